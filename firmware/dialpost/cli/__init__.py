@@ -1,0 +1,1 @@
+"""The command line: one face of the control API. It prints; the daemon decides."""

@@ -1,0 +1,1 @@
+"""Decisions and protocols. Pure: no asyncio, sockets, files, clocks or logging; `now` is passed in."""

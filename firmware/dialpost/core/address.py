@@ -1,0 +1,92 @@
+"""Mailbox addresses and domain names (RFC 5321 §4.1.2, RFC 6531 §3.3, RFC 5890).
+
+Domains are compared and kept in lower case as A-labels; local parts are kept as they came and compared
+without regard to case where they are ours (RFC 5321 §2.4 leaves that to the final host).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+import idna
+
+from dialpost.core.errors import AddressError
+
+MAX_LOCAL_OCTETS = 64  # RFC 5321 §4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*\Z")
+_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"\Z')
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A parsed address. `domain` is normalised; an address literal keeps its brackets."""
+
+    local: str
+    domain: str
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether it can travel without SMTPUTF8 (RFC 6531): the domain always can, as A-labels."""
+        return self.local.isascii()
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
+def normalise_domain(text: str) -> str:
+    """The domain in lower case, as A-labels, without a final dot.
+
+    Raises: AddressError where it is not a domain name (RFC 1035 §2.3.1, RFC 5890).
+    """
+    name = text.strip().rstrip(".").lower()
+    if not name:
+        raise AddressError(text, "the domain is empty")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise AddressError(text, f"not a valid international domain name ({error})") from None
+    if len(name) > MAX_DOMAIN_OCTETS:
+        raise AddressError(text, "the domain is longer than 255 characters")
+    for label in name.split("."):
+        if not _LABEL.match(label):
+            raise AddressError(text, f"{label!r} can't be a part of a domain name")
+    return name
+
+
+def parse_mailbox(text: str) -> Mailbox:
+    """Take an address apart: `local@domain`, with a quoted local part or an address literal if need be.
+
+    A source route (`@a,@b:user@c`) is dropped (RFC 5321 §4.1.1.3). Raises: AddressError.
+    """
+    address = text
+    if address.startswith("@"):
+        _, colon, address = address.partition(":")
+        if not colon:
+            raise AddressError(text, "a source route without an address")
+    local, at, domain = address.rpartition("@")
+    if not at or not local:
+        raise AddressError(text, "it must look like name@domain")
+    if len(local.encode("utf-8", "surrogateescape")) > MAX_LOCAL_OCTETS:
+        raise AddressError(text, "the part before @ is longer than 64 characters")
+    if not (_DOT_STRING.match(local) or _QUOTED.match(local)):
+        raise AddressError(text, "the part before @ has characters that must not stand there")
+    if domain.startswith("["):
+        return Mailbox(local, _literal(text, domain))
+    return Mailbox(local, normalise_domain(domain))
+
+
+def _literal(text: str, domain: str) -> str:
+    inner = domain[1:-1] if domain.endswith("]") else ""
+    bare = inner[5:] if inner.lower().startswith("ipv6:") else inner
+    try:
+        parsed = ipaddress.ip_address(bare)
+    except ValueError:
+        raise AddressError(text, "not an address literal like [192.0.2.1] or [IPv6:2001:db8::1]") from None
+    return f"[IPv6:{parsed}]" if parsed.version == 6 else f"[{parsed}]"

@@ -1,0 +1,62 @@
+"""The one tree of exceptions.
+
+An expected outcome (a refusal by a server, a busy line) is a value, never an exception. What is
+raised is a broken promise: bad input, a full disk, a damaged store, a peer that left the protocol.
+"""
+
+
+class DialpostError(Exception):
+    """Base of every error Dialpost raises on purpose. `str(error)` is fit for a person to read."""
+
+
+class AddressError(DialpostError):
+    """Text is not a mailbox address or domain name. `text` is what was given, `why` is in plain words."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"{text!r} is not usable as an address: {why}")
+        self.text = text
+        self.why = why
+
+
+class ConfigError(DialpostError):
+    """The configuration is wrong. `problems` holds one complete sentence for each fault found."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class AccountError(DialpostError):
+    """An account command can't be carried out (no such account, address taken, weak password ...)."""
+
+
+class ProtocolError(DialpostError):
+    """A peer broke its protocol so that the dialogue can't go on (RFC 5321 §4.2)."""
+
+
+class StorageError(DialpostError):
+    """The card failed or a stored thing is not as it was written."""
+
+
+class StorageFullError(StorageError):
+    """No space left, or the reserve would be touched: a temporary condition (452, never 5xx)."""
+
+
+class DamagedError(StorageError):
+    """A stored thing can't be read as what it should be. `set_aside` names where it was kept, if it was."""
+
+    def __init__(self, message: str, set_aside: str | None = None) -> None:
+        super().__init__(message)
+        self.set_aside = set_aside
+
+
+class AlreadyRunningError(DialpostError):
+    """Another daemon holds this data directory."""
+
+
+class NotFoundError(DialpostError):
+    """No such message, account or key. The text names what was asked for."""
+
+
+class ControlError(DialpostError):
+    """The control socket can't be reached or refused the request; the text says what to do next."""

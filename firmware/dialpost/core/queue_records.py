@@ -1,0 +1,96 @@
+"""What the queue knows of a message and of each recipient: the rows, as values.
+
+`Unix seconds` below is the wall clock as it was believed at the time; no decision rests on it alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dialpost.core.envelope import BodyType, Notify, QueueId, Return
+
+
+class Origin(Enum):
+    """From which side a message came."""
+
+    SUBMITTED = "submitted"  # an authenticated user
+    LAN = "lan"  # a network named in relay.networks
+    OUTSIDE = "outside"  # anybody else: the provider, or the world
+    STATION = "station"  # made here: a bounce, a notice
+
+
+class RecipientState(Enum):
+    """Where one recipient stands. Only WAITING and HELD are unfinished."""
+
+    WAITING = "waiting"
+    HELD = "held"  # by the operator
+    DELIVERED = "delivered"  # in a mailbox here
+    RELAYED = "relayed"  # the next hop took it
+    BOUNCED = "bounced"  # given up; the sender was told where that was due
+    DELETED = "deleted"  # by the operator
+
+
+class Priority(Enum):
+    """Order on the line: URGENT before NORMAL before BULK, and within one the smallest first."""
+
+    URGENT = 0
+    NORMAL = 1
+    BULK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRecord:
+    """One recipient of a stored message. `number` counts from 0 within the message.
+
+    `local_account` is the account's name where the mail stays here, None where it goes to the world.
+    `attempts` counts real tries (offline time counts none). `next_try_s` is Unix seconds, 0 = at once.
+    `last_reply` is the last answer in the server's words, "" before the first try. `answer_unknown`:
+    sent whole once, no answer seen. `delay_notified`: the sender was told of the delay.
+    """
+
+    number: int
+    address: str
+    state: RecipientState
+    local_account: str | None = None
+    orcpt: str | None = None
+    notify: frozenset[Notify] | None = None
+    attempts: int = 0
+    next_try_s: int = 0
+    last_try_s: int = 0
+    last_reply: str = ""
+    last_by: str = ""
+    answer_unknown: bool = False
+    delay_notified: bool = False
+    original_address: str | None = None  # before alias expansion, where it differs
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One accepted message. `size` is the stored body's length in bytes, this host's headers included.
+
+    A body is stored with LF line ends (as Maildir readers expect). Its first `local_prefix` bytes are
+    for mailboxes only (Return-Path, RFC 5321 §4.4) and are left out on the wire; `wire_size` is the
+    rest's length with CRLF line ends, before dot-stuffing: the value for SIZE=.
+
+    `content_digest` is the SHA-256 of the content as received (before our headers), for RFC 1047.
+    """
+
+    queue_id: QueueId
+    sender: str
+    size: int
+    wire_size: int
+    local_prefix: int
+    received_s: int
+    origin: Origin
+    recipients: tuple[RecipientRecord, ...] = field(default=())
+    body_type: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False
+    envid: str | None = None
+    ret: Return | None = None
+    priority: Priority = Priority.NORMAL
+    content_digest: bytes = b""
+    peer: str = ""  # address of the client, "" for the station's own
+    account: str | None = None  # who submitted it
+    message_id_header: str = ""  # Message-ID, for `trace`; "" where there is none
+    subject: str = ""  # decoded, at most 100 characters, for `queue show`

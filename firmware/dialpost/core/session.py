@@ -1,0 +1,79 @@
+"""What the SMTP server and the intake say to each other.
+
+The server (an edge) speaks the protocol; the intake (a flow) decides. Both know only this page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from dialpost.core.envelope import Envelope, Recipient
+from dialpost.core.reply import Reply
+
+
+class Listener(Enum):
+    """Which door a connection came through."""
+
+    MX = "smtp"  # port 25
+    SUBMISSION = "submission"  # port 587, STARTTLS
+    SUBMISSIONS = "submissions"  # port 465, TLS from the first byte
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The client of one connection as known at this moment.
+
+    `address` is an IP address in text, IPv4-mapped IPv6 written as IPv4. `protocol` is the word for
+    Received: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP ... (RFC 3848, RFC 6531). `tls` is like
+    "TLSv1.3" or "". `account` is set once a login succeeded.
+    """
+
+    address: str
+    listener: Listener
+    helo: str = ""
+    protocol: str = "SMTP"
+    tls: str = ""
+    account: str | None = None
+
+
+class MessageSink(Protocol):
+    """Takes the content of one message while it arrives."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece: content with CRLF line ends, dots unstuffed, any split.
+
+        Never raises: a fault (disk full, too many hops ...) is kept and answered by `finish`.
+        """
+
+    async def finish(self) -> Reply:
+        """The content is whole. 250 only when it is durable. Must be shielded from cancellation."""
+
+    def abort(self) -> None:
+        """The client is gone or broke off: forget everything."""
+
+
+class IntakePolicy(Protocol):
+    """Decides for the server. A `Reply` refuses and is sent as it is; None lets the client go on."""
+
+    def connected(self, address: str, listener: Listener) -> Reply | None:
+        """A connection was made. Each one let in is ended by `disconnected`, whatever happens."""
+
+    def disconnected(self, address: str, listener: Listener) -> None:
+        """A connection that had been let in is gone."""
+
+    async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
+        """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled)."""
+
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
+        """May this peer send as this sender? `declared_bytes` is SIZE=, 0 where it was not given."""
+
+    async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
+        """May it send to this recipient? `envelope.recipients` are those let through so far."""
+
+    async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
+        """Content is about to come for the recipients let through."""
+
+    def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
+        """The server itself refused something worth a line in the log (`stage`: "MAIL", "DATA" ...)."""

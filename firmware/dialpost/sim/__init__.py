@@ -1,0 +1,1 @@
+"""A simulated line, provider and panel, for the demonstration and the tests."""
