@@ -1,0 +1,125 @@
+"""The mail log: one function for each fate, one line for each call.
+
+Every line starts with the queue id (or the subject of the line), then key=value pairs; values with
+blanks are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
+a fate or transition, WARNING a fault that was handled, ERROR wants a person. Never a body or a password.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from dialpost.core.outcomes import Deferred, Delivered, Refused
+
+_log = logging.getLogger("dialpost.mail")
+
+
+def _pairs(**values: object) -> str:
+    parts = []
+    for key, value in values.items():
+        if value is None or value == "":
+            continue
+        text = str(value).replace("\r", " ").replace("\n", " ")
+        parts.append(f'{key}="{text}"' if " " in text or text == "" else f"{key}={text}")
+    return " ".join(parts)
+
+
+def accepted(
+    queue_id: str, *, sender: str, recipients: int, size: int, origin: str, peer: str, account: str | None
+) -> None:
+    """A message is durable and was answered 250."""
+    _log.info(
+        "%s: accepted %s",
+        queue_id,
+        _pairs(
+            **{"from": f"<{sender}>"}, nrcpt=recipients, size=size, origin=origin, peer=peer, account=account
+        ),
+    )
+
+
+def repeat_recognised(queue_id: str, *, sender: str, peer: str) -> None:
+    """The provider sent again what we already hold (RFC 1047): answered 250, not stored twice."""
+    _log.info("%s: repeat recognised %s", queue_id, _pairs(**{"from": f"<{sender}>"}, peer=peer))
+
+
+def refused(*, peer: str, stage: str, sender: str, recipient: str, reply: str) -> None:
+    """A client was refused something."""
+    _log.info(
+        "refused %s",
+        _pairs(peer=peer, stage=stage, **{"from": f"<{sender}>"}, to=recipient, reply=reply),
+    )
+
+
+def delivered(queue_id: str, *, recipient: str, account: str) -> None:
+    """A recipient's mail is in the mailbox."""
+    _log.info("%s: delivered %s", queue_id, _pairs(to=f"<{recipient}>", account=account))
+
+
+def relayed(queue_id: str, *, recipient: str, outcome: Delivered) -> None:
+    """The next hop took responsibility."""
+    _log.info("%s: relayed %s", queue_id, _pairs(to=f"<{recipient}>", by=outcome.by, reply=outcome.reply))
+
+
+def deferred(queue_id: str, *, recipient: str, outcome: Deferred) -> None:
+    """Put off; it stays in the queue."""
+    _log.info(
+        "%s: deferred %s",
+        queue_id,
+        _pairs(
+            to=f"<{recipient}>",
+            by=outcome.by,
+            reply=outcome.reply,
+            answer="unknown" if outcome.answer_unknown else None,
+        ),
+    )
+
+
+def bounced(queue_id: str, *, recipient: str, outcome: Refused) -> None:
+    """Given up; the sender is told where that is due."""
+    _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=outcome.by, reply=outcome.reply))
+
+
+def operator(queue_id: str, *, action: str, count: int) -> None:
+    """A person held, released, deleted or retried it."""
+    _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
+
+
+def dialled(*, reason: str, link: str) -> None:
+    """A call was begun."""
+    _log.info("call: dialling %s", _pairs(reason=reason, link=link))
+
+
+def connected(*, link: str, rate_bps: int | None) -> None:
+    """The line is up."""
+    _log.info("call: connected %s", _pairs(link=link, rate_bps=rate_bps))
+
+
+def hung_up(*, reason: str, online_s: float, sent: int, received: int) -> None:
+    """The line is down again."""
+    _log.info(
+        "call: hung up %s", _pairs(reason=reason, online_s=f"{online_s:.1f}", sent=sent, received=received)
+    )
+
+
+def dial_failed(*, result: str, detail: str) -> None:
+    """The line did not come up."""
+    _log.warning("call: failed %s", _pairs(result=result, detail=detail))
+
+
+def etrn_answered(*, host: str, name: str, reply: str, advice: str, is_fault: bool) -> None:
+    """The provider's answer to ETRN, in its own words, with what to do next."""
+    _log.log(
+        logging.WARNING if is_fault else logging.INFO,
+        "etrn: %s",
+        _pairs(host=host, name=name, reply=reply, advice=advice),
+    )
+
+
+def fault(what: str, **details: object) -> None:
+    """A fault that was handled."""
+    _log.warning("%s %s", what, _pairs(**details))
+
+
+def person_needed(what: str, **details: object) -> None:
+    """A fault only a person can mend."""
+    _log.error("%s %s", what, _pairs(**details))
