@@ -1,0 +1,223 @@
+"""The control socket: one API for every face (command line, console, later a web page).
+
+A UNIX stream socket. One request a line, as JSON: `{"method": NAME, "params": {...}}`. The answer is
+any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
+`{"error": TEXT, "kind": CLASS}`. Who may ask is decided by the kernel's word on the peer
+(SO_PEERCRED): root, the daemon's own user, and members of the daemon's group.
+
+The server runs in the daemon's event loop. The client is plain blocking code for short-lived commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import json
+import logging
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dialpost.core.errors import ControlError, DialpostError
+from dialpost.core.json_value import ControlMethod, JsonValue
+
+SOCKET_NAME = "control.sock"
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+_REQUEST_TIMEOUT_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+EventMethod = Callable[[Mapping[str, JsonValue], Callable[[JsonValue], None]], Any]
+"""Like a ControlMethod, with a second argument that sends one event line at once."""
+
+
+def may_control(uid: int, gid: int) -> bool:
+    """Whether a process of this user may use the socket: root, our own user, or a member of our group."""
+    if uid in {0, os.geteuid()} or gid == os.getegid():
+        return True
+    try:
+        name = pwd.getpwuid(uid).pw_name
+        return name in grp.getgrgid(os.getegid()).gr_mem
+    except KeyError:
+        return False
+
+
+class ControlServer:
+    """Serves the API on `path` until `close`."""
+
+    def __init__(
+        self, path: Path, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]
+    ) -> None:
+        self._path = path
+        self._methods = methods
+        self._events = events
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen. A socket file left by a killed daemon is replaced: the data lock, not this file, tells
+        whether another daemon runs. Raises: ControlError where the path can't be made.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            mask = os.umask(0o117)
+            try:
+                self._server = await asyncio.start_unix_server(
+                    self._accept, self._path, limit=MAX_REQUEST_BYTES
+                )
+            finally:
+                os.umask(mask)
+        except OSError as error:
+            raise ControlError(
+                f"Can't make the control socket {self._path}: {error.strerror or error}. "
+                "Set station.run_dir to a folder this user may write to (its path at most 90 characters)."
+            ) from error
+
+    async def close(self) -> None:
+        """Stop listening, end the talks under way and remove the socket file."""
+        if self._server is None:
+            return
+        self._server.close()
+        for talk in list(self._talks):
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._talks.add(task)
+        try:
+            await self._talk(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the face is gone, or we are going: nothing of the mail hangs on it
+        finally:
+            self._talks.discard(task)
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid, gid = _peer_of(writer)
+        if not may_control(uid, gid):
+            _log.warning("control: refused uid=%s", uid)
+            _send(writer, {"error": _not_allowed(), "kind": "ControlError"})
+            await writer.drain()
+            return
+        while True:
+            try:
+                line = await asyncio.wait_for(reader.readline(), _REQUEST_TIMEOUT_S)
+            except (TimeoutError, ValueError):
+                return  # silent, or a line over the limit
+            if not line:
+                return
+            _send(writer, await self._answer(line, lambda value: _send(writer, {"event": value})))
+            await writer.drain()
+
+    async def _answer(self, line: bytes, emit: Callable[[JsonValue], None]) -> dict[str, JsonValue]:
+        method = "?"
+        try:
+            request = json.loads(line)
+            method, params = str(request["method"]), dict(request.get("params") or {})
+        except (ValueError, KeyError, TypeError):
+            return {"error": "The request is not one JSON object with a method.", "kind": "ControlError"}
+        try:
+            if method in self._methods:
+                return {"result": await self._methods[method](params)}
+            if method in self._events:
+                return {"result": await self._events[method](params, emit)}
+            return {"error": f"This daemon knows no method {method!r}.", "kind": "ControlError"}
+        except DialpostError as error:
+            return {"error": str(error), "kind": type(error).__name__}
+        except Exception as error:  # a bug of ours must not take the daemon down
+            _log.exception("control: %s failed", method)
+            return {
+                "error": f"A fault in Dialpost stopped this ({type(error).__name__}); see the log.",
+                "kind": "InternalError",
+            }
+
+
+def _peer_of(writer: asyncio.StreamWriter) -> tuple[int, int]:
+    sock = writer.get_extra_info("socket")
+    packed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, gid = struct.unpack("3i", packed)
+    return uid, gid
+
+
+def _not_allowed() -> str:
+    group = str(os.getegid())
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(os.getegid()).gr_name
+    return f"This user may not control the station. Use root, or become a member of the group {group}."
+
+
+def _send(writer: asyncio.StreamWriter, value: Mapping[str, JsonValue]) -> None:
+    writer.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+
+class ControlClient:
+    """The asking side, for commands. Each call is one connection."""
+
+    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def available(self) -> bool:
+        """Whether a daemon listens there now."""
+        try:
+            with self._connect():
+                return True
+        except ControlError:
+            return False
+
+    def call(self, method: str, **params: JsonValue) -> Any:
+        """The method's result. Raises: ControlError with the daemon's words, or why it can't be reached."""
+        for value in self.events(method, params):
+            if "result" in value:
+                return value["result"]
+        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+
+    def events(
+        self, method: str, params: Mapping[str, JsonValue], *, timeout_s: float | None = None
+    ) -> Iterator[Any]:
+        """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`."""
+        with self._connect() as sock, sock.makefile("rwb") as stream:
+            sock.settimeout(timeout_s or self._timeout_s)
+            try:
+                stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+                stream.flush()
+                for line in stream:
+                    value = json.loads(line)
+                    if "error" in value:
+                        raise ControlError(value["error"])
+                    yield value
+                    if "result" in value:
+                        return
+            except TimeoutError:
+                raise ControlError(
+                    f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
+                ) from None
+            except (OSError, ValueError) as error:
+                raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+
+    def _connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(self._timeout_s)
+        try:
+            sock.connect(str(self._path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            sock.close()
+            raise ControlError(
+                f"No Dialpost daemon is running (nothing answers at {self._path}). "
+                "Start it with: systemctl start dialpost"
+            ) from None
+        except OSError as error:
+            sock.close()
+            raise ControlError(
+                f"Can't reach the daemon at {self._path}: {error.strerror or error}."
+            ) from error
+        return sock

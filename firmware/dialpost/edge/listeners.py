@@ -1,0 +1,111 @@
+"""Listening sockets: those systemd hands over, and those bound here for the rest.
+
+Sockets from `.socket` units (sd_listen_fds(3)) are told apart by their FileDescriptorName: `smtp`,
+`submission`, `submissions`. A restart of the daemon then refuses no connection: the kernel keeps the
+backlog meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from dialpost.core.errors import DialpostError
+
+FIRST_FD = 3  # SD_LISTEN_FDS_START
+BACKLOG = 128
+
+
+class ListenError(DialpostError):
+    """An address can't be listened on. The text says which one, why, and what to do."""
+
+
+def inherited_sockets(environ: MutableMapping[str, str] | None = None) -> dict[str, list[socket.socket]]:
+    """The sockets handed over by the service manager, by name; {} where there are none.
+
+    Takes the variables out of the environment, so that no child thinks they are its own. A socket
+    whose unit gave no name counts as `smtp`.
+    """
+    environ = os.environ if environ is None else environ
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "0")
+    names = [name for name in environ.pop("LISTEN_FDNAMES", "").split(":") if name]
+    if pid != str(os.getpid()):
+        return {}
+    found: dict[str, list[socket.socket]] = {}
+    for index in range(int(count)):
+        sock = socket.socket(fileno=FIRST_FD + index)
+        os.set_inheritable(sock.fileno(), False)
+        sock.setblocking(False)
+        name = names[index] if index < len(names) else "smtp"
+        found.setdefault(name if name != "unknown" else "smtp", []).append(sock)
+    return found
+
+
+def bind(listen: str) -> socket.socket:
+    """A listening socket for "ADDRESS:PORT", "[IPv6]:PORT" or ":PORT"; `[::]` takes IPv4 as well.
+
+    Where the machine has no IPv6 at all, `[::]` becomes 0.0.0.0. Raises: ListenError.
+    """
+    host, port = split_listen(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return _bind(family, host, port)
+    except OSError as error:
+        if host == "::" and error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+            return bind(f"0.0.0.0:{port}")
+        raise ListenError(f"Can't listen on {listen}: {_why(error, port)}") from error
+
+
+def _bind(family: int, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if host != "::" else 0)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Host and port of "ADDRESS:PORT"; brackets are taken off, an empty address means every one."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]") or "::", int(port)
+
+
+def _why(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"another program has port {port}. Stop it (ss -ltnp shows which), or set another port."
+    if error.errno == errno.EACCES:
+        return f"port {port} is for the system only. Start through systemd, or set a port above 1023."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address. `ip address` shows those it has."
+    return error.strerror or str(error)
+
+
+def open_listeners(
+    wanted: Mapping[str, Sequence[str]], inherited: Mapping[str, Sequence[socket.socket]]
+) -> list[tuple[str, socket.socket]]:
+    """Every listening socket with its door's name: inherited ones where a door has any, else bound here.
+
+    Raises: ListenError, with none left open.
+    """
+    made: list[tuple[str, socket.socket]] = []
+    try:
+        for door, addresses in wanted.items():
+            if inherited.get(door):
+                made += [(door, sock) for sock in inherited[door]]
+            else:
+                for listen in addresses:
+                    made.append((door, bind(listen)))
+    except ListenError:
+        for _, sock in made:
+            sock.close()
+        raise
+    return made

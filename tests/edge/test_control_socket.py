@@ -1,0 +1,112 @@
+"""The control socket: answers, events, refusals, faults, and what a person reads when nobody is there."""
+
+import asyncio
+import json
+import os
+import stat
+
+import pytest
+
+from dialpost.core.errors import AccountError, ControlError
+from dialpost.edge import control_socket
+from dialpost.edge.control_socket import ControlClient, ControlServer
+
+
+async def echo(params):
+    return dict(params)
+
+
+async def refuse(params):
+    raise AccountError("There is no account 'bob'.")
+
+
+async def bug(params):
+    raise RuntimeError("secret detail")
+
+
+async def count(params, emit):
+    for number in range(3):
+        emit(number)
+    return "done"
+
+
+@pytest.fixture
+async def client(tmp_path):
+    server = ControlServer(
+        tmp_path / "run" / "control.sock", {"echo": echo, "refuse": refuse, "bug": bug}, {"count": count}
+    )
+    await server.start()
+    yield ControlClient(tmp_path / "run" / "control.sock", timeout_s=5)
+    await server.close()
+
+
+async def test_a_call_returns_the_result(client):
+    assert await asyncio.to_thread(client.call, "echo", name="änna", n=3) == {"name": "änna", "n": 3}
+
+
+async def test_events_come_in_order_before_the_result(client):
+    lines = await asyncio.to_thread(lambda: list(client.events("count", {})))
+    assert lines == [{"event": 0}, {"event": 1}, {"event": 2}, {"result": "done"}]
+
+
+async def test_a_refusal_is_told_in_the_flows_words(client):
+    with pytest.raises(ControlError, match=r"^There is no account 'bob'\.$"):
+        await asyncio.to_thread(client.call, "refuse")
+
+
+async def test_a_bug_is_told_without_its_insides_and_the_server_lives_on(client):
+    with pytest.raises(ControlError, match="RuntimeError") as caught:
+        await asyncio.to_thread(client.call, "bug")
+    assert "secret detail" not in str(caught.value)
+    assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}
+
+
+async def test_an_unknown_method_and_garbage_are_refused(client, tmp_path):
+    with pytest.raises(ControlError, match="no method 'fly'"):
+        await asyncio.to_thread(client.call, "fly")
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "control.sock")
+    writer.write(b"garbage\n[1,2]\n")
+    answers = [json.loads(await reader.readline()) for _ in range(2)]
+    assert [answer["kind"] for answer in answers] == ["ControlError", "ControlError"]
+    writer.close()
+
+
+async def test_the_socket_is_closed_to_other_users(client, tmp_path):
+    mode = stat.S_IMODE((tmp_path / "run" / "control.sock").stat().st_mode)
+    assert mode & 0o007 == 0
+
+
+async def test_a_foreign_user_is_refused_by_the_kernels_word(client, monkeypatch):
+    monkeypatch.setattr(control_socket, "_peer_of", lambda writer: (65_534, 65_534))
+    with pytest.raises(ControlError, match="may not control"):
+        await asyncio.to_thread(client.call, "echo")
+
+
+def test_root_and_the_daemons_user_may_control():
+    assert control_socket.may_control(0, 12_345)
+    assert control_socket.may_control(os.geteuid(), 12_345)
+    assert not control_socket.may_control(65_533, 65_533)
+
+
+def test_without_a_daemon_the_message_says_what_to_do(tmp_path):
+    client = ControlClient(tmp_path / "control.sock")
+    assert not client.available()
+    with pytest.raises(ControlError, match="systemctl start dialpost"):
+        client.call("status")
+
+
+async def test_a_socket_file_left_behind_is_replaced(tmp_path):
+    path = tmp_path / "control.sock"
+    path.write_text("left by a killed daemon")
+    server = ControlServer(path, {"echo": echo}, {})
+    await server.start()
+    assert await asyncio.to_thread(ControlClient(path).call, "echo", a=1) == {"a": 1}
+    await server.close()
+    assert not path.exists()
+
+
+async def test_a_path_that_cannot_be_made_says_which_key_to_set(tmp_path):
+    (tmp_path / "file").write_text("")
+    server = ControlServer(tmp_path / "file" / "control.sock", {}, {})
+    with pytest.raises(ControlError, match=r"station\.run_dir"):
+        await server.start()
