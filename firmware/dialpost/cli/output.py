@@ -1,0 +1,65 @@
+"""Laying out what commands print: tables, sizes, ages. Plain text, 80 columns, no colour needed to read it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
+    """Columns padded to their widest cell; a cell over `widest` characters ends in "…" (but the last column)."""
+    cells = [[str(cell) for cell in row] for row in [headers, *rows]]
+    last = len(headers) - 1
+    short = [
+        [cell if i == last or len(cell) <= widest else cell[: widest - 1] + "…" for i, cell in enumerate(row)]
+        for row in cells
+    ]
+    widths = [max(len(row[i]) for row in short) for i in range(len(headers))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in short
+    )
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: 812 B, 3.4 kB, 12 MB (powers of 1000)."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= step:
+            value = count / step
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people, two units at most: 45 s, 3 min, 2 h 10 min, 5 d 3 h."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        hours, minutes = divmod(whole // _MINUTE, 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(whole // _HOUR, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def moment(unix_s: float) -> str:
+    """A moment in local time, "never" for 0."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s)) if unix_s else "never"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """ "1 message", "3 messages"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def print_json(value: Any) -> None:
+    """For scripts: indented, sorted, UTF-8."""
+    json.dump(value, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,46 @@
+"""Tables, sizes and spans as people read them."""
+
+import pytest
+
+from dialpost.cli.output import count, size, span, table
+
+
+def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide():
+    rows = [("a", "x" * 50, "y" * 60), ("long id", "b", "c")]
+    assert table(("ID", "FROM", "TEXT"), rows, widest=10).splitlines() == [
+        "ID       FROM        TEXT",
+        "a        xxxxxxxxx…  " + "y" * 60,
+        "long id  b           c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (3_449, "3.4 kB"),
+        (12_000_000, "12 MB"),
+        (2.5e9, "2.5 GB"),
+    ],
+)
+def test_size(value, expected):
+    assert size(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-3, "0 s"), (59.9, "59 s"), (60, "1 min"), (3600, "1 h"), (7800, "2 h 10 min"), (86_400, "1 d"), 
+     (97_200, "1 d 3 h")],
+)  # fmt: skip
+def test_span(seconds, expected):
+    assert span(seconds) == expected
+
+
+def test_count():
+    assert [count(1, "message"), count(2, "message"), count(0, "reply", "replies")] == [
+        "1 message",
+        "2 messages",
+        "0 replies",
+    ]
