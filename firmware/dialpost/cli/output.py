@@ -1,4 +1,4 @@
-"""Laying out what commands print: tables, sizes, ages. Plain text, 80 columns, no colour needed to read it."""
+"""Laying out what commands print: tables, sizes, ages. Plain text, no colour needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
-    """Columns padded to their widest cell; a cell over `widest` characters ends in "…" (but the last column)."""
+    """Columns padded to their widest cell; one over `widest` ends in "…" (not the last)."""
     cells = [[str(cell) for cell in row] for row in [headers, *rows]]
     last = len(headers) - 1
     short = [

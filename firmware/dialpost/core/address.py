@@ -44,7 +44,7 @@ def normalise_domain(text: str) -> str:
 
     Raises: AddressError where it is not a domain name (RFC 1035 §2.3.1, RFC 5890).
     """
-    name = text.strip().rstrip(".").lower()
+    name = text.removesuffix(".").lower()
     if not name:
         raise AddressError(text, "the domain is empty")
     if not name.isascii():
