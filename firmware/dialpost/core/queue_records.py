@@ -94,3 +94,18 @@ class MessageRecord:
     account: str | None = None  # who submitted it
     message_id_header: str = ""  # Message-ID, for `trace`; "" where there is none
     subject: str = ""  # decoded, at most 100 characters, for `queue show`
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """How much waits. Each number counts messages with at least one such recipient.
+
+    `urgent` are those of `waiting_remote` with Priority.URGENT; `bytes_waiting` is the sum of
+    `wire_size` over `waiting_remote`: what the line will have to carry at least once.
+    """
+
+    waiting_local: int = 0
+    waiting_remote: int = 0
+    urgent: int = 0
+    held: int = 0
+    bytes_waiting: int = 0
