@@ -59,6 +59,13 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def etrn_lines(answer: dict[str, Any]) -> list[str]:
+    """What the provider answered for one name, in its own words, and what to do about it."""
+    said = " ".join(str(part) for part in (answer["code"], answer["text"]) if part)
+    lines = [f"ETRN      {answer['domain']}: {said}"]
+    return [*lines, f"          {answer['advice']}"] if answer["advice"] else lines
+
+
 def print_json(value: Any) -> None:
     """For scripts: indented, sorted, UTF-8."""
     json.dump(value, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)

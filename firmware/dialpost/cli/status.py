@@ -1,0 +1,57 @@
+"""`dialpost status`: what the station is doing, what waits, what needs a person."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span
+from dialpost.cli.station import control_client
+
+
+def add_parser(commands: Any) -> None:
+    """Add `status` to the command line."""
+    parser = commands.add_parser(
+        "status", help="what the station is doing, what waits, what needs a person",
+        description="The station's state in a few lines. Exit status: 0 nothing needs a person, "
+        "1 the daemon can't be asked, 3 something needs a person (it is said what).",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the same for scripts")
+    parser.set_defaults(func=_status)
+
+
+def _status(args: argparse.Namespace) -> int:
+    status = control_client(args).call("status")
+    if args.json:
+        print_json(status)
+    else:
+        print("\n".join(words(status)))
+    return 3 if status["attention"] else 0
+
+
+def words(status: dict[str, Any]) -> list[str]:
+    """The lines a person reads."""
+    queue = status["queue"]
+    lines = [
+        f"{status['hostname']}: Dialpost {status['version']}, running for {span(status['uptime_s'])}",
+        f"Line      {status['link']}: {status['call_state_words']}",
+        f"Waiting   {count(queue['waiting_remote'], 'message')} for the world"
+        + f" ({size(queue['bytes_waiting'])})"
+        + (f", {queue['urgent']} urgent" if queue["urgent"] else "")
+        + (f"; {queue['held']} held" if queue["held"] else "")
+        + (f"; {queue['waiting_local']} for mailboxes here" if queue["waiting_local"] else ""),
+        f"Accounts  {status['accounts']}; free on the card: {size(status['free_bytes'])}",
+    ]
+    lines += _last_call(status["last_call"])
+    lines += [line for answer in status["etrn"] for line in etrn_lines(answer)]
+    lines += [f"ATTENTION {text}" for text in status["attention"]]
+    return lines
+
+
+def _last_call(call: dict[str, Any] | None) -> list[str]:
+    if call is None:
+        return ["Last call none yet"]
+    return [
+        f"Last call {moment(call['started'])}: {call['result']}, {span(call['online_s'])} on line, "
+        f"{call['sent']} sent, {call['received']} received; ended: {call['hangup_words']}"
+    ]
