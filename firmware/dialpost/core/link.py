@@ -1,0 +1,53 @@
+"""What a link answers when it is told to dial, as values.
+
+A link is the way to the world: a modem with its PPP session, or a router on the LAN. It knows nothing of
+mail. The call (`flow/call`) names the interface it needs as a Protocol; these are the words they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class DialResult(Enum):
+    """How an attempt to bring the line up ended: the vocabulary of modems (ITU-T V.250), with three more."""
+
+    CONNECTED = "connected"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    NO_CARRIER = "no-carrier"
+    NO_DIALTONE = "no-dialtone"
+    ERROR = "error"  # the link itself is not in order; `detail` says how
+    TIMEOUT = "timeout"  # no result within call.dial_timeout_s
+    CANCELLED = "cancelled"  # somebody hung up first
+
+
+@dataclass(frozen=True, slots=True)
+class DialOutcome:
+    """The result, what a person should know about it ("" = nothing more), and the rate if it is told."""
+
+    result: DialResult
+    detail: str = ""
+    rate_bps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes carried since the line came up: `up` to the world, `down` to the station."""
+
+    up: int
+    down: int
+
+
+ADVICE = {
+    DialResult.CONNECTED: "",
+    DialResult.BUSY: "The number is busy. It is tried again by itself.",
+    DialResult.NO_ANSWER: "Nobody answers at the other end. Check the number and that the provider is up.",
+    DialResult.NO_CARRIER: "The other end answered but no carrier came. Try again; check for line noise.",
+    DialResult.NO_DIALTONE: "There is no dial tone. Check the cable between modem and socket.",
+    DialResult.ERROR: "The link is not in order. Check its power and cables.",
+    DialResult.TIMEOUT: "The line did not come up in time. Check the number, or raise call.dial_timeout_s.",
+    DialResult.CANCELLED: "",
+}
+"""What to do next, for a person."""
