@@ -8,12 +8,13 @@ further name is tried on it in this call. Every answer is kept in the server's o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.reply import Reply
+from dialpost.core.smtp_target import EtrnDialogue, SessionFate
 
 
 class EtrnOutcome(Enum):
@@ -28,6 +29,7 @@ class EtrnOutcome(Enum):
     BAD_NAME = "bad-name"  # 501, 553
     NOT_DONE = "not-done"  # 500, 502, 504 and other 5xx, or ETRN missing from the EHLO answer
     UNREACHABLE = "unreachable"  # no connection, or it broke before the answer
+    NEEDS_PERSON = "needs-a-person"  # login refused, TLS or certificate not as configured
 
 
 _FAULTS = frozenset(EtrnOutcome) - {EtrnOutcome.STARTED, EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
@@ -74,6 +76,10 @@ _ADVICE = {
     EtrnOutcome.UNREACHABLE: (
         "The provider's ETRN host could not be asked. It is tried again on the next connect; check "
         "etrn.host and etrn.port if this repeats."
+    ),
+    EtrnOutcome.NEEDS_PERSON: (
+        "The provider's ETRN host was reached but not asked. Check etrn.user and etrn.password, or etrn.tls, "
+        "etrn.tls_verify and the provider's certificate, by what is said here."
     ),
 }
 
@@ -154,19 +160,24 @@ def _waiting(reply: Reply) -> int | None:
     return int(count.group(1)) if count else None
 
 
-def classify_dialogue(
-    names: Sequence[str], replies: Mapping[str, Reply], error: str | None, offered: bool
-) -> tuple[EtrnAnswer, ...]:
+def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[EtrnAnswer, ...]:
     """The answers of one dialogue, in the order of `names`.
 
-    `replies` holds what was answered; `error` tells why the dialogue broke off, if it did; `offered`
-    whether the EHLO answer listed ETRN. A name not asked because an earlier one got a 5xx is left out.
+    A name not asked because an earlier one got a 5xx is left out: there is nothing to say of it. One left
+    without an answer because the dialogue broke off is told as such.
     """
+    replies = dict(dialogue.answers)
     answers = [classify(name, replies[name]) for name in names if name in replies]
-    if error is not None:
-        missing = [name for name in names if name not in replies]
-        answers += [EtrnAnswer(name, EtrnOutcome.UNREACHABLE, None, error) for name in missing]
-    elif not answers and not offered:
-        text = "ETRN is not among what the server offers"
+    missing = [name for name in names if name not in replies]
+    if dialogue.error is not None and not _stopped_by_5xx(answers):
+        needs_person = dialogue.fate is SessionFate.NEEDS_PERSON
+        outcome = EtrnOutcome.NEEDS_PERSON if needs_person else EtrnOutcome.UNREACHABLE
+        answers += [EtrnAnswer(name, outcome, None, dialogue.error) for name in missing]
+    elif not answers:
+        text = "ETRN is not among what the server offers" if not dialogue.offered else "no answer"
         answers = [EtrnAnswer(name, EtrnOutcome.NOT_DONE, None, text) for name in names]
     return tuple(answers)
+
+
+def _stopped_by_5xx(answers: Sequence[EtrnAnswer]) -> bool:
+    return bool(answers) and answers[-1].code is not None and answers[-1].code >= 500
