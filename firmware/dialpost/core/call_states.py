@@ -172,8 +172,8 @@ def page() -> str:
     ]
     return (
         "# The states of a call\n\n"
-        "Made from the table in `firmware/dialpost/core/call_states.py`, which is what runs. Don't edit this\n"
-        "page: `.venv/bin/python -m dialpost.core.call_states > docs/call-states.md` makes it anew.\n\n"
+        "Made from the table in `firmware/dialpost/core/call_states.py`, which is what runs. Do not edit\n"
+        "it: `.venv/bin/python -m dialpost.core.call_states > docs/call-states.md` makes it anew.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
         "What is ignored, and why:\n\n| state | event | because |\n|---|---|---|\n"
         + "\n".join(ignored)
