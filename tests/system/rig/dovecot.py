@@ -1,0 +1,78 @@
+"""Real Dovecot: IMAP and POP3 on the station's own mailboxes and its own user file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rig.chroots import Chroot, Inmate
+from rig.ports import free_port
+
+_CONFIG = """\
+protocols = imap pop3
+base_dir = /run/dovecot
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+log_path = {directory}/dovecot.log
+auth_verbose = yes
+auth_mechanisms = plain login scram-sha-256
+first_valid_uid = 0
+mail_location = maildir:~
+passdb {{
+  driver = passwd-file
+  args = {users}
+}}
+userdb {{
+  driver = passwd-file
+  args = {users}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+"""
+
+
+class Dovecot:
+    """Serves the mailboxes under `data_dir` to the accounts in the `users` file."""
+
+    def __init__(
+        self, directory: Path, *, users: Path, data_dir: Path, mail_location: str = "maildir:~"
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o777)
+        self.directory = directory
+        self.imap_port, self.pop3_port = free_port(), free_port()
+        config = directory / "dovecot.conf"
+        config.write_text(
+            _CONFIG.format(directory=directory, users=users, imap=self.imap_port, pop3=self.pop3_port)
+        )
+        self._config = config
+        self._chroot = Chroot("dovecot", (directory, data_dir))
+        self._child: Inmate | None = None
+
+    def __enter__(self) -> Dovecot:
+        self._child = self._chroot.start("dovecot", "-F", "-c", self._config, log=self.directory / "output")
+        self._child.wait_for_greeting(self.imap_port, greeting=b"* OK")
+        self._child.wait_for_greeting(self.pop3_port, greeting=b"+OK")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._child is not None:
+            self._child.kill()
+
+    def log_text(self) -> str:
+        log = self.directory / "dovecot.log"
+        return log.read_text("utf-8", "replace") if log.exists() else ""

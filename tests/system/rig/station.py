@@ -1,0 +1,170 @@
+"""The station under test: the real daemon as a child, the real command line beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rig.ports import free_port
+from rig.processes import Child, RigError, eventually
+
+_ROOT = Path(__file__).parents[3]
+PROGRAM = Path(os.environ.get("DIALPOST_PROGRAM", _ROOT / ".venv" / "bin" / "dialpost"))
+DOMAIN = "clinic.example"
+PASSWORD = "a good long secret 1"
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+class Station:
+    """One station with its data under `directory`; `settings` are laid over what every test wants.
+
+    `port`, `submission_port` and `submissions_port` are its doors; `log` is what it says.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        domains: tuple[str, ...] = (DOMAIN,),
+        settings: Settings | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.data_dir = directory / "data"
+        self.port, self.submission_port, self.submissions_port = free_port(), free_port(), free_port()
+        self._run_dir = Path(tempfile.mkdtemp(prefix="dp-run-"))  # short: a socket's path has a limit
+        self.log = directory / "station.log"
+        self._env = env
+        self.config = directory / "dialpost.toml"
+        self.child: Child | None = None
+        defaults: dict[str, dict[str, Any]] = {
+            "station": {
+                "hostname": f"mail.{domains[0]}",
+                "domains": list(domains),
+                "data_dir": str(self.data_dir),
+                "run_dir": str(self._run_dir),
+            },
+            "smtp": {
+                "listen": [f"127.0.0.1:{self.port}"],
+                "submission_listen": [f"127.0.0.1:{self.submission_port}"],
+                "submissions_listen": [f"127.0.0.1:{self.submissions_port}"],
+                "disk_reserve_bytes": 0,
+            },
+            "relay": {"networks": ["127.0.0.1/32"]},
+            "outbound": {"smarthost": "127.0.0.1", "port": 1, "tls": "none"},
+            "link": {"kind": "dialup-gateway"},
+            "call": {"grace_min_s": 1.0, "grace_max_s": 8.0, "cooldown_s": 0, "redial_attempts": 0},
+            "schedule": {"min_pause_min": 0},
+        }
+        for section, values in (settings or {}).items():
+            defaults.setdefault(section, {}).update(values)
+        self.configure(defaults)
+
+    def configure(self, settings: Settings) -> None:
+        """Write the configuration file anew (a running daemon does not see it)."""
+        self.settings = settings
+        self.config.write_text(
+            "\n".join(
+                f"[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+                for section, values in settings.items()
+            )
+        )
+
+    def start(self, *, within_s: float = 20.0) -> Station:
+        """Start the daemon; returns when it greets. It makes its directories itself."""
+        self.child = Child([PROGRAM, "--config", self.config, "daemon"], self.log, env=self._env)
+        self.child.wait_for_greeting(self.port, greeting=b"220 ", within_s=within_s)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        assert self.child is not None
+        self.child.kill()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.child is not None
+        return self.child.stop()
+
+    def __enter__(self) -> Station:
+        return self if self.child else self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if self.child is not None and self.child.is_running():
+                status = self.child.stop()
+                if status != 0 and exc[0] is None:
+                    raise RigError(f"the station ended with {status} on SIGTERM:\n{self.child.tail()}")
+        finally:
+            shutil.rmtree(self._run_dir, ignore_errors=True)
+
+    def run(
+        self, *arguments: str, input: str = "", timeout_s: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
+        """One `dialpost` command, whatever its exit status."""
+        return subprocess.run(
+            [PROGRAM, "--config", self.config, *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, **self._env} if self._env else None,
+        )
+
+    def cli(self, *arguments: str, input: str = "", timeout_s: float = 60.0) -> str:
+        """One `dialpost` command that has to succeed; its standard output."""
+        done = self.run(*arguments, input=input, timeout_s=timeout_s)
+        assert done.returncode == 0, f"dialpost {arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def add_account(self, name: str, password: str = PASSWORD) -> None:
+        self.cli("account", "add", name, "--password-stdin", input=f"{password}\n")
+
+    def call(self, *, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """`dialpost call now`: returns when the call is over."""
+        return self.run("call", "now", timeout_s=timeout_s)
+
+    def last_call(self) -> dict[str, Any]:
+        calls: list[dict[str, Any]] = json.loads(self.cli("call", "history", "--json", "-n", "1"))
+        return calls[0]
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return answer
+
+    def waiting(self) -> dict[str, int]:
+        """The queue's counts as `status` tells them."""
+        counts: dict[str, int] = self.status()["queue"]
+        return counts
+
+    def maildir(self, account: str) -> Path:
+        return self.data_dir / "mail" / account
+
+    def log_text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def wait_for_log(self, text: str, *, within_s: float = 20.0) -> None:
+        eventually(lambda: text in self.log_text(), within_s=within_s, what=f"{text!r} in the station's log")
+
+    def database(self) -> sqlite3.Connection:
+        """The queue's database, to look into while the daemon is down."""
+        return sqlite3.connect(f"file:{self.data_dir / 'queue.sqlite'}?mode=ro", uri=True)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
