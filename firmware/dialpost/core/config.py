@@ -238,8 +238,8 @@ class RouteConfig:
     """One [[outbound.route]]: mail for some domains takes another way."""
 
     domains: tuple[str, ...] = setting(
-        (), "Domains this route is for; a leading dot means all below (.example.org).", minimum=1,
-        maximum=1000, required=True,
+        (), "Domains this route is for; a leading dot means all below (.example.org).",
+        kind="route-domain", minimum=1, maximum=1000, required=True,
     )  # fmt: skip
     via: Via = setting(Via.SMARTHOST, "smarthost: through `host`; mx: to the domain's own servers.")
     host: str = setting("", "The host for via = smarthost; empty: the general smarthost.", kind="host")

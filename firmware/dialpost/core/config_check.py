@@ -1,0 +1,137 @@
+"""What is wrong with a configuration as a whole: keys that contradict each other.
+
+`faults` make it unusable; `warnings` are told but let it through, because a station that does part of its
+work is better than none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+
+from dialpost.core.config import (
+    Config,
+    EtrnConfig,
+    LinkKind,
+    OutboundConfig,
+    RouteConfig,
+    TlsMode,
+    TlsVerify,
+    Via,
+)
+
+_WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
+
+
+def faults(config: Config) -> Iterator[str]:
+    """A sentence for each contradiction that can't stand."""
+    yield from _twice("station.domains", config.station.domains)
+    yield from _order("outbound.retry_min_s", config.outbound.retry_min_s, "outbound.retry_max_s",
+                      config.outbound.retry_max_s)  # fmt: skip
+    yield from _order(
+        "call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s
+    )
+    yield from _order("dns.try_s", config.dns.try_s, "dns.total_s", config.dns.total_s)
+    yield from _relay(config)
+    yield from _pairs(config)
+    yield from _schedule(config)
+    yield from _routes(config.outbound.route)
+    own = {config.station.hostname, *config.station.domains}
+    if config.outbound.smarthost and config.outbound.smarthost in own:
+        yield (
+            f'outbound.smarthost = "{config.outbound.smarthost}" is this station itself: mail would run in '
+            "circles. Give the provider's host."
+        )
+    for domain in config.delivery.catch_all:
+        if domain not in config.station.domains:
+            yield f"delivery.catch_all names {domain}, which is not among station.domains."
+
+
+def _twice(key: str, items: tuple[str, ...]) -> Iterator[str]:
+    for item, count in Counter(items).items():
+        if count > 1:
+            yield f"{key} names {item} {count} times; once is enough."
+
+
+def _order(low_key: str, low: float, high_key: str, high: float) -> Iterator[str]:
+    if low > high:
+        yield f"{low_key} = {low:g} is more than {high_key} = {high:g}; it must not be."
+
+
+def _relay(config: Config) -> Iterator[str]:
+    for text in config.relay.networks:
+        network = ipaddress.ip_network(text)
+        if network.prefixlen < _WIDEST_LAN_PREFIX[network.version]:
+            yield (
+                f'relay.networks has "{text}": that would let the whole world send through this station. '
+                "Name the LAN's own network, like 192.168.1.0/24."
+            )
+
+
+def _pairs(config: Config) -> Iterator[str]:
+    if bool(config.tls.certificate) != bool(config.tls.key):
+        yield "tls.certificate and tls.key belong together: give both, or none to have one made."
+    ways: list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]] = [
+        ("outbound", config.outbound),
+        ("etrn", config.etrn),
+    ]
+    ways += [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
+    for label, way in ways:
+        if bool(way.user) != bool(way.password):
+            yield f"{label}.user and {label}.password belong together: give both, or none."
+        if (way.tls_verify is TlsVerify.FINGERPRINT) != bool(way.tls_fingerprint):
+            yield f'{label}.tls_verify = "fingerprint" and {label}.tls_fingerprint belong together.'
+
+
+def _schedule(config: Config) -> Iterator[str]:
+    for number, entry in enumerate(config.schedule.entry, 1):
+        label = f"schedule.entry[{number}]"
+        if not entry.at and not entry.every_min:
+            yield f"{label} never calls: give `at` or `every_min`."
+        if (entry.start or entry.end) and not entry.every_min:
+            yield f"{label} has start or end without every_min."
+        if entry.start and entry.end and entry.start >= entry.end:
+            yield (
+                f"{label} starts at {entry.start} and ends at {entry.end}; the end must be later on the same "
+                "day. For a night, make two entries."
+            )
+
+
+def _routes(routes: tuple[RouteConfig, ...]) -> Iterator[str]:
+    for domain, count in Counter(domain for route in routes for domain in route.domains).items():
+        if count > 1:
+            yield f"outbound.route names {domain} {count} times; which way should its mail take?"
+
+
+def warnings(config: Config) -> tuple[str, ...]:
+    """A sentence for each thing that works but that somebody should know."""
+    return tuple(_warnings(config))
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    outbound = config.outbound
+    if outbound.via is Via.SMARTHOST and not outbound.smarthost:
+        yield "outbound.smarthost is not set: mail for the world will wait until it is."
+    if outbound.password and outbound.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
+        yield f'outbound.tls = "{outbound.tls.value}" may show the password to others; set starttls.'
+    if outbound.tls is not TlsMode.NONE and outbound.user and outbound.tls_verify is TlsVerify.NONE:
+        yield 'outbound.tls_verify = "none": somebody in between could read the password.'
+    if config.etrn_wanted and not config.etrn_host:
+        yield "etrn.host is not set: the provider will not be asked for mail it holds."
+    if config.etrn_wanted and config.etrn.port in {465, 587}:
+        yield f"etrn.port = {config.etrn.port}: ETRN is not offered on the submission ports; 25 is usual."
+    if config.link.kind is not LinkKind.GATEWAY and not config.schedule.entry:
+        yield "There is no schedule.entry: calls are made only by button, command or waiting mail."
+    yield from _overlaps(config)
+
+
+def _overlaps(config: Config) -> Iterator[str]:
+    for ours in config.relay.networks:
+        for theirs in config.relay.provider_networks:
+            one, other = ipaddress.ip_network(ours), ipaddress.ip_network(theirs)
+            if one.version == other.version and one.overlaps(other):
+                yield (
+                    f"relay.networks {ours} and relay.provider_networks {theirs} overlap; "
+                    "the provider's rule wins."
+                )

@@ -1,0 +1,198 @@
+"""Checking one value: is it what its `Setting` allows, and in which normal form is it kept?
+
+Each check returns the value to keep or raises `ValueError` with what is wrong, in words that can follow
+"is not allowed: ".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from dialpost.core.address import normalise_domain, parse_mailbox
+from dialpost.core.config_fields import Field
+from dialpost.core.errors import AddressError
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
+_ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
+_TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*\Z")
+
+
+def check_value(field: Field, value: object) -> object:
+    """One value (one item, where the field is a list) in its normal form. Raises: ValueError."""
+    if field.value_type is bool:
+        if not isinstance(value, bool):
+            raise ValueError(_wanted(field))
+        return value
+    if field.value_type in {int, float}:
+        return _number(field, value)
+    if not isinstance(value, str):
+        raise ValueError(_wanted(field))
+    if field.choices:
+        return _choice(field, value)
+    if "\n" in value or "\r" in value or "\0" in value:
+        raise ValueError("a line end must not stand in it")
+    maximum = field.setting.maximum
+    if not field.is_list and maximum is not None and len(value) > maximum:
+        raise ValueError(f"at most {maximum:g} character{'' if maximum == 1 else 's'}")
+    if value == "":
+        return _empty(field)
+    check = KIND_CHECKS.get(field.setting.kind)
+    return check(value) if check else value
+
+
+def _wanted(field: Field) -> str:
+    if field.is_list:
+        return f"each item must be {field.type_words().removeprefix('a list of ')}"
+    return f"it must be {field.type_words()}"
+
+
+def _number(field: Field, value: object) -> object:
+    allowed = (int,) if field.value_type is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, allowed):
+        raise ValueError(_wanted(field))
+    low, high = field.setting.minimum, field.setting.maximum
+    # Written so that NaN, which compares with nothing, fails too.
+    if not ((low is None or value >= low) and (high is None or value <= high)):
+        raise ValueError(_wanted(field))
+    return field.value_type(value)
+
+
+def _choice(field: Field, value: str) -> object:
+    word = value.lower()
+    if word not in field.choices:
+        raise ValueError(_wanted(field))
+    return field.value_type(word) if issubclass(field.value_type, Enum) else word
+
+
+def _empty(field: Field) -> str:
+    if field.is_list:
+        raise ValueError("an item must not be empty")
+    if field.setting.required:
+        raise ValueError(f"it must not be empty: {field.setting.help}")
+    return ""
+
+
+def _domain(value: str) -> str:
+    try:
+        name = normalise_domain(value)
+    except AddressError as error:
+        raise ValueError(error.why) from None
+    if re.fullmatch(r"[\d.]+", name):
+        raise ValueError("that is a number, not a domain")
+    return name
+
+
+def _hostname(value: str) -> str:
+    name = _domain(value)
+    if "." not in name:
+        raise ValueError("it must be a full name with a domain, like mail.clinic.example")
+    return name
+
+
+def _route_domain(value: str) -> str:
+    return "." + _domain(value[1:]) if value.startswith(".") else _domain(value)
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        return _domain(value)
+
+
+def _listen(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError("it must be ADDRESS:PORT with a port from 0 to 65535, like 0.0.0.0:25 or [::]:25")
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        address = ipaddress.ip_address(bare or "::")
+    except ValueError:
+        raise ValueError(f"{host!r} is not an IP address") from None
+    if address.version == 6 and host and not host.startswith("["):
+        raise ValueError("an IPv6 address stands in brackets, like [::1]:25")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"not a network like 192.168.1.0/24 ({error})") from None
+
+
+def _time(value: str) -> str:
+    if not _TIME.match(value):
+        raise ValueError("it must be a time of day from 00:00 to 23:59")
+    return value
+
+
+def _weekday(value: str) -> str:
+    day = value.lower()
+    if day not in WEEKDAYS:
+        raise ValueError("it must be one of: " + ", ".join(WEEKDAYS))
+    return day
+
+
+def _etrn_name(value: str) -> str:
+    if value.startswith("#"):
+        # RFC 1985 §5.1: the server's own name for a queue; anything that fits on a command line.
+        if not re.fullmatch(r"#[\x21-\x7e]{1,255}", value):
+            raise ValueError("a #name has no blanks and only plain letters, digits and signs")
+        return value
+    return "@" + _domain(value[1:]) if value.startswith("@") else _domain(value)
+
+
+def _address(value: str) -> str:
+    try:
+        return str(parse_mailbox(value))
+    except AddressError as error:
+        raise ValueError(error.why) from None
+
+
+def _account(value: str) -> str:
+    name = value.lower()
+    if not _ACCOUNT.match(name):
+        raise ValueError("an account's name has letters, digits, dots, hyphens and underscores")
+    return name
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("it must be a full path that starts with /")
+    return value
+
+
+def _timezone(value: str) -> str:
+    if not _TIMEZONE.match(value):
+        raise ValueError("it must look like Europe/Berlin or UTC")
+    return value
+
+
+def _fingerprint(value: str) -> str:
+    digits = value.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("a SHA-256 fingerprint has 64 hexadecimal digits")
+    return digits
+
+
+KIND_CHECKS: dict[str, Callable[[str], str]] = {
+    "hostname": _hostname,
+    "domain": _domain,
+    "route-domain": _route_domain,
+    "host": _host,
+    "listen": _listen,
+    "network": _network,
+    "time": _time,
+    "weekday": _weekday,
+    "etrn-name": _etrn_name,
+    "address": _address,
+    "account": _account,
+    "path": _path,
+    "timezone": _timezone,
+    "fingerprint": _fingerprint,
+}
