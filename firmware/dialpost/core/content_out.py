@@ -1,0 +1,112 @@
+"""Stored content on its way out: CRLF line ends, and the dots DATA wants doubled (RFC 5321 §4.5.2).
+
+Content is stored with LF line ends and no CR. Should a CR be there all the same, it never reaches the
+wire alone: CRLF counts as a line end, a bare CR becomes a blank, so no message can smuggle an end of
+DATA to a server that takes more than CRLF.CRLF for it. Every class takes its input in any split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """What must be known of content before it is offered to a server.
+
+    `size` is the stored length in bytes of what goes out (LF line ends); `wire_size` that with CRLF.
+    """
+
+    size: int
+    wire_size: int
+    eight_bit: bool = False
+    eight_bit_header: bool = False
+
+
+class Survey:
+    """Finds the `ContentFacts` of content fed to it."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._lines = 0
+        self._last = b"\n"
+        self._eight_bit = False
+        self._eight_bit_header = False
+        self._in_header = True
+
+    def feed(self, block: bytes) -> None:
+        """Take the next piece of stored content."""
+        if not block:
+            return
+        if self._in_header:
+            self._look_at_header(block)
+        self._eight_bit = self._eight_bit or not block.isascii()
+        self._size += len(block)
+        self._lines += block.count(b"\n")
+        self._last = block[-1:]
+
+    def _look_at_header(self, block: bytes) -> None:
+        if self._last == b"\n" and block.startswith(b"\n"):
+            self._in_header = False
+            return
+        header, blank_line, _ = block.partition(b"\n\n")
+        self._in_header = not blank_line
+        self._eight_bit_header = self._eight_bit_header or not header.isascii()
+
+    def facts(self) -> ContentFacts:
+        """The facts, once everything was fed. A last line without an end gets one on the wire."""
+        missing_end = 2 if self._last != b"\n" else 0
+        wire_size = self._size + self._lines + missing_end
+        return ContentFacts(self._size, wire_size, self._eight_bit, self._eight_bit_header)
+
+
+class LineEnds:
+    """LF to CRLF."""
+
+    def __init__(self) -> None:
+        self._held_cr = False
+        self._at_line_start = True
+
+    def convert(self, block: bytes) -> bytes:
+        """The wire form of the next piece."""
+        if self._held_cr:
+            block = b"\r" + block
+            self._held_cr = False
+        if b"\r" in block:
+            self._held_cr = block.endswith(b"\r")
+            block = block.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b" ")
+        if block:
+            self._at_line_start = block.endswith(b"\n")
+        return block.replace(b"\n", b"\r\n")
+
+    def finish(self) -> bytes:
+        """What is missing to end the last line."""
+        held = b" " if self._held_cr else b""
+        end = b"" if self._at_line_start and not held else b"\r\n"
+        self._held_cr, self._at_line_start = False, True
+        return held + end
+
+
+class DotStuffing:
+    """LF content to what goes between DATA and the final dot, that dot included."""
+
+    def __init__(self) -> None:
+        self._line_ends = LineEnds()
+        self._at_line_start = True
+
+    def convert(self, block: bytes) -> bytes:
+        """The wire form of the next piece: CRLF, a dot at the start of a line doubled."""
+        return self._stuff(self._line_ends.convert(block))
+
+    def finish(self) -> bytes:
+        """The end of the last line, where it is missing, and the final dot."""
+        return self._stuff(self._line_ends.finish()) + b".\r\n"
+
+    def _stuff(self, wire: bytes) -> bytes:
+        if not wire:
+            return wire
+        stuffed = wire.replace(b"\n.", b"\n..")
+        if self._at_line_start and wire.startswith(b"."):
+            stuffed = b"." + stuffed
+        self._at_line_start = wire.endswith(b"\n")
+        return stuffed

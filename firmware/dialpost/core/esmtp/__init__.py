@@ -1,0 +1,14 @@
+"""The client side of ESMTP as a core without I/O: bytes and events in, bytes and events out.
+
+`client.EsmtpClient` is the whole; the other modules are its parts. Own code, because no well-kept Python
+client pipelines or knows BDAT, and on a slow line every wait for an answer costs as much as a message.
+
+    replies      bytes -> replies                         extensions   the answer to EHLO
+    phases       from greeting to QUIT, as one table       opening      greeting, EHLO, STARTTLS, AUTH
+    login        PLAIN, LOGIN, CRAM-MD5                    commands     MAIL and RCPT lines
+    transaction  one message tried: verdicts -> outcomes   mailing      what may be sent now, and whose
+    framing      DATA and BDAT content                                  answer a reply is
+
+RFC 5321, 1870 (SIZE), 1985 (ETRN), 2034, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN),
+4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8). Runs in the event loop of whoever drives it; never waits.
+"""

@@ -1,0 +1,71 @@
+"""Logging in: which way, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
+
+A name and password go out in clear text only where the configuration names PLAIN or LOGIN itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+
+from dialpost.core.config import AuthMechanism
+from dialpost.core.errors import ProtocolError
+
+_WORDS = {AuthMechanism.PLAIN: "PLAIN", AuthMechanism.LOGIN: "LOGIN", AuthMechanism.CRAM_MD5: "CRAM-MD5"}
+
+
+def mechanisms_to_try(
+    choice: AuthMechanism, offered: frozenset[str], *, tls: bool, verified: bool
+) -> tuple[AuthMechanism, ...]:
+    """The ways to log in, best first; none where no acceptable one is offered.
+
+    Inside TLS with a verified certificate a plain password is the shortest and lets the server keep only
+    a hash. With TLS but nobody verified, a challenge is tried first; without TLS nothing else will do.
+    """
+    if choice is not AuthMechanism.AUTO:
+        return (choice,) if _WORDS[choice] in offered else ()
+    plain = (AuthMechanism.PLAIN, AuthMechanism.LOGIN)
+    if not tls:
+        order: tuple[AuthMechanism, ...] = (AuthMechanism.CRAM_MD5,)
+    elif verified:
+        order = (*plain, AuthMechanism.CRAM_MD5)
+    else:
+        order = (AuthMechanism.CRAM_MD5, *plain)
+    return tuple(mechanism for mechanism in order if _WORDS[mechanism] in offered)
+
+
+class Login:
+    """One attempt: the first line, then an answer to each challenge."""
+
+    def __init__(self, mechanism: AuthMechanism, user: str, password: str) -> None:
+        self._mechanism = mechanism
+        self._user = user.encode()
+        self._password = password.encode()
+        self._round = 0
+
+    @property
+    def word(self) -> str:
+        """The mechanism's name on the wire."""
+        return _WORDS[self._mechanism]
+
+    def begin(self) -> bytes:
+        """The AUTH line, without CRLF."""
+        if self._mechanism is AuthMechanism.PLAIN:
+            return b"AUTH PLAIN " + base64.b64encode(b"\0" + self._user + b"\0" + self._password)
+        return b"AUTH " + self.word.encode()
+
+    def respond(self, challenge: str) -> bytes:
+        """The line that answers a 334. Raises: ProtocolError where nothing (more) should be asked."""
+        self._round += 1
+        if self._mechanism is AuthMechanism.LOGIN and self._round <= 2:
+            # The prompts' wording differs between servers; their order doesn't.
+            return base64.b64encode(self._user if self._round == 1 else self._password)
+        if self._mechanism is AuthMechanism.CRAM_MD5 and self._round == 1:
+            try:
+                nonce = base64.b64decode(challenge.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                raise ProtocolError("the server's CRAM-MD5 challenge is not base64") from None
+            digest = hmac.new(self._password, nonce, "md5").hexdigest()
+            return base64.b64encode(self._user + b" " + digest.encode())
+        raise ProtocolError(f"the server asks for more than AUTH {self.word} has")

@@ -1,0 +1,76 @@
+"""One session from greeting to QUIT: its states, and the one table of transitions.
+
+`docs` draw their diagram from `TABLE`; a test proves it total and every phase reachable.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    GREETING = "waiting for the greeting"
+    EHLO = "EHLO sent"
+    HELO = "HELO sent"
+    STARTTLS = "STARTTLS sent"
+    HANDSHAKE = "TLS handshake"
+    LOGIN = "AUTH under way"
+    OPEN = "open for mail and ETRN"
+    QUIT = "QUIT sent"
+    OVER = "over"
+
+
+class Step(Enum):
+    """What was decided from a reply, or what befell the connection."""
+
+    GREETED = "greeted with 220"
+    EHLO_UNKNOWN = "EHLO not known"
+    TLS_WANTED = "STARTTLS offered and wanted"
+    TLS_AGREED = "220 to STARTTLS"
+    TLS_UP = "handshake done"
+    LOGIN_WANTED = "AUTH offered and wanted"
+    LOGIN_GOES_ON = "challenge, or another mechanism"
+    OPENED = "nothing more to agree on"
+    QUITTING = "nothing more to send"
+    ENDED = "refused, closed or lost"
+
+
+_ROWS: dict[Phase, dict[Step, Phase]] = {
+    Phase.GREETING: {Step.GREETED: Phase.EHLO, Step.ENDED: Phase.OVER},
+    Phase.EHLO: {
+        Step.EHLO_UNKNOWN: Phase.HELO,
+        Step.TLS_WANTED: Phase.STARTTLS,
+        Step.LOGIN_WANTED: Phase.LOGIN,
+        Step.OPENED: Phase.OPEN,
+        Step.ENDED: Phase.OVER,
+    },
+    Phase.HELO: {Step.OPENED: Phase.OPEN, Step.ENDED: Phase.OVER},
+    Phase.STARTTLS: {
+        Step.TLS_AGREED: Phase.HANDSHAKE,
+        Step.LOGIN_WANTED: Phase.LOGIN,  # opportunistic, and refused: go on in clear
+        Step.OPENED: Phase.OPEN,
+        Step.ENDED: Phase.OVER,
+    },
+    Phase.HANDSHAKE: {Step.TLS_UP: Phase.EHLO, Step.ENDED: Phase.OVER},
+    Phase.LOGIN: {
+        Step.LOGIN_GOES_ON: Phase.LOGIN,
+        Step.OPENED: Phase.OPEN,
+        Step.ENDED: Phase.OVER,
+    },
+    Phase.OPEN: {Step.QUITTING: Phase.QUIT, Step.ENDED: Phase.OVER},
+    Phase.QUIT: {Step.ENDED: Phase.OVER},
+    Phase.OVER: {},
+}
+
+IGNORE = None
+TABLE: dict[Phase, dict[Step, Phase | None]] = {
+    phase: {step: row.get(step, IGNORE) for step in Step} for phase, row in _ROWS.items()
+}
+"""Total: what is not a transition is ignored, on purpose."""
+
+
+def after(phase: Phase, step: Step) -> Phase:
+    """The phase a step leads to; the same one where the step means nothing there."""
+    return TABLE[phase][step] or phase
