@@ -1,0 +1,46 @@
+"""The accounts as Dovecot's passwd-file, so that IMAP and POP3 ask the same passwords.
+
+Format: `user:password:uid:gid:gecos:home:shell:extra` (Dovecot, "Passwd-file"). Written whole and renamed into
+place; 0640, because Dovecot's own user reads it through the station's group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dialpost.core.accounts import Account
+from dialpost.core.errors import StorageError
+
+
+class DovecotUsers:
+    """The file at `path`, for Maildirs under `mail_root/NAME` owned by this process's user."""
+
+    def __init__(self, path: Path, mail_root: Path) -> None:
+        self._path = path
+        self._mail_root = mail_root
+
+    def write(self, accounts: Iterable[Account], default_quota_bytes: int) -> None:
+        """Make the file say just these accounts; disabled ones are left out. Raises: StorageError."""
+        lines = [self._line(account, default_quota_bytes) for account in accounts if account.enabled]
+        fresh = self._path.with_name(self._path.name + ".new")
+        try:
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except OSError as error:
+            raise StorageError(f"Dovecot's user file {self._path} could not be written: {error}.") from error
+
+    def _line(self, account: Account, default_quota_bytes: int) -> str:
+        home = self._mail_root / account.name
+        quota = default_quota_bytes if account.quota_bytes is None else account.quota_bytes
+        # `mail_location` for Dovecot 2.3; 2.4 takes it from mail_driver and mail_path in its own configuration.
+        extra = f"userdb_mail=maildir:{home}"
+        if quota:
+            extra += f" userdb_quota_rule=*:bytes={quota}"
+        full_name = account.full_name.replace(":", " ").replace("\n", " ")
+        return f"{account.name}:{account.password_hash}:{os.geteuid()}:{os.getegid()}:{full_name}:{home}::{extra}\n"
