@@ -6,42 +6,17 @@ from pathlib import Path
 
 import pytest
 from rig.clients import send
-from rig.mailboxes import maildir_files, read_mail
+from rig.mailboxes import arrived, maildir_files
 from rig.needs import needs
 from rig.postfix import Postfix, provider
 from rig.processes import eventually
-from rig.station import DOMAIN, Station
+from rig.station import DOMAIN, Station, provider_at
 
 pytestmark = [pytest.mark.system, needs("postfix")]
 
 
-def station_for(work: Path, server_port: int, **more: dict[str, object]) -> Station:
-    settings: dict[str, dict[str, object]] = {
-        "outbound": {"smarthost": "127.0.0.1", "port": server_port, "tls": "none"},
-        "etrn": {"port": server_port, "tls": "none"},
-    }
-    for section, values in more.items():
-        settings.setdefault(section, {}).update(values)
-    return Station(work / "station", settings=settings)
-
-
 def provider_for(work: Path, station: Station, **main: str) -> Postfix:
     return provider(work / "provider", (DOMAIN,), station.port, **main)
-
-
-def point_at(station: Station, port: int) -> None:
-    """Tell the station (not yet started) where the provider is."""
-    settings = {name: dict(values) for name, values in station.settings.items()}
-    settings["outbound"]["port"] = port
-    settings["etrn"]["port"] = port
-    station.configure(settings)
-
-
-def arrived(maildir: Path) -> list[str]:
-    """The Message-IDs of what is there, each message found whole."""
-    found = [read_mail(path) for path in maildir_files(maildir)]
-    assert [mail for mail in found if not mail.is_whole] == []
-    return sorted(mail.message_id for mail in found)
 
 
 def hold(server: Postfix, count: int, *, size: int = 1000) -> list[str]:
@@ -50,9 +25,9 @@ def hold(server: Postfix, count: int, *, size: int = 1000) -> list[str]:
 
 
 def test_one_call_fetches_what_is_held_and_sends_what_waits(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     with provider_for(work, station) as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             inbound = hold(server, 20)
@@ -77,9 +52,9 @@ def test_one_call_fetches_what_is_held_and_sends_what_waits(work: Path) -> None:
 
 
 def test_a_second_call_with_nothing_to_do_ends_by_itself(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     with provider_for(work, station) as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             assert station.call().returncode == 0
@@ -88,10 +63,10 @@ def test_a_second_call_with_nothing_to_do_ends_by_itself(work: Path) -> None:
 
 
 def test_etrn_refused_is_told_in_the_providers_words(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     refusing = {"smtpd_etrn_restrictions": "reject"}
     with provider_for(work, station, **refusing) as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             held = hold(server, 2)
@@ -113,10 +88,10 @@ def test_etrn_refused_is_told_in_the_providers_words(work: Path) -> None:
 
 
 def test_a_provider_without_etrn(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     without = {"smtpd_discard_ehlo_keywords": "etrn", "smtpd_etrn_restrictions": "reject"}
     with provider_for(work, station, **without) as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             assert station.call().returncode == 3
@@ -125,9 +100,9 @@ def test_a_provider_without_etrn(work: Path) -> None:
 
 
 def test_a_domain_the_provider_does_not_flush_is_told_and_asked_again(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     with provider_for(work, station, fast_flush_domains="other.example") as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             for _ in range(2):
@@ -138,9 +113,9 @@ def test_a_domain_the_provider_does_not_flush_is_told_and_asked_again(work: Path
 
 
 def test_many_large_messages_both_ways_at_once(work: Path) -> None:
-    station = station_for(work, 1)
+    station = Station(work / "station")
     with provider_for(work, station) as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             inbound = hold(server, 5, size=3_000_000)
@@ -156,9 +131,9 @@ def test_many_large_messages_both_ways_at_once(work: Path) -> None:
 
 
 def test_the_provider_is_down_then_up_again(work: Path) -> None:
-    station = station_for(work, 1, outbound={"retry_min_s": 1, "retry_max_s": 1})
+    station = Station(work / "station", settings={"outbound": {"retry_min_s": 1, "retry_max_s": 1}})
     server = provider_for(work, station)
-    point_at(station, server.port)
+    provider_at(station, server.port)
     with station:
         station.add_account("anna")
         outbound = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=3, prefix="out")
@@ -180,9 +155,9 @@ def test_the_provider_is_down_then_up_again(work: Path) -> None:
 
 def test_a_dedicated_line_needs_no_call(work: Path) -> None:
     """link.kind = gateway: what is accepted for the world leaves by itself; no ETRN is sent."""
-    station = station_for(work, 1, link={"kind": "gateway"})
+    station = Station(work / "station", settings={"link": {"kind": "gateway"}})
     with provider_for(work, station, defer_transports="") as server:
-        point_at(station, server.port)
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
             outbound = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=5, prefix="out")
@@ -195,16 +170,12 @@ def test_a_dedicated_line_needs_no_call(work: Path) -> None:
 
 
 def test_an_unknown_user_at_the_provider_bounces_and_the_others_go(work: Path) -> None:
-    station = station_for(work, 1)
-    with provider_for(
-        work, station, virtual_mailbox_maps="inline:{friend@world.example=world.example/}"
-    ) as server:
-        point_at(station, server.port)
+    station = Station(work / "station")
+    with provider_for(work, station, virtual_mailbox_maps="inline:{friend@world.example=world.example/}") as server:
+        provider_at(station, server.port)
         with station:
             station.add_account("anna")
-            send(
-                station.port, f"anna@{DOMAIN}", ["nobody@world.example", "friend@world.example"], prefix="out"
-            )
+            send(station.port, f"anna@{DOMAIN}", ["nobody@world.example", "friend@world.example"], prefix="out")
             assert station.call().returncode == 0
             eventually(lambda: len(maildir_files(server.maildir("world.example"))) == 1)
             (bounce,) = eventually(lambda: maildir_files(station.maildir("anna")))

@@ -24,12 +24,8 @@ def missing(*, servers: Sequence[str] = (), commands: Sequence[str] = ()) -> str
     """What is not there, in words, with the command that gets it; "" where all is."""
     lacking = [f"the command {name}" for name in commands if shutil.which(name) is None]
     if servers and os.geteuid() != 0:
-        return (
-            f"to be root, as real servers run in chroots ({', '.join(servers)}); run: sudo make test-system"
-        )
-    lacking += [
-        f"the server {name} in {_CACHE}" for name in servers if not (_CACHE / f"{name}.inputs").exists()
-    ]
+        return f"to be root, as real servers run in chroots ({', '.join(servers)}); run: sudo make test-system"
+    lacking += [f"the server {name} in {_CACHE}" for name in servers if not (_CACHE / f"{name}.inputs").exists()]
     return f"{', '.join(lacking)}; {HOW_TO_GET}" if lacking else ""
 
 

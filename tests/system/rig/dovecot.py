@@ -48,9 +48,7 @@ service pop3-login {{
 class Dovecot:
     """Serves the mailboxes under `data_dir` to the accounts in the `users` file."""
 
-    def __init__(
-        self, directory: Path, *, users: Path, data_dir: Path, mail_location: str = "maildir:~"
-    ) -> None:
+    def __init__(self, directory: Path, *, users: Path, data_dir: Path, mail_location: str = "maildir:~") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o777)
         self.directory = directory

@@ -77,9 +77,7 @@ begin authenticators
 """
 
 # What a client says is tainted: Exim takes the argument of a command only out of a file of ours.
-_ETRN_COMMAND = (
-    "smtp_etrn_command = /usr/sbin/exim4 -R ${{lookup{{$domain}}lsearch{{{names}}}{{$value}}fail}}"
-)
+_ETRN_COMMAND = "smtp_etrn_command = /usr/sbin/exim4 -R ${{lookup{{$domain}}lsearch{{{names}}}{{$value}}fail}}"
 
 _TLS = """\
 tls_advertise_hosts = *
@@ -205,6 +203,4 @@ class Exim:
         return int(self._chroot.run("exim4", "-bpc"))
 
     def log_text(self) -> str:
-        return "".join(
-            path.read_text("utf-8", "replace") for path in sorted((self.directory / "log").iterdir())
-        )
+        return "".join(path.read_text("utf-8", "replace") for path in sorted((self.directory / "log").iterdir()))

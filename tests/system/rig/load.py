@@ -80,9 +80,7 @@ class Loader:
             await _expect(reader, 250)
         await _expect(reader, 354)
         self._ledger.offered.add(message_id)
-        stuffed = b"".join(
-            b"." + line if line.startswith(b".") else line for line in message.splitlines(True)
-        )
+        stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in message.splitlines(True))
         writer.write(stuffed + b".\r\n")
         await _expect(reader, 250)
         self._ledger.acknowledged.add(message_id)

@@ -21,9 +21,7 @@ class StoredMail:
     is_whole: bool
 
 
-def make_message(
-    message_id: str, sender: str, recipients: list[str], *, size: int = 1000, seed: int = 0
-) -> bytes:
+def make_message(message_id: str, sender: str, recipients: list[str], *, size: int = 1000, seed: int = 0) -> bytes:
     """A message of about `size` bytes with CRLF line ends that carries a digest of its own body."""
     words = random.Random(f"{message_id}/{seed}")
     lines = [words.randbytes(32).hex() for _ in range(max(1, size // 66))]
@@ -58,3 +56,10 @@ def maildir_files(maildir: Path) -> list[Path]:
         for name in ("new", "cur")
         for path in ((maildir / name).iterdir() if (maildir / name).is_dir() else ())
     ]
+
+
+def arrived(maildir: Path) -> list[str]:
+    """The sorted Message-IDs of what is in a Maildir, each message found whole."""
+    found = [read_mail(path) for path in maildir_files(maildir)]
+    assert [mail for mail in found if not mail.is_whole] == []
+    return sorted(mail.message_id for mail in found)

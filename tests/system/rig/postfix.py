@@ -106,9 +106,7 @@ class Postfix:
 
     def start(self) -> Postfix:
         self._chroot.run("chown", "postfix", self.directory / "data")
-        self._child = self._chroot.start(
-            "postfix", "-c", self._etc, "start-fg", log=self.directory / "output"
-        )
+        self._child = self._chroot.start("postfix", "-c", self._etc, "start-fg", log=self.directory / "output")
         self._child.wait_for_greeting(self.port, greeting=b"220 ")
         return self
 

@@ -32,9 +32,7 @@ def eventually(look: Callable[[], _T], *, within_s: float = 20.0, what: str = ""
 class Child:
     """One process with its output in a file."""
 
-    def __init__(
-        self, command: Sequence[str | Path], log: Path, *, env: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str | Path], log: Path, *, env: dict[str, str] | None = None) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ _ROOT = Path(__file__).parents[3]
 PROGRAM = Path(os.environ.get("DIALPOST_PROGRAM", _ROOT / ".venv" / "bin" / "dialpost"))
 DOMAIN = "clinic.example"
 PASSWORD = "a good long secret 1"
+
+_WAITING = "SELECT 1"
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -79,10 +82,11 @@ class Station:
             )
         )
 
-    def start(self, *, within_s: float = 20.0) -> Station:
-        """Start the daemon; returns when it greets. It makes its directories itself."""
+    def start(self, *, within_s: float = 20.0, wait: bool = True) -> Station:
+        """Start the daemon; returns when it greets, or at once. It makes its directories itself."""
         self.child = Child([PROGRAM, "--config", self.config, "daemon"], self.log, env=self._env)
-        self.child.wait_for_greeting(self.port, greeting=b"220 ", within_s=within_s)
+        if wait:
+            self.child.wait_for_greeting(self.port, greeting=b"220 ", within_s=within_s)
         return self
 
     def kill(self) -> None:
@@ -107,9 +111,7 @@ class Station:
         finally:
             shutil.rmtree(self._run_dir, ignore_errors=True)
 
-    def run(
-        self, *arguments: str, input: str = "", timeout_s: float = 60.0
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, input: str = "", timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """One `dialpost` command, whatever its exit status."""
         return subprocess.run(
             [PROGRAM, "--config", self.config, *arguments],
@@ -155,9 +157,26 @@ class Station:
     def wait_for_log(self, text: str, *, within_s: float = 20.0) -> None:
         eventually(lambda: text in self.log_text(), within_s=within_s, what=f"{text!r} in the station's log")
 
-    def database(self) -> sqlite3.Connection:
-        """The queue's database, to look into while the daemon is down."""
-        return sqlite3.connect(f"file:{self.data_dir / 'queue.sqlite'}?mode=ro", uri=True)
+    @property
+    def dovecot_users(self) -> Path:
+        """The user file the daemon renders for Dovecot."""
+        return self.data_dir / "dovecot-users"
+
+    def waiting_message_ids(self, address: str) -> list[str]:
+        """The Message-ID of each message that waits for this recipient, straight out of the database."""
+        with closing(sqlite3.connect(f"file:{self.data_dir / 'queue.sqlite'}?mode=ro", uri=True)) as database:
+            rows = database.execute(_WAITING, (address,)).fetchall()
+        return [str(row[0]) for row in rows]
+
+
+def provider_at(station: Station, port: int, **more: Mapping[str, Any]) -> None:
+    """Tell a station not yet started where its provider is (sections in `more` are laid over that)."""
+    settings = {name: dict(values) for name, values in station.settings.items()}
+    settings["outbound"] |= {"port": port}
+    settings["etrn"] = settings.get("etrn", {}) | {"port": port, "tls": "none"}
+    for section, values in more.items():
+        settings[section] = settings.get(section, {}) | dict(values)
+    station.configure(settings)
 
 
 def _toml(value: object) -> str:
