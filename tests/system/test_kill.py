@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,16 @@ async def live_and_die(station: Station, ledger: Ledger, kill: int, rng: random.
         await loader.stop()
 
 
-def test_nothing_acknowledged_is_lost(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        print(f"\n  seed {SEED} ({KILLS} kills); again with: DIALPOST_TEST_SEED={SEED} ", flush=True)
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say something on the terminal at once, whether the test fails or not."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    assert isinstance(reporter, pytest.TerminalReporter)
+    return lambda text: reporter.write_line(f"  {text}")
+
+
+def test_nothing_acknowledged_is_lost(work: Path, say: Callable[[str], None]) -> None:
+    say(f"seed {SEED} ({KILLS} kills); again with: DIALPOST_TEST_SEED={SEED} make test-system")
     rng = random.Random(SEED)
     station = Station(work / "station")
     ledger = Ledger()
@@ -86,8 +94,7 @@ def test_nothing_acknowledged_is_lost(work: Path, capsys: pytest.CaptureFixture[
             assert twice == [], f"seed {SEED}, kill {kill}: delivered more than once: {twice}"
             check_queue(station, ledger, kill)
             if kill % 20 == 19:
-                with capsys.disabled():
-                    print(f"  {kill + 1} kills, {len(ledger.acknowledged)} acknowledged", flush=True)
+                say(f"{kill + 1} kills, {len(ledger.acknowledged)} messages acknowledged")
         assert len(ledger.acknowledged) > 10 * KILLS  # there was load
         assert mailbox.found.keys() <= ledger.offered
         check_crowd(station)

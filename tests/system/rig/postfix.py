@@ -55,16 +55,17 @@ class Postfix:
         main: Mapping[str, str] | None = None,
         services: str = "",
         more_binds: tuple[Path, ...] = (),
+        log: Path | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
         self.directory = directory
         self.hostname = hostname
         self.port = free_port()
-        self._chroot = Chroot("postfix", (directory, *more_binds))
+        self._chroot = Chroot("postfix", (directory, *((log.parent,) if log else ()), *more_binds))
         self._etc = directory / "etc"
         self._etc.mkdir(exist_ok=True)
-        self.log = directory / "maillog"
+        self.log = log or directory / "maillog"
         self._child: Child | None = None
         settings = self._settings(mailbox_domains) | dict(main or {})
         (self._etc / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))

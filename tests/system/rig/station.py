@@ -21,7 +21,10 @@ PROGRAM = Path(os.environ.get("DIALPOST_PROGRAM", _ROOT / ".venv" / "bin" / "dia
 DOMAIN = "clinic.example"
 PASSWORD = "a good long secret 1"
 
-_WAITING = "SELECT 1"
+_WAITING = """
+SELECT message.message_id FROM recipient JOIN message ON message.id = recipient.key >> 20
+WHERE recipient.state = 0 AND recipient.address = ?
+"""
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -39,13 +42,14 @@ class Station:
         domains: tuple[str, ...] = (DOMAIN,),
         settings: Settings | None = None,
         env: dict[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.data_dir = directory / "data"
         self.port, self.submission_port, self.submissions_port = free_port(), free_port(), free_port()
         self._run_dir = Path(tempfile.mkdtemp(prefix="dp-run-"))  # short: a socket's path has a limit
-        self.log = directory / "station.log"
+        self.log = log or directory / "station.log"
         self._env = env
         self.config = directory / "dialpost.toml"
         self.child: Child | None = None
