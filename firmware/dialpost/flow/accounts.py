@@ -1,0 +1,315 @@
+"""Changing accounts: effective at once, durable before the answer, all or nothing.
+
+The running daemon holds one `AccountService`; a command without a daemon makes its own on the same file. Key
+derivation runs in a thread: it is slow on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from dialpost.core.accounts import Account, Alias, Directory, check_name
+from dialpost.core.address import parse_mailbox
+from dialpost.core.config import Config
+from dialpost.core.errors import AccountError, AddressError, NotFoundError
+from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
+
+_T = TypeVar("_T")
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept (edge/account_file)."""
+
+    def load(self) -> tuple[dict[str, Account], dict[str, Alias]]:
+        """All of them."""
+
+    def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
+        """Durable when it returns."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold it against other processes."""
+
+
+class LoginFile(Protocol):
+    """The same accounts for the IMAP server (edge/dovecot_users)."""
+
+    def write(self, accounts: Iterable[Account], default_quota_bytes: int) -> None:
+        """Make it say just these."""
+
+
+class Mailboxes(Protocol):
+    """The accounts' mail (edge/maildir)."""
+
+    def create(self, account: str) -> None:
+        """Make an empty mailbox; an existing one is left as it is."""
+
+    def contents(self, account: str) -> tuple[int, int]:
+        """Messages and bytes in it; (0, 0) where there is none."""
+
+    def archive(self, account: str) -> str:
+        """Move it out of the way, whole; where it is now."""
+
+    def purge(self, account: str) -> None:
+        """Delete it."""
+
+
+class MailFate(Enum):
+    """What becomes of the mail of a deleted account."""
+
+    KEEP = "keep"  # stays where it is: an account of that name made later finds it
+    ARCHIVE = "archive"
+    PURGE = "purge"
+
+
+class AccountService:
+    """Accounts and aliases of the station."""
+
+    def __init__(self, config: Config, store: AccountStore, logins: LoginFile, mailboxes: Mailboxes) -> None:
+        self._config = config
+        self._store = store
+        self._logins = logins
+        self._mailboxes = mailboxes
+        self._change = asyncio.Lock()
+        self._verified: dict[str, tuple[str, bytes]] = {}
+        self._session_key = secrets.token_bytes(32)
+        self.directory = self._make(*store.load())
+
+    def start(self) -> None:
+        """Bring what hangs on the accounts up to date: mailboxes, the IMAP server's file."""
+        for name in self.directory.accounts:
+            self._mailboxes.create(name)
+        self._mailboxes.create(self.directory.postmaster_account)
+        self._logins.write(self.directory.accounts.values(), self._config.delivery.default_quota_bytes)
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """The account, if the password is its own. `name` may be an address of it. Takes equally long for a name
+        that does not exist. A password that was right a moment ago is recognised without the slow derivation
+        (phones log in for every message); the memory is a keyed digest, gone with the process.
+        """
+        account = self._find(name)
+        hashed = account.password_hash if account else _NOBODY
+        digest = self._digest(password)
+        if account and self._verified.get(account.name) == (hashed, digest):
+            return account if account.enabled else None
+        right = await asyncio.to_thread(verify_password, password, hashed)
+        if not right or account is None:
+            return None
+        self._verified[account.name] = (hashed, digest)
+        return account if account.enabled else None
+
+    async def add(
+        self, name: str, password: str, *, addresses: Iterable[str] = (), full_name: str = "",
+        quota_bytes: int | None = None,
+    ) -> Account:  # fmt: skip
+        """Make an account. Raises: AccountError."""
+        name = check_name(name)
+        check_strength(password)
+        hashed = await self._hash(password)
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
+            if name in accounts:
+                raise AccountError(f"There is an account {name} already.")
+            self._check_free(f"{name}@{self._config.station.domains[0]}", name)
+            checked = tuple(self._check_address(address, name) for address in addresses)
+            account = Account(name, checked, hashed, _quota(quota_bytes), True, full_name)
+            accounts[name] = account
+            return account
+
+        account = await self._apply(change)
+        self._mailboxes.create(name)
+        return account
+
+    async def set_password(self, name: str, password: str) -> Account:
+        """Give an account another password. Raises: AccountError, NotFoundError."""
+        check_strength(password)
+        hashed = await self._hash(password)
+        return await self._edit(name, lambda account: replace(account, password_hash=hashed))
+
+    async def edit(
+        self, name: str, *, add_addresses: Iterable[str] = (), remove_addresses: Iterable[str] = (),
+        full_name: str | None = None, quota_bytes: int | None = None, default_quota: bool = False,
+        enabled: bool | None = None,
+    ) -> Account:  # fmt: skip
+        """Change what is given, leave the rest. Raises: AccountError, NotFoundError."""
+
+        def changed(account: Account) -> Account:
+            gone = {address.lower() for address in remove_addresses}
+            missing = gone - set(account.addresses)
+            if missing:
+                raise AccountError(f"{account.name} does not have the address {', '.join(sorted(missing))}.")
+            kept = [address for address in account.addresses if address not in gone]
+            kept += [self._check_address(address, account.name) for address in add_addresses]
+            own = account.quota_bytes if quota_bytes is None else _quota(quota_bytes)
+            quota = None if default_quota else own
+            return replace(
+                account,
+                addresses=tuple(dict.fromkeys(kept)),
+                full_name=account.full_name if full_name is None else full_name,
+                quota_bytes=quota,
+                enabled=account.enabled if enabled is None else enabled,
+            )
+
+        return await self._edit(name, changed)
+
+    async def delete(self, name: str, fate: MailFate | None) -> str:
+        """Delete an account; what happened, in words.
+
+        Without a `fate` nothing is deleted: the refusal says what is in the mailbox and what to choose from.
+        """
+        account = self._get(name)
+        count, size = await asyncio.to_thread(self._mailboxes.contents, account.name)
+        if fate is None:
+            raise AccountError(
+                f"The mailbox of {account.name} holds {count} messages ({size} bytes). Nothing was deleted. "
+                "Say what shall become of them: --keep-mail, --archive or --purge."
+            )
+        uses = self.directory.uses_of(account.name)
+        if uses:
+            raise AccountError(f"{account.name} is needed by {', '.join(uses)}. Change that first.")
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+            del accounts[account.name]
+
+        await self._apply(change)
+        self._verified.pop(account.name, None)
+        if fate is MailFate.ARCHIVE:
+            place = await asyncio.to_thread(self._mailboxes.archive, account.name)
+            return f"Account {account.name} deleted; its {count} messages are now in {place}."
+        if fate is MailFate.PURGE:
+            await asyncio.to_thread(self._mailboxes.purge, account.name)
+            return f"Account {account.name} and its {count} messages deleted."
+        return f"Account {account.name} deleted; its {count} messages stay where they are."
+
+    async def add_alias(self, address: str, targets: Iterable[str]) -> Alias:
+        """Make or replace an alias. Raises: AccountError."""
+        address = self._check_own(address)
+        checked = tuple(dict.fromkeys(self._check_target(target) for target in targets))
+        if not checked:
+            raise AccountError("An alias needs at least one target: an account's name or an address.")
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            if address not in aliases:
+                self._check_free(address, None)
+            aliases[address] = Alias(address, checked)
+            return aliases[address]
+
+        return await self._apply(change)
+
+    async def delete_alias(self, address: str) -> None:
+        """Take an alias away. Raises: NotFoundError."""
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+            if aliases.pop(address.lower(), None) is None:
+                raise NotFoundError(f"There is no alias {address}.")
+
+        await self._apply(change)
+
+    def usage(self, name: str) -> tuple[int, int]:
+        """Messages and bytes in an account's mailbox."""
+        return self._mailboxes.contents(name)
+
+    def quota_of(self, name: str) -> int:
+        """The account's quota in bytes, 0 = none."""
+        account = self.directory.accounts.get(name)
+        own = account.quota_bytes if account else None
+        return self._config.delivery.default_quota_bytes if own is None else own
+
+    async def _edit(self, name: str, changed: Callable[[Account], Account]) -> Account:
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
+            account = self._get(name)
+            accounts[account.name] = changed(account)
+            return accounts[account.name]
+
+        return await self._apply(change)
+
+    async def _apply(self, change: Callable[[dict[str, Account], dict[str, Alias]], _T]) -> _T:
+        async with self._change:
+            accounts, aliases = dict(self.directory.accounts), dict(self.directory.aliases)
+            result = change(accounts, aliases)
+            await asyncio.to_thread(self._save, accounts, aliases)
+            self.directory = self._make(accounts, aliases)
+            self._logins.write(accounts.values(), self._config.delivery.default_quota_bytes)
+            return result
+
+    def _save(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+        with self._store.locked():
+            self._store.save(accounts, aliases)
+
+    def _make(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> Directory:
+        delivery, station = self._config.delivery, self._config.station
+        return Directory(
+            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator
+        )
+
+    def _find(self, name: str) -> Account | None:
+        wanted = name.strip().lower()
+        if wanted in self.directory.accounts:
+            return self.directory.accounts[wanted]
+        taken = self.directory.taken_by(wanted) or ""
+        return self.directory.accounts.get(taken.removeprefix("account "))
+
+    def _get(self, name: str) -> Account:
+        account = self._find(name)
+        if account is None:
+            known = ", ".join(self.directory.accounts) or "none yet"
+            raise NotFoundError(f"There is no account {name!r}. Accounts: {known}.")
+        return account
+
+    def _check_own(self, address: str) -> str:
+        """One of our addresses in its normal form; a name without @ is in the main domain."""
+        if "@" not in address:
+            address = f"{address}@{self._config.station.domains[0]}"
+        try:
+            mailbox = parse_mailbox(address)
+        except AddressError as error:
+            raise AccountError(str(error)) from None
+        if mailbox.domain not in self._config.station.domains:
+            ours = ", ".join(self._config.station.domains)
+            raise AccountError(f"{address} is not in a domain of this station ({ours}).")
+        separator = self._config.delivery.plus_separator
+        if separator and separator in mailbox.local:
+            raise AccountError(f"{address}: a name with {separator!r} reaches its account by itself already.")
+        return str(mailbox).lower()
+
+    def _check_address(self, address: str, name: str) -> str:
+        normal = self._check_own(address)
+        self._check_free(normal, name)
+        return normal
+
+    def _check_free(self, address: str, name: str | None) -> None:
+        taken = self.directory.taken_by(address)
+        if taken is not None and taken != f"account {name}":
+            raise AccountError(f"{address} belongs to {taken} already.")
+
+    def _check_target(self, target: str) -> str:
+        if target.lower() in self.directory.accounts:
+            return target.lower()
+        if "@" not in target:
+            raise AccountError(f"{target!r} is neither an account nor an address.")
+        try:
+            return str(parse_mailbox(target))
+        except AddressError as error:
+            raise AccountError(str(error)) from None
+
+    async def _hash(self, password: str) -> str:
+        return await asyncio.to_thread(hash_password, password, secrets.token_bytes(SALT_BYTES))
+
+    def _digest(self, password: str) -> bytes:
+        return hmac.digest(self._session_key, password.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _quota(value: int | None) -> int | None:
+    if value is not None and value < 0:
+        raise AccountError("A quota can't be less than 0 (0 = no limit).")
+    return value
+
+
+_NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"
+"""Checked when the name does not exist, so that the time taken does not tell which names do."""
