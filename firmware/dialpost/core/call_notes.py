@@ -1,0 +1,102 @@
+"""What each event of a call adds to its record, and what a finished record tells a person.
+
+Pure; `flow/call` applies it in the order things happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
+from dialpost.core.call_states import CallEvent, CallState
+from dialpost.core.link import ADVICE, DialOutcome, DialResult
+
+CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messages need longer"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of the call machine with what it brought.
+
+    `call` is the number of the call it belongs to, None for a wish of a person, schedule or timer.
+    """
+
+    event: CallEvent
+    call: int | None = None
+    detail: str = ""
+    dial: DialOutcome | None = None
+    ended: HangUpReason | None = None
+    reason: CallReason | None = None
+
+
+def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout_s: int) -> CallRecord:
+    """The record after an event that changed the state; `state` is the one it came in."""
+    dial = happened.dial
+    if dial is not None and happened.event is CallEvent.LINE_UP:
+        rate_bps = dial.rate_bps or record.rate_bps
+        return replace(record, result=dial.result, detail=dial.detail or record.detail, rate_bps=rate_bps)
+    if dial is not None and happened.event is CallEvent.CARRIER:
+        return replace(record, detail=dial.detail, rate_bps=dial.rate_bps)
+    if dial is not None and happened.event is CallEvent.DIAL_FAILED:
+        return replace(record, result=dial.result, detail=dial.detail)
+    if state is CallState.ONLINE:
+        reason, detail = _why_it_ends(happened)
+        return replace(record, hangup_reason=reason, hangup_detail=detail)
+    if state in {CallState.DIALING, CallState.NEGOTIATING}:
+        return _not_up(record, happened, dial_timeout_s)
+    return record
+
+
+def _why_it_ends(happened: Happening) -> tuple[HangUpReason, str]:
+    if happened.event is CallEvent.CARRIER_LOST:
+        return HangUpReason.CARRIER_LOST, happened.detail
+    if happened.event is CallEvent.DEADLINE:
+        return HangUpReason.MAX_CALL_TIME, CUT_SHORT
+    return happened.ended or HangUpReason.CANCELLED, happened.detail
+
+
+def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> CallRecord:
+    if happened.event is CallEvent.DEADLINE:
+        return replace(record, result=DialResult.TIMEOUT, detail=f"No line within {dial_timeout_s} s.")
+    if happened.event is CallEvent.CARRIER_LOST:
+        return replace(record, result=DialResult.NO_CARRIER, detail=happened.detail)
+    return replace(record, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
+
+
+def failed(record: CallRecord) -> bool:
+    """Whether the line did not come up, and nobody called it off."""
+    return record.result not in {DialResult.CONNECTED, DialResult.CANCELLED}
+
+
+def was_cut(record: CallRecord) -> bool:
+    """Whether the line was lost in the middle."""
+    return record.hangup_reason is HangUpReason.CARRIER_LOST
+
+
+def etrn_refused(record: CallRecord) -> bool:
+    """Whether the last answer for one of the names asks for a person."""
+    return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
+
+
+def mail_stuck(record: CallRecord) -> bool:
+    """Whether the line was up and stayed up, and yet nothing of what was tried went out."""
+    return not was_cut(record) and record.deferred > 0 and record.sent == 0
+
+
+def attention(record: CallRecord) -> list[str]:
+    """What a person should know of the call, an item each; [] where all went well."""
+    found = []
+    if failed(record):
+        said = " ".join(part for part in (record.detail, ADVICE[record.result]) if part)
+        found.append(f"The last call did not come up: {record.result.value}. {said}".strip())
+    elif was_cut(record):
+        found.append(
+            f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). What was under way "
+            "is sent again at the next call."
+        )
+    for answer in {answer.name: answer for answer in record.etrn}.values():
+        if answer.is_fault:
+            found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
+    if mail_stuck(record):
+        found.append("Mail was tried and put off by the next hop: `dialpost queue list` shows its words.")
+    return found

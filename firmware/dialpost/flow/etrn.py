@@ -1,0 +1,84 @@
+"""Asking the provider, for every configured name, to send what it holds (RFC 1985).
+
+One dialogue asks for all names. Each answer is logged in the server's own words with what to do next. A
+connection that can't be made is tried once more: right after connect the first packets are often lost.
+Runs in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from dialpost.core.config import Config
+from dialpost.core.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
+from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
+from dialpost.flow import maillog
+
+TRIES = 2
+PAUSE_S = 3.0
+"""Before a connection that failed is tried again."""
+
+
+class EtrnSpeaker(Protocol):
+    """The subset of edge/smtp_client.SmtpClient needed here."""
+
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+        """One dialogue with the host. Never raises for what a server or a line does."""
+
+
+class HostAddresses(Protocol):
+    """Where a host's addresses come from."""
+
+    async def host_addresses(self, host: str) -> tuple[str, ...]:
+        """The host's IP addresses as text, () where there are none or name service does not answer."""
+
+
+class EtrnAsk:
+    """Asks for the configured names. `last_answers` are those of the last time."""
+
+    def __init__(self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses) -> None:
+        self._config, self._speaker, self._addresses = config, speaker, addresses
+        self.last_answers: tuple[EtrnAnswer, ...] = ()
+
+    async def ask(self) -> tuple[EtrnAnswer, ...]:
+        """Ask for every name; the answers in order. Each is in the log when it returns."""
+        config = self._config
+        names = config.etrn_names
+        if not config.etrn_host:
+            text = "no host is configured: set etrn.host or outbound.smarthost"
+            answers = tuple(EtrnAnswer(name, EtrnOutcome.NEEDS_PERSON, None, text) for name in names)
+        else:
+            answers = classify_dialogue(names, await self._dialogue(config.etrn_host, names))
+        for answer in answers:
+            maillog.etrn_answered(
+                host=config.etrn_host, name=answer.name, reply=answer.words(), advice=answer.advice,
+                is_fault=answer.is_fault,
+            )  # fmt: skip
+        self.last_answers = answers
+        return answers
+
+    async def _dialogue(self, host: str, names: Sequence[str]) -> EtrnDialogue:
+        dialogue = EtrnDialogue((), "not asked", offered=False)
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
+            addresses = await self._addresses.host_addresses(host)
+            if not addresses:
+                error = f"the address of {host} could not be found"
+                dialogue = EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
+                continue
+            target = HostTarget(host, addresses, self._config.etrn.port)
+            dialogue = await self._speaker.etrn(target, self._settings(), names)
+            if dialogue.fate is not SessionFate.UNREACHABLE:
+                break
+        return dialogue
+
+    def _settings(self) -> ConnectSettings:
+        config, etrn = self._config, self._config.etrn
+        return ConnectSettings(
+            helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
+            tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
+            timeout_scale=config.outbound.timeout_scale,
+        )  # fmt: skip

@@ -1,0 +1,106 @@
+"""The panel's state: collects the facts behind the lights and tells those who show them.
+
+The lights themselves are `core/panel`, a projection; whoever drives them (GPIO, the simulated panel, a
+web page) watches here. Runs in the daemon's event loop; `run` keeps the queue's counts fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from dialpost.core.call_states import CallState
+from dialpost.core.errors import StorageError
+from dialpost.core.panel import Led, Pattern, project
+from dialpost.core.queue_records import QueueCounts
+from dialpost.core.station_state import Fault, StationState
+
+REFRESH_S = 0.5
+"""The counts are asked for at most so often, however much mail comes in."""
+
+Lights = Mapping[Led, Pattern]
+LightsWatcher = Callable[[StationState, Lights], None]
+
+
+class Counts(Protocol):
+    """The subset of the store the panel needs."""
+
+    async def counts(self) -> QueueCounts:
+        """What waits."""
+
+
+class Panel:
+    """One StationState, changed by those who know, shown by those who watch."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._state = StationState(starting=True)
+        self._watchers: list[LightsWatcher] = []
+        self._stale = asyncio.Event()
+        self.counted = QueueCounts()
+
+    @property
+    def state(self) -> StationState:
+        """The facts now."""
+        return self._state
+
+    @property
+    def lights(self) -> Lights:
+        """What each light shows now."""
+        return project(self._state)
+
+    def watch(self, watcher: LightsWatcher) -> Callable[[], None]:
+        """Call the watcher now and at every change of the state; the answer ends it."""
+        self._watchers.append(watcher)
+        watcher(self._state, self.lights)
+        return lambda: self._watchers.remove(watcher)
+
+    def started(self) -> None:
+        """The station takes mail in."""
+        self._become(replace(self._state, starting=False))
+
+    def call(self, state: CallState) -> None:
+        """The call changed its state."""
+        self._become(replace(self._state, call=state))
+
+    def mail_moves(self, moving: bool) -> None:
+        """Bytes of mail go over the line, or no longer do."""
+        self._become(replace(self._state, mail_moving=moving))
+
+    def arrived(self, arrived: bool) -> None:
+        """Whether the last call brought mail."""
+        self._become(replace(self._state, arrived=arrived))
+
+    def fault(self, fault: Fault, present: bool) -> None:
+        """A fault is there, or gone."""
+        faults = self._state.faults | {fault} if present else self._state.faults - {fault}
+        self._become(replace(self._state, faults=faults))
+
+    def queue_changed(self) -> None:
+        """The queue is not as last counted."""
+        self._stale.set()
+
+    async def refresh(self) -> None:
+        """Count now. A store that can't be read leaves the counts as they are: it has its own fault."""
+        with contextlib.suppress(StorageError):
+            self.counted = await self._counts.counts()
+            self._become(replace(self._state, waiting=self.counted.waiting_remote, urgent=self.counted.urgent))
+
+    async def run(self) -> None:
+        """Keep the counts fresh until cancelled."""
+        self._stale.set()
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            await self.refresh()
+            await asyncio.sleep(REFRESH_S)
+
+    def _become(self, state: StationState) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        for watcher in list(self._watchers):
+            watcher(state, project(state))
