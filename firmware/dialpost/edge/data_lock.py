@@ -1,0 +1,49 @@
+"""One daemon per data directory: a lock that ends with the process that holds it, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from dialpost.core.errors import AlreadyRunningError, StorageError
+
+
+class DataLock:
+    """Holds `lock` in the data directory from `acquire` to `release`. The file is left; the lock is not."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "lock"
+        self._directory = directory
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock and write our process id into it.
+
+        Raises: AlreadyRunningError, naming the process that has it; StorageError.
+        """
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"The data directory {self._directory} can't be used: {error}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise AlreadyRunningError(
+                f"Another Dialpost (process {holder}) is using {self._directory}. Stop it first, or give this "
+                "one a data directory of its own (station.data_dir)."
+            ) from error
+        self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # a full card: the lock holds, only its holder's name is missing
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

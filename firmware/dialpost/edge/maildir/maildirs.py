@@ -1,0 +1,282 @@
+"""Mailboxes: one Maildir for each account, served by Dovecot beside us (maildir(5), Maildir++).
+
+A message gets in by a hard link to its body, so it is written to the card once however many get it. Its
+name says the queue id, never the clock alone, and so is the same at every repeat: a message that was
+delivered before a crash is found again (in new/, cur/ and the folders) and not delivered twice. A delivery
+is durable when its call returned: new/ is fsynced, once for all messages of a batch.
+
+Everything that waits for the card runs in a small pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from dialpost.core.envelope import QueueId
+from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
+from dialpost.core.queue_id import queue_number
+from dialpost.edge.maildir.usage import Usage
+
+_T = TypeVar("_T")
+
+_HOST = "dialpost"
+_DELETED = ".deleted-"
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for one mailbox: its body in the spool, and when it was received (Unix seconds)."""
+
+    queue_id: QueueId
+    body: Path
+    received_s: int
+
+
+class Maildirs:
+    """The mailboxes below `root`, one directory for each account's name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="maildir")
+        self._usage = Usage()
+
+    def prepare(self) -> None:
+        """Make the root, and finish what a crash left: copies cut off, deletions half done.
+
+        Raises: StorageError, StorageFullError.
+        """
+        with _as_storage_error(f"The mailboxes below {self._root} can't be used"):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for entry in list(self._root.iterdir()):
+                if entry.name.startswith(_DELETED):
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif not entry.name.startswith("."):
+                    for name in _names(entry / "tmp"):
+                        if _queue_id_of(name) is not None:
+                            (entry / "tmp" / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Wait for deliveries under way and end the threads."""
+        self._pool.shutdown(wait=True)
+
+    def path(self, account: str) -> Path:
+        """Where an account's Maildir is. Raises: StorageError where the name could leave the root."""
+        if not account or account.startswith(".") or "/" in account or "\0" in account:
+            raise StorageError(f"{account!r} can't be the name of a mailbox")
+        return self._root / account
+
+    def create(self, account: str) -> None:
+        """Make a mailbox, durably; one that is there is left as it is. Raises: StorageError."""
+        mailbox = self.path(account)
+        with _as_storage_error(f"The mailbox of {account} can't be made"):
+            for directory in (mailbox, mailbox / "tmp", mailbox / "new", mailbox / "cur"):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(mailbox)
+            _sync(self._root)
+
+    def exists(self, account: str) -> bool:
+        """Whether there is a mailbox of this name."""
+        return (self.path(account) / "new").is_dir()
+
+    async def deliver(self, account: str, body: Path, queue_id: QueueId, received_s: int) -> None:
+        """Put a message into a mailbox; nothing happens where it is in it already.
+
+        Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
+        """
+        (fault,) = await self.deliver_many(account, [Delivery(queue_id, body, received_s)])
+        if fault is not None:
+            raise fault
+
+    async def deliver_many(
+        self, account: str, deliveries: Sequence[Delivery], *, look_for_earlier: bool = True
+    ) -> list[StorageError | NotFoundError | None]:
+        """`deliver` for many messages with one fsync: for each its fault, or None.
+
+        `look_for_earlier` = False saves reading the mailbox's directories: right only where an earlier,
+        unrecorded delivery is out of the question.
+        """
+        return await self._in_thread(lambda: self._deliver_many(account, deliveries, look_for_earlier))
+
+    def _deliver_many(
+        self, account: str, deliveries: Sequence[Delivery], look_for_earlier: bool
+    ) -> list[StorageError | NotFoundError | None]:
+        try:
+            mailbox = self.path(account)
+            if not self.exists(account):
+                self.create(account)
+            wanted = {delivery.queue_id for delivery in deliveries} if look_for_earlier else set()
+            there = self._find(mailbox, wanted)
+        except StorageError as error:
+            return [error] * len(deliveries)
+        faults = [None if d.queue_id in there else self._put(mailbox, d) for d in deliveries]
+        try:
+            _sync(mailbox / "new")
+        except OSError as error:
+            fault = _storage_error(error, f"The mailbox of {account} can't be written")
+            return [fault] * len(deliveries)
+        return faults
+
+    def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
+        """Link or copy one body into new/. Not durable yet."""
+        try:
+            size = delivery.body.stat().st_size
+            name = f"{delivery.received_s}.{delivery.queue_id}.{_HOST},S={size}"
+            target = mailbox / "new" / name
+            try:
+                os.link(delivery.body, target)
+            except FileExistsError:
+                return None
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _copy(delivery.body, mailbox / "tmp" / name, target)
+            self._usage.added(mailbox, size)
+        except FileNotFoundError:
+            return NotFoundError(f"The body of {delivery.queue_id} is missing on the card")
+        except OSError as error:
+            return _storage_error(error, f"{delivery.queue_id} can't be put into {mailbox.name}")
+        return None
+
+    def _find(self, mailbox: Path, wanted: Collection[QueueId]) -> set[QueueId]:
+        """Those of `wanted` that are anywhere in the mailbox."""
+        if not wanted:
+            return set()
+        found = {_queue_id_of(name) for directory in _directories(mailbox) for name in _names(directory)}
+        return {queue_id for queue_id in wanted if queue_id in found}
+
+    def ids(self) -> Iterator[QueueId]:
+        """The queue ids of all messages in all mailboxes, archived ones not."""
+        for mailbox in self._mailboxes():
+            for directory in _directories(mailbox):
+                for name in _names(directory):
+                    queue_id = _queue_id_of(name)
+                    if queue_id is not None:
+                        yield queue_id
+
+    def _mailboxes(self) -> list[Path]:
+        try:
+            return sorted(path for path in self._root.iterdir() if not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def usage_bytes(self, account: str) -> int:
+        """What a mailbox holds, all folders together; 0 where there is none. Blocks on a first look."""
+        return self._usage.of(self.path(account))
+
+    async def measure(self, account: str, limit_bytes: int) -> int:
+        """`usage_bytes` outside the event loop, counted anew where the known figure is over the limit."""
+        return await self._in_thread(lambda: self._usage.of(self.path(account), limit_bytes))
+
+    async def archive(self, account: str, destination: Path) -> Path:
+        """Move a mailbox below `destination`, under its name or one with a number; returns where it is.
+
+        Raises: NotFoundError, StorageError.
+        """
+        return await self._in_thread(lambda: self._archive(account, destination))
+
+    def _archive(self, account: str, destination: Path) -> Path:
+        mailbox = self._existing(account)
+        with _as_storage_error(f"The mailbox of {account} can't be archived"):
+            destination.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target, number = destination / account, 1
+            while target.exists():
+                number += 1
+                target = destination / f"{account}-{number}"
+            shutil.move(mailbox, target)
+            _sync(destination)
+            _sync(self._root)
+        self._usage.forget(mailbox)
+        return target
+
+    async def purge(self, account: str) -> None:
+        """Delete a mailbox and all mail in it, for ever. Raises: NotFoundError, StorageError."""
+        await self._in_thread(lambda: self._purge(account))
+
+    def _purge(self, account: str) -> None:
+        mailbox = self._existing(account)
+        with _as_storage_error(f"The mailbox of {account} can't be deleted"):
+            doomed, number = self._root / f"{_DELETED}{account}", 1
+            while doomed.exists():
+                number += 1
+                doomed = self._root / f"{_DELETED}{account}-{number}"
+            mailbox.rename(doomed)
+            _sync(self._root)
+            shutil.rmtree(doomed)
+        self._usage.forget(mailbox)
+
+    def _existing(self, account: str) -> Path:
+        if not self.exists(account):
+            raise NotFoundError(f"There is no mailbox of {account}")
+        return self.path(account)
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _queue_id_of(name: str) -> QueueId | None:
+    """The queue id in a file name of ours ("1700000000.D0000001.dialpost,S=99:2,S"), else None."""
+    parts = name.split(".", 2)
+    if len(parts) < 3 or not parts[2].startswith(_HOST) or queue_number(parts[1]) is None:
+        return None
+    return QueueId(parts[1])
+
+
+def _directories(mailbox: Path) -> Iterator[Path]:
+    """new/ and cur/ of a mailbox and of all its folders."""
+    for folder in (mailbox, *(mailbox / name for name in _names(mailbox) if name.startswith("."))):
+        yield folder / "new"
+        yield folder / "cur"
+
+
+def _names(directory: Path) -> Iterator[str]:
+    """The names in a directory; nothing where it is none."""
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                yield entry.name
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _copy(body: Path, temporary: Path, target: Path) -> None:
+    """Where the file system has no links: a whole copy, then its name."""
+    try:
+        shutil.copyfile(body, temporary)
+        temporary.chmod(0o600)
+        _sync(temporary)
+        temporary.rename(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _storage_error(error: OSError, what: str) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(f"{what}: the card is full.")
+    return StorageError(f"{what}: {error.strerror or error}.")
+
+
+@contextlib.contextmanager
+def _as_storage_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _storage_error(error, what) from error

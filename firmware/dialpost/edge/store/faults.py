@@ -1,0 +1,40 @@
+"""What SQLite reports, in this project's words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from dialpost.core.errors import DamagedError, DialpostError, StorageError, StorageFullError
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_MAY_BE_FULL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+
+
+def storage_error(error: BaseException, path: Path) -> DialpostError:
+    """The error to raise instead of `error`, which came out of the database at `path`."""
+    if isinstance(error, DialpostError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(f"The queue database can't be used: {error}")
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFullError("The card is full: the queue database can't grow.")
+    if code & 0xFF in _DAMAGED:
+        return DamagedError(
+            f"The queue database is damaged ({error}). Restart Dialpost: it sets the database aside and "
+            "saves what can be read."
+        )
+    if code & 0xFF in _MAY_BE_FULL and _is_full(path):
+        return StorageFullError(f"The card is full: the queue database can't be written ({error}).")
+    return StorageError(f"The queue database can't be used: {error}")
+
+
+def _is_full(path: Path) -> bool:
+    """SQLite says "I/O error" where its shared index can't grow: ask the file system for the reason."""
+    try:
+        status = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return status.f_bavail * status.f_frsize < 65_536 or (status.f_files > 0 and status.f_favail == 0)

@@ -1,0 +1,261 @@
+"""Opening the database at start: sound, new, or damaged and replaced by what could be saved.
+
+A damaged database is never deleted: it is set aside as `queue.db.damaged-N` (with its -wal), after
+everything readable has been copied into a new one. A crash at any moment of that leaves a state from
+which the next start goes on: the saved copy gets its final name `queue.db.salvaged` only when it is whole,
+and where that name is found, the exchange is finished first.
+
+Two numbers in the table `memory` outlive restarts: `ids_reserved` (see `ids`) and `bodies_known_from`: a
+body file numbered below it and without a row may belong to a message a lost database knew, and must be
+kept; one from there on was never acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dialpost.edge.store import salvage, schema
+from dialpost.edge.store.faults import storage_error
+from dialpost.edge.store.ids import BLOCK
+from dialpost.edge.store.raw_pages import WalFrames, page_bytes, wal_frames
+from dialpost.edge.store.rows import Row
+
+IDS_RESERVED, BODIES_KNOWN_FROM, IN_USE = "ids_reserved", "bodies_known_from", "in_use"
+
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FORMAT}
+_CHECKED_AFTER_CLEAN_STOP_BYTES = 32 * 1024 * 1024
+
+Numbers = Callable[[], Iterable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open database. `first_number` is the first id this run may give out."""
+
+    connection: sqlite3.Connection
+    first_number: int
+    reserved_until: int
+    bodies_known_from: int
+    report: tuple[str, ...]
+
+
+def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+    """Open the database at `path`, making or salvaging it where needed.
+
+    `body_numbers` are the queue numbers of all body files, `other_numbers` those seen elsewhere (in
+    mailboxes), asked only where the database can't tell. Blocks: run it in a thread.
+
+    Raises: StorageFullError, StorageError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open(path, body_numbers, other_numbers)
+    except (sqlite3.Error, OSError) as error:
+        raise storage_error(error, path) from error
+
+
+def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+    report: list[str] = []
+    _finish_exchange(path)
+    log_was_there = _keep_log(path)
+    why = damage(path)
+    if why is not None:
+        report += _replace_damaged(path, why, body_numbers)
+    connection = schema.connect(path)
+    try:
+        schema.migrate(connection)
+        if why is None and not log_was_there and _was_in_use(connection):
+            report.append("The queue database's log (queue.db-wal) is missing: its last entries may be lost.")
+            connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
+        first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
+        _kept_log(path).unlink(missing_ok=True)
+    except BaseException:
+        connection.close()
+        raise
+    return Opened(connection, first, first + BLOCK, known_from, tuple(report))
+
+
+def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
+    """Note that everything was closed in order, and which numbers were reserved for nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE memory SET value = ? WHERE key = ?", (str(next_number), IDS_RESERVED))
+    connection.execute("DELETE FROM memory WHERE key = ?", (IN_USE,))
+    connection.execute("COMMIT")
+
+
+def wants_check(path: Path) -> Path:
+    """The file whose presence asks the next start for a thorough check."""
+    return path.with_name(path.name + ".check")
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with the database file, or None; a missing or empty one without a log is in order.
+
+    Raises: sqlite3.Error where it can't be opened for another reason (no right, card full).
+    """
+    kept = _kept_log(path)
+    if not path.exists() or path.stat().st_size == 0:
+        return "it is empty" if kept.exists() else None
+    frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = schema.connect(path)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        version = schema.user_version(connection)
+        if version == 0 or application != schema.APPLICATION_ID:
+            return "it is not a queue database"
+        if version > len(schema.MIGRATIONS):
+            return None
+        return _log_damage(connection, frames) or _page_damage(path, connection)
+    except sqlite3.Error as error:
+        if _is_damage(error):
+            return str(error)
+        raise
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
+    """Whether SQLite leaves out more of the log than a power cut can spoil: the last commit under way."""
+    if frames is None:
+        return None
+    if not frames.header_is_sound:
+        return "the head of its log is spoiled"
+    _, used, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    left_out = [commit for commit in frames.commits if commit > used]
+    return "its log is spoiled in the middle" if len(left_out) > 1 else None
+
+
+def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
+    """What SQLite's own check finds; after an orderly stop it is left out where it would take long."""
+    is_small = path.stat().st_size < _CHECKED_AFTER_CLEAN_STOP_BYTES
+    if not (is_small or _was_in_use(connection) or wants_check(path).exists()):
+        return None
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return None if verdict == "ok" else str(verdict)
+
+
+def _was_in_use(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM memory WHERE key = ?", (IN_USE,)).fetchone() is not None
+
+
+def _keep_log(path: Path) -> bool:
+    """Give the log a second name, so that SQLite can't delete what it does not understand.
+
+    Returns whether there was one. Where a start was cut off here, the log is put back first: SQLite had
+    taken from it what it understands, and taking it again changes nothing.
+    """
+    kept, log = _kept_log(path), _family(path)[1]
+    if kept.exists():
+        kept.replace(log)
+    if not log.exists():
+        return False
+    try:
+        os.link(log, kept)
+    except OSError:  # a file system without links
+        shutil.copyfile(log, kept)
+    _sync(path.parent)
+    return True
+
+
+def _kept_log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal-kept")
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return code in _DAMAGE_CODES or "no such table" in str(error)
+
+
+def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_numbers: Numbers) -> tuple[int, int]:
+    """Reserve this run's first block above every number ever seen.
+
+    Returns its start and `bodies_known_from`.
+    """
+    facts: dict[str, str] = dict(connection.execute("SELECT key, value FROM memory").fetchall())
+    (highest_row,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+    highest_body = max(body_numbers(), default=0)
+    first = max(int(facts.get(IDS_RESERVED, 1)), highest_row + 1)
+    known_from = int(facts.get(BODIES_KNOWN_FROM, 0))
+    if IDS_RESERVED not in facts or BODIES_KNOWN_FROM not in facts or highest_body >= first:
+        highest = max(highest_body, max(other_numbers(), default=0), highest_row)
+        first = max(first, highest + 1 + (BLOCK if highest else 0))
+        known_from = first
+    rows: list[Row] = [
+        (IDS_RESERVED, str(first + BLOCK)),
+        (BODIES_KNOWN_FROM, str(known_from)),
+        (IN_USE, "1"),
+    ]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", rows)
+    connection.execute("COMMIT")
+    return first, known_from
+
+
+def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
+    """Save what can be read into a new database, set the damaged one aside, put the new one in its place."""
+    making = path.with_name(path.name + ".salvaging")
+    for leftover in _family(making):
+        leftover.unlink(missing_ok=True)
+    saved = salvage.salvage(path, _kept_log(path), making, body_numbers())
+    for extra in _family(making)[1:]:
+        extra.unlink(missing_ok=True)
+    _sync(making)
+    making.rename(_salvaged(path))
+    _sync(path.parent)
+    aside = _finish_exchange(path)
+    return [
+        f"The queue database was damaged ({why}). It was set aside as {aside.name}; nothing was deleted.",
+        *saved.report,
+    ]
+
+
+def _finish_exchange(path: Path) -> Path:
+    """Set the damaged database aside and give the salvaged one its name, from whatever state a crash left.
+
+    The log goes first: beside the new database it would be taken for its own.
+    """
+    number = 1
+    while any(name.exists() for name in _family(path.with_name(f"{path.name}.damaged-{number}"))):
+        number += 1
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    if not _salvaged(path).exists():
+        return aside
+    database, log, index = _family(path)
+    aside_database, aside_log, _ = _family(aside)
+    index.unlink(missing_ok=True)  # made anew from the log by whoever opens it
+    if log.exists():
+        log.replace(aside_log)
+    if _kept_log(path).exists():
+        _kept_log(path).replace(aside_log)
+    _sync(path.parent)
+    if database.exists():
+        database.rename(aside_database)
+    _sync(path.parent)
+    _salvaged(path).rename(path)
+    wants_check(path).unlink(missing_ok=True)
+    _sync(path.parent)
+    return aside
+
+
+def _salvaged(path: Path) -> Path:
+    return path.with_name(path.name + ".salvaged")
+
+
+def _family(path: Path) -> tuple[Path, Path, Path]:
+    """A database's files: itself, its log, its shared index."""
+    return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
