@@ -59,9 +59,12 @@ class DialupGateway:
 
     kind = LinkKind.DIALUP_GATEWAY
 
-    def __init__(self, hosts: Sequence[tuple[str, int]], *, try_s: float = TRY_S, pause_s: float = PAUSE_S) -> None:
+    def __init__(
+        self, hosts: Sequence[tuple[str, int]], timeout_s: float, *, try_s: float = TRY_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:  # fmt: skip
         self._hosts = tuple(hosts)
-        self._try_s, self._pause_s = try_s, pause_s
+        self._timeout_s, self._try_s, self._pause_s = timeout_s, try_s, pause_s
         self._doubts = asyncio.Event()
 
     async def dial(self) -> DialOutcome:
