@@ -17,12 +17,13 @@ from rig.processes import Child
 
 _SERVERS = Path(__file__).parent.parent / "servers"
 _CACHE = Path(os.environ.get("DIALPOST_SERVERS", _SERVERS.parents[2] / ".cache" / "servers"))
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 HOW_TO_GET = "get it with: make system-deps (as root)"
 
 
 def missing(*, servers: Sequence[str] = (), commands: Sequence[str] = ()) -> str:
     """What is not there, in words, with the command that gets it; "" where all is."""
-    lacking = [f"the command {name}" for name in commands if shutil.which(name) is None]
+    lacking = [f"the command {name}" for name in commands if shutil.which(name, path=_PATH) is None]
     if servers and os.geteuid() != 0:
         return f"to be root, as real servers run in chroots ({', '.join(servers)}); run: sudo make test-system"
     lacking += [f"the server {name} in {_CACHE}" for name in servers if not (_CACHE / f"{name}.inputs").exists()]

@@ -1,0 +1,45 @@
+"""A measured figure, how much is sent to get it, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure. `kept` is None where nothing was promised of it."""
+
+    section: str
+    what: str
+    dialpost: float | None
+    postfix: float | None
+    unit: str
+    promise: str = ""
+    kept: bool | None = None
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much is sent for each figure."""
+
+    rounds: int
+    messages: dict[int, int]  # sessions -> messages
+    counted: int  # messages whose writes are counted
+    queued: int  # "10,000 queued"
+    many: int  # "100,000 queued"
+
+
+FULL = Amounts(rounds=5, messages={1: 500, 10: 2000, 50: 3000}, counted=1000, queued=10_000, many=100_000)
+QUICK = Amounts(rounds=2, messages={1: 100, 10: 400, 50: 600}, counted=200, queued=2000, many=5000)
+
+
+def show(row: Row) -> None:
+    ours = "" if row.dialpost is None else f"{row.dialpost:,.2f}"
+    theirs = "" if row.postfix is None else f"{row.postfix:,.2f}"
+    ratio = f"{row.dialpost / row.postfix:.2f}" if row.dialpost and row.postfix else ""
+    kept = {True: "kept", False: "NOT KEPT", None: ""}[row.kept]
+    what = f"{row.section}: {row.what}"
+    print(f"{what:<58} {ours:>12} {theirs:>12} {ratio:>6} {row.unit:<11} {row.promise:<29} {kept}", flush=True)
+
+
+HEADING = f"{'':<58} {'Dialpost':>12} {'Postfix':>12} {'ratio':>6}"

@@ -1,0 +1,107 @@
+"""`make bench`: what is promised about speed, measured; Postfix beside us on the same disk in the same run.
+
+Prints a table and writes JSON (bench-results.json). Contenders take turns, so that what else the
+machine does hits both alike; a figure is the median of its runs. Nothing here is a test: the exit
+status is 0 unless something could not be measured at all (or, with --enforce, a promise is not kept).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rig.chroots import missing
+
+from figures import FULL, HEADING, QUICK, Amounts, Row, show
+from memory import memory
+from speed import large_queue, rate
+from writes import writes
+
+_ROOT = Path(__file__).parents[1]
+
+
+def client_on_the_wire(work: Path, amounts: Amounts) -> list[Row]:
+    """Idle round trips and protocol bytes for one message on slow lines."""
+    del work, amounts
+    from client_wire import measure
+
+    rows = [Row(**row) for row in asyncio.run(measure())]
+    for row in rows:
+        show(row)
+    return rows
+
+
+SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
+    "rate": rate,
+    "writes": writes,
+    "memory": memory,
+    "large": large_queue,
+    "client": client_on_the_wire,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure what is promised about speed.")
+    parser.add_argument("--quick", action="store_true", help="small amounts: does it run, and roughly")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="only this part (may be repeated)")
+    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), metavar="FILE")
+    parser.add_argument("--enforce", action="store_true", help="exit 1 if a promise is not kept")
+    args = parser.parse_args()
+    if lacking := missing(servers=("postfix",), commands=("mkfs.ext4", "losetup")):
+        print(f"make bench needs {lacking}", file=sys.stderr)
+        return 1
+    amounts = QUICK if args.quick else FULL
+    work = _working_directory()
+    rows: list[Row] = []
+    print(HEADING)
+    try:
+        for name in args.only or SECTIONS:
+            rows += SECTIONS[name](work, amounts)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    args.json.write_text(json.dumps(report(rows, amounts), indent=2) + "\n")
+    print(f"Written to {args.json}.")
+    broken = [row for row in rows if row.kept is False]
+    return 1 if args.enforce and broken else 0
+
+
+def _working_directory() -> Path:
+    """On the tree's own disk: /tmp may be memory, where nothing is ever written."""
+    cache = _ROOT / ".cache"
+    cache.mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))
+    work.chmod(0o755)
+    (work / "logs").mkdir(mode=0o777)
+    return work
+
+
+def report(rows: list[Row], amounts: Amounts) -> dict[str, object]:
+    return {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        "amounts": asdict(amounts),
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def in_a_mount_namespace() -> None:
+    """Start over inside one, so that no mount of ours outlives us or is seen by others."""
+    if os.geteuid() == 0 and os.environ.get("DIALPOST_BENCH_INSIDE") != "yes":
+        os.environ["DIALPOST_BENCH_INSIDE"] = "yes"
+        command = ["unshare", "--mount", "--propagation", "private", "--", sys.executable, *sys.argv]
+        os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    in_a_mount_namespace()
+    sys.exit(main())
