@@ -39,6 +39,15 @@ check: setup ## Format, lint, types, import layers, quick tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -m "not system and not slow" $(ARGS)
 
+system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
+	@tests/system/servers/install
+
+test-system: setup ## Real Postfix, Exim, Dovecot, swaks and kills under load (first: make system-deps)
+	$(BIN)/pytest tests/system $(ARGS)
+
+bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
+	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)
+
 format: setup ## Let ruff lay out and mend the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
