@@ -70,6 +70,7 @@ class EsmtpClient:
         self._opening = Opening(settings, self._wire, tls=tls, verified=verified)
         self._mailing: Mailing | None = None
         self._etrn_name: str | None = None
+        self.answers = 0  # replies so far: what the driver's clock for the next one starts from
 
     # What the driver asks
 
@@ -173,6 +174,7 @@ class EsmtpClient:
             for reply in self._replies.receive(data):
                 if self.phase is Phase.OVER:
                     break
+                self.answers += 1
                 self._wire.note_reply(reply)
                 self._take(reply)
             if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
@@ -185,6 +187,12 @@ class EsmtpClient:
     def tls_established(self, *, verified: bool) -> None:
         """The handshake asked for by `StartTls` is done."""
         self._opening.tls_established(verified=verified)
+
+    def tls_failed(self, why: str) -> list[Event]:
+        """TLS could not be had as configured: a person has to look at it, the mail waits."""
+        self._wire.drop_output()
+        self._end(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), "4.7.5"))
+        return self._wire.take_events()
 
     def eof(self) -> list[Event]:
         """The server closed the connection."""

@@ -1,0 +1,214 @@
+"""One TCP connection with TLS where wanted: bytes in by callback, bytes out with back-pressure, counted.
+
+TLS goes through memory buffers (`ssl.SSLObject`) rather than asyncio's own, which can't resume a session
+(see `tls`). Little is kept in the kernel's send buffer beyond what the line takes, so that what the
+client decides (stop sending content nobody wants) still has an effect on a slow line.
+
+Runs in the event loop; every method is called there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from dialpost.edge.smtp_client.tls import TlsMemory, TlsRefusedError, TlsUse
+
+WRITE_HIGH_BYTES = 16_384
+WRITE_LOW_BYTES = 4096
+UNSENT_BYTES = 16_384
+_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python < 3.12 lacks the name
+_READ_BYTES = 65_536
+_LINGER_S = 30.0
+
+
+class Connection(asyncio.Protocol):
+    """A connection made by `loop.create_connection`.
+
+    `on_data` gets what was received (inside TLS: in clear); `on_end` is called once, with what broke it,
+    or None where the other side closed in order.
+    """
+
+    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None]) -> None:
+        self.bytes_up = 0
+        self.bytes_down = 0
+        self.tls_version = ""
+        self._on_data = on_data
+        self._on_end = on_end
+        self._on_writable: Callable[[], None] = lambda: None
+        self._transport: asyncio.Transport | None = None
+        self._writable = True
+        self._ended = False
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        self._handshake: asyncio.Future[None] | None = None
+        self._keep: Callable[[], None] = lambda: None
+
+    # Used by the talk
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether more may be written now."""
+        return self._writable
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """`callback` is called each time writing may go on."""
+        self._on_writable = callback
+
+    def write(self, data: bytes) -> None:
+        """Send; nothing happens on a connection that is gone (`on_end` told so)."""
+        if self._ended or self._transport is None:
+            return
+        if self._tls is None:
+            self._write_raw(data)
+            return
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            self._end(f"TLS broke ({error.reason or error})")
+        self._flush_tls()
+
+    async def start_tls(self, memory: TlsMemory, use: TlsUse) -> None:
+        """Do the handshake.
+
+        Raises: TlsRefusedError (not as configured), ConnectionError (the connection broke meanwhile).
+        """
+        try:
+            self._tls = memory.begin(use, self._incoming, self._outgoing)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            raise TlsRefusedError(f"TLS can't be started with {use.host}: {error}") from error
+        self._handshake = asyncio.get_running_loop().create_future()
+        try:
+            self._advance_handshake()
+            await self._handshake
+        except ssl.SSLCertVerificationError as error:
+            raise TlsRefusedError(
+                f"the certificate of {use.host} is not acceptable: {error.verify_message}"
+            ) from error
+        except ssl.SSLError as error:
+            memory.forget(use)
+            raise TlsRefusedError(f"TLS with {use.host} failed: {error.reason or error}") from error
+        finally:
+            self._handshake = None
+        memory.check(use, self._tls)
+        self.tls_version = self._tls.version() or ""
+        tls = self._tls
+        self._keep = lambda: memory.keep(use, tls)
+        self._read_tls()  # what came in one packet with the end of the handshake
+
+    def close(self) -> None:
+        """Close in order: what was written still goes out, without waiting for it."""
+        if self._tls is not None and not self._ended and self.tls_version:
+            self._keep()
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
+            self._flush_tls()
+        self._ended = True
+        if self._transport is not None:
+            self._transport.close()
+            # A line that takes nothing any more must not keep the socket for ever.
+            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is forgotten."""
+        self._ended = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # not Linux
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_down += len(data)
+        if self._ended:
+            return
+        if self._tls is None:
+            self._on_data(data)
+            return
+        self._incoming.write(data)
+        if self._handshake is not None:
+            self._advance_handshake()
+        elif self.tls_version:
+            self._read_tls()
+
+    def eof_received(self) -> bool:
+        self._end(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(None if exc is None else str(getattr(exc, "strerror", "") or exc))
+        self._on_writable()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._on_writable()
+
+    # Inside
+
+    def _write_raw(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self.bytes_up += len(data)
+            self._transport.write(data)
+
+    def _flush_tls(self) -> None:
+        self._write_raw(self._outgoing.read())
+
+    def _advance_handshake(self) -> None:
+        assert self._tls is not None and self._handshake is not None
+        if self._handshake.done():
+            return
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._handshake.set_exception(error)
+        else:
+            self._handshake.set_result(None)
+        self._flush_tls()
+
+    def _read_tls(self) -> None:
+        assert self._tls is not None
+        while not self._ended:
+            try:
+                data = self._tls.read(_READ_BYTES)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                data = b""
+            except ssl.SSLError as error:
+                self._end(f"TLS broke ({error.reason or error})")
+                break
+            if not data:
+                self._end(None)
+                break
+            self._on_data(data)
+        self._flush_tls()
+
+    def _end(self, why: str | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.set_exception(ConnectionError(why or "closed"))
+        self._on_end(why)
