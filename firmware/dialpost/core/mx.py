@@ -1,99 +1,134 @@
-"""What DNS says about where a domain's mail goes, as values, and the order to try hosts in.
+"""What name service answers, as values, and what follows from them: the hosts to try, or why there are none.
 
-RFC 5321 §5.1 (MX, then address records), RFC 7505 (null MX), RFC 3463 (status codes). DNS trouble is never a
-refusal: the mail waits.
+RFC 5321 §5.1 (MX order, the implicit MX, ourselves in the list), RFC 7505 (null MX). A host that can't be
+found for sure is a refusal; whatever may be the name server's own trouble only makes mail wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from dialpost.core.outcomes import Deferred, Refused
 from dialpost.core.reply import Reply
 
+MAX_HOSTS = 5
+"""So many hosts of one domain are tried in a row; RFC 5321 §5.1 wants two addresses at least."""
+
 
 @dataclass(frozen=True, slots=True)
-class MxHost:
-    """One MX record: the lower the preference, the sooner it is tried."""
+class MxRecord:
+    """One MX record; `host` in lower case without the final dot, so "" is the null MX's "."."""
 
     preference: int
     host: str
 
 
 @dataclass(frozen=True, slots=True)
-class MxFound:
-    """The domain's MX records; `hosts` is () where it has none but exists."""
-
-    hosts: tuple[MxHost, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NullMx:
-    """A single `0 .`: the domain takes no mail at all (RFC 7505 §3)."""
-
-
-@dataclass(frozen=True, slots=True)
 class NoSuchName:
-    """NXDOMAIN: the name does not exist."""
+    """NXDOMAIN. `certain`: the answer came from a server that can know (see `edge/resolver`)."""
+
+    name: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NoRecords:
+    """The name exists but has no record of the kind asked for. `certain` as in `NoSuchName`."""
+
+    name: str
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class DnsTrouble:
-    """No usable answer (time-out, SERVFAIL, REFUSED, no server set ...); `why` in plain words."""
+    """No answer, or one that says nothing about the name (SERVFAIL, REFUSED ...). `why` in plain words."""
 
+    name: str
     why: str
 
 
+DnsProblem = NoSuchName | NoRecords | DnsTrouble
+MxAnswer = tuple[MxRecord, ...] | DnsProblem
+AddressAnswer = tuple[str, ...] | DnsProblem
+TxtAnswer = tuple[str, ...] | DnsProblem
+
+
 @dataclass(frozen=True, slots=True)
-class Addresses:
-    """A host's IP addresses as text; () where the name exists but has none."""
+class NoWay:
+    """Why mail can't even be offered to anybody. `counts_as_attempt` is for a temporary `reply`.
 
-    addresses: tuple[str, ...]
+    A permanent `reply` that is not `certain` is believed when it was seen in two tries.
+    """
 
+    reply: Reply
+    certain: bool = True
+    counts_as_attempt: bool = True
 
-MxAnswer = MxFound | NullMx | NoSuchName | DnsTrouble
-AddressAnswer = Addresses | NoSuchName | DnsTrouble
-
-Shuffle = Callable[[list[MxHost]], None]
-"""Like random.shuffle: puts equals in a random order, in place."""
-
-
-def order(hosts: Sequence[MxHost], shuffle: Shuffle) -> list[MxHost]:
-    """By preference, equals in random order, so that load is shared (RFC 5321 §5.1)."""
-    mixed = list(hosts)
-    shuffle(mixed)
-    return sorted(mixed, key=lambda record: record.preference)
-
-
-def better_than_us(ordered: Sequence[MxHost], own_names: frozenset[str]) -> list[MxHost]:
-    """Those we may send to: where we are listed ourselves, only better ones than us (RFC 5321 §5.1)."""
-    ours = [record.preference for record in ordered if record.host in own_names]
-    return [record for record in ordered if not ours or record.preference < min(ours)]
+    def outcome(self, attempts: int, by: str) -> Deferred | Refused:
+        """What it means for a recipient tried `attempts` times before; `by` is this station's name."""
+        if not self.reply.is_permanent:
+            return Deferred(self.reply, by, counts_as_attempt=self.counts_as_attempt)
+        if self.certain or attempts > 0:
+            return Refused(self.reply, by)
+        text = f"{self.reply.text} (to be asked once more)"
+        enhanced = "4" + self.reply.status()[1:]
+        return Deferred(Reply(450, (text,), enhanced), by)
 
 
-def no_such_domain(domain: str, by: str) -> Refused:
-    """NXDOMAIN for the domain."""
-    return Refused(Reply(550, (f"There is no domain {domain}. Is the address spelt right?",), "5.1.2"), by)
+def mx_hosts(
+    domain: str, answer: MxAnswer, own_names: Set[str], rank: Callable[[str], float]
+) -> tuple[str, ...] | NoWay:
+    """The hosts to try for `domain`, in order (RFC 5321 §5.1), or why there are none.
+
+    `own_names` are this station's host names in lower case. `rank` gives each host its place among equals:
+    random, but the same for one host during a flush, so that domains with the same hosts share a connection.
+    """
+    match answer:
+        case NoSuchName(certain=certain):
+            return NoWay(no_such_domain(domain), certain)
+        case DnsTrouble(why=why):
+            return NoWay(dns_trouble(domain, why), counts_as_attempt=False)
+        case NoRecords():
+            answer = (MxRecord(0, domain),)  # the implicit MX
+    if len(answer) == 1 and not answer[0].host:
+        return NoWay(Reply(556, (f"{domain} says that it takes no mail (null MX)",), "5.1.10"))
+    records = [record for record in answer if record.host]
+    own = [record.preference for record in records if record.host in own_names]
+    if own:  # those as good as we are or worse would only send it back to us
+        records = [record for record in records if record.preference < min(own)]
+    if not records:
+        text = (
+            f"Mail for {domain} is meant to come to this station ({', '.join(sorted(own_names))}), which "
+            "does not know the domain; its operator can add it to station.domains, or its owner correct the MX"
+        )
+        return NoWay(Reply(554, (text,), "5.4.6"))
+    ordered = sorted(records, key=lambda record: (record.preference, rank(record.host)))
+    return tuple(dict.fromkeys(record.host for record in ordered))[:MAX_HOSTS]
 
 
-def takes_no_mail(domain: str, by: str) -> Refused:
-    """Null MX (RFC 7505 §4.1)."""
-    return Refused(Reply(556, (f"{domain} does not take mail at all (null MX).",), "5.1.10"), by)
+def no_addresses(domain: str, problems: Sequence[DnsProblem]) -> NoWay:
+    """None of a domain's mail hosts has an address: `problems` are what was learnt, one for each host.
+
+    RFC 5321 §5.1: unusable MX records "MUST be reported as an error"; 5.4.4 is RFC 3463's "unable to route".
+    """
+    troubles = [problem for problem in problems if isinstance(problem, DnsTrouble)]
+    if troubles:
+        return NoWay(dns_trouble(troubles[0].name, troubles[0].why), counts_as_attempt=False)
+    certain = all(problem.certain for problem in problems if not isinstance(problem, DnsTrouble))
+    names = {problem.name for problem in problems}
+    if names == {domain}:
+        text = f"{domain} has no mail host: neither an MX nor an address record"
+    else:
+        text = f"No mail host of {domain} has an address ({', '.join(sorted(names))})"
+    return NoWay(Reply(550, (text,), "5.4.4"), certain)
 
 
-def no_host(domain: str, by: str) -> Refused:
-    """The domain exists but nothing in DNS takes its mail: neither MX nor address."""
-    return Refused(Reply(550, (f"{domain} has no host that takes mail (no MX and no address).",), "5.4.4"), by)
+def no_such_domain(domain: str) -> Reply:
+    """The recipient's domain does not exist (RFC 3463 X.1.2)."""
+    return Reply(550, (f"The domain {domain} does not exist",), "5.1.2")
 
 
-def loops_back(domain: str, by: str) -> Refused:
-    """The best MX is this station, but the domain is not among its own."""
-    text = f"DNS says mail for {domain} belongs here, but it is not among station.domains of this station."
-    return Refused(Reply(554, (text,), "5.4.6"), by)
-
-
-def dns_trouble(name: str, why: str, by: str) -> Deferred:
-    """Name service gave no answer: no attempt is used up, because no server was asked."""
-    text = f"Name service does not answer for {name}: {why}"
-    return Deferred(Reply(451, (text,), "4.4.3"), by, counts_as_attempt=False)
+def dns_trouble(name: str, why: str) -> Reply:
+    """Name service could not tell (RFC 3463 X.4.3)."""
+    return Reply(451, (f"Name service could not be asked about {name}: {why}",), "4.4.3")

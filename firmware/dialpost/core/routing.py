@@ -1,96 +1,134 @@
-"""Which way mail for a domain takes: a route of its own, the smarthost, or the receiver's MX.
+"""Which way mail for a domain takes: the general smarthost, the domain's own MX hosts, or a route of its own.
 
-The most specific `[[outbound.route]]` wins: the domain itself before `.parent`, a longer `.parent` before others.
+The most specific [[outbound.route]] wins: the domain itself, then the longest `.suffix`. Pure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from dialpost.core.config import Config, OutboundConfig, RouteConfig, TlsMode, TlsVerify, Via
+from dialpost.core.address import normalise_domain
+from dialpost.core.config import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
+from dialpost.core.errors import AddressError
 from dialpost.core.smtp_target import ConnectSettings
 
 
 @dataclass(frozen=True, slots=True)
-class ToHost:
-    """Through one host, whatever the domain. "" as `host` means that none is configured."""
+class NextHop:
+    """Where mail goes and how to talk there. Equal hops share a connection.
 
+    `host` is "" where `via` is MX: then each domain's own hosts are asked for.
+    """
+
+    via: Via
     host: str
     port: int
-    settings: ConnectSettings
+    tls: TlsMode = TlsMode.OPPORTUNISTIC
+    tls_verify: TlsVerify = TlsVerify.NONE
+    tls_fingerprint: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    auth: AuthMechanism = AuthMechanism.AUTO
 
 
 @dataclass(frozen=True, slots=True)
-class ToMx:
-    """Straight to the servers of `domain`, as DNS names them."""
+class RouteTable:
+    """All ways out. `general` is None where no smarthost is configured."""
 
-    domain: str
-    port: int
-    settings: ConnectSettings
+    exact: Mapping[str, NextHop | None]
+    below: Mapping[str, NextHop | None]  # keyed without the leading dot
+    general: NextHop | None
+
+    @classmethod
+    def from_config(cls, config: Config) -> RouteTable:
+        """Build the table; of two routes for the same domain the first counts."""
+        exact: dict[str, NextHop | None] = {}
+        below: dict[str, NextHop | None] = {}
+        for route in config.outbound.route:
+            hop = _hop_of_route(route, config)
+            for domain in route.domains:
+                table = below if domain.startswith(".") else exact
+                table.setdefault(_normal(domain.removeprefix(".")), hop)
+        return cls(exact, below, _general(config))
+
+    @property
+    def is_one_smarthost(self) -> bool:
+        """Whether all mail takes the same way, to one host."""
+        return not self.exact and not self.below and self.general is not None and bool(self.general.host)
+
+    def next_hop(self, domain: str) -> NextHop | None:
+        """The way for mail to `domain` (any form); None where nothing is configured for it."""
+        name = _normal(domain)
+        if name in self.exact:
+            return self.exact[name]
+        labels = name.split(".")
+        for start in range(1, len(labels)):
+            suffix = ".".join(labels[start:])
+            if suffix in self.below:
+                return self.below[suffix]
+        return self.general
 
 
-NextHop = ToHost | ToMx
+def route_for(domain: str, config: Config) -> NextHop | None:
+    """The way for one domain, for those who ask once (the flush keeps a `RouteTable`)."""
+    return RouteTable.from_config(config).next_hop(domain)
 
 
-def next_hop(domain: str, config: Config) -> NextHop:
-    """The way of mail for `domain` (lower case, A-labels). An address literal goes straight to its address."""
+def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
+    """How the ESMTP client shall talk to a host of this hop."""
+    return ConnectSettings(
+        helo=config.station.hostname,
+        tls=hop.tls,
+        tls_verify=hop.tls_verify,
+        tls_fingerprint=hop.tls_fingerprint,
+        user=hop.user,
+        password=hop.password,
+        auth=hop.auth,
+        pipelining=config.outbound.pipelining,
+        chunking=config.outbound.chunking,
+        timeout_scale=config.outbound.timeout_scale,
+    )
+
+
+def _normal(domain: str) -> str:
+    try:
+        return normalise_domain(domain)
+    except AddressError:
+        return domain.lower()  # an address literal, or nothing that a route could name
+
+
+def _general(config: Config) -> NextHop | None:
     outbound = config.outbound
-    route = find_route(domain, outbound.route)
-    if route is None:
-        if outbound.via is Via.MX:
-            return ToMx(domain, outbound.mx_port, mx_settings(config))
-        return ToHost(outbound.smarthost, outbound.port, smarthost_settings(config))
+    if outbound.via is Via.MX:
+        # `tls` speaks of the smarthost. Of strangers' servers no more than "if you offer it" can be asked
+        # (RFC 7435); "none" is honoured, as a handshake costs seconds on a slow line.
+        tls = TlsMode.NONE if outbound.tls is TlsMode.NONE else TlsMode.OPPORTUNISTIC
+        return NextHop(Via.MX, "", outbound.mx_port, tls)
+    return _general_smarthost(config)
+
+
+def _general_smarthost(config: Config) -> NextHop | None:
+    outbound = config.outbound
+    if not outbound.smarthost:
+        return None
+    return NextHop(
+        Via.SMARTHOST, _host(outbound.smarthost), outbound.port, outbound.tls, outbound.tls_verify,
+        outbound.tls_fingerprint, outbound.user, outbound.password, outbound.auth,
+    )  # fmt: skip
+
+
+def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
     if route.via is Via.MX:
-        return ToMx(domain, outbound.mx_port, mx_settings(config))
+        return NextHop(Via.MX, "", config.outbound.mx_port, route.tls, route.tls_verify, route.tls_fingerprint)
     if not route.host:
-        return ToHost(outbound.smarthost, outbound.port, smarthost_settings(config))
-    return ToHost(route.host, route.port, _settings(config, route))
+        return _general_smarthost(config)
+    return NextHop(
+        Via.SMARTHOST, _host(route.host), route.port, route.tls, route.tls_verify, route.tls_fingerprint,
+        route.user, route.password, route.auth,
+    )  # fmt: skip
 
 
-def find_route(domain: str, routes: tuple[RouteConfig, ...]) -> RouteConfig | None:
-    """The most specific route that names the domain or something above it."""
-    by_name = {name: route for route in routes for name in route.domains}
-    if domain in by_name:
-        return by_name[domain]
-    rest = domain
-    while "." in rest:
-        rest = rest.partition(".")[2]
-        if "." + rest in by_name:
-            return by_name["." + rest]
-    return None
-
-
-def smarthost_settings(config: Config) -> ConnectSettings:
-    """How to talk to the provider's host."""
-    return _settings(config, config.outbound)
-
-
-def mx_settings(config: Config) -> ConnectSettings:
-    """How to talk to a stranger's MX: TLS where offered, unverified, because DNS without DNSSEC can't promise more
-    than the name it gave (RFC 7435); never a login.
-    """
-    return ConnectSettings(
-        helo=config.station.hostname,
-        tls=TlsMode.OPPORTUNISTIC,
-        tls_verify=TlsVerify.NONE,
-        pipelining=config.outbound.pipelining,
-        chunking=config.outbound.chunking,
-        timeout_scale=config.outbound.timeout_scale,
-    )
-
-
-def _settings(config: Config, way: OutboundConfig | RouteConfig) -> ConnectSettings:
-    # Opportunistic TLS takes any certificate: a demand that plain text would not have to meet is no protection.
-    verify = TlsVerify.NONE if way.tls is TlsMode.OPPORTUNISTIC else way.tls_verify
-    return ConnectSettings(
-        helo=config.station.hostname,
-        tls=way.tls,
-        tls_verify=verify,
-        tls_fingerprint=way.tls_fingerprint,
-        user=way.user,
-        password=way.password,
-        auth=way.auth,
-        pipelining=config.outbound.pipelining,
-        chunking=config.outbound.chunking,
-        timeout_scale=config.outbound.timeout_scale,
-    )
+def _host(host: str) -> str:
+    """A host as configured: brackets around an address, and a final dot, mean nothing more."""
+    return host.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()
