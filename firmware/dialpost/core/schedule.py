@@ -95,7 +95,7 @@ def look(config: ScheduleConfig, zone: tzinfo, plan: Plan, now: ClockReading, fa
     reason = _queue_reason(config, facts) or reason
     pause_s = _pause_left(config, facts, now)
     called = reason is not None and pause_s <= 0
-    following = Plan(now, plan.started_mono_s, None if called else due_since)
+    following = Plan(_looked(plan, now), plan.started_mono_s, None if called else due_since)
     if called:
         return Look(reason, min(LONGEST_NAP_S, _until_next(config, zone, following, now)), following)
     nap = pause_s if reason is not None else _until_next(config, zone, following, now)
@@ -122,6 +122,13 @@ def _pause_left(config: ScheduleConfig, facts: CallFacts, now: ClockReading) -> 
 
 def _clock_was_set(before: ClockReading, now: ClockReading) -> bool:
     return abs((now.wall_s - before.wall_s) - (now.mono_s - before.mono_s)) > CLOCK_JUMP_S
+
+
+def _looked(plan: Plan, now: ClockReading) -> ClockReading:
+    """How far the plan has looked: a small correction back does not bring a moment up again."""
+    if plan.looked.trusted and now.trusted and not _clock_was_set(plan.looked, now):
+        return ClockReading(max(plan.looked.wall_s, now.wall_s), now.mono_s, trusted=True)
+    return now
 
 
 def _slot_passed(config: ScheduleConfig, zone: tzinfo, plan: Plan, now: ClockReading) -> bool:
