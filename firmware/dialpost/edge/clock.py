@@ -1,0 +1,28 @@
+"""The wall clock, and whether it can be believed.
+
+A board without a battery clock starts in the past. Nothing may expire before the clock is right, so it counts as
+trusted only from the date this release was made on; on the station, time comes from the line on link-up.
+"""
+
+from __future__ import annotations
+
+import time
+
+RELEASED_S = 1_793_491_200
+"""2026-11-01 00:00 UTC: no true clock shows less."""
+
+
+class Clock:
+    """Wall and monotonic time. `wall_s` is Unix seconds as believed; no decision rests on it alone."""
+
+    def wall_s(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def monotonic_s(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        return time.monotonic()
+
+    def is_trusted(self) -> bool:
+        """Whether the wall clock can be right."""
+        return self.wall_s() >= RELEASED_S
