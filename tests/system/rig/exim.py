@@ -28,6 +28,7 @@ rfc1413_query_timeout = 0s
 queue_smtp_domains = +station_domains
 smtp_accept_max = 100
 smtp_accept_max_per_host = 0
+smtp_accept_queue_per_connection = 0
 remote_max_parallel = 10
 message_size_limit = 100M
 prdr_enable
