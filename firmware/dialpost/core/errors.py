@@ -30,6 +30,10 @@ class AccountError(DialpostError):
     """An account command can't be carried out (no such account, address taken, weak password ...)."""
 
 
+class CertificateError(DialpostError):
+    """The station's own TLS certificate can't be read, used or made; the text says what to do."""
+
+
 class ProtocolError(DialpostError):
     """A peer broke its protocol so that the dialogue can't go on (RFC 5321 §4.2)."""
 
