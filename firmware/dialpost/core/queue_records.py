@@ -39,6 +39,13 @@ class Priority(Enum):
     BULK = 2
 
 
+BY_STATION = "this station"
+"""`last_by` where no server answered but the station itself gives the reason in `last_reply`."""
+
+EARLIEST_TRUE_TIME_S = 1_600_000_000
+"""September 2020. What carries an earlier date was dated by a clock that had not been set."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecipientRecord:
     """One recipient of a stored message. `number` counts from 0 within the message.

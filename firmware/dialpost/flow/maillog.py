@@ -31,9 +31,7 @@ def accepted(
     _log.info(
         "%s: accepted %s",
         queue_id,
-        _pairs(
-            **{"from": f"<{sender}>"}, nrcpt=recipients, size=size, origin=origin, peer=peer, account=account
-        ),
+        _pairs(**{"from": f"<{sender}>"}, nrcpt=recipients, size=size, origin=origin, peer=peer, account=account),
     )
 
 
@@ -79,6 +77,11 @@ def bounced(queue_id: str, *, recipient: str, outcome: Refused) -> None:
     _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=outcome.by, reply=outcome.reply))
 
 
+def body_removed(queue_id: str, *, why: str) -> None:
+    """Recovery took away a body nobody waits for."""
+    _log.info("%s: body removed %s", queue_id, _pairs(why=why))
+
+
 def operator(queue_id: str, *, action: str, count: int) -> None:
     """A person held, released, deleted or retried it."""
     _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
@@ -96,9 +99,7 @@ def connected(*, link: str, rate_bps: int | None) -> None:
 
 def hung_up(*, reason: str, online_s: float, sent: int, received: int) -> None:
     """The line is down again."""
-    _log.info(
-        "call: hung up %s", _pairs(reason=reason, online_s=f"{online_s:.1f}", sent=sent, received=received)
-    )
+    _log.info("call: hung up %s", _pairs(reason=reason, online_s=f"{online_s:.1f}", sent=sent, received=received))
 
 
 def dial_failed(*, result: str, detail: str) -> None:

@@ -17,12 +17,11 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from dialpost.core.envelope import QueueId
-from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
+from dialpost.core.errors import DamagedError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.queue_id import queue_number
 from dialpost.edge.maildir.usage import Usage
 
@@ -33,20 +32,16 @@ _DELETED = ".deleted-"
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message for one mailbox: its body in the spool, and when it was received (Unix seconds)."""
-
-    queue_id: QueueId
-    body: Path
-    received_s: int
+Delivery = tuple[QueueId, Path, int, int]
+"""One message for one mailbox: id, body in the spool, when it was received (Unix seconds), body's size."""
 
 
 class Maildirs:
-    """The mailboxes below `root`, one directory for each account's name."""
+    """The mailboxes below `root`, one directory for each account's name; archived ones go beside it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, archive_root: Path | None = None) -> None:
         self._root = root
+        self._archive_root = archive_root or root.parent / "archive"
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="maildir")
         self._usage = Usage()
 
@@ -93,7 +88,7 @@ class Maildirs:
 
         Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
         """
-        (fault,) = await self.deliver_many(account, [Delivery(queue_id, body, received_s)])
+        (fault,) = await self.deliver_many(account, [(queue_id, body, received_s, -1)])
         if fault is not None:
             raise fault
 
@@ -102,6 +97,7 @@ class Maildirs:
     ) -> list[StorageError | NotFoundError | None]:
         """`deliver` for many messages with one fsync: for each its fault, or None.
 
+        A body of another size than said is a DamagedError (-1: not known).
         `look_for_earlier` = False saves reading the mailbox's directories: right only where an earlier,
         unrecorded delivery is out of the question.
         """
@@ -114,11 +110,11 @@ class Maildirs:
             mailbox = self.path(account)
             if not self.exists(account):
                 self.create(account)
-            wanted = {delivery.queue_id for delivery in deliveries} if look_for_earlier else set()
+            wanted = {queue_id for queue_id, *_ in deliveries} if look_for_earlier else set()
             there = self._find(mailbox, wanted)
         except StorageError as error:
             return [error] * len(deliveries)
-        faults = [None if d.queue_id in there else self._put(mailbox, d) for d in deliveries]
+        faults = [None if d[0] in there else self._put(mailbox, d) for d in deliveries]
         try:
             _sync(mailbox / "new")
         except OSError as error:
@@ -128,23 +124,26 @@ class Maildirs:
 
     def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
         """Link or copy one body into new/. Not durable yet."""
+        queue_id, body, received_s, expected = delivery
         try:
-            size = delivery.body.stat().st_size
-            name = f"{delivery.received_s}.{delivery.queue_id}.{_HOST},S={size}"
+            size = body.stat().st_size
+            if expected not in (size, -1):
+                return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
+            name = f"{received_s}.{queue_id}.{_HOST},S={size}"
             target = mailbox / "new" / name
             try:
-                os.link(delivery.body, target)
+                os.link(body, target)
             except FileExistsError:
                 return None
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                _copy(delivery.body, mailbox / "tmp" / name, target)
+                _copy(body, mailbox / "tmp" / name, target)
             self._usage.added(mailbox, size)
         except FileNotFoundError:
-            return NotFoundError(f"The body of {delivery.queue_id} is missing on the card")
+            return NotFoundError(f"The body of {queue_id} is missing on the card")
         except OSError as error:
-            return _storage_error(error, f"{delivery.queue_id} can't be put into {mailbox.name}")
+            return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
         return None
 
     def _find(self, mailbox: Path, wanted: Collection[QueueId]) -> set[QueueId]:
@@ -174,45 +173,41 @@ class Maildirs:
         return self._usage.of(self.path(account))
 
     async def measure(self, account: str, limit_bytes: int) -> int:
-        """`usage_bytes` outside the event loop, counted anew where the known figure is over the limit."""
+        """`usage_bytes` outside the event loop: roughly while it is within the limit, else exactly."""
         return await self._in_thread(lambda: self._usage.of(self.path(account), limit_bytes))
 
-    async def archive(self, account: str, destination: Path) -> Path:
-        """Move a mailbox below `destination`, under its name or one with a number; returns where it is.
+    def contents(self, account: str) -> tuple[int, int]:
+        """Messages and bytes in a mailbox, all folders together; (0, 0) where there is none."""
+        mailbox = self.path(account)
+        return sum(1 for directory in _directories(mailbox) for _ in _names(directory)), self._usage.of(mailbox)
 
-        Raises: NotFoundError, StorageError.
+    def archive(self, account: str) -> str:
+        """Move a mailbox to the archive, under its name or one with a number; where it is now.
+
+        Durable when it returns. Raises: NotFoundError, StorageError.
         """
-        return await self._in_thread(lambda: self._archive(account, destination))
-
-    def _archive(self, account: str, destination: Path) -> Path:
         mailbox = self._existing(account)
         with _as_storage_error(f"The mailbox of {account} can't be archived"):
-            destination.mkdir(mode=0o700, parents=True, exist_ok=True)
-            target, number = destination / account, 1
-            while target.exists():
-                number += 1
-                target = destination / f"{account}-{number}"
-            shutil.move(mailbox, target)
-            _sync(destination)
+            self._archive_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target = _free_name(self._archive_root / account)
+            mailbox.rename(target)
+            _sync(self._archive_root)
             _sync(self._root)
         self._usage.forget(mailbox)
-        return target
+        return str(target)
 
-    async def purge(self, account: str) -> None:
-        """Delete a mailbox and all mail in it, for ever. Raises: NotFoundError, StorageError."""
-        await self._in_thread(lambda: self._purge(account))
+    def purge(self, account: str) -> None:
+        """Delete a mailbox and all mail in it, for ever: gone at once, its space a little later.
 
-    def _purge(self, account: str) -> None:
+        A crash meanwhile is made good by `prepare`. Raises: NotFoundError, StorageError.
+        """
         mailbox = self._existing(account)
         with _as_storage_error(f"The mailbox of {account} can't be deleted"):
-            doomed, number = self._root / f"{_DELETED}{account}", 1
-            while doomed.exists():
-                number += 1
-                doomed = self._root / f"{_DELETED}{account}-{number}"
+            doomed = _free_name(self._root / f"{_DELETED}{account}")
             mailbox.rename(doomed)
             _sync(self._root)
-            shutil.rmtree(doomed)
         self._usage.forget(mailbox)
+        self._pool.submit(shutil.rmtree, doomed, ignore_errors=True)
 
     def _existing(self, account: str) -> Path:
         if not self.exists(account):
@@ -221,6 +216,15 @@ class Maildirs:
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _free_name(wanted: Path) -> Path:
+    """`wanted`, or where that is taken the same with a number."""
+    name, number = wanted, 1
+    while name.exists():
+        number += 1
+        name = wanted.with_name(f"{wanted.name}-{number}")
+    return name
 
 
 def _queue_id_of(name: str) -> QueueId | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject
-from dialpost.core.queue_records import MessageRecord, Priority, RecipientRecord, RecipientState
+from dialpost.core.queue_records import BY_STATION, MessageRecord, Priority, RecipientRecord, RecipientState
 from dialpost.edge.store import queries
 from dialpost.edge.store.rows import (
     HELD,
@@ -106,14 +106,14 @@ def set_state(
 ) -> int:
     """Move the recipients that are in one of `from_states`; returns how many.
 
-    What is made to wait is due at once. `reason`, where given, becomes the last reply.
+    What is made to wait is due at once. `reason`, where given, becomes the last reply, by BY_STATION.
     """
     before = standing_of(transaction.connection, message)
     codes = [STATE_CODES[state] for state in from_states]
     keys = None if numbers is None else [message * KEYS_PER_MESSAGE + number for number in numbers]
     moved = transaction.connection.execute(
         "UPDATE recipient SET state = ?1, next_try_s = iif(?1 = 0, 0, next_try_s), "
-        "last_reply = coalesce(?2, last_reply) WHERE key BETWEEN ?3 AND ?4 "
+        "last_reply = coalesce(?2, last_reply), last_by = iif(?2 IS NULL, last_by, ?7) WHERE key BETWEEN ?3 AND ?4 "
         "AND state IN (SELECT value FROM json_each(?5)) "
         "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
         (
@@ -122,6 +122,7 @@ def set_state(
             *key_range(message),
             json.dumps(codes),
             None if keys is None else json.dumps(keys),
+            BY_STATION,
         ),
     ).rowcount
     _count_anew(transaction, message, before)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dialpost.core.envelope import QueueId
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_id import queue_number
-from dialpost.core.queue_records import MessageRecord, RecipientState
+from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
 from dialpost.edge.store.rows import (
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
@@ -28,7 +28,6 @@ from dialpost.edge.store.rows import (
 )
 
 _LONGEST_WAIT_S = 7 * 86_400
-_EARLIEST_TRUE_TIME_S = 1_600_000_000  # September 2020: what was dated before, was dated by an unset clock
 
 
 def one_message(connection: sqlite3.Connection, message: int) -> MessageRecord | None:
@@ -177,7 +176,7 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
 def find_repeat(
     connection: sqlite3.Connection, sender: str, recipients: frozenset[str], digest: bytes, since_s: int
 ) -> int | None:
-    """The message with this content and envelope stored since then, or None.
+    """The message from outside with this content and envelope stored since then, or None.
 
     `recipients` are the addresses as the peer gave them, before aliases were resolved.
     """
@@ -208,12 +207,15 @@ def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -
     ).fetchall()
 
 
-def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> set[int]:
-    """Those of `numbers` that have a row, finished or not."""
+def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, bool]:
+    """Those of `numbers` that have a row, and whether something of each is unfinished."""
     rows = connection.execute(
-        "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),)
+        f"SELECT id, EXISTS (SELECT 1 FROM recipient WHERE key BETWEEN id * {KEYS_PER_MESSAGE} "
+        f"AND (id + 1) * {KEYS_PER_MESSAGE} - 1 AND state IN (0, 1)) "
+        "FROM message WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(numbers)),),
     )
-    return {row[0] for row in rows}
+    return {number: bool(unfinished) for number, unfinished in rows}
 
 
 def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[int]:
@@ -222,7 +224,7 @@ def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[
     What was dated by an unset clock goes with the messages next to it that carry a true date.
     """
     (last,) = connection.execute(
-        "SELECT max(id) FROM message WHERE received_s BETWEEN ? AND ?", (_EARLIEST_TRUE_TIME_S, before_s - 1)
+        "SELECT max(id) FROM message WHERE received_s BETWEEN ? AND ?", (EARLIEST_TRUE_TIME_S, before_s - 1)
     ).fetchone()
     if last is None:
         return []

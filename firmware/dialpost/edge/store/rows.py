@@ -73,7 +73,7 @@ def message_row(message: MessageRecord) -> Row:
         _ORIGIN_CODES[message.origin],
         message.priority.value,
         message.content_digest or None,
-        digest_key(message.content_digest),
+        digest_key(message.content_digest) if message.origin is Origin.OUTSIDE else None,
         clean(message.peer) or None,
         None if message.account is None else clean(message.account),
         clean(message.message_id_header) or None,

@@ -142,7 +142,7 @@ class Store:
     async def find_repeat(
         self, sender: str, recipients: frozenset[str], digest: bytes, since_s: int
     ) -> QueueId | None:
-        """The message with this content and envelope stored since then (RFC 1047), or None.
+        """The message from outside with this content and envelope stored since then (RFC 1047), or None.
 
         `recipients` are the addresses as the peer gave them, before aliases were resolved.
         """
@@ -213,7 +213,10 @@ class Store:
         numbers: Sequence[int] | None = None,
         reason: str | None = None,
     ) -> int:
-        """Hold, release or delete recipients (all, or those numbered); returns how many moved."""
+        """Hold, release or delete recipients (all, or those numbered); returns how many moved.
+
+        `reason`, where the station itself does it, becomes the last reply, by BY_STATION.
+        """
         number = number_of(message)
         return await self._change(
             lambda done: changes.set_state(done, number, from_states, to_state, numbers=numbers, reason=reason)
@@ -239,10 +242,10 @@ class Store:
         found = await self._ask(queries.unfinished_numbers, first, limit)
         return [(queue_id(number), size) for number, size in found]
 
-    async def known(self, ids: Sequence[QueueId]) -> set[QueueId]:
-        """Those of `ids` that have a row, finished or not."""
-        numbers = [number_of(one) for one in ids]
-        return {queue_id(number) for number in await self._ask(queries.known, numbers)}
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, bool]:
+        """Those of `ids` that have a row, and whether something of each is unfinished."""
+        found = await self._ask(queries.known, [number_of(one) for one in ids])
+        return {queue_id(number): unfinished for number, unfinished in found.items()}
 
     async def prune(self, before_s: int) -> int:
         """Forget finished messages from before then; returns how many.

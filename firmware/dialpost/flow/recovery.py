@@ -1,0 +1,176 @@
+"""After a start: make bodies and rows agree again, whatever a crash or a failing card left.
+
+| body | row | it means | what is done |
+|---|---|---|---|
+| there | unfinished | all is well | nothing; a wrong size: held, reported |
+| there | finished | the removal was cut off | removed |
+| there | none, numbered by this database | never acknowledged | removed |
+| there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
+| missing | unfinished | the card lost it | held, reported; the sender is not told anything untrue |
+
+Runs once, beside the traffic: it looks only at ids given out before this start. It takes a slice at a time, so
+100,000 bodies need no more memory than a few hundred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from dialpost.core.envelope import QueueId
+from dialpost.core.errors import StorageError
+from dialpost.core.queue_records import RecipientState
+from dialpost.flow import maillog
+
+_SLICE = 500
+_UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
+
+
+class QueueForRecovery(Protocol):
+    """The subset of the store (edge/store) recovery needs."""
+
+    @property
+    def first_new_id(self) -> QueueId:
+        """Lower ids were given out before this start."""
+
+    @property
+    def bodies_known_from(self) -> QueueId:
+        """From here on a body without a row was never acknowledged."""
+
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, bool]:
+        """Those that have a row, and whether something of each is unfinished."""
+
+    async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
+        """(id, size) of unfinished messages, ascending."""
+
+    async def set_state(
+        self,
+        message: QueueId,
+        from_states: Set[RecipientState],
+        to_state: RecipientState,
+        *,
+        reason: str | None,
+    ) -> int:
+        """Move recipients, durably."""
+
+
+class BodiesForRecovery(Protocol):
+    """The subset of the spool (edge/spool) recovery needs."""
+
+    def ids(self) -> Iterator[QueueId]:
+        """The ids of all bodies."""
+
+    def size(self, queue_id: QueueId) -> int | None:
+        """A body's length, None where it is missing."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Take a body away."""
+
+    def set_aside(self, queue_id: QueueId, why: str) -> Path:
+        """Move a body out of the spool, with a note that says why."""
+
+
+@dataclass(slots=True)
+class RecoveryReport:
+    """What was done. `sentences` is what the operator should know; empty when all is well."""
+
+    removed: int = 0
+    set_aside: int = 0
+    held: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One for each kind of trouble."""
+        said = []
+        if self.set_aside:
+            said.append(
+                f"{self.set_aside} messages without a queue entry were set aside (set-aside/). Look at them: each "
+                "has a note beside it; send on by hand what matters."
+            )
+        if self.held:
+            said.append(
+                f"{self.held} messages are held because their content is missing or spoiled on the card. "
+                "`dialpost queue list` shows them; ask the senders to send them again, then delete them."
+            )
+        return (*said, *self.faults)
+
+
+class Recovery:
+    """One pass over what was there before this start."""
+
+    def __init__(self, queue: QueueForRecovery, bodies: BodiesForRecovery) -> None:
+        self._queue = queue
+        self._bodies = bodies
+        self._report = RecoveryReport()
+
+    async def run(self) -> RecoveryReport:
+        """Do it. Nothing is raised for what the card does: it is in the report."""
+        for part in (self._look_at_bodies, self._look_at_rows):
+            try:
+                await part()
+            except StorageError as error:
+                self._report.faults.append(f"The spool could not be looked through: {error}")
+                maillog.person_needed("recovery: could not finish", error=error)
+        return self._report
+
+    async def _look_at_bodies(self) -> None:
+        ids = self._bodies.ids()
+        while found := await asyncio.to_thread(lambda: list(islice(ids, _SLICE))):
+            old = [queue_id for queue_id in found if queue_id < self._queue.first_new_id]
+            known = await self._queue.known(old)
+            useless = [queue_id for queue_id in old if not known.get(queue_id)]
+            await asyncio.to_thread(self._clear, [(queue_id, queue_id in known) for queue_id in useless])
+
+    def _clear(self, bodies: list[tuple[QueueId, bool]]) -> None:
+        """In a thread: each body by the table above; `bool` tells whether it has a (finished) row."""
+        for queue_id, is_finished in bodies:
+            try:
+                if is_finished or queue_id >= self._queue.bodies_known_from:
+                    self._bodies.remove(queue_id)
+                    self._report.removed += 1
+                    why = "every recipient is finished" if is_finished else "never acknowledged"
+                    maillog.body_removed(queue_id, why=why)
+                else:
+                    path = self._bodies.set_aside(queue_id, _why_set_aside(queue_id))
+                    self._report.set_aside += 1
+                    maillog.person_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
+            except StorageError as error:
+                self._report.faults.append(str(error))
+                maillog.person_needed(f"{queue_id}: recovery failed", error=error)
+
+    async def _look_at_rows(self) -> None:
+        after: QueueId | None = None
+        while slice_ := await self._queue.unfinished(after, _SLICE):
+            old = [(queue_id, size) for queue_id, size in slice_ if queue_id < self._queue.first_new_id]
+            for queue_id, reason in await asyncio.to_thread(self._spoiled, old):
+                held = await self._queue.set_state(queue_id, _UNFINISHED, RecipientState.HELD, reason=reason)
+                self._report.held += bool(held)
+                maillog.person_needed(f"{queue_id}: held", why=reason)
+            if len(old) < len(slice_):
+                return
+            after = slice_[-1][0]
+
+    def _spoiled(self, messages: list[tuple[QueueId, int]]) -> list[tuple[QueueId, str]]:
+        """In a thread: those whose body is not as it was written, and what is wrong with it."""
+        found = []
+        for queue_id, size in messages:
+            actual = self._bodies.size(queue_id)
+            if actual is None:
+                found.append((queue_id, "Its content is missing on the card."))
+            elif actual != size:
+                found.append((queue_id, f"Its content is spoiled: {actual} bytes instead of {size}."))
+        return found
+
+
+def _why_set_aside(queue_id: QueueId) -> str:
+    return (
+        f"{queue_id} was in the spool, but no queue entry tells who it was from or for: the queue database was "
+        "lost or damaged.\nIt may be mail that was accepted and not delivered, mail that was delivered already, or "
+        "mail that was never received to its end.\nThe header inside may name the receiver. Delete both files when "
+        "done."
+    )
