@@ -50,9 +50,7 @@ def may_control(uid: int, gid: int) -> bool:
 class ControlServer:
     """Serves the API on `path` until `close`."""
 
-    def __init__(
-        self, path: Path, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]
-    ) -> None:
+    def __init__(self, path: Path, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> None:
         self._path = path
         self._methods = methods
         self._events = events
@@ -68,9 +66,7 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
             mask = os.umask(0o117)
             try:
-                self._server = await asyncio.start_unix_server(
-                    self._accept, self._path, limit=MAX_REQUEST_BYTES
-                )
+                self._server = await asyncio.start_unix_server(self._accept, self._path, limit=MAX_REQUEST_BYTES)
             finally:
                 os.umask(mask)
         except OSError as error:
@@ -217,7 +213,5 @@ class ControlClient:
             ) from None
         except OSError as error:
             sock.close()
-            raise ControlError(
-                f"Can't reach the daemon at {self._path}: {error.strerror or error}."
-            ) from error
+            raise ControlError(f"Can't reach the daemon at {self._path}: {error.strerror or error}.") from error
         return sock
