@@ -93,7 +93,7 @@ class SessionEnd:
     to be taken as a refusal of mail). `reason` is in plain words. `reply` is the server's last word where
     that ended the session, else ours. `messages` counts those with at least one recipient delivered.
     Bytes count everything on the TCP connection, TLS included. `idle_round_trips` counts the times the
-    client, with the session ready, could only wait for an answer. `address` is the one spoken to.
+    client had mail to send and could only wait for an answer. `address` is the one spoken to.
     """
 
     fate: SessionFate

@@ -119,6 +119,12 @@ class EsmtpClient:
         return None if limit_s is None else Waiting(self._mailing.waiting_for, limit_s)
 
     @property
+    def is_held_up(self) -> bool:
+        """Whether more is to be sent, but not before the server has answered."""
+        held_by_answer = self.waiting_for is not None and self.content_wanted is None
+        return held_by_answer and self._mailing is not None and self._mailing.has_unsent
+
+    @property
     def chunking_broken(self) -> bool:
         """Whether the server offers CHUNKING without knowing it: the next session should do without."""
         return self._mailing is not None and self._mailing.chunking_broken
@@ -199,9 +205,7 @@ class EsmtpClient:
         if self.phase is Phase.QUIT:
             self._end(SessionFate.DONE, "nothing more to send", None)
         elif self.is_idle:
-            self._end(
-                SessionFate.CLOSED, "the server closed the connection while nothing was under way", None
-            )
+            self._end(SessionFate.CLOSED, "the server closed the connection while nothing was under way", None)
         elif self.phase is not Phase.OVER:
             self._lose(f"the server closed the connection while an answer to {self._what()} was due")
         return self._wire.take_events()

@@ -112,6 +112,11 @@ class Mailing:
         return not (self._waiting or self._current or self._unsettled or self._expected)
 
     @property
+    def has_unsent(self) -> bool:
+        """Whether more of the messages handed in has to be sent."""
+        return bool(self._waiting or self._current)
+
+    @property
     def stopped_by(self) -> Reply | None:
         """The reply that showed that no message can get through in this session, once all is answered."""
         return self._stop if not self._expected and self._current is None else None
@@ -235,6 +240,8 @@ class Mailing:
 
     def _begin_next(self) -> bool:
         if not self._waiting or self._stop is not None or not self._window_is_open():
+            return False
+        if self._expected and not self._offered.pipelining:
             return False
         transaction = self._waiting.popleft()
         too_many = transaction.keep_first(self._max_recipients)

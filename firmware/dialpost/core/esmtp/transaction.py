@@ -26,9 +26,7 @@ _SAYS_TOO_MANY = frozenset({None, "4.5.3", "5.5.3"})
 class Mail:
     """A message on its way, and what is known of each recipient."""
 
-    def __init__(
-        self, message: OutgoingMessage, facts: ContentFacts, offered: Extensions, station: str
-    ) -> None:
+    def __init__(self, message: OutgoingMessage, facts: ContentFacts, offered: Extensions, station: str) -> None:
         self.message = message
         self.facts = facts
         self.outcomes: dict[int, Outcome] = {}
@@ -174,9 +172,7 @@ class Transaction:
             if number not in again:
                 reply = self._reply_for(number)
                 assert reply is not None
-                self.mail.outcomes[number] = _outcome(
-                    reply, host, dsn=dsn, at_rcpt=self._ended_at_rcpt(number)
-                )
+                self.mail.outcomes[number] = _outcome(reply, host, dsn=dsn, at_rcpt=self._ended_at_rcpt(number))
 
     def break_off(self, reply: Reply, by: str, host: str, *, lost: bool) -> None:
         """The session ends before the replies are all in: who has none is deferred with `reply`.
@@ -186,9 +182,7 @@ class Transaction:
         for number in self.numbers:
             own = self._refusal_for(number)
             if own is not None:
-                self.mail.outcomes[number] = _outcome(
-                    own, host, dsn=False, at_rcpt=self._ended_at_rcpt(number)
-                )
+                self.mail.outcomes[number] = _outcome(own, host, dsn=False, at_rcpt=self._ended_at_rcpt(number))
             else:
                 self.mail.outcomes[number] = Deferred(
                     reply,

@@ -12,7 +12,6 @@ from collections import deque
 
 from dialpost.core.config import TlsMode
 from dialpost.core.esmtp.client import BLOCK_WAIT_S, EsmtpClient
-from dialpost.core.esmtp.phases import Phase
 from dialpost.core.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.smtp_target import ConnectSettings, HostTarget, SessionFate
 from dialpost.edge.smtp_client.connection import Connection
@@ -93,7 +92,7 @@ class Talk:
         due = self.core.waiting_for
         stuck = not self.connection.is_writable
         limit_s = BLOCK_WAIT_S if stuck else due.limit_s if due else None
-        if self.core.phase is Phase.OPEN and due and not stuck and self._sent_since_wait:
+        if self.core.is_held_up and not stuck and self._sent_since_wait:
             self.idle_round_trips += 1
             self._sent_since_wait = False
         unwritten = self.connection.unwritten
