@@ -1,0 +1,205 @@
+"""The fakes the tests share: a clock that runs as fast as it can, and stand-ins for what a flow is given."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dialpost.core.config import LinkKind
+from dialpost.core.etrn import EtrnAnswer
+from dialpost.core.json_value import JsonValue
+from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.queue_records import QueueCounts
+
+T = TypeVar("T")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Never waits: the time a wait would have taken is added to the clock."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            assert timeout is not None, "nothing is planned and nothing can happen: the test would hang"
+            self.now_s += timeout
+        return ready
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual, from 0: hours pass in milliseconds, in the same order."""
+
+    def __init__(self) -> None:
+        self.jumping = _JumpingSelector()
+        super().__init__(self.jumping)
+
+    def time(self) -> float:
+        return self.jumping.now_s
+
+
+def run_virtual(coroutine: Coroutine[Any, Any, T], limit_s: float = 1_000_000.0) -> T:
+    """Run in virtual time; `limit_s` of it may pass."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(asyncio.wait_for(coroutine, limit_s))
+
+
+def now() -> float:
+    """The running loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+UP = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
+
+
+class FakeLink:
+    """Answers as scripted (CONNECTED when the script is over), after `dial_s`; `cut` loses the line."""
+
+    kind = LinkKind.MODEM
+
+    def __init__(self, outcomes: Iterable[DialOutcome] = (), *, dial_s: float = 10.0) -> None:
+        self.outcomes = deque(outcomes)
+        self.dial_s, self.negotiate_s, self.hang_up_s = dial_s, 2.0, 1.0
+        self.negotiated = DialOutcome(DialResult.CONNECTED)
+        self.dialled_at: list[float] = []
+        self.hung_up_at: list[float] = []
+        self.doubts: list[str] = []
+        self.counted: Traffic | None = Traffic(0, 0)
+        self._lost: asyncio.Event = asyncio.Event()
+        self.why = "NO CARRIER"
+
+    async def dial(self) -> DialOutcome:
+        self._lost.clear()
+        self.dialled_at.append(now())
+        await asyncio.sleep(self.dial_s)
+        return self.outcomes.popleft() if self.outcomes else UP
+
+    async def negotiate(self) -> DialOutcome:
+        await asyncio.sleep(self.negotiate_s)
+        return self.negotiated
+
+    async def lost(self) -> str:
+        await self._lost.wait()
+        return self.why
+
+    async def hang_up(self) -> None:
+        await asyncio.sleep(self.hang_up_s)
+        self.hung_up_at.append(now())
+
+    def cut(self) -> None:
+        self._lost.set()
+
+    def traffic(self) -> Traffic | None:
+        return self.counted
+
+    def doubt(self, why: str) -> None:
+        self.doubts.append(why)
+
+
+class FakeEtrn:
+    """Gives each scripted set of answers in turn, the last one for ever, `takes_s` after being asked."""
+
+    def __init__(self, *answers: tuple[EtrnAnswer, ...], takes_s: float = 1.0) -> None:
+        self.script = deque(answers)
+        self.takes_s = takes_s
+        self.asked_at: list[float] = []
+
+    async def ask(self) -> tuple[EtrnAnswer, ...]:
+        self.asked_at.append(now())
+        await asyncio.sleep(self.takes_s)
+        return self.script.popleft() if len(self.script) > 1 else self.script[0]
+
+
+@dataclass
+class Flushed:
+    """What one run of FakeFlush did."""
+
+    sent: int = 0
+    deferred: int = 0
+    refused: int = 0
+
+
+class FakeFlush:
+    """Sends what is in `waiting` (seconds each message takes), one after the other."""
+
+    def __init__(self, *seconds: float) -> None:
+        self.waiting = deque(seconds)
+        self.deferred = 0
+        self.began_at: list[float] = []
+        self._stop = self._abort = False
+        self._poke: asyncio.Event = asyncio.Event()
+
+    async def run(self) -> Flushed:
+        self.began_at.append(now())
+        self._stop = self._abort = False
+        sent = 0
+        while self.waiting and not self._stop:
+            self._poke.clear()
+            try:
+                async with asyncio.timeout(self.waiting[0]):
+                    while not self._abort:
+                        await self._poke.wait()
+                        self._poke.clear()
+                break
+            except TimeoutError:
+                self.waiting.popleft()
+                sent += 1
+        return Flushed(sent=sent, deferred=self.deferred)
+
+    def stop(self, after_current: bool) -> None:
+        self._stop, self._abort = True, not after_current
+        self._poke.set()
+
+
+class FakeInbound:
+    """The provider's side, played by the test: `deliver` takes some seconds and ends with a message."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.last_activity_s: float | None = None
+        self.messages = 0
+        self.bytes = 0
+        self._changed: asyncio.Event = asyncio.Event()
+
+    def _touch(self) -> None:
+        self.last_activity_s = now()
+        self._changed.set()
+
+    async def deliver(self, after_s: float, takes_s: float, size: int = 1000) -> None:
+        await asyncio.sleep(after_s)
+        self.connections += 1
+        self._touch()
+        await asyncio.sleep(takes_s)
+        self.messages += 1
+        self.bytes += size
+        self.connections -= 1
+        self._touch()
+
+    async def changed(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class MemoryCallStore:
+    """Calls and small values, in memory."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, JsonValue]] = []
+        self.values: dict[str, str] = {}
+        self.waiting = QueueCounts()
+
+    async def save_call(self, call: dict[str, JsonValue]) -> None:
+        self.calls.append(call)
+
+    async def remember(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+    async def recall(self, key: str) -> str | None:
+        return self.values.get(key)
+
+    async def counts(self) -> QueueCounts:
+        return self.waiting
