@@ -157,9 +157,7 @@ class SmtpConfig:
     max_connections_per_peer: int = setting(
         50, "Most connections at once from one address.", minimum=1, maximum=2000
     )
-    max_errors: int = setting(
-        20, "Wrong commands in one connection before it is closed.", minimum=3, maximum=1000
-    )
+    max_errors: int = setting(20, "Wrong commands in one connection before it is closed.", minimum=3, maximum=1000)
     max_commands: int = setting(
         20_000, "Commands in one connection before it is closed.", minimum=100, maximum=10_000_000
     )
@@ -243,13 +241,13 @@ class RouteConfig:
     )  # fmt: skip
     via: Via = setting(Via.SMARTHOST, "smarthost: through `host`; mx: to the domain's own servers.")
     host: str = setting("", "The host for via = smarthost; empty: the general smarthost.", kind="host")
-    port: int = setting(25, "Its port.", minimum=1, maximum=65_535)
+    port: int = setting(25, "The port of that host.", minimum=1, maximum=65_535)
     tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How the connection is protected.")
     tls_verify: TlsVerify = setting(TlsVerify.FULL, "How its certificate is checked.")
     tls_fingerprint: str = setting("", "For tls_verify = fingerprint.", kind="fingerprint")
     user: str = setting("", "Login name there; empty: no login.")
-    password: str = setting("", "Password there.", secret=True)
-    auth: AuthMechanism = setting(AuthMechanism.AUTO, "Way of logging in.")
+    password: str = setting("", "The password for `user`.", secret=True)
+    auth: AuthMechanism = setting(AuthMechanism.AUTO, "The way of logging in.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +262,9 @@ class OutboundConfig:
     tls_fingerprint: str = setting("", "For tls_verify = fingerprint.", kind="fingerprint")
     user: str = setting("", "Login name at the smarthost; empty: no login.")
     password: str = setting("", "Password at the smarthost.", secret=True)
-    auth: AuthMechanism = setting(AuthMechanism.AUTO, "Way of logging in.")
+    auth: AuthMechanism = setting(AuthMechanism.AUTO, "The way of logging in.")
     mx_port: int = setting(25, "Port of the receivers' own servers (via = mx).", minimum=1, maximum=65_535)
-    mx_connections: int = setting(
-        2, "Servers written to at the same time when via = mx.", minimum=1, maximum=20
-    )
+    mx_connections: int = setting(2, "Servers written to at the same time when via = mx.", minimum=1, maximum=20)
     pipelining: bool = setting(True, "Use PIPELINING where the server offers it.")
     chunking: bool = setting(True, "Use CHUNKING (BDAT) where the server offers it.")
     timeout_scale: float = setting(
@@ -297,9 +293,7 @@ class OutboundConfig:
 class EtrnConfig:
     """Asking the provider to send what it holds for us (RFC 1985)."""
 
-    use: EtrnUse = setting(
-        EtrnUse.AUTO, "auto: on every connect, but not on a dedicated line; or always, never."
-    )
+    use: EtrnUse = setting(EtrnUse.AUTO, "auto: on every connect, but not on a dedicated line; or always, never.")
     host: str = setting("", "The provider's host that does ETRN; empty: the smarthost.", kind="host")
     port: int = setting(25, "Its port: ETRN is not offered on 587.", minimum=1, maximum=65_535)
     names: tuple[str, ...] = setting(
@@ -310,7 +304,7 @@ class EtrnConfig:
     tls_verify: TlsVerify = setting(TlsVerify.NONE, "How its certificate is checked.")
     tls_fingerprint: str = setting("", "For tls_verify = fingerprint.", kind="fingerprint")
     user: str = setting("", "Login name there, where the provider wants one before ETRN.")
-    password: str = setting("", "Password there.", secret=True)
+    password: str = setting("", "The password for `user`.", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,9 +339,7 @@ class CallConfig:
         120, "Longest wait for the line to come up.", unit="seconds", minimum=1, maximum=600
     )
     redial_attempts: int = setting(3, "Tries after a failed dial or a lost line.", minimum=0, maximum=50)
-    redial_pause_s: float = setting(
-        30.0, "Wait before such a try.", unit="seconds", minimum=0.1, maximum=86_400
-    )
+    redial_pause_s: float = setting(30.0, "Wait before such a try.", unit="seconds", minimum=0.1, maximum=86_400)
     cooldown_s: float = setting(
         5.0, "Rest after a call before the next may start.", unit="seconds", minimum=0, maximum=3600
     )

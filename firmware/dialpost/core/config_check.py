@@ -29,9 +29,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _twice("station.domains", config.station.domains)
     yield from _order("outbound.retry_min_s", config.outbound.retry_min_s, "outbound.retry_max_s",
                       config.outbound.retry_max_s)  # fmt: skip
-    yield from _order(
-        "call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s
-    )
+    yield from _order("call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s)
     yield from _order("dns.try_s", config.dns.try_s, "dns.total_s", config.dns.total_s)
     yield from _relay(config)
     yield from _pairs(config)
@@ -132,6 +130,5 @@ def _overlaps(config: Config) -> Iterator[str]:
             one, other = ipaddress.ip_network(ours), ipaddress.ip_network(theirs)
             if one.version == other.version and one.overlaps(other):
                 yield (
-                    f"relay.networks {ours} and relay.provider_networks {theirs} overlap; "
-                    "the provider's rule wins."
+                    f"relay.networks {ours} and relay.provider_networks {theirs} overlap; the provider's rule wins."
                 )

@@ -128,6 +128,4 @@ def _field(item: dataclasses.Field[object], hint: object, prefix: str) -> Field:
     assert isinstance(inner, type) and origin not in {Union, types.UnionType}
     default = item.default if item.default is not dataclasses.MISSING else {}
     item_class = inner if dataclasses.is_dataclass(inner) else None
-    return Field(
-        f"{prefix}.{item.name}", item.name, inner, is_list, is_table, item_class, default, _setting(item)
-    )
+    return Field(f"{prefix}.{item.name}", item.name, inner, is_list, is_table, item_class, default, _setting(item))

@@ -128,7 +128,7 @@ class _Reader:
         self.problems.append(f"{label} = {shown} is not allowed: {why.rstrip('.')}.")
 
     def _unknown(self, key: str, known: list[str], what: str) -> None:
-        near = difflib.get_close_matches(key, known, 1, 0.5) or _same_name(key)
+        near = _same_name(key) or difflib.get_close_matches(key, known, 1, 0.5)
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
         self.problems.append(f"There is no {what} {key}.{hint}")
 

@@ -1,0 +1,206 @@
+"""The configuration file: what is taken, what is refused and in which words, what comes back out."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialpost.core.config import Config, LinkKind, TlsMode
+from dialpost.core.config_check import warnings
+from dialpost.core.config_fields import all_fields
+from dialpost.core.config_text import explain, find_field, parse_config, render_config
+from dialpost.core.errors import ConfigError, NotFoundError
+
+BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+FULL = (
+    BASE
+    + """
+[relay]
+networks = ["192.168.1.0/24", "fd00::/8"]
+[delivery]
+catch_all = {"clinic.example" = "anna"}
+[outbound]
+smarthost = "smtp.provider.example"
+user = "clinic"
+password = "pä\\"ss\\\\w\\u007f"
+tls = "implicit"
+[[outbound.route]]
+domains = ["partner.example", ".far.example"]
+via = "mx"
+[[outbound.route]]
+domains = ["ship.example"]
+host = "192.0.2.9"
+[link]
+kind = "dialup-gateway"
+[[schedule.entry]]
+days = ["Mon", "fri"]
+at = ["07:30"]
+[[schedule.entry]]
+start = "08:00"
+end = "18:00"
+every_min = 60
+"""
+)
+
+
+def problems(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    return list(caught.value.problems)
+
+
+def test_the_smallest_file_has_a_default_for_everything_else():
+    config = parse_config(BASE)
+    assert config == dataclasses.replace(
+        Config(), station=dataclasses.replace(Config().station, hostname="mail.clinic.example",
+                                              domains=("clinic.example",)),
+    )  # fmt: skip
+
+
+def test_values_are_typed_and_in_normal_form():
+    config = parse_config(FULL)
+    assert config.link.kind is LinkKind.DIALUP_GATEWAY
+    assert config.outbound.tls is TlsMode.IMPLICIT
+    assert config.schedule.entry[0].days == ("mon", "fri")
+    assert [route.domains for route in config.outbound.route] == [
+        ("partner.example", ".far.example"),
+        ("ship.example",),
+    ]
+    assert config.outbound.password == 'pä"ss\\w\x7f'
+
+
+def test_international_domains_are_kept_as_a_labels():
+    config = parse_config(BASE.replace("clinic.example", "büro.example"))
+    assert config.station.domains == ("xn--bro-hoa.example",)
+    assert config.station.hostname == "mail.xn--bro-hoa.example"
+
+
+@pytest.mark.parametrize("all_keys", [False, True])
+def test_what_is_rendered_with_secrets_parses_to_the_same(all_keys):
+    config = parse_config(FULL)
+    assert parse_config(render_config(config, secrets=True, all_keys=all_keys)) == config
+
+
+def test_secrets_are_blotted_out():
+    shown = render_config(parse_config(FULL), secrets=False, all_keys=True)
+    assert "ss\\\\w" not in shown
+    assert shown.count("(set, not shown)") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["station.hostname is missing", "station.domains is missing"]),
+        (BASE + "[smtp]\nlissten = []\n", ["There is no key smtp.lissten. Did you mean smtp.listen?"]),
+        (BASE + "[stmp]\n", ["There is no section stmp. Did you mean smtp?"]),
+        (BASE + '[link]\nsmarthost = "x"\n', ["There is no key link.smarthost. Did you mean outbound.smarthost?"]),
+        (BASE + "[smtp]\nmax_connections = 0\n",
+         ["smtp.max_connections = 0 is not allowed: it must be a whole number from 1 to 2000."]),
+        (BASE + "[smtp]\nmax_connections = true\n", ["smtp.max_connections = true is not allowed"]),
+        (BASE + "[call]\ngrace_min_s = nan\n", ["call.grace_min_s = nan is not allowed"]),
+        (BASE + '[link]\nkind = "modm"\n',
+         ['link.kind = "modm" is not allowed: it must be one of: modem, gateway, dialup-gateway.']),
+        (BASE + '[smtp]\nlisten = "[::]:25"\n', ["must be a list of ADDRESS:PORT"]),
+        (BASE + '[smtp]\nlisten = ["localhost:25", "::1:25", "[::1]:70000"]\n',
+         ["smtp.listen[1]", "smtp.listen[2]", "smtp.listen[3]"]),
+        (BASE + '[relay]\nnetworks = ["192.168.1.1/24"]\n', ["relay.networks[1]"]),
+        (BASE + '[relay]\nnetworks = ["0.0.0.0/0"]\n', ["would let the whole world send"]),
+        (BASE + '[relay]\nnetworks = ["::/0"]\n', ["would let the whole world send"]),
+        (BASE + '[tls]\nkey = "/k.pem"\n', ["tls.certificate and tls.key belong together"]),
+        (BASE + '[outbound]\nuser = "x"\n', ["outbound.user and outbound.password belong together"]),
+        (BASE + '[outbound]\nsmarthost = "clinic.example"\n', ["is this station itself"]),
+        (BASE + "[outbound]\nretry_min_s = 90\nretry_max_s = 60\n", ["retry_min_s = 90 is more than"]),
+        (BASE + "[call]\ngrace_min_s = 61\n", ["call.grace_min_s = 61 is more than call.grace_max_s = 60"]),
+        (BASE + '[[outbound.route]]\nvia = "mx"\n', ["outbound.route[1].domains is missing"]),
+        (BASE + '[[outbound.route]]\ndomains = ["a.example"]\n[[outbound.route]]\ndomains = ["a.example"]\n',
+         ["outbound.route names a.example 2 times"]),
+        (BASE + '[outbound]\nroute = ["x"]\n', ["outbound.route[1] must be a table"]),
+        (BASE + "[[schedule.entry]]\n", ["schedule.entry[1] never calls"]),
+        (BASE + '[[schedule.entry]]\nat = ["24:00"]\n', ["schedule.entry[1].at[1]", "never calls"]),
+        (BASE + '[[schedule.entry]]\nstart = "18:00"\nend = "08:00"\nevery_min = 5\n', ["starts at 18:00"]),
+        (BASE + '[delivery]\ncatch_all = {"other.example" = "anna"}\n', ["delivery.catch_all names other.example"]),
+        (BASE + 'data_dir = "relative"\n', ["a full path that starts with /"]),
+        (BASE + '[etrn]\nnames = ["#a b", "@x..y"]\n', ["etrn.names[1]", "etrn.names[2]"]),
+        ("station = 3\n", ["station must be a section", "station.hostname", "station.domains"]),
+        (BASE + "x = [1,\n", ["this is not TOML"]),
+    ],
+)  # fmt: skip
+def test_every_fault_is_told_with_key_value_and_what_is_allowed(text, expected):
+    found = problems(text)
+    assert len(found) == len(expected), found
+    for problem, part in zip(found, expected, strict=True):
+        assert part in problem
+
+
+def test_all_faults_are_told_at_once_with_the_files_name():
+    with pytest.raises(ConfigError) as caught:
+        parse_config('[station]\nhostname = "x"\n[smtp]\nfoo = 1\nmax_errors = 1\n', "/etc/d.toml")
+    assert len(caught.value.problems) == 4
+    assert all(problem.startswith("/etc/d.toml: ") for problem in caught.value.problems)
+
+
+def test_a_wrong_secret_is_not_repeated():
+    assert "hunter2" not in "\n".join(problems(BASE + '[outbound]\nuser = "x"\npassword = ["hunter2"]\n'))
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (BASE, "outbound.smarthost is not set"),
+        (FULL.replace('tls = "implicit"', 'tls = "none"'), "may show the password"),
+        (FULL + "[etrn]\nport = 587\n", "not offered on the submission ports"),
+        (FULL, None),
+        (FULL.replace("[relay]\n", '[relay]\nprovider_networks = ["192.168.0.0/16"]\n'), "provider's rule wins"),
+    ],
+)  # fmt: skip
+def test_warnings_tell_what_works_but_should_be_known(text, part):
+    told = warnings(parse_config(text))
+    assert (any(part in sentence for sentence in told)) if part else told == ()
+
+
+def test_every_key_is_explained_with_type_and_default():
+    for field in all_fields():
+        words = explain(field)
+        assert field.key in words
+        assert "It is " in words
+        assert len(field.setting.help) > 10, field.key
+
+
+def test_a_key_that_is_not_there_names_the_nearest():
+    with pytest.raises(NotFoundError, match=r"Did you mean smtp\.listen"):
+        find_field("smtp.lisen")
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=300)
+def test_any_text_is_a_configuration_or_a_config_error(text):
+    try:
+        parse_config(BASE + text)
+    except ConfigError as error:
+        assert error.problems
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["listen", "max_errors", "max_connections", "login_pause_s", "nonsense"]),
+        st.one_of(st.integers(-10, 10**10), st.booleans(), st.floats(), st.lists(st.text(max_size=5), max_size=2)),
+        max_size=4,
+    )
+)
+def test_wrongly_typed_values_never_get_through(values):
+    def toml(value):
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, list):
+            return "[" + ", ".join("'" + "".join(c for c in t if c.isalnum()) + "'" for t in value) + "]"
+        return repr(value)
+
+    text = BASE + "[smtp]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
+    try:
+        config = parse_config(text)
+    except ConfigError:
+        return
+    assert 3 <= config.smtp.max_errors <= 1000
+    assert 1 <= config.smtp.max_connections <= 2000
+    assert type(config.smtp.login_pause_s) is int
