@@ -1,0 +1,132 @@
+"""`dialpost queue list|show|retry|hold|release|delete` and `dialpost trace`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from dialpost.cli.output import count, print_json, size, span, table
+from dialpost.cli.station import control_client
+
+
+def add_parser(commands: Any) -> None:
+    """Add `queue` and `trace` to the command line."""
+    parser = commands.add_parser(
+        "queue", help="what waits; retry, hold, release or delete it",
+        description="The messages that are not yet with all their recipients. Only `delete` loses anything, and it "
+        "asks first.",
+    )  # fmt: skip
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="what waits or is held, oldest first")
+    listing.add_argument("address", nargs="?", help="only what is from or to this address")
+    listing.add_argument("--held", action="store_true", help="only what is held")
+    listing.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="at most so many (default 100)")
+    listing.add_argument("--offset", type=int, default=0, metavar="N", help="after so many")
+    listing.add_argument("--json", action="store_true", help="for scripts")
+    listing.set_defaults(func=_list)
+    show = verbs.add_parser("show", help="everything known of one message, recipient by recipient")
+    show.add_argument("id")
+    show.add_argument("--json", action="store_true", help="for scripts")
+    show.set_defaults(func=_show)
+    retry = verbs.add_parser("retry", help="try at the next opportunity, whatever wait was set")
+    retry.add_argument("id", nargs="?", help="one message; without it you must say --all")
+    retry.add_argument("--all", action="store_true", help="everything that waits")
+    retry.set_defaults(func=_retry)
+    for verb, text in (("hold", "keep it back until it is released"), ("release", "let a held message go on")):
+        move = verbs.add_parser(verb, help=text)
+        move.add_argument("id")
+        move.add_argument("address", nargs="?", help="only this recipient")
+        move.set_defaults(func=_move, method=f"queue.{verb}")
+    delete = verbs.add_parser("delete", help="throw it away; the sender is not told")
+    delete.add_argument("id")
+    delete.add_argument("address", nargs="?", help="only this recipient")
+    delete.add_argument("--yes", action="store_true", help="don't ask")
+    delete.set_defaults(func=_delete)
+    trace = commands.add_parser(
+        "trace", help="where is my message, in words",
+        description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
+    )  # fmt: skip
+    trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID")
+    trace.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="the newest N (default 20)")
+    trace.add_argument("--json", action="store_true", help="for scripts")
+    trace.set_defaults(func=_trace)
+
+
+def _list(args: argparse.Namespace) -> int:
+    found = control_client(args).call(
+        "queue.list", address=args.address, held_only=args.held, limit=args.limit, offset=args.offset
+    )
+    if args.json:
+        print_json(found)
+        return 0
+    if not found:
+        print("Nothing waits.")
+        return 0
+    now = time.time()
+    rows = []
+    for message in found:
+        for number, one in enumerate(message["recipients"]):
+            lead = (
+                (message["queue_id"], span(now - message["received_s"]), size(message["size"]),
+                 message["sender"] or "(the station)")
+                if number == 0
+                else ("", "", "", "")
+            )  # fmt: skip
+            mark = " (sent, no answer seen)" if one["answer_unknown"] else ""
+            rows.append((*lead, one["address"], one["state"] + mark))
+    print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
+    print(f"{count(len(found), 'message')}. `dialpost queue show ID` tells more.")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    message = control_client(args).call("queue.show", queue_id=args.id)
+    if args.json:
+        print_json(message)
+    else:
+        _tell(message)
+    return 0
+
+
+def _tell(message: dict[str, Any]) -> None:
+    print(f"{message['queue_id']}  {size(message['size'])}  {message['subject'] or '(no subject)'}")
+    print("\n".join(f"  {sentence}" for sentence in message["sentences"]))
+
+
+def _retry(args: argparse.Namespace) -> int:
+    if bool(args.id) == args.all:
+        sys.stderr.write("dialpost: say either one ID or --all\n")
+        return 2
+    print(control_client(args).call("queue.retry", queue_id=args.id)["words"])
+    return 0
+
+
+def _move(args: argparse.Namespace) -> int:
+    print(control_client(args).call(args.method, queue_id=args.id, address=args.address)["words"])
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    client = control_client(args)
+    if not args.yes:
+        _tell(client.call("queue.show", queue_id=args.id))
+        if not sys.stdin.isatty():
+            sys.stderr.write("dialpost: nothing was deleted; say --yes to delete without being asked\n")
+            return 2
+        if input("Delete it for good, without telling the sender? Type yes: ").strip().lower() != "yes":
+            print("Nothing was deleted.")
+            return 1
+    print(client.call("queue.delete", queue_id=args.id, address=args.address)["words"])
+    return 0
+
+
+def _trace(args: argparse.Namespace) -> int:
+    found = control_client(args).call("trace", text=args.text, limit=args.limit)
+    if args.json:
+        print_json(found)
+        return 0
+    for message in found:
+        _tell(message)
+    return 0
