@@ -7,6 +7,7 @@ our own domains are compared without regard to case (RFC 5321 §2.4 leaves that 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,12 +15,18 @@ from dialpost.core.address import Mailbox, parse_mailbox
 from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
+_TO_POSTMASTER = frozenset({POSTMASTER, "abuse", "mailer-daemon"})
+"""Names nobody needs to set up: complaints (RFC 2142 §4), and answers to our own bounces."""
+
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One mailbox. `addresses` are those beside NAME@main domain; `quota_bytes` None = the default, 0 = none."""
+    """One mailbox. `addresses` are those beside NAME@main domain; `quota_bytes` None = the default, 0 = none.
+
+    A disabled account keeps getting mail; nobody can log in to it.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -58,6 +65,11 @@ class NotLocal:
 Resolution = Local | Unknown | NotLocal
 
 
+def folded(text: str) -> str:
+    """For comparing: case does not count, nor how an accented letter is put together (RFC 6532 §3.1)."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
+
+
 def check_name(name: str) -> str:
     """An account's name in its normal form. Raises: AccountError."""
     normal = name.strip().lower()
@@ -74,7 +86,8 @@ class Directory:
     """All accounts and aliases with the domains they live in.
 
     `domains` are normalised, the first is the main one. `postmaster` is the account of the configuration, "" for
-    the first account. `catch_all` maps a domain to an account's name.
+    the first account. `catch_all` maps a domain to an account's name. `hostname`, the station's own name, is no
+    mail domain, but its postmaster is ours.
     """
 
     accounts: Mapping[str, Account]
@@ -83,64 +96,90 @@ class Directory:
     catch_all: Mapping[str, str] = field(default_factory=dict)
     postmaster: str = ""
     plus_separator: str = "+"
+    hostname: str = ""
 
     def __post_init__(self) -> None:
         own: dict[str, str] = {}
         for account in self.accounts.values():
-            own[f"{account.name}@{self.domains[0]}"] = account.name
-            for address in account.addresses:
-                own[address.lower()] = account.name
+            for address in self.addresses_of(account):
+                own[folded(address)] = account.name
         object.__setattr__(self, "_own", own)
 
     _own: Mapping[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def postmaster_account(self) -> str:
-        """Who gets what is sent to postmaster: the configured account, the first one, or a mailbox of that name."""
+        """Who gets what is sent to postmaster: the configured account, one of that name, the first that somebody
+        can log in to, or a mailbox of that name.
+        """
         if self.postmaster in self.accounts:
             return self.postmaster
-        return next(iter(self.accounts), POSTMASTER)
+        if POSTMASTER in self.accounts:
+            return POSTMASTER
+        usable = (account.name for account in self.accounts.values() if account.enabled)
+        return next(usable, next(iter(self.accounts), POSTMASTER))
 
     def resolve(self, address: str) -> Resolution:
         """Whose mail for `address` is. A bare "postmaster" is ours too (RFC 5321 §4.1.1.3)."""
-        if address.lower() == POSTMASTER:
-            return Local((self.postmaster_account,))
-        try:
-            mailbox = parse_mailbox(address)
-        except AddressError:
+        mailbox = self._parsed(address)
+        if mailbox is None:
             return Unknown()
         if mailbox.domain not in self.domains:
             return NotLocal()
         accounts, forwards = self._expand(mailbox, set())
-        return (
-            Local(tuple(dict.fromkeys(accounts)), tuple(dict.fromkeys(forwards)))
-            if (accounts or forwards)
-            else Unknown()
-        )
+        if not accounts and not forwards:
+            return Unknown()
+        return Local(tuple(dict.fromkeys(accounts)), tuple(dict.fromkeys(forwards)))
 
     def owns(self, account: str, address: str) -> bool:
         """Whether this account may send as `address`: its own, with a +suffix, or an alias that reaches it."""
-        try:
-            mailbox = parse_mailbox(address)
-        except AddressError:
-            return False
-        if mailbox.domain not in self.domains:
+        mailbox = self._parsed(address)
+        if mailbox is None or mailbox.domain not in self.domains:
             return False
         accounts, _ = self._expand(mailbox, set())
         return account in accounts and not self._only_catch_all(mailbox)
 
     def taken_by(self, address: str) -> str | None:
-        """What already has this address: "account anna", "alias", or None."""
-        name = self._own.get(address.lower())
+        """What already has this address: "account anna", "an alias", or None."""
+        name = self._own.get(folded(address))
         if name is not None:
             return f"account {name}"
-        return "an alias" if address.lower() in self.aliases else None
+        return "an alias" if folded(address) in self.aliases else None
 
-    def uses_of(self, name: str) -> list[str]:
-        """What would lose its target without this account, in words."""
-        uses = [f"alias {alias.address}" for alias in self.aliases.values() if name in alias.targets]
-        uses += [f"the catch-all of {domain}" for domain, target in self.catch_all.items() if target == name]
-        return [*uses, "station.postmaster in the configuration"] if self.postmaster == name else uses
+    def addresses_of(self, account: Account) -> tuple[str, ...]:
+        """All the account's own addresses, the one by its name first."""
+        return (f"{account.name}@{self.domains[0]}", *account.addresses)
+
+    def account_of(self, login: str) -> Account | None:
+        """The account of that name, or with that address."""
+        wanted = folded(login.strip())
+        return self.accounts.get(wanted) or self.accounts.get(self._own.get(wanted, ""))
+
+    def uses_in_configuration(self, name: str) -> list[str]:
+        """The keys of the configuration file that name this account."""
+        uses = [f"delivery.catch_all of {domain}" for domain, target in self.catch_all.items() if target == name]
+        return [*uses, "station.postmaster"] if self.postmaster == name else uses
+
+    def dead_targets(self) -> set[tuple[str, str]]:
+        """Every alias with a target that is nobody's any more: (alias, target)."""
+        return {
+            (alias.address, target)
+            for alias in self.aliases.values()
+            for target in alias.targets
+            if self._target(target, {alias.address}) == ([], [])
+        }
+
+    def _parsed(self, address: str) -> Mailbox | None:
+        """The address taken apart; what is written in a short or other way for the main domain, in full."""
+        if address.lower() == POSTMASTER:
+            return Mailbox(POSTMASTER, self.domains[0])
+        try:
+            mailbox = parse_mailbox(address)
+        except AddressError:
+            return None
+        if mailbox.domain == self.hostname and self._bare(mailbox.local) in _TO_POSTMASTER:
+            return Mailbox(self._bare(mailbox.local), self.domains[0])
+        return mailbox
 
     def _expand(self, mailbox: Mailbox, seen: set[str]) -> tuple[list[str], list[str]]:
         """Accounts and outside addresses behind one of our addresses; ([], []) if it is nobody's."""
@@ -170,29 +209,30 @@ class Directory:
         return [], [str(mailbox)]
 
     def _lookup(self, mailbox: Mailbox) -> str | Alias | None:
-        """Exact, then without the +suffix, then postmaster, then the catch-all."""
+        """Exact, then without the +suffix, then postmaster and its kind, then the catch-all."""
         for local in self._forms(mailbox.local):
             address = f"{local}@{mailbox.domain}"
             if address in self._own:
                 return self._own[address]
             if address in self.aliases:
                 return self.aliases[address]
-        if self._bare(mailbox.local) == POSTMASTER:
-            return self.postmaster_account
+        if self._bare(mailbox.local) in _TO_POSTMASTER:
+            main = f"{POSTMASTER}@{self.domains[0]}"
+            return self._own.get(main) or self.aliases.get(main) or self.postmaster_account
         target = self.catch_all.get(mailbox.domain)
         return target if target in self.accounts else None
 
     def _only_catch_all(self, mailbox: Mailbox) -> bool:
         known = [f"{local}@{mailbox.domain}" for local in self._forms(mailbox.local)]
         is_known = any(address in self._own or address in self.aliases for address in known)
-        return not is_known and self._bare(mailbox.local) != POSTMASTER
+        return not is_known and self._bare(mailbox.local) not in _TO_POSTMASTER
 
     def _forms(self, local: str) -> Sequence[str]:
-        whole, bare = _unquoted(local).lower(), self._bare(local)
+        whole, bare = folded(_unquoted(local)), self._bare(local)
         return (whole,) if whole == bare else (whole, bare)
 
     def _bare(self, local: str) -> str:
-        plain = _unquoted(local).lower()
+        plain = folded(_unquoted(local))
         if not self.plus_separator or self.plus_separator not in plain[1:]:
             return plain
         return plain[0] + plain[1:].split(self.plus_separator, 1)[0]

@@ -7,10 +7,9 @@ place; 0640, because Dovecot's own user reads it through the station's group.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
-from dialpost.core.accounts import Account
+from dialpost.core.accounts import Account, Directory
 from dialpost.core.errors import StorageError
 
 
@@ -21,15 +20,20 @@ class DovecotUsers:
         self._path = path
         self._mail_root = mail_root
 
-    def write(self, accounts: Iterable[Account], default_quota_bytes: int) -> None:
+    def write(self, directory: Directory, default_quota_bytes: int) -> None:
         """Make the file say just these accounts; disabled ones are left out. Raises: StorageError."""
-        lines = [self._line(account, default_quota_bytes) for account in accounts if account.enabled]
+        usable = [account for account in directory.accounts.values() if account.enabled and account.password_hash]
+        lines = [self._line(account, default_quota_bytes) for account in usable]
+        lines += [
+            _by_address(account, address) for account in usable for address in directory.addresses_of(account)
+        ]
         fresh = self._path.with_name(self._path.name + ".new")
         try:
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 file.writelines(lines)
                 file.flush()
+                os.fchmod(file.fileno(), 0o640)
                 os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError as error:
@@ -42,5 +46,10 @@ class DovecotUsers:
         extra = f"userdb_mail=maildir:{home}"
         if quota:
             extra += f" userdb_quota_rule=*:bytes={quota}"
-        full_name = account.full_name.replace(":", " ").replace("\n", " ")
+        full_name = " ".join(account.full_name.replace(":", " ").split())
         return f"{account.name}:{account.password_hash}:{os.geteuid()}:{os.getegid()}:{full_name}:{home}::{extra}\n"
+
+
+def _by_address(account: Account, address: str) -> str:
+    """Mail programs like to log in with the address: the same password, the same user."""
+    return f"{address}:{account.password_hash}::::::user={account.name}\n"

@@ -15,10 +15,10 @@ from dataclasses import replace
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from dialpost.core.accounts import Account, Alias, Directory, check_name
+from dialpost.core.accounts import Account, Alias, Directory, check_name, folded
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config import Config
-from dialpost.core.errors import AccountError, AddressError, NotFoundError
+from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
 from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
 
 _T = TypeVar("_T")
@@ -40,7 +40,7 @@ class AccountStore(Protocol):
 class LoginFile(Protocol):
     """The same accounts for the IMAP server (edge/dovecot_users)."""
 
-    def write(self, accounts: Iterable[Account], default_quota_bytes: int) -> None:
+    def write(self, directory: Directory, default_quota_bytes: int) -> None:
         """Make it say just these."""
 
 
@@ -86,14 +86,14 @@ class AccountService:
         for name in self.directory.accounts:
             self._mailboxes.create(name)
         self._mailboxes.create(self.directory.postmaster_account)
-        self._logins.write(self.directory.accounts.values(), self._config.delivery.default_quota_bytes)
+        self._write_logins(self.directory)
 
     async def verify(self, name: str, password: str) -> Account | None:
         """The account, if the password is its own. `name` may be an address of it. Takes equally long for a name
         that does not exist. A password that was right a moment ago is recognised without the slow derivation
         (phones log in for every message); the memory is a keyed digest, gone with the process.
         """
-        account = self._find(name)
+        account = self.directory.account_of(name)
         hashed = account.password_hash if account else _NOBODY
         digest = self._digest(password)
         if account and self._verified.get(account.name) == (hashed, digest):
@@ -116,14 +116,14 @@ class AccountService:
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
-            self._check_free(f"{name}@{self._config.station.domains[0]}", name)
+            self._check_free(self.own_address(name), name)
             checked = tuple(self._check_address(address, name) for address in addresses)
             account = Account(name, checked, hashed, _quota(quota_bytes), True, full_name)
             accounts[name] = account
             return account
 
         account = await self._apply(change)
-        self._mailboxes.create(name)
+        await asyncio.to_thread(self._mailboxes.create, name)
         return account
 
     async def set_password(self, name: str, password: str) -> Account:
@@ -140,10 +140,14 @@ class AccountService:
         """Change what is given, leave the rest. Raises: AccountError, NotFoundError."""
 
         def changed(account: Account) -> Account:
-            gone = {address.lower() for address in remove_addresses}
-            missing = gone - set(account.addresses)
+            gone = {self._check_own(address) for address in remove_addresses}
+            if self.own_address(account.name) in gone:
+                raise AccountError(
+                    f"{self.own_address(account.name)} goes with the account's name; it can't be taken."
+                )
+            missing = sorted(gone - set(account.addresses))
             if missing:
-                raise AccountError(f"{account.name} does not have the address {', '.join(sorted(missing))}.")
+                raise AccountError(f"{account.name} does not have the address {', '.join(missing)}.")
             kept = [address for address in account.addresses if address not in gone]
             kept += [self._check_address(address, account.name) for address in add_addresses]
             own = account.quota_bytes if quota_bytes is None else _quota(quota_bytes)
@@ -165,27 +169,39 @@ class AccountService:
         """
         account = self._get(name)
         count, size = await asyncio.to_thread(self._mailboxes.contents, account.name)
+        holds = f"The mailbox of {account.name} holds {_messages(count)} ({size} bytes)."
         if fate is None:
             raise AccountError(
-                f"The mailbox of {account.name} holds {count} messages ({size} bytes). Nothing was deleted. "
-                "Say what shall become of them: --keep-mail, --archive or --purge."
+                f"{holds} Nothing was deleted. Say what shall become of them: --keep-mail, --archive or --purge."
             )
-        uses = self.directory.uses_of(account.name)
+        uses = self.directory.uses_in_configuration(account.name)
         if uses:
-            raise AccountError(f"{account.name} is needed by {', '.join(uses)}. Change that first.")
+            raise AccountError(
+                f"The configuration needs {account.name} for {' and '.join(uses)}. Change it there first, then "
+                "restart the station. Nothing was deleted."
+            )
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
             del accounts[account.name]
 
         await self._apply(change)
         self._verified.pop(account.name, None)
-        if fate is MailFate.ARCHIVE:
-            place = await asyncio.to_thread(self._mailboxes.archive, account.name)
-            return f"Account {account.name} deleted; its {count} messages are now in {place}."
-        if fate is MailFate.PURGE:
-            await asyncio.to_thread(self._mailboxes.purge, account.name)
-            return f"Account {account.name} and its {count} messages deleted."
-        return f"Account {account.name} deleted; its {count} messages stay where they are."
+        return await self._settle_mail(account.name, count, fate)
+
+    async def _settle_mail(self, name: str, count: int, fate: MailFate) -> str:
+        """Do with the mail of a deleted account as told; what happened, in words."""
+        done, mailbox = f"Account {name} deleted.", f"Its mailbox ({_messages(count)})"
+        try:
+            if fate is MailFate.ARCHIVE:
+                return f"{done} {mailbox} is now in {await asyncio.to_thread(self._mailboxes.archive, name)}."
+            if fate is MailFate.PURGE:
+                await asyncio.to_thread(self._mailboxes.purge, name)
+                return f"{done} {mailbox} was deleted too."
+        except NotFoundError:
+            return f"{done} It had no mailbox."
+        except StorageError as error:
+            raise StorageError(f"{done} {mailbox} is still where it was: {error}") from error
+        return f"{done} {mailbox} stays: an account {name} made later finds it."
 
     async def add_alias(self, address: str, targets: Iterable[str]) -> Alias:
         """Make or replace an alias. Raises: AccountError."""
@@ -197,6 +213,8 @@ class AccountService:
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
             if address not in aliases:
                 self._check_free(address, None)
+            if address in checked:
+                raise AccountError(f"{address} can't stand for itself.")
             aliases[address] = Alias(address, checked)
             return aliases[address]
 
@@ -205,9 +223,12 @@ class AccountService:
     async def delete_alias(self, address: str) -> None:
         """Take an alias away. Raises: NotFoundError."""
 
+        wanted = self._check_own(address)
+
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
-            if aliases.pop(address.lower(), None) is None:
-                raise NotFoundError(f"There is no alias {address}.")
+            if aliases.pop(wanted, None) is None:
+                known = ", ".join(aliases) or "none yet"
+                raise NotFoundError(f"There is no alias {wanted}. Aliases: {known}.")
 
         await self._apply(change)
 
@@ -230,13 +251,30 @@ class AccountService:
         return await self._apply(change)
 
     async def _apply(self, change: Callable[[dict[str, Account], dict[str, Alias]], _T]) -> _T:
+        """Make a change, keep it, and only then let it count. Nothing changed where it raises, but for the IMAP
+        server's file: if only that can't be written, the change is in force and the error says so.
+        """
         async with self._change:
             accounts, aliases = dict(self.directory.accounts), dict(self.directory.aliases)
             result = change(accounts, aliases)
+            changed = self._make(accounts, aliases)
+            self._check_targets(changed)
             await asyncio.to_thread(self._save, accounts, aliases)
-            self.directory = self._make(accounts, aliases)
-            self._logins.write(accounts.values(), self._config.delivery.default_quota_bytes)
+            self.directory = changed
+            await asyncio.to_thread(self._write_logins, changed)
             return result
+
+    def _check_targets(self, changed: Directory) -> None:
+        """Refuse a change after which mail for an alias would get nowhere."""
+        dead = sorted(changed.dead_targets() - self.directory.dead_targets())
+        if dead:
+            alias, target = dead[0]
+            raise AccountError(
+                f"The alias {alias} would lead nowhere: {target} is nobody's. Change the alias first."
+            )
+
+    def _write_logins(self, directory: Directory) -> None:
+        self._logins.write(directory, self._config.delivery.default_quota_bytes)
 
     def _save(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
         with self._store.locked():
@@ -245,18 +283,16 @@ class AccountService:
     def _make(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> Directory:
         delivery, station = self._config.delivery, self._config.station
         return Directory(
-            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator
-        )
+            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator,
+            station.hostname,
+        )  # fmt: skip
 
-    def _find(self, name: str) -> Account | None:
-        wanted = name.strip().lower()
-        if wanted in self.directory.accounts:
-            return self.directory.accounts[wanted]
-        taken = self.directory.taken_by(wanted) or ""
-        return self.directory.accounts.get(taken.removeprefix("account "))
+    def own_address(self, name: str) -> str:
+        """The address every account has by its name."""
+        return f"{name}@{self._config.station.domains[0]}"
 
     def _get(self, name: str) -> Account:
-        account = self._find(name)
+        account = self.directory.account_of(name)
         if account is None:
             known = ", ".join(self.directory.accounts) or "none yet"
             raise NotFoundError(f"There is no account {name!r}. Accounts: {known}.")
@@ -265,7 +301,7 @@ class AccountService:
     def _check_own(self, address: str) -> str:
         """One of our addresses in its normal form; a name without @ is in the main domain."""
         if "@" not in address:
-            address = f"{address}@{self._config.station.domains[0]}"
+            address = self.own_address(address)
         try:
             mailbox = parse_mailbox(address)
         except AddressError as error:
@@ -273,10 +309,7 @@ class AccountService:
         if mailbox.domain not in self._config.station.domains:
             ours = ", ".join(self._config.station.domains)
             raise AccountError(f"{address} is not in a domain of this station ({ours}).")
-        separator = self._config.delivery.plus_separator
-        if separator and separator in mailbox.local:
-            raise AccountError(f"{address}: a name with {separator!r} reaches its account by itself already.")
-        return str(mailbox).lower()
+        return folded(str(mailbox))
 
     def _check_address(self, address: str, name: str) -> str:
         normal = self._check_own(address)
@@ -294,15 +327,21 @@ class AccountService:
         if "@" not in target:
             raise AccountError(f"{target!r} is neither an account nor an address.")
         try:
-            return str(parse_mailbox(target))
+            mailbox = parse_mailbox(target)
         except AddressError as error:
             raise AccountError(str(error)) from None
+        # A part before the @ that is ours is kept folded, so that equal targets are equal texts.
+        return folded(str(mailbox)) if mailbox.domain in self._config.station.domains else str(mailbox)
 
     async def _hash(self, password: str) -> str:
         return await asyncio.to_thread(hash_password, password, secrets.token_bytes(SALT_BYTES))
 
     def _digest(self, password: str) -> bytes:
         return hmac.digest(self._session_key, password.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
 
 
 def _quota(value: int | None) -> int | None:
