@@ -6,14 +6,15 @@ import asyncio
 import selectors
 from collections import deque
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from dialpost.core.config import LinkKind
+from dialpost.core.envelope import QueueId
 from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult, Traffic
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.queue_records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
 
 T = TypeVar("T")
 
@@ -203,3 +204,24 @@ class MemoryCallStore:
 
     async def counts(self) -> QueueCounts:
         return self.waiting
+
+
+def to_mailbox(account: str = "anna", **changes: Any) -> RecipientRecord:
+    """A recipient here, waiting."""
+    values = {"number": 0, "address": f"{account}@clinic.example", "state": RecipientState.WAITING}
+    return RecipientRecord(**(values | {"local_account": account} | changes))
+
+
+def to_world(address: str = "bob@far.example", **changes: Any) -> RecipientRecord:
+    """A recipient in the world, waiting."""
+    return RecipientRecord(**({"number": 0, "address": address, "state": RecipientState.WAITING} | changes))
+
+
+def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> MessageRecord:
+    """A message with these recipients (one in the world if none), numbered in their order."""
+    values: dict[str, Any] = {
+        "queue_id": QueueId(queue_id), "sender": "eve@world.example", "size": 100, "wire_size": 80,
+        "local_prefix": 20, "received_s": 1_760_000_000, "origin": Origin.OUTSIDE,
+    }  # fmt: skip
+    numbered = tuple(replace(r, number=number) for number, r in enumerate(recipients or (to_world(),)))
+    return MessageRecord(**(values | {"recipients": numbered} | changes))

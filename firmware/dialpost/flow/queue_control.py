@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
+from dialpost.core.address import parse_mailbox
 from dialpost.core.envelope import QueueId
-from dialpost.core.errors import ControlError, NotFoundError
+from dialpost.core.errors import AddressError, ControlError, NotFoundError
 from dialpost.core.queue_id import queue_id as queue_id_of
 from dialpost.core.queue_id import queue_number
 from dialpost.core.queue_records import MessageRecord, RecipientRecord, RecipientState
@@ -147,7 +148,10 @@ class QueueControl:
         """What waits or is held (of or to `address`), oldest first, with the unfinished recipients."""
         states = {RecipientState.HELD} if held_only else _UNFINISHED
         found = await self._queue.listing(
-            states=states, limit=min(max(limit, 1), _MOST_LISTED), address=address, offset=max(offset, 0)
+            states=states,
+            limit=min(max(limit, 1), _MOST_LISTED),
+            address=None if address is None else _as_stored(address),
+            offset=max(offset, 0),
         )
         return [self._view(message, _UNFINISHED) for message in found]
 
@@ -157,7 +161,7 @@ class QueueControl:
 
     async def trace(self, text: str, limit: int = 20) -> list[MessageView]:
         """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
-        wanted = text.strip()
+        wanted = _as_stored(text.strip())
         found = await self._queue.find(wanted, limit) if wanted else []
         if not found:
             raise NotFoundError(
@@ -247,9 +251,17 @@ class QueueControl:
         )
 
 
+def _as_stored(text: str) -> str:
+    """An address in the form the queue keeps (domains as A-labels); anything else as it is."""
+    try:
+        return str(parse_mailbox(text))
+    except AddressError:
+        return text
+
+
 def _numbers(message: MessageRecord, address: str) -> list[int]:
     """The recipients of that address. Raises: NotFoundError."""
-    wanted = address.strip().lower()
+    wanted = _as_stored(address.strip()).lower()
     numbers = [
         recipient.number
         for recipient in message.recipients

@@ -142,7 +142,7 @@ def listing(
     values: list[object] = [*codes]
     if address is not None:
         condition += " AND " + _ADDRESS_MATCHES
-        values += [address.lower()] * 3
+        values += [clean(address)] * 3
     rows = connection.execute(
         f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} AS number FROM recipient WHERE {condition} "
         "ORDER BY number LIMIT ? OFFSET ?",
@@ -152,8 +152,8 @@ def listing(
 
 
 _ADDRESS_MATCHES = (
-    "(lower(recipient.address) = ? OR lower(original_address) = ? OR "
-    f"(SELECT lower(sender) FROM message WHERE id = key / {KEYS_PER_MESSAGE}) = ?)"
+    "(recipient.address = ? COLLATE NOCASE OR original_address = ? COLLATE NOCASE OR "
+    f"(SELECT sender FROM message WHERE id = key / {KEYS_PER_MESSAGE}) = ? COLLATE NOCASE)"
 )
 
 
@@ -165,10 +165,10 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
         return [message]
     wanted = clean(text.strip().removeprefix("<").removesuffix(">"))
     rows = connection.execute(
-        "SELECT id FROM message WHERE lower(sender) = ?1 OR trim(message_id, '<> ') = ?2 UNION "
-        f"SELECT key / {KEYS_PER_MESSAGE} FROM recipient WHERE lower(address) = ?1 "
-        "OR lower(original_address) = ?1 ORDER BY 1 DESC LIMIT ?3",
-        (wanted.lower(), wanted, limit),
+        "SELECT id FROM message WHERE sender = ?1 COLLATE NOCASE OR trim(message_id, '<> ') = ?1 UNION "
+        f"SELECT key / {KEYS_PER_MESSAGE} FROM recipient WHERE address = ?1 COLLATE NOCASE "
+        "OR original_address = ?1 COLLATE NOCASE ORDER BY 1 DESC LIMIT ?2",
+        (wanted, limit),
     ).fetchall()
     return _messages(connection, [row[0] for row in rows], "", ())
 
