@@ -15,59 +15,82 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dialpost.core.accounts import Account, Alias
+from dialpost.core.accounts import Account, Alias, check_name, folded
 from dialpost.core.errors import AccountError, DamagedError, StorageError
 
 _HEADER = "# Accounts of this station. Change them with `dialpost account` and `dialpost alias`.\n"
 
 
+_Contents = tuple[dict[str, Account], dict[str, Alias]]
+
+
 class AccountFile:
-    """The file at `path`."""
+    """The file at `path`. After `load`, `report` says what had to be mended, "" = nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.report = ""
 
-    def load(self) -> tuple[dict[str, Account], dict[str, Alias]]:
+    def load(self) -> _Contents:
         """What is on the card; nothing where there is no file yet.
 
-        Raises: DamagedError where neither the file nor its predecessor can be read. If only the file itself is
-        damaged, it is kept under another name and the predecessor is taken.
+        If only the file itself is damaged, it is kept under another name and its predecessor is taken.
+        Raises: DamagedError where neither can be read, StorageError where we may not.
         """
-        if not self.path.exists() and not self._previous.exists():
-            return {}, {}
         try:
             return _parse(self.path)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            try:
-                found = _parse(self._previous)
-            except (OSError, ValueError, TypeError, KeyError):
-                raise DamagedError(
-                    f"{self.path} can't be read ({error}) and there is no good copy. Mend it with an editor or put "
-                    "back a backup; the station does not start without it, so that no mail is refused by mistake."
-                ) from error
-            if self.path.exists():
-                self.path.rename(self._free_name())
-            return found
+        except PermissionError as error:
+            raise StorageError(
+                f"{self.path} can't be read by this user ({error.strerror}); try as root."
+            ) from error
+        except FileNotFoundError as error:
+            if not self._previous.exists():
+                return {}, {}
+            return self._fall_back("is missing", error)
+        except (OSError, ValueError) as error:
+            return self._fall_back(f"is damaged ({error})", error)
+
+    def _fall_back(self, what: str, error: Exception) -> _Contents:
+        try:
+            found = _parse(self._previous)
+        except (OSError, ValueError):
+            raise DamagedError(
+                f"{self.path} {what}, and there is no good {self._previous.name} beside it. Mend it with an editor "
+                "or put back a backup. The station won't start without it, so that no mail is refused by mistake."
+            ) from error
+        self.report = f"{self.path} {what}: the one before its last change was taken instead."
+        with contextlib.suppress(OSError):
+            aside = self._free_name()
+            self.path.rename(aside)
+            self.report += f" It is kept as {aside.name}."
+        return found
 
     def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
         """Durable when it returns. Raises: StorageError, the old file unchanged."""
         text = _render(accounts, aliases)
         fresh = self.path.with_name(self.path.name + ".new")
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.path.exists():
-                self._previous.unlink(missing_ok=True)
-                os.link(self.path, self._previous)
+            self._keep_previous()
             fresh.replace(self.path)
             _fsync_folder(self.path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise StorageError(f"The accounts could not be saved: {error.strerror or error}.") from error
+
+    def _keep_previous(self) -> None:
+        """Give what is there now a second name. A file system without links does without the second copy."""
+        if self.path.exists():
+            self._previous.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.link(self.path, self._previous)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,23 +124,64 @@ def _fsync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _parse(path: Path) -> tuple[dict[str, Account], dict[str, Alias]]:
+def _parse(path: Path) -> _Contents:
+    """Raises: OSError; ValueError where it is not what `_render` writes."""
     table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     if table.get("version") != 1:
-        raise ValueError("no version line")
-    accounts = {
-        row["name"]: Account(
-            name=row["name"],
-            addresses=tuple(row.get("addresses", ())),
-            password_hash=row["password_hash"],
-            quota_bytes=row.get("quota_bytes"),
-            enabled=row.get("enabled", True),
-            full_name=row.get("full_name", ""),
-        )
-        for row in table.get("account", ())
-    }
-    aliases = {row["address"]: Alias(row["address"], tuple(row["targets"])) for row in table.get("alias", ())}
+        raise ValueError('its line "version = 1" is missing')
+    accounts: dict[str, Account] = {}
+    for number, row in enumerate(_tables(table, "account"), 1):
+        account = _account(row, f"account number {number}")
+        if account.name in accounts:
+            raise ValueError(f"account {account.name} is in it twice")
+        accounts[account.name] = account
+    aliases: dict[str, Alias] = {}
+    for number, row in enumerate(_tables(table, "alias"), 1):
+        where = f"alias number {number}"
+        address = _get(row, "address", str, where)
+        aliases[folded(address)] = Alias(folded(address), _get_texts(row, "targets", where))
     return accounts, aliases
+
+
+def _account(row: dict[str, Any], where: str) -> Account:
+    try:
+        name = check_name(_get(row, "name", str, where))
+    except AccountError as error:
+        raise ValueError(str(error)) from None
+    return Account(
+        name=name,
+        addresses=_get_texts(row, "addresses", where, ()),
+        password_hash=_get(row, "password_hash", str, where),
+        quota_bytes=_get(row, "quota_bytes", int, where, None),
+        enabled=_get(row, "enabled", bool, where, True),
+        full_name=_get(row, "full_name", str, where, ""),
+    )
+
+
+def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    rows = table.get(key, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"[[{key}]] is not a list of tables")
+    return rows
+
+
+_MUST: Any = object()
+
+
+def _get(row: dict[str, Any], key: str, kind: type, where: str, default: Any = _MUST) -> Any:
+    value = row.get(key, default)
+    if value is _MUST:
+        raise ValueError(f"{where} has no {key}")
+    if value is not default and (not isinstance(value, kind) or isinstance(value, bool) != (kind is bool)):
+        raise ValueError(f"{key} of {where} is not what it should be")
+    return value
+
+
+def _get_texts(row: dict[str, Any], key: str, where: str, default: Any = _MUST) -> tuple[str, ...]:
+    values = _get(row, key, list, where, default)
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key} of {where} is not a list of texts")
+    return tuple(values)
 
 
 def _render(accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> str:
