@@ -7,10 +7,14 @@ hold up the line.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from dialpost.core.content_out import ContentFacts, Survey
+from dialpost.core.esmtp.extensions import Extensions
+from dialpost.core.mime_downgrade import Downgrade, Leaf, plan
 from dialpost.core.smtp_target import OutgoingMessage
 
 _READ_BYTES = 65_536
@@ -20,32 +24,75 @@ class ContentError(Exception):
     """The stored content can't be read, or is not what was stored. The text is for people."""
 
 
+class Source(Protocol):
+    """Where a `Reader` gets its content from; blocking."""
+
+    def next_block(self) -> bytes:
+        """The next piece, b"" at the end."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Content that was looked over and may be offered."""
+    """Content that was looked over and may be offered. `leaves`: how it is made 7-bit, where it must be."""
 
     message: OutgoingMessage
     facts: ContentFacts
+    leaves: tuple[Leaf, ...] | None = None
 
     def open(self) -> Reader:
         """Start reading at its beginning. Raises: OSError."""
-        file = open(self.message.body, "rb")  # noqa: SIM115, PTH123
-        file.seek(self.message.local_prefix)
-        return Reader(file, self.facts.size)
+        file = _FileSource(self.message)
+        return Reader(file if self.leaves is None else _SevenBitSource(file, self.leaves), self.facts.size)
+
+
+class _FileSource:
+    def __init__(self, message: OutgoingMessage) -> None:
+        self._file = open(message.body, "rb")  # noqa: SIM115, PTH123
+        self._file.seek(message.local_prefix)
+
+    def next_block(self) -> bytes:
+        return self._file.read(_READ_BYTES)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _SevenBitSource:
+    def __init__(self, source: _FileSource, leaves: tuple[Leaf, ...]) -> None:
+        self._source = source
+        self._downgrade: Downgrade | None = Downgrade(leaves)
+
+    def next_block(self) -> bytes:
+        while self._downgrade is not None:
+            block = self._source.next_block()
+            if block:
+                converted = self._downgrade.feed(block)
+            else:
+                converted = self._downgrade.finish()
+                self._downgrade = None
+            if converted:
+                return converted
+        return b""
+
+    def close(self) -> None:
+        self._source.close()
 
 
 class Reader:
-    """Reads content in pieces of any size."""
+    """Reads content of known size in pieces of any size."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
+    def __init__(self, source: Source, size: int) -> None:
+        self._source = source
         self._left = size
         self._held = b""
 
     async def read(self, max_bytes: int) -> tuple[bytes, bool]:
         """The next piece, and whether it is the last. Raises: OSError, ContentError."""
         if not self._held and self._left:
-            self._held = await asyncio.to_thread(self._file.read, min(_READ_BYTES, self._left))
+            self._held = (await asyncio.to_thread(self._source.next_block))[: self._left]
             if not self._held:
                 raise ContentError("the stored message became shorter while it was being sent")
             self._left -= len(self._held)
@@ -54,20 +101,35 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self._source.close()
 
 
-def look_over(message: OutgoingMessage) -> Content:
-    """Read the content once for its facts (blocking: call it in a thread). Raises: OSError, ContentError."""
-    survey = Survey()
-    with open(message.body, "rb") as file:  # noqa: PTH123
-        file.seek(message.local_prefix)
-        while block := file.read(_READ_BYTES):
-            survey.feed(block)
-    facts = survey.facts()
+def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
+    """Read the content once for its facts; make a plan where it has to become 7-bit (RFC 6152 §3).
+
+    Blocking: call it in a thread. Raises: OSError, ContentError (damaged), CannotDowngradeError.
+    """
+    facts = _survey(_blocks(_FileSource(message)))
     if facts.wire_size < message.wire_size:
         raise ContentError(
             f"the stored message is damaged: it had {message.wire_size} bytes when it was accepted, "
             f"now {facts.wire_size}; it stays in the queue"
         )
-    return Content(message, facts)
+    header_must_stay = message.envelope.smtputf8 and facts.eight_bit_header  # the core refuses it
+    if not facts.eight_bit or offered.eight_bit or header_must_stay:
+        return Content(message, facts)
+    leaves = plan(_blocks(_FileSource(message)))
+    return Content(message, _survey(_blocks(_SevenBitSource(_FileSource(message), leaves))), leaves)
+
+
+def _blocks(source: Source) -> Iterator[bytes]:
+    with contextlib.closing(source):
+        while block := source.next_block():
+            yield block
+
+
+def _survey(blocks: Iterable[bytes]) -> ContentFacts:
+    survey = Survey()
+    for block in blocks:
+        survey.feed(block)
+    return survey.facts()

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from dialpost.core.esmtp.mailing import ContentRequest
 from dialpost.core.esmtp.wire import Ended, Finished
-from dialpost.core.outcomes import Deferred, Delivered, Outcome
+from dialpost.core.mime_downgrade import CannotDowngradeError
+from dialpost.core.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.reply import Reply
 from dialpost.core.smtp_target import OutgoingMessage
 from dialpost.edge.smtp_client.content import Content, ContentError, Reader, look_over
@@ -107,7 +108,11 @@ class MailTalk:
         """The next message that can be read; one that can't is put off and the next one taken."""
         while (message := await self._next_message()) is not None:
             try:
-                return await asyncio.to_thread(look_over, message)
+                return await asyncio.to_thread(look_over, message, self._core.extensions)
+            except CannotDowngradeError as error:
+                text = f"The next mail host takes no 8-bit content, and this can't be converted: {error}"
+                refused = Refused(Reply(554, (text,), "5.6.3"), self._talk.settings.helo)
+                self._report(message, (refused,) * len(message.envelope.recipients))
             except (OSError, ContentError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 self._put_off(message, Reply(451, (f"The stored message can't be sent: {why}",), "4.3.0"))
