@@ -220,17 +220,18 @@ class AccountService:
 
         return await self._apply(change)
 
-    async def delete_alias(self, address: str) -> None:
-        """Take an alias away. Raises: NotFoundError."""
+    async def delete_alias(self, address: str) -> Alias:
+        """Take an alias away; what it was. Raises: NotFoundError."""
 
         wanted = self._check_own(address)
 
-        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
-            if aliases.pop(wanted, None) is None:
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            if wanted not in aliases:
                 known = ", ".join(aliases) or "none yet"
                 raise NotFoundError(f"There is no alias {wanted}. Aliases: {known}.")
+            return aliases.pop(wanted)
 
-        await self._apply(change)
+        return await self._apply(change)
 
     def usage(self, name: str) -> tuple[int, int]:
         """Messages and bytes in an account's mailbox."""
