@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rig.disks import SmallDisk, enter_mount_namespace
+
 from contenders import MAKERS, Maker, offer, settle
-from disks import CountedDisk
 from figures import Amounts, Row, show
 
 
 def writes(work: Path, amounts: Amounts) -> list[Row]:
     """Bytes written to the file system for one message."""
+    enter_mount_namespace()
     rows = []
     for mode in ("local", "queue"):
         for sessions in (1, 10):
@@ -25,7 +27,7 @@ def writes(work: Path, amounts: Amounts) -> list[Row]:
 
 
 def _bytes_a_message(work: Path, make: Maker, mode: str, sessions: int, messages: int) -> float:
-    disk = CountedDisk(work, f"disk-{mode}-{sessions}-{make.__name__}")
+    disk = SmallDisk(work, f"disk-{mode}-{sessions}-{make.__name__}")
     try:
         contender = make(disk.mountpoint / "server", work / "logs" / f"{make.__name__}-writes")
         try:

@@ -43,10 +43,11 @@ class Station:
         settings: Settings | None = None,
         env: dict[str, str] | None = None,
         log: Path | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.data_dir = directory / "data"
+        self.data_dir = data_dir or directory / "data"
         self.port, self.submission_port, self.submissions_port = free_port(), free_port(), free_port()
         self._run_dir = Path(tempfile.mkdtemp(prefix="dp-run-"))  # short: a socket's path has a limit
         self.log = log or directory / "station.log"
@@ -168,7 +169,7 @@ class Station:
 
     def waiting_message_ids(self, address: str) -> list[str]:
         """The Message-ID of each message that waits for this recipient, straight out of the database."""
-        with closing(sqlite3.connect(f"file:{self.data_dir / 'queue.sqlite'}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{self.data_dir / 'queue.db'}?mode=ro", uri=True)) as database:
             rows = database.execute(_WAITING, (address,)).fetchall()
         return [str(row[0]) for row in rows]
 

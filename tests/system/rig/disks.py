@@ -1,19 +1,33 @@
-"""A small disk of its own for each contender, so that what it writes can be counted.
+"""Small disks: an image file with ext4 on a loop device, to be filled or to count what is written to it.
 
-An image file with ext4 on a loop device: the kernel counts the sectors written to the device, journal
-and metadata included. The caller has to be in a mount namespace of its own; nothing stays mounted.
+The kernel counts the sectors written to such a device, journal and metadata included. The caller has to
+be in a mount namespace of its own (`enter_mount_namespace`), so that nothing stays mounted after it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 from pathlib import Path
 
 _SECTOR = 512
+_CLONE_NEWNS = 0x00020000
+_inside: set[int] = set()
 
 
-class CountedDisk:
+def enter_mount_namespace() -> None:
+    """Put this process (and what it starts from now on) into a mount namespace of its own, once."""
+    if os.getpid() in _inside:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "no mount namespace of its own for the test")
+    _run("mount", "--make-rprivate", "/")
+    _inside.add(os.getpid())
+
+
+class SmallDisk:
     """An ext4 file system at `mountpoint` that knows how many bytes were written to it."""
 
     def __init__(self, directory: Path, name: str, *, megabytes: int = 1024) -> None:
