@@ -64,7 +64,8 @@ class DialupGateway:
         pause_s: float = PAUSE_S,
     ) -> None:  # fmt: skip
         self._hosts = tuple(hosts)
-        self._timeout_s, self._try_s, self._pause_s = timeout_s, try_s, pause_s
+        # A little less than the caller's own deadline (call.dial_timeout_s), so that the reason is told.
+        self._timeout_s, self._try_s, self._pause_s = timeout_s * 0.95, try_s, pause_s
         self._doubts = asyncio.Event()
 
     async def dial(self) -> DialOutcome:

@@ -201,8 +201,14 @@ class CallManager:
     # -- the one task ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Handle events until cancelled; the line is put down and the call's record kept before it ends."""
+        """Handle events until cancelled; the line is put down and the call's record kept before it ends.
+
+        After a bug of ours ended it, it may be run again: it begins at rest.
+        """
         await self._recall()
+        if self._state is not CallState.IDLE:
+            self._number += 1  # what was posted before is of a former call
+            self._enter(CallState.IDLE, Happening(CallEvent.RESTED))
         try:
             while True:
                 self._handle(await self._queue.get())
@@ -457,6 +463,7 @@ class CallManager:
         else:
             self._record = replace(self._record, result=DialResult.CANCELLED)
         self._last_call = self._completed(self._record)
+        self._record = self._mail = None
         await self._keep(self._last_call)
 
     def _say(self, words: str) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dialpost.core.config import Config
 from dialpost.core.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
+from dialpost.core.mx import AddressAnswer, no_addresses
 from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
 
@@ -29,10 +30,10 @@ class EtrnSpeaker(Protocol):
 
 
 class HostAddresses(Protocol):
-    """Where a host's addresses come from."""
+    """The subset of edge/resolver.Resolver needed here."""
 
-    async def host_addresses(self, host: str) -> tuple[str, ...]:
-        """The host's IP addresses as text, () where there are none or name service does not answer."""
+    async def addresses(self, host: str) -> AddressAnswer:
+        """The host's IP addresses as text, or why there are none."""
 
 
 class EtrnAsk:
@@ -64,9 +65,9 @@ class EtrnAsk:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_S)
-            addresses = await self._addresses.host_addresses(host)
-            if not addresses:
-                error = f"the address of {host} could not be found"
+            addresses = await self._addresses.addresses(host)
+            if not isinstance(addresses, tuple):
+                error = no_addresses(host, [addresses]).reply.text
                 dialogue = EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
                 continue
             target = HostTarget(host, addresses, self._config.etrn.port)
