@@ -161,8 +161,10 @@ class QueueControl:
 
     async def trace(self, text: str, limit: int = 20) -> list[MessageView]:
         """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
-        wanted = _as_stored(text.strip())
+        wanted = text.strip()
         found = await self._queue.find(wanted, limit) if wanted else []
+        if not found and _as_stored(wanted) != wanted:
+            found = await self._queue.find(_as_stored(wanted), limit)
         if not found:
             raise NotFoundError(
                 f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID as it was "
