@@ -102,6 +102,8 @@ def damage(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return "it is empty" if kept.exists() else None
     frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
+    if frames is not None and not frames.header_is_sound:
+        return "the head of its log is spoiled"  # SQLite would pass over all of the log
     connection: sqlite3.Connection | None = None
     try:
         connection = schema.connect(path)
@@ -125,8 +127,6 @@ def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str
     """Whether SQLite leaves out more of the log than a power cut can spoil: the last commit under way."""
     if frames is None:
         return None
-    if not frames.header_is_sound:
-        return "the head of its log is spoiled"
     _, used, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     left_out = [commit for commit in frames.commits if commit > used]
     return "its log is spoiled in the middle" if len(left_out) > 1 else None
