@@ -7,7 +7,6 @@ does not hold the password. Pure but slow on purpose: callers on an event loop u
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 
@@ -30,6 +29,8 @@ def check_strength(password: str) -> None:
         raise AccountError(f"The password is too short: use at least {MIN_LENGTH} characters.")
     if len(password.encode("utf-8", "surrogatepass")) > MAX_OCTETS:
         raise AccountError(f"The password is too long: use at most {MAX_OCTETS} bytes.")
+    if not password.strip():
+        raise AccountError("The password has only blanks in it.")
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in password):
         raise AccountError("The password has a control character (like Tab or Enter) in it.")
 
@@ -44,14 +45,14 @@ def hash_password(password: str, salt: bytes, iterations: int = ITERATIONS) -> s
 def verify_password(password: str, hashed: str) -> bool:
     """Whether `password` is the one behind `hashed`; False for a text that is no such hash."""
     parts = hashed.removeprefix(SCHEME).split(",")
-    if not hashed.startswith(SCHEME) or len(parts) != 4 or not parts[0].isdigit():
+    if not hashed.startswith(SCHEME) or len(parts) != 4 or not parts[0].isdecimal():
         return False
     iterations = int(parts[0])
     if not 1 <= iterations <= _MAX_ITERATIONS:
         return False
     try:
         salt, stored, _server = (base64.b64decode(part, validate=True) for part in parts[1:])
-    except binascii.Error:
+    except ValueError:  # not base64
         return False
     return hmac.compare_digest(_keys(password, salt, iterations)[0], stored)
 

@@ -271,7 +271,7 @@ class AccountService:
         if dead:
             alias, target = dead[0]
             raise AccountError(
-                f"The alias {alias} would lead nowhere: {target} is nobody's. Change the alias first."
+                f"The alias {alias} goes to {target}, which would be nobody's. Change the alias first."
             )
 
     def _write_logins(self, directory: Directory) -> None:
