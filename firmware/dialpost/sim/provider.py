@@ -1,0 +1,233 @@
+"""A simulated provider: takes the station's mail for the world, holds mail for its domain, speaks ETRN.
+
+What it holds it delivers through the line with a real SMTP client when ETRN asks for it; what was not
+acknowledged stays and is tried at the next ETRN. As RFC 1047 advises, a message that comes again after its
+answer was lost is recognised (same envelope, same content) and answered without making a second copy;
+`repeats_recognised` counts these. Without that, no sender could avoid a second copy after such a cut.
+
+Runs in the world's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from dialpost.core.config import TlsMode
+from dialpost.core.envelope import BodyType, Envelope, QueueId, Recipient
+from dialpost.core.outcomes import Deferred, Delivered, Outcome, Refused
+from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
+from dialpost.edge.smtp_client import SmtpClient
+from dialpost.sim.provider_session import ProviderSession, Received
+
+HOSTNAME = "mail.provider.example"
+_BASE_KEYWORDS = ("SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "ETRN")
+
+ETRN_TEXTS = {
+    250: "2.0.0 OK, queuing for node {name} started",
+    251: "2.0.0 OK, no messages waiting for node {name}",
+    252: "2.0.0 OK, pending messages for node {name} started",
+    253: "2.0.0 OK, {count} pending messages for node {name} started",
+    458: "4.3.0 Unable to queue messages for node {name}",
+    459: "4.7.1 Node {name} not allowed: ask for this service first",
+    500: "5.5.1 Command unrecognised: ETRN",
+    501: "5.5.4 Syntax error in the parameter {name}",
+    502: "5.5.1 ETRN is not implemented here",
+    504: "5.5.4 Parameter {name} not implemented",
+    530: "5.7.0 Authentication required",
+}
+"""What RFC 1985 §5.3 gives as examples, and what is met in the wild."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """How the provider behaves. `etrn_code` None: 253 with the true number, or 251.
+
+    `start_s` passes between ETRN and its first connection, `gap_s` between two messages (each then has
+    a connection of its own); `connections` deliver at the same time.
+    """
+
+    etrn_code: int | None = None
+    pipelining: bool = True
+    chunking: bool = True
+    start_s: float = 0.0
+    gap_s: float = 0.0
+    connections: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A message that waits at the provider. `content` has CRLF line ends."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What went through the provider."""
+
+    received: list[Received] = field(default_factory=list)
+    repeats_recognised: int = 0
+    acknowledged: int = 0  # held messages the station took
+    refused: list[str] = field(default_factory=list)  # held messages the station refused, in its words
+    etrn_asked: list[str] = field(default_factory=list)
+
+
+class Provider:
+    """One provider for one station. `station_port` is where its line begins; set before the first call."""
+
+    hostname = HOSTNAME
+
+    def __init__(self, settings: ProviderSettings, folder: Path) -> None:
+        self.settings = settings
+        self._folder = folder
+        extra = [word for word in ("PIPELINING", "CHUNKING") if getattr(settings, word.lower())]
+        self.keywords = (*_BASE_KEYWORDS, *extra)
+        self.ledger = Ledger()
+        self.held: deque[Held] = deque()
+        self.station_port = 0
+        self.port = 0
+        self._client = SmtpClient()
+        self._server: asyncio.Server | None = None
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._under_way: set[Held] = set()
+        self._seen: set[tuple[str, tuple[str, ...], bytes]] = set()
+        self._number = 0
+
+    async def start(self) -> None:
+        """Listen on a free port of 127.0.0.1."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: ProviderSession(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Deliver nothing more, take nothing more."""
+        for task in self._deliveries:
+            task.cancel()
+        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+
+    def hold(self, message: Held) -> None:
+        """Mail for the station has come in at the provider."""
+        self.held.append(message)
+
+    @property
+    def waiting(self) -> int:
+        """Messages for the station, those being delivered included."""
+        return len(self.held) + len(self._under_way)
+
+    # -- what its server asks: provider_session.Policy ---------------------------------------------------
+
+    def etrn(self, name: str) -> str:
+        """The reply to ETRN; a positive one starts the deliveries."""
+        self.ledger.etrn_asked.append(name)
+        code = self.settings.etrn_code or (253 if self.waiting else 251)
+        if code in {250, 252, 253}:
+            self._start_deliveries()
+        return f"{code} {ETRN_TEXTS[code].format(name=name.lstrip('@#'), count=self.waiting)}"
+
+    def take(self, message: Received) -> str:
+        """Keep a message from the station, unless it is a repeat of one whose answer was lost."""
+        key = (message.sender, tuple(sorted(message.recipients)), sha256(message.content).digest())
+        if key in self._seen:
+            self.ledger.repeats_recognised += 1
+            return "250 2.0.0 Ok: it was here already"
+        self._seen.add(key)
+        self.ledger.received.append(message)
+        return f"250 2.0.0 Ok: taken as {len(self.ledger.received)}"
+
+    # -- deliveries -----------------------------------------------------------------------------------
+
+    def _start_deliveries(self) -> None:
+        """Up to `connections` at once; one under way goes on."""
+        for _ in range(self.settings.connections - len(self._deliveries)):
+            task = asyncio.create_task(self._deliver())
+            self._deliveries.add(task)
+            task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self) -> None:
+        """Deliver until nothing is left or the station can't be reached."""
+        await asyncio.sleep(self.settings.start_s)
+        offered: set[Held] = set()
+        while any(message not in offered for message in self.held):
+            before = len(offered)
+            run = _Delivery(self, offered, only_one=self.settings.gap_s > 0)
+            target = HostTarget("station", ("127.0.0.1",), self.station_port)
+            end = await self._client.send(target, self._how(), run.next_message, run.on_outcome)
+            if not end.ready or len(offered) == before:
+                return
+            if self.settings.gap_s:
+                await asyncio.sleep(self.settings.gap_s)
+
+    def _how(self) -> ConnectSettings:
+        return ConnectSettings(
+            helo=HOSTNAME, tls=TlsMode.NONE, pipelining=self.settings.pipelining,
+            chunking=self.settings.chunking, timeout_scale=0.2,
+        )  # fmt: skip
+
+    def outgoing(self, message: Held) -> OutgoingMessage:
+        """The message as a file the client can send."""
+        self._number += 1
+        path = self._folder / str(self._number)
+        path.write_bytes(message.content.replace(b"\r\n", b"\n"))
+        is_8bit = not message.content.isascii()
+        envelope = Envelope(
+            message.sender, tuple(Recipient(address) for address in message.recipients),
+            BodyType.EIGHT_BIT if is_8bit else BodyType.SEVEN_BIT,
+        )  # fmt: skip
+        return OutgoingMessage(QueueId(f"P{self._number}"), envelope, len(message.content), path)
+
+    def taken_up(self, message: Held) -> None:
+        """It is on its way."""
+        message.tries += 1
+        self._under_way.add(message)
+
+    def settled(self, message: Held, outcomes: tuple[Outcome, ...]) -> None:
+        """What became of it: gone, or waiting again."""
+        self._under_way.discard(message)
+        refusals = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+        if any(isinstance(outcome, Deferred) for outcome in outcomes):
+            self.held.append(message)
+        elif refusals:
+            self.ledger.refused += [str(outcome.reply) for outcome in refusals]
+        elif all(isinstance(outcome, Delivered) for outcome in outcomes):
+            self.ledger.acknowledged += 1
+
+
+class _Delivery:
+    """One connection to the station: gives the client what is held, each message once in `offered`."""
+
+    def __init__(self, provider: Provider, offered: set[Held], *, only_one: bool) -> None:
+        self._provider, self._offered, self._only_one = provider, offered, only_one
+        self._sent: dict[QueueId, Held] = {}
+
+    async def next_message(self) -> OutgoingMessage | None:
+        """The next one held that was not offered in this run yet."""
+        if self._only_one and self._sent:
+            return None
+        for _ in range(len(self._provider.held)):
+            message = self._provider.held.popleft()
+            if message not in self._offered:
+                break
+            self._provider.held.append(message)
+        else:
+            return None
+        self._offered.add(message)
+        self._provider.taken_up(message)
+        outgoing = self._provider.outgoing(message)
+        self._sent[outgoing.queue_id] = message
+        return outgoing
+
+    async def on_outcome(self, outgoing: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
+        """Settle it."""
+        assert isinstance(outgoing.body, Path)
+        outgoing.body.unlink(missing_ok=True)
+        self._provider.settled(self._sent[outgoing.queue_id], outcomes)

@@ -1,0 +1,199 @@
+"""One connection of the simulated provider's SMTP server: small, strict, and nobody else's code.
+
+It shares nothing with the station's own server, so that a mistake there is not hidden by the same mistake
+here. Input is handled as it arrives; the replies to one packet leave as one (RFC 2920 §3.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_LINE = 64_000
+_PATH = re.compile(r"^(?:FROM|TO):\s*<([^>]*)>\s*(.*)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as it came: content with CRLF line ends, dots unstuffed."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+class Policy(Protocol):
+    """What the provider decides for its server."""
+
+    hostname: str
+    keywords: tuple[str, ...]
+
+    def etrn(self, name: str) -> str:
+        """The reply to ETRN, code and text."""
+
+    def take(self, message: Received) -> str:
+        """The reply to a whole message."""
+
+
+class ProviderSession(asyncio.Protocol):
+    """Speaks the server's side of ESMTP with the station."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._replies: list[str] = []
+        self._reset()
+        self._wants: Callable[[], bool] = self._line
+
+    def _reset(self) -> None:
+        self._sender: str | None = None
+        self._recipients: list[str] = []
+        self._chunks = bytearray()
+        self._chunk_left = 0
+        self._chunk_is_last = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._say(f"220 {self._policy.hostname} ESMTP, the simulated provider")
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._wants():
+            pass
+        self._flush()
+
+    def _say(self, reply: str) -> None:
+        self._replies.append(reply)
+
+    def _flush(self) -> None:
+        if self._replies and self._transport is not None:
+            self._transport.write("".join(reply + "\r\n" for reply in self._replies).encode())
+            self._replies.clear()
+
+    # -- what is wanted next: each takes one piece off the buffer and tells whether there was one --------
+
+    def _line(self) -> bool:
+        end = self._buffer.find(b"\r\n")
+        if end < 0:
+            if len(self._buffer) > MAX_LINE:
+                self._buffer.clear()
+                self._say("500 5.5.6 Line too long")
+            return False
+        text = self._buffer[:end].decode("utf-8", "surrogateescape")
+        del self._buffer[: end + 2]
+        verb, _, rest = text.partition(" ")
+        command = getattr(self, f"_do_{verb.lower()}", None) if verb.isalpha() else None
+        if command is None:
+            self._say("500 5.5.1 No such command")
+        else:
+            command(rest.strip())
+        return self._transport is not None and not self._transport.is_closing()
+
+    def _data(self) -> bool:
+        if self._buffer.startswith(b".\r\n"):
+            end, content = 3, b""
+        else:
+            end = self._buffer.find(b"\r\n.\r\n")
+            if end < 0:
+                return False
+            content = bytes(self._buffer[: end + 2])
+            end += 5
+        del self._buffer[:end]
+        if content.startswith(b".."):
+            content = content[1:]
+        self._wants = self._line
+        self._take(content.replace(b"\r\n..", b"\r\n."))
+        return True
+
+    def _chunk(self) -> bool:
+        piece = self._buffer[: self._chunk_left]
+        del self._buffer[: self._chunk_left]
+        self._chunks += piece
+        self._chunk_left -= len(piece)
+        if self._chunk_left:
+            return False
+        self._wants = self._line
+        if self._chunk_is_last:
+            self._take(bytes(self._chunks))
+        else:
+            self._say("250 2.0.0 Go on")
+        return True
+
+    def _take(self, content: bytes) -> None:
+        self._say(self._policy.take(Received(self._sender or "", tuple(self._recipients), content)))
+        self._reset()
+
+    # -- commands -------------------------------------------------------------------------------------
+
+    def _do_ehlo(self, rest: str) -> None:
+        self._reset()
+        lines = [f"{self._policy.hostname} greets {rest}", *self._policy.keywords]
+        for number, line in enumerate(lines, start=1):
+            self._say(f"250{' ' if number == len(lines) else '-'}{line}")
+
+    def _do_helo(self, rest: str) -> None:
+        self._reset()
+        self._say(f"250 {self._policy.hostname}")
+
+    def _do_mail(self, rest: str) -> None:
+        path = _PATH.match(rest)
+        if path is None:
+            self._say("501 5.5.4 MAIL FROM:<address>")
+        elif self._sender is not None:
+            self._say("503 5.5.1 One at a time")
+        else:
+            self._sender = path.group(1)
+            self._say("250 2.1.0 Ok")
+
+    def _do_rcpt(self, rest: str) -> None:
+        path = _PATH.match(rest)
+        if path is None or not path.group(1):
+            self._say("501 5.5.4 RCPT TO:<address>")
+        elif self._sender is None:
+            self._say("503 5.5.1 MAIL first")
+        else:
+            self._recipients.append(path.group(1))
+            self._say("250 2.1.5 Ok")
+
+    def _do_data(self, rest: str) -> None:
+        if not self._recipients:
+            self._say("503 5.5.1 RCPT first")
+            return
+        self._wants = self._data
+        self._say("354 Go ahead")
+
+    def _do_bdat(self, rest: str) -> None:
+        words = rest.upper().split()
+        if "CHUNKING" not in self._policy.keywords or not words or not words[0].isdigit():
+            self._say("501 5.5.4 BDAT size [LAST]")
+            return
+        if not self._recipients:
+            self._say("503 5.5.1 RCPT first")
+            return
+        self._chunk_left, self._chunk_is_last = int(words[0]), words[1:] == ["LAST"]
+        self._wants = self._chunk
+
+    def _do_etrn(self, rest: str) -> None:
+        self._say("503 5.5.1 Not in a transaction" if self._sender is not None else self._policy.etrn(rest))
+
+    def _do_rset(self, rest: str) -> None:
+        self._reset()
+        self._say("250 2.0.0 Ok")
+
+    def _do_noop(self, rest: str) -> None:
+        self._say("250 2.0.0 Ok")
+
+    def _do_vrfy(self, rest: str) -> None:
+        self._say("252 2.5.0 Send it and see")
+
+    def _do_quit(self, rest: str) -> None:
+        self._say("221 2.0.0 Bye")
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
