@@ -187,7 +187,7 @@ class EsmtpClient:
                 raise ProtocolError("the server sent text in clear after it agreed to STARTTLS")
         except ProtocolError as error:
             if self.phase is not Phase.OVER:
-                self._lose(str(error))
+                self._lose(str(error), in_step=False)
         return self._wire.take_events()
 
     def tls_established(self, *, verified: bool) -> None:
@@ -277,11 +277,11 @@ class EsmtpClient:
         mailing.break_off(reply, self._host, lost=False)
         self._end(fate, reason, reply)
 
-    def _lose(self, why: str, consequence: str = "") -> None:
+    def _lose(self, why: str, consequence: str = "", *, in_step: bool = True) -> None:
         reply = Reply(451, (f"Connection with {self._host} broken off: {why}",), "4.4.2")
         self._wire.drop_output()
         if self._mailing is not None:
-            self._mailing.break_off(reply, self._settings.helo, lost=True)
+            self._mailing.break_off(reply, self._settings.helo, lost=True, in_step=in_step)
         self._end(SessionFate.LOST, f"{why}; {consequence}" if consequence else why, reply)
 
     def _end(self, fate: SessionFate, reason: str, reply: Reply | None) -> None:

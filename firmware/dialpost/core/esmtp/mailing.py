@@ -28,6 +28,7 @@ from dialpost.core.smtp_target import OutgoingMessage
 MAX_UNANSWERED_MESSAGES = 4
 MAX_UNANSWERED_BYTES = 32_768
 FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be taken
+SURE_RECIPIENTS = 100  # every server takes so many (RFC 5321 §4.5.3.1.8)
 MAX_RECIPIENTS = 1000  # in one transaction, until a server says it takes fewer
 
 
@@ -216,13 +217,13 @@ class Mailing:
         self._settle(current)
         return True
 
-    def break_off(self, reply: Reply, by: str, *, lost: bool) -> None:
+    def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:
         """The session ends: every message handed in gets its outcomes now."""
         self._current = None
         self._script.clear()
         self._expected.clear()
         for transaction in [*self._unsettled, *self._waiting]:
-            transaction.break_off(reply, by, self._host, lost=lost)
+            transaction.break_off(reply, by, self._host, lost=lost, in_step=in_step)
             self._finish_if_done(transaction.mail)
         self._unsettled.clear()
         self._waiting.clear()
@@ -243,6 +244,8 @@ class Mailing:
             return False
         if self._expected and not self._offered.pipelining:
             return False
+        if self._should_learn_first(self._waiting[0]):
+            return False
         transaction = self._waiting.popleft()
         too_many = transaction.keep_first(self._max_recipients)
         if too_many:
@@ -260,6 +263,12 @@ class Mailing:
         if not self._offered.chunking:
             self._script.append((Expected(Ask.DATA, transaction), b"DATA"))
         return True
+
+    def _should_learn_first(self, transaction: Transaction) -> bool:
+        """Whether to see first how many recipients the server takes, before it gets more of the same."""
+        return len(transaction.numbers) > SURE_RECIPIENTS and any(
+            earlier.mail is transaction.mail for earlier in self._unsettled
+        )
 
     def _window_is_open(self) -> bool:
         sent = [transaction for transaction in self._unsettled if transaction.content_whole]

@@ -174,13 +174,14 @@ class Transaction:
                 assert reply is not None
                 self.mail.outcomes[number] = _outcome(reply, host, dsn=dsn, at_rcpt=self._ended_at_rcpt(number))
 
-    def break_off(self, reply: Reply, by: str, host: str, *, lost: bool) -> None:
+    def break_off(self, reply: Reply, by: str, host: str, *, lost: bool, in_step: bool) -> None:
         """The session ends before the replies are all in: who has none is deferred with `reply`.
 
         `lost`: the end came without a word, so content sent whole may have been taken (RFC 1047).
+        `in_step`: the replies so far can be trusted to belong to what they seem to answer.
         """
         for number in self.numbers:
-            own = self._refusal_for(number)
+            own = self._refusal_for(number) if in_step else None
             if own is not None:
                 self.mail.outcomes[number] = _outcome(own, host, dsn=False, at_rcpt=self._ended_at_rcpt(number))
             else:

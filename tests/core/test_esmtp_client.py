@@ -1,0 +1,651 @@
+"""The ESMTP client's dialogues, from transcripts and against a model server, whole and byte by byte."""
+
+import base64
+import dataclasses
+import hmac
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialpost.core.config import AuthMechanism, TlsMode
+from dialpost.core.esmtp.client import EsmtpClient
+from dialpost.core.esmtp.phases import Phase
+from dialpost.core.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
+from dialpost.core.outcomes import Deferred, Delivered, Refused
+from dialpost.core.reply import Reply
+from dialpost.core.smtp_target import SessionFate
+from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
+from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
+
+THREE = ("a@x.example", "b@x.example", "c@x.example")
+SERVERS = {
+    "chunking": ALL,
+    "pipelining": WITHOUT_CHUNKING,
+    "lock-step": ("SIZE", "DSN"),
+    "chunks only": ("CHUNKING",),
+}
+EVERY_SERVER = pytest.mark.parametrize("offers", SERVERS.values(), ids=SERVERS)
+
+
+def kinds(outcomes):
+    """Each outcome as a letter and its code, for whole comparison."""
+    return [(type(outcome).__name__[:3], outcome.reply.code) for outcome in outcomes]
+
+
+def always(verb, reply):
+    """The same answer to every command of that verb."""
+    return lambda said, argument, before: reply if said == verb else None
+
+
+def talk(offers, messages, answers=None, **more):
+    """One session, run twice: replies whole and byte by byte must come to the same."""
+    results = []
+    for bytewise in (False, True):
+        server = ModelServer(offers)
+        if answers is not None:
+            server.answers = answers
+        one = CoreTalk(server, bytewise=bytewise, **more)
+        one.run(list(messages))
+        assert server.violations == []
+        results.append(one)
+    assert results[0].outcomes == results[1].outcomes
+    assert results[0].ended == results[1].ended
+    return results[0]
+
+
+# Groups
+
+
+def test_content_and_the_next_envelope_go_in_one_group():
+    one = talk(WITHOUT_CHUNKING, [make_message(1), make_message(2)])
+    mail = b"MAIL FROM:<anna@clinic.example> SIZE=30\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
+    content = BODY_WIRE.replace(b"\n.", b"\n..") + b".\r\n"
+    assert one.groups == [b"EHLO station.example\r\n", mail, content + mail, content, b"QUIT\r\n"]
+
+
+def test_with_chunking_there_is_no_wait_and_an_rset_parts_the_messages():
+    one = talk(ALL, [make_message(1), make_message(2)])
+    mail = b"MAIL FROM:<anna@clinic.example> SIZE=30\r\nRCPT TO:<bob@example.org>\r\nBDAT 30 LAST\r\n" + BODY_WIRE
+    assert one.groups == [b"EHLO station.example\r\n", mail + b"RSET\r\n" + mail, b"QUIT\r\n"]
+
+
+def test_without_pipelining_every_command_waits():
+    one = talk((), [make_message(1)])
+    assert one.groups == [
+        b"EHLO station.example\r\n",
+        b"MAIL FROM:<anna@clinic.example>\r\n",
+        b"RCPT TO:<bob@example.org>\r\n",
+        b"DATA\r\n",
+        BODY_WIRE.replace(b"\n.", b"\n..") + b".\r\n",
+        b"QUIT\r\n",
+    ]
+
+
+def test_the_configuration_can_forbid_both():
+    forbidden = dataclasses.replace(SETTINGS, pipelining=False, chunking=False)
+    one = talk(ALL, [make_message(1)], settings=forbidden)
+    assert [group.split(b" ")[0].split(b"\r")[0] for group in one.groups] == [
+        b"EHLO", b"MAIL", b"RCPT", b"DATA", b"Subject:", b"QUIT",
+    ]  # fmt: skip
+
+
+@EVERY_SERVER
+def test_many_messages_arrive_once_in_order(offers):
+    messages = [make_message(number, recipients=THREE) for number in range(12)]
+    one = talk(offers, messages)
+    assert [taken.content for taken in one.server.delivered] == [BODY_WIRE] * 12
+    assert list(one.outcomes) == [f"q{number}" for number in range(12)]
+    assert {kind for outcomes in one.outcomes.values() for kind in kinds(outcomes)} == {("Del", 250)}
+    assert one.ended.fate is SessionFate.DONE
+
+
+def test_the_look_ahead_is_bounded():
+    """With a server that answers nothing, few messages are sent, and few bytes."""
+    for body, most in ((BODY, 4), (b"x" * 4000, 4), (b"x" * 20_000, 1)):
+        core = EsmtpClient(SETTINGS, "mail.example")
+        core.receive(b"220 x\r\n250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+        core.data_to_send()
+        number = 0
+        for _ in range(100):
+            if core.can_submit:
+                number += 1
+                core.submit(make_message(number), facts_of(body))
+            if (wanted := core.content_wanted) is not None:
+                rest = body[wanted.offset :]
+                core.feed(rest[: wanted.max_bytes], last=len(rest) <= wanted.max_bytes)
+        sent = core.data_to_send()
+        assert sent.count(b"MAIL FROM") == most
+        assert len(sent) < 34_000
+
+
+def test_large_content_is_sent_on_only_once_a_recipient_is_taken():
+    body = b"x" * 50_000
+    refused = talk(ALL, [make_message(1), make_message(2)], always("RCPT", "550 no"), body=body)
+    assert sum(map(len, refused.groups)) < 10_000
+    assert kinds(refused.outcomes["q1"]) == kinds(refused.outcomes["q2"]) == [("Ref", 550)]
+    taken = talk(ALL, [make_message(1)], body=body)
+    assert taken.server.delivered[0].content == body + b"\r\n"
+
+
+# Refusals
+
+ALL_OR_NOTHING = {"chunking": ALL, "pipelining": WITHOUT_CHUNKING, "lock-step": ("SIZE",)}
+
+
+def at(verb, number, reply):
+    """The usual answers but for one command."""
+    return lambda said, argument, before: reply if (said, before) == (verb, number) else None
+
+
+@EVERY_SERVER
+def test_a_refused_sender_is_the_messages_matter_and_the_next_goes_through(offers):
+    one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], at("MAIL", 0, "550 5.1.7 bad sender"))
+    assert one.outcomes["q1"] == (Refused(Reply(550, ("bad sender",), "5.1.7"), "mail.example"),) * 3
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+    assert len(one.server.delivered) == 1
+
+
+@EVERY_SERVER
+def test_each_recipient_has_its_own_answer(offers):
+    def answers(verb, argument, before):
+        if verb == "RCPT":
+            return {"<a": "550 5.1.1 unknown", "<b": None, "<c": "450 4.2.0 later"}[argument[3:5]]
+        return None
+
+    one = talk(offers, [make_message(1, recipients=THREE)], answers)
+    assert kinds(one.outcomes["q1"]) == [("Ref", 550), ("Del", 250), ("Def", 450)]
+    assert one.server.delivered[0].recipients == ("b@x.example",)
+
+
+@EVERY_SERVER
+def test_no_recipient_taken_and_the_next_message_goes_through(offers):
+    def answers(verb, argument, before):
+        return "550 5.1.1 unknown" if verb == "RCPT" and before < 3 else None
+
+    one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], answers)
+    assert kinds(one.outcomes["q1"]) == [("Ref", 550)] * 3
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+
+
+def test_354_though_no_recipient_was_taken_is_answered_with_a_lone_dot():
+    def answers(verb, argument, before):
+        usual = {"RCPT": "550 5.1.1 unknown", "DATA": "354 go on", "DOT": "554 5.5.1 no recipients"}
+        return usual.get(verb) if before == 0 else None
+
+    one = talk(WITHOUT_CHUNKING, [make_message(1), make_message(2)], answers)
+    assert b"\r\n".join(one.groups[2].split(b"\r\n")[:2]) == b".\r\nMAIL FROM:<anna@clinic.example> SIZE=30"
+    assert kinds(one.outcomes["q1"]) == [("Ref", 550)]
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+
+
+@pytest.mark.parametrize("reply, kind", [("451 4.3.0 later", "Def"), ("554 5.7.1 no", "Ref")])
+def test_data_refused(reply, kind):
+    one = talk(WITHOUT_CHUNKING, [make_message(1), make_message(2)], at("DATA", 0, reply))
+    assert kinds(one.outcomes["q1"]) == [(kind, int(reply[:3]))]
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+    assert b"RSET" in one.groups[2]
+
+
+@pytest.mark.parametrize("reply, kind", [("451 4.3.0 later", "Def"), ("552 5.2.2 full", "Ref")])
+@EVERY_SERVER
+def test_content_refused(offers, reply, kind):
+    verb = "LAST" if "CHUNKING" in offers else "DOT"
+    one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], at(verb, 0, reply))
+    assert kinds(one.outcomes["q1"]) == [(kind, int(reply[:3]))] * 3
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+
+
+def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through():
+    one = talk(ALL, [make_message(1), make_message(2)], at("BDAT", 0, "452 4.3.1 full"), body=b"y" * 60_000)
+    assert kinds(one.outcomes["q1"]) == [("Def", 452)]
+    assert kinds(one.outcomes["q2"]) == [("Del", 250)]
+    assert [len(taken.content) for taken in one.server.delivered] == [60_002]
+
+
+@pytest.mark.parametrize("code", [530, 535, 538])
+@EVERY_SERVER
+def test_log_in_first_is_about_the_session_and_bounces_nothing(offers, code):
+    one = talk(offers, [make_message(n) for n in range(5)], always("MAIL", f"{code} 5.7.0 log in"))
+    assert {kind for outcomes in one.outcomes.values() for kind in kinds(outcomes)} == {("Def", code)}
+    assert one.ended.fate is SessionFate.NEEDS_PERSON
+    assert len(one.outcomes) + len(one.not_offered) == 5
+
+
+# Too many recipients
+
+
+@pytest.mark.parametrize("reply", ["452 4.5.3 too many", "452 too many", "552 too many"])
+@EVERY_SERVER
+def test_more_recipients_than_the_server_takes_at_once(offers, reply):
+    def answers(verb, argument, before):
+        return reply if verb == "RCPT" and len(server.open_recipients) >= 4 else None
+
+    class Limited(ModelServer):
+        @property
+        def open_recipients(self):
+            return self._recipients
+
+    server = Limited(offers, answers)
+    everyone = [f"r{number}@x.example" for number in range(11)]
+    one = CoreTalk(server)
+    one.run([make_message(1, recipients=everyone), make_message(2)])
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 11
+    in_order = [tuple(everyone[:4]), tuple(everyone[4:8]), tuple(everyone[8:])]
+    assert [taken.recipients for taken in server.delivered if len(taken.recipients) > 1] == in_order
+    assert len(server.delivered) == 4
+    assert sum(command.startswith("RCPT") for command in server.commands) == 11 + 7 + 1
+    assert server.violations == []
+
+
+def test_a_full_mailbox_is_no_limit_of_recipients():
+    answers = lambda *a: "552 5.2.2 mailbox full" if a[:2] == ("RCPT", "TO:<b@x.example>") else None  # noqa: E731
+    one = talk(ALL, [make_message(1, recipients=THREE)], answers)
+    assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 552), ("Del", 250)]
+    none_taken = talk(ALL, [make_message(1, recipients=THREE)], always("RCPT", "452 4.5.3 no"))
+    assert kinds(none_taken.outcomes["q1"]) == [("Def", 452)] * 3
+
+
+def test_ten_thousand_recipients_cost_no_more_than_their_lines():
+    server = ModelServer(ALL)
+    server.answers = lambda verb, *_: (
+        "452 4.5.3 too many" if verb == "RCPT" and len(server._recipients) >= 100 else None
+    )
+    one = CoreTalk(server)
+    one.run([make_message(1, recipients=[f"r{number}@x.example" for number in range(10_000)])])
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 10_000
+    assert len(server.delivered) == 100
+    assert sum(command.startswith("RCPT") for command in server.commands) == 10_900
+
+
+# What is refused without asking
+
+
+def test_a_message_over_the_servers_limit_is_not_offered():
+    one = talk(("PIPELINING", "SIZE 29"), [make_message(1, recipients=THREE)])
+    [reply] = {outcome.reply for outcome in one.outcomes["q1"]}
+    assert (reply.code, reply.enhanced) == (552, "5.3.4")
+    assert all(isinstance(outcome, Refused) and outcome.by == "station.example" for outcome in one.outcomes["q1"])
+    assert one.server.commands == ["EHLO station.example", "QUIT"]
+    assert kinds(talk(("SIZE 30",), [make_message(1)]).outcomes["q1"]) == [("Del", 250)]
+
+
+def test_without_smtputf8_only_who_needs_it_is_refused():
+    one = talk(("PIPELINING", "8BITMIME"), [make_message(1, recipients=("jörg@x.example", "joe@köln.example"))])
+    assert [(outcome.reply.code, outcome.reply.enhanced) for outcome in one.outcomes["q1"]] == [
+        (553, "5.6.7"), (250, "2.0.0"),
+    ]  # fmt: skip
+    assert one.server.delivered[0].recipients == ("joe@xn--kln-sna.example",)
+    sender = talk(("8BITMIME",), [make_message(1, sender="jörg@x.example", recipients=THREE)])
+    assert kinds(sender.outcomes["q1"]) == [("Ref", 553)] * 3
+
+
+def test_smtputf8_is_said_where_it_is_needed():
+    body = "Subject: Grüße\n\nx\n".encode()
+    one = talk(ALL, [make_message(1, smtputf8=True)], body=body)
+    assert "SMTPUTF8" in one.server.commands[1] and "BODY=8BITMIME" in one.server.commands[1]
+    other = talk(ALL, [make_message(1, smtputf8=True)])
+    assert "SMTPUTF8" not in other.server.commands[1]
+    missing = talk(("8BITMIME",), [make_message(1, smtputf8=True)], body=body)
+    assert [(outcome.reply.code, outcome.reply.enhanced) for outcome in missing.outcomes["q1"]] == [(550, "5.6.9")]
+
+
+def test_dsn_is_passed_on_only_where_offered():
+    [passed] = talk(ALL, [make_message(1)]).outcomes["q1"]
+    [kept] = talk(("PIPELINING",), [make_message(1)]).outcomes["q1"]
+    assert (passed.dsn_passed_on, kept.dsn_passed_on) == (True, False)
+
+
+def test_a_message_without_recipients_is_finished_at_once():
+    assert talk(ALL, [make_message(1, recipients=())]).outcomes == {"q1": ()}
+
+
+# The end of a session, at every place
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT", "LAST", "RSET", "BDAT"])
+@pytest.mark.parametrize("number", [0, 1])
+@EVERY_SERVER
+def test_421_anywhere_defers_and_closes(offers, verb, number):
+    messages = [make_message(n, recipients=THREE) for n in range(4)]
+    one = talk(offers, messages, at(verb, number, "421 4.3.2 going down"), body=b"z" * 9000)
+    if one.ended.fate is SessionFate.DONE:
+        return  # that server never gets there
+    assert one.ended == Ended(
+        SessionFate.CLOSED, "the server closes the connection", Reply(421, ("going down",), "4.3.2")
+    )
+    assert set(one.outcomes) | {message.queue_id for message in one.not_offered} == {f"q{n}" for n in range(4)}
+    taken = sum(len(message.recipients) for message in one.server.delivered)
+    given = [outcome for outcomes in one.outcomes.values() for outcome in outcomes]
+    assert sum(isinstance(outcome, Delivered) for outcome in given) == taken
+    deferred = [outcome for outcome in given if not isinstance(outcome, Delivered)]
+    assert all(isinstance(outcome, Deferred) and not outcome.answer_unknown for outcome in deferred)
+    assert {outcome.reply.code for outcome in deferred} == {421}
+
+
+def test_what_was_never_tried_uses_up_no_attempt():
+    messages = [make_message(n) for n in range(3)]
+    one = talk(WITHOUT_CHUNKING, messages, at("DOT", 0, "421 4.3.2 enough"))
+    assert [one.outcomes[key][0].counts_as_attempt for key in one.outcomes] == [True, False]
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("direction", ["cut_up", "cut_down"])
+def test_a_cut_at_every_byte_loses_and_doubles_nothing_unseen(offers, direction):
+    """Each recipient gets one outcome; Delivered only if taken; taken and not Delivered only if `unknown`."""
+    whole = CoreTalk(ModelServer(offers))
+    whole.run([make_message(n, recipients=THREE) for n in range(3)])
+    length = sum(map(len, whole.groups)) if direction == "cut_up" else 700
+    for cut in range(1, length, 1 if length < 800 else 3):
+        one = CoreTalk(ModelServer(offers), **{direction: cut})
+        one.run([make_message(n, recipients=THREE) for n in range(3)])
+        delivered = {queue_id for queue_id, outcomes in one.outcomes.items() if isinstance(outcomes[0], Delivered)}
+        unknown = {
+            queue_id for queue_id, outcomes in one.outcomes.items()
+            if isinstance(outcomes[0], Deferred) and outcomes[0].answer_unknown
+        }  # fmt: skip
+        taken = {f"q{number}" for number in range(len(one.server.delivered))}
+        assert delivered <= taken <= delivered | unknown
+        assert len(one.outcomes) + len(one.not_offered) == 3
+        assert all(len(outcomes) == 3 for outcomes in one.outcomes.values())
+        assert not any(isinstance(outcome, Refused) for outcomes in one.outcomes.values() for outcome in outcomes)
+
+
+def test_an_answer_that_never_came_is_kept_visible():
+    whole = talk(WITHOUT_CHUNKING, [make_message(1)])
+    one = CoreTalk(ModelServer(WITHOUT_CHUNKING), cut_up=sum(map(len, whole.groups[:3])))
+    one.run([make_message(1)])
+    [outcome] = one.outcomes["q1"]
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reply.code, outcome.reply.enhanced, outcome.by) == (451, "4.4.2", "station.example")
+    assert outcome.answer_unknown
+    assert len(one.server.delivered) == 1
+
+
+def test_a_refusal_before_the_end_of_the_content_is_its_answer():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250 PIPELINING\r\n")
+    core.submit(make_message(1), facts_of(b"x" * 99_999))
+    core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+    core.feed(b"x" * 1000, last=False)
+    finished, ended = core.receive(b"552 5.3.4 too big\r\n")
+    assert kinds(finished.outcomes) == [("Ref", 552)]
+    assert ended.fate is SessionFate.CLOSED
+    assert core.content_wanted is None
+
+
+@pytest.mark.parametrize("offers", [b"PIPELINING", b"PIPELINING\r\n250 CHUNKING"])
+def test_content_that_cannot_be_read_is_never_taken_for_whole(offers):
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250-" + offers.replace(b"\r\n250 ", b"\r\n250-") + b"\r\n250 DSN\r\n")
+    core.submit(make_message(1), facts_of(b"x" * 99_999))
+    core.receive(b"250 ok\r\n250 ok\r\n" + (b"" if b"CHUNKING" in offers else b"354 go on\r\n"))
+    core.feed(b"x" * 1000, last=False)
+    core.data_to_send()
+    events = core.content_failed("the card can't be read")
+    if b"CHUNKING" in offers:
+        events += core.submit(make_message(2), facts_of(BODY))
+        assert core.data_to_send().startswith(b"RSET\r\nMAIL")
+        events += core.receive(b"250 chunk\r\n")
+    else:
+        assert core.data_to_send() == b""
+        assert isinstance(events[-1], Ended) and events[-1].fate is SessionFate.LOST
+    [finished] = [event for event in events if isinstance(event, Finished)]
+    assert kinds(finished.outcomes) == [("Def", 451)]
+    assert finished.outcomes[0].reply.enhanced == "4.3.0"
+
+
+# Servers that leave the protocol
+
+OUT_OF_STEP = [
+    ("MAIL", "354 what"),
+    ("DATA", "250 what"),
+    ("DOT", "354 what"),
+    ("RCPT", "not smtp"),
+    ("RSET", "500 what"),
+]
+
+
+@pytest.mark.parametrize("verb, reply", OUT_OF_STEP)
+@pytest.mark.parametrize("offers", [WITHOUT_CHUNKING, ("DSN",), ALL], ids=["pipelining", "lock-step", "chunking"])
+def test_a_server_out_of_step_is_left_and_nothing_bounced(offers, verb, reply):
+    one = talk(offers, [make_message(n) for n in range(3)], at(verb, 0, reply))
+    if one.ended.fate is SessionFate.DONE:
+        return
+    assert one.ended.fate is SessionFate.LOST
+    given = [outcome for outcomes in one.outcomes.values() for outcome in outcomes]
+    assert not any(isinstance(outcome, Refused) for outcome in given)
+
+
+def test_a_sender_refused_but_a_recipient_taken_is_out_of_step():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250 PIPELINING\r\n")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    finished, ended = core.receive(b"550 no\r\n250 yes\r\n354 go on\r\n")
+    assert ended.fate is SessionFate.LOST
+    assert kinds(finished.outcomes) == [("Def", 451)]  # the 550 may be the answer to something else
+    assert core.data_to_send() == b""  # above all no lone dot: it would send an empty message
+
+
+@pytest.mark.parametrize(
+    "unasked, fate", [(b"250 what\r\n", "LOST"), (b"421 idle\r\n", "CLOSED"), (b"451 x\r\n", "CLOSED")]
+)
+def test_a_server_that_speaks_unasked(unasked, fate):
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250 PIPELINING\r\n")
+    core.data_to_send()
+    [ended] = core.receive(unasked)
+    assert ended.fate is SessionFate[fate]
+
+
+def test_a_server_that_offers_chunking_without_knowing_it_is_remembered():
+    one = talk(ALL, [make_message(1)], at("LAST", 0, "502 5.5.1 unknown command"))
+    assert kinds(one.outcomes["q1"]) == [("Def", 451)]
+    assert one.core.chunking_broken
+    assert one.ended.fate is SessionFate.LOST
+
+
+# Opening
+
+
+def opening(settings, *replies, tls=False, verified=False):
+    """Feed replies one by one: what the client sends in between, the events, the core."""
+    core = EsmtpClient(settings, "mail.example", tls=tls, verified=verified)
+    sent, events = [], []
+    for reply in replies:
+        if reply == "TLS":
+            core.tls_established(verified=verified)
+        else:
+            events += core.receive(reply.encode() + b"\r\n")
+        sent.append(core.data_to_send().decode().removesuffix("\r\n"))
+    return sent, events, core
+
+
+def test_helo_where_ehlo_is_not_known():
+    sent, events, _ = opening(SETTINGS, "220 x", "502 what", "250 old")
+    assert sent == ["EHLO station.example", "HELO station.example", ""]
+    assert [type(event) for event in events] == [Ready]
+
+
+REQUIRED = dataclasses.replace(SETTINGS, tls=TlsMode.STARTTLS)
+CLEAR = dataclasses.replace(SETTINGS, tls=TlsMode.NONE)
+LOGIN = dataclasses.replace(REQUIRED, user="anna", password="geheim")
+CLEAR_LOGIN = dataclasses.replace(LOGIN, tls=TlsMode.NONE)
+
+
+def test_starttls_then_ehlo_again_and_what_was_offered_before_is_forgotten():
+    sent, events, core = opening(
+        SETTINGS, "220 x", "250-x\r\n250-STARTTLS\r\n250 CHUNKING", "220 go", "TLS", "250-x\r\n250 PIPELINING"
+    )
+    assert sent == ["EHLO station.example", "STARTTLS", "", "EHLO station.example", ""]
+    assert [type(event) for event in events] == [StartTls, Ready]
+    assert (core.extensions.chunking, core.extensions.pipelining) == (False, True)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(split):
+    core = EsmtpClient(REQUIRED, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250 STARTTLS\r\n")
+    data = b"220 go\r\n250-x\r\n250 AUTH PLAIN\r\n"
+    events = []
+    for piece in [data[:9], data[9:]] if split else [data]:
+        events += core.receive(piece)
+    assert isinstance(events[-1], Ended)
+    assert events[-1].fate is SessionFate.LOST
+    assert core.phase is Phase.OVER
+
+
+@pytest.mark.parametrize(
+    "settings, replies, fate, code",
+    [
+        (SETTINGS, ["554 go away"], SessionFate.NOT_SERVED, 554),
+        (SETTINGS, ["421 busy"], SessionFate.NOT_SERVED, 421),
+        (SETTINGS, ["220 x", "550 who are you"], SessionFate.NOT_SERVED, 550),
+        (SETTINGS, ["220 x", "502 x", "502 x"], SessionFate.NOT_SERVED, 502),
+        (REQUIRED, ["220 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
+        (REQUIRED, ["220 x", "502 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
+        (REQUIRED, ["220 x", "250-x\r\n250 STARTTLS", "454 not now"], SessionFate.NOT_SERVED, 454),
+        (REQUIRED, ["220 x", "250-x\r\n250 STARTTLS", "501 no"], SessionFate.NEEDS_PERSON, 501),
+        (CLEAR_LOGIN, ["220 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
+        (CLEAR_LOGIN, ["220 x", "250-x\r\n250 AUTH PLAIN LOGIN"], SessionFate.NEEDS_PERSON, 451),
+    ],
+)
+def test_a_session_that_cannot_be_opened(settings, replies, fate, code):
+    sent, events, _ = opening(settings, *replies)
+    [ended] = [event for event in events if isinstance(event, Ended)]
+    assert (ended.fate, ended.reply.code) == (fate, code)
+    assert not any(isinstance(event, Ready) for event in events)
+    assert "geheim" not in "".join(sent)
+
+
+def test_opportunistic_tls_goes_on_in_clear_where_refused():
+    sent, events, _ = opening(SETTINGS, "220 x", "250-x\r\n250 STARTTLS", "454 not now")
+    assert sent[-1] == ""
+    assert [type(event) for event in events] == [Ready]
+
+
+CRAM_ANSWER = base64.b64encode(b"anna " + hmac.new(b"geheim", b"<1@x>", "md5").hexdigest().encode()).decode()
+TO_LOGIN = ("220 x", "250-x\r\n250 STARTTLS", "220 go", "TLS")
+
+
+@pytest.mark.parametrize(
+    "mechanisms, auth, dialogue",
+    [
+        ("PLAIN LOGIN CRAM-MD5", AuthMechanism.AUTO, [("AUTH PLAIN AGFubmEAZ2VoZWlt", "235 ok")]),
+        ("PLAIN LOGIN", AuthMechanism.AUTO,
+         [("AUTH PLAIN AGFubmEAZ2VoZWlt", "504 not that"), ("AUTH LOGIN", "334 VXNlcg=="),
+          ("YW5uYQ==", "334 UGFzcw=="), ("Z2VoZWlt", "235 ok")]),
+        ("PLAIN CRAM-MD5", AuthMechanism.CRAM_MD5, [("AUTH CRAM-MD5", "334 PDFAeD4="), (CRAM_ANSWER, "235 ok")]),
+    ],
+)  # fmt: skip
+def test_login(mechanisms, auth, dialogue):
+    settings_here = dataclasses.replace(LOGIN, auth=auth)
+    replies = [*TO_LOGIN, f"250-x\r\n250 AUTH {mechanisms}", *(reply for _, reply in dialogue)]
+    sent, events, _ = opening(settings_here, *replies, verified=True)
+    assert sent[4:-1] == [line for line, _ in dialogue]
+    assert [type(event) for event in events] == [StartTls, Ready]
+
+
+@pytest.mark.parametrize(
+    "reply, fate", [("535 5.7.8 wrong", SessionFate.NEEDS_PERSON), ("454 4.7.0 later", SessionFate.NOT_SERVED)]
+)
+def test_a_refused_login_ends_the_session_without_touching_mail(reply, fate):
+    _, events, core = opening(LOGIN, *TO_LOGIN, "250-x\r\n250 AUTH PLAIN", reply, verified=True)
+    assert isinstance(events[-1], Ended)
+    assert (events[-1].fate, str(events[-1].reply)) == (fate, reply)
+    assert not core.can_submit
+
+
+def test_the_trace_shows_the_dialogue_without_secrets_or_content():
+    lines = []
+    core = EsmtpClient(CLEAR_LOGIN_ANYHOW, "mail.example", trace=lines.append)
+    core.receive(
+        b"220 x\r\n250-x\r\n250-PIPELINING\r\n250 AUTH LOGIN\r\n334 VXNlcg==\r\n334 UGFzcw==\r\n235 ok\r\n"
+    )
+    core.submit(make_message(1), facts_of(BODY))
+    core.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    core.feed(BODY, last=True)
+    text = "\n".join(lines)
+    assert "> MAIL FROM" in text and "< 354 go" in text and "> AUTH LOGIN ..." in text
+    assert not any(secret in text for secret in ("geheim", "Z2VoZWlt", "YW5uYQ==", "Subject", "hello"))
+
+
+CLEAR_LOGIN_ANYHOW = dataclasses.replace(CLEAR_LOGIN, auth=AuthMechanism.LOGIN)
+
+
+# ETRN
+
+
+def test_etrn_answers_one_by_one():
+    answers = {"a.example": "250 2.0.0 started", "@b.example": "253 5 pending", "#c": "458 4.3.0 can't now"}
+    one = CoreTalk(ModelServer(("PIPELINING", "ETRN"), lambda verb, argument, _: answers.get(argument)))
+    one.run([], etrn=list(answers))
+    assert one.etrn_answers == list(answers.items())
+    assert one.groups[1:] == [b"ETRN a.example\r\n", b"ETRN @b.example\r\n", b"ETRN #c\r\n", b"QUIT\r\n"]
+
+
+def test_a_name_etrn_cannot_ask_for_does_not_reach_the_wire():
+    core = EsmtpClient(CLEAR, "mail.example")
+    core.receive(b"220 x\r\n250 x\r\n")
+    core.data_to_send()
+    [event] = core.etrn("a b\r\nQUIT")
+    assert isinstance(event, EtrnAnswered) and event.reply.code == 501
+    assert core.data_to_send() == b""
+
+
+# Fuzz
+
+replies_of_a_mad_server = st.lists(
+    st.sampled_from(
+        [b"220 x\r\n", b"250 ok\r\n", b"250-x\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n", b"354 go\r\n",
+         b"250-x\r\n250 PIPELINING\r\n", b"421 bye\r\n", b"452 4.5.3 many\r\n", b"550 no\r\n", b"530 login\r\n",
+         b"503 seq\r\n", b"junk\r\n", b"\r\n", b"25", b"0 x\r\n", b"334 QQ==\r\n", b"235 ok\r\n", b"\xff\x00"]
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(replies_of_a_mad_server, st.integers(1, 30), st.booleans())
+def test_whatever_the_server_says_each_message_gets_its_outcomes_once(replies, step, ends_with_eof):
+    core = EsmtpClient(SETTINGS, "mail.example")
+    data, events, handed_in = b"".join(replies), [], 0
+    for start in range(0, len(data), step):
+        events += core.receive(data[start : start + step])
+        for _ in range(8):
+            core.data_to_send()
+            if core.can_submit and handed_in < 9:
+                handed_in += 1
+                events += core.submit(make_message(handed_in, recipients=THREE), facts_of(BODY))
+            if (wanted := core.content_wanted) is not None:
+                core.feed(BODY[wanted.offset :][: wanted.max_bytes], last=True)
+    events += core.eof() if ends_with_eof else core.failed("cut")
+    finished = [event.message.queue_id for event in events if isinstance(event, Finished)]
+    assert sorted(finished) == sorted(f"q{number + 1}" for number in range(handed_in))
+    assert all(len(event.outcomes) == 3 for event in events if isinstance(event, Finished))
+    assert [isinstance(event, Ended) for event in events].count(True) == 1
+    assert isinstance(events[-1], Ended)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.sampled_from(list(SERVERS.values())))
+def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(data, offers):
+    def answers(verb, argument, before):
+        if verb in {"MAIL", "RCPT", "DATA", "DOT", "LAST", "BDAT"}:
+            refusals = [None, None, None, "451 4.0.0 later", "550 5.0.0 never"]
+            return data.draw(st.sampled_from(refusals), label=f"{verb} {before}")
+        return None
+
+    server = ModelServer(offers, answers)
+    one = CoreTalk(server, body=data.draw(st.sampled_from([BODY, b"x" * 10_000 + b"\n"])))
+    one.run([make_message(n, recipients=[f"{n}{r}@x.example" for r in range(3)]) for n in range(4)])
+    assert one.ended.fate is SessionFate.DONE
+    assert server.violations == []
+    got = {recipient for message in server.delivered for recipient in message.recipients}
+    said = {
+        f"{n}{r}@x.example" for n in range(4) for r in range(3)
+        if isinstance(one.outcomes[f"q{n}"][r], Delivered)
+    }  # fmt: skip
+    assert got == said
+    assert [len(one.outcomes[f"q{n}"]) for n in range(4)] == [3, 3, 3, 3]
