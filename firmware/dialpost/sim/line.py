@@ -77,12 +77,15 @@ class SimulatedLine:
         """A relay from the station to the provider's `port`: where the station connects to."""
         return self._open(port, self._up, self._down)
 
-    def open_down(self, port: int) -> int:
-        """A relay from the provider to the station's `port`: where the provider connects to."""
-        return self._open(port, self._down, self._up)
+    def open_down(self, port: int, source: str = "127.0.0.1") -> int:
+        """A relay from the provider to the station's `port`: where the provider connects to.
 
-    def _open(self, port: int, there: Direction, back: Direction) -> int:
-        relay = Relay(port, there, back)
+        The station sees it come from `source`.
+        """
+        return self._open(port, self._down, self._up, source)
+
+    def _open(self, port: int, there: Direction, back: Direction, source: str = "127.0.0.1") -> int:
+        relay = Relay(port, there, back, source)
         self._relays.append(relay)
         return relay.port
 

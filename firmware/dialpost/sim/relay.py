@@ -124,8 +124,8 @@ class Direction:
 class Relay:
     """Listens on a port while the line is up; each connection becomes a pair of ends across the line."""
 
-    def __init__(self, target_port: int, there: Direction, back: Direction) -> None:
-        self._target_port, self._there, self._back = target_port, there, back
+    def __init__(self, target_port: int, there: Direction, back: Direction, source: str = "127.0.0.1") -> None:
+        self._target_port, self._there, self._back, self._source = target_port, there, back, source
         self._holder = _bound(0)
         self.port: int = self._holder.getsockname()[1]
         self._server: asyncio.Server | None = None
@@ -152,7 +152,9 @@ class Relay:
         self._holder.close()
 
     def _accept(self) -> _End:
-        crossing = _Crossing(self._target_port, self._there, self._back, self._crossings.discard)
+        crossing = _Crossing(
+            self._target_port, self._there, self._back, source=self._source, gone=self._crossings.discard
+        )
         self._crossings.add(crossing)
         return crossing.near
 
@@ -169,10 +171,11 @@ class _Crossing:
     """One connection across the line: the near end is the caller's, the far end is made once it may be."""
 
     def __init__(
-        self, target_port: int, there: Direction, back: Direction,
+        self, target_port: int, there: Direction, back: Direction, *, source: str,
         gone: Callable[[_Crossing], None],
     ) -> None:  # fmt: skip
-        self._target_port, self._there, self._back, self._gone = target_port, there, back, gone
+        self._target_port, self._there, self._back = target_port, there, back
+        self._source, self._gone = source, gone
         self.near = _End(self, there)
         self.far = _End(self, back)
         self.near.other, self.far.other = self.far, self.near
@@ -198,7 +201,9 @@ class _Crossing:
     async def _connect_far(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: self.far, "127.0.0.1", self._target_port)
+            await loop.create_connection(
+                lambda: self.far, "127.0.0.1", self._target_port, local_addr=(self._source, 0)
+            )
         except OSError:
             self._sign(self._back, self.far, self.abort)  # the refusal comes back over the line
 
