@@ -68,7 +68,7 @@ def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -
 
     async def status(params: JsonObject) -> JsonValue:
         counts = await station.counts()
-        last = (await history.calls(1)) or [None]
+        calls_kept = await history.calls(1)
         queue: dict[str, JsonValue] = {
             "waiting_local": counts.waiting_local,
             "waiting_remote": counts.waiting_remote,
@@ -76,7 +76,7 @@ def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -
             "held": counts.held,
             "bytes_waiting": counts.bytes_waiting,
         }
-        call = with_words(last[0]) if last[0] is not None else None
+        call = with_words(calls_kept[0]) if calls_kept else None
         etrn = call["etrn"] if call is not None else []
         return station.facts() | {
             "queue": queue,

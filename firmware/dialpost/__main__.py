@@ -1,0 +1,70 @@
+"""The command line's entry: `dialpost COMMAND ...`.
+
+Exit status, the same for every command: 0 done, 1 it could not be done (the reason is on stderr),
+2 the command was not understood. Commands with finer answers say so in their help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dialpost import __version__
+from dialpost.cli import account, call, daemon, queue, status
+from dialpost.core.errors import DialpostError
+
+DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
+
+_EPILOG = """\
+The usual day:
+  dialpost status               what is the station doing, what waits, what needs a person
+  dialpost call now             dial, fetch and send
+  dialpost trace anna@...       where is my message
+  dialpost account add anna     a new mailbox, effective at once
+  dialpost doctor               is everything set up so that mail will arrive
+
+Every command has its own --help.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line's grammar."""
+    parser = argparse.ArgumentParser(
+        prog="dialpost",
+        description="Mail station for places whose line to the world is dialled, slow, dear or often down.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
+    parser.add_argument(
+        "--config", type=Path, default=Path(os.environ.get("DIALPOST_CONFIG", DEFAULT_CONFIG)), metavar="FILE",
+        help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
+    )  # fmt: skip
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for face in (status, call, queue, account, daemon):
+        face.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status. Every expected failure is one plain message on stderr."""
+    args = make_parser().parse_args(argv)
+    try:
+        return int(args.func(args))
+    except DialpostError as error:
+        sys.stderr.write(f"dialpost: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; keep the interpreter's own flush at exit from failing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,341 @@
+"""The only wiring: which edge serves which flow, in which order they start and stop.
+
+Start: lock, spool, database, accounts, certificate, then sockets; the first 220 is given when all of them hold.
+Recovery looks through the spool beside the traffic. Stop: sockets first, so that nothing new is promised; then
+the call and the flush, which put their outcomes on record; the database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from datetime import datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dialpost import __version__
+from dialpost.core.config import Config, LinkKind
+from dialpost.core.config_check import warnings
+from dialpost.core.errors import ConfigError
+from dialpost.core.json_value import JsonValue
+from dialpost.core.queue_records import MessageRecord, QueueCounts
+from dialpost.core.session import Listener
+from dialpost.edge import certificate, listeners
+from dialpost.edge.account_file import AccountFile
+from dialpost.edge.clock import Clock
+from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.edge.data_lock import DataLock
+from dialpost.edge.dovecot_users import DovecotUsers
+from dialpost.edge.gateway_link import DialupGateway
+from dialpost.edge.maildir import Maildirs
+from dialpost.edge.resolver import Resolver
+from dialpost.edge.service_manager import ServiceManager
+from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.smtp_server import smtp_protocol_factory
+from dialpost.edge.spool import Spool
+from dialpost.edge.store import Store
+from dialpost.flow.account_methods import account_methods
+from dialpost.flow.accounts import AccountService
+from dialpost.flow.bounces import Bouncer
+from dialpost.flow.call import CallManager, Link
+from dialpost.flow.control import call_now, control_methods
+from dialpost.flow.dedicated_line import DedicatedLine
+from dialpost.flow.etrn import EtrnAsk
+from dialpost.flow.expiry import Expiry
+from dialpost.flow.flush import Flush
+from dialpost.flow.inbound_activity import InboundActivity
+from dialpost.flow.intake import Intake
+from dialpost.flow.local_delivery import LocalDelivery
+from dialpost.flow.panel import Panel
+from dialpost.flow.queue_control import QueueControl
+from dialpost.flow.queue_methods import queue_methods
+from dialpost.flow.recovery import Recovery
+from dialpost.flow.retention import Retention
+from dialpost.flow.schedule import Scheduler
+
+_log = logging.getLogger(__name__)
+
+RESTART_PAUSE_S = 5.0
+"""After a bug ended a task, so long before it is started anew: a poisoned message must not spin the board."""
+
+
+class Station:
+    """One station: made, started, stopped once. `link` replaces the configured one (the simulated line)."""
+
+    def __init__(self, config: Config, *, link: Link | None = None) -> None:
+        self.config = config
+        self.clock = Clock()
+        data = Path(config.station.data_dir)
+        self.lock = DataLock(data)
+        self.spool = Spool(data / "spool", config.smtp.disk_reserve_bytes, data / "set-aside")
+        self.mailboxes = Maildirs(data / "mail", data / "archive")
+        self.resolver = Resolver(config.dns)
+        self.client = SmtpClient()
+        self.inbound = InboundActivity(self.clock.monotonic_s)
+        self.doors: list[tuple[Listener, str, int]] = []
+        """Where the station listens: which door, address, port."""
+        self._data = data
+        self._link = link
+        self._started_s = self.clock.monotonic_s()
+        self._reports: list[str] = []
+        self._running = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- start and stop -------------------------------------------------------------------------------
+
+    async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
+        """Return when every door answers. Raises: DialpostError with what to do; nothing runs then."""
+        try:
+            await self._open()
+            self._wire()
+            await self._serve(inherited or {})
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop in the opposite order; what is under way is put on record. Harmless if it never started."""
+        await self._running.aclose()
+
+    async def _open(self) -> None:
+        """What is on the card: locked, looked at, made where it is missing."""
+        self.lock.acquire()
+        self._running.callback(self.lock.release)
+        self.spool.prepare()
+        self._running.callback(self.spool.close)
+        self.mailboxes.prepare()
+        self._running.callback(self.mailboxes.close)
+        self.store = await Store.open(
+            self._data / "queue.db", bodies=self.spool.ids, ids_elsewhere=self.mailboxes.ids
+        )
+        self._running.push_async_callback(self.store.close)
+        self._reports += self.store.opening_report
+        self.accounts = AccountService(
+            self.config,
+            AccountFile(self._data / "accounts.toml"),
+            DovecotUsers(self._data / "dovecot-users", self._data / "mail"),
+            self.mailboxes,
+        )
+        self.accounts.start()
+        pair = await asyncio.to_thread(certificate.station_pair, self.config)
+        if pair.note:
+            _log.info("tls: %s", pair.note)
+        self.tls = certificate.server_context(pair)
+
+    def _wire(self) -> None:
+        """Make the flows and give each the edges it names."""
+        config, clock = self.config, self.clock
+        self.panel = Panel(self.store)
+        self.retention = Retention(self.store, self.spool, config.retention, clock_trusted=clock.is_trusted)
+        self.bouncer = Bouncer(
+            config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
+            wall_clock=clock.wall_s,
+        )  # fmt: skip
+        self.delivery = LocalDelivery(
+            self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
+            default_quota_bytes=config.delivery.default_quota_bytes, on_refused=self.bouncer.refused,
+            on_delivered=self.bouncer.delivered, on_finished=self.retention.wake,
+        )  # fmt: skip
+        self.flush = Flush(
+            config, self.store, self.client, self.resolver, self.spool, self.bouncer,
+            is_dialled=config.link.kind is not LinkKind.GATEWAY, on_finished=self.retention.wake,
+        )  # fmt: skip
+        self.expiry = Expiry(
+            config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
+            on_finished=self.retention.wake,
+        )  # fmt: skip
+        self.calls = self._make_calls()
+        zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else _system_zone()
+        self.scheduler = Scheduler(
+            config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
+        )  # fmt: skip
+        self.intake = Intake(
+            config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
+            on_accepted=self._accepted,
+        )  # fmt: skip
+        self.queue = QueueControl(
+            self.store, self.spool, waits_for=_waits_for(config.link.kind), on_work=self._work_is_due,
+            on_finished=self.retention.wake,
+        )  # fmt: skip
+
+    def _make_calls(self) -> CallManager | DedicatedLine:
+        config = self.config
+        etrn = EtrnAsk(config, self.client, self.resolver) if config.etrn_wanted else None
+        if config.link.kind is LinkKind.GATEWAY:
+            return DedicatedLine(
+                etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store, panel=self.panel
+            )
+        link = self._link or _link(config)
+        return CallManager(
+            config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
+            panel=self.panel,
+        )  # fmt: skip
+
+    async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
+        """Open the doors, start what runs beside them, and the control socket last."""
+        smtp = self.config.smtp
+        wanted = {
+            Listener.MX.value: smtp.listen,
+            Listener.SUBMISSION.value: smtp.submission_listen,
+            Listener.SUBMISSIONS.value: smtp.submissions_listen,
+        }
+        for flow in (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel):
+            self._keep_running(type(flow).__name__, flow.run)
+        self._running.push_async_callback(self._end_tasks)
+        self._keep_running("Recovery", self._recover, once=True)
+        for door, sock in listeners.open_listeners(wanted, inherited):
+            await self._open_door(Listener(door), sock)
+        methods = control_methods(self.calls, self.store, self)
+        methods |= queue_methods(self.queue) | account_methods(self.accounts)
+        control = ControlServer(
+            Path(self.config.station.run_dir) / SOCKET_NAME, methods, {"call.now": call_now(self.calls)}
+        )
+        await control.start()
+        self._running.push_async_callback(control.close)
+        self.panel.started()
+
+    async def _open_door(self, door: Listener, sock: socket.socket) -> None:
+        factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
+        tls = self.tls if door is Listener.SUBMISSIONS else None
+        server = await asyncio.get_running_loop().create_server(
+            factory, sock=sock, ssl=tls, ssl_handshake_timeout=60 if tls else None
+        )
+        self._running.push_async_callback(_close_server, server)
+        self.doors.append((door, *sock.getsockname()[:2]))
+
+    # -- what runs beside -----------------------------------------------------------------------------
+
+    def _keep_running(
+        self, name: str, run: Callable[[], Coroutine[object, object, None]], *, once: bool = False
+    ) -> None:
+        """Run it until the end; after a bug of ours, anew after a pause: the mail must not wait for a person."""
+
+        async def keep() -> None:
+            while True:
+                try:
+                    await run()
+                except Exception:
+                    _log.exception("%s failed; it is started again in %.0f s", name, RESTART_PAUSE_S)
+                if once:
+                    return
+                await asyncio.sleep(RESTART_PAUSE_S)
+
+        self._tasks.add(asyncio.create_task(keep(), name=name))
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _recover(self) -> None:
+        report = await Recovery(self.store, self.spool).run()
+        self._reports += report.sentences
+        self.delivery.wake()
+        self.retention.wake()
+
+    def _accepted(self, message: MessageRecord) -> None:
+        """A message is in the queue: who has to do with it wakes."""
+        if any(recipient.local_account for recipient in message.recipients):
+            self.delivery.wake()
+        if any(recipient.local_account is None for recipient in message.recipients):
+            self.calls.mail_accepted()
+            self.scheduler.queue_changed()
+        self.panel.queue_changed()
+
+    def _work_is_due(self) -> None:
+        self.delivery.wake()
+        self.calls.mail_accepted()
+        self.panel.queue_changed()
+
+    # -- what `status` asks ---------------------------------------------------------------------------
+
+    async def counts(self) -> QueueCounts:
+        """What waits."""
+        return await self.store.counts()
+
+    def facts(self) -> dict[str, JsonValue]:
+        """Who this is, for `status`."""
+        return {
+            "hostname": self.config.station.hostname,
+            "version": __version__,
+            "link": self.config.link.kind.value,
+            "uptime_s": round(self.clock.monotonic_s() - self._started_s),
+            "accounts": len(self.accounts.directory.accounts),
+            "free_bytes": self.spool.free_bytes(),
+            "doors": [f"{door.value} {host}:{port}" for door, host, port in self.doors],
+        }
+
+    def attention(self) -> list[str]:
+        """What needs a person, a sentence each."""
+        found = list(dict.fromkeys(self._reports)) + self.calls.attention()
+        free, reserve = self.spool.free_bytes(), self.config.smtp.disk_reserve_bytes
+        if free < reserve:
+            found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
+        if not self.clock.is_trusted():
+            found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
+        if not self.accounts.directory.accounts:
+            found.append("There is no account yet: `dialpost account add NAME` makes one.")
+        return found
+
+
+async def run(config: Config, path: Path) -> int:
+    """Run a station until SIGTERM or SIGINT; the exit status."""
+    for sentence in warnings(config):
+        _log.warning("%s: %s", path, sentence)
+    manager = ServiceManager()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    station = Station(config)
+    await station.start(listeners.inherited_sockets())
+    for door, host, port in station.doors:
+        _log.info("listening door=%s address=%s port=%s", door.value, host, port)
+    manager.ready(f"{config.station.hostname} takes mail")
+    feeding = asyncio.create_task(_feed_watchdog(manager))
+    try:
+        await stop.wait()
+    finally:
+        manager.stopping()
+        _log.info("stopping")
+        feeding.cancel()
+        await station.stop()
+    return 0
+
+
+async def _feed_watchdog(manager: ServiceManager) -> None:
+    while manager.watchdog_s:
+        manager.alive()
+        await asyncio.sleep(manager.watchdog_s / 3)
+
+
+async def _close_server(server: asyncio.Server) -> None:
+    server.close()
+    close_clients = getattr(server, "close_clients", None)  # Python 3.13
+    if close_clients is not None:
+        close_clients()
+
+
+def _link(config: Config) -> Link:
+    """The configured link. Raises: ConfigError where this release has no driver for it."""
+    if config.link.kind is LinkKind.DIALUP_GATEWAY:
+        hosts = [(config.outbound.smarthost, config.outbound.port), (config.etrn_host, config.etrn.port)]
+        return DialupGateway([host for host in hosts if host[0]], config.call.dial_timeout_s)
+    raise ConfigError(
+        ('link.kind = "modem": this release drives no modem yet. Use "gateway" or "dialup-gateway", or see the '
+         "modem simulated with `dialpost simulate`.",)
+    )  # fmt: skip
+
+
+def _waits_for(kind: LinkKind) -> str:
+    return "the line" if kind is LinkKind.GATEWAY else "the next call"
+
+
+def _system_zone() -> tzinfo:
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return zone

@@ -1,0 +1,280 @@
+"""One connection below the commands: lines and pieces in, replies gathered out, deadlines, the end.
+
+aiosmtpd keeps the connection's life (made, lost, the session's task); what passes over it is ours:
+
+- Input is kept in one buffer, whatever a packet holds, and taken from it line by line or, within a message, in
+  large pieces. Reading stops while the buffer is full, so a fast sender costs no memory.
+- Replies are gathered and written when the input is used up: one write for all commands of a packet (RFC 2920).
+- One timer per connection checks a deadline that every wait sets anew. It is off while the station itself works.
+- End of input is no reason to stop: what came before it is carried out, as a half-closed client expects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import cast
+
+from aiosmtpd.smtp import SMTP
+
+from dialpost.core.reply import Reply
+
+_log = logging.getLogger("dialpost.smtp")
+logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
+
+INPUT_BYTES = 262_144
+_OUTPUT_BYTES = 32_768
+_CLOSE_S = 5.0
+
+
+class ConnectionEndedError(Exception):
+    """The client is gone, or was told to go."""
+
+
+class BadCommandError(Exception):
+    """A command that can't be carried out as it was given; `reply` says why."""
+
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        super().__init__(text)
+        self.reply = Reply(code, (text,), enhanced)
+
+
+class LineTooLongError(Exception):
+    """A line beyond the limit; it was read to its end and thrown away."""
+
+
+class BareLineFeedError(Exception):
+    """A line that ended in LF without CR (RFC 5321 §2.3.8)."""
+
+
+@dataclass
+class Running:
+    """What all connections of one server share: themselves, and commits that outlive their connection."""
+
+    connections: set[Connection] = field(default_factory=set)
+    commits: set[asyncio.Task[Reply]] = field(default_factory=set)
+    is_closing: bool = False
+
+
+class Connection(SMTP):
+    """The wire of one client. `prototype` is an SMTP made once: its attributes serve every connection."""
+
+    def __init__(self, prototype: SMTP, running: Running, loop: asyncio.AbstractEventLoop) -> None:
+        # aiosmtpd's own constructor looks through all methods of two objects, for each connection anew: 0.3 ms.
+        self.__dict__.update(prototype.__dict__)
+        asyncio.StreamReaderProtocol.__init__(
+            self, asyncio.StreamReader(limit=INPUT_BYTES, loop=loop), self._cb_client_connected, loop=loop
+        )
+        self.loop = loop
+        self.running = running
+        self.address = ""
+        self._input = bytearray()
+        self._output = bytearray()
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_paused = False
+        self._at_end = False
+        self._deadline_s: float | None = None
+
+    # -- the connection's life ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self.address = _peer_address(transport.get_extra_info("peername"))
+        self.running.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone. A commit under way goes on by itself."""
+        self.running.connections.discard(self)
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Something came; the session's task takes it."""
+        self._input += data
+        if len(self._input) >= INPUT_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._wire.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: what it sent is still carried out, and it may hear the answers."""
+        self._at_end = True
+        self._wake()
+        return self._writer.get_extra_info("ssl_object") is None  # TLS knows no half-closed connection
+
+    @property
+    def _wire(self) -> asyncio.Transport:
+        """The transport, which both reads and writes."""
+        return cast(asyncio.Transport, self._writer.transport)
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- input ----------------------------------------------------------------------------------------
+
+    async def read_line(self, timeout_s: float, limit: int) -> bytes:
+        """The next line without its CRLF. The whole line has to come within the time.
+
+        Raises: LineTooLongError, BareLineFeedError; ConnectionEndedError.
+        """
+        searched = 0
+        is_too_long = False
+        while (end := self._input.find(b"\n", searched)) < 0:
+            if len(self._input) > limit:
+                is_too_long = True
+                del self._input[:-1]  # a CR may be the last
+            searched = len(self._input)
+            if self._deadline_s is None:
+                self._set_deadline(timeout_s)
+            await self._more_input()
+        self._deadline_s = None
+        line = bytes(self._input[: end + 1])
+        del self._input[: end + 1]
+        if is_too_long or len(line) > limit + 2:
+            raise LineTooLongError
+        if not line.endswith(b"\r\n"):
+            raise BareLineFeedError
+        return line[:-2]
+
+    async def read_piece(self, timeout_s: float, most: int = INPUT_BYTES) -> bytes:
+        """The next bytes, at least one. The time is for these, not for more. Raises: ConnectionEndedError."""
+        if not self._input:
+            self._set_deadline(timeout_s)
+            while not self._input:
+                await self._more_input()
+            self._deadline_s = None
+        piece = bytes(self._input[:most])
+        del self._input[:most]
+        return piece
+
+    def unread(self, data: bytes) -> None:
+        """Put back what belongs to the next command."""
+        self._input[:0] = data
+
+    def forget_input(self) -> None:
+        """Throw away what came and was not looked at."""
+        self._input.clear()
+
+    async def _more_input(self) -> None:
+        await self.flush()
+        if self._at_end:
+            raise ConnectionEndedError
+        if self._is_paused:
+            self._is_paused = False
+            self._wire.resume_reading()
+        self._waiter = self.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # -- output ---------------------------------------------------------------------------------------
+
+    async def push(self, status: str | bytes | Reply) -> None:
+        """Say something; it goes out with what else is said before the next wait."""
+        if isinstance(status, Reply):
+            self._output += wire_reply(status)
+        else:
+            self._output += (status.encode() if isinstance(status, str) else status) + b"\r\n"
+        if len(self._output) >= _OUTPUT_BYTES:
+            self._set_deadline(self._timeout_duration)
+            await self.flush()
+            self._deadline_s = None
+
+    async def flush(self) -> None:
+        """Write what was said; waits where the client does not read."""
+        if self._output:
+            self._writer.write(bytes(self._output))
+            self._output.clear()
+            transport = self._writer.transport
+            if transport.get_write_buffer_size():
+                await self._writer.drain()
+
+    def close(self) -> None:
+        """Write what was said and end the connection, at the latest in some seconds."""
+        transport = self._writer.transport
+        if self._output and not transport.is_closing():
+            self._writer.write(bytes(self._output))
+        self._output.clear()
+        self._deadline_s = None
+        transport.close()
+        if transport.get_write_buffer_size() or self._writer.get_extra_info("ssl_object") is not None:
+            self.loop.call_later(_CLOSE_S, transport.abort)
+
+    def say_at_once(self, reply: Reply) -> None:
+        """Put a reply with what goes out next."""
+        self._output += wire_reply(reply)
+
+    async def start_tls(self, context: ssl.SSLContext, timeout_s: float) -> None:
+        """Turn the connection to TLS; what came in plain text after the command is forgotten (RFC 3207 §6).
+
+        Raises: ConnectionEndedError where the handshake fails.
+        """
+        self._wire.pause_reading()
+        self.forget_input()
+        try:
+            await self._writer.start_tls(context, ssl_handshake_timeout=timeout_s)
+        except (OSError, ssl.SSLError) as error:
+            _log.info("%s: TLS handshake failed: %s", self.address, error)
+            raise ConnectionEndedError from error
+        self.transport = self._writer.transport
+        self._is_paused = False
+
+    def give_up(self, reply: Reply) -> None:
+        """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
+        self._output += wire_reply(reply)
+        self.close()
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+
+    # -- deadlines ------------------------------------------------------------------------------------
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """For aiosmtpd, which calls it once at the start."""
+        self._set_deadline(duration or self._timeout_duration)
+
+    def _set_deadline(self, timeout_s: float) -> None:
+        now_s = self.loop.time()
+        self._deadline_s = now_s + timeout_s
+        handle = self._timeout_handle
+        if handle is None or handle.cancelled() or handle.when() > self._deadline_s:
+            if handle is not None:
+                handle.cancel()
+            self._timeout_handle = self.loop.call_at(self._deadline_s, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        """The timer fired: the deadline may have moved on since it was set."""
+        self._timeout_handle = None
+        deadline_s = self._deadline_s
+        if deadline_s is None or deadline_s > self.loop.time() + 0.001:
+            when_s = self.loop.time() + self._timeout_duration if deadline_s is None else deadline_s
+            self._timeout_handle = self.loop.call_at(when_s, self._timeout_cb)
+        else:
+            _log.debug("%s: nothing came in time", self.address)
+            self._timeout_handle = self.loop.call_later(_CLOSE_S, self._writer.transport.abort)
+            self.give_up(Reply(421, ("Nothing came in time: closing the connection",), "4.4.2"))
+
+
+def wire_reply(reply: Reply) -> bytes:
+    """A reply as it goes over the wire (RFC 5321 §4.2.1, RFC 2034 §4)."""
+    enhanced = f"{reply.enhanced} " if reply.enhanced else ""
+    lines = reply.lines or ("",)
+    last = len(lines) - 1
+    text = "".join(
+        f"{reply.code}{' ' if number == last else '-'}{enhanced}{line}\r\n" for number, line in enumerate(lines)
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _peer_address(name: object) -> str:
+    """The client's IP address in text; IPv4 written as such, without a zone."""
+    text = str(name[0]).partition("%")[0] if isinstance(name, tuple) and name else ""
+    if text.startswith("::ffff:"):
+        mapped = ipaddress.IPv6Address(text).ipv4_mapped
+        return str(mapped) if mapped else text
+    return text

@@ -1,0 +1,52 @@
+"""Making a server of sessions, and ending it without cutting a commit short."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from aiosmtpd.smtp import SMTP
+
+from dialpost.core.config import SmtpConfig
+from dialpost.core.reply import Reply
+from dialpost.core.session import IntakePolicy, Listener
+from dialpost.edge.smtp_server.connection import Running
+from dialpost.edge.smtp_server.session import GOING_DOWN, Door, Session
+
+
+class SmtpServer:
+    """The sessions of one listener. Call it as the protocol factory of `loop.create_server`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._running = Running()
+        self._prototype: SMTP | None = None
+
+    def __call__(self) -> Session:
+        """A session for a connection just made."""
+        loop = asyncio.get_running_loop()
+        if self._prototype is None:
+            # `hostname` given: aiosmtpd would ask DNS for it, for every connection, blocking.
+            self._prototype = SMTP(
+                object(), hostname=self._door.hostname, loop=loop, timeout=self._door.config.command_timeout_s
+            )
+        return Session(self._prototype, self._running, loop, self._door)
+
+    async def close(self) -> None:
+        """Say 421 to everybody and wait until what was promised, or is about to be, is durable."""
+        self._running.is_closing = True
+        for connection in list(self._running.connections):
+            connection.give_up(GOING_DOWN)
+        commits: list[asyncio.Task[Reply]] = list(self._running.commits)
+        await asyncio.gather(*commits, return_exceptions=True)
+
+
+def smtp_protocol_factory(
+    policy: IntakePolicy,
+    config: SmtpConfig,
+    hostname: str,
+    listener: Listener,
+    tls_context: ssl.SSLContext | None,
+) -> SmtpServer:
+    """The protocol factory for one listener; on SUBMISSIONS the socket server itself does the TLS."""
+    return SmtpServer(Door(policy, config, hostname, listener, tls_context))

@@ -1,0 +1,51 @@
+"""What comes in from the provider's side at this moment: the call's evidence of when to hang up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class InboundActivity:
+    """Counts connections, messages and bytes from outside. Used from the event loop only."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._changed = asyncio.Event()
+        self.connections = 0
+        self.last_activity_s: float | None = None
+        self.messages = 0
+        self.bytes = 0
+
+    def opened(self) -> None:
+        """A connection was made."""
+        self.connections += 1
+        self._tell()
+
+    def closed(self) -> None:
+        """A connection is gone."""
+        self.connections -= 1
+        self._tell()
+
+    def moved(self, count: int) -> None:
+        """Bytes of a message came: a sign of life, but nobody is woken for it."""
+        self.bytes += count
+        self.last_activity_s = self._monotonic()
+
+    def spoke(self) -> None:
+        """A command came."""
+        self.last_activity_s = self._monotonic()
+
+    def message_in(self) -> None:
+        """A message is in."""
+        self.messages += 1
+        self._tell()
+
+    async def changed(self) -> None:
+        """Wait until a connection is made or ends, or a message is in."""
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        self.last_activity_s = self._monotonic()
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,286 @@
+"""One message on its way in: header put in front, body to the spool, envelope to the queue, then the promise.
+
+The body is durable before the database names it, and both before 250. A fault on the way is kept and answered at
+the end, so that the dialogue stays in step; then nothing of the message remains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dialpost.core.accounts import Directory, Local, NotLocal
+from dialpost.core.address import parse_mailbox
+from dialpost.core.config import Config
+from dialpost.core.content_in import LineEnds
+from dialpost.core.envelope import Envelope, QueueId
+from dialpost.core.errors import AddressError, StorageError, StorageFullError
+from dialpost.core.header_scan import HeaderFacts, header_is_whole, scan_header
+from dialpost.core.intake_rules import loop_refusal
+from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
+from dialpost.core.reply import Reply
+from dialpost.core.session import Peer
+from dialpost.core.trace_headers import date, message_id, message_id_text, received, return_path
+from dialpost.flow import maillog
+from dialpost.flow.inbound_activity import InboundActivity
+
+_HOUR_S = 3600
+
+
+class BodyWriter(Protocol):
+    """One new body (edge/spool)."""
+
+    def write(self, data: bytes) -> None:
+        """Add to it. Raises: StorageFullError, StorageError."""
+
+    async def commit(self) -> int:
+        """Make it durable; its size. Raises: StorageFullError, StorageError."""
+
+    def abort(self) -> None:
+        """Forget it."""
+
+
+class SpoolForIntake(Protocol):
+    """The subset of the spool needed here."""
+
+    def begin(self, queue_id: QueueId) -> BodyWriter:
+        """A new body. Raises: StorageFullError, StorageError."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Remove a body."""
+
+    def free_bytes(self) -> int:
+        """Room on the card."""
+
+
+class StoreForIntake(Protocol):
+    """The subset of the store needed here."""
+
+    def next_id(self) -> QueueId:
+        """A new id."""
+
+    async def accept(self, message: MessageRecord) -> None:
+        """Durable when it returns."""
+
+    async def accept_unless_repeat(self, message: MessageRecord, since_s: int) -> QueueId | None:
+        """The same, but the earlier id where this message came before."""
+
+
+class AccountsForIncoming(Protocol):
+    """Who has a mailbox here."""
+
+    @property
+    def directory(self) -> Directory:
+        """At this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeTools:
+    """What every incoming message needs."""
+
+    config: Config
+    accounts: AccountsForIncoming
+    store: StoreForIntake
+    spool: SpoolForIntake
+    activity: InboundActivity
+    on_accepted: Callable[[MessageRecord], None]
+    wall_clock: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The sink of one message (core.session.MessageSink)."""
+
+    tools: IntakeTools
+    peer: Peer
+    origin: Origin
+    envelope: Envelope
+    queue_id: QueueId
+    body: BodyWriter
+    _line_ends: LineEnds = field(default_factory=LineEnds)
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _head: bytearray | None = field(default_factory=bytearray)
+    _facts: HeaderFacts | None = None
+    _fault: Reply | None = None
+    _newlines: int = 0
+    _local_prefix: int = 0
+    _recipients: tuple[RecipientRecord, ...] = ()
+    _received_s: int = 0
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece. A fault is kept for the answer."""
+        if self.origin is Origin.OUTSIDE:
+            self.tools.activity.moved(len(data))
+        if self._fault is not None:
+            return
+        stored = self._line_ends.feed(data)
+        self._digest.update(stored)
+        try:
+            self._take(stored)
+        except StorageError as error:
+            self._keep_fault(error)
+
+    async def finish(self) -> Reply:
+        """The content is whole: make it durable, then promise."""
+        try:
+            if self._fault is None:
+                rest = self._line_ends.finish()
+                self._digest.update(rest)
+                self._take(rest)
+            if self._fault is None and self._head is not None:
+                self._begin_body()
+            if self._fault is None:
+                return await self._commit()
+        except StorageError as error:
+            self._keep_fault(error)
+        except BaseException:
+            self.body.abort()
+            raise
+        self._forget_body()
+        assert self._fault is not None
+        self._log_refusal(self._fault)
+        return self._fault
+
+    def abort(self) -> None:
+        """The client is gone or broke off: forget everything."""
+        self.body.abort()
+
+    def _take(self, stored: bytes) -> None:
+        if self._head is None:
+            self._put(stored)
+            return
+        self._head += stored
+        if header_is_whole(self._head):
+            self._begin_body()
+
+    def _begin_body(self) -> None:
+        """The header is known: judge it, write our own lines, then what was held back."""
+        assert self._head is not None
+        head, self._head = bytes(self._head), None
+        hostname = self.tools.config.station.hostname
+        self._facts = scan_header(head, hostname)
+        addresses = [recipient.address for recipient in self.envelope.recipients]
+        self._fault = loop_refusal(self._facts, self.tools.config.smtp.max_received_headers, addresses)
+        if self._fault is not None:
+            return
+        self._received_s = int(self.tools.wall_clock())
+        self._recipients = resolve(self.envelope, self.tools.accounts.directory)
+        prefix = return_path(self.envelope.sender) if any(one.local_account for one in self._recipients) else b""
+        self._local_prefix = len(prefix)
+        self.body.write(prefix)
+        self._put(self._own_lines(self._facts))
+        self._put(head)
+
+    def _own_lines(self, facts: HeaderFacts) -> bytes:
+        """Received, and what a submitted message lacks (RFC 6409 §8); an empty line where no header follows."""
+        hostname = self.tools.config.station.hostname
+        given = self.envelope.recipients
+        only = given[0].address if len(given) == 1 else None
+        lines = received(self.peer, hostname, self.queue_id, self._received_s, only)
+        if self.origin is not Origin.OUTSIDE:
+            if not facts.has_date:
+                lines += date(self._received_s)
+            if not facts.message_id:
+                lines += message_id(hostname, self.queue_id, self._received_s)
+        return lines if facts.end or facts.is_separated else lines + b"\n"
+
+    def _put(self, data: bytes) -> None:
+        self._newlines += data.count(b"\n")
+        self.body.write(data)
+
+    async def _commit(self) -> Reply:
+        if not self._recipients:  # their accounts were deleted since RCPT
+            self._forget_body()
+            refusal = Reply(550, ("None of the mailboxes is there any more",), "5.1.1")
+            self._log_refusal(refusal)
+            return refusal
+        size = await self.body.commit()
+        message = self._record(size)
+        earlier = await self._store(message)
+        if earlier is not None:
+            self._forget_body()
+            maillog.repeat_recognised(earlier, sender=self.envelope.sender, peer=self.peer.address)
+            return Reply(250, (f"Ok: queued as {earlier}",), "2.0.0")
+        maillog.accepted(
+            self.queue_id, sender=self.envelope.sender, recipients=len(self._recipients), size=size,
+            origin=self.origin.value, peer=self.peer.address, account=self.peer.account,
+        )  # fmt: skip
+        if self.origin is Origin.OUTSIDE:
+            self.tools.activity.message_in()
+        self.tools.on_accepted(message)
+        return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
+
+    async def _store(self, message: MessageRecord) -> QueueId | None:
+        window_s = self.tools.config.smtp.duplicate_window_hours * _HOUR_S
+        if self.origin is Origin.OUTSIDE and window_s:
+            return await self.tools.store.accept_unless_repeat(message, self._received_s - window_s)
+        await self.tools.store.accept(message)
+        return None
+
+    def _record(self, size: int) -> MessageRecord:
+        facts = self._facts
+        assert facts is not None
+        wire_size = size - self._local_prefix + self._newlines
+        hostname = self.tools.config.station.hostname
+        own_id = self.origin is not Origin.OUTSIDE and not facts.message_id
+        return MessageRecord(
+            queue_id=self.queue_id, sender=self.envelope.sender, size=size, wire_size=wire_size,
+            local_prefix=self._local_prefix, received_s=self._received_s, origin=self.origin,
+            recipients=self._recipients, body_type=self.envelope.body_type, smtputf8=self.envelope.smtputf8,
+            envid=self.envelope.envid, ret=self.envelope.ret, priority=facts.priority,
+            content_digest=self._digest.digest(), peer=self.peer.address, account=self.peer.account,
+            message_id_header=message_id_text(hostname, self.queue_id, self._received_s) if own_id
+            else facts.message_id,
+            subject=facts.subject,
+        )  # fmt: skip
+
+    def _forget_body(self) -> None:
+        """Nothing of it stays, whole or not. Where even that fails, recovery finds a body without a row."""
+        self.body.abort()
+        with contextlib.suppress(StorageError):
+            self.tools.spool.remove(self.queue_id)
+
+    def _keep_fault(self, error: StorageError) -> None:
+        if isinstance(error, StorageFullError):
+            self._fault = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+        else:
+            self._fault = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+            maillog.person_needed("intake: the card failed", error=error)
+
+    def _log_refusal(self, reply: Reply) -> None:
+        maillog.refused(
+            peer=self.peer.address, stage="content", sender=self.envelope.sender, recipient="", reply=str(reply)
+        )
+
+
+def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...]:
+    """Every place the message goes to, each once: accounts here, addresses in the world."""
+    rows: dict[tuple[str, bool], RecipientRecord] = {}
+    for recipient in envelope.recipients:
+        found = directory.resolve(recipient.address)
+        places: list[tuple[str, str | None]] = []
+        if isinstance(found, NotLocal):
+            places = [(_normal(recipient.address), None)]
+        elif isinstance(found, Local):
+            places = [(recipient.address, account) for account in found.accounts]
+            places += [(address, None) for address in found.forwards]
+        for address, account in places:
+            key = (account, True) if account is not None else (address, False)
+            original = recipient.address if address != recipient.address else None
+            row = RecipientRecord(
+                len(rows), address, RecipientState.WAITING, account, recipient.orcpt, recipient.notify,
+                original_address=original,
+            )  # fmt: skip
+            rows.setdefault(key, row)
+    return tuple(rows.values())
+
+
+def _normal(address: str) -> str:
+    """The domain in its one form, so that mail for it is found together."""
+    try:
+        return str(parse_mailbox(address))
+    except AddressError:
+        return address

@@ -1,0 +1,181 @@
+"""Taking mail in: who may send what to whom, and making it durable before it is promised.
+
+One `Intake` serves every listener. The relay rule (core/intake_rules): to our own domains from anywhere; to the
+world only from a user who logged in or a network named in the configuration; never from the provider's side. Runs
+in the event loop; a message's body streams to the spool (flow/incoming).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
+from dialpost.core.config import Config
+from dialpost.core.envelope import Envelope, QueueId, Recipient
+from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.intake_rules import may_relay, parse_networks, side_of
+from dialpost.core.queue_records import MessageRecord, Origin
+from dialpost.core.reply import Reply
+from dialpost.core.session import Listener, MessageSink, Peer
+from dialpost.flow import maillog
+from dialpost.flow.inbound_activity import InboundActivity
+from dialpost.flow.incoming import Incoming, IntakeTools, SpoolForIntake, StoreForIntake
+from dialpost.flow.login_throttle import LoginThrottle
+
+TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
+TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: come again later",), "4.7.0")
+WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
+NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
+NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
+MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
+NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
+CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+
+
+class Accounts(Protocol):
+    """The subset of flow/accounts the intake needs."""
+
+    @property
+    def directory(self) -> Directory:
+        """Who has a mailbox here at this moment."""
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """The account, if the password is its own."""
+
+    def quota_of(self, name: str) -> int:
+        """Bytes, 0 = none."""
+
+
+class Mailboxes(Protocol):
+    """The subset of the Maildirs the intake needs."""
+
+    async def measure(self, account: str, limit_bytes: int) -> int:
+        """What a mailbox holds; exact where it is over the limit."""
+
+
+class Intake:
+    """The decisions behind every SMTP session (core.session.IntakePolicy)."""
+
+    def __init__(
+        self, config: Config, accounts: Accounts, store: StoreForIntake, spool: SpoolForIntake,
+        mailboxes: Mailboxes, *, activity: InboundActivity, on_accepted: Callable[[MessageRecord], None],
+        monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self._config, self._accounts, self._spool, self._mailboxes = config, accounts, spool, mailboxes
+        self._activity = activity
+        self._networks = parse_networks(config.relay.networks)
+        self._provider_networks = parse_networks(config.relay.provider_networks)
+        self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
+        self._connections: Counter[str] = Counter()
+        self._tools = IntakeTools(config, accounts, store, spool, activity, on_accepted, wall_clock)
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    def connected(self, address: str, listener: Listener) -> Reply | None:
+        """421 where there are too many already."""
+        refusal = None
+        if self._connections.total() >= self._config.smtp.max_connections:
+            refusal = TOO_MANY_HERE
+        elif self._connections[address] >= self._config.smtp.max_connections_per_peer:
+            refusal = TOO_MANY_FROM_YOU
+        if refusal is not None:
+            maillog.refused(peer=address, stage="connect", sender="", recipient="", reply=str(refusal))
+            return refusal
+        self._connections[address] += 1
+        if self._is_outside(address):
+            self._activity.opened()
+        return None
+
+    def disconnected(self, address: str, listener: Listener) -> None:
+        """One less."""
+        self._connections[address] -= 1
+        if self._connections[address] <= 0:
+            del self._connections[address]
+        if self._is_outside(address):
+            self._activity.closed()
+
+    async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
+        """The account's name; 535 where name or password is wrong, 454 while the address has to wait."""
+        wait_s = self._throttle.wait_s(peer.address)
+        if wait_s > 0:
+            text = f"Too many failed logins: try again in {wait_s:.0f} seconds"
+            return self._refuse(peer, "AUTH", Reply(454, (text,), "4.7.0"))
+        account = await self._accounts.verify(name, password)
+        if account is None:
+            self._throttle.failed(peer.address)
+            return self._refuse(peer, "AUTH", WRONG_LOGIN)
+        self._throttle.succeeded(peer.address)
+        return account.name
+
+    # -- the envelope ---------------------------------------------------------------------------------
+
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
+        """A user sends as themselves only; nobody sends what there is no room for."""
+        if self.origin(peer) is Origin.OUTSIDE:
+            self._activity.spoke()
+        if peer.account is not None and envelope.sender:
+            directory = self._accounts.directory
+            account = directory.accounts.get(peer.account)
+            if account is None or not account.enabled:
+                return self._refuse(peer, "MAIL", WRONG_LOGIN, envelope.sender)
+            if not directory.owns(peer.account, envelope.sender):
+                return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
+        if self._spool.free_bytes() - declared_bytes < self._config.smtp.disk_reserve_bytes:
+            return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
+        return None
+
+    async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
+        """Ours, or somebody's whom this peer may send to."""
+        found = self._accounts.directory.resolve(recipient.address)
+        if isinstance(found, Unknown):
+            return self._refuse(peer, "RCPT", NO_SUCH_USER, envelope.sender, recipient.address)
+        if isinstance(found, NotLocal):
+            if not may_relay(self.origin(peer)):
+                return self._refuse(peer, "RCPT", NO_RELAY, envelope.sender, recipient.address)
+            return None
+        if await self._is_full(found):
+            return self._refuse(peer, "RCPT", MAILBOX_FULL, envelope.sender, recipient.address)
+        return None
+
+    async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
+        """A place for the content, or why there is none."""
+        queue_id: QueueId | None = None
+        try:
+            queue_id = self._tools.store.next_id()
+            return Incoming(self._tools, peer, self.origin(peer), envelope, queue_id, self._spool.begin(queue_id))
+        except StorageFullError:
+            return self._refuse(peer, "DATA", CARD_FULL, envelope.sender)
+        except StorageError as error:
+            maillog.person_needed("intake: the card failed", error=error)
+            return self._refuse(peer, "DATA", CARD_FAULT, envelope.sender)
+
+    def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
+        """A line in the log."""
+        self._refuse(peer, stage, reply)
+
+    def origin(self, peer: Peer) -> Origin:
+        """From which side this peer sends."""
+        if peer.account is not None:
+            return Origin.SUBMITTED
+        return side_of(peer.address, self._networks, self._provider_networks)
+
+    def _is_outside(self, address: str) -> bool:
+        return side_of(address, self._networks, self._provider_networks) is Origin.OUTSIDE
+
+    async def _is_full(self, found: Local) -> bool:
+        """Whether no account behind the address has room: with one that has, the message is taken."""
+        if found.forwards:
+            return False
+        for name in found.accounts:
+            quota = self._accounts.quota_of(name)
+            if not quota or await self._mailboxes.measure(name, quota) < quota:
+                return False
+        return True
+
+    def _refuse(self, peer: Peer, stage: str, reply: Reply, sender: str = "", recipient: str = "") -> Reply:
+        maillog.refused(peer=peer.address, stage=stage, sender=sender, recipient=recipient, reply=str(reply))
+        return reply
