@@ -1,0 +1,357 @@
+"""Changing accounts: what is refused and in which words, what is in force at once, what is kept when it fails."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from dialpost.core.accounts import Account, Alias, Directory, Local, Unknown
+from dialpost.core.config import Config, DeliveryConfig, StationConfig
+from dialpost.core.errors import AccountError, ControlError, NotFoundError, StorageError
+from dialpost.core.password import verify_password
+from dialpost.flow import accounts as module
+from dialpost.flow.account_methods import account_methods
+from dialpost.flow.accounts import AccountService, MailFate
+
+CONFIG = Config(
+    station=StationConfig("mail.clinic.example", ("clinic.example", "second.example"), postmaster="boss"),
+    delivery=DeliveryConfig(catch_all={"second.example": "boss"}, default_quota_bytes=1000),
+)
+PASSWORD = "a good long one"
+
+
+class Card:
+    """Store, login file and mailboxes in one; `fails` names what raises."""
+
+    def __init__(self):
+        self.accounts, self.aliases = {}, {}
+        self.logins = []
+        self.mail = {}
+        self.done = []
+        self.fails = set()
+
+    def _fault(self, what):
+        if what in self.fails:
+            raise StorageError(f"no {what}")
+
+    def load(self):
+        return dict(self.accounts), dict(self.aliases)
+
+    def save(self, accounts, aliases):
+        self._fault("save")
+        self.accounts, self.aliases = dict(accounts), dict(aliases)
+
+    @contextlib.contextmanager
+    def locked(self):
+        yield
+
+    def write(self, directory, default_quota_bytes):
+        self._fault("write")
+        assert default_quota_bytes == 1000
+        self.logins = list(directory.accounts)
+
+    def create(self, account):
+        self.mail.setdefault(account, (0, 0))
+
+    def contents(self, account):
+        return self.mail.get(account, (0, 0))
+
+    def archive(self, account):
+        self._fault("archive")
+        if account not in self.mail:
+            raise NotFoundError("no mailbox")
+        self.done.append(("archive", account))
+        del self.mail[account]
+        return f"/archive/{account}"
+
+    def purge(self, account):
+        self._fault("purge")
+        self.done.append(("purge", account))
+        del self.mail[account]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The derivation's cost is no part of these tests."""
+    real = module.hash_password
+    monkeypatch.setattr(module, "hash_password", lambda password, salt: real(password, salt, 2))
+
+
+@pytest.fixture
+def card():
+    return Card()
+
+
+@pytest.fixture
+def service(card):
+    return AccountService(CONFIG, card, card, card)
+
+
+async def test_a_new_account_is_in_force_at_once(service, card):
+    account = await service.add("Anna", PASSWORD, addresses=["Info@Second.example", "hi"], full_name="Anna M")
+    assert account == card.accounts["anna"] == service.directory.accounts["anna"]
+    assert account.addresses == ("info@second.example", "hi@clinic.example")
+    assert card.logins == ["anna"] and card.mail == {"anna": (0, 0)}
+    assert service.directory.resolve("hi@clinic.example") == Local(("anna",))
+    assert PASSWORD not in repr(account) and verify_password(PASSWORD, account.password_hash)
+
+
+async def test_salts_differ(service):
+    one, other = await service.add("anna", PASSWORD), await service.add("ben", PASSWORD)
+    assert one.password_hash != other.password_hash
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "anna"}, "There is an account anna already."),
+        ({"name": "ANNA"}, "There is an account anna already."),
+        ({"name": "a b"}, "can't be an account's name"),
+        ({"name": "team"}, "team@clinic.example belongs to an alias already."),
+        ({"name": "info"}, "info@clinic.example belongs to account anna already."),
+        ({"name": "ben", "password": "short"}, "too short"),
+        ({"name": "ben", "addresses": ["anna@clinic.example"]}, "belongs to account anna already."),
+        ({"name": "ben", "addresses": ["ANNA@clinic.example."]}, "belongs to account anna already."),
+        ({"name": "ben", "addresses": ["x@world.example"]}, "is not in a domain of this station (clinic.example, "),
+        ({"name": "ben", "addresses": ["x@@y"]}, "not usable as an address"),
+        ({"name": "ben", "quota_bytes": -1}, "can't be less than 0"),
+    ],
+)
+async def test_refused(service, card, arguments, words):
+    await service.add("anna", PASSWORD, addresses=["info"])
+    await service.add_alias("team", ["anna"])
+    before = card.accounts
+    with pytest.raises(AccountError) as caught:
+        await service.add(**({"password": PASSWORD} | arguments))
+    assert words in str(caught.value)
+    assert (card.accounts, list(service.directory.accounts)) == (before, ["anna"])
+
+
+async def test_verify(service):
+    await service.add("anna", PASSWORD, addresses=["info"])
+    for name in ("anna", "ANNA", "anna@clinic.example", "info@clinic.example"):
+        found = await service.verify(name, PASSWORD)
+        assert found is not None and found.name == "anna"
+        assert await service.verify(name, PASSWORD + "x") is None
+    assert await service.verify("nobody", PASSWORD) is None
+    assert await service.verify("", "") is None
+
+
+async def test_a_right_password_is_remembered_until_it_changes(service, monkeypatch):
+    asked = []
+    real = module.verify_password
+    monkeypatch.setattr(module, "verify_password", lambda *args: asked.append(args[0]) or real(*args))
+    await service.add("anna", PASSWORD)
+    for _ in range(3):
+        assert await service.verify("anna", PASSWORD)
+    assert asked == [PASSWORD]
+    await service.set_password("anna", "another good one")
+    assert await service.verify("anna", PASSWORD) is None
+    assert await service.verify("anna", "another good one")
+    await service.edit("anna", enabled=False)
+    assert await service.verify("anna", "another good one") is None
+    await service.edit("anna", enabled=True)
+    assert await service.verify("anna", "another good one")
+    await service.delete("anna", MailFate.KEEP)
+    assert await service.verify("anna", "another good one") is None
+
+
+async def test_an_unknown_name_costs_as_much_as_a_wrong_password(service, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "verify_password", lambda password, hashed: asked.append(hashed) or False)
+    await service.verify("nobody", PASSWORD)
+    assert len(asked) == 1 and asked[0].startswith("{SCRAM-SHA-256}20000,")
+
+
+async def test_edit(service, card):
+    await service.add("anna", PASSWORD, addresses=["info", "hi"])
+    edited = await service.edit(
+        "anna", add_addresses=["new@second.example", "info"], remove_addresses=["HI"], full_name="A", quota_bytes=0
+    )
+    assert edited.addresses == ("info@clinic.example", "new@second.example")
+    assert (edited.full_name, edited.quota_bytes, service.quota_of("anna")) == ("A", 0, 0)
+    assert service.directory.resolve("hi@clinic.example") == Unknown()
+    await service.edit("anna", default_quota=True)
+    assert service.quota_of("anna") == 1000
+    with pytest.raises(AccountError, match="goes with the account's name"):
+        await service.edit("anna", remove_addresses=["anna"])
+    with pytest.raises(AccountError, match=r"does not have the address x@clinic\.example"):
+        await service.edit("anna", remove_addresses=["x"])
+    with pytest.raises(NotFoundError, match=r"no account 'ben'\. Accounts: anna\."):
+        await service.edit("ben", full_name="x")
+
+
+async def test_deleting_says_first_what_is_there(service, card):
+    await service.add("anna", PASSWORD)
+    card.mail["anna"] = (3, 4500)
+    with pytest.raises(AccountError) as caught:
+        await service.delete("anna", None)
+    assert str(caught.value) == (
+        "The mailbox of anna holds 3 messages (4500 bytes). Nothing was deleted. Say what shall become of them: "
+        "--keep-mail, --archive or --purge."
+    )
+    assert list(card.accounts) == ["anna"] and card.mail == {"anna": (3, 4500)}
+
+
+@pytest.mark.parametrize(
+    ("fate", "words", "done", "left"),
+    [
+        (MailFate.KEEP, "Its mailbox (1 message) stays: an account anna made later finds it.", [], {"anna"}),
+        (MailFate.ARCHIVE, "Its mailbox (1 message) is now in /archive/anna.", [("archive", "anna")], set()),
+        (MailFate.PURGE, "Its mailbox (1 message) was deleted too.", [("purge", "anna")], set()),
+    ],
+)
+async def test_delete(service, card, fate, words, done, left):
+    await service.add("anna", PASSWORD)
+    card.mail["anna"] = (1, 50)
+    assert await service.delete("Anna", fate) == "Account anna deleted. " + words
+    assert (card.accounts, card.logins, card.done, set(card.mail)) == ({}, [], done, left)
+    assert service.directory.resolve("anna@clinic.example") == Unknown()
+
+
+async def test_delete_without_a_mailbox_or_with_a_stubborn_one(service, card):
+    await service.add("anna", PASSWORD)
+    card.mail.clear()
+    assert await service.delete("anna", MailFate.ARCHIVE) == "Account anna deleted. It had no mailbox."
+    await service.add("anna", PASSWORD)
+    card.fails = {"archive"}
+    with pytest.raises(
+        StorageError, match=r"Account anna deleted\. Its mailbox .* is still where it was: no archive"
+    ):
+        await service.delete("anna", MailFate.ARCHIVE)
+    assert "anna" in card.mail
+
+
+async def test_what_is_needed_is_not_deleted(service, card):
+    await service.add("boss", PASSWORD)
+    with pytest.raises(
+        AccountError, match=r"needs boss for delivery\.catch_all of second\.example and station\.post"
+    ):
+        await service.delete("boss", MailFate.PURGE)
+    await service.add("anna", PASSWORD, addresses=["info"])
+    await service.add_alias("team", ["anna"])
+    await service.add_alias("help", ["info@clinic.example", "boss"])
+    for act in (service.delete("anna", MailFate.PURGE), service.edit("anna", remove_addresses=["info"])):
+        with pytest.raises(AccountError, match="Change the alias first"):
+            await act
+    assert card.done == [] and list(card.accounts) == ["boss", "anna"]
+
+
+async def test_aliases(service, card):
+    await service.add("anna", PASSWORD)
+    made = await service.add_alias("Team", ["ANNA", "Bob@World.example", "anna", "postmaster@clinic.example"])
+    assert made == Alias("team@clinic.example", ("anna", "Bob@world.example", "postmaster@clinic.example"))
+    assert card.aliases == {"team@clinic.example": made}
+    again = await service.add_alias("team@clinic.example", ["anna"])
+    assert service.directory.aliases == {"team@clinic.example": again}
+    assert await service.delete_alias("TEAM") == again
+    assert card.aliases == {}
+    with pytest.raises(NotFoundError, match=r"no alias team@clinic\.example\. Aliases: none yet"):
+        await service.delete_alias("team")
+
+
+@pytest.mark.parametrize(
+    ("address", "targets", "words"),
+    [
+        ("team", [], "at least one target"),
+        ("team", ["nobody"], "neither an account nor an address"),
+        ("team", ["nobody@clinic.example"], "would be nobody's"),
+        ("team", ["team"], "neither an account nor an address"),
+        ("team", ["team@clinic.example"], "can't stand for itself"),
+        ("team", ["x@@y"], "not usable as an address"),
+        ("anna", ["x@world.example"], "belongs to account anna already"),
+        ("x@world.example", ["anna"], "is not in a domain of this station"),
+        ("one", ["two@clinic.example"], "would be nobody's"),
+    ],
+)
+async def test_no_alias(service, card, address, targets, words):
+    await service.add("anna", PASSWORD)
+    with pytest.raises(AccountError, match=words):
+        await service.add_alias(address, targets)
+    assert card.aliases == {}
+
+
+async def test_a_ring_of_aliases_is_refused(service):
+    await service.add("anna", PASSWORD)
+    await service.add_alias("one", ["anna"])
+    await service.add_alias("two", ["one@clinic.example"])
+    with pytest.raises(AccountError, match="would be nobody's"):
+        await service.add_alias("one", ["two@clinic.example"])
+    assert service.directory.resolve("two@clinic.example") == Local(("anna",))
+
+
+async def test_a_card_that_fails_changes_nothing(service, card):
+    await service.add("anna", PASSWORD)
+    before = service.directory
+    card.fails = {"save"}
+    for act in (
+        service.add("ben", PASSWORD),
+        service.delete("anna", MailFate.PURGE),
+        service.add_alias("x", ["anna"]),
+    ):
+        with pytest.raises(StorageError, match="no save"):
+            await act
+    assert service.directory is before and card.done == []
+
+
+async def test_changes_at_once_are_all_kept(service, card):
+    await asyncio.gather(*(service.add(f"user{n}", PASSWORD) for n in range(10)))
+    assert sorted(card.accounts) == sorted(service.directory.accounts) == sorted(f"user{n}" for n in range(10))
+
+
+def test_start_makes_what_is_missing(card):
+    card.accounts = {"anna": Account("anna", password_hash="x")}
+    AccountService(CONFIG, card, card, card).start()
+    assert (card.mail, card.logins) == ({"anna": (0, 0)}, ["anna"])
+    card.accounts, card.mail = {}, {}
+    AccountService(CONFIG, card, card, card).start()
+    assert card.mail == {"postmaster": (0, 0)}
+
+
+async def test_methods(service, card):
+    methods = account_methods(service)
+    made = await methods["account.add"]({"name": "anna", "password": PASSWORD, "quota_bytes": 7})
+    view = {
+        "name": "anna", "full_name": "", "addresses": ["anna@clinic.example"], "enabled": True, "quota_bytes": 7,
+        "messages": 0, "bytes": 0, "is_postmaster": True,
+    }  # fmt: skip
+    assert made == view
+    assert await methods["account.passwd"]({"name": "anna", "password": "another one"}) == view
+    assert await methods["account.edit"]({"name": "anna", "default_quota": True}) == view | {"quota_bytes": 1000}
+    alias = {"address": "team@clinic.example", "targets": ["anna"]}
+    assert await methods["alias.add"]({"address": "team", "targets": ["anna"]}) == alias
+    assert await methods["alias.list"]({}) == [alias]
+    assert await methods["alias.delete"]({"address": "team"}) == alias
+    assert await methods["account.list"]({}) == [view | {"quota_bytes": 1000}]
+    assert "password" not in json.dumps(await methods["account.list"]({}))
+    deleted = await methods["account.delete"]({"name": "anna", "fate": "keep"})
+    assert deleted == {
+        "words": "Account anna deleted. Its mailbox (0 messages) stays: an account anna made later finds it."
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "words"),
+    [
+        ("account.add", {"name": "anna"}, "password is missing"),
+        ("account.add", {"name": 3, "password": PASSWORD}, "name must be a text"),
+        ("account.add", {"name": "a", "password": PASSWORD, "addresses": "x"}, "addresses must be a list of texts"),
+        ("account.add", {"name": "a", "password": PASSWORD, "addresses": [1]}, "addresses must be a list of texts"),
+        (
+            "account.add",
+            {"name": "a", "password": PASSWORD, "quota_bytes": True},
+            "quota_bytes must be a whole number",
+        ),
+        ("account.edit", {"name": "a", "enabled": "no"}, "enabled must be true or false"),
+        ("account.delete", {"name": "a", "fate": "burn"}, "fate must be one of: keep, archive, purge"),
+    ],
+)
+async def test_methods_refuse_rubbish(service, method, params, words):
+    with pytest.raises(ControlError, match=words):
+        await account_methods(service)[method](params)
+
+
+def test_the_directory_knows_the_host_name(service):
+    assert isinstance(service.directory, Directory)
+    assert service.directory.resolve("postmaster@mail.clinic.example") == Local(("postmaster",))
