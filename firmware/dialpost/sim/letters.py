@@ -16,12 +16,14 @@ DOMAIN = "clinic.example"
 WORLD = "world.example"
 """Where the other end of every message is."""
 
-_WORDS = (
+_VOCABULARY = (
     "Befund tide pump generator valve letter weather doctor ward harbour crew order spare part fuel report "
     "Monday please thanks regards Grüße naïve 漁船 Ärztin supply list flight cold chain vaccine"
-).split()
-_TRACE = re.compile(rb"(?:(?:received|return-path|delivered-to|x-original-to):[^\n]*\n(?:[ \t][^\n]*\n)*)*\Z", re.I)
-_MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.I | re.M)
+)
+_WORDS = tuple(_VOCABULARY.split())
+_TRACE_HEADER = rb"(?:received|return-path|delivered-to|x-original-to):[^\n]*\n(?:[ \t][^\n]*\n)*"
+_TRACE = re.compile(rb"(?:" + _TRACE_HEADER + rb")*\Z", re.IGNORECASE)
+_MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
