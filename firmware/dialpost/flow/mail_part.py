@@ -29,6 +29,8 @@ from dialpost.flow import maillog
 
 TICK_S = 0.5
 """So often, at least, the evidence is looked at, and the panel learns whether mail moves."""
+MOVING_S = 1.0
+"""So long after its last byte mail still counts as moving: the light shall not stutter."""
 WRAP_UP_S = 5.0
 """So long the flush gets to put its outcomes on record after the line is gone."""
 
@@ -134,9 +136,10 @@ class MailPart:
         self._began_s = self._asked_s = self._answered_s = self._progress_s = 0.0
         self._messages_before = self._messages_at_ask = inbound.messages
         self._bytes_before = inbound.bytes
+        self._moved_s = -MOVING_S
         self._quiet_since_s: float | None = None
         self._started = False
-        self._counted: tuple[Traffic | None, int] = (None, 0)
+        self._counted: tuple[Traffic | None, int] = (meter.traffic(), inbound.bytes)
 
     @property
     def tally(self) -> Tally:
@@ -249,11 +252,11 @@ class MailPart:
             if not self._inbound.connections:
                 self._quiet_since_s = last
         counted = (self._meter.traffic(), self._inbound.bytes)
-        moved = counted != self._counted
-        if moved:
-            self._progress_s = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
+        if counted != self._counted:
+            self._progress_s = self._moved_s = now_s
         self._counted = counted
-        self._moving(moved)
+        self._moving(now_s - self._moved_s < MOVING_S)
 
     def _first_sign(self, last_s: float) -> bool:
         """Whether this is the provider's first activity in the call, seen for the first time."""

@@ -54,7 +54,8 @@ class Direction:
         self._lanes: deque[_Lane] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._in_flight: set[asyncio.TimerHandle] = set()
+        self._in_flight: deque[tuple[float, _Packet]] = deque()
+        self._landing: asyncio.TimerHandle | None = None
         self.arrived = 0
         bytes_per_s = rate_bps / BITS_PER_BYTE
         self.packet_bytes = int(min(max(bytes_per_s * PACKET_S, MIN_PACKET), MAX_PACKET))
@@ -68,8 +69,9 @@ class Direction:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        for handle in self._in_flight:
-            handle.cancel()
+        if self._landing is not None:
+            self._landing.cancel()
+            self._landing = None
         self._in_flight.clear()
         self._lanes.clear()
 
@@ -96,16 +98,22 @@ class Direction:
                 self._lanes.append(lane)
             free_at += len(packet.data) * BITS_PER_BYTE / self._rate_bps
             await asyncio.sleep(max(0.0, free_at - loop.time()))
-            self._fly(loop, packet, free_at + self._rtt_s / 2)
+            self._fly(packet, free_at + self._rtt_s / 2)
             packet.sent()
 
-    def _fly(self, loop: asyncio.AbstractEventLoop, packet: _Packet, at_s: float) -> None:
-        def arrive() -> None:
-            self._in_flight.discard(handle)
-            self._arrive(packet)
+    def _fly(self, packet: _Packet, at_s: float) -> None:
+        """In flight packets keep their order: one timer, for the first of them."""
+        self._in_flight.append((at_s, packet))
+        if self._landing is None:
+            self._landing = asyncio.get_running_loop().call_at(at_s, self._land)
 
-        handle = loop.call_at(at_s, arrive)
-        self._in_flight.add(handle)
+    def _land(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._landing = None
+        while self._in_flight and self._in_flight[0][0] <= loop.time():
+            self._arrive(self._in_flight.popleft()[1])
+        if self._in_flight:
+            self._landing = loop.call_at(self._in_flight[0][0], self._land)
 
     def _arrive(self, packet: _Packet) -> None:
         data = packet.data
