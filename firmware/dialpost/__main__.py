@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dialpost import __version__
-from dialpost.cli import account, call, daemon, queue, status
+from dialpost.cli import account, call, config, daemon, queue, status
 from dialpost.core.errors import DialpostError
 
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
     )  # fmt: skip
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for face in (status, call, queue, account, daemon):
+    for face in (status, call, queue, account, config, daemon):
         face.add_parser(commands)
     return parser
 

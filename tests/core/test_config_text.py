@@ -1,6 +1,7 @@
 """The configuration file: what is taken, what is refused and in which words, what comes back out."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from dialpost.core.config import Config, LinkKind, TlsMode
 from dialpost.core.config_check import warnings
 from dialpost.core.config_fields import all_fields
-from dialpost.core.config_text import explain, find_field, parse_config, render_config
+from dialpost.core.config_text import explain, find_field, markdown, parse_config, render_config, starter
 from dialpost.core.errors import ConfigError, NotFoundError
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
@@ -204,3 +205,15 @@ def test_wrongly_typed_values_never_get_through(values):
     assert 3 <= config.smtp.max_errors <= 1000
     assert 1 <= config.smtp.max_connections <= 2000
     assert type(config.smtp.login_pause_s) is int
+
+
+def test_the_starter_file_is_usable_as_it_is():
+    config = parse_config(starter())
+    assert config.station.domains == ("clinic.example",)
+    assert config.schedule.entry[0].at == ("07:30", "12:30", "17:30")
+    assert warnings(config) == ()
+
+
+def test_the_page_of_settings_is_as_the_declarations_are():
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text() == markdown(), "run: dialpost config explain --markdown > docs/configuration.md"

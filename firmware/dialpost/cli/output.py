@@ -21,8 +21,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: i
     ]
     widths = [max(len(row[i]) for row in short) for i in range(len(headers))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in short
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in short
     )
 
 

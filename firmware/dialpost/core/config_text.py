@@ -251,3 +251,44 @@ def _row(field: Field) -> str:
     default = "must be given" if field.setting.required else f"`{_toml(field.default)}`"
     secret = " Secret." if field.setting.secret else ""
     return f"| `{field.key}` | {field.type_words()} | {default} | {field.setting.help}{secret} |"
+
+
+_TO_FILL_IN = {
+    "station.hostname": '"mail.clinic.example"',
+    "station.domains": '["clinic.example"]',
+    "outbound.smarthost": '"smtp.provider.example"',
+    "link.kind": '"dialup-gateway"',
+    "relay.networks": '["192.168.1.0/24"]',
+    "schedule.entry.at": '["07:30", "12:30", "17:30"]',
+}
+
+
+def starter() -> str:
+    """A first file: what nearly every station sets is there to be changed, all else is a comment."""
+    lines = ["# Configuration of a Dialpost station. `dialpost config explain KEY` tells more of each line."]
+    for name, cls in sections().items():
+        lines += ["", f"# {section_help(name)}", f"[{name}]"]
+        fields = sorted(fields_of(cls, name), key=lambda field: field.item_class is not None)
+        for field in fields:
+            lines += _starter_lines(field) if field.item_class is None else _starter_table(field)
+    return "\n".join(lines) + "\n"
+
+
+def _starter_lines(field: Field) -> list[str]:
+    if field.key in _TO_FILL_IN:
+        return [f"# {field.setting.help}", f"{field.name} = {_TO_FILL_IN[field.key]}"]
+    return [f"# {field.setting.help}", f"# {field.name} = {field.setting.example or _toml(field.default)}"]
+
+
+def _starter_table(field: Field) -> list[str]:
+    """A list of tables: written out if something in it is to be filled in, else as a comment."""
+    assert field.item_class is not None
+    inner = [line for each in fields_of(field.item_class, field.key) for line in _starter_lines(each)]
+    if any(each.key in _TO_FILL_IN for each in fields_of(field.item_class, field.key)):
+        return ["", f"# {field.setting.help}", f"[[{field.key}]]", *inner]
+    return [
+        "",
+        f"# {field.setting.help}",
+        f"# [[{field.key}]]",
+        *(f"# {line.removeprefix('# ')}" for line in inner),
+    ]

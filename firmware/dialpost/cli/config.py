@@ -1,0 +1,90 @@
+"""`dialpost config check|show|explain|init`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from dialpost.cli.station import load_config
+from dialpost.core.config_check import warnings
+from dialpost.core.config_fields import all_fields
+from dialpost.core.config_text import explain, find_field, markdown, parse_config, render_config, starter
+from dialpost.core.errors import ConfigError
+
+
+def add_parser(commands: Any) -> None:
+    """Add `config` to the command line."""
+    parser = commands.add_parser("config", help="check, show and explain the configuration")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    check = verbs.add_parser(
+        "check", help="what is wrong with a file",
+        description="Tell every fault of a configuration file at once, and what works but should be known. Nothing "
+        "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
+    )  # fmt: skip
+    check.add_argument("file", type=Path, nargs="?", help="default: the file of --config")
+    check.set_defaults(func=_check)
+    show = verbs.add_parser("show", help="what is in force, secrets blotted out")
+    show.add_argument("--all", action="store_true", help="defaults too")
+    show.set_defaults(func=_show)
+    explaining = verbs.add_parser("explain", help="what a setting means, what it may be, its default")
+    explaining.add_argument("key", nargs="?", help="like smtp.listen; without it, a list of all")
+    explaining.add_argument("--markdown", action="store_true", help="everything, as docs/configuration.md")
+    explaining.set_defaults(func=_explain)
+    init = verbs.add_parser("init", help="write a first file to fill in")
+    init.add_argument("file", type=Path, nargs="?", help="default: the file of --config")
+    init.set_defaults(func=_init)
+
+
+def _check(args: argparse.Namespace) -> int:
+    path: Path = args.file or args.config
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        sys.stderr.write(f"dialpost: {path} can't be read: {error}\n")
+        return 2
+    try:
+        config = parse_config(text, str(path))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"FAULT    {problem}")
+        return 1
+    for sentence in warnings(config):
+        print(f"WARNING  {sentence}")
+    if any(field.setting.secret for field in all_fields()) and path.stat().st_mode & 0o007:
+        print(f"WARNING  {path} can be read by every user of this machine; it may hold passwords: chmod 640 {path}")
+    print(f"{path} is usable.")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    print(render_config(load_config(args), secrets=False, all_keys=args.all))
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    if args.markdown:
+        print(markdown(), end="")
+    elif args.key:
+        print(explain(find_field(args.key)))
+    else:
+        for field in all_fields():
+            print(f"{field.key:34} {field.setting.help}")
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    path: Path = args.file or args.config
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o640)
+            file.write(starter())
+    except FileExistsError:
+        sys.stderr.write(f"dialpost: {path} is there already; nothing was changed\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"dialpost: {path} can't be written: {error}\n")
+        return 1
+    print(f"{path} is written. Fill it in, then: dialpost config check {path}")
+    return 0
