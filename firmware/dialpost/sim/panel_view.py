@@ -1,0 +1,250 @@
+"""The simulated panel in a terminal: lights, the button on a key, what goes on. Plain ANSI, 80 x 24 will do.
+
+The lights shown are the station's own projection (`core/panel`); a blink is drawn as it would be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import termios
+import tty
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+
+from dialpost.core.call_record import CallReason
+from dialpost.core.call_states import CallState
+from dialpost.core.errors import DialpostError
+from dialpost.core.panel import FAULT_WORDS, Led, Pattern
+from dialpost.core.session import Listener
+from dialpost.core.station_state import Fault, StationState
+from dialpost.flow.panel import Lights
+from dialpost.sim.letters import DOMAIN, WORLD, make_letters
+from dialpost.sim.world import ACCOUNTS, USERS_ADDRESS, WORLD_ADDRESSES, World, WorldSettings
+
+FRAME_S = 0.08
+_CLEAR, _HOME, _ERASE_LINE, _ERASE_BELOW = "\x1b[2J", "\x1b[H", "\x1b[K", "\x1b[J"
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_COLOURS = {Led.LINE: "\x1b[32m", Led.FAULT: "\x1b[31m", Led.MAIL: "\x1b[33m", Led.POWER: "\x1b[32m"}
+_KEYS = (
+    "Enter or space: the button (again: hang up after the current message)   h: hang up at once",
+    "s: anna sends a message to the world   a: a message for anna comes in at the provider   q: quit",
+)
+
+
+async def show(settings: WorldSettings, folder: Path) -> int:
+    """Run the world and its panel until `q`; the exit status."""
+    world = World(settings, folder)
+    print("Starting the station ...", flush=True)
+    try:
+        await world.start()
+        world.hold(make_letters("in", 3, 0, sender=WORLD_ADDRESSES[0], recipients=(f"anna@{DOMAIN}",)))
+        await PanelView(world).run()
+    finally:
+        await world.stop()
+    return 0
+
+
+class PanelView:
+    """Draws the world and passes keys on."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._log: deque[str] = deque(maxlen=200)
+        self._since: dict[Led, tuple[Pattern, float]] = {}
+        self._quit = asyncio.Event()
+        self._made = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._shown = ""
+
+    async def run(self) -> None:
+        """Until the key `q`; the terminal is as before when it returns, whatever happens."""
+        world = self._world
+        unsubscribe = world.station.calls.subscribe(self._note)
+        world.station.panel.watch(self._lights)
+        with self._mail_log(), _raw_terminal(self._key):
+            while not self._quit.is_set():
+                self._draw()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._quit.wait(), FRAME_S)
+        unsubscribe()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what happens ---------------------------------------------------------------------------------
+
+    def _note(self, words: str) -> None:
+        self._log.append(f"{self._world.seconds():6.1f}  {words}")
+
+    def _lights(self, state: StationState, lights: Lights) -> None:
+        for led, pattern in lights.items():
+            if led not in self._since or self._since[led][0] != pattern:
+                self._since[led] = (pattern, self._world.seconds())
+
+    @contextlib.contextmanager
+    def _mail_log(self) -> Iterator[None]:
+        """The station's mail log goes into the view."""
+        handler = _Lines(self._note)
+        logger = logging.getLogger("dialpost.mail")
+        level, spreads = logger.level, logger.propagate
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = spreads
+
+    def _key(self, key: str) -> None:
+        calls = self._world.station.calls
+        if key in {"\r", "\n", " "}:
+            busy = calls.state not in {CallState.IDLE, CallState.COOLDOWN}
+            self._note(calls.cancel(at_once=False) if busy else calls.request(CallReason.BUTTON))
+        elif key == "h":
+            self._note(calls.cancel(at_once=True))
+        elif key == "a":
+            self._made += 1
+            self._world.hold(
+                make_letters("in", 1, self._made, sender=f"cleo@{WORLD}", recipients=(f"anna@{DOMAIN}",))
+            )
+            self._note("a message for anna came in at the provider")
+        elif key == "s":
+            self._made += 1
+            self._later(self._send(self._made))
+        elif key in {"q", "\x04"}:
+            self._quit.set()
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, number: int) -> None:
+        letters = make_letters("out", 1, number, sender=f"anna@{DOMAIN}", recipients=WORLD_ADDRESSES[:1])
+        try:
+            await self._world.hand_in(letters)
+        except DialpostError as error:
+            self._note(str(error))
+
+    # -- what is drawn --------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        columns, rows = shutil.get_terminal_size((80, 24))
+        lines = self._frame(columns)
+        room = max(0, rows - len(lines) - 1)
+        lines += list(self._log)[-room:] if room else []
+        drawn = "".join(_cut(line, columns) + _ERASE_LINE + "\r\n" for line in lines[: rows - 1])
+        frame = _HOME + drawn + _ERASE_BELOW
+        if frame != self._shown:
+            self._shown = frame
+            sys.stdout.write(frame)
+            sys.stdout.flush()
+
+    def _frame(self, columns: int) -> list[str]:
+        world = self._world
+        return [
+            f"{_BOLD}Dialpost{_PLAIN}: the real station for {DOMAIN}, with a simulated line and provider",
+            "-" * columns,
+            "  " + "     ".join(self._light(led) for led in Led) + "     [ button: Enter ]",
+            f"  {self._line_words()}",
+            f"  {self._waiting_words()}",
+            *[f"  {words}" for words in self._fault_words()],
+            "-" * columns,
+            *[f"{_DIM}{keys}{_PLAIN}" for keys in _KEYS],
+            f"Send with any mail program: server {USERS_ADDRESS}, port {world.port(Listener.SUBMISSION)} (STARTTLS),",
+            f"  user {ACCOUNTS[0]}, password {world.passwords[ACCOUNTS[0]]}; or with swaks:",
+            f"  swaks -s {USERS_ADDRESS}:{world.port(Listener.SUBMISSION)} -tls -au {ACCOUNTS[0]} "
+            f"-ap {world.passwords[ACCOUNTS[0]]}",
+            f"        -f anna@{DOMAIN} -t {WORLD_ADDRESSES[0]}",
+            f"Ask it: .venv/bin/dialpost --config {world.config_path} status",
+            "-" * columns,
+        ]
+
+    def _light(self, led: Led) -> str:
+        pattern, since_s = self._since.get(led, (Pattern("off", lit=False), 0.0))
+        lit = pattern.lit_at(int((self._world.seconds() - since_s) * 1000))
+        return f"{_COLOURS[led]}{'●' if lit else '○'}{_PLAIN} {led.value}"
+
+    def _line_words(self) -> str:
+        calls = self._world.station.calls
+        current = calls.status()["current"]
+        words = f"line: {calls.state_words}"
+        if isinstance(current, dict):
+            words += (
+                f", {current['online_s']:.0f} s; {current['bytes_up']} bytes up, {current['bytes_down']} down;"
+                f" {current['received']} received"
+            )
+        return words
+
+    def _waiting_words(self) -> str:
+        mail = len(self._world.mailbox("anna"))
+        waiting = self._world.station.panel.state.waiting
+        return (
+            f"waiting: {waiting} for the world here, {self._world.provider.waiting} for us at the provider; "
+            f"anna has {mail}; {len(self._world.provider.ledger.received)} went out"
+        )
+
+    def _fault_words(self) -> list[str]:
+        faults = self._world.station.panel.state.faults
+        return [f"fault: {FAULT_WORDS[fault]}" for fault in Fault if fault in faults][:1]
+
+
+class _Lines(logging.Handler):
+    """Passes each record's text on."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._note(record.getMessage())
+
+
+def _cut(line: str, columns: int) -> str:
+    """The line cut to the width; escape sequences take no room and are kept whole."""
+    out, width, index = [], 0, 0
+    while index < len(line):
+        if line[index] == "\x1b":
+            end = line.index("m", index) + 1
+            out.append(line[index:end])
+            index = end
+            continue
+        if width < columns:
+            out.append(line[index])
+            width += 1
+        index += 1
+    return "".join(out)
+
+
+@contextlib.contextmanager
+def _raw_terminal(key: Callable[[str], None]) -> Iterator[None]:
+    """Keys one by one without echo, the other screen; as before at the end."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        pressed = os.read(descriptor, 32).decode(errors="ignore")
+        if not pressed:
+            key("q")
+        elif not pressed.startswith("\x1b"):  # arrows and the like are no keys of ours
+            for one in pressed:
+                key(one)
+
+    tty.setcbreak(descriptor)
+    sys.stdout.write(_ENTER + _CLEAR)
+    loop.add_reader(descriptor, read)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        sys.stdout.write(_LEAVE)
+        sys.stdout.flush()

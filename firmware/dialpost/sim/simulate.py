@@ -1,0 +1,267 @@
+"""`dialpost simulate`: the station with a simulated line and provider, to look at and to prove.
+
+In a terminal the panel is drawn and a key is the button. Without one (or with `--once`) it makes its
+calls by itself, counts what arrived, and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dialpost.core.errors import DialpostError, StorageError
+
+if TYPE_CHECKING:  # the station's machinery is loaded only when it is simulated
+    from dialpost.sim.once import Load
+    from dialpost.sim.report import Report
+    from dialpost.sim.world import World, WorldSettings
+
+ETRN_CODES = (250, 251, 252, 253, 458, 459, 500, 501, 502, 504, 530)
+MOST_MESSAGES = 10_000
+DEMO_MESSAGES = 3
+
+_DESCRIPTION = """\
+The real station with a simulated line and a simulated provider. In a terminal: the panel, its button on a
+key, and how to send a message with a mail program. With --once, or where there is no terminal: messages
+are handed in on both sides, calls are made until all are through, and both ends are counted.
+
+Exit status of --once: 0 everything arrived exactly once; 3 the provider did not let its mail be fetched
+(ETRN refused), all else is well; 1 something is missing, double or damaged; 2 the command was not understood.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `simulate` to the command line."""
+    parser = commands.add_parser(
+        "simulate", help="try the station with a simulated line and provider",
+        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--once", action="store_true", help="carry the messages, count, and end")
+    parser.add_argument("--outbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages to the world")
+    parser.add_argument("--inbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages at the provider")
+    parser.add_argument("--size", type=_whole(1, 50_000_000), metavar="BYTES",
+                        help="length of every message (default: 0.5 to 8 kB, by the seed)")  # fmt: skip
+    parser.add_argument("--seed", type=_whole(0, 1 << 62), default=1, metavar="S",
+                        help="what the messages are made from (default 1)")  # fmt: skip
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what came of it as JSON")
+    parser.add_argument("--dir", type=Path, metavar="DIR",
+                        help="keep the station's data here (default: in a folder of no duration)")  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="show the station's log too")
+    _add_line(parser.add_argument_group("the line"))
+    _add_provider(parser.add_argument_group("the provider"))
+    parser.set_defaults(func=lambda args: _simulate(parser, args))
+
+
+def _add_line(group: Any) -> None:
+    group.add_argument("--rate-bps", type=_whole(50, 1_000_000_000), default=33_600, metavar="R",
+                       help="bits a second, ten for a byte (default 33600)")  # fmt: skip
+    group.add_argument("--rtt-ms", type=_number(0, 60_000), default=150.0, metavar="T",
+                       help="round trip in milliseconds (default 150)")  # fmt: skip
+    group.add_argument("--dial-s", type=_number(0, 120), default=3.0, metavar="S",
+                       help="time from dialling to the modem's answer (default 3)")  # fmt: skip
+    group.add_argument("--results", default="", metavar="LIST",
+                       help="the modem's answers to the first dials, such as BUSY,NO-ANSWER,CONNECT")  # fmt: skip
+    group.add_argument("--cut-up", type=_whole(0, 1 << 50), metavar="BYTES",
+                       help="lose the carrier once so many bytes went to the provider")  # fmt: skip
+    group.add_argument("--cut-down", type=_whole(0, 1 << 50), metavar="BYTES",
+                       help="lose the carrier once so many bytes came from the provider")  # fmt: skip
+
+
+def _add_provider(group: Any) -> None:
+    group.add_argument("--etrn", type=int, choices=ETRN_CODES, metavar="CODE",
+                       help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: the truth)")  # fmt: skip
+    group.add_argument("--no-pipelining", action="store_true", help="it knows no PIPELINING")
+    group.add_argument("--no-chunking", action="store_true", help="it knows no CHUNKING")
+    group.add_argument("--start-s", type=_number(0, 600), default=0.0, metavar="S",
+                       help="time from ETRN to its first connection")  # fmt: skip
+    group.add_argument("--gap-s", type=_number(0, 600), default=0.0, metavar="S",
+                       help="time between two messages, each in a connection of its own")  # fmt: skip
+    group.add_argument("--connections", type=_whole(1, 20), default=1, metavar="N",
+                       help="connections it makes at once (default 1)")  # fmt: skip
+
+
+def _whole(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not within {low} and {high}")
+        return value
+
+    return parse
+
+
+def _number(low: float, high: float) -> Any:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not within {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> WorldSettings:
+    from dialpost.sim.line import LineSettings, parse_results
+    from dialpost.sim.provider import ProviderSettings
+    from dialpost.sim.world import WorldSettings
+
+    try:
+        results = tuple(parse_results(args.results)) if args.results else ()
+    except ValueError as error:
+        parser.error(f"argument --results: {error}")
+    rtt_s = args.rtt_ms / 1000.0
+    line = LineSettings(args.rate_bps, rtt_s, args.dial_s, results, args.cut_up, args.cut_down)
+    provider = ProviderSettings(
+        args.etrn, pipelining=not args.no_pipelining, chunking=not args.no_chunking, start_s=args.start_s,
+        gap_s=args.gap_s, connections=args.connections,
+    )  # fmt: skip
+    slowest_s = max(args.start_s, args.gap_s)
+    return WorldSettings(
+        line, provider,
+        grace_min_s=max(0.3, min(2.0, 10 * rtt_s)),
+        grace_max_s=max(10.0, 20 * rtt_s, 2.5 * slowest_s),
+        pause_s=max(0.2, min(2.0, args.dial_s)),
+        redials=5 + len(results),
+    )  # fmt: skip
+
+
+def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    settings = _settings(parser, args)
+    if args.report is not None and not args.report.absolute().parent.is_dir():
+        parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not args.once and on_terminal:
+        from dialpost.sim.panel_view import show
+
+        _set_up_logging(None)
+        with _folder(args.dir) as folder:
+            shown: int = asyncio.run(show(settings, folder))
+            return shown
+    _set_up_logging(sys.stderr if args.verbose else None)
+    load = _load(args)
+    with _folder(args.dir) as folder:
+        status = asyncio.run(_once(settings, load, folder, args))
+    if not args.once:
+        _say("")
+        _say("This was a demonstration without a terminal. In a terminal `dialpost simulate` shows the panel;")
+        _say("`dialpost simulate --once --outbound 20 --inbound 20 --report r.json` is for scripts.")
+    return status
+
+
+def _load(args: argparse.Namespace) -> Load:
+    from dialpost.sim.once import Load
+
+    outbound = DEMO_MESSAGES if args.outbound is None else args.outbound
+    inbound = DEMO_MESSAGES if args.inbound is None else args.inbound
+    return Load(outbound, inbound, args.seed, args.size)
+
+
+async def _once(settings: WorldSettings, load: Load, folder: Path, args: argparse.Namespace) -> int:
+    from dialpost.sim.once import Once
+    from dialpost.sim.world import World
+
+    world = World(settings, folder)
+    _say(
+        f"A line of {settings.line.rate_bps} bit/s, round trip {settings.line.rtt_s * 1000:g} ms; seed {load.seed}"
+    )
+    try:
+        await world.start()
+        once = Once(world, load, lambda words: _say(f"{world.seconds():7.1f} s  {words}"))
+        report = await _with_report(once.run(), world, args)
+    finally:
+        await world.stop()
+    return report.exit_status
+
+
+async def _with_report(run: Any, world: World, args: argparse.Namespace) -> Report:
+    """Run it; tell the end, and write the report whatever the end was."""
+    from dialpost.sim.report import Count, Report, write_report
+
+    nothing = Count(0, 0, 0, 0, 0)
+    report = Report(nothing, nothing, 0, [], world.led_history, words=["The simulation itself failed."])
+    try:
+        report = await run
+        if report.exit_status:
+            report.extra["status"] = await _status(world)
+        _tell(report)
+    except DialpostError as error:
+        report.words = [str(error)]
+        _tell(report)
+    finally:
+        if args.report is not None:
+            write_report(args.report, report)
+    return report
+
+
+def _tell(report: Report) -> None:
+    _say("")
+    for words in report.words:
+        _say(words)
+    status = report.extra.get("status")
+    if isinstance(status, dict):
+        _say(f"`dialpost status` says (exit status {status['exit_status']}):")
+        for line in status["lines"]:
+            _say(f"  {line}")
+
+
+async def _status(world: World) -> dict[str, object]:
+    """What the real command says of this station."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "dialpost", "--config", str(world.config_path), "status",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), 60)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return {"exit_status": None, "lines": ["dialpost status did not answer"]}
+    return {"exit_status": process.returncode, "lines": said.decode(errors="replace").splitlines()}
+
+
+@contextlib.contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """Where the station's data is. Raises: StorageError."""
+    if wanted is None:
+        with tempfile.TemporaryDirectory(prefix="dialpost-simulate-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        if any(wanted.iterdir()):
+            raise StorageError(f"{wanted} is not empty: the simulation begins with an empty folder.")
+    except OSError as error:
+        raise StorageError(f"{wanted} can't be used: {error.strerror or error}.") from error
+    yield wanted.absolute()
+
+
+def _set_up_logging(stream: Any) -> None:
+    """The station's log: shown where asked for, otherwise only what needs a person."""
+    logging.basicConfig(
+        stream=stream or sys.stderr, level=logging.INFO if stream else logging.ERROR,
+        format="%(levelname)s %(message)s", force=True,
+    )  # fmt: skip
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.WARNING if stream else logging.ERROR)
+
+
+def _say(words: str) -> None:
+    try:
+        print(words, flush=True)
+    except BrokenPipeError:  # nobody reads any more: the run and its report still end well
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
