@@ -99,7 +99,7 @@ class Once:
         """Whether another call may bring more: not if the provider refuses, or says that nothing waits."""
         if record.result is not DialResult.CONNECTED or not record.etrn:
             return True
-        return any(answer.promises_mail for answer in record.etrn) and record.received > 0
+        return any(answer.promises_mail for answer in record.etrn)
 
     def _outbound(self) -> Count:
         """Counted at the provider: one message with all its recipients, once."""

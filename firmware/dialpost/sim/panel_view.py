@@ -149,6 +149,7 @@ class PanelView:
 
     def _frame(self, columns: int) -> list[str]:
         world = self._world
+        submission = world.port(Listener.SUBMISSION)
         return [
             f"{_BOLD}Dialpost{_PLAIN}: the real station for {DOMAIN}, with a simulated line and provider",
             "-" * columns,
@@ -158,10 +159,9 @@ class PanelView:
             *[f"  {words}" for words in self._fault_words()],
             "-" * columns,
             *[f"{_DIM}{keys}{_PLAIN}" for keys in _KEYS],
-            f"Send with any mail program: server {USERS_ADDRESS}, port {world.port(Listener.SUBMISSION)} (STARTTLS),",
+            f"Send with any mail program: server {USERS_ADDRESS}, port {submission} (STARTTLS),",
             f"  user {ACCOUNTS[0]}, password {world.passwords[ACCOUNTS[0]]}; or with swaks:",
-            f"  swaks -s {USERS_ADDRESS}:{world.port(Listener.SUBMISSION)} -tls -au {ACCOUNTS[0]} "
-            f"-ap {world.passwords[ACCOUNTS[0]]}",
+            f"  swaks -s {USERS_ADDRESS}:{submission} -tls -au {ACCOUNTS[0]} -ap {world.passwords[ACCOUNTS[0]]}",
             f"        -f anna@{DOMAIN} -t {WORLD_ADDRESSES[0]}",
             f"Ask it: .venv/bin/dialpost --config {world.config_path} status",
             "-" * columns,

@@ -98,7 +98,7 @@ class Provider:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._under_way: set[Held] = set()
         self._seen: set[tuple[str, tuple[str, ...], bytes]] = set()
-        self._number = 0
+        self._number = self._asked = 0
 
     async def start(self) -> None:
         """Listen on a free port of 127.0.0.1."""
@@ -147,15 +147,23 @@ class Provider:
     # -- deliveries -----------------------------------------------------------------------------------
 
     def _start_deliveries(self) -> None:
-        """Up to `connections` at once; one under way goes on."""
+        """Up to `connections` at once; one under way goes on, and starts anew if it comes to nothing."""
+        self._asked += 1
         for _ in range(self.settings.connections - len(self._deliveries)):
             task = asyncio.create_task(self._deliver())
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self) -> None:
+        """Deliver for as long as ETRN asks: a dead connection of a former call must not swallow an ETRN."""
+        done = 0
+        while done < self._asked:
+            done = self._asked
+            await asyncio.sleep(self.settings.start_s)
+            await self._deliver_once()
+
+    async def _deliver_once(self) -> None:
         """Deliver until nothing is left or the station can't be reached."""
-        await asyncio.sleep(self.settings.start_s)
         offered: set[Held] = set()
         while any(message not in offered for message in self.held):
             before = len(offered)
