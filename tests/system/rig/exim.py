@@ -9,6 +9,7 @@ from pathlib import Path
 from rig.certificates import Certificate
 from rig.chroots import Chroot, Inmate
 from rig.ports import free_port
+from rig.postfix import PROVIDER_ADDRESS
 
 _CONFIG = """\
 primary_hostname = {hostname}
@@ -61,6 +62,7 @@ begin transports
 to_station:
   driver = smtp
   port = {station_port}
+  interface = {from_address}
   hosts_try_fastopen =
 mailbox:
   driver = appendfile
@@ -160,6 +162,7 @@ class Exim:
                 station_domains=" : ".join(station_domains),
                 mailbox_domains=" : ".join(mailbox_domains),
                 station_port=station_port,
+                from_address=PROVIDER_ADDRESS,
                 ports=f"{self.port} ; {self.implicit_port}" if certificate else self.port,
                 etrn_acl=etrn_acl,
                 etrn_command=_ETRN_COMMAND.format(names=names) if etrn_by_domain else "",

@@ -11,6 +11,9 @@ from rig.chroots import Chroot
 from rig.ports import free_port
 from rig.processes import Child
 
+PROVIDER_ADDRESS = "127.0.0.5"
+"""What the provider's connections to the station come from: not the station's LAN (127.0.0.1)."""
+
 _NOBODY = 65_534
 
 _MASTER = """\
@@ -160,5 +163,6 @@ def provider(directory: Path, station_domains: tuple[str, ...], station_port: in
         "transport_maps": f"texthash:{transport}",
         "defer_transports": "station",
         "smtpd_etrn_restrictions": "permit_mynetworks, reject",
+        "smtp_bind_address": PROVIDER_ADDRESS,
     }
     return Postfix(directory, mailbox_domains=("world.example",), main=settings | main)

@@ -70,7 +70,13 @@ class Station:
             "relay": {"networks": ["127.0.0.1/32"]},
             "outbound": {"smarthost": "127.0.0.1", "port": 1, "tls": "none"},
             "link": {"kind": "dialup-gateway"},
-            "call": {"grace_min_s": 1.0, "grace_max_s": 8.0, "cooldown_s": 0, "redial_attempts": 0},
+            "call": {
+                "grace_min_s": 1.0,
+                "grace_max_s": 4.0,
+                "cooldown_s": 0,
+                "redial_attempts": 0,
+                "dial_timeout_s": 5,
+            },
             "schedule": {"min_pause_min": 0},
         }
         for section, values in (settings or {}).items():
