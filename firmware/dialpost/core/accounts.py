@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dialpost.core.address import Mailbox, parse_mailbox
+from dialpost.core.config import Config
 from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
@@ -97,6 +98,17 @@ class Directory:
     postmaster: str = ""
     plus_separator: str = "+"
     hostname: str = ""
+
+    @classmethod
+    def from_config(
+        cls, config: Config, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]
+    ) -> Directory:
+        """These accounts in the station's domains."""
+        station, delivery = config.station, config.delivery
+        return cls(
+            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator,
+            station.hostname,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         own: dict[str, str] = {}

@@ -31,10 +31,11 @@ class AccountFile:
         self.path = path
         self.report = ""
 
-    def load(self) -> _Contents:
+    def load(self, *, set_aside: bool = True) -> _Contents:
         """What is on the card; nothing where there is no file yet.
 
-        If only the file itself is damaged, it is kept under another name and its predecessor is taken.
+        If only the file itself is damaged, its predecessor is taken, and it is kept under another name (not where
+        `set_aside` is False: who only looks changes nothing).
         Raises: DamagedError where neither can be read, StorageError where we may not.
         """
         try:
@@ -46,11 +47,11 @@ class AccountFile:
         except FileNotFoundError as error:
             if not self._previous.exists():
                 return {}, {}
-            return self._fall_back("is missing", error)
+            return self._fall_back("is missing", error, set_aside)
         except (OSError, ValueError) as error:
-            return self._fall_back(f"is damaged ({error})", error)
+            return self._fall_back(f"is damaged ({error})", error, set_aside)
 
-    def _fall_back(self, what: str, error: Exception) -> _Contents:
+    def _fall_back(self, what: str, error: Exception, set_aside: bool) -> _Contents:
         try:
             found = _parse(self._previous)
         except (OSError, ValueError):
@@ -59,6 +60,8 @@ class AccountFile:
                 "or put back a backup. The station won't start without it, so that no mail is refused by mistake."
             ) from error
         self.report = f"{self.path} {what}: the one before its last change was taken instead."
+        if not set_aside:
+            return found
         with contextlib.suppress(OSError):
             aside = self._free_name()
             self.path.rename(aside)

@@ -63,6 +63,11 @@ class Pair:
     note: str = ""
 
 
+def configured_pair(config: Config) -> Pair | None:
+    """The one named in the configuration, None where the station makes its own."""
+    return Pair(Path(config.tls.certificate), Path(config.tls.key)) if config.tls.certificate else None
+
+
 def own_folder(config: Config) -> Path:
     """Where the self-made certificate is kept."""
     return Path(config.station.data_dir) / "tls"
@@ -78,10 +83,10 @@ def station_pair(config: Config) -> Pair:
 
     Raises: CertificateError.
     """
-    if config.tls.certificate:
-        pair = Pair(Path(config.tls.certificate), Path(config.tls.key))
-        server_context(pair)
-        return pair
+    configured = configured_pair(config)
+    if configured is not None:
+        server_context(configured)
+        return configured
     return ensure_pair(own_folder(config), (config.station.hostname, *config.station.domains))
 
 

@@ -282,11 +282,7 @@ class AccountService:
             self._store.save(accounts, aliases)
 
     def _make(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> Directory:
-        delivery, station = self._config.delivery, self._config.station
-        return Directory(
-            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator,
-            station.hostname,
-        )  # fmt: skip
+        return Directory.from_config(self._config, accounts, aliases)
 
     def own_address(self, name: str) -> str:
         """The address every account has by its name."""

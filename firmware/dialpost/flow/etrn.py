@@ -71,15 +71,17 @@ class EtrnAsk:
                 dialogue = EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
                 continue
             target = HostTarget(host, addresses, self._config.etrn.port)
-            dialogue = await self._speaker.etrn(target, self._settings(), names)
+            dialogue = await self._speaker.etrn(target, etrn_settings(self._config), names)
             if dialogue.fate is not SessionFate.UNREACHABLE:
                 break
         return dialogue
 
-    def _settings(self) -> ConnectSettings:
-        config, etrn = self._config, self._config.etrn
-        return ConnectSettings(
-            helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
-            tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
-            timeout_scale=config.outbound.timeout_scale,
-        )  # fmt: skip
+
+def etrn_settings(config: Config) -> ConnectSettings:
+    """How to talk to the provider's ETRN host."""
+    etrn = config.etrn
+    return ConnectSettings(
+        helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
+        tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
+        timeout_scale=config.outbound.timeout_scale,
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Knocking at one of the station's own doors: does an SMTP server greet there?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+
+TIMEOUT_S = 15.0
+
+
+async def knock(door: str) -> str:
+    """What is wrong at a door given as "submissions [::]:465" or "smtp 0.0.0.0:25"; "" if it greets with 220."""
+    kind, _, place = door.partition(" ")
+    host, _, port = place.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host.strip("[]"), host.strip("[]"))
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await _greeting(host, int(port), _any_certificate() if kind == "submissions" else None)
+    except TimeoutError:
+        return f"no greeting within {TIMEOUT_S:.0f} s"
+    except (OSError, ValueError) as error:
+        return f"no connection ({getattr(error, 'strerror', None) or error})"
+
+
+async def _greeting(host: str, port: int, tls: ssl.SSLContext | None) -> str:
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    try:
+        line = await reader.readline()
+        if line.startswith(b"220"):
+            writer.write(b"QUIT\r\n")
+            await writer.drain()
+            await reader.read()
+            return ""
+        return f"it says {line[:200].decode('utf-8', 'replace').strip()!r} instead of a greeting"
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Whether it is trusted is the certificate's own finding."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
