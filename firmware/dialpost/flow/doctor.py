@@ -92,8 +92,8 @@ class Station:
     """What is looked at on the station itself. Each call may raise DialpostError, whose text is then the finding.
 
     `directory` also says what was wrong with the accounts' file ("" = nothing). `certificate` gives None where it
-    is yet to be made, `daemon` where none runs. `knock` opens a door and says what was wrong there, "" if it greets.
-    `clock` gives Unix seconds, when this release was made, and the time in words.
+    is yet to be made, `daemon` where none runs. `knock` says what is wrong at a door, "" if it greets. `clock` gives
+    Unix seconds, when this release was made, and the time in words.
     """
 
     config_path: str
