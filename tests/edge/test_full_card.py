@@ -120,16 +120,50 @@ async def test_a_card_filled_to_the_last_block(small_card: Path, ballast_bytes: 
     boxes.close()
 
 
+def fill(card: Path) -> Path:
+    """Take every byte that is left."""
+    brim = card / "brim"
+    with brim.open("wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(512))
+    return brim
+
+
+async def test_a_card_that_is_full_when_the_database_is_written(small_card: Path) -> None:
+    spool = Spool(small_card / "spool", 0)
+    spool.prepare()
+    store = await Store.open(small_card / "queue.db", bodies=spool.ids)
+    accepted: list[MessageRecord] = []
+    refused: list[MessageRecord] = []
+    for _ in range(40):
+        message = a_record(store.next_id(), subject="s" * 100)
+        await spool.begin(message.queue_id).commit()
+        brim = fill(small_card)
+        try:
+            await store.accept(message)
+            accepted.append(message)
+        except StorageFullError:
+            refused.append(message)
+        brim.unlink()
+    assert refused
+    assert (await store.counts()).waiting_remote == len(accepted)
+    await store.accept(refused[0])
+    await store.close()
+    store = await Store.open(small_card / "queue.db", bodies=spool.ids)
+    found = {message.queue_id for message in accepted + refused if await store.get(message.queue_id)}
+    assert found == {message.queue_id for message in [*accepted, refused[0]]}
+    await store.close()
+    spool.close()
+
+
 async def test_a_start_on_a_full_card_says_so_or_works(small_card: Path) -> None:
     store = await Store.open(small_card / "queue.db")
     await store.accept(a_record(store.next_id()))
     await store.close()
-    with (small_card / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError):
-        while True:
-            file.write(bytes(512))
+    brim = fill(small_card)
     with pytest.raises(StorageFullError):
         await Store.open(small_card / "queue.db")
-    (small_card / "ballast").unlink()
+    brim.unlink()
     store = await Store.open(small_card / "queue.db")
     assert (await store.counts()).waiting_remote == 1
     await store.close()
