@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,4 +17,5 @@ def work() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="dialpost-"))
     directory.chmod(0o755)
     yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    if not os.environ.get("DIALPOST_TEST_KEEP"):  # to look at what a failed test left
+        shutil.rmtree(directory, ignore_errors=True)

@@ -25,8 +25,8 @@ def make_message(message_id: str, sender: str, recipients: list[str], *, size: i
     """A message of about `size` bytes with CRLF line ends that carries a digest of its own body."""
     words = random.Random(f"{message_id}/{seed}")
     lines = [words.randbytes(32).hex() for _ in range(max(1, size // 66))]
-    lines.insert(len(lines) // 2, ".. a line that begins with dots")
-    body = "\r\n".join([*lines, ".", ""]).encode()
+    lines[len(lines) // 2 : len(lines) // 2] = [".", "..", ".a line that begins with a dot", "From here"]
+    body = "\r\n".join([*lines, ""]).encode()
     head = (
         f"From: <{sender}>\r\nTo: {', '.join(f'<{r}>' for r in recipients)}\r\nSubject: {message_id}\r\n"
         f"Date: Mon, 05 Jan 2026 10:00:00 +0000\r\nMessage-ID: <{message_id}>\r\n"
