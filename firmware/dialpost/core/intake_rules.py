@@ -25,9 +25,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
-def side_of(
-    address: str, networks: Sequence[IpNetwork], provider_networks: Sequence[IpNetwork]
-) -> Origin:
+def side_of(address: str, networks: Sequence[IpNetwork], provider_networks: Sequence[IpNetwork]) -> Origin:
     """From which side an address comes, before any login: LAN or OUTSIDE. What can't be read is OUTSIDE."""
     try:
         parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
@@ -36,6 +34,13 @@ def side_of(
     if any(parsed in network for network in provider_networks):
         return Origin.OUTSIDE
     return Origin.LAN if any(parsed in network for network in networks) else Origin.OUTSIDE
+
+
+def own_form(address: str, hostname: str) -> str:
+    """The address as the directory knows it: postmaster at the host's own name is "postmaster", which is ours
+    even where the host's name is no mail domain (RFC 5321 §4.5.1).
+    """
+    return "postmaster" if address.lower() == f"postmaster@{hostname}" else address
 
 
 def may_relay(origin: Origin) -> bool:

@@ -23,9 +23,7 @@ def date_text(unix_s: int) -> str:
     )
 
 
-def received(
-    peer: Peer, hostname: str, queue_id: QueueId, received_s: int, only_recipient: str | None
-) -> bytes:
+def received(peer: Peer, hostname: str, queue_id: QueueId, received_s: int, only_recipient: str | None) -> bytes:
     """Our Received field. `only_recipient` is named where there is one: several would tell of blind copies."""
     helo = _NOT_IN_A_NAME.sub("?", peer.helo[:_MAX_HELO]) or "unknown"  # a peer's word: never trusted
     literal = f"IPv6:{peer.address}" if ":" in peer.address else peer.address

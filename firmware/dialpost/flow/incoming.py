@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dialpost.core.accounts import Directory, Local, NotLocal
+from dialpost.core.accounts import Directory, NotLocal, Unknown
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config import Config
 from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError
 from dialpost.core.header_scan import HeaderFacts, header_is_whole, scan_header
-from dialpost.core.intake_rules import loop_refusal
+from dialpost.core.intake_rules import loop_refusal, own_form
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.core.reply import Reply
 from dialpost.core.session import Peer
@@ -27,7 +28,14 @@ from dialpost.core.trace_headers import date, message_id, message_id_text, recei
 from dialpost.flow import maillog
 from dialpost.flow.inbound_activity import InboundActivity
 
+_log = logging.getLogger("dialpost.mail")
+
 _HOUR_S = 3600
+
+CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
+CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
 
 
 class BodyWriter(Protocol):
@@ -53,7 +61,7 @@ class SpoolForIntake(Protocol):
         """Remove a body."""
 
     def free_bytes(self) -> int:
-        """Room on the card."""
+        """Room on the card, what is kept in reserve left out."""
 
 
 class StoreForIntake(Protocol):
@@ -122,6 +130,9 @@ class Incoming:
             self._take(stored)
         except StorageError as error:
             self._keep_fault(error)
+        except Exception:  # the dialogue has to stay in step until the content's end
+            _log.exception("%s: a fault while mail came in", self.queue_id)
+            self._fault = OUR_FAULT
 
     async def finish(self) -> Reply:
         """The content is whole: make it durable, then promise."""
@@ -167,7 +178,11 @@ class Incoming:
         if self._fault is not None:
             return
         self._received_s = int(self.tools.wall_clock())
-        self._recipients = resolve(self.envelope, self.tools.accounts.directory)
+        recipients = resolve(self.envelope, self.tools.accounts.directory, hostname)
+        if recipients is None:
+            self._fault = CHANGED_MEANWHILE
+            return
+        self._recipients = recipients
         prefix = return_path(self.envelope.sender) if any(one.local_account for one in self._recipients) else b""
         self._local_prefix = len(prefix)
         self.body.write(prefix)
@@ -192,11 +207,6 @@ class Incoming:
         self.body.write(data)
 
     async def _commit(self) -> Reply:
-        if not self._recipients:  # their accounts were deleted since RCPT
-            self._forget_body()
-            refusal = Reply(550, ("None of the mailboxes is there any more",), "5.1.1")
-            self._log_refusal(refusal)
-            return refusal
         size = await self.body.commit()
         message = self._record(size)
         earlier = await self._store(message)
@@ -210,7 +220,10 @@ class Incoming:
         )  # fmt: skip
         if self.origin is Origin.OUTSIDE:
             self.tools.activity.message_in()
-        self.tools.on_accepted(message)
+        try:
+            self.tools.on_accepted(message)
+        except Exception:  # it is ours already: whatever is wrong, the sender must not send it again
+            _log.exception("%s: accepted, but not all who had to know were told", self.queue_id)
         return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
 
     async def _store(self, message: MessageRecord) -> QueueId | None:
@@ -245,9 +258,9 @@ class Incoming:
 
     def _keep_fault(self, error: StorageError) -> None:
         if isinstance(error, StorageFullError):
-            self._fault = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+            self._fault = CARD_FULL
         else:
-            self._fault = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+            self._fault = CARD_FAULT
             maillog.person_needed("intake: the card failed", error=error)
 
     def _log_refusal(self, reply: Reply) -> None:
@@ -256,15 +269,20 @@ class Incoming:
         )
 
 
-def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...]:
-    """Every place the message goes to, each once: accounts here, addresses in the world."""
+def resolve(envelope: Envelope, directory: Directory, hostname: str) -> tuple[RecipientRecord, ...] | None:
+    """Every place the message goes to, each once: accounts here, addresses in the world.
+
+    None where somebody let through at RCPT is nobody now: no part of it can be promised then.
+    """
     rows: dict[tuple[str, bool], RecipientRecord] = {}
     for recipient in envelope.recipients:
-        found = directory.resolve(recipient.address)
+        found = directory.resolve(own_form(recipient.address, hostname))
         places: list[tuple[str, str | None]] = []
         if isinstance(found, NotLocal):
             places = [(_normal(recipient.address), None)]
-        elif isinstance(found, Local):
+        elif isinstance(found, Unknown):
+            return None
+        else:
             places = [(recipient.address, account) for account in found.accounts]
             places += [(address, None) for address in found.forwards]
         for address, account in places:

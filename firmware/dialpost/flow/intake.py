@@ -16,13 +16,13 @@ from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
 from dialpost.core.config import Config
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.intake_rules import may_relay, parse_networks, side_of
+from dialpost.core.intake_rules import may_relay, own_form, parse_networks, side_of
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, MessageSink, Peer
 from dialpost.flow import maillog
 from dialpost.flow.inbound_activity import InboundActivity
-from dialpost.flow.incoming import Incoming, IntakeTools, SpoolForIntake, StoreForIntake
+from dialpost.flow.incoming import CARD_FAULT, CARD_FULL, Incoming, IntakeTools, SpoolForIntake, StoreForIntake
 from dialpost.flow.login_throttle import LoginThrottle
 
 TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
@@ -32,8 +32,8 @@ NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",),
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
 MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
-CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
-CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+
+_MOST_SIDES = 1000
 
 
 class Accounts(Protocol):
@@ -69,6 +69,7 @@ class Intake:
         self._activity = activity
         self._networks = parse_networks(config.relay.networks)
         self._provider_networks = parse_networks(config.relay.provider_networks)
+        self._sides: dict[str, Origin] = {}
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._connections: Counter[str] = Counter()
         self._tools = IntakeTools(config, accounts, store, spool, activity, on_accepted, wall_clock)
@@ -86,7 +87,7 @@ class Intake:
             maillog.refused(peer=address, stage="connect", sender="", recipient="", reply=str(refusal))
             return refusal
         self._connections[address] += 1
-        if self._is_outside(address):
+        if self._is_provider_like(address, listener):
             self._activity.opened()
         return None
 
@@ -95,7 +96,7 @@ class Intake:
         self._connections[address] -= 1
         if self._connections[address] <= 0:
             del self._connections[address]
-        if self._is_outside(address):
+        if self._is_provider_like(address, listener):
             self._activity.closed()
 
     async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
@@ -124,13 +125,14 @@ class Intake:
                 return self._refuse(peer, "MAIL", WRONG_LOGIN, envelope.sender)
             if not directory.owns(peer.account, envelope.sender):
                 return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
-        if self._spool.free_bytes() - declared_bytes < self._config.smtp.disk_reserve_bytes:
+        if self._spool.free_bytes() <= declared_bytes:
             return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
         return None
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
         """Ours, or somebody's whom this peer may send to."""
-        found = self._accounts.directory.resolve(recipient.address)
+        address = own_form(recipient.address, self._config.station.hostname)
+        found = self._accounts.directory.resolve(address)
         if isinstance(found, Unknown):
             return self._refuse(peer, "RCPT", NO_SUCH_USER, envelope.sender, recipient.address)
         if isinstance(found, NotLocal):
@@ -161,10 +163,20 @@ class Intake:
         """From which side this peer sends."""
         if peer.account is not None:
             return Origin.SUBMITTED
-        return side_of(peer.address, self._networks, self._provider_networks)
+        return self._side(peer.address)
 
-    def _is_outside(self, address: str) -> bool:
-        return side_of(address, self._networks, self._provider_networks) is Origin.OUTSIDE
+    def _is_provider_like(self, address: str, listener: Listener) -> bool:
+        """What a call waits for: a user who hands in mail from outside is no reason to keep the line."""
+        return listener is Listener.MX and self._side(address) is Origin.OUTSIDE
+
+    def _side(self, address: str) -> Origin:
+        """`side_of`, remembered: it is asked with every command."""
+        side = self._sides.get(address)
+        if side is None:
+            if len(self._sides) >= _MOST_SIDES:
+                self._sides.clear()
+            side = self._sides[address] = side_of(address, self._networks, self._provider_networks)
+        return side
 
     async def _is_full(self, found: Local) -> bool:
         """Whether no account behind the address has room: with one that has, the message is taken."""

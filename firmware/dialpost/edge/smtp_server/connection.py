@@ -225,6 +225,20 @@ class Connection(SMTP):
         self.transport = self._writer.transport
         self._is_paused = False
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next move is the client's. Else an answer of ours is on its way."""
+        return self._waiter is not None
+
+    async def ended(self) -> None:
+        """Wait until the session is over, however it ends."""
+        if self._handler_coroutine is not None:
+            await asyncio.wait([self._handler_coroutine])
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._wire.abort()
+
     def give_up(self, reply: Reply) -> None:
         """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
         self._output += wire_reply(reply)

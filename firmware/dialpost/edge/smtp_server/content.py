@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 
 from dialpost.core.content_in import DotDecoder
-from dialpost.core.envelope import Envelope
 from dialpost.core.reply import Reply
 from dialpost.core.session import MessageSink
 from dialpost.core.smtp_commands import ChunkCommand
@@ -25,8 +24,7 @@ _PIECE_BYTES = 65_536
 class Arrival:
     """One message on its way in: a sink, and how much it may take."""
 
-    def __init__(self, sink: MessageSink, max_bytes: int, envelope: Envelope) -> None:
-        self.envelope = envelope
+    def __init__(self, sink: MessageSink, max_bytes: int) -> None:
         self._sink = sink
         self._room = max_bytes
         self._is_over = False

@@ -8,10 +8,12 @@ import ssl
 from aiosmtpd.smtp import SMTP
 
 from dialpost.core.config import SmtpConfig
-from dialpost.core.reply import Reply
 from dialpost.core.session import IntakePolicy, Listener
 from dialpost.edge.smtp_server.connection import Running
 from dialpost.edge.smtp_server.session import GOING_DOWN, Door, Session
+
+_GRACE_S = 10.0
+"""So long sessions under way get to come to their next answer when the station goes down."""
 
 
 class SmtpServer:
@@ -34,11 +36,21 @@ class SmtpServer:
 
     async def close(self) -> None:
         """Say 421 to everybody and wait until what was promised, or is about to be, is durable."""
-        self._running.is_closing = True
-        for connection in list(self._running.connections):
-            connection.give_up(GOING_DOWN)
-        commits: list[asyncio.Task[Reply]] = list(self._running.commits)
-        await asyncio.gather(*commits, return_exceptions=True)
+        running = self._running
+        running.is_closing = True
+        ends = []
+        for connection in list(running.connections):
+            ends.append(asyncio.ensure_future(connection.ended()))
+            if connection.is_waiting:
+                connection.give_up(GOING_DOWN)
+        if ends:  # a message being made durable gets its answer first: without it the client sends it again
+            _, late = await asyncio.wait(ends, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
+        for connection in list(running.connections):
+            connection.cut()
+        if running.commits:
+            await asyncio.wait(running.commits)
 
 
 def smtp_protocol_factory(

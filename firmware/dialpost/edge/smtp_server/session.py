@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from aiosmtpd.smtp import SMTP
 
 from dialpost.core.config import SmtpConfig
-from dialpost.core.envelope import Envelope, Recipient
+from dialpost.core.envelope import Envelope
 from dialpost.core.errors import StorageFullError
 from dialpost.core.reply import Reply
 from dialpost.core.session import IntakePolicy, Listener, Peer
@@ -47,6 +47,7 @@ TOO_LONG = Reply(500, ("The line is too long",), "5.5.2")
 BARE_LF = Reply(500, ("Lines must end in CRLF",), "5.5.2")
 HELLO_FIRST = Reply(503, ("Say EHLO first",), "5.5.1")
 MAIL_FIRST = Reply(503, ("MAIL comes first",), "5.5.1")
+RCPT_FIRST = Reply(503, ("RCPT comes first",), "5.5.1")
 OUT_OF_ORDER = Reply(503, ("Not now: a message is under way",), "5.5.1")
 NO_RECIPIENTS = Reply(554, ("No valid recipients",), "5.5.1")
 CHUNKS_BROKEN = Reply(503, ("The chunk is thrown away: send RSET",), "5.5.1")
@@ -84,8 +85,7 @@ class Session(Connection):
         self._let_in = False
         self._said_ehlo = False
         self._mail: Envelope | None = None
-        self._recipients: list[Recipient] = []
-        self._refused_rcpt = False
+        self._refused_mail = self._refused_rcpt = False
         self._arrival: Arrival | None = None
         self._chunks_broken = False
         self._errors = 0
@@ -187,8 +187,8 @@ class Session(Connection):
 
     def _forget_message(self) -> None:
         arrival, self._arrival = self._arrival, None
-        self._mail, self._recipients = None, []
-        self._refused_rcpt = self._chunks_broken = False
+        self._mail = None
+        self._refused_mail = self._refused_rcpt = self._chunks_broken = False
         if arrival is not None:
             arrival.abort()
 
@@ -216,9 +216,9 @@ class Session(Connection):
             raise BadCommandError(501, "5.5.4", "Say your host's name")
         self._forget_message()
         self._said_ehlo = is_extended
-        self.peer = replace(self.peer, helo=name[:255], protocol=self._protocol(is_utf8=False, helo=name))
+        self.peer = replace(self.peer, helo=name[:255], protocol=self._protocol(is_utf8=False))
 
-    def _protocol(self, *, is_utf8: bool, helo: str = "") -> str:
+    def _protocol(self, *, is_utf8: bool) -> str:
         """The word for Received (RFC 3848, RFC 6531 §4.3)."""
         if not self._said_ehlo:
             return "SMTP"
@@ -278,6 +278,7 @@ class Session(Connection):
         command = parse_mail(_text(argument), extended=self._said_ehlo)
         if isinstance(command, Reply):
             return self._error(command)
+        self._refused_mail = True
         if command.declared_bytes > self.door.config.max_message_bytes:
             self.door.policy.refused(self.peer, "MAIL", TOO_LARGE)
             return TOO_LARGE
@@ -285,6 +286,7 @@ class Session(Connection):
         reply = await self.door.policy.mail_from(self.peer, command.envelope, command.declared_bytes)
         if reply is not None:
             return reply
+        self._refused_mail = False
         self._mail = command.envelope
         return SENDER_OK
 
@@ -297,20 +299,22 @@ class Session(Connection):
 
     async def smtp_RCPT(self, argument: bytes) -> Reply:
         """One recipient more."""
-        if self._mail is None or self._arrival is not None:
-            return self._error(MAIL_FIRST if self._mail is None else OUT_OF_ORDER)
+        if self._mail is None:
+            return MAIL_FIRST if self._refused_mail else self._error(MAIL_FIRST)
+        if self._arrival is not None:
+            return self._error(OUT_OF_ORDER)
         recipient = parse_rcpt(_text(argument), extended=self._said_ehlo, smtputf8=self._mail.smtputf8)
         if isinstance(recipient, Reply):
             self._refused_rcpt = True
             return self._error(recipient)
-        if len(self._recipients) >= self.door.config.max_recipients:
+        if len(self._mail.recipients) >= self.door.config.max_recipients:
             self._refused_rcpt = True
             return TOO_MANY_RECIPIENTS
         reply = await self.door.policy.rcpt_to(self.peer, self._mail, recipient)
         if reply is not None:
             self._refused_rcpt = True
             return reply
-        self._recipients.append(recipient)
+        self._mail = replace(self._mail, recipients=(*self._mail.recipients, recipient))
         return RECIPIENT_OK
 
     # -- the content ----------------------------------------------------------------------------------
@@ -319,7 +323,7 @@ class Session(Connection):
         """The content, dot-stuffed."""
         refusal = self._no_content_yet(argument)
         if refusal is not None:
-            return self._error(refusal)
+            return refusal
         if self._arrival is not None or self._chunks_broken:
             return self._error(OUT_OF_ORDER)  # RFC 3030 §2: DATA and BDAT don't mix
         begun = await self._begin()
@@ -336,8 +340,11 @@ class Session(Connection):
         if isinstance(chunk, Reply):
             self._chunks_broken = self._mail is not None
             return self._error(chunk)
-        arrival = await self._arrival_for(chunk)
         pause_s = self.door.config.data_timeout_s
+        try:
+            arrival = await self._arrival_for(chunk)
+        except Exception as fault:  # the chunk comes all the same
+            arrival = self._own_fault(fault)
         if isinstance(arrival, Reply):
             await take_chunk(self, None, chunk, pause_s)
             self._break_chunks(chunk.is_last)
@@ -358,7 +365,7 @@ class Session(Connection):
             return CHUNKS_BROKEN
         refusal = self._no_content_yet(b"")
         if refusal is not None:
-            return self._error(refusal)
+            return refusal
         return self._arrival or await self._begin()
 
     def _break_chunks(self, is_last: bool) -> None:
@@ -368,20 +375,20 @@ class Session(Connection):
 
     def _no_content_yet(self, argument: bytes) -> Reply | None:
         if argument:
-            return Reply(501, ("DATA takes no argument",), "5.5.4")
+            return self._error(Reply(501, ("DATA takes no argument",), "5.5.4"))
         if self._mail is None:
-            return MAIL_FIRST
-        if not self._recipients:
-            return NO_RECIPIENTS if self._refused_rcpt else Reply(503, ("RCPT comes first",), "5.5.1")
+            # A client that pipelines sends DATA before it knows that MAIL or RCPT was refused: no error of its.
+            return MAIL_FIRST if self._refused_mail else self._error(MAIL_FIRST)
+        if not self._mail.recipients:
+            return NO_RECIPIENTS if self._refused_rcpt else self._error(RCPT_FIRST)
         return None
 
     async def _begin(self) -> Arrival | Reply:
         assert self._mail is not None
-        envelope = replace(self._mail, recipients=tuple(self._recipients))
-        sink = await self.door.policy.begin(self.peer, envelope)
+        sink = await self.door.policy.begin(self.peer, self._mail)
         if isinstance(sink, Reply):
             return sink
-        self._arrival = Arrival(sink, self.door.config.max_message_bytes, envelope)
+        self._arrival = Arrival(sink, self.door.config.max_message_bytes)
         return self._arrival
 
     async def _commit(self, arrival: Arrival) -> Reply:
@@ -390,7 +397,10 @@ class Session(Connection):
         # From here on the message is no longer the session's to forget.
         self._arrival = None
         self._forget_message()
-        return await arrival.commit(self.running.commits)
+        reply = await arrival.commit(self.running.commits)
+        if reply.is_positive:
+            self._errors = 0  # a long session that gets mail across is not one that only makes mistakes
+        return reply
 
     # -- the rest -------------------------------------------------------------------------------------
 
@@ -425,8 +435,11 @@ class Session(Connection):
 
 
 def _text(argument: bytes) -> str:
-    """A command's argument as text; what is not UTF-8 shows up as characters no address may hold."""
-    return argument.decode("utf-8", "surrogateescape")
+    """A command's argument as text. Raises: BadCommandError."""
+    try:
+        return argument.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadCommandError(501, "5.5.2", "The command is not UTF-8") from None
 
 
 _COMMANDS: dict[bytes, Callable[[Session, bytes], Awaitable[Reply | None]]] = {
