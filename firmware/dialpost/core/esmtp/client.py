@@ -254,7 +254,7 @@ class EsmtpClient:
         if mailing.early_answer(reply):
             reason = "the server refused a message before its end"
         else:
-            reason = "the server ends the session"
+            reason = "the server closes the connection"
         self._close(mailing, SessionFate.CLOSED, reason, reply)
 
     def _after_answer(self, mailing: Mailing, reply: Reply) -> None:

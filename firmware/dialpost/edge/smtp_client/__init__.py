@@ -80,6 +80,14 @@ class SmtpClient:
                 break
         return end
 
+    def break_off(self, why: str) -> None:
+        """The line is gone: every session ends now, with an outcome for each message offered in it.
+
+        So what was sent whole and got no answer is told apart (RFC 1047), which a cancellation can't do.
+        """
+        for talk in list(self._talks):
+            talk.break_off(why)
+
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """Ask for the mail waiting for each name (RFC 1985), even where ETRN is not listed as offered."""
         end, offered = _no_address(target), False
@@ -181,7 +189,7 @@ def _end_of(talk: Talk, address: str) -> SessionEnd:
 def _in_words(ended: Ended) -> str:
     """The reason, with the server's own words where it gave any."""
     reply = ended.reply
-    if reply is None or reply.text in ended.reason or ended.reason in reply.text:
+    if reply is None or ended.fate is SessionFate.LOST or ended.reason in reply.text:
         return ended.reason
     return f"{ended.reason}: {reply}"
 

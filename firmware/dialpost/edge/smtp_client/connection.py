@@ -125,6 +125,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def break_off(self, why: str) -> None:
+        """The line is gone: end as if the network had said so, at once."""
+        self._end(why)
+        self.abort()
+
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

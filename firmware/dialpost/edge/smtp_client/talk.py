@@ -42,15 +42,23 @@ class Talk:
         self._wake = asyncio.Event()
         self._progress_at = asyncio.get_running_loop().time()
         self._sent_since_wait = False
+        self._connecting: asyncio.Timeout | None = None
 
     async def connect(self, address: str) -> None:
         """Make the connection. Raises: OSError (TimeoutError is one)."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale):
+        async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._connecting:
             await loop.create_connection(lambda: self.connection, address, self.target.port)
+        self._connecting = None
         self._progress()
         if self.settings.tls is TlsMode.IMPLICIT:
             await self._do_tls()
+
+    def break_off(self, why: str) -> None:
+        """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
+        if self._connecting is not None:
+            self._connecting.reschedule(0.0)
+        self.connection.break_off(why)
 
     def wake(self) -> None:
         """Let the task look again."""
