@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +18,9 @@ from dialpost.core.config import Config, Via
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mx import AddressAnswer, MxAnswer, NoWay, mx_hosts, no_addresses
 from dialpost.core.outcomes import Deferred, Delivered, Outcome, Refused
-from dialpost.core.queue_records import MessageRecord, RecipientRecord, RecipientState
+from dialpost.core.queue_records import MessageRecord, RecipientRecord
 from dialpost.core.reply import Reply
-from dialpost.core.retry import after_deferral
+from dialpost.core.retry import after_try
 from dialpost.core.routing import NextHop, RouteTable, connect_settings
 from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
 from dialpost.flow import maillog
@@ -199,7 +199,7 @@ class Flush:
         now_s = int(self._wall_clock())
         rows = []
         for recipient, outcome in zip(message.recipients, outcomes, strict=True):
-            rows.append(self._row(recipient, outcome, now_s))
+            rows.append(after_try(recipient, outcome, now_s, self.config.outbound, is_dialled=self._is_dialled))
             if isinstance(outcome, Delivered):
                 maillog.relayed(message.queue_id, recipient=recipient.address, outcome=outcome)
                 if not outcome.dsn_passed_on:
@@ -219,15 +219,6 @@ class Flush:
             result.refused += 1
         if Deferred not in kinds:
             self._on_finished()
-
-    def _row(self, recipient: RecipientRecord, outcome: Outcome, now_s: int) -> RecipientRecord:
-        if isinstance(outcome, Deferred):
-            return after_deferral(recipient, outcome, now_s, self.config.outbound)
-        state = RecipientState.RELAYED if isinstance(outcome, Delivered) else RecipientState.BOUNCED
-        return replace(
-            recipient, state=state, attempts=recipient.attempts + 1, last_try_s=now_s,
-            last_reply=str(outcome.reply), last_by=outcome.by, answer_unknown=False,
-        )  # fmt: skip
 
 
 class _GroupRun:
