@@ -381,6 +381,11 @@ async def test_waiting_changes_share_a_commit(store: Store, tmp_path: Path) -> N
     assert commits.count("COMMIT") <= 3
 
 
+async def test_a_commit_is_on_the_card_when_it_returns(store: Store) -> None:
+    told = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert told == ["wal", 2]  # 2 = FULL: the log is fsynced at every commit (sqlite.org/pragma.html)
+
+
 async def test_closed_is_closed(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "queue.db")
     await store.close()

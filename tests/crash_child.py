@@ -1,0 +1,70 @@
+"""Run by test_store_crash: takes in messages as fast as it can, delivers half of them, until it is killed.
+
+Prints "<id> <sha256 of the body>" for each message once it is acknowledged; that line is the promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import sys
+from pathlib import Path
+
+from dialpost.core.accounts import Account, Directory
+from dialpost.core.config import RetentionConfig
+from dialpost.edge.maildir import Maildirs
+from dialpost.edge.spool import Spool
+from dialpost.edge.store import Store
+from dialpost.flow.local_delivery import LocalDelivery
+from dialpost.flow.recovery import Recovery
+from dialpost.flow.retention import Retention
+from fakes import a_record, to_mailbox, to_world
+
+SESSIONS = 8
+
+
+class Accounts:
+    directory = Directory({name: Account(name) for name in ("anna", "ben")}, {}, ("clinic.example",))
+
+
+async def nothing(*_: object) -> None:
+    pass
+
+
+async def main(directory: Path, seed: int) -> None:
+    spool, boxes = Spool(directory / "spool", 0), Maildirs(directory / "mail")
+    spool.prepare()
+    boxes.prepare()
+    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids)
+    retention = Retention(store, spool, RetentionConfig(), clock_trusted=lambda: False)
+    delivery = LocalDelivery(
+        store, spool, boxes, Accounts(), hostname="station", default_quota_bytes=0,
+        on_refused=nothing, on_delivered=nothing, on_finished=retention.wake,
+    )  # fmt: skip
+    os.write(1, " ".join(("report", *store.opening_report)).encode() + b"\n")
+    background = [Recovery(store, spool).run(), delivery.run(), retention.run()]
+    await asyncio.gather(
+        *background, *(session(store, spool, delivery, random.Random(seed + n)) for n in range(SESSIONS))
+    )
+
+
+async def session(store: Store, spool: Spool, delivery: LocalDelivery, chance: random.Random) -> None:
+    while True:
+        queue_id = store.next_id()
+        body = b"Return-Path: <>\n" + chance.randbytes(chance.choice([10, 4000, 70_000]))
+        writer = spool.begin(queue_id)
+        for start in range(0, len(body), 5000):
+            writer.write(body[start : start + 5000])
+        size = await writer.commit()
+        recipients = chance.choice(
+            [[to_mailbox("anna")], [to_world()], [to_mailbox("anna"), to_mailbox("ben"), to_world()]]
+        )
+        await store.accept(a_record(queue_id, *recipients, size=size))
+        os.write(1, f"{queue_id} {hashlib.sha256(body).hexdigest()}\n".encode())
+        delivery.wake()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
