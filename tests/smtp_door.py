@@ -1,0 +1,198 @@
+"""The SMTP server on a real socket with a policy that only notes what it is asked; and a plain client."""
+
+import asyncio
+import contextlib
+import functools
+import ssl
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from dialpost.core.config import SmtpConfig
+from dialpost.core.reply import Reply
+from dialpost.core.session import Listener
+from dialpost.edge.smtp_server import smtp_protocol_factory
+
+HOST = "mail.clinic.example"
+QUEUED = Reply(250, ("Ok: queued as D0000001",), "2.0.0")
+
+
+class NotingSink:
+    """Keeps the content; `finish` waits for `policy.may_finish` where that is an event."""
+
+    def __init__(self, policy, envelope):
+        self.policy, self.envelope = policy, envelope
+        self.content = bytearray()
+        self.size = 0
+        self.fate = "open"
+
+    def write(self, data):
+        self.size += len(data)
+        if self.policy.keeps_content:
+            self.content += data
+
+    async def finish(self):
+        self.fate = "finishing"
+        self.policy.finishing.set()
+        if self.policy.may_finish is not None:
+            await self.policy.may_finish.wait()
+        if self.policy.finish_error is not None:
+            self.fate = "failed"
+            raise self.policy.finish_error
+        self.fate = "done"
+        self.policy.done.set()
+        return self.policy.finish_reply
+
+    def abort(self):
+        self.fate = "aborted"
+
+
+class NotingPolicy:
+    """Lets everything through unless told otherwise, and notes it."""
+
+    def __init__(self):
+        self.calls = []
+        self.sinks = []
+        self.connections = 0
+        self.refusals = {}
+        self.errors = {}
+        self.finish_reply, self.finish_error, self.may_finish = QUEUED, None, None
+        self.finishing, self.done = asyncio.Event(), asyncio.Event()
+        self.keeps_content = True
+
+    def _answer(self, stage, *details):
+        self.calls.append((stage, *details))
+        if stage in self.errors:
+            raise self.errors[stage]
+        return self.refusals.get(stage)
+
+    def connected(self, address, listener):
+        refusal = self._answer("connected", address, listener)
+        self.connections += refusal is None
+        return refusal
+
+    def disconnected(self, address, listener):
+        self.connections -= 1
+
+    async def login(self, peer, name, password):
+        refusal = self._answer("login", name, password)
+        if refusal is not None:
+            return refusal
+        return name if password == "right" else Reply(535, ("wrong",), "5.7.8")
+
+    async def mail_from(self, peer, envelope, declared_bytes):
+        return self._answer("mail", peer, envelope, declared_bytes)
+
+    async def rcpt_to(self, peer, envelope, recipient):
+        return self._answer("rcpt", envelope, recipient)
+
+    async def begin(self, peer, envelope):
+        refusal = self._answer("begin", peer, envelope)
+        if refusal is not None:
+            return refusal
+        self.sinks.append(NotingSink(self, envelope))
+        return self.sinks[-1]
+
+    def refused(self, peer, stage, reply):
+        self.calls.append(("refused", stage, str(reply)))
+
+    def of(self, stage):
+        return [call[1:] for call in self.calls if call[0] == stage]
+
+    @property
+    def contents(self):
+        return [bytes(sink.content) for sink in self.sinks if sink.fate == "done"]
+
+
+class Client:
+    """One connection; replies are lists of lines."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    def send(self, data):
+        self.writer.write(data.encode() if isinstance(data, str) else data)
+
+    async def reply(self):
+        lines = []
+        while not lines or lines[-1][3:4] == "-":
+            raw = await asyncio.wait_for(self.reader.readline(), 10)
+            if not raw:
+                raise EOFError(lines)
+            assert raw.endswith(b"\r\n")
+            lines.append(raw[:-2].decode())
+        return lines
+
+    async def talk(self, *commands):
+        """The last line of each command's reply, in lock-step."""
+        replies = []
+        for command in commands:
+            self.send(command + "\r\n")
+            replies.append((await self.reply())[-1])
+        return replies
+
+    async def rest(self):
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+    async def starttls(self):
+        assert (await self.talk("STARTTLS"))[0].startswith("220")
+        await self.writer.start_tls(client_tls())
+
+    def vanish(self):
+        self.writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def door(policy, *, listener=Listener.MX, tls=None, **settings):
+    """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
+    implicit = listener is Listener.SUBMISSIONS
+    factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0, ssl=tls if implicit else None)
+    writers = []
+
+    async def connect(*, greeted=True):
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_tls() if implicit else None)
+        writers.append(writer)
+        client = Client(reader, writer)
+        if greeted:
+            assert (await client.reply())[0].startswith("220 ")
+        return client
+
+    connect.server = factory
+    try:
+        yield connect
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+        server.close()
+        await asyncio.wait_for(factory.close(), 10)
+
+
+def client_tls():
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@functools.cache
+def server_tls():
+    """A context with a certificate made for this run."""
+    with tempfile.TemporaryDirectory() as directory:
+        key, certificate = Path(directory, "key"), Path(directory, "cert")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={HOST}"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+async def eventually(condition):
+    """Wait until it holds; for what happens at the other end of a socket."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
