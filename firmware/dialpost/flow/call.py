@@ -27,6 +27,7 @@ from dialpost.core.config import CallConfig, LinkKind
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import ADVICE, DialOutcome, DialResult, Traffic
+from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.mail_part import Etrn, FlushForCall, Inbound, MailPart
@@ -111,6 +112,7 @@ class CallManager:
         self._last_call: CallRecord | None = None
         self.failures = 0
         self.last_end_s: float | None = None
+        self.left_behind = QueueCounts()
 
     # -- asked from outside ---------------------------------------------------------------------------
 
@@ -365,6 +367,9 @@ class CallManager:
         number, record = self._number, self._last_call
         if record is not None:
             await self._keep(record)
+            await self._panel.refresh()
+            if record.result is DialResult.CONNECTED and not was_cut(record):
+                self.left_behind = self._panel.counted
         self._settle_if_done()
         await asyncio.sleep(self._config.cooldown_s)
         self._post(CallEvent.RESTED, call=number)

@@ -19,6 +19,7 @@ from dialpost.core.config import LinkKind
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
+from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.call import CallStore
@@ -47,6 +48,7 @@ class DedicatedLine:
         self._running = False
         self.failures = 0
         self.last_end_s: float | None = None
+        self.left_behind = QueueCounts()
 
     @property
     def state(self) -> CallState:
@@ -154,7 +156,8 @@ class DedicatedLine:
     async def _ended(self, record: CallRecord, kept: bool) -> None:
         if record.sent or record.deferred:
             self._panel.fault(Fault.MAIL, call_notes.mail_stuck(record))
-        self._panel.queue_changed()
+        await self._panel.refresh()
+        self.left_behind = self._panel.counted
         if not kept:
             return
         self._panel.fault(Fault.ETRN, call_notes.etrn_refused(record))

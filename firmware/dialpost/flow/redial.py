@@ -85,7 +85,7 @@ class Redials:
         self._stop_timer()
         pause_s = max(self._config.redial_pause_s, self._config.cooldown_s)
         self._timer = asyncio.get_running_loop().call_later(pause_s, self._now)
-        self._say(f"dialling again in {pause_s:.0f} s")
+        self._say(f"dialling again in {pause_s:.3g} s")
 
     def _now(self) -> None:
         self._timer = None

@@ -36,6 +36,10 @@ class CallsToSchedule(Protocol):
     def last_end_s(self) -> float | None:
         """The monotonic end of the last call since the start."""
 
+    @property
+    def left_behind(self) -> QueueCounts:
+        """What still waited when the last call that was on line ended."""
+
     def request(self, reason: CallReason) -> str:
         """Ask for a call."""
 
@@ -57,8 +61,6 @@ class Scheduler:
         self._config, self._zone, self._calls, self._counts = config, zone, calls, counts
         self._clock_trusted, self._wall_clock = clock_trusted, wall_clock
         self._changed = asyncio.Event()
-        self._seen_end_s: float | None = None
-        self._left = QueueCounts()
 
     def queue_changed(self) -> None:
         """Mail came in, or a call ended: look again."""
@@ -82,15 +84,10 @@ class Scheduler:
 
     async def _facts(self) -> CallFacts:
         counts = await self._counts.counts()
-        last_end_s = self._calls.last_end_s
-        if last_end_s != self._seen_end_s:
-            self._seen_end_s = last_end_s
-            if not self._calls.failures:
-                self._left = counts
+        left = self._calls.left_behind
         return CallFacts(
-            waiting=counts.waiting_remote, urgent=counts.urgent, last_end_mono_s=last_end_s,
-            failures=self._calls.failures, left_waiting=self._left.waiting_remote,
-            left_urgent=self._left.urgent,
+            waiting=counts.waiting_remote, urgent=counts.urgent, last_end_mono_s=self._calls.last_end_s,
+            failures=self._calls.failures, left_waiting=left.waiting_remote, left_urgent=left.urgent,
         )  # fmt: skip
 
     def _now(self) -> ClockReading:

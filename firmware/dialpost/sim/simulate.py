@@ -147,11 +147,11 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if not args.once and on_terminal:
         from dialpost.sim.panel_view import show
 
-        _set_up_logging(None)
+        _set_up_logging(False)
         with _folder(args.dir) as folder:
             shown: int = asyncio.run(show(settings, folder))
             return shown
-    _set_up_logging(sys.stderr if args.verbose else None)
+    _set_up_logging(args.verbose)
     load = _load(args)
     with _folder(args.dir) as folder:
         status = asyncio.run(_once(settings, load, folder, args))
@@ -249,14 +249,14 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
     yield wanted.absolute()
 
 
-def _set_up_logging(stream: Any) -> None:
-    """The station's log: shown where asked for, otherwise only what needs a person."""
+def _set_up_logging(verbose: bool) -> None:
+    """The station's log on stderr: whole where asked for, otherwise the mail's faults only."""
     logging.basicConfig(
-        stream=stream or sys.stderr, level=logging.INFO if stream else logging.ERROR,
+        stream=sys.stderr, level=logging.INFO if verbose else logging.ERROR,
         format="%(levelname)s %(message)s", force=True,
     )  # fmt: skip
+    logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    logging.getLogger("asyncio").setLevel(logging.WARNING if stream else logging.ERROR)
 
 
 def _say(words: str) -> None:
