@@ -80,7 +80,7 @@ def _attachment(chance: random.Random, length: int) -> bytes:
 
 def _text(chance: random.Random, length: int) -> bytes:
     """Lines of words, with what mail servers stumble over: dots, empty lines, "From ", long lines."""
-    lines, total = [b".", b"..", b"From the beginning of a line", b"", b".leading dot"], 0
+    lines, total = [b".", b"..", b"From the beginning of a line", b"", b"", b".leading dot"], 0
     while total < length:
         words = " ".join(chance.choice(_WORDS) for _ in range(chance.choice((1, 3, 8, 12, 60))))
         lines.append(("." * chance.choice((0, 0, 0, 1)) + words).encode())
