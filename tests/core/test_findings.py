@@ -51,7 +51,7 @@ def test_every_remark_but_ok_says_what_to_do():
         findings.disk(0, 100, 10), findings.disk(120, 100, 10), findings.durable_write(9.0),
         findings.set_aside(["x"]), findings.clock(0, 1, "1970"), findings.ways_out(Config()),
         findings.host_name(replace(CONFIG, station=StationConfig("a.local", (DOMAIN,)))),
-        *findings.configuration(["x"], True, "f"),
+        *findings.configuration(["x"], "f"),
         *findings.accounts(Directory({}, {}, (DOMAIN,)), {"gone": 3}, "boss"),
         *findings.certificate(CONFIG, CertificateFacts((), 0, 5, True, ""), NOW_S, True),
     ]  # fmt: skip
@@ -74,9 +74,8 @@ def test_json():
 
 
 def test_configuration():
-    has(findings.configuration([], False, "f.toml"), (OK, "f.toml has nothing to remark on"))
-    has(findings.configuration(["One.", "Two."], False, "f"), (WARNING, "One."), (WARNING, "Two."))
-    has(findings.configuration([], True, "f"), (WARNING, "can be read by every user"))
+    has(findings.configuration([], "f.toml"), (OK, "f.toml has nothing to remark on"))
+    has(findings.configuration(["One.", "Two."], "f"), (WARNING, "One."), (WARNING, "Two."))
 
 
 @pytest.mark.parametrize(

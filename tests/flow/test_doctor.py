@@ -89,7 +89,7 @@ async def no_fault(door):
 def station(**changes):
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
     values = {
-        "config_path": "/etc/dialpost.toml", "config_readable_by_all": False, "card": FakeCard(),
+        "config_path": "/etc/dialpost.toml", "config_remarks": (), "card": FakeCard(),
         "directory": lambda: (directory, ""),
         "certificate": lambda: CertificateFacts((HOST, DOMAIN), 0, 2 * NOW_S, True, "ab"),
         "daemon": lambda: Running((), ("smtp 127.0.0.1:25",)),

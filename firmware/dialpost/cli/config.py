@@ -10,8 +10,9 @@ from typing import Any
 from dialpost.cli.station import load_config
 from dialpost.core.config_check import warnings
 from dialpost.core.config_fields import all_fields
-from dialpost.core.config_text import explain, find_field, markdown, parse_config, render_config, starter
-from dialpost.core.errors import ConfigError
+from dialpost.core.config_text import explain, find_field, markdown, render_config, starter
+from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.edge.config_file import ConfigFile
 
 
 def add_parser(commands: Any) -> None:
@@ -38,23 +39,19 @@ def add_parser(commands: Any) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    path: Path = args.file or args.config
+    file = ConfigFile(args.file or args.config)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"dialpost: {path} can't be read: {error}\n")
+        config = file.load()
+    except NotFoundError as error:
+        sys.stderr.write(f"dialpost: {error}\n")
         return 2
-    try:
-        config = parse_config(text, str(path))
     except ConfigError as error:
         for problem in error.problems:
             print(f"FAULT    {problem}")
         return 1
-    for sentence in warnings(config):
-        print(f"WARNING  {sentence}")
-    if any(field.setting.secret for field in all_fields()) and path.stat().st_mode & 0o007:
-        print(f"WARNING  {path} can be read by every user of this machine; it may hold passwords: chmod 640 {path}")
-    print(f"{path} is usable.")
+    for sentence in (*warnings(config), *file.warnings(config)):
+        print(f"WARNING  {file.path}: {sentence}")
+    print(f"{file.path} is usable.")
     return 0
 
 
@@ -75,16 +72,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace) -> int:
-    path: Path = args.file or args.config
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            path.chmod(0o640)
-            file.write(starter())
-    except FileExistsError:
-        sys.stderr.write(f"dialpost: {path} is there already; nothing was changed\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"dialpost: {path} can't be written: {error}\n")
-        return 1
-    print(f"{path} is written. Fill it in, then: dialpost config check {path}")
+    file = ConfigFile(args.file or args.config)
+    file.create(starter())
+    print(f"{file.path} is written. Fill it in, then: dialpost config check {file.path}")
     return 0

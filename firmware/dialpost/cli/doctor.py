@@ -15,13 +15,13 @@ from dialpost.cli.station import load_config
 from dialpost.core.accounts import Directory
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, LinkKind
-from dialpost.core.config_text import render_config
-from dialpost.core.errors import ConfigError
+from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.edge import certificate
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.card_probe import CardProbe
 from dialpost.edge.clock import RELEASED_S, Clock
+from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.door_probe import knock
 from dialpost.edge.privileges import become_owner_of
@@ -56,8 +56,9 @@ def add_parser(commands: Any) -> None:
 def _doctor(args: argparse.Namespace) -> int:
     try:
         config = load_config(args)
-    except ConfigError as error:
-        found = [Finding("configuration", Severity.FAULT, problem) for problem in error.problems]
+    except (ConfigError, NotFoundError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        found = [Finding("configuration", Severity.FAULT, problem) for problem in problems]
         if args.json:
             print_json([finding.to_json() for finding in found])
         else:
@@ -65,10 +66,9 @@ def _doctor(args: argparse.Namespace) -> int:
                 _show(finding)
         return 2
     online = config.link.kind is LinkKind.GATEWAY if args.online is None else bool(args.online)
-    holds_secrets = render_config(config, secrets=True) != render_config(config, secrets=False)
-    open_to_all = holds_secrets and args.config.stat().st_mode & 0o007 != 0
+    remarks = ConfigFile(args.config).warnings(config)
     become_owner_of(Path(config.station.data_dir))
-    found = asyncio.run(_examine(config, str(args.config), open_to_all, online, quiet=args.json))
+    found = asyncio.run(_examine(config, str(args.config), remarks, online, quiet=args.json))
     if args.json:
         print_json([finding.to_json() for finding in found])
     else:
@@ -76,10 +76,12 @@ def _doctor(args: argparse.Namespace) -> int:
     return exit_status(found)
 
 
-async def _examine(config: Config, path: str, open_to_all: bool, online: bool, *, quiet: bool) -> list[Finding]:
+async def _examine(
+    config: Config, path: str, remarks: tuple[str, ...], online: bool, *, quiet: bool
+) -> list[Finding]:
     station = Station(
         config_path=path,
-        config_readable_by_all=open_to_all,
+        config_remarks=remarks,
         card=CardProbe(Path(config.station.data_dir)),
         directory=lambda: _directory(config),
         certificate=lambda: _certificate(config),

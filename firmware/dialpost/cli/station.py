@@ -7,24 +7,14 @@ import sys
 from pathlib import Path
 
 from dialpost.core.config import Config, StationConfig
-from dialpost.core.config_text import parse_config
-from dialpost.core.errors import ConfigError
+from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The configuration named on the command line. Raises: ConfigError, with every fault found."""
-    path: Path = args.config
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            (f"There is no configuration file {path}. Make one with `dialpost config init {path}`, "
-             "or name yours with --config FILE.",)
-        ) from None  # fmt: skip
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError((f"{path} can't be read: {error}.",)) from error
-    return parse_config(text, str(path))
+    """The configuration named on the command line. Raises: ConfigError with every fault found, NotFoundError."""
+    return ConfigFile(args.config).load()
 
 
 def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> ControlClient:
@@ -33,7 +23,7 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
     """
     try:
         run_dir = load_config(args).station.run_dir
-    except ConfigError as error:
+    except (ConfigError, NotFoundError) as error:
         run_dir = StationConfig().run_dir
         if (Path(run_dir) / SOCKET_NAME).exists():
             sys.stderr.write(f"dialpost: {error}\n")

@@ -76,19 +76,12 @@ def exit_status(findings: Sequence[Finding]) -> int:
     return 1 if Severity.WARNING in severities else 0
 
 
-def configuration(sentences: Sequence[str], readable_by_all: bool, path: str) -> Iterator[Finding]:
-    """`sentences` are the warnings of `core/config_check`."""
-    subject = "configuration"
-    for sentence in sentences:
-        yield warning(subject, sentence, "`dialpost config explain KEY` tells more of a key.")
-    if readable_by_all:
-        yield warning(
-            subject,
-            f"{path} can be read by every user of this machine, and a password is in it.",
-            f"chmod 640 {path}",
-        )
-    if not sentences and not readable_by_all:
-        yield ok(subject, f"{path} has nothing to remark on")
+def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
+    """`remarks` on its contents and on the file itself."""
+    for sentence in remarks:
+        yield warning("configuration", sentence, f"`dialpost config explain KEY` tells more of a key; file: {path}")
+    if not remarks:
+        yield ok("configuration", f"{path} has nothing to remark on")
 
 
 def host_name(config: Config) -> Finding:

@@ -97,7 +97,7 @@ class Station:
     """
 
     config_path: str
-    config_readable_by_all: bool
+    config_remarks: tuple[str, ...]
     card: Card
     directory: Callable[[], tuple[Directory, str]]
     certificate: Callable[[], CertificateFacts | None]
@@ -138,9 +138,8 @@ class Doctor:
 
     def _configuration(self) -> Iterable[Finding]:
         station = self._station
-        yield from findings.configuration(
-            warnings(self._config), station.config_readable_by_all, station.config_path
-        )
+        remarks = (*warnings(self._config), *station.config_remarks)
+        yield from findings.configuration(remarks, station.config_path)
         yield findings.host_name(self._config)
         yield findings.ways_out(self._config)
 
