@@ -83,4 +83,4 @@ async def test_killed_a_few_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_killed_many_times(tmp_path: Path) -> None:
-    await rounds(tmp_path, 60)
+    await rounds(tmp_path, 20)

@@ -1,0 +1,145 @@
+"""After a start: every combination of body and row, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.envelope import QueueId
+from dialpost.core.errors import StorageError
+from dialpost.core.queue_id import queue_id
+from dialpost.core.queue_records import MessageRecord, RecipientState
+from dialpost.edge.spool import Spool
+from dialpost.edge.store import Store
+from dialpost.flow import recovery
+from dialpost.flow.recovery import Recovery
+from fakes import a_record, to_mailbox, to_world
+
+DELIVERED, HELD = RecipientState.DELIVERED, RecipientState.HELD
+
+
+class Rig:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spool = Spool(root / "spool", 0)
+        self.spool.prepare()
+        self.store: Store
+        self.left: list[Store] = []
+
+    async def start(self) -> None:
+        self.store = await Store.open(self.root / "queue.db", bodies=self.spool.ids)
+
+    async def crash(self) -> None:
+        """Start anew as if the power had failed: the old store is just left where it is."""
+        await self.store._writer.close()
+        self.left.append(self.store)
+        await self.start()
+
+    async def accept(self, message: MessageRecord, *, body: bytes | None = b"x" * 100) -> MessageRecord:
+        if body is not None:
+            self.spool.path(message.queue_id).write_bytes(body)
+        await self.store.accept(message)
+        return message
+
+    async def recover(self) -> tuple[int, int, int, int]:
+        report = await Recovery(self.store, self.spool).run()
+        return report.removed, report.set_aside, report.held, len(report.sentences)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setattr(recovery, "_SLICE", 3)
+    made = Rig(tmp_path)
+    await made.start()
+    yield made
+    for store in [made.store, *made.left]:
+        await store.close()
+    made.spool.close()
+
+
+async def test_nothing_wrong_nothing_done(rig: Rig) -> None:
+    messages = [await rig.accept(a_record(rig.store.next_id())) for _ in range(10)]
+    await rig.crash()
+    assert await rig.recover() == (0, 0, 0, 0)
+    assert sorted(rig.spool.ids()) == [message.queue_id for message in messages]
+
+
+async def test_finished_and_never_acknowledged_bodies_go_without_a_word(rig: Rig) -> None:
+    finished = [await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED))) for _ in range(5)]
+    waiting = await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED), to_world()))
+    for _ in range(5):
+        rig.spool.path(rig.store.next_id()).write_bytes(b"half a mess")
+    await rig.crash()
+    assert await rig.recover() == (len(finished) + 5, 0, 0, 0)
+    assert list(rig.spool.ids()) == [waiting.queue_id]
+
+
+async def test_bodies_of_a_lost_database_are_set_aside_also_at_a_later_start(rig: Rig) -> None:
+    ids = [queue_id(number) for number in range(5, 12)]
+    for one in ids:
+        rig.spool.path(one).write_bytes(b"somebody's mail")
+    await rig.store.close()
+    (rig.root / "queue.db").unlink()
+    await rig.start()
+    await rig.crash()  # before recovery came to it
+    removed, set_aside, held, said = await rig.recover()
+    assert (removed, set_aside, held, said) == (0, len(ids), 0, 1)
+    kept = sorted(path.name for path in (rig.root / "set-aside").glob("*.eml"))
+    assert kept == [f"{one}.eml" for one in ids]
+    assert list(rig.spool.ids()) == []
+    assert await rig.recover() == (0, 0, 0, 0)
+
+
+async def test_missing_and_spoiled_bodies_are_held_with_the_reason(rig: Rig) -> None:
+    missing = await rig.accept(a_record(rig.store.next_id(), to_mailbox(), to_world(state=HELD)), body=None)
+    good = [await rig.accept(a_record(rig.store.next_id())) for _ in range(4)]
+    short = await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED), to_world()), body=b"x")
+    await rig.crash()
+    assert await rig.recover() == (0, 0, 2, 1)
+
+    async def shown(message: MessageRecord) -> list[tuple[str, str]]:
+        stored = await rig.store.get(message.queue_id)
+        assert stored is not None
+        return [(recipient.state.value, recipient.last_reply) for recipient in stored.recipients]
+
+    assert await shown(missing) == [("held", "Its content is missing on the card.")] * 2
+    assert await shown(short) == [("delivered", ""), ("held", "Its content is spoiled: 1 bytes instead of 100.")]
+    assert [await rig.store.get(message.queue_id) for message in good] == good
+
+
+async def test_what_came_after_the_start_is_not_looked_at(rig: Rig) -> None:
+    await rig.crash()
+    rig.spool.path(rig.store.next_id()).write_bytes(b"just coming in")
+    await rig.accept(a_record(rig.store.next_id()), body=None)
+    assert await rig.recover() == (0, 0, 0, 0)
+    assert len(list(rig.spool.ids())) == 1
+
+
+async def test_a_fault_is_reported_and_the_rest_is_done(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [rig.store.next_id() for _ in range(5)]
+    for one in bodies:
+        rig.spool.path(one).write_bytes(b"half")
+    await rig.crash()
+    real = rig.spool.remove
+
+    def failing(one: QueueId) -> None:
+        if one == bodies[2]:
+            raise StorageError(f"The body of {one} can't be removed")
+        real(one)
+
+    monkeypatch.setattr(rig.spool, "remove", failing)
+    report = await Recovery(rig.store, rig.spool).run()
+    assert (report.removed, report.sentences) == (4, (f"The body of {bodies[2]} can't be removed",))
+
+
+async def test_a_released_message_that_lost_its_body_again_is_held_again(rig: Rig) -> None:
+    message = await rig.accept(a_record(rig.store.next_id()), body=None)
+    await rig.crash()
+    assert await rig.recover() == (0, 0, 1, 1)
+    stored = await rig.store.get(message.queue_id)
+    assert stored == replace(message, recipients=stored.recipients if stored else ())
+    await rig.crash()
+    assert await rig.recover() == (0, 0, 1, 1)
