@@ -48,3 +48,12 @@ def test_a_fault_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="could not be written"):
         users.write(Directory({}, {}, ("clinic.example",)), 0)
     assert (tmp_path / "users").read_bytes() == before
+
+
+def test_dovecot_sees_each_of_several_changes_in_one_second(tmp_path):
+    users = DovecotUsers(tmp_path / "users", tmp_path / "mail")
+    times = []
+    for _ in range(3):
+        users.write(DIRECTORY, 0)
+        times.append(int((tmp_path / "users").stat().st_mtime))
+    assert len(set(times)) == 3  # the size is the same; Dovecot compares that and the whole seconds

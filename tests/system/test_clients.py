@@ -32,7 +32,8 @@ def station(work: Path) -> Iterator[Station]:
 def data_of(work: Path, message_id: str, *, size: int = 2000) -> str:
     """A message in a file, as swaks --data takes it."""
     path = work / "message"
-    path.write_bytes(make_message(message_id, ANNA, [f"ben@{DOMAIN}"], size=size))
+    content = make_message(message_id, ANNA, [f"ben@{DOMAIN}"], size=size)
+    path.write_bytes(content.removesuffix(b"\r\n"))  # swaks adds a line end of its own
     return f"@{path}"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from dialpost.core.accounts import Account, Directory
 from dialpost.core.errors import StorageError
 
+_SOON_S = 60  # beyond that the clock was set back, and the time differs anyway
+
 
 class DovecotUsers:
     """The file at `path`, for Maildirs under `mail_root/NAME` owned by this process's user."""
@@ -34,10 +36,20 @@ class DovecotUsers:
                 file.writelines(lines)
                 file.flush()
                 os.fchmod(file.fileno(), 0o640)
+                self._set_time(file.fileno())
                 os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError as error:
             raise StorageError(f"Dovecot's user file {self._path} could not be written: {error}.") from error
+
+    def _set_time(self, descriptor: int) -> None:
+        """Dovecot reads the file anew when its size or its time in whole seconds is another: a password
+        changed twice within a second (same size) must not go unseen.
+        """
+        written_s = int(os.fstat(descriptor).st_mtime)
+        before_s = int(self._path.stat().st_mtime) if self._path.exists() else 0
+        if 0 <= before_s - written_s < _SOON_S:
+            os.utime(descriptor, (before_s + 1, before_s + 1))
 
     def _line(self, account: Account, default_quota_bytes: int) -> str:
         home = self._mail_root / account.name

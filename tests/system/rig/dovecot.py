@@ -16,11 +16,14 @@ disable_plaintext_auth = no
 log_path = {directory}/dovecot.log
 auth_verbose = yes
 auth_mechanisms = plain login scram-sha-256
-first_valid_uid = 0
+first_valid_gid = 1
 mail_location = maildir:~
 passdb {{
   driver = passwd-file
   args = {users}
+}}
+service auth {{
+  extra_groups = nogroup  # the user file is readable for the group the station runs in
 }}
 userdb {{
   driver = passwd-file

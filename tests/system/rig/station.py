@@ -26,11 +26,18 @@ SELECT message.message_id FROM recipient JOIN message ON message.id = recipient.
 WHERE recipient.state = 0 AND recipient.address = ?
 """
 
+NOBODY = 65_534
+# As on the station the daemon is nobody special; but it may read Python and this tree wherever they lie.
+_READ = "+dac_read_search"
+_AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps", _READ,
+              "--ambient-caps", _READ]  # fmt: skip
+
 Settings = Mapping[str, Mapping[str, Any]]
 
 
 class Station:
     """One station with its data under `directory`; `settings` are laid over what every test wants.
+    `unprivileged`: the daemon runs as nobody, also where the tests run as root.
 
     `port`, `submission_port` and `submissions_port` are its doors; `log` is what it says.
     """
@@ -44,6 +51,7 @@ class Station:
         env: dict[str, str] | None = None,
         log: Path | None = None,
         data_dir: Path | None = None,
+        unprivileged: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -52,6 +60,11 @@ class Station:
         self._run_dir = Path(tempfile.mkdtemp(prefix="dp-run-"))  # short: a socket's path has a limit
         self.log = log or directory / "station.log"
         self._env = env
+        self._as_user: list[str] = []
+        if unprivileged:
+            self._as_user = _AS_NOBODY
+            for path in (directory, self._run_dir):
+                os.chown(path, NOBODY, NOBODY)
         self.config = directory / "dialpost.toml"
         self.child: Child | None = None
         defaults: dict[str, dict[str, Any]] = {
@@ -95,7 +108,7 @@ class Station:
 
     def start(self, *, within_s: float = 20.0, wait: bool = True) -> Station:
         """Start the daemon; returns when it greets, or at once. It makes its directories itself."""
-        self.child = Child([PROGRAM, "--config", self.config, "daemon"], self.log, env=self._env)
+        self.child = Child([*self._as_user, PROGRAM, "--config", self.config, "daemon"], self.log, env=self._env)
         if wait:
             self.child.wait_for_greeting(self.port, greeting=b"220 ", within_s=within_s)
         return self
