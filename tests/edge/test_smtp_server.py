@@ -425,8 +425,8 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
 
 SCRIPT = (
     b"EHLO x.example\r\nMAIL FROM:<a@world.example> SIZE=10\r\nRCPT TO:<anna@clinic.example>\r\nNOOP\nDATA\r\n"
-    b"..one\r\n.two\r\n\n.\n\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<b@clinic.example>\r\nBDAT 8\r\n\r\n.\r\nabcBDA"
-    b"T 2 LAST\r\n\r\nMAIL FROM:<c@world.example>\r\nRCPT TO:<>\r\nDATA\r\nGARBAGE\r\nQUIT\r\n"
+    b"..one\r\n.two\r\n\n.\n\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<b@clinic.example>\r\nBDAT 8\r\n\r\n.\r\nabc"
+    b"BDAT 2 LAST\r\n\r\nMAIL FROM:<c@world.example>\r\nRCPT TO:<>\r\nDATA\r\nGARBAGE\r\nQUIT\r\n"
 )
 SCRIPT_CODES = ["250"] * 3 + ["500", "354"] + ["250"] * 6 + ["250", "501", "554", "500", "221"]
 SCRIPT_CONTENTS = [b".one\r\ntwo\r\n\n.\n\r\n", b"\r\n.\r\nabc\r\n"]
@@ -456,9 +456,9 @@ def test_the_dialogue_in_any_split(cuts):
 
 
 WORDS = st.sampled_from([
-    b"EHLO x\r\n", b"HELO x\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@d.example>\r\n", b"DATA\r\n", b".\r\n",
-    b"BDAT 4\r\n", b"BDAT 3 LAST\r\n", b"RSET\r\n", b"NOOP\r\n", b"STARTTLS\r\n", b"AUTH PLAIN x\r\n", b"\r\n", b"\n", b"\r",
-    b"VRFY a\r\n", b"MAIL FROM:<a@b.example> SIZE=9 RET=HDRS\r\n", b"abc", b"QUIT\r\n",
+    b"EHLO x\r\n", b"HELO x\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@d.example>\r\n", b"DATA\r\n",
+    b".\r\n", b"BDAT 4\r\n", b"BDAT 3 LAST\r\n", b"RSET\r\n", b"NOOP\r\n", b"STARTTLS\r\n", b"AUTH PLAIN x\r\n",
+    b"\r\n", b"\n", b"\r", b"VRFY a\r\n", b"MAIL FROM:<a@b.example> SIZE=9 RET=HDRS\r\n", b"abc", b"QUIT\r\n",
 ])  # fmt: skip
 
 

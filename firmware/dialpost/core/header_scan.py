@@ -18,7 +18,7 @@ MAX_SUBJECT = 100
 MAX_MESSAGE_ID = 250
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would obey some of them
 
 
 @dataclass(frozen=True, slots=True)

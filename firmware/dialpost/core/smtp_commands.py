@@ -23,7 +23,7 @@ _BARE_PATH = re.compile(r"([^\s<>]+)(?: +(.*))?\Z")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=\x00-\x1f\x7f]+))?\Z")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+\Z")
-_BDAT = re.compile(r"(\d{1,20})(?: +(LAST))? *\Z", re.IGNORECASE)
+_BDAT = re.compile(r"([0-9]{1,20})(?: +(LAST))? *\Z", re.IGNORECASE | re.ASCII)
 
 _MAX_ENVID = 100  # RFC 3461 §4.4
 _MAX_ORCPT = 500  # RFC 3461 §4.2
@@ -139,10 +139,13 @@ def _refuse_unknown(parameters: Mapping[str, str | None]) -> None:
 def _address(path: str, smtputf8: bool, *, is_sender: bool) -> str:
     if not smtputf8 and not path.isascii():  # RFC 6531 §3.5
         raise _RefusedError(550 if is_sender else 553, "5.6.7", "A non-ASCII address needs SMTPUTF8 on MAIL")
+    status = "5.1.7" if is_sender else "5.1.3"
+    if not path.isprintable():  # C1 controls, line separators, lone surrogates: in no address, in every trick
+        raise _RefusedError(553, status, "Bad address: it has characters nobody can see")
     try:
         return str(parse_mailbox(path))
     except AddressError as error:
-        raise _RefusedError(553, "5.1.7" if is_sender else "5.1.3", f"Bad address: {error.why}") from None
+        raise _RefusedError(553, status, f"Bad address: {error.why}") from None
 
 
 def _size(value: str | None) -> int:

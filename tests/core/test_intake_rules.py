@@ -1,0 +1,49 @@
+"""Who may send what to whom."""
+
+import pytest
+
+from dialpost.core.header_scan import HeaderFacts
+from dialpost.core.intake_rules import MAX_OWN_PASSES, loop_refusal, may_relay, own_form, parse_networks, side_of
+from dialpost.core.queue_records import Origin
+
+LAN = parse_networks(("192.168.1.7/24", "fd00::/8", "10.0.0.0/8"))
+PROVIDER = parse_networks(("10.9.0.0/16",))
+
+
+@pytest.mark.parametrize(
+    ("address", "side"),
+    [
+        ("192.168.1.200", Origin.LAN), ("192.168.2.1", Origin.OUTSIDE), ("fd00::1%eth0", Origin.LAN),
+        ("2001:db8::1", Origin.OUTSIDE), ("10.1.1.1", Origin.LAN), ("10.9.1.1", Origin.OUTSIDE),
+        ("", Origin.OUTSIDE), ("unix", Origin.OUTSIDE), ("127.0.0.1", Origin.OUTSIDE),
+    ],
+)  # fmt: skip
+def test_sides(address, side):
+    assert side_of(address, LAN, PROVIDER) is side
+
+
+def test_only_our_own_people_relay():
+    assert [origin for origin in Origin if may_relay(origin)] == [Origin.SUBMITTED, Origin.LAN]
+
+
+def test_postmaster_at_the_host_is_ours():
+    assert own_form("PostMaster@mail.clinic.example", "mail.clinic.example") == "postmaster"
+    assert own_form("anna@mail.clinic.example", "mail.clinic.example") == "anna@mail.clinic.example"
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_refused"),
+    [
+        (HeaderFacts(0, True, received=100), False),
+        (HeaderFacts(0, True, received=101), True),
+        (HeaderFacts(0, True, own_received=MAX_OWN_PASSES), False),
+        (HeaderFacts(0, True, own_received=MAX_OWN_PASSES + 1), True),
+        (HeaderFacts(0, True, delivered_to=("a@b.example",)), False),
+        (HeaderFacts(0, True, delivered_to=("a@b.example",) * (MAX_OWN_PASSES + 1)), True),
+        (HeaderFacts(0, True, delivered_to=("x@b.example",) * 50), False),
+    ],
+)
+def test_loops(facts, is_refused):
+    refusal = loop_refusal(facts, 100, ["A@b.example"])
+    assert (refusal is not None) == is_refused
+    assert refusal is None or str(refusal).startswith("554 5.4.6")
