@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import print_json
+from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.accounts import Directory
 from dialpost.core.certificate import CertificateFacts
@@ -108,7 +108,7 @@ def _sum_up(found: list[Finding]) -> None:
     warnings = sum(finding.severity is Severity.WARNING for finding in found)
     skipped = any(finding.severity is Severity.SKIPPED for finding in found)
     if faults or warnings:
-        print(f"\n{faults} faults, {warnings} warnings.")
+        print(f"\n{count(faults, 'fault')}, {count(warnings, 'warning')}.")
     else:
         print("\nAll is well" + (", as far as can be seen off line." if skipped else "."))
 

@@ -79,7 +79,7 @@ def exit_status(findings: Sequence[Finding]) -> int:
 def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
     """`remarks` on its contents and on the file itself."""
     for sentence in remarks:
-        yield warning("configuration", sentence, f"`dialpost config explain KEY` tells more of a key; file: {path}")
+        yield warning("configuration", sentence, f"Change it in {path}; `dialpost config explain KEY` tells more.")
     if not remarks:
         yield ok("configuration", f"{path} has nothing to remark on")
 
