@@ -18,7 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.config_check import warnings
 from dialpost.core.errors import ConfigError
 from dialpost.core.json_value import JsonValue
@@ -323,12 +323,23 @@ async def _close_server(server: asyncio.Server) -> None:
 def _link(config: Config) -> Link:
     """The configured link. Raises: ConfigError where this release has no driver for it."""
     if config.link.kind is LinkKind.DIALUP_GATEWAY:
-        hosts = [(config.outbound.smarthost, config.outbound.port), (config.etrn_host, config.etrn.port)]
-        return DialupGateway([host for host in hosts if host[0]], config.call.dial_timeout_s)
+        return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s)
     raise ConfigError(
         ('link.kind = "modem": this release drives no modem yet. Use "gateway" or "dialup-gateway", or see the '
          "modem simulated with `dialpost simulate`.",)
     )  # fmt: skip
+
+
+def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
+    """Who answers when a dialling router has its line: those a call will talk to; else the name servers."""
+    hosts = []
+    if config.outbound.via is Via.SMARTHOST:
+        hosts.append((config.outbound.smarthost, config.outbound.port))
+    if config.etrn_wanted:
+        hosts.append((config.etrn_host, config.etrn.port))
+    hosts += [(route.host, route.port) for route in config.outbound.route]
+    known = [host for host in dict.fromkeys(hosts) if host[0]]
+    return known or [(server, config.dns.port) for server in config.dns.servers]
 
 
 def _waits_for(kind: LinkKind) -> str:
