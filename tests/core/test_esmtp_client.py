@@ -323,6 +323,18 @@ def test_421_anywhere_defers_and_closes(offers, verb, number):
     assert {outcome.reply.code for outcome in deferred} == {421}
 
 
+def test_a_refused_rset_ends_the_session_in_the_servers_words():
+    """Exim allows so many RSETs without a message taken in between."""
+
+    def answers(verb, argument, before):
+        return {"RCPT": "550 unknown", "RSET": "554 Too many nonmail commands" if before == 2 else None}.get(verb)
+
+    one = talk(WITHOUT_CHUNKING, [make_message(n) for n in range(6)], answers)
+    assert (one.ended.fate, one.ended.reply.code) == (SessionFate.CLOSED, 554)
+    assert [kinds(outcomes) for outcomes in one.outcomes.values()] == [[("Ref", 550)]] * 3 + [[("Def", 554)]] * 2
+    assert [outcomes[0].counts_as_attempt for outcomes in list(one.outcomes.values())[3:]] == [False, False]
+
+
 def test_what_was_never_tried_uses_up_no_attempt():
     messages = [make_message(n) for n in range(3)]
     one = talk(WITHOUT_CHUNKING, messages, at("DOT", 0, "421 4.3.2 enough"))
@@ -402,7 +414,7 @@ OUT_OF_STEP = [
     ("DATA", "250 what"),
     ("DOT", "354 what"),
     ("RCPT", "not smtp"),
-    ("RSET", "500 what"),
+    ("RSET", "354 what"),
 ]
 
 

@@ -231,8 +231,7 @@ class EsmtpClient:
         elif self._mailing.wait_s is None:
             self._take_unasked(self._mailing, reply)
         else:
-            self._mailing.receive(reply)
-            self._after_answer(self._mailing, reply)
+            self._take_answer(self._mailing, reply)
 
     def _take_opening(self, reply: Reply) -> None:
         refused = self._opening.receive(reply)
@@ -257,8 +256,8 @@ class EsmtpClient:
             reason = "the server closes the connection"
         self._close(mailing, SessionFate.CLOSED, reason, reply)
 
-    def _after_answer(self, mailing: Mailing, reply: Reply) -> None:
-        if reply.code == 421:
+    def _take_answer(self, mailing: Mailing, reply: Reply) -> None:
+        if not mailing.receive(reply):
             self._close(mailing, SessionFate.CLOSED, "the server closes the connection", reply)
             return
         stopped_by = mailing.stopped_by

@@ -189,8 +189,11 @@ class Mailing:
         self.advance()
         return True
 
-    def receive(self, reply: Reply) -> None:
-        """The next reply. Raises: ProtocolError where it can't be the answer to what is due."""
+    def receive(self, reply: Reply) -> bool:
+        """The next reply; whether the session goes on after it.
+
+        Raises: ProtocolError where it can't be the answer to what is due.
+        """
         if not self._expected:
             raise ProtocolError(f"the server spoke out of turn: {reply}")
         due = self._expected.popleft()
@@ -199,11 +202,13 @@ class Mailing:
         if due.ask is not Ask.RSET:
             transaction.answered = True
         self._note(due, reply)
-        if reply.code != 421:
-            if transaction is self._current and transaction.is_hopeless:
-                self._give_up_sending(transaction)
-            self._settle(transaction)
-            self.advance()
+        if reply.code == 421 or (due.ask is Ask.RSET and not reply.is_positive):
+            return False  # some servers count RSETs, refuse the next and close
+        if transaction is self._current and transaction.is_hopeless:
+            self._give_up_sending(transaction)
+        self._settle(transaction)
+        self.advance()
+        return True
 
     def early_answer(self, reply: Reply) -> bool:
         """A refusal that came while the content was still going out; whether it can be one."""
@@ -313,10 +318,7 @@ class Mailing:
 
     def _note(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction
-        if due.ask is Ask.RSET:
-            if not reply.is_positive and reply.code != 421:
-                raise ProtocolError(f"the server refused RSET: {reply}")
-        elif due.ask is Ask.DATA:
+        if due.ask is Ask.DATA:
             self._note_go_ahead(transaction, reply)
         elif reply.code >= 300 and reply.code < 400:
             raise ProtocolError(f"the server's answer to {due.ask.name} is none: {reply}")
@@ -324,7 +326,7 @@ class Mailing:
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
             self._note_recipient(transaction, due.number, reply)
-        elif due.ask is not Ask.NO_CONTENT:
+        elif due.ask not in (Ask.RSET, Ask.NO_CONTENT):
             self._note_content(due, transaction, reply)
 
     def _note_recipient(self, transaction: Transaction, number: int, reply: Reply) -> None:
