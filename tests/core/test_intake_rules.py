@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.header_scan import HeaderFacts
-from dialpost.core.intake_rules import MAX_OWN_PASSES, loop_refusal, may_relay, own_form, parse_networks, side_of
+from dialpost.core.intake_rules import MAX_OWN_PASSES, loop_refusal, may_relay, parse_networks, side_of
 from dialpost.core.queue_records import Origin
 
 LAN = parse_networks(("192.168.1.7/24", "fd00::/8", "10.0.0.0/8"))
@@ -24,11 +24,6 @@ def test_sides(address, side):
 
 def test_only_our_own_people_relay():
     assert [origin for origin in Origin if may_relay(origin)] == [Origin.SUBMITTED, Origin.LAN]
-
-
-def test_postmaster_at_the_host_is_ours():
-    assert own_form("PostMaster@mail.clinic.example", "mail.clinic.example") == "postmaster"
-    assert own_form("anna@mail.clinic.example", "mail.clinic.example") == "anna@mail.clinic.example"
 
 
 @pytest.mark.parametrize(

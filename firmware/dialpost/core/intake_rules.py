@@ -36,13 +36,6 @@ def side_of(address: str, networks: Sequence[IpNetwork], provider_networks: Sequ
     return Origin.LAN if any(parsed in network for network in networks) else Origin.OUTSIDE
 
 
-def own_form(address: str, hostname: str) -> str:
-    """The address as the directory knows it: postmaster at the host's own name is "postmaster", which is ours
-    even where the host's name is no mail domain (RFC 5321 §4.5.1).
-    """
-    return "postmaster" if address.lower() == f"postmaster@{hostname}" else address
-
-
 def may_relay(origin: Origin) -> bool:
     """Whether mail from there may go on to the world."""
     return origin in {Origin.SUBMITTED, Origin.LAN}

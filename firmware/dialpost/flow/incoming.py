@@ -20,7 +20,7 @@ from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError
 from dialpost.core.header_scan import HeaderFacts, header_is_whole, scan_header
-from dialpost.core.intake_rules import loop_refusal, own_form
+from dialpost.core.intake_rules import loop_refusal
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.core.reply import Reply
 from dialpost.core.session import Peer
@@ -178,7 +178,7 @@ class Incoming:
         if self._fault is not None:
             return
         self._received_s = int(self.tools.wall_clock())
-        recipients = resolve(self.envelope, self.tools.accounts.directory, hostname)
+        recipients = resolve(self.envelope, self.tools.accounts.directory)
         if recipients is None:
             self._fault = CHANGED_MEANWHILE
             return
@@ -269,14 +269,14 @@ class Incoming:
         )
 
 
-def resolve(envelope: Envelope, directory: Directory, hostname: str) -> tuple[RecipientRecord, ...] | None:
+def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...] | None:
     """Every place the message goes to, each once: accounts here, addresses in the world.
 
     None where somebody let through at RCPT is nobody now: no part of it can be promised then.
     """
     rows: dict[tuple[str, bool], RecipientRecord] = {}
     for recipient in envelope.recipients:
-        found = directory.resolve(own_form(recipient.address, hostname))
+        found = directory.resolve(recipient.address)
         places: list[tuple[str, str | None]] = []
         if isinstance(found, NotLocal):
             places = [(_normal(recipient.address), None)]

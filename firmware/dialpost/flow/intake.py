@@ -16,7 +16,7 @@ from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
 from dialpost.core.config import Config
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.intake_rules import may_relay, own_form, parse_networks, side_of
+from dialpost.core.intake_rules import may_relay, parse_networks, side_of
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, MessageSink, Peer
@@ -131,8 +131,7 @@ class Intake:
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
         """Ours, or somebody's whom this peer may send to."""
-        address = own_form(recipient.address, self._config.station.hostname)
-        found = self._accounts.directory.resolve(address)
+        found = self._accounts.directory.resolve(recipient.address)
         if isinstance(found, Unknown):
             return self._refuse(peer, "RCPT", NO_SUCH_USER, envelope.sender, recipient.address)
         if isinstance(found, NotLocal):
