@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import functools
+import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -140,6 +142,9 @@ class Client:
         await self.writer.start_tls(client_tls())
 
     def vanish(self):
+        """As a cable pulled out looks in the end: a reset, not an orderly end."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
 

@@ -243,7 +243,6 @@ class Session(Connection):
         self._forget_message()
         await self.push(Reply(220, ("Ready to start TLS",), "2.0.0"))
         await self.flush()
-        self.forget_input()
         await self.start_tls(context, self.door.config.command_timeout_s)
         tls = self._writer.get_extra_info("ssl_object")
         self._said_ehlo = False
