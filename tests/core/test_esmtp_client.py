@@ -242,8 +242,12 @@ def test_a_full_mailbox_is_no_limit_of_recipients():
     answers = lambda *a: "552 5.2.2 mailbox full" if a[:2] == ("RCPT", "TO:<b@x.example>") else None  # noqa: E731
     one = talk(ALL, [make_message(1, recipients=THREE)], answers)
     assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 552), ("Del", 250)]
-    none_taken = talk(ALL, [make_message(1, recipients=THREE)], always("RCPT", "452 4.5.3 no"))
-    assert kinds(none_taken.outcomes["q1"]) == [("Def", 452)] * 3
+
+
+@pytest.mark.parametrize("reply", ["452 4.5.3 no", "552 no"])
+def test_too_many_though_none_was_taken_is_put_off(reply):
+    none_taken = talk(ALL, [make_message(1, recipients=THREE)], always("RCPT", reply))
+    assert kinds(none_taken.outcomes["q1"]) == [("Def", int(reply[:3]))] * 3
 
 
 def test_ten_thousand_recipients_cost_no_more_than_their_lines():
@@ -374,6 +378,17 @@ def test_an_answer_that_never_came_is_kept_visible():
     assert len(one.server.delivered) == 1
 
 
+def test_half_a_message_leaves_no_doubt():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"220 x\r\n250-x\r\n250 PIPELINING\r\n")
+    core.submit(make_message(1), facts_of(b"x" * 99_999))
+    core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+    core.feed(b"x" * 1000, last=False)
+    [finished, _] = core.failed("cut")
+    [outcome] = finished.outcomes
+    assert (outcome.answer_unknown, outcome.counts_as_attempt) == (False, True)
+
+
 def test_a_refusal_before_the_end_of_the_content_is_its_answer():
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n250-x\r\n250 PIPELINING\r\n")
@@ -496,12 +511,13 @@ def test_starttls_then_ehlo_again_and_what_was_offered_before_is_forgotten():
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(split):
+@pytest.mark.parametrize("injected", [b"250-x\r\n250 AUTH PLAIN\r\n", b"250 x\r\n", b"250-x\r\n", b"2"])
+def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected, split):
     core = EsmtpClient(REQUIRED, "mail.example")
     core.receive(b"220 x\r\n250-x\r\n250 STARTTLS\r\n")
-    data = b"220 go\r\n250-x\r\n250 AUTH PLAIN\r\n"
+    data = b"220 go\r\n" + injected
     events = []
-    for piece in [data[:9], data[9:]] if split else [data]:
+    for piece in [data[:8], data[8:]] if split else [data]:
         events += core.receive(piece)
     assert isinstance(events[-1], Ended)
     assert events[-1].fate is SessionFate.LOST

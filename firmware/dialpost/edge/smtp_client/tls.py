@@ -15,6 +15,9 @@ from dialpost.core.config import TlsMode, TlsVerify
 from dialpost.core.smtp_target import ConnectSettings, HostTarget
 
 
+MAX_SESSIONS = 32  # some kB each; a station without a smarthost may write to many hosts
+
+
 class TlsRefusedError(Exception):
     """The handshake ran, but what came of it is not what was configured. The text is for people."""
 
@@ -68,8 +71,12 @@ class TlsMemory:
 
     def keep(self, use: TlsUse, connection: ssl.SSLObject) -> None:
         """Remember the session for the next connection."""
-        if connection.session is not None:
-            self._sessions[use] = connection.session
+        if connection.session is None:
+            return
+        self._sessions.pop(use, None)
+        self._sessions[use] = connection.session
+        if len(self._sessions) > MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]  # the one not used for longest
 
     def forget(self, use: TlsUse) -> None:
         """Start anew next time."""
