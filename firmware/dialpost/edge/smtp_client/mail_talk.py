@@ -63,6 +63,9 @@ class MailTalk:
             self._close_reader()
             if self._fetching is not None:
                 self._fetching.cancel()
+            for event in self._talk.events_left():
+                if isinstance(event, Finished):
+                    self._report(event.message, event.outcomes)
             self._reports.put_nowait(None)
             await asyncio.shield(reporting)
 

@@ -83,6 +83,12 @@ class Talk:
             return event
         return None
 
+    def events_left(self) -> list[Event]:
+        """What was not taken by `next_event`, for an end that leaves no time."""
+        left = list(self._events)
+        self._events.clear()
+        return left
+
     def flush(self) -> None:
         """Write what the core wants to send, if the line takes it."""
         if self.connection.is_writable or self.ended is not None:
