@@ -19,9 +19,9 @@ _T = TypeVar("_T")
 class Setting:
     """What a field's declaration says besides its name and type.
 
-    `kind` refines the type: "hostname", "domain", "host", "listen" (ADDRESS:PORT), "network" (CIDR),
-    "address" (a mailbox), "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name), "path",
-    "account", "timezone", "fingerprint" (SHA-256, hex) or "" for plain. For lists it speaks of each item.
+    `kind` refines the type: "hostname", "domain", "host", "ip", "listen" (ADDRESS:PORT), "network" (CIDR),
+    "address" (a mailbox), "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name),
+    "path", "account", "timezone", "fingerprint" (SHA-256, hex) or "" for plain. For lists it speaks of each item.
     `minimum` and `maximum` bound a number (both inclusive) or, for lists, the number of items.
     """
 
@@ -223,7 +223,7 @@ class DeliveryConfig:
                                      kind="account", example='{"clinic.example" = "anna"}')},
     )  # fmt: skip
     plus_separator: str = setting(
-        "+", "What parts a user's name from a free suffix (anna+shop@...). Empty: off.", maximum=1
+        "+", "What parts a user's name from a free suffix (anna+shop@...). Empty: off.", kind="separator"
     )
     default_quota_bytes: int = setting(
         0, "Quota of an account that has none of its own; 0 = none.", unit="bytes",
@@ -237,7 +237,7 @@ class RouteConfig:
 
     domains: tuple[str, ...] = setting(
         (), "Domains this route is for; a leading dot means all below (.example.org).",
-        kind="route-domain", minimum=1, maximum=1000, required=True,
+        kind="route-domain", minimum=1, maximum=1000, required=True, example='["partner.example"]',
     )  # fmt: skip
     via: Via = setting(Via.SMARTHOST, "smarthost: through `host`; mx: to the domain's own servers.")
     host: str = setting("", "The host for via = smarthost; empty: the general smarthost.", kind="host")
@@ -385,7 +385,7 @@ class DnsConfig:
 
     servers: tuple[str, ...] = setting(
         (), "Addresses of name servers; empty: those of the system (or of the line, once it is up).",
-        kind="host", maximum=8,
+        kind="ip", maximum=8,
     )  # fmt: skip
     port: int = setting(53, "Their port.", minimum=1, maximum=65_535)
     try_s: float = setting(10.0, "Wait for one answer.", unit="seconds", minimum=0.5, maximum=120)

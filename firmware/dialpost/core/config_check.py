@@ -21,6 +21,8 @@ from dialpost.core.config import (
     Via,
 )
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_SMALL_PREFIX = {4: 24, 6: 56}
 _WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
 
 
@@ -31,16 +33,12 @@ def faults(config: Config) -> Iterator[str]:
                       config.outbound.retry_max_s)  # fmt: skip
     yield from _order("call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s)
     yield from _order("dns.try_s", config.dns.try_s, "dns.total_s", config.dns.total_s)
+    yield from _listeners(config)
     yield from _relay(config)
     yield from _pairs(config)
     yield from _schedule(config)
     yield from _routes(config.outbound.route)
-    own = {config.station.hostname, *config.station.domains}
-    if config.outbound.smarthost and config.outbound.smarthost in own:
-        yield (
-            f'outbound.smarthost = "{config.outbound.smarthost}" is this station itself: mail would run in '
-            "circles. Give the provider's host."
-        )
+    yield from _circles(config)
     for domain in config.delivery.catch_all:
         if domain not in config.station.domains:
             yield f"delivery.catch_all names {domain}, which is not among station.domains."
@@ -57,10 +55,37 @@ def _order(low_key: str, low: float, high_key: str, high: float) -> Iterator[str
         yield f"{low_key} = {low:g} is more than {high_key} = {high:g}; it must not be."
 
 
+def _listeners(config: Config) -> Iterator[str]:
+    """Two sockets can't have one address; [::] takes IPv4 as well."""
+    smtp = config.smtp
+    seen: dict[tuple[str, str], str] = {}
+    for key in ("listen", "submission_listen", "submissions_listen"):
+        listens: tuple[str, ...] = getattr(smtp, key)
+        for listen in listens:
+            host, _, port = listen.rpartition(":")
+            anywhere = host.strip("[]") in {"", "::", "0.0.0.0"}
+            place = ("any" if anywhere else host, port)
+            if port != "0" and place in seen:
+                yield f'smtp.{key} has "{listen}", and {seen[place]} too: one of them must have another port.'
+            seen.setdefault(place, f'smtp.{key} "{listen}"')
+
+
+def _circles(config: Config) -> Iterator[str]:
+    """The station can't be its own provider."""
+    own = {config.station.hostname, *config.station.domains}
+    hosts = {"outbound.smarthost": config.outbound.smarthost, "etrn.host": config.etrn.host}
+    hosts |= {f"outbound.route[{n}].host": route.host for n, route in enumerate(config.outbound.route, 1)}
+    for key, host in hosts.items():
+        if host and host in own:
+            yield f'{key} = "{host}" is this station itself: mail would run in circles. Give the provider\'s host.'
+
+
 def _relay(config: Config) -> Iterator[str]:
     for text in config.relay.networks:
         network = ipaddress.ip_network(text)
-        if network.prefixlen < _WIDEST_LAN_PREFIX[network.version]:
+        if network.version == 6 and network.overlaps(_MAPPED) and network.prefixlen >= _MAPPED.prefixlen:
+            yield f'relay.networks has "{text}", IPv4 written as IPv6: write it as an IPv4 network.'
+        elif network.prefixlen < _WIDEST_LAN_PREFIX[network.version]:
             yield (
                 f'relay.networks has "{text}": that would let the whole world send through this station. '
                 "Name the LAN's own network, like 192.168.1.0/24."
@@ -70,16 +95,24 @@ def _relay(config: Config) -> Iterator[str]:
 def _pairs(config: Config) -> Iterator[str]:
     if bool(config.tls.certificate) != bool(config.tls.key):
         yield "tls.certificate and tls.key belong together: give both, or none to have one made."
-    ways: list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]] = [
-        ("outbound", config.outbound),
-        ("etrn", config.etrn),
-    ]
-    ways += [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
-    for label, way in ways:
+    for label, way in _ways(config):
         if bool(way.user) != bool(way.password):
             yield f"{label}.user and {label}.password belong together: give both, or none."
         if (way.tls_verify is TlsVerify.FINGERPRINT) != bool(way.tls_fingerprint):
             yield f'{label}.tls_verify = "fingerprint" and {label}.tls_fingerprint belong together.'
+
+
+def _ways(config: Config) -> list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]]:
+    """Every place in the file that says how to talk to a host."""
+    routes = [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
+    return [("outbound", config.outbound), ("etrn", config.etrn), *routes]
+
+
+def _open_password(label: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:
+    if way.password and way.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
+        yield f'{label}.tls = "{way.tls.value}" may show {label}.password to others; set starttls or implicit.'
+    elif way.password and way.tls_verify is TlsVerify.NONE:
+        yield f'{label}.tls_verify = "none": somebody in between could read {label}.password.'
 
 
 def _schedule(config: Config) -> Iterator[str]:
@@ -111,17 +144,26 @@ def _warnings(config: Config) -> Iterator[str]:
     outbound = config.outbound
     if outbound.via is Via.SMARTHOST and not outbound.smarthost:
         yield "outbound.smarthost is not set: mail for the world will wait until it is."
-    if outbound.password and outbound.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
-        yield f'outbound.tls = "{outbound.tls.value}" may show the password to others; set starttls.'
-    if outbound.tls is not TlsMode.NONE and outbound.user and outbound.tls_verify is TlsVerify.NONE:
-        yield 'outbound.tls_verify = "none": somebody in between could read the password.'
+    if outbound.smarthost and (outbound.port == 465) != (outbound.tls is TlsMode.IMPLICIT):
+        yield (
+            f'outbound.port = {outbound.port} with outbound.tls = "{outbound.tls.value}" is unusual: implicit goes '
+            "with 465, starttls with 587 or 25."
+        )
+    for label, way in _ways(config):
+        yield from _open_password(label, way)
     if config.etrn_wanted and not config.etrn_host:
         yield "etrn.host is not set: the provider will not be asked for mail it holds."
     if config.etrn_wanted and config.etrn.port in {465, 587}:
         yield f"etrn.port = {config.etrn.port}: ETRN is not offered on the submission ports; 25 is usual."
     if config.link.kind is not LinkKind.GATEWAY and not config.schedule.entry:
         yield "There is no schedule.entry: calls are made only by button, command or waiting mail."
+    if not config.smtp.listen:
+        yield "smtp.listen is empty: no mail can come in from the provider or the LAN unless systemd gives sockets."
     yield from _overlaps(config)
+    for text in config.relay.networks:
+        network = ipaddress.ip_network(text)
+        if not network.is_private and network.prefixlen < _SMALL_PREFIX[network.version]:
+            yield f"relay.networks {text} is a large public network: everybody in it may send through this station."
 
 
 def _overlaps(config: Config) -> Iterator[str]:

@@ -44,15 +44,17 @@ class Field:
 
     def type_words(self) -> str:
         """The type for a person: "a whole number from 1 to 20", "one of: a, b", "a list of domains"."""
-        one = self._one_words()
         if self.is_table:
             return "a table of domain = account"
-        return f"a list of {one}" if self.is_list else one
+        return f"a list of {self._words(many=True)}" if self.is_list else self.item_words()
 
-    def _one_words(self) -> str:
-        many = self.is_list
+    def item_words(self) -> str:
+        """The type of the value, or of one item of a list."""
+        return self._words(many=False)
+
+    def _words(self, *, many: bool) -> str:
         if self.item_class is not None:
-            return "tables"
+            return "tables" if many else f"a table: write [[{self.key}]] on a line of its own"
         if self.choices:
             return ("words out of: " if many else "one of: ") + ", ".join(self.choices)
         if self.value_type is bool:
@@ -70,14 +72,22 @@ class Field:
         if low is None and high is None:
             return suffix
         if high is None:
-            return f" of at least {low:g}{suffix}"
-        return f" from {low or 0:.10g} to {high:.10g}{suffix}"
+            return f" of at least {plain_number(low or 0)}{suffix}"
+        return f" from {plain_number(low or 0)} to {plain_number(high)}{suffix}"
+
+
+def plain_number(value: float) -> str:
+    """As one writes it: 1099511627776, 0.5; never 1.1e+12."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 _KIND_WORDS = {
     "hostname": ("a full host name like mail.clinic.example", "full host names"),
     "domain": ("a domain like clinic.example", "domains like clinic.example"),
     "host": ("a host name or IP address", "host names or IP addresses"),
+    "ip": ("an IP address like 192.0.2.53", "IP addresses like 192.0.2.53"),
+    "separator": ("one of the signs + - = _ # (or empty)", "signs"),
+    "route-domain": ("a domain, or .domain for all below it", "domains, or .domain for all below one"),
     "listen": ("ADDRESS:PORT like [::]:25", "ADDRESS:PORT texts like [::]:25"),
     "network": ("a network like 192.168.1.0/24", "networks like 192.168.1.0/24"),
     "time": ("a time of day like 07:30", "times of day like 07:30"),

@@ -33,7 +33,7 @@ def parse_config(text: str, source: str = "") -> Config:
         raise ConfigError((f"{where}this is not TOML: {error}.",)) from None
     reader = _Reader()
     config = reader.config(table)
-    problems = [*reader.problems, *faults(config)]
+    problems = [*reader.problems, *(sentence for sentence in faults(config) if not reader.has_told(sentence))]
     if problems:
         raise ConfigError(tuple(where + problem for problem in problems))
     return config
@@ -44,6 +44,12 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self._faulty: list[str] = []
+
+    def has_told(self, sentence: str) -> bool:
+        """Whether a fault between keys is only the echo of one in a key (which stands at its default here)."""
+        tables = {key.rpartition("].")[0] + "]" for key in self._faulty if "]." in key}
+        return any(key in sentence for key in {*self._faulty, *tables})
 
     def config(self, table: Mapping[str, object]) -> Config:
         known = sections()
@@ -55,7 +61,9 @@ class _Reader:
             given = table.get(name, {})
             if not isinstance(given, dict):
                 self.problems.append(f"{name} must be a section: write [{name}] on a line of its own.")
-                given = {}
+                self._faulty += [field.key for field in fields_of(cls, name)]
+                made[name] = cls()
+                continue
             made[name] = self._table(cls, name, name, given)
         return Config(**made)  # type: ignore[arg-type]  # each is of its section's class, by construction
 
@@ -72,6 +80,7 @@ class _Reader:
             elif field.setting.required:
                 example = f", like {field.setting.example}" if field.setting.example else ""
                 self.problems.append(f"{label}.{name} is missing: {field.setting.help} Give it{example}.")
+                self._faulty.append(f"{label}.{name}")
         return cls(**made)
 
     def _value(self, field: Field, label: str, value: object) -> object:
@@ -82,7 +91,8 @@ class _Reader:
             return field.default if checked is None else checked
         if not isinstance(value, list):
             example = f", like {field.setting.example}" if field.setting.example else ""
-            self._fault(field, label, value, f"it must be {field.type_words()} in [ ]{example}")
+            wanted = f"{field.type_words()} in [ ]{example}" if field.item_class is None else field.item_words()
+            self._fault(field, label, value, f"it must be {wanted}")
             return ()
         low, high = field.setting.minimum or 0, field.setting.maximum
         if field.item_class is None or high is not None:
@@ -122,10 +132,12 @@ class _Reader:
         return made
 
     def _fault(self, field: Field, label: str, value: object, why: str) -> None:
-        shown = "what it is set to" if field.setting.secret else _toml(value)
+        shown = _toml(value)
         if len(shown) > 80:
             shown = shown[:79] + "…"
-        self.problems.append(f"{label} = {shown} is not allowed: {why.rstrip('.')}.")
+        given = f"{label} (not shown here)" if field.setting.secret else f"{label} = {shown}"
+        self.problems.append(f"{given} is not allowed: {why.rstrip('.')}.")
+        self._faulty.append(label.partition(" ")[0])
 
     def _unknown(self, key: str, known: list[str], what: str) -> None:
         near = _same_name(key) or difflib.get_close_matches(key, known, 1, 0.5)

@@ -16,6 +16,7 @@ from dialpost.core.config_fields import Field
 from dialpost.core.errors import AddressError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SEPARATORS = ("+", "-", "=", "_", "#")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*\Z")
@@ -45,9 +46,7 @@ def check_value(field: Field, value: object) -> object:
 
 
 def _wanted(field: Field) -> str:
-    if field.is_list:
-        return f"each item must be {field.type_words().removeprefix('a list of ')}"
-    return f"it must be {field.type_words()}"
+    return f"{'each item' if field.is_list else 'it'} must be {field.item_words()}"
 
 
 def _number(field: Field, value: object) -> object:
@@ -101,7 +100,22 @@ def _host(value: str) -> str:
     try:
         return str(ipaddress.ip_address(value.strip("[]")))
     except ValueError:
+        if "/" in value or ":" in value:
+            raise ValueError("only the host's name or address goes here; its port is a key of its own") from None
         return _domain(value)
+
+
+def _ip(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        raise ValueError("it must be an IP address: a name could not be looked up without it") from None
+
+
+def _separator(value: str) -> str:
+    if value not in SEPARATORS:
+        raise ValueError(f"it must be one of the signs {' '.join(SEPARATORS)}, or empty")
+    return value
 
 
 def _listen(value: str) -> str:
@@ -185,6 +199,8 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "domain": _domain,
     "route-domain": _route_domain,
     "host": _host,
+    "ip": _ip,
+    "separator": _separator,
     "listen": _listen,
     "network": _network,
     "time": _time,
