@@ -130,9 +130,13 @@ class FakeFlush:
     def __init__(self, *seconds: float) -> None:
         self.waiting = deque(seconds)
         self.deferred = 0
+        self.calls = 0
         self.began_at: list[float] = []
         self._stop = self._abort = False
         self._poke: asyncio.Event = asyncio.Event()
+
+    def begin_call(self) -> None:
+        self.calls += 1
 
     async def run(self) -> Flushed:
         self.began_at.append(now())

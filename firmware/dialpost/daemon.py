@@ -146,7 +146,7 @@ class Station:
         )  # fmt: skip
         self.expiry = Expiry(
             config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
-            on_finished=self.retention.wake,
+            on_finished=self.retention.wake, is_in_flight=self.flush.is_in_flight,
         )  # fmt: skip
         self.calls = self._make_calls()
         zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else _system_zone()
@@ -242,12 +242,14 @@ class Station:
         if any(recipient.local_account for recipient in message.recipients):
             self.delivery.wake()
         if any(recipient.local_account is None for recipient in message.recipients):
+            self.flush.wake()
             self.calls.mail_accepted()
             self.scheduler.queue_changed()
         self.panel.queue_changed()
 
     def _work_is_due(self) -> None:
         self.delivery.wake()
+        self.flush.begin_call()
         self.calls.mail_accepted()
         self.panel.queue_changed()
 

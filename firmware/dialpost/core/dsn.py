@@ -1,23 +1,31 @@
 """Notices about the fate of a message: RFC 3464 reports that say it in plain words first.
 
-A report has three parts (RFC 6522): words for a person, the fields for a program, and the message (or its
-header). Pure: what comes from outside (date, ids, the original) is passed in. The result has LF line ends.
+A report has three parts (RFC 6522): words for a person, with the technical side below them, the fields for a
+program, and the message (or its header). International addresses make it an RFC 6533 one. Pure: everything that
+comes from outside (dates, ids, the original) is passed in. What others wrote (answers, ENVID, ORCPT, subjects)
+never breaks out of its field. The result has LF line ends.
 """
 
 from __future__ import annotations
 
-import base64
+import quopri
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.header import Header
 from enum import Enum
 
+from dialpost.core.plain_reasons import plain_reason
 from dialpost.core.queue_records import MessageRecord, RecipientRecord
 from dialpost.core.reply import Reply
 
+_WIDTH = 72
+_MAX_LINE = 900  # well below RFC 5322 §2.1.1's 998
+
 
 class Report(Enum):
-    """What a notice tells (RFC 3464 §2.3.3)."""
+    """What a notice tells: the Action of RFC 3464 §2.3.3."""
 
     FAILED = "failed"
     DELAYED = "delayed"
@@ -27,19 +35,21 @@ class Report(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedRecipient:
-    """One recipient and the answer the notice is about. `by` is the host that answered."""
+    """One recipient and the answer the notice is about: `by` gave it; None where it was never tried."""
 
     record: RecipientRecord
-    reply: Reply
-    by: str
+    reply: Reply | None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFrame:
     """What the notice needs from outside.
 
-    `date` is an RFC 5322 date, `arrival` the original's; `unique` makes ids and boundaries (letters and digits).
-    `original` is the message or only its header, LF line ends; `is_whole` tells which.
+    `to` is the reader's address; `about_notice` means that this is the postmaster, as the message has no sender.
+    `date`, `arrival` and `retry_until` are RFC 5322 dates. `unique` makes ids and boundaries (letters, digits,
+    dots). `original` is the message, or where not `is_whole` its header, with LF line ends; b"" where it can't be
+    read.
     """
 
     hostname: str
@@ -49,6 +59,8 @@ class ReportFrame:
     unique: str
     original: bytes
     is_whole: bool
+    retry_until: str = ""
+    about_notice: bool = False
 
 
 _SUBJECTS = {
@@ -59,102 +71,147 @@ _SUBJECTS = {
 }
 
 _INTROS = {
-    Report.FAILED: "your message could not be delivered to:",
-    Report.DELAYED: "your message has not been delivered yet. It is tried again by itself; you need not send it\n"
-    "again. Still waiting for:",
-    Report.RELAYED: "your message was passed on. The next host sends no notice of its own when it delivers it to:",
-    Report.DELIVERED: "your message is in the mailbox of:",
+    Report.FAILED: "Your message could NOT be delivered to:",
+    Report.DELAYED: "Your message has not been delivered yet. There is nothing you have to do: it is tried again "
+    "by itself. Please do not send it a second time. It still waits for:",
+    Report.RELAYED: "Your message was passed on to the next mail host. That host sends no notice of its own when "
+    "it delivers it to:",
+    Report.DELIVERED: "Your message is in the mailbox of:",
 }
 
-# RFC 3463: what each detail means to the person who sent the message. The longest match wins.
-_REASONS = {
-    "x.1.1": "There is no such person at that address. Check the part before the @.",
-    "x.1.2": "There is no such domain. Check the part after the @.",
-    "x.1.3": "The address is not written as an address must be.",
-    "x.1.10": "That domain takes no mail at all.",
-    "x.2.1": "The mailbox is closed.",
-    "x.2.2": "The mailbox is full. Ask the person, by another way, to make room.",
-    "x.2.3": "The message is too large for that mailbox.",
-    "x.3.4": "The message is too large. Send smaller attachments, or several messages.",
-    "x.4.4": "No host that takes mail for that address could be found.",
-    "x.4.6": "The message went round in circles. Tell the person who looks after your mail.",
-    "x.4.7": "It was tried for a long time without success.",
-    "x.6.1": "The receiving host can't take a message of this kind.",
-    "x.6.3": "The receiving host can't take a message of this kind.",
-    "x.6.7": "The receiving host can't take addresses with such characters.",
-    "x.7.1": "The receiving host does not want this message.",
-    "x.7": "The receiving host refused it for reasons of its policy.",
-    "x.1": "Something is wrong with the address.",
-    "x.2": "Something is wrong with the mailbox.",
-    "x.4": "The receiving host could not be reached.",
-}
-
-
-def plain_reason(reply: Reply) -> str:
-    """What a clerk should read for a refusal; the server's own words follow elsewhere."""
-    subject, detail = reply.status().split(".")[1:]
-    return _REASONS.get(f"x.{subject}.{detail}") or _REASONS.get(f"x.{subject}") or "The receiving host refused it."
+_INTRO_TO_POSTMASTER = (
+    "A message that came without a sender (most often another mail host's notice) could not be delivered. There is "
+    "nobody else to tell, so it is told to you, the postmaster. It was for:"
+)
 
 
 def build_report(
     report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame
 ) -> bytes:
-    """The whole notice as bytes with LF line ends; 8-bit only where the original or an address is."""
-    boundary = f"=_{frame.unique}"
-    is_global = not all(part.record.address.isascii() for part in recipients)
-    text = _words(report, message, recipients, frame)
-    head = [
+    """The whole notice as bytes; 8-bit only where the original, or an address, is."""
+    is_global = message.smtputf8 or not all(
+        text.isascii() for text in (frame.to, *(part.record.address for part in recipients))
+    )
+    parts = [
+        _text_part(_words(report, message, recipients, frame)),
+        _status_part(report, message, recipients, frame, is_global=is_global),
+    ]
+    if frame.original:
+        parts.append(_original_part(frame, is_global=is_global))
+    boundary = _boundary(frame.unique, parts)
+    lines = _head(report, message, frame, boundary)
+    body = b"".join(b"--" + boundary + b"\n" + part + b"\n" for part in parts)
+    return "\n".join(lines).encode("utf-8", "replace") + b"\n\n" + body + b"--" + boundary + b"--\n"
+
+
+def _head(report: Report, message: MessageRecord, frame: ReportFrame, boundary: bytes) -> list[str]:
+    lines = [
         f"From: Mail station <postmaster@{frame.hostname}>",
-        f"To: <{frame.to}>",
-        f"Subject: {_SUBJECTS[report]}{_about(message)}",
+        f"To: <{_one_line(frame.to)}>",
+        f"Subject: {_subject(report, message, frame)}",
         f"Date: {frame.date}",
         f"Message-ID: <{frame.unique}@{frame.hostname}>",
-        "Auto-Submitted: auto-replied",
+        "Auto-Submitted: auto-replied",  # RFC 3834 §5
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type=delivery-status; boundary="{boundary}"',
+        f'Content-Type: multipart/report; report-type=delivery-status;\n boundary="{boundary.decode()}"',
     ]
-    if message.message_id_header.isascii() and message.message_id_header:
-        head.append(f"In-Reply-To: {message.message_id_header}")
-    parts = [
-        _text_part(text),
-        _status_part(report, message, recipients, frame, is_global=is_global),
-        _original_part(frame, is_global=is_global),
-    ]
-    body = b"".join(b"--" + boundary.encode() + b"\n" + part + b"\n" for part in parts)
-    return "\n".join(head).encode() + b"\n\n" + body + b"--" + boundary.encode() + b"--\n"
+    about = _one_line(message.message_id_header)
+    if about.isascii() and 0 < len(about) < _MAX_LINE:
+        lines += [f"In-Reply-To: {about}", f"References: {about}"]
+    return lines
 
 
-def _about(message: MessageRecord) -> str:
-    plain = re.sub(r"[^\x20-\x7e]+", " ", message.subject).strip()
-    return f": {plain[:60]}" if plain else ""
+def _subject(report: Report, message: MessageRecord, frame: ReportFrame) -> str:
+    text = "A notice could not be delivered" if frame.about_notice else _SUBJECTS[report]
+    about = _one_line(message.subject).strip()
+    return str(Header(f"{text}: {about}" if about else text, "utf-8" if not about.isascii() else None).encode())
+
+
+def _boundary(unique: str, parts: Sequence[bytes]) -> bytes:
+    """One that occurs in no part, whatever the original holds."""
+    number = 0
+    while any(f"=_{unique}.{number}".encode() in part for part in parts):
+        number += 1
+    return f"=_{unique}.{number}".encode()
+
+
+# The words
 
 
 def _words(
     report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame
 ) -> str:
-    lines = ["Hello,", "", _INTROS[report], ""]
+    intro = _INTRO_TO_POSTMASTER if frame.about_notice else _INTROS[report]
+    lines = [f"This is the mail station {frame.hostname}.", "", *textwrap.wrap(intro, _WIDTH), ""]
     for part in recipients:
-        lines.append(f"    {part.record.original_address or part.record.address}")
-        if report is Report.FAILED:
-            lines.append(f"      {plain_reason(part.reply)}")
-        if report in {Report.FAILED, Report.DELAYED} and part.reply.text:
-            lines.append(f"      {part.by} said: {part.reply}")
+        lines += [f"    {_name(part.record)}"]
+        for sentence in _sentences(report, part):
+            lines += textwrap.wrap(sentence, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
         lines.append("")
+    lines += ["The message:", ""]
     if message.subject:
-        lines += [f'The message: "{message.subject}", handed in {frame.arrival}.', ""]
+        lines.append(f"    Subject: {_one_line(message.subject)}")
+    lines += [f"    Handed in: {frame.arrival}", ""]
+    if report is Report.DELAYED and frame.retry_until:
+        lines += textwrap.wrap(f"If it can't be delivered before {frame.retry_until}, you will be told.", _WIDTH)
+        lines.append("")
     if report is Report.FAILED:
-        shown = "Your message is attached." if frame.is_whole else "The header of your message is attached."
-        lines += [shown, ""]
-    lines += [f"This notice was made by the mail station {frame.hostname} (number {message.queue_id}).", ""]
-    return "\n".join(lines)
+        lines += [*textwrap.wrap(_what_is_attached(frame), _WIDTH), ""]
+    return "\n".join([*lines, *_technical(report, message, recipients), ""])
+
+
+def _sentences(report: Report, part: ReportedRecipient) -> list[str]:
+    record, reply = part.record, part.reply
+    if report is Report.DELAYED and reply is None:
+        return ["The station has not had a line to the world since."]
+    if report not in {Report.FAILED, Report.DELAYED} or reply is None:
+        return []
+    sentences = [plain_reason(reply)]
+    if report is Report.FAILED and reply.is_transient:
+        tries = "once" if record.attempts == 1 else f"{record.attempts} times"
+        sentences = [f"It was tried {tries}, for a long time, and is given up now. {sentences[0]}"]
+    if record.answer_unknown:
+        sentences.append("It was sent once without an answer being seen: it may have arrived all the same.")
+    return sentences
+
+
+def _what_is_attached(frame: ReportFrame) -> str:
+    again = "It is not tried again. "
+    if not frame.original:
+        return again + "The message itself can't be read any more on this station."
+    if frame.is_whole:
+        return again + "The message is attached to this notice."
+    return again + "The header of the message is attached to this notice."
+
+
+def _technical(report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> list[str]:
+    lines = ["* * *", "", f"For whoever looks after the mail (number {message.queue_id}):"]
+    for part in recipients:
+        if part.reply is None:
+            lines.append(f"{part.record.address}: not tried yet")
+            continue
+        by = f"{part.by} said: " if part.by else ""
+        tries = f", tries: {part.record.attempts}" if part.record.attempts else ""
+        said = _one_line(f"{part.record.address}{tries}; {by}{part.reply}")
+        lines += textwrap.wrap(said, _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [said]
+    return lines
+
+
+def _name(record: RecipientRecord) -> str:
+    written = record.original_address
+    shown = record.address if written in (None, record.address) else f"{written} (that is {record.address})"
+    return _one_line(shown)
 
 
 def _text_part(text: str) -> bytes:
-    head = b'Content-Type: text/plain; charset="utf-8"\n'
+    head = b"Content-Description: Notification\nContent-Type: text/plain; charset=utf-8\n"
     if text.isascii():
         return head + b"Content-Transfer-Encoding: 7bit\n\n" + text.encode()
-    coded = base64.encodebytes(text.encode())
-    return head + b"Content-Transfer-Encoding: base64\n\n" + coded
+    coded = quopri.encodestring(text.encode("utf-8", "replace"))
+    return head + b"Content-Transfer-Encoding: quoted-printable\n\n" + coded
+
+
+# The fields
 
 
 def _status_part(
@@ -162,40 +219,72 @@ def _status_part(
     is_global: bool,
 ) -> bytes:  # fmt: skip
     kind = "message/global-delivery-status" if is_global else "message/delivery-status"  # RFC 6533 §3
-    lines = [f"Content-Type: {kind}", f"Content-Transfer-Encoding: {'8bit' if is_global else '7bit'}", ""]
+    head = ["Content-Description: Delivery report", f"Content-Type: {kind}"]
+    lines = [_field("Reporting-MTA", f"dns; {frame.hostname}")]
     if message.envid:
-        lines.append(f"Original-Envelope-Id: {_ascii(_unxtext(message.envid))}")
-    lines += [f"Reporting-MTA: dns;{frame.hostname}", f"Arrival-Date: {frame.arrival}", ""]
+        lines.insert(0, _field("Original-Envelope-Id", _decoded(message.envid)))
+    lines += [_field("Arrival-Date", frame.arrival), _field("X-Dialpost-Queue-ID", message.queue_id), ""]
     for part in recipients:
-        lines += [*_recipient_fields(report, part), ""]
-    return "\n".join(lines).encode()
+        lines += [*_recipient_fields(report, part, frame, is_global=is_global), ""]
+    content = "\n".join(lines).encode("utf-8", "replace")
+    if not content.isascii():
+        head.append("Content-Transfer-Encoding: 8bit")
+    return "\n".join(head).encode() + b"\n\n" + content
 
 
-def _recipient_fields(report: Report, part: ReportedRecipient) -> list[str]:
-    record = part.record
+def _recipient_fields(report: Report, part: ReportedRecipient, frame: ReportFrame, *, is_global: bool) -> list[str]:
+    record, reply = part.record, part.reply
     fields = []
     if record.orcpt:
-        address_type, _, address = record.orcpt.partition(";")
-        fields.append(f"Original-Recipient: {address_type};{_ascii(_unxtext(address))}")
-    elif record.original_address and record.original_address.isascii():
-        fields.append(f"Original-Recipient: rfc822;{record.original_address}")
-    kind = "rfc822" if record.address.isascii() else "utf-8"
+        kind, _, address = record.orcpt.partition(";")
+        fields.append(_field("Original-Recipient", f"{kind.strip()}; {_decoded(address)}"))
+    elif record.original_address:
+        fields.append(_field("Original-Recipient", _typed(record.original_address)))
     fields += [
-        f"Final-Recipient: {kind};{record.address}",
-        f"Action: {report.value}",
-        f"Status: {_status(report, part.reply)}",
+        _field("Final-Recipient", _typed(record.address)),
+        _field("Action", report.value),
+        _field("Status", _status(report, reply)),
     ]
-    if part.by:
-        fields.append(f"Remote-MTA: dns;{part.by}")
-    if part.reply.text or part.reply.code:
-        fields.append(f"Diagnostic-Code: smtp;{_fold(_ascii(str(part.reply)))}")
+    if part.by and report is not Report.DELIVERED and part.by != frame.hostname:
+        fields.append(_field("Remote-MTA", f"dns; {part.by}"))
+    if reply is not None and report is not Report.DELIVERED:
+        fields.append(_field("Diagnostic-Code", f"smtp; {reply}", keep_utf8=is_global))
+    if report is Report.DELAYED and frame.retry_until:
+        fields.append(_field("Will-Retry-Until", frame.retry_until))
     return fields
 
 
-def _status(report: Report, reply: Reply) -> str:
-    """The class of the status follows the action (RFC 3464 §2.3.4)."""
-    wanted = {Report.FAILED: "5", Report.DELAYED: "4"}.get(report, "2")
-    return f"{wanted}.{reply.status().split('.', 1)[1]}"
+def _status(report: Report, reply: Reply | None) -> str:
+    """RFC 3464 §2.3.4. What was tried for days and given up keeps its actual problem's status (RFC 3463 §3.5)."""
+    if report in {Report.RELAYED, Report.DELIVERED}:
+        return "2.0.0" if reply is None or not reply.is_positive else reply.status()
+    return "4.4.7" if reply is None else reply.status()
+
+
+def _typed(address: str) -> str:
+    return f"{'rfc822' if address.isascii() else 'utf-8'}; {address}"
+
+
+def _field(name: str, value: str, *, keep_utf8: bool = False) -> str:
+    """One field, folded; its value is kept in its line and, save addresses, in ASCII."""
+    text = _one_line(value)
+    if not keep_utf8 and not name.endswith("-Recipient"):
+        text = text.encode("ascii", "backslashreplace").decode()
+    folded = textwrap.wrap(text, _MAX_LINE - len(name), break_on_hyphens=False) or [""]
+    return f"{name}: " + "\n ".join(folded)
+
+
+def _decoded(xtext: str) -> str:
+    """RFC 3461 §4: `+` and two hexadecimal digits stand for a character; one that can't be shown stays as it is."""
+
+    def one(match: re.Match[str]) -> str:
+        character = chr(int(match.group(1), 16))
+        return character if " " <= character <= "~" else match.group(0)
+
+    return re.sub(r"\+([0-9A-F]{2})", one, xtext)
+
+
+# The message
 
 
 def _original_part(frame: ReportFrame, *, is_global: bool) -> bytes:
@@ -203,20 +292,12 @@ def _original_part(frame: ReportFrame, *, is_global: bool) -> bytes:
         kind = "message/global" if is_global else "message/rfc822"
     else:
         kind = "message/global-headers" if is_global else "text/rfc822-headers"
-    coding = "7bit" if frame.original.isascii() else "8bit"
-    head = f"Content-Type: {kind}\nContent-Transfer-Encoding: {coding}\n\n".encode()
-    return head + frame.original.rstrip(b"\n") + b"\n"
+    head = f"Content-Description: {'Message' if frame.is_whole else 'Message header'}\nContent-Type: {kind}\n"
+    if not frame.original.isascii():
+        head += "Content-Transfer-Encoding: 8bit\n"
+    return head.encode() + b"\n" + frame.original.rstrip(b"\n") + b"\n"
 
 
-def _unxtext(text: str) -> str:
-    """RFC 3461 §4: `+` and two hexadecimal digits stand for a character."""
-    return re.sub(r"\+([0-9A-F]{2})", lambda match: chr(int(match.group(1), 16)), text)
-
-
-def _ascii(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", text)
-
-
-def _fold(text: str) -> str:
-    """Long server words on lines of at most about 900 characters (RFC 5322 §2.1.1)."""
-    return "\n ".join(text[i : i + 900] for i in range(0, len(text), 900)) or text
+def _one_line(text: str) -> str:
+    """Without control characters and halves of characters: nothing in it can begin a new line."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", " ", text)

@@ -1,12 +1,16 @@
 """Telling senders what became of their mail: failure, delay, relayed and delivered notices.
 
 A notice is a message like any other: into the spool, into the queue, durable; only then is the original's recipient
-marked. It comes from <>, so nothing ever bounces because of it (RFC 5321 §6.1): where one can't be delivered, the
-postmaster here is told instead.
+marked. It comes from <>, so nothing ever bounces because of it (RFC 5321 §6.1): where one can't be delivered, or a
+message never had a sender, the postmaster here is told instead; where that fails too, the log.
+
+What a sender asked for is honoured: NOTIFY, RET, ENVID and ORCPT (RFC 3461 §4, §6). One notice tells of all
+recipients that met the same fate at the same time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
@@ -17,14 +21,15 @@ from dialpost.core.accounts import Directory, Local, NotLocal
 from dialpost.core.dsn import Report, ReportedRecipient, ReportFrame, build_report
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.errors import StorageError
-from dialpost.core.outcomes import Deferred, Delivered, Refused
-from dialpost.core.queue_records import MessageRecord, Origin, Priority, RecipientRecord, RecipientState
+from dialpost.core.outcomes import Delivered, Refused
+from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.flow import maillog
 
 WHOLE_UP_TO_BYTES = 60_000
 """A failure notice carries the whole message up to this size, unless the sender asked for the header only."""
 
 _HEADER_UP_TO_BYTES = 32_000
+_MAX_LINE = 998  # RFC 5322 §2.1.1; a part of a report can't be encoded to hold longer ones
 
 
 class BodyWriter(Protocol):
@@ -69,7 +74,10 @@ class Accounts(Protocol):
 
 
 class Bouncer:
-    """Makes notices. `on_accepted` is told of each, as of any accepted message."""
+    """Makes notices. `on_accepted` is told of each, as of any accepted message.
+
+    Every method raises StorageError (StorageFullError where the card is full); then nobody was told.
+    """
 
     def __init__(
         self, hostname: str, bodies: Bodies, queue: Queue, accounts: Accounts, *,
@@ -79,81 +87,92 @@ class Bouncer:
         self._on_accepted, self._wall_clock = on_accepted, wall_clock
 
     async def refused(self, message: MessageRecord, recipient: RecipientRecord, outcome: Refused) -> None:
-        """Tell the sender that this recipient is given up; durable when it returns."""
-        if recipient.notify is not None and Notify.FAILURE not in recipient.notify:
-            return
-        reported = ReportedRecipient(recipient, outcome.reply, outcome.by)
-        await self._tell(Report.FAILED, message, [reported])
+        """`failed` for one recipient."""
+        await self.failed(message, [ReportedRecipient(recipient, outcome.reply, outcome.by)])
 
-    async def delayed(self, message: MessageRecord, recipients: Sequence[RecipientRecord], last: Deferred) -> None:
-        """Tell the sender, once, that these recipients wait."""
-        reported = [ReportedRecipient(one, last.reply, one.last_by or self._hostname) for one in recipients]
+    async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
+        """Tell the sender that these are given up; durable when it returns."""
+        asked = [one for one in recipients if one.record.notify is None or Notify.FAILURE in one.record.notify]
+        if asked:
+            await self._tell(Report.FAILED, message, asked)
+
+    async def delayed(
+        self, message: MessageRecord, recipients: Sequence[ReportedRecipient], retry_until_s: int
+    ) -> None:
+        """Tell the sender that these wait; the caller asks once, and only for those who want to hear."""
         if message.sender:
-            await self._tell(Report.DELAYED, message, reported)
+            await self._tell(Report.DELAYED, message, recipients, retry_until_s)
 
-    async def relayed(self, message: MessageRecord, recipient: RecipientRecord, outcome: Delivered) -> None:
+    async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """Where SUCCESS was asked and the next hop will send no notice (RFC 3461 §5.2.2)."""
-        await self._success(Report.RELAYED, message, recipient, outcome)
+        await self._success(Report.RELAYED, message, recipients)
 
     async def delivered(self, message: MessageRecord, recipient: RecipientRecord, outcome: Delivered) -> None:
         """Where SUCCESS was asked and the mail is in a mailbox here."""
-        await self._success(Report.DELIVERED, message, recipient, outcome)
+        reported = ReportedRecipient(recipient, outcome.reply, outcome.by)
+        await self._success(Report.DELIVERED, message, [reported])
 
-    async def _success(
-        self, report: Report, message: MessageRecord, recipient: RecipientRecord, outcome: Delivered
+    async def _success(self, report: Report, message: MessageRecord, told: Sequence[ReportedRecipient]) -> None:
+        asked = [one for one in told if Notify.SUCCESS in (one.record.notify or ())]
+        if message.sender and asked:
+            await self._tell(report, message, asked)
+
+    async def _tell(
+        self, report: Report, message: MessageRecord, reported: Sequence[ReportedRecipient], until_s: int = 0
     ) -> None:
-        if message.sender and recipient.notify is not None and Notify.SUCCESS in recipient.notify:
-            await self._tell(report, message, [ReportedRecipient(recipient, outcome.reply, outcome.by)])
-
-    async def _tell(self, report: Report, message: MessageRecord, reported: list[ReportedRecipient]) -> None:
-        to, recipients = self._who(message)
-        if not recipients:
+        to, readers = self._readers(message)
+        if not readers:
             maillog.person_needed("notice: nobody to tell", queue_id=message.queue_id, sender=message.sender)
             return
-        text = self._text(report, message, reported, to)
-        await self._accept(text, recipients)
+        original, is_whole = await asyncio.to_thread(self._original, report, message)
+        frame = ReportFrame(
+            hostname=self._hostname,
+            to=to,
+            date=formatdate(self._wall_clock(), localtime=True),
+            arrival=formatdate(message.received_s, localtime=True),
+            unique=f"{message.queue_id}.{secrets.token_hex(6)}",
+            original=original,
+            is_whole=is_whole,
+            retry_until=formatdate(until_s, localtime=True) if until_s else "",
+            about_notice=not message.sender,
+        )
+        await self._accept(build_report(report, message, reported, frame), readers)
 
-    def _who(self, message: MessageRecord) -> tuple[str, list[RecipientRecord]]:
-        """The sender; for a message without one (or whose sender is gone), the postmaster here."""
+    def _readers(self, message: MessageRecord) -> tuple[str, list[RecipientRecord]]:
+        """The sender; for a message without one, or whose sender is gone, the postmaster here."""
         directory = self._accounts.directory
         if message.sender:
             found = directory.resolve(message.sender)
             if isinstance(found, NotLocal):
                 return message.sender, [RecipientRecord(0, message.sender, RecipientState.WAITING)]
-            if isinstance(found, Local) and found.accounts:
-                return message.sender, _local(message.sender, found.accounts)
-        if message.origin is Origin.STATION and not message.sender and _is_to_postmaster(message, directory):
+            if isinstance(found, Local) and (found.accounts or found.forwards):
+                return message.sender, _records(message.sender, found)
+        if message.origin is Origin.STATION and _is_to_postmaster(message, directory):
             return "", []  # a notice to the postmaster that could not be delivered: the log is left
         address = f"postmaster@{directory.domains[0]}"
-        return address, _local(address, (directory.postmaster_account,))
-
-    def _text(self, report: Report, message: MessageRecord, reported: list[ReportedRecipient], to: str) -> bytes:
-        original, is_whole = self._original(report, message)
-        now = self._wall_clock()
-        frame = ReportFrame(
-            self._hostname, to, formatdate(now, localtime=True), formatdate(message.received_s, localtime=True),
-            f"{message.queue_id}.{secrets.token_hex(6)}", original, is_whole,
-        )  # fmt: skip
-        return build_report(report, message, reported, frame)
+        return address, _records(address, Local((directory.postmaster_account,)))
 
     def _original(self, report: Report, message: MessageRecord) -> tuple[bytes, bool]:
-        """The message, or its header, without what is for mailboxes only; b"" where the card lost it."""
+        """The message or its header, without what is for mailboxes only; b"" where the card lost it.
+
+        Only a failure returns content (RFC 3461 §4.3). In a thread: the card may be slow.
+        """
         wants_whole = message.ret is not Return.HEADERS and report is Report.FAILED
-        is_whole = wants_whole and message.size <= WHOLE_UP_TO_BYTES
+        wants_whole = wants_whole and message.body_type is not BodyType.BINARY
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:
                 body.seek(message.local_prefix)
-                data = body.read(message.size if is_whole else _HEADER_UP_TO_BYTES)
-        except OSError:
+                data = body.read(WHOLE_UP_TO_BYTES if wants_whole else _HEADER_UP_TO_BYTES)
+        except (OSError, StorageError):
             return b"", False
-        if is_whole:
+        is_all = message.local_prefix + len(data) >= message.size
+        if wants_whole and is_all and all(len(line) <= _MAX_LINE for line in data.split(b"\n")):
             return data, True
-        header = data.partition(b"\n\n")[0]
-        return header + b"\n", False
+        lines = data.partition(b"\n\n")[0].split(b"\n")
+        return b"\n".join(line[:_MAX_LINE] for line in lines if line) + b"\n", False
 
-    async def _accept(self, text: bytes, recipients: list[RecipientRecord]) -> None:
-        is_local = any(recipient.local_account for recipient in recipients)
-        prefix = b"Return-Path: <>\n" if is_local else b""
+    async def _accept(self, text: bytes, readers: list[RecipientRecord]) -> None:
+        prefix = b"Return-Path: <>\n" if any(one.local_account for one in readers) else b""
         queue_id = self._queue.next_id()
         writer = self._bodies.begin(queue_id)
         try:
@@ -162,29 +181,37 @@ class Bouncer:
         except BaseException:
             writer.abort()
             raise
-        if size != len(prefix) + len(text):
-            raise StorageError(f"The notice {queue_id} was not stored whole.")
         record = MessageRecord(
-            queue_id=queue_id, sender="", size=size, wire_size=len(text) + text.count(b"\n"),
-            local_prefix=len(prefix), received_s=int(self._wall_clock()), origin=Origin.STATION,
-            recipients=tuple(recipients), priority=Priority.NORMAL,
+            queue_id=queue_id,
+            sender="",
+            size=size,
+            wire_size=len(text) + text.count(b"\n"),
+            local_prefix=len(prefix),
+            received_s=int(self._wall_clock()),
+            origin=Origin.STATION,
+            recipients=tuple(readers),
             body_type=BodyType.SEVEN_BIT if text.isascii() else BodyType.EIGHT_BIT,
-            smtputf8=not all(recipient.address.isascii() for recipient in recipients),
-        )  # fmt: skip
+            smtputf8=not (text.partition(b"\n\n")[0].isascii() and all(one.address.isascii() for one in readers)),
+        )
         await self._queue.accept(record)
         maillog.accepted(
-            queue_id, sender="", recipients=len(recipients), size=size, origin=Origin.STATION.value, peer="",
+            queue_id, sender="", recipients=len(readers), size=size, origin=Origin.STATION.value, peer="",
             account=None,
         )  # fmt: skip
         self._on_accepted(record)
 
 
-def _local(address: str, accounts: Sequence[str]) -> list[RecipientRecord]:
-    # The notice belongs in the sender's own mailbox; where an alias of ours sent, in each one's behind it.
-    return [
+def _records(address: str, found: Local) -> list[RecipientRecord]:
+    """The notice goes where mail to the address goes: each mailbox behind it, and what it is forwarded to."""
+    here = [
         RecipientRecord(number, address, RecipientState.WAITING, local_account=account)
-        for number, account in enumerate(accounts)
+        for number, account in enumerate(found.accounts)
     ]
+    away = [
+        RecipientRecord(number, forward, RecipientState.WAITING, original_address=address)
+        for number, forward in enumerate(found.forwards, len(here))
+    ]
+    return here + away
 
 
 def _is_to_postmaster(message: MessageRecord, directory: Directory) -> bool:

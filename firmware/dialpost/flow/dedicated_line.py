@@ -138,6 +138,8 @@ class DedicatedLine:
         asking = asyncio.create_task(self._etrn.ask()) if self._etrn is not None and reason else None
         try:
             self._panel.mail_moves(True)
+            if reason is not None and reason.by_hand:
+                self._flush.begin_call()  # a host that rests is tried all the same
             result = await self._flush.run()
             record = replace(record, sent=result.sent, deferred=result.deferred, refused=result.refused)
             if asking is not None:

@@ -1,6 +1,8 @@
 """Looking after what waits too long: delay notices, and giving up.
 
-Both need a trusted clock; giving up also needs real tries (core/retry). Runs as one task, a few times an hour.
+Both need a trusted clock; giving up also needs real tries (core/retry): what was never tried, because there was no
+line, is never given up. A notice is durable before the recipient is marked, so a crash between the two tells a
+sender twice, never not at all. Runs as one task, a few times an hour.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from dialpost.core.config import OutboundConfig
+from dialpost.core.dsn import ReportedRecipient
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
-from dialpost.core.outcomes import Deferred, Refused
+from dialpost.core.outcomes import Refused
 from dialpost.core.queue_records import MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.reply import Reply
 from dialpost.core.retry import delay_notice_is_due, give_up_is_due
@@ -31,7 +34,7 @@ class Queue(Protocol):
     async def overdue(
         self, received_before_s: int, limit: int, after: QueueId | None = None, *, unnotified: bool = False
     ) -> list[MessageRecord]:
-        """Messages received before then with waiting recipients, oldest first."""
+        """Messages received before then with waiting recipients (only those), oldest first."""
 
     async def update_recipients(self, message: QueueId, recipients: Sequence[RecipientRecord]) -> None:
         """Durable when it returns."""
@@ -40,21 +43,24 @@ class Queue(Protocol):
 class Notices(Protocol):
     """The subset of flow/bounces needed here."""
 
-    async def refused(self, message: MessageRecord, recipient: RecipientRecord, outcome: Refused) -> None:
-        """Tell the sender that it is given up."""
+    async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
+        """Tell the sender that these are given up."""
 
-    async def delayed(self, message: MessageRecord, recipients: Sequence[RecipientRecord], last: Deferred) -> None:
-        """Tell the sender that it takes longer."""
+    async def delayed(
+        self, message: MessageRecord, recipients: Sequence[ReportedRecipient], retry_until_s: int
+    ) -> None:
+        """Tell the sender that these take longer."""
 
 
 class Expiry:
-    """Delay notices and giving up."""
+    """Delay notices and giving up. `is_in_flight` tells what the flush is sending at this moment."""
 
     def __init__(
         self, config: OutboundConfig, hostname: str, queue: Queue, notices: Notices, *,
         clock_trusted: Callable[[], bool], on_finished: Callable[[], None] = lambda: None,
-        wall_clock: Callable[[], float] = time.time,
+        is_in_flight: Callable[[QueueId], bool] = lambda _: False, wall_clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
+        self._is_in_flight = is_in_flight
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._clock_trusted, self._on_finished, self._wall_clock = clock_trusted, on_finished, wall_clock
 
@@ -64,11 +70,11 @@ class Expiry:
             try:
                 await self.look()
             except StorageError as error:
-                maillog.fault("expiry", error=error)
+                maillog.fault("expiry: put off", error=error)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> tuple[int, int]:
-        """Once: how many recipients were given up, how many senders told of a delay."""
+        """Once: how many recipients were given up, how many senders told of a delay. Raises: StorageError."""
         if not self._clock_trusted():
             return 0, 0
         now_s = int(self._wall_clock())
@@ -77,16 +83,22 @@ class Expiry:
     async def _give_up(self, now_s: int) -> int:
         given_up = 0
         async for message in self._each(now_s - self._config.give_up_hours * _HOUR_S, unnotified=False):
-            rows = []
-            for one in message.recipients:
-                if give_up_is_due(one, message.received_s, now_s, self._config, clock_trusted=True):
-                    outcome = Refused(self._too_long(one), one.last_by or self._hostname)
-                    await self._notices.refused(message, one, outcome)
-                    maillog.bounced(message.queue_id, recipient=one.address, outcome=outcome)
-                    rows.append(replace(one, state=RecipientState.BOUNCED, last_reply=str(outcome.reply)))
-            if rows:
-                await self._queue.update_recipients(message.queue_id, rows)
-                given_up += len(rows)
+            due = [
+                one
+                for one in message.recipients
+                if give_up_is_due(one, message.received_s, now_s, self._config, clock_trusted=True)
+            ]
+            if not due or self._is_in_flight(message.queue_id):
+                continue  # what is just being sent may still get through
+            await self._notices.failed(message, [self._reported(one) for one in due])
+            rows = [replace(one, state=RecipientState.BOUNCED) for one in due]
+            await self._queue.update_recipients(message.queue_id, rows)
+            for one in due:
+                outcome = Refused(
+                    _answer(one) or Reply(451, ("no answer",), "4.4.7"), one.last_by or self._hostname
+                )
+                maillog.bounced(message.queue_id, recipient=one.address, outcome=outcome)
+            given_up += len(due)
         if given_up:
             self._on_finished()
         return given_up
@@ -103,8 +115,9 @@ class Expiry:
                 if delay_notice_is_due(one, message.received_s, now_s, self._config, clock_trusted=True)
             ]
             if due:
-                words = due[0].last_reply or "It waits for the next call."
-                await self._notices.delayed(message, due, Deferred(Reply(451, (words,), "4.4.7"), self._hostname))
+                until_s = message.received_s + self._config.give_up_hours * _HOUR_S
+                reported = [self._reported(one) for one in due]
+                await self._notices.delayed(message, reported, max(until_s, now_s))
                 told += 1
             # Marked even where NOTIFY forbids the notice, so that it is not looked at again and again.
             marked = [replace(one, delay_notified=True) for one in message.recipients]
@@ -118,6 +131,16 @@ class Expiry:
                 yield message
             after = batch[-1].queue_id
 
-    def _too_long(self, recipient: RecipientRecord) -> Reply:
-        text = f"Given up after {recipient.attempts} tries. The last answer was: {recipient.last_reply or 'none'}"
-        return Reply(554, (text,), "5.4.7")
+    def _reported(self, recipient: RecipientRecord) -> ReportedRecipient:
+        return ReportedRecipient(recipient, _answer(recipient), recipient.last_by or self._hostname)
+
+
+def _answer(recipient: RecipientRecord) -> Reply | None:
+    """The last answer as a reply again; None where it was never tried. Words of our own count as temporary."""
+    text = recipient.last_reply
+    if not text:
+        return None
+    code, _, words = text.partition(" ")
+    if len(code) == 3 and code.isdigit() and code[0] in "45":
+        return Reply.from_lines(int(code), (words,))
+    return Reply(451, (text,))

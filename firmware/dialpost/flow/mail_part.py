@@ -61,6 +61,9 @@ class FlushedCounts(Protocol):
 class FlushForCall(Protocol):
     """The subset of flow/flush.Flush a call needs."""
 
+    def begin_call(self) -> None:
+        """A new call: what was tried in the one before may be tried again."""
+
     async def run(self) -> FlushedCounts:
         """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
 
@@ -165,6 +168,7 @@ class MailPart:
         """Mail flows until the evidence says end. On cancellation (the line is gone) what was achieved
         is put on record first, within WRAP_UP_S.
         """
+        self._flush.begin_call()
         now = asyncio.get_running_loop().time()
         self._began_s = self._asked_s = self._answered_s = self._progress_s = now
         if self._etrn is not None:
