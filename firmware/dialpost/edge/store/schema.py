@@ -17,7 +17,7 @@ from dialpost.core.errors import StorageError
 
 APPLICATION_ID = 0x4469616C  # "Dial"
 PAGE_BYTES = 1024
-WAL_PAGES = 4096  # pages between checkpoints: a hot page is copied into the database once in many commits
+WAL_PAGES = 1000  # pages between checkpoints: the log soon stops growing, and each growth is a journal write
 
 _VERSION_1 = """
 CREATE TABLE message (
