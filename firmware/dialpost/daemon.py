@@ -204,6 +204,8 @@ class Station:
         server = await asyncio.get_running_loop().create_server(
             factory, sock=sock, ssl=tls, ssl_handshake_timeout=60 if tls else None
         )
+        # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
+        self._running.push_async_callback(factory.close)
         self._running.push_async_callback(_close_server, server)
         self.doors.append((door, *sock.getsockname()[:2]))
 
@@ -317,9 +319,6 @@ async def _feed_watchdog(manager: ServiceManager) -> None:
 
 async def _close_server(server: asyncio.Server) -> None:
     server.close()
-    close_clients = getattr(server, "close_clients", None)  # Python 3.13
-    if close_clients is not None:
-        close_clients()
 
 
 def _link(config: Config) -> Link:
