@@ -263,7 +263,8 @@ def test_no_value_whatever_breaks_the_parser(field):
     base = "" if section == "station" else BASE
     for value in (
         "5", "-1", "1e400", "nan", "true", "''", "'x'", "' '", "'[::'", "'@'", "[]", "['']", "[[]]", "[1, 'a']",
-        "{}", "{a = 1}", "1979-05-27", "07:30:00", "'\u2028'", "'ﬁ.example'", "'xn--a'", "'..'", "'" + "a" * 300 + "'",
+        "{}", "{a = 1}", "1979-05-27", "07:30:00", "'\u2028'", "'ﬁ.example'", "'xn--a'", "'..'",
+        "'" + "a" * 300 + "'",
     ):  # fmt: skip
         try:
             parse_config(f"{base}{opening}\n{field.name} = {value}\n")
