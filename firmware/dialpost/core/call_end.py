@@ -88,9 +88,7 @@ class ProviderHabits:
 
 def _numbers(value: JsonValue) -> tuple[float, ...]:
     items = value if isinstance(value, list | tuple) else ()
-    return tuple(float(item) for item in items if isinstance(item, int | float) and 0 <= item < inf)[
-        -SAMPLES_KEPT:
-    ]
+    return tuple(float(item) for item in items if isinstance(item, int | float) and 0 <= item < inf)[-SAMPLES_KEPT:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,9 +175,7 @@ def page() -> str:
         "Made from the table in `firmware/dialpost/core/call_states.py`, which is what runs. Do not edit\n"
         "it: `.venv/bin/python -m dialpost.core.call_states > docs/call-states.md` makes it anew.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
-        "What is ignored, and why:\n\n| state | event | because |\n|---|---|---|\n"
-        + "\n".join(ignored)
-        + "\n"
+        "What is ignored, and why:\n\n| state | event | because |\n|---|---|---|\n" + "\n".join(ignored) + "\n"
     )
 
 

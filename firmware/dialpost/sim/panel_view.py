@@ -140,7 +140,7 @@ class PanelView:
         lines = self._frame(columns)
         room = max(0, rows - len(lines) - 1)
         lines += list(self._log)[-room:] if room else []
-        drawn = "".join(_cut(line, columns) + _ERASE_LINE + "\r\n" for line in lines[: rows - 1])
+        drawn = "".join(_cut(line, columns) + _ERASE_LINE + "\n" for line in lines[: rows - 1])
         frame = _HOME + drawn + _ERASE_BELOW
         if frame != self._shown:
             self._shown = frame
@@ -187,7 +187,7 @@ class PanelView:
         mail = len(self._world.mailbox("anna"))
         waiting = self._world.station.panel.state.waiting
         return (
-            f"waiting: {waiting} for the world here, {self._world.provider.waiting} for us at the provider; "
+            f"waiting: {waiting} for the world, {self._world.provider.waiting} at the provider for us; "
             f"anna has {mail}; {len(self._world.provider.ledger.received)} went out"
         )
 
