@@ -20,7 +20,7 @@ from dialpost.core.plain_reasons import plain_reason
 from dialpost.core.queue_records import MessageRecord, RecipientRecord
 from dialpost.core.reply import Reply
 
-_WIDTH = 72
+_WIDTH = 76
 _MAX_LINE = 900  # well below RFC 5322 §2.1.1's 998
 
 
