@@ -241,6 +241,14 @@ async def test_a_server_that_does_not_serve_gets_no_message_and_bounces_none(sto
     assert (queue.asked, queue.reports) == (0, [])
 
 
+async def test_what_a_server_said_is_not_hidden_by_an_address_that_is_dead(store):
+    peer = Peer(ModelServer(answers=lambda verb, *_: "421 busy" if verb == "" else None))
+    async with peer.serving() as target:
+        dead = dataclasses.replace(target, addresses=("127.0.0.1", "127.0.0.77"))
+        end = await send(dead, Queue([store(1)]))
+    assert (end.fate, str(end.reply)) == (SessionFate.NOT_SERVED, "421 busy")
+
+
 async def test_chunking_that_is_broken_is_not_used_again(store):
     peer = Peer(ModelServer(ALL, lambda verb, *_: "502 what" if verb == "LAST" else None))
     client, queue = SmtpClient(), Queue([store(1)])

@@ -14,7 +14,7 @@ import pytest
 @pytest.fixture
 def work() -> Iterator[Path]:
     """A directory that servers with users of their own can enter (pytest's tmp_path is closed to them)."""
-    directory = Path(tempfile.mkdtemp(prefix="dialpost-"))
+    directory = Path(tempfile.mkdtemp(prefix="dp-sys-"))
     directory.chmod(0o755)
     yield directory
     if not os.environ.get("DIALPOST_TEST_KEEP"):  # to look at what a failed test left

@@ -120,7 +120,8 @@ class Login:
     mechanisms: tuple[str, ...] = ("plain", "login", "cram_md5")
 
     def authenticators(self) -> str:
-        blocks = re.split(r"(?m)^(?=\w+:$)", _AUTHENTICATORS.format(user=self.user, password=self.password))
+        secret = self.password.replace("$", "\\$")  # else Exim takes it for a variable
+        blocks = re.split(r"(?m)^(?=\w+:$)", _AUTHENTICATORS.format(user=self.user, password=secret))
         return "".join(block for block in blocks if block.split(":")[0] in self.mechanisms)
 
 

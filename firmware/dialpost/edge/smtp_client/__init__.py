@@ -195,6 +195,7 @@ def _in_words(ended: Ended) -> str:
 
 
 def _added(before: SessionEnd, end: SessionEnd, delivered: int) -> SessionEnd:
-    """The later end, with the bytes of both."""
+    """The later end, with the bytes of both; but what a server said is not hidden by an address that is dead."""
     up, down = before.bytes_up + end.bytes_up, before.bytes_down + end.bytes_down
-    return replace(end, messages=delivered, bytes_up=up, bytes_down=down)
+    telling = before if before.connected and not end.connected else end
+    return replace(telling, messages=delivered, bytes_up=up, bytes_down=down)
