@@ -297,7 +297,7 @@ class CallManager:
         rules = GraceRules(self._config.grace_min_s, self._config.grace_max_s)
         self._mail = MailPart(
             etrn=self._etrn, flush=self._flush, inbound=self._inbound, meter=self._link, rules=rules,
-            habits=self._habits, say=self._say, moving=self._panel.mail_moves,
+            habits=self._habits, say=self._say, moving=self._mail_moves,
         )  # fmt: skip
         self._act(self._carry_mail(self._mail), self._config.max_call_s * HARD_LIMIT_FACTOR)
         self._act(self._watch_line())
@@ -470,6 +470,11 @@ class CallManager:
         self._last_call = self._completed(self._record)
         self._record = self._mail = None
         await self._keep(self._last_call)
+
+    def _mail_moves(self, moving: bool) -> None:
+        self._panel.mail_moves(moving)
+        if moving:
+            self._panel.queue_changed()
 
     def _say(self, words: str) -> None:
         for watcher in list(self._watchers):

@@ -33,9 +33,11 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {Led.LINE: "\x1b[32m", Led.FAULT: "\x1b[31m", Led.MAIL: "\x1b[33m", Led.POWER: "\x1b[32m"}
 _KEYS = (
-    "Enter or space: the button (again: hang up after the current message)   h: hang up at once",
-    "s: anna sends a message to the world   a: a message for anna comes in at the provider   q: quit",
+    "Enter, space: the button (on line: hang up after the message)   h: hang up now",
+    "s: anna sends a message   a: one for anna comes to the provider   q: quit",
 )
+_TOLD_BY_THE_CALL = ("call:", "etrn:")
+"""Lines of the mail log that the call's own words say already."""
 
 
 async def show(settings: WorldSettings, folder: Path) -> int:
@@ -151,7 +153,7 @@ class PanelView:
         world = self._world
         submission = world.port(Listener.SUBMISSION)
         return [
-            f"{_BOLD}Dialpost{_PLAIN}: the real station for {DOMAIN}, with a simulated line and provider",
+            f"{_BOLD}Dialpost{_PLAIN}: the real station of {DOMAIN}; line and provider are simulated",
             "-" * columns,
             "  " + "     ".join(self._light(led) for led in Led) + "     [ button: Enter ]",
             f"  {self._line_words()}",
@@ -163,7 +165,7 @@ class PanelView:
             f"  user {ACCOUNTS[0]}, password {world.passwords[ACCOUNTS[0]]}; or with swaks:",
             f"  swaks -s {USERS_ADDRESS}:{submission} -tls -au {ACCOUNTS[0]} -ap {world.passwords[ACCOUNTS[0]]}",
             f"        -f anna@{DOMAIN} -t {WORLD_ADDRESSES[0]}",
-            f"Ask it: .venv/bin/dialpost --config {world.config_path} status",
+            f"Ask: .venv/bin/dialpost --config {world.config_path} status",
             "-" * columns,
         ]
 
@@ -204,7 +206,9 @@ class _Lines(logging.Handler):
         self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._note(record.getMessage())
+        words = record.getMessage()
+        if not words.startswith(_TOLD_BY_THE_CALL):
+            self._note(words)
 
 
 def _cut(line: str, columns: int) -> str:

@@ -237,7 +237,7 @@ async def _status(world: World) -> dict[str, object]:
 def _folder(wanted: Path | None) -> Iterator[Path]:
     """Where the station's data is. Raises: StorageError."""
     if wanted is None:
-        with tempfile.TemporaryDirectory(prefix="dialpost-simulate-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix="dialpost-", ignore_cleanup_errors=True) as name:
             yield Path(name)
         return
     try:
