@@ -13,8 +13,9 @@ import pytest
 
 from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
 from dialpost.core.queue_id import queue_id
-from dialpost.edge import spool as spool_module
-from dialpost.edge.spool import DirectorySync, Spool
+from dialpost.edge.spool import Spool
+from dialpost.edge.spool import writer as spool_module
+from dialpost.edge.spool.rounds import DirectorySync
 
 ONE, TWO = queue_id(1), queue_id(2)
 

@@ -1,0 +1,176 @@
+"""Makes bodies durable, as many as wait in one round.
+
+A round writes out what its bodies still buffer, starts their way to the card all at once, waits for each
+(fdatasync), then once for the directory. On ext4 the whole round so shares one commit of the journal, which
+costs the card more than a small body does. A lone session waits for nobody; while several hand in mail, a
+round waits GATHER_S for the others (as PostgreSQL's commit_delay). A large body goes beside the rounds, so
+that nobody waits for it.
+
+`begun`, `ended` and `commit` are called in the event loop; the rounds' work runs in a small pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from dialpost.core.errors import StorageError
+
+GATHER_S = 0.001
+CROWD = 3
+_CROWD_LASTS_S = 1.0
+_LARGE_BYTES = 262_144
+_THREADS = 4
+
+
+class OpenBody(Protocol):
+    """A body on its way to the card."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def flush(self) -> None:
+        """Hand what is buffered to the kernel. Raises: OSError."""
+
+    def start(self) -> None:
+        """Let the kernel begin to write it, without waiting."""
+
+    def sync(self) -> None:
+        """Wait until its data is on the card. Raises: OSError."""
+
+    def close(self) -> None:
+        """Close the file. Raises: OSError."""
+
+
+Result = int | OSError | StorageError
+
+
+class SyncRounds:
+    """The rounds of one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = DirectorySync(directory)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
+        self._waiting: list[tuple[OpenBody, asyncio.Future[int]]] = []
+        self._rounds: asyncio.Task[None] | None = None
+        self._in_hand = 0
+        self._crowded_until_s = float("-inf")
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """The threads, for other work that waits for the card."""
+        return self._pool
+
+    def begun(self) -> None:
+        """A body was begun."""
+        self._in_hand += 1
+        if self._in_hand >= CROWD:
+            self._crowded_until_s = time.monotonic() + _CROWD_LASTS_S
+
+    def ended(self) -> None:
+        """A body that was begun is committed or broken off."""
+        self._in_hand -= 1
+
+    def close(self) -> None:
+        """Wait for what is under way and end the threads."""
+        self._pool.shutdown(wait=True)
+        self._directory.close()
+
+    async def commit(self, body: OpenBody) -> int:
+        """Make a body and its directory entry durable, and close it; returns its size.
+
+        A cancellation leaves it to be finished all the same. Raises: OSError, StorageError.
+        """
+        loop = asyncio.get_running_loop()
+        if body.size >= _LARGE_BYTES:
+            (result,) = await loop.run_in_executor(self._pool, self._sync_all, [body])
+            if not isinstance(result, int):
+                raise result
+            return result
+        future: asyncio.Future[int] = loop.create_future()
+        self._waiting.append((body, future))
+        if self._rounds is None or self._rounds.done():
+            self._rounds = asyncio.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        """One round after the other while anybody waits."""
+        while self._waiting:
+            if time.monotonic() < self._crowded_until_s:
+                await asyncio.sleep(GATHER_S)
+            batch, self._waiting = self._waiting, []
+            bodies = [body for body, _ in batch]
+            results = await asyncio.get_running_loop().run_in_executor(self._pool, self._sync_all, bodies)
+            for (_, future), result in zip(batch, results, strict=True):
+                if future.done():
+                    continue
+                if isinstance(result, int):
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+
+    def _sync_all(self, bodies: Sequence[OpenBody]) -> list[Result]:
+        """In a thread: one round. For each body its size, or what went wrong with it."""
+        results = [_try(body, body.flush) for body in bodies]
+        whole = [number for number, result in enumerate(results) if isinstance(result, int)]
+        if len(whole) > 1:
+            for number in whole:
+                bodies[number].start()
+        for number in whole:
+            results[number] = _try(bodies[number], bodies[number].sync)
+        try:
+            self._directory.sync()
+        except OSError as error:
+            results = [error if isinstance(result, int) else result for result in results]
+        for number, result in enumerate(results):
+            if isinstance(result, int):
+                results[number] = _try(bodies[number], bodies[number].close)
+        return results
+
+
+def _try(body: OpenBody, step: Callable[[], None]) -> Result:
+    try:
+        step()
+    except (OSError, StorageError) as error:
+        return error
+    return body.size
+
+
+class DirectorySync:
+    """fsync of one directory, shared: a caller is served by any round that began after it asked."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._asking = threading.Lock()
+        self._syncing = threading.Lock()
+        self._asked = 0
+        self._covered = 0
+        self._descriptor: int | None = None
+
+    def sync(self) -> None:
+        """Make all entries made before this call durable. Blocks. Raises: OSError."""
+        with self._asking:
+            self._asked += 1
+            ticket = self._asked
+        with self._syncing:
+            if self._covered >= ticket:
+                return
+            covering = self._asked
+            if self._descriptor is None:
+                self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.fsync(self._descriptor)
+            self._covered = covering
+
+    def close(self) -> None:
+        """Let the directory go."""
+        with self._syncing:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None

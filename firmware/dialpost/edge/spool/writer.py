@@ -1,0 +1,121 @@
+"""Writes one body: straight under its name, buffered, gone again after any fault."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Protocol
+
+from dialpost.core.envelope import QueueId
+from dialpost.core.errors import StorageError
+from dialpost.edge.spool.faults import storage_error
+from dialpost.edge.spool.rounds import OpenBody
+
+_BUFFER_BYTES = 65_536
+
+
+class Home(Protocol):
+    """What a writer needs of the spool it writes into."""
+
+    def check_room(self, more_bytes: int) -> None:
+        """Raises: StorageFullError where `more_bytes` would touch the reserve."""
+
+    async def sync(self, body: OpenBody) -> int:
+        """Make it durable and close it. Raises: OSError, StorageError."""
+
+    def ended(self) -> None:
+        """The body is committed or given up."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Take the file away. Raises: StorageError."""
+
+
+class SpoolWriter:
+    """One body being written. Ends with `commit` or `abort`; after a fault nothing of it is left."""
+
+    def __init__(self, home: Home, queue_id: QueueId, descriptor: int) -> None:
+        self.queue_id = queue_id
+        self._home = home
+        self._descriptor: int | None = descriptor
+        self._buffer = bytearray()
+        self._size = 0
+        self._fault: StorageError | None = None
+        self._is_handed_over = False  # to a thread, by `commit`
+
+    @property
+    def size(self) -> int:
+        """Bytes taken so far."""
+        return self._size
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece. Raises: StorageFullError, StorageError; then the file is gone already."""
+        if self._fault is not None:
+            raise self._fault
+        self._buffer += data
+        self._size += len(data)
+        if len(self._buffer) >= _BUFFER_BYTES:
+            try:
+                self._home.check_room(len(self._buffer))
+                self.flush()
+            except (OSError, StorageError) as error:
+                self._home.ended()
+                raise self._give_up(error) from error
+
+    async def commit(self) -> int:
+        """Make it durable, file and directory entry; returns its size.
+
+        A cancellation leaves a whole body without a row. Raises: StorageFullError, StorageError.
+        """
+        if self._fault is not None:
+            raise self._fault
+        self._is_handed_over = True
+        try:
+            return await self._home.sync(self)
+        except (OSError, StorageError) as error:
+            raise self._give_up(error) from error
+        finally:
+            self._home.ended()
+
+    def abort(self) -> None:
+        """Forget it; nothing is left of it. Does nothing once a commit was begun."""
+        if self._is_handed_over or self._fault is not None:
+            return
+        self._home.ended()
+        self._give_up(StorageError(f"{self.queue_id} was broken off"))
+
+    def flush(self) -> None:
+        """Hand what is buffered to the kernel. Raises: OSError."""
+        descriptor, rest = self._open_descriptor(), memoryview(self._buffer)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        self._buffer = bytearray()
+
+    def start(self) -> None:
+        """Let the kernel begin to write it: it does so for pages it is told are not needed any more."""
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(self._open_descriptor(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Wait until its data is on the card. Raises: OSError."""
+        os.fdatasync(self._open_descriptor())
+
+    def close(self) -> None:
+        """Close the file. Raises: OSError."""
+        descriptor, self._descriptor = self._open_descriptor(), None
+        os.close(descriptor)
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise StorageError(f"{self.queue_id} is closed already")
+        return self._descriptor
+
+    def _give_up(self, error: OSError | StorageError) -> StorageError:
+        """Close and remove; returns the error to raise."""
+        self._fault = storage_error(error, f"{self.queue_id} can't be stored")
+        self._buffer = bytearray()
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                self.close()
+        with contextlib.suppress(StorageError):  # else recovery finds it at the next start: it has no row
+            self._home.remove(self.queue_id)
+        return self._fault
