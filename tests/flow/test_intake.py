@@ -53,6 +53,7 @@ class Accounts:
         self.quotas = {}
 
     async def verify(self, name, password):
+        await asyncio.sleep(0)  # as a derivation in a thread does
         return self.directory.accounts.get(name) if password == "right" else None
 
     def quota_of(self, name):
@@ -181,10 +182,16 @@ async def test_without_a_login_any_sender_may_write_to_us(rig):
         assert await rig.intake.mail_from(OUTSIDE, Envelope(sender, ()), 0) is None
 
 
-async def test_an_account_deleted_since_the_login_sends_no_more(rig):
-    rig.accounts.delete("anna")
-    reply = await rig.intake.mail_from(ANNA, Envelope("anna@clinic.example", ()), 0)
-    assert reply is not None and reply.code == 535
+@pytest.mark.parametrize("sender", ["anna@clinic.example", ""])
+@pytest.mark.parametrize("change", ["deleted", "disabled"])
+async def test_an_account_closed_since_the_login_sends_no_more(rig, change, sender):
+    if change == "deleted":
+        rig.accounts.delete("anna")
+    else:
+        closed = rig.accounts.directory.accounts | {"anna": Account("anna", enabled=False)}
+        rig.accounts.directory = replace(rig.accounts.directory, accounts=closed)
+    reply = await rig.intake.mail_from(ANNA, Envelope(sender, ()), 0)
+    assert reply is not None and str(reply).startswith("550 5.7.1")
 
 
 async def test_the_card_is_asked_before_the_content_comes(rig):
@@ -220,6 +227,14 @@ async def test_logins_are_slowed_down_per_address(rig):
     assert await login(LAN, "right") == "anna"
     rig.monotonic_s += 60
     assert await login(ANNA, "right") == "anna"
+
+
+async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig):
+    async def guess(password):
+        return await rig.intake.login(replace(ANNA, account=None), "anna", password)
+
+    answers = await asyncio.gather(*(guess(str(number)) for number in range(6)))
+    assert [str(answer)[:9] for answer in answers] == ["535 5.7.8"] * 2 + ["454 4.7.0"] * 4
 
 
 # What is stored

@@ -31,6 +31,7 @@ WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
 NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
 MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
+NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
 _MOST_SIDES = 1000
@@ -101,16 +102,17 @@ class Intake:
 
     async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
         """The account's name; 535 where name or password is wrong, 454 while the address has to wait."""
-        wait_s = self._throttle.wait_s(peer.address)
-        if wait_s > 0:
-            text = f"Too many failed logins: try again in {wait_s:.0f} seconds"
-            return self._refuse(peer, "AUTH", Reply(454, (text,), "4.7.0"))
-        account = await self._accounts.verify(name, password)
-        if account is None:
-            self._throttle.failed(peer.address)
-            return self._refuse(peer, "AUTH", WRONG_LOGIN)
-        self._throttle.succeeded(peer.address)
-        return account.name
+        async with self._throttle.turn(peer.address):
+            wait_s = self._throttle.wait_s(peer.address, name)
+            if wait_s > 0:
+                text = f"Too many failed logins: try again in {wait_s:.0f} seconds"
+                return self._refuse(peer, "AUTH", Reply(454, (text,), "4.7.0"))
+            account = await self._accounts.verify(name, password)
+            if account is None:
+                self._throttle.failed(peer.address, name)
+                return self._refuse(peer, "AUTH", WRONG_LOGIN)
+            self._throttle.succeeded(peer.address, name)
+            return account.name
 
     # -- the envelope ---------------------------------------------------------------------------------
 
@@ -118,12 +120,13 @@ class Intake:
         """A user sends as themselves only; nobody sends what there is no room for."""
         if self.origin(peer) is Origin.OUTSIDE:
             self._activity.spoke()
-        if peer.account is not None and envelope.sender:
+        if peer.account is not None:
             directory = self._accounts.directory
             account = directory.accounts.get(peer.account)
             if account is None or not account.enabled:
-                return self._refuse(peer, "MAIL", WRONG_LOGIN, envelope.sender)
-            if not directory.owns(peer.account, envelope.sender):
+                return self._refuse(peer, "MAIL", NO_ACCOUNT, envelope.sender)
+            # The null sender is everybody's: receipts go out with it (RFC 8098 §2.1).
+            if envelope.sender and not directory.owns(peer.account, envelope.sender):
                 return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
         if self._spool.free_bytes() <= declared_bytes:
             return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
