@@ -3,7 +3,14 @@
 import pytest
 
 from dialpost.core.header_scan import HeaderFacts
-from dialpost.core.intake_rules import MAX_OWN_PASSES, loop_refusal, may_relay, parse_networks, side_of
+from dialpost.core.intake_rules import (
+    MAX_OWN_PASSES,
+    RepeatWindow,
+    loop_refusal,
+    may_relay,
+    parse_networks,
+    side_of,
+)
 from dialpost.core.queue_records import Origin
 
 LAN = parse_networks(("192.168.1.7/24", "fd00::/8", "10.0.0.0/8"))
@@ -42,3 +49,9 @@ def test_loops(facts, is_refused):
     refusal = loop_refusal(facts, 100, ["A@b.example"])
     assert (refusal is not None) == is_refused
     assert refusal is None or str(refusal).startswith("554 5.4.6")
+
+
+def test_the_window_for_repeats_goes_with_the_hours_not_with_the_clocks_steps():
+    window = RepeatWindow(100)
+    steps = [(60, 0), (1_000_060, 0), (1_000_100, 40), (50, 50), (2_000_000, 200)]
+    assert [window.since_s(wall_s, monotonic_s) for wall_s, monotonic_s in steps] == [-40, -40, 0, -50, 100]

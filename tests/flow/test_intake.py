@@ -365,12 +365,23 @@ async def test_two_copies_at_the_same_moment_make_one_message(rig):
     assert len(list(rig.spool.ids())) == len(rig.told) == 1
 
 
+@pytest.mark.parametrize("step_s", [NOW_S - 60, -NOW_S + 60])
+async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig, step_s):
+    rig.now_s = 60 if step_s > 0 else NOW_S  # a board without a battery clock starts in 1970
+    first, _, _ = await rig.take()
+    rig.now_s += step_s + 300
+    rig.monotonic_s += 300
+    again, _, _ = await rig.take()
+    assert again == first
+
+
 @pytest.mark.parametrize("difference", ["sender", "recipients", "content", "too late", "ours"])
 async def test_what_only_looks_like_a_repeat(rig, difference):
     peer = LAN if difference == "ours" else OUTSIDE
     await rig.take(peer=peer)
     if difference == "too late":
         rig.now_s += 121 * 3600
+        rig.monotonic_s += 121 * 3600
     await rig.take(
         b"Subject: y\r\n\r\n" if difference == "content" else b"Subject: x\r\n\r\nhello\r\n",
         peer=peer,

@@ -16,6 +16,7 @@ MAX_HEADER_BYTES = 65_536
 
 MAX_SUBJECT = 100
 MAX_MESSAGE_ID = 250
+_MAX_ENCODED = 2000
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would obey some of them
@@ -102,6 +103,7 @@ def _decoded(subject: str) -> str:
     """The subject with its encoded words read (RFC 2047); as it is where they can't be."""
     if "=?" not in subject:
         return subject
+    subject = subject[:_MAX_ENCODED]
     from email.errors import HeaderParseError
     from email.header import decode_header, make_header
 

@@ -54,3 +54,22 @@ def loop_refusal(
     else:
         return None
     return Reply(554, (why,), "5.4.6")
+
+
+class RepeatWindow:
+    """Since when a stored message counts as a repeat (RFC 1047), though the clock may be set meanwhile.
+
+    A board without a battery clock stores its first mail in 1970. The window is measured back from what the clock
+    would show had it never been set: it may get longer by a step forward, never shorter.
+    """
+
+    def __init__(self, window_s: int) -> None:
+        self._window_s = window_s
+        self._offset_s: float | None = None
+
+    def since_s(self, wall_s: float, monotonic_s: float) -> int:
+        """Unix seconds, as the clock that stored them showed."""
+        offset_s = wall_s - monotonic_s
+        if self._offset_s is None or offset_s < self._offset_s:
+            self._offset_s = offset_s
+        return int(self._offset_s + monotonic_s) - self._window_s

@@ -20,7 +20,7 @@ from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError
 from dialpost.core.header_scan import HeaderFacts, header_is_whole, scan_header
-from dialpost.core.intake_rules import loop_refusal
+from dialpost.core.intake_rules import RepeatWindow, loop_refusal
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.core.reply import Reply
 from dialpost.core.session import Peer
@@ -29,8 +29,6 @@ from dialpost.flow import maillog
 from dialpost.flow.inbound_activity import InboundActivity
 
 _log = logging.getLogger("dialpost.mail")
-
-_HOUR_S = 3600
 
 CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
 CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
@@ -96,6 +94,8 @@ class IntakeTools:
     activity: InboundActivity
     on_accepted: Callable[[MessageRecord], None]
     wall_clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    repeat_window: RepeatWindow
 
 
 @dataclass(slots=True)
@@ -227,9 +227,9 @@ class Incoming:
         return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
 
     async def _store(self, message: MessageRecord) -> QueueId | None:
-        window_s = self.tools.config.smtp.duplicate_window_hours * _HOUR_S
-        if self.origin is Origin.OUTSIDE and window_s:
-            return await self.tools.store.accept_unless_repeat(message, self._received_s - window_s)
+        if self.origin is Origin.OUTSIDE and self.tools.config.smtp.duplicate_window_hours:
+            since_s = self.tools.repeat_window.since_s(self.tools.wall_clock(), self.tools.monotonic())
+            return await self.tools.store.accept_unless_repeat(message, since_s)
         await self.tools.store.accept(message)
         return None
 

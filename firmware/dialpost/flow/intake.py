@@ -16,7 +16,7 @@ from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
 from dialpost.core.config import Config
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.intake_rules import may_relay, parse_networks, side_of
+from dialpost.core.intake_rules import RepeatWindow, may_relay, parse_networks, side_of
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, MessageSink, Peer
@@ -35,6 +35,7 @@ NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this stati
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
 _MOST_SIDES = 1000
+_HOUR_S = 3600
 
 
 class Accounts(Protocol):
@@ -73,7 +74,10 @@ class Intake:
         self._sides: dict[str, Origin] = {}
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._connections: Counter[str] = Counter()
-        self._tools = IntakeTools(config, accounts, store, spool, activity, on_accepted, wall_clock)
+        window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
+        self._tools = IntakeTools(
+            config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window
+        )
 
     # -- connections ----------------------------------------------------------------------------------
 
