@@ -64,13 +64,16 @@ class NextHops:
     async def addresses(self, host: str) -> AddressAnswer:
         """The addresses of one host."""
         answer = await self._names.addresses(host)
-        self._heard(answer)
+        if answer != (host,):  # an address is its own answer: that says nothing about the line
+            self._heard(answer)
         return answer
 
     async def unreachable(self, hop: NextHop, domain: str, problems: Sequence[DnsProblem]) -> NoWay:
         """No host has an address; `problems` holds one for each."""
-        found = await self._weighed(no_addresses(domain, problems))
-        if hop.via is Via.MX or not found.reply.is_permanent:
+        found = no_addresses(domain, problems)
+        if hop.via is Via.MX:
+            return await self._weighed(found)
+        if not found.reply.is_permanent:
             return found
         # A smarthost that name service does not know is our mistake, or a lie: nobody's mail bounces for it.
         text = f"The address of the mail host {hop.host} can't be found: check its name in the configuration"
