@@ -11,6 +11,7 @@ recipients that met the same fate at the same time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
@@ -53,6 +54,9 @@ class Bodies(Protocol):
 
     def path(self, queue_id: QueueId) -> Path:
         """Where a body is."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Take a body away."""
 
 
 class Queue(Protocol):
@@ -193,7 +197,12 @@ class Bouncer:
             body_type=BodyType.SEVEN_BIT if text.isascii() else BodyType.EIGHT_BIT,
             smtputf8=not (text.partition(b"\n\n")[0].isascii() and all(one.address.isascii() for one in readers)),
         )
-        await self._queue.accept(record)
+        try:
+            await self._queue.accept(record)
+        except StorageError:  # then nothing of it is stored
+            with contextlib.suppress(StorageError):  # recovery finds it: it has no row
+                self._bodies.remove(queue_id)
+            raise
         maillog.accepted(
             queue_id, sender="", recipients=len(readers), size=size, origin=Origin.STATION.value, peer="",
             account=None,
