@@ -383,6 +383,19 @@ def test_inbound_mail_holds_the_line_and_the_last_etrn_ends_it() -> None:
     Rig(link=link, etrn=FakeEtrn(said(253, "2 pending messages"), said(251))).play(scene)
 
 
+def test_a_dead_connection_of_a_cut_call_does_not_hold_the_next() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.inbound.connections = 1
+        rig.inbound.last_activity_s = 0.0
+        delivery = asyncio.create_task(rig.inbound.deliver(14.0, 2.0))
+        record = await rig.call()
+        await delivery
+        assert (record.received, rig.inbound.connections) == (1, 1)
+        assert record.online_s == pytest.approx(4.0 + 3.0 + 1.0, abs=0.6)
+
+    Rig(etrn=FakeEtrn(said(253, "1 pending message"), said(251))).play(scene)
+
+
 def test_a_late_start_of_the_provider_is_not_missed() -> None:
     async def scene(rig: Rig) -> None:
         delivery = asyncio.create_task(rig.inbound.deliver(12.0 + 1.0 + 55.0, 2.0))
@@ -601,3 +614,88 @@ def test_the_panel_knows_what_waits() -> None:
         task.cancel()
 
     Rig().play(scene)
+
+
+def test_a_dial_that_failed_carried_nothing() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.link.counted = Traffic(1234, 5678)
+        await rig.call()
+        await rig.reach(CallState.IDLE)
+        rig.link.outcomes.append(DialOutcome(DialResult.BUSY))
+        await rig.call()
+        assert [(r.bytes_up, r.bytes_down) for r in rig.records] == [(1234, 5678), (0, 0), (1234, 5678)]
+        assert rig.records[1].online_s == 0
+
+    Rig().play(scene)
+
+
+def test_the_end_of_the_daemon_while_it_hangs_up_keeps_how_the_call_went() -> None:
+    rig = Rig(flush=FakeFlush(1.0))
+
+    async def scene(rig: Rig) -> None:
+        rig.calls.request(CallReason.BUTTON)
+        await rig.reach(CallState.HANGING_UP)
+
+    rig.play(scene)
+    (record,) = rig.records
+    assert (record.result, record.hangup_reason, record.sent) == (DialResult.CONNECTED, HangUpReason.DONE, 1)
+
+
+def test_the_end_of_the_daemon_while_it_redials_leaves_the_redial_for_later() -> None:
+    store = MemoryCallStore()
+
+    async def before(rig: Rig) -> None:
+        rig.calls.request(CallReason.SCHEDULE)
+        await rig.reach(CallState.IDLE)
+        await rig.reach(CallState.DIALING)
+        await rig.reach(CallState.IDLE)
+        await rig.reach(CallState.DIALING)
+
+    async def after(rig: Rig) -> None:
+        await asyncio.sleep(100.0)
+        assert [(r.reason, r.result) for r in rig.records] == [
+            (CallReason.SCHEDULE, DialResult.BUSY),
+            (CallReason.REDIAL, DialResult.CANCELLED),
+            (CallReason.REDIAL, DialResult.CONNECTED),
+        ]
+
+    Rig(link=FakeLink([DialOutcome(DialResult.BUSY)]), store=store).play(before)
+    Rig(store=store).play(after)
+
+
+def test_what_a_call_left_behind_is_known_to_the_schedule() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.store.waiting = QueueCounts(waiting_remote=3)
+        await rig.call()
+        assert rig.calls.left_behind.waiting_remote == 3
+        rig.store.waiting = QueueCounts(waiting_remote=8)
+        rig.link.outcomes.append(DialOutcome(DialResult.BUSY))
+        rig.calls.request(CallReason.BUTTON)
+        await rig.reach(CallState.DIALING)
+        await rig.reach(CallState.IDLE)
+        assert rig.calls.left_behind.waiting_remote == 3, "a failed call leaves nothing behind: all is still to do"
+
+    Rig().play(scene)
+
+
+def test_it_can_be_run_again_after_a_bug_ended_it() -> None:
+    async def again() -> None:
+        rig = Rig()
+        rig.inbound = FakeInbound()
+        rig.panel = Panel(rig.store)
+        rig.calls = CallManager(
+            CONFIG, rig.link, etrn=rig.etrn, flush=rig.flush, inbound=rig.inbound, store=rig.store, panel=rig.panel
+        )
+        task = asyncio.create_task(rig.calls.run())
+        rig.calls.request(CallReason.BUTTON)
+        await rig.reach(CallState.ONLINE)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        task = asyncio.create_task(rig.calls.run())
+        await rig.reach(CallState.IDLE)
+        record = await rig.call()
+        assert (record.result, record.hangup_reason) == (DialResult.CONNECTED, HangUpReason.DONE)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtual(again())

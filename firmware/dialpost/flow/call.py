@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Protocol
 
 from dialpost.core import call_notes
-from dialpost.core.call_end import GraceRules, ProviderHabits
-from dialpost.core.call_notes import Happening, etrn_refused, failed, mail_stuck, note, was_cut
-from dialpost.core.call_record import HANG_UP_WORDS, CallReason, CallRecord, HangUpReason
+from dialpost.core.call_end import GraceRules
+from dialpost.core.call_notes import Happening, note
+from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import STATE_WORDS, CallEvent, CallState, Ignore, next_state
 from dialpost.core.config import CallConfig, LinkKind
-from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
-from dialpost.core.link import ADVICE, DialOutcome, DialResult, Traffic
+from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.core.queue_records import QueueCounts
-from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
+from dialpost.flow.call_memory import CallMemory, CallStore
 from dialpost.flow.mail_part import Etrn, FlushForCall, Inbound, MailPart
 from dialpost.flow.panel import Panel
 from dialpost.flow.redial import Redials
@@ -40,8 +38,6 @@ SETTLE_S = 10.0
 """So long the ended actions of a call get to put their outcomes on record, before the link hangs up."""
 HARD_LIMIT_FACTOR = 2
 """A call still running at so many times call.max_call_s is cut, in the middle of a message if need be."""
-
-_HABITS_KEY = "call.habits"
 
 
 class Link(Protocol):
@@ -72,19 +68,6 @@ class Link(Protocol):
         """The provider can't be reached: the link may check whether it is still up."""
 
 
-class CallStore(Protocol):
-    """The subset of the store that remembers calls."""
-
-    async def save_call(self, call: dict[str, JsonValue]) -> None:
-        """Keep one call's record."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key."""
-
-
 class CallManager:
     """Makes calls. `run` is its one task; the rest is asked from outside."""
 
@@ -93,7 +76,7 @@ class CallManager:
         store: CallStore, panel: Panel, wall_clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._config, self._link, self._etrn, self._flush = config, link, etrn, flush
-        self._inbound, self._store, self._panel, self._wall_clock = inbound, store, panel, wall_clock
+        self._inbound, self._panel, self._wall_clock = inbound, panel, wall_clock
         self._state = CallState.IDLE
         self._queue: asyncio.Queue[Happening] = asyncio.Queue()
         self._actions: list[asyncio.Task[None]] = []
@@ -104,15 +87,11 @@ class CallManager:
         self._online_at_s = 0.0
         self._online_s: float | None = None
         self._mail: MailPart | None = None
-        self._habits = ProviderHabits()
         self._wish: CallReason | None = None
         self._redials = Redials(config, self._redial, self._say)
+        self._memory = CallMemory(store, panel, self._redials, self._say)
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
-        self._last_call: CallRecord | None = None
-        self.failures = 0
-        self.last_end_s: float | None = None
-        self.left_behind = QueueCounts()
 
     # -- asked from outside ---------------------------------------------------------------------------
 
@@ -131,7 +110,22 @@ class CallManager:
     @property
     def last_call(self) -> CallRecord | None:
         """The last call that ended since the start, None before the first."""
-        return self._last_call
+        return self._memory.last_call
+
+    @property
+    def last_end_s(self) -> float | None:
+        """Its end, monotonic."""
+        return self._memory.last_end_s
+
+    @property
+    def failures(self) -> int:
+        """Calls in a row that did not come on line."""
+        return self._memory.failures
+
+    @property
+    def left_behind(self) -> QueueCounts:
+        """What still waited when the last call that went to its end was over."""
+        return self._memory.left_behind
 
     @property
     def current_call(self) -> CallRecord | None:
@@ -181,13 +175,13 @@ class CallManager:
         """Wait for the end of the call under way, redials included; the last of them."""
         while True:
             await self._settled.wait()
-            if self._last_call is not None:
-                return self._last_call
+            if self.last_call is not None:
+                return self.last_call
             self._settled.clear()
 
     def status(self) -> dict[str, JsonValue]:
         """State, the call under way and the last one, for the control API."""
-        current, last = self.current_call, self._last_call
+        current, last = self.current_call, self.last_call
         return {
             "state": self._state.value,
             "words": self.state_words,
@@ -198,7 +192,7 @@ class CallManager:
 
     def attention(self) -> list[str]:
         """What a person should know of the last call, an item each."""
-        return call_notes.attention(self._last_call) if self._last_call is not None else []
+        return call_notes.attention(self.last_call) if self.last_call is not None else []
 
     # -- the one task ---------------------------------------------------------------------------------
 
@@ -207,7 +201,7 @@ class CallManager:
 
         After a bug of ours ended it, it may be run again: it begins at rest.
         """
-        await self._recall()
+        await self._memory.recall()
         if self._state is not CallState.IDLE:
             self._number += 1  # what was posted before is of a former call
             self._enter(CallState.IDLE, Happening(CallEvent.RESTED))
@@ -290,14 +284,12 @@ class CallManager:
         record = self._record
         maillog.connected(link=self._link.kind.value, rate_bps=record.rate_bps if record else None)
         self._say("on line")
-        self._panel.fault(Fault.LINE, False)
-        self._panel.arrived(False)
-        self.failures = 0
+        self._memory.online()
         self._online_at_s = asyncio.get_running_loop().time()
         rules = GraceRules(self._config.grace_min_s, self._config.grace_max_s)
         self._mail = MailPart(
             etrn=self._etrn, flush=self._flush, inbound=self._inbound, meter=self._link, rules=rules,
-            habits=self._habits, say=self._say, moving=self._mail_moves,
+            habits=self._memory.habits, say=self._say, moving=self._mail_moves,
         )  # fmt: skip
         self._act(self._carry_mail(self._mail), self._config.max_call_s * HARD_LIMIT_FACTOR)
         self._act(self._watch_line())
@@ -364,12 +356,8 @@ class CallManager:
         self._post(CallEvent.LINE_DOWN, call=number)
 
     async def _rest(self) -> None:
-        number, record = self._number, self._last_call
-        if record is not None:
-            await self._keep(record)
-            await self._panel.refresh()
-            if record.result is DialResult.CONNECTED and not was_cut(record):
-                self.left_behind = self._panel.counted
+        number = self._number
+        await self._memory.keep()
         self._settle_if_done()
         await asyncio.sleep(self._config.cooldown_s)
         self._post(CallEvent.RESTED, call=number)
@@ -382,6 +370,8 @@ class CallManager:
             record = replace(record, online_s=asyncio.get_running_loop().time() - self._online_at_s)
         elif self._online_s is not None:
             record = replace(record, online_s=self._online_s)
+        else:
+            return record  # never on line: what the link counted is of a former call
         if self._mail is not None:
             tally = self._mail.tally
             record = replace(
@@ -395,38 +385,11 @@ class CallManager:
         assert self._record is not None
         record = self._completed(self._record)
         if self._mail is not None:
-            self._habits = self._mail.habits
+            self._memory.habits = self._mail.habits
         self._record = self._mail = None
-        self._last_call = record
-        self.last_end_s = asyncio.get_running_loop().time()
-        self._tell_end(record)
-        self._show_end(record)
-        self._redials.plan(record)
+        self._memory.ended(record)
         if self._redials.pending and self._wish is not None and not self._wish.by_hand:
             self._wish = None
-
-    def _tell_end(self, record: CallRecord) -> None:
-        if record.result is DialResult.CONNECTED:
-            maillog.hung_up(
-                reason=record.hangup_reason.value, online_s=record.online_s, sent=record.sent,
-                received=record.received,
-            )  # fmt: skip
-            detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
-            self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
-            return
-        detail = record.detail or ADVICE[record.result]
-        maillog.dial_failed(result=record.result.value, detail=detail)
-        self._say(f"no line: {record.result.value}. {detail}".strip())
-
-    def _show_end(self, record: CallRecord) -> None:
-        self.failures = self.failures + 1 if failed(record) else self.failures
-        if failed(record) or record.result is DialResult.CONNECTED:
-            self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
-        if record.result is DialResult.CONNECTED:
-            self._panel.fault(Fault.ETRN, etrn_refused(record))
-            self._panel.fault(Fault.MAIL, mail_stuck(record))
-            self._panel.arrived(record.received > 0)
-        self._panel.queue_changed()
 
     def _settle_if_done(self) -> None:
         if not self._redials.pending and self._wish is None:
@@ -435,41 +398,26 @@ class CallManager:
     def _redial(self) -> None:
         self._post(CallEvent.CALL_WANTED, reason=CallReason.REDIAL)
 
-    async def _keep(self, record: CallRecord) -> None:
-        """The record, the habits and the redials left survive a restart."""
-        try:
-            await self._store.save_call(record.to_json())
-            await self._store.remember(_HABITS_KEY, json.dumps(self._habits.to_json()))
-            await self._redials.keep(self._store)
-        except StorageError as error:
-            maillog.fault("call: its record could not be kept", error=error)
-            self._panel.fault(Fault.STORAGE, True)
-
-    async def _recall(self) -> None:
-        with contextlib.suppress(StorageError, ValueError, AttributeError):
-            habits = json.loads(await self._store.recall(_HABITS_KEY) or "{}")
-            self._habits = ProviderHabits.from_json(habits)
-        await self._redials.recall(self._store)
-
     async def _stop_for_good(self) -> None:
-        """The daemon ends: hang up, keep the record."""
+        """The daemon ends: hang up, keep the record. A redial that was due is made after the restart."""
+        redials_left = self._redials.left
         self._redials.started(is_redial=True)
         if self._deadline is not None:
             self._deadline.cancel()
         for action in self._actions:
             action.cancel()
         await asyncio.gather(*self._actions, *self._ended_actions, return_exceptions=True)
-        if self._record is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._link.hang_up(), HANG_UP_S)
-        if self._state is CallState.ONLINE:
-            self._record = replace(self._record, hangup_reason=HangUpReason.STATION_STOPPED)
-        else:
-            self._record = replace(self._record, result=DialResult.CANCELLED)
-        self._last_call = self._completed(self._record)
-        self._record = self._mail = None
-        await self._keep(self._last_call)
+        if self._record is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._link.hang_up(), HANG_UP_S)
+            if self._state is CallState.ONLINE:
+                self._record = replace(self._record, hangup_reason=HangUpReason.STATION_STOPPED)
+            elif self._state in {CallState.DIALING, CallState.NEGOTIATING}:
+                self._record = replace(self._record, result=DialResult.CANCELLED)
+            self._end_record()
+            self._redials.forget()
+            self._redials.left = redials_left
+        await self._memory.keep()
 
     def _mail_moves(self, moving: bool) -> None:
         self._panel.mail_moves(moving)

@@ -22,7 +22,7 @@ from dialpost.core.link import DialResult
 from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
-from dialpost.flow.call import CallStore
+from dialpost.flow.call_memory import CallStore
 from dialpost.flow.mail_part import Etrn, FlushForCall, Inbound
 from dialpost.flow.panel import Panel
 

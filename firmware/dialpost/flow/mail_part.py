@@ -139,6 +139,7 @@ class MailPart:
         self._began_s = self._asked_s = self._answered_s = self._progress_s = 0.0
         self._messages_before = self._messages_at_ask = inbound.messages
         self._bytes_before = inbound.bytes
+        self._stale = inbound.connections
         self._moved_s = -MOVING_S
         self._quiet_since_s: float | None = None
         self._started = False
@@ -253,7 +254,7 @@ class MailPart:
                 self._quiet_since_s = None
             elif self._quiet_since_s is None and self._first_sign(last):
                 self.habits = self.habits.with_start(max(0.0, last - self._answered_s))
-            if not self._inbound.connections:
+            if not self._live_connections():
                 self._quiet_since_s = last
         counted = (self._meter.traffic(), self._inbound.bytes)
         now_s = asyncio.get_running_loop().time()
@@ -269,6 +270,14 @@ class MailPart:
         self._started = last_s > self._asked_s
         return self._started
 
+    def _live_connections(self) -> int:
+        """The provider's connections of this call. Those open when it began are dead ones of a call that
+        was cut: nobody told TCP, and they stay until they time out. Should one of this call be taken for
+        such, its bytes still hold the line.
+        """
+        self._stale = min(self._stale, self._inbound.connections)
+        return self._inbound.connections - self._stale
+
     def _evidence(self) -> Evidence:
         etrn_task, last = self._etrn_task, self._inbound.last_activity_s
         under_way = etrn_task is not None and not etrn_task.done()
@@ -280,7 +289,7 @@ class MailPart:
             asked_s=self._asked_s,
             answered_s=self._answered_s,
             answers=self._latest,
-            inbound_connections=self._inbound.connections,
+            inbound_connections=self._live_connections(),
             inbound_last_s=last if last is not None and last >= self._began_s else None,
             inbound_messages=self.tally.received,
             messages_since_ask=self._inbound.messages - self._messages_at_ask,

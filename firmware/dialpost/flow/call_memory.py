@@ -1,0 +1,113 @@
+"""What remains of a call: its record, the provider's habits, the redials left, what log and panel show of it.
+
+A record is kept once, also where the daemon ends in between. Runs in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from dialpost.core.call_end import ProviderHabits
+from dialpost.core.call_notes import etrn_refused, failed, mail_stuck, was_cut
+from dialpost.core.call_record import HANG_UP_WORDS, CallRecord
+from dialpost.core.errors import StorageError
+from dialpost.core.json_value import JsonValue
+from dialpost.core.link import ADVICE, DialResult
+from dialpost.core.queue_records import QueueCounts
+from dialpost.core.station_state import Fault
+from dialpost.flow import maillog
+from dialpost.flow.panel import Panel
+from dialpost.flow.redial import Redials
+
+_HABITS_KEY = "call.habits"
+
+
+class CallStore(Protocol):
+    """The subset of the store that remembers calls."""
+
+    async def save_call(self, call: dict[str, JsonValue]) -> None:
+        """Keep one call's record."""
+
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a small value."""
+
+    async def recall(self, key: str) -> str | None:
+        """The value kept under the key."""
+
+
+class CallMemory:
+    """The past calls, as far as the next one and the schedule need them."""
+
+    def __init__(self, store: CallStore, panel: Panel, redials: Redials, say: Callable[[str], None]) -> None:
+        self._store, self._panel, self._redials, self._say = store, panel, redials, say
+        self._unkept: CallRecord | None = None
+        self.habits = ProviderHabits()
+        self.last_call: CallRecord | None = None
+        self.last_end_s: float | None = None
+        self.failures = 0
+        self.left_behind = QueueCounts()
+
+    def online(self) -> None:
+        """A call came on line: former failures are over."""
+        self.failures = 0
+        self._panel.fault(Fault.LINE, False)
+        self._panel.arrived(False)
+
+    def ended(self, record: CallRecord) -> None:
+        """A call is over: log, watchers, panel and redials learn of it; `keep` makes it durable."""
+        self.last_call = self._unkept = record
+        self.last_end_s = asyncio.get_running_loop().time()
+        self._tell(record)
+        self._show(record)
+        self._redials.plan(record)
+
+    def _tell(self, record: CallRecord) -> None:
+        if record.result is DialResult.CONNECTED:
+            maillog.hung_up(
+                reason=record.hangup_reason.value, online_s=record.online_s, sent=record.sent,
+                received=record.received,
+            )  # fmt: skip
+            detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
+            self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
+            return
+        detail = record.detail or ADVICE[record.result]
+        maillog.dial_failed(result=record.result.value, detail=detail)
+        self._say(f"no line: {record.result.value}. {detail}".strip())
+
+    def _show(self, record: CallRecord) -> None:
+        self.failures = self.failures + 1 if failed(record) else self.failures
+        if failed(record) or record.result is DialResult.CONNECTED:
+            self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
+        if record.result is DialResult.CONNECTED:
+            self._panel.fault(Fault.ETRN, etrn_refused(record))
+            self._panel.fault(Fault.MAIL, mail_stuck(record))
+            self._panel.arrived(record.received > 0)
+        self._panel.queue_changed()
+
+    async def keep(self) -> None:
+        """The last record, the habits and the redials left survive a restart; what it left is counted."""
+        record = self._unkept
+        if record is None:
+            return
+        try:
+            await self._store.save_call(record.to_json())
+            self._unkept = None
+            await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
+            await self._redials.keep(self._store)
+        except StorageError as error:
+            maillog.fault("call: its record could not be kept", error=error)
+            self._panel.fault(Fault.STORAGE, True)
+        await self._panel.refresh()
+        if record.result is DialResult.CONNECTED and not was_cut(record):
+            self.left_behind = self._panel.counted
+
+    async def recall(self) -> None:
+        """What a restart left; what can't be read is begun anew."""
+        with contextlib.suppress(StorageError, ValueError, AttributeError):
+            habits = json.loads(await self._store.recall(_HABITS_KEY) or "{}")
+            self.habits = ProviderHabits.from_json(habits)
+        await self._redials.recall(self._store)
