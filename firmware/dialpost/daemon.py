@@ -12,6 +12,7 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 from dialpost import __version__
 from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.config_check import warnings
-from dialpost.core.errors import ConfigError
+from dialpost.core.errors import CertificateError, ConfigError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
@@ -38,6 +39,7 @@ from dialpost.edge.smtp_client import SmtpClient
 from dialpost.edge.smtp_server import smtp_protocol_factory
 from dialpost.edge.spool import Spool
 from dialpost.edge.store import Store
+from dialpost.flow import maillog
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService
 from dialpost.flow.bounces import Bouncer
@@ -114,17 +116,31 @@ class Station:
         )
         self._running.push_async_callback(self.store.close)
         self._reports += self.store.opening_report
+        account_file = AccountFile(self._data / "accounts.toml")
         self.accounts = AccountService(
             self.config,
-            AccountFile(self._data / "accounts.toml"),
+            account_file,
             DovecotUsers(self._data / "dovecot-users", self._data / "mail"),
             self.mailboxes,
         )
+        if account_file.report:
+            self._reports.append(account_file.report)
         self.accounts.start()
-        pair = await asyncio.to_thread(certificate.station_pair, self.config)
-        if pair.note:
-            _log.info("tls: %s", pair.note)
-        self.tls = certificate.server_context(pair)
+        self.tls = await self._own_tls()
+
+    async def _own_tls(self) -> ssl.SSLContext | None:
+        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
+        programs must wait for a person.
+        """
+        try:
+            pair = await asyncio.to_thread(certificate.station_pair, self.config)
+            if pair.note:
+                _log.info("tls: %s", pair.note)
+            return certificate.server_context(pair)
+        except CertificateError as error:
+            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
+            self._reports.append(f"Mail programs can't log in: {error}")
+            return None
 
     def _wire(self) -> None:
         """Make the flows and give each the edges it names."""
@@ -201,6 +217,9 @@ class Station:
     async def _open_door(self, door: Listener, sock: socket.socket) -> None:
         factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
         tls = self.tls if door is Listener.SUBMISSIONS else None
+        if door is Listener.SUBMISSIONS and tls is None:
+            sock.close()
+            return
         server = await asyncio.get_running_loop().create_server(
             factory, sock=sock, ssl=tls, ssl_handshake_timeout=60 if tls else None
         )
@@ -270,7 +289,7 @@ class Station:
             "uptime_s": round(self.clock.monotonic_s() - self._started_s),
             "accounts": len(self.accounts.directory.accounts),
             "free_bytes": self.spool.free_bytes(),
-            "doors": [f"{door.value} {host}:{port}" for door, host, port in self.doors],
+            "doors": [f"{door.value} {_place(host, port)}" for door, host, port in self.doors],
         }
 
     def attention(self) -> list[str]:
@@ -341,6 +360,10 @@ def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
     hosts += [(route.host, route.port) for route in config.outbound.route]
     known = [host for host in dict.fromkeys(hosts) if host[0]]
     return known or [(server, config.dns.port) for server in config.dns.servers]
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _waits_for(kind: LinkKind) -> str:
