@@ -1,0 +1,150 @@
+"""The wiring: a station that starts, takes mail, tells its state, and stops without losing what it promised."""
+
+import asyncio
+import smtplib
+import ssl
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.config_text import parse_config
+from dialpost.core.errors import AlreadyRunningError, ConfigError
+from dialpost.core.session import Listener
+from dialpost.daemon import Station
+from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.listeners import ListenError
+
+PASSWORD = "correct-horse"
+
+
+def config_in(folder: Path, **changes: str):
+    texts = {
+        "smtp": 'listen = ["127.0.0.1:0"]\nsubmission_listen = ["127.0.0.1:0"]\n'
+        'submissions_listen = ["127.0.0.1:0"]\ndisk_reserve_bytes = 0',
+        "link": 'kind = "gateway"',
+    } | changes
+    sections = "".join(f"[{name}]\n{text}\n" for name, text in texts.items())
+    return parse_config(
+        f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+        f'data_dir = "{folder}/data"\nrun_dir = "{folder}/run"\n{sections}'
+    )
+
+
+@pytest.fixture
+async def station(tmp_path):
+    made = Station(config_in(tmp_path))
+    await made.start()
+    await made.accounts.add("anna", PASSWORD)
+    yield made
+    await made.stop()
+
+
+def port_of(station, door):
+    return next(port for name, _, port in station.doors if name is door)
+
+
+def send(port: int, recipient: str) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.sendmail("x@world.example", [recipient], "Subject: hi\r\n\r\nBody\r\n")
+
+
+async def mail_of(station, account: str, count: int) -> list[Path]:
+    folder = station.mailboxes.path(account) / "new"
+    async with asyncio.timeout(10):
+        while len(found := list(folder.iterdir())) < count:
+            await asyncio.sleep(0.01)  # the file system tells nobody
+    return found
+
+
+async def test_mail_from_outside_is_delivered_and_told(station, tmp_path):
+    await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
+    [path] = await mail_of(station, "anna", 1)
+    assert path.read_text().startswith("Return-Path: <x@world.example>\nReceived: ")
+    client = ControlClient(tmp_path / "run" / "control.sock", 10)
+    status = await asyncio.to_thread(client.call, "status")
+    assert (status["hostname"], status["accounts"], status["attention"]) == ("mail.clinic.example", 1, [])
+    [traced] = await asyncio.to_thread(client.call, "trace", text="anna@clinic.example")
+    assert "Delivered into the mailbox of anna" in traced["sentences"][-1]
+
+
+async def test_mail_programs_log_in_on_both_doors(station):
+    context = ssl._create_unverified_context()
+
+    def both() -> None:
+        with smtplib.SMTP_SSL("127.0.0.1", port_of(station, Listener.SUBMISSIONS), context=context) as client:
+            client.login("anna", PASSWORD)
+            client.sendmail("anna@clinic.example", ["b@world.example"], "Subject: a\r\n\r\nx\r\n")
+        with smtplib.SMTP("127.0.0.1", port_of(station, Listener.SUBMISSION), timeout=10) as client:
+            client.starttls(context=context)
+            client.login("anna", PASSWORD)
+            client.sendmail("anna@clinic.example", ["b@world.example"], "Subject: b\r\n\r\nx\r\n")
+
+    await asyncio.to_thread(both)
+    assert (await station.counts()).waiting_remote == 2
+
+
+async def test_nobody_relays_from_outside(station):
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        await asyncio.to_thread(send, port_of(station, Listener.MX), "victim@world.example")
+    assert caught.value.recipients["victim@world.example"][0] == 554
+
+
+async def test_what_waited_is_there_after_a_restart(tmp_path):
+    config = config_in(tmp_path, relay='networks = ["127.0.0.1/32"]')
+    first = Station(config)
+    await first.start()
+    await asyncio.to_thread(send, port_of(first, Listener.MX), "b@world.example")
+    await first.stop()
+    second = Station(config)
+    await second.start()
+    assert (await second.counts()).waiting_remote == 1
+    await second.stop()
+
+
+async def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(station):
+    with pytest.raises(AlreadyRunningError, match=r"station\.data_dir"):
+        await Station(station.config).start()
+    await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
+    await mail_of(station, "anna", 1)
+
+
+async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ListenError):
+        await Station(config_in(tmp_path, smtp='listen = ["192.0.2.1:0"]')).start()
+    fine = Station(config_in(tmp_path))
+    await fine.start()
+    await fine.stop()
+
+
+async def test_a_modem_without_a_driver_is_said_so(tmp_path):
+    with pytest.raises(ConfigError, match="drives no modem yet"):
+        await Station(config_in(tmp_path, link='kind = "modem"')).start()
+
+
+async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path):
+    (tmp_path / "bad.pem").write_text("nonsense")
+    tls = f'certificate = "{tmp_path}/bad.pem"\nkey = "{tmp_path}/bad.pem"'
+    station = Station(config_in(tmp_path, tls=tls))
+    await station.start()
+    await station.accounts.add("anna", PASSWORD)
+    await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
+    await mail_of(station, "anna", 1)
+    assert Listener.SUBMISSIONS not in {door for door, _, _ in station.doors}
+    assert "can't log in" in station.attention()[0]
+    await station.stop()
+
+
+async def test_a_task_that_fails_is_started_again(station, monkeypatch):
+    monkeypatch.setattr("dialpost.daemon.RESTART_PAUSE_S", 0.01)
+    runs, again = 0, asyncio.Event()
+
+    async def buggy() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            again.set()
+        raise RuntimeError("a bug")
+
+    station._keep_running("buggy", buggy)
+    async with asyncio.timeout(5):
+        await again.wait()
