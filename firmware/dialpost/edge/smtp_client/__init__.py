@@ -74,9 +74,9 @@ class SmtpClient:
                 talk = Talk(target, way, self._memory)
                 mail = MailTalk(talk, next_message, on_outcome)
                 end = _added(end, await self._run(talk, address, mail.run), mail.delivered)
-                if not talk.tls_failed:
+                if talk.broken_off or not talk.tls_failed:
                     break
-            if end.ready or end.fate is SessionFate.NEEDS_PERSON:
+            if talk.broken_off or end.ready or end.fate is SessionFate.NEEDS_PERSON:
                 break
         return end
 
@@ -98,9 +98,9 @@ class SmtpClient:
                 ask = partial(_ask_each, talk, names, answers)
                 end = _added(end, await self._run(talk, address, ask), 0)
                 offered = talk.core.extensions.etrn
-                if not talk.tls_failed:
+                if talk.broken_off or not talk.tls_failed:
                     break
-            if end.ready or end.fate is SessionFate.NEEDS_PERSON:
+            if talk.broken_off or end.ready or end.fate is SessionFate.NEEDS_PERSON:
                 break
         error = None if end.fate is SessionFate.DONE else end.reason
         return EtrnDialogue(tuple(answers), error, offered, end.fate, end.bytes_up, end.bytes_down)

@@ -30,6 +30,7 @@ class Talk:
         self.ended: Ended | None = None
         self.is_ready = False
         self.tls_failed = False
+        self.broken_off = False
         self.idle_round_trips = 0
         trace = self._trace if _log.isEnabledFor(logging.DEBUG) else None
         self._use = tls_use(target, settings)
@@ -56,6 +57,7 @@ class Talk:
 
     def break_off(self, why: str) -> None:
         """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
+        self.broken_off = True
         if self._connecting is not None:
             self._connecting.reschedule(0.0)
         self.connection.break_off(why)
