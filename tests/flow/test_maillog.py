@@ -17,9 +17,7 @@ def lines(caplog):
 
 def test_one_line_for_each_fate(lines):
     maillog.accepted("A1", sender="", recipients=2, size=812, origin="lan", peer="127.0.0.1", account=None)
-    maillog.relayed(
-        "A1", recipient="b@x.example", outcome=Delivered(Reply(250, ("Ok",), "2.0.0"), "mx.x.example")
-    )
+    maillog.relayed("A1", recipient="b@x.example", outcome=Delivered(Reply(250, ("Ok",), "2.0.0"), "mx.x.example"))
     maillog.deferred(
         "A1", recipient="c@x.example", outcome=Deferred(Reply(421, ("lost",)), "mx", answer_unknown=True)
     )

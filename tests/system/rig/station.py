@@ -190,7 +190,7 @@ class Station:
         """The Message-ID of each message that waits for this recipient, straight out of the database."""
         with closing(sqlite3.connect(f"file:{self.data_dir / 'queue.db'}?mode=ro", uri=True)) as database:
             rows = database.execute(_WAITING, (address,)).fetchall()
-        return [str(row[0]) for row in rows]
+        return [str(row[0]).strip("<>") for row in rows]
 
 
 def provider_at(station: Station, port: int, **more: Mapping[str, Any]) -> None:
