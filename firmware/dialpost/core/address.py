@@ -15,7 +15,7 @@ import idna
 from dialpost.core.errors import AddressError
 
 MAX_LOCAL_OCTETS = 255
-"""RFC 5321 §4.5.3.1.1 says 64, and that no limit is better: senders of lists and forwards (VERP, SRS) go past it."""
+"""RFC 5321 §4.5.3.1.1 says 64, and that no limit is better: lists and forwards (VERP, SRS) go past it."""
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
