@@ -44,8 +44,10 @@ class Host:
 
     refuses: SessionEnd | None = None
     per_connection: int = 1_000_000
-    dies_at: str = ""  # the connection is lost when this sender's message was sent whole
+    dies_at: str = ""  # the connection is lost when this sender's message ("*": any) was sent whole
     wait: asyncio.Event | None = None  # messages are answered once it is set
+    linger: asyncio.Event | None = None  # QUIT is answered once it is set
+    hangs: bool = False  # takes no connection until the line is gone
 
 
 class World:
@@ -70,6 +72,11 @@ class World:
         on_outcome: Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]],
     ) -> SessionEnd:
         host = self.hosts.get(target.host, Host())
+        if host.hangs:
+            self.sessions.append((target.host, []))
+            await self.broken.wait()
+            assert UNREACHABLE.refuses is not None
+            return UNREACHABLE.refuses
         if host.refuses is not None:
             self.sessions.append((target.host, []))
             return host.refuses
@@ -93,7 +100,7 @@ class World:
             if host.wait is not None:
                 waits = {asyncio.ensure_future(host.wait.wait()), asyncio.ensure_future(self.broken.wait())}
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if self.broken.is_set() or current.envelope.sender == host.dies_at:
+            if self.broken.is_set() or host.dies_at in ("*", current.envelope.sender):
                 lost = Reply(451, ("connection lost",), "4.4.2")
                 await self._all(current, Deferred(lost, name, answer_unknown=True), on_outcome)
                 if ahead is not None:
@@ -113,6 +120,8 @@ class World:
             delivered += any(isinstance(outcome, Delivered) for outcome in outcomes)
             await on_outcome(current, outcomes)
             ahead = ahead or await next_message()
+        if host.linger is not None:
+            await host.linger.wait()
         return SessionEnd(SessionFate.DONE, "done", ready=True, connected=True, messages=delivered, bytes_up=100)
 
     async def _all(self, message: OutgoingMessage, outcome: Outcome, on_outcome: Any) -> None:
@@ -332,6 +341,23 @@ async def test_a_message_that_kills_the_connection_does_not_stop_the_others(rig:
     assert await rig.states(*others) == ["relayed"] * 3
     one = await rig.one(poison)
     assert (one.state, one.answer_unknown, one.attempts) == (RecipientState.WAITING, True, 1)
+
+
+async def test_a_line_that_loses_every_message_is_left_alone(rig: Rig) -> None:
+    ids = [await rig.accept(f"s{n}@x", "a@far", wire_size=n) for n in range(5)]
+    rig.world.hosts["smart.example"] = Host(dies_at="*")
+    await rig.flush().run()
+    assert len(rig.world.sessions) == 2
+    assert [(await rig.one(one)).answer_unknown for one in ids] == [True, True, False, False, False]
+
+
+async def test_a_message_put_back_by_the_client_is_not_offered_to_the_same_connection(rig: Rig) -> None:
+    queue_id = await rig.accept("anna@x", "a@far", wire_size=1)
+    await rig.accept("ben@x", "a@far", wire_size=2)
+    rig.world.answers["anna@x"] = all_get(Deferred(BUSY, "here", counts_as_attempt=False))
+    await asyncio.wait_for(rig.flush().run(), 5)
+    assert rig.world.sessions[0] == ("smart.example", ["anna@x", "ben@x"])
+    assert (await rig.one(queue_id)).attempts == 0
 
 
 async def test_mail_accepted_meanwhile_goes_out_in_its_place(rig: Rig) -> None:
@@ -574,6 +600,23 @@ async def test_new_mail_for_a_domain_whose_lane_has_ended_is_sent_too(rig: Rig) 
     assert [host for host, _ in rig.world.sessions].count("quick.example") == 2
 
 
+async def test_mail_for_another_domain_of_a_host_that_is_just_being_left_is_sent_too(rig: Rig) -> None:
+    rig.names.domains |= {"one.example": mx("m.example"), "two.example": mx("m.example")}
+    rig.world.hosts["m.example"] = Host(linger=asyncio.Event())
+    await rig.accept("anna@x", "a@one.example")
+    flush = rig.flush(via=Via.MX)
+    run = asyncio.create_task(flush.run())
+    while not rig.world.transactions or flush.sending:
+        await asyncio.sleep(0.01)
+    late = await rig.accept("ben@x", "b@two.example")
+    flush.wake()
+    await asyncio.sleep(0.1)
+    assert rig.world.hosts["m.example"].linger is not None
+    rig.world.hosts["m.example"].linger.set()
+    await run
+    assert await rig.states(late) == ["relayed"]
+
+
 # Ends
 
 
@@ -602,6 +645,19 @@ async def test_a_lost_line_leaves_what_was_sent_whole_in_doubt_and_the_rest_unto
     await asyncio.wait_for(run, 2)
     found = [(one.answer_unknown, one.attempts) for one in [await rig.one(queue_id) for queue_id in ids]]
     assert found == [(True, 1), (False, 0), (False, 0)]
+
+
+async def test_a_host_not_reached_before_the_line_went_is_not_blamed(rig: Rig) -> None:
+    rig.world.hosts["smart.example"] = Host(hangs=True)
+    queue_id = await rig.accept("anna@x", "a@far")
+    flush = rig.flush()
+    run = asyncio.create_task(flush.run())
+    while not rig.world.sessions:
+        await asyncio.sleep(0.01)
+    flush.stop(after_current=False)
+    await asyncio.wait_for(run, 2)
+    one = await rig.one(queue_id)
+    assert (one.attempts, one.last_reply) == (0, "")
 
 
 async def test_a_cancellation_ends_it(rig: Rig) -> None:

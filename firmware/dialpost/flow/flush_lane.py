@@ -137,7 +137,8 @@ class LaneRun:
             self.bytes_down += end.bytes_down
             was_ready = was_ready or end.ready
             barren = 0 if end.messages else barren + 1
-            fallen, self._fallen = self._fallen, {}  # not marked as tried: the next connection takes them again
+            fallen, self._fallen = self._fallen, {}  # not marked as tried: the next connection takes them again,
+            self._lane.fetched.clear()  # and in their place
             if not (end.ready and self._moved and barren < MAX_BARREN and await self.has_more()):
                 await self._settle_fallen(fallen)
                 if self._fault is not None:
