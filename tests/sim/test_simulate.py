@@ -11,8 +11,12 @@ from typing import Any
 import pexpect
 import pytest
 
+from dialpost.__main__ import main
+from dialpost.core.errors import DialpostError
 from dialpost.core.panel import Led
+from dialpost.sim import simulate as simulation
 from dialpost.sim.panel_view import _cut
+from dialpost.sim.world import World
 
 QUICK = ("--rate-bps", "1000000", "--rtt-ms", "5", "--dial-s", "0.1")
 
@@ -136,6 +140,17 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "can't be written" in done.stderr
+
+
+def test_a_failure_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(self: World) -> None:
+        raise DialpostError("Can't listen on 127.0.0.1:0: no.")
+
+    monkeypatch.setattr(World, "start", fail)
+    monkeypatch.setattr(simulation, "_set_up_logging", lambda verbose: None)  # this process's log is pytest's
+    assert main(["simulate", "--once", "--report", str(tmp_path / "r.json")]) == 1
+    found = report(tmp_path / "r.json")
+    assert (found["exit_status"], found["words"]) == (1, ["Can't listen on 127.0.0.1:0: no."])
 
 
 def test_the_panel_in_a_terminal(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,16 +178,20 @@ async def _once(settings: WorldSettings, load: Load, folder: Path, args: argpars
     _say(
         f"A line of {settings.line.rate_bps} bit/s, round trip {settings.line.rtt_s * 1000:g} ms; seed {load.seed}"
     )
-    try:
+    once = Once(world, load, lambda words: _say(f"{world.seconds():7.1f} s  {words}"))
+
+    async def run() -> Report:
         await world.start()
-        once = Once(world, load, lambda words: _say(f"{world.seconds():7.1f} s  {words}"))
-        report = await _with_report(once.run(), world, args)
+        return await once.run()
+
+    try:
+        report = await _with_report(run(), world, args)
     finally:
         await world.stop()
     return report.exit_status
 
 
-async def _with_report(run: Any, world: World, args: argparse.Namespace) -> Report:
+async def _with_report(run: Coroutine[None, None, Report], world: World, args: argparse.Namespace) -> Report:
     """Run it; tell the end, and write the report whatever the end was."""
     from dialpost.sim.report import Count, Report, write_report
 
