@@ -65,10 +65,21 @@ def test_what_is_broken_off_leaves_nothing(spool: Spool, tmp_path: Path) -> None
         writer.write(b"more")
 
 
-def test_an_id_is_never_written_over(spool: Spool) -> None:
-    spool.begin(ONE)
+async def test_an_id_is_never_written_over(spool: Spool) -> None:
+    writer = spool.begin(ONE)
     with pytest.raises(StorageError):
         spool.begin(ONE)
+    await writer.commit()
+    with pytest.raises(StorageError, match="stored already"):
+        spool.begin(ONE)
+
+
+def test_what_is_not_whole_has_no_name_and_is_gone_at_the_next_start(spool: Spool, tmp_path: Path) -> None:
+    writer = spool.begin(ONE)
+    writer.write(b"x" * 100_000)
+    assert (files(tmp_path), list(spool.ids()), spool.size(ONE)) == ([f"{ONE}.part"], [], None)
+    Spool(tmp_path / "spool", 0).prepare()
+    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["../x", "", "D000001/../../x", ".hidden"])
@@ -135,7 +146,7 @@ def failing(code: int) -> Callable[..., int]:
     return fail
 
 
-@pytest.mark.parametrize("step", ["open", "write", "fdatasync", "fsync", "close"])
+@pytest.mark.parametrize("step", ["open", "write", "rename", "fdatasync", "fsync", "close"])
 @pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, StorageFullError), (errno.EIO, StorageError)])
 async def test_a_fault_at_any_step_leaves_nothing_and_the_next_goes_well(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, kind: type[StorageError]

@@ -30,6 +30,9 @@ class FakeBody:
     def flush(self) -> None:
         self._step("flush")
 
+    def give_name(self) -> None:
+        self._step("name")
+
     def start(self) -> None:
         self._step("start")
 
@@ -58,7 +61,9 @@ def syncing(tmp_path: Path, steps: list[str]) -> Iterator[SyncRounds]:
 async def test_who_waits_shares_a_round(syncing: SyncRounds, steps: list[str]) -> None:
     sizes = await asyncio.gather(*(syncing.commit(FakeBody(name, steps)) for name in "abc"))
     assert sizes == [10, 10, 10]
-    assert steps == [f"{step} {name}" for step in ("flush", "start", "sync") for name in "abc"] + [
+    assert steps == [
+        *(f"{step} {name}" for name in "abc" for step in ("flush", "name")),
+        *(f"{step} {name}" for step in ("start", "sync") for name in "abc"),
         "directory",
         *(f"close {name}" for name in "abc"),
     ]
@@ -89,7 +94,7 @@ async def test_a_large_body_makes_nobody_wait(syncing: SyncRounds, steps: list[s
     assert await task == 50_000_000
 
 
-@pytest.mark.parametrize("step", ["flush", "sync", "close"])
+@pytest.mark.parametrize("step", ["flush", "name", "sync", "close"])
 async def test_a_fault_is_only_its_own_bodys(syncing: SyncRounds, steps: list[str], step: str) -> None:
     bodies = [FakeBody("a", steps), FakeBody("bad", steps, fails_at=step), FakeBody("c", steps)]
     results = await asyncio.gather(*(syncing.commit(body) for body in bodies), return_exceptions=True)

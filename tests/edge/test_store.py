@@ -401,6 +401,7 @@ async def test_a_queue_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     await (await Store.open(path)).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
+        connection.execute("CREATE TABLE of_the_future (x)")
     connection.close()
     with pytest.raises(StorageError, match="newer Dialpost"):
         await Store.open(path)

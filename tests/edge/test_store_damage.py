@@ -14,7 +14,7 @@ from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DamagedError
 from dialpost.core.queue_id import queue_number
 from dialpost.core.queue_records import MessageRecord, RecipientState
-from dialpost.edge.store import Store, schema
+from dialpost.edge.store import Store, queries, schema
 from fakes import a_record, to_mailbox, to_world
 
 LONG_REPLY = "450 4.7.1 " + "wait " * 400  # spills over a page
@@ -252,12 +252,65 @@ async def test_a_rescue_cut_off_goes_on_at_the_next_start(
     await after.close()
 
 
-async def test_damage_met_at_work_is_an_error_and_is_looked_into_at_the_next_start(tmp_path: Path) -> None:
+async def test_damage_met_at_work_is_an_error_and_is_looked_into_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, made = await filled(tmp_path, 6)
-    store._connection.execute("UPDATE message SET origin = 77 WHERE id = 1")
-    with pytest.raises(DamagedError):
-        await store.get(made[0].queue_id)
+
+    def malformed(*_: object) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "one_message", malformed)
+        with pytest.raises(DamagedError, match="Restart Dialpost"):
+            await store.get(made[0].queue_id)
     await store.close()
     assert "queue.db.check" in names(tmp_path)
     after = await reopen(tmp_path, [message.queue_id for message in made])
+    await all_there(after, made)
+    await after.close()
+    assert names(tmp_path) == {"queue.db"}
+
+
+async def test_one_spoilt_row_stops_neither_the_queue_nor_its_own_message(tmp_path: Path) -> None:
+    store, made = await filled(tmp_path, 6)
+    store._connection.execute(
+        "UPDATE message SET origin = 77, extra = '{', subject = cast(x'ff41' AS TEXT) WHERE id = 2"
+    )
+    store._connection.execute(
+        "UPDATE recipient SET last_by = cast(x'ff' AS TEXT), flags = 'x' WHERE key / 1048576 = 2"
+    )
+    await store.save_call({"result": "connected"})
+    store._connection.execute("UPDATE call SET record = '{' WHERE number = 1")
+    batch = await store.remote_batch(None, 2_000_000_000, 10, set())
+    assert [message.queue_id for message in batch] == [
+        message.queue_id for message in made if message is not made[5]
+    ]
+    assert batch[1].subject == "\N{REPLACEMENT CHARACTER}A"
+    assert [call["number"] for call in await store.calls(5)] == [2]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "PRAGMA user_version = 77",
+        "PRAGMA user_version = 0",
+        "PRAGMA application_id = 5",
+        "DROP TABLE recipient",
+        "DROP INDEX recipient_line",
+    ],
+)
+async def test_a_spoilt_schema_is_damage(tmp_path: Path, statement: str) -> None:
+    store, made = await filled(tmp_path, 6)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+    after = await reopen(tmp_path, [message.queue_id for message in made])
+    assert "was damaged" in after.opening_report[0]
+    if "TABLE" not in statement:
+        await all_there(after, made)
     await after.close()

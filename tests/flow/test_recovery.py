@@ -67,14 +67,25 @@ async def test_nothing_wrong_nothing_done(rig: Rig) -> None:
     assert sorted(rig.spool.ids()) == [message.queue_id for message in messages]
 
 
-async def test_finished_and_never_acknowledged_bodies_go_without_a_word(rig: Rig) -> None:
+async def test_finished_and_empty_bodies_go_without_a_word(rig: Rig) -> None:
     finished = [await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED))) for _ in range(5)]
     waiting = await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED), to_world()))
     for _ in range(5):
-        rig.spool.path(rig.store.next_id()).write_bytes(b"half a mess")
+        rig.spool.path(rig.store.next_id()).touch()
     await rig.crash()
     assert await rig.recover() == (len(finished) + 5, 0, 0, 0)
     assert list(rig.spool.ids()) == [waiting.queue_id]
+
+
+async def test_a_whole_body_that_was_not_acknowledged_is_kept_aside(rig: Rig) -> None:
+    one = rig.store.next_id()
+    rig.spool.path(one).write_bytes(b"whole")
+    await rig.crash()
+    report = await Recovery(rig.store, rig.spool).run()
+    assert (report.removed, report.set_aside, report.unconfirmed) == (0, 0, 1)
+    assert ["not confirmed yet" in sentence for sentence in report.sentences] == [True]
+    assert (rig.root / "set-aside" / f"{one}.eml").read_bytes() == b"whole"
+    assert "not confirmed" in (rig.root / "set-aside" / f"{one}.txt").read_text()
 
 
 async def test_bodies_of_a_lost_database_are_set_aside_also_at_a_later_start(rig: Rig) -> None:
@@ -121,7 +132,7 @@ async def test_what_came_after_the_start_is_not_looked_at(rig: Rig) -> None:
 async def test_a_fault_is_reported_and_the_rest_is_done(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = [rig.store.next_id() for _ in range(5)]
     for one in bodies:
-        rig.spool.path(one).write_bytes(b"half")
+        rig.spool.path(one).touch()
     await rig.crash()
     real = rig.spool.remove
 

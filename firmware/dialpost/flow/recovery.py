@@ -4,9 +4,13 @@
 |---|---|---|---|
 | there | unfinished | all is well | nothing; a wrong size: held, reported |
 | there | finished | the removal was cut off | removed |
-| there | none, numbered by this database | never acknowledged | removed |
+| there, empty | none | a power cut took it before it was whole | removed |
+| there | none, numbered by this database | whole, but never acknowledged | set aside, reported |
 | there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
 | missing | unfinished | the card lost it | held, reported; the sender is not told anything untrue |
+
+A whole body without a row is not removed even where its sender must have it still: should the database's log
+have lost its end, such bodies are all that is left of acknowledged mail, and nothing else tells.
 
 Runs once, beside the traffic: it looks only at ids given out before this start. It takes a slice at a time, so
 100,000 bodies need no more memory than a few hundred.
@@ -39,7 +43,7 @@ class QueueForRecovery(Protocol):
 
     @property
     def bodies_known_from(self) -> QueueId:
-        """From here on a body without a row was never acknowledged."""
+        """From here on ids were given out by this very database: a body without a row was not acknowledged."""
 
     async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, bool]:
         """Those that have a row, and whether something of each is unfinished."""
@@ -80,6 +84,7 @@ class RecoveryReport:
 
     removed: int = 0
     set_aside: int = 0
+    unconfirmed: int = 0
     held: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -91,6 +96,11 @@ class RecoveryReport:
             said.append(
                 f"{self.set_aside} messages without a queue entry were set aside (set-aside/). Look at them: each "
                 "has a note beside it; send on by hand what matters."
+            )
+        if self.unconfirmed:
+            said.append(
+                f"{self.unconfirmed} messages had come in whole but were not confirmed yet when the station "
+                "stopped; they were set aside (set-aside/). Their senders send them again by themselves."
             )
         if self.held:
             said.append(
@@ -130,18 +140,30 @@ class Recovery:
         """In a thread: each body by the table above; `bool` tells whether it has a (finished) row."""
         for queue_id, is_finished in bodies:
             try:
-                if is_finished or queue_id >= self._queue.bodies_known_from:
-                    self._bodies.remove(queue_id)
-                    self._report.removed += 1
-                    why = "every recipient is finished" if is_finished else "never acknowledged"
-                    maillog.body_removed(queue_id, why=why)
+                if is_finished:
+                    self._remove(queue_id, "every recipient is finished")
+                elif not self._bodies.size(queue_id):
+                    self._remove(queue_id, "empty and never acknowledged")
                 else:
-                    path = self._bodies.set_aside(queue_id, _why_set_aside(queue_id))
-                    self._report.set_aside += 1
-                    maillog.person_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
+                    self._set_aside(queue_id)
             except StorageError as error:
                 self._report.faults.append(str(error))
                 maillog.person_needed(f"{queue_id}: recovery failed", error=error)
+
+    def _remove(self, queue_id: QueueId, why: str) -> None:
+        self._bodies.remove(queue_id)
+        self._report.removed += 1
+        maillog.body_removed(queue_id, why=why)
+
+    def _set_aside(self, queue_id: QueueId) -> None:
+        if queue_id >= self._queue.bodies_known_from:
+            path = self._bodies.set_aside(queue_id, _NOT_CONFIRMED.format(queue_id))
+            self._report.unconfirmed += 1
+            maillog.fault(f"{queue_id}: set aside", path=path, why="never acknowledged")
+        else:
+            path = self._bodies.set_aside(queue_id, _NO_ENTRY.format(queue_id))
+            self._report.set_aside += 1
+            maillog.person_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
 
     async def _look_at_rows(self) -> None:
         after: QueueId | None = None
@@ -167,10 +189,12 @@ class Recovery:
         return found
 
 
-def _why_set_aside(queue_id: QueueId) -> str:
-    return (
-        f"{queue_id} was in the spool, but no queue entry tells who it was from or for: the queue database was "
-        "lost or damaged.\nIt may be mail that was accepted and not delivered, mail that was delivered already, or "
-        "mail that was never received to its end.\nThe header inside may name the receiver. Delete both files when "
-        "done."
-    )
+_NOT_CONFIRMED = (
+    "{} had come in whole, but was not confirmed to its sender yet when the station stopped.\nThe sender sends it "
+    "again by itself. Delete both files when that has happened."
+)
+_NO_ENTRY = (
+    "{} was in the spool, but no queue entry tells who it was from or for: the queue database was lost or "
+    "damaged.\nIt may be mail that was accepted and not delivered, or mail that was delivered already.\nThe header "
+    "inside may name the receiver. Delete both files when done."
+)

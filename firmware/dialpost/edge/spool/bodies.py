@@ -1,9 +1,9 @@
 """Message bodies as files that are written once, never changed, and named by queue id.
 
-A body is complete once `SpoolWriter.commit` returned: its data and its directory entry are on the card. What
-a power cut leaves before that is a file without a row in the queue, which recovery takes away. The file
-gets its name at once: a rename would cost a second write of the directory and prove nothing that the row
-does not. A mailbox gets a hard link to the same file, so a body is never opened for writing again.
+While it comes in, a body is `ID.part`; it gets its name when it is whole, and both reach the card together
+(one write of the directory), before `SpoolWriter.commit` returns. What is left as `.part` was never whole and
+never acknowledged: the next start removes it. A mailbox gets a hard link to the same file, so a body is
+never opened for writing again.
 
 `begin`, `write` and the small look-ups run in the event loop (into the page cache); whatever waits for the
 card runs in the threads of `rounds`.
@@ -22,7 +22,7 @@ from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
 from dialpost.core.queue_id import queue_number
 from dialpost.edge.spool.faults import storage_error
 from dialpost.edge.spool.rounds import OpenBody, SyncRounds
-from dialpost.edge.spool.writer import SpoolWriter
+from dialpost.edge.spool.writer import PART, SpoolWriter
 
 
 class Spool:
@@ -35,9 +35,11 @@ class Spool:
         self._rounds = SyncRounds(directory)
 
     def prepare(self) -> None:
-        """Make the directory. Raises: StorageError, StorageFullError."""
+        """Make the directory; remove what an earlier run left unfinished. Raises: StorageError."""
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in self._directory.glob(f"*{PART}"):
+                leftover.unlink()
         except OSError as error:
             raise storage_error(error, f"The spool {self._directory} can't be made") from error
 
@@ -50,11 +52,15 @@ class Spool:
         self.check_room(0)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(self.path(queue_id), flags, 0o600)
+            path = self.path(queue_id)
+            if path.exists():
+                raise StorageError(f"{queue_id} is stored already")
+            part = path.with_name(path.name + PART)
+            descriptor = os.open(part, flags, 0o600)
         except OSError as error:
             raise storage_error(error, f"{queue_id} can't be stored") from error
         self._rounds.begun()
-        return SpoolWriter(self, queue_id, descriptor)
+        return SpoolWriter(self, queue_id, path, descriptor)
 
     def path(self, queue_id: QueueId) -> Path:
         """Where the body is, if it is. Raises: StorageError where it is not an id of ours."""
@@ -125,7 +131,7 @@ class Spool:
         return target
 
     def ids(self) -> Iterator[QueueId]:
-        """The ids of all bodies, finished ones and such under way, in no order."""
+        """The ids of all whole bodies, in no order."""
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:

@@ -1,7 +1,7 @@
 """Makes bodies durable, as many as wait in one round.
 
-A round writes out what its bodies still buffer, starts their way to the card all at once, waits for each
-(fdatasync), then once for the directory. On ext4 the whole round so shares one commit of the journal, which
+A round writes out what its bodies still buffer and names them, starts their way to the card all at once,
+waits for each (fdatasync), then once for the directory. On ext4 the whole round so shares one commit of the journal, which
 costs the card more than a small body does. A lone session waits for nobody; while several hand in mail, a
 round waits GATHER_S for the others (as PostgreSQL's commit_delay). A large body goes beside the rounds, so
 that nobody waits for it.
@@ -38,6 +38,9 @@ class OpenBody(Protocol):
 
     def flush(self) -> None:
         """Hand what is buffered to the kernel. Raises: OSError."""
+
+    def give_name(self) -> None:
+        """Give it its name. Raises: OSError."""
 
     def start(self) -> None:
         """Let the kernel begin to write it, without waiting."""
@@ -118,7 +121,7 @@ class SyncRounds:
 
     def _sync_all(self, bodies: Sequence[OpenBody]) -> list[Result]:
         """In a thread: one round. For each body its size, or what went wrong with it."""
-        results = [_try(body, body.flush) for body in bodies]
+        results = [_try(body, body.flush, body.give_name) for body in bodies]
         whole = [number for number, result in enumerate(results) if isinstance(result, int)]
         if len(whole) > 1:
             for number in whole:
@@ -135,9 +138,10 @@ class SyncRounds:
         return results
 
 
-def _try(body: OpenBody, step: Callable[[], None]) -> Result:
+def _try(body: OpenBody, *steps: Callable[[], None]) -> Result:
     try:
-        step()
+        for step in steps:
+            step()
     except (OSError, StorageError) as error:
         return error
     return body.size

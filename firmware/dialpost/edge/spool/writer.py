@@ -1,9 +1,10 @@
-"""Writes one body: straight under its name, buffered, gone again after any fault."""
+"""Writes one body: buffered, as a part until it is whole, gone again after any fault."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.envelope import QueueId
@@ -11,6 +12,7 @@ from dialpost.core.errors import StorageError
 from dialpost.edge.spool.faults import storage_error
 from dialpost.edge.spool.rounds import OpenBody
 
+PART = ".part"
 _BUFFER_BYTES = 65_536
 
 
@@ -26,16 +28,15 @@ class Home(Protocol):
     def ended(self) -> None:
         """The body is committed or given up."""
 
-    def remove(self, queue_id: QueueId) -> None:
-        """Take the file away. Raises: StorageError."""
-
 
 class SpoolWriter:
     """One body being written. Ends with `commit` or `abort`; after a fault nothing of it is left."""
 
-    def __init__(self, home: Home, queue_id: QueueId, descriptor: int) -> None:
+    def __init__(self, home: Home, queue_id: QueueId, path: Path, descriptor: int) -> None:
         self.queue_id = queue_id
         self._home = home
+        self._path = path
+        self._part = path.with_name(path.name + PART)
         self._descriptor: int | None = descriptor
         self._buffer = bytearray()
         self._size = 0
@@ -90,6 +91,10 @@ class SpoolWriter:
             rest = rest[os.write(descriptor, rest) :]
         self._buffer = bytearray()
 
+    def give_name(self) -> None:
+        """It is whole: give it its name. Raises: OSError."""
+        self._part.rename(self._path)
+
     def start(self) -> None:
         """Let the kernel begin to write it: it does so for pages it is told are not needed any more."""
         with contextlib.suppress(OSError):
@@ -116,6 +121,7 @@ class SpoolWriter:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 self.close()
-        with contextlib.suppress(StorageError):  # else recovery finds it at the next start: it has no row
-            self._home.remove(self.queue_id)
+        for path in (self._part, self._path):
+            with contextlib.suppress(OSError):  # else the next start finds it: it has no row
+                path.unlink(missing_ok=True)
         return self._fault

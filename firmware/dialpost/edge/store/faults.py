@@ -16,6 +16,8 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
     """The error to raise instead of `error`, which came out of the database at `path`."""
     if isinstance(error, DialpostError):
         return error
+    if isinstance(error, UnicodeDecodeError):
+        return DamagedError("The queue database is damaged (its own texts can't be read). Restart Dialpost.")
     if isinstance(error, OSError):
         return StorageError(f"The queue database can't be used: {error}")
     code = getattr(error, "sqlite_errorcode", None) or 0

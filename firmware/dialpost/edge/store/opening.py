@@ -28,7 +28,7 @@ from dialpost.edge.store.rows import Row
 IDS_RESERVED, BODIES_KNOWN_FROM, IN_USE = "ids_reserved", "bodies_known_from", "in_use"
 
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FORMAT}
-_CHECKED_AFTER_CLEAN_STOP_BYTES = 32 * 1024 * 1024
+_CHECKED_AFTER_CLEAN_STOP_BYTES = 8 * 1024 * 1024
 
 Numbers = Callable[[], Iterable[int]]
 
@@ -55,7 +55,7 @@ def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _open(path, body_numbers, other_numbers)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         raise storage_error(error, path) from error
 
 
@@ -74,6 +74,7 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
         _kept_log(path).unlink(missing_ok=True)
+        wants_check(path).unlink(missing_ok=True)
     except BaseException:
         connection.close()
         raise
@@ -111,9 +112,14 @@ def damage(path: Path) -> str | None:
         version = schema.user_version(connection)
         if version == 0 or application != schema.APPLICATION_ID:
             return "it is not a queue database"
+        has_our_tables = schema.objects(connection) == schema.wanted_objects()
         if version > len(schema.MIGRATIONS):
-            return None
+            return "its version number is spoilt" if has_our_tables else None
+        if version == len(schema.MIGRATIONS) and not has_our_tables:
+            return "its tables are not as they were made"
         return _log_damage(connection, frames) or _page_damage(path, connection)
+    except UnicodeDecodeError:
+        return "its own texts can't be read"
     except sqlite3.Error as error:
         if _is_damage(error):
             return str(error)
@@ -137,7 +143,10 @@ def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
     is_small = path.stat().st_size < _CHECKED_AFTER_CLEAN_STOP_BYTES
     if not (is_small or _was_in_use(connection) or wants_check(path).exists()):
         return None
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    with path.open("rb") as file:  # into the cache from front to end, which a card does fastest
+        while file.read(1 << 20):
+            pass
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     return None if verdict == "ok" else str(verdict)
 
 

@@ -6,6 +6,7 @@ was written while the clock was wrong, and counts as due: no setting waits that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -240,7 +241,11 @@ def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[
 def calls(connection: sqlite3.Connection, limit: int) -> list[dict[str, JsonValue]]:
     """The newest calls first, each as it was saved, with its "number"."""
     rows = connection.execute("SELECT number, record FROM call ORDER BY number DESC LIMIT ?", (limit,))
-    return [{**json.loads(record), "number": number} for number, record in rows]
+    found = []
+    for number, record in rows:
+        with contextlib.suppress(ValueError):  # spoilt on the card
+            found.append({**json.loads(record), "number": number})
+    return found
 
 
 def recall(connection: sqlite3.Connection, key: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
-from dialpost.core.errors import DamagedError, StorageError
+from dialpost.core.errors import StorageError
 from dialpost.core.queue_id import queue_id, queue_number
 from dialpost.core.queue_records import MessageRecord, Origin, Priority, RecipientRecord, RecipientState
 
@@ -31,6 +31,9 @@ _STATES = {code: state for state, code in STATE_CODES.items()}
 _ORIGIN_CODES = {Origin.SUBMITTED: 0, Origin.LAN: 1, Origin.OUTSIDE: 2, Origin.STATION: 3}
 _ORIGINS = {code: origin for origin, code in _ORIGIN_CODES.items()}
 _NOTIFY_BITS = {Notify.NEVER: 1, Notify.SUCCESS: 2, Notify.FAILURE: 4, Notify.DELAY: 8}
+_BODY_TYPES: dict[object, BodyType] = {kind.value: kind for kind in BodyType}
+_RETURNS: dict[object, Return] = {wish.value: wish for wish in Return}
+_PRIORITIES = {priority.value: priority for priority in Priority}
 _ANSWER_UNKNOWN, _DELAY_NOTIFIED = 1, 2
 
 MESSAGE_COLUMNS = (
@@ -119,51 +122,99 @@ def recipient_flags(recipient: RecipientRecord) -> int:
 
 
 def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
-    """The record of a message row with these recipient rows. Raises: DamagedError where it makes no sense."""
-    try:
-        extra = json.loads(row[14]) if row[14] else {}
-        return MessageRecord(
-            queue_id=queue_id(row[0]),
-            sender=row[1],
-            size=row[2],
-            wire_size=row[3],
-            local_prefix=row[4],
-            received_s=row[5],
-            origin=_ORIGINS[row[6]],
-            recipients=tuple(recipient_from(recipient) for recipient in recipients),
-            body_type=BodyType(extra.get("body", BodyType.SEVEN_BIT.value)),
-            smtputf8=bool(extra.get("utf8", False)),
-            envid=extra.get("envid"),
-            ret=Return(extra["ret"]) if "ret" in extra else None,
-            priority=Priority(row[7]),
-            content_digest=row[8] or b"",
-            peer=row[10] or "",
-            account=row[11],
-            message_id_header=row[12] or "",
-            subject=row[13] or "",
-        )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise DamagedError(f"the queue's row {row[0]!r} makes no sense ({error})") from error
+    """The record of a message row with these recipient rows.
+
+    Never fails: a value the card spoilt becomes the harmless one, so that one bad row stops no queue and
+    stays visible. Spoilt addresses are answered for by whom they lead to.
+    """
+    extra = _extra(row[14])
+    return MessageRecord(
+        queue_id=queue_id(row[0]),
+        sender=_text(row[1]),
+        size=_number(row[2]),
+        wire_size=_number(row[3]),
+        local_prefix=_number(row[4]),
+        received_s=_number(row[5]),
+        origin=_ORIGINS.get(row[6], Origin.OUTSIDE),
+        recipients=tuple(recipient_from(recipient) for recipient in recipients),
+        body_type=_BODY_TYPES.get(extra.get("body"), BodyType.EIGHT_BIT if "body" in extra else BodyType.SEVEN_BIT),
+        smtputf8=bool(extra.get("utf8", False)),
+        envid=_text_or_none(extra.get("envid")),
+        ret=_RETURNS.get(extra.get("ret")),
+        priority=_PRIORITIES.get(row[7], Priority.NORMAL),
+        content_digest=row[8] if isinstance(row[8], bytes) else b"",
+        peer=_text(row[10]),
+        account=_text_or_none(row[11]),
+        message_id_header=_text(row[12]),
+        subject=_text(row[13]),
+    )
 
 
 def recipient_from(row: Row) -> RecipientRecord:
-    """The record of a recipient row."""
+    """The record of a recipient row; never fails, as `message_from`."""
+    flags, notify = _number(row[12]), row[13]
     return RecipientRecord(
         number=row[0] % KEYS_PER_MESSAGE,
-        address=row[1],
-        state=_STATES[row[4]],
-        local_account=row[3],
-        orcpt=row[14],
-        notify=None if row[13] is None else frozenset(n for n, bit in _NOTIFY_BITS.items() if row[13] & bit),
-        attempts=row[7],
-        next_try_s=row[8],
-        last_try_s=row[9],
-        last_reply=row[10] or "",
-        last_by=row[11] or "",
-        answer_unknown=bool(row[12] & _ANSWER_UNKNOWN),
-        delay_notified=bool(row[12] & _DELAY_NOTIFIED),
-        original_address=row[15],
+        address=_text(row[1]),
+        state=_STATES.get(row[4], RecipientState.HELD),
+        local_account=_text_or_none(row[3]),
+        orcpt=_text_or_none(row[14]),
+        notify=frozenset(n for n, bit in _NOTIFY_BITS.items() if notify & bit) if isinstance(notify, int) else None,
+        attempts=_number(row[7]),
+        next_try_s=_number(row[8]),
+        last_try_s=_number(row[9]),
+        last_reply=_text(row[10]),
+        last_by=_text(row[11]),
+        answer_unknown=bool(flags & _ANSWER_UNKNOWN),
+        delay_notified=bool(flags & _DELAY_NOTIFIED),
+        original_address=_text_or_none(row[15]),
     )
+
+
+def is_message_row(row: Row) -> bool:
+    """Whether every value can stand where it does; for rows found outside their table."""
+    return (
+        len(row) == len(MESSAGE_COLUMNS.split(","))
+        and isinstance(row[1], str)
+        and all(isinstance(value, int) for value in (*row[2:6], row[15]))
+        and row[6] in _ORIGINS
+        and row[7] in _PRIORITIES
+        and isinstance(row[8], bytes | None)
+        and all(isinstance(value, str | None) for value in row[10:15])
+    )
+
+
+def is_recipient_row(row: Row) -> bool:
+    """As `is_message_row`."""
+    return (
+        len(row) == len(RECIPIENT_COLUMNS.split(","))
+        and isinstance(row[1], str)
+        and all(isinstance(value, str | None) for value in (*row[2:4], *row[10:12], *row[14:16]))
+        and row[4] in _STATES
+        and row[5] in _PRIORITIES
+        and all(isinstance(value, int) for value in (*row[6:10], row[12]))
+        and isinstance(row[13], int | None)
+    )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _extra(text: object) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def clean(text: str) -> str:

@@ -19,7 +19,7 @@ from dialpost.core.errors import DialpostError
 from dialpost.core.queue_id import queue_id
 from dialpost.edge.store import schema
 from dialpost.edge.store.raw_pages import Cell, PageSource
-from dialpost.edge.store.rows import HELD, KEYS_PER_MESSAGE, WAITING, Row, message_from, recipient_from
+from dialpost.edge.store.rows import HELD, KEYS_PER_MESSAGE, WAITING, Row, is_message_row, is_recipient_row
 
 _MESSAGE_WIDTH, _RECIPIENT_WIDTH = 16, 16
 _STATE, _ATTEMPTS, _LAST_TRY = 4, 7, 9
@@ -82,8 +82,8 @@ def _store(connection: sqlite3.Connection, cell: Cell) -> None:
         return
     elif len(record) == _MESSAGE_WIDTH and isinstance(record[2], int):
         row: Row = (cell.rowid, *record[1:])
-        message_from(row, ())
-        connection.execute(f"INSERT OR REPLACE INTO message VALUES ({_marks(row)})", row)
+        if is_message_row(row):
+            connection.execute(f"INSERT OR REPLACE INTO message VALUES ({_marks(row)})", row)
     elif len(record) == _RECIPIENT_WIDTH:
         _store_recipient(connection, (cell.rowid, *record[1:]))
     elif len(record) == 2 and isinstance(record[1], str) and isinstance(json.loads(record[1]), dict):
@@ -101,7 +101,8 @@ def _store_fact(connection: sqlite3.Connection, record: Row) -> None:
 
 
 def _store_recipient(connection: sqlite3.Connection, row: Row) -> None:
-    recipient_from(row)
+    if not is_recipient_row(row):
+        return
     known = connection.execute("SELECT * FROM recipient WHERE key = ?", row[:1]).fetchone()
     if known is None or _progress(row) >= _progress(known):
         connection.execute(f"INSERT OR REPLACE INTO recipient VALUES ({_marks(row)})", row)

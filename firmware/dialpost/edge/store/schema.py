@@ -11,6 +11,7 @@ Numbers that stand for enum members are in `rows`. State 0 is WAITING.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from dialpost.core.errors import StorageError
@@ -85,6 +86,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.text_factory = _text
     if read_only:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA cache_size = -1024")
@@ -94,6 +96,23 @@ def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -2048")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+
+
+def _text(data: bytes) -> str:
+    """Text as it was stored; octets the card spoilt become the replacement mark."""
+    return data.decode("utf-8", "replace")
+
+
+def objects(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """The tables and indexes there are: name and definition."""
+    return set(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+
+
+def wanted_objects() -> set[tuple[str, str]]:
+    """Those a database of the newest version has."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        return objects(connection)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -308,7 +308,7 @@ class Store:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader_thread, run)
-        except (sqlite3.Error, DamagedError) as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             fault = storage_error(error, self._path)
             if isinstance(fault, DamagedError):
                 self._found_damage(fault)
