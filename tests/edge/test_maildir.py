@@ -55,6 +55,12 @@ async def test_a_repeat_finds_it_wherever_the_owner_put_it(boxes: Maildirs, tmp_
     assert contents(tmp_path) == [f"{place}/{NAME}:2,S"]
 
 
+async def test_an_old_message_of_the_same_id_hides_no_new_one(boxes: Maildirs, tmp_path: Path) -> None:
+    (tmp_path / "mail/anna/cur" / f"{RECEIVED - 1}.{ONE}.dialpost,S=10:2,S").touch()
+    await boxes.deliver("anna", body(tmp_path), ONE, RECEIVED)
+    assert f"new/{NAME}" in contents(tmp_path)
+
+
 async def test_a_repeat_without_looking_still_makes_no_second(boxes: Maildirs, tmp_path: Path) -> None:
     item = (ONE, body(tmp_path), RECEIVED, 10)
     assert await boxes.deliver_many("anna", [item, item], look_for_earlier=False) == [None, None]

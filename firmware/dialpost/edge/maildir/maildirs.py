@@ -15,7 +15,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -110,11 +110,11 @@ class Maildirs:
             mailbox = self.path(account)
             if not self.exists(account):
                 self.create(account)
-            wanted = {queue_id for queue_id, *_ in deliveries} if look_for_earlier else set()
-            there = self._find(mailbox, wanted)
+            wanted = {_stamp(delivery) for delivery in deliveries} if look_for_earlier else set()
+            there = _found(mailbox, wanted)
         except StorageError as error:
             return [error] * len(deliveries)
-        faults = [None if d[0] in there else self._put(mailbox, d) for d in deliveries]
+        faults = [None if _stamp(d) in there else self._put(mailbox, d) for d in deliveries]
         try:
             _sync(mailbox / "new")
         except OSError as error:
@@ -124,12 +124,12 @@ class Maildirs:
 
     def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
         """Link or copy one body into new/. Not durable yet."""
-        queue_id, body, received_s, expected = delivery
+        queue_id, body, _, expected = delivery
         try:
             size = body.stat().st_size
             if expected not in (size, -1):
                 return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
-            name = f"{received_s}.{queue_id}.{_HOST},S={size}"
+            name = f"{_stamp(delivery)}.{_HOST},S={size}"
             target = mailbox / "new" / name
             try:
                 os.link(body, target)
@@ -145,13 +145,6 @@ class Maildirs:
         except OSError as error:
             return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
         return None
-
-    def _find(self, mailbox: Path, wanted: Collection[QueueId]) -> set[QueueId]:
-        """Those of `wanted` that are anywhere in the mailbox."""
-        if not wanted:
-            return set()
-        found = {_queue_id_of(name) for directory in _directories(mailbox) for name in _names(directory)}
-        return {queue_id for queue_id in wanted if queue_id in found}
 
     def ids(self) -> Iterator[QueueId]:
         """The queue ids of all messages in all mailboxes, archived ones not."""
@@ -233,6 +226,23 @@ def _queue_id_of(name: str) -> QueueId | None:
     if len(parts) < 3 or not parts[2].startswith(_HOST) or queue_number(parts[1]) is None:
         return None
     return QueueId(parts[1])
+
+
+def _stamp(delivery: Delivery) -> str:
+    """What a message is known by in a mailbox: time and id.
+
+    Both, lest an id that a lost database made us use twice hide a new message behind an old one.
+    """
+    queue_id, _, received_s, _ = delivery
+    return f"{received_s}.{queue_id}"
+
+
+def _found(mailbox: Path, wanted: Set[str]) -> set[str]:
+    """Those of the `wanted` stamps that are anywhere in the mailbox."""
+    if not wanted:
+        return set()
+    stamps = (name.partition(f".{_HOST}")[0] for place in _directories(mailbox) for name in _names(place))
+    return {stamp for stamp in stamps if stamp in wanted}
 
 
 def _directories(mailbox: Path) -> Iterator[Path]:
