@@ -95,7 +95,7 @@ def test_nothing_acknowledged_is_lost(work: Path, say: Callable[[str], None]) ->
             check_queue(station, ledger, kill)
             if kill % 20 == 19:
                 say(f"{kill + 1} kills, {len(ledger.acknowledged)} messages acknowledged")
-        assert len(ledger.acknowledged) > 10 * KILLS  # there was load
+        assert len(ledger.acknowledged) > 3 * KILLS  # there was load
         assert mailbox.found.keys() <= ledger.offered
         check_crowd(station)
     check_that_all_leaves_once(work, station, ledger)

@@ -17,7 +17,9 @@ class RigError(Exception):
     """The rig itself (not the station) could not do what a test needs."""
 
 
-def eventually(look: Callable[[], _T], *, within_s: float = 20.0, what: str = "") -> _T:
+def eventually(
+    look: Callable[[], _T], *, within_s: float = 20.0, what: str = "", longest_pause_s: float = 0.2
+) -> _T:
     """Look again and again until the answer is true; then that answer. For what sends no event to us."""
     deadline = time.monotonic() + within_s
     pause_s = 0.01
@@ -25,7 +27,7 @@ def eventually(look: Callable[[], _T], *, within_s: float = 20.0, what: str = ""
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s:g} s: {what or look}; last seen: {answer!r}")
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, 0.2)
+        pause_s = min(pause_s * 1.5, longest_pause_s)
     return answer
 
 
@@ -80,7 +82,7 @@ class Child:
             return _greeting(port, len(greeting)).startswith(greeting) if greeting else _is_open(port)
 
         try:
-            eventually(greets, within_s=within_s, what=f"a greeting on port {port}")
+            eventually(greets, within_s=within_s, what=f"a greeting on port {port}", longest_pause_s=0.02)
         except AssertionError as error:
             raise RigError(f"{error}\n{self.tail()}") from None
 
