@@ -2,9 +2,9 @@
 
 A round writes out what its bodies still buffer and names them, starts their way to the card all at once,
 waits for each (fdatasync), then once for the directory. On ext4 the whole round so shares one commit of the
-journal, which costs the card more than a small body does. A lone session waits for nobody; while several hand in mail, a
-round waits GATHER_S for the others (as PostgreSQL's commit_delay). A large body goes beside the rounds, so
-that nobody waits for it.
+journal, which costs the card more than a small body does. A lone session waits for nobody; while several
+hand in mail, a round waits GATHER_S for the others (as PostgreSQL's commit_delay). A large body goes beside
+the rounds, so that nobody waits for it.
 
 `begun`, `ended` and `commit` are called in the event loop; the rounds' work runs in a small pool of threads.
 """
