@@ -29,6 +29,7 @@ REST_S = 300.0
 LOOKUPS_AT_ONCE = 8
 
 _PAGE = 100
+_LONG_PAGE = 500
 
 
 class QueueForRun(Protocol):
@@ -300,7 +301,7 @@ class FlushRun:
         """Everything due for these domains learns why it can't be sent now, a page at a time."""
         seen = set(tried)
         while not self._standing.aborted:
-            batch = await self._queue.remote_batch(domains, self._due_s(), _PAGE, seen)
+            batch = await self._queue.remote_batch(domains, self._due_s(), _LONG_PAGE, seen)
             if not batch:
                 return
             seen |= {message.queue_id for message in batch}

@@ -105,8 +105,11 @@ class OutcomeRecord:
         except StorageError:
             self._unwritten |= {(queue_id, row.number): row for queue_id, row in rows}
             raise
+        told = {(queue_id, row.number) for queue_id, row in rows}
         for message, outcomes in settled:
-            _log(message, outcomes)
+            for recipient, outcome in zip(message.recipients, outcomes, strict=True):
+                if (message.queue_id, recipient.number) in told:
+                    _log(message.queue_id, recipient.address, outcome)
         self._on_finished()
         return [outcomes for _, outcomes in settled]
 
@@ -151,15 +154,14 @@ def _reported(recipient: RecipientRecord, outcome: Outcome) -> ReportedRecipient
 
 
 def _tells_something_new(before: RecipientRecord, after: RecipientRecord) -> bool:
-    """While the line is dead the same words come again and again; they need not wear out the card."""
+    """While the line is dead the same words come again and again; they need not wear out the card and the log."""
     return replace(after, last_try_s=before.last_try_s) != before
 
 
-def _log(message: MessageRecord, outcomes: Sequence[Outcome]) -> None:
-    for recipient, outcome in zip(message.recipients, outcomes, strict=True):
-        if isinstance(outcome, Delivered):
-            maillog.relayed(message.queue_id, recipient=recipient.address, outcome=outcome)
-        elif isinstance(outcome, Deferred):
-            maillog.deferred(message.queue_id, recipient=recipient.address, outcome=outcome)
-        else:
-            maillog.bounced(message.queue_id, recipient=recipient.address, outcome=outcome)
+def _log(queue_id: QueueId, address: str, outcome: Outcome) -> None:
+    if isinstance(outcome, Delivered):
+        maillog.relayed(queue_id, recipient=address, outcome=outcome)
+    elif isinstance(outcome, Deferred):
+        maillog.deferred(queue_id, recipient=address, outcome=outcome)
+    else:
+        maillog.bounced(queue_id, recipient=address, outcome=outcome)
