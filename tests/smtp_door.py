@@ -153,12 +153,13 @@ async def door(policy, *, listener=Listener.MX, tls=None, **settings):
     """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
     implicit = listener is Listener.SUBMISSIONS
     factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0, ssl=tls if implicit else None)
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     writers = []
 
     async def connect(*, greeted=True):
-        port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_tls() if implicit else None)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", connect.port, ssl=client_tls() if implicit else None
+        )
         writers.append(writer)
         client = Client(reader, writer)
         if greeted:
@@ -166,6 +167,7 @@ async def door(policy, *, listener=Listener.MX, tls=None, **settings):
         return client
 
     connect.server = factory
+    connect.port = server.sockets[0].getsockname()[1]
     try:
         yield connect
     finally:

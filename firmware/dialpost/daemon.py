@@ -216,13 +216,10 @@ class Station:
 
     async def _open_door(self, door: Listener, sock: socket.socket) -> None:
         factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
-        tls = self.tls if door is Listener.SUBMISSIONS else None
-        if door is Listener.SUBMISSIONS and tls is None:
+        if door is Listener.SUBMISSIONS and self.tls is None:
             sock.close()
             return
-        server = await asyncio.get_running_loop().create_server(
-            factory, sock=sock, ssl=tls, ssl_handshake_timeout=60 if tls else None
-        )
+        server = await asyncio.get_running_loop().create_server(factory, sock=sock)
         # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
         self._running.push_async_callback(factory.close)
         self._running.push_async_callback(_close_server, server)

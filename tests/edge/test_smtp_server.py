@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener
+from dialpost.edge.smtp_server import connection
 from smtp_door import NotingPolicy, client_tls, door, eventually, server_tls
 
 ANNA = "RCPT TO:<anna@clinic.example>"
@@ -418,6 +419,53 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
             TAKEN, "421 4.3.2 The station is going down: come again later",
         ]  # fmt: skip
         await asyncio.wait_for(closing, 5)
+
+
+async def test_the_last_reply_reaches_a_client_that_still_sends():
+    async with door(NotingPolicy(), max_errors=3) as connect:
+        client = await connect()
+        client.send(b"WHAT\r\n" * 3)
+        for _ in range(200):
+            client.send(b"x" * 10_000)
+            await asyncio.sleep(0)
+        replies = (await client.rest()).decode().splitlines()
+    assert [reply[:9] for reply in replies] == ["500 5.5.2"] * 3 + ["421 4.7.0"]
+
+
+async def test_a_client_that_never_ends_is_cut_off(monkeypatch):
+    monkeypatch.setattr(connection, "_CLOSE_S", 0.1)
+    async with door(NotingPolicy()) as connect:
+        client = await connect()
+        assert (await client.talk("QUIT"))[0].startswith("221")
+        assert connect.server._running.connections
+        await eventually(lambda: not connect.server._running.connections)
+
+
+async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time():
+    policy = NotingPolicy()
+    async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls(), command_timeout_s=1) as connect:
+        port = connect.port
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        await eventually(lambda: policy.connections == 3)
+        policy.refusals = {"connected": Reply(421, ("Too many",), "4.7.0")}
+        late, _ = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(late.read(), 5) == b""  # not let in, and no plain text where TLS is due
+        policy.refusals = {}
+        for reader, _ in silent:
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        await eventually(lambda: policy.connections == 0)
+        assert (await (await connect()).talk("NOOP"))[0].startswith("250")
+
+
+async def test_going_down_does_not_wait_for_a_handshake():
+    policy = NotingPolicy()
+    async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
+        reader, _ = await asyncio.open_connection("127.0.0.1", connect.port)
+        await eventually(lambda: policy.connections == 1)
+        await asyncio.wait_for(connect.server.close(), 2)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    assert policy.connections == 0
 
 
 # Any split, any input

@@ -7,6 +7,8 @@ aiosmtpd keeps the connection's life (made, lost, the session's task); what pass
 - Replies are gathered and written when the input is used up: one write for all commands of a packet (RFC 2920).
 - One timer per connection checks a deadline that every wait sets anew. It is off while the station itself works.
 - End of input is no reason to stop: what came before it is carried out, as a half-closed client expects.
+- The end is said before it comes: with input left unread, the kernel would reset the connection and the last reply
+  be lost to the client.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ class Connection(SMTP):
         self._is_paused = False
         self._at_end = False
         self._deadline_s: float | None = None
+        self._last_wait: asyncio.TimerHandle | None = None
+        self.is_shaking_hands = False
 
     # -- the connection's life ------------------------------------------------------------------------
 
@@ -89,10 +93,14 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone. A commit under way goes on by itself."""
         self.running.connections.discard(self)
+        if self._last_wait is not None:
+            self._last_wait.cancel()
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
         """Something came; the session's task takes it."""
+        if self._last_wait is not None:
+            return
         self._input += data
         if len(self._input) >= INPUT_BYTES and not self._is_paused:
             self._is_paused = True
@@ -103,6 +111,8 @@ class Connection(SMTP):
         """The client sends no more: what it sent is still carried out, and it may hear the answers."""
         self._at_end = True
         self._wake()
+        if self._last_wait is not None:
+            return False
         return self._writer.get_extra_info("ssl_object") is None  # TLS knows no half-closed connection
 
     @property
@@ -195,16 +205,26 @@ class Connection(SMTP):
             if transport.get_write_buffer_size():
                 await self._writer.drain()
 
-    def close(self) -> None:
+    def close(self, *, lingers: bool = True) -> None:
         """Write what was said and end the connection, at the latest in some seconds."""
-        transport = self._writer.transport
-        if self._output and not transport.is_closing():
-            self._writer.write(bytes(self._output))
+        if self._last_wait is not None:
+            return
+        wire = self._wire
+        if self._output and not wire.is_closing():
+            wire.write(bytes(self._output))
         self._output.clear()
+        self._input.clear()
         self._deadline_s = None
-        transport.close()
-        if transport.get_write_buffer_size() or self._writer.get_extra_info("ssl_object") is not None:
-            self.loop.call_later(_CLOSE_S, transport.abort)
+        if self._at_end or not lingers or wire.is_closing() or not wire.can_write_eof():
+            wire.close()
+        else:  # the client ends it once it has read the last reply; what it sends until then is thrown away
+            if self._is_paused:
+                wire.resume_reading()
+            try:
+                wire.write_eof()
+            except OSError:  # it is gone already
+                wire.abort()
+        self._last_wait = self.loop.call_later(_CLOSE_S, wire.abort)
 
     def say_at_once(self, reply: Reply) -> None:
         """Put a reply with what goes out next."""
@@ -217,11 +237,15 @@ class Connection(SMTP):
         """
         self._wire.pause_reading()
         self.forget_input()
+        self._deadline_s = None
+        self.is_shaking_hands = True
         try:
             await self._writer.start_tls(context, ssl_handshake_timeout=timeout_s)
         except (OSError, ssl.SSLError) as error:
             _log.info("%s: TLS handshake failed: %s", self.address, error)
             raise ConnectionEndedError from error
+        finally:
+            self.is_shaking_hands = False
         self.transport = self._writer.transport
         self._is_paused = False
 
@@ -237,7 +261,10 @@ class Connection(SMTP):
 
     def cut(self) -> None:
         """End the connection at once."""
-        self._wire.abort()
+        if self.is_shaking_hands and self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()  # asyncio takes an abort for the end of the handshake
+        else:
+            self._wire.abort()
 
     def give_up(self, reply: Reply) -> None:
         """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""

@@ -43,6 +43,8 @@ class SmtpServer:
             ends.append(asyncio.ensure_future(connection.ended()))
             if connection.is_waiting:
                 connection.give_up(GOING_DOWN)
+            elif connection.is_shaking_hands:
+                connection.cut()
         if ends:  # a message being made durable gets its answer first: without it the client sends it again
             _, late = await asyncio.wait(ends, timeout=_GRACE_S)
             for task in late:
@@ -60,5 +62,7 @@ def smtp_protocol_factory(
     listener: Listener,
     tls_context: ssl.SSLContext | None,
 ) -> SmtpServer:
-    """The protocol factory for one listener; on SUBMISSIONS the socket server itself does the TLS."""
+    """The protocol factory for one listener. On SUBMISSIONS the session itself begins with TLS, so that the limits
+    hold for clients that never shake hands: give `loop.create_server` no `ssl`.
+    """
     return SmtpServer(Door(policy, config, hostname, listener, tls_context))

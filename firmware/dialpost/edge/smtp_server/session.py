@@ -36,6 +36,8 @@ _log = logging.getLogger("dialpost.smtp")
 MAX_COMMAND_BYTES = 2048
 """RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
 MAX_AUTH_BYTES = 12_288  # RFC 4954 §4.3
+_HANDSHAKE_S = 60.0
+"""For implicit TLS: a hundred bytes a second are enough."""
 
 OK = Reply(250, ("Ok",), "2.0.0")
 SENDER_OK = Reply(250, ("Ok",), "2.1.0")
@@ -111,16 +113,20 @@ class Session(Connection):
         except (ConnectionEndedError, ConnectionError):
             pass
         finally:
+            was_let_in = self._let_in  # the others must not pile up
             self._end()
-            self.close()
+            self.close(lingers=was_let_in)
 
     async def _greet(self) -> None:
-        tls = self._writer.get_extra_info("ssl_object")
-        self.peer = replace(self.peer, address=self.address, tls=(tls.version() or "") if tls else "")
+        self.peer = replace(self.peer, address=self.address)
         refusal = GOING_DOWN if self.running.is_closing else self._connected()
+        implicit_tls = self.door.tls_context if self.door.listener is Listener.SUBMISSIONS else None
         if refusal is not None:
-            await self.push(refusal)
+            if implicit_tls is None:  # who waits for TLS would not understand
+                await self.push(refusal)
             raise ConnectionEndedError
+        if implicit_tls is not None:
+            await self._secure(implicit_tls, min(_HANDSHAKE_S, self.door.config.command_timeout_s))
         await self.push(f"220 {self.door.hostname} ESMTP Dialpost")
 
     def _connected(self) -> Reply | None:
@@ -243,11 +249,14 @@ class Session(Connection):
         self._forget_message()
         await self.push(Reply(220, ("Ready to start TLS",), "2.0.0"))
         await self.flush()
-        await self.start_tls(context, self.door.config.command_timeout_s)
+        await self._secure(context, self.door.config.command_timeout_s)
+        return None
+
+    async def _secure(self, context: ssl.SSLContext, timeout_s: float) -> None:
+        await self.start_tls(context, timeout_s)
         tls = self._writer.get_extra_info("ssl_object")
         self._said_ehlo = False
         self.peer = Peer(self.address, self.door.listener, tls=(tls.version() or "TLS") if tls else "TLS")
-        return None
 
     async def smtp_AUTH(self, argument: bytes) -> Reply:
         """A login; only where nobody can listen."""
