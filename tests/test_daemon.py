@@ -134,6 +134,27 @@ async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path):
     await station.stop()
 
 
+async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
+    config = config_in(tmp_path)
+    first = Station(config)
+    await first.start()
+    await first.accounts.add("anna", PASSWORD)
+    await first.accounts.add("bob", PASSWORD)  # only in the newest copy
+    await first.stop()
+    with (tmp_path / "data" / "accounts.toml").open("a") as file:
+        file.write("garbage [")
+    second = Station(config)
+    await second.start()
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        await asyncio.to_thread(send, port_of(second, Listener.MX), "bob@clinic.example")
+    assert caught.value.recipients["bob@clinic.example"][0] == 451
+    assert "older copy" in second.attention()[0] or "put off" in second.attention()[0]
+    await second.accounts.add("bob", PASSWORD)
+    await asyncio.to_thread(send, port_of(second, Listener.MX), "bob@clinic.example")
+    await mail_of(second, "bob", 1)
+    await second.stop()
+
+
 async def test_a_task_that_fails_is_started_again(station, monkeypatch):
     monkeypatch.setattr("dialpost.daemon.RESTART_PAUSE_S", 0.01)
     runs, again = 0, asyncio.Event()

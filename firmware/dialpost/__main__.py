@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. Every expected failure is one plain message on stderr."""
-    args = make_parser().parse_args(argv)
+    args = make_parser().parse_args(_config_first(list(sys.argv[1:] if argv is None else argv)))
     try:
         return int(args.func(args))
     except DialpostError as error:
@@ -65,6 +65,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; keep the interpreter's own flush at exit from failing again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _config_first(argv: list[str]) -> list[str]:
+    """`dialpost status --config FILE` means what `dialpost --config FILE status` does: people write both."""
+    for index, word in enumerate(argv):
+        if word == "--":
+            break
+        if word == "--config" and index + 1 < len(argv):
+            return argv[index : index + 2] + argv[:index] + argv[index + 2 :]
+        if word.startswith("--config="):
+            return [word, *argv[:index], *argv[index + 1 :]]
+    return argv
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -124,7 +125,12 @@ class Station:
             self.mailboxes,
         )
         if account_file.report:
-            self._reports.append(account_file.report)
+            self._reports.append(
+                f"{account_file.report} Look whether somebody is missing; until an account is added or changed, "
+                "mail to unknown names is put off, not refused."
+            )
+            maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
+            self.accounts.is_restored = True
         self.accounts.start()
         self.tls = await self._own_tls()
 
@@ -292,8 +298,7 @@ class Station:
     def attention(self) -> list[str]:
         """What needs a person, a sentence each."""
         found = list(dict.fromkeys(self._reports)) + self.calls.attention()
-        free, reserve = self.spool.free_bytes(), self.config.smtp.disk_reserve_bytes
-        if free < reserve:
+        if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
         if not self.clock.is_trusted():
             found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
@@ -311,6 +316,8 @@ async def run(config: Config, path: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _log.info, "the configuration is read at the start: restart to apply it")
+    os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
     station = Station(config)
     await station.start(listeners.inherited_sockets())
     for door, host, port in station.doors:

@@ -110,3 +110,11 @@ async def test_a_path_that_cannot_be_made_says_which_key_to_set(tmp_path):
     server = ControlServer(tmp_path / "file" / "control.sock", {}, {})
     with pytest.raises(ControlError, match=r"station\.run_dir"):
         await server.start()
+
+
+async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path):
+    second = ControlServer(tmp_path / "run" / "control.sock", {}, {})
+    with pytest.raises(ControlError, match=r"station\.run_dir"):
+        await second.start()
+    await second.close()
+    assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}

@@ -36,6 +36,8 @@ NOW_S = 1_700_000_000
 class Accounts:
     """A fixed directory; every password is "right"."""
 
+    is_restored = False
+
     def __init__(self):
         self.directory = Directory(
             accounts={name: Account(name) for name in ("anna", "ben")},

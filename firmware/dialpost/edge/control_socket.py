@@ -56,6 +56,7 @@ class ControlServer:
         self._events = events
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
+        self._inode = 0
 
     async def start(self) -> None:
         """Listen. A socket file left by a killed daemon is replaced: the data lock, not this file, tells
@@ -63,12 +64,17 @@ class ControlServer:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            if ControlClient(self._path, 5.0).available():
+                raise ControlError(
+                    f"Another Dialpost answers at {self._path}. Give this one a folder of its own: station.run_dir."
+                )
             self._path.unlink(missing_ok=True)
             mask = os.umask(0o117)
             try:
                 self._server = await asyncio.start_unix_server(self._accept, self._path, limit=MAX_REQUEST_BYTES)
             finally:
                 os.umask(mask)
+            self._inode = self._path.stat().st_ino
         except OSError as error:
             raise ControlError(
                 f"Can't make the control socket {self._path}: {error.strerror or error}. "
@@ -83,7 +89,9 @@ class ControlServer:
         for talk in list(self._talks):
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:  # not one that another daemon has put there since
+                self._path.unlink()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

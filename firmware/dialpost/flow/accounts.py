@@ -80,6 +80,8 @@ class AccountService:
         self._verified: dict[str, tuple[str, bytes]] = {}
         self._session_key = secrets.token_bytes(32)
         self.directory = self._make(*store.load())
+        self.is_restored = False
+        """The accounts come from an older copy: somebody may be missing, so nobody is refused for good."""
 
     def start(self) -> None:
         """Bring what hangs on the accounts up to date: mailboxes, the IMAP server's file."""

@@ -30,6 +30,7 @@ TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: come ag
 WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
 NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
+ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being mended: come again later",), "4.3.0")
 MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
 NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
@@ -44,6 +45,10 @@ class Accounts(Protocol):
     @property
     def directory(self) -> Directory:
         """Who has a mailbox here at this moment."""
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the accounts come from an older copy, so that somebody may be missing."""
 
     async def verify(self, name: str, password: str) -> Account | None:
         """The account, if the password is its own."""
@@ -139,6 +144,8 @@ class Intake:
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
         """Ours, or somebody's whom this peer may send to."""
         found = self._accounts.directory.resolve(recipient.address)
+        if isinstance(found, Unknown) and self._accounts.is_restored:
+            return self._refuse(peer, "RCPT", ACCOUNTS_RESTORED, envelope.sender, recipient.address)
         if isinstance(found, Unknown):
             return self._refuse(peer, "RCPT", NO_SUCH_USER, envelope.sender, recipient.address)
         if isinstance(found, NotLocal):
