@@ -43,6 +43,7 @@ class Host:
     """A mail host of the world. `answers` are by sender's address, `per_connection` messages and then 421."""
 
     refuses: SessionEnd | None = None
+    refusals: int = 1_000_000
     per_connection: int = 1_000_000
     dies_at: str = ""  # the connection is lost when this sender's message ("*": any) was sent whole
     wait: asyncio.Event | None = None  # messages are answered once it is set
@@ -77,7 +78,8 @@ class World:
             await self.broken.wait()
             assert UNREACHABLE.refuses is not None
             return UNREACHABLE.refuses
-        if host.refuses is not None:
+        if host.refuses is not None and host.refusals:
+            host.refusals -= 1
             self.sessions.append((target.host, []))
             return host.refuses
         offered: list[str] = []
@@ -227,6 +229,11 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     yield Rig(store, spool)
     await store.close()
     spool.close()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialpost.flow.flush_run.AGAIN_AFTER_S", 0.0)
 
 
 def refusing(fate: SessionFate, reply: Reply, *, connected: bool = True) -> Host:
@@ -399,10 +406,19 @@ async def test_trouble_with_the_smarthost_only_puts_off(
     rig.world.hosts["smart.example"] = host
     result = await rig.flush(is_dialled=is_dialled).run()
     assert result.deferred == 3
-    assert rig.world.sessions == [("smart.example", [])]
+    tries = 2 if host is UNREACHABLE and is_dialled else 1
+    assert rig.world.sessions == [("smart.example", [])] * tries
     found = [(one.attempts, one.last_reply) for queue_id in ids for one in await rig.recipients(queue_id)]
     assert found == [(attempts, reply)] * 6
     assert rig.notices.told == []
+
+
+async def test_a_smarthost_that_is_reached_the_second_time_gets_everything(rig: Rig) -> None:
+    queue_id = await rig.accept("anna@x", "a@far")
+    assert UNREACHABLE.refuses is not None
+    rig.world.hosts["smart.example"] = Host(UNREACHABLE.refuses, refusals=1)
+    assert (await rig.flush().run()).sent == 1
+    assert (await rig.one(queue_id)).attempts == 1
 
 
 async def test_without_signs_of_a_line_no_attempt_is_used_up(rig: Rig) -> None:

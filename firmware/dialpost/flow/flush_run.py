@@ -18,7 +18,7 @@ from dialpost.core.outcomes import Outcome
 from dialpost.core.queue_records import MessageRecord, RecipientRecord
 from dialpost.core.reply import Reply
 from dialpost.core.routing import NextHop, RouteTable, connect_settings
-from dialpost.core.smtp_target import HostTarget, SessionEnd
+from dialpost.core.smtp_target import HostTarget, SessionEnd, SessionFate
 from dialpost.flow import maillog
 from dialpost.flow.flush_lane import Bodies, Lane, LaneEnd, LaneFate, LaneRun, Sender
 from dialpost.flow.next_hops import NextHops, Way
@@ -27,6 +27,10 @@ from dialpost.flow.outcome_record import FlushResult, Job, OutcomeRecord
 REST_S = 300.0
 """So long, at most, a host that could not be reached rests before new mail makes it be tried again."""
 LOOKUPS_AT_ONCE = 8
+AGAIN_AFTER_S = 3.0
+"""A smarthost that can't be reached is tried once more: right after connect the first packets are often lost."""
+QUICK_S = 10.0
+"""But not where it took longer than this to see that it can't: the line is dear."""
 
 _PAGE = 100
 _LONG_PAGE = 500
@@ -219,11 +223,29 @@ class FlushRun:
         if standing.stopping:
             return LaneEnd(LaneFate.EMPTY)
         target = HostTarget(lane.host, found, lane.hop.port)
+        settings = connect_settings(lane.hop, self._config)
+        began_s = asyncio.get_running_loop().time()
         try:
-            return await work.serve(self._sender, target, connect_settings(lane.hop, self._config))
+            end = await work.serve(self._sender, target, settings)
+            took_s = asyncio.get_running_loop().time() - began_s
+            if self._may_be_too_early(lane, end) and took_s < QUICK_S:
+                await asyncio.sleep(AGAIN_AFTER_S)
+                if not standing.stopping:
+                    end = await work.serve(self._sender, target, settings)
+            return end
         finally:
             self._result.bytes_up += work.bytes_up
             self._result.bytes_down += work.bytes_down
+
+    def _may_be_too_early(self, lane: Lane, end: LaneEnd) -> bool:
+        is_unreachable = end.end is not None and end.end.fate is SessionFate.UNREACHABLE
+        return (
+            is_unreachable
+            and end.fate is LaneFate.UNREACHED
+            and self._is_dialled
+            and lane.hop.via is Via.SMARTHOST
+            and not self._standing.stopping
+        )
 
     async def _ended(self, lane: Lane, task: asyncio.Task[LaneEnd]) -> None:
         """A lane's run is over: what that means for its mail. Raises: StorageError."""
