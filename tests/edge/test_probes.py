@@ -66,10 +66,8 @@ def test_a_card_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, step):
 async def door(says, tls=None):
     async def serve(reader, writer):
         writer.write(says)
-        if says:
-            await writer.drain()
-            await reader.readline()
-            writer.close()
+        await reader.readline()
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     return server, server.sockets[0].getsockname()[1]
