@@ -107,17 +107,17 @@ class ControlServer:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid, gid = _peer_of(writer)
-        if not may_control(uid, gid):
-            _log.warning("control: refused uid=%s", uid)
-            _send(writer, {"error": _not_allowed(), "kind": "ControlError"})
-            await writer.drain()
-            return
         while True:
             try:
                 line = await asyncio.wait_for(reader.readline(), _REQUEST_TIMEOUT_S)
             except (TimeoutError, ValueError):
                 return  # silent, or a line over the limit
             if not line:
+                return
+            if not may_control(uid, gid):  # after the request is read: a close before would drown the refusal
+                _log.warning("control: refused uid=%s", uid)
+                _send(writer, {"error": _not_allowed(), "kind": "ControlError"})
+                await writer.drain()
                 return
             _send(writer, await self._answer(line, lambda value: _send(writer, {"event": value})))
             await writer.drain()
