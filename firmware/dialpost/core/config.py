@@ -7,64 +7,29 @@ takes its prompts and completions from them. All values are immutable once parse
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar
 
-_T = TypeVar("_T")
+from dialpost.core.config_line import (
+    BudgetConfig,
+    CallConfig,
+    ClockConfig,
+    ClockSource,
+    DialMode,
+    LinkConfig,
+    LinkKind,
+    ModemConfig,
+    PppAuth,
+    PppConfig,
+)
+from dialpost.core.config_setting import Setting, section, setting
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a field's declaration says besides its name and type.
-
-    `kind` refines the type: "hostname", "domain", "host", "ip", "listen" (ADDRESS:PORT), "network" (CIDR),
-    "address" (a mailbox), "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name),
-    "path", "account", "timezone", "fingerprint" (SHA-256, hex) or "" for plain. For lists it speaks of each item.
-    `minimum` and `maximum` bound a number (both inclusive) or, for lists, the number of items.
-    """
-
-    help: str
-    unit: str = ""
-    kind: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    secret: bool = False
-    required: bool = False
-    example: str = ""
-
-
-def setting(
-    default: _T,
-    help: str,
-    *,
-    unit: str = "",
-    kind: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
-    secret: bool = False,
-    required: bool = False,
-    example: str = "",
-) -> _T:
-    """Declare one field of a section (a dataclass field whose metadata holds the `Setting`)."""
-    declared = Setting(help, unit, kind, minimum, maximum, secret, required, example)
-    made: _T = field(default=default, metadata={"setting": declared})
-    return made
-
-
-def section(factory: Callable[[], _T], help: str) -> _T:
-    """Declare a nested section with all its defaults."""
-    made: _T = field(default_factory=factory, metadata={"setting": Setting(help)})
-    return made
-
-
-class LinkKind(Enum):
-    """How the station reaches the world."""
-
-    MODEM = "modem"  # dials by itself: ETRN on every connect
-    GATEWAY = "gateway"  # an IP router on a dedicated line: no calls, ETRN off unless asked for
-    DIALUP_GATEWAY = "dialup-gateway"  # a router that dials by itself: schedule, flush and ETRN
+__all__ = [
+    "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "DeliveryConfig",
+    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig",
+    "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
+    "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
+]  # fmt: skip
 
 
 class TlsMode(Enum):
@@ -308,44 +273,6 @@ class EtrnConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkConfig:
-    """The way to the world."""
-
-    kind: LinkKind = setting(
-        LinkKind.MODEM, "modem: this station dials; gateway: a router on a dedicated line; "
-        "dialup-gateway: a router that dials by itself.",
-    )  # fmt: skip
-    line_rate_bps: int = setting(
-        33_600, "The line's rate, for forecasts before the first call has measured it.",
-        unit="bits per second", minimum=300, maximum=1_000_000_000,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class CallConfig:
-    """One call."""
-
-    grace_min_s: float = setting(
-        3.0, "Shortest quiet time before hanging up.", unit="seconds", minimum=0.1, maximum=3600
-    )
-    grace_max_s: float = setting(
-        60.0, "Longest quiet time waited for a provider that is slow to start.", unit="seconds",
-        minimum=0.1, maximum=3600,
-    )  # fmt: skip
-    max_call_s: int = setting(
-        3600, "Longest call; it ends between messages.", unit="seconds", minimum=30, maximum=86_400
-    )
-    dial_timeout_s: int = setting(
-        120, "Longest wait for the line to come up.", unit="seconds", minimum=1, maximum=600
-    )
-    redial_attempts: int = setting(3, "Tries after a failed dial or a lost line.", minimum=0, maximum=50)
-    redial_pause_s: float = setting(30.0, "Wait before such a try.", unit="seconds", minimum=0.1, maximum=86_400)
-    cooldown_s: float = setting(
-        5.0, "Rest after a call before the next may start.", unit="seconds", minimum=0, maximum=3600
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleEntry:
     """One [[schedule.entry]]: when to call without being asked."""
 
@@ -414,7 +341,11 @@ class Config:
     outbound: OutboundConfig = section(OutboundConfig, "Mail for the world.")
     etrn: EtrnConfig = section(EtrnConfig, "Asking the provider to send what it holds for us.")
     link: LinkConfig = section(LinkConfig, "The way to the world.")
+    modem: ModemConfig = section(ModemConfig, "The modem and how it dials (link.kind = modem).")
+    ppp: PppConfig = section(PppConfig, "The network over the modem's line.")
     call: CallConfig = section(CallConfig, "One call.")
+    budget: BudgetConfig = section(BudgetConfig, "What calls may cost.")
+    clock: ClockConfig = section(ClockConfig, "Setting the clock over the line.")
     schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls by itself.")
     dns: DnsConfig = section(DnsConfig, "Name service over the line.")
     retention: RetentionConfig = section(RetentionConfig, "How long the station remembers.")

@@ -102,6 +102,14 @@ def _pairs(config: Config) -> Iterator[str]:
             yield f'{label}.tls_verify = "fingerprint" and {label}.tls_fingerprint belong together.'
 
 
+def _line(config: Config) -> Iterator[str]:
+    """What a modem needs before it can dial."""
+    if config.link.kind is LinkKind.MODEM and not config.modem.numbers and not config.modem.apn:
+        yield "modem.numbers is empty: there is nobody to call. Give the provider's number (or modem.apn)."
+    if config.link.kind is LinkKind.MODEM and not config.modem.port:
+        yield "modem.port is not set: `dialpost modem probe` finds it."
+
+
 def _ways(config: Config) -> list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]]:
     """Every place in the file that says how to talk to a host."""
     routes = [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
@@ -155,6 +163,7 @@ def _warnings(config: Config) -> Iterator[str]:
         yield "etrn.host is not set: the provider will not be asked for mail it holds."
     if config.etrn_wanted and config.etrn.port in {465, 587}:
         yield f"etrn.port = {config.etrn.port}: ETRN is not offered on the submission ports; 25 is usual."
+    yield from _line(config)
     if config.link.kind is not LinkKind.GATEWAY and not config.schedule.entry:
         yield "There is no schedule.entry: calls are made only by button, command or waiting mail."
     if not config.smtp.listen:

@@ -194,6 +194,33 @@ def _fingerprint(value: str) -> str:
     return digits
 
 
+def _phone_number(value: str) -> str:
+    number = re.sub(r"[ ().\-/]", "", value)
+    if not re.fullmatch(r"\+?[0-9A-Da-d*#,wW]{1,60}", number):
+        raise ValueError("a number has digits, * and #, a comma for a pause and w for a dial tone")
+    return number
+
+
+def _dial_digits(value: str) -> str:
+    digits = value.replace(" ", "")
+    if not re.fullmatch(r"[0-9*#,wW@!]{1,60}", digits):
+        raise ValueError("it has digits, * and #, a comma for a pause and w for a dial tone")
+    return digits
+
+
+def _apn(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
+        raise ValueError("an access point's name has letters, digits, dots and hyphens")
+    return value
+
+
+def _time_span(value: str) -> str:
+    start, hyphen, end = value.partition("-")
+    if not hyphen or start == end:
+        raise ValueError("it must be two times of day like 22:00-06:00")
+    return f"{_time(start)}-{_time(end)}"
+
+
 KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "hostname": _hostname,
     "domain": _domain,
@@ -211,4 +238,9 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "path": _path,
     "timezone": _timezone,
     "fingerprint": _fingerprint,
+    "phone-number": _phone_number,
+    "dial-prefix": _dial_digits,
+    "dial-suffix": _dial_digits,
+    "apn": _apn,
+    "time-span": _time_span,
 }
