@@ -23,6 +23,7 @@ from dialpost.core.call_notes import Happening, note
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import STATE_WORDS, CallEvent, CallState, Ignore, next_state
 from dialpost.core.config import CallConfig, LinkKind
+from dialpost.core.dial_plan import DialPlan
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.core.queue_records import QueueCounts
@@ -74,6 +75,7 @@ class CallManager:
     def __init__(
         self, config: CallConfig, link: Link, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound,
         store: CallStore, panel: Panel, wall_clock: Callable[[], float] = time.time,
+        dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self._config, self._link, self._etrn, self._flush = config, link, etrn, flush
         self._inbound, self._panel, self._wall_clock = inbound, panel, wall_clock
@@ -88,7 +90,9 @@ class CallManager:
         self._online_s: float | None = None
         self._mail: MailPart | None = None
         self._wish: CallReason | None = None
-        self._redials = Redials(config, self._redial, self._say)
+        self._redials = Redials(
+            config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted
+        )
         self._memory = CallMemory(store, panel, self._redials, self._say)
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
@@ -133,10 +137,12 @@ class CallManager:
         return self._completed(self._record) if self._record is not None else None
 
     def request(self, reason: CallReason) -> str:
-        """Ask for a call; what happens now, in words. By hand, it need not wait for a redial's turn."""
+        """Ask for a call; what happens now, in words. By hand, neither redial nor rule holds it back."""
         self._settled.clear()
-        if self._redials.pending and not reason.by_hand:
-            return f"The line failed a moment ago; {self._redials.words()}."
+        at_rest = self._state in {CallState.IDLE, CallState.COOLDOWN}
+        if at_rest and (held := self._redials.held(reason)):
+            self._settle_if_done()
+            return held
         if self._state is CallState.IDLE:
             self._post(CallEvent.CALL_WANTED, reason=reason)
             return "Dialling." if self._link.kind is LinkKind.MODEM else "Calling."
@@ -262,7 +268,10 @@ class CallManager:
     def _enter_idle(self, posted: Happening) -> None:
         if self._wish is not None:
             reason, self._wish = self._wish, None
-            self._post(CallEvent.CALL_WANTED, reason=reason)
+            if self._redials.held(reason):
+                self._settle_if_done()
+            else:
+                self._post(CallEvent.CALL_WANTED, reason=reason)
 
     def _enter_dialing(self, posted: Happening) -> None:
         reason = posted.reason or CallReason.COMMAND

@@ -1,5 +1,9 @@
 """Calling again after a failed dial or a lost line: how often, after what pause, remembered over a restart.
 
+The configuration says how often and how soon; the country's rules (`core/redial_rules`, asked through the modem's
+`core/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
+comes too soon is made when its time has come. A person is never held back, and sets the rules' counters to zero.
+
 Runs in the daemon's event loop; a timer asks for the call, `flow/call` makes it.
 """
 
@@ -8,16 +12,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from dialpost.core.call_notes import failed, was_cut
-from dialpost.core.call_record import CallRecord
+from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config import CallConfig
+from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import StorageError
 from dialpost.flow import maillog
 
 _KEY = "call.redials_left"
+_PLAN_KEY = "call.dial_plan"
+
+_NEXT_TIME = "at the next scheduled time, or by the button"
+_BY_HAND = "only a person can go on: press the button, or `dialpost call now`"
+_CLOCK_FROM_S = 120.0
+"""A longer wait is told with its end on the clock."""
 
 
 class Memory(Protocol):
@@ -31,16 +44,25 @@ class Memory(Protocol):
 
 
 class Redials:
-    """The tries left, and the timer of the next. `left` is None while no redial is due."""
+    """The tries left, and the timer of the next. `left` is None while no redial is due.
 
-    def __init__(self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None]) -> None:
-        self._config, self._dial, self._say = config, dial, say
+    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours.
+    """
+
+    def __init__(
+        self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None],
+        plan: DialPlan | None = None, *, wall_clock: Callable[[], float] = time.time,
+        clock_trusted: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self._config, self._dial, self._say, self._plan = config, dial, say, plan
+        self._wall_clock, self._clock_trusted = wall_clock, clock_trusted
         self._timer: asyncio.TimerHandle | None = None
+        self._why = ""
         self.left: int | None = None
 
     @property
     def pending(self) -> bool:
-        """Whether a redial is waiting for its time."""
+        """Whether a call is waiting for its time."""
         return self._timer is not None
 
     def words(self) -> str:
@@ -48,7 +70,27 @@ class Redials:
         if self._timer is None:
             return ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
-        return f"dialling again in {left_s:.0f} s, then {self.left} more times if need be"
+        more = f", then {self.left} more times if need be" if self.left is not None else ""
+        why = f" ({self._why})" if self._why else ""
+        return f"dialling again {self._moment(left_s)}{more}{why}"
+
+    def held(self, reason: CallReason) -> str:
+        """Whether a call from rest must wait: "" = go ahead, else why and until when, for a person.
+
+        A call the rules hold back is made when they allow it.
+        """
+        if reason.by_hand:
+            self._by_person()
+            return ""
+        if self.pending:
+            return f"The line failed a moment ago; {self.words()}."
+        wait_s, why = self._rules()
+        if wait_s <= 0:
+            return ""
+        if math.isinf(wait_s):
+            return f"No call now: {why}; {_BY_HAND}."
+        self._wait(wait_s, why, pause_s=0.0)
+        return f"No call now: {self.words()}."
 
     def plan(self, record: CallRecord) -> None:
         """After a call: again, if it failed or was cut and tries are left.
@@ -64,11 +106,15 @@ class Redials:
         if left <= 0:
             self.forget()
             if self._config.redial_attempts:
-                maillog.fault("call: given up for now", next="at the next scheduled time, or by the button")
-                self._say("given up for now; the next try is at the next scheduled time, or by the button")
+                self._give_up("given up for now; the next try is " + _NEXT_TIME, _NEXT_TIME)
+            return
+        wait_s, why = self._rules()
+        if math.isinf(wait_s):
+            self.forget()
+            self._give_up(f"given up: {why}; {_BY_HAND}", _BY_HAND)
             return
         self.left = left - 1
-        self._wait()
+        self._wait(wait_s, why, self._pause_s)
 
     def started(self, is_redial: bool) -> None:
         """A call begins: this one counts as the next try; one for another reason starts anew."""
@@ -81,29 +127,82 @@ class Redials:
         self._stop_timer()
         self.left = None
 
-    def _wait(self) -> None:
+    def _rules(self) -> tuple[float, str]:
+        """How long the country's rules hold the next call back, and why."""
+        if self._plan is None:
+            return 0.0, ""
+        step = self._plan.next(asyncio.get_running_loop().time())
+        return step.wait_s, step.why
+
+    def _by_person(self) -> None:
+        if self._plan is not None:
+            self._plan.by_person(asyncio.get_running_loop().time())
+
+    @property
+    def _pause_s(self) -> float:
+        return max(self._config.redial_pause_s, self._config.cooldown_s)
+
+    def _wait(self, rules_s: float, why: str, pause_s: float) -> None:
+        """Have the call made after a pause, or later where the rules want it."""
         self._stop_timer()
-        pause_s = max(self._config.redial_pause_s, self._config.cooldown_s)
-        self._timer = asyncio.get_running_loop().call_later(pause_s, self._now)
-        self._say(f"dialling again in {pause_s:.3g} s")
+        self._why = why if rules_s > pause_s else ""
+        wait_s = max(pause_s, rules_s)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._now)
+        self._say(f"dialling again {self._moment(wait_s)}" + (f" ({self._why})" if self._why else ""))
 
     def _now(self) -> None:
         self._timer = None
-        self._dial()
+        wait_s, why = self._rules()
+        if wait_s <= 0:
+            self._dial()
+        elif math.isinf(wait_s):
+            self.forget()
+            self._give_up(f"given up: {why}; {_BY_HAND}", _BY_HAND)
+        else:
+            self._wait(wait_s, why, pause_s=0.0)
+
+    def _give_up(self, words: str, next_try: str) -> None:
+        maillog.fault("call: given up for now", next=next_try)
+        self._say(words)
+
+    def _moment(self, wait_s: float) -> str:
+        """ "in 30 s", "in 47 min (14:20)"."""
+        if wait_s < _CLOCK_FROM_S:
+            return f"in {wait_s:.3g} s"
+        minutes = math.ceil(wait_s / 60)
+        hours, rest = divmod(minutes, 60)
+        told = f"{minutes} min" if not hours else f"{hours} h" + (f" {rest} min" if rest else "")
+        if not self._clock_trusted():
+            return f"in {told}"
+        return f"in {told} ({time.strftime('%H:%M', time.localtime(self._wall_clock() + wait_s))})"
 
     def _stop_timer(self) -> None:
+        self._why = ""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     async def keep(self, memory: Memory) -> None:
-        """Have the tries left survive a restart. Raises: StorageError."""
+        """Have the tries left, and those made, survive a restart. Raises: StorageError."""
         await memory.remember(_KEY, json.dumps(self.left))
+        if self._plan is not None:
+            now_s = asyncio.get_running_loop().time()
+            kept = self._plan.to_json(now_s, self._wall_clock(), trusted=self._clock_trusted())
+            await memory.remember(_PLAN_KEY, json.dumps(kept))
 
     async def recall(self, memory: Memory) -> None:
-        """Go on where a restart broke off: a try that was due is made after the pause."""
+        """Go on where a restart broke off: a try that was due is made after the pause.
+
+        What can't be read is begun anew.
+        """
+        with contextlib.suppress(StorageError, ValueError):
+            kept = await memory.recall(_PLAN_KEY)
+            if self._plan is not None and kept is not None:
+                now_s = asyncio.get_running_loop().time()
+                self._plan.restore(json.loads(kept), now_s, self._wall_clock(), trusted=self._clock_trusted())
         with contextlib.suppress(StorageError, ValueError):
             left = json.loads(await memory.recall(_KEY) or "null")
-            if isinstance(left, int) and not isinstance(left, bool) and left >= 0:
+            wait_s, why = self._rules()
+            if isinstance(left, int) and not isinstance(left, bool) and left >= 0 and not math.isinf(wait_s):
                 self.left = min(left, self._config.redial_attempts)
-                self._wait()
+                self._wait(wait_s, why, self._pause_s)
