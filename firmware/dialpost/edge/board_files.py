@@ -1,0 +1,83 @@
+"""The board folder on disk: modem profiles and countries' dial rules, found, read and listed.
+
+The folder is $DIALPOST_BOARD_DIR where that is set, else `board` beside the program's checkout, else
+/usr/share/dialpost/board. A name stands for NAME.toml in it; what has a slash or ends in .toml is a file's path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from dialpost.core.country import Country, parse_country
+from dialpost.core.errors import ConfigError, NotFoundError
+
+ENVIRONMENT = "DIALPOST_BOARD_DIR"
+INSTALLED = Path("/usr/share/dialpost/board")
+_CHECKOUT = Path(__file__).resolve().parents[3] / "board"
+_MAX_BYTES = 200_000
+
+_LISTED_BY = {"modems": "dialpost modem list", "countries": "dialpost modem countries"}
+
+
+class BoardFiles:
+    """The files of one board folder. `folder` is looked for as told above where it is not given."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or _find()
+
+    def country(self, name: str) -> Country:
+        """A country's rules. Raises: NotFoundError, ConfigError with every fault of the file."""
+        path = self.path("countries", name)
+        return parse_country(path.stem, _read(path), str(path))
+
+    def countries(self) -> list[Country]:
+        """All of them, by name. Raises: ConfigError, NotFoundError."""
+        return [self.country(name) for name in self.names("countries")]
+
+    def names(self, kind: str) -> list[str]:
+        """What there is of a kind ("modems", "countries"), sorted. Raises: NotFoundError without a folder."""
+        folder = self.folder / kind
+        if not folder.is_dir():
+            raise NotFoundError(
+                f"There is no folder {folder}. It comes with Dialpost; set {ENVIRONMENT} if it lies elsewhere."
+            )
+        return sorted(path.stem for path in folder.glob("*.toml"))
+
+    def path(self, kind: str, name: str) -> Path:
+        """The file of that name or path. Raises: NotFoundError naming the nearest."""
+        if "/" in name or name.endswith(".toml"):
+            path = Path(name).expanduser()
+            if not path.is_file():
+                raise NotFoundError(f"There is no file {path}.")
+            return path
+        names = self.names(kind)
+        if name in names:
+            return self.folder / kind / f"{name}.toml"
+        near = difflib.get_close_matches(name.lower().replace(" ", "-"), names, 1, 0.5)
+        hint = f"Did you mean {near[0]}?" if near else f"`{_LISTED_BY[kind]}` lists them."
+        raise NotFoundError(f'There is no "{name}" among the {kind} in {self.folder / kind}. {hint}')
+
+
+def _find() -> Path:
+    told = os.environ.get(ENVIRONMENT)
+    if told:
+        return Path(told)
+    return _CHECKOUT if _CHECKOUT.is_dir() else INSTALLED
+
+
+def _read(path: Path) -> str:
+    """The text. Raises: ConfigError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError((f"{path} can't be read: {error.strerror or error}.",)) from error
+    if len(data) > _MAX_BYTES:
+        raise ConfigError((f"{path} is larger than {_MAX_BYTES // 1000} kB: that is no such file.",))
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError((f"{path}: line {line} is not UTF-8 text; save it as UTF-8.",)) from None
