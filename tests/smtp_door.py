@@ -74,6 +74,9 @@ class NotingPolicy:
         self.connections += refusal is None
         return refusal
 
+    async def turn(self, address, listener):
+        return None
+
     def disconnected(self, address, listener):
         self.connections -= 1
 

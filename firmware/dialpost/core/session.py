@@ -54,11 +54,27 @@ class MessageSink(Protocol):
         """The client is gone or broke off: forget everything."""
 
 
+class Turn(Protocol):
+    """A connection's turn on a slow line (flow/line_turns)."""
+
+    def works(self) -> None:
+        """A message begins."""
+
+    def rests(self) -> None:
+        """A message is over."""
+
+    def done(self) -> None:
+        """The connection is gone."""
+
+
 class IntakePolicy(Protocol):
     """Decides for the server. A `Reply` refuses and is sent as it is; None lets the client go on."""
 
     def connected(self, address: str, listener: Listener) -> Reply | None:
         """A connection was made. Each one let in is ended by `disconnected`, whatever happens."""
+
+    async def turn(self, address: str, listener: Listener) -> Turn | None:
+        """Wait until a connection that was let in may be greeted: on a slow line they take turns."""
 
     def disconnected(self, address: str, listener: Listener) -> None:
         """A connection that had been let in is gone."""

@@ -7,13 +7,18 @@ from collections.abc import Callable
 
 
 class InboundActivity:
-    """Counts connections, messages and bytes from outside. Used from the event loop only."""
+    """Counts connections, messages and bytes from outside. Used from the event loop only.
+
+    `last_activity_s` is when anything last happened, `last_byte_s` when the last command or content came (both
+    monotonic, None: never).
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._changed = asyncio.Event()
         self.connections = 0
         self.last_activity_s: float | None = None
+        self.last_byte_s: float | None = None
         self.messages = 0
         self.bytes = 0
 
@@ -30,11 +35,11 @@ class InboundActivity:
     def moved(self, count: int) -> None:
         """Bytes of a message came: a sign of life, but nobody is woken for it."""
         self.bytes += count
-        self.last_activity_s = self._monotonic()
+        self.last_activity_s = self.last_byte_s = self._monotonic()
 
     def spoke(self) -> None:
         """A command came."""
-        self.last_activity_s = self._monotonic()
+        self.last_activity_s = self.last_byte_s = self._monotonic()
 
     def message_in(self) -> None:
         """A message is in."""

@@ -13,16 +13,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
-from dialpost.core.config import Config
+from dialpost.core.config import Config, LinkKind
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.intake_rules import RepeatWindow, may_relay, parse_networks, side_of
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
-from dialpost.core.session import Listener, MessageSink, Peer
+from dialpost.core.session import Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.incoming import CARD_FAULT, CARD_FULL, Incoming, IntakeTools, SpoolForIntake, StoreForIntake
+from dialpost.flow.line_turns import LineTurns
 from dialpost.flow.login_throttle import LoginThrottle
 
 TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
@@ -79,6 +80,8 @@ class Intake:
         self._sides: dict[str, Origin] = {}
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._connections: Counter[str] = Counter()
+        self._turns = LineTurns(lambda: activity.last_byte_s)
+        self._takes_turns = config.link.kind is not LinkKind.GATEWAY
         window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
         self._tools = IntakeTools(
             config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window
@@ -99,6 +102,12 @@ class Intake:
         self._connections[address] += 1
         if self._is_provider_like(address, listener):
             self._activity.opened()
+        return None
+
+    async def turn(self, address: str, listener: Listener) -> Turn | None:
+        """Those who come over a dialled line take turns; on the LAN nobody waits."""
+        if self._takes_turns and self._is_provider_like(address, listener):
+            return await self._turns.turn()
         return None
 
     def disconnected(self, address: str, listener: Listener) -> None:

@@ -18,7 +18,7 @@ from dialpost.core.config import SmtpConfig
 from dialpost.core.envelope import Envelope
 from dialpost.core.errors import StorageFullError
 from dialpost.core.reply import Reply
-from dialpost.core.session import IntakePolicy, Listener, Peer
+from dialpost.core.session import IntakePolicy, Listener, Peer, Turn
 from dialpost.core.smtp_commands import ChunkCommand, parse_bdat, parse_mail, parse_rcpt
 from dialpost.edge.smtp_server.connection import (
     BadCommandError,
@@ -85,6 +85,7 @@ class Session(Connection):
         self.door = door
         self.peer = Peer("", door.listener)
         self._let_in = False
+        self._turn: Turn | None = None
         self._said_ehlo = False
         self._mail: Envelope | None = None
         self._refused_mail = self._refused_rcpt = False
@@ -100,6 +101,9 @@ class Session(Connection):
 
     def _end(self) -> None:
         self._forget_message()
+        if self._turn is not None:
+            self._turn.done()
+            self._turn = None
         if self._let_in:
             self._let_in = False
             self.door.policy.disconnected(self.address, self.door.listener)
@@ -124,6 +128,9 @@ class Session(Connection):
         if refusal is not None:
             if implicit_tls is None:  # who waits for TLS would not understand
                 await self.push(refusal)
+            raise ConnectionEndedError
+        self._turn = await self.door.policy.turn(self.address, self.door.listener)
+        if self._at_end:  # it did not wait
             raise ConnectionEndedError
         if implicit_tls is not None:
             await self._secure(implicit_tls, min(_HANDSHAKE_S, self.door.config.command_timeout_s))
@@ -296,6 +303,8 @@ class Session(Connection):
             return reply
         self._refused_mail = False
         self._mail = command.envelope
+        if self._turn is not None:
+            self._turn.works()
         return SENDER_OK
 
     def _not_yet(self) -> Reply | None:
@@ -406,6 +415,8 @@ class Session(Connection):
         self._arrival = None
         self._forget_message()
         reply = await arrival.commit(self.running.commits)
+        if self._turn is not None:
+            self._turn.rests()
         if reply.is_positive:
             self._errors = 0  # a long session that gets mail across is not one that only makes mistakes
         return reply

@@ -1,0 +1,136 @@
+"""Whose turn it is among the provider's connections: few are served at once, the others wait for their greeting.
+
+A provider that opens twenty connections over a line of 3 kB/s lets each of them crawl until their time-outs, and
+fills every buffer on the way with packets that our own replies and the outbound mail have to queue behind. A few
+senders keep a line busy: while one waits for a reply, another sends. So SERVED_AT_ONCE are greeted, the rest in
+the order they came: one when another ends or rests between messages (some senders keep a connection open for
+seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any case after PATIENCE_S,
+long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
+
+Runs in the event loop; a connection's task waits in `LineTurns.turn`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+SERVED_AT_ONCE = 3
+REST_S = 1.0
+"""So long after a message the next one of the same connection keeps its turn."""
+STALLED_S = 2.0
+PATIENCE_S = 150.0
+
+
+class LineTurn:
+    """One connection's turn (core.session.Turn)."""
+
+    def __init__(self, turns: LineTurns) -> None:
+        self._turns = turns
+        self._counts = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    def works(self) -> None:
+        """A message begins."""
+        self._stop_timer()
+        if not self._counts:
+            self._counts = True
+            self._turns.served += 1
+
+    def rests(self) -> None:
+        """A message is over."""
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(REST_S, self._give_up)
+
+    def done(self) -> None:
+        """The connection is gone."""
+        self._stop_timer()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._counts:
+            self._counts = False
+            self._turns.served -= 1
+            self._turns.fill()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class LineTurns:
+    """Turns of one line. `last_sign_s` tells when something last came in over it (monotonic, None: never)."""
+
+    def __init__(self, last_sign_s: Callable[[], float | None], *, served_at_once: int = SERVED_AT_ONCE) -> None:
+        self._last_sign_s = last_sign_s
+        self._served_at_once = served_at_once
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._called: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_turn_s = 0.0
+        self.served = 0
+
+    @property
+    def waiting(self) -> int:
+        """Connections not greeted yet."""
+        return sum(not place.done() for place in self._waiting)
+
+    async def turn(self) -> LineTurn:
+        """Wait for the turn; `done` ends it."""
+        if self.served + len(self._called) < self._served_at_once and not self.waiting:
+            return self._serve()
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._watch()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await place
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if self._was_called(place):  # its turn came in the same moment: pass it on
+                self.fill()
+            raise
+        else:
+            self._was_called(place)
+        return self._serve()
+
+    def fill(self) -> None:
+        """Let those in whose turn it is."""
+        while self.served + len(self._called) < self._served_at_once and self._call_next():
+            pass
+
+    def _serve(self) -> LineTurn:
+        self.served += 1
+        self._last_turn_s = asyncio.get_running_loop().time()
+        return LineTurn(self)
+
+    def _call_next(self) -> bool:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                self._called.add(place)
+                return True
+        return False
+
+    def _was_called(self, place: asyncio.Future[None]) -> bool:
+        """Take the place off those called that have not come yet; whether it was one."""
+        was_called = place in self._called
+        self._called.discard(place)
+        return was_called
+
+    def _watch(self) -> None:
+        """Look from time to time whether those served leave the line idle, as long as somebody waits."""
+        if self._timer is None and self.waiting:
+            self._timer = asyncio.get_running_loop().call_later(STALLED_S / 4, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now_s = asyncio.get_running_loop().time()
+        sign_s = max(self._last_sign_s() or 0.0, self._last_turn_s)
+        if now_s - sign_s >= STALLED_S:
+            self._call_next()
+        self._watch()
