@@ -44,7 +44,7 @@ from dialpost.flow import maillog
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService
 from dialpost.flow.bounces import Bouncer
-from dialpost.flow.call import CallManager, Link
+from dialpost.flow.call import CallManager
 from dialpost.flow.control import call_now, control_methods
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.etrn import EtrnAsk
@@ -52,6 +52,7 @@ from dialpost.flow.expiry import Expiry
 from dialpost.flow.flush import Flush
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
+from dialpost.flow.line import Link
 from dialpost.flow.local_delivery import LocalDelivery
 from dialpost.flow.panel import Panel
 from dialpost.flow.queue_control import QueueControl

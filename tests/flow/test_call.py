@@ -4,82 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from call_rig import CONFIG, Rig, said
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import CallConfig
 from dialpost.core.errors import StorageError
-from dialpost.core.etrn import EtrnAnswer, EtrnOutcome, classify
+from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.core.queue_records import QueueCounts
-from dialpost.core.reply import Reply
 from dialpost.core.station_state import Fault
 from dialpost.flow.call import CallManager
 from dialpost.flow.panel import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
-
-
-def said(code: int, text: str = "ok") -> tuple[EtrnAnswer, ...]:
-    return (classify("clinic.example", Reply(code, (text,))),)
-
-
-CONFIG = CallConfig(
-    grace_min_s=3.0, grace_max_s=60.0, max_call_s=600, dial_timeout_s=60, redial_attempts=2,
-    redial_pause_s=30.0, cooldown_s=5.0,
-)  # fmt: skip
-
-
-@dataclass
-class Rig:
-    """A call manager with everything around it faked; `run` plays a scene in virtual time."""
-
-    config: CallConfig = CONFIG
-    link: FakeLink = field(default_factory=FakeLink)
-    etrn: FakeEtrn | None = field(default_factory=lambda: FakeEtrn(said(251)))
-    flush: FakeFlush = field(default_factory=FakeFlush)
-    store: MemoryCallStore = field(default_factory=MemoryCallStore)
-    said: list[str] = field(default_factory=list)
-
-    def play(self, scene: Callable[[Rig], Awaitable[None]]) -> None:
-        run_virtual(self._play(scene))
-
-    async def _play(self, scene: Callable[[Rig], Awaitable[None]]) -> None:
-        self.inbound = FakeInbound()
-        self.panel = Panel(self.store)
-        self.calls = CallManager(
-            self.config, self.link, etrn=self.etrn, flush=self.flush, inbound=self.inbound, store=self.store,
-            panel=self.panel, wall_clock=lambda: 1_700_000_000 + now(),
-        )  # fmt: skip
-        self.states: list[tuple[float, str]] = []
-        self.calls.subscribe(self.said.append)
-        self.panel.watch(lambda state, _: self._note(state.call))
-        task = asyncio.create_task(self.calls.run())
-        try:
-            await scene(self)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    def _note(self, state: CallState) -> None:
-        if not self.states or self.states[-1][1] != state.value:
-            self.states.append((round(now(), 3), state.value))
-
-    @property
-    def records(self) -> list[CallRecord]:
-        return [CallRecord.from_json(call) for call in self.store.calls]
-
-    async def call(self, reason: CallReason = CallReason.BUTTON) -> CallRecord:
-        self.calls.request(reason)
-        return await self.calls.finished()
-
-    async def reach(self, state: CallState) -> None:
-        while self.calls.state is not state:
-            await asyncio.sleep(0.1)
 
 
 def test_a_call_from_button_to_rest() -> None:
@@ -89,7 +29,7 @@ def test_a_call_from_button_to_rest() -> None:
         assert record == CallRecord(
             CallReason.BUTTON, "modem", DialResult.CONNECTED, 1_700_000_000, online_s=4.0, bytes_up=1234,
             bytes_down=5678, sent=2, etrn=said(251), hangup_reason=HangUpReason.DONE, detail="CONNECT 33600",
-            rate_bps=33_600,
+            rate_bps=33_600, connect_s=12.0, paid_s=7.0,
         )  # fmt: skip
         await rig.reach(CallState.IDLE)
         assert rig.states == [

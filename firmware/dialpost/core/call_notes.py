@@ -18,7 +18,8 @@ CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messa
 class Happening:
     """One event of the call machine with what it brought.
 
-    `call` is the number of the call it belongs to, None for a wish of a person, schedule or timer.
+    `call` is the number of the call it belongs to, None for a wish of a person, schedule or timer. `over_budget`:
+    the wish holds though the budget is spent.
     """
 
     event: CallEvent
@@ -27,6 +28,7 @@ class Happening:
     dial: DialOutcome | None = None
     ended: HangUpReason | None = None
     reason: CallReason | None = None
+    over_budget: bool = False
 
 
 def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout_s: int) -> CallRecord:
@@ -34,11 +36,13 @@ def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout
     dial = happened.dial
     if dial is not None and happened.event is CallEvent.LINE_UP:
         rate_bps = dial.rate_bps or record.rate_bps
-        return replace(record, result=dial.result, detail=dial.detail or record.detail, rate_bps=rate_bps)
+        number = dial.number or record.dialled
+        detail = dial.detail or record.detail
+        return replace(record, result=dial.result, detail=detail, rate_bps=rate_bps, dialled=number)
     if dial is not None and happened.event is CallEvent.CARRIER:
-        return replace(record, detail=dial.detail, rate_bps=dial.rate_bps)
+        return replace(record, detail=dial.detail, rate_bps=dial.rate_bps, dialled=dial.number)
     if dial is not None and happened.event is CallEvent.DIAL_FAILED:
-        return replace(record, result=dial.result, detail=dial.detail)
+        return replace(record, result=dial.result, detail=dial.detail, dialled=dial.number or record.dialled)
     if state is CallState.ONLINE:
         reason, detail = _why_it_ends(happened)
         return replace(record, hangup_reason=reason, hangup_detail=detail)
@@ -51,7 +55,7 @@ def _why_it_ends(happened: Happening) -> tuple[HangUpReason, str]:
     if happened.event is CallEvent.CARRIER_LOST:
         return HangUpReason.CARRIER_LOST, happened.detail
     if happened.event is CallEvent.DEADLINE:
-        return HangUpReason.MAX_CALL_TIME, CUT_SHORT
+        return happened.ended or HangUpReason.MAX_CALL_TIME, happened.detail or CUT_SHORT
     return happened.ended or HangUpReason.CANCELLED, happened.detail
 
 
@@ -94,9 +98,22 @@ def attention(record: CallRecord) -> list[str]:
             f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). What was under way "
             "is sent again at the next call."
         )
+    elif record.hangup_reason is HangUpReason.BUDGET_SPENT:
+        found.append(
+            f"The last call was ended because its budget was spent ({record.hangup_detail}). What is left goes "
+            "with the next call."
+        )
     for answer in {answer.name: answer for answer in record.etrn}.values():
         if answer.is_fault:
             found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
     if mail_stuck(record):
         found.append("Mail was tried and put off by the next hop: `dialpost queue list` shows its words.")
     return found
+
+
+def given_up(failures: int) -> str:
+    """That the station has stopped dialling, after so many calls in a row that did not come up."""
+    return (
+        f"{failures} calls in a row did not come up; no redial is due now. The next is made at the next scheduled "
+        "time, or by the button or `dialpost call now`."
+    )

@@ -5,10 +5,12 @@ Times are Unix seconds as the wall clock was believed; durations were measured w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from dialpost.core.etrn import EtrnAnswer
+from dialpost.core.forecast import Forecast
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.link import DialResult
 
@@ -37,6 +39,7 @@ class HangUpReason(Enum):
     STOPPED = "stopped"  # by hand, after the current message
     CANCELLED = "cancelled"  # by hand, at once
     MAX_CALL_TIME = "max-call-time"  # call.max_call_s is over
+    BUDGET_SPENT = "budget-spent"  # of the call, the day or the month
     CARRIER_LOST = "carrier-lost"
     NOT_CONNECTED = "not-connected"  # the line never came up
     STATION_STOPPED = "station-stopped"  # the daemon was told to end
@@ -48,6 +51,7 @@ HANG_UP_WORDS = {
     HangUpReason.STOPPED: "ended by hand after the current message",
     HangUpReason.CANCELLED: "ended by hand at once",
     HangUpReason.MAX_CALL_TIME: "the longest call allowed was over",
+    HangUpReason.BUDGET_SPENT: "the budget was spent",
     HangUpReason.CARRIER_LOST: "the line was lost",
     HangUpReason.NOT_CONNECTED: "the line did not come up",
     HangUpReason.STATION_STOPPED: "the station was stopped",
@@ -61,6 +65,10 @@ class CallRecord:
     `bytes_up` and `bytes_down` are what the line carried, or (where the link can't count) the mail's own.
     `deferred` counts messages tried and put off. `detail` is what the link said of the dialling;
     `hangup_detail` what is known beyond the reason, such as the words of a lost carrier.
+
+    `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
+    other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
+    link knows none. `over_budget`: made by hand although the budget was spent.
     """
 
     reason: CallReason
@@ -79,6 +87,13 @@ class CallRecord:
     detail: str = ""
     hangup_detail: str = ""
     rate_bps: int | None = None
+    dialled: str = ""
+    connect_s: float = 0.0
+    paid_s: float = 0.0
+    cost: float = 0.0
+    currency: str = ""
+    over_budget: bool = False
+    forecast: Forecast | None = None
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store, the control socket and the report."""
@@ -99,6 +114,13 @@ class CallRecord:
             "detail": self.detail,
             "hangup_detail": self.hangup_detail,
             "rate_bps": self.rate_bps,
+            "dialled": self.dialled,
+            "connect_s": round(self.connect_s, 3),
+            "paid_s": round(self.paid_s, 3),
+            "cost": round(self.cost, 6),
+            "currency": self.currency,
+            "over_budget": self.over_budget,
+            "forecast": None if self.forecast is None else self.forecast.to_json(),
         }
 
     @classmethod
@@ -109,7 +131,7 @@ class CallRecord:
         """
         answers = value.get("etrn")
         items = answers if isinstance(answers, list | tuple) else ()
-        rate = value.get("rate_bps")
+        rate, expected = value.get("rate_bps"), value.get("forecast")
         return cls(
             reason=CallReason(value["reason"]),
             link=str(value["link"]),
@@ -127,6 +149,13 @@ class CallRecord:
             detail=str(value.get("detail", "")),
             hangup_detail=str(value.get("hangup_detail", "")),
             rate_bps=rate if isinstance(rate, int) else None,
+            dialled=str(value.get("dialled", "")),
+            connect_s=_number(value, "connect_s"),
+            paid_s=_number(value, "paid_s"),
+            cost=_number(value, "cost"),
+            currency=str(value.get("currency", "")),
+            over_budget=value.get("over_budget") is True,
+            forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
         )
 
 

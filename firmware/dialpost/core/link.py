@@ -25,11 +25,15 @@ class DialResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
-    """The result, what a person should know about it ("" = nothing more), and the rate if it is told."""
+    """The result, what a person should know about it ("" = nothing more), and the rate if it is told.
+
+    `number` is what was dialled, as people know it ("" = no number is dialled).
+    """
 
     result: DialResult
     detail: str = ""
     rate_bps: int | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

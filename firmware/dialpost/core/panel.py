@@ -5,7 +5,7 @@
 | power | no power | works | - | starts | - | - | - |
 | line | on hook | on line | rests after a call | dials | connects | - | - |
 | mail | nothing waits to be sent | waits | - | urgent waits | mail came in the last call | mail moves | - |
-| fault | all well | - | - | - | - | - | 1 storage, 2 set-up, 3 line, 4 ETRN, 5 mail not sent |
+| fault | all well | - | - | - | - | - | 1 storage, 2 set-up, 3 line, 4 ETRN, 5 mail not sent, 6 budget spent |
 
 A board with fewer lights drops from the right of `Led`; one with a different taste gives other steps for
 the same patterns.
@@ -82,6 +82,7 @@ FAULT_WORDS: dict[Fault, str] = {
     Fault.LINE: "the last call failed: dialpost call history",
     Fault.ETRN: "the provider refused ETRN, mail may wait there: dialpost status",
     Fault.MAIL: "mail could not be sent: dialpost queue list",
+    Fault.BUDGET: "the budget is spent, no call is made: dialpost call budget",
 }
 
 

@@ -19,6 +19,7 @@ class Fault(Enum):
     LINE = "line"  # the last call did not come up, or was lost
     ETRN = "etrn"  # the provider refused ETRN: mail may wait there
     MAIL = "mail"  # mail could not be sent although the line was up
+    BUDGET = "budget"  # the day's or month's minutes or money are used up: no call is made
 
 
 @dataclass(frozen=True, slots=True)

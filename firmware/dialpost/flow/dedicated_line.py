@@ -65,7 +65,11 @@ class DedicatedLine:
         """The last run that was asked for, None before the first."""
         return self._last_call
 
-    def request(self, reason: CallReason) -> str:
+    def refusal(self) -> str:
+        """A dedicated line is not paid by the call: nothing ever speaks against sending."""
+        return ""
+
+    def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
         """Send now, and ask by ETRN if that is configured; what happens, in words."""
         self._settled.clear()
         if self._wanted is None or reason.by_hand:

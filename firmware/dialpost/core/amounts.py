@@ -1,0 +1,39 @@
+"""Amounts as people read them: bytes, lengths of time, minutes, money."""
+
+from __future__ import annotations
+
+_MINUTE_S, _HOUR_S = 60, 3600
+
+
+def size_words(count: float) -> str:
+    """A number of bytes: 812 B, 3.4 kB, 12 MB (powers of 1000)."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= step:
+            value = count / step
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def about_span(seconds: float) -> str:
+    """A length of time that is only guessed: 40 s, 2 min, 1 h 20 min. Never less than 5 s."""
+    if seconds < 57.5:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 59.5 * _MINUTE_S:
+        return f"{max(1, round(seconds / _MINUTE_S))} min"
+    hours, minutes = divmod(round(seconds / _MINUTE_S), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def minutes_words(seconds: float) -> str:
+    """A number of minutes without its unit, one decimal place where there is one: 12, 0.5."""
+    return f"{seconds / _MINUTE_S:.1f}".removesuffix(".0")
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount with its currency, "" where none is configured: 0.40 EUR."""
+    return f"{amount:.2f} {currency}".rstrip()
+
+
+def count_words(number: int, one: str) -> str:
+    """ "1 message", "3 messages"."""
+    return f"{number} {one if number == 1 else one + 's'}"
