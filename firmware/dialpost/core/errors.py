@@ -64,3 +64,7 @@ class NotFoundError(DialpostError):
 
 class ControlError(DialpostError):
     """The control socket can't be reached or refused the request; the text says what to do next."""
+
+
+class PortError(DialpostError):
+    """A serial port can't be opened, or is gone (unplugged); the text says why and what to do."""

@@ -11,13 +11,17 @@ from enum import Enum
 
 
 class DialResult(Enum):
-    """How an attempt to bring the line up ended: the vocabulary of modems (ITU-T V.250), with three more."""
+    """How an attempt to bring the line up ended: the vocabulary of modems (ITU-T V.250 and their makers'), with
+    three more."""
 
     CONNECTED = "connected"
     BUSY = "busy"
     NO_ANSWER = "no-answer"
     NO_CARRIER = "no-carrier"
     NO_DIALTONE = "no-dialtone"
+    DELAYED = "delayed"  # the modem itself makes this number rest before it dials it again
+    BLACKLISTED = "blacklisted"  # the modem itself will not dial this number any more
+    VOICE = "voice"  # somebody answered who is no modem
     ERROR = "error"  # the link itself is not in order; `detail` says how
     TIMEOUT = "timeout"  # no result within call.dial_timeout_s
     CANCELLED = "cancelled"  # somebody hung up first
@@ -50,6 +54,11 @@ ADVICE = {
     DialResult.NO_ANSWER: "Nobody answers at the other end. Check the number and that the provider is up.",
     DialResult.NO_CARRIER: "The other end answered but no carrier came. Try again; check for line noise.",
     DialResult.NO_DIALTONE: "There is no dial tone. Check the cable between modem and socket.",
+    DialResult.DELAYED: "The modem lets this number rest after failed tries, as its country's rules want. It is tried "
+    "again by itself; a second number in modem.numbers may help.",
+    DialResult.BLACKLISTED: "The modem dials this number no more, after too many failed tries. Check the number; "
+    "switching the modem off and on makes it forget.",
+    DialResult.VOICE: "Somebody answered, but no modem. Check the number, and apologise.",
     DialResult.ERROR: "The link is not in order. Check its power and cables.",
     DialResult.TIMEOUT: "The line did not come up in time. Check the number, or raise call.dial_timeout_s.",
     DialResult.CANCELLED: "",

@@ -68,10 +68,10 @@ class ModemProfile:
     speed_bps: int = setting(
         115_200, "Speed between board and modem.", unit="bits per second", minimum=300, maximum=4_000_000
     )
-    flow_control: FlowControl = setting(
+    flow_control: FlowControl = setting(  # noqa: RUF009
         FlowControl.RTSCTS, "How board and modem stop each other: rtscts, xonxoff or none."
     )
-    has_control_lines: ControlLines = setting(
+    has_control_lines: ControlLines = setting(  # noqa: RUF009
         ControlLines.FIND_OUT, "Whether DTR and DCD can be relied on: yes, no or find-out."
     )
     init: tuple[str, ...] = setting(
@@ -129,7 +129,7 @@ class ModemProfile:
 
     @property
     def own_results(self) -> dict[str, ResultKind]:
-        """`results`, parsed: words in capitals and what they mean. Raises: ValueError where `faults` is not empty."""
+        """`results`, parsed: words in capitals and what they mean. Raises: ValueError where `faults` has one."""
         pairs = (entry.rpartition("=") for entry in self.results)
         return {words.strip().upper(): ResultKind(kind.strip()) for words, _, kind in pairs}
 
