@@ -8,6 +8,7 @@ from math import inf
 import pytest
 
 from dialpost.core.call_end import (
+    MOST_ASKS,
     SAMPLES_KEPT,
     STALL_S,
     AskAgain,
@@ -99,12 +100,26 @@ def test_a_250_too_until_the_provider_is_known() -> None:
 CAME = replace(QUIET, inbound_last_s=120.0, inbound_messages=2, messages_since_ask=2, now_s=120.0)
 
 
+ASKED_AGAIN = replace(
+    CAME, answers=(STARTED,), asks=2, asked_s=121.0, answered_s=121.5, messages_since_ask=0, now_s=121.5
+)
+
+
 def test_after_mail_came_the_learnt_grace_holds() -> None:
-    evidence = replace(CAME, answers=(STARTED,))
-    assert ends_at(evidence) == (135.0, DONE)
-    assert ends_at(evidence, ProviderHabits(gaps_s=(4.0, 10.0, 1.0))) == (140.0, DONE)
-    assert ends_at(evidence, ProviderHabits(gaps_s=(0.5,))) == (123.0, DONE)
-    assert ends_at(evidence, ProviderHabits(gaps_s=(50.0,))) == (180.0, DONE)
+    assert ends_at(ASKED_AGAIN) == (135.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(4.0, 10.0, 1.0))) == (140.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(0.7,))) == (123.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(2.0, 1.0))) == (123.5, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(50.0,))) == (180.0, DONE)
+
+
+def test_what_a_250_says_nothing_about_is_asked_for_again_while_the_grace_runs() -> None:
+    came = replace(CAME, answers=(STARTED,))
+    assert ends_at(came) == (121.0, AskAgain())
+    assert at(130.0, replace(came, outbound_drained=False)) == AskAgain()  # it costs nothing then
+    assert isinstance(at(130.0, replace(came, inbound_connections=1)), Wait)
+    assert ends_at(replace(came, asks=MOST_ASKS)) == (135.0, DONE)  # what we put off is not asked for for ever
+    assert ends_at(replace(came, messages_since_ask=0)) == (135.0, DONE)
 
 
 def test_a_provider_that_tells_is_asked_once_more() -> None:

@@ -9,6 +9,9 @@ quiet for long enough. How long is enough follows from what the provider answere
   always says 250, which promises nothing, and has shown several times how fast it starts, less;
 - something came: the grace learnt from this provider's own gaps. Where its answers tell a full queue
   from an empty one (251, 252, 253), it is asked once more, and the answer decides.
+- something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
+  own mail still goes out), because a server puts off what met a time-out until it is asked again. Only after
+  messages came, and `MOST_ASKS` times at most: what we put off ourselves must not be asked for for ever.
 
 Times are monotonic seconds. `flow/call` gathers the evidence and asks again whenever it changes.
 """
@@ -27,6 +30,10 @@ STARTS_TO_TRUST = 3
 """So many starts must have been seen before an unanswered 250 is waited for less than `grace_max_s`."""
 IDLE_CONNECTION_S = 60.0
 """A provider's connection that carries nothing for so long (or grace_max_s, if longer) holds no call."""
+MOST_ASKS = 4
+"""ETRN dialogues in one call with a provider whose answers tell nothing."""
+SETTLED_S = 1.0
+"""So long nobody is connected before it counts as quiet."""
 STALL_S = 120.0
 """After the end was asked for, so long may the current message stand still before the line is dropped."""
 
@@ -76,6 +83,10 @@ class ProviderHabits:
             return rules.max_s
         return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
 
+    def restart_s(self, rules: GraceRules) -> float:
+        """How long after a repeated question it may take to begin with what it had put off."""
+        return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
+
     def to_json(self) -> dict[str, JsonValue]:
         """For the store."""
         return {"gaps_s": self.gaps_s, "starts_s": self.starts_s}
@@ -114,6 +125,7 @@ class Evidence:
     inbound_messages: int
     messages_since_ask: int
     stop: Stop | None = None
+    asks: int = 1  # ETRN dialogues begun in this call
     progress_s: float = 0.0  # when the last byte moved, in any direction, as far as is known
 
 
@@ -153,6 +165,8 @@ def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
     """Stay, ask once more, or hang up."""
     if evidence.stop is not None:
         return _stopping(evidence, evidence.stop, rules)
+    if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
+        return AskAgain()
     if not evidence.outbound_drained:
         return Wait(inf, "mail is being sent")
     if evidence.etrn_under_way:
@@ -183,19 +197,46 @@ def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
     """Nobody is connected and nothing is left to send: has it been quiet for long enough?"""
     last = evidence.inbound_last_s
     came = last is not None and last > evidence.asked_s
-    quiet_from = max(evidence.answered_s, last if last is not None else evidence.answered_s)
+    quiet_from = _quiet_from(evidence)
     if not any(answer.promises_mail for answer in evidence.answers):
         return _nothing_promised(evidence, rules, habits, came, quiet_from)
+    if not came and last is not None and evidence.asks > 1 and not _tells(evidence):
+        until = max(last + habits.grace_s(rules), evidence.answered_s + habits.restart_s(rules))
+        return _after(evidence, until, "waiting whether more comes", HangUp(HangUpReason.DONE))
     if not came:
         certain = any(answer.outcome is EtrnOutcome.PENDING for answer in evidence.answers)
         grace = rules.max_s if certain else habits.start_grace_s(rules)
         reason = HangUpReason.PROVIDER_SILENT if certain else HangUpReason.DONE
         return _after(evidence, quiet_from + grace, "waiting for the provider to start", HangUp(reason))
-    if any(answer.tells_what_waits for answer in evidence.answers):
+    if _tells(evidence):
         grace = rules.min_s if _count_reached(evidence) else habits.grace_s(rules)
         return _after(evidence, quiet_from + grace, "waiting whether more comes", AskAgain())
+    if _is_worth_asking(evidence):
+        return Wait(quiet_from + SETTLED_S, "waiting whether more comes")
     return _after(
         evidence, quiet_from + habits.grace_s(rules), "waiting whether more comes", HangUp(HangUpReason.DONE)
+    )
+
+
+def _quiet_from(evidence: Evidence) -> float:
+    last = evidence.inbound_last_s
+    return max(evidence.answered_s, last if last is not None else evidence.answered_s)
+
+
+def _tells(evidence: Evidence) -> bool:
+    """Whether an answer told a full queue from an empty one."""
+    return any(answer.tells_what_waits for answer in evidence.answers)
+
+
+def _is_worth_asking(evidence: Evidence) -> bool:
+    """Whether mail came, nobody is connected any more, and only another ETRN shows whether some stayed behind."""
+    return (
+        not evidence.etrn_under_way
+        and not evidence.inbound_connections
+        and evidence.messages_since_ask > 0
+        and evidence.asks < MOST_ASKS
+        and any(answer.promises_mail for answer in evidence.answers)
+        and not _tells(evidence)
     )
 
 

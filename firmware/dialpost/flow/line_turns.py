@@ -16,7 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-SERVED_AT_ONCE = 3
+SERVED_AT_ONCE = 6
 REST_S = 1.0
 """So long after a message the next one of the same connection keeps its turn."""
 STALLED_S = 2.0

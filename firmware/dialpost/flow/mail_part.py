@@ -134,6 +134,7 @@ class MailPart:
         self._flush_task: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
         self._changed = asyncio.Event()
+        self._asks = 0
         self._stop: Stop | None = None
         self._why = ""
         self._began_s = self._asked_s = self._answered_s = self._progress_s = 0.0
@@ -213,6 +214,7 @@ class MailPart:
 
     async def _ask(self, etrn: Etrn) -> None:
         self._asked_s = asyncio.get_running_loop().time()
+        self._asks += 1
         self._messages_at_ask = self._inbound.messages
         try:
             self._latest = await etrn.ask()
@@ -294,6 +296,7 @@ class MailPart:
             inbound_messages=self.tally.received,
             messages_since_ask=self._inbound.messages - self._messages_at_ask,
             stop=self._stop,
+            asks=self._asks,
             progress_s=self._progress_s,
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must do

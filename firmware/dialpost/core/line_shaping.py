@@ -1,0 +1,70 @@
+"""Keeping every buffer of a slow line short: what is told to the kernel about the line's routes when it comes up.
+
+A line of 4 kB/s has seconds of buffers below any queueing discipline (the tty's 4 kB, the modem's 1-4 kB, the
+same at the far end). Filled by one direction's bulk, they make each reply and ACK of the other wait, and the line
+is used in turns instead of both ways at once. Nobody can see into these buffers, and compression makes shaping by
+bytes wrong by a factor; so what is in flight is bounded where it is made:
+
+- inbound by the receive window, one segment for each connection (six are served at once, see flow/line_turns);
+- outbound by delay-based congestion control (TCP Vegas: two to four packets of queue), which finds the true rate
+  whatever the compression;
+- both by packets that take little time: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
+
+Fast lines need none of it. How much each of these brings is measured by `make bench` (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SLOW_BPS = 256_000
+"""Above this rate the kernel's own ways are good enough."""
+HEADERS_BYTES = 40
+"""IPv4 and TCP without options."""
+IN_FLIGHT_S = 0.5
+"""So much of the line's time may be in flight inbound over all connections served at once."""
+SERVED_AT_ONCE = 6
+QUEUE_PACKETS = 30
+"""ppp interfaces start with 3, and would drop what a second connection sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineShape:
+    """`mtu` in bytes; `window` is the receive window of one connection in bytes, 0 = as the kernel likes."""
+
+    mtu: int
+    window: int
+    delay_based: bool
+
+
+def mtu_for(rate_bps: int) -> int:
+    """The largest packet in bytes: at most about 0.15 s of the line (RFC 1144 §5.2 argues for 200 ms at most)."""
+    if rate_bps < 14_400:
+        return 296
+    return 576 if rate_bps <= SLOW_BPS else 1500
+
+
+def shape(rate_bps: int, mtu: int = 0) -> LineShape:
+    """What suits a line of this rate (bits per second); `mtu` as configured, 0 = by the rate."""
+    mtu = mtu or mtu_for(rate_bps)
+    if rate_bps > SLOW_BPS:
+        return LineShape(mtu, 0, delay_based=False)
+    segment = mtu - HEADERS_BYTES
+    share = rate_bps / 8 * IN_FLIGHT_S / SERVED_AT_ONCE
+    return LineShape(mtu, max(1, round(share / segment)) * segment, delay_based=True)
+
+
+def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[list[str]]:
+    """The commands, run as root when the line has come up. Each may fail alone: the line works without."""
+    attributes = ["window", str(line.window)] if line.window else []
+    found = [["ip", "link", "set", "dev", interface, "txqueuelen", str(QUEUE_PACKETS)]]
+    if line.delay_based:
+        attributes += ["congctl", "vegas"]
+        found.append(["modprobe", "tcp_vegas"])
+    if not attributes:
+        return found
+    to_peer = ["ip", "route", "replace", peer, "dev", interface, "proto", "kernel", "scope", "link", "src", local]
+    found.append(to_peer + attributes)
+    if default_route:
+        found.append(["ip", "route", "replace", "default", "dev", interface, *attributes])
+    return found
