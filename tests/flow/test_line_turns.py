@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dialpost.flow.line_turns import PATIENCE_S, REST_S, STALLED_S, LineTurns
+from dialpost.flow.line_turns import PATIENCE_S, REST_S, SMALL_BYTES, STALLED_S, LineTurns
 from fakes import run_virtual
 
 
@@ -51,13 +51,13 @@ def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_
         first = crowd.turn_of[0]
         first.rests()
         await asyncio.sleep(REST_S / 2)
-        first.works()
+        first.works(0)
         await asyncio.sleep(REST_S * 2)
         assert crowd.served == [0]  # the next message came soon enough
         first.rests()
         await asyncio.sleep(REST_S * 1.5)
         assert crowd.served == [0, 1]
-        first.works()
+        first.works(0)
         assert crowd.turns.served == 2
         first.done()
         await crowd.settle()
@@ -67,6 +67,28 @@ def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_
         assert crowd.served == [0, 1, 2]
         crowd.turn_of[2].done()
         assert crowd.turns.served == 0
+
+    run_virtual(scene())
+
+
+def test_a_small_message_takes_half_a_turn():
+    async def scene():
+        crowd = Crowd(5, at_once=2, last_sign_s=asyncio.get_running_loop().time)
+        await crowd.settle()
+        crowd.turn_of[0].works(SMALL_BYTES)
+        await crowd.settle()
+        assert crowd.served == [0, 1]  # half a turn is none
+        crowd.turn_of[1].works(1)
+        await crowd.settle()
+        assert crowd.served == [0, 1, 2]
+        crowd.turn_of[0].works(SMALL_BYTES + 1)  # the next one is large
+        crowd.turn_of[2].works(10)
+        await crowd.settle()
+        assert crowd.served == [0, 1, 2]
+        for number in range(3):
+            crowd.turn_of[number].done()
+        await crowd.settle()
+        assert crowd.served == [0, 1, 2, 3, 4]
 
     run_virtual(scene())
 

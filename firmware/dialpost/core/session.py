@@ -57,8 +57,8 @@ class MessageSink(Protocol):
 class Turn(Protocol):
     """A connection's turn on a slow line (flow/line_turns)."""
 
-    def works(self) -> None:
-        """A message begins."""
+    def works(self, declared_bytes: int) -> None:
+        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given."""
 
     def rests(self) -> None:
         """A message is over."""

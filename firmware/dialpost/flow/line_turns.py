@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 
 SERVED_AT_ONCE = 6
+SMALL_BYTES = 5000
+"""A message declared to be no larger takes half a turn: it spends more of its time waiting than sending."""
 REST_S = 1.0
 """So long after a message the next one of the same connection keeps its turn."""
 STALLED_S = 2.0
@@ -28,31 +30,29 @@ class LineTurn:
 
     def __init__(self, turns: LineTurns) -> None:
         self._turns = turns
-        self._counts = True
+        self._weight = 1.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def works(self) -> None:
-        """A message begins."""
+    def works(self, declared_bytes: int) -> None:
+        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given."""
         self._stop_timer()
-        if not self._counts:
-            self._counts = True
-            self._turns.served += 1
+        self._weigh(0.5 if 0 < declared_bytes <= SMALL_BYTES else 1.0)
 
     def rests(self) -> None:
         """A message is over."""
         self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(REST_S, self._give_up)
+        self._timer = asyncio.get_running_loop().call_later(REST_S, self._weigh, 0.0)
 
     def done(self) -> None:
         """The connection is gone."""
         self._stop_timer()
-        self._give_up()
+        self._weigh(0.0)
 
-    def _give_up(self) -> None:
-        if self._counts:
-            self._counts = False
-            self._turns.served -= 1
-            self._turns.fill()
+    def _weigh(self, weight: float) -> None:
+        """Take more or less of the line; who waits gets what is given up."""
+        self._turns.served += weight - self._weight
+        self._weight = weight
+        self._turns.fill()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -61,16 +61,19 @@ class LineTurn:
 
 
 class LineTurns:
-    """Turns of one line. `last_sign_s` tells when something last came in over it (monotonic, None: never)."""
+    """Turns of one line. `last_sign_s` tells when something last came in over it (monotonic, None: never).
+
+    `served_at_once` may be changed when the line is another one.
+    """
 
     def __init__(self, last_sign_s: Callable[[], float | None], *, served_at_once: int = SERVED_AT_ONCE) -> None:
         self._last_sign_s = last_sign_s
-        self._served_at_once = served_at_once
+        self.served_at_once = served_at_once
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._called: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._last_turn_s = 0.0
-        self.served = 0
+        self.served = 0.0
 
     @property
     def waiting(self) -> int:
@@ -79,7 +82,7 @@ class LineTurns:
 
     async def turn(self) -> LineTurn:
         """Wait for the turn; `done` ends it."""
-        if self.served + len(self._called) < self._served_at_once and not self.waiting:
+        if self.served + len(self._called) + 1 <= self.served_at_once and not self.waiting:
             return self._serve()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
@@ -99,7 +102,7 @@ class LineTurns:
 
     def fill(self) -> None:
         """Let those in whose turn it is."""
-        while self.served + len(self._called) < self._served_at_once and self._call_next():
+        while self.served + len(self._called) + 1 <= self.served_at_once and self._call_next():
             pass
 
     def _serve(self) -> LineTurn:
