@@ -37,19 +37,23 @@ from dialpost.edge.maildir import Maildirs
 from dialpost.edge.resolver import Resolver
 from dialpost.edge.service_manager import ServiceManager
 from dialpost.edge.smtp_client import SmtpClient
-from dialpost.edge.smtp_server import smtp_protocol_factory
+from dialpost.edge.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.spool import Spool
 from dialpost.edge.store import Store
 from dialpost.flow import maillog
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService
+from dialpost.flow.big_messages import BigMessages
 from dialpost.flow.bounces import Bouncer
+from dialpost.flow.budget import Budget
 from dialpost.flow.call import CallManager
-from dialpost.flow.control import call_now, control_methods
+from dialpost.flow.call_methods import call_methods, call_now
+from dialpost.flow.control import control_methods
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.etrn import EtrnAsk
 from dialpost.flow.expiry import Expiry
 from dialpost.flow.flush import Flush
+from dialpost.flow.forecasts import Forecasts
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link
@@ -82,6 +86,7 @@ class Station:
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self.doors: list[tuple[Listener, str, int]] = []
         """Where the station listens: which door, address, port."""
+        self._mx_doors: list[SmtpServer] = []
         self._data = data
         self._link = link
         self._started_s = self.clock.monotonic_s()
@@ -171,18 +176,27 @@ class Station:
             config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
             on_finished=self.retention.wake, is_in_flight=self.flush.is_in_flight,
         )  # fmt: skip
-        self.calls = self._make_calls()
         zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else _system_zone()
+        self.big_messages = BigMessages(
+            config.budget, config.station.hostname, self.store, self.spool, self.bouncer, zone=zone,
+            clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
+        )  # fmt: skip
+        self.budget = Budget(
+            config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
+        )
+        self.forecasts = Forecasts(config.budget, config.link.line_rate_bps, self.store)
+        self.calls = self._make_calls()
         self.scheduler = Scheduler(
             config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
         )  # fmt: skip
+        self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
         self.intake = Intake(
             config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
-            on_accepted=self._accepted,
+            on_accepted=self._accepted, as_held=self.big_messages.as_held,
         )  # fmt: skip
         self.queue = QueueControl(
-            self.store, self.spool, waits_for=_waits_for(config.link.kind), on_work=self._work_is_due,
-            on_finished=self.retention.wake,
+            self.store, self.spool, waits_for=_waits_for(config.link.kind), size_hold=self.big_messages.words,
+            on_work=self._work_is_due, on_finished=self.retention.wake,
         )  # fmt: skip
 
     def _make_calls(self) -> CallManager | DedicatedLine:
@@ -195,7 +209,7 @@ class Station:
         link = self._link or _link(config)
         return CallManager(
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
-            panel=self.panel,
+            panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
         )  # fmt: skip
 
     async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
@@ -206,7 +220,9 @@ class Station:
             Listener.SUBMISSION.value: smtp.submission_listen,
             Listener.SUBMISSIONS.value: smtp.submissions_listen,
         }
-        for flow in (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel):
+        await self.budget.recall()  # before anybody can ask for a call
+        flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
+        for flow in (*flows, self.big_messages):
             self._keep_running(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._end_tasks)
         self._keep_running("Recovery", self._recover, once=True)
@@ -214,6 +230,8 @@ class Station:
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
+        budget = None if isinstance(self.calls, DedicatedLine) else self.budget
+        methods |= call_methods(self.calls, self.store, budget, self.forecasts)
         control = ControlServer(
             Path(self.config.station.run_dir) / SOCKET_NAME, methods, {"call.now": call_now(self.calls)}
         )
@@ -226,6 +244,8 @@ class Station:
         if door is Listener.SUBMISSIONS and self.tls is None:
             sock.close()
             return
+        if door is Listener.MX:
+            self._mx_doors.append(factory)
         server = await asyncio.get_running_loop().create_server(factory, sock=sock)
         # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
         self._running.push_async_callback(factory.close)
@@ -270,13 +290,20 @@ class Station:
             self.flush.wake()
             self.calls.mail_accepted()
             self.scheduler.queue_changed()
+        self.big_messages.accepted(message)
         self.panel.queue_changed()
 
     def _work_is_due(self) -> None:
         self.delivery.wake()
         self.flush.begin_call()
         self.calls.mail_accepted()
+        self.scheduler.queue_changed()
         self.panel.queue_changed()
+
+    def _line_is_down(self) -> None:
+        """Nobody tells TCP: the provider's connections would hang until they time out."""
+        for door in self._mx_doors:
+            door.abort(self.intake.is_over_the_line)
 
     # -- what `status` asks ---------------------------------------------------------------------------
 

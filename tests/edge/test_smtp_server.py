@@ -529,3 +529,18 @@ def test_whatever_comes_every_answer_is_well_formed_and_nobody_is_left(pieces):
         assert all(sink.fate in {"done", "aborted"} for sink in policy.sinks)
 
     asyncio.run(run())
+
+
+async def test_connections_whose_line_is_down_are_dropped_and_others_are_not():
+    policy = NotingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk(*MAIL)
+        connect.server.abort(lambda address: address == "192.0.2.1")
+        assert (await client.talk("DATA"))[0].startswith("354")
+        client.send("half a mess")
+        connect.server.abort(lambda address: address == "127.0.0.1")
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+        await eventually(lambda: policy.connections == 0)
+    assert [sink.fate for sink in policy.sinks] == ["aborted"]

@@ -1,4 +1,4 @@
-"""`dialpost call now|cancel|history|show`."""
+"""`dialpost call now|cancel|history|show|forecast|budget`."""
 
 from __future__ import annotations
 
@@ -10,38 +10,101 @@ from dialpost.cli.station import control_client
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
 
+_ABOUT = """Calls to the provider: make one, end it, look at those made, and at what they cost.
+
+A call is made by `call now`, by the button, at the times of [schedule], or because mail waits. It sends what waits,
+asks the provider for what it holds (ETRN), takes that in, and ends by itself when nothing more is coming."""
+
+_NOW = """Dial now, send what waits, fetch what the provider holds, and show how it goes, step by step.
+
+First it is said what the call will take ("forecast: 12 messages, 340 kB, about 2 min, about 0.40 EUR"). If the line
+fails, the redials of call.redial_attempts are waited for. Interrupting this command (Ctrl-C) ends only the showing;
+`dialpost call cancel` ends the call."""
+
+_NOW_END = """exit status:
+  0  the call went well
+  1  it failed or was cut, or the budget is spent and no call was made (it is said why)
+  3  it went well, but the provider refused ETRN, so mail may still wait there
+
+examples:
+  dialpost call now
+  dialpost call now --no-wait
+  dialpost call now --over-budget    # an urgent message must go, whatever it costs"""
+
+_OVER_BUDGET = (
+    "call although the budget of the day or month is spent; no limit of [budget] ends this call, and its record "
+    "says that it was made so. Its minutes and money are counted all the same"
+)
+
+_HISTORY = """The last calls, newest first. SENT/RCVD counts messages, BYTES is what the line carried up and down.
+
+CONNECT is the time from dialling until mail could flow, COST what the call cost by [budget]. `call show NO` tells
+everything of one of them, with the provider's own words."""
+
+_SHOW = """Everything known of one call: why it was made, the number and the rate, what was expected and what came,
+what it cost, why it ended, and each answer to ETRN in the provider's words with what to do about it."""
+
+_FORECAST = """What a call made now would take: messages, bytes, time and money, and whether the budget is enough.
+
+The rate is that of former calls that were busy; before the first, that of the last CONNECT, or link.line_rate_bps.
+What the provider holds can't be known; what it usually sends is in the time. Nothing is dialled."""
+
+_BUDGET = """What is used of the budget today and this month, and how long a call may last now.
+
+The limits are in [budget] of the configuration. Time is counted from the moment the other end answers until the
+line is down; days and months are those of the local calendar. The counters survive a restart and a power cut.
+While the clock is not right no new day begins."""
+
 
 def add_parser(commands: Any) -> None:
     """Add `call` to the command line."""
     parser = commands.add_parser(
-        "call", help="dial now, hang up, look at past calls",
-        description="Calls to the provider. `now` dials, sends what waits, fetches what the provider holds, "
-        "and shows how it goes. Exit status of `now`: 0 the call went well, 1 it failed, 3 it went through "
-        "but the provider refused ETRN, so mail may still wait there.",
-    )  # fmt: skip
+        "call", help="dial now, hang up, look at past calls and their cost", **_text(_ABOUT)
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    now = verbs.add_parser("now", help="dial, fetch and send")
+    now = verbs.add_parser("now", help="dial, fetch and send", **_text(_NOW, _NOW_END))
     now.add_argument("--no-wait", action="store_true", help="return at once instead of showing the call")
+    now.add_argument("--over-budget", action="store_true", help=_OVER_BUDGET)
     now.set_defaults(func=_now)
     cancel = verbs.add_parser("cancel", help="hang up after the current message")
     cancel.add_argument("--now", action="store_true", help="hang up at once; what is under way is sent again")
     cancel.set_defaults(func=_cancel)
-    history = verbs.add_parser("history", help="the last calls, newest first")
-    history.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="how many (default 20)")
+    history = verbs.add_parser("history", help="the last calls, newest first", **_text(_HISTORY))
+    history.add_argument("-n", "--limit", type=_positive, default=20, metavar="N", help="how many (default 20)")
     history.add_argument("--json", action="store_true", help="everything known of them, for scripts")
     history.set_defaults(func=_history)
-    show = verbs.add_parser("show", help="everything known of one call")
-    show.add_argument("number", type=int, nargs="?", help="its number in `call history` (default: the last)")
+    show = verbs.add_parser("show", help="everything known of one call", **_text(_SHOW))
+    show.add_argument("number", type=_positive, nargs="?", help="its number in `call history` (default: the last)")
+    show.add_argument("--json", action="store_true", help="for scripts")
     show.set_defaults(func=_show)
+    forecast = verbs.add_parser("forecast", help="what a call made now would take", **_text(_FORECAST))
+    forecast.add_argument("--json", action="store_true", help="for scripts")
+    forecast.set_defaults(func=_forecast)
+    budget = verbs.add_parser("budget", help="what is used of minutes and money", **_text(_BUDGET))
+    budget.add_argument("--json", action="store_true", help="for scripts")
+    budget.set_defaults(func=_budget)
+
+
+def _text(description: str, epilog: str = "") -> dict[str, Any]:
+    return {
+        "description": description, "epilog": epilog or None,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10_000:
+        raise argparse.ArgumentTypeError("give a whole number from 1 to 10000")
+    return int(text)
 
 
 def _now(args: argparse.Namespace) -> int:
     client = control_client(args)
     if args.no_wait:
-        print(client.call("call.request", reason="command"))
+        print(client.call("call.request", reason="command", over_budget=args.over_budget))
         return 0
     result: dict[str, Any] = {}
-    for line in client.events("call.now", {}, timeout_s=_WAIT_S):
+    for line in client.events("call.now", {"over_budget": args.over_budget}, timeout_s=_WAIT_S):
         if "event" in line:
             print(line["event"], flush=True)
         else:
@@ -65,26 +128,99 @@ def _history(args: argparse.Namespace) -> int:
         return 0
     rows = [
         (
-            call["number"], moment(call["started"]), call["reason"], call["result"],
+            call["number"], moment(call["started"]), call["reason"], call["result"], _seconds(call["connect_s"]),
             span(call["online_s"]), f"{call['sent']}/{call['received']}",
-            f"{size(call['bytes_up'])}/{size(call['bytes_down'])}", call["hangup_reason"],
+            f"{size(call['bytes_up'])}/{size(call['bytes_down'])}", call["cost_words"] or "-",
+            call["hangup_reason"],
         )
         for call in calls
     ]  # fmt: skip
-    print(table(("NO", "STARTED", "WHY", "RESULT", "ON LINE", "SENT/RCVD", "BYTES UP/DOWN", "ENDED"), rows))
+    headers = (
+        "NO",
+        "STARTED",
+        "WHY",
+        "RESULT",
+        "CONNECT",
+        "ON LINE",
+        "SENT/RCVD",
+        "BYTES UP/DOWN",
+        "COST",
+        "ENDED",
+    )
+    print(table(headers, rows))
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
     call = control_client(args).call("call.show", number=args.number)
-    print(f"Call {call['number']}, {moment(call['started'])}: {call['result']}, made for: {call['reason']}")
-    if call["detail"]:
-        print(f"  {call['detail']}")
-    print(f"  on line {span(call['online_s'])}; ended: {call['hangup_words']}")
-    if call["hangup_detail"]:
-        print(f"  {call['hangup_detail']}")
-    print(f"  {count(call['sent'], 'message')} sent, {count(call['received'], 'message')} received")
-    print(f"  {size(call['bytes_up'])} up, {size(call['bytes_down'])} down")
-    for answer in call["etrn"]:
-        print("\n".join("  " + line for line in etrn_lines(answer)))
+    if args.json:
+        print_json(call)
+    else:
+        print("\n".join(call_lines(call)))
+    return 0
+
+
+def call_lines(call: dict[str, Any]) -> list[str]:
+    """Everything of one call, a line each."""
+    over = ", over the budget by hand" if call["over_budget"] else ""
+    lines = [
+        f"Call {call['number']}, {moment(call['started'])}: {call['result']}, made for: {call['reason']}{over}"
+    ]
+    how = [f"dialled {call['dialled']}"] if call["dialled"] else []
+    how += [f"{call['rate_bps']} bit/s"] if call["rate_bps"] else []
+    how += [f"mail could flow after {_seconds(call['connect_s'])}"] if call["connect_s"] else []
+    facts = [
+        call["detail"],
+        "; ".join(how),
+        f"expected: {call['forecast_words']}" if call["forecast_words"] else "",
+        f"on line {span(call['online_s'])}, paid {_paid(call)}",
+        f"ended: {call['hangup_words']}" + (f" ({call['hangup_detail']})" if call["hangup_detail"] else ""),
+        f"{count(call['sent'], 'message')} sent, {count(call['received'], 'message')} received"
+        + (f", {call['deferred']} put off" if call["deferred"] else "")
+        + (f", {call['refused']} refused" if call["refused"] else ""),
+        f"{size(call['bytes_up'])} up, {size(call['bytes_down'])} down",
+    ]
+    lines += [f"  {fact}" for fact in facts if fact]
+    lines += ["  " + line for answer in call["etrn"] for line in etrn_lines(answer)]
+    return lines
+
+
+def _paid(call: dict[str, Any]) -> str:
+    paid = span(call["paid_s"])
+    return f"{paid}: {call['cost_words']}" if call["cost_words"] else paid
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds else "-"
+
+
+def _forecast(args: argparse.Namespace) -> int:
+    found = control_client(args).call("call.forecast")
+    if args.json:
+        print_json(found)
+        return 0
+    source = "as former calls showed" if found["measured"] else "not measured yet"
+    print(f"{found['words']} (at {found['rate_bps'] / 1000:.1f} kbit/s, {source})")
+    if found["refusal"]:
+        print(found["refusal"])
+    elif not found["is_enough"]:
+        print(f"The budget allows {span(found['left_s'])}: what is left then waits for the next call.")
+    return 0
+
+
+def _budget(args: argparse.Namespace) -> int:
+    found = control_client(args).call("call.budget")
+    if args.json:
+        print_json(found)
+        return 0
+    for sentence in [*found["usage"], *found["call_limits"]]:
+        print(sentence)
+    if found["refusal"]:
+        print(found["refusal"])
+    elif found["limit"] is None:
+        print("Nothing in [budget] limits a call.")
+    else:
+        print(f"A call made now may last {span(found['left_s'])} ({found['limit']}).")
+    if not found["clock_trusted"]:
+        print("The clock is not right: no new day begins until it is set, which the next call does.")
     return 0

@@ -34,8 +34,13 @@ def add_parser(commands: Any) -> None:
     retry.add_argument("id", nargs="?", help="one message; without it you must say --all")
     retry.add_argument("--all", action="store_true", help="everything that waits")
     retry.set_defaults(func=_retry)
-    for verb, text in (("hold", "keep it back until it is released"), ("release", "let a held message go on")):
-        move = verbs.add_parser(verb, help=text)
+    for verb, text, more in (
+        ("hold", "keep it back until it is released", "The message stays in the queue and is not sent."),
+        ("release", "let a held message go on",
+         "The message goes with the next call, whoever held it: a person, or the station because it is larger than "
+         "budget.big_message_bytes. One released is not held for its size again."),
+    ):  # fmt: skip
+        move = verbs.add_parser(verb, help=text, description=more)
         move.add_argument("id")
         move.add_argument("address", nargs="?", help="only this recipient")
         move.set_defaults(func=_move, method=f"queue.{verb}")
@@ -75,7 +80,7 @@ def _list(args: argparse.Namespace) -> int:
                 else ("", "", "", "")
             )  # fmt: skip
             mark = " (sent, no answer seen)" if one["answer_unknown"] else ""
-            rows.append((*lead, one["address"], one["state"] + mark))
+            rows.append((*lead, one["address"], (one.get("held_because") or one["state"]) + mark))
     print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
     print(f"{count(len(found), 'message')}. `dialpost queue show ID` tells more.")
     return 0

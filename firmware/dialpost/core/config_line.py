@@ -150,6 +150,9 @@ class BudgetConfig:
         (), "Times of day in which big messages may go, local time.", kind="time-span", maximum=20,
         example='["22:00-06:00"]',
     )  # fmt: skip
+    big_message_notice: bool = setting(
+        True, "Tell the recipients of a big message in a few lines that it waits. Its sender is told in any case."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class ReportFrame:
     `to` is the reader's address; `about_notice` means that this is the postmaster, as the message has no sender.
     `date`, `arrival` and `retry_until` are RFC 5322 dates. `unique` makes ids and boundaries (letters, digits,
     dots). `original` is the message, or where not `is_whole` its header, with LF line ends; b"" where it can't be
-    read.
+    read. `held_because` says, for a message that is delayed on purpose, why and until when, in sentences.
     """
 
     hostname: str
@@ -61,6 +61,7 @@ class ReportFrame:
     is_whole: bool
     retry_until: str = ""
     about_notice: bool = False
+    held_because: str = ""
 
 
 _SUBJECTS = {
@@ -83,6 +84,9 @@ _INTRO_TO_POSTMASTER = (
     "A message that came without a sender (most often another mail host's notice) could not be delivered. There is "
     "nobody else to tell, so it is told to you, the postmaster. It was for:"
 )
+
+
+_INTRO_OF_HELD = "Your message has not been sent yet."
 
 
 def build_report(
@@ -142,10 +146,12 @@ def _words(
     report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame
 ) -> str:
     intro = _INTRO_TO_POSTMASTER if frame.about_notice else _INTROS[report]
+    if frame.held_because:
+        intro = f"{_INTRO_OF_HELD} {frame.held_because} Please do not send it a second time. It waits for:"
     lines = [f"This is the mail station {frame.hostname}.", "", *textwrap.wrap(intro, _WIDTH), ""]
     for part in recipients:
         lines += [f"    {_name(part.record)}"]
-        for sentence in _sentences(report, part):
+        for sentence in () if frame.held_because else _sentences(report, part):
             lines += textwrap.wrap(sentence, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
         lines.append("")
     lines += ["The message:", ""]
@@ -243,7 +249,7 @@ def _recipient_fields(report: Report, part: ReportedRecipient, frame: ReportFram
     fields += [
         _field("Final-Recipient", _typed(record.address)),
         _field("Action", report.value),
-        _field("Status", _status(report, reply)),
+        _field("Status", "4.3.4" if frame.held_because else _status(report, reply)),  # RFC 3463 §3.4: too big
     ]
     if part.by and report is not Report.DELIVERED and part.by != frame.hostname:
         fields.append(_field("Remote-MTA", f"dns; {part.by}"))

@@ -75,6 +75,11 @@ def scan_header(block: bytes, hostname: str) -> HeaderFacts:
     )
 
 
+def fields_of(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of the header at the start of `block`: name in lower case, value with its folds."""
+    return _split_fields(block)[0]
+
+
 def _split_fields(block: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
     """The fields (name in lower case, value with its folds) and the offset of the first line that is none."""
     fields: list[tuple[bytes, bytes]] = []

@@ -39,6 +39,16 @@ class Priority(Enum):
     BULK = 2
 
 
+class SizeHold(Enum):
+    """What became of a recipient in the world because the message is big (budget.big_message_bytes)."""
+
+    NONE = "none"
+    HELD = "held"  # with RecipientState.HELD; the sender is still to be told
+    TOLD = "told"  # the same, and the sender was told
+    PASSED = "passed"  # it was held and may go now: the window is open, or the limit was raised
+    RELEASED = "released"  # a person let it go; nothing holds it for its size again
+
+
 BY_STATION = "this station"
 """`last_by` where no server answered but the station itself gives the reason in `last_reply`."""
 
@@ -53,7 +63,8 @@ class RecipientRecord:
     `local_account` is the account's name where the mail stays here, None where it goes to the world.
     `attempts` counts real tries (offline time counts none). `next_try_s` is Unix seconds, 0 = at once.
     `last_reply` is the last answer in the server's words, "" before the first try. `answer_unknown`:
-    sent whole once, no answer seen. `delay_notified`: the sender was told of the delay.
+    sent whole once, no answer seen. `delay_notified`: the sender was told of the delay. `size_hold` is changed by
+    the store's own methods for it only, never by `update_recipients`.
     """
 
     number: int
@@ -70,6 +81,12 @@ class RecipientRecord:
     answer_unknown: bool = False
     delay_notified: bool = False
     original_address: str | None = None  # before alias expansion, where it differs
+    size_hold: SizeHold = SizeHold.NONE
+
+    @property
+    def is_held_for_size(self) -> bool:
+        """Whether it waits for the window of big messages, or for a person."""
+        return self.state is RecipientState.HELD and self.size_hold in {SizeHold.HELD, SizeHold.TOLD}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,17 @@ def fate(
     recipient: RecipientRecord,
     *,
     waits_for: str = "the next call",
+    size_hold: str = "held because it is big",
     tz: tzinfo | None = None,
 ) -> str:
-    """Where one recipient's copy is."""
+    """Where one recipient's copy is. `size_hold` says what a message held for its size waits for."""
     match recipient.state:
         case RecipientState.WAITING if recipient.local_account is not None:
             return _waiting_here(recipient, tz)
         case RecipientState.WAITING:
             return f"Waiting for {waits_for}{_tries(recipient, tz)}.{_doubt(recipient)}"
+        case RecipientState.HELD if recipient.is_held_for_size:
+            return f"{size_hold[:1].upper()}{size_hold[1:]}"
         case RecipientState.HELD if recipient.last_by == BY_STATION:
             return f"Held by the station: {recipient.last_reply}"
         case RecipientState.HELD:

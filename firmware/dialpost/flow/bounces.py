@@ -107,6 +107,20 @@ class Bouncer:
         if message.sender:
             await self._tell(Report.DELAYED, message, recipients, retry_until_s)
 
+    async def held(self, message: MessageRecord, because: str) -> None:
+        """Tell the sender, in sentences, why the recipients of `message` wait on purpose; where NOTIFY lets us."""
+        asked = [one for one in message.recipients if one.notify is None or Notify.DELAY in one.notify]
+        if message.sender and asked:
+            reported = [ReportedRecipient(one, None) for one in asked]
+            await self._tell(Report.DELAYED, message, reported, because=because)
+
+    async def announce(self, text: bytes, recipients: Sequence[RecipientRecord]) -> None:
+        """Send a note of the station's own (LF line ends) to these recipients in the world, from <>."""
+        readers = [
+            RecipientRecord(number, one.address, RecipientState.WAITING) for number, one in enumerate(recipients)
+        ]
+        await self._accept(text, readers)
+
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """Where SUCCESS was asked and the next hop will send no notice (RFC 3461 §5.2.2)."""
         await self._success(Report.RELAYED, message, recipients)
@@ -122,8 +136,9 @@ class Bouncer:
             await self._tell(report, message, asked)
 
     async def _tell(
-        self, report: Report, message: MessageRecord, reported: Sequence[ReportedRecipient], until_s: int = 0
-    ) -> None:
+        self, report: Report, message: MessageRecord, reported: Sequence[ReportedRecipient], until_s: int = 0,
+        because: str = "",
+    ) -> None:  # fmt: skip
         to, readers = self._readers(message)
         if not readers:
             maillog.person_needed("notice: nobody to tell", queue_id=message.queue_id, sender=message.sender)
@@ -139,6 +154,7 @@ class Bouncer:
             is_whole=is_whole,
             retry_until=formatdate(until_s, localtime=True) if until_s else "",
             about_notice=not message.sender,
+            held_because=because,
         )
         await self._accept(build_report(report, message, reported, frame), readers)
 

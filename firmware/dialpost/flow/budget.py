@@ -62,6 +62,7 @@ class Budget:
         self._config, self._memory, self._zone = config, memory, zone
         self._clock_trusted, self._wall_clock = clock_trusted, wall_clock
         self._spent = Spent()
+        self._is_recalled = False
         self._answered_s: float | None = None
         self.paid_s = 0.0
         self.cost = 0.0
@@ -78,7 +79,10 @@ class Budget:
         return self._config.currency
 
     async def recall(self) -> None:
-        """What was used before a restart; what can't be read counts as nothing, and is told."""
+        """Once: what was used before a restart. What can't be read counts as nothing, and is told."""
+        if self._is_recalled:
+            return
+        self._is_recalled = True
         with contextlib.suppress(StorageError):
             text = await self._memory.recall(_KEY)
             try:

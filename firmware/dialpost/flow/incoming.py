@@ -96,6 +96,8 @@ class IntakeTools:
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
     repeat_window: RepeatWindow
+    as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message
+    """What is too big to go at this hour is stored as held: it never is in the flush's sight."""
 
 
 @dataclass(slots=True)
@@ -208,7 +210,7 @@ class Incoming:
 
     async def _commit(self) -> Reply:
         size = await self.body.commit()
-        message = self._record(size)
+        message = self.tools.as_held(self._record(size))
         earlier = await self._store(message)
         if earlier is not None:
             self._forget_body()

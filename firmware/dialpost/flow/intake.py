@@ -72,6 +72,7 @@ class Intake:
         self, config: Config, accounts: Accounts, store: StoreForIntake, spool: SpoolForIntake,
         mailboxes: Mailboxes, *, activity: InboundActivity, on_accepted: Callable[[MessageRecord], None],
         monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
+        as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
     ) -> None:  # fmt: skip
         self._config, self._accounts, self._spool, self._mailboxes = config, accounts, spool, mailboxes
         self._activity = activity
@@ -84,7 +85,7 @@ class Intake:
         self._takes_turns = config.link.kind is not LinkKind.GATEWAY
         window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
         self._tools = IntakeTools(
-            config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window
+            config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window, as_held
         )
 
     # -- connections ----------------------------------------------------------------------------------
@@ -186,6 +187,10 @@ class Intake:
         if peer.account is not None:
             return Origin.SUBMITTED
         return self._side(peer.address)
+
+    def is_over_the_line(self, address: str) -> bool:
+        """Whether a connection to port 25 from there is taken for one that came over the line."""
+        return self._is_provider_like(address, Listener.MX)
 
     def _is_provider_like(self, address: str, listener: Listener) -> bool:
         """What a call waits for: a user who hands in mail from outside is no reason to keep the line."""

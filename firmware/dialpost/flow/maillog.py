@@ -124,3 +124,13 @@ def fault(what: str, **details: object) -> None:
 def person_needed(what: str, **details: object) -> None:
     """A fault only a person can mend."""
     _log.error("%s %s", what, _pairs(**details))
+
+
+def held(queue_id: str, *, why: str) -> None:
+    """The station keeps it back."""
+    _log.info("%s: held %s", queue_id, _pairs(why=why))
+
+
+def let_go(queue_id: str, *, why: str) -> None:
+    """What the station kept back may go on."""
+    _log.info("%s: let go %s", queue_id, _pairs(why=why))

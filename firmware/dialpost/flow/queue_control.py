@@ -59,7 +59,10 @@ class BodiesForControl(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecipientView:
-    """One recipient: its state's name and where its copy is, in words."""
+    """One recipient: its state's name and where its copy is, in words.
+
+    `held_because` says what a message held for its size waits for, "" where it is not.
+    """
 
     number: int
     address: str
@@ -69,6 +72,7 @@ class RecipientView:
     attempts: int
     next_try_s: int
     answer_unknown: bool
+    held_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ class QueueControl:
     """The operator's hand on the queue.
 
     `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for`
-    is what sends mail to the world here ("the next call", "the line").
+    is what sends mail to the world here ("the next call", "the line"); `size_hold` says of a message (by its id)
+    that is held for its size what it waits for.
     """
 
     def __init__(
@@ -128,12 +133,14 @@ class QueueControl:
         bodies: BodiesForControl,
         *,
         waits_for: str = "the next call",
+        size_hold: Callable[[str], str] = lambda _: "held because it is big",
         on_work: Callable[[], None] = lambda: None,
         on_finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._queue = queue
         self._bodies = bodies
         self._waits_for = waits_for
+        self._size_hold = size_hold
         self._on_work = on_work
         self._on_finished = on_finished
 
@@ -241,15 +248,17 @@ class QueueControl:
         )
 
     def _recipient_view(self, message: MessageRecord, recipient: RecipientRecord) -> RecipientView:
+        because = self._size_hold(message.queue_id) if recipient.is_held_for_size else ""
         return RecipientView(
             number=recipient.number,
             address=recipient_name(recipient),
             state=recipient.state.value,
-            words=fate(message, recipient, waits_for=self._waits_for),
+            words=fate(message, recipient, waits_for=self._waits_for, size_hold=because),
             is_local=recipient.local_account is not None,
             attempts=recipient.attempts,
             next_try_s=recipient.next_try_s,
             answer_unknown=recipient.answer_unknown,
+            held_because=because,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 from aiosmtpd.smtp import SMTP
 
@@ -33,6 +34,12 @@ class SmtpServer:
                 object(), hostname=self._door.hostname, loop=loop, timeout=self._door.config.command_timeout_s
             )
         return Session(self._prototype, self._running, loop, self._door)
+
+    def abort(self, is_theirs: Callable[[str], bool]) -> None:
+        """Drop the connections from such addresses: their line is down, and TCP would not know for hours."""
+        for connection in list(self._running.connections):
+            if is_theirs(connection.address):
+                connection.cut()
 
     async def close(self) -> None:
         """Say 421 to everybody and wait until what was promised, or is about to be, is durable."""

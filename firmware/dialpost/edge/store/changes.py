@@ -14,6 +14,11 @@ from dialpost.edge.store.rows import (
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
+    SIZE_HELD,
+    SIZE_HOLD_BITS,
+    SIZE_PASSED,
+    SIZE_RELEASED,
+    SIZE_TOLD,
     STATE_CODES,
     WAITING,
     clean,
@@ -30,11 +35,12 @@ _INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('
 _INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 
 # A try that ends unfinished does not undo what the operator did meanwhile (held, deleted); one that
-# finished a recipient is a fact, whatever the operator had wanted.
-_UPDATE_RECIPIENT = """
+# finished a recipient is a fact, whatever the operator had wanted. What holds it for its size is not its business.
+_UPDATE_RECIPIENT = f"""
 UPDATE recipient SET
     state = CASE WHEN ?2 = 0 AND state <> 0 THEN state ELSE ?2 END,
-    attempts = ?3, next_try_s = ?4, last_try_s = ?5, last_reply = ?6, last_by = ?7, flags = ?8
+    attempts = ?3, next_try_s = ?4, last_try_s = ?5, last_reply = ?6, last_by = ?7,
+    flags = (flags & {SIZE_HOLD_BITS}) | (?8 & ~{SIZE_HOLD_BITS})
 WHERE key = ?1
 """
 
@@ -106,13 +112,17 @@ def set_state(
 ) -> int:
     """Move the recipients that are in one of `from_states`; returns how many.
 
-    What is made to wait is due at once. `reason`, where given, becomes the last reply, by BY_STATION.
+    What is made to wait is due at once, and if it was held for its size it is released for good. `reason`, where
+    given, becomes the last reply, by BY_STATION, and is then what holds it, no longer its size.
     """
     before = standing_of(transaction.connection, message)
     codes = [STATE_CODES[state] for state in from_states]
     keys = None if numbers is None else [message * KEYS_PER_MESSAGE + number for number in numbers]
     moved = transaction.connection.execute(
         "UPDATE recipient SET state = ?1, next_try_s = iif(?1 = 0, 0, next_try_s), "
+        f"flags = CASE WHEN ?2 IS NOT NULL THEN flags & ~{SIZE_HOLD_BITS} "
+        f"WHEN ?1 = 0 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) "
+        f"THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED} ELSE flags END, "
         "last_reply = coalesce(?2, last_reply), last_by = iif(?2 IS NULL, last_by, ?7) WHERE key BETWEEN ?3 AND ?4 "
         "AND state IN (SELECT value FROM json_each(?5)) "
         "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
@@ -127,6 +137,56 @@ def set_state(
     ).rowcount
     _count_anew(transaction, message, before)
     return moved
+
+
+def hold_big(transaction: Transaction, larger_than: int) -> list[int]:
+    """Hold what waits for the world and is larger on the line, unless it was released; the messages' numbers."""
+    found = transaction.connection.execute(
+        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_line WHERE state = 0 "
+        f"AND domain IS NOT NULL AND wire_size > ? AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED} ORDER BY 1",
+        (larger_than,),
+    ).fetchall()
+    for (message,) in found:
+        before = standing_of(transaction.connection, message)
+        transaction.connection.execute(
+            f"UPDATE recipient SET state = {HELD}, flags = (flags & ~{SIZE_HOLD_BITS}) | "
+            f"iif(flags & {SIZE_HOLD_BITS} = {SIZE_PASSED}, {SIZE_TOLD}, {SIZE_HELD}) "
+            f"WHERE key BETWEEN ? AND ? AND state = 0 AND domain IS NOT NULL "
+            f"AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED}",
+            key_range(message),
+        )
+        _count_anew(transaction, message, before)
+    return [message for (message,) in found]
+
+
+def pass_big(transaction: Transaction, up_to: int | None) -> list[int]:
+    """Let what is held for its size go on, where it is not larger than `up_to` (None: whatever its size)."""
+    found = transaction.connection.execute(
+        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_held WHERE state = 1 "
+        f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) AND (?1 IS NULL OR wire_size <= ?1) "
+        "ORDER BY 1",
+        (up_to,),
+    ).fetchall()
+    for (message,) in found:
+        before = standing_of(transaction.connection, message)
+        transaction.connection.execute(
+            f"UPDATE recipient SET state = {WAITING}, next_try_s = 0, "
+            f"flags = (flags & ~{SIZE_HOLD_BITS}) | {SIZE_PASSED} "
+            f"WHERE key BETWEEN ? AND ? AND state = {HELD} "
+            f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD})",
+            key_range(message),
+        )
+        _count_anew(transaction, message, before)
+    return [message for (message,) in found]
+
+
+def told_of_hold(transaction: Transaction, message: int) -> None:
+    """The sender of a message held for its size knows."""
+    transaction.connection.execute(
+        f"UPDATE recipient SET flags = (flags & ~{SIZE_HOLD_BITS}) | {SIZE_TOLD} "
+        f"WHERE key BETWEEN ? AND ? AND flags & {SIZE_HOLD_BITS} = {SIZE_HELD}",
+        key_range(message),
+    )
 
 
 def retry_now(transaction: Transaction, message: int | None) -> int:

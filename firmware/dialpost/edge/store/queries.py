@@ -19,6 +19,9 @@ from dialpost.edge.store.rows import (
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
+    SIZE_HELD,
+    SIZE_HOLD_BITS,
+    SIZE_TOLD,
     STATE_CODES,
     WAITING,
     Row,
@@ -113,6 +116,27 @@ def remote_domains(connection: sqlite3.Connection, now_s: int) -> list[tuple[str
         "ORDER BY due DESC, domain",
         (now_s, now_s + _LONGEST_WAIT_S),
     ).fetchall()
+
+
+def untold_holds(connection: sqlite3.Connection, limit: int) -> list[MessageRecord]:
+    """Messages held for their size whose senders do not know yet (only the recipients held), oldest first."""
+    condition = f"state = 1 AND flags & {SIZE_HOLD_BITS} = {SIZE_HELD}"
+    cursor = connection.execute(
+        f"SELECT key FROM recipient INDEXED BY recipient_held WHERE {condition} ORDER BY key"
+    )
+    numbers = _distinct(cursor, limit, frozenset())
+    cursor.close()
+    return _messages(connection, numbers, f"AND {condition}", ())
+
+
+def held_for_size(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many messages are held because they are big, and their bytes on the line."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(wire_size), 0) FROM ("
+        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} AS message, wire_size FROM recipient INDEXED BY recipient_held "
+        f"WHERE state = 1 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}))"
+    ).fetchone()
+    return int(row[0]), int(row[1])
 
 
 def overdue(

@@ -12,7 +12,14 @@ from typing import Any
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.errors import StorageError
 from dialpost.core.queue_id import queue_id, queue_number
-from dialpost.core.queue_records import MessageRecord, Origin, Priority, RecipientRecord, RecipientState
+from dialpost.core.queue_records import (
+    MessageRecord,
+    Origin,
+    Priority,
+    RecipientRecord,
+    RecipientState,
+    SizeHold,
+)
 
 Row = tuple[Any, ...]
 
@@ -35,6 +42,17 @@ _BODY_TYPES: dict[object, BodyType] = {kind.value: kind for kind in BodyType}
 _RETURNS: dict[object, Return] = {wish.value: wish for wish in Return}
 _PRIORITIES = {priority.value: priority for priority in Priority}
 _ANSWER_UNKNOWN, _DELAY_NOTIFIED = 1, 2
+_SIZE_HOLDS = {
+    SizeHold.NONE: 0,
+    SizeHold.HELD: 1 << 2,
+    SizeHold.TOLD: 2 << 2,
+    SizeHold.PASSED: 3 << 2,
+    SizeHold.RELEASED: 4 << 2,
+}
+SIZE_HOLD_BITS = 7 << 2
+SIZE_HELD, SIZE_TOLD = _SIZE_HOLDS[SizeHold.HELD], _SIZE_HOLDS[SizeHold.TOLD]
+SIZE_PASSED, SIZE_RELEASED = _SIZE_HOLDS[SizeHold.PASSED], _SIZE_HOLDS[SizeHold.RELEASED]
+_SIZE_HOLD_OF = {bits: hold for hold, bits in _SIZE_HOLDS.items()}
 
 MESSAGE_COLUMNS = (
     "id, sender, size, wire_size, local_prefix, received_s, origin, priority, digest, digest_key, peer, "
@@ -117,8 +135,9 @@ def domain_of(address: str) -> str:
 
 
 def recipient_flags(recipient: RecipientRecord) -> int:
-    """The yes-or-no fields as bits."""
-    return _ANSWER_UNKNOWN * recipient.answer_unknown + _DELAY_NOTIFIED * recipient.delay_notified
+    """The yes-or-no fields as bits, and `size_hold` in three of them."""
+    flags = _ANSWER_UNKNOWN * recipient.answer_unknown + _DELAY_NOTIFIED * recipient.delay_notified
+    return flags + _SIZE_HOLDS[recipient.size_hold]
 
 
 def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
@@ -168,6 +187,7 @@ def recipient_from(row: Row) -> RecipientRecord:
         answer_unknown=bool(flags & _ANSWER_UNKNOWN),
         delay_notified=bool(flags & _DELAY_NOTIFIED),
         original_address=_text_or_none(row[15]),
+        size_hold=_SIZE_HOLD_OF.get(flags & SIZE_HOLD_BITS, SizeHold.NONE),
     )
 
 

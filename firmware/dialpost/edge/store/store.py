@@ -184,6 +184,14 @@ class Store:
         number = None if after is None else number_of(after)
         return await self._ask(queries.overdue, received_before_s, limit, number, unnotified)
 
+    async def untold_holds(self, limit: int) -> list[MessageRecord]:
+        """Messages held for their size whose senders do not know yet (only the recipients held), oldest first."""
+        return await self._ask(queries.untold_holds, limit)
+
+    async def held_for_size(self) -> tuple[int, int]:
+        """How many messages are held because they are big, and their bytes on the line."""
+        return await self._ask(queries.held_for_size)
+
     async def counts(self) -> QueueCounts:
         """How much waits; costs nothing."""
         return self._counts
@@ -215,12 +223,27 @@ class Store:
     ) -> int:
         """Hold, release or delete recipients (all, or those numbered); returns how many moved.
 
+        What was held for its size and is made to wait is released for good.
+
         `reason`, where the station itself does it, becomes the last reply, by BY_STATION.
         """
         number = number_of(message)
         return await self._change(
             lambda done: changes.set_state(done, number, from_states, to_state, numbers=numbers, reason=reason)
         )
+
+    async def hold_big(self, larger_than: int) -> list[QueueId]:
+        """Hold what waits for the world and is larger on the line, unless a person released it; which."""
+        return [queue_id(one) for one in await self._change(lambda done: changes.hold_big(done, larger_than))]
+
+    async def pass_big(self, up_to: int | None) -> list[QueueId]:
+        """Let what is held for its size go on where it is not larger than `up_to` (None: all); which."""
+        return [queue_id(one) for one in await self._change(lambda done: changes.pass_big(done, up_to))]
+
+    async def told_of_hold(self, message: QueueId) -> None:
+        """The sender of a message held for its size knows."""
+        number = number_of(message)
+        await self._change(lambda done: changes.told_of_hold(done, number))
 
     async def retry_now(self, message: QueueId | None) -> int:
         """Make waiting recipients due at once, of one message or of all; returns how many."""
