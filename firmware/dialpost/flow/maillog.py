@@ -97,6 +97,11 @@ def connected(*, link: str, rate_bps: int | None) -> None:
     _log.info("call: connected %s", _pairs(link=link, rate_bps=rate_bps))
 
 
+def network_up(*, interface: str, local: str, remote: str) -> None:
+    """PPP is up."""
+    _log.info("call: network up %s", _pairs(interface=interface, local=local, remote=remote))
+
+
 def hung_up(*, reason: str, online_s: float, sent: int, received: int) -> None:
     """The line is down again."""
     _log.info("call: hung up %s", _pairs(reason=reason, online_s=f"{online_s:.1f}", sent=sent, received=received))

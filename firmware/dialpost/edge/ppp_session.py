@@ -1,0 +1,139 @@
+"""The root side of a PPP session: checks the request, writes pppd's files, sets up and clears the interface.
+
+Runs as root: in `dialpost-ppp.service` (`main run`), where what the daemon asked for is not to be trusted, or in
+the daemon's own child where there is no systemd. pppd runs `main up` and `main down` when the network comes and
+goes. Everything is kept in one folder that is root's alone; secrets never stand on a command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dialpost.core import line_firewall, line_shaping
+from dialpost.core.ppp_events import event
+from dialpost.core.ppp_options import PppRequest, options
+
+REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_COMMAND_S = 10.0
+_BAD_REQUEST = 2  # pppd's own status for options that can't be
+
+
+def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
+    """Write what pppd needs into the folder (made 0700); the command to run. Raises: OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    scripts = {name: folder / name for name in ("up", "down")}
+    write_private(folder / REQUEST, request.to_json())
+    write_private(
+        folder / OPTIONS, options(request, up_script=str(scripts["up"]), down_script=str(scripts["down"])), 0o600
+    )
+    for name, script in scripts.items():
+        write_private(script, _script(name, folder, socket_path), 0o700)
+    pppd = shutil.which("pppd", path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH) or "pppd"
+    return [pppd, "file", str(folder / OPTIONS)]
+
+
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that is the caller's alone from its first byte on. Raises: OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    path.touch(mode=mode, exist_ok=False)
+    path.write_text(text, "utf-8")
+
+
+def _script(name: str, folder: Path, socket_path: Path) -> str:
+    """pppd gives its scripts an almost empty environment: where Python finds this program is written down."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-B", "-m", "dialpost.edge.ppp_session", name, str(folder), str(socket_path)]
+    return f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\nexec {shlex.join(command)}\n"
+
+
+def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
+    """The network came up: firewall first, then the shape, then the station is told."""
+    request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
+    interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
+    rules = line_firewall.ruleset(
+        interface, (*request.mail_hosts, peer), filtered=request.firewall, timestamps_off=request.shaping,
+        share_with_lan=request.share_with_lan,
+    )  # fmt: skip
+    filtered = _run(["nft", "-f", "-"], rules)
+    if request.firewall and not filtered:  # an open line is worse than none: pppd ends, its log says why
+        raise SystemExit("the firewall of the line could not be set; the line is put down")
+    if request.share_with_lan:
+        _run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
+    if request.shaping:
+        line = line_shaping.shape(request.rate_bps, request.mtu)
+        for command in line_shaping.commands(line, interface, peer, local, default_route=request.default_route):
+            _run(command)
+    _tell(socket_path, event("up", environment))
+
+
+def down(socket_path: Path, environment: dict[str, str]) -> None:
+    """The network is gone: nothing of it stays."""
+    _run(["nft", "-f", "-"], line_firewall.remove())
+    _tell(socket_path, event("down", environment))
+
+
+def _run(command: Sequence[str], given: str = "") -> bool:
+    """Run one command; whether it worked. What it says goes to pppd's log."""
+    try:
+        done = subprocess.run(
+            command, input=given, text=True, capture_output=True, timeout=_COMMAND_S, check=False
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.stderr.write(f"{shlex.join(command)}: {error}\n")
+        return False
+    if done.returncode:
+        sys.stderr.write(f"{shlex.join(command)}: status {done.returncode}: {done.stderr.strip()}\n")
+    return done.returncode == 0
+
+
+def _tell(socket_path: Path, datagram: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.sendto(datagram, str(socket_path))  # a station that is gone needs no telling
+
+
+def _serve(folder: Path, request_file: Path) -> None:
+    """The unit's whole work: check what the daemon wrote, and become pppd."""
+    try:
+        request = PppRequest.from_json(request_file.read_text("utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        sys.stderr.write(f"{request_file}: {error}\n")
+        raise SystemExit(_BAD_REQUEST) from error
+    command = prepare(folder, request, request_file.with_name(SOCKET))
+    os.execv(command[0], command)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`up FOLDER SOCKET`, `down FOLDER SOCKET`, run by pppd; `run FOLDER REQUEST`, run by the unit."""
+    what, folder, other = arguments[0], Path(arguments[1]), Path(arguments[2])
+    if what == "up":
+        try:
+            up(folder, other, dict(os.environ))
+        except (SystemExit, Exception) as error:
+            _end_pppd(str(error))
+    elif what == "down":
+        down(other, dict(os.environ))
+    else:
+        _serve(folder, other)
+
+
+def _end_pppd(why: str) -> None:
+    """pppd does not look at the status of its script; it names itself in PPPD_PID (pppd(8), SCRIPTS)."""
+    sys.stderr.write(f"{why}\n")
+    pid = os.environ.get("PPPD_PID", "")
+    if pid.isdigit():
+        os.kill(int(pid), 15)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

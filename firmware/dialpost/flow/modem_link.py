@@ -1,0 +1,155 @@
+"""The dialled line: the modem brings the carrier, pppd the network over it. One of the three links of flow/call.
+
+dial: the number whose turn it is (core/dial_plan), by the modem. negotiate: the provider's login dialogue where it
+has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is seen first. hang_up: pppd ends in
+order (the provider learns at once), then the modem hangs up; always both, however far the call got.
+
+What the rest of the station has to do with the line (its name servers, the clock) is told through `LineWatcher`s.
+Runs in the daemon's event loop, in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from dialpost.core.config import LinkKind, PppConfig
+from dialpost.core.dial_plan import DialPlan
+from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.ppp_events import PppEnd, PppUp
+from dialpost.core.ppp_options import PppRequest
+from dialpost.flow import maillog
+
+
+class Modem(Protocol):
+    """The subset of flow/modem.Modem the link needs. Nothing of it raises for what a line or a modem does."""
+
+    async def dial(self, number: str) -> DialOutcome:
+        """Prepare the modem and dial."""
+
+    async def login(self, user: str, password: str) -> DialOutcome:
+        """Answer what the provider asks before PPP begins; CONNECTED at once where nothing is."""
+
+    def pause_reading(self) -> None:
+        """From here on pppd reads the port."""
+
+    async def carrier_lost(self) -> str:
+        """Wait until the carrier is gone; why, in words."""
+
+    def resume_reading(self) -> None:
+        """pppd is gone."""
+
+    async def hang_up(self) -> str:
+        """Put the line down, whatever state it is in; "" or why it may still be up."""
+
+
+class Ppp(Protocol):
+    """The subset of edge/pppd.Pppd the link needs."""
+
+    async def start(self, request: PppRequest) -> PppUp | PppEnd:
+        """Bring the network up; how it ended where it did not come up."""
+
+    async def ended(self) -> PppEnd:
+        """Wait until pppd ends by itself."""
+
+    async def stop(self) -> None:
+        """End it in order; harmless where it does not run."""
+
+    def traffic(self) -> Traffic | None:
+        """Bytes carried since the network came up."""
+
+
+class LineWatcher(Protocol):
+    """Who has to do with the line besides the mail."""
+
+    def line_up(self, up: PppUp) -> None:
+        """The network is there; mail may flow."""
+
+    def line_down(self) -> None:
+        """It is gone, or about to go."""
+
+
+class ModemLink:
+    """A Link (see flow/call) with a real modem and a real pppd. One call at a time."""
+
+    kind = LinkKind.MODEM
+
+    def __init__(
+        self, ppp_config: PppConfig, modem: Modem, ppp: Ppp, plan: DialPlan,
+        request: Callable[[int | None], PppRequest], *,
+        watchers: Sequence[LineWatcher] = (), monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._config, self._modem, self._ppp, self._plan, self._request = ppp_config, modem, ppp, plan, request
+        self._watchers, self._monotonic = tuple(watchers), monotonic
+        self._rate_bps: int | None = None
+        self._up: PppUp | None = None
+        self._carried: Traffic | None = None
+
+    async def dial(self) -> DialOutcome:
+        """Dial the number whose turn it is. The plan hears what became of it, a cancellation excepted."""
+        self._rate_bps = self._carried = None
+        number = self._plan.next(self._monotonic()).number
+        if not number:
+            return DialOutcome(DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).")
+        outcome = await self._modem.dial(number)
+        self._plan.tried(number, outcome.result, self._monotonic())
+        self._rate_bps = outcome.rate_bps
+        return replace(outcome, number=number)
+
+    async def negotiate(self) -> DialOutcome:
+        """Log in where the provider asks before PPP, then bring the network up."""
+        login = await self._modem.login(self._config.user, self._config.password)
+        if login.result is not DialResult.CONNECTED:
+            return login
+        self._modem.pause_reading()
+        answer = await self._ppp.start(self._request(self._rate_bps))
+        if isinstance(answer, PppEnd):
+            return DialOutcome(DialResult.ERROR, answer.words)
+        self._up = answer
+        maillog.network_up(interface=answer.interface, local=answer.local, remote=answer.remote)
+        for watcher in self._watchers:
+            watcher.line_up(answer)
+        return DialOutcome(DialResult.CONNECTED, rate_bps=self._rate_bps)
+
+    async def lost(self) -> str:
+        """Wait for the carrier or pppd to end. Before pppd runs, only the carrier counts."""
+        waits = {asyncio.ensure_future(self._modem.carrier_lost())}
+        if self._up is not None:
+            waits.add(asyncio.ensure_future(self._network_ended()))
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def hang_up(self) -> None:
+        """End pppd, then the call; both are tried whatever happens to the other."""
+        if self._up is not None:
+            self._carried = self._ppp.traffic() or self._carried
+            self._up = None
+            for watcher in self._watchers:
+                watcher.line_down()
+        try:
+            await self._ppp.stop()
+        finally:
+            self._modem.resume_reading()
+            doubt = await self._modem.hang_up()
+        if doubt:
+            maillog.person_needed("modem: the line may still be up", words=doubt)
+
+    def traffic(self) -> Traffic | None:
+        """Bytes of this call."""
+        if self._up is None:
+            return self._carried
+        self._carried = self._ppp.traffic() or self._carried
+        return self._carried
+
+    def doubt(self, why: str) -> None:
+        """LCP's echoes find out whether a line is dead; nothing to check."""
+
+    async def _network_ended(self) -> str:
+        return (await self._ppp.ended()).words

@@ -1,0 +1,109 @@
+"""The edge around pppd, with a program in its place: what it is given, how it comes up, ends and is ended."""
+
+import asyncio
+import stat
+import sys
+
+import pytest
+
+from dialpost.core.ppp_events import PppEnd, PppUp
+from dialpost.core.ppp_options import PppRequest
+from dialpost.edge import pppd as edge
+from dialpost.edge.pppd import Pppd
+
+REQUEST = PppRequest(
+    "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", firewall=False, shaping=False
+)
+
+_PROGRAM = """#!{python}
+import os, re, signal, subprocess, sys, time
+text = open(sys.argv[2]).read()
+open({record!r}, "w").write(repr(sys.argv) + chr(10) + text)
+print("Connect: ppp0 <--> /dev/x", flush=True)
+{body}
+"""
+_UP = """
+hook = re.search("ip-up-script (.*)", text)[1]
+env = dict(IFNAME="dp-none", IPLOCAL="10.0.0.2", IPREMOTE="10.0.0.1", DNS1="192.0.2.53", PPPD_PID=str(os.getpid()))
+subprocess.run([hook, "dp-none"], env=env, check=True)
+"""
+
+
+@pytest.fixture
+def make_pppd(tmp_path, monkeypatch):
+    def make(body):
+        bin_dir = tmp_path / "bin"
+        bin_dir.mkdir(exist_ok=True)
+        program = bin_dir / "pppd"
+        program.write_text(_PROGRAM.format(python=sys.executable, record=str(tmp_path / "record"), body=body))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{bin_dir}:/usr/bin:/bin")
+        return Pppd(tmp_path / "run", under_systemd=False)
+
+    return make
+
+
+async def test_it_comes_up_when_the_hook_says_so_and_ends_in_order(make_pppd, tmp_path):
+    pppd = make_pppd("signal.signal(15, lambda *_: sys.exit(5))\n" + _UP + "signal.pause()")
+    assert await pppd.start(REQUEST) == PppUp("dp-none", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
+    ended = asyncio.create_task(pppd.ended())
+    await asyncio.sleep(0)
+    assert not ended.done()
+    await pppd.stop()
+    assert (await ended).exit_code == 5
+    await pppd.stop()  # harmless
+
+
+@pytest.mark.parametrize("status", [0, 2, 10, 15, 16, 19])
+async def test_an_end_before_the_network_is_told_by_its_status(make_pppd, status):
+    pppd = make_pppd(f"print('LCP: timeout', flush=True); sys.exit({status})")
+    end = await pppd.start(REQUEST)
+    assert isinstance(end, PppEnd)
+    assert end.exit_code == status
+    assert end.last_lines[-1] == "LCP: timeout"
+    await pppd.stop()
+
+
+async def test_the_secret_is_in_a_private_file_only(make_pppd, tmp_path):
+    pppd = make_pppd("sys.exit(10)")
+    await pppd.start(REQUEST)
+    arguments, _, rest = (tmp_path / "record").read_text().partition("\n")
+    assert "s3cret" not in arguments and "s3cret" in rest
+    for path in (tmp_path / "run" / "ppp").iterdir():
+        assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) or path.is_socket(), path
+    assert stat.S_IMODE((tmp_path / "run" / "ppp").stat().st_mode) == 0o700
+
+
+async def test_one_that_does_not_end_is_killed(make_pppd, monkeypatch):
+    monkeypatch.setattr(edge, "END_S", 0.3)
+    pppd = make_pppd(_UP + "signal.signal(15, signal.SIG_IGN)\nwhile True: time.sleep(60)")
+    assert isinstance(await pppd.start(REQUEST), PppUp)
+    ended = asyncio.create_task(pppd.ended())
+    await asyncio.sleep(0)
+    await pppd.stop()
+    assert (await ended).exit_code is None
+
+
+async def test_a_missing_program_is_an_end_with_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(edge, "prepare", lambda *_: ["/nonexistent/pppd"])
+    end = await Pppd(tmp_path / "run", under_systemd=False).start(REQUEST)
+    assert isinstance(end, PppEnd) and "could not be started" in end.words
+
+
+async def test_a_start_that_is_called_off_leaves_nothing_behind(make_pppd):
+    pppd = make_pppd("signal.signal(15, lambda *_: sys.exit(5)); signal.pause()")
+    starting = asyncio.create_task(pppd.start(REQUEST))
+    while pppd._process is None:
+        await asyncio.sleep(0.01)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    process = pppd._process
+    await pppd.stop()
+    assert process.returncode is not None
+
+
+async def test_traffic_is_none_where_the_interface_is_not_there(make_pppd):
+    pppd = make_pppd(_UP + "signal.pause()")
+    await pppd.start(REQUEST)
+    assert pppd.traffic() is None
+    await pppd.stop()
