@@ -43,8 +43,9 @@ def test_only_the_configured_way_of_logging_in_is_allowed(auth: PppAuth) -> None
 
 def test_what_is_off_is_off() -> None:
     found = lines(
-        replace(REQUEST, compression=False, use_peer_dns=False, default_route=False, echo_interval_s=0, user="",
-                flow_control="xonxoff", has_carrier_line=True, local_address="192.0.2.2", remote_address="192.0.2.1")
+        replace(REQUEST, compression=False, use_peer_dns=False, default_route=False, echo_interval_s=0,
+                user="", flow_control="xonxoff", has_carrier_line=True, local_address="192.0.2.2",
+                remote_address="192.0.2.1")
     )  # fmt: skip
     for wanted in ("noccp", "nodefaultroute", "xonxoff", "asyncmap a0000", "modem", "192.0.2.2:192.0.2.1"):
         assert wanted in found
@@ -74,7 +75,8 @@ def test_the_request_survives_its_way() -> None:
         {"user": "a\nconnect /tmp/x"}, {"password": "a\nplugin x.so"}, {"password": "\0"}, {"user": "x" * 300},
         {"local_address": "1.2.3.4\nplugin x"}, {"remote_address": "::1"}, {"mtu": 2000},
         {"mtu": "576\nplugin x"},
-        {"speed_bps": True}, {"auth": "none\nplugin x"}, {"flow_control": "x"}, {"mail_hosts": ["x; flush ruleset"]},
+        {"speed_bps": True}, {"auth": "none\nplugin x"}, {"flow_control": "x"},
+        {"mail_hosts": ["x; flush ruleset"]},
         {"mail_hosts": "0.0.0.0/0"}, {"rate_bps": 0}, {"plugin": "x.so"}, {"echo_failures": 0},
     ],
     ids=str,

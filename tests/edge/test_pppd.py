@@ -8,8 +8,8 @@ import pytest
 
 from dialpost.core.ppp_events import PppEnd, PppUp
 from dialpost.core.ppp_options import PppRequest
-from dialpost.edge import pppd as edge
-from dialpost.edge.pppd import Pppd
+from dialpost.edge.ppp import Pppd
+from dialpost.edge.ppp import pppd as edge
 
 REQUEST = PppRequest(
     "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", firewall=False, shaping=False

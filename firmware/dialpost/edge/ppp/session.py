@@ -53,7 +53,7 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 def _script(name: str, folder: Path, socket_path: Path) -> str:
     """pppd gives its scripts an almost empty environment: where Python finds this program is written down."""
     paths = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-B", "-m", "dialpost.edge.ppp_session", name, str(folder), str(socket_path)]
+    command = [sys.executable, "-B", "-m", "dialpost.edge.ppp.session", name, str(folder), str(socket_path)]
     return f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\nexec {shlex.join(command)}\n"
 
 

@@ -1,6 +1,6 @@
 """pppd: brings the network up over an open serial port, says how it ended, counts its bytes.
 
-Under systemd pppd is `dialpost-ppp.service`, run by root, which checks the request itself (edge/ppp_session); the
+Under systemd pppd is `dialpost-ppp.service`, run by root, which checks the request itself (edge/ppp/session); the
 station's user may start and stop that one unit by a polkit rule. Elsewhere pppd is a child of the station, which
 must then be root. Either way one process is waited for, and a datagram tells that the network is up.
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from dialpost.core.link import Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp, parse_event
 from dialpost.core.ppp_options import PppRequest
-from dialpost.edge.ppp_session import REQUEST, SOCKET, prepare, write_private
+from dialpost.edge.ppp.session import REQUEST, SOCKET, prepare, write_private
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
