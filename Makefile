@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup run test check format test-system system-deps bench lock clean
+.PHONY: help setup run test check format test-system test-line system-deps bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ check: setup ## Format, lint, types, import layers, quick tests
 system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
 	@tests/system/servers/install
 
-test-system: setup ## Real Postfix, Exim, Dovecot, swaks and kills under load (first: make system-deps)
+test-system: setup ## Real Postfix, Exim, Dovecot, swaks, pppd and kills under load (first: make system-deps)
 	$(BIN)/pytest tests/system $(ARGS)
+
+test-line: setup ## The part of test-system with two guests, real pppd and a simulated telephone line between them
+	$(BIN)/pytest tests/system/line $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)

@@ -16,7 +16,7 @@ from pathlib import Path
 from rig.processes import Child
 
 _SERVERS = Path(__file__).parent.parent / "servers"
-_CACHE = Path(os.environ.get("DIALPOST_SERVERS", _SERVERS.parents[2] / ".cache" / "servers"))
+CACHE = Path(os.environ.get("DIALPOST_SERVERS", _SERVERS.parents[2] / ".cache" / "servers"))
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 HOW_TO_GET = "get it with: make system-deps (as root)"
 
@@ -26,7 +26,7 @@ def missing(*, servers: Sequence[str] = (), commands: Sequence[str] = ()) -> str
     lacking = [f"the command {name}" for name in commands if shutil.which(name, path=_PATH) is None]
     if servers and os.geteuid() != 0:
         return f"to be root, as real servers run in chroots ({', '.join(servers)}); run: sudo make test-system"
-    lacking += [f"the server {name} in {_CACHE}" for name in servers if not (_CACHE / f"{name}.inputs").exists()]
+    lacking += [f"the server {name} in {CACHE}" for name in servers if not (CACHE / f"{name}.inputs").exists()]
     return f"{', '.join(lacking)}; {HOW_TO_GET}" if lacking else ""
 
 
@@ -54,7 +54,7 @@ class Chroot:
     def command(self, *command: str | Path) -> list[str]:
         shown = [part for path in self.binds for part in ("--bind", str(path))]
         shown += [part for source, target in self.files for part in ("--file", str(source), target)]
-        return [str(_SERVERS / "enter"), str(_CACHE / self.name), *shown, "--", *map(str, command)]
+        return [str(_SERVERS / "enter"), str(CACHE / self.name), *shown, "--", *map(str, command)]
 
     def start(self, *command: str | Path, log: Path) -> Inmate:
         """Run it as a process of ours; when that ends all it started is gone too."""

@@ -8,6 +8,7 @@ import pytest
 
 from rig.chroots import missing
 from rig.station import PROGRAM
+from rig.uml import missing_for_guests
 
 
 def needs(*servers: str, commands: tuple[str, ...] = (), root: bool = False) -> pytest.MarkDecorator:
@@ -15,6 +16,14 @@ def needs(*servers: str, commands: tuple[str, ...] = (), root: bool = False) -> 
     lacking = missing(servers=servers, commands=commands)
     if root and os.geteuid() != 0:
         lacking = "to be root, as it mounts a small disk; run: sudo make test-system"
+    if not PROGRAM.exists():
+        lacking = f"{PROGRAM}; get it with: make setup"
+    return pytest.mark.skipif(bool(lacking), reason=f"this test needs {lacking}")
+
+
+def needs_guests(*trees: str) -> pytest.MarkDecorator:
+    """Mark a module or test: it boots guests from these trees."""
+    lacking = missing_for_guests(*trees)
     if not PROGRAM.exists():
         lacking = f"{PROGRAM}; get it with: make setup"
     return pytest.mark.skipif(bool(lacking), reason=f"this test needs {lacking}")
