@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.call_record import CallReason
 from dialpost.core.config_text import parse_config
 from dialpost.core.errors import AlreadyRunningError, ConfigError
 from dialpost.core.session import Listener
 from dialpost.daemon import Station
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.listeners import ListenError
+from fakes import FakeLink
 
 PASSWORD = "correct-horse"
 
@@ -175,3 +177,71 @@ async def test_a_task_that_fails_is_started_again(station, monkeypatch):
     station._keep_running("buggy", buggy)
     async with asyncio.timeout(5):
         await again.wait()
+
+
+async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path):
+    config = config_in(
+        tmp_path, relay='networks = ["127.0.0.1/32"]', budget='big_message_bytes = 2000',
+        link='kind = "dialup-gateway"',
+    )  # fmt: skip
+    station = Station(config, link=FakeLink())
+    await station.start()
+    try:
+        await station.accounts.add("anna", PASSWORD)
+        door = port_of(station, Listener.MX)
+        await asyncio.to_thread(send_from_anna, door, "Subject: small\r\n\r\nBody\r\n")
+        await asyncio.to_thread(send_from_anna, door, "Subject: big\r\n\r\n" + "x" * 70 * 1000 + "\r\n")
+        [report] = await mail_of(station, "anna", 1)
+        assert "budget" not in report.read_text()
+        assert "It is big (70 kB)" in " ".join(report.read_text().split())
+        async with asyncio.timeout(10):
+            while (counts := await station.counts()).waiting_remote < 2:  # the small one, and the note
+                await asyncio.sleep(0.01)
+        assert (counts.waiting_remote, counts.held) == (2, 1)
+        assert counts.bytes_waiting < 2000
+        client = ControlClient(tmp_path / "run" / "control.sock", 10)
+        listed = await asyncio.to_thread(client.call, "queue.list", held_only=True)
+        assert [one["subject"] for one in listed] == ["big"]
+        assert "dialpost queue release" in listed[0]["recipients"][0]["held_because"]
+        released = await asyncio.to_thread(client.call, "queue.release", queue_id=listed[0]["queue_id"])
+        assert released["count"] == 1
+        assert (await station.counts()).waiting_remote == 3
+    finally:
+        await station.stop()
+
+
+def send_from_anna(port: int, text: str) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.sendmail("anna@clinic.example", ["b@world.example"], text)
+
+
+async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp_path):
+    config = config_in(
+        tmp_path, relay='provider_networks = ["127.0.0.2/32"]\nnetworks = ["127.0.0.1/32"]',
+        link='kind = "dialup-gateway"', etrn='use = "never"', call="redial_attempts = 0\ncooldown_s = 0.1",
+    )  # fmt: skip
+    link = FakeLink(dial_s=0.01)
+    link.negotiate_s = link.hang_up_s = 0.01
+    station = Station(config, link=link)
+    await station.start()
+    try:
+        port = port_of(station, Listener.MX)
+        looked = asyncio.Event()
+        station.calls.subscribe(lambda words: looked.set() if words == "on line" else None)
+        station.calls.request(CallReason.BUTTON)
+        await asyncio.wait_for(looked.wait(), 10)
+        provider, lan = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+            for address in ("127.0.0.2", "127.0.0.1")
+        ]
+        assert (await provider[0].readline()).startswith(b"220")
+        assert (await lan[0].readline()).startswith(b"220")
+        assert station.inbound.connections == 1
+        link.cut()
+        assert await asyncio.wait_for(provider[0].read(), 10) == b""
+        assert station.calls.state_words != "on line"
+        lan[1].write(b"NOOP\r\n")
+        assert (await asyncio.wait_for(lan[0].readline(), 10)).startswith(b"250")
+        lan[1].transport.abort()
+    finally:
+        await station.stop()

@@ -180,6 +180,7 @@ class Station:
         self.big_messages = BigMessages(
             config.budget, config.station.hostname, self.store, self.spool, self.bouncer, zone=zone,
             clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
+            on_held=self.flush.wake,
         )  # fmt: skip
         self.budget = Budget(
             config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
@@ -320,6 +321,7 @@ class Station:
             "uptime_s": round(self.clock.monotonic_s() - self._started_s),
             "accounts": len(self.accounts.directory.accounts),
             "free_bytes": self.spool.free_bytes(),
+            "budget": [] if isinstance(self.calls, DedicatedLine) else self.budget.limits_in_words(),
             "doors": [f"{door.value} {_place(host, port)}" for door, host, port in self.doors],
         }
 

@@ -183,6 +183,22 @@ def test_warnings_tell_what_works_but_should_be_known(text, part):
     assert (any(part in sentence for sentence in told)) if part else told == ()
 
 
+@pytest.mark.parametrize(
+    ("budget", "part"),
+    [
+        ("limit_per_day = 5", "budget.limit_per_day never binds"),
+        ("limit_per_call = 0.1\ncost_per_minute = 0.2", "limit_per_call = 0.1: the shortest call costs more (0.2)"),
+        ("minutes_per_day = 0.5", "budget.minutes_per_day = 0.5: less than a minute"),
+        ('big_windows = ["22:00-06:00"]', "budget.big_windows has no effect"),
+        ("minutes_per_day = 30\ncost_per_minute = 0.2\nlimit_per_month = 20", ""),
+    ],
+)
+def test_warnings_about_a_budget_that_allows_nothing_or_never_binds(budget, part):
+    text = BASE + "[budget]\n" + budget
+    told = [sentence for sentence in warnings(parse_config(text)) if sentence.startswith("budget.")]
+    assert [part in sentence for sentence in told] == ([True] if part else [])
+
+
 def test_every_key_is_explained_with_type_and_default():
     for field in all_fields():
         words = explain(field)
@@ -195,7 +211,8 @@ SAMPLES = {
     "hostname": "mx.ship.example", "domain": "ship.example", "host": "192.0.2.5", "listen": "127.0.0.1:2525",
     "network": "10.1.0.0/16", "time": "07:30", "weekday": "wed", "etrn-name": "#queue", "path": "/x/y",
     "account": "anna", "timezone": "Europe/Berlin", "fingerprint": "ab" * 32, "ip": "192.0.2.53", "separator": "-",
-    "route-domain": ".far.example", "": 'a "text" \\ with \x7f and ü',
+    "route-domain": ".far.example", "phone-number": "0961123456", "dial-prefix": "0w", "dial-suffix": ",,4711#",
+    "apn": "internet", "time-span": "22:00-06:00", "": 'a "text" \\ with \x7f and ü',
 }  # fmt: skip
 
 

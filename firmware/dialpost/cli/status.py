@@ -40,6 +40,7 @@ def words(status: dict[str, Any]) -> list[str]:
         + (f", {queue['urgent']} urgent" if queue["urgent"] else "")
         + (f"; {queue['held']} held" if queue["held"] else "")
         + (f"; {queue['waiting_local']} for mailboxes here" if queue["waiting_local"] else ""),
+        *([f"Budget    {'; '.join(status['budget'])}"] if status.get("budget") else []),
         f"Accounts  {status['accounts']}; free on the card: {size(status['free_bytes'])}",
     ]
     lines += _last_call(status["last_call"])

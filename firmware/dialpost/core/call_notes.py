@@ -67,6 +67,15 @@ def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> Cal
     return replace(record, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
 
 
+def station_stopped(record: CallRecord, state: CallState) -> CallRecord:
+    """The record of a call that the end of the daemon ended in this state."""
+    if state is CallState.ONLINE:
+        return replace(record, hangup_reason=HangUpReason.STATION_STOPPED)
+    if state in {CallState.DIALING, CallState.NEGOTIATING}:
+        return replace(record, result=DialResult.CANCELLED)
+    return record
+
+
 def failed(record: CallRecord) -> bool:
     """Whether the line did not come up, and nobody called it off."""
     return record.result not in {DialResult.CONNECTED, DialResult.CANCELLED}
@@ -87,12 +96,20 @@ def mail_stuck(record: CallRecord) -> bool:
     return not was_cut(record) and record.deferred > 0 and record.sent == 0
 
 
-def attention(record: CallRecord) -> list[str]:
-    """What a person should know of the call, an item each; [] where all went well."""
+def attention(record: CallRecord, given_up_after: int = 0) -> list[str]:
+    """What a person should know of the call, an item each; [] where all went well.
+
+    `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself.
+    """
     found = []
     if failed(record):
         said = " ".join(part for part in (record.detail, ADVICE[record.result]) if part)
         found.append(f"The last call did not come up: {record.result.value}. {said}".strip())
+        if given_up_after > 1:
+            found.append(
+                f"{given_up_after} calls in a row did not come up, and no redial is due. The next is made at the "
+                "next scheduled time, by the button, or by `dialpost call now`."
+            )
     elif was_cut(record):
         found.append(
             f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). What was under way "
@@ -109,11 +126,3 @@ def attention(record: CallRecord) -> list[str]:
     if mail_stuck(record):
         found.append("Mail was tried and put off by the next hop: `dialpost queue list` shows its words.")
     return found
-
-
-def given_up(failures: int) -> str:
-    """That the station has stopped dialling, after so many calls in a row that did not come up."""
-    return (
-        f"{failures} calls in a row did not come up; no redial is due now. The next is made at the next scheduled "
-        "time, or by the button or `dialpost call now`."
-    )

@@ -110,6 +110,30 @@ def _line(config: Config) -> Iterator[str]:
         yield "modem.port is not set: `dialpost modem probe` finds it."
 
 
+def _budget(config: Config) -> Iterator[str]:
+    """Limits that allow nothing, or never bind."""
+    budget = config.budget
+    one_step = budget.cost_per_call + budget.cost_per_minute * budget.billing_step_s / 60
+    for key, limit in (
+        ("limit_per_call", budget.limit_per_call),
+        ("limit_per_day", budget.limit_per_day),
+        ("limit_per_month", budget.limit_per_month),
+    ):
+        if limit and not one_step:
+            yield f"budget.{key} never binds: give budget.cost_per_minute or budget.cost_per_call."
+        elif limit and limit < one_step:
+            yield f"budget.{key} = {limit:g}: the shortest call costs more ({one_step:g}), so none will be made."
+    for key, minutes in (
+        ("minutes_per_call", budget.minutes_per_call),
+        ("minutes_per_day", budget.minutes_per_day),
+        ("minutes_per_month", budget.minutes_per_month),
+    ):
+        if 0 < minutes < 1:
+            yield f"budget.{key} = {minutes:g}: less than a minute is hardly enough to log in and send anything."
+    if budget.big_windows and not budget.big_message_bytes:
+        yield "budget.big_windows has no effect: budget.big_message_bytes = 0, so no message is big."
+
+
 def _ways(config: Config) -> list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]]:
     """Every place in the file that says how to talk to a host."""
     routes = [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
@@ -164,6 +188,7 @@ def _warnings(config: Config) -> Iterator[str]:
     if config.etrn_wanted and config.etrn.port in {465, 587}:
         yield f"etrn.port = {config.etrn.port}: ETRN is not offered on the submission ports; 25 is usual."
     yield from _line(config)
+    yield from _budget(config)
     if config.link.kind is not LinkKind.GATEWAY and not config.schedule.entry:
         yield "There is no schedule.entry: calls are made only by button, command or waiting mail."
     if not config.smtp.listen:

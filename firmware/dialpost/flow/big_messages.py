@@ -64,15 +64,18 @@ class Notices(Protocol):
 
 
 class BigMessages:
-    """The holds. `on_work` is called when something may go that was held."""
+    """The holds. `on_work` is called when something may go that was held, `on_held` when something may not that
+    waited: who has it in hand to send it next must ask the queue again.
+    """
 
     def __init__(
         self, config: BudgetConfig, hostname: str, queue: Queue, bodies: Bodies, notices: Notices, *,
         zone: tzinfo = UTC, clock_trusted: Callable[[], bool] = lambda: True,
         wall_clock: Callable[[], float] = time.time, on_work: Callable[[], None] = lambda: None,
+        on_held: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config, self._hostname, self._queue, self._bodies = config, hostname, queue, bodies
-        self._notices, self._on_work = notices, on_work
+        self._notices, self._on_work, self._on_held = notices, on_work, on_held
         self._zone, self._clock_trusted, self._wall_clock = zone, clock_trusted, wall_clock
         self._came = asyncio.Event()
 
@@ -105,8 +108,11 @@ class BigMessages:
             passed = await self._queue.pass_big(None)
         else:
             passed = await self._queue.pass_big(self._config.big_message_bytes)
-            for queue_id in await self._queue.hold_big(self._config.big_message_bytes):
+            held = await self._queue.hold_big(self._config.big_message_bytes)
+            for queue_id in held:
                 maillog.held(queue_id, why=f"larger than {self._config.big_message_bytes} bytes")
+            if held:
+                self._on_held()
         for queue_id in passed:
             maillog.let_go(queue_id, why="big messages may go now")
         if passed:

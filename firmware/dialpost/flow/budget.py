@@ -27,6 +27,7 @@ from dialpost.core.budget import (
     usage,
     used_words,
 )
+from dialpost.core.call_record import CallReason
 from dialpost.core.config import BudgetConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
@@ -108,6 +109,12 @@ class Budget:
             return ""
         return f"{used_words(self._config, self.spent, found.limit)}, {found.limit.value}"
 
+    def limits_in_words(self) -> list[str]:
+        """What is used of each limit of day and month; [] where there is none."""
+        config = self._config
+        limits = (config.minutes_per_day, config.minutes_per_month, config.limit_per_day, config.limit_per_month)
+        return [text for text in usage(config, self.spent) if " of " in text] if any(limits) else []
+
     def facts(self) -> dict[str, JsonValue]:
         """For `dialpost call budget`."""
         left = self.allowance()
@@ -183,27 +190,32 @@ class Budget:
             maillog.fault("budget: what is spent could not be kept", error=error)
 
 
-class SpentSign:
-    """Shows on the panel that the budget is spent, until there is budget again."""
+class BudgetGate:
+    """Turns calls away while the budget is spent, and shows that on the panel until there is budget again."""
 
-    def __init__(self, budget: Budget, panel: Panel) -> None:
-        self._budget, self._panel = budget, panel
+    def __init__(self, budget: Budget, panel: Panel, say: Callable[[str], None]) -> None:
+        self._budget, self._panel, self._say = budget, panel, say
         self._timer: asyncio.TimerHandle | None = None
 
-    def show(self) -> bool:
-        """It is spent; whether that is news."""
+    def turn_away(self, why: str, reason: CallReason) -> str:
+        """A call is not made, because of `why`: told in the log once, as the schedule asks again and again."""
         is_news = Fault.BUDGET not in self._panel.state.faults
         self._panel.fault(Fault.BUDGET, True)
         self._look_later()
-        return is_news
+        if is_news:
+            maillog.fault("call: not made", reason=reason.value, why=why)
+        if is_news or reason is CallReason.REDIAL:
+            self._say(why)
+        return why
 
     def look(self) -> None:
-        """Take the sign away where there is budget again; else look later."""
-        if self._budget.refusal():
+        """Show on the panel whether the budget is spent; while it is, look again later."""
+        is_spent = bool(self._budget.refusal())
+        self._panel.fault(Fault.BUDGET, is_spent)
+        if is_spent:
             self._look_later()
         else:
             self.close()
-            self._panel.fault(Fault.BUDGET, False)
 
     def close(self) -> None:
         """Look no more."""

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from dialpost.core import call_notes
 from dialpost.core.call_end import GraceRules
@@ -27,7 +26,7 @@ from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
 from dialpost.core.queue_records import QueueCounts
 from dialpost.flow import maillog
-from dialpost.flow.budget import Budget, SpentSign
+from dialpost.flow.budget import Budget, BudgetGate
 from dialpost.flow.call_actions import HANG_UP_S, SETTLE_S, CallActions
 from dialpost.flow.call_memory import CallMemory, CallStore
 from dialpost.flow.forecasts import Forecasts
@@ -58,11 +57,10 @@ class CallManager:
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._config, self._link, self._etrn, self._flush = config, link, etrn, flush
-        self._inbound, self._panel, self._wall_clock = inbound, panel, wall_clock
-        self._on_line_down = on_line_down
+        self._config, self._link, self._panel = config, link, panel
+        self._wall_clock, self._on_line_down = wall_clock, on_line_down
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
-        self._spent_sign = SpentSign(self._budget, panel)
+        self._gate = BudgetGate(self._budget, panel, self._say)
         self._state = CallState.IDLE
         self._queue: asyncio.Queue[Happening] = asyncio.Queue()
         self._actions = CallActions(config, link, self._budget, forecasts, self._queue.put_nowait, self._say)
@@ -73,6 +71,10 @@ class CallManager:
             config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted
         )
         self._memory = CallMemory(store, panel, self._redials, self._say)
+        self._new_mail: Callable[[], MailPart] = lambda: MailPart(
+            etrn=etrn, flush=flush, inbound=inbound, meter=link, habits=self._memory.habits, say=self._say,
+            rules=GraceRules(config.grace_min_s, config.grace_max_s), moving=self._mail_moves,
+        )  # fmt: skip
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
 
@@ -125,7 +127,7 @@ class CallManager:
         A spent budget does, whoever asks, unless `over_budget`: then no limit of the budget ends the call either.
         """
         if not over_budget and (why := self.refusal()):
-            return self._refuse(why, reason)
+            return self._gate.turn_away(why, reason)
         self._settled.clear()
         if self._state in _AT_REST and (held := self._redials.held(reason)):
             self._settle_if_done()
@@ -174,25 +176,23 @@ class CallManager:
             self._settled.clear()
 
     def status(self) -> dict[str, JsonValue]:
-        """State, the call under way and the last one, for the control API."""
+        """State, the call under way and the last one, for those who show it."""
         current, last = self.current_call, self.last_call
         return {
             "state": self._state.value,
             "words": self.state_words,
-            "current": current.to_json() if current is not None else None,
-            "last": last.to_json() if last is not None else None,
+            "current": None if current is None else current.to_json(),
+            "last": None if last is None else last.to_json(),
             "redials_left": self._redials.left,
         }
 
     def attention(self) -> list[str]:
         """What a person should know of the last call and of the budget, an item each."""
-        refusal = self.refusal()
-        found = [refusal] if refusal else []
-        if self.last_call is not None:
-            found += call_notes.attention(self.last_call)
-            if self.failures > 1 and not self._redials.pending and self._state in _AT_REST:
-                found.append(call_notes.given_up(self.failures))
-        return found
+        gave_up = self._state in _AT_REST and not self._redials.pending
+        told = (
+            [] if self.last_call is None else call_notes.attention(self.last_call, self.failures if gave_up else 0)
+        )
+        return [one for one in (self.refusal(), *told) if one]
 
     # -- the one task ---------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class CallManager:
         wish, self._wish = self._wish, None
         reason = wish.reason or CallReason.COMMAND
         if not wish.over_budget and (why := self.refusal()):
-            self._refuse(why, reason)
+            self._gate.turn_away(why, reason)
             self._settle_if_done()
         elif self._redials.held(reason):
             self._settle_if_done()
@@ -268,7 +268,7 @@ class CallManager:
         self._redials.started(reason is CallReason.REDIAL)
         self._settled.clear()
         self._over_budget = posted.over_budget
-        self._spent_sign.look()
+        self._gate.look()
         record = CallRecord(
             reason, self._link.kind.value, DialResult.ERROR, int(self._wall_clock()), over_budget=self._over_budget
         )
@@ -290,11 +290,7 @@ class CallManager:
         maillog.connected(link=self._link.kind.value, rate_bps=call.record.rate_bps)
         self._say("on line")
         self._memory.online()
-        rules = GraceRules(self._config.grace_min_s, self._config.grace_max_s)
-        call.mail = MailPart(
-            etrn=self._etrn, flush=self._flush, inbound=self._inbound, meter=self._link, rules=rules,
-            habits=self._memory.habits, say=self._say, moving=self._mail_moves,
-        )  # fmt: skip
+        call.mail = self._new_mail()
         actions = self._actions
         actions.start(actions.carry_mail(call), self._config.max_call_s * HARD_LIMIT_FACTOR)
         actions.start(actions.watch_line())
@@ -332,19 +328,9 @@ class CallManager:
         if call.mail is not None:
             self._memory.habits = call.mail.habits
         self._memory.ended(record)
-        if self._budget.refusal():
-            self._spent_sign.show()
+        self._gate.look()
         if self._redials.pending and self._wish is not None and not (self._wish.reason or record.reason).by_hand:
             self._wish = None
-
-    def _refuse(self, why: str, reason: CallReason) -> str:
-        """The budget is spent: tell it, in the log once."""
-        is_news = self._spent_sign.show()
-        if is_news:
-            maillog.fault("call: not made", reason=reason.value, why=why)
-        if is_news or reason is CallReason.REDIAL:
-            self._say(why)
-        return why
 
     def _settle_if_done(self) -> None:
         if not self._redials.pending and self._wish is None:
@@ -354,7 +340,7 @@ class CallManager:
         """A redial's time has come. What a person allowed over the budget holds for its redials too."""
         if not self._over_budget and (why := self.refusal()):
             self._redials.forget()
-            self._refuse(why, CallReason.REDIAL)
+            self._gate.turn_away(why, CallReason.REDIAL)
             self._settle_if_done()
             return
         wish = Happening(CallEvent.CALL_WANTED, reason=CallReason.REDIAL, over_budget=self._over_budget)
@@ -364,16 +350,12 @@ class CallManager:
         """The daemon ends: hang up, keep the record. A redial that was due is made after the restart."""
         redials_left = self._redials.left
         self._redials.started(is_redial=True)
-        self._spent_sign.close()
+        self._gate.close()
         await self._actions.close()
         if self._call is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._link.hang_up(), HANG_UP_S)
-            record = self._call.record
-            if self._state is CallState.ONLINE:
-                self._call.record = replace(record, hangup_reason=HangUpReason.STATION_STOPPED)
-            elif self._state in {CallState.DIALING, CallState.NEGOTIATING}:
-                self._call.record = replace(record, result=DialResult.CANCELLED)
+            self._call.record = call_notes.station_stopped(self._call.record, self._state)
             self._end_record()
             self._redials.forget()
             self._redials.left = redials_left
