@@ -1,5 +1,10 @@
 """What may come in over the line: mail from the provider's hosts, answers to what we asked, and nothing else.
 
+Who is the provider is known by what is configured, by the peer, and by ourselves: a host that the station asks on
+a mail port (for ETRN, or to hand mail in) may send mail back from the same address during this session. So no
+name has to be looked up before the line is up. A provider that sends from other hosts than it is asked at is named
+in relay.provider_networks.
+
 An nftables table of our own, for the line's interface only, so that it neither needs nor disturbs the LAN's rules.
 It also takes the TCP timestamp option off every SYN on the line: with it VJ header compression (RFC 1144) sends
 12 bytes more in each packet, 40 instead of 3-5 in the worst case. Source: nft(8), "reset tcp option".
@@ -11,6 +16,13 @@ import ipaddress
 from collections.abc import Sequence
 
 TABLE = "dialpost_line"
+_ASKED = """  set asked {
+    type ipv4_addr
+    flags dynamic,timeout
+    timeout 1d
+    size 1024
+  }
+"""
 
 
 def remove() -> str:
@@ -24,6 +36,8 @@ def ruleset(
     """The table, replacing one that is there. `mail_hosts` are addresses or networks in text; the peer is one."""
     chains = []
     if filtered:
+        chains.append(_ASKED)
+        chains.append(_output(interface))
         chains.append(_input(interface, mail_hosts))
         chains.append(_forward(interface, share_with_lan=share_with_lan))
     if share_with_lan:
@@ -47,9 +61,17 @@ def _input(interface: str, mail_hosts: Sequence[str]) -> str:
     ]
     for family, hosts in _by_family(mail_hosts):
         rules.append(f"{family} saddr {{ {', '.join(hosts)} }} tcp dport 25 accept")
-    rules.append("drop")
+    rules += ["ip saddr @asked tcp dport 25 accept", "drop"]
     lines = "".join(f'    iifname "{interface}" {rule}\n' for rule in rules)
     return f"  chain input {{\n    type filter hook input priority filter;\n{lines}  }}\n"
+
+
+def _output(interface: str) -> str:
+    """Remember whom the station asks."""
+    return (
+        "  chain output {\n    type filter hook output priority filter;\n"
+        f'    oifname "{interface}" tcp dport {{ 25, 465, 587 }} ct state new add @asked {{ ip daddr }}\n  }}\n'
+    )
 
 
 def _forward(interface: str, *, share_with_lan: bool) -> str:
