@@ -330,6 +330,9 @@ class Station:
         found = list(dict.fromkeys(self._reports)) + self.calls.attention()
         if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
+        held, budget = self.panel.counted.held, self.config.budget
+        if held and budget.big_message_bytes and not budget.big_windows:
+            found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")
         if not self.clock.is_trusted():
             found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
         if not self.accounts.directory.accounts:

@@ -41,6 +41,15 @@ def test_an_untrusted_clock_begins_no_day():
     assert spent.on(None).plus(60, 0) == Spent("2026-11-24", 660, 1.5, 660, 1.5)
 
 
+def test_what_was_spent_without_a_clock_counts_for_the_day_it_turns_out_to_be():
+    without = Spent("2026-11-24").plus(600, 1.5).plus(60, 0.5, dated=False)
+    assert (without.day_s, without.undated_s) == (660, 60)
+    assert without.on("2026-11-24") == Spent("2026-11-24", 660, 2.0, 660, 2.0)
+    assert without.on("2026-11-25") == Spent("2026-11-25", 60, 0.5, 660, 2.0)
+    assert without.on("2026-12-01") == Spent("2026-12-01", 60, 0.5, 60, 0.5)
+    assert Spent.from_json(without.to_json()) == without
+
+
 def test_what_was_used_before_the_first_date_belongs_to_it():
     assert Spent().plus(60, 1).on("2026-11-24") == Spent("2026-11-24", 60, 1, 60, 1)
 

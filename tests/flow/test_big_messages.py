@@ -38,7 +38,7 @@ class Rig:
     def __init__(self, store: Store, spool: Spool, config: BudgetConfig) -> None:
         self.store, self.spool, self.now_s, self.trusted = store, spool, NOON, True
         self.notices: list[MessageRecord] = []
-        self.woken = 0
+        self.woken = self.held = 0
         self.bouncer = Bouncer(
             "mail.clinic.example", spool, store, Accounts(), on_accepted=self.notices.append,
             wall_clock=lambda: self.now_s,
@@ -49,10 +49,14 @@ class Rig:
         self.big = BigMessages(
             config, "mail.clinic.example", self.store, self.spool, self.bouncer, zone=UTC,
             clock_trusted=lambda: self.trusted, wall_clock=lambda: self.now_s, on_work=self._work,
+            on_held=self._hold,
         )  # fmt: skip
 
     def _work(self) -> None:
         self.woken += 1
+
+    def _hold(self) -> None:
+        self.held += 1
 
     async def come(self, *recipients, header: bytes = HEADER, size: int = 9000, **changes) -> MessageRecord:
         queue_id = self.store.next_id()
@@ -106,10 +110,11 @@ async def test_sender_and_recipient_are_told_once_and_the_night_lets_it_go(rig: 
     rig.now_s = NOON + 10 * 3600
     await rig.big.look()
     assert big.queue_id in await rig.on_the_line()
-    assert rig.woken == 1
+    assert (rig.woken, rig.held) == (1, 0), "it came in as held"
     rig.now_s = NOON + 20 * 3600
     await rig.big.look()
     assert big.queue_id not in await rig.on_the_line()
+    assert (rig.woken, rig.held) == (1, 1), "who has it in hand learns that it must wait again"
     assert len(rig.notices) == 2
 
 

@@ -328,3 +328,37 @@ def test_those_who_hang_on_the_line_are_told_when_it_is_down():
         assert rig.lines_down == [rig.link.hung_up_at[0]] == [now()]
 
     Rig().play(scene)
+
+
+def test_giving_up_is_told_until_a_call_goes_well():
+    async def scene(rig: Rig) -> None:
+        await rig.call()
+        await rig.reach(CallState.IDLE)
+        failed, given_up = rig.calls.attention()
+        assert failed.startswith("The last call did not come up: busy.")
+        assert given_up.startswith("3 calls in a row did not come up, and no redial is due.")
+        await rig.call()
+        assert rig.calls.attention() == []
+
+    Rig(link=FakeLink([DialOutcome(DialResult.BUSY)] * 3)).play(scene)
+
+
+def test_a_clock_that_is_set_in_the_call_loses_nothing_of_it():
+    """A board without a battery clock: each call begins in the past, and the line brings the time."""
+
+    async def scene(rig: Rig) -> None:
+        rig.clock_trusted = False
+        rig.calls.request(CallReason.BUTTON)
+        await rig.reach(CallState.ONLINE)
+        await asyncio.sleep(30.0)
+        assert kept(rig.store).day == "2026-11-23"
+        rig.clock_trusted = True
+        record = await rig.calls.finished()
+        spent = kept(rig.store)
+        assert spent.day == "2026-11-24"
+        assert spent.day_s == pytest.approx(record.paid_s, abs=0.2)
+        assert spent.undated_s == 0
+
+    store = MemoryCallStore()
+    store.values[KEY] = json.dumps(Spent("2026-11-23", 900, 0, 900, 0).to_json())
+    Rig(flush=FakeFlush(*[10.0] * 6), store=store, wall_at_0_s=NOON).play(scene)

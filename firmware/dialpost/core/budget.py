@@ -5,9 +5,9 @@ Pure; `flow/budget` keeps the counters and watches the call. The rules:
 - Time is paid from the moment the other end answers until the line is down. Minutes are counted as they pass, money
   in steps of `billing_step_s`, each charged when it begins.
 - Days and months are those of the local calendar. Time over midnight belongs to the day it was spent on.
-- A clock that can't be trusted begins no new day: what is spent is added to the last day known, so that a board
-  that starts in the past never gets its minutes twice. A date before the last one known (the clock had run ahead)
-  takes over what was counted.
+- A clock that can't be trusted begins no new day: what is spent is added to the last day known, and counts for the
+  day the clock turns out to show as well, so that a board that starts in the past never gets its minutes twice.
+  A date before the last one known (the clock had run ahead) takes over what was counted.
 """
 
 from __future__ import annotations
@@ -48,35 +48,47 @@ class Limit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What is used up of a day and of its month. `day` is its local date (ISO 8601), "" while none was known."""
+    """What is used up of a day and of its month. `day` is its local date (ISO 8601), "" while none was known.
+
+    `undated_s` and `undated_cost` are that part which was spent since the clock could last be trusted.
+    """
 
     day: str = ""
     day_s: float = 0.0
     day_cost: float = 0.0
     month_s: float = 0.0
     month_cost: float = 0.0
+    undated_s: float = 0.0
+    undated_cost: float = 0.0
 
     def on(self, today: str | None) -> Spent:
         """The same, seen from `today` (None: the clock is not trusted)."""
-        if not today or today == self.day:
+        if not today:
             return self
-        if not self.day or today < self.day:
-            return replace(self, day=today)
+        undated_s, undated_cost = self.undated_s, self.undated_cost
+        dated = replace(self, day=today, undated_s=0.0, undated_cost=0.0)
+        if not self.day or today <= self.day:
+            return dated
         if today[:7] == self.day[:7]:
-            return replace(self, day=today, day_s=0.0, day_cost=0.0)
-        return Spent(today)
+            return replace(dated, day_s=undated_s, day_cost=undated_cost)
+        return Spent(today, undated_s, undated_cost, undated_s, undated_cost)
 
-    def plus(self, seconds: float, cost: float) -> Spent:
-        """With so much more spent."""
-        return Spent(
-            self.day, self.day_s + seconds, self.day_cost + cost, self.month_s + seconds, self.month_cost + cost
-        )
+    def plus(self, seconds: float, cost: float, *, dated: bool = True) -> Spent:
+        """With so much more spent; `dated`: while the clock could be trusted."""
+        more = replace(
+            self, day_s=self.day_s + seconds, day_cost=self.day_cost + cost,
+            month_s=self.month_s + seconds, month_cost=self.month_cost + cost,
+        )  # fmt: skip
+        if dated:
+            return more
+        return replace(more, undated_s=self.undated_s + seconds, undated_cost=self.undated_cost + cost)
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store."""
         return {
             "day": self.day, "day_s": round(self.day_s, 1), "day_cost": round(self.day_cost, 6),
             "month_s": round(self.month_s, 1), "month_cost": round(self.month_cost, 6),
+            "undated_s": round(self.undated_s, 1), "undated_cost": round(self.undated_cost, 6),
         }  # fmt: skip
 
     @classmethod
@@ -85,7 +97,8 @@ class Spent:
         day = value.get("day")
         return cls(
             day if isinstance(day, str) else "", _number(value, "day_s"), _number(value, "day_cost"),
-            _number(value, "month_s"), _number(value, "month_cost"),
+            _number(value, "month_s"), _number(value, "month_cost"), _number(value, "undated_s"),
+            _number(value, "undated_cost"),
         )  # fmt: skip
 
 

@@ -169,7 +169,9 @@ class Budget:
             return
         total_s = asyncio.get_running_loop().time() - self._answered_s
         cost = call_cost(self._config, total_s)
-        self._spent = self._spent.on(self._today()).plus(total_s - self.paid_s, cost - self.cost)
+        today = self._today()
+        more_s, more_cost = total_s - self.paid_s, cost - self.cost
+        self._spent = self._spent.on(today).plus(more_s, more_cost, dated=today is not None)
         self.paid_s, self.cost = total_s, cost
 
     # -- inside ---------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class Budget:
         spent = self.spent
         if ahead_s:
             cost = call_cost(self._config, self.paid_s + ahead_s) - self.cost
-            spent = spent.plus(ahead_s, cost)
+            spent = spent.plus(ahead_s, cost, dated=self._today() is not None)
         try:
             await self._memory.remember(_KEY, json.dumps(spent.to_json()))
         except StorageError as error:
