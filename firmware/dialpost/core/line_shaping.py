@@ -59,8 +59,7 @@ def commands(line: LineShape, interface: str, peer: str, local: str, *, default_
     attributes = ["window", str(line.window)] if line.window else []
     found = [["ip", "link", "set", "dev", interface, "txqueuelen", str(QUEUE_PACKETS)]]
     if line.delay_based:
-        attributes += ["congctl", "vegas"]
-        found.append(["modprobe", "tcp_vegas"])
+        attributes += ["congctl", "vegas"]  # the kernel loads the module by itself
     if not attributes:
         return found
     to_peer = ["ip", "route", "replace", peer, "dev", interface, "proto", "kernel", "scope", "link", "src", local]

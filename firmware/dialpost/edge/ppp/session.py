@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from dialpost.core.ppp_options import PppRequest, options
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_S = 10.0
+_LARGEST_REQUEST = 65_536
 _BAD_REQUEST = 2  # pppd's own status for options that can't be
 
 
@@ -105,12 +107,24 @@ def _tell(socket_path: Path, datagram: bytes) -> None:
 def _serve(folder: Path, request_file: Path) -> None:
     """The unit's whole work: check what the daemon wrote, and become pppd."""
     try:
-        request = PppRequest.from_json(request_file.read_text("utf-8"))
+        request = PppRequest.from_json(_read_foreign(request_file))
     except (OSError, ValueError, TypeError) as error:
         sys.stderr.write(f"{request_file}: {error}\n")
         raise SystemExit(_BAD_REQUEST) from error
     command = prepare(folder, request, request_file.with_name(SOCKET))
     os.execv(command[0], command)
+
+
+def _read_foreign(path: Path) -> str:
+    """A file in a folder that is not root's: a small regular one, no link. Raises: OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no regular file")
+        data = file.read(_LARGEST_REQUEST + 1)
+    if len(data) > _LARGEST_REQUEST:
+        raise ValueError("it is too large for a request")
+    return data.decode("utf-8")
 
 
 def main(arguments: Sequence[str]) -> None:

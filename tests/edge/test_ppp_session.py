@@ -1,0 +1,106 @@
+"""Root's side of a PPP session: what it takes from the daemon's folder, what it runs when the network comes."""
+
+import json
+import os
+import socket
+import sys
+
+import pytest
+
+from dialpost.core.ppp_events import PppUp, parse_event
+from dialpost.core.ppp_options import PppRequest
+from dialpost.edge.ppp import session
+
+REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", mail_hosts=("192.0.2.25",))
+_TOOL = """#!{python}
+import sys
+sys.stderr.write("no\\n") if {status} else None
+given = "" if sys.argv[0].endswith("ip") else sys.stdin.read()
+open({record!r}, "a").write(" ".join(sys.argv[1:]) + chr(10) + given)
+sys.exit({status})
+"""
+ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", "DNS1": "192.0.2.53"}
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Programs that write down how they were run, in the place of nft and ip."""
+
+    def make(status=0):
+        folder = tmp_path / "tools"
+        folder.mkdir(exist_ok=True)
+        for name in ("nft", "ip", "sysctl"):
+            (folder / name).write_text(
+                _TOOL.format(
+                    python=sys.executable, record=str(tmp_path / name), status=status if name == "nft" else 0
+                )
+            )
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def events(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "events"))
+        sock.setblocking(False)
+        yield sock
+
+
+def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, events, tmp_path):
+    record = tools()
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    rules = (record / "nft").read_text()
+    assert "192.0.2.25" in rules and "10.0.0.1" in rules and 'iifname "ppp7" drop' in rules
+    assert "route replace default dev ppp7" in (record / "ip").read_text()
+    assert parse_event(events.recv(4096)) == PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
+
+
+def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path):
+    tools(status=1)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    with pytest.raises(SystemExit, match="firewall"):
+        session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    with pytest.raises(BlockingIOError):
+        events.recv(4096)
+
+
+def test_going_down_takes_the_firewall_away(tools, events, tmp_path):
+    record = tools()
+    session.down(tmp_path / "events", ENVIRONMENT)
+    assert "delete table inet dialpost_line" in (record / "nft").read_text()
+    assert parse_event(events.recv(4096)) is None
+
+
+def test_what_pppd_is_given_is_roots_alone(tmp_path):
+    command = session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    assert command[1:] == ["file", str(tmp_path / "work" / "options")]
+    for path in (tmp_path / "work").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert "s3cret" in (tmp_path / "work" / "options").read_text()
+    assert "s3cret" not in (tmp_path / "work" / "up").read_text()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "large", "missing", "bad", "plugin"])
+def test_root_reads_nothing_but_a_small_checked_request(tmp_path, kind, capsys):
+    path = tmp_path / "request.json"
+    if kind == "link":
+        (tmp_path / "real").write_text(REQUEST.to_json())
+        path.symlink_to(tmp_path / "real")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.write_text(REQUEST.to_json() + " " * 70_000)
+    elif kind == "bad":
+        path.write_text("{")
+    elif kind == "plugin":
+        path.write_text(json.dumps(json.loads(REQUEST.to_json()) | {"user": "x\nplugin /tmp/x.so"}))
+    with pytest.raises(SystemExit) as caught:
+        session.main(["run", str(tmp_path / "work"), str(path)])
+    assert caught.value.code == 2
+    assert not (tmp_path / "work").exists()
+    assert "s3cret" not in capsys.readouterr().err
