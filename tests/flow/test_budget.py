@@ -225,6 +225,18 @@ def test_a_power_cut_gives_no_minute_back(after_s):
     Rig(flush=FakeFlush(*[10.0] * 60), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON).play(scene)
 
 
+def test_a_power_cut_in_a_long_negotiation_gives_no_minute_back():
+    async def scene(rig: Rig) -> None:
+        rig.link.negotiate_s = 110.0
+        rig.calls.request(CallReason.BUTTON)
+        for _ in range(10):
+            await asyncio.sleep(11.0)
+            assert rig.calls._budget.spent.day_s <= kept(rig.store).day_s
+        assert rig.calls._budget.spent.day_s == pytest.approx(100.0)
+
+    Rig(replace(CONFIG, dial_timeout_s=120), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON).play(scene)
+
+
 def test_the_end_of_the_daemon_leaves_the_true_figures():
     rig = Rig(flush=FakeFlush(1000.0), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON)
 

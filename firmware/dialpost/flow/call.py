@@ -19,15 +19,14 @@ from dialpost.core import call_notes
 from dialpost.core.call_end import GraceRules
 from dialpost.core.call_notes import Happening, note
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
-from dialpost.core.call_states import STATE_WORDS, CallEvent, CallState, Ignore, next_state
+from dialpost.core.call_states import CallEvent, CallState, Ignore, next_state
 from dialpost.core.config import BudgetConfig, CallConfig, LinkKind
 from dialpost.core.dial_plan import DialPlan
-from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
-from dialpost.core.queue_records import QueueCounts
 from dialpost.flow import maillog
 from dialpost.flow.budget import Budget, BudgetGate
 from dialpost.flow.call_actions import HANG_UP_S, SETTLE_S, CallActions
+from dialpost.flow.call_facts import AT_REST, CallFacts
 from dialpost.flow.call_memory import CallMemory, CallStore
 from dialpost.flow.forecasts import Forecasts
 from dialpost.flow.line import Link
@@ -39,11 +38,10 @@ from dialpost.flow.running_call import RunningCall
 HARD_LIMIT_FACTOR = 2
 """A call still running at so many times call.max_call_s is cut, in the middle of a message if need be."""
 
-_AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
 _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 
 
-class CallManager:
+class CallManager(CallFacts):
     """Makes calls. `run` is its one task; the rest is asked from outside.
 
     `budget` counts and limits what calls cost, `forecasts` tells it beforehand. `on_line_down` is called when the
@@ -80,47 +78,6 @@ class CallManager:
 
     # -- asked from outside ---------------------------------------------------------------------------
 
-    @property
-    def state(self) -> CallState:
-        """Where the call stands."""
-        return self._state
-
-    @property
-    def state_words(self) -> str:
-        """What the line is doing, for a person."""
-        words = STATE_WORDS[self._state]
-        redial = self._redials.words()
-        return f"{words}; {redial}" if redial else words
-
-    @property
-    def last_call(self) -> CallRecord | None:
-        """The last call that ended since the start, None before the first."""
-        return self._memory.last_call
-
-    @property
-    def last_end_s(self) -> float | None:
-        """Its end, monotonic."""
-        return self._memory.last_end_s
-
-    @property
-    def failures(self) -> int:
-        """Calls in a row that did not come on line."""
-        return self._memory.failures
-
-    @property
-    def left_behind(self) -> QueueCounts:
-        """What still waited when the last call that went to its end was over."""
-        return self._memory.left_behind
-
-    @property
-    def current_call(self) -> CallRecord | None:
-        """The call under way as far as it is known, None between calls."""
-        return self._call.completed() if self._call is not None else None
-
-    def refusal(self) -> str:
-        """Why the budget allows no further call now, for a person; "" where it does, or while one is under way."""
-        return self._budget.refusal() if self._state in _AT_REST else ""
-
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
         """Ask for a call; what happens now, in words. By hand, neither redial nor rule holds it back.
 
@@ -129,7 +86,7 @@ class CallManager:
         if not over_budget and (why := self.refusal()):
             return self._gate.turn_away(why, reason)
         self._settled.clear()
-        if self._state in _AT_REST and (held := self._redials.held(reason)):
+        if self._state in AT_REST and (held := self._redials.held(reason)):
             self._settle_if_done()
             return held
         wish = Happening(CallEvent.CALL_WANTED, reason=reason, over_budget=over_budget)
@@ -146,7 +103,7 @@ class CallManager:
         waiting = self._wish is not None or self._redials.pending
         self._wish = None
         self._redials.forget()
-        if self._state in _AT_REST:
+        if self._state in AT_REST:
             self._settle_if_done()
             return "The next call is called off." if waiting else "There is no call to end."
         if self._state is CallState.HANGING_UP:
@@ -174,25 +131,6 @@ class CallManager:
             if self.last_call is not None:
                 return self.last_call
             self._settled.clear()
-
-    def status(self) -> dict[str, JsonValue]:
-        """State, the call under way and the last one, for those who show it."""
-        current, last = self.current_call, self.last_call
-        return {
-            "state": self._state.value,
-            "words": self.state_words,
-            "current": None if current is None else current.to_json(),
-            "last": None if last is None else last.to_json(),
-            "redials_left": self._redials.left,
-        }
-
-    def attention(self) -> list[str]:
-        """What a person should know of the last call and of the budget, an item each."""
-        gave_up = self._state in _AT_REST and not self._redials.pending
-        told = (
-            [] if self.last_call is None else call_notes.attention(self.last_call, self.failures if gave_up else 0)
-        )
-        return [one for one in (self.refusal(), *told) if one]
 
     # -- the one task ---------------------------------------------------------------------------------
 
