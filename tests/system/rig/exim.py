@@ -14,7 +14,7 @@ from rig.postfix import PROVIDER_ADDRESS
 _CONFIG = """\
 primary_hostname = {hostname}
 domainlist station_domains = {station_domains}
-local_interfaces = <; 127.0.0.1
+local_interfaces = <; {listen_on}
 daemon_smtp_ports = <; {ports}
 disable_ipv6
 keep_environment =
@@ -51,7 +51,7 @@ to_station:
   driver = manualroute
   domains = +station_domains
   transport = to_station
-  route_list = * 127.0.0.1
+  route_list = * {station_address}
   self = send
 world:
   driver = accept
@@ -62,7 +62,7 @@ begin transports
 to_station:
   driver = smtp
   port = {station_port}
-  interface = {from_address}
+  {from_line}
   hosts_try_fastopen =
 mailbox:
   driver = appendfile
@@ -125,6 +125,44 @@ class Login:
         return "".join(block for block in blocks if block.split(":")[0] in self.mechanisms)
 
 
+def config_text(
+    *,
+    directory: str,
+    hostname: str,
+    station_domains: tuple[str, ...],
+    station_at: tuple[str, int],
+    from_address: str = "",
+    mailbox_domains: tuple[str, ...] = ("world.example",),
+    listen_on: str = "127.0.0.1",
+    ports: tuple[int, ...] = (25,),
+    relay_hosts: str = "127.0.0.0/8",
+    etrn_acl: str = "accept",
+    etrn_names: str = "",
+    certificate: Certificate | None = None,
+    login: Login | None = None,
+) -> str:
+    """Exim's configuration; all it writes lies under `directory`. `etrn_names`: a file of the names ETRN takes."""
+    implicit_port = ports[-1]
+    return _CONFIG.format(
+        hostname=hostname,
+        directory=directory,
+        station_domains=" : ".join(station_domains),
+        mailbox_domains=" : ".join(mailbox_domains),
+        station_address=station_at[0],
+        station_port=station_at[1],
+        from_line=f"interface = {from_address}" if from_address else "",
+        listen_on=listen_on,
+        ports=" ; ".join(map(str, ports)),
+        etrn_acl=etrn_acl,
+        etrn_command=_ETRN_COMMAND.format(names=etrn_names) if etrn_names else "",
+        relay_rule="accept authenticated = *" if login else f"accept hosts = {relay_hosts}",
+        authenticators=login.authenticators() if login else "",
+        tls=_TLS.format(certificate=certificate.certificate, key=certificate.key, implicit_port=implicit_port)
+        if certificate
+        else "tls_advertise_hosts =",
+    )
+
+
 class Exim:
     """One Exim: holds mail for `station_domains`, keeps that for `mailbox_domains` in `maildir(domain)`.
 
@@ -157,25 +195,18 @@ class Exim:
         names.write_text("".join(f"{domain}: {domain}\n" for domain in station_domains))
         config = directory / "exim.conf"
         config.write_text(
-            _CONFIG.format(
+            config_text(
+                directory=str(directory),
                 hostname=hostname,
-                directory=directory,
-                station_domains=" : ".join(station_domains),
-                mailbox_domains=" : ".join(mailbox_domains),
-                station_port=station_port,
+                station_domains=station_domains,
+                station_at=("127.0.0.1", station_port),
                 from_address=PROVIDER_ADDRESS,
-                ports=f"{self.port} ; {self.implicit_port}" if certificate else self.port,
+                mailbox_domains=mailbox_domains,
+                ports=(self.port, self.implicit_port) if certificate else (self.port,),
                 etrn_acl=etrn_acl,
-                etrn_command=_ETRN_COMMAND.format(names=names) if etrn_by_domain else "",
-                relay_rule="accept authenticated = *" if login else "accept hosts = 127.0.0.0/8",
-                authenticators=login.authenticators() if login else "",
-                tls=_TLS.format(
-                    certificate=certificate.certificate,
-                    key=certificate.key,
-                    implicit_port=self.implicit_port,
-                )
-                if certificate
-                else "tls_advertise_hosts =",
+                etrn_names=str(names) if etrn_by_domain else "",
+                certificate=certificate,
+                login=login,
             )
         )
         config.chmod(0o644)

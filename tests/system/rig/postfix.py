@@ -16,8 +16,8 @@ PROVIDER_ADDRESS = "127.0.0.5"
 
 _NOBODY = 65_534
 
-_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
+MASTER = """\
+{listen} inet n - n - - smtpd
 {more}pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -72,7 +72,7 @@ class Postfix:
         self._child: Child | None = None
         settings = self._settings(mailbox_domains) | dict(main or {})
         (self._etc / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
-        (self._etc / "master.cf").write_text(_MASTER.format(port=self.port, more=services))
+        (self._etc / "master.cf").write_text(MASTER.format(listen=f"127.0.0.1:{self.port}", more=services))
         for name in ("queue", "data", "mail"):
             (directory / name).mkdir(exist_ok=True)
         (directory / "mail").chmod(0o777)

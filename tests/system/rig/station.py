@@ -99,12 +99,7 @@ class Station:
     def configure(self, settings: Settings) -> None:
         """Write the configuration file anew (a running daemon does not see it)."""
         self.settings = settings
-        self.config.write_text(
-            "\n".join(
-                f"[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
-                for section, values in settings.items()
-            )
-        )
+        self.config.write_text(config_text(settings))
 
     def start(self, *, within_s: float = 20.0, wait: bool = True) -> Station:
         """Start the daemon; returns when it greets, or at once. It makes its directories itself."""
@@ -201,6 +196,14 @@ def provider_at(station: Station, port: int, **more: Mapping[str, Any]) -> None:
     for section, values in more.items():
         settings[section] = settings.get(section, {}) | dict(values)
     station.configure(settings)
+
+
+def config_text(settings: Settings) -> str:
+    """The configuration file with these settings."""
+    return "\n".join(
+        f"[{section}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+        for section, values in settings.items()
+    )
 
 
 def _toml(value: object) -> str:

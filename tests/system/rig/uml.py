@@ -50,28 +50,32 @@ _ALONE = [
 
 
 def python_path() -> str:
-    """Where the guest's Python finds this tree's program and the pure-Python libraries it uses."""
+    """Where the guest's Python finds this tree's program, the pure-Python libraries it uses, and the rig."""
     (packages,) = (_ROOT / ".venv" / "lib").glob("python3*/site-packages")
-    return f"{_INSIDE}/firmware:{_INSIDE}/{packages.relative_to(_ROOT)}"
+    return f"{_INSIDE}/firmware:{_INSIDE}/{packages.relative_to(_ROOT)}:{_INSIDE}/tests/system"
 
 
 class Guest:
     """One guest, booted from the chroot `tree`; `serial` is this machine's path of its /dev/ttyS0.
 
     `directory` is its own place here: the console, what its programs say (`log`), and `share`, which it sees as
-    /opt/share. The constructor starts it; `wait_ready` returns when it takes commands (several boot at once so).
+    /opt/share. `files` are there from the beginning: absolute path -> content (programs begin with #!).
+    The constructor starts it; `wait_ready` returns when it takes commands (several boot at once so).
     """
 
     def __init__(
         self, directory: Path, tree: str, *, name: str, serial: str | Path | None = None,
-        hosts: Mapping[str, str] | None = None, memory_mb: int = MEMORY_MB,
+        hosts: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None, memory_mb: int = MEMORY_MB,
     ) -> None:  # fmt: skip
         self.directory, self.name = directory, name
         self.share = directory / "share"
         memory, cache = directory / "memory", CACHE / "line-pycache"
-        for path in (directory, self.share, memory, cache):
-            path.mkdir(parents=True, exist_ok=True)
-        self._write_hosts(hosts or {})
+        for place in (directory, self.share, memory, cache):
+            place.mkdir(parents=True, exist_ok=True)
+        names = [f"{address} {host}\n" for host, address in (hosts or {}).items()]
+        self._lay("/etc/hosts", "".join(["127.0.0.1 localhost\n", f"127.0.1.1 {name}\n", *names]))
+        for path, content in (files or {}).items():
+            self._lay(path, content)
         self._socket, theirs = socket.socketpair()
         self._numbers = itertools.count(1)
         self._asked: dict[int, Future[dict[str, Any]]] = {}
@@ -99,10 +103,11 @@ class Guest:
         theirs.close()
         threading.Thread(target=self._listen, daemon=True, name=f"guest-{name}").start()
 
-    def _write_hosts(self, hosts: Mapping[str, str]) -> None:
-        lines = ["127.0.0.1 localhost", f"127.0.1.1 {self.name}"]
-        lines += [f"{address} {host}" for host, address in hosts.items()]
-        (self.share / "hosts").write_text("\n".join([*lines, ""]))
+    def _lay(self, path: str, content: str) -> None:
+        place = self.share / "root" / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(content)
+        place.chmod(0o755 if content.startswith("#!") else 0o600 if path.endswith("secrets") else 0o644)
 
     def wait_ready(self, within_s: float = 60.0) -> Guest:
         """Returns when it takes commands."""

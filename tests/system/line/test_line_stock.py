@@ -1,0 +1,92 @@
+"""The simulated modem passes for a real one: chat and pppd from Debian dial it, no Dialpost on that side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig.guests import NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS, ProviderGuest
+from rig.needs import needs_guests
+from rig.processes import eventually
+from rig.telephone import TelephoneLine
+from rig.uml import Guest
+
+pytestmark = [pytest.mark.system, needs_guests("line")]
+
+_CHAT = f"""\
+TIMEOUT 10
+ABORT BUSY
+ABORT 'NO CARRIER'
+ABORT 'NO DIALTONE'
+ABORT 'NO ANSWER'
+'' ATZ
+OK AT&F&C1&D2
+OK 'ATDT{NUMBER}'
+CONNECT '\\c'
+"""
+
+
+@pytest.fixture
+def ends(work: Path) -> Iterator[tuple[TelephoneLine, ProviderGuest, Guest]]:
+    with TelephoneLine() as line:
+        provider = ProviderGuest(work / "provider", line.provider_path)
+        caller = Guest(
+            work / "caller", "line", name="caller", serial=line.station_path,
+            files={
+                "/etc/ppp/options": "",
+                "/etc/ppp/chap-secrets": f'{PPP_USER} * "{PPP_PASSWORD}" *\n',
+                "/etc/chatscripts/provider": _CHAT,
+            },
+        )  # fmt: skip
+        line.on_carrier = provider.carrier
+        with provider, caller:
+            yield line, provider, caller
+        line.check()
+
+
+def _dial(caller: Guest, name: str) -> None:
+    caller.start(
+        "pppd", "/dev/ttyS0", "115200", "nodetach", "debug", "noauth", "noipv6", "nocrtscts", "local",
+        "user", PPP_USER, "connect", "chat -v -E -f /etc/chatscripts/provider",
+        "disconnect", "chat -v TIMEOUT 4 '' '\\d\\d+++\\d\\d\\c' OK-AT-OK ATH OK", name=name,
+    )  # fmt: skip
+
+
+def test_chat_and_pppd_dial_and_hang_up(ends: tuple[TelephoneLine, ProviderGuest, Guest]) -> None:
+    line, provider, caller = ends
+    _dial(caller, "pppd")
+    caller.wait_for_log("pppd", "remote IP address", within_s=30)
+    for log in (caller.log("pppd"), provider.log(provider.answering)):
+        assert "Deflate (15) compression enabled" in log
+        assert re.search(r"IPCP ConfAck .*<compress VJ 0f 01>", log)
+    assert "CHAP authentication succeeded" in caller.log("pppd")
+    pinged = caller.run("ping", "-c", "4", "-i", "0.3", PROVIDER_ADDRESS).stdout
+    assert "4 packets transmitted, 4 received, 0% packet loss" in pinged
+    fastest_ms = float(re.findall(r"time=([\d.]+)", pinged)[0])
+    assert 150 <= fastest_ms < 400  # the round trip of the line and the bytes at its rate
+
+    caller.signal("pppd")
+    caller.wait("pppd")
+    eventually(lambda: not line.is_up, what="the modem hung up on +++ ATH")
+    assert [what for _, what in line.events][-1] == "hung up"
+    provider.wait(provider.answering)
+
+
+def test_chat_is_told_busy_and_a_cut_line_says_no_carrier(ends: tuple[TelephoneLine, ProviderGuest, Guest]) -> None:
+    line, provider, caller = ends
+    line.answer_next("BUSY")
+    _dial(caller, "busy")
+    assert caller.wait("busy") == 8  # pppd: the connect script failed
+    assert not line.is_up
+
+    _dial(caller, "cut")
+    caller.wait_for_log("cut", "remote IP address", within_s=30)
+    line.cut()
+    assert provider.wait(provider.answering) == 16  # pppd: SIGHUP, the modem hung up
+    # This pppd sees no DCD, as the serial line of a guest has none. But the modem is in command mode again.
+    caller.signal("cut")
+    caller.wait("cut")
+    _dial(caller, "again")
+    caller.wait_for_log("again", "remote IP address", within_s=30)

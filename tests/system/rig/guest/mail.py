@@ -1,0 +1,23 @@
+"""Sends messages inside a guest: one JSON object on standard input, the Message-IDs as JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from rig.clients import send
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    ids: list[str] = []
+    for size, count in asked["sizes"]:
+        ids += send(
+            asked["port"], asked["sender"], asked["recipients"],
+            count=count, prefix=f"{asked['prefix']}.{size}", size=size,
+        )  # fmt: skip
+    json.dump(ids, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
