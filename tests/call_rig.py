@@ -44,6 +44,7 @@ class Rig:
     wall_at_0_s: float = 1_700_000_000
     clock_trusted: bool = True
     lines_down: list[float] = field(default_factory=list)
+    given_up: list[tuple[CallRecord, int]] = field(default_factory=list)
 
     def play(self, scene: Callable[[Rig], Awaitable[None]]) -> None:
         run_virtual(self._play(scene))
@@ -55,6 +56,7 @@ class Rig:
             self.config, self.link, etrn=self.etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, wall_clock=self.wall_s, budget=self.budget_of(), forecasts=self.forecasts,
             on_line_down=lambda: self.lines_down.append(now()),
+            on_given_up=lambda record, failures: self.given_up.append((record, failures)),
         )  # fmt: skip
         self.states: list[tuple[float, str]] = []
         self.calls.subscribe(self.said.append)

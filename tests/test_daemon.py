@@ -10,6 +10,7 @@ import pytest
 from dialpost.core.call_record import CallReason
 from dialpost.core.config_text import parse_config
 from dialpost.core.errors import AlreadyRunningError, ConfigError
+from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.session import Listener
 from dialpost.daemon import Station
 from dialpost.edge.control_socket import ControlClient
@@ -243,5 +244,23 @@ async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp
         lan[1].write(b"NOOP\r\n")
         assert (await asyncio.wait_for(lan[0].readline(), 10)).startswith(b"250")
         lan[1].transport.abort()
+    finally:
+        await station.stop()
+
+
+async def test_when_dialling_is_given_up_the_postmaster_finds_a_letter(tmp_path):
+    config = config_in(tmp_path, link='kind = "dialup-gateway"', call="redial_attempts = 0\ncooldown_s = 0.1")
+    busy = DialOutcome(DialResult.BUSY, "BUSY", number="0961 123456")
+    station = Station(config, link=FakeLink([busy], dial_s=0.01))
+    await station.start()
+    try:
+        await station.accounts.add("anna", PASSWORD)
+        station.calls.request(CallReason.BUTTON)
+        [letter] = await mail_of(station, "anna", 1)
+        text = letter.read_text()
+        assert "Subject: The station can't reach the provider" in text
+        assert "A call did not come up (last dialled: 0961 123456)" in text
+        assert "The last one ended with: busy" in text
+        assert "Auto-Submitted: auto-generated" in text
     finally:
         await station.stop()

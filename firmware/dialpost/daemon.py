@@ -20,9 +20,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
+from dialpost.core import call_notes
+from dialpost.core.call_record import CallRecord
 from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.config_check import warnings
-from dialpost.core.errors import CertificateError, ConfigError
+from dialpost.core.errors import CertificateError, ConfigError, DialpostError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
@@ -211,6 +213,7 @@ class Station:
         return CallManager(
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
+            on_given_up=self._calls_given_up,
         )  # fmt: skip
 
     async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
@@ -305,6 +308,21 @@ class Station:
         """Nobody tells TCP: the provider's connections would hang until they time out."""
         for door in self._mx_doors:
             door.abort(self.intake.is_over_the_line)
+
+    def _calls_given_up(self, record: CallRecord, failures: int) -> None:
+        """The operator reads it in the mailbox: nobody may be watching the panel."""
+
+        async def tell() -> None:
+            try:
+                await self.bouncer.tell_postmaster(
+                    "The station can't reach the provider", call_notes.given_up_letter(record, failures)
+                )
+            except DialpostError as error:
+                maillog.fault("call: the postmaster could not be told", error=error)
+
+        task = asyncio.create_task(tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- what `status` asks ---------------------------------------------------------------------------
 

@@ -349,10 +349,18 @@ def test_giving_up_is_told_until_a_call_goes_well():
         failed, given_up = rig.calls.attention()
         assert failed.startswith("The last call did not come up: busy.")
         assert given_up.startswith("3 calls in a row did not come up, and no redial is due.")
+        assert [(record.result, failures) for record, failures in rig.given_up] == [(DialResult.BUSY, 3)]
+        await rig.call()
+        await rig.reach(CallState.IDLE)
+        assert len(rig.given_up) == 1, "told once"
         await rig.call()
         assert rig.calls.attention() == []
+        await rig.reach(CallState.IDLE)
+        rig.link.outcomes.extend([DialOutcome(DialResult.NO_CARRIER)] * 3)
+        await rig.call()
+        assert [(record.result, failures) for record, failures in rig.given_up][1:] == [(DialResult.NO_CARRIER, 3)]
 
-    Rig(link=FakeLink([DialOutcome(DialResult.BUSY)] * 3)).play(scene)
+    Rig(link=FakeLink([DialOutcome(DialResult.BUSY)] * 6)).play(scene)
 
 
 def test_a_clock_that_is_set_in_the_call_loses_nothing_of_it():

@@ -96,6 +96,21 @@ def mail_stuck(record: CallRecord) -> bool:
     return not was_cut(record) and record.deferred > 0 and record.sent == 0
 
 
+def given_up_letter(record: CallRecord, failures: int) -> str:
+    """What the postmaster is told when the station has stopped dialling: plain text, LF line ends."""
+    said = " ".join(part for part in (record.detail, ADVICE[record.result]) if part)
+    number = f" (last dialled: {record.dialled})" if record.dialled else ""
+    times = "A call" if failures == 1 else f"{failures} calls in a row"
+    return (
+        f"{times} did not come up{number}, and the station does not try again by itself for now.\n\n"
+        f"    The last one ended with: {record.result.value}\n"
+        + (f"    {said}\n" if said else "")
+        + "\nMail for the world waits and is not lost; mail that the provider holds stays there. The next call is\n"
+        "made at the next scheduled time, by the button, or by `dialpost call now`. `dialpost call history`\n"
+        "shows what was tried. You are told again only after a call has gone well in between.\n"
+    )
+
+
 def attention(record: CallRecord, given_up_after: int = 0) -> list[str]:
     """What a person should know of the call, an item each; [] where all went well.
 

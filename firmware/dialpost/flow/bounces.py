@@ -121,6 +121,24 @@ class Bouncer:
         ]
         await self._accept(text, readers)
 
+    async def tell_postmaster(self, subject: str, words: str) -> None:
+        """A letter of the station's own to the postmaster here; words with LF line ends."""
+        directory = self._accounts.directory
+        address = f"postmaster@{directory.domains[0]}"
+        head = [
+            f"From: Mail station <postmaster@{self._hostname}>",
+            f"To: <{address}>",
+            f"Subject: {subject}",
+            f"Date: {formatdate(self._wall_clock(), localtime=True)}",
+            f"Message-ID: <{secrets.token_hex(12)}@{self._hostname}>",
+            "Auto-Submitted: auto-generated",  # RFC 3834 §5
+            "MIME-Version: 1.0",
+            "Content-Type: text/plain; charset=utf-8",
+            f"Content-Transfer-Encoding: {'7bit' if words.isascii() else '8bit'}",
+        ]
+        text = ("\n".join(head) + "\n\n" + words).encode("utf-8", "replace")
+        await self._accept(text, _records(address, Local((directory.postmaster_account,))))
+
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """Where SUCCESS was asked and the next hop will send no notice (RFC 3461 §5.2.2)."""
         await self._success(Report.RELAYED, message, recipients)

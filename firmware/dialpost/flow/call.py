@@ -45,7 +45,8 @@ class CallManager(CallFacts):
     """Makes calls. `run` is its one task; the rest is asked from outside.
 
     `budget` counts and limits what calls cost, `forecasts` tells it beforehand. `on_line_down` is called when the
-    line is down, however the call went: what hung on it can be given up.
+    line is down, however the call went: what hung on it can be given up. `on_given_up` is told the last record and
+    how many calls in a row failed when none is tried any more by itself; once, until one goes well.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CallManager(CallFacts):
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None,
+        on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel = config, link, panel
         self._wall_clock, self._on_line_down = wall_clock, on_line_down
@@ -68,7 +70,7 @@ class CallManager(CallFacts):
         self._redials = Redials(
             config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted
         )
-        self._memory = CallMemory(store, panel, self._redials, self._say)
+        self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
         self._new_mail: Callable[[], MailPart] = lambda: MailPart(
             etrn=etrn, flush=flush, inbound=inbound, meter=link, habits=self._memory.habits, say=self._say,
             rules=GraceRules(config.grace_min_s, config.grace_max_s), moving=self._mail_moves,

@@ -42,8 +42,12 @@ class CallStore(Protocol):
 class CallMemory:
     """The past calls, as far as the next one and the schedule need them."""
 
-    def __init__(self, store: CallStore, panel: Panel, redials: Redials, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: CallStore, panel: Panel, redials: Redials, say: Callable[[str], None],
+        on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
+    ) -> None:  # fmt: skip
         self._store, self._panel, self._redials, self._say = store, panel, redials, say
+        self._on_given_up, self._is_given_up_told = on_given_up, False
         self._unkept: CallRecord | None = None
         self.habits = ProviderHabits()
         self.last_call: CallRecord | None = None
@@ -54,6 +58,7 @@ class CallMemory:
     def online(self) -> None:
         """A call came on line: former failures are over."""
         self.failures = 0
+        self._is_given_up_told = False
         self._panel.fault(Fault.LINE, False)
         self._panel.arrived(False)
 
@@ -64,6 +69,9 @@ class CallMemory:
         self._tell(record)
         self._show(record)
         self._redials.plan(record)
+        if failed(record) and not self._redials.pending and not self._is_given_up_told:
+            self._is_given_up_told = True
+            self._on_given_up(record, self.failures)
 
     def _tell(self, record: CallRecord) -> None:
         if record.result is DialResult.CONNECTED:
