@@ -7,6 +7,7 @@ trusted only from the date this release was made on; on the station, time comes 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 RELEASED_S = 1_793_491_200
 """2026-11-01 00:00 UTC: no true clock shows less."""
@@ -26,3 +27,17 @@ class Clock:
     def is_trusted(self) -> bool:
         """Whether the wall clock can be right."""
         return self.wall_s() >= RELEASED_S
+
+    def set_by(self, offset_s: float) -> str:
+        """Move the wall clock by so many seconds; "" or why it can't be done, in words."""
+        try:
+            time.clock_settime(time.CLOCK_REALTIME, time.time() + offset_s)
+        except PermissionError:
+            return "the station may not set it (on the station chrony does)"
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def is_kept_by_chrony(self) -> bool:
+        """Whether chronyd runs on this machine."""
+        return Path("/run/chrony/chronyd.pid").exists() or Path("/run/chronyd.pid").exists()

@@ -102,6 +102,16 @@ def network_up(*, interface: str, local: str, remote: str) -> None:
     _log.info("call: network up %s", _pairs(interface=interface, local=local, remote=remote))
 
 
+def clock_set(*, by_s: float, source: str) -> None:
+    """The wall clock was moved."""
+    _log.info("clock: set %s", _pairs(moved_s=f"{by_s:+.1f}", source=source))
+
+
+def clock_not_told(*, server: str, why: str) -> None:
+    """A time server was of no use; the next one is asked."""
+    _log.info("clock: not told %s", _pairs(server=server, why=why))
+
+
 def hung_up(*, reason: str, online_s: float, sent: int, received: int) -> None:
     """The line is down again."""
     _log.info("call: hung up %s", _pairs(reason=reason, online_s=f"{online_s:.1f}", sent=sent, received=received))

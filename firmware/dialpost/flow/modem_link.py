@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -80,10 +80,11 @@ class ModemLink:
     def __init__(
         self, ppp_config: PppConfig, modem: Modem, ppp: Ppp, plan: DialPlan,
         request: Callable[[int | None], PppRequest], *,
-        watchers: Sequence[LineWatcher] = (), monotonic: Callable[[], float] = time.monotonic,
+        watchers: Sequence[LineWatcher] = (), ready: Callable[[], Awaitable[None]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._config, self._modem, self._ppp, self._plan, self._request = ppp_config, modem, ppp, plan, request
-        self._watchers, self._monotonic = tuple(watchers), monotonic
+        self._watchers, self._ready, self._monotonic = tuple(watchers), ready, monotonic
         self._rate_bps: int | None = None
         self._up: PppUp | None = None
         self._carried: Traffic | None = None
@@ -112,6 +113,8 @@ class ModemLink:
         maillog.network_up(interface=answer.interface, local=answer.local, remote=answer.remote)
         for watcher in self._watchers:
             watcher.line_up(answer)
+        if self._ready is not None:
+            await self._ready()
         return DialOutcome(DialResult.CONNECTED, rate_bps=self._rate_bps)
 
     async def lost(self) -> str:

@@ -76,12 +76,16 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
         line = line_shaping.shape(request.rate_bps, request.mtu)
         for command in line_shaping.commands(line, interface, peer, local, default_route=request.default_route):
             _run(command)
+    if shutil.which("chronyc", path=SYSTEM_PATH):
+        _run(["chronyc", "-m", "online", "burst 3/5"])
     _tell(socket_path, event("up", environment))
 
 
 def down(socket_path: Path, environment: dict[str, str]) -> None:
     """The network is gone: nothing of it stays."""
     _run(["nft", "-f", "-"], line_firewall.remove())
+    if shutil.which("chronyc", path=SYSTEM_PATH):
+        _run(["chronyc", "offline"])
     _tell(socket_path, event("down", environment))
 
 

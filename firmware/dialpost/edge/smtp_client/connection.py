@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -24,6 +25,7 @@ UNSENT_BYTES = 16_384
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python < 3.12 lacks the name
 _READ_BYTES = 65_536
 _LINGER_S = 30.0
+_NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 
 
 class Connection(asyncio.Protocol):
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
             await self._handshake
         except ssl.SSLCertVerificationError as error:
             raise TlsRefusedError(
-                f"the certificate of {use.host} is not acceptable: {error.verify_message}"
+                f"the certificate of {use.host} is not acceptable: {error.verify_message}{_clock_words(error)}"
             ) from error
         except ssl.SSLError as error:
             memory.forget(use)
@@ -217,3 +219,11 @@ class Connection(asyncio.Protocol):
         if self._handshake is not None and not self._handshake.done():
             self._handshake.set_exception(ConnectionError(why or "closed"))
         self._on_end(why)
+
+
+def _clock_words(error: ssl.SSLCertVerificationError) -> str:
+    """A certificate from the future usually means a clock in the past."""
+    if error.verify_code != _NOT_YET_VALID:
+        return ""
+    shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    return f" (the station's clock shows {shown} UTC; if that is wrong, it is set in a call: try again after it)"
