@@ -7,25 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig.guests import NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS, ProviderGuest
+from rig.guests import PPP_USER, PROVIDER_ADDRESS, ProviderGuest
 from rig.needs import needs_guests
+from rig.postfix_station import CHAT, DISCONNECT, SECRETS, PostfixStation
 from rig.processes import eventually
 from rig.telephone import TelephoneLine
 from rig.uml import Guest
 
-pytestmark = [pytest.mark.system, needs_guests("line")]
+from dialpost.sim.telephone import TelephoneSettings
 
-_CHAT = f"""\
-TIMEOUT 10
-ABORT BUSY
-ABORT 'NO CARRIER'
-ABORT 'NO DIALTONE'
-ABORT 'NO ANSWER'
-'' ATZ
-OK AT&F&C1&D2
-OK 'ATDT{NUMBER}'
-CONNECT '\\c'
-"""
+pytestmark = [pytest.mark.system, needs_guests("line")]
 
 
 @pytest.fixture
@@ -36,8 +27,8 @@ def ends(work: Path) -> Iterator[tuple[TelephoneLine, ProviderGuest, Guest]]:
             work / "caller", "line", name="caller", serial=line.station_path,
             files={
                 "/etc/ppp/options": "",
-                "/etc/ppp/chap-secrets": f'{PPP_USER} * "{PPP_PASSWORD}" *\n',
-                "/etc/chatscripts/provider": _CHAT,
+                "/etc/ppp/chap-secrets": SECRETS,
+                "/etc/chatscripts/provider": CHAT,
             },
         )  # fmt: skip
         line.on_carrier = provider.carrier
@@ -49,8 +40,8 @@ def ends(work: Path) -> Iterator[tuple[TelephoneLine, ProviderGuest, Guest]]:
 def _dial(caller: Guest, name: str) -> None:
     caller.start(
         "pppd", "/dev/ttyS0", "115200", "nodetach", "debug", "noauth", "noipv6", "nocrtscts", "local",
-        "user", PPP_USER, "connect", "chat -v -E -f /etc/chatscripts/provider",
-        "disconnect", "chat -v TIMEOUT 4 '' '\\d\\d+++\\d\\d\\c' OK-AT-OK ATH OK", name=name,
+        "user", PPP_USER, "connect", "chat -v -f /etc/chatscripts/provider",
+        "disconnect", DISCONNECT, name=name,
     )  # fmt: skip
 
 
@@ -90,3 +81,29 @@ def test_chat_is_told_busy_and_a_cut_line_says_no_carrier(ends: tuple[TelephoneL
     caller.wait("cut")
     _dial(caller, "again")
     caller.wait_for_log("again", "remote IP address", within_s=30)
+
+
+def test_a_station_of_postfix_and_fetchmail_exchanges_mail(work: Path) -> None:
+    """The provider is set up right, and so is what we are compared with: nobody's fault is ours alone."""
+    with TelephoneLine(TelephoneSettings(rate_bps=115_200, rtt_s=0.05)) as line:
+        provider = ProviderGuest(work / "provider", line.provider_path)
+        station = PostfixStation(work / "station", line.station_path)
+        line.on_carrier = provider.carrier
+        with provider, station:
+            provider.begin()
+            station.begin()
+            inbound = provider.hold([(2000, 6), (20_000, 1)])
+            outbound = station.submit([(2000, 6), (20_000, 1)])
+            eventually(lambda: (station.queue_length(), provider.queue_length()) == (7, 7))
+            station.dial()
+            station.flush()
+            eventually(
+                lambda: (station.queue_length(), provider.queue_length()) == (0, 0), within_s=60,
+                what="both queues empty",
+            )  # fmt: skip
+            station.hang_up()
+            assert station.etrn_answer().startswith("250 ")
+            assert station.arrived(station.maildir) == sorted(inbound)
+            assert provider.arrived(provider.world) == sorted(outbound)
+            assert not line.is_up
+        line.check()

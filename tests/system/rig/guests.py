@@ -21,7 +21,7 @@ from rig.uml import Guest
 STATION_ADDRESS, PROVIDER_ADDRESS = "10.64.0.2", "10.64.0.1"
 PPP_USER, PPP_PASSWORD = "clinic", "over the hills 9"
 NUMBER = "0961 555 0100"
-_HOSTS = {"mail.clinic.example": STATION_ADDRESS, "mail.provider.example": PROVIDER_ADDRESS}
+HOSTS = {"mail.clinic.example": STATION_ADDRESS, "mail.provider.example": PROVIDER_ADDRESS}
 _NOBODY = 65_534
 
 Answers = Literal["ppp", "login", "silence"]
@@ -43,7 +43,7 @@ lcp-echo-failure 3
 
 _MAIN = f"""\
 compatibility_level = 3.6
-maillog_file = /dev/stdout
+maillog_file = /var/log/mail.log
 myhostname = mail.provider.example
 mydestination =
 inet_protocols = ipv4
@@ -90,6 +90,11 @@ class MailGuest(Guest):
         """The sorted Message-IDs of what lies in a Maildir of this guest, each message found whole."""
         return arrived(self.fetch(maildir))
 
+    def mail_log(self) -> str:
+        """What Postfix or Exim logged so far."""
+        logs = "/var/log/mail.log /var/exim/log/mainlog"
+        return self.run("sh", "-c", f'for log in {logs}; do [ ! -e "$log" ] || cat "$log"; done').stdout
+
     def wait_for_port(self, port: int = 25, within_s: float = 30.0) -> None:
         """Returns when this guest's mail server greets."""
         self.run("python3", "/opt/guest/wait_port.py", str(port), str(within_s), timeout_s=within_s + 10)
@@ -118,7 +123,7 @@ class ProviderGuest(MailGuest):
         }
         files |= self._postfix_files(main or {}) if kind == "postfix" else self._exim_files()
         tree = "line" if kind == "postfix" else "line-exim"
-        super().__init__(directory, tree, name="provider", serial=serial, hosts=_HOSTS, files=files)
+        super().__init__(directory, tree, name="provider", serial=serial, hosts=HOSTS, files=files)
 
     @staticmethod
     def _postfix_files(main: Mapping[str, str]) -> dict[str, str]:
@@ -194,7 +199,7 @@ class StationGuest(MailGuest):
         self.settings = sections
         more = {"/etc/dialpost/dialpost.toml": config_text(sections), "/etc/ppp/options": ""}
         super().__init__(
-            directory, "line", name="station", serial=serial, hosts=_HOSTS, files=more | dict(files or {})
+            directory, "line", name="station", serial=serial, hosts=HOSTS, files=more | dict(files or {})
         )
 
     def begin(self, *, accounts: Sequence[str] = ("anna",)) -> StationGuest:

@@ -38,6 +38,7 @@ none is sent (n_tty asks for it only after a write came back short; a quick read
 Any other input makes it look at all its lines. Without it the line to the telephone stops at some time for good."""
 BOOTS: list[tuple[str, float]] = []
 """The guests booted so far and how long each took, for the summary of a test run."""
+_PRIVATE = ("secrets", ".private")
 _INSIDE = "/opt/dialpost"
 
 # In namespaces of its own: all of the guest's processes end with the first, that one with whoever started it, and
@@ -59,7 +60,8 @@ class Guest:
     """One guest, booted from the chroot `tree`; `serial` is this machine's path of its /dev/ttyS0.
 
     `directory` is its own place here: the console, what its programs say (`log`), and `share`, which it sees as
-    /opt/share. `files` are there from the beginning: absolute path -> content (programs begin with #!).
+    /opt/share. `files` are there from the beginning: absolute path -> content (programs begin with #!,
+    what ends in secrets or .private is for root alone).
     The constructor starts it; `wait_ready` returns when it takes commands (several boot at once so).
     """
 
@@ -107,7 +109,7 @@ class Guest:
         place = self.share / "root" / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content)
-        place.chmod(0o755 if content.startswith("#!") else 0o600 if path.endswith("secrets") else 0o644)
+        place.chmod(0o755 if content.startswith("#!") else 0o600 if path.endswith(_PRIVATE) else 0o644)
 
     def wait_ready(self, within_s: float = 60.0) -> Guest:
         """Returns when it takes commands."""
