@@ -43,6 +43,11 @@ def test_the_number_that_worked_is_the_first_next_time() -> None:
     assert number_after(plan, DialResult.CONNECTED) == "222"
 
 
+@pytest.mark.parametrize("result", [DialResult.DELAYED, DialResult.BLACKLISTED, DialResult.VOICE])
+def test_a_number_the_modem_or_a_person_refuses_gives_way_to_the_next(result: DialResult) -> None:
+    assert number_after(DialPlan(THREE, AUSTRIA), result) == "222"
+
+
 @pytest.mark.parametrize("result", [DialResult.NO_DIALTONE, DialResult.ERROR, DialResult.CANCELLED])
 def test_a_fault_on_our_side_is_not_the_number_s(result: DialResult) -> None:
     assert number_after(DialPlan(THREE, AUSTRIA), result) == "111"

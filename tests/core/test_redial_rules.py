@@ -44,6 +44,7 @@ def test_busy_and_no_answer_may_have_a_longer_pause_of_their_own() -> None:
     waits = {result: ask(rules, failed(0.0, result=result), 0.0).wait_s for result in COUNTED}
     assert waits == {
         DialResult.BUSY: 30, DialResult.NO_ANSWER: 300, DialResult.NO_CARRIER: 5, DialResult.TIMEOUT: 5,
+        DialResult.VOICE: 5,
     }  # fmt: skip
 
 

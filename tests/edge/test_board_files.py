@@ -76,3 +76,16 @@ def test_what_can_not_be_read_is_told_with_the_file(folder: Path, data: bytes, s
     path.mkdir()
     with pytest.raises(ConfigError, match="can't be read"):
         BoardFiles(folder).country("bad")
+
+
+def test_profiles_go_by_name_or_path(folder: Path, tmp_path: Path) -> None:
+    (folder / "modems").mkdir()
+    (folder / "modems" / "mine.toml").write_text('title = "Mine"\nsource = "a test"\n[probe]\nsays = ["Mine"]\n')
+    board = BoardFiles(folder)
+    assert board.profile("mine").name == "mine"
+    own = str(folder / "modems" / "mine.toml")
+    assert board.profile(own).name == own, "the name by which the configuration finds it again"
+    assert [profile.title for profile in board.profiles()] == ["Mine"]
+    assert board.hints()["mine"].says == ("Mine",)
+    with pytest.raises(NotFoundError, match="dialpost modem list"):
+        board.profile("xyzzy")

@@ -30,6 +30,8 @@ from dialpost.core.link import DialResult
 from dialpost.core.redial_rules import COUNTED, MayDial, RedialHistory, may_dial
 
 _ONLY_TONES = frozenset("ABCD*#")
+_OF_THE_NUMBER = COUNTED | {DialResult.DELAYED, DialResult.BLACKLISTED}
+"""Failures after which another number may do better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class DialPlan:
     def tried(self, number: str, result: DialResult, now_s: float) -> None:
         """A try ended. After a failure of this number the next one has its turn; one that answered keeps it."""
         self.history = self.history.tried(number, result, now_s)
-        if number in self.numbers and (result in COUNTED or result is DialResult.CONNECTED):
+        if number in self.numbers and (result in _OF_THE_NUMBER or result is DialResult.CONNECTED):
             index = self.numbers.index(number)
             self._turn = index if result is DialResult.CONNECTED else (index + 1) % len(self.numbers)
 

@@ -19,7 +19,9 @@ from dialpost.core.config_setting import setting
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
 
-COUNTED = frozenset({DialResult.BUSY, DialResult.NO_ANSWER, DialResult.NO_CARRIER, DialResult.TIMEOUT})
+COUNTED = frozenset(
+    {DialResult.BUSY, DialResult.NO_ANSWER, DialResult.NO_CARRIER, DialResult.TIMEOUT, DialResult.VOICE}
+)
 """Results after which an exchange was troubled in vain. The others dialled no digit, or got through."""
 
 KEPT_TRIES = 64

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from dialpost.core.country import Country, parse_country
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.modem_probe import Hints
+from dialpost.core.modem_profile import ModemProfile
+from dialpost.core.profile_text import parse_hints, parse_profile
 
 ENVIRONMENT = "DIALPOST_BOARD_DIR"
 INSTALLED = Path("/usr/share/dialpost/board")
@@ -31,6 +34,20 @@ class BoardFiles:
         """A country's rules. Raises: NotFoundError, ConfigError with every fault of the file."""
         path = self.path("countries", name)
         return parse_country(path.stem, _read(path), str(path))
+
+    def profile(self, name: str) -> ModemProfile:
+        """A modem's profile. Raises: NotFoundError, ConfigError with every fault of the file."""
+        path = self.path("modems", name)
+        return parse_profile(name, _read(path), str(path))
+
+    def profiles(self) -> list[ModemProfile]:
+        """All of them, by name. Raises: ConfigError, NotFoundError."""
+        return [self.profile(name) for name in self.names("modems")]
+
+    def hints(self) -> dict[str, Hints]:
+        """What the modems of each profile are known by. Raises: ConfigError, NotFoundError."""
+        paths = {name: self.path("modems", name) for name in self.names("modems")}
+        return {name: parse_hints(_read(path), str(path)) for name, path in paths.items()}
 
     def countries(self) -> list[Country]:
         """All of them, by name. Raises: ConfigError, NotFoundError."""

@@ -1,0 +1,91 @@
+"""The operator's terminal joined to a modem's port, byte for byte, until Ctrl-] or the end of either.
+
+Blocking, for a short-lived command. The terminal is raw meanwhile (every key goes to the modem, Ctrl-C too) and as
+before afterwards, whatever happens. The port's settings are the caller's and stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import termios
+import tty
+from collections.abc import Iterator
+from enum import Enum
+
+LEAVE = b"\x1d"  # Ctrl-]
+_CHUNK = 4096
+
+
+class Ended(Enum):
+    """Why the talk is over."""
+
+    LEFT = "left"  # Ctrl-]
+    INPUT_OVER = "input over"  # the operator's side was closed: a pipe's end, a lost session
+    PORT_GONE = "port gone"  # the modem was unplugged
+
+
+def join(port_fd: int, in_fd: int, out_fd: int) -> Ended:
+    """Carry bytes both ways until one of `Ended` happens. `in_fd` may be a pipe: then all of it is sent."""
+    with _raw(in_fd):
+        while True:
+            ready, _, _ = select.select([port_fd, in_fd], [], [])
+            if port_fd in ready:
+                data = _read(port_fd)
+                if not data:
+                    return Ended.PORT_GONE
+                _write(out_fd, data)
+            if in_fd in ready:
+                data = _read(in_fd)
+                before, leave, _ = data.partition(LEAVE)
+                if before and not _sent(port_fd, before):
+                    return Ended.PORT_GONE
+                if leave:
+                    return Ended.LEFT
+                if not data:
+                    return Ended.INPUT_OVER
+
+
+@contextlib.contextmanager
+def _raw(fd: int) -> Iterator[None]:
+    if not os.isatty(fd):
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is kept
+        yield
+    finally:
+        with contextlib.suppress(termios.error):  # the session is lost, and its terminal with it
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def _read(fd: int) -> bytes:
+    """What is there; b"" at the end, as when a modem is unplugged or a session is lost."""
+    try:
+        return os.read(fd, _CHUNK)
+    except OSError as error:
+        if error.errno in {errno.EIO, errno.ENXIO, errno.ENODEV}:
+            return b""
+        raise
+
+
+def _sent(port_fd: int, data: bytes) -> bool:
+    try:
+        _write(port_fd, data)
+    except OSError as error:
+        if error.errno in {errno.EIO, errno.ENXIO, errno.ENODEV}:
+            return False
+        raise
+    return True
+
+
+def _write(fd: int, data: bytes) -> None:
+    """All of it, also where the descriptor does not block."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
