@@ -9,7 +9,7 @@ import pytest
 
 from dialpost.core.call_record import CallReason
 from dialpost.core.config_text import parse_config
-from dialpost.core.errors import AlreadyRunningError, ConfigError
+from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.session import Listener
 from dialpost.daemon import Station
@@ -125,9 +125,18 @@ async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
     await fine.stop()
 
 
-async def test_a_modem_without_a_driver_is_said_so(tmp_path):
-    with pytest.raises(ConfigError, match="drives no modem yet"):
-        await Station(config_in(tmp_path, link='kind = "modem"')).start()
+async def test_a_modem_that_is_not_set_up_stops_calls_but_not_mail(tmp_path):
+    station = Station(config_in(tmp_path, link='kind = "modem"'))
+    await station.start()
+    assert any("modem.port is not set" in sentence for sentence in station.attention())
+    await station.accounts.add("anna", PASSWORD)
+    await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
+    await mail_of(station, "anna", 1)
+    station.calls.request(CallReason.COMMAND)
+    while station.calls.last_call is None:
+        await asyncio.sleep(0.01)
+    assert "modem.port" in station.calls.last_call.detail
+    await station.stop()
 
 
 async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path):

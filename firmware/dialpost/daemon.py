@@ -24,7 +24,8 @@ from dialpost.core import call_notes
 from dialpost.core.call_record import CallRecord
 from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.config_check import warnings
-from dialpost.core.errors import CertificateError, ConfigError, DialpostError
+from dialpost.core.dial_plan import DialPlan
+from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
@@ -58,7 +59,7 @@ from dialpost.flow.flush import Flush
 from dialpost.flow.forecasts import Forecasts
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
-from dialpost.flow.line import Link
+from dialpost.flow.line import Link, NoLink
 from dialpost.flow.local_delivery import LocalDelivery
 from dialpost.flow.panel import Panel
 from dialpost.flow.queue_control import QueueControl
@@ -66,6 +67,7 @@ from dialpost.flow.queue_methods import queue_methods
 from dialpost.flow.recovery import Recovery
 from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
+from dialpost.modem_line import modem_line
 
 _log = logging.getLogger(__name__)
 
@@ -209,12 +211,29 @@ class Station:
             return DedicatedLine(
                 etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store, panel=self.panel
             )
-        link = self._link or _link(config)
+        link, plan = (self._link, None) if self._link else self._make_link()
         return CallManager(
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
-            on_given_up=self._calls_given_up,
+            on_given_up=self._calls_given_up, dial_plan=plan, clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
+
+    def _make_link(self) -> tuple[Link, DialPlan | None]:
+        """The configured link. A modem that can't be driven as configured stops calls, not the office's mail."""
+        config = self.config
+        if config.link.kind is LinkKind.DIALUP_GATEWAY:
+            return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
+        try:
+            return modem_line(config, self.clock, self.resolver, self._clock_stepped)
+        except (ConfigError, NotFoundError) as error:
+            maillog.person_needed("modem: it can't be used as configured", error=error)
+            self._reports.append(f"No call can be made: {error}")
+            return NoLink(str(error)), None
+
+    async def _clock_stepped(self) -> None:
+        """What was dated by a wrong clock must not wait for it."""
+        await self.store.retry_now(None)
+        self.scheduler.queue_changed()
 
     async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
         """Open the doors, start what runs beside them, and the control socket last."""
@@ -393,16 +412,6 @@ async def _feed_watchdog(manager: ServiceManager) -> None:
 
 async def _close_server(server: asyncio.Server) -> None:
     server.close()
-
-
-def _link(config: Config) -> Link:
-    """The configured link. Raises: ConfigError where this release has no driver for it."""
-    if config.link.kind is LinkKind.DIALUP_GATEWAY:
-        return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s)
-    raise ConfigError(
-        ('link.kind = "modem": this release drives no modem yet. Use "gateway" or "dialup-gateway", or see the '
-         "modem simulated with `dialpost simulate`.",)
-    )  # fmt: skip
 
 
 def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:

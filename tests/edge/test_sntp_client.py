@@ -38,7 +38,7 @@ async def serve(reply):
 
 async def test_the_offset_is_told():
     transport, _, port = await serve(lambda data: [right(data, off_s=1000.0)])
-    found = await ask("127.0.0.1", port=port)
+    found = await ask("127.0.0.1", not_before_s=1.0, port=port)
     assert found.offset_s == pytest.approx(1000.0, abs=1.0)
     transport.close()
 
@@ -46,7 +46,7 @@ async def test_the_offset_is_told():
 async def test_a_lost_question_is_asked_again():
     seen = []
     transport, server, port = await serve(lambda data: seen.append(1) or ([right(data)] if len(seen) > 1 else []))
-    assert (await ask("127.0.0.1", port=port, try_s=0.2)).stratum == 1
+    assert (await ask("127.0.0.1", not_before_s=1.0, port=port, try_s=0.2)).stratum == 1
     assert server.asked == 2
     transport.close()
 
@@ -54,7 +54,7 @@ async def test_a_lost_question_is_asked_again():
 async def test_silence_is_an_error_with_the_servers_name():
     transport, server, port = await serve(lambda data: [])
     with pytest.raises(TimeoutError, match="127[.]0[.]0[.]1"):
-        await ask("127.0.0.1", port=port, try_s=0.05, tries=2)
+        await ask("127.0.0.1", not_before_s=1.0, port=port, try_s=0.05, tries=2)
     assert server.asked == 2
     transport.close()
 
@@ -64,5 +64,5 @@ async def test_silence_is_an_error_with_the_servers_name():
 async def test_an_answer_that_cant_be_believed_is_an_error(reply):
     transport, _, port = await serve(reply)
     with pytest.raises(ValueError):
-        await ask("127.0.0.1", port=port, try_s=1.0)
+        await ask("127.0.0.1", not_before_s=1.0, port=port, try_s=1.0)
     transport.close()

@@ -44,13 +44,18 @@ def mtu_for(rate_bps: int) -> int:
     return 576 if rate_bps <= SLOW_BPS else 1500
 
 
+def served_at_once(rate_bps: int) -> int:
+    """How many of the provider's connections are served at once: enough to keep the line busy."""
+    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3
+
+
 def shape(rate_bps: int, mtu: int = 0) -> LineShape:
     """What suits a line of this rate (bits per second); `mtu` as configured, 0 = by the rate."""
     mtu = mtu or mtu_for(rate_bps)
     if rate_bps > SLOW_BPS:
         return LineShape(mtu, 0, delay_based=False)
     segment = mtu - HEADERS_BYTES
-    share = rate_bps / 8 * IN_FLIGHT_S / SERVED_AT_ONCE
+    share = rate_bps / 8 * IN_FLIGHT_S / served_at_once(rate_bps)
     return LineShape(mtu, max(1, round(share / segment)) * segment, delay_based=True)
 
 

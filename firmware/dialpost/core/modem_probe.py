@@ -12,8 +12,10 @@ from enum import IntEnum
 
 from dialpost.core.config_setting import setting
 
-IDENTITY_COMMANDS = ("I", "I3", "+GMI", "+GMM", "+CGMI", "+CGMM")
-"""Asked one after the other behind AT (V.250 §6.1.3-§6.1.6, 3GPP TS 27.007 §5.1-§5.2); ERROR is an answer too."""
+IDENTITY_COMMANDS = ("I", "I3", "+GMI", "+GMM", "+CGMM", "+CPIN?")
+"""Asked one after the other behind AT (V.250 §6.1.3-§6.1.5, 3GPP TS 27.007 §5.2 and §8.3); ERROR is an answer too.
+The last tells of a SIM, also by +CME ERROR where none is in it.
+"""
 
 CELLULAR, PLAIN = "cellular", "hayes"
 """The profiles of modems nothing more is known of: with and without a SIM."""
@@ -72,8 +74,8 @@ def suggest(port: PortFacts, answers: Sequence[str], hints: dict[str, Hints]) ->
     best = max((one for one in found if one), key=lambda one: one.likeness, default=None)
     if best is not None:
         return best
-    if any(answers[len(IDENTITY_COMMANDS) - 2 :]):
-        return Suggestion(CELLULAR, Likeness.SIM, "it answers AT+CGMI, as modems with a SIM do")
+    if answers[-1].startswith(("+CPIN", "+CME")):
+        return Suggestion(CELLULAR, Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")
     return Suggestion(PLAIN, Likeness.PLAIN, "it answers AT and nothing more is known of it")
 
 

@@ -8,16 +8,18 @@ import socket
 import time
 
 from dialpost.core.sntp import PORT, ClockOffset, answer, question
-from dialpost.edge.clock import RELEASED_S
 
 TRY_S = 8.0
 """Wait for one answer: a satellite's round trip is 2 s, and mail is on the line beside."""
 TRIES = 3
 
 
-async def ask(address: str, *, port: int = PORT, try_s: float = TRY_S, tries: int = TRIES) -> ClockOffset:
-    """What the server at this IP address says. Raises: OSError, TimeoutError, ValueError (an answer that can't be
-    believed), each with words for the log.
+async def ask(
+    address: str, *, not_before_s: float, port: int = PORT, try_s: float = TRY_S, tries: int = TRIES
+) -> ClockOffset:
+    """What the server at this IP address says; nothing before `not_before_s` (Unix seconds) is believed.
+
+    Raises: OSError, TimeoutError, ValueError (an answer that can't be believed), each with words for the log.
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -31,7 +33,7 @@ async def ask(address: str, *, port: int = PORT, try_s: float = TRY_S, tries: in
             try:
                 async with asyncio.timeout(try_s):
                     packet = await loop.sock_recv(sock, 512)
-                return answer(packet, cookie, sent_s, time.monotonic() - began_s, not_before_s=RELEASED_S)
+                return answer(packet, cookie, sent_s, time.monotonic() - began_s, not_before_s=not_before_s)
             except TimeoutError:
                 if number == tries - 1:
                     raise TimeoutError(f"{address} does not answer") from None

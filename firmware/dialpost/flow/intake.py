@@ -17,6 +17,7 @@ from dialpost.core.config import Config, LinkKind
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.intake_rules import RepeatWindow, may_relay, parse_networks, side_of
+from dialpost.core.line_shaping import served_at_once
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, MessageSink, Peer, Turn
@@ -81,7 +82,9 @@ class Intake:
         self._sides: dict[str, Origin] = {}
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._connections: Counter[str] = Counter()
-        self._turns = LineTurns(lambda: activity.last_byte_s)
+        self._turns = LineTurns(
+            lambda: activity.last_byte_s, served_at_once=served_at_once(config.link.line_rate_bps)
+        )
         self._takes_turns = config.link.kind is not LinkKind.GATEWAY
         window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
         self._tools = IntakeTools(

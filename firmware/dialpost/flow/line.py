@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from dialpost.core.config import LinkKind
-from dialpost.core.link import DialOutcome, Traffic
+from dialpost.core.link import DialOutcome, DialResult, Traffic
 
 
 class Link(Protocol):
@@ -34,3 +35,35 @@ class Link(Protocol):
 
     def doubt(self, why: str) -> None:
         """The provider can't be reached: the link may check whether it is still up."""
+
+
+class NoLink:
+    """In the place of a modem that can't be driven as configured: every dial says why."""
+
+    kind = LinkKind.MODEM
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def dial(self) -> DialOutcome:
+        """The reason, as an outcome."""
+        return DialOutcome(DialResult.ERROR, self._why)
+
+    async def negotiate(self) -> DialOutcome:
+        """The same: nothing was dialled."""
+        return DialOutcome(DialResult.ERROR, self._why)
+
+    async def lost(self) -> str:
+        """Never: there is no line."""
+        await asyncio.Event().wait()
+        return self._why
+
+    async def hang_up(self) -> None:
+        """Nothing to put down."""
+
+    def traffic(self) -> Traffic | None:
+        """None."""
+        return None
+
+    def doubt(self, why: str) -> None:
+        """Nothing to check."""

@@ -1,11 +1,11 @@
 """Whose turn it is among the provider's connections: few are served at once, the others wait for their greeting.
 
-A provider that opens twenty connections over a line of 3 kB/s lets each of them crawl until their time-outs, and
-fills every buffer on the way with packets that our own replies and the outbound mail have to queue behind. A few
-senders keep a line busy: while one waits for a reply, another sends. So SERVED_AT_ONCE are greeted, the rest in
-the order they came: one when another ends or rests between messages (some senders keep a connection open for
-seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any case after PATIENCE_S,
-long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
+A provider that opens twenty connections over a line of 3 kB/s lets each of them crawl until their time-outs,
+and fills every buffer on the way with packets that our own replies and the outbound mail have to queue behind.
+A few senders keep a line busy: while one waits for a reply, another sends. So a few (core/line_shaping) are
+greeted, the rest in the order they came: one when another ends or rests between messages (some senders keep a
+connection open for seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any
+case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.
 """
@@ -16,7 +16,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-SERVED_AT_ONCE = 6
 SMALL_BYTES = 5000
 """A message declared to be no larger takes half a turn: it spends more of its time waiting than sending."""
 REST_S = 1.0
@@ -66,7 +65,7 @@ class LineTurns:
     `served_at_once` may be changed when the line is another one.
     """
 
-    def __init__(self, last_sign_s: Callable[[], float | None], *, served_at_once: int = SERVED_AT_ONCE) -> None:
+    def __init__(self, last_sign_s: Callable[[], float | None], *, served_at_once: int) -> None:
         self._last_sign_s = last_sign_s
         self.served_at_once = served_at_once
         self._waiting: deque[asyncio.Future[None]] = deque()

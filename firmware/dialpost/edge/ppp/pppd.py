@@ -108,9 +108,10 @@ class Pppd:
             command = ["systemctl", "start", "--wait", UNIT]
         else:
             command = prepare(self._folder, request, self._folder / SOCKET)
+        # No session of its own: the tty would become that session's, and be hung up under the modem when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+            stderr=asyncio.subprocess.STDOUT, process_group=0,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read(self._process))
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -26,6 +27,7 @@ REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
+_SIGNALLED = 128  # a shell's way to tell of a signal
 _BAD_REQUEST = 2  # pppd's own status for options that can't be
 
 
@@ -109,14 +111,23 @@ def _tell(socket_path: Path, datagram: bytes) -> None:
 
 
 def _serve(folder: Path, request_file: Path) -> None:
-    """The unit's whole work: check what the daemon wrote, and become pppd."""
+    """The unit's whole work: check what the daemon wrote, run pppd, and end as it ended.
+
+    pppd must be no session leader, as a unit's first process is: the tty would become its session's, and be hung up
+    for the daemon, too, when pppd ends, so that the modem could not be told to hang up.
+    """
     try:
         request = PppRequest.from_json(_read_foreign(request_file))
     except (OSError, ValueError, TypeError) as error:
         sys.stderr.write(f"{request_file}: {error}\n")
         raise SystemExit(_BAD_REQUEST) from error
     command = prepare(folder, request, request_file.with_name(SOCKET))
-    os.execv(command[0], command)
+    child = os.fork()
+    if child == 0:
+        os.execv(command[0], command)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))  # the unit is stopped
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    raise SystemExit(status if status >= 0 else _SIGNALLED - status)
 
 
 def _read_foreign(path: Path) -> str:

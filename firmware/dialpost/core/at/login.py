@@ -1,0 +1,71 @@
+"""The login dialogue some providers want before PPP: wait for a text, answer it, in turn (like chat(8))."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+KEPT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The script is through."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginLost:
+    """The line went while it ran."""
+
+
+class LoginScript:
+    """`script` is what to wait for and what to answer, in turn; %u is the user, %p the password, %% a percent sign.
+
+    An odd last text is waited for and not answered. `waits_for` is told to people: it never holds a secret.
+    """
+
+    def __init__(self, script: Sequence[str], user: str, password: str) -> None:
+        self._steps = [
+            (script[n], script[n + 1] if n + 1 < len(script) else None) for n in range(0, len(script), 2)
+        ]
+        self._user, self._password = user, password
+        self._seen = ""
+
+    @property
+    def waits_for(self) -> str:
+        """The text it waits for now, "" at the end."""
+        return self._steps[0][0] if self._steps else ""
+
+    @property
+    def seen(self) -> str:
+        """The last words of the other side, in printable signs."""
+        return "".join(sign if sign.isprintable() else " " for sign in self._seen[-200:]).strip()
+
+    def receive(self, data: bytes) -> list[Send | LoggedIn | LoginLost]:
+        """Bytes of the other side, b"" to begin. Some send with parity: the eighth bit counts for nothing."""
+        self._seen = (self._seen + bytes(byte & 0x7F for byte in data).decode("ascii"))[-KEPT_BYTES:]
+        found: list[Send | LoggedIn | LoginLost] = []
+        while self._steps:
+            expected, answer = self._steps[0]
+            at = self._seen.find(expected)
+            if at < 0:
+                if "NO CARRIER" in self._seen:
+                    found.append(LoginLost())
+                return found
+            self._seen = self._seen[at + len(expected) :]
+            self._steps.pop(0)
+            if answer is not None:
+                found.append(Send(self._filled(answer).encode("utf-8") + b"\r"))
+        found.append(LoggedIn())
+        return found
+
+    def _filled(self, text: str) -> str:
+        parts = text.split("%%")
+        return "%".join(part.replace("%u", self._user).replace("%p", self._password) for part in parts)

@@ -1,0 +1,95 @@
+"""What a line from a modem means: the final results of V.250 table 1, and those of makers and networks.
+
+Sources: ITU-T V.250 §5.7 and table 1; USRobotics Courier and Conexant command references (CONNECT with protocol
+words, BLACKLISTED, DELAYED); 3GPP TS 27.007 §9 (+CME ERROR); Iridium ISU AT command reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dialpost.core.link import DialResult
+from dialpost.core.modem_profile import ResultKind
+
+_WORDS = {
+    "OK": ResultKind.OK,
+    "RING": ResultKind.RING,
+    "NO CARRIER": ResultKind.NO_CARRIER,
+    "ERROR": ResultKind.ERROR,
+    "NO DIALTONE": ResultKind.NO_DIALTONE,
+    "NO DIAL TONE": ResultKind.NO_DIALTONE,
+    "LINE IN USE": ResultKind.NO_DIALTONE,
+    "BUSY": ResultKind.BUSY,
+    "NO ANSWER": ResultKind.NO_ANSWER,
+    "DELAYED": ResultKind.DELAYED,
+    "BLACKLISTED": ResultKind.BLACKLISTED,
+    "VOICE": ResultKind.VOICE,
+}
+_NUMBERS = {
+    0: ResultKind.OK, 1: ResultKind.CONNECT, 2: ResultKind.RING, 3: ResultKind.NO_CARRIER, 4: ResultKind.ERROR,
+    5: ResultKind.CONNECT, 6: ResultKind.NO_DIALTONE, 7: ResultKind.BUSY, 8: ResultKind.NO_ANSWER,
+}  # fmt: skip
+_NUMBERED_RATES = {5: 1200}
+_STARTS = ("+CME ERROR", "+CMS ERROR")
+_CONNECT = re.compile(r"CONNECT\b[ :]*(?:[A-Z]+[ /])?(\d{3,7})?")
+_CARRIER = re.compile(r"\+?(?:CARRIER|MCR)\b[ :]*(?:[A-Z0-9.]+, ?)?(\d{3,7})?")
+
+DIAL_RESULTS: Mapping[ResultKind, DialResult] = {
+    ResultKind.CONNECT: DialResult.CONNECTED,
+    ResultKind.BUSY: DialResult.BUSY,
+    ResultKind.NO_ANSWER: DialResult.NO_ANSWER,
+    ResultKind.NO_CARRIER: DialResult.NO_CARRIER,
+    ResultKind.NO_DIALTONE: DialResult.NO_DIALTONE,
+    ResultKind.DELAYED: DialResult.DELAYED,
+    ResultKind.BLACKLISTED: DialResult.BLACKLISTED,
+    ResultKind.VOICE: DialResult.VOICE,
+    ResultKind.ERROR: DialResult.ERROR,
+    ResultKind.OK: DialResult.NO_CARRIER,  # some modems go back to OK when a call comes to nothing
+}
+"""What a final result says of a call; RING is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtResult:
+    """A final result (V.250 §5.7.1). `words` as the modem said them; `rate_bps` where a CONNECT tells one."""
+
+    kind: ResultKind
+    words: str
+    rate_bps: int | None = None
+
+
+def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtResult | None:
+    """A final result, or None for any other line. `own` are words of this modem, in capitals."""
+    text = " ".join(line.upper().split())
+    if own and text in own:
+        return AtResult(own[text], line.strip())
+    if text in _WORDS:
+        return AtResult(_WORDS[text], line.strip())
+    if text.startswith(_STARTS):
+        return AtResult(ResultKind.ERROR, line.strip())
+    if text.startswith(("DELAYED", "BLACKLISTED")):  # some name the time or the number
+        return AtResult(_WORDS[text.split()[0].rstrip(":")], line.strip())
+    found = _CONNECT.match(text)
+    if found is not None:
+        return AtResult(ResultKind.CONNECT, line.strip(), int(found[1]) if found[1] else None)
+    return None
+
+
+def parse_number(text: str) -> AtResult | None:
+    """A numeric result (V0): one or two digits alone; codes beyond 9 are makers' ways to name a CONNECT's rate."""
+    if not re.fullmatch(r"\d{1,2}", text):
+        return None
+    number = int(text)
+    kind = _NUMBERS.get(number, ResultKind.CONNECT)
+    return AtResult(kind, text, _NUMBERED_RATES.get(number))
+
+
+def carrier_rate(line: str) -> int | None:
+    """The line's own rate in bit/s, told before CONNECT by modems that put the port's rate there.
+
+    CARRIER 33600, +MCR: V34,33600 (V.250 §6.4.2, §6.5.5).
+    """
+    found = _CARRIER.match(" ".join(line.upper().split()))
+    return int(found[1]) if found is not None and found[1] else None

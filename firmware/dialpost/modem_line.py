@@ -1,0 +1,103 @@
+"""Wiring of the modem's line: which edges serve the link, from which files of board/. A part of the daemon's."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from dialpost.core.config import Config
+from dialpost.core.dial_plan import DialPlan
+from dialpost.core.errors import ConfigError
+from dialpost.core.ppp_events import PppUp
+from dialpost.core.ppp_options import PppRequest
+from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.clock import RELEASED_S, Clock
+from dialpost.edge.ppp import Pppd
+from dialpost.edge.resolver import Resolver
+from dialpost.edge.serial_port import open_port
+from dialpost.edge.sntp_client import ask as ask_time
+from dialpost.flow.clock_setter import ClockSetter
+from dialpost.flow.modem import Modem
+from dialpost.flow.modem_link import LineWatcher, ModemLink
+
+_log = logging.getLogger("dialpost.line")
+
+
+def modem_line(
+    config: Config, clock: Clock, resolver: Resolver, on_step: Callable[[], Awaitable[object]]
+) -> tuple[ModemLink, DialPlan]:
+    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved.
+
+    Raises: ConfigError, NotFoundError where a file of board/ or a setting is wanting.
+    """
+    if not config.modem.port:
+        raise ConfigError(("modem.port is not set: `dialpost modem probe` finds it.",))
+    files = BoardFiles()
+    profile, country = files.profile(config.modem.profile), files.country(config.modem.country)
+    plan = DialPlan(config.modem, country, profile.default_numbers)
+    if not plan.numbers:
+        raise ConfigError(("modem.numbers is empty: there is nobody to call. Give the provider's number.",))
+    speed_bps = config.modem.speed_bps or profile.speed_bps
+    hosts = _mail_hosts(config)
+
+    def request(rate_bps: int | None) -> PppRequest:
+        """Many modems tell their port's speed, not the line's: the configured rate is the better guess then."""
+        known = rate_bps is not None and rate_bps != speed_bps
+        return PppRequest.from_config(
+            config.ppp, device=config.modem.port, speed_bps=speed_bps,
+            rate_bps=rate_bps if known and rate_bps else config.link.line_rate_bps,
+            flow_control=profile.flow_control.value,
+            has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
+        )  # fmt: skip
+
+    async def addresses(host: str) -> tuple[str, ...]:
+        found = await resolver.addresses(host)
+        if not isinstance(found, tuple):
+            raise OSError(f"{host} has no known address")
+        return found
+
+    setter = ClockSetter(
+        config.clock,
+        clock,
+        mail_host=config.outbound.smarthost,
+        addresses=addresses,
+        ask=partial(ask_time, not_before_s=RELEASED_S),
+        on_step=on_step,
+    )
+    modem = Modem(config.modem, profile, open_port, _say, country=country)
+    ppp = Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
+    watchers: tuple[LineWatcher, ...] = (setter,)
+    if config.ppp.use_peer_dns and not config.dns.servers:
+        watchers = (_NameService(resolver), setter)
+    return ModemLink(config.ppp, modem, ppp, plan, request, watchers=watchers, ready=setter.ready), plan
+
+
+class _NameService:
+    """The peer's name servers are asked while the line is up, by this station's resolver only."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    def line_up(self, up: PppUp) -> None:
+        self._resolver.use_servers(up.dns)
+
+    def line_down(self) -> None:
+        self._resolver.use_servers(())
+
+
+def _say(words: str) -> None:
+    _log.info("modem: %s", words)
+
+
+def _mail_hosts(config: Config) -> tuple[str, ...]:
+    """Those of the provider's that are known by address; the others are learnt (core/line_firewall)."""
+    found = list(config.relay.provider_networks)
+    for host in (config.outbound.smarthost, config.etrn_host):
+        try:
+            found.append(str(ipaddress.ip_address(host)))
+        except ValueError:
+            continue
+    return tuple(dict.fromkeys(found))
