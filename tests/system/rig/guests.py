@@ -23,6 +23,9 @@ PPP_USER, PPP_PASSWORD = "clinic", "over the hills 9"
 NUMBER = "0961 555 0100"
 HOSTS = {"mail.clinic.example": STATION_ADDRESS, "mail.provider.example": PROVIDER_ADDRESS}
 _NOBODY = 65_534
+_CONFIG = "/etc/dialpost/dialpost.toml"
+_SITE = "/etc/python3.13/sitecustomize.py"
+"""pppd gives its scripts an empty environment: so they too find Python's compiled files, as on a station."""
 
 Answers = Literal["ppp", "login", "silence"]
 Sizes = Sequence[tuple[int, int]]
@@ -154,6 +157,18 @@ class ProviderGuest(MailGuest):
         self.wait_for_port()
         return self
 
+    def afresh(
+        self, *, answers: Answers = "ppp", ppp_options: Sequence[str] = ("auth", "require-chap"),
+        main: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """As after `begin`, with other settings: nothing held, nothing delivered (Postfix only)."""
+        assert self.kind == "postfix"
+        self.answers, self.ppp_options = answers, tuple(ppp_options)
+        for path, content in self._postfix_files(main or {}).items():
+            self.write(path, content)
+        self.run("sh", "-ec", "postsuper -d ALL; rm -rf /var/mail/*; : >/var/log/mail.log; pkill -HUP -x master")
+        self.wait_for_port()
+
     def carrier(self, up: bool) -> None:
         """The telephone says that the carrier came (a terminal server answers it) or went (it hangs up, too)."""
         if up:
@@ -161,6 +176,7 @@ class ProviderGuest(MailGuest):
             self.start("/opt/guest/answer", self.answers, *self.ppp_options, name=self.answering)
         elif self._calls and self.is_running(self.answering):
             self.signal(self.answering, signal.SIGHUP)
+            self.wait(self.answering)
 
     @property
     def answering(self) -> str:
@@ -186,6 +202,9 @@ class ProviderGuest(MailGuest):
 class StationGuest(MailGuest):
     """The station under test: this tree's program on the station's own Debian and Python, its modem on `serial`.
 
+    User-mode Linux has no nftables families, so ppp.firewall is off here, and what it does beside filtering, taking
+    TCP's timestamps off the line, is done by a kernel setting.
+
     `settings` are laid over what every test wants. `begin` starts the daemon once the guest is up.
     """
 
@@ -193,11 +212,10 @@ class StationGuest(MailGuest):
         self, directory: Path, serial: str | Path, *, settings: Settings | None = None,
         files: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        sections = _station_settings()
-        for section, values in (settings or {}).items():
-            sections.setdefault(section, {}).update(values)
-        self.settings = sections
-        more = {"/etc/dialpost/dialpost.toml": config_text(sections), "/etc/ppp/options": ""}
+        more = {
+            _CONFIG: config_text(station_settings(settings)), "/etc/ppp/options": "",
+            _SITE: 'import sys\nsys.pycache_prefix = "/opt/pycache"\n',
+        }  # fmt: skip
         super().__init__(
             directory, "line", name="station", serial=serial, hosts=HOSTS, files=more | dict(files or {})
         )
@@ -205,11 +223,26 @@ class StationGuest(MailGuest):
     def begin(self, *, accounts: Sequence[str] = ("anna",)) -> StationGuest:
         """Start the daemon and make the accounts; returns when it takes mail."""
         self.wait_ready()
+        self.run("sysctl", "-q", "-w", "net.ipv4.tcp_timestamps=0")
         self.start("python3", "-m", "dialpost", "daemon", name="dialpost")
         self.wait_for_port()
         for name in accounts:
             self.cli("account", "add", name, "--password-stdin", input=f"{PASSWORD}\n")
         return self
+
+    def afresh(self, settings: Settings | None = None, *, accounts: Sequence[str] = ("anna",)) -> None:
+        """As after `begin`, with other settings: the daemon new, its data empty."""
+        self.end()
+        self.run("rm", "-rf", "/var/lib/dialpost", "/run/dialpost")
+        self.write(_CONFIG, config_text(station_settings(settings)))
+        self.begin(accounts=accounts)
+
+    def end(self) -> None:
+        """SIGTERM to the daemon; it has to end in order."""
+        if self.is_running("dialpost"):
+            self.signal("dialpost")
+            status = self.wait("dialpost")
+            assert status == 0, f"the daemon ended with {status}:\n{self.log('dialpost')[-3000:]}"
 
     def run_cli(self, *arguments: str, input: str = "", timeout_s: float = 60.0) -> tuple[int, str]:
         """One `dialpost` command: its exit status and what it said."""
@@ -246,8 +279,9 @@ class StationGuest(MailGuest):
         return f"/var/lib/dialpost/mail/{account}"
 
 
-def _station_settings() -> dict[str, dict[str, Any]]:
-    return {
+def station_settings(more: Settings | None = None) -> dict[str, dict[str, Any]]:
+    """The station's configuration as every test wants it, with `more` laid over."""
+    sections: dict[str, dict[str, Any]] = {
         "station": {
             "hostname": f"mail.{DOMAIN}", "domains": [DOMAIN], "data_dir": "/var/lib/dialpost",
             "run_dir": "/run/dialpost",
@@ -256,12 +290,15 @@ def _station_settings() -> dict[str, dict[str, Any]]:
             "listen": ["0.0.0.0:25"], "submission_listen": [], "submissions_listen": [], "disk_reserve_bytes": 0,
         },
         "relay": {"networks": ["127.0.0.1/32"], "provider_networks": [f"{PROVIDER_ADDRESS}/32"]},
-        "outbound": {"smarthost": PROVIDER_ADDRESS, "tls": "none"},
+        "outbound": {"smarthost": PROVIDER_ADDRESS, "port": 25, "tls": "none"},
         "etrn": {"tls": "none"},
         "link": {"kind": "modem"},
         "modem": {"port": "/dev/ttyS0", "numbers": [NUMBER]},
-        "ppp": {"user": PPP_USER, "password": PPP_PASSWORD},
+        "ppp": {"user": PPP_USER, "password": PPP_PASSWORD, "firewall": False},
         "clock": {"source": "never"},
         "call": {"cooldown_s": 0, "redial_attempts": 0, "grace_min_s": 1.0, "grace_max_s": 10.0},
         "schedule": {"min_pause_min": 0},
     }  # fmt: skip
+    for section, values in (more or {}).items():
+        sections.setdefault(section, {}).update(values)
+    return sections

@@ -33,6 +33,7 @@ class TelephoneLine:
         self.on_carrier: Callable[[bool], None] = lambda up: None
         self._loop = asyncio.new_event_loop()
         self._was_up = False
+        self._watch: asyncio.TimerHandle | None = None
         self._telling = ThreadPoolExecutor(1, "carrier")
         self._failed: list[BaseException] = []
         self._telephone = Telephone(settings or TelephoneSettings(), _Events(self._note))
@@ -79,9 +80,30 @@ class TelephoneLine:
 
         self.do(plan)
 
-    def die(self, *, dead: bool = True) -> None:
-        """The carrier stays, every byte vanishes."""
-        self.do(lambda telephone: telephone.die(dead=dead))
+    def die_after(self, way: str, count: int) -> None:
+        """When so many more bytes have arrived that way, every byte either way vanishes until the call is over."""
+
+        def look(telephone: Telephone, end: int) -> None:
+            if {"up": telephone.up, "down": telephone.down}[way].carried >= end:
+                telephone.die()
+            else:
+                self._watch = self._loop.call_later(0.01, look, telephone, end)
+
+        def plan(telephone: Telephone) -> None:
+            look(telephone, {"up": telephone.up, "down": telephone.down}[way].carried + count)
+
+        self.do(plan)
+
+    def heal(self) -> None:
+        """No call, no faults planned."""
+
+        def clear(telephone: Telephone) -> None:
+            if self._watch is not None:
+                self._watch.cancel()
+            telephone.cut()
+            telephone.up.cut_at = telephone.down.cut_at = None
+
+        self.do(clear)
 
     def check(self) -> None:
         """Raises: RigError where telling somebody of a carrier went wrong."""
@@ -106,6 +128,7 @@ class TelephoneLine:
         is_up = self._telephone.is_up
         if is_up != self._was_up:
             self._was_up = is_up
+            self._telephone.up.is_dead = self._telephone.down.is_dead = False
             self._telling.submit(self._tell, is_up)
 
     def _tell(self, *args: Any) -> None:

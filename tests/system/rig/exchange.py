@@ -1,0 +1,95 @@
+"""Line, provider and station together, and what a test of whole calls asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from dialpost.sim.telephone import TelephoneSettings
+from rig.guests import Answers, ProviderGuest, Sizes, StationGuest
+from rig.processes import eventually
+from rig.station import Settings
+from rig.telephone import TelephoneLine
+
+
+class Exchange:
+    """Two booted guests and the line between them; `afresh` before each test gives a clean slate on them."""
+
+    def __init__(
+        self, directory: Path, *, line: TelephoneSettings | None = None,
+        kind: Literal["postfix", "exim"] = "postfix", settings: Settings | None = None,
+    ) -> None:  # fmt: skip
+        self.line = TelephoneLine(line)
+        self.provider = ProviderGuest(directory / "provider", self.line.provider_path, kind=kind)
+        self.station = StationGuest(directory / "station", self.line.station_path, settings=settings)
+        self.line.on_carrier = self.provider.carrier
+        self._inbound: list[str] = []
+        self._outbound: list[str] = []
+
+    def __enter__(self) -> Exchange:
+        try:
+            self.provider.begin()
+            self.station.begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.station.stop()
+        self.provider.stop()
+        self.line.close()
+
+    def afresh(
+        self, settings: Settings | None = None, *, answers: Answers = "ppp",
+        ppp_options: Sequence[str] = ("auth", "require-chap"), main: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Nothing waits anywhere, nobody has mail, the line is down and in order."""
+        self.station.end()
+        self.line.heal()
+        eventually(lambda: not self.line.is_up, what="the line down")
+        self.provider.afresh(answers=answers, ppp_options=ppp_options, main=main)
+        self.station.afresh(settings)
+        self._inbound, self._outbound = [], []
+
+    def load(self, inbound: Sizes, outbound: Sizes, *, prefix: str = "") -> None:
+        """Mail that the provider holds for the station, and mail that waits there for the world."""
+        self._inbound += self.provider.hold(inbound, prefix=f"in{prefix}")
+        self._outbound += self.station.submit(outbound, prefix=f"out{prefix}")
+        eventually(
+            lambda: self.provider.queue_length() == len(self._inbound) - len(self.inbound_arrived()),
+            what="the provider holds all",
+        )  # fmt: skip
+
+    def inbound_arrived(self) -> list[str]:
+        return self.station.arrived(self.station.maildir())
+
+    def outbound_arrived(self) -> list[str]:
+        return self.provider.arrived(self.provider.world)
+
+    def check_all_is_across(self) -> None:
+        """Each message loaded so far arrived whole and once, and nothing waits at either end."""
+
+        def both() -> tuple[list[str], list[str]]:
+            return self.inbound_arrived(), self.outbound_arrived()
+
+        wanted = sorted(self._inbound), sorted(self._outbound)
+        try:
+            eventually(lambda: [len(one) for one in both()] >= [len(one) for one in wanted], what="all mail there")
+            assert both() == wanted
+            eventually(lambda: self.provider.queue_length() == 0, what="the provider's queue empty")
+            assert self.station.waiting() == 0
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.story()}") from None
+
+    def story(self) -> str:
+        """What happened, for the message of a failed test."""
+        return "\n".join(
+            [
+                *(f"{seconds:8.3f} {what}" for seconds, what in self.line.events[-40:]),
+                "--- station", self.station.log("dialpost")[-6000:],
+                "--- pppd at the provider", self.provider.log(self.provider.answering)[-2000:],
+                "--- mail server at the provider", self.provider.mail_log()[-4000:],
+            ]
+        )  # fmt: skip
