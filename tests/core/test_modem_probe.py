@@ -29,7 +29,7 @@ NONE = ("",) * len(IDENTITY_COMMANDS)
 
 def said(**answers: str) -> tuple[str, ...]:
     """Answers by command, with the signs of a name spelt out."""
-    spelt = {"I": "i", "I3": "i3", "+GMI": "gmi", "+GMM": "gmm", "+CGMI": "cgmi", "+CGMM": "cgmm"}
+    spelt = {"I": "i", "I3": "i3", "+GMI": "gmi", "+GMM": "gmm", "+CGMM": "cgmm", "+CPIN?": "cpin"}
     return tuple(answers.get(spelt[command], "") for command in IDENTITY_COMMANDS)
 
 
@@ -48,8 +48,10 @@ def said(**answers: str) -> tuple[str, ...]:
          Suggestion("courier", Likeness.SAYS, 'it says "courier"')),
         (PortFacts("/dev/ttyACM0"), said(i="Couriers united"),
          Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it")),
-        (PortFacts("/dev/ttyUSB2", usb="1e0e:9001"), said(gmi="SIMCOM", cgmi="SIMCOM", cgmm="SIM7600"),
-         Suggestion("cellular", Likeness.SIM, "it answers AT+CGMI, as modems with a SIM do")),
+        (PortFacts("/dev/ttyUSB2", usb="1e0e:9001"), said(gmi="ACME", cpin="+CPIN: READY OK"),
+         Suggestion("cellular", Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")),
+        (PortFacts("/dev/ttyUSB2"), said(cpin="+CME ERROR: 10"),
+         Suggestion("cellular", Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")),
     ],
 )  # fmt: skip
 def test_suggestions(port: PortFacts, answers: tuple[str, ...], wanted: Suggestion) -> None:

@@ -102,7 +102,10 @@ def test_a_pipe_is_sent_whole_and_then_it_ends() -> None:
     out_reads, out_writes = os.pipe()
     os.write(writes, b"AT\r")
     os.close(writes)
+    answering = threading.Thread(target=lambda: os.write(modem, said(modem, b"\r") + b"\r\nOK\r\n"))
+    answering.start()
     assert join(port, reads, out_writes) is Ended.INPUT_OVER
-    assert said(modem, b"\r") == b"AT\r"
+    answering.join(10)
+    assert os.read(out_reads, 100) == b"AT\r\r\nOK\r\n", "what is answered at once is still shown"
     for fd in (modem, port, reads, out_reads, out_writes):
         os.close(fd)

@@ -8,21 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import count, print_json, span, table
+from dialpost.cli import modem_lists
+from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
-from dialpost.core.call_states import AT_REST, STATE_WORDS
-from dialpost.core.config import Config, ModemConfig, StationConfig
-from dialpost.core.country import Country
+from dialpost.core.call_states import STATE_WORDS
+from dialpost.core.config import Config, LinkKind, ModemConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.modem_probe import PortFacts, config_lines
 from dialpost.core.modem_profile import SPEEDS_BPS
-from dialpost.core.redial_rules import RedialRules
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.operator_tty import Ended, join
 from dialpost.edge.serial_port import open_port
 from dialpost.edge.serial_ports import serial_ports
+from dialpost.flow.call_facts import AT_REST
 from dialpost.flow.modem import Modem
 from dialpost.flow.modem_check import ModemCheck
 from dialpost.flow.modem_find import Found, look
@@ -55,12 +55,12 @@ Every other key is the modem's, Ctrl-C too. The modem's settings, and a call if 
 you leave: ATH hangs up. The port is locked meanwhile, so the station can't dial; it sets the modem up anew before
 its next call.
 
-Good first lines: AT (it says OK), ATI3 (its name), AT&V (its settings), ATX4DT; (is there a dial tone? ATH ends it).
+Good first lines: AT (it says OK), ATI3 (its name), AT&V (its settings), ATX4DT; (a dial tone? ATH ends it).
 """
 _TEST = """\
 Go through everything that a call needs, one step after the other, and say in words how it is: the settings, the
-port, whether the modem answers, what it is, whether it takes its profile's commands, the control lines, SIM, network
-and signal or else the dial tone.
+port, whether the modem answers, what it is, whether it takes its profile's commands, the control lines, SIM,
+network and signal or else the dial tone.
 
 Nothing is dialled, and no PIN is entered, unless --dial is given: then the first number that the country's rules
 allow is called as the station would, and hung up as soon as it answers. That may cost money.
@@ -79,9 +79,9 @@ def add_parser(commands: Any) -> None:
     """Add `modem` to the command line."""
     parser = commands.add_parser("modem", help="find, test and talk to the modem; list profiles and countries")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    listing = _verb(verbs, "list", "the profiles of modems", _LIST, _list)
+    listing = _verb(verbs, "list", "the profiles of modems", _LIST, modem_lists.profiles)
     listing.add_argument("name", nargs="?", help="tell everything of this one")
-    countries = _verb(verbs, "countries", "the countries' rules for redialling", _COUNTRIES, _countries)
+    countries = _verb(verbs, "countries", "the countries' rules for redialling", _COUNTRIES, modem_lists.countries)
     countries.add_argument("name", nargs="?", help="tell everything of this one")
     probe = _verb(verbs, "probe", "find the modem's port and its profile", _PROBE, _probe)
     probe.add_argument("--port", metavar="DEVICE", help="look at this port only, like /dev/ttyUSB0")
@@ -107,74 +107,6 @@ def _verb(verbs: Any, name: str, short: str, long: str, func: Any) -> Any:
     return parser
 
 
-# -- what there is -------------------------------------------------------------------------------------------
-
-
-def _list(args: argparse.Namespace) -> int:
-    files = BoardFiles()
-    if args.name:
-        profile = files.profile(args.name)
-        print(f"{profile.name}: {profile.title}")
-        for label, value in (("note", profile.note), ("source", profile.source),
-                             ("set up by", ", ".join(profile.init)), ("dialled by", profile.dial),
-                             ("port", f"{profile.speed_bps} bit/s, {profile.flow_control.value}"),
-                             ("hung up by", ", then ".join(way.value for way in profile.hang_up))):  # fmt: skip
-            if value:
-                print(f"  {label + ':':<12}{value}")
-        return 0
-    profiles = files.profiles()
-    print(table(("NAME", "MODEM"), [(profile.name, profile.title) for profile in profiles]))
-    print("\n`dialpost modem list NAME` tells more; `dialpost modem probe` suggests one for the modem at hand.")
-    return 0
-
-
-def _countries(args: argparse.Namespace) -> int:
-    files = BoardFiles()
-    if args.name:
-        _show_country(files.country(args.name))
-        return 0
-    rows = [
-        (country.key, _limit(country.redial), _pauses(country.redial), country.name)
-        for country in files.countries()
-    ]
-    print(table(("NAME", "FAILED TRIES TO A NUMBER", "WAIT BETWEEN THEM", "WHERE"), rows))
-    print("\n`dialpost modem countries NAME` tells where the rules come from.")
-    return 0
-
-
-def _limit(rules: RedialRules) -> str:
-    if rules.period_attempts:
-        return f"{rules.period_attempts} in {span(rules.period_s)}"
-    if not rules.attempts:
-        return "no limit"
-    busy = f" ({rules.attempts_busy} if busy)" if rules.attempts_busy else ""
-    rest = f"then {span(rules.rest_s)} of rest" if rules.rest_s else "then none by itself"
-    return f"{rules.attempts} in a row{busy}, {rest}"
-
-
-def _pauses(rules: RedialRules) -> str:
-    first, last = rules.pauses_s[0], rules.pauses_s[-1]
-    return span(first) if first == last else f"{span(first)} to {span(last)}"
-
-
-def _show_country(country: Country) -> None:
-    rules, dialling = country.redial, country.dialling
-    print(f"{country.key}: {country.name}")
-    waits = ", ".join(span(pause_s) for pause_s in rules.pauses_s)
-    lines = [
-        ("tries", _limit(rules)),
-        ("waits", f"{waits}{' and so on' if len(rules.pauses_s) > 1 else ''} after a failed try to a number"),
-        ("", f"{span(rules.other_number_pause_s)} before another number" if rules.other_number_pause_s else ""),
-        ("dialling", "tone" + (" or pulse" if dialling.pulse else " only: pulses reach wrong numbers")),
-        ("no answer", f"on hook after {span(dialling.answer_within_s)}"),
-        ("note", country.note),
-        ("source", country.source),
-    ]
-    for label, value in lines:
-        if value:
-            print(f"  {label + ':' if label else '':<11}{value}")
-
-
 # -- the modem at hand ---------------------------------------------------------------------------------------
 
 
@@ -195,9 +127,7 @@ def _probe(args: argparse.Namespace) -> int:
         )
         return 1
     if not modems:
-        print(
-            "\nNo modem was found. Is it switched on, is its cable in, and does another program (ModemManager) use it?"
-        )
+        print("\nNo modem was found. Is it on, is its cable in, and does another program (ModemManager) use it?")
         return 1
     best = max(modems, key=lambda one: one.suggestion.likeness if one.suggestion else -1)
     assert best.suggestion is not None
@@ -333,13 +263,17 @@ def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConf
 def _refuse_during_call(config: Config | None) -> None:
     """A running station that is in a call keeps its modem. Raises: DialpostError with what to do."""
     run_dir = Path(config.station.run_dir if config is not None else StationConfig().run_dir)
+    client = ControlClient(run_dir / SOCKET_NAME, 10.0)
+    if not client.available():
+        return
     try:
-        client = ControlClient(run_dir / SOCKET_NAME, 10.0)
-        words = str(client.call("status")["call_state_words"]) if client.available() else STATE_WORDS[AT_REST[0]]
+        status = client.call("status")
     except ControlError as error:
         sys.stderr.write(f"dialpost: whether a call is under way can't be asked ({error}); going on.\n")
         return
-    if not words.startswith(tuple(STATE_WORDS[state] for state in AT_REST)):
+    words = str(status["call_state_words"])
+    at_rest = words.startswith(tuple(STATE_WORDS[state] for state in AT_REST))
+    if status["link"] == LinkKind.MODEM.value and not at_rest:
         raise DialpostError(
             f"The station is in a call ({words}) and has the modem. Wait for its end, or end it with "
             "`dialpost call cancel`."

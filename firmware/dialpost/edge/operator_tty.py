@@ -11,11 +11,14 @@ import errno
 import os
 import select
 import termios
+import time
 import tty
 from collections.abc import Iterator
 from enum import Enum
 
 LEAVE = b"\x1d"  # Ctrl-]
+QUIET_S, LAST_WORDS_S = 0.3, 2.0
+"""After leaving, the port is heard until it was quiet for so long, at most for so long in all."""
 _CHUNK = 4096
 
 
@@ -42,10 +45,21 @@ def join(port_fd: int, in_fd: int, out_fd: int) -> Ended:
                 before, leave, _ = data.partition(LEAVE)
                 if before and not _sent(port_fd, before):
                     return Ended.PORT_GONE
-                if leave:
-                    return Ended.LEFT
-                if not data:
-                    return Ended.INPUT_OVER
+                if leave or not data:
+                    _last_words(port_fd, out_fd)
+                    return Ended.LEFT if leave else Ended.INPUT_OVER
+
+
+def _last_words(port_fd: int, out_fd: int) -> None:
+    """Let the port take what was typed last, and show what is answered, until it is quiet."""
+    until_s = time.monotonic() + LAST_WORDS_S
+    while (left_s := until_s - time.monotonic()) > 0:
+        ready, _, _ = select.select([port_fd], [], [], min(QUIET_S, left_s))
+        data = _read(port_fd) if ready else b""
+        if not data:
+            return
+        with contextlib.suppress(OSError):  # whoever left may have closed the other side too
+            _write(out_fd, data)
 
 
 @contextlib.contextmanager

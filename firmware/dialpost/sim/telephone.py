@@ -298,7 +298,11 @@ class Telephone:
 
     def _dial(self, end: _End, number: str) -> None:
         self._note(f"dials {number}")
-        result = self._results.popleft() if self._results else "CONNECT"
+        if number:
+            result = self._results.popleft() if self._results else "CONNECT"
+        else:  # off hook and no digit (ATD;): all a modem can tell is the dial tone
+            lacks_tone = bool(self._results) and self._results[0] == "NO DIALTONE"
+            result = self._results.popleft() if lacks_tone else "OK"
         if result != "SILENCE":
             self._dialling = self._loop.call_later(self.settings.dial_s, self._dialled, end, result)
 
