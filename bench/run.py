@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rig.chroots import missing
 
+from call import calls
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
 from memory import memory
 from speed import large_queue, rate
@@ -47,6 +48,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "memory": memory,
     "large": large_queue,
     "client": client_on_the_wire,
+    "call": calls,
 }
 
 

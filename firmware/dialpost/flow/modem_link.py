@@ -90,12 +90,16 @@ class ModemLink:
         self._carried: Traffic | None = None
 
     async def dial(self) -> DialOutcome:
-        """Dial the number whose turn it is. The plan hears what became of it, a cancellation excepted."""
+        """Dial the number whose turn it is. The plan hears what became of it."""
         self._rate_bps = self._carried = None
         number = self._plan.next(self._monotonic()).number
         if not number:
             return DialOutcome(DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).")
-        outcome = await self._modem.dial(number)
+        try:
+            outcome = await self._modem.dial(number)
+        except asyncio.CancelledError:  # by the call's deadline, or a person: the number had its try
+            self._plan.tried(number, DialResult.TIMEOUT, self._monotonic())
+            raise
         self._plan.tried(number, outcome.result, self._monotonic())
         self._rate_bps = outcome.rate_bps
         return replace(outcome, number=number)

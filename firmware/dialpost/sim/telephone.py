@@ -241,6 +241,11 @@ class Telephone:
         return {"up": self.up.carried, "down": self.down.carried, "buffered_up": self.up.buffered,
                 "buffered_down": self.down.buffered, "calls": self.calls}  # fmt: skip
 
+    @property
+    def seconds(self) -> float:
+        """Since the start, as in `events`."""
+        return self._loop.time() - self._began_s
+
     def answer_next(self, *results: str) -> None:
         """The results of the next dials."""
         unknown = [result for result in results if result not in RESULTS]

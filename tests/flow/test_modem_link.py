@@ -1,0 +1,212 @@
+"""The dialled link: numbers in turn, login before PPP, the first end that is seen, everything put down."""
+
+import asyncio
+
+import pytest
+
+from dialpost.core.config import ModemConfig, PppConfig
+from dialpost.core.country import Country
+from dialpost.core.dial_plan import DialPlan
+from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.ppp_events import PppEnd, PppUp
+from dialpost.core.ppp_options import PppRequest
+from dialpost.flow.modem_link import ModemLink
+from fakes import run_virtual
+
+UP = PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
+CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
+
+
+class FakeModem:
+    def __init__(self, *outcomes):
+        self.outcomes, self.done = list(outcomes), []
+        self.login_outcome = DialOutcome(DialResult.CONNECTED)
+        self.carrier = asyncio.Event()
+        self.doubt = ""
+
+    async def dial(self, number):
+        self.done.append(f"dial {number}")
+        outcome = self.outcomes.pop(0) if self.outcomes else CONNECTED
+        if outcome is None:
+            await asyncio.Event().wait()
+        return outcome
+
+    async def login(self, user, password):
+        self.done.append(f"login {user}")
+        return self.login_outcome
+
+    def pause_reading(self):
+        self.done.append("pause")
+
+    def resume_reading(self):
+        self.done.append("resume")
+
+    async def carrier_lost(self):
+        await self.carrier.wait()
+        return "the modem lost its carrier"
+
+    async def hang_up(self):
+        self.done.append("hang up")
+        return self.doubt
+
+
+class FakePpp:
+    def __init__(self, answer=UP):
+        self.answer, self.requests, self.stopped = answer, [], 0
+        self.end = asyncio.get_running_loop().create_future()
+        self.fails = False
+
+    async def start(self, request):
+        self.requests.append(request)
+        return self.answer
+
+    async def ended(self):
+        return await asyncio.shield(self.end)
+
+    async def stop(self):
+        self.stopped += 1
+        if self.fails:
+            raise RuntimeError("a bug")
+
+    def traffic(self):
+        return Traffic(10, 20)
+
+
+class Watcher:
+    def __init__(self):
+        self.seen = []
+
+    def line_up(self, up):
+        self.seen.append(up.dns)
+
+    def line_down(self):
+        self.seen.append("down")
+
+
+def link_of(modem, ppp, **more):
+    plan = DialPlan(ModemConfig(numbers=("111", "222")), Country("generic", "Anywhere", ""))
+
+    def request(rate_bps):
+        return PppRequest("/dev/ttyS0", 115_200, rate_bps or 9600)
+
+    return ModemLink(
+        PppConfig(user="u", password="p"), modem, ppp, plan, request,
+        monotonic=asyncio.get_running_loop().time, **more,
+    )  # fmt: skip
+
+
+def play(scene):
+    run_virtual(scene())
+
+
+def test_a_call_goes_through_its_steps_and_is_put_down():
+    async def scene():
+        modem, ppp, watcher = FakeModem(), FakePpp(), Watcher()
+        waited = []
+
+        async def ready():
+            waited.append(list(watcher.seen))
+
+        link = link_of(modem, ppp, watchers=(watcher,), ready=ready)
+        dialled = await link.dial()
+        assert (dialled.result, dialled.number) == (DialResult.CONNECTED, "111")
+        assert (await link.negotiate()).result is DialResult.CONNECTED
+        assert ppp.requests[0].rate_bps == 33_600
+        assert waited == [[("192.0.2.53",)]]  # the name servers are known before the clock is asked for
+        assert link.traffic() == Traffic(10, 20)
+        await link.hang_up()
+        assert watcher.seen == [("192.0.2.53",), "down"]
+        assert modem.done == ["dial 111", "login u", "pause", "resume", "hang up"]
+        assert ppp.stopped == 1 and link.traffic() == Traffic(10, 20)
+
+    play(scene)
+
+
+def test_numbers_are_tried_in_turn():
+    async def scene():
+        busy = DialOutcome(DialResult.BUSY, "BUSY")
+        modem = FakeModem(busy, busy)
+        link = link_of(modem, FakePpp())
+        for _ in range(3):
+            await link.dial()
+            await link.hang_up()
+        assert [done for done in modem.done if done.startswith("dial")] == ["dial 111", "dial 222", "dial 111"]
+
+    play(scene)
+
+
+def test_a_dial_that_was_called_off_counts_as_a_try():
+    async def scene():
+        modem = FakeModem(None)
+        link = link_of(modem, FakePpp())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(120):
+                await link.dial()
+        assert (await link.dial()).number == "222"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("what", ["login", "ppp"])
+def test_what_fails_after_the_carrier_is_told(what):
+    async def scene():
+        modem, ppp = FakeModem(), FakePpp()
+        if what == "login":
+            modem.login_outcome = DialOutcome(DialResult.ERROR, "The provider did not say")
+        else:
+            ppp.answer = PppEnd(19)
+        link = link_of(modem, ppp)
+        await link.dial()
+        outcome = await link.negotiate()
+        assert outcome.result is DialResult.ERROR
+        assert ("ppp.password" in outcome.detail) is (what == "ppp")
+        assert bool(ppp.requests) is (what == "ppp")
+        await link.hang_up()
+        assert modem.done[-1] == "hang up"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("first", ["carrier", "pppd"])
+def test_the_first_end_seen_is_the_end(first):
+    async def scene():
+        modem, ppp = FakeModem(), FakePpp()
+        link = link_of(modem, ppp)
+        await link.dial()
+        await link.negotiate()
+        waiting = asyncio.create_task(link.lost())
+        await asyncio.sleep(5)
+        assert not waiting.done()
+        if first == "carrier":
+            modem.carrier.set()
+        else:
+            ppp.end.set_result(PppEnd(15))
+        assert ("carrier" in await waiting) is (first == "carrier")
+
+    play(scene)
+
+
+def test_the_modem_hangs_up_whatever_happens_to_pppd(caplog):
+    async def scene():
+        modem, ppp = FakeModem(), FakePpp()
+        modem.doubt = "The modem does not say that it hung up."
+        ppp.fails = True
+        link = link_of(modem, ppp)
+        await link.dial()
+        with pytest.raises(RuntimeError):
+            await link.hang_up()
+        assert modem.done[-1] == "hang up"
+
+    play(scene)
+
+
+def test_a_line_that_may_still_be_up_is_told(caplog):
+    async def scene():
+        modem = FakeModem()
+        modem.doubt = "The modem does not say that it hung up."
+        link = link_of(modem, FakePpp())
+        await link.dial()
+        await link.hang_up()
+        assert "may still be up" in caplog.text
+
+    play(scene)
