@@ -1,0 +1,178 @@
+"""The line's firewall with the real nftables, between two network namespaces: who gets in, what is on the wire."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from rig.needs import needs
+
+from dialpost.core.line_firewall import remove, ruleset
+
+pytestmark = needs(commands=("nft", "ip", "unshare"), root=True)
+
+STATION, PEER, STRANGER = "10.77.0.2", "10.77.0.1", "10.77.0.9"
+_IP_TIMESTAMP = 8  # TCP's option, RFC 7323
+
+_SERVER = """
+import socket, sys
+servers = [socket.create_server(("0.0.0.0", port)) for port in map(int, sys.argv[1:])]
+print("ready", flush=True)
+sys.stdin.read()
+"""
+_KNOCK = """
+import json, socket, sys
+source, target, ports = sys.argv[1], sys.argv[2], list(map(int, sys.argv[3:]))
+open_ports = []
+for port in ports:
+    try:
+        socket.create_connection((target, port), 1.0, (source, 0)).close()
+        open_ports.append(port)
+    except OSError:
+        pass
+print(json.dumps(open_ports))
+"""
+
+
+class Spaces:
+    """Two namespaces joined by a cable; the station's end is called as PPP's would be."""
+
+    def __init__(self):
+        tag = f"dp{os.getpid()}"
+        self.station, self.world, self._children = f"{tag}s", f"{tag}w", []
+        for space in (self.station, self.world):
+            run("ip", "netns", "add", space)
+        run(
+            "ip",
+            "link",
+            "add",
+            "ppp0",
+            "netns",
+            self.station,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "w0",
+            "netns",
+            self.world,
+        )
+        self.inside("ip", "addr", "add", f"{STATION}/24", "dev", "ppp0")
+        for address in (PEER, STRANGER):
+            self.outside("ip", "addr", "add", f"{address}/24", "dev", "w0")
+        for space, device in ((self.station, "ppp0"), (self.world, "w0")):
+            run("ip", "netns", "exec", space, "ip", "link", "set", device, "up")
+            run("ip", "netns", "exec", space, "ip", "link", "set", "lo", "up")
+
+    def inside(self, *command, given=None):
+        return run("ip", "netns", "exec", self.station, *command, given=given)
+
+    def outside(self, *command):
+        return run("ip", "netns", "exec", self.world, *command)
+
+    def serve(self, space, *ports):
+        child = subprocess.Popen(
+            ["ip", "netns", "exec", space, sys.executable, "-c", _SERVER, *map(str, ports)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert child.stdout.readline() == "ready\n"
+        self._children.append(child)
+
+    def knock(self, source, *ports):
+        """Which ports of the station answer this address of the world."""
+        return json.loads(self.outside(sys.executable, "-c", _KNOCK, source, STATION, *map(str, ports)))
+
+    def close(self):
+        for child in self._children:
+            child.stdin.close()
+            child.wait(10)
+        for space in (self.station, self.world):
+            run("ip", "netns", "del", space)
+
+
+def run(*command, given=None):
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def spaces():
+    made = Spaces()
+    yield made
+    made.close()
+
+
+def rules(*hosts, **more):
+    settings = {"filtered": True, "timestamps_off": True, "share_with_lan": False} | more
+    return ruleset("ppp0", hosts, **settings)
+
+
+def test_only_known_mail_hosts_reach_the_mail_port(spaces):
+    spaces.serve(spaces.station, 25, 22, 143, 587)
+    assert spaces.knock(STRANGER, 25, 22, 143, 587) == [25, 22, 143, 587]  # without the firewall
+    spaces.inside("nft", "-f", "-", given=rules(PEER))
+    assert spaces.knock(PEER, 25, 22, 143, 587) == [25]
+    assert spaces.knock(STRANGER, 25, 22, 143, 587) == []
+    spaces.inside("nft", "-f", "-", given=rules(PEER))  # a second call replaces the first one's
+    assert spaces.knock(PEER, 25) == [25]
+    spaces.inside("nft", "-f", "-", given=remove())
+    assert spaces.knock(STRANGER, 25, 22) == [25, 22]
+    spaces.inside("nft", "-f", "-", given=remove())  # and again: harmless
+
+
+@pytest.mark.parametrize(("port", "answers"), [(25, [25]), (587, [25]), (80, [])])
+def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port, answers):
+    spaces.serve(spaces.station, 25)
+    spaces.serve(spaces.world, port)
+    spaces.inside("nft", "-f", "-", given=rules(PEER))
+    assert spaces.knock(STRANGER, 25) == []
+    spaces.inside(sys.executable, "-c", _KNOCK, STATION, STRANGER, str(port))
+    assert spaces.knock(STRANGER, 25) == answers
+
+
+def test_answers_to_what_we_asked_come_in(spaces):
+    spaces.serve(spaces.world, 80)
+    spaces.inside("nft", "-f", "-", given=rules())
+    assert json.loads(spaces.inside(sys.executable, "-c", _KNOCK, STATION, STRANGER, "80")) == [80]
+
+
+_SNIFF = """
+import json, socket, sys
+sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+sniffer.bind(("w0", 0))
+sniffer.settimeout(5)
+print("ready", flush=True)
+while True:
+    frame = sniffer.recv(2000)
+    packet = frame[14:]
+    tcp = packet[(packet[0] & 15) * 4:]
+    if packet[9] == 6 and tcp[13] & 2:
+        print(tcp[20:(tcp[12] >> 4) * 4].hex(), flush=True)
+        break
+"""
+
+
+@pytest.mark.parametrize("off", [True, False])
+def test_the_timestamp_option_is_off_the_wire(spaces, off):
+    spaces.serve(spaces.world, 80)
+    spaces.inside("nft", "-f", "-", given=rules(filtered=False, timestamps_off=off))
+    child = subprocess.Popen(
+        ["ip", "netns", "exec", spaces.world, sys.executable, "-c", _SNIFF], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "ready\n"
+    spaces.inside(sys.executable, "-c", _KNOCK, STATION, PEER, "80")
+    options = bytes.fromhex(child.stdout.readline())
+    child.wait(10)
+    assert (_IP_TIMESTAMP in kinds(options)) is not off
+
+
+def kinds(options):
+    """The kinds of TCP options in a header."""
+    found, at = [], 0
+    while at < len(options) and options[at] != 0:
+        kind = options[at]
+        found.append(kind)
+        at += 1 if kind == 1 else options[at + 1]
+    return found
