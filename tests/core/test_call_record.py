@@ -11,7 +11,7 @@ from dialpost.core.call_notes import CUT_SHORT, Happening, attention, etrn_refus
 from dialpost.core.call_record import HANG_UP_WORDS, CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState
 from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
-from dialpost.core.link import ADVICE, DialOutcome, DialResult
+from dialpost.core.link import DialOutcome, DialResult
 
 RECORD = CallRecord(CallReason.BUTTON, "modem", DialResult.ERROR, 1_700_000_000)
 GOOD = replace(RECORD, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)
@@ -40,7 +40,6 @@ def test_what_is_no_record_is_refused(bad: dict[str, object]) -> None:
 
 def test_every_reason_and_result_has_words() -> None:
     assert set(HANG_UP_WORDS) == set(HangUpReason)
-    assert set(ADVICE) == set(DialResult)
 
 
 def noted(state: CallState, happened: Happening, record: CallRecord = RECORD) -> CallRecord:

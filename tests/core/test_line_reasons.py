@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, page, ppp_reason
-from dialpost.core.link import ADVICE, DialResult
+from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, advice, page, ppp_reason
+from dialpost.core.link import DialResult
 from dialpost.core.ppp_events import PppEnd, PppUp, event, parse_event
 
 
 def test_every_result_of_dialling_has_a_row() -> None:
-    assert set(DIAL_REASONS) == set(DialResult) == set(ADVICE)
+    assert set(DIAL_REASONS) == set(DialResult)
+
+
+def test_advice_is_the_row_in_one_text() -> None:
+    assert advice(DialResult.BUSY) == "The number is busy. It is tried again by itself."
+    assert advice(DialResult.CONNECTED) == advice(DialResult.CANCELLED) == ""
 
 
 def test_every_exit_code_of_pppd_has_a_row() -> None:

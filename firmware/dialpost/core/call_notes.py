@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState
-from dialpost.core.link import ADVICE, DialOutcome, DialResult
+from dialpost.core.line_reasons import advice
+from dialpost.core.link import DialOutcome, DialResult
 
 CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messages need longer"
 
@@ -98,7 +99,7 @@ def mail_stuck(record: CallRecord) -> bool:
 
 def given_up_letter(record: CallRecord, failures: int) -> str:
     """What the postmaster is told when the station has stopped dialling: plain text, LF line ends."""
-    said = " ".join(part for part in (record.detail, ADVICE[record.result]) if part)
+    said = " ".join(part for part in (record.detail, advice(record.result)) if part)
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
     return (
@@ -118,7 +119,7 @@ def attention(record: CallRecord, given_up_after: int = 0) -> list[str]:
     """
     found = []
     if failed(record):
-        said = " ".join(part for part in (record.detail, ADVICE[record.result]) if part)
+        said = " ".join(part for part in (record.detail, advice(record.result)) if part)
         found.append(f"The last call did not come up: {record.result.value}. {said}".strip())
         if given_up_after > 1:
             found.append(

@@ -124,6 +124,14 @@ PPP_REASONS: dict[int, Reason] = {
 }  # fmt: skip
 
 
+def advice(result: DialResult) -> str:
+    """What happened and what to do next, in one text; "" where there is nothing to say."""
+    if result in {DialResult.CONNECTED, DialResult.CANCELLED}:
+        return ""
+    reason = DIAL_REASONS[result]
+    return f"{reason.words} {reason.next_step}"
+
+
 def ppp_reason(exit_code: int) -> Reason:
     """The row of an exit code; a code from the future has a row too."""
     return PPP_REASONS.get(exit_code) or Reason(

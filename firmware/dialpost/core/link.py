@@ -46,21 +46,3 @@ class Traffic:
 
     up: int
     down: int
-
-
-ADVICE = {
-    DialResult.CONNECTED: "",
-    DialResult.BUSY: "The number is busy. It is tried again by itself.",
-    DialResult.NO_ANSWER: "Nobody answers at the other end. Check the number and that the provider is up.",
-    DialResult.NO_CARRIER: "The other end answered but no carrier came. Try again; check for line noise.",
-    DialResult.NO_DIALTONE: "There is no dial tone. Check the cable between modem and socket.",
-    DialResult.DELAYED: "The modem lets this number rest after failed tries, as its country's rules want. It is "
-    "tried again by itself; a second number in modem.numbers may help.",
-    DialResult.BLACKLISTED: "The modem dials this number no more, after too many failed tries. Check the number; "
-    "switching the modem off and on makes it forget.",
-    DialResult.VOICE: "Somebody answered, but no modem. Check the number, and apologise.",
-    DialResult.ERROR: "The link is not in order. Check its power and cables.",
-    DialResult.TIMEOUT: "The line did not come up in time. Check the number, or raise call.dial_timeout_s.",
-    DialResult.CANCELLED: "",
-}
-"""What to do next, for a person."""

@@ -16,7 +16,8 @@ from dialpost.core.call_notes import etrn_refused, failed, mail_stuck, was_cut
 from dialpost.core.call_record import HANG_UP_WORDS, CallRecord
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
-from dialpost.core.link import ADVICE, DialResult
+from dialpost.core.line_reasons import advice
+from dialpost.core.link import DialResult
 from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
@@ -82,7 +83,7 @@ class CallMemory:
             detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
             self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
             return
-        detail = record.detail or ADVICE[record.result]
+        detail = record.detail or advice(record.result)
         maillog.dial_failed(result=record.result.value, detail=detail)
         self._say(f"no line: {record.result.value}. {detail}".strip())
 

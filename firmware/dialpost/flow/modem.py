@@ -19,7 +19,8 @@ from dialpost.core.config import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import dial_command, line_settings
 from dialpost.core.errors import ConfigError, PortError
-from dialpost.core.link import ADVICE, DialOutcome, DialResult
+from dialpost.core.line_reasons import advice
+from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, HangUpWay, ModemProfile, ResultKind
 
 WAKE_TRIES = 3
@@ -308,8 +309,7 @@ class Modem:
         result = DIAL_RESULTS[answer.kind]
         if result is not DialResult.CONNECTED:
             self._call_may_be_up = False
-            advice = ADVICE[result]
-            return DialOutcome(result, f"The modem said: {answer.words}. {advice}".strip())
+            return DialOutcome(result, f"The modem said: {answer.words}. {advice(result)}".strip())
         self.has_carrier_line = self._profile.has_control_lines is not ControlLines.NO and bool(
             self._opened.carrier()
         )
