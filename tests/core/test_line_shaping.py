@@ -42,5 +42,5 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
     routes = [command for command in found if command[:3] == ["ip", "route", "replace"]]
     assert [route[3] for route in routes] == ["192.0.2.1"] + ["default"] * default_route
     for route in routes:
-        assert route[-4:] == ["window", "536", "congctl", "vegas"]
+        assert route[-8:] == ["window", "536", "initcwnd", "3", "rto_min", "3s", "congctl", "vegas"]
         assert route[route.index("dev") + 1] == "ppp3"

@@ -24,6 +24,9 @@ HEADERS_BYTES = 40
 IN_FLIGHT_S = 0.5
 """So much of the line's time may be in flight inbound over all connections served at once."""
 SERVED_AT_ONCE = 6
+FIRST_SEGMENTS = 3
+LEAST_RTO_S = 3
+"""No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 mends them)."""
 QUEUE_PACKETS = 30
 """ppp interfaces start with 3, and would drop what a second connection sends."""
 
@@ -64,6 +67,8 @@ def commands(line: LineShape, interface: str, peer: str, local: str, *, default_
     attributes = ["window", str(line.window)] if line.window else []
     found = [["ip", "link", "set", "dev", interface, "txqueuelen", str(QUEUE_PACKETS)]]
     if line.delay_based:
+        # Ten segments to begin with are seconds of queue, and a first RTO of a second sends replies twice.
+        attributes += ["initcwnd", str(FIRST_SEGMENTS), "rto_min", f"{LEAST_RTO_S}s"]
         attributes += ["congctl", "vegas"]  # the kernel loads the module by itself
     if not attributes:
         return found
