@@ -53,7 +53,7 @@ async def test_a_lost_question_is_asked_again():
 
 async def test_silence_is_an_error_with_the_servers_name():
     transport, server, port = await serve(lambda data: [])
-    with pytest.raises(TimeoutError, match="127[.]0[.]0[.]1"):
+    with pytest.raises(TimeoutError, match=r"127\.0\.0\.1"):
         await ask("127.0.0.1", not_before_s=1.0, port=port, try_s=0.05, tries=2)
     assert server.asked == 2
     transport.close()
