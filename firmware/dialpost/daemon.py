@@ -224,7 +224,7 @@ class Station:
         if config.link.kind is LinkKind.DIALUP_GATEWAY:
             return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
         try:
-            return modem_line(config, self.clock, self.resolver, self._clock_stepped)
+            return modem_line(config, self.clock, self.resolver, self.store, self._clock_stepped)
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")

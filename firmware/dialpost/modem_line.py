@@ -22,12 +22,13 @@ from dialpost.edge.sntp_client import ask as ask_time
 from dialpost.flow.clock_setter import ClockSetter
 from dialpost.flow.modem import Modem
 from dialpost.flow.modem_link import LineWatcher, ModemLink
+from dialpost.flow.refused_pin import Memory, RefusedPin
 
 _log = logging.getLogger("dialpost.line")
 
 
 def modem_line(
-    config: Config, clock: Clock, resolver: Resolver, on_step: Callable[[], Awaitable[object]]
+    config: Config, clock: Clock, resolver: Resolver, memory: Memory, on_step: Callable[[], Awaitable[object]]
 ) -> tuple[ModemLink, DialPlan]:
     """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved.
 
@@ -67,7 +68,7 @@ def modem_line(
         ask=partial(ask_time, not_before_s=RELEASED_S),
         on_step=on_step,
     )
-    modem = Modem(config.modem, profile, open_port, _say, country=country)
+    modem = Modem(config.modem, profile, open_port, _say, country=country, refused_pin=RefusedPin(memory))
     ppp = Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
     watchers: tuple[LineWatcher, ...] = (setter,)
     if config.ppp.use_peer_dns and not config.dns.servers:

@@ -13,7 +13,9 @@ from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
 from dialpost.edge.serial_port import open_port
 from dialpost.flow.modem import Modem
+from dialpost.flow.refused_pin import RefusedPin
 from dialpost.sim.telephone import Telephone, TelephoneSettings
+from fakes import MemoryCallStore
 
 PROFILE = ModemProfile(
     name="test", title="t", source="s", settle_s=0.0, answer_s=2.0, guard_s=0.15, connect_s=5, dtr_pulse_ms=50
@@ -138,11 +140,19 @@ async def test_silence_and_garbage_are_told_apart():
 
 async def test_a_refused_pin_is_never_tried_again():
     profile = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",))
+    memory = MemoryCallStore()
     async with rig(replace(FAST, sim_pin="1234"), profile=profile, sim_pin="9999") as (telephone, modem):
+        modem._refused_pin = RefusedPin(memory)
         for _ in range(3):
             outcome = await modem.dial("*99#")
             assert outcome.result is DialResult.ERROR and "refused" in outcome.detail
         assert telephone._station.modem.pin_tries == 2
+        after_restart = Modem(modem._config, profile, open_port, modem.said.append, refused_pin=RefusedPin(memory))
+        await modem.hang_up()
+        assert "not tried again" in (await after_restart.dial("*99#")).detail
+        assert telephone._station.modem.pin_tries == 2
+        assert "9999" not in str(memory.values)
+        await after_restart.hang_up()
         modem._config = replace(modem._config, sim_pin="1234", apn="internet")
         assert (await modem.dial("*99#")).result is DialResult.CONNECTED
 

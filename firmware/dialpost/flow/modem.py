@@ -22,6 +22,7 @@ from dialpost.core.errors import ConfigError, PortError
 from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, HangUpWay, ModemProfile, ResultKind
+from dialpost.flow.refused_pin import RefusedPin
 
 WAKE_TRIES = 3
 CARRIER_LOOK_S = 0.2
@@ -76,13 +77,12 @@ class _FailedError(Exception):
 class Modem:
     """One modem on one port. `say` hears each step in words.
 
-    `refused_pin` is a SIM's PIN that the modem refused: it is never tried again, whoever asks. The caller may keep
-    it over a restart and set it before the first call.
+    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks.
     """
 
     def __init__(
         self, config: ModemConfig, profile: ModemProfile, open_port: OpenPort, say: Callable[[str], None],
-        *, country: Country | None = None,
+        *, country: Country | None = None, refused_pin: RefusedPin | None = None,
     ) -> None:  # fmt: skip
         self._config, self._profile, self._open_port, self._say = config, profile, open_port, say
         self._country = country or Country("generic", "Anywhere", "")
@@ -91,7 +91,7 @@ class Modem:
         self._port: Port | None = None
         self._is_paused = False
         self._call_may_be_up = False
-        self.refused_pin = ""
+        self._refused_pin = refused_pin or RefusedPin()
         self.has_carrier_line = False
         """Whether DCD was up at the last CONNECT: then its fall ends the call."""
 
@@ -251,11 +251,11 @@ class Modem:
             pin = self._config.sim_pin
             if not pin:
                 raise _FailedError("The SIM wants its PIN: set modem.sim_pin.")
-            if pin == self.refused_pin:
+            if await self._refused_pin.is_known(pin):
                 raise _FailedError("The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin.")
             answer = await self._command(f'AT+CPIN="{pin}"', 15.0, is_secret=True)
             if answer is None or answer.kind is not ResultKind.OK:
-                self.refused_pin = pin
+                await self._refused_pin.note(pin)
                 raise _FailedError(
                     "The SIM refused the PIN. It is not tried again, for three wrong ones lock the SIM: correct "
                     "modem.sim_pin."
