@@ -12,7 +12,7 @@ from dialpost.core.config import Config
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError
 from dialpost.core.ppp_events import PppUp
-from dialpost.core.ppp_options import PppRequest
+from dialpost.core.ppp_options import PppRequest, with_close_echoes
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import RELEASED_S, Clock
 from dialpost.edge.ppp import Pppd
@@ -47,12 +47,13 @@ def modem_line(
     def request(rate_bps: int | None) -> PppRequest:
         """Many modems tell their port's speed, not the line's: the configured rate is the better guess then."""
         known = rate_bps is not None and rate_bps != speed_bps
-        return PppRequest.from_config(
+        wanted = PppRequest.from_config(
             config.ppp, device=config.modem.port, speed_bps=speed_bps,
             rate_bps=rate_bps if known and rate_bps else config.link.line_rate_bps,
             flow_control=profile.flow_control.value,
             has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
         )  # fmt: skip
+        return wanted if modem.has_carrier_line else with_close_echoes(wanted)
 
     async def addresses(host: str) -> tuple[str, ...]:
         found = await resolver.addresses(host)

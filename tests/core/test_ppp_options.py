@@ -7,7 +7,7 @@ import pytest
 
 from dialpost.core.config import PppAuth, PppConfig
 from dialpost.core.line_firewall import remove, ruleset
-from dialpost.core.ppp_options import PppRequest, options
+from dialpost.core.ppp_options import PppRequest, options, with_close_echoes
 
 REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret")
 
@@ -52,6 +52,16 @@ def test_what_is_off_is_off() -> None:
     for unwanted in ("usepeerdns", "noipdefault", "local", "crtscts"):
         assert unwanted not in found
     assert not any(line.startswith(("lcp-echo", "user", "password", "deflate")) for line in found)
+
+
+@pytest.mark.parametrize(
+    ("rate_bps", "interval_s", "failures", "expected"),
+    [(33_600, 20, 4, (4, 3)), (2400, 20, 4, (10, 4)), (33_600, 2, 2, (2, 2)), (33_600, 0, 4, (0, 4))],
+)
+def test_without_dcd_echoes_come_closer(rate_bps, interval_s, failures, expected) -> None:
+    asked = replace(REQUEST, rate_bps=rate_bps, echo_interval_s=interval_s, echo_failures=failures)
+    found = with_close_echoes(asked)
+    assert (found.echo_interval_s, found.echo_failures) == expected
 
 
 def test_signs_of_a_password_stay_signs() -> None:

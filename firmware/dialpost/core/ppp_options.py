@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from dialpost.core.config import PppAuth, PppConfig
@@ -162,6 +162,17 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         "nopersist", "ipparam dialpost", f"ip-up-script {up_script}", f"ip-down-script {down_script}",
     ]  # fmt: skip
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def with_close_echoes(request: PppRequest) -> PppRequest:
+    """Where the port has no DCD, only unanswered echoes tell that the carrier is gone: ask more often.
+
+    Echoes go out on a quiet line only (lcp-echo-adaptive), so that they cost the mail nothing.
+    """
+    interval_s, failures = (10, 4) if request.rate_bps < _SLOW_BPS else (4, 3)
+    if request.echo_interval_s * request.echo_failures <= interval_s * failures:
+        return request  # as close already, or off
+    return replace(request, echo_interval_s=interval_s, echo_failures=failures)
 
 
 def _naming(request: PppRequest) -> list[str]:

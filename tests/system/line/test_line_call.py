@@ -83,7 +83,7 @@ def test_a_wrong_password_is_told_and_nothing_is_lost(exchange: Exchange) -> Non
     (record,) = _calls(exchange, 1, status=1)
     assert record["result"] != "connected"
     assert "password" in str(record["detail"])
-    assert "authentication failed" in exchange.provider.log(exchange.provider.answering)
+    assert "CHAP Failure" in exchange.provider.log(exchange.provider.answering)
     assert "not the one" not in exchange.station.log("dialpost")
     assert (exchange.station.waiting(), exchange.provider.queue_length()) == (1, 1)
 
