@@ -84,7 +84,7 @@ class ModemConfig:
     extra_init: str = setting("", "An AT command more, sent after the profile's own.", example="ATM0")
     login_script: tuple[str, ...] = setting(
         (), "For providers that ask before PPP begins: what to wait for and what to answer, in turn. %u is "
-        "ppp.user, %p ppp.password; an empty text to wait for sends at once.", maximum=40,
+        "ppp.user, %p ppp.password; an empty text to wait for sends at once.", kind="login-text", maximum=40,
         example='["ogin:", "%u", "assword:", "%p"]',
     )  # fmt: skip
     login_timeout_s: int = setting(

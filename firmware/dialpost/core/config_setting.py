@@ -16,8 +16,8 @@ class Setting:
     `kind` refines the type: "hostname", "domain", "host", "ip", "listen" (ADDRESS:PORT), "network" (CIDR),
     "address" (a mailbox), "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name),
     "path", "account", "timezone", "fingerprint" (SHA-256, hex), "phone-number",
-    "dial-prefix", "dial-suffix", "apn", "time-span" (HH:MM-HH:MM) or "" for plain. For lists it speaks of each
-    item.
+    "dial-prefix", "dial-suffix", "apn", "time-span" (HH:MM-HH:MM), "login-text" or ""
+    for plain. For lists it speaks of each item.
     `minimum` and `maximum` bound a number (both inclusive) or, for lists, the number of items.
     """
 

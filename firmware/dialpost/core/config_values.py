@@ -68,6 +68,8 @@ def _choice(field: Field, value: str) -> object:
 
 
 def _empty(field: Field) -> str:
+    if field.setting.kind == "login-text":
+        return ""  # nothing is waited for, or nothing but a line end is sent
     if field.is_list:
         raise ValueError("an item must not be empty")
     if field.setting.required:
