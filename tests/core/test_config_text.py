@@ -212,7 +212,7 @@ SAMPLES = {
     "network": "10.1.0.0/16", "time": "07:30", "weekday": "wed", "etrn-name": "#queue", "path": "/x/y",
     "account": "anna", "timezone": "Europe/Berlin", "fingerprint": "ab" * 32, "ip": "192.0.2.53", "separator": "-",
     "route-domain": ".far.example", "phone-number": "0961123456", "dial-prefix": "0w", "dial-suffix": ",,4711#",
-    "apn": "internet", "time-span": "22:00-06:00", "": 'a "text" \\ with \x7f and ü',
+    "apn": "internet", "time-span": "22:00-06:00", "login-text": "ogin:", "": 'a "text" \\ with \x7f and ü',
 }  # fmt: skip
 
 
