@@ -45,7 +45,7 @@ def test_one_call_fetches_and_sends(work: Path, name: str, by_domain: bool) -> N
             assert arrived(station.maildir("anna")) == sorted(inbound)
             assert arrived(server.maildir("world.example")) == sorted(outbound)
             eventually(lambda: server.queue_length() == 0)
-            assert [(a["domain"], a["code"]) for a in station.last_call()["etrn"]] == [(name, 250)]
+            assert {(a["domain"], a["code"]) for a in station.last_call()["etrn"]} == {(name, 250)}
 
 
 def test_a_bare_domain_where_exim_knows_only_queue_names(work: Path) -> None:

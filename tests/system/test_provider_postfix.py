@@ -46,7 +46,9 @@ def test_one_call_fetches_what_is_held_and_sends_what_waits(work: Path) -> None:
             assert server.queue() == []
             record = station.last_call()
             assert (record["sent"], record["received"]) == (20, 20)
-            assert [(a["domain"], a["code"]) for a in record["etrn"]] == [(DOMAIN, 250)]
+            assert {(a["domain"], a["code"]) for a in record["etrn"]} == {
+                (DOMAIN, 250)
+            }  # asked again for stragglers
             assert record["etrn"][0]["text"].endswith("Queuing started")
             assert station.waiting()["waiting_remote"] == 0
 
