@@ -137,6 +137,7 @@ def test_the_provider_is_down_then_up_again(work: Path) -> None:
     server = provider_for(work, station)
     provider_at(station, server.port)
     with station:
+        station.add_account("office")  # the first account is the postmaster: it gets the letter about failed calls
         station.add_account("anna")
         outbound = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=3, prefix="out")
         assert station.call().returncode != 0
