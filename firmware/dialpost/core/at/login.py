@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,9 @@ class LoginScript:
 
     @property
     def seen(self) -> str:
-        """The last words of the other side, in printable signs."""
-        return "".join(sign if sign.isprintable() else " " for sign in self._seen[-200:]).strip()
+        """The last words of the other side, in printable signs; a password it echoed is blotted out."""
+        said = self._seen.replace(self._password, "***") if self._password else self._seen
+        return "".join(sign if sign.isprintable() else " " for sign in said[-200:]).strip()
 
     def receive(self, data: bytes) -> list[Send | LoggedIn | LoginLost]:
         """Bytes of the other side, b"" to begin. Some send with parity: the eighth bit counts for nothing."""
@@ -67,5 +69,6 @@ class LoginScript:
         return found
 
     def _filled(self, text: str) -> str:
-        parts = text.split("%%")
-        return "%".join(part.replace("%u", self._user).replace("%p", self._password) for part in parts)
+        """In one pass: signs in a name or password are never filled in again."""
+        values = {"%u": self._user, "%p": self._password, "%%": "%"}
+        return re.sub("%[up%]", lambda found: values[found[0]], text)

@@ -33,8 +33,8 @@ _NUMBERS = {
 }  # fmt: skip
 _NUMBERED_RATES = {5: 1200}
 _STARTS = ("+CME ERROR", "+CMS ERROR")
-_CONNECT = re.compile(r"CONNECT\b[ :]*(?:[A-Z]+[ /])?(\d{3,7})?")
-_CARRIER = re.compile(r"\+?(?:CARRIER|MCR)\b[ :]*(?:[A-Z0-9.]+, ?)?(\d{3,7})?")
+_CONNECT = re.compile(r"CONNECT\b[ :]*(?:[A-Z]+[ /])?(\d{3,10})?(?:\S*/V\.?\w+ (\d{3,6})\b)?")
+_CARRIER = re.compile(r"\+?(?:CARRIER|M[CR]R)\b[ :]*(?:[A-Z][A-Z0-9.]*, ?)?(\d{3,7})?")
 
 DIAL_RESULTS: Mapping[ResultKind, DialResult] = {
     ResultKind.CONNECT: DialResult.CONNECTED,
@@ -73,7 +73,8 @@ def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtRe
         return AtResult(_WORDS[text.split()[0].rstrip(":")], line.strip())
     found = _CONNECT.match(text)
     if found is not None:
-        return AtResult(ResultKind.CONNECT, line.strip(), int(found[1]) if found[1] else None)
+        rate = found[2] or found[1]  # ZyXEL: CONNECT 115200/V.34 28800/V.42b has the port's rate first
+        return AtResult(ResultKind.CONNECT, line.strip(), int(rate) if rate else None)
     return None
 
 
@@ -89,7 +90,7 @@ def parse_number(text: str) -> AtResult | None:
 def carrier_rate(line: str) -> int | None:
     """The line's own rate in bit/s, told before CONNECT by modems that put the port's rate there.
 
-    CARRIER 33600, +MCR: V34,33600 (V.250 §6.4.2, §6.5.5).
+    CARRIER 33600, +MCR: V34,33600, +MRR: 28800,48000 (V.250 §6.4.2, §6.4.3: sending first, then receiving).
     """
     found = _CARRIER.match(" ".join(line.upper().split()))
     return int(found[1]) if found is not None and found[1] else None
