@@ -27,7 +27,10 @@ from dialpost.flow.refused_pin import RefusedPin
 WAKE_TRIES = 3
 CARRIER_LOOK_S = 0.2
 """DCD is looked at so often: a poll costs one system call, and no thread waits for the kernel."""
-_REGISTRATION_LOOK_S = 2.0
+SIM_BUSY_S = 20.0
+"""So long a SIM that was just switched on may say that it is busy."""
+_SIM_BUSY = re.compile(r"\+CME ERROR: *(14|SIM BUSY)\b", re.IGNORECASE)
+_SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
 _REGISTERED, _DENIED = {1, 5}, 3
 _REGISTRATION_QUERIES = ("+CEREG", "+CGREG", "+CREG")
 _READ_BYTES = 4096
@@ -127,17 +130,21 @@ class Modem:
             return DialOutcome(DialResult.CONNECTED)
         script = LoginScript(self._config.login_script, user, password)
         self._say("logging in before PPP")
+        loop, waits_for = asyncio.get_running_loop(), script.waits_for
         try:
-            data = b""
-            while True:
-                for step in script.receive(data):
-                    if isinstance(step, Send):
-                        await self._opened.write(step.data)
-                    elif isinstance(step, LoggedIn):
-                        return DialOutcome(DialResult.CONNECTED)
-                    elif isinstance(step, LoginLost):
-                        return DialOutcome(DialResult.NO_CARRIER, "The line was lost while logging in.")
-                async with asyncio.timeout(self._config.login_timeout_s):
+            async with asyncio.timeout(self._config.login_timeout_s) as limit:
+                data = b""
+                while True:
+                    for step in script.receive(data):
+                        if isinstance(step, Send):
+                            await self._opened.write(step.data)
+                        elif isinstance(step, LoggedIn):
+                            return DialOutcome(DialResult.CONNECTED)
+                        elif isinstance(step, LoginLost):
+                            return DialOutcome(DialResult.NO_CARRIER, "The line was lost while logging in.")
+                    if waits_for != script.waits_for:  # the next text has its own time; other words win none
+                        waits_for = script.waits_for
+                        limit.reschedule(loop.time() + self._config.login_timeout_s)
                     data = await self._opened.read(1)
         except TimeoutError:
             seen = f' Its last words: "{script.seen}".' if script.seen else ""
@@ -239,21 +246,26 @@ class Modem:
                 await asyncio.sleep(self._profile.settle_s)
         if self._profile.telephone:
             for setting in line_settings(self._config, self._country):
-                await self._need(f"AT{setting}")
+                of_profile = self._profile.blind_dial_init if setting == "X3" else setting
+                if of_profile:
+                    await self._need(f"AT{of_profile}")
         if self._config.extra_init:
             extra = self._config.extra_init
             await self._need(extra if extra.upper().startswith("AT") else f"AT{extra}")
 
     async def _unlock_sim(self) -> None:
-        lines = await self._ask("AT+CPIN?")
-        state = next((line.partition(":")[2].strip() for line in lines if line.startswith("+CPIN")), "")
+        state = await self._sim_state()
         if state == "SIM PIN":
             pin = self._config.sim_pin
             if not pin:
                 raise _FailedError("The SIM wants its PIN: set modem.sim_pin.")
             if await self._refused_pin.is_known(pin):
                 raise _FailedError("The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin.")
-            answer = await self._command(f'AT+CPIN="{pin}"', 15.0, is_secret=True)
+            try:
+                answer = await self._command(f'AT+CPIN="{pin}"', _PIN_S)
+            except (asyncio.CancelledError, PortError):
+                await self._refused_pin.note(pin)  # what the SIM said is not known: better one try too few
+                raise
             if answer is None or answer.kind is not ResultKind.OK:
                 await self._refused_pin.note(pin)
                 raise _FailedError(
@@ -264,8 +276,24 @@ class Modem:
             raise _FailedError("The SIM is locked: it wants its PUK. Put it into a telephone and unlock it there.")
         elif state != "READY":
             raise _FailedError(f"The SIM is not ready ({state or 'no answer'}). Is it in its place?")
+        else:
+            await self._refused_pin.forget()
         if self._config.apn:
             await self._need(f'AT+CGDCONT=1,"IP","{self._config.apn}"')
+
+    async def _sim_state(self) -> str:
+        """READY, SIM PIN ... (3GPP TS 27.007 §8.3). A SIM just switched on is busy (+CME ERROR: 14) for a while."""
+        deadline_s = asyncio.get_running_loop().time() + SIM_BUSY_S
+        while True:
+            lines: list[str] = []
+            answer = await self._command("AT+CPIN?", lines=lines)
+            for line in lines:
+                if line.startswith("+CPIN:"):
+                    return line.partition(":")[2].strip()
+            words = answer.words if answer is not None else ""
+            if not _SIM_BUSY.search(words) or asyncio.get_running_loop().time() >= deadline_s:
+                return words
+            await asyncio.sleep(_SIM_LOOK_S)
 
     async def _await_network(self) -> None:
         query = self._profile.registration_query
@@ -301,7 +329,7 @@ class Modem:
             command = self._profile.dial.replace(NUMBER, f"{number}{self._config.calling_card}")
         self._say(f"dialling {number}")
         self._call_may_be_up = True
-        answer = await self._command(command, self._profile.connect_s, one_by_one=True, is_secret=True)
+        answer = await self._command(command, self._profile.connect_s, one_by_one=True)
         if answer is None:
             return DialOutcome(
                 DialResult.TIMEOUT, f"The modem said nothing for {self._profile.connect_s} s after dialling."
@@ -371,9 +399,13 @@ class Modem:
         return lines
 
     async def _command(
-        self, command: str, limit_s: float | None = None, *, one_by_one: bool = False, is_secret: bool = False,
+        self,
+        command: str,
+        limit_s: float | None = None,
+        *,
+        one_by_one: bool = False,
         lines: list[str] | None = None,
-    ) -> AtResult | None:  # fmt: skip
+    ) -> AtResult | None:
         """The final result, None where none came in time. `one_by_one`: what follows CONNECT stays in the port."""
         await self._opened.write(self._dialogue.command(command))
         try:
@@ -384,8 +416,6 @@ class Modem:
                             return event
                         if isinstance(event, Said) and lines is not None:
                             lines.append(event.text)
-                        elif isinstance(event, Said) and one_by_one and not is_secret:
-                            self._say(event.text)
         except TimeoutError:
             return None
 

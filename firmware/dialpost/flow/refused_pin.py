@@ -33,19 +33,31 @@ class RefusedPin:
 
     async def is_known(self, pin: str) -> bool:
         """Whether this PIN was refused before. A card that can't be read makes nobody try."""
+        return not await self._recalled() or self._digest == _digest(pin)
+
+    async def note(self, pin: str) -> None:
+        """It was refused, or may have been."""
+        await self._keep(_digest(pin))
+
+    async def forget(self) -> None:
+        """The SIM is open: whatever was noted holds no more."""
+        if await self._recalled() and self._digest:
+            await self._keep("")
+
+    async def _recalled(self) -> bool:
+        """Look on the card, where nothing is known yet; False where it can't be read."""
         if self._memory is not None and not self._digest:
             try:
                 self._digest = await self._memory.recall(_KEY) or ""
             except StorageError:
-                return True
-        return self._digest == _digest(pin)
+                return False
+        return True
 
-    async def note(self, pin: str) -> None:
-        """It was refused."""
-        self._digest = _digest(pin)
+    async def _keep(self, digest: str) -> None:
+        self._digest = digest
         if self._memory is not None:
             try:
-                await self._memory.remember(_KEY, self._digest)
+                await self._memory.remember(_KEY, digest)
             except StorageError as error:
                 maillog.person_needed("modem: a refused PIN could not be put on record", error=error)
 
