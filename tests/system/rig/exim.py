@@ -63,6 +63,7 @@ to_station:
   driver = smtp
   port = {station_port}
   {from_line}
+  {tls_line}
   hosts_try_fastopen =
 mailbox:
   driver = appendfile
@@ -132,6 +133,7 @@ def config_text(
     station_domains: tuple[str, ...],
     station_at: tuple[str, int],
     from_address: str = "",
+    is_plain: bool = False,
     mailbox_domains: tuple[str, ...] = ("world.example",),
     listen_on: str = "127.0.0.1",
     ports: tuple[int, ...] = (25,),
@@ -141,7 +143,10 @@ def config_text(
     certificate: Certificate | None = None,
     login: Login | None = None,
 ) -> str:
-    """Exim's configuration; all it writes lies under `directory`. `etrn_names`: a file of the names ETRN takes."""
+    """Exim's configuration; all it writes lies under `directory`. `etrn_names`: a file of the names ETRN takes.
+
+    `is_plain`: to the station it speaks without TLS, which it would use else.
+    """
     implicit_port = ports[-1]
     return _CONFIG.format(
         hostname=hostname,
@@ -151,6 +156,7 @@ def config_text(
         station_address=station_at[0],
         station_port=station_at[1],
         from_line=f"interface = {from_address}" if from_address else "",
+        tls_line="hosts_avoid_tls = *" if is_plain else "",
         listen_on=listen_on,
         ports=" ; ".join(map(str, ports)),
         etrn_acl=etrn_acl,
@@ -167,7 +173,8 @@ class Exim:
     """One Exim: holds mail for `station_domains`, keeps that for `mailbox_domains` in `maildir(domain)`.
 
     With `login` only who logged in (over TLS, which then needs `certificate`) may send to the world.
-    `etrn_by_domain`: ETRN takes a domain; else, as Exim does by itself, only `#name`.
+    `etrn_by_domain`: ETRN takes a domain; else, as Exim does by itself, only `#name`. `is_plain`: no TLS to the
+    station.
     """
 
     def __init__(
@@ -177,6 +184,7 @@ class Exim:
         hostname: str = "mail.provider.example",
         station_domains: tuple[str, ...] = (),
         station_port: int = 1,
+        is_plain: bool = False,
         mailbox_domains: tuple[str, ...] = ("world.example",),
         etrn_by_domain: bool = True,
         etrn_acl: str = "accept",
@@ -201,6 +209,7 @@ class Exim:
                 station_domains=station_domains,
                 station_at=("127.0.0.1", station_port),
                 from_address=PROVIDER_ADDRESS,
+                is_plain=is_plain,
                 mailbox_domains=mailbox_domains,
                 ports=(self.port, self.implicit_port) if certificate else (self.port,),
                 etrn_acl=etrn_acl,

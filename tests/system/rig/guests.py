@@ -15,6 +15,7 @@ from typing import Any, Literal
 from rig import exim
 from rig.mailboxes import arrived
 from rig.postfix import MASTER
+from rig.processes import RigError
 from rig.station import DOMAIN, PASSWORD, Settings, config_text
 from rig.uml import Guest
 
@@ -225,7 +226,10 @@ class StationGuest(MailGuest):
         self.wait_ready()
         self.run("sysctl", "-q", "-w", "net.ipv4.tcp_timestamps=0")
         self.start("python3", "-m", "dialpost", "daemon", name="dialpost")
-        self.wait_for_port()
+        try:
+            self.wait_for_port()
+        except AssertionError:
+            raise RigError(f"the station's daemon does not greet:\n{self.log('dialpost')[-3000:]}") from None
         for name in accounts:
             self.cli("account", "add", name, "--password-stdin", input=f"{PASSWORD}\n")
         return self

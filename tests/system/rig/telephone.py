@@ -107,8 +107,9 @@ class TelephoneLine:
 
     def check(self) -> None:
         """Raises: RigError where telling somebody of a carrier went wrong."""
-        if self._failed:
-            raise RigError(f"telling of the carrier failed: {self._failed[0]!r}") from self._failed[0]
+        failed, self._failed = self._failed, []
+        if failed:
+            raise RigError(f"telling of the carrier failed: {failed[0]!r}") from failed[0]
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._telephone.stop(), self._loop).result(10)

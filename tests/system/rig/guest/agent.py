@@ -89,7 +89,7 @@ def _serve(request: dict[str, Any], line: BinaryIO) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, lambda number, frame: None)  # not ignored: that would be handed on to children
     descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
     tty.setraw(descriptor, termios.TCSANOW)
     out = os.fdopen(os.dup(descriptor), "wb")

@@ -1,0 +1,54 @@
+"""The carrier is lost at any byte: the station redials, and every message arrives exactly once."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+from rig.exchange import Exchange
+from rig.needs import needs_guests
+
+from dialpost.sim.telephone import TelephoneSettings
+
+pytestmark = [pytest.mark.system, needs_guests("line")]
+
+_LINE = TelephoneSettings(rate_bps=115_200, rtt_s=0.05, dial_s=0.3)
+_SETTINGS = {
+    "call": {"redial_attempts": 5, "redial_pause_s": 0.5},
+    "ppp": {"echo_interval_s": 2, "echo_failures": 2},  # a guest's serial line has no DCD that would tell sooner
+}
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """One pair of guests for all cuts."""
+    with Exchange(tmp_path_factory.mktemp("exchange"), line=_LINE, settings=_SETTINGS) as both:
+        yield both
+
+
+_SEED = int(os.environ.get("DIALPOST_CUT_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_carrier_cut_at_a_random_byte(exchange: Exchange, number: int) -> None:
+    """Redialled by itself, and everything is across exactly once. The same cuts again: DIALPOST_CUT_SEED."""
+    chance = random.Random(f"{_SEED}/{number}")
+    way, count = chance.choice(["up", "down"]), int(chance.triangular(1, 9000, 2000))
+    told = f"cut {number}: seed {_SEED}, {way} after {count} bytes"
+    if exchange.is_spoilt:
+        exchange.afresh(_SETTINGS)
+    exchange.is_spoilt = True
+    exchange.load([(2000, 4), (20_000, 1)], [(2000, 4), (20_000, 1)], prefix=f"-cut{number}")
+    calls = len(exchange.line.events)
+    exchange.line.cut_after(way, count)
+    status, said = exchange.station.call()
+    events = [what for _, what in exchange.line.events[calls:]]
+    assert f"cut {way}" in events, f"{told}: never reached\n{exchange.story()}"
+    assert events.count("CONNECT") >= 2, f"{told}: no redial\n{exchange.story()}"
+    assert status == 0, f"{told}\n{said}\n{exchange.story()}"
+    more = exchange.finish()
+    print(f"{told}: {events.count('CONNECT')} calls by itself, {more} by command")  # noqa: T201
+    exchange.line.check()
+    exchange.is_spoilt = False

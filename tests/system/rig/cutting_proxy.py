@@ -1,0 +1,83 @@
+"""A line that is lost at a chosen moment: a TCP forwarder that breaks off, both ways, when told."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+
+Cut = Callable[[bytes], bool]
+"""Asked with all bytes the server has sent in this connection, before the newest reach the client."""
+
+
+class CuttingProxy:
+    """Forwards connections to `target`; each is broken off once `cut` says so, as long as `cuts` are left.
+
+    `port` is where it listens. `connections` counts those made.
+    """
+
+    def __init__(self, target: int, cut: Cut, *, cuts: int, source: str = "127.0.0.1") -> None:
+        self._target = target
+        self._cut = cut
+        self._source = source
+        self._lock = threading.Lock()
+        self.cuts_left = cuts
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> CuttingProxy:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            address = ("127.0.0.1", self._target)
+            with socket.create_connection(address, 60, (self._source, 0)) as server:
+                up = threading.Thread(target=_forward, args=(client, server), daemon=True)
+                up.start()
+                if not self._answers(server, client):
+                    client.shutdown(socket.SHUT_RD)  # wakes the thread: a socket that is read from does not close
+                up.join(10)
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> bool:
+        """Forward until the server ends; False where the line was cut instead."""
+        seen = b""
+        while piece := server.recv(65_536):
+            seen += piece
+            if self._shall_cut(seen):
+                for end in (client, server):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+                return False
+            client.sendall(piece)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+        return True
+
+    def _shall_cut(self, seen: bytes) -> bool:
+        with self._lock:
+            if self.cuts_left > 0 and self._cut(seen):
+                self.cuts_left -= 1
+                return True
+            return False
+
+
+def _forward(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65_536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
