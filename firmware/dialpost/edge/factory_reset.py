@@ -1,0 +1,123 @@
+"""Asking for the factory reset: a durable marker on the card, then a reboot.
+
+Nothing is deleted here. The marker `factory-reset` under `station.data_dir` is looked at when the machine starts,
+before the daemon; who finds it there erases the station's data. So a power cut at any moment leaves either a
+station as it was or one that is reset at its next start, never half of one.
+
+On a station under systemd the machine is rebooted through logind (a polkit rule lets the station's user do that);
+on a development tree the marker is all there is. Runs in the event loop; the disk is written in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from dialpost.core.errors import StorageError
+
+MARKER = "factory-reset"
+REBOOT_S = 20.0
+"""So long the service manager may take to accept the wish for a reboot."""
+
+_log = logging.getLogger("dialpost.panel")
+
+
+class FactoryReset:
+    """The one way to ask for it: the button and the console use the same.
+
+    `reboot` gives "" where the machine is going down, else why not, for a person; it is looked for where not given.
+    """
+
+    def __init__(self, data_dir: Path, reboot: Callable[[], Awaitable[str]] | None = None) -> None:
+        self._data_dir = data_dir
+        self._reboot = reboot or _reboot
+
+    async def request(self, by: str) -> str:
+        """Mark the card and have the machine started anew; what happens now, in words. `by` says who asked.
+
+        When it returns, the marker is durable. Raises: StorageError where it can't be written; then nothing
+        happens.
+        """
+        await asyncio.to_thread(write_marker, self._data_dir, by)
+        _log.warning("factory reset asked for by=%s", by)
+        why_not = await self._reboot()
+        if why_not:
+            _log.error("factory reset: no reboot: %s", why_not)
+            return f"The station is reset at its next start. {why_not}"
+        return "The station starts anew and is reset."
+
+    def is_asked_for(self) -> bool:
+        """Whether the marker is there."""
+        return (self._data_dir / MARKER).exists()
+
+    def call_off(self) -> bool:
+        """Take the marker away again before the reboot; whether there was one. Raises: StorageError."""
+        try:
+            (self._data_dir / MARKER).unlink()
+            _sync_folder(self._data_dir)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError(f"The wish for a factory reset can't be taken back: {error.strerror}.") from error
+        return True
+
+
+def write_marker(data_dir: Path, by: str) -> None:
+    """Write the marker, whole or not at all, and durably. Raises: StorageError."""
+    text = json.dumps({"by": by, "asked_at": int(time.time())}) + "\n"
+    new = data_dir / f".{MARKER}.new"
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(data_dir / MARKER)
+        _sync_folder(data_dir)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise StorageError(f"The factory reset can't be noted in {data_dir}: {error.strerror or error}.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _reboot() -> str:
+    """Ask the service manager of this machine; "" once it agreed, else why not."""
+    if not _is_station():
+        return "This is no installed station: start it anew yourself."
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "systemctl", "--no-ask-password", "reboot",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+    except OSError as error:
+        return f"systemctl can't be run ({error.strerror}): switch the station off and on."
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), REBOOT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return "The service manager does not answer: switch the station off and on."
+    if process.returncode:
+        words = " ".join(said.decode(errors="replace").split())
+        return f"The machine does not reboot ({words or process.returncode}): switch the station off and on."
+    return ""
+
+
+def _is_station() -> bool:
+    """Whether this process is the station's service: a daemon tried by hand must not reboot somebody's machine."""
+    told = os.environ.get("DIALPOST_STATION") == "1"  # systemd/dialpost.service says so
+    return told and Path("/run/systemd/system").is_dir() and shutil.which("systemctl") is not None
