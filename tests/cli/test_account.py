@@ -12,11 +12,11 @@ from dialpost.cli import doctor
 from dialpost.cli.account import quota_bytes
 from dialpost.core.accounts import Local
 from dialpost.core.errors import AccountError
-from dialpost.daemon import Station
 from dialpost.edge import clock
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.data_lock import DataLock
+from dialpost.station import Station
 
 PASSWORD = "a good long one"
 

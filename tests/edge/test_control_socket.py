@@ -118,3 +118,22 @@ async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path
         await second.start()
     await second.close()
     assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}
+
+
+async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
+    server = ControlServer(tmp_path / "control.sock", {"echo": echo}, {})
+    await server.start()
+    client = ControlClient(tmp_path / "control.sock", timeout_s=5)
+
+    async def louder(params):
+        return "louder"
+
+    withdraw = server.offer({"echo": louder, "refuse": refuse}, {"count": count})
+    assert await asyncio.to_thread(client.call, "echo", a=1) == "louder"
+    assert await asyncio.to_thread(client.call, "count") == "done"
+    withdraw()
+    assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}
+    for gone in ("refuse", "count"):
+        with pytest.raises(ControlError, match=f"no method '{gone}'"):
+            await asyncio.to_thread(client.call, gone)
+    await server.close()

@@ -48,12 +48,12 @@ def may_control(uid: int, gid: int) -> bool:
 
 
 class ControlServer:
-    """Serves the API on `path` until `close`."""
+    """Serves the API on `path` until `close`: the methods given, and those offered while they are."""
 
     def __init__(self, path: Path, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> None:
         self._path = path
-        self._methods = methods
-        self._events = events
+        self._methods = dict(methods)
+        self._events = dict(events)
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
         self._inode = 0
@@ -80,6 +80,17 @@ class ControlServer:
                 f"Can't make the control socket {self._path}: {error.strerror or error}. "
                 "Set station.run_dir to a folder this user may write to (its path at most 90 characters)."
             ) from error
+
+    def offer(self, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> Callable[[], None]:
+        """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile."""
+        covered, covered_events = dict(self._methods), dict(self._events)
+        self._methods |= methods
+        self._events |= events
+
+        def withdraw() -> None:
+            self._methods, self._events = covered, covered_events
+
+        return withdraw
 
     async def close(self) -> None:
         """Stop listening, end the talks under way and remove the socket file."""

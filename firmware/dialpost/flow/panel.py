@@ -33,9 +33,13 @@ class Counts(Protocol):
 
 
 class Panel:
-    """One StationState, changed by those who know, shown by those who watch."""
+    """One StationState, changed by those who know, shown by those who watch.
 
-    def __init__(self, counts: Counts) -> None:
+    It lives as long as the process: stations come and go below it when the configuration changes, or there is none
+    yet. `counts` is the store of the station that runs, None where none does.
+    """
+
+    def __init__(self, counts: Counts | None = None) -> None:
         self._counts = counts
         self._state = StationState(starting=True)
         self._watchers: list[LightsWatcher] = []
@@ -58,9 +62,19 @@ class Panel:
         watcher(self._state, self.lights)
         return lambda: self._watchers.remove(watcher)
 
+    def starts(self, counts: Counts) -> None:
+        """A station starts, with this store. What the one before it had to complain of is its own to say again."""
+        self._counts = counts
+        self._become(StationState(starting=True))
+
     def started(self) -> None:
         """The station takes mail in."""
         self._become(replace(self._state, starting=False))
+
+    def waits_for_set_up(self) -> None:
+        """There is no usable configuration: no station runs, and a person is needed."""
+        self._counts, self.counted = None, QueueCounts()
+        self._become(StationState(faults=frozenset({Fault.SETUP})))
 
     def call(self, state: CallState) -> None:
         """The call changed its state."""
@@ -85,6 +99,8 @@ class Panel:
 
     async def refresh(self) -> None:
         """Count now. A store that can't be read leaves the counts as they are: it has its own fault."""
+        if self._counts is None:
+            return
         with contextlib.suppress(StorageError):
             self.counted = await self._counts.counts()
             self._become(replace(self._state, waiting=self.counted.waiting_remote, urgent=self.counted.urgent))

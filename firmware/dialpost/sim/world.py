@@ -35,11 +35,11 @@ from dialpost.core.errors import DialpostError
 from dialpost.core.panel import project
 from dialpost.core.session import Listener
 from dialpost.core.station_state import StationState
-from dialpost.daemon import Station
 from dialpost.flow.panel import Lights
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
 from dialpost.sim.line import LineSettings, SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.station import Station
 
 HOSTNAME = f"mail.{DOMAIN}"
 USERS_ADDRESS, PROVIDER_ADDRESS = "127.0.0.1", "127.0.0.2"

@@ -12,9 +12,9 @@ from dialpost.core.config_text import parse_config
 from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.session import Listener
-from dialpost.daemon import Station
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.listeners import ListenError
+from dialpost.station import Station
 from fakes import FakeLink
 
 PASSWORD = "correct-horse"
@@ -171,22 +171,6 @@ async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
     await asyncio.to_thread(send, port_of(second, Listener.MX), "bob@clinic.example")
     await mail_of(second, "bob", 1)
     await second.stop()
-
-
-async def test_a_task_that_fails_is_started_again(station, monkeypatch):
-    monkeypatch.setattr("dialpost.daemon.RESTART_PAUSE_S", 0.01)
-    runs, again = 0, asyncio.Event()
-
-    async def buggy() -> None:
-        nonlocal runs
-        runs += 1
-        if runs == 2:
-            again.set()
-        raise RuntimeError("a bug")
-
-    station._keep_running("buggy", buggy)
-    async with asyncio.timeout(5):
-        await again.wait()
 
 
 async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path):

@@ -1,0 +1,393 @@
+"""The wiring of one station: which edge serves which flow, in which order they start and stop.
+
+Start: lock, spool, database, accounts, certificate, then sockets; the first 220 is given when all of them hold.
+Recovery looks through the spool beside the traffic. Stop: sockets first, so that nothing new is promised; then
+the call and the flush, which put their outcomes on record; the database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from datetime import datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dialpost import __version__
+from dialpost.core import call_notes
+from dialpost.core.call_record import CallRecord
+from dialpost.core.config import Config, LinkKind, Via
+from dialpost.core.dial_plan import DialPlan
+from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError
+from dialpost.core.json_value import ControlMethod, JsonValue
+from dialpost.core.queue_records import MessageRecord, QueueCounts
+from dialpost.core.session import Listener
+from dialpost.edge import certificate, listeners
+from dialpost.edge.account_file import AccountFile
+from dialpost.edge.clock import Clock
+from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
+from dialpost.edge.data_lock import DataLock
+from dialpost.edge.dovecot_users import DovecotUsers
+from dialpost.edge.gateway_link import DialupGateway
+from dialpost.edge.maildir import Maildirs
+from dialpost.edge.resolver import Resolver
+from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.smtp_server import SmtpServer, smtp_protocol_factory
+from dialpost.edge.spool import Spool
+from dialpost.edge.store import Store
+from dialpost.flow import maillog
+from dialpost.flow.account_methods import account_methods
+from dialpost.flow.accounts import AccountService
+from dialpost.flow.background import Background
+from dialpost.flow.big_messages import BigMessages
+from dialpost.flow.bounces import Bouncer
+from dialpost.flow.budget import Budget
+from dialpost.flow.call import CallManager
+from dialpost.flow.call_methods import call_methods, call_now
+from dialpost.flow.control import control_methods
+from dialpost.flow.dedicated_line import DedicatedLine
+from dialpost.flow.etrn import EtrnAsk
+from dialpost.flow.expiry import Expiry
+from dialpost.flow.flush import Flush
+from dialpost.flow.forecasts import Forecasts
+from dialpost.flow.inbound_activity import InboundActivity
+from dialpost.flow.intake import Intake
+from dialpost.flow.line import Link, NoLink
+from dialpost.flow.local_delivery import LocalDelivery
+from dialpost.flow.panel import Panel
+from dialpost.flow.queue_control import QueueControl
+from dialpost.flow.queue_methods import queue_methods
+from dialpost.flow.recovery import Recovery
+from dialpost.flow.retention import Retention
+from dialpost.flow.schedule import Scheduler
+from dialpost.modem_line import modem_line
+
+_log = logging.getLogger(__name__)
+
+
+class Station:
+    """One station: made, started, stopped once. `link` replaces the configured one (the simulated line).
+
+    `panel` and `control` outlive it where they are given: the process has them for every station it makes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        link: Link | None = None,
+        panel: Panel | None = None,
+        control: ControlServer | None = None,
+    ) -> None:
+        self.config = config
+        self.panel = panel or Panel()
+        self._control = control
+        self.clock = Clock()
+        data = Path(config.station.data_dir)
+        self.lock = DataLock(data)
+        self.spool = Spool(data / "spool", config.smtp.disk_reserve_bytes, data / "set-aside")
+        self.mailboxes = Maildirs(data / "mail", data / "archive")
+        self.resolver = Resolver(config.dns)
+        self.client = SmtpClient()
+        self.inbound = InboundActivity(self.clock.monotonic_s)
+        self.doors: list[tuple[Listener, str, int]] = []
+        """Where the station listens: which door, address, port."""
+        self._mx_doors: list[SmtpServer] = []
+        self._data = data
+        self._link = link
+        self._started_s = self.clock.monotonic_s()
+        self._reports: list[str] = []
+        self._running = contextlib.AsyncExitStack()
+        self._background = Background()
+
+    # -- start and stop -------------------------------------------------------------------------------
+
+    async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
+        """Return when every door answers. Raises: DialpostError with what to do; nothing runs then."""
+        try:
+            await self._open()
+            self._wire()
+            await self._serve(inherited or {})
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop in the opposite order; what is under way is put on record. Harmless if it never started."""
+        await self._running.aclose()
+
+    async def _open(self) -> None:
+        """What is on the card: locked, looked at, made where it is missing."""
+        self.lock.acquire()
+        self._running.callback(self.lock.release)
+        self.spool.prepare()
+        self._running.callback(self.spool.close)
+        self.mailboxes.prepare()
+        self._running.callback(self.mailboxes.close)
+        self.store = await Store.open(
+            self._data / "queue.db", bodies=self.spool.ids, ids_elsewhere=self.mailboxes.ids
+        )
+        self._running.push_async_callback(self.store.close)
+        self._reports += self.store.opening_report
+        account_file = AccountFile(self._data / "accounts.toml")
+        self.accounts = AccountService(
+            self.config,
+            account_file,
+            DovecotUsers(self._data / "dovecot-users", self._data / "mail"),
+            self.mailboxes,
+        )
+        if account_file.report:
+            self._reports.append(
+                f"{account_file.report} Look whether somebody is missing; until an account is added or changed, "
+                "mail to unknown names is put off, not refused."
+            )
+            maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
+            self.accounts.is_restored = True
+        self.accounts.start()
+        self.tls = await self._own_tls()
+
+    async def _own_tls(self) -> ssl.SSLContext | None:
+        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
+        programs must wait for a person.
+        """
+        try:
+            pair = await asyncio.to_thread(certificate.station_pair, self.config)
+            if pair.note:
+                _log.info("tls: %s", pair.note)
+            return certificate.server_context(pair)
+        except CertificateError as error:
+            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
+            self._reports.append(f"Mail programs can't log in: {error}")
+            return None
+
+    def _wire(self) -> None:
+        """Make the flows and give each the edges it names."""
+        config, clock = self.config, self.clock
+        self.panel.starts(self.store)
+        self.retention = Retention(self.store, self.spool, config.retention, clock_trusted=clock.is_trusted)
+        self.bouncer = Bouncer(
+            config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
+            wall_clock=clock.wall_s,
+        )  # fmt: skip
+        self.delivery = LocalDelivery(
+            self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
+            default_quota_bytes=config.delivery.default_quota_bytes, on_refused=self.bouncer.refused,
+            on_delivered=self.bouncer.delivered, on_finished=self.retention.wake,
+        )  # fmt: skip
+        self.flush = Flush(
+            config, self.store, self.client, self.resolver, self.spool, self.bouncer,
+            is_dialled=config.link.kind is not LinkKind.GATEWAY, on_finished=self.retention.wake,
+        )  # fmt: skip
+        self.expiry = Expiry(
+            config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
+            on_finished=self.retention.wake, is_in_flight=self.flush.is_in_flight,
+        )  # fmt: skip
+        zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else _system_zone()
+        self.big_messages = BigMessages(
+            config.budget, config.station.hostname, self.store, self.spool, self.bouncer, zone=zone,
+            clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
+            on_held=self.flush.wake,
+        )  # fmt: skip
+        self.budget = Budget(
+            config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
+        )
+        self.forecasts = Forecasts(config.budget, config.link.line_rate_bps, self.store)
+        self.calls = self._make_calls()
+        self.scheduler = Scheduler(
+            config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
+        )  # fmt: skip
+        self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
+        self.intake = Intake(
+            config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
+            on_accepted=self._accepted, as_held=self.big_messages.as_held,
+        )  # fmt: skip
+        self.queue = QueueControl(
+            self.store, self.spool, waits_for=_waits_for(config.link.kind), size_hold=self.big_messages.words,
+            on_work=self._work_is_due, on_finished=self.retention.wake,
+        )  # fmt: skip
+
+    def _make_calls(self) -> CallManager | DedicatedLine:
+        config = self.config
+        etrn = EtrnAsk(config, self.client, self.resolver) if config.etrn_wanted else None
+        if config.link.kind is LinkKind.GATEWAY:
+            return DedicatedLine(
+                etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store, panel=self.panel
+            )
+        link, plan = (self._link, None) if self._link else self._make_link()
+        return CallManager(
+            config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
+            panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
+            on_given_up=self._calls_given_up, dial_plan=plan, clock_trusted=self.clock.is_trusted,
+        )  # fmt: skip
+
+    def _make_link(self) -> tuple[Link, DialPlan | None]:
+        """The configured link. A modem that can't be driven as configured stops calls, not the office's mail."""
+        config = self.config
+        if config.link.kind is LinkKind.DIALUP_GATEWAY:
+            return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
+        try:
+            return modem_line(config, self.clock, self.resolver, self.store, self._clock_stepped)
+        except (ConfigError, NotFoundError) as error:
+            maillog.person_needed("modem: it can't be used as configured", error=error)
+            self._reports.append(f"No call can be made: {error}")
+            return NoLink(str(error)), None
+
+    async def _clock_stepped(self) -> None:
+        """What was dated by a wrong clock must not wait for it."""
+        await self.store.retry_now(None)
+        self.scheduler.queue_changed()
+
+    async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
+        """Open the doors, start what runs beside them, and the control socket last."""
+        smtp = self.config.smtp
+        wanted = {
+            Listener.MX.value: smtp.listen,
+            Listener.SUBMISSION.value: smtp.submission_listen,
+            Listener.SUBMISSIONS.value: smtp.submissions_listen,
+        }
+        await self.budget.recall()  # before anybody can ask for a call
+        flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
+        for flow in (*flows, self.big_messages):
+            self._background.keep(type(flow).__name__, flow.run)
+        self._running.push_async_callback(self._background.end)
+        self._background.once("Recovery", self._recover)
+        for door, sock in listeners.open_listeners(wanted, inherited):
+            await self._open_door(Listener(door), sock)
+        methods = control_methods(self.calls, self.store, self)
+        methods |= queue_methods(self.queue) | account_methods(self.accounts)
+        budget = None if isinstance(self.calls, DedicatedLine) else self.budget
+        methods |= call_methods(self.calls, self.store, budget, self.forecasts)
+        await self._offer(methods, {"call.now": call_now(self.calls)})
+        self.panel.started()
+
+    async def _offer(self, methods: dict[str, ControlMethod], events: dict[str, EventMethod]) -> None:
+        """Give the methods to the process's control socket, or to one of this station's own."""
+        if self._control is None:
+            own = ControlServer(Path(self.config.station.run_dir) / SOCKET_NAME, methods, events)
+            await own.start()
+            self._running.push_async_callback(own.close)
+        else:
+            self._running.callback(self._control.offer(methods, events))
+
+    async def _open_door(self, door: Listener, sock: socket.socket) -> None:
+        factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
+        if door is Listener.SUBMISSIONS and self.tls is None:
+            sock.close()
+            return
+        if door is Listener.MX:
+            self._mx_doors.append(factory)
+        server = await asyncio.get_running_loop().create_server(factory, sock=sock)
+        # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
+        self._running.push_async_callback(factory.close)
+        self._running.push_async_callback(_close_server, server)
+        self.doors.append((door, *sock.getsockname()[:2]))
+
+    # -- what runs beside -----------------------------------------------------------------------------
+
+    async def _recover(self) -> None:
+        report = await Recovery(self.store, self.spool).run()
+        self._reports += report.sentences
+        self.delivery.wake()
+        self.retention.wake()
+
+    def _accepted(self, message: MessageRecord) -> None:
+        """A message is in the queue: who has to do with it wakes."""
+        if any(recipient.local_account for recipient in message.recipients):
+            self.delivery.wake()
+        if any(recipient.local_account is None for recipient in message.recipients):
+            self.flush.wake()
+            self.calls.mail_accepted()
+            self.scheduler.queue_changed()
+        self.big_messages.accepted(message)
+        self.panel.queue_changed()
+
+    def _work_is_due(self) -> None:
+        self.delivery.wake()
+        self.flush.begin_call()
+        self.calls.mail_accepted()
+        self.scheduler.queue_changed()
+        self.panel.queue_changed()
+
+    def _line_is_down(self) -> None:
+        """Nobody tells TCP: the provider's connections would hang until they time out."""
+        for door in self._mx_doors:
+            door.abort(self.intake.is_over_the_line)
+
+    def _calls_given_up(self, record: CallRecord, failures: int) -> None:
+        """The operator reads it in the mailbox: nobody may be watching the panel."""
+
+        async def tell() -> None:
+            try:
+                await self.bouncer.tell_postmaster(
+                    "The station can't reach the provider", call_notes.given_up_letter(record, failures)
+                )
+            except DialpostError as error:
+                maillog.fault("call: the postmaster could not be told", error=error)
+
+        self._background.once("letter", tell)
+
+    # -- what `status` asks ---------------------------------------------------------------------------
+
+    async def counts(self) -> QueueCounts:
+        """What waits."""
+        return await self.store.counts()
+
+    def facts(self) -> dict[str, JsonValue]:
+        """Who this is, for `status`."""
+        return {
+            "hostname": self.config.station.hostname,
+            "version": __version__,
+            "link": self.config.link.kind.value,
+            "uptime_s": round(self.clock.monotonic_s() - self._started_s),
+            "accounts": len(self.accounts.directory.accounts),
+            "free_bytes": self.spool.free_bytes(),
+            "budget": [] if isinstance(self.calls, DedicatedLine) else self.budget.limits_in_words(),
+            "doors": [f"{door.value} {_place(host, port)}" for door, host, port in self.doors],
+        }
+
+    def attention(self) -> list[str]:
+        """What needs a person, a sentence each."""
+        found = list(dict.fromkeys(self._reports)) + self.calls.attention()
+        if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
+            found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
+        held, budget = self.panel.counted.held, self.config.budget
+        if held and budget.big_message_bytes and not budget.big_windows:
+            found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")
+        if not self.clock.is_trusted():
+            found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
+        if not self.accounts.directory.accounts:
+            found.append("There is no account yet: `dialpost account add NAME` makes one.")
+        return found
+
+
+async def _close_server(server: asyncio.Server) -> None:
+    server.close()
+
+
+def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
+    """Who answers when a dialling router has its line: those a call will talk to; else the name servers."""
+    hosts = []
+    if config.outbound.via is Via.SMARTHOST:
+        hosts.append((config.outbound.smarthost, config.outbound.port))
+    if config.etrn_wanted:
+        hosts.append((config.etrn_host, config.etrn.port))
+    hosts += [(route.host, route.port) for route in config.outbound.route]
+    known = [host for host in dict.fromkeys(hosts) if host[0]]
+    return known or [(server, config.dns.port) for server in config.dns.servers]
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _waits_for(kind: LinkKind) -> str:
+    return "the line" if kind is LinkKind.GATEWAY else "the next call"
+
+
+def _system_zone() -> tzinfo:
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return zone

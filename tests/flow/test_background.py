@@ -1,0 +1,63 @@
+"""Tasks beside the mail: begun anew after a bug, ended with the station."""
+
+import asyncio
+
+import pytest
+
+from dialpost.flow.background import Background
+
+
+@pytest.fixture(autouse=True)
+def _short_pause(monkeypatch):
+    monkeypatch.setattr("dialpost.flow.background.RESTART_PAUSE_S", 0.01)
+
+
+async def test_a_task_that_fails_is_started_again():
+    background, runs, again = Background(), 0, asyncio.Event()
+
+    async def buggy() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            again.set()
+        raise RuntimeError("a bug")
+
+    background.keep("buggy", buggy)
+    async with asyncio.timeout(5):
+        await again.wait()
+    await background.end()
+    ended_with = runs
+    await asyncio.sleep(0.05)  # nothing must happen: there is no event to wait for
+    assert runs == ended_with
+
+
+async def test_once_is_once_and_its_bug_is_logged(caplog):
+    background, runs, ran = Background(), 0, asyncio.Event()
+
+    async def buggy() -> None:
+        nonlocal runs
+        runs += 1
+        ran.set()
+        raise RuntimeError("a bug")
+
+    background.once("buggy", buggy)
+    await asyncio.wait_for(ran.wait(), 5)
+    await background.end()
+    assert (runs, caplog.messages) == (1, ["buggy failed; it is not tried again"])
+
+
+async def test_the_end_cancels_and_waits():
+    background, ended, begun = Background(), asyncio.Event(), asyncio.Event()
+
+    async def long() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    background.once("long", long)
+    await asyncio.wait_for(begun.wait(), 5)
+    await background.end()
+    assert ended.is_set()
