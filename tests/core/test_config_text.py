@@ -212,7 +212,8 @@ SAMPLES = {
     "network": "10.1.0.0/16", "time": "07:30", "weekday": "wed", "etrn-name": "#queue", "path": "/x/y",
     "account": "anna", "timezone": "Europe/Berlin", "fingerprint": "ab" * 32, "ip": "192.0.2.53", "separator": "-",
     "route-domain": ".far.example", "phone-number": "0961123456", "dial-prefix": "0w", "dial-suffix": ",,4711#",
-    "apn": "internet", "time-span": "22:00-06:00", "login-text": "ogin:", "": 'a "text" \\ with \x7f and ü',
+    "apn": "internet", "time-span": "22:00-06:00", "login-text": "ogin:", "interface": "eth1",
+    "interface-address": "10.9.8.7/16", "": 'a "text" \\ with \x7f and ü',
 }  # fmt: skip
 
 
@@ -236,7 +237,7 @@ PARTNERS = {
     "tls.certificate": 'key = "/k"', "tls.key": 'certificate = "/c"', "user": 'password = "p"',
     "password": 'user = "u"', "tls_fingerprint": 'tls_verify = "fingerprint"', "retry_max_s": "retry_min_s = 1",
     "grace_max_s": "grace_min_s = 0.1", "total_s": "try_s = 0.5", "start": "every_min = 9", "end": "every_min = 9",
-    "days": 'at = ["01:00"]',
+    "days": 'at = ["01:00"]', "lan.method": 'address = "192.168.1.25/24"',
 }  # fmt: skip
 """What else a key needs beside it to be allowed."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dialpost.core.config_lan import LanConfig, LanMethod, LanService
 from dialpost.core.config_line import (
     BudgetConfig,
     CallConfig,
@@ -26,7 +27,8 @@ from dialpost.core.config_setting import Setting, section, setting
 
 __all__ = [
     "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "DeliveryConfig",
-    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig",
+    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LanConfig", "LanMethod", "LanService", "LinkConfig",
+    "LinkKind", "ModemConfig", "OutboundConfig",
     "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
     "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
 ]  # fmt: skip
@@ -303,7 +305,10 @@ class ScheduleConfig:
         maximum=100_000,
     )  # fmt: skip
     when_urgent: bool = setting(False, "Call as soon as an urgent message waits.")
-    timezone: str = setting("", "IANA name for the times above; empty: the system's.", kind="timezone")
+    timezone: str = setting(
+        "", "The station's time zone, for the times above and for every time it shows; empty: the system's.",
+        kind="timezone", example="Europe/Vienna",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +352,7 @@ class Config:
     budget: BudgetConfig = section(BudgetConfig, "What calls may cost.")
     clock: ClockConfig = section(ClockConfig, "Setting the clock over the line.")
     schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls by itself.")
+    lan: LanConfig = section(LanConfig, "The local network.")
     dns: DnsConfig = section(DnsConfig, "Name service over the line.")
     retention: RetentionConfig = section(RetentionConfig, "How long the station remembers.")
 

@@ -20,6 +20,7 @@ from dialpost.core.config import (
     TlsVerify,
     Via,
 )
+from dialpost.core.config_lan_check import lan_faults, lan_warnings
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _SMALL_PREFIX = {4: 24, 6: 56}
@@ -39,6 +40,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _schedule(config)
     yield from _routes(config.outbound.route)
     yield from _circles(config)
+    yield from lan_faults(config)
     for domain in config.delivery.catch_all:
         if domain not in config.station.domains:
             yield f"delivery.catch_all names {domain}, which is not among station.domains."
@@ -194,6 +196,7 @@ def _warnings(config: Config) -> Iterator[str]:
     if not config.smtp.listen:
         yield "smtp.listen is empty: no mail can come in from the provider or the LAN unless systemd gives sockets."
     yield from _overlaps(config)
+    yield from lan_warnings(config)
     for text in config.relay.networks:
         network = ipaddress.ip_network(text)
         if not network.is_private and network.prefixlen < _SMALL_PREFIX[network.version]:

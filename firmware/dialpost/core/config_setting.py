@@ -13,7 +13,8 @@ _T = TypeVar("_T")
 class Setting:
     """What a field's declaration says besides its name and type.
 
-    `kind` refines the type: "hostname", "domain", "host", "ip", "listen" (ADDRESS:PORT), "network" (CIDR),
+    `kind` refines the type: "hostname", "domain", "host", "ip", "interface" (a network interface's name),
+    "interface-address" (ADDRESS/BITS), "listen" (ADDRESS:PORT), "network" (CIDR),
     "address" (a mailbox), "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name),
     "path", "account", "timezone", "fingerprint" (SHA-256, hex), "phone-number",
     "dial-prefix", "dial-suffix", "apn", "time-span" (HH:MM-HH:MM), "login-text" or ""

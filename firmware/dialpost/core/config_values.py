@@ -19,6 +19,8 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SEPARATORS = ("+", "-", "=", "_", "#")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the zero
+_LINE_INTERFACE = re.compile(r"(?:lo|ppp\d*)\Z")
 _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*\Z")
 
 
@@ -141,6 +143,27 @@ def _network(value: str) -> str:
         raise ValueError(f"not a network like 192.168.1.0/24 ({error})") from None
 
 
+def _interface(value: str) -> str:
+    if not _INTERFACE.match(value):
+        raise ValueError("it must be a network interface's name like eth0, at most 15 letters and digits")
+    if _LINE_INTERFACE.match(value):
+        raise ValueError("that is not the LAN's interface: lo is this machine itself, ppp is the line")
+    return value
+
+
+def _interface_address(value: str) -> str:
+    try:
+        own = ipaddress.ip_interface(value)
+    except ValueError as error:
+        raise ValueError(f"it must be ADDRESS/BITS like 192.168.1.25/24 ({error})") from None
+    if "/" not in value:
+        raise ValueError("the bits of its network are missing: write it like 192.168.1.25/24")
+    ip = own.ip
+    if ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_reserved or "%" in value:
+        raise ValueError("no host of a LAN can have that address")
+    return str(own)
+
+
 def _time(value: str) -> str:
     if not _TIME.match(value):
         raise ValueError("it must be a time of day from 00:00 to 23:59")
@@ -229,6 +252,8 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "route-domain": _route_domain,
     "host": _host,
     "ip": _ip,
+    "interface": _interface,
+    "interface-address": _interface_address,
     "separator": _separator,
     "listen": _listen,
     "network": _network,

@@ -1,0 +1,47 @@
+"""What became of applying the configuration to the system, for the one who committed it.
+
+Root's side writes it as JSON, the daemon's side reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """`applied`: the system is as the configuration says. Where it is not, `problems` says why, a sentence each.
+
+    `changed` are the files written or removed, `reloaded` what was told of them, in words; both are empty where
+    everything was so already. `notes` are what should be known but stops nothing.
+    """
+
+    applied: bool
+    changed: tuple[str, ...] = ()
+    reloaded: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """For the file that the daemon reads."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> ApplyResult:
+        """Back from `to_json`. Raises: ValueError."""
+        value = json.loads(text)
+        if not isinstance(value, dict) or not isinstance(value.get("applied"), bool):
+            raise ValueError("it is not the result of applying a configuration")
+        lists = {}
+        for name in ("changed", "reloaded", "problems", "notes"):
+            items = value.get(name)
+            if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+                raise ValueError(f"{name} must be a list of texts")
+            lists[name] = tuple(items)
+        return cls(value["applied"], **lists)
+
+
+def not_applied(why: str) -> ApplyResult:
+    """A result for where nothing could be done."""
+    return ApplyResult(applied=False, problems=(why,))

@@ -1,0 +1,20 @@
+"""USB sticks: where they are mounted, for the console's `save to` and `restore from`.
+
+The system mounts each file system of a stick that is plugged in (systemd/90-dialpost-usb.rules) as
+`/run/media/dialpost/NAME`, NAME being the kernel's (`sda1`), readable and writable for the station's user, and
+takes it away when the stick is pulled. Whoever writes there must fsync before saying that it is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STICKS = Path("/run/media/dialpost")
+
+
+def mounted(folder: Path = STICKS) -> list[Path]:
+    """The file systems of the sticks that are plugged in now, by name."""
+    try:
+        return sorted(place for place in folder.iterdir() if place.is_mount())
+    except OSError:
+        return []
