@@ -23,12 +23,13 @@ from dialpost.core.config_line import (
     PppAuth,
     PppConfig,
 )
+from dialpost.core.config_panel import PanelConfig
 from dialpost.core.config_setting import Setting, section, setting
 
 __all__ = [
     "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "DeliveryConfig",
     "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LanConfig", "LanMethod", "LanService", "LinkConfig",
-    "LinkKind", "ModemConfig", "OutboundConfig",
+    "LinkKind", "ModemConfig", "OutboundConfig", "PanelConfig",
     "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
     "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
 ]  # fmt: skip
@@ -353,6 +354,7 @@ class Config:
     clock: ClockConfig = section(ClockConfig, "Setting the clock over the line.")
     schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls by itself.")
     lan: LanConfig = section(LanConfig, "The local network.")
+    panel: PanelConfig = section(PanelConfig, "The front panel: LEDs and button.")
     dns: DnsConfig = section(DnsConfig, "Name service over the line.")
     retention: RetentionConfig = section(RetentionConfig, "How long the station remembers.")
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialpost.core.link import DialResult
+from dialpost.core.panel import FAULT_FLASHES
+from dialpost.core.station_state import Fault
 
-_LINE = "fault: 3 flashes (line)"
+_LINE = f"fault: {FAULT_FLASHES[Fault.LINE]} flashes (line)"
 _DARK = "fault dark"
 
 

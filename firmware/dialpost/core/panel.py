@@ -1,24 +1,44 @@
-"""The panel: four lights as a pure projection of the station's state. Nothing else touches them.
+"""The panel: what the lights show, as a pure projection of the station's state. Nothing else touches them.
 
-| light | dark | steady | slow | fast | double | flicker | flashes |
-|---|---|---|---|---|---|---|---|
-| power | no power | works | - | starts | - | - | - |
-| line | on hook | on line | rests after a call | dials | connects | - | - |
-| mail | nothing waits to be sent | waits | - | urgent waits | mail came in the last call | mail moves | - |
-| fault | all well | - | - | - | - | - | 1 storage, 2 set-up, 3 line, 4 ETRN, 5 mail not sent, 6 budget spent |
+`SIGNALS` is the one table: what can be shown, the most urgent first, on which light and how. A board has one light
+for each of `Led`, or fewer that share: a light shows the first signal in the table that is true and is its own.
+docs/panel.md is made from the table (`core/panel_page`).
 
-A board with fewer lights drops from the right of `Led`; one with a different taste gives other steps for
-the same patterns.
+Two columns: `alone` is the pattern on a light that shows one `Led` only, `shared` on a light for several. The
+`shared` patterns differ, so that a one-light board can be read: only a call's beginning (dialling, connecting) and
+its end (hanging up, resting) have one each. What has none is left out on such a light. Colours only repeat what
+the pattern says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from dialpost.core import blink
+from dialpost.core.blink import (
+    DOUBLE,
+    DOUBLE_WINK,
+    EVEN,
+    FAST,
+    FLICKER,
+    HURRY,
+    LONG_SHORT,
+    OFF,
+    ON,
+    RARE,
+    SHORT,
+    SLOW,
+    STUTTER,
+    TRIPLE,
+    TWO_LONG,
+    WINK,
+    Pattern,
+    flashes,
+)
 from dialpost.core.call_states import CallState
-from dialpost.core.station_state import Fault, StationState
+from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
 
 
 class Led(Enum):
@@ -30,49 +50,40 @@ class Led(Enum):
     POWER = "power"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """How a light behaves: `steps_ms` are times lit and dark in turn, for ever; () is steady.
+class Colour(Enum):
+    """What a light of three colours adds. `value` = share of red, green, blue."""
 
-    `lit` is what a steady light shows, or what a pattern starts with.
+    GREEN = (0.0, 1.0, 0.0)
+    RED = (1.0, 0.0, 0.0)
+    AMBER = (1.0, 0.4, 0.0)
+    BLUE = (0.0, 0.0, 1.0)
+    WHITE = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing the panel can say.
+
+    `led` None = every light says it at once; `shared` None = it is left out on a shared light.
     """
 
     name: str
-    steps_ms: tuple[int, ...] = ()
-    lit: bool = True
-
-    def lit_at(self, ms: int) -> bool:
-        """Whether it is lit `ms` milliseconds after the pattern began."""
-        if not self.steps_ms:
-            return self.lit
-        rest = ms % sum(self.steps_ms)
-        for index, step in enumerate(self.steps_ms):
-            if rest < step:
-                return self.lit is (index % 2 == 0)
-            rest -= step
-        return False  # pragma: no cover - the steps sum up to more than `rest`
+    words: str
+    led: Led | None
+    alone: Pattern
+    shared: Pattern | None
+    colour: Colour
+    is_true: Callable[[StationState], bool]
 
 
-def flashes(count: int) -> Pattern:
-    """So many short flashes, then a pause long enough to count them."""
-    return Pattern(f"flash-{count}", (200, 300) * (count - 1) + (200, 1500))
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one light shows: how, in which colour (None while nothing is said), and which signal that is."""
 
+    pattern: Pattern
+    colour: Colour | None = None
+    signal: str = ""
 
-OFF = Pattern("off", lit=False)
-ON = Pattern("on")
-SLOW = Pattern("slow", (1000, 1000))
-FAST = Pattern("fast", (150, 150))
-DOUBLE = Pattern("double", (120, 120, 120, 840))
-FLICKER = Pattern("flicker", (60, 40, 30, 70))
-
-LINE_PATTERNS: dict[CallState, Pattern] = {
-    CallState.IDLE: OFF,
-    CallState.DIALING: FAST,
-    CallState.NEGOTIATING: DOUBLE,
-    CallState.ONLINE: ON,
-    CallState.HANGING_UP: SLOW,
-    CallState.COOLDOWN: SLOW,
-}
 
 FAULT_FLASHES: dict[Fault, int] = {fault: number for number, fault in enumerate(Fault, start=1)}
 
@@ -83,30 +94,100 @@ FAULT_WORDS: dict[Fault, str] = {
     Fault.ETRN: "the provider refused ETRN, mail may wait there: dialpost status",
     Fault.MAIL: "mail could not be sent: dialpost queue list",
     Fault.BUDGET: "the budget is spent, no call is made: dialpost call budget",
+    Fault.BUTTON: "the button is stuck: free it, or see to its wiring: dialpost board test",
 }
+
+LINE_PATTERNS: dict[CallState, Pattern] = {
+    CallState.IDLE: OFF,
+    CallState.DIALING: FAST,
+    CallState.NEGOTIATING: DOUBLE,
+    CallState.ONLINE: ON,
+    CallState.HANGING_UP: SLOW,
+    CallState.COOLDOWN: SLOW,
+}
+
+GRAVE = frozenset({Fault.STORAGE, Fault.SETUP})
+"""Faults that no redial mends: they go before it on a shared light."""
+
+
+def _button(name: str, words: str, show: ButtonShow, pattern: Pattern, colour: Colour) -> Signal:
+    return Signal(name, words, None, pattern, pattern, colour, lambda state: state.button is show)
+
+
+def _phase(words: str, phase: Phase, led: Led | None, alone: Pattern, shared: Pattern, colour: Colour) -> Signal:
+    return Signal(phase.value, words, led, alone, shared, colour, lambda state: state.phase is phase)
+
+
+def _call(name: str, words: str, call: CallState, shared: Pattern | None, colour: Colour = Colour.GREEN) -> Signal:
+    return Signal(name, words, Led.LINE, LINE_PATTERNS[call], shared, colour, lambda state: state.call is call)
+
+
+def _fault(fault: Fault) -> Signal:
+    number = FAULT_FLASHES[fault]
+    return Signal(
+        f"fault-{fault.value}", FAULT_WORDS[fault], Led.FAULT, flashes(number), blink.long_then(number), Colour.RED,
+        lambda state: fault in state.faults,
+    )  # fmt: skip
+
+
+SIGNALS: tuple[Signal, ...] = (
+    _phase("the factory reset begins: it starts anew", Phase.RESETTING, None, STUTTER, STUTTER, Colour.RED),
+    _button(
+        "reset-offered", "press once more within 5 s to reset the station; wait, and nothing is reset",
+        ButtonShow.OFFERED, HURRY, Colour.RED,
+    ),
+    _button(
+        "will-do-nothing", "the hold is taken back: let go, nothing happens",
+        ButtonShow.TAKEN_BACK, OFF, Colour.WHITE,
+    ),
+    _button("will-offer-reset", "let go now: the factory reset is offered", ButtonShow.RESET, TRIPLE, Colour.RED),
+    _button("will-hang-up", "let go now: the line is hung up at once", ButtonShow.HANG_UP, EVEN, Colour.WHITE),
+    _phase("the program ended by a fault; it is started anew", Phase.CRASHED, Led.FAULT, ON, TWO_LONG, Colour.RED),
+    _phase("an update is under way: don't pull the plug", Phase.UPDATE, Led.POWER, DOUBLE, LONG_SHORT, Colour.BLUE),
+    _phase("the station goes down", Phase.SHUTDOWN, Led.POWER, SLOW, SLOW, Colour.WHITE),
+    _phase("the station starts", Phase.BOOT, Led.POWER, FAST, DOUBLE, Colour.WHITE),
+    Signal(
+        "mail-moves", "mail goes over the line", Led.MAIL, FLICKER, FLICKER, Colour.GREEN,
+        lambda state: state.mail_moving,
+    ),
+    _call("dialling", "it dials", CallState.DIALING, FAST),
+    _call("connecting", "the other end answered; it connects", CallState.NEGOTIATING, FAST),
+    _call("hanging-up", "it hangs up", CallState.HANGING_UP, SHORT),
+    _call("resting", "it rests after the call", CallState.COOLDOWN, SHORT),
+    *(_fault(fault) for fault in Fault if fault in GRAVE),
+    Signal(
+        "redial", "the call failed; it dials again by itself in a while", Led.LINE, RARE, RARE, Colour.AMBER,
+        lambda state: state.redial,
+    ),
+    *(_fault(fault) for fault in Fault if fault not in GRAVE),
+    # After the faults: a dedicated line is always up, and must not hide them.
+    _call("online", "on line", CallState.ONLINE, WINK),
+    Signal(
+        "urgent", "urgent mail waits to be sent", Led.MAIL, FAST, None, Colour.AMBER, lambda state: state.urgent > 0
+    ),
+    Signal(
+        "waiting", "mail waits to be sent", Led.MAIL, ON, DOUBLE_WINK, Colour.AMBER, lambda state: state.waiting > 0
+    ),
+    Signal(
+        "arrived", "the last call brought mail", Led.MAIL, DOUBLE, None, Colour.GREEN, lambda state: state.arrived
+    ),
+    _phase("the station works", Phase.RUNNING, Led.POWER, ON, ON, Colour.GREEN),
+)  # fmt: skip
+
+
+def light(leds: Sequence[Led], state: StationState) -> Shown:
+    """What a light shows that stands for these `leds`."""
+    is_shared = len(leds) > 1
+    for signal in SIGNALS:
+        pattern = signal.shared if is_shared else signal.alone
+        if pattern is None or (signal.led is not None and signal.led not in leds) or not signal.is_true(state):
+            continue
+        if state.dark and signal.led is not None:
+            continue  # at night only the hand on the button is answered
+        return Shown(pattern, signal.colour, signal.name)
+    return Shown(OFF)
 
 
 def project(state: StationState) -> Mapping[Led, Pattern]:
-    """What each light shows."""
-    return {
-        Led.LINE: LINE_PATTERNS[state.call],
-        Led.FAULT: _fault(state),
-        Led.MAIL: _mail(state),
-        Led.POWER: FAST if state.starting else ON,
-    }
-
-
-def _mail(state: StationState) -> Pattern:
-    if state.mail_moving:
-        return FLICKER
-    if state.urgent:
-        return FAST
-    if state.waiting:
-        return ON
-    return DOUBLE if state.arrived else OFF
-
-
-def _fault(state: StationState) -> Pattern:
-    """The gravest fault; the others are told by `dialpost status`."""
-    gravest = next((fault for fault in Fault if fault in state.faults), None)
-    return flashes(FAULT_FLASHES[gravest]) if gravest else OFF
+    """What each light shows on a board that has all of them."""
+    return {led: light((led,), state).pattern for led in Led}

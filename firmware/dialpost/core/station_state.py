@@ -1,6 +1,6 @@
 """What the station is doing, as one value: all that the panel, and nothing but the panel, is made from.
 
-`flow/call` and the daemon fill it in; `core/panel` turns it into lights.
+`flow/call`, `flow/front_panel` and the daemon fill it in; `core/panel` turns it into lights.
 """
 
 from __future__ import annotations
@@ -20,20 +20,46 @@ class Fault(Enum):
     ETRN = "etrn"  # the provider refused ETRN: mail may wait there
     MAIL = "mail"  # mail could not be sent although the line was up
     BUDGET = "budget"  # the day's or month's minutes or money are used up: no call is made
+    BUTTON = "button"  # the button is stuck: down when the station started, or for longer than anybody holds it
+
+
+class Phase(Enum):
+    """Where the station as a whole stands, as the service manager sees it."""
+
+    BOOT = "boot"  # from power on until mail is taken in
+    RUNNING = "running"
+    UPDATE = "update"  # a new release is being written or started: don't pull the plug
+    SHUTDOWN = "shutdown"  # going down on purpose
+    CRASHED = "crashed"  # the program ended by a fault; the service manager starts it anew
+    RESETTING = "resetting"  # the factory reset was confirmed
+
+
+class ButtonShow(Enum):
+    """What the button would do if it were let go now (`core/button`)."""
+
+    NOTHING = "nothing"
+    HANG_UP = "hang-up"  # held 3 s: letting go hangs up
+    RESET = "reset"  # held 10 s: letting go offers the factory reset
+    TAKEN_BACK = "taken-back"  # held 15 s: letting go does nothing
+    OFFERED = "offered"  # the reset waits for its second press
 
 
 @dataclass(frozen=True, slots=True)
 class StationState:
     """The facts behind the lights.
 
-    `starting`: from power on until mail is taken in. `mail_moving`: bytes of mail went over the line a
-    moment ago. `waiting`: messages for the world in the queue. `arrived`: the last call brought mail.
+    `mail_moving`: bytes of mail went over the line a moment ago. `waiting`: messages for the world in the queue.
+    `arrived`: the last call brought mail. `redial`: a call waits for its time after a failed one. `dark`: it is
+    night, and nobody touched the button.
     """
 
-    starting: bool = False
+    phase: Phase = Phase.RUNNING
     call: CallState = CallState.IDLE
+    redial: bool = False
     mail_moving: bool = False
     waiting: int = 0
     urgent: int = 0
     arrived: bool = False
     faults: frozenset[Fault] = frozenset()
+    button: ButtonShow = ButtonShow.NOTHING
+    dark: bool = False

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from dialpost.core.blink import Pattern
 from dialpost.core.call_states import CallState
 from dialpost.core.errors import StorageError
-from dialpost.core.panel import Led, Pattern, project
+from dialpost.core.panel import Led, project
 from dialpost.core.queue_records import QueueCounts
-from dialpost.core.station_state import Fault, StationState
+from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
 
 REFRESH_S = 0.5
 """The counts are asked for at most so often, however much mail comes in."""
@@ -41,7 +42,7 @@ class Panel:
 
     def __init__(self, counts: Counts | None = None) -> None:
         self._counts = counts
-        self._state = StationState(starting=True)
+        self._state = StationState(phase=Phase.BOOT)
         self._watchers: list[LightsWatcher] = []
         self._stale = asyncio.Event()
         self.counted = QueueCounts()
@@ -65,11 +66,15 @@ class Panel:
     def starts(self, counts: Counts) -> None:
         """A station starts, with this store. What the one before it had to complain of is its own to say again."""
         self._counts = counts
-        self._become(StationState(starting=True))
+        self._become(StationState(phase=Phase.BOOT))
 
     def started(self) -> None:
         """The station takes mail in."""
-        self._become(replace(self._state, starting=False))
+        self.phase(Phase.RUNNING)
+
+    def phase(self, phase: Phase) -> None:
+        """Where the station as a whole stands."""
+        self._become(replace(self._state, phase=phase))
 
     def waits_for_set_up(self) -> None:
         """There is no usable configuration: no station runs, and a person is needed."""
@@ -87,6 +92,18 @@ class Panel:
     def arrived(self, arrived: bool) -> None:
         """Whether the last call brought mail."""
         self._become(replace(self._state, arrived=arrived))
+
+    def redial(self, pending: bool) -> None:
+        """Whether a call waits for its time after a failed one."""
+        self._become(replace(self._state, redial=pending))
+
+    def button(self, show: ButtonShow) -> None:
+        """What letting go of the button would do."""
+        self._become(replace(self._state, button=show))
+
+    def dark(self, dark: bool) -> None:
+        """Whether the lights sleep."""
+        self._become(replace(self._state, dark=dark))
 
     def fault(self, fault: Fault, present: bool) -> None:
         """A fault is there, or gone."""

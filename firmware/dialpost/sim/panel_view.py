@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
+from dialpost.core.blink import Pattern
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
 from dialpost.core.errors import DialpostError
-from dialpost.core.panel import FAULT_WORDS, Led, Pattern
+from dialpost.core.panel import FAULT_WORDS, Led
 from dialpost.core.session import Listener
 from dialpost.core.station_state import Fault, StationState
 from dialpost.flow.panel import Lights

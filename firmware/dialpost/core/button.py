@@ -1,0 +1,260 @@
+"""The button: from the contact's edges to what a person meant. Pure; times are passed in (`now_s`, monotonic).
+
+Two small machines, each one total table. `CONTACTS` lets a bouncing contact settle: a change counts when it has
+lasted `SETTLE_S`, and then from its first edge. `TABLE` tells press, hold and stuck apart:
+
+- let go before 3 s: `PRESSED` (dial and fetch; while a call runs: end it after the current message);
+- let go from 3 s on: `HANG_UP` (at once);
+- let go from 10 s on: the factory reset is offered for 5 s. A second press, let go before 3 s, confirms it
+  (`RESET`); held longer it calls the offer off, as waiting does;
+- held past 15 s: taken back, letting go does nothing;
+- held past 30 s, or down when the station starts: stuck, until it is let go.
+
+Everything acts when the button is let go, so that a hold can be taken back: by holding on. `show` says at any
+moment what letting go would do; the lights show it (`core/panel`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dialpost.core.station_state import ButtonShow
+
+SETTLE_S = 0.03
+"""A contact's change counts when it has lasted so long: switches bounce for up to about 10 ms."""
+HANG_UP_S = 3.0
+RESET_S = 10.0
+TAKEN_BACK_S = 15.0
+STUCK_S = 30.0
+OFFER_S = 5.0
+
+
+class Contact(Enum):
+    """The switch itself."""
+
+    OPEN = "open"
+    CLOSING = "closing"  # closed a moment ago: it may be bouncing
+    CLOSED = "closed"
+    OPENING = "opening"
+
+
+class Edge(Enum):
+    """What happens to the switch."""
+
+    CLOSES = "closes"
+    OPENS = "opens"
+    SETTLED = "settled"  # nothing more for SETTLE_S
+
+
+class ButtonState(Enum):
+    """What the person is doing."""
+
+    UP = "up"
+    DOWN = "down"
+    HELD = "held"  # 3 s
+    HELD_LONG = "held long"  # 10 s
+    TAKEN_BACK = "taken back"  # 15 s
+    STUCK = "stuck"  # 30 s, or down from the start
+    OFFERED = "offered"  # up; the reset waits for its second press
+    CONFIRMING = "confirming"  # down again, in time
+
+
+class ButtonEvent(Enum):
+    """What can happen to it, once the contact has settled."""
+
+    PRESS = "press"
+    RELEASE = "release"
+    TIME = "time"  # the state's time is over
+
+
+class Action(Enum):
+    """What follows."""
+
+    PRESSED = "pressed"
+    HANG_UP = "hang up"
+    OFFER = "offer the reset"
+    CALLED_OFF = "the offer is over"
+    RESET = "reset"
+    STUCK = "stuck"
+    FREED = "freed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """The event changes nothing in this state, because of `why`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The next state, and what follows from the step."""
+
+    to: ButtonState
+    action: Action | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A contact's step: `tells` is what the button learns by it."""
+
+    to: Contact
+    tells: ButtonEvent | None = None
+
+
+_SAME = Ignore("it is so already")
+_UNTIMED = Ignore("this state has no time")
+_IS_DOWN = Ignore("it is down already")
+_IS_UP = Ignore("it is up already")
+
+CONTACTS: dict[Contact, dict[Edge, Turn | Ignore]] = {
+    Contact.OPEN: {Edge.CLOSES: Turn(Contact.CLOSING), Edge.OPENS: _SAME, Edge.SETTLED: _UNTIMED},
+    Contact.CLOSING: {
+        Edge.CLOSES: _SAME,
+        Edge.OPENS: Turn(Contact.OPEN),
+        Edge.SETTLED: Turn(Contact.CLOSED, ButtonEvent.PRESS),
+    },
+    Contact.CLOSED: {Edge.CLOSES: _SAME, Edge.OPENS: Turn(Contact.OPENING), Edge.SETTLED: _UNTIMED},
+    Contact.OPENING: {
+        Edge.CLOSES: Turn(Contact.CLOSED),
+        Edge.OPENS: _SAME,
+        Edge.SETTLED: Turn(Contact.OPEN, ButtonEvent.RELEASE),
+    },
+}
+
+TABLE: dict[ButtonState, dict[ButtonEvent, Go | Ignore]] = {
+    ButtonState.UP: {
+        ButtonEvent.PRESS: Go(ButtonState.DOWN),
+        ButtonEvent.RELEASE: _IS_UP,
+        ButtonEvent.TIME: _UNTIMED,
+    },
+    ButtonState.DOWN: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.UP, Action.PRESSED),
+        ButtonEvent.TIME: Go(ButtonState.HELD),
+    },
+    ButtonState.HELD: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.UP, Action.HANG_UP),
+        ButtonEvent.TIME: Go(ButtonState.HELD_LONG),
+    },
+    ButtonState.HELD_LONG: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.OFFERED, Action.OFFER),
+        ButtonEvent.TIME: Go(ButtonState.TAKEN_BACK),
+    },
+    ButtonState.TAKEN_BACK: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.UP),
+        ButtonEvent.TIME: Go(ButtonState.STUCK, Action.STUCK),
+    },
+    ButtonState.STUCK: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.UP, Action.FREED),
+        ButtonEvent.TIME: _UNTIMED,
+    },
+    ButtonState.OFFERED: {
+        ButtonEvent.PRESS: Go(ButtonState.CONFIRMING),
+        ButtonEvent.RELEASE: _IS_UP,
+        ButtonEvent.TIME: Go(ButtonState.UP, Action.CALLED_OFF),
+    },
+    ButtonState.CONFIRMING: {
+        ButtonEvent.PRESS: _IS_DOWN,
+        ButtonEvent.RELEASE: Go(ButtonState.UP, Action.RESET),
+        ButtonEvent.TIME: Go(ButtonState.TAKEN_BACK, Action.CALLED_OFF),
+    },
+}
+
+LIMIT_S: dict[ButtonState, float] = {
+    ButtonState.DOWN: HANG_UP_S,
+    ButtonState.HELD: RESET_S,
+    ButtonState.HELD_LONG: TAKEN_BACK_S,
+    ButtonState.TAKEN_BACK: STUCK_S,
+    ButtonState.OFFERED: OFFER_S,
+    ButtonState.CONFIRMING: HANG_UP_S,
+}
+"""When a state's time is over: seconds since the press; for OFFERED since it was let go."""
+
+SHOWS: dict[ButtonState, ButtonShow] = {
+    ButtonState.UP: ButtonShow.NOTHING,
+    ButtonState.DOWN: ButtonShow.NOTHING,
+    ButtonState.HELD: ButtonShow.HANG_UP,
+    ButtonState.HELD_LONG: ButtonShow.RESET,
+    ButtonState.TAKEN_BACK: ButtonShow.TAKEN_BACK,
+    ButtonState.STUCK: ButtonShow.NOTHING,
+    ButtonState.OFFERED: ButtonShow.OFFERED,
+    ButtonState.CONFIRMING: ButtonShow.OFFERED,
+}
+
+
+class Button:
+    """One button. Tell it every edge (`contact`) and wake it at `deadline_s` (`tick`); either gives what follows.
+
+    Edges may come late, as their own times say when they were: what should have happened before is done first. A
+    time before one already told counts as that one. `down`: the contact is closed when the station starts.
+    """
+
+    def __init__(self, now_s: float, *, down: bool = False) -> None:
+        self._contact = Contact.CLOSED if down else Contact.OPEN
+        self.state = ButtonState.STUCK if down else ButtonState.UP
+        self._now_s = self._edge_s = self._since_s = now_s
+
+    @property
+    def show(self) -> ButtonShow:
+        """What letting go would do now."""
+        return SHOWS[self.state]
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When `tick` is due; None while only an edge can change anything."""
+        due = [moment for moment in (self._settles_s(), self._times_out_s()) if moment is not None]
+        return min(due, default=None)
+
+    def contact(self, closed: bool, now_s: float) -> list[Action]:
+        """The switch closed or opened at that moment; what follows, in order."""
+        actions = self.tick(now_s)
+        step = CONTACTS[self._contact][Edge.CLOSES if closed else Edge.OPENS]
+        if isinstance(step, Turn):
+            self._contact, self._edge_s = step.to, self._now_s
+        return actions
+
+    def tick(self, now_s: float) -> list[Action]:
+        """Do what time alone brings until then; what follows, in order."""
+        actions: list[Action] = []
+        while (due_s := self.deadline_s) is not None and due_s <= now_s:
+            settles_s = self._settles_s()
+            if settles_s is not None and settles_s <= due_s:
+                step = CONTACTS[self._contact][Edge.SETTLED]
+                assert isinstance(step, Turn) and step.tells is not None
+                self._contact = step.to
+                # The press or release was when the contact moved, not when it had settled.
+                self._happens(step.tells, self._edge_s, actions)
+            else:
+                self._happens(ButtonEvent.TIME, due_s, actions)
+        self._now_s = max(self._now_s, now_s)
+        return actions
+
+    def _happens(self, event: ButtonEvent, at_s: float, actions: list[Action]) -> None:
+        """The one place where the state is set."""
+        step = TABLE[self.state][event]
+        if isinstance(step, Ignore):
+            return
+        self.state = step.to
+        if event is not ButtonEvent.TIME:
+            self._since_s = at_s
+        if step.action is not None:
+            actions.append(step.action)
+
+    def _settles_s(self) -> float | None:
+        return self._edge_s + SETTLE_S if self._contact in {Contact.CLOSING, Contact.OPENING} else None
+
+    def _times_out_s(self) -> float | None:
+        """A hold's limit waits while the contact may just have opened: letting go at 2.99 s is a press."""
+        limit_s = LIMIT_S.get(self.state)
+        if limit_s is None:
+            return None
+        due_s = self._since_s + limit_s
+        if self._settles_s() is not None and due_s >= self._edge_s:
+            return None
+        return due_s
