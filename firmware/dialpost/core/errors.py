@@ -68,3 +68,15 @@ class ControlError(DialpostError):
 
 class PortError(DialpostError):
     """A serial port can't be opened, or is gone (unplugged); the text says why and what to do."""
+
+
+class TerminalGoneError(DialpostError):
+    """Whoever sat at the console is gone: hung up, unplugged, the window closed. Nobody reads an answer."""
+
+
+class IdleTooLongError(DialpostError):
+    """Nothing was typed for longer than the console waits: the session is over."""
+
+
+class AskCancelledError(DialpostError):
+    """Ctrl-C or Ctrl-D instead of an answer."""

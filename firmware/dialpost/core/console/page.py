@@ -1,0 +1,63 @@
+"""Laying out what is said: rows that fit, characters the terminal has, a stop at the end of a screen."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+MORE = "--more--"
+_PLAIN = {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "•": "*", "→": "->", "€": "EUR",
+          "●": "*", "○": "o", "ß": "ss", "\N{NO-BREAK SPACE}": " "}  # fmt: skip
+
+
+def rows(text: str, width: int, *, utf8: bool) -> Iterator[str]:
+    """The rows that show `text`. Sentences are broken between words; tables are left to the terminal."""
+    for line in text.split("\n"):
+        shown = plain(line.rstrip().expandtabs(), utf8=utf8)
+        lead = len(shown) - len(shown.lstrip(" "))
+        if len(shown) < width or "  " in shown[lead:] or lead > width // 2:
+            yield shown
+        else:
+            yield from textwrap.wrap(
+                shown, width - 1, subsequent_indent=" " * lead, break_long_words=False, break_on_hyphens=False
+            )
+
+
+def plain(text: str, *, utf8: bool) -> str:
+    """The text without control characters; without `utf8` in ASCII, each character replaced by the nearest."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+    if utf8 or text.isascii():
+        return text
+    return "".join(char if char.isascii() else _near(char) for char in text)
+
+
+def _near(char: str) -> str:
+    if char in _PLAIN:
+        return _PLAIN[char]
+    return unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"
+
+
+class Page:
+    """How much of the screen is filled since a person pressed a key."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._room, self._width = max(4, height) - 1, width
+        self._used = 0
+
+    def start(self) -> None:
+        """A person looks: from here a whole screen may be filled."""
+        self._used = 0
+
+    def one_more(self) -> None:
+        """Room for one row (Enter at "--more--")."""
+        self._used = self._room - 1
+
+    def is_full(self) -> bool:
+        """Whether the next row would push out one that nobody had time to read."""
+        return self._used >= self._room
+
+    def add(self, row: str) -> None:
+        """A row was shown."""
+        self._used += 1 + max(0, len(row) - 1) // self._width

@@ -1,0 +1,197 @@
+"""The terminal a person sits at: a UART, a pseudo-terminal, the terminal of an ssh login.
+
+Characters come one by one, without echo, eight bits; the kernel stops a paste by XOFF before its buffer overflows
+and lets one stop the output with Ctrl-S (any key goes on, so that an XOFF out of noise stops it for a moment only).
+A BREAK and characters with framing errors are dropped by the kernel. A thread of its own reads, so that nothing is
+lost while a command works, and so that Ctrl-C reaches a command at work: within `interruptible` it raises
+KeyboardInterrupt in the main thread. Everything else runs in the main thread; plain blocking code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import signal
+import struct
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
+
+INTERRUPT = 0x03
+_CHUNK = 4096
+_MOST_WAITING = 256
+"""Pieces read ahead; at 115200 bit/s this is over a minute. Then the kernel's buffer fills, and XOFF is sent."""
+_SPEEDS = {bps: getattr(termios, f"B{bps}") for bps in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
+
+
+class ConsoleTty:
+    """An open terminal; `close` leaves it as it was. `path` None: standard input and output."""
+
+    def __init__(self, path: Path | None, speed_bps: int) -> None:
+        """Raises: PortError."""
+        self._in, self._out = _open(path) if path else (sys.stdin.fileno(), sys.stdout.fileno())
+        self._is_ours = path is not None
+        self._before = _make_raw(self._in, speed_bps if path else 0)
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
+        self._is_gone = False
+        self._lock = threading.Lock()
+        self._interruptible = False
+        self._start()
+
+    # -- bytes ----------------------------------------------------------------------------------------
+
+    def read(self, timeout_s: float) -> bytes:
+        """What was typed; b"" where nothing was within `timeout_s`. Raises: TerminalGoneError."""
+        try:
+            piece = self._pieces.get(timeout=timeout_s) if timeout_s > 0 else self._pieces.get_nowait()
+        except queue.Empty:
+            if self._is_gone:
+                raise TerminalGoneError("The terminal is gone.") from None
+            return b""
+        if piece is None:
+            self._is_gone = True
+            raise TerminalGoneError("The terminal is gone.")
+        return piece
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Give all to the kernel. Raises: TerminalGoneError; IdleTooLongError where the terminal takes nothing."""
+        while data:
+            _, ready, _ = select.select([], [self._out], [], timeout_s)
+            if not ready:
+                raise IdleTooLongError("The terminal has taken nothing for a long time.")
+            try:
+                data = data[os.write(self._out, data[:256]) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise TerminalGoneError(f"The terminal is gone: {error.strerror}.") from error
+
+    def is_busy(self) -> bool:
+        """Whether more than a row of output waits to be sent: what is drawn now may be drawn over later."""
+        with contextlib.suppress(OSError):
+            packed = ioctl(self._out, termios.TIOCOUTQ, b"\0" * 4)
+            return int(struct.unpack("i", packed)[0]) > 80
+        return False
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows; 80 and 24 where the terminal does not say (a serial line never does)."""
+        with contextlib.suppress(OSError):
+            found = os.get_terminal_size(self._out)
+            if found.columns and found.lines:
+                return found.columns, found.lines
+        return 80, 24
+
+    # -- commands at work -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Within, Ctrl-C (or the terminal's end) raises KeyboardInterrupt; the caller is the main thread."""
+        with self._lock:
+            self._interruptible = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interruptible = False
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[int]:
+        """Nobody reads here meanwhile: the descriptor is somebody else's (`modem terminal`)."""
+        self._stop()
+        try:
+            yield self._in
+        finally:
+            self._start()
+
+    def close(self) -> None:
+        """Stop reading; the terminal is as it was before."""
+        self._stop()
+        if self._before is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._in, termios.TCSANOW, self._before)
+        if self._is_ours:
+            os.close(self._in)
+
+    # -- the reading thread ---------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._wake, self._waker = os.pipe()
+        self._thread = threading.Thread(target=self._keep_reading, name="console input", daemon=True)
+        self._thread.start()
+
+    def _stop(self) -> None:
+        os.write(self._waker, b".")
+        self._thread.join()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def _keep_reading(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._in, self._wake], [], [])
+            if self._wake in ready:
+                return
+            try:
+                data = os.read(self._in, _CHUNK)
+            except OSError:
+                data = b""
+            if not data or INTERRUPT in data:
+                self._interrupt()
+            if not self._hand_over(data or None) or not data:
+                return
+
+    def _hand_over(self, piece: bytes | None) -> bool:
+        """False where the main thread wants this one to end instead."""
+        while True:
+            try:
+                self._pieces.put(piece, timeout=0.2)
+                return True
+            except queue.Full:
+                if select.select([self._wake], [], [], 0)[0]:
+                    return False
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._interruptible:
+                self._interruptible = False
+                ident = threading.main_thread().ident
+                assert ident is not None
+                signal.pthread_kill(ident, signal.SIGINT)
+
+
+def _open(path: Path) -> tuple[int, int]:
+    """Open a terminal's device; it becomes this session's terminal if the process leads a session without one."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # not waiting for a carrier
+    except OSError as error:
+        raise PortError(f"The console's port {path} can't be opened: {error.strerror}.") from error
+    if not os.isatty(descriptor):
+        os.close(descriptor)
+        raise PortError(f"{path} is no terminal.")
+    os.set_blocking(descriptor, True)
+    return descriptor, descriptor
+
+
+def _make_raw(descriptor: int, speed_bps: int) -> list[Any] | None:
+    """Set the terminal up; its settings before, None where it is none (a pipe). `speed_bps` 0 leaves the speed."""
+    if not os.isatty(descriptor):
+        return None
+    before = termios.tcgetattr(descriptor)
+    iflag, oflag, cflag, lflag, ispeed, ospeed, chars = termios.tcgetattr(descriptor)
+    iflag = termios.IXON | termios.IXOFF | termios.IXANY | termios.IGNBRK | termios.IGNPAR
+    oflag &= ~termios.OPOST
+    lflag &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    cflag = (cflag & ~(termios.CSIZE | termios.PARENB)) | termios.CS8 | termios.CREAD | termios.CLOCAL
+    if speed_bps:
+        ispeed = ospeed = _SPEEDS[speed_bps]
+    chars[termios.VMIN], chars[termios.VTIME] = 1, 0
+    with contextlib.suppress(termios.error):
+        termios.tcsetattr(descriptor, termios.TCSANOW, [iflag, oflag, cflag, lflag, ispeed, ospeed, chars])
+    return before

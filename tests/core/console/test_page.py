@@ -1,0 +1,42 @@
+"""Rows that fit the screen, in characters the terminal has."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialpost.core.console.page import Page, plain, rows
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", [""]),
+        ("one\ntwo", ["one", "two"]),
+        ("a sentence of words that are many", ["a sentence of words", "that are many"]),
+        ("  an indented sentence of words", ["  an indented", "  sentence of words"]),
+        ("A     TABLE   IS  LEFT ALONE", ["A     TABLE   IS  LEFT ALONE"]),
+        ("averylongwordthatisbrokenbytheterminal", ["averylongwordthatisbrokenbytheterminal"]),
+    ],
+)
+def test_sentences_are_broken_between_words(text: str, shown: list[str]) -> None:
+    assert list(rows(text, 20, utf8=False)) == shown
+
+
+def test_what_the_terminal_does_not_have_is_replaced_by_the_nearest() -> None:
+    assert plain("Größe … 漢 → 5 €", utf8=False) == "Grosse ... ? -> 5 EUR"
+    assert plain("Größe …", utf8=True) == "Größe …"
+    assert plain("a\x1b[2Jb\x07\x00", utf8=True) == "a?[2Jb??"  # a peer's words can't draw on the screen
+
+
+def test_a_page_is_full_before_its_first_row_would_be_lost() -> None:
+    page = Page(24, 80)
+    for row in ["x"] * 21 + ["y" * 81]:
+        assert not page.is_full()
+        page.add(row)
+    assert page.is_full()
+    page.one_more()
+    assert not page.is_full()
+    page.add("")
+    assert page.is_full()
+    page.start()
+    assert not page.is_full()

@@ -1,0 +1,116 @@
+"""The console's terminal on a pseudo-terminal: bytes both ways, Ctrl-C at work, a terminal that goes."""
+
+from __future__ import annotations
+
+import os
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
+from dialpost.edge.console_tty import ConsoleTty
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[int, ConsoleTty]]:
+    person, slave = os.openpty()
+    console = ConsoleTty(Path(os.ttyname(slave)), 9600)
+    os.close(slave)
+    yield person, console
+    console.close()
+    os.close(person)
+
+
+def test_every_byte_goes_through_both_ways_and_nothing_is_echoed(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    every = bytes(byte for byte in range(256) if byte not in {0x11, 0x13})  # but Ctrl-Q and Ctrl-S
+    os.write(person, every)
+    found = b""
+    while len(found) < len(every):
+        piece = console.read(5)
+        assert piece
+        found += piece
+    assert found == every
+    console.write(b"said\r\n\xff", 5)
+    assert os.read(person, 100) == b"said\r\n\xff"
+    assert console.read(0) == b""
+
+
+def test_a_long_paste_is_read_ahead_while_nobody_asks(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    data = b"x" * 79 + b"\r"
+    for _ in range(200):
+        os.write(person, data)
+    found = b""
+    while len(found) < 200 * len(data):
+        piece = console.read(5)
+        assert piece
+        found += piece
+    assert found == data * 200
+
+
+def test_ctrl_c_interrupts_a_command_at_work_and_is_no_signal_at_other_times(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    os.write(person, b"\x03")
+    assert console.read(5) == b"\x03"
+    typist = threading.Timer(0.05, os.write, (person, b"a\x03"))
+    typist.start()
+    with pytest.raises(KeyboardInterrupt), console.interruptible():
+        time.sleep(30)
+    typist.join()
+    assert console.read(5) == b"a\x03"
+
+
+def test_a_closed_terminal_ends_a_command_and_every_question() -> None:
+    person, slave = os.openpty()
+    other = ConsoleTty(Path(os.ttyname(slave)), 9600)
+    os.close(slave)
+    closer = threading.Timer(0.05, os.close, (person,))
+    closer.start()
+    with pytest.raises(KeyboardInterrupt), other.interruptible():
+        time.sleep(30)
+    closer.join()
+    for _ in range(2):
+        with pytest.raises(TerminalGoneError):
+            other.read(5)
+    with pytest.raises(TerminalGoneError):
+        other.write(b"x", 5)
+    other.close()
+
+
+def test_a_terminal_that_takes_nothing_is_given_up(pair: tuple[int, ConsoleTty]) -> None:
+    _, console = pair
+    with pytest.raises(IdleTooLongError):
+        console.write(b"x" * 1_000_000, 0.1)
+
+
+def test_lent_to_somebody_else_nothing_is_taken_from_it(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    with console.lent() as descriptor:
+        os.write(person, b"theirs")
+        assert os.read(descriptor, 100) == b"theirs"
+    os.write(person, b"ours")
+    assert console.read(5) == b"ours"
+
+
+def test_what_is_no_terminal_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="can't be opened: No such file"):
+        ConsoleTty(tmp_path / "none", 9600)
+    with pytest.raises(PortError, match="is no terminal"):
+        ConsoleTty(Path("/dev/null"), 9600)
+
+
+def test_the_settings_are_as_before_afterwards() -> None:
+    person, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    console = ConsoleTty(Path(os.ttyname(slave)), 19200)
+    assert termios.tcgetattr(slave)[4:6] == [termios.B19200] * 2
+    assert console.size() == (80, 24)
+    console.close()
+    assert termios.tcgetattr(slave) == before
+    os.close(slave)
+    os.close(person)
