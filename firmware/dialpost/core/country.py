@@ -39,6 +39,7 @@ class Dialling:
 @dataclass(frozen=True, slots=True)
 class _Head:
     name: str = setting("", "The country's name, for people.", required=True)
+    timezone: str = setting("", "Its time zone, where there is but one.", kind="timezone")
     source: str = setting("", "Where its rules come from.", required=True)
     note: str = setting("", "What else should be known of them.")
 
@@ -53,6 +54,7 @@ class Country:
     note: str = ""
     dialling: Dialling = field(default_factory=Dialling)
     redial: RedialRules = field(default_factory=RedialRules)
+    timezone: str = ""
 
 
 def parse_country(key: str, text: str, source: str) -> Country:
@@ -63,7 +65,7 @@ def parse_country(key: str, text: str, source: str) -> Country:
     problems = [*_dialling_faults(dialling), *redial.faults()]
     if problems:
         raise ConfigError(tuple(f"{source}: {problem}" for problem in problems))
-    return Country(key, head.name, head.source, head.note, dialling, redial)
+    return Country(key, head.name, head.source, head.note, dialling, redial, head.timezone)
 
 
 def _dialling_faults(dialling: Dialling) -> list[str]:

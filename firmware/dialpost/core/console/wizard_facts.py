@@ -1,0 +1,63 @@
+"""What the set-up wizard is told of the machine before it asks: ports, modems, countries, time zones, accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dialpost.core.country import Country
+from dialpost.core.modem_profile import ModemProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several answers. `value` is what is taken, `words` what the person reads."""
+
+    value: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortOffer:
+    """A serial port that was looked at. `profile` is "" where nothing answered; `speed_bps` 0 = the profile's."""
+
+    port: str
+    words: str
+    profile: str = ""
+    speed_bps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`system_timezone` is "" where the machine has none of its own yet (UTC)."""
+
+    ports: tuple[PortOffer, ...] = ()
+    profiles: tuple[ModemProfile, ...] = ()
+    countries: tuple[Country, ...] = ()
+    timezones: frozenset[str] = frozenset()
+    system_timezone: str = ""
+    accounts: tuple[str, ...] = ()
+    has_admin_password: bool = False
+
+    def profile(self, name: str) -> ModemProfile | None:
+        """The profile of that name."""
+        return next((profile for profile in self.profiles if profile.name == name), None)
+
+    def country(self, key: str) -> Country | None:
+        """The country of that name in the configuration."""
+        return next((country for country in self.countries if country.key == key), None)
+
+    def offer(self, port: str) -> PortOffer | None:
+        """What is known of a port."""
+        return next((offer for offer in self.ports if offer.port == port), None)
+
+
+def picked(typed: str, choices: Sequence[Choice]) -> str | None:
+    """The value meant by a number, a value, or the words; None where it is none of them."""
+    if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(choices):
+        return choices[int(typed) - 1].value
+    wanted = typed.casefold()
+    for choice in choices:
+        if wanted in {choice.value.casefold(), choice.words.casefold()}:
+            return choice.value
+    return None
