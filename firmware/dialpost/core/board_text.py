@@ -84,11 +84,27 @@ def _value(field: Field, label: str, value: object, problems: list[str]) -> obje
     if not isinstance(value, list):
         problems.append(f"{label} = {shown(value)} is not allowed: it must be {field.type_words()} in [ ].")
         return None
-    items = [_one(field, f"{label}[{index}]", item, problems) for index, item in enumerate(value, 1)]
+    most = field.setting.maximum
+    if most is not None and len(value) > most:
+        problems.append(f"{label} has {len(value)} items; at most {most:g} are allowed.")
+    items = [_one(field, f"{label}[{index}]{_called(item)}", item, problems) for index, item in enumerate(value, 1)]
     return tuple(item for item in items if item is not None)
 
 
+def _called(item: object) -> str:
+    """A table's own name, where it has one: people know their LED as "mail", not as the third."""
+    name = item.get("name") if isinstance(item, dict) else None
+    return f" ({name})" if isinstance(name, str) else ""
+
+
 def _one(field: Field, label: str, value: object, problems: list[str]) -> object | None:
+    if field.item_class is not None:
+        if isinstance(value, dict):
+            return _table(field.item_class, label, value, [], problems)
+        problems.append(
+            f"{label} = {shown(value)} is not allowed: write [[{field.key.lstrip('.')}]] and its keys below."
+        )
+        return None
     try:
         return check_value(field, value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The board folder on disk: modem profiles and countries' dial rules, found, read and listed.
+"""The board folder on disk: boards, modem profiles and countries' dial rules, found, read and listed.
 
 The folder is $DIALPOST_BOARD_DIR where that is set, else `board` beside the program's checkout, else
 /usr/share/dialpost/board. A name stands for NAME.toml in it; what has a slash or ends in .toml is a file's path.
@@ -10,6 +10,7 @@ import difflib
 import os
 from pathlib import Path
 
+from dialpost.core.board import Board, parse_board
 from dialpost.core.country import Country, parse_country
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.modem_probe import Hints
@@ -20,8 +21,13 @@ ENVIRONMENT = "DIALPOST_BOARD_DIR"
 INSTALLED = Path("/usr/share/dialpost/board")
 _CHECKOUT = Path(__file__).resolve().parents[3] / "board"
 _MAX_BYTES = 200_000
+_MODEL = Path("/proc/device-tree/model")
 
-_LISTED_BY = {"modems": "dialpost modem list", "countries": "dialpost modem countries"}
+_LISTED_BY = {
+    "boards": "dialpost board list",
+    "modems": "dialpost modem list",
+    "countries": "dialpost modem countries",
+}
 
 
 class BoardFiles:
@@ -29,6 +35,21 @@ class BoardFiles:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _find()
+
+    def board(self, name: str) -> Board:
+        """A board's pins. Raises: NotFoundError, ConfigError with every fault of the file."""
+        path = self.path("boards", name)
+        return parse_board(path.stem, _read(path), str(path))
+
+    def boards(self) -> list[Board]:
+        """All of them, by name. Raises: ConfigError, NotFoundError."""
+        return [self.board(name) for name in self.names("boards")]
+
+    def board_of(self, model: str) -> Board | None:
+        """The board of a machine that calls itself so; None where no file knows it. Raises: as `boards`."""
+        known = [(board.is_model(model), board) for board in self.boards()]
+        length, board = max(known, key=lambda one: one[0], default=(0, None))
+        return board if length else None
 
     def country(self, name: str) -> Country:
         """A country's rules. Raises: NotFoundError, ConfigError with every fault of the file."""
@@ -54,8 +75,8 @@ class BoardFiles:
         return [self.country(name) for name in self.names("countries")]
 
     def names(self, kind: str) -> list[str]:
-        """What there is of a kind ("modems", "countries"), sorted. Raises: NotFoundError without a folder."""
-        folder = self.folder / kind
+        """What there is of a kind (boards, modems, countries), sorted. Raises: NotFoundError without a folder."""
+        folder = self._place(kind)
         if not folder.is_dir():
             raise NotFoundError(
                 f"There is no folder {folder}. It comes with Dialpost; set {ENVIRONMENT} if it lies elsewhere."
@@ -71,10 +92,22 @@ class BoardFiles:
             return path
         names = self.names(kind)
         if name in names:
-            return self.folder / kind / f"{name}.toml"
+            return self._place(kind) / f"{name}.toml"
         near = difflib.get_close_matches(name.lower().replace(" ", "-"), names, 1, 0.5)
         hint = f"Did you mean {near[0]}?" if near else f"`{_LISTED_BY[kind]}` lists them."
-        raise NotFoundError(f'There is no "{name}" among the {kind} in {self.folder / kind}. {hint}')
+        raise NotFoundError(f'There is no "{name}" among the {kind} in {self._place(kind)}. {hint}')
+
+    def _place(self, kind: str) -> Path:
+        """Boards lie in the folder itself, the other kinds in one of their own."""
+        return self.folder if kind == "boards" else self.folder / kind
+
+
+def machine_model(path: Path = _MODEL) -> str:
+    """What this machine calls itself in its device tree; "" where it has none."""
+    try:
+        return path.read_bytes().decode(errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
 
 
 def _find() -> Path:
