@@ -142,6 +142,8 @@ def test_secrets_are_blotted_out():
         (BASE + '[delivery]\nplus_separator = "@"\n', ["one of the signs + - = _ #, or empty"]),
         (BASE + '[delivery]\ncatch_all = {"clinic.example" = 5}\n', ["it must be the name of an account"]),
         (BASE + "[smtp]\ndisk_reserve_bytes = -1\n", ["from 0 to 1099511627776 bytes"]),
+        (BASE + "[console]\nspeed_bps = 14400\n",
+         ["console.speed_bps = 14400 is no speed of a serial line: use one of 9600, 19200, 38400, 57600, 115200."]),
         (BASE + "x = [1,\n", ["this is not TOML"]),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dialpost.core.config_console import ConsoleConfig
 from dialpost.core.config_lan import LanConfig, LanMethod, LanService
 from dialpost.core.config_line import (
     BudgetConfig,
@@ -27,7 +28,8 @@ from dialpost.core.config_panel import PanelConfig
 from dialpost.core.config_setting import Setting, section, setting
 
 __all__ = [
-    "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "DeliveryConfig",
+    "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "ConsoleConfig",
+    "DeliveryConfig",
     "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LanConfig", "LanMethod", "LanService", "LinkConfig",
     "LinkKind", "ModemConfig", "OutboundConfig", "PanelConfig",
     "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
@@ -355,6 +357,7 @@ class Config:
     schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls by itself.")
     lan: LanConfig = section(LanConfig, "The local network.")
     panel: PanelConfig = section(PanelConfig, "The front panel: LEDs and button.")
+    console: ConsoleConfig = section(ConsoleConfig, "The serial console, and the same over ssh.")
     dns: DnsConfig = section(DnsConfig, "Name service over the line.")
     retention: RetentionConfig = section(RetentionConfig, "How long the station remembers.")
 

@@ -20,6 +20,7 @@ from dialpost.core.config import (
     TlsVerify,
     Via,
 )
+from dialpost.core.config_console import CONSOLE_SPEEDS_BPS
 from dialpost.core.config_lan_check import lan_faults, lan_warnings
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -41,6 +42,9 @@ def faults(config: Config) -> Iterator[str]:
     yield from _routes(config.outbound.route)
     yield from _circles(config)
     yield from lan_faults(config)
+    if config.console.speed_bps not in CONSOLE_SPEEDS_BPS:
+        speeds = ", ".join(map(str, CONSOLE_SPEEDS_BPS))
+        yield f"console.speed_bps = {config.console.speed_bps} is no speed of a serial line: use one of {speeds}."
     for domain in config.delivery.catch_all:
         if domain not in config.station.domains:
             yield f"delivery.catch_all names {domain}, which is not among station.domains."

@@ -1,0 +1,83 @@
+"""The console's admin password: its hash in a file of its own beside the configuration.
+
+Its own file, so that it holds where the configuration can't be read, and so that going back to an older
+configuration brings no old password back. `{SCRAM-SHA-256}` (core/password), mode 0600, written durably. No file:
+nobody is asked (before set-up; who can reach the console then holds the board in the hands).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from dialpost.core.errors import DamagedError, StorageError
+from dialpost.core.password import SALT_BYTES, SCHEME, check_strength, hash_password, verify_password
+
+NAME = "console-password"
+_MOST_BYTES = 4096
+
+
+class AdminPassword:
+    """The password of the station whose configuration file is `config_path`."""
+
+    def __init__(self, config_path: Path) -> None:
+        self.path = config_path.with_name(NAME)
+
+    def is_set(self) -> bool:
+        """Whether one must be given. What can't be read counts as one: a fault must not open the console."""
+        try:
+            return self.path.stat() is not None
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def is_right(self, password: str) -> bool:
+        """Whether it is this one; takes about 50 ms on purpose. Raises: StorageError, DamagedError."""
+        try:
+            with self.path.open("rb") as file:
+                text = file.read(_MOST_BYTES).decode("ascii", "replace").strip()
+        except OSError as error:
+            raise StorageError(
+                f"The password's file {self.path} can't be read: {error.strerror or error}."
+            ) from error
+        if not text.startswith(SCHEME):
+            raise DamagedError(f"The password's file {self.path} is damaged: nobody can log in. {_WAY_OUT}")
+        return verify_password(password, text)
+
+    def set(self, password: str) -> None:
+        """Durable when it returns. Raises: AccountError for a weak one, StorageError; the old one holds then."""
+        check_strength(password)
+        fresh = self.path.with_name(NAME + ".new")
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                os.fchmod(file.fileno(), 0o600)
+                self._give_away(file.fileno())
+                file.write(hash_password(password, os.urandom(SALT_BYTES)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+            _fsync_folder(self.path.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise StorageError(f"The password could not be saved: {error.strerror or error}.") from error
+
+    def _give_away(self, descriptor: int) -> None:
+        """Set by root, it still belongs to the station's user, who owns the folder."""
+        if os.geteuid() == 0:
+            there = self.path.parent.stat()
+            os.fchown(descriptor, there.st_uid, there.st_gid)
+
+
+_WAY_OUT = "The button held for 10 s and pressed once more resets the station; its files can be mended as root."
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
