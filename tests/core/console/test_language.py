@@ -1,0 +1,182 @@
+"""The command language: lines understood, Tab and "?", all from one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.config_fields import all_fields
+from dialpost.core.console.choices import field_of, key_help, known_choices
+from dialpost.core.console.commands import COMMANDS, Source
+from dialpost.core.console.editor import Completion
+from dialpost.core.console.language import Fault, Language, Order
+from dialpost.core.errors import NotFoundError
+
+OPTIONS = (("--no-wait", "return at once"), ("--over-budget", "call all the same"))
+
+
+def sources(source: Source, words: Sequence[str]) -> Sequence[tuple[str, str]]:
+    if source is Source.ACCOUNT:
+        return [("anna", ""), ("bruno", "")]
+    return known_choices(source, words)
+
+
+LANGUAGE = Language(sources, lambda face: OPTIONS if face == ("call", "now") else ())
+
+
+def parsed(line: str) -> tuple[str, tuple[str, ...]]:
+    order = LANGUAGE.parse(line)
+    assert isinstance(order, Order), order
+    return order.command.name, order.arguments
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "arguments"),
+    [
+        ("show", "show", ()),
+        ("show all", "show all", ()),
+        ("show all smtp", "show all", ("smtp",)),
+        ("show smtp", "show", ("smtp",)),
+        ("sho", "show", ()),
+        ("com", None, "com is not clear here: compare or commit?"),
+        ("comm", "commit", ()),
+        ("comm conf 5", "commit confirm", ("5",)),
+        ("confirm", "confirm", ()),
+        ("commit confirm", None, "MINUTES is missing: commit confirm MINUTES"),
+        ("commit now", None, "Too much: now. The command is: commit"),
+        ("commit comment for the new printer", "commit comment", ("for the new printer",)),
+        ("set station.hostname mail.a.example", "set", ("station.hostname", "mail.a.example")),
+        ('set station.domains ["a.example",  "b.example"]', "set",
+         ("station.domains", '["a.example",  "b.example"]')),
+        ('set ppp.login.1 "two  blanks "', "set", ("ppp.login.1", '"two  blanks "')),
+        ("set ppp.password", "set", ("ppp.password",)),
+        ("set", None, "KEY is missing: set KEY [VALUE]"),
+        ("unset a b", None, "Too much: b. The command is: unset KEY"),
+        ("save", None, "save what? to"),
+        ("save from usb", None, "There is no save from: to?"),
+        ("save to usb", "save to usb", ()),
+        ("rest from paste", "restore from paste", ()),
+        ("dialpost call now --no-wait", "call now", ("--no-wait",)),
+        ("call stop", "call stop", ()),
+        ('account edit anna --full-name "Anna B."', "account edit", ("anna", "--full-name", "Anna B.")),
+        ("q", None, "queue what? list, show, retry, hold, release or delete"),
+        ("save to", None, "save to what? usb or screen"),
+        ("xyzzy 1", None, "There is no command xyzzy. `help` lists them."),
+        ("call", None, "call what? now, cancel, stop, history, show, forecast or budget"),
+        ("call dance", None, "There is no call dance: now, cancel, stop, history, show, forecast or budget?"),
+        ("ping \"a b", None, "A quote is not closed."),
+    ],
+)  # fmt: skip
+def test_lines(line: str, name: str | None, arguments: object) -> None:
+    found = LANGUAGE.parse(line)
+    if name is not None:
+        assert isinstance(found, Order)
+        assert (found.command.name, found.arguments) == (name, arguments)
+    else:
+        assert found == Fault(str(arguments))
+
+
+@pytest.mark.parametrize("line", ["", "   ", "dialpost", "# a remark", "  # set x y"])
+def test_empty_lines_and_remarks_mean_nothing(line: str) -> None:
+    assert LANGUAGE.parse(line) is None
+
+
+def test_every_command_is_reached_by_its_words_and_by_every_unambiguous_abbreviation() -> None:
+    for command in COMMANDS:
+        given = " ".join("1" for argument in command.arguments if argument.required)
+        order = LANGUAGE.parse(f"{command.name} {given}")
+        assert isinstance(order, Order) and order.command is command
+    assert parsed("acc li") == ("account list", ())
+
+
+def test_the_table_is_sound() -> None:
+    assert len({command.words for command in COMMANDS}) == len(COMMANDS)
+    for command in COMMANDS:
+        assert command.help and not command.help.endswith("."), command.name
+        optional = [not argument.required for argument in command.arguments]
+        assert optional == sorted(optional), f"{command.name}: a needed argument behind one that is not"
+        assert not any(argument.rest for argument in command.arguments[:-1]), command.name
+
+
+@pytest.mark.parametrize(
+    ("before", "completion"),
+    [
+        ("com", Completion(choices=("compare", "commit"))),
+        ("comm", Completion("it ")),
+        ("commit", Completion(" ")),
+        ("commit ", Completion("co")),
+        ("commit co", Completion(choices=("confirm", "comment"))),
+        ("commit conf", Completion("irm ")),
+        ("c", Completion(choices=("compare", "check", "commit", "confirm", "call"))),
+        ("co", Completion(choices=("compare", "commit", "confirm"))),
+        ("call now --n", Completion("o-wait ")),
+        ("call now --", Completion(choices=("--no-wait", "--over-budget"))),
+        ("account passwd a", Completion("nna ")),
+        ("set stat", Completion("ion.")),
+        ("set station.h", Completion("ostname ")),
+        ("set link.kind d", Completion("ialup-gateway ")),
+        ("set relay.ne", Completion("tworks ")),
+        ("set console.utf8 ", Completion(choices=("true", "false"))),
+        ("set outbound.ro", Completion("ute[")),
+        ("set outbound.route[2].h", Completion("ost ")),
+        ("set outbound.password ", Completion()),
+        ("help comm", Completion("it ")),
+        ("help commit conf", Completion("irm ")),
+        ("lookup a.example M", Completion("X ")),
+        ("xyzzy ", Completion()),
+        ("show ", None),
+    ],
+)
+def test_tab(before: str, completion: Completion | None) -> None:
+    found = LANGUAGE.complete(before)
+    if completion is not None:
+        assert found == completion
+    else:
+        assert {"all", "station", "smtp"} <= set(found.choices)
+
+
+def test_tab_reaches_every_key_there_is() -> None:
+    for field in all_fields():
+        if field.item_class is not None:
+            continue
+        section, _, rest = field.key.partition(".")
+        typed = field.key if "." not in rest else f"{section}.{rest.replace('.', '[1].', 1)}"
+        assert LANGUAGE.complete(f"set {typed}") in (Completion(" "), Completion(choices=())) or any(
+            choice.startswith(typed) for choice in LANGUAGE.complete(f"set {typed}").choices
+        ), typed
+        assert field_of(typed) == field
+
+
+def test_the_question_mark_tells_what_may_follow() -> None:
+    assert any("put your candidate in force" in line for line in LANGUAGE.help("com"))
+    asked = LANGUAGE.help("commit confirm ")
+    assert asked[0] == "usage: commit confirm MINUTES"
+    assert any("--over-budget" in line for line in LANGUAGE.help("call now "))
+    assert any("console.idle_min" in line for line in LANGUAGE.help("set console."))
+    assert LANGUAGE.help("xyzzy x") == ["There is no command xyzzy. `help` lists them."]
+    assert LANGUAGE.help('set ppp.user "a') == ()
+
+
+def test_help_of_a_command_and_of_a_key() -> None:
+    assert LANGUAGE.manual("commit")[0] == "commit"
+    assert "commit confirm MINUTES" in LANGUAGE.manual("commit")
+    assert LANGUAGE.manual("comm conf")[0] == "commit confirm MINUTES"
+    assert LANGUAGE.manual("xyzzy") == [] and LANGUAGE.manual("station.hostname") == []
+    overview = "\n".join(LANGUAGE.overview())
+    for command in COMMANDS:
+        assert command.usage in overview
+    assert key_help("outbound.route[3].host")[0] == "outbound.route.host"
+    assert key_help("console")[0].startswith("console: ")
+    with pytest.raises(NotFoundError, match=r"Did you mean station.hostname"):
+        key_help("station.hostnam")
+
+
+@given(st.text(max_size=60))
+def test_whatever_is_typed_is_an_order_a_fault_or_nothing(text: str) -> None:
+    found = LANGUAGE.parse(text)
+    assert found is None or isinstance(found, Order | Fault)
+    LANGUAGE.complete(text)
+    LANGUAGE.help(text)
