@@ -80,3 +80,15 @@ class IdleTooLongError(DialpostError):
 
 class AskCancelledError(DialpostError):
     """Ctrl-C or Ctrl-D instead of an answer."""
+
+
+class GpioError(DialpostError):
+    """A GPIO line can't be used as the board's file says; the text names the line."""
+
+
+class GpioNotThereError(GpioError):
+    """This machine has no such GPIO chip (yet: at power on it may still be looked for)."""
+
+
+class LineBusyError(GpioError):
+    """Another process holds the line; the text says which, where the kernel tells."""
