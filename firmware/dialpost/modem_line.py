@@ -21,16 +21,23 @@ from dialpost.edge.serial_port import open_port
 from dialpost.edge.sntp_client import ask as ask_time
 from dialpost.flow.clock_setter import ClockSetter
 from dialpost.flow.modem import Modem
-from dialpost.flow.modem_link import LineWatcher, ModemLink
+from dialpost.flow.modem_link import LineWatcher, ModemLink, Ppp
 from dialpost.flow.refused_pin import Memory, RefusedPin
 
 _log = logging.getLogger("dialpost.line")
 
 
 def modem_line(
-    config: Config, clock: Clock, resolver: Resolver, memory: Memory, on_step: Callable[[], Awaitable[object]]
+    config: Config,
+    clock: Clock,
+    resolver: Resolver,
+    memory: Memory,
+    on_step: Callable[[], Awaitable[object]],
+    *,
+    ppp: Ppp | None = None,
 ) -> tuple[ModemLink, DialPlan]:
-    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved.
+    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved. `ppp` is pppd
+    where it is not given (the simulation has one of its own).
 
     Raises: ConfigError, NotFoundError where a file of board/ or a setting is wanting.
     """
@@ -70,7 +77,7 @@ def modem_line(
         on_step=on_step,
     )
     modem = Modem(config.modem, profile, open_port, _say, country=country, refused_pin=RefusedPin(memory))
-    ppp = Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
+    ppp = ppp or Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
     watchers: tuple[LineWatcher, ...] = (setter,)
     if config.ppp.use_peer_dns and not config.dns.servers:
         watchers = (_NameService(resolver), setter)

@@ -57,6 +57,7 @@ from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link, NoLink
 from dialpost.flow.local_delivery import LocalDelivery
+from dialpost.flow.modem_link import Ppp
 from dialpost.flow.panel import Panel
 from dialpost.flow.queue_control import QueueControl
 from dialpost.flow.queue_methods import queue_methods
@@ -69,7 +70,8 @@ _log = logging.getLogger(__name__)
 
 
 class Station:
-    """One station: made, started, stopped once. `link` replaces the configured one (the simulated line).
+    """One station: made, started, stopped once. `link` replaces the configured one, `ppp` only pppd of a modem's
+    (the simulated lines).
 
     `panel` and `control` outlive it where they are given: the process has them for every station it makes.
     """
@@ -79,6 +81,7 @@ class Station:
         config: Config,
         *,
         link: Link | None = None,
+        ppp: Ppp | None = None,
         panel: Panel | None = None,
         control: ControlServer | None = None,
     ) -> None:
@@ -97,7 +100,7 @@ class Station:
         """Where the station listens: which door, address, port."""
         self._mx_doors: list[SmtpServer] = []
         self._data = data
-        self._link = link
+        self._link, self._ppp = link, ppp
         self._started_s = self.clock.monotonic_s()
         self._reports: list[str] = []
         self._running = contextlib.AsyncExitStack()
@@ -229,7 +232,9 @@ class Station:
         if config.link.kind is LinkKind.DIALUP_GATEWAY:
             return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
         try:
-            return modem_line(config, self.clock, self.resolver, self.store, self._clock_stepped)
+            return modem_line(
+                config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp
+            )  # fmt: skip
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")

@@ -62,6 +62,7 @@ class TelephoneSettings:
     told_rate: int | None = None  # what CONNECT says, where it is not the line's rate
     sim_pin: str | None = None
     seed: int = 0
+    number: str = ""  # where it is given, every other ends in NO CARRIER: nobody's modem answers there
 
 
 class Direction:
@@ -304,7 +305,8 @@ class Telephone:
     def _dial(self, end: _End, number: str) -> None:
         self._note(f"dials {number}")
         if number:
-            result = self._results.popleft() if self._results else "CONNECT"
+            is_wrong = bool(self.settings.number) and number != self.settings.number
+            result = self._results.popleft() if self._results else "NO CARRIER" if is_wrong else "CONNECT"
         else:  # off hook and no digit (ATD;): all a modem can tell is the dial tone
             lacks_tone = bool(self._results) and self._results[0] == "NO DIALTONE"
             result = self._results.popleft() if lacks_tone else "OK"

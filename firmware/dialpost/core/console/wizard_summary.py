@@ -1,0 +1,132 @@
+"""What the set-up wizard leaves to be printed and pinned to the wall: no secrets.
+
+What to enter in mail programs, how to call, what the lights mean, where things are.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dialpost.core.config import Config, LanMethod, LinkKind
+from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, SIGNALS
+from dialpost.core.session import Listener
+
+_WIDTH = 78
+_TO_THE_WORLD = {
+    LinkKind.MODEM: "This station dials the provider with its modem.",
+    LinkKind.DIALUP_GATEWAY: "A router on the local network dials; the station gives it the occasion.",
+    LinkKind.GATEWAY: "A router on the local network is always on line.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the station listens. `address` is "" where it does on all of its own."""
+
+    listener: Listener
+    port: int
+    address: str = ""
+
+    @classmethod
+    def from_words(cls, words: str) -> Door | None:
+        """What `status` says of a door, like "submission [::]:587"; None for anything else."""
+        name, _, place = words.partition(" ")
+        host, _, port = place.rpartition(":")
+        listener = next((one for one in Listener if one.value == name), None)
+        if listener is None or not port.isdecimal():
+            return None
+        bare = host.strip("[]")
+        return cls(listener, int(port), "" if bare in {"", "::", "0.0.0.0"} else bare)
+
+
+def summary(config: Config, users: Sequence[str], doors: Sequence[Door], config_file: str) -> str:
+    """The whole page, 78 columns at most."""
+    parts = (
+        _head(config),
+        _programs(config, users, doors),
+        _calls(config),
+        _lights(),
+        _places(config, config_file),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(config: Config) -> str:
+    name = f"The mail station of {config.station.domains[0]}"
+    return f"{name}\n{'=' * len(name)}\n\nIts name is {config.station.hostname}. {_TO_THE_WORLD[config.link.kind]}"
+
+
+def _programs(config: Config, users: Sequence[str], doors: Sequence[Door]) -> str:
+    ports = {door.listener: door.port for door in doors}
+    domain = config.station.domains[0]
+    lan = config.lan.address.partition("/")[0] if config.lan.method is LanMethod.STATIC else ""
+    address = lan or next((door.address for door in doors), "")
+    server = f"{address} (its name is {config.station.hostname})" if address else config.station.hostname
+    rows = [("Server", server)]
+    if Listener.SUBMISSION in ports:
+        rows.append(("Outgoing (SMTP)", f"port {ports[Listener.SUBMISSION]}, STARTTLS, with a password"))
+    if Listener.SUBMISSIONS in ports:
+        rows.append(("Outgoing, or", f"port {ports[Listener.SUBMISSIONS]}, SSL/TLS, with a password"))
+    rows += [(f"Incoming ({one.value})", f"port {one.port}, {_tls(one.value)}") for one in config.lan.services]
+    rows += [("User", f"{name}    {name}@{domain}") for name in users]
+    rows.append(("Password", "each user's own"))
+    rows.append(("Certificate", "the station's own: the program asks once whether to trust it"))
+    return "For mail programs\n-----------------\n" + _table(rows)
+
+
+def _tls(service: str) -> str:
+    return "SSL/TLS" if service.endswith("s") else "STARTTLS"
+
+
+def _calls(config: Config) -> str:
+    if config.link.kind is LinkKind.GATEWAY:
+        return "Calls\n-----\nNone are needed: mail goes as it comes."
+    times = [time for entry in config.schedule.entry for time in entry.at]
+    by_itself = f"every day at {', '.join(times)}" if times else "never; `set schedule.entry[1].at` gives it times"
+    numbers = ", ".join(config.modem.numbers) if config.link.kind is LinkKind.MODEM else ""
+    rows = [
+        ("By the button", "press: call, fetch and send. Hold 3 s: hang up."),
+        ("At the console", "`call now`; `call cancel` ends one, `call history` lists them"),
+        ("By itself", by_itself),
+        *([("Number", numbers)] if numbers else []),
+        ("Postmaster", f"{config.station.postmaster} gets the station's own reports"),
+    ]
+    return "Calls\n-----\n" + _table(rows)
+
+
+def _lights() -> str:
+    rows = [
+        (f"{signal.led.value}: {signal.alone.words}", signal.words)
+        for signal in SIGNALS
+        if signal.led is not None and signal.led.value != "fault"
+    ]
+    rows += [
+        (f"fault: {count} flash{'' if count == 1 else 'es'}", FAULT_WORDS[fault])
+        for fault, count in FAULT_FLASHES.items()
+    ]
+    return "The lights\n----------\n" + _table(rows)
+
+
+def _places(config: Config, config_file: str) -> str:
+    data = config.station.data_dir
+    rows = [
+        ("Configuration", config_file),
+        ("Earlier ones", f"{config_file}.history; `history` and `rollback N` at the console"),
+        ("Mailboxes", f"{data}/mail"),
+        ("Accounts", f"{data}/accounts.toml"),
+        ("Queue", f"{data}/spool and {data}/queue.db"),
+        ("Certificate", f"{data}/tls"),
+        ("This page", f"{data}/summary.txt; `summary` shows it"),
+    ]
+    return "Where things are\n----------------\n" + _table(rows)
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    lines: list[str] = []
+    for name, words in rows:
+        first, *more = textwrap.wrap(words, _WIDTH - width - 2, break_on_hyphens=False)
+        lines += [f"{name:<{width}}  {first}", *(" " * (width + 2) + line for line in more)]
+    return "\n".join(lines)

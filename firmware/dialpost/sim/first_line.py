@@ -1,0 +1,96 @@
+"""What a station that is set up by hand finds at the end of its line: pppd's stand-in, names, the way to hosts.
+
+The modem and its dialogue are real (a pseudo-terminal with sim/modem on it); so is everything else of the station.
+Replaced are pppd, which needs root and a network of its own, and name service: the provider's hosts are relays on
+127.0.0.1 that exist only while the line is up. Runs in the daemon's event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dialpost.core.config import DnsConfig
+from dialpost.core.link import Traffic
+from dialpost.core.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
+from dialpost.core.ppp_events import PppEnd, PppUp
+from dialpost.core.ppp_options import PppRequest
+from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd
+from dialpost.edge.resolver import Resolver
+from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.smtp_client.mail_talk import NextMessage, OnOutcome
+from dialpost.sim.line import SimulatedLine
+from dialpost.sim.subscription import Subscription
+
+AUTHENTICATION_FAILED = 19
+"""pppd(8), EXIT STATUS: we failed to authenticate ourselves to the peer."""
+SERVER_PORTS = (25, 587)
+_LOCALHOST = "127.0.0.1"
+
+
+class SimulatedPpp:
+    """flow/modem_link.Ppp: lets in who gives the customer's user and password, and opens the relays."""
+
+    def __init__(self, line: SimulatedLine, subscription: Subscription) -> None:
+        self._line, self._subscription = line, subscription
+
+    async def start(self, request: PppRequest) -> PppUp | PppEnd:
+        """The network up, or pppd's word for a refused login."""
+        theirs = (self._subscription.user, self._subscription.password)
+        if (request.user, request.password) != theirs:
+            return PppEnd(AUTHENTICATION_FAILED)
+        await self._line.negotiate()
+        return PppUp("ppp0", "192.0.2.17", "192.0.2.1")
+
+    async def ended(self) -> PppEnd:
+        """Wait for the line to be lost."""
+        return PppEnd(None, detail=await self._line.lost())
+
+    async def stop(self) -> None:
+        """Close the relays."""
+        if self._line.is_up:
+            await self._line.hang_up()
+
+    def traffic(self) -> Traffic | None:
+        """Bytes of this call."""
+        return self._line.traffic()
+
+
+class LineNames(Resolver):
+    """Knows the provider's hosts while the line is up, and nobody else: nothing leaves this machine."""
+
+    def __init__(self, line: SimulatedLine, hosts: Sequence[str]) -> None:
+        super().__init__(DnsConfig())
+        self._line, self._known = line, frozenset(hosts)
+
+    async def addresses(self, host: str) -> AddressAnswer:
+        """127.0.0.1 for a host of the provider."""
+        if not self._line.is_up:
+            return DnsTrouble(host, "the line is down")
+        return (_LOCALHOST,) if host in self._known else NoSuchName(host)
+
+    async def mx(self, domain: str) -> MxAnswer:
+        """Nobody's."""
+        return NoSuchName(domain) if self._line.is_up else DnsTrouble(domain, "the line is down")
+
+
+class LineClient(SmtpClient):
+    """Reaches the provider's ports where the line's relays have them."""
+
+    def __init__(self, relays: Mapping[tuple[str, int], int]) -> None:
+        super().__init__()
+        self._relays = dict(relays)
+
+    async def send(
+        self, target: HostTarget, settings: ConnectSettings, next_message: NextMessage, on_outcome: OnOutcome
+    ) -> SessionEnd:
+        """As the real one does."""
+        return await super().send(self._over_the_line(target), settings, next_message, on_outcome)
+
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+        """As the real one does."""
+        return await super().etrn(self._over_the_line(target), settings, names)
+
+    def _over_the_line(self, target: HostTarget) -> HostTarget:
+        port = self._relays.get((target.host, target.port))
+        return target if port is None else replace(target, port=port)
