@@ -25,7 +25,7 @@ from dialpost.core.errors import CertificateError, ConfigError, DialpostError, N
 from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
-from dialpost.edge import certificate, listeners
+from dialpost.edge import certificate, listeners, log_tail
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
@@ -64,6 +64,7 @@ from dialpost.flow.queue_methods import queue_methods
 from dialpost.flow.recovery import Recovery
 from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
+from dialpost.flow.tool_methods import tool_methods
 from dialpost.modem_line import modem_line
 
 _log = logging.getLogger(__name__)
@@ -263,6 +264,7 @@ class Station:
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
+        methods |= tool_methods(self.resolver, log_tail.listen())
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts)
         await self._offer(methods, {"call.now": call_now(self.calls)})

@@ -1,13 +1,13 @@
 """`dialpost account`, `alias` and `doctor`: without a daemon on the files, with one through its socket."""
 
 import asyncio
+import getpass
 import io
 import json
 
 import pytest
 
 from dialpost.__main__ import main
-from dialpost.cli import account as face
 from dialpost.cli import doctor
 from dialpost.cli.account import quota_bytes
 from dialpost.core.accounts import Local
@@ -148,7 +148,7 @@ def test_a_password_never_stands_on_the_command_line(dialpost):
 
 def typed(monkeypatch, *answers):
     given = iter(answers)
-    monkeypatch.setattr(face.getpass, "getpass", lambda prompt: next(given))
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: next(given))
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
 
 

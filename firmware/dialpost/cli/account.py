@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import re
 import sys
 from collections.abc import Awaitable, Iterator
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import count, print_json, size, table
+from dialpost.cli.output import ask_secret, count, print_json, size, table
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.config import Config
 from dialpost.core.errors import AccountError
@@ -231,9 +230,9 @@ def _password(args: argparse.Namespace) -> str:
         return password
     if not sys.stdin.isatty():
         raise AccountError("There is no terminal to ask for the password: use --password-stdin.")
-    password = getpass.getpass(f"Password for {args.name}: ")
+    password = ask_secret(f"Password for {args.name}: ")
     check_strength(password)
-    if getpass.getpass("Once more: ") != password:
+    if ask_secret("Once more: ") != password:
         raise AccountError("The two are not the same. Nothing was changed.")
     return password
 

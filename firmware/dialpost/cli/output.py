@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 import time
@@ -63,6 +64,12 @@ def etrn_lines(answer: dict[str, Any]) -> list[str]:
     said = " ".join(str(part) for part in (answer["code"], answer["text"]) if part)
     lines = [f"ETRN      {answer['domain']}: {said}"]
     return [*lines, f"          {answer['advice']}"] if answer["advice"] else lines
+
+
+def ask_secret(prompt: str) -> str:
+    """A line typed without echo: at the terminal, or at the console this command runs in."""
+    asked: str = getattr(sys.stdin, "ask_secret", getpass.getpass)(prompt)
+    return asked
 
 
 def print_json(value: Any) -> None:

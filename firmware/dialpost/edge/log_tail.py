@@ -1,0 +1,43 @@
+"""The newest lines of the station's own log, kept in memory for whoever asks at the console.
+
+The journal has them all where there is one; this is for a machine without, and costs a few kilobytes. A handler of
+`logging`: any thread may log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+MOST_LINES = 500
+_LONGEST = 1000
+_LOGGERS = ("dialpost", "dialpost.mail")  # the second may be kept from its parent (the simulated panel does)
+
+
+def listen() -> LogTail:
+    """The process's one; it listens to the station's loggers from the first call on, across stations."""
+    there = logging.getLogger(_LOGGERS[0]).handlers
+    tail = next((handler for handler in there if isinstance(handler, LogTail)), None) or LogTail()
+    for name in _LOGGERS:
+        logging.getLogger(name).addHandler(tail)  # harmless where it is there
+    return tail
+
+
+class LogTail(logging.Handler):
+    """Keeps the last `MOST_LINES` lines."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        self._lines: deque[str] = deque(maxlen=MOST_LINES)
+        self._last: logging.LogRecord | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, once: a record may come by both loggers."""
+        if record is not self._last:
+            self._last = record
+            self._lines.extend(self.format(record)[: 20 * _LONGEST].splitlines())
+
+    def lines(self, most: int) -> list[str]:
+        """The newest `most`, oldest of them first."""
+        return list(self._lines)[-most:] if most > 0 else []

@@ -1,0 +1,79 @@
+"""The machine's own state, asked for and changed through the service manager: an end in order, the journal, a ping.
+
+Blocking; each runs one of the system's programs and nothing of it needs a privilege of ours: polkit lets the
+station's user end the machine (systemd/dialpost.rules), the group systemd-journal lets it read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from dialpost.core.errors import DialpostError
+
+_BOOTED = Path("/run/systemd/system")
+_END_S, _JOURNAL_S = 20.0, 20.0
+
+
+class End(Enum):
+    """How the machine ends; the values are systemctl's."""
+
+    SHUTDOWN = "poweroff"
+    REBOOT = "reboot"
+
+
+def end(how: End) -> None:
+    """Ask for it; the machine is going down when this returns. Raises: DialpostError with why not."""
+    if os.environ.get("DIALPOST_STATION") != "1" or not _BOOTED.is_dir():  # the units say so
+        raise DialpostError("This is no installed station: the machine is left as it is.")
+    try:
+        done = subprocess.run(
+            ["systemctl", "--no-ask-password", how.value], capture_output=True, timeout=_END_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DialpostError(f"The service manager can't be asked ({error}).") from error
+    if done.returncode:
+        words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+        raise DialpostError(f"The machine does not do that: {words or done.returncode}.")
+
+
+def journal(lines: int) -> list[str] | None:
+    """The newest lines of the station's units; None where there is no journal of them to be read."""
+    if not _BOOTED.is_dir() or shutil.which("journalctl") is None:
+        return None
+    try:
+        done = subprocess.run(
+            ["journalctl", "--quiet", "--no-pager", "-o", "short-iso", "-n", str(lines), "-u", "dialpost*"],
+            capture_output=True, timeout=_JOURNAL_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = done.stdout.decode(errors="replace").splitlines()
+    return found if done.returncode == 0 and found else None
+
+
+def ping(host: str, show: Callable[[str], None]) -> None:
+    """Four echo requests, each answer shown as it comes. Raises: DialpostError."""
+    if host.startswith("-"):
+        raise DialpostError(f"{host} is no host.")
+    try:
+        process = subprocess.Popen(
+            ["ping", "-n", "-c", "4", "-w", "20", host], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise DialpostError(f"The program ping can't be run: {error.strerror}.") from error
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            show(line.rstrip())
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

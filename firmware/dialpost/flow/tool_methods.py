@@ -1,0 +1,67 @@
+"""The control API's tools for a person at the console: what name service says, the newest lines of the log."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Protocol
+
+from dialpost.core.errors import ControlError
+from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
+from dialpost.core.mx import DnsProblem, NoRecords, NoSuchName
+
+KINDS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
+MOST_LINES = 500
+
+
+class Names(Protocol):
+    """The subset of edge/resolver needed here."""
+
+    async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
+        """The records as text."""
+
+
+class Log(Protocol):
+    """The subset of edge/log_tail needed here."""
+
+    def lines(self, most: int) -> list[str]:
+        """The newest lines."""
+
+
+def tool_methods(names: Names, log: Log) -> dict[str, ControlMethod]:
+    """`lookup` {name, kind?} and `log.tail` {lines?}; both answer with lines."""
+
+    async def lookup(params: JsonObject) -> JsonValue:
+        name, kinds = _question(str(params.get("name") or ""), str(params.get("kind") or "").upper())
+        lines: list[str] = []
+        for kind in kinds:
+            found = await names.records(name, kind)
+            if isinstance(found, tuple):
+                lines += [f"{name}  {kind}  {record}" for record in found]
+            elif isinstance(found, NoSuchName):
+                return [f"{name}: there is no such name."]
+            elif isinstance(found, NoRecords):
+                lines += [f"{name}  {kind}  none"] if len(kinds) == 1 else []
+            else:
+                return [*lines, f"{name}: no answer ({found.why})."]
+        return lines or [f"{name}: no address and no MX."]
+
+    async def tail(params: JsonObject) -> JsonValue:
+        lines = params.get("lines", 50)
+        if isinstance(lines, bool) or not isinstance(lines, int) or not 0 < lines <= MOST_LINES:
+            raise ControlError(f"lines must be a number from 1 to {MOST_LINES}.")
+        return log.lines(lines)
+
+    return {"lookup": lookup, "log.tail": tail}
+
+
+def _question(name: str, kind: str) -> tuple[str, tuple[str, ...]]:
+    """What to ask for: without a kind what mail needs, for an address its name."""
+    if not name:
+        raise ControlError("Which name? Give a host, a domain or an address.")
+    try:
+        return ipaddress.ip_address(name).reverse_pointer, ("PTR",)
+    except ValueError:
+        pass
+    if kind and kind not in KINDS:
+        raise ControlError(f"{kind} is no type of record known here: {', '.join(KINDS)}.")
+    return name, (kind,) if kind else ("A", "AAAA", "MX")
