@@ -22,11 +22,11 @@ DIRECTORY = Directory({account.name: account for account in ACCOUNTS}, {}, ("cli
 def test_lines(tmp_path):
     DovecotUsers(tmp_path / "users", tmp_path / "mail").write(DIRECTORY, 900)
     ids, mail = f"{os.geteuid()}:{os.getegid()}", tmp_path / "mail"
-    quota = " userdb_quota_rule=*:bytes="
+    quota, size, at = " userdb_quota_rule=*:bytes=", "userdb_quota_storage_size", "userdb_mail=maildir"
     assert (tmp_path / "users").read_text().splitlines() == [
-        f"anna:{{SCRAM-SHA-256}}1,a,b,c:{ids}:Anna Müller:{mail}/anna::userdb_mail=maildir:{mail}/anna{quota}900",
-        f"ben:{{SCRAM-SHA-256}}2,a,b,c:{ids}::{mail}/ben::userdb_mail=maildir:{mail}/ben{quota}5000",
-        f"carl:{{SCRAM-SHA-256}}3,a,b,c:{ids}::{mail}/carl::userdb_mail=maildir:{mail}/carl",
+        f"anna:{{SCRAM-SHA-256}}1,a,b,c:{ids}:Anna Müller:{mail}/anna::{at}:{mail}/anna{quota}900 {size}=900B",
+        f"ben:{{SCRAM-SHA-256}}2,a,b,c:{ids}::{mail}/ben::{at}:{mail}/ben{quota}5000 {size}=5000B",
+        f"carl:{{SCRAM-SHA-256}}3,a,b,c:{ids}::{mail}/carl::{at}:{mail}/carl",
         "anna@clinic.example:{SCRAM-SHA-256}1,a,b,c::::::user=anna",
         "info@second.example:{SCRAM-SHA-256}1,a,b,c::::::user=anna",
         "ben@clinic.example:{SCRAM-SHA-256}2,a,b,c::::::user=ben",

@@ -54,10 +54,11 @@ class DovecotUsers:
     def _line(self, account: Account, default_quota_bytes: int) -> str:
         home = self._mail_root / account.name
         quota = default_quota_bytes if account.quota_bytes is None else account.quota_bytes
-        # `mail_location` for Dovecot 2.3; 2.4 takes it from mail_driver and mail_path in its own configuration.
+        # `mail` and `quota_rule` are for Dovecot 2.3. 2.4 knows where mail is from its own configuration
+        # (core/apply/dovecot), and the quota as `quota_storage_size`.
         extra = f"userdb_mail=maildir:{home}"
         if quota:
-            extra += f" userdb_quota_rule=*:bytes={quota}"
+            extra += f" userdb_quota_rule=*:bytes={quota} userdb_quota_storage_size={quota}B"
         full_name = " ".join(account.full_name.replace(":", " ").split())
         return f"{account.name}:{account.password_hash}:{os.geteuid()}:{os.getegid()}:{full_name}:{home}::{extra}\n"
 

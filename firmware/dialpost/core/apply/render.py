@@ -1,0 +1,21 @@
+"""From the configuration to every file the system shall have."""
+
+from __future__ import annotations
+
+from dialpost.core.apply.dovecot import dovecot
+from dialpost.core.apply.firewall import firewall
+from dialpost.core.apply.network import network
+from dialpost.core.apply.rendered import Rendered
+from dialpost.core.apply.system import chrony, hostname, hosts, localtime
+from dialpost.core.config import Config
+
+
+def render(config: Config) -> tuple[Rendered, ...]:
+    """All of it, in the order in which it is put in force. What is not among it shall not be there.
+
+    `Config()`, with no name and no domain, is a station before its first configuration: the LAN by DHCP and the
+    fallback address, and no mail to read. Raises: ValueError naming the value that can't be used.
+    """
+    mail = dovecot(config) if config.station.hostname else None
+    made = [firewall(config), network(config), hostname(config), hosts(config), localtime(config)]
+    return tuple(file for file in (*made, chrony(config), mail) if file is not None)

@@ -1,0 +1,80 @@
+"""Files as values, the fixed list of places they may have, and the last look at each value that goes into one.
+
+Root writes these. The configuration they come from is a file the daemon's user can write, so it is treated as
+hostile although it was checked when it was parsed: every value passes one of the checks here on its way into a
+text, and a check that fails stops the whole, before anything is written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NETWORK = "/run/systemd/network/10-dialpost-lan.network"
+FIREWALL = "/run/dialpost-apply/firewall.nft"
+HOSTNAME = "/run/dialpost-apply/hostname"
+HOSTS = "/run/dialpost-apply/hosts"
+LOCALTIME = "/run/dialpost-apply/localtime"
+CHRONY = "/run/chrony-dhcp/dialpost.sources"
+DOVECOT = "/run/dialpost-apply/dovecot.conf"
+PLACES = (FIREWALL, NETWORK, HOSTNAME, HOSTS, LOCALTIME, CHRONY, DOVECOT)
+"""Every file there may be, in the order in which they are put in force."""
+
+STATE = "/run/dialpost-apply/state.json"
+RESULT = "/run/dialpost-apply/result.json"
+RECORDS = (STATE, RESULT)
+"""What a run remembers, and what it says. Beside these and PLACES nothing is ever written."""
+
+HEADER = "# Made by dialpost-apply from the station's configuration; written anew at each change of that.\n"
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*\Z")
+_PATH = re.compile(r"(?:/[A-Za-z0-9_+@-][A-Za-z0-9_.+@-]{0,200}){1,40}\Z")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,3}\Z")
+_ADDRESS = re.compile(r"[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?\Z")
+_LONGEST_NAME = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One file. `is_link`: a symbolic link, and `text` is where it leads. All belong to root."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+    is_link: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path not in (*PLACES, *RECORDS):
+            raise ValueError(f"{self.path} is no place of ours")
+
+
+def host_name(text: str) -> str:
+    """A name in letters, digits, hyphens and dots. Raises: ValueError."""
+    return _checked(_NAME, text[: _LONGEST_NAME + 1], "host name", _LONGEST_NAME)
+
+
+def plain_path(text: str) -> str:
+    """A full path without anything that a shell, Dovecot or a step upwards could be made of. Raises: ValueError."""
+    return _checked(_PATH, text.rstrip("/"), "path of plain letters and digits", 1024)
+
+
+def interface(text: str) -> str:
+    """A network interface's name. Raises: ValueError."""
+    return _checked(_INTERFACE, text, "network interface", 15)
+
+
+def zone(text: str) -> str:
+    """A time zone's name; it can't leave the folder of the zones. Raises: ValueError."""
+    return _checked(_ZONE, text, "time zone", 64)
+
+
+def address(text: str) -> str:
+    """An address, with or without /BITS. Raises: ValueError."""
+    return _checked(_ADDRESS, text, "address", 49)
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str, longest: int) -> str:
+    if len(text) > longest or not pattern.match(text):
+        raise ValueError(f"{text[:80]!r} is no {what}")
+    return text

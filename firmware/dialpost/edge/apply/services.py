@@ -1,0 +1,105 @@
+"""Telling the running system what was written: the kernel, nftables, networkd, chrony, Dovecot.
+
+Each is told only of what is new to it; what was told is remembered by a hash, so that a run that was cut off
+between a file and its service is finished by the next. Commands are fixed words, run without a shell, with a limit.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dialpost.core.apply.rendered import CHRONY, DOVECOT, FIREWALL, HOSTNAME, HOSTS, LOCALTIME, NETWORK
+
+DOVECOT_UNIT = "dialpost-dovecot.service"
+_NETWORKD = "systemd-networkd.service"
+_CHRONY_UNIT = "chrony.service"
+_LIST_TABLE = ("nft", "list", "table", "inet")
+_LIMIT_S = 20.0
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+_KERNEL_NAME = Path("/proc/sys/kernel/hostname")
+
+
+class CommandError(Exception):
+    """A command did not do what it should; the text says which and what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Who has to be told of the file at `path`.
+
+    `tell` gets whether the file is there, and raises CommandError; `lacks` tells that the service does not have
+    what it was told any more. `words` name it for a person.
+    """
+
+    path: str
+    words: str
+    tell: Callable[[bool], None]
+    lacks: Callable[[], bool] = lambda: False
+
+
+def services(firewall_table: str) -> tuple[Service, ...]:
+    """All of them, in the order in which they are told: the firewall stands before anything answers."""
+    return (
+        Service(FIREWALL, "the firewall", _firewall, lambda: not _is_true(*_LIST_TABLE, firewall_table)),
+        Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "networkctl", "reload")),
+        Service(HOSTNAME, "the host name", _hostname),
+        Service(HOSTS, "the names of hosts", _nobody),
+        Service(LOCALTIME, "the time zone", _nobody),
+        Service(CHRONY, "the time servers", lambda there: _if_active(_CHRONY_UNIT, "chronyc", "reload", "sources")),
+        Service(DOVECOT, "Dovecot", _dovecot),
+    )  # fmt: skip
+
+
+def _nobody(there: bool) -> None:
+    """It is read anew by whoever needs it."""
+
+
+def _firewall(there: bool) -> None:
+    _do("nft", "-f", FIREWALL)
+
+
+def _hostname(there: bool) -> None:
+    try:
+        _KERNEL_NAME.write_text(Path(HOSTNAME).read_text("ascii"), "ascii")
+    except OSError as error:
+        raise CommandError(f"{_KERNEL_NAME}: {error.strerror or error}") from error
+
+
+def _dovecot(there: bool) -> None:
+    """Restarted, as it may have to listen elsewhere; not waited for, as it may have to wait for the daemon."""
+    _do("systemctl", "--no-block", "restart" if there else "stop", DOVECOT_UNIT)
+
+
+def _if_active(unit: str, *command: str) -> None:
+    """At boot it is not up yet, and reads what it needs when it starts."""
+    if _is_true("systemctl", "is-active", "--quiet", unit):
+        _do(*command)
+
+
+def _is_true(*command: str) -> bool:
+    try:
+        return _run(command).returncode == 0
+    except CommandError:
+        return False
+
+
+def _do(*command: str) -> None:
+    done = _run(command)
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"status {done.returncode}"
+        raise CommandError(f"{' '.join(command)}: {said[:500]}")
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_LIMIT_S, check=False,
+            stdin=subprocess.DEVNULL, env=_ENVIRONMENT,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise CommandError(f"the command {command[0]} is not there") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandError(f"{' '.join(command)}: {error}") from error
