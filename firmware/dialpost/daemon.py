@@ -1,50 +1,320 @@
-"""The daemon's process: one station from start to SIGTERM, signals, and the service manager's wishes.
+"""The daemon's process: one station after the other as the configuration changes, or none while it is to be set up.
 
-`station` wires the mail station itself.
+The control socket, the panel and the listening sockets are the process's own: they stay while stations change.
+Without a usable configuration only the control socket is served, until a first one is committed. `station` wires
+the mail station itself, `flow/config_changes` decides when which configuration counts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from dialpost.core.config import Config
+from dialpost import __version__
+from dialpost.core.call_states import CallState
+from dialpost.core.config import Config, StationConfig
 from dialpost.core.config_check import warnings
-from dialpost.edge import listeners
+from dialpost.core.config_history import split_header
+from dialpost.core.config_setup import first_text, run_dir_in
+from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError, StorageError
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.edge import certificate
+from dialpost.edge.clock import Clock
+from dialpost.edge.config_file import ConfigFile, ConfigHistory
+from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.service_manager import ServiceManager
-from dialpost.station import Station
+from dialpost.flow.config_changes import Apply, ConfigChanges
+from dialpost.flow.config_methods import config_methods
+from dialpost.flow.config_sessions import ConfigSessions
+from dialpost.flow.dedicated_line import DedicatedLine
+from dialpost.flow.panel import Panel
+from dialpost.station import Station, wanted_doors
 
 _log = logging.getLogger(__name__)
 
+_AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
 
-async def run(config: Config, path: Path) -> int:
-    """Run a station until SIGTERM or SIGINT; the exit status."""
-    for sentence in warnings(config):
-        _log.warning("%s: %s", path, sentence)
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What holds until there is a configuration: folders ("" = the usual), and what a first one is made from."""
+
+    data_dir: str = ""
+    run_dir: str = ""
+    first: str = ""
+
+
+class MakeStation(Protocol):
+    """How a station is made; the simulation gives it another line."""
+
+    def __call__(
+        self, config: Config, *, panel: Panel, control: ControlServer, remarks: Callable[[], list[str]]
+    ) -> Station:
+        """Make it; it is not started."""
+
+
+class NothingToApply:
+    """Where no service manager renders the configuration into the system (a development tree, a container)."""
+
+    async def run(self, number: int) -> tuple[str, ...]:
+        """Say so."""
+        return ("There is no systemd here: host name, LAN address and firewall of this machine are left alone.",)
+
+
+class Daemon:
+    """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        set_up: SetUp | None = None,
+        make_station: MakeStation = Station,
+        apply: Apply | None = None,
+    ) -> None:
+        self.file, self.history = ConfigFile(path), ConfigHistory(path)
+        self.panel = Panel()
+        self.station: Station | None = None
+        self.failed = asyncio.Event()
+        self.changes = ConfigChanges(self.history, self.file, self, apply or NothingToApply(), Clock())
+        self._set_up = set_up or SetUp()
+        self._make_station = make_station
+        self._problems: tuple[str, ...] = ()
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    # -- start and stop -------------------------------------------------------------------------------
+
+    async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
+        """Return when a station runs, or waits to be set up. Raises: DialpostError; nothing runs then."""
+        await self.changes.before_start()
+        self._doors = Doors(inherited or {})
+        config = self._load()
+        first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
+        sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
+        self._control = ControlServer(
+            Path(self._run_dir(config, first)) / SOCKET_NAME, {"status": self._status}, {},
+            config_methods(sessions, self.changes),
+        )  # fmt: skip
+        try:
+            if config is None:
+                self.panel.waits_for_set_up()
+            else:
+                await self._first_start(config)
+            await self._control.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop in the opposite order. What waits for a confirmation is taken back at the next start."""
+        await self.changes.close()
+        await self._control.close()
+        if self.station is not None:
+            await self.station.stop()
+            self.station = None
+        self._doors.close()
+
+    def reload(self) -> None:
+        """Take the file as it is now; the log tells what came of it."""
+        task = asyncio.create_task(self._reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> None:
+        try:
+            text = await asyncio.to_thread(self.file.read)
+            for words in await self.changes.reload(split_header(text)[1]):
+                _log.info("reload: %s", words)
+            _log.info("reload: %s is in force", self.file.path)
+        except (ConfigError, NotFoundError) as error:
+            _log.error("reload: %s; the station goes on as it was", error)
+        except DialpostError as error:
+            _log.error("reload: %s", error)
+
+    # -- what flow/config_changes asks ----------------------------------------------------------------
+
+    @property
+    def config(self) -> Config | None:
+        """What the running station was made with."""
+        return self.station.config if self.station is not None else None
+
+    @property
+    def call_is_up(self) -> bool:
+        """Whether a call is under way. A dedicated line has no calls to wait for."""
+        if self.station is None or isinstance(self.station.calls, DedicatedLine):
+            return False
+        return self.station.calls.state not in _AT_REST
+
+    async def call_ended(self) -> None:
+        """Return when no call is under way."""
+        ended = asyncio.Event()
+        unwatch = self.panel.watch(lambda state, lights: None if self.call_is_up else ended.set())
+        try:
+            await ended.wait()
+        finally:
+            unwatch()
+
+    async def rehearse(self, config: Config) -> tuple[str, ...]:
+        """Why a station would not start with it."""
+        problems = []
+        try:
+            self._doors.rehearse(wanted_doors(config))
+        except ListenError as error:
+            problems.append(str(error))
+        if config.tls.certificate and (self.config is None or config.tls != self.config.tls):
+            try:
+                certificate.server_context(await asyncio.to_thread(certificate.station_pair, config))
+            except CertificateError as error:
+                problems.append(str(error))
+        return tuple(problems)
+
+    async def take(self, config: Config | None) -> None:
+        """Put a station with this configuration in the place of the one that runs."""
+        self._control.pause()
+        try:
+            old = self.config
+            if self.station is not None:
+                await self.station.stop()
+                self.station = None
+            if config is None:
+                self._problems = self._problems_of_file()
+                self.panel.waits_for_set_up()
+                return
+            try:
+                await self._run(config)
+            except Exception as error:
+                if not isinstance(error, DialpostError):
+                    _log.exception("the station did not start")
+                await self._run_again(old)
+                raise error if isinstance(error, DialpostError) else StorageError(repr(error)) from error
+        finally:
+            self._control.resume()
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    async def _first_start(self, config: Config) -> None:
+        try:
+            await self._run(config)
+        except DialpostError:
+            if not await self.changes.start_failed():
+                raise
+            again = self._load()
+            if again is None:
+                self.panel.waits_for_set_up()
+                return
+            await self._run(again)
+        await self.changes.started()
+
+    async def _run(self, config: Config) -> None:
+        logging.getLogger().setLevel(config.station.log_level.upper())
+        for sentence in warnings(config):
+            _log.warning("%s: %s", self.file.path, sentence)
+        station = self._make_station(
+            config, panel=self.panel, control=self._control, remarks=self.changes.attention
+        )
+        sockets = self._doors.take(wanted_doors(config))
+        try:
+            await station.start(sockets)
+        except BaseException:
+            for sock in (sock for socks in sockets.values() for sock in socks):
+                sock.close()
+            raise
+        self.station = station
+        for door, host, port in station.doors:
+            _log.info("listening door=%s address=%s port=%s", door.value, host, port)
+
+    async def _run_again(self, config: Config | None) -> None:
+        """What ran before runs again; if not even that, the process is at its end."""
+        if config is None:
+            self.panel.waits_for_set_up()
+            return
+        try:
+            await self._run(config)
+        except Exception:
+            _log.exception("the station before does not start either")
+            self.failed.set()
+
+    def _load(self) -> Config | None:
+        """The file's configuration; None where it is missing or can't be used: `status` tells why then."""
+        self._problems = ()
+        try:
+            return self.file.load()
+        except (ConfigError, NotFoundError):
+            self._problems = self._problems_of_file()
+            return None
+
+    def _problems_of_file(self) -> tuple[str, ...]:
+        try:
+            self.file.load()
+        except ConfigError as error:
+            return error.problems
+        except NotFoundError:
+            pass
+        return ()
+
+    def _run_dir(self, config: Config | None, first: str) -> str:
+        if config is not None:
+            return config.station.run_dir
+        text = ""
+        with contextlib.suppress(ConfigError, NotFoundError):
+            text = self.file.read()
+        return run_dir_in(text) or self._set_up.run_dir or run_dir_in(first) or StationConfig().run_dir
+
+    async def _status(self, params: JsonObject) -> JsonValue:
+        """While no station answers."""
+        mode = "unreadable" if self._problems else "set-up"
+        words = (
+            f"the configuration {self.file.path} can't be used; no mail is taken."
+            if self._problems
+            else "waits to be set up: there is no configuration yet, and no mail is taken."
+        )
+        return {
+            "mode": mode,
+            "version": __version__,
+            "words": words,
+            "attention": [*(self._problems or ("It has to be set up.",)), *self.changes.attention()],
+        }
+
+
+async def run(path: Path, set_up: SetUp) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the exit status."""
     manager = ServiceManager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _log.info, "the configuration is read at the start: restart to apply it")
     os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
-    station = Station(config)
-    await station.start(listeners.inherited_sockets())
-    for door, host, port in station.doors:
-        _log.info("listening door=%s address=%s port=%s", door.value, host, port)
-    manager.ready(f"{config.station.hostname} takes mail")
+    daemon = Daemon(path, set_up=set_up)
+    await daemon.start(inherited_sockets())
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    manager.ready(f"{daemon.config.station.hostname} takes mail" if daemon.config else "waits to be set up")
     feeding = asyncio.create_task(_feed_watchdog(manager))
     try:
-        await stop.wait()
+        await _first_of(stop.wait(), daemon.failed.wait())
     finally:
         manager.stopping()
         _log.info("stopping")
         feeding.cancel()
-        await station.stop()
-    return 0
+        await daemon.stop()
+    return 1 if daemon.failed.is_set() else 0
+
+
+async def _first_of(*waits: Coroutine[object, object, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _feed_watchdog(manager: ServiceManager) -> None:

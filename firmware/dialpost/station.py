@@ -12,6 +12,7 @@ import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -75,6 +76,7 @@ class Station:
     (the simulated lines).
 
     `panel` and `control` outlive it where they are given: the process has them for every station it makes.
+    `remarks` tells what a person should know of the process.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class Station:
         ppp: Ppp | None = None,
         panel: Panel | None = None,
         control: ControlServer | None = None,
+        remarks: Callable[[], list[str]] = list,
     ) -> None:
         self.config = config
+        self._remarks = remarks
         self.panel = panel or Panel()
         self._control = control
         self.clock = Clock()
@@ -248,19 +252,13 @@ class Station:
 
     async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
         """Open the doors, start what runs beside them, and the control socket last."""
-        smtp = self.config.smtp
-        wanted = {
-            Listener.MX.value: smtp.listen,
-            Listener.SUBMISSION.value: smtp.submission_listen,
-            Listener.SUBMISSIONS.value: smtp.submissions_listen,
-        }
         await self.budget.recall()  # before anybody can ask for a call
         flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
         for flow in (*flows, self.big_messages):
             self._background.keep(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._background.end)
         self._background.once("Recovery", self._recover)
-        for door, sock in listeners.open_listeners(wanted, inherited):
+        for door, sock in listeners.open_listeners(wanted_doors(self.config), inherited):
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
@@ -345,6 +343,7 @@ class Station:
     def facts(self) -> dict[str, JsonValue]:
         """Who this is, for `status`."""
         return {
+            "mode": "running",
             "hostname": self.config.station.hostname,
             "version": __version__,
             "link": self.config.link.kind.value,
@@ -357,7 +356,7 @@ class Station:
 
     def attention(self) -> list[str]:
         """What needs a person, a sentence each."""
-        found = list(dict.fromkeys(self._reports)) + self.calls.attention()
+        found = list(dict.fromkeys(self._reports)) + self._remarks() + self.calls.attention()
         if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
         held, budget = self.panel.counted.held, self.config.budget
@@ -372,6 +371,16 @@ class Station:
 
 async def _close_server(server: asyncio.Server) -> None:
     server.close()
+
+
+def wanted_doors(config: Config) -> dict[str, tuple[str, ...]]:
+    """Where each door is to be."""
+    smtp = config.smtp
+    return {
+        Listener.MX.value: smtp.listen,
+        Listener.SUBMISSION.value: smtp.submission_listen,
+        Listener.SUBMISSIONS.value: smtp.submissions_listen,
+    }
 
 
 def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:

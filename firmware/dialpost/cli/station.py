@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
 from dialpost.core.config import Config, StationConfig
+from dialpost.core.config_setup import run_dir_in
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
@@ -18,15 +21,23 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> ControlClient:
-    """A client of the daemon. A configuration that can't be read does not stop the operator from asking:
-    the socket's usual place is tried then, and the fault is told.
+    """A client of the daemon. A configuration that is missing or can't be read does not stop the operator from
+    asking: the fault is told, and the socket is looked for where a daemon without one has it.
     """
     try:
-        run_dir = load_config(args).station.run_dir
+        path = Path(load_config(args).station.run_dir) / SOCKET_NAME
     except (ConfigError, NotFoundError) as error:
-        run_dir = StationConfig().run_dir
-        if (Path(run_dir) / SOCKET_NAME).exists():
-            sys.stderr.write(f"dialpost: {error}\n")
-        else:
+        path = control_path(args)
+        if not path.exists():
             raise
-    return ControlClient(Path(run_dir) / SOCKET_NAME, timeout_s)
+        if isinstance(error, ConfigError):
+            sys.stderr.write(f"dialpost: {error}\n")
+    return ControlClient(path, timeout_s)
+
+
+def control_path(args: argparse.Namespace) -> Path:
+    """Where the daemon's socket is, whatever state the configuration is in."""
+    named = ""
+    with contextlib.suppress(ConfigError, NotFoundError):
+        named = run_dir_in(ConfigFile(args.config).read())
+    return Path(named or os.environ.get("DIALPOST_RUN_DIR", "") or StationConfig().run_dir) / SOCKET_NAME

@@ -31,6 +31,10 @@ def _status(args: argparse.Namespace) -> int:
 
 def words(status: dict[str, Any]) -> list[str]:
     """The lines a person reads."""
+    if status["mode"] != "running":
+        return [f"Dialpost {status['version']}: {status['words']}"] + [
+            f"ATTENTION {text}" for text in status["attention"]
+        ]
     queue = status["queue"]
     lines = [
         f"{status['hostname']}: Dialpost {status['version']}, running for {span(status['uptime_s'])}",

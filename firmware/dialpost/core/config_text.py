@@ -39,6 +39,15 @@ def parse_config(text: str, source: str = "") -> Config:
     return config
 
 
+def check_given(field: Field, label: str, value: object) -> object:
+    """The value of one key in its normal form. `label` is the key as a person wrote it. Raises: ConfigError."""
+    reader = _Reader()
+    checked = reader.given(field, label, value)
+    if reader.problems:
+        raise ConfigError(tuple(reader.problems))
+    return checked
+
+
 class _Reader:
     """Reads one file's tables into dataclasses and collects what is wrong on the way."""
 
@@ -76,14 +85,15 @@ class _Reader:
         made: dict[str, object] = {}
         for name, field in fields.items():
             if name in given:
-                made[name] = self._value(field, f"{label}.{name}", given[name])
+                made[name] = self.given(field, f"{label}.{name}", given[name])
             elif field.setting.required:
                 example = f", like {field.setting.example}" if field.setting.example else ""
                 self.problems.append(f"{label}.{name} is missing: {field.setting.help} Give it{example}.")
                 self._faulty.append(f"{label}.{name}")
         return cls(**made)
 
-    def _value(self, field: Field, label: str, value: object) -> object:
+    def given(self, field: Field, label: str, value: object) -> object:
+        """One key's value, checked; what it falls back to where it is not allowed."""
         if field.is_table:
             return self._mapping(field, label, value)
         if not field.is_list:
@@ -132,7 +142,7 @@ class _Reader:
         return made
 
     def _fault(self, field: Field, label: str, value: object, why: str) -> None:
-        shown = _toml(value)
+        shown = toml_value(value)
         if len(shown) > 80:
             shown = shown[:79] + "…"
         given = f"{label} (not shown here)" if field.setting.secret else f"{label} = {shown}"
@@ -188,22 +198,23 @@ def _split(
 
 
 def _line(field: Field, value: object, secrets: bool) -> str:
-    shown = _toml(SECRET) if field.setting.secret and value and not secrets else _toml(value)
+    shown = toml_value(SECRET) if field.setting.secret and value and not secrets else toml_value(value)
     return f"{field.name} = {shown}"
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it, on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
-        return _toml(value.value)
+        return toml_value(value.value)
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return str(value)
 
 
@@ -226,7 +237,7 @@ def explain(field: Field) -> str:
     if setting.required:
         lines.append("  It must be given.")
     else:
-        lines.append(f"  Default: {_toml(field.default)}")
+        lines.append(f"  Default: {toml_value(field.default)}")
     if setting.example:
         lines.append(f"  Example: {setting.example}")
     if setting.secret:
@@ -260,7 +271,7 @@ def markdown() -> str:
 
 
 def _row(field: Field) -> str:
-    default = "must be given" if field.setting.required else f"`{_toml(field.default)}`"
+    default = "must be given" if field.setting.required else f"`{toml_value(field.default)}`"
     secret = " Secret." if field.setting.secret else ""
     return f"| `{field.key}` | {field.type_words()} | {default} | {field.setting.help}{secret} |"
 
@@ -289,7 +300,7 @@ def starter() -> str:
 def _starter_lines(field: Field) -> list[str]:
     if field.key in _TO_FILL_IN:
         return [f"# {field.setting.help}", f"{field.name} = {_TO_FILL_IN[field.key]}"]
-    return [f"# {field.setting.help}", f"# {field.name} = {field.setting.example or _toml(field.default)}"]
+    return [f"# {field.setting.help}", f"# {field.name} = {field.setting.example or toml_value(field.default)}"]
 
 
 def _starter_table(field: Field) -> list[str]:

@@ -63,7 +63,26 @@ class NotFoundError(DialpostError):
 
 
 class ControlError(DialpostError):
-    """The control socket can't be reached or refused the request; the text says what to do next."""
+    """The control socket can't be reached or refused the request; the text says what to do next.
+
+    `kind` is the class of the error at the other end, "" where it did not come from there.
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class StaleError(DialpostError):
+    """A candidate configuration was begun from one that is no longer the newest."""
+
+
+class WarnFirstError(DialpostError):
+    """Somebody would be cut off: `sentences` says who. It is done when it is asked for anyway."""
+
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
 
 
 class PortError(DialpostError):

@@ -5,7 +5,11 @@ any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
 `{"error": TEXT, "kind": CLASS}`. Who may ask is decided by the kernel's word on the peer
 (SO_PEERCRED): root, the daemon's own user, and members of the daemon's group.
 
-The server runs in the daemon's event loop. The client is plain blocking code for short-lived commands.
+A connection may ask several things one after the other. One that is silent for a minute is closed, unless a method
+asked it to stay (an editing session): that method is told when the connection is gone.
+
+The server runs in the daemon's event loop. The clients are plain blocking code: one for short-lived commands, one
+for a talk of many questions.
 """
 
 from __future__ import annotations
@@ -24,11 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from dialpost.core.errors import ControlError, DialpostError
-from dialpost.core.json_value import ControlMethod, JsonValue
+from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
 
 SOCKET_NAME = "control.sock"
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0
+_CHANGE_TIMEOUT_S = 60.0
+"""So long a question waits while one station is put in the place of another."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,13 +53,53 @@ def may_control(uid: int, gid: int) -> bool:
         return False
 
 
-class ControlServer:
-    """Serves the API on `path` until `close`: the methods given, and those offered while they are."""
+class _Connection:
+    """The server's side of one connection (core/json_value.Talk)."""
 
-    def __init__(self, path: Path, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> None:
+    def __init__(self, uid: int) -> None:
+        self.timeout_s: float | None = _REQUEST_TIMEOUT_S
+        self._uid = uid
+        self._when_gone: list[Callable[[], None]] = []
+
+    @property
+    def user(self) -> str:
+        """The peer's name, or its number where it has none."""
+        try:
+            return pwd.getpwuid(self._uid).pw_name
+        except KeyError:
+            return str(self._uid)
+
+    def stay(self, when_gone: Callable[[], None]) -> None:
+        """No time limit from now on."""
+        self.timeout_s = None
+        self._when_gone.append(when_gone)
+
+    def gone(self) -> None:
+        """Tell those who wanted to know, the latest first."""
+        while self._when_gone:
+            self._when_gone.pop()()
+
+
+class ControlServer:
+    """Serves the API on `path` until `close`: the methods given, and those offered while they are.
+
+    Between `pause` and `resume` a question for a method that is not there waits: it is being offered anew.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        methods: Mapping[str, ControlMethod],
+        events: Mapping[str, EventMethod],
+        talks: Mapping[str, TalkMethod] | None = None,
+    ) -> None:
         self._path = path
         self._methods = dict(methods)
         self._events = dict(events)
+        self._talk_methods = dict(talks or {})
+        self._offered: set[asyncio.Task[JsonValue]] = set()
+        self._complete = asyncio.Event()
+        self._complete.set()
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
         self._inode = 0
@@ -82,15 +128,43 @@ class ControlServer:
             ) from error
 
     def offer(self, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> Callable[[], None]:
-        """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile."""
+        """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile.
+
+        What is being answered when they are withdrawn is broken off, and the face told so.
+        """
         covered, covered_events = dict(self._methods), dict(self._events)
-        self._methods |= methods
-        self._events |= events
+        self._methods |= {name: self._breakable(method) for name, method in methods.items()}
+        self._events |= {name: self._breakable(method) for name, method in events.items()}
 
         def withdraw() -> None:
             self._methods, self._events = covered, covered_events
+            for task in self._offered:
+                task.cancel()
 
         return withdraw
+
+    def pause(self) -> None:
+        """Methods are about to be withdrawn and offered anew."""
+        self._complete.clear()
+
+    def resume(self) -> None:
+        """They are all there again."""
+        self._complete.set()
+
+    def _breakable(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(*args: object) -> JsonValue:
+            task: asyncio.Task[JsonValue] = asyncio.ensure_future(method(*args))
+            self._offered.add(task)
+            try:
+                await asyncio.wait([task])
+            finally:
+                self._offered.discard(task)
+                task.cancel()  # the face has gone; harmless where it is done
+            if task.cancelled():
+                raise ControlError("The station has taken a new configuration meanwhile: ask again.")
+            return task.result()
+
+        return run
 
     async def close(self) -> None:
         """Stop listening, end the talks under way and remove the socket file."""
@@ -118,9 +192,24 @@ class ControlServer:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid, gid = _peer_of(writer)
+        connection = _Connection(uid)
+        try:
+            await self._questions(reader, writer, connection, uid, gid)
+        finally:
+            connection.gone()
+
+    async def _questions(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: _Connection,
+        uid: int,
+        gid: int,
+    ) -> None:
         while True:
             try:
-                line = await asyncio.wait_for(reader.readline(), _REQUEST_TIMEOUT_S)
+                async with asyncio.timeout(connection.timeout_s):
+                    line = await reader.readline()
             except (TimeoutError, ValueError):
                 return  # silent, or a line over the limit
             if not line:
@@ -130,10 +219,12 @@ class ControlServer:
                 _send(writer, {"error": _not_allowed(), "kind": "ControlError"})
                 await writer.drain()
                 return
-            _send(writer, await self._answer(line, lambda value: _send(writer, {"event": value})))
+            _send(writer, await self._answer(line, connection, lambda value: _send(writer, {"event": value})))
             await writer.drain()
 
-    async def _answer(self, line: bytes, emit: Callable[[JsonValue], None]) -> dict[str, JsonValue]:
+    async def _answer(
+        self, line: bytes, connection: Talk, emit: Callable[[JsonValue], None]
+    ) -> dict[str, JsonValue]:
         method = "?"
         try:
             request = json.loads(line)
@@ -141,6 +232,9 @@ class ControlServer:
         except (ValueError, KeyError, TypeError):
             return {"error": "The request is not one JSON object with a method.", "kind": "ControlError"}
         try:
+            await self._until_known(method)
+            if method in self._talk_methods:
+                return {"result": await self._talk_methods[method](params, connection)}
             if method in self._methods:
                 return {"result": await self._methods[method](params)}
             if method in self._events:
@@ -154,6 +248,12 @@ class ControlServer:
                 "error": f"A fault in Dialpost stopped this ({type(error).__name__}); see the log.",
                 "kind": "InternalError",
             }
+
+    async def _until_known(self, method: str) -> None:
+        if method not in self._methods and method not in self._events and method not in self._talk_methods:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHANGE_TIMEOUT_S):
+                    await self._complete.wait()
 
 
 def _peer_of(writer: asyncio.StreamWriter) -> tuple[int, int]:
@@ -208,7 +308,7 @@ class ControlClient:
                 for line in stream:
                     value = json.loads(line)
                     if "error" in value:
-                        raise ControlError(value["error"])
+                        raise ControlError(value["error"], value.get("kind", ""))
                     yield value
                     if "result" in value:
                         return
@@ -234,3 +334,45 @@ class ControlClient:
             sock.close()
             raise ControlError(f"Can't reach the daemon at {self._path}: {error.strerror or error}.") from error
         return sock
+
+
+class ControlTalk:
+    """The asking side of one connection kept open, for a session of many questions. Blocking.
+
+    `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit).
+    """
+
+    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
+        """Connect. Raises: ControlError."""
+        self._timeout_s = timeout_s
+        self._sock = ControlClient(path, timeout_s)._connect()
+        self._stream = self._sock.makefile("rwb")
+
+    def __enter__(self) -> ControlTalk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, method: str, **params: JsonValue) -> Any:
+        """The method's result. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
+        try:
+            self._stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+            self._stream.flush()
+            while line := self._stream.readline():
+                value = json.loads(line)
+                if "error" in value:
+                    raise ControlError(value["error"], value.get("kind", ""))
+                if "result" in value:
+                    return value["result"]
+        except TimeoutError:
+            raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
+        except (OSError, ValueError) as error:
+            raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._sock.close()

@@ -109,3 +109,49 @@ def open_listeners(
             sock.close()
         raise
     return made
+
+
+class Doors:
+    """Listening sockets that outlive the stations behind them: while one is put in the place of another the kernel
+    keeps who connects waiting, and nobody is refused.
+
+    A station gets duplicates, which it may close.
+    """
+
+    def __init__(self, inherited: Mapping[str, Sequence[socket.socket]]) -> None:
+        self._inherited = {door: tuple(socks) for door, socks in inherited.items() if socks}
+        self._held: dict[tuple[str, str], socket.socket] = {}
+
+    def rehearse(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Raises: ListenError where `wanted` can't be had, as far as can be told while these are held."""
+        held_ports = {split_listen(listen)[1] for _, listen in self._held}
+        for door, listen in self._to_bind(wanted):
+            if (door, listen) not in self._held and split_listen(listen)[1] not in held_ports - {0}:
+                bind(listen).close()
+
+    def take(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[socket.socket]]:
+        """Sockets for each door; those not wanted any more are closed. Raises: ListenError."""
+        places = self._to_bind(wanted)
+        for place in [place for place in self._held if place not in places]:
+            self._held.pop(place).close()
+        for place in places:
+            if place not in self._held:
+                self._held[place] = bind(place[1])
+        found = {door: [sock.dup() for sock in socks] for door, socks in self._inherited.items() if door in wanted}
+        for door, listen in places:
+            found.setdefault(door, []).append(self._held[door, listen].dup())
+        return found
+
+    def close(self) -> None:
+        """Listen no more."""
+        for sock in self._held.values():
+            sock.close()
+        self._held.clear()
+
+    def _to_bind(self, wanted: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+        return [
+            (door, listen)
+            for door, addresses in wanted.items()
+            if door not in self._inherited
+            for listen in addresses
+        ]

@@ -1,4 +1,8 @@
-"""Tasks that run beside the mail until the station stops. All in the daemon's event loop."""
+"""Tasks that run beside the mail until the station stops. All in the daemon's event loop.
+
+What runs here must wait with `asyncio.timeout`, not with `asyncio.wait_for`: before Python 3.12 that one forgets a
+cancellation that comes with what it waits for, and the end never comes.
+"""
 
 from __future__ import annotations
 

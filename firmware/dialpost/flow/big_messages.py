@@ -153,6 +153,7 @@ class BigMessages:
         change_s = rules.until_change_s(self._config, self._wall_clock(), self._zone)
         nap_s = LOOK_EVERY_S if change_s is None else min(LOOK_EVERY_S, change_s + 0.5)
         try:
-            await asyncio.wait_for(self._came.wait(), nap_s)
+            async with asyncio.timeout(nap_s):
+                await self._came.wait()
         except TimeoutError:
             return

@@ -126,7 +126,8 @@ class DedicatedLine:
                 self._running = False
                 self._panel.mail_moves(False)
             try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
                 await asyncio.sleep(GATHER_S)
             except TimeoutError:
                 pass

@@ -137,7 +137,8 @@ class LocalDelivery:
                 await asyncio.sleep(REST_S)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), STORAGE_RETRY_S)
+                async with asyncio.timeout(STORAGE_RETRY_S):
+                    await self._wanted.wait()
 
     async def deliver_due(self) -> int:
         """Deliver one batch; returns how many messages it had. Raises: StorageError."""

@@ -81,7 +81,8 @@ class Retention:
             except Exception as error:  # what could not be removed is removed later; upkeep must not end
                 maillog.fault("retention", error=error or repr(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), PRUNE_EVERY_S / 6)
+                async with asyncio.timeout(PRUNE_EVERY_S / 6):
+                    await self._wanted.wait()
             await asyncio.sleep(GATHER_S)
 
     async def remove_bodies(self) -> int:

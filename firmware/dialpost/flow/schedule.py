@@ -96,7 +96,8 @@ class Scheduler:
 
     async def _sleep(self, nap_s: float) -> None:
         try:
-            await asyncio.wait_for(self._changed.wait(), nap_s)
+            async with asyncio.timeout(nap_s):
+                await self._changed.wait()
         except TimeoutError:
             return
         await asyncio.sleep(SHORTEST_NAP_S)  # mail often comes in bunches

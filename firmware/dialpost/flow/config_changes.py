@@ -1,0 +1,402 @@
+"""Putting a configuration in force while the station runs, and taking it back.
+
+A commit is: tried beforehand, written to the card, taken by the running process, applied to the system. If the
+station does not start with it, the one before is put back and the reason told. While a call is up the station goes
+on as it is, and takes the new one when the call has ended. A commit that wants a confirmation is taken back when
+none comes in time, when the connection it was made over is gone, and, by its mark on the card, after a power cut.
+
+One change at a time. All in the daemon's event loop; time is monotonic, the wall clock only dates the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialpost.core.config import Config
+from dialpost.core.config_effects import changed_keys, when_it_counts
+from dialpost.core.config_history import Commit, Proof, Unproven
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, StaleError
+
+_log = logging.getLogger("dialpost.config")
+
+
+class History(Protocol):
+    """The subset of edge/config_file.ConfigHistory needed here. Blocking."""
+
+    def current(self) -> Commit | None:
+        """The one in force, None where there is none."""
+
+    def commit(
+        self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
+    ) -> Commit:
+        """Put it in force, durably."""
+
+    def text_of(self, number: int) -> str:
+        """The text of a number."""
+
+    def unproven(self) -> Unproven | None:
+        """What is on trial."""
+
+    def proven(self) -> None:
+        """It is on trial no more."""
+
+    def revert(self, trial: Unproven, why: str, when_s: int, *, clock_trusted: bool) -> Commit | None:
+        """Back to the one before; None: there was none."""
+
+
+class Parser(Protocol):
+    """The subset of edge/config_file.ConfigFile needed here."""
+
+    def parse(self, text: str, source: str = "") -> Config:
+        """The configuration, or every fault of it."""
+
+
+class Process(Protocol):
+    """The daemon's process, which has a station or is waiting to be set up."""
+
+    @property
+    def config(self) -> Config | None:
+        """What the running station was made with, None where none runs."""
+
+    @property
+    def call_is_up(self) -> bool:
+        """Whether a call is under way."""
+
+    async def call_ended(self) -> None:
+        """Return when none is."""
+
+    async def rehearse(self, config: Config) -> tuple[str, ...]:
+        """Why a station would not start with it, as far as can be tell without stopping the one that runs."""
+
+    async def take(self, config: Config | None) -> None:
+        """Run a station with it (None: none, and wait to be set up).
+
+        Raises: DialpostError where it does not start; what ran before runs again then.
+        """
+
+
+class Apply(Protocol):
+    """What renders a committed configuration into the system (host name, LAN address, firewall ...)."""
+
+    async def run(self, number: int) -> tuple[str, ...]:
+        """Do it for the configuration of this number, which is in force; what went wrong, a sentence each."""
+
+
+class WallClock(Protocol):
+    """The subset of edge/clock.Clock needed here."""
+
+    def wall_s(self) -> float:
+        """Unix seconds as believed."""
+
+    def is_trusted(self) -> bool:
+        """Whether that can be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A commit that waits for its confirmation. `until_s` is monotonic; `owner` is who made it."""
+
+    trial: Unproven
+    owner: object
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a commit came to. `words` tells what should be known of it, a sentence each."""
+
+    commit: Commit
+    words: tuple[str, ...]
+    needs_confirm_s: float | None = None
+
+
+class ConfigChanges:
+    """The one place where the configuration in force is changed. `on_change` is told what happened, in words."""
+
+    def __init__(
+        self, history: History, parser: Parser, process: Process, apply: Apply, clock: WallClock,
+        on_change: Callable[[str], None] = lambda words: None,
+    ) -> None:  # fmt: skip
+        self.on_change = on_change
+        self.remarks: list[str] = []
+        """What a person should know, for `status`: a configuration taken back, something that was not applied."""
+        self._history, self._parser, self._process = history, parser, process
+        self._apply, self._clock = apply, clock
+        self._lock = asyncio.Lock()
+        self._pending: Pending | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._later: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def pending(self) -> Pending | None:
+        """What waits for a confirmation."""
+        return self._pending
+
+    @property
+    def pending_left_s(self) -> float | None:
+        """Seconds until it is taken back."""
+        if self._pending is None:
+            return None
+        return max(0.0, self._pending.until_s - asyncio.get_running_loop().time())
+
+    def attention(self) -> list[str]:
+        """For `status`, a sentence each."""
+        if self._pending is None:
+            return self.remarks
+        number, left_s = self._pending.trial.number, self.pending_left_s
+        return [f"Configuration {number} is taken back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
+
+    async def before_start(self) -> None:
+        """Before a station is started: what was not confirmed before the power went is taken back.
+
+        Raises: StorageError, NotFoundError.
+        """
+        trial = await asyncio.to_thread(self._history.unproven)
+        if trial is not None and trial.proof is Proof.CONFIRM:
+            await self._write_back(
+                trial, f"configuration {trial.number} was not confirmed before the station ended"
+            )
+
+    async def started(self) -> None:
+        """A station started with the configuration in force: it needs no other proof of that."""
+        await asyncio.to_thread(self._history.proven)
+
+    async def start_failed(self) -> bool:
+        """None started. Whether another configuration was put back, with which it may: a commit not yet proven."""
+        trial = await asyncio.to_thread(self._history.unproven)
+        if trial is None:
+            return False
+        await self._write_back(trial, f"the station did not start with configuration {trial.number}")
+        return True
+
+    async def close(self) -> None:
+        """The daemon ends. What waits for a confirmation is taken back at the next start."""
+        self._closed = True
+        self._stop_timer()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- commit, confirm, revert ----------------------------------------------------------------------
+
+    async def commit(
+        self, text: str, base: Commit | None, who: str, comment: str, *, owner: object,
+        confirm_s: float | None = None,
+    ) -> Done:  # fmt: skip
+        """Put `text` in force. `base` is the configuration it was made from.
+
+        Raises: ConfigError (nothing was changed, or it was rolled back: the text says which), StaleError,
+        ControlError, StorageError.
+        """
+        async with self._lock:
+            self._refuse_while_pending()
+            newest = await asyncio.to_thread(self._history.current)
+            if (newest and newest.number) != (base and base.number):
+                raise StaleError(_stale(newest))
+            config = self._parser.parse(text)
+            if problems := await self._process.rehearse(config):
+                raise ConfigError((*problems, "Nothing was changed."))
+            proof = Proof.START if confirm_s is None else Proof.CONFIRM
+            commit = await self._write(text, who, comment, proof)
+            trial = Unproven(commit.number, base.number if base else 0, proof)
+            words = await self._put_in_force(config, trial)
+            words += await self._applied(commit.number)
+            if confirm_s is not None:
+                self._await_confirmation(trial, owner, confirm_s)
+            _log.info("config: committed number=%s who=%r confirm_s=%s", commit.number, who, confirm_s)
+            self.on_change(f"Configuration {commit.number} was committed by {who}.")
+            return Done(commit, tuple(words), confirm_s)
+
+    async def confirm(self, owner: object) -> int:
+        """The pending commit is good; its number. Raises: ControlError where `owner` has none, StorageError."""
+        async with self._lock:
+            pending = self._pending
+            if pending is None:
+                raise ControlError("No commit waits for a confirmation.")
+            if pending.owner is not owner:
+                raise ControlError(
+                    f"Configuration {pending.trial.number} can be confirmed only in the session that committed it: "
+                    "that is what shows that the station can still be reached."
+                )
+            await asyncio.to_thread(self._history.proven)
+            self._stop_timer()
+            self._pending = None
+            _log.info("config: confirmed number=%s", pending.trial.number)
+            self.on_change(f"Configuration {pending.trial.number} was confirmed.")
+            return pending.trial.number
+
+    def owner_gone(self, owner: object) -> None:
+        """Its connection is gone: what waits for its confirmation is taken back at once."""
+        if self._pending is not None and self._pending.owner is owner:
+            self._start(self._take_back(self._pending, "its session ended without a confirmation"))
+
+    async def reload(self, text: str) -> tuple[str, ...]:
+        """Take the file as somebody changed it (SIGHUP); what should be known of it.
+
+        Raises: ConfigError where it can't be used: the station goes on with what it has, and the file stays.
+        """
+        async with self._lock:
+            self._refuse_while_pending()
+            config = self._parser.parse(text)
+            if problems := await self._process.rehearse(config):
+                raise ConfigError(problems)
+            commit = await asyncio.to_thread(self._history.current)
+            number = commit.number if commit else 0
+            words = await self._put_in_force(config, None)
+            self.on_change(f"Configuration {number} was read from the file.")
+            return (*words, *await self._applied(number))
+
+    # -- how it is done -------------------------------------------------------------------------------
+
+    def _refuse_while_pending(self) -> None:
+        if self._pending is not None:
+            raise ControlError(
+                f"Configuration {self._pending.trial.number} waits for its confirmation "
+                f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is taken back."
+            )
+
+    async def _put_in_force(self, config: Config, trial: Unproven | None) -> list[str]:
+        """Let the process take it, now or after the call; when it counts, in words. Raises: ConfigError."""
+        running = self._process.config
+        self._not_later()
+        if running is None or not self._process.call_is_up:
+            await self._take(config, trial)
+            keys = changed_keys(running, config) if running is not None else ()
+            return list(when_it_counts(keys, call_is_up=False))
+        self._later = self._start(self._take_after_call(config, trial))
+        return list(when_it_counts(changed_keys(running, config), call_is_up=True))
+
+    async def _take(self, config: Config, trial: Unproven | None) -> None:
+        try:
+            if config != self._process.config:
+                await self._process.take(config)
+        except DialpostError as error:
+            if trial is None:
+                raise ConfigError((f"It did not start with it: {error}", "It goes on as it was.")) from error
+            back = await self._write_back(trial, f"the station did not start with configuration {trial.number}")
+            raise ConfigError(
+                (f"Configuration {trial.number} was rolled back, the station did not start with it: {error}", back)
+            ) from error
+        if trial is not None and trial.proof is Proof.START:
+            await asyncio.to_thread(self._history.proven)
+
+    async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
+        await self._process.call_ended()
+        async with self._lock:
+            self._later = None
+            try:
+                await self._take(config, trial)
+            except ConfigError as error:
+                self._drop_pending()
+                self._remark(" ".join(error.problems))
+
+    async def _take_back(self, pending: Pending, why: str) -> None:
+        async with self._lock:
+            if self._pending is not pending or self._closed:
+                return
+            self._drop_pending()
+            number = pending.trial.number
+            try:
+                said = await self._write_back(pending.trial, f"configuration {number} was taken back: {why}")
+                await self._run_what_is_in_force()
+            except DialpostError as error:
+                self._remark(f"Configuration {number} could not be taken back: {error}")
+                return
+            self.on_change(f"Configuration {number} was taken back: {why}. {said}")
+
+    async def _run_what_is_in_force(self) -> None:
+        """After a revert: process and system take it, now or after the call. Raises: DialpostError."""
+        commit = await asyncio.to_thread(self._history.current)
+        if commit is None:
+            self._not_later()
+            await self._process.take(None)
+            return
+        try:
+            config = self._parser.parse(await asyncio.to_thread(self._history.text_of, commit.number))
+        except ConfigError:
+            await self._process.take(None)  # what was there before could not be read either
+        else:
+            await self._put_in_force(config, None)
+        await self._applied(commit.number)
+
+    def _await_confirmation(self, trial: Unproven, owner: object, confirm_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        pending = self._pending = Pending(trial, owner, loop.time() + confirm_s)
+        self._timer = loop.call_later(
+            confirm_s, lambda: self._start(self._take_back(pending, "it was not confirmed in time"))
+        )
+
+    async def _write(self, text: str, who: str, comment: str, proof: Proof) -> Commit:
+        return await asyncio.to_thread(
+            lambda: self._history.commit(
+                text, who, comment, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted(), proof=proof
+            )
+        )
+
+    async def _write_back(self, trial: Unproven, why: str) -> str:
+        """Revert on the card; what is in force now, in words."""
+        commit = await asyncio.to_thread(
+            lambda: self._history.revert(
+                trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()
+            )
+        )
+        now = f"Configuration {trial.back_to} is in force again" if trial.back_to else "There is none again"
+        said = now + (f", as number {commit.number}." if commit else ".")
+        self._remark(f"{why[0].upper()}{why[1:]}. {said}")
+        return said
+
+    async def _applied(self, number: int) -> list[str]:
+        try:
+            problems = await self._apply.run(number)
+        except DialpostError as error:
+            problems = (str(error),)
+        for problem in problems:
+            _log.warning("config: not applied number=%s: %s", number, problem)
+        return list(problems)
+
+    def _remark(self, words: str) -> None:
+        _log.warning("config: %s", words)
+        self.remarks = [*self.remarks[-4:], words]
+
+    def _drop_pending(self) -> None:
+        self._stop_timer()
+        self._pending = None
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _not_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await work
+            except Exception:
+                _log.exception("config: a change failed")
+
+
+def _stale(newest: Commit | None) -> str:
+    if newest is None:
+        return "The configuration was removed meanwhile: discard and begin anew."
+    return (
+        f"{newest.who} committed configuration {newest.number} meanwhile ({newest.when}). See what differs with "
+        f"`compare {newest.number}`, then `rebase` to put your changes on top of it, or `discard` them."
+    )

@@ -1,0 +1,351 @@
+"""The daemon's process over its real control socket: set-up, commits taken live, taken back, and kept."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.config_edit import Candidate
+from dialpost.core.errors import ControlError
+from dialpost.daemon import Daemon, SetUp
+from dialpost.edge.control_socket import ControlTalk
+
+TEXT = """\
+# Our station.
+[station]
+hostname = "mail.clinic.example"
+domains = ["clinic.example"]
+data_dir = "{folder}/data"
+run_dir = "{folder}/run"
+
+[smtp]
+listen = ["127.0.0.1:0"]
+submission_listen = ["127.0.0.1:0"]
+submissions_listen = []
+disk_reserve_bytes = 0
+
+[relay]
+networks = ["127.0.0.1/32"]
+
+[outbound]
+user = "clinic"
+password = "geheim"
+
+[link]
+kind = "gateway"
+"""
+
+
+def text_in(folder: Path) -> str:
+    return TEXT.format(folder=folder)
+
+
+@pytest.fixture
+async def daemon(tmp_path):
+    (tmp_path / "dialpost.toml").write_text(text_in(tmp_path))
+    made = Daemon(tmp_path / "dialpost.toml")
+    await made.start()
+    yield made
+    await made.stop()
+
+
+class Face:
+    """A session over the real socket, asked from the test's loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.talk = ControlTalk(folder / "run" / "control.sock", 30)
+
+    @classmethod
+    async def open(cls, folder: Path, who: str = "anna") -> "Face":
+        face = await asyncio.to_thread(cls, folder)
+        face.opened = await face("config.open", who=who)
+        return face
+
+    async def __call__(self, method: str, **params):
+        return await asyncio.to_thread(lambda: self.talk.call(method, **params))
+
+    async def set(self, key: str, value: str):
+        return await self("config.set", key=key, value=value)
+
+    def close(self) -> None:
+        self.talk.close()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():
+            await asyncio.sleep(0.01)  # what is waited for happens in another process or on the disk
+
+
+def mx_port(daemon) -> int:
+    return daemon.station.doors[0][2]
+
+
+def noop(port: int) -> int:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        return client.noop()[0]
+
+
+async def test_a_commit_is_taken_live_and_is_on_the_card(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    assert face.opened == {"session": 1, "number": 1, "mode": "running", "problems": [], "others": []}
+    assert (await face.set("smtp.max_recipients", "600"))["lines"] == ["+ smtp.max_recipients = 600"]
+    assert (await face("config.compare"))["lines"] == ["+ smtp.max_recipients = 600"]
+    assert (await face("config.check"))["problems"] == []
+    port = mx_port(daemon)
+    done = await face("config.commit", comment="more at once")
+    assert done["number"] == 2
+    assert (daemon.station.config.smtp.max_recipients, mx_port(daemon)) == (600, port)
+    on_card = (tmp_path / "dialpost.toml").read_text()
+    assert on_card.partition("\n")[2] == text_in(tmp_path).replace(
+        "disk_reserve_bytes = 0\n", "disk_reserve_bytes = 0\nmax_recipients = 600\n"
+    )
+    commits = (await face("config.history"))["commits"]
+    assert [(one["number"], one["who"], one["comment"]) for one in commits] == [
+        (2, "anna", "more at once"), (1, "an editor", ""),
+    ]  # fmt: skip
+    assert (await face("status"))["mode"] == "running"
+    face.close()
+
+
+async def test_secrets_come_back_only_for_saving(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    answers = [
+        await face("config.show"), await face("config.show", key="outbound", all=True), await face("config.text"),
+        await face.set("outbound.password", "geheim2"), await face("config.compare"),
+    ]  # fmt: skip
+    assert "geheim" not in repr(answers)
+    assert "geheim2" in (await face("config.text", secrets=True))["text"]
+    shown = await face("config.text")
+    assert (await face("config.load", text=shown["text"])) == {"loaded": True, "problems": []}
+    assert "geheim2" in (await face("config.text", secrets=True))["text"]
+    face.close()
+
+
+async def test_an_unconfirmed_commit_reverts_live(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    await face.set("station.hostname", "mx.clinic.example")
+    done = await face("config.commit", confirm_min=0.01)
+    assert (done["number"], done["needs_confirm_s"]) == (2, pytest.approx(0.6))
+    assert daemon.config.station.hostname == "mx.clinic.example"
+
+    async def reverted() -> bool:
+        return daemon.config is not None and daemon.config.station.hostname == "mail.clinic.example"
+
+    await until(reverted)
+    assert 'hostname = "mail.clinic.example"' in (tmp_path / "dialpost.toml").read_text()
+    notices = (await face("config.notices"))["notices"]
+    assert "Configuration 2 was taken back: it was not confirmed in time." in notices[-1]
+    assert "not confirmed in time" in " ".join((await face("status"))["attention"])
+    with pytest.raises(ControlError, match="No commit waits"):
+        await face("config.confirm")
+    face.close()
+
+
+async def test_a_confirmed_commit_stays(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    await face.set("station.hostname", "mx.clinic.example")
+    await face("config.commit", confirm_min=5)
+    assert (await face("config.notices"))["revert_is_mine"]
+    assert await face("config.confirm") == {"number": 2}
+    face.close()
+    again = await Face.open(tmp_path)
+    assert (await again("config.notices"))["revert_in_s"] is None
+    assert again.opened["number"] == 2 and daemon.config.station.hostname == "mx.clinic.example"
+    again.close()
+
+
+async def test_a_session_that_drops_reverts_at_once(daemon, tmp_path):
+    face, other = await Face.open(tmp_path), await Face.open(tmp_path, "bruno")
+    await face.set("station.hostname", "mx.clinic.example")
+    await face("config.commit", confirm_min=60)
+    with pytest.raises(ControlError, match="only in the session that committed it"):
+        await other("config.confirm")
+    face.close()
+
+    async def told() -> bool:
+        return any("taken back" in notice for notice in (await other("config.notices"))["notices"])
+
+    await until(told)
+    assert daemon.config.station.hostname == "mail.clinic.example"
+    other.close()
+
+
+async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_anything_is_served(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    await face.set("station.hostname", "mx.clinic.example")
+    await face("config.commit", confirm_min=60)
+    await daemon.stop()  # the mark on the card is what a power cut leaves as well
+    face.close()
+    again = Daemon(tmp_path / "dialpost.toml")
+    await again.start()
+    assert again.config.station.hostname == "mail.clinic.example"
+    assert "Configuration 2 was not confirmed" in again.station.attention()[0]
+    await again.stop()
+    third = Daemon(tmp_path / "dialpost.toml")
+    await third.start()
+    assert third.config.station.hostname == "mail.clinic.example"
+    assert not any("confirmed" in words for words in third.station.attention())
+    await third.stop()
+
+
+async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to_do(daemon, tmp_path):
+    anna, bruno = await Face.open(tmp_path), await Face.open(tmp_path, "bruno")
+    assert [one["who"] for one in bruno.opened["others"]] == ["anna"]
+    await anna.set("smtp.max_recipients", "600")
+    await anna.set("smtp.max_errors", "30")
+    await bruno.set("smtp.max_recipients", "700")
+    await bruno.set("retention.history_days", "30")
+    assert [(one["who"], one["changes"]) for one in (await bruno("config.notices"))["others"]] == [("anna", 2)]
+    await anna("config.commit")
+    with pytest.raises(ControlError, match="anna committed configuration 2 meanwhile") as caught:
+        await bruno("config.commit")
+    assert caught.value.kind == "StaleError" and "rebase" in str(caught.value)
+    assert await bruno("config.rebase") == {"number": 2, "conflicts": ["smtp.max_recipients"]}
+    assert (await bruno("config.compare"))["lines"] == [
+        "- smtp.max_recipients = 600", "+ smtp.max_recipients = 700", "+ retention.history_days = 30",
+    ]  # fmt: skip
+    await bruno("config.commit")
+    assert (daemon.config.smtp.max_recipients, daemon.config.smtp.max_errors) == (700, 30)
+    assert "Configuration 3 was committed by bruno." in (await anna("config.notices"))["notices"]
+    anna.close()
+    bruno.close()
+
+
+async def test_a_port_that_is_taken_changes_nothing(daemon, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        face = await Face.open(tmp_path)
+        await face.set("smtp.listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(ControlError, match=r"nobody reaches the station at 127\.0\.0\.1:0") as caught:
+            await face("config.commit")
+        assert caught.value.kind == "WarnFirstError"
+        with pytest.raises(ControlError, match="another program has port"):
+            await face("config.commit", anyway=True)
+        face.close()
+    assert daemon.config.smtp.listen == ("127.0.0.1:0",)
+    assert (tmp_path / "dialpost.toml").read_text() == text_in(tmp_path)
+
+
+async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(daemon, tmp_path):
+    (tmp_path / "file").write_text("")
+    face = await Face.open(tmp_path)
+    await face.set("station.data_dir", f"{tmp_path}/file")
+    with pytest.raises(ControlError, match=r"rolled back(.|\n)*data directory(.|\n)*Configuration 1 is in force"):
+        await face("config.commit", anyway=True)
+    face.close()
+    assert daemon.config.station.data_dir == f"{tmp_path}/data"
+    assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
+    assert f'data_dir = "{tmp_path}/data"' in (tmp_path / "dialpost.toml").read_text()
+
+
+async def test_from_nothing_to_a_running_station_in_one_process(tmp_path):
+    first = text_in(tmp_path).replace('hostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n', "")
+    daemon = Daemon(tmp_path / "dialpost.toml", set_up=SetUp(first=first, run_dir=str(tmp_path / "run")))
+    await daemon.start()
+    face = await Face.open(tmp_path)
+    assert (face.opened["mode"], face.opened["number"]) == ("set-up", 0)
+    assert "set up" in (await face("status"))["words"]
+    assert "station.hostname is missing" in (await face("config.check"))["problems"][0]
+    await face.set("station.hostname", "mail.clinic.example")
+    await face.set("station.domains", "clinic.example")
+    assert (await face("config.commit"))["number"] == 1
+    assert (await face("status"))["hostname"] == "mail.clinic.example"
+    assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
+    face.close()
+    await daemon.stop()
+
+
+async def test_a_file_that_cannot_be_read_is_mended_over_the_socket(tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(text_in(tmp_path).replace("disk_reserve_bytes = 0", 'disk_reserve_bytes = "x"\nfoo = 1'))
+    daemon = Daemon(path)
+    await daemon.start()
+    face = await Face.open(tmp_path)
+    assert face.opened["mode"] == "unreadable"
+    assert [problem.partition("smtp.")[2][:8] for problem in face.opened["problems"]] == ["foo. Did", "disk_res"]
+    await face("config.unset", key="smtp.foo")
+    await face.set("smtp.disk_reserve_bytes", "0")
+    assert (await face("config.commit"))["number"] == 2
+    assert (await face("status"))["mode"] == "running"
+    face.close()
+    await daemon.stop()
+
+
+async def test_history_and_rollback_help_where_the_file_is_no_toml(tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(text_in(tmp_path))
+    daemon = Daemon(path)
+    await daemon.start()
+    face = await Face.open(tmp_path)
+    await face.set("smtp.max_errors", "30")
+    await face("config.commit")
+    face.close()
+    await daemon.stop()
+    path.write_text(path.read_text() + "[broken\n")
+    daemon = Daemon(path)
+    await daemon.start()
+    face = await Face.open(tmp_path)
+    assert face.opened["mode"] == "unreadable" and "not TOML" in face.opened["problems"][0]
+    assert [one["number"] for one in (await face("config.history"))["commits"]] == [3, 2, 1]
+    assert await face("config.rollback", number=2) == {"number": 2, "problems": []}
+    await face("config.commit")
+    assert daemon.config.smtp.max_errors == 30
+    face.close()
+    await daemon.stop()
+
+
+async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypatch):
+    monkeypatch.setattr("dialpost.edge.control_socket._REQUEST_TIMEOUT_S", 0.05)
+    face = await Face.open(tmp_path)
+    silent = await asyncio.to_thread(ControlTalk, tmp_path / "run" / "control.sock", 10)
+    assert await asyncio.to_thread(silent._stream.readline) == b""  # one without a session is closed
+    assert (await face("config.check"))["problems"] == []
+    silent.close()
+    face.close()
+
+
+async def test_sighup_reads_the_file_again(daemon, tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(text_in(tmp_path).replace("mail.clinic", "mx.clinic"))
+    daemon.reload()
+
+    async def taken() -> bool:
+        return daemon.config is not None and daemon.config.station.hostname == "mx.clinic.example"
+
+    await until(taken)
+    path.write_text("[broken")
+    daemon.reload()
+    await asyncio.gather(*daemon._reloads)
+    assert daemon.config.station.hostname == "mx.clinic.example"
+
+
+def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(30)
+        environ = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "DIALPOST_RUN_DIR": str(tmp_path / "run"),
+        }
+        command = [sys.executable, "-m", "dialpost", "--config", str(tmp_path / "none.toml")]
+        with subprocess.Popen([*command, "daemon"], env=environ, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert notify.recv(1000) == b"READY=1\nSTATUS=waits to be set up"
+                status = subprocess.run([*command, "status"], env=environ, capture_output=True, text=True)
+                assert (status.returncode, status.stderr) == (3, "")
+                assert "waits to be set up" in status.stdout
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path):
+    assert Candidate(text_in(tmp_path)).problems() == ()
