@@ -62,7 +62,21 @@ def test_ctrl_c_interrupts_a_command_at_work_and_is_no_signal_at_other_times(pai
     with pytest.raises(KeyboardInterrupt), console.interruptible():
         time.sleep(30)
     typist.join()
-    assert console.read(5) == b"a\x03"
+    os.write(person, b"next")
+    assert console.read(5) == b"next"
+
+
+def test_ctrl_c_at_a_question_of_a_command_is_for_the_question(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    with console.interruptible():
+        typist = threading.Timer(0.05, os.write, (person, b"\x03"))
+        typist.start()
+        assert console.read(5) == b"\x03"
+        typist.join()
+        typist = threading.Timer(0.05, os.write, (person, b"\x03"))
+        typist.start()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(30)
 
 
 def test_a_closed_terminal_ends_a_command_and_every_question() -> None:

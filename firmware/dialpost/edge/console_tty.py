@@ -25,7 +25,7 @@ from typing import Any
 
 from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
 
-INTERRUPT = 0x03
+INTERRUPT = b"\x03"
 _CHUNK = 4096
 _MOST_WAITING = 256
 """Pieces read ahead; at 115200 bit/s this is over a minute. Then the kernel's buffer fills, and XOFF is sent."""
@@ -49,7 +49,19 @@ class ConsoleTty:
     # -- bytes ----------------------------------------------------------------------------------------
 
     def read(self, timeout_s: float) -> bytes:
-        """What was typed; b"" where nothing was within `timeout_s`. Raises: TerminalGoneError."""
+        """What was typed; b"" where nothing was within `timeout_s`. Ctrl-C is a byte while this waits.
+
+        Raises: TerminalGoneError.
+        """
+        with self._lock:
+            was, self._interruptible = self._interruptible, False
+        try:
+            return self._next(timeout_s)
+        finally:
+            with self._lock:
+                self._interruptible = was
+
+    def _next(self, timeout_s: float) -> bytes:
         try:
             piece = self._pieces.get(timeout=timeout_s) if timeout_s > 0 else self._pieces.get_nowait()
         except queue.Empty:
@@ -142,9 +154,14 @@ class ConsoleTty:
                 data = os.read(self._in, _CHUNK)
             except OSError:
                 data = b""
-            if not data or INTERRUPT in data:
-                self._interrupt()
-            if not self._hand_over(data or None) or not data:
+            if not data:
+                if self._before is not None:  # a pipe's end breaks nothing off: what it said is still to be done
+                    self._interrupt()
+                self._hand_over(None)
+                return
+            if INTERRUPT in data and self._interrupt():
+                data = data.rpartition(INTERRUPT)[2]  # what was typed before it is forgotten, as terminals do
+            if data and not self._hand_over(data):
                 return
 
     def _hand_over(self, piece: bytes | None) -> bool:
@@ -157,13 +174,16 @@ class ConsoleTty:
                 if select.select([self._wake], [], [], 0)[0]:
                     return False
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> bool:
+        """Break off the command at work; False where there is none."""
         with self._lock:
-            if self._interruptible:
-                self._interruptible = False
-                ident = threading.main_thread().ident
-                assert ident is not None
-                signal.pthread_kill(ident, signal.SIGINT)
+            if not self._interruptible:
+                return False
+            self._interruptible = False
+            ident = threading.main_thread().ident
+            assert ident is not None
+            signal.pthread_kill(ident, signal.SIGINT)
+            return True
 
 
 def _open(path: Path) -> tuple[int, int]:

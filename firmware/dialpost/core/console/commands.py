@@ -146,6 +146,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _config("confirm", "keep what `commit confirm` put in force"),
     _config("discard", "forget your changes"),
+    _config(
+        "rebase",
+        "put your changes on top of what somebody else committed meanwhile",
+        more="Where the same key was changed on both sides yours stands, and is named.",
+    ),
     _config("rollback", "make an earlier configuration your candidate; then `compare` and `commit`", _NUMBER),
     _config("history", "the configurations committed: number, when, who, why"),
     _config(

@@ -1,0 +1,194 @@
+"""`dialpost console`: log in at a serial line, over ssh or at a local terminal, and work with the station.
+
+A thin face of the daemon's control socket. Before the first configuration it is the set-up wizard; where the
+configuration can't be used or no daemon answers, the rescue menu; else the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dialpost import __version__
+from dialpost.cli.console_session import EditingSession
+from dialpost.cli.console_shell import Shell
+from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.cli.station import control_path, load_config
+from dialpost.core.config import Config, ConsoleConfig
+from dialpost.core.config_console import TerminalKind
+from dialpost.core.errors import (
+    AskCancelledError,
+    ConfigError,
+    ControlError,
+    DialpostError,
+    IdleTooLongError,
+    NotFoundError,
+    TerminalGoneError,
+)
+from dialpost.edge.admin_password import AdminPassword
+from dialpost.edge.console_tty import ConsoleTty
+
+MOST_TRIES = 5
+_LONGEST_PAUSE_S = 30.0
+_DUMB = {"", "dumb", "unknown"}
+
+_ABOUT = """\
+The console: log in with the admin password, see and change the configuration, work with the station.
+
+Without --tty at this terminal (so it can be the command of an ssh login); with it at a serial line, for as long as
+the line is there, one session after the other. `help` inside lists the commands; docs/console.md has them all.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `console` to the command line."""
+    parser = commands.add_parser(
+        "console", help="the console, at this terminal or at a serial line", description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
+    parser.set_defaults(func=lambda args: _console(args, commands))
+
+
+def _console(args: argparse.Namespace, commands: Any) -> int:
+    failures = Failures()
+    while True:
+        config = _config(args)
+        tty = ConsoleTty(args.tty, config.speed_bps)
+        terminal = make_terminal(tty, config, is_serial=args.tty is not None)
+        try:
+            Visit(terminal, args, commands, failures).run(config.idle_min * 60.0)
+        except TerminalGoneError:
+            return 0
+        finally:
+            tty.close()
+        if args.tty is None:
+            return 0
+
+
+def _config(args: argparse.Namespace) -> ConsoleConfig:
+    """[console] as far as it can be read: the console comes up whatever else is wrong."""
+    try:
+        config: Config = load_config(args)
+    except (ConfigError, NotFoundError):
+        return ConsoleConfig()
+    return config.console
+
+
+def make_terminal(tty: ConsoleTty, config: ConsoleConfig, *, is_serial: bool) -> ConsoleTerminal:
+    """What a serial line's other end is, the configuration says; of every other terminal its environment."""
+    locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
+    dumb = config.terminal is TerminalKind.DUMB if is_serial else os.environ.get("TERM", "") in _DUMB
+    utf8 = config.utf8 if is_serial else "utf" in locale.lower()
+    return ConsoleTerminal(tty, dumb=dumb, utf8=utf8, idle_s=0.0)
+
+
+class Failures:
+    """Wrong passwords since the last right one. Each makes the next try wait longer."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait after one more."""
+        return float(min(_LONGEST_PAUSE_S, 2 ** max(0, self.count - 1)))
+
+
+class Visit:
+    """One visit, from the greeting to the good-bye."""
+
+    def __init__(
+        self, terminal: ConsoleTerminal, args: argparse.Namespace, commands: Any, failures: Failures
+    ) -> None:
+        self._terminal, self._args, self._commands, self._failures = terminal, args, commands, failures
+        self._who = who(args.tty)
+        self._session = EditingSession(control_path(args), self._who)
+
+    def run(self, idle_s: float) -> None:
+        """Greet, let in, work. Raises: TerminalGoneError."""
+        terminal = self._terminal
+        if self._args.tty is not None:
+            self._wait_for_somebody()
+        terminal.idle_s = idle_s
+        try:
+            if self._let_in():
+                self._work()
+        except IdleTooLongError:
+            lost = " Changes that were not committed are dropped." if self._session.is_changed else ""
+            terminal.say(f"\nNothing was typed for {idle_s / 60:g} minutes: the session is over.{lost}")
+        except AskCancelledError:
+            pass  # Ctrl-C or Ctrl-D at the password or in between: as good as a good-bye
+        finally:
+            self._session.close()
+        terminal.say("Good-bye.")
+
+    def _wait_for_somebody(self) -> None:
+        """A serial line does not tell that somebody plugged in: Enter does. No session waits meanwhile."""
+        while True:
+            try:
+                self._terminal.ask(f"{_greeting(self._args)} Press Enter. ")
+                return
+            except AskCancelledError:
+                continue
+
+    def _let_in(self) -> bool:
+        password = AdminPassword(self._args.config)
+        terminal = self._terminal
+        if self._args.tty is None:
+            terminal.say(_greeting(self._args))
+        for _ in range(MOST_TRIES):
+            if not password.is_set():
+                return True
+            try:
+                if password.is_right(terminal.ask("Password: ", secret=True)):
+                    self._failures.count = 0
+                    return True
+            except (IdleTooLongError, TerminalGoneError, AskCancelledError):
+                raise
+            except DialpostError as error:
+                terminal.say(str(error))
+            self._failures.count += 1
+            time.sleep(self._failures.pause_s)
+            terminal.drop_typed_ahead()
+            terminal.say("That is not the password.")
+        return False
+
+    # -- the work -------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            found = self._session.open()
+        except ControlError as error:
+            self._terminal.say(str(error))
+            found = {"mode": "no daemon", "problems": [], "others": []}
+        for other in found["others"]:
+            self._terminal.say(f"{other['who']} is editing the configuration too.")
+        if found["mode"] == "running":
+            self._terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
+        Shell(self._terminal, self._session, self._args, self._commands, self._who).run()
+
+
+def _greeting(args: argparse.Namespace) -> str:
+    try:
+        name = load_config(args).station.hostname
+    except (ConfigError, NotFoundError):
+        name = "Dialpost"
+    return f"{name}: Dialpost {__version__}."
+
+
+def who(tty: Path | None) -> str:
+    """Who sits there, for the history and for the other sessions."""
+    if tty is not None:
+        return f"serial console ({tty.name})"
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.geteuid())
+    if remote := os.environ.get("SSH_CONNECTION", "").split(" ")[0]:
+        return f"{user} over ssh from {remote}"
+    try:
+        return f"{user} at {os.ttyname(sys.stdin.fileno()).removeprefix('/dev/')}"
+    except OSError:
+        return user

@@ -1,0 +1,80 @@
+"""The console's side of an editing session: one connection to the daemon, opened anew where it broke.
+
+The candidate lives in the daemon and ends with the connection. What the person must hear of it is collected here:
+notices of other sessions, a commit that is about to be taken back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from dialpost.core.errors import ControlError
+from dialpost.core.json_value import JsonValue
+from dialpost.edge.control_socket import ControlTalk
+
+_LAST_CALL_S = 60.0
+
+
+class EditingSession:
+    """The session of `who` at the daemon behind `socket`; begun at the first question."""
+
+    def __init__(self, socket: Path, who: str) -> None:
+        self._socket, self._who = socket, who
+        self._talk: ControlTalk | None = None
+        self.is_changed = False
+        """Whether the candidate has changes that are not committed."""
+        self._is_warned = False
+
+    def open(self) -> dict[str, Any]:
+        """Begin it; what it finds (mode, number, problems, others). Raises: ControlError."""
+        self.close()
+        talk = ControlTalk(self._socket)
+        try:
+            found: dict[str, Any] = talk.call("config.open", who=self._who)
+        except ControlError:
+            talk.close()
+            raise
+        self._talk = talk
+        return found
+
+    def call(self, method: str, **params: JsonValue) -> Any:
+        """Ask. Raises: ControlError; one without `kind` means that the daemon is gone, and with it the candidate."""
+        if self._talk is None:
+            self.open()
+        assert self._talk is not None
+        try:
+            return self._talk.call(method, **params)
+        except ControlError as error:
+            if error.kind:
+                raise
+            lost = " What was not committed is lost." if self.is_changed else ""
+            self.close()
+            raise ControlError(f"{error}{lost}") from error
+
+    def close(self) -> None:
+        """End it: the candidate is gone, an unconfirmed commit is taken back."""
+        if self._talk is not None:
+            self._talk.close()
+        self._talk, self.is_changed, self._is_warned = None, False, False
+
+    def news(self) -> list[str]:
+        """What to tell now; nothing where nobody answers (the next command says so)."""
+        if self._talk is None:
+            return []
+        with contextlib.suppress(ControlError):
+            found = self.call("config.notices")
+            return [*found["notices"], *self._last_call(found)]
+        return ["The daemon does not answer any more."]
+
+    def _last_call(self, found: dict[str, Any]) -> list[str]:
+        """Once, when a commit of this session is taken back soon."""
+        left_s = found["revert_in_s"]
+        if left_s is None or not found["revert_is_mine"]:
+            self._is_warned = False
+            return []
+        if left_s > _LAST_CALL_S or self._is_warned:
+            return []
+        self._is_warned = True
+        return [f"Number {found['revert_number']} is taken back in {left_s:.0f} s unless you `confirm` it."]
