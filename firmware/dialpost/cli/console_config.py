@@ -1,4 +1,4 @@
-"""The console's commands about the configuration: each asks the daemon's editing session and says what came of it."""
+"""The console's commands about the configuration: each asks the editing session and says what came of it."""
 
 from __future__ import annotations
 
@@ -217,7 +217,8 @@ class ConfigCommands:
             self._terminal.say(sentence)
         if "needs_confirm_s" in done:
             self._terminal.say(
-                f"It is taken back in {span(done['needs_confirm_s'])}, or when this session ends, unless you `confirm`."
+                f"It is taken back in {span(done['needs_confirm_s'])}, or when this session ends, unless you "
+                "`confirm`."
             )
 
     def _wanted(self, cuts: str, *, is_tried: bool) -> bool:

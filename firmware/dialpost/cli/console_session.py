@@ -40,7 +40,7 @@ class EditingSession:
         return found
 
     def call(self, method: str, **params: JsonValue) -> Any:
-        """Ask. Raises: ControlError; one without `kind` means that the daemon is gone, and with it the candidate."""
+        """Ask. Raises: ControlError; without `kind` the daemon is gone, and with it the candidate."""
         if self._talk is None:
             self.open()
         assert self._talk is not None

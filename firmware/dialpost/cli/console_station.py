@@ -29,7 +29,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\Z")
 class StationCommands:
     """Bound to one terminal. `who` is written down where something is done to the machine."""
 
-    def __init__(self, terminal: ConsoleTerminal, args: argparse.Namespace, config: ConfigCommands, who: str) -> None:
+    def __init__(
+        self, terminal: ConsoleTerminal, args: argparse.Namespace, config: ConfigCommands, who: str
+    ) -> None:
         self._terminal, self._args, self._config_commands, self._who = terminal, args, config, who
 
     def handlers(self) -> dict[str, Callable[[Order], None]]:
@@ -72,7 +74,9 @@ class StationCommands:
             found = control_client(self._args).call("lookup", name=host, kind="A")
         except DialpostError:
             return host
-        return next((str(line).rpartition(" ")[2] for line in found if "  A  " in line and "none" not in line), host)
+        return next(
+            (str(line).rpartition(" ")[2] for line in found if "  A  " in line and "none" not in line), host
+        )
 
     # -- USB sticks -----------------------------------------------------------------------------------
 
@@ -110,7 +114,8 @@ class StationCommands:
             self._terminal.say("It goes on.")
             return
         machine.end(how)
-        self._terminal.say("It ends now." + (" Switch it off when its lights say so." if how.name == "SHUTDOWN" else ""))
+        then = " Switch it off when its lights say so." if how is machine.End.SHUTDOWN else ""
+        self._terminal.say(f"It ends now.{then}")
 
     def _factory_reset(self, order: Order) -> None:
         terminal = self._terminal
@@ -164,8 +169,8 @@ def _stick() -> Path:
     sticks = usb_sticks.mounted()
     if not sticks:
         raise NotFoundError(
-            "No USB stick is there. Plug one in (FAT, exFAT or ext4) and wait a few seconds; on a machine that does "
-            "not mount it by itself use `save to screen` and `restore from paste`."
+            "No USB stick is there. Plug one in (FAT, exFAT or ext4) and wait a few seconds. A machine that does "
+            "not mount it by itself has `save to screen` and `restore from paste`."
         )
     return sticks[0]
 
@@ -176,5 +181,3 @@ def _default_name(config: ConfigFile) -> str:
     except DialpostError:
         host = "station"
     return f"dialpost-{host}-{time.strftime('%Y%m%d')}"
-
-

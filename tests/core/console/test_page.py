@@ -14,7 +14,8 @@ from dialpost.core.console.page import Page, plain, rows
         ("one\ntwo", ["one", "two"]),
         ("a sentence of words that are many", ["a sentence of words", "that are many"]),
         ("  an indented sentence of words", ["  an indented", "  sentence of words"]),
-        ("A     TABLE   IS  LEFT ALONE", ["A     TABLE   IS  LEFT ALONE"]),
+        ("A  WORD about a thing", ["A  WORD about a", "   thing"]),
+        ("A     WIDE   TABLE  IS  LEFT", ["A     WIDE   TABLE  IS  LEFT"]),
         ("averylongwordthatisbrokenbytheterminal", ["averylongwordthatisbrokenbytheterminal"]),
     ],
 )

@@ -12,16 +12,22 @@ _PLAIN = {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "
 
 
 def rows(text: str, width: int, *, utf8: bool) -> Iterator[str]:
-    """The rows that show `text`. Sentences are broken between words; tables are left to the terminal."""
+    """The rows that show `text`: broken between words, within the last column of a table."""
     for line in text.split("\n"):
         shown = plain(line.rstrip().expandtabs(), utf8=utf8)
-        lead = len(shown) - len(shown.lstrip(" "))
-        if len(shown) < width or "  " in shown[lead:] or lead > width // 2:
+        lead = _last_column(shown)
+        if len(shown) < width or lead > width // 2:
             yield shown
         else:
             yield from textwrap.wrap(
                 shown, width - 1, subsequent_indent=" " * lead, break_long_words=False, break_on_hyphens=False
             )
+
+
+def _last_column(line: str) -> int:
+    """Where the last column begins: behind two blanks, or after the indentation."""
+    gap = line.rfind("  ", 0, len(line.rstrip()))
+    return gap + 2 if gap >= 0 else len(line) - len(line.lstrip(" "))
 
 
 def plain(text: str, *, utf8: bool) -> str:
