@@ -26,6 +26,7 @@ class EditingSession:
         self.is_changed = False
         """Whether the candidate has changes that are not committed."""
         self._is_warned = False
+        self._on_trial: int | None = None
 
     def open(self) -> dict[str, Any]:
         """Begin it; what it finds (mode, number, problems, others). Raises: ControlError."""
@@ -45,7 +46,11 @@ class EditingSession:
             self.open()
         assert self._talk is not None
         try:
-            return self._talk.call(method, **params)
+            result = self._talk.call(method, **params)
+            if method in {"config.commit", "config.confirm"}:
+                done = result.get("needs_confirm_s") is not None
+                self._on_trial = int(result["number"]) if done else None
+            return result
         except ControlError as error:
             if error.kind:
                 raise
@@ -58,6 +63,7 @@ class EditingSession:
         if self._talk is not None:
             self._talk.close()
         self._talk, self.is_changed, self._is_warned = None, False, False
+        self._on_trial = None
 
     def news(self) -> list[str]:
         """What to tell now; nothing where nobody answers (the next command says so)."""
@@ -65,8 +71,16 @@ class EditingSession:
             return []
         with contextlib.suppress(ControlError):
             found = self.call("config.notices")
-            return [*found["notices"], *self._last_call(found)]
+            return [*found["notices"], *self._taken_back(found), *self._last_call(found)]
         return ["The daemon does not answer any more."]
+
+    def _taken_back(self, found: dict[str, Any]) -> list[str]:
+        """Once, when a commit of this session was taken back: its candidate still stands on it."""
+        was, self._on_trial = self._on_trial, found["revert_number"] if found["revert_is_mine"] else None
+        if was is None or self._on_trial is not None:
+            return []
+        self.is_changed = True
+        return ["`discard` makes your candidate what is in force again."]
 
     def _last_call(self, found: dict[str, Any]) -> list[str]:
         """Once, when a commit of this session is taken back soon."""

@@ -1,0 +1,191 @@
+"""A daemon in a thread of its own, and consoles to it: scripted in this process, or the real program."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+
+from dialpost.__main__ import make_parser
+from dialpost.cli.console_session import EditingSession
+from dialpost.cli.console_shell import Shell
+from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.core.errors import TerminalGoneError
+from dialpost.daemon import Daemon
+
+CONFIG = """\
+[station]
+hostname = "mail.clinic.example"
+domains = ["clinic.example"]
+data_dir = "{folder}/data"
+run_dir = "{folder}/run"
+
+[smtp]
+listen = ["127.0.0.1:0"]
+submission_listen = ["127.0.0.1:0"]
+submissions_listen = ["127.0.0.1:0"]
+disk_reserve_bytes = 0
+
+[outbound]
+smarthost = "smtp.provider.example"
+"""
+PROMPT = r"dialpost\*?> \Z"
+
+
+class LiveDaemon:
+    """The real daemon, its loop in a thread. `config` None: there is no configuration file."""
+
+    def __init__(self, folder: Path, config: str | None = CONFIG) -> None:
+        self.folder, self.config_path = folder, folder / "dialpost.toml"
+        self.socket = folder / "run" / "control.sock"
+        if config is not None:
+            self.config_path.write_text(config.replace("{folder}", str(folder)), encoding="utf-8")
+        self._loop = asyncio.new_event_loop()
+        self._started, self._over = threading.Event(), asyncio.Event()
+        self._fault: BaseException | None = None
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+        self._thread.start()
+        assert self._started.wait(30)
+        if self._fault is not None:
+            self._thread.join(10)
+            raise self._fault
+
+    async def _run(self) -> None:
+        self.daemon = Daemon(self.config_path)
+        try:
+            await self.daemon.start()
+        except BaseException as error:
+            self._fault = error
+            return
+        finally:
+            self._started.set()
+        await self._over.wait()
+        await self.daemon.stop()
+
+    def ask(self, function: Callable[[], object]) -> object:
+        """Run a function in the daemon's loop."""
+
+        async def run() -> object:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(30)
+            assert not self._thread.is_alive()
+        self._loop.close()
+
+
+@contextlib.contextmanager
+def live_daemon(folder: Path, config: str | None = CONFIG) -> Iterator[LiveDaemon]:
+    """One that ends with the block."""
+    made = LiveDaemon(folder, config)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+class ScriptedTty:
+    """A tty of which everything typed is known beforehand; then the person is gone."""
+
+    def __init__(self, typed: str | bytes = b"", *, columns: int = 300, lines: int = 10_000) -> None:
+        self._typed = [typed.encode() if isinstance(typed, str) else typed]
+        self._size = columns, lines
+        self.output = b""
+
+    def read(self, timeout_s: float) -> bytes:
+        if timeout_s == 0:
+            return b""
+        if not self._typed:
+            raise TerminalGoneError("The terminal is gone.")
+        return self._typed.pop()
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        self.output += data
+
+    def is_busy(self) -> bool:
+        return False
+
+    def size(self) -> tuple[int, int]:
+        return self._size
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        yield
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[int]:
+        yield -1
+
+    @property
+    def text(self) -> str:
+        """What was sent, without the sequences that move the cursor."""
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", self.output.decode()).replace("\r\n", "\n")
+
+
+def make_shell(config_path: Path, tty: ScriptedTty, *, who: str = "a test") -> tuple[Shell, EditingSession]:
+    """A shell at this tty, with the command line's own grammar."""
+    parser = make_parser()
+    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    args = argparse.Namespace(config=config_path, tty=None)
+    terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
+    session = EditingSession(config_path.parent / "run" / "control.sock", who)
+    return Shell(terminal, session, args, commands, who), session
+
+
+def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:
+    """What the console says when these lines are typed; the session ends with them, however."""
+    tty = ScriptedTty("".join(f"{line}\r" for line in lines), lines=lines_shown)
+    shell, session = make_shell(config_path, tty)
+    with contextlib.suppress(TerminalGoneError):
+        shell.run()
+    session.close()
+    return tty.text
+
+
+class Seat:
+    """The real program at a pseudo-terminal of its own, as over ssh."""
+
+    def __init__(self, config_path: Path, *, term: str = "vt100") -> None:
+        environment = {"PATH": os.environ["PATH"], "TERM": term, "USER": "tester", "TZ": "UTC"}
+        self.child = pexpect.spawn(
+            sys.executable, ["-m", "dialpost", "--config", str(config_path), "console"], timeout=30,
+            env=environment, dimensions=(24, 80), echo=False,
+        )  # fmt: skip
+        self.child.delaybeforesend = None
+
+    def until(self, pattern: str) -> str:
+        """Read on until this comes; what came before it."""
+        self.child.expect(pattern)
+        return str(self.child.before.decode(errors="replace"))
+
+    def type(self, text: str | bytes) -> None:
+        """Press keys."""
+        self.child.send(text)
+
+    def command(self, line: str, until: str = PROMPT) -> str:
+        """Type a line and read up to the next prompt."""
+        self.type(line + "\r")
+        self.until(re.escape(line[-20:]))
+        return self.until(until)
+
+    def kill(self) -> None:
+        """The process is gone at once."""
+        self.child.kill(9)
+        self.child.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.child.close(force=True)
