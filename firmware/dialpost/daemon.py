@@ -26,6 +26,7 @@ from dialpost.core.config_history import split_header
 from dialpost.core.config_setup import first_text, run_dir_in
 from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError, StorageError
 from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.station_state import Phase
 from dialpost.edge import certificate
 from dialpost.edge.clock import Clock
 from dialpost.edge.config_file import ConfigFile, ConfigHistory
@@ -37,6 +38,7 @@ from dialpost.flow.config_methods import config_methods
 from dialpost.flow.config_sessions import ConfigSessions
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
+from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.station import Station, wanted_doors
 
 _log = logging.getLogger(__name__)
@@ -80,9 +82,11 @@ class Daemon:
         set_up: SetUp | None = None,
         make_station: MakeStation = Station,
         apply: Apply | None = None,
+        front: Callable[[Panel], FrontPanelOfProcess] = FrontPanelOfProcess,
     ) -> None:
         self.file, self.history = ConfigFile(path), ConfigHistory(path)
         self.panel = Panel()
+        self.front = front(self.panel)
         self.station: Station | None = None
         self.failed = asyncio.Event()
         self.changes = ConfigChanges(self.history, self.file, self, apply or NothingToApply(), Clock())
@@ -110,18 +114,25 @@ class Daemon:
             else:
                 await self._first_start(config)
             await self._control.start()
+            self._show_on_panel()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop in the opposite order. What waits for a confirmation is taken back at the next start."""
+        self.panel.phase(Phase.SHUTDOWN)
         await self.changes.close()
         await self._control.close()
         if self.station is not None:
             await self.station.stop()
             self.station = None
         self._doors.close()
+        await self.front.close()
+
+    def _show_on_panel(self) -> None:
+        """The button's calls are those of the station that runs; another board or brightness counts from now on."""
+        self.front.serve(self.config or Config(), self.station.calls if self.station is not None else None)
 
     def reload(self) -> None:
         """Take the file as it is now; the log tells what came of it."""
@@ -197,7 +208,11 @@ class Daemon:
                 await self._run_again(old)
                 raise error if isinstance(error, DialpostError) else StorageError(repr(error)) from error
         finally:
+            self._show_on_panel()
             self._control.resume()
+
+    def _remarks(self) -> list[str]:
+        return [*self.changes.attention(), *self.front.attention()]
 
     # -- inside ---------------------------------------------------------------------------------------
 
@@ -218,9 +233,7 @@ class Daemon:
         logging.getLogger().setLevel(config.station.log_level.upper())
         for sentence in warnings(config):
             _log.warning("%s: %s", self.file.path, sentence)
-        station = self._make_station(
-            config, panel=self.panel, control=self._control, remarks=self.changes.attention
-        )
+        station = self._make_station(config, panel=self.panel, control=self._control, remarks=self._remarks)
         sockets = self._doors.take(wanted_doors(config))
         try:
             await station.start(sockets)
@@ -281,7 +294,7 @@ class Daemon:
             "mode": mode,
             "version": __version__,
             "words": words,
-            "attention": [*(self._problems or ("It has to be set up.",)), *self.changes.attention()],
+            "attention": [*(self._problems or ("It has to be set up.",)), *self._remarks()],
         }
 
 

@@ -60,6 +60,7 @@ from dialpost.flow.line import Link, NoLink
 from dialpost.flow.local_delivery import LocalDelivery
 from dialpost.flow.modem_link import Ppp
 from dialpost.flow.panel import Panel
+from dialpost.flow.panel_methods import panel_methods
 from dialpost.flow.queue_control import QueueControl
 from dialpost.flow.queue_methods import queue_methods
 from dialpost.flow.recovery import Recovery
@@ -264,7 +265,7 @@ class Station:
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
         methods |= tool_methods(self.resolver, log_tail.listen())
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
-        methods |= call_methods(self.calls, self.store, budget, self.forecasts)
+        methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         await self._offer(methods, {"call.now": call_now(self.calls)})
         self.panel.started()
 

@@ -192,10 +192,12 @@ class Button:
     """One button. Tell it every edge (`contact`) and wake it at `deadline_s` (`tick`); either gives what follows.
 
     Edges may come late, as their own times say when they were: what should have happened before is done first. A
-    time before one already told counts as that one. `down`: the contact is closed when the station starts.
+    time before one already told counts as that one. `down`: the contact is closed when the station starts. Without
+    `offers_reset` a hold of 10 s is taken back at once.
     """
 
-    def __init__(self, now_s: float, *, down: bool = False) -> None:
+    def __init__(self, now_s: float, *, down: bool = False, offers_reset: bool = True) -> None:
+        self._offers_reset = offers_reset
         self._contact = Contact.CLOSED if down else Contact.OPEN
         self.state = ButtonState.STUCK if down else ButtonState.UP
         self._now_s = self._edge_s = self._since_s = now_s
@@ -241,6 +243,8 @@ class Button:
         if isinstance(step, Ignore):
             return
         self.state = step.to
+        if step.to is ButtonState.HELD_LONG and not self._offers_reset:
+            self.state = ButtonState.TAKEN_BACK
         if event is not ButtonEvent.TIME:
             self._since_s = at_s
         if step.action is not None:

@@ -25,7 +25,7 @@ class PanelConfig:
         "the clock is right.", kind="time-span", maximum=10, example='["22:00-06:30"]',
     )  # fmt: skip
     night_wake_s: int = setting(
-        60, "How long the LEDs stay awake at night after the button was touched or a call it asked for ended.",
-        unit="seconds", minimum=5, maximum=3600,
+        60, "How long the LEDs stay awake at night after the button was touched.", unit="seconds", minimum=5,
+        maximum=3600,
     )  # fmt: skip
     button_resets: bool = setting(True, "Whether the button can ask for a factory reset (10 s, then once more).")

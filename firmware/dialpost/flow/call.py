@@ -68,8 +68,9 @@ class CallManager(CallFacts):
         self._wish: Happening | None = None
         self._over_budget = False
         self._redials = Redials(
-            config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted
-        )
+            config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted,
+            on_pending=panel.redial,
+        )  # fmt: skip
         self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
         self._new_mail: Callable[[], MailPart] = lambda: MailPart(
             etrn=etrn, flush=flush, inbound=inbound, meter=link, habits=self._memory.habits, say=self._say,

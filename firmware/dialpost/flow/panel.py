@@ -66,7 +66,7 @@ class Panel:
     def starts(self, counts: Counts) -> None:
         """A station starts, with this store. What the one before it had to complain of is its own to say again."""
         self._counts = counts
-        self._become(StationState(phase=Phase.BOOT))
+        self._become(replace(self._kept(), phase=Phase.BOOT))
 
     def started(self) -> None:
         """The station takes mail in."""
@@ -79,7 +79,13 @@ class Panel:
     def waits_for_set_up(self) -> None:
         """There is no usable configuration: no station runs, and a person is needed."""
         self._counts, self.counted = None, QueueCounts()
-        self._become(StationState(faults=frozenset({Fault.SETUP})))
+        kept = self._kept()
+        self._become(replace(kept, faults=kept.faults | {Fault.SETUP}))
+
+    def _kept(self) -> StationState:
+        """What is the panel's own, whatever station runs: the button, and the night."""
+        now = self._state
+        return StationState(button=now.button, dark=now.dark, faults=now.faults & {Fault.BUTTON})
 
     def call(self, state: CallState) -> None:
         """The call changed its state."""

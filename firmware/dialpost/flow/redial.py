@@ -46,14 +46,17 @@ class Memory(Protocol):
 class Redials:
     """The tries left, and the timer of the next. `left` is None while no redial is due.
 
-    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours.
+    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours. `on_pending` is told when a
+    call begins to wait for its time, and when it no longer does.
     """
 
     def __init__(
         self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None],
         plan: DialPlan | None = None, *, wall_clock: Callable[[], float] = time.time,
         clock_trusted: Callable[[], bool] = lambda: False,
+        on_pending: Callable[[bool], None] = lambda pending: None,
     ) -> None:  # fmt: skip
+        self._on_pending = on_pending
         self._config, self._dial, self._say, self._plan = config, dial, say, plan
         self._wall_clock, self._clock_trusted = wall_clock, clock_trusted
         self._timer: asyncio.TimerHandle | None = None
@@ -148,10 +151,12 @@ class Redials:
         self._why = why if rules_s > pause_s else ""
         wait_s = max(pause_s, rules_s)
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._now)
+        self._on_pending(True)
         self._say(f"dialling again {self._moment(wait_s)}" + (f" ({self._why})" if self._why else ""))
 
     def _now(self) -> None:
         self._timer = None
+        self._on_pending(False)
         wait_s, why = self._rules()
         if wait_s <= 0:
             self._dial()
@@ -181,6 +186,7 @@ class Redials:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._on_pending(False)
 
     async def keep(self, memory: Memory) -> None:
         """Have the tries left, and those made, survive a restart. Raises: StorageError."""

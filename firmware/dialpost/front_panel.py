@@ -1,0 +1,139 @@
+"""Wiring of the front panel: which board, its lines, its lamps and its button. A part of the daemon's.
+
+It lives as long as the process; the station that runs is told to it (`serve`). Where there is no GPIO all works
+without: that is said once. gpiozero is loaded only where there is a board.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from dialpost.core.board import Board
+from dialpost.core.config import Config
+from dialpost.core.config_panel import PanelConfig
+from dialpost.core.errors import ConfigError, GpioError, NotFoundError
+from dialpost.edge.board_files import BoardFiles, machine_model
+from dialpost.edge.clock import Clock
+from dialpost.edge.factory_reset import FactoryReset
+from dialpost.flow.front_panel import Calls, FrontPanel
+from dialpost.flow.panel import Panel
+from dialpost.flow.panel_lamps import PanelLamps
+
+if TYPE_CHECKING:
+    from dialpost.edge.gpio.panel import BoardPanel
+
+WAIT_S = 15.0
+"""So long another process (the one that shows the boot) may take to let the lines go."""
+NO_BOARD = "none"
+
+_log = logging.getLogger("dialpost.panel")
+
+
+def find_board(config: PanelConfig, files: BoardFiles | None = None, model: str | None = None) -> Board | None:
+    """The configured board, or this machine's; None where there is none. Raises: NotFoundError, ConfigError."""
+    files = files or BoardFiles()
+    if config.board == NO_BOARD:
+        return None
+    return (
+        files.board(config.board) if config.board else files.board_of(machine_model() if model is None else model)
+    )
+
+
+Open = Callable[[Board, int], "Awaitable[BoardPanel]"]
+
+
+async def open_lines(board: Board, brightness: int) -> BoardPanel:
+    """The real ones. Raises: GpioError, ImportError."""
+    from dialpost.edge.gpio.panel import open_panel
+
+    return await open_panel(board, brightness, WAIT_S)
+
+
+class FrontPanelOfProcess:
+    """The panel of this process: `serve` each station, `close`. `simulated` makes the simulated board's lines."""
+
+    def __init__(self, panel: Panel, simulated: Open | None = None) -> None:
+        self.panel = panel
+        self._simulated = simulated
+        self._clock = Clock()
+        self._config: PanelConfig | None = None
+        self._zone: tzinfo | None = None
+        self._front: FrontPanel | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._problem = ""
+
+    def serve(self, config: Config, calls: Calls | None) -> None:
+        """The calls of the station that runs now, None where none does. Another board takes its lines anew."""
+        self._zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else None
+        if config.panel != self._config:
+            self._begin(config)
+        if self._front is not None:
+            self._front.calls = calls
+
+    async def close(self) -> None:
+        """Let the lines go."""
+        task, self._running = self._running, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def attention(self) -> list[str]:
+        """What a person should see to, a sentence each."""
+        return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
+
+    def _begin(self, config: Config) -> None:
+        before = self._running
+        self._config, self._problem, self._front, self._running = config.panel, "", None, None
+        if before is not None:
+            before.cancel()
+        try:
+            board = find_board(config.panel)
+        except (NotFoundError, ConfigError) as error:
+            self._fails(str(error))
+            return
+        if board is None or (board.is_simulated and self._simulated is None):
+            _log.info("panel: no board with lights and a button here; the station works without")
+            return
+        reset = FactoryReset(Path(config.station.data_dir))
+        self._front = FrontPanel(config.panel, self.panel, reset, self._hours)
+        self._running = asyncio.create_task(self._run(board, config.panel, self._front, before), name="panel")
+
+    async def _run(
+        self, board: Board, config: PanelConfig, front: FrontPanel, before: asyncio.Task[None] | None
+    ) -> None:
+        if before is not None:
+            await asyncio.gather(before, return_exceptions=True)  # it lets its lines go first
+        opening = self._simulated if board.is_simulated and self._simulated is not None else open_lines
+        try:
+            hardware = await opening(board, config.brightness)
+        except (GpioError, ImportError) as error:
+            self._fails(f"The panel of {board.name} does not work: {error}")
+            return
+        _log.info("panel: board=%s lights=%d button=%s", board.name, len(board.lights), bool(board.button))
+        try:
+            if board.button is not None:
+                front.begin(hardware.listen(front.edge))
+            lamps = PanelLamps(self.panel, hardware, [light.shows for light in board.lights])
+            async with asyncio.TaskGroup() as group:
+                group.create_task(lamps.run())
+                group.create_task(front.run())
+        except Exception:
+            _log.exception("panel: it fails by a fault of Dialpost; the station goes on without")
+            self._problem = "The panel does not work, by a fault of Dialpost: see the log."
+        finally:
+            hardware.close()
+
+    def _fails(self, problem: str) -> None:
+        self._problem = problem
+        _log.error("panel: %s", problem)
+
+    def _hours(self) -> str | None:
+        if not self._clock.is_trusted():
+            return None
+        return f"{datetime.now(self._zone):%H:%M}"

@@ -1,0 +1,168 @@
+"""The wiring of the panel: no board, a board that does not work, lines somebody holds, station after station."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from dialpost import front_panel
+from dialpost.core.config import Config, PanelConfig, StationConfig
+from dialpost.core.errors import ConfigError, LineBusyError, NotFoundError
+from dialpost.core.station_state import Fault
+from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.gpio import chips
+from dialpost.edge.gpio.factory import LibgpiodFactory
+from dialpost.edge.gpio.panel import BoardPanel, open_panel
+from dialpost.flow.panel import Panel
+from dialpost.front_panel import FrontPanelOfProcess, find_board
+from fake_gpiod import FakeMachine
+from panel_rig import FakeCalls
+
+VIRT = BoardFiles().board("qemu-virt")
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch) -> FakeMachine:
+    (tmp_path / "dev").mkdir()
+    made = FakeMachine(tmp_path / "dev")
+    made.plug(0, "9030000.pl061", 8)
+    monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
+    monkeypatch.setattr(LibgpiodFactory.__init__, "__defaults__", (None, made.folder))
+    return made
+
+
+def config(tmp_path: Path, board: str = "qemu-virt", **more: object) -> Config:
+    return Config(station=StationConfig(data_dir=str(tmp_path)), panel=PanelConfig(board=board, **more))
+
+
+async def until(told, seconds: float = 10.0) -> None:
+    """Wait for what another thread or task brings about."""
+    async with asyncio.timeout(seconds):
+        while not told():
+            await asyncio.sleep(0.005)
+
+
+# -- which board ----------------------------------------------------------------------------------------
+
+
+def test_which_board() -> None:
+    assert find_board(PanelConfig(board="none"), model="Raspberry Pi 5 Model B") is None
+    assert find_board(PanelConfig(), model="Some PC") is None
+    found = find_board(PanelConfig(), model="Raspberry Pi 5 Model B")
+    assert found is not None and found.name == "rpi-5"
+    with pytest.raises(NotFoundError, match=r"Did you mean rpi-4b\?"):
+        find_board(PanelConfig(board="rpi-4"))
+
+
+async def test_without_a_board_all_works_and_it_is_said_once(tmp_path, caplog) -> None:
+    caplog.set_level(logging.INFO, "dialpost.panel")
+    front = FrontPanelOfProcess(Panel())
+    for _ in range(3):  # three stations, one after the other
+        front.serve(config(tmp_path, board=""), FakeCalls(front.panel))
+    assert caplog.text.count("no board with lights and a button here") == 1
+    assert front.attention() == []
+    await front.close()
+
+
+async def test_a_board_that_is_not_known_is_told_and_the_station_runs(tmp_path, caplog) -> None:
+    front = FrontPanelOfProcess(Panel())
+    front.serve(config(tmp_path, board="rpi-9"), FakeCalls(front.panel))
+    assert "rpi-9" in front.attention()[0]
+    await front.close()
+
+
+async def test_a_board_without_its_chip_is_told(tmp_path, machine, monkeypatch) -> None:
+    monkeypatch.setattr(front_panel, "WAIT_S", 0.0)
+    front = FrontPanelOfProcess(Panel())
+    front.serve(config(tmp_path, board="rpi-5"), FakeCalls(front.panel))
+    await until(front.attention)
+    assert front.attention()[0].startswith(
+        "The panel of rpi-5 does not work: There is no GPIO chip labelled pinctrl-rp1"
+    )
+    await front.close()
+
+
+# -- on the emulator's board, down to libgpiod's requests -----------------------------------------------
+
+
+async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(tmp_path, machine) -> None:
+    front = FrontPanelOfProcess(Panel())
+    calls = FakeCalls(front.panel)
+    front.serve(config(tmp_path), calls)
+    front.panel.started()
+    await until(lambda: machine.line(0).level)  # power is lit
+    request = machine.line(3).request
+    now_s = asyncio.get_running_loop().time()
+    request.edge(True, now_s)
+    request.edge(False, now_s + 0.1)
+    await until(lambda: calls.told)
+    assert [what for _, what in calls.told] == ["request button"]
+    front.panel.fault(Fault.LINE, True)
+    await until(lambda: machine.line(4).level)
+    front.serve(config(tmp_path), None)
+    request.edge(True, now_s + 1)
+    request.edge(False, now_s + 1.1)
+    await front.close()
+    assert [line.holder for line in machine.lines["gpiochip0"]] == [""] * 8
+    assert machine.open_chips == 0
+    assert len(calls.told) == 1
+    # at full brightness an output is driven only when it changes
+    assert all(a != b for a, b in zip(machine.line(4).levels, machine.line(4).levels[1:], strict=False))
+
+
+async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brightness(tmp_path, machine) -> None:
+    front = FrontPanelOfProcess(Panel())
+    front.serve(config(tmp_path), FakeCalls(front.panel))
+    await until(lambda: machine.line(3).holder)
+    taken = machine.line(3).request
+    front.serve(config(tmp_path), FakeCalls(front.panel))
+    assert machine.line(3).request is taken
+    front.serve(config(tmp_path, brightness=40), FakeCalls(front.panel))
+    await until(lambda: machine.line(3).request not in {taken, None})
+    assert taken.released
+    await front.close()
+
+
+# -- handing over ---------------------------------------------------------------------------------------
+
+
+async def test_lines_another_process_holds_are_waited_for(machine) -> None:
+    machine.line(4).holder = "dialpost"  # whoever shows the boot
+    opening = asyncio.create_task(open_panel(VIRT, 100, 10.0))
+    await until(lambda: machine.line(0).levels)  # it tried
+    assert not opening.done()
+    machine.line(4).holder = ""
+    panel = await asyncio.wait_for(opening, 10)
+    assert machine.line(3).holder == "dialpost"
+    panel.close()
+
+
+async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine) -> None:
+    machine.line(4).holder = "somebody"
+    with pytest.raises(LineBusyError, match=r"line 4 of 9030000\.pl061 is in use by somebody"):
+        await open_panel(VIRT, 100, 0.25)
+    assert [line.holder for line in machine.lines["gpiochip0"]] == ["", "", "", "", "somebody", "", "", ""]
+    assert machine.open_chips == 0
+
+
+def test_a_light_whose_chip_is_gone_is_told_once(machine, caplog) -> None:
+    panel = BoardPanel(VIRT)
+    request = machine.line(0).request
+    request.set_value = lambda *told: (_ for _ in ()).throw(OSError(19, "No such device"))
+    for _ in range(5):
+        panel.show(0, (1, 1, 1))
+        panel.show(0, None)
+    assert caplog.text.count("light power can't be set") == 1
+    panel.close()
+
+
+def test_a_board_with_a_bad_pin_is_told_by_name(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title="x"\nsource="x"\n[gpio]\nchip="c"\nlines=8\n[[led]]\nname="left"\nshows=["line"]\nline=9\n', "utf-8"
+    )
+    with pytest.raises(ConfigError, match="board mine: LED left: line 9 is not there"):
+        find_board(PanelConfig(board=str(path)))
