@@ -76,6 +76,9 @@ RouteMetric=1024
 UseHostname=no
 UseTimezone=no
 
+[DHCPv6]
+DUIDType=link-layer
+
 [IPv6AcceptRA]
 UseGateway=no
 """
@@ -109,6 +112,9 @@ Address=192.168.1.25/24
 [Route]
 Gateway=192.168.1.1
 Metric=1024
+
+[DHCPv6]
+DUIDType=link-layer
 
 [IPv6AcceptRA]
 RouteMetric=1024

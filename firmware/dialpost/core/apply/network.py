@@ -20,9 +20,11 @@ def network(config: Config) -> Rendered:
     lan = config.lan
     sections = [_match(lan), ("Link", ["RequiredForOnline=no"]), _network(lan), *_addresses(lan)]
     if lan.method is LanMethod.DHCP:
-        # The board has no machine-id of its own before its first boot: the router knows it by its MAC address.
+        # The router knows the board by its MAC address, whatever its machine-id.
         options = ["ClientIdentifier=mac", f"RouteMetric={ROUTE_METRIC}", "UseHostname=no", "UseTimezone=no"]
         sections.append(("DHCPv4", options))
+    # Without a machine-id (a board's very first start) networkd would make no DUID of its usual kind, and give up.
+    sections.append(("DHCPv6", ["DUIDType=link-layer"]))
     # The line carries IPv4 only: with it, a way out by IPv6 would be one that the LAN's router pays for.
     line = ["UseGateway=no"] if config.link.kind is LinkKind.MODEM else [f"RouteMetric={ROUTE_METRIC}"]
     sections.append(("IPv6AcceptRA", line))

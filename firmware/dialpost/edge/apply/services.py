@@ -44,7 +44,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
     """All of them, in the order in which they are told: the firewall stands before anything answers."""
     return (
         Service(FIREWALL, "the firewall", _firewall, lambda: not _is_true(*_LIST_TABLE, firewall_table)),
-        Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "networkctl", "reload")),
+        Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "systemctl", "reload", _NETWORKD)),
         Service(HOSTNAME, "the host name", _hostname),
         Service(HOSTS, "the names of hosts", _nobody),
         Service(LOCALTIME, "the time zone", _nobody),
