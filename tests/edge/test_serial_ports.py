@@ -52,3 +52,8 @@ def test_without_by_id_names_the_kernel_s_are_used(machine: Path) -> None:
     assert [each.device for each in serial_ports(machine / "none", machine / "none")] == [
         "/dev/ttyAMA0", "/dev/ttyS0", "/dev/ttyS1", str(machine / "ttyACM0"),
     ]  # fmt: skip
+
+
+def test_the_environment_may_name_all_ports_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIALPOST_SERIAL_PORTS", "/dev/pts/7:/tmp/remote")
+    assert [port.device for port in serial_ports()] == ["/dev/pts/7", "/tmp/remote"]

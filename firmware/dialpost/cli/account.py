@@ -242,7 +242,7 @@ def _call(args: argparse.Namespace, method: str, **params: Any) -> Any:
     client = control_client(args)
     if client.available():
         return client.call(method, **params)
-    with _service(load_config(args)) as service:
+    with service_on_card(load_config(args)) as service:
         return asyncio.run(_wait_for(account_methods(service)[method](params)))
 
 
@@ -251,7 +251,7 @@ async def _wait_for(answer: Awaitable[JsonValue]) -> JsonValue:
 
 
 @contextmanager
-def _service(config: Config) -> Iterator[AccountService]:
+def service_on_card(config: Config) -> Iterator[AccountService]:
     """The accounts on the card, with no daemon running. Raises: AlreadyRunningError if there is one after all."""
     data_dir = Path(config.station.data_dir)
     become_owner_of(data_dir)

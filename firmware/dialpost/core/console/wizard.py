@@ -13,14 +13,14 @@ all. What is asked, and what may be answered: `wizard_steps`; which configuratio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from dialpost.core.config import Config
 from dialpost.core.config_check import warnings
 from dialpost.core.config_text import parse_config, render_config
 from dialpost.core.console.wizard_draft import KEEP, Draft
-from dialpost.core.console.wizard_facts import Choice, Facts, picked
+from dialpost.core.console.wizard_facts import Choice, Facts, PortOffer, picked
 from dialpost.core.console.wizard_step import Step
 from dialpost.core.console.wizard_steps import steps
 from dialpost.core.errors import AccountError, ConfigError
@@ -162,6 +162,10 @@ class Wizard:
         if step is None:
             return self._reviewed(word)
         return self._repeated(step, typed) if is_repeat else self._answered(step, typed)
+
+    def learn_ports(self, ports: tuple[PortOffer, ...]) -> None:
+        """The serial ports were looked at meanwhile."""
+        self._draft = replace(self._draft, facts=replace(self._draft.facts, ports=ports))
 
     def reopen(self) -> None:
         """What was taken could not be put in force: the review page again, with all answers."""

@@ -1,0 +1,64 @@
+"""Trying the line at the end of the set-up: the modem in words, then a first call if the person agrees."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dialpost.core.config import Config, LinkKind
+from dialpost.core.console.terminal import Terminal
+from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
+from dialpost.core.findings import Finding, Severity
+from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.serial_port import open_port
+from dialpost.flow.modem_check import ModemCheck
+
+_CALL_S = 3600.0
+_MARKS = {Severity.OK: "ok", Severity.SKIPPED: "-", Severity.WARNING: "WARNING", Severity.FAULT: "FAULT"}
+
+
+def try_line(terminal: Terminal, config: Config, client: ControlClient) -> None:
+    """Never raises but for a terminal that is gone: the station works whatever comes of it."""
+    try:
+        if config.link.kind is LinkKind.MODEM:
+            terminal.say()
+            terminal.say("The modem:")
+            asyncio.run(_test_modem(terminal, config))
+        if config.link.kind is not LinkKind.GATEWAY:
+            _first_call(terminal, client)
+    except (TerminalGoneError, IdleTooLongError):
+        raise
+    except DialpostError as error:
+        terminal.say(str(error))
+
+
+async def _test_modem(terminal: Terminal, config: Config) -> None:
+    files = BoardFiles()
+    profile, country = files.profile(config.modem.profile), files.country(config.modem.country)
+    async for finding in ModemCheck(config.modem, profile, country, open_port).examine():
+        if finding.subject != "a call":  # that comes next, and with mail
+            _show(terminal, finding)
+
+
+def _show(terminal: Terminal, finding: Finding) -> None:
+    terminal.say(f"  {_MARKS[finding.severity]:<8}{finding.subject}: {finding.what}")
+    if finding.advice:
+        terminal.say(f"          -> {finding.advice}")
+
+
+def _first_call(terminal: Terminal, client: ControlClient) -> None:
+    terminal.say()
+    terminal.say("Shall the station call the provider now? It fetches what waits there. A call may cost.")
+    try:
+        typed = terminal.ask("Call now? yes or no [yes]: ").strip().lower()
+    except AskCancelledError:
+        typed = "no"
+    if typed not in {"", "y", "yes"}:
+        terminal.say("`call now` makes it when you like.")
+        return
+    for told in client.events("call.now", {}, timeout_s=_CALL_S):
+        if "event" in told:
+            terminal.say(f"  {told['event']}")
+        else:
+            for line in str(told["result"]["words"]).splitlines():
+                terminal.say(line)

@@ -1,0 +1,50 @@
+"""What the wizard starts from: a whole configuration, the first lines of one, or what is good in a damaged one."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+
+from dialpost.core.config import Config
+from dialpost.core.config_text import parse_config, toml_value
+from dialpost.core.errors import ConfigError
+
+_PLACEHOLDERS = {"hostname": "mail.station.invalid", "domains": ["station.invalid"]}
+"""What must be given, where it is not: the wizard asks for it."""
+
+
+def base_config(text: str) -> Config:
+    """The configuration in `text`; of one that has faults, every key that is none. Never raises.
+
+    Hostname and domains are empty where they are not given.
+    """
+    try:
+        return parse_config(text)
+    except ConfigError:
+        pass
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return Config()
+    kept: dict[str, dict[str, object]] = {}
+    for section, part in table.items():
+        for key, value in part.items() if isinstance(part, dict) else ():
+            tried = {**kept, section: {**kept.get(section, {}), key: value}}
+            if _parsed(tried) is not None:
+                kept = tried
+    found = _parsed(kept)
+    assert found is not None
+    station = kept.get("station", {})
+    without = {name: () if name == "domains" else "" for name in _PLACEHOLDERS if name not in station}
+    return replace(found, station=replace(found.station, **without))  # type: ignore[arg-type]  # by their names
+
+
+def _parsed(table: dict[str, dict[str, object]]) -> Config | None:
+    whole = {**table, "station": {**_PLACEHOLDERS, **table.get("station", {})}}
+    lines: list[str] = []
+    for section, part in whole.items():
+        lines += [f"[{toml_value(section)}]", *(f"{toml_value(key)} = {toml_value(value)}" for key, value in part.items())]
+    try:
+        return parse_config("\n".join(lines))
+    except ConfigError:
+        return None

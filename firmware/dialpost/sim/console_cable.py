@@ -1,0 +1,61 @@
+"""A serial cable between two pseudo-terminals: the station's console at one end, a person's terminal program at the other.
+
+Ten bits a byte at the cable's rate, both ways at once. `path` is where minicom, screen or miniterm open their end;
+`station_path` is the station's. Both ends stay open when a program leaves: a pseudo-terminal has no DTR to tell.
+Runs in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dialpost.sim.telephone import SHORTEST_NAP_S, Direction, PtyEnd, TelephoneSettings
+
+
+class ConsoleCable:
+    """`start`, use, `stop`."""
+
+    def __init__(self, rate_bps: int) -> None:
+        self._settings = TelephoneSettings(rate_bps=rate_bps, rtt_s=0.0, bits_per_byte=10.0, buffer_bytes=4096)
+
+    def start(self) -> None:
+        """Make the pseudo-terminals. Within a running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._to_person = Direction(self._settings, lambda data: self._person.write(data), "to the person")
+        self._to_station = Direction(self._settings, lambda data: self._station.write(data), "to the station")
+        self._person = PtyEnd(self._taker(self._to_station), lambda: self._to_station.room)
+        self._station = PtyEnd(self._taker(self._to_person), lambda: self._to_person.room)
+        self.path, self.station_path = self._person.path, self._station.path
+        self._person.look()
+        self._station.look()
+
+    def stop(self) -> None:
+        """Take the cable away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._person.close()
+        self._station.close()
+
+    def _taker(self, direction: Direction) -> Callable[[bytes], None]:
+        def take(data: bytes) -> None:
+            direction.take(data)
+            self._move()
+
+        return take
+
+    def _move(self) -> None:
+        """What is due arrives; come back for the rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now_s = self._loop.time()
+        for direction in (self._to_person, self._to_station):
+            direction.step(now_s)
+        self._person.look()
+        self._station.look()
+        ways = (self._to_person, self._to_station)
+        times = [time_s for way in ways if (time_s := way.next_s()) is not None]
+        if times:
+            self._timer = self._loop.call_at(max(min(times), now_s + SHORTEST_NAP_S), self._move)

@@ -1,0 +1,282 @@
+"""`dialpost simulate --first-start`: a station as it comes out of its box, to be set up at its serial console.
+
+The daemon, the console and the modem's dialogue are the real ones; simulated are the telephone line, pppd and the
+provider. There is no configuration: whoever sits at the console (a pseudo-terminal) sets the station up with what
+the provider's letter says. In one folder: `console` and `modem` (the two pseudo-terminals), `dialpost.toml` once
+it is made, `data`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from dialpost.core.config import ClockSource, Config
+from dialpost.core.errors import StorageError
+from dialpost.core.panel import Led
+from dialpost.core.station_state import StationState
+from dialpost.daemon import Daemon, SetUp
+from dialpost.edge.control_socket import ControlServer
+from dialpost.edge.serial_ports import ENVIRONMENT as SERIAL_PORTS
+from dialpost.flow.panel import Lights, Panel
+from dialpost.sim.console_cable import ConsoleCable
+from dialpost.sim.first_line import SERVER_PORTS, LineClient, LineNames, SimulatedPpp
+from dialpost.sim.line import SimulatedLine
+from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.sim.provider_session import Received
+from dialpost.sim.subscription import Subscription
+from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.world import LONGEST_SOCKET_PATH, PROVIDER_ADDRESS, USERS_ADDRESS, WorldSettings
+from dialpost.station import Station
+
+USUAL_PORTS = (2525, 2587, 2465)
+"""Where the station listens, if they are free: port 25, 587 and 465 with 2000 more."""
+CONSOLE_BPS = 115_200
+CONSOLE_PAUSE_S = 0.5
+_FRIEND = "cleo@world.example"
+
+_FIRST = """\
+[station]
+data_dir = "{folder}/data"
+run_dir = "{run_dir}"
+
+[smtp]
+listen = ["{host}:{mx}"]
+submission_listen = ["{host}:{submission}"]
+submissions_listen = ["{host}:{submissions}"]
+disk_reserve_bytes = 0
+
+[call]
+grace_min_s = {grace_min_s}
+grace_max_s = {grace_max_s}
+redial_pause_s = {pause_s}
+cooldown_s = 1.0
+"""
+
+
+class OfficeProvider(Provider):
+    """A provider with one customer, and one person in the world, who answers every letter by the next call."""
+
+    def __init__(
+        self, settings: ProviderSettings, folder: Path, papers: Subscription, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(settings, folder)
+        self._papers, self._say = papers, say
+        self._answers: list[Held] = []
+
+    def etrn(self, name: str) -> str:
+        """Only the customer's domain has a queue here."""
+        if name.lower() != self._papers.domain:
+            return f"459 4.7.1 Node {name} not allowed: it is not in your contract"
+        return super().etrn(name)
+
+    def take(self, message: Received) -> str:
+        """Keep it; who has an address there answers."""
+        reply = super().take(message)
+        self._say(f"provider: a message from {message.sender} for {', '.join(message.recipients)} came in")
+        if message.sender and _FRIEND in message.recipients:
+            self._answers.append(_letter(message.sender, "Re: your letter", "It came. Thank you!"))
+        return reply
+
+    def line_down(self) -> None:
+        """The answers written meanwhile wait for the next call."""
+        for answer in self._answers:
+            self.hold(answer)
+        self._answers.clear()
+
+
+class _CountingPpp(SimulatedPpp):
+    """Tells the provider when the line is down."""
+
+    def __init__(self, line: SimulatedLine, papers: Subscription, provider: OfficeProvider) -> None:
+        super().__init__(line, papers)
+        self._provider = provider
+
+    async def stop(self) -> None:
+        """Close the relays."""
+        await super().stop()
+        self._provider.line_down()
+
+
+class FirstStart:
+    """Everything around a station without a configuration. `start`, use, `stop`."""
+
+    def __init__(
+        self, settings: WorldSettings, folder: Path, say: Callable[[str], None], *, console_bps: int = CONSOLE_BPS,
+        ports: tuple[int, int, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.papers, self._settings, self._say = folder, Subscription(), settings, say
+        self.config_path, self.console_path = folder / "dialpost.toml", folder / "console"
+        self.modem_path, self.run_dir = folder / "modem", folder / "run"
+        self._ports = ports
+        self.line = SimulatedLine(settings.line)
+        self.provider = OfficeProvider(settings.provider, folder / "provider", self.papers, say)
+        self.telephone = Telephone(
+            TelephoneSettings(settings.line.rate_bps, dial_s=settings.line.dial_s, number=self.papers.digits())
+        )
+        self.cable = ConsoleCable(console_bps)
+        self._console: asyncio.Task[None] | None = None
+        self._lights: dict[Led, str] = {}
+
+    async def start(self) -> None:
+        """Return when the console can be opened. Raises: DialpostError."""
+        if len(str(self.run_dir)) > LONGEST_SOCKET_PATH:
+            raise StorageError(f"{self.folder} has too long a path for a socket in it: choose a shorter one.")
+        await self.provider.start()
+        await self.telephone.start()
+        self.cable.start()
+        _link(self.modem_path, self.telephone.station_path)
+        _link(self.console_path, self.cable.path)
+        ports = self._ports or _free_ports()
+        self._relay = self.line.open_up(self.provider.port)
+        self.provider.station_port = self.line.open_down(ports[0], PROVIDER_ADDRESS)
+        self.provider.hold(
+            _letter(
+                f"postmaster@{self.papers.domain}", "Welcome",
+                f"This letter waited at the provider for your first call. Write to me: {_FRIEND}",
+            )
+        )  # fmt: skip
+        self.daemon = Daemon(
+            self.config_path, set_up=SetUp(first=self._first_text(ports)), make_station=self._make_station
+        )
+        await self.daemon.start()
+        self.daemon.panel.watch(self._note_lights)
+        self._console = asyncio.create_task(self._keep_console())
+
+    async def stop(self) -> None:
+        """End all of it; the folder stays."""
+        if self._console is not None:
+            self._console.cancel()
+            await asyncio.gather(self._console, return_exceptions=True)
+        await self.provider.stop()
+        if hasattr(self, "daemon"):
+            await self.daemon.stop()
+        self.line.close()
+        await self.telephone.stop()
+        self.cable.stop()
+        for link in (self.modem_path, self.console_path):
+            link.unlink(missing_ok=True)
+
+    def _first_text(self, ports: tuple[int, int, int]) -> str:
+        mx, submission, submissions = ports
+        settings = self._settings
+        return _FIRST.format(
+            folder=self.folder, run_dir=self.run_dir, host=USERS_ADDRESS, mx=mx, submission=submission,
+            submissions=submissions, grace_min_s=settings.grace_min_s, grace_max_s=settings.grace_max_s,
+            pause_s=settings.pause_s,
+        )  # fmt: skip
+
+    def _make_station(
+        self, config: Config, *, panel: Panel, control: ControlServer, remarks: Callable[[], list[str]]
+    ) -> Station:
+        """The real one, on this line; the clock of this machine is left alone."""
+        config = replace(config, clock=replace(config.clock, source=ClockSource.NEVER))
+        ppp = _CountingPpp(self.line, self.papers, self.provider)
+        station = Station(config, ppp=ppp, panel=panel, control=control, remarks=remarks)
+        station.resolver = LineNames(self.line, (self.papers.mail_host,))
+        station.client = LineClient({(self.papers.mail_host, port): self._relay for port in SERVER_PORTS})
+        return station
+
+    async def _keep_console(self) -> None:
+        """As a getty does: a new login when a session is over."""
+        environment = os.environ | {
+            SERIAL_PORTS: str(self.modem_path), "TZ": "UTC", "DIALPOST_RUN_DIR": str(self.run_dir),
+        }  # fmt: skip
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "dialpost", "--config", str(self.config_path), "console", "--tty",
+                self.cable.station_path, env=environment, stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                    await process.wait()
+            await asyncio.sleep(CONSOLE_PAUSE_S)
+
+    def _note_lights(self, state: StationState, lights: Lights) -> None:
+        shown = {led: pattern.name for led, pattern in lights.items()}
+        if shown != self._lights:
+            self._lights = shown
+            self._say("lights: " + ", ".join(f"{led.value} {name}" for led, name in shown.items()))
+
+
+async def run(settings: WorldSettings, folder: Path, *, console_bps: int, any_ports: bool) -> int:
+    """The simulation until Ctrl-C; the exit status."""
+    ports = _free_ports(()) if any_ports else None
+    world = FirstStart(settings, folder, _print, console_bps=console_bps, ports=ports)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await world.start()
+        for line in _instructions(world, console_bps):
+            _print(line)
+        await _first_of(stop.wait(), world.daemon.failed.wait())
+    finally:
+        await world.stop()
+    return 0
+
+
+def _instructions(world: FirstStart, console_bps: int) -> Iterator[str]:
+    yield "A station as it comes out of its box. Telephone line and provider are simulated, all else is real."
+    yield ""
+    yield from world.papers.lines()
+    yield ""
+    yield "Its serial console waits. In a second terminal (Ctrl-] leaves):"
+    yield f"    .venv/bin/python -m serial.tools.miniterm --raw {world.console_path} {console_bps}"
+    yield f"or `minicom -D {world.console_path}`, or `screen {world.console_path}`."
+    yield f"Everything is in {world.folder}. Ctrl-C here ends the simulation."
+    yield ""
+
+
+async def _first_of(*waits: Coroutine[object, object, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _letter(recipient: str, subject: str, text: str) -> Held:
+    sender = _FRIEND
+    content = (
+        f"From: Cleo <{sender}>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\n"
+        f"Date: Tue, 03 Nov 2026 08:00:00 +0000\r\nMessage-ID: <{subject.lower().replace(' ', '-').replace(':', '')}"
+        f"-{abs(hash((recipient, text))) % 10**6}@world.example>\r\n\r\n{text}\r\n"
+    )
+    return Held(sender, (recipient,), content.encode())
+
+
+def _link(link: Path, target: str) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def _free_ports(wanted: tuple[int, ...] = USUAL_PORTS) -> tuple[int, int, int]:
+    """The usual ones, or where one of them is taken, any."""
+    with contextlib.ExitStack() as held:
+        try:
+            found = [_port(held, port) for port in wanted or (0, 0, 0)]
+        except OSError:
+            found = [_port(held, 0) for _ in range(3)]
+        return found[0], found[1], found[2]
+
+
+def _port(held: contextlib.ExitStack, port: int) -> int:
+    sock = held.enter_context(socket.create_server((USERS_ADDRESS, port)))
+    return int(sock.getsockname()[1])
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
