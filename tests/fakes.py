@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dialpost.core.config import LinkKind
 from dialpost.core.envelope import QueueId
+from dialpost.core.errors import TerminalGoneError
 from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult, Traffic
@@ -229,3 +230,30 @@ def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> Mes
     }  # fmt: skip
     numbered = tuple(replace(r, number=number) for number, r in enumerate(recipients or (to_world(),)))
     return MessageRecord(**(values | {"recipients": numbered} | changes))
+
+
+class FakeTerminal:
+    """A person who answers each prompt with the next line of a script. `shown` is what was printed, prompts too.
+
+    At the script's end the person is gone. An exception in the script is raised instead of an answer.
+    """
+
+    def __init__(self, answers: Iterable[str | Exception]) -> None:
+        self.answers = deque(answers)
+        self.shown: list[str] = []
+
+    def say(self, text: str = "") -> None:
+        self.shown += text.split("\n")
+
+    def ask(self, prompt: str, *, secret: bool = False) -> str:
+        if not self.answers:
+            raise TerminalGoneError("The terminal is gone.")
+        answer = self.answers.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        self.shown.append(prompt + ("" if secret else answer))
+        return answer
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.shown)

@@ -17,7 +17,6 @@ from dialpost.cli.line_test import try_line
 from dialpost.cli.new_station import Maker
 from dialpost.cli.wizard_facts import look_around, look_for_modems
 from dialpost.core.config import Config
-from dialpost.core.config_text import render_config
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard_base import base_config
@@ -89,13 +88,14 @@ def set_up(terminal: Terminal, site: Site) -> bool:
 
 def say(terminal: Terminal, text: str) -> None:
     """Paragraphs, filled to the width of a terminal; lines that begin with a blank stay as they are."""
-    for paragraph in text.split("\n\n"):
+    for index, paragraph in enumerate(text.rstrip("\n").split("\n\n")):
+        if index:
+            terminal.say()
         lines = paragraph.splitlines()
         if any(line.startswith((" ", "-")) for line in lines) or not lines:
             terminal.say(paragraph)
         else:
             terminal.say(textwrap.fill(" ".join(lines), _WIDTH, break_on_hyphens=False, break_long_words=False))
-        terminal.say()
 
 
 def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:

@@ -1,7 +1,7 @@
 """The serial ports of this machine, with what their USB devices say of themselves.
 
 pyserial finds them; left out are UARTs that are not fitted and the one the kernel writes its messages to. Where
-$DIALPOST_SERIAL_PORTS names some (with colons between), these are all there are: the simulation's modem, a remote port.
+$DIALPOST_SERIAL_PORTS names some (with colons between), these are all there are: a simulated modem, a remote port.
 """
 
 from __future__ import annotations

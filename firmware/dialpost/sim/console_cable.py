@@ -1,4 +1,4 @@
-"""A serial cable between two pseudo-terminals: the station's console at one end, a person's terminal program at the other.
+"""A serial cable between two pseudo-terminals: the station's console at one end, a person's program at the other.
 
 Ten bits a byte at the cable's rate, both ways at once. `path` is where minicom, screen or miniterm open their end;
 `station_path` is the station's. Both ends stay open when a program leaves: a pseudo-terminal has no DTR to tell.
@@ -8,7 +8,6 @@ Runs in the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from dialpost.sim.telephone import SHORTEST_NAP_S, Direction, PtyEnd, TelephoneSettings
 
@@ -23,10 +22,10 @@ class ConsoleCable:
         """Make the pseudo-terminals. Within a running loop."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._to_person = Direction(self._settings, lambda data: self._person.write(data), "to the person")
-        self._to_station = Direction(self._settings, lambda data: self._station.write(data), "to the station")
-        self._person = PtyEnd(self._taker(self._to_station), lambda: self._to_station.room)
-        self._station = PtyEnd(self._taker(self._to_person), lambda: self._to_person.room)
+        self._person = PtyEnd(lambda data: self._take(self._to_station, data), lambda: self._to_station.room)
+        self._station = PtyEnd(lambda data: self._take(self._to_person, data), lambda: self._to_person.room)
+        self._to_person = Direction(self._settings, self._person.write, "to the person")
+        self._to_station = Direction(self._settings, self._station.write, "to the station")
         self.path, self.station_path = self._person.path, self._station.path
         self._person.look()
         self._station.look()
@@ -38,12 +37,9 @@ class ConsoleCable:
         self._person.close()
         self._station.close()
 
-    def _taker(self, direction: Direction) -> Callable[[bytes], None]:
-        def take(data: bytes) -> None:
-            direction.take(data)
-            self._move()
-
-        return take
+    def _take(self, direction: Direction, data: bytes) -> None:
+        direction.take(data)
+        self._move()
 
     def _move(self) -> None:
         """What is due arrives; come back for the rest."""

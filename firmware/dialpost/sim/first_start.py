@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from dialpost.core.config import ClockSource, Config
@@ -110,16 +111,19 @@ class FirstStart:
 
     def __init__(
         self, settings: WorldSettings, folder: Path, say: Callable[[str], None], *, console_bps: int = CONSOLE_BPS,
-        ports: tuple[int, int, int] | None = None,
+        any_ports: bool = False, with_console: bool = True,
     ) -> None:  # fmt: skip
+        """`console_bps` is the cable's rate. `any_ports`: not the usual ones, even if they are free."""
         self.folder, self.papers, self._settings, self._say = folder, Subscription(), settings, say
         self.config_path, self.console_path = folder / "dialpost.toml", folder / "console"
         self.modem_path, self.run_dir = folder / "modem", folder / "run"
-        self._ports = ports
+        self._wanted_ports, self._with_console = () if any_ports else USUAL_PORTS, with_console
         self.line = SimulatedLine(settings.line)
         self.provider = OfficeProvider(settings.provider, folder / "provider", self.papers, say)
         self.telephone = Telephone(
-            TelephoneSettings(settings.line.rate_bps, dial_s=settings.line.dial_s, number=self.papers.digits())
+            TelephoneSettings(
+                settings.line.rate_bps, dial_s=settings.line.dial_s, number=self.papers.digits(), has_sim=False
+            )
         )
         self.cable = ConsoleCable(console_bps)
         self._console: asyncio.Task[None] | None = None
@@ -134,7 +138,7 @@ class FirstStart:
         self.cable.start()
         _link(self.modem_path, self.telephone.station_path)
         _link(self.console_path, self.cable.path)
-        ports = self._ports or _free_ports()
+        ports = _free_ports(self._wanted_ports)
         self._relay = self.line.open_up(self.provider.port)
         self.provider.station_port = self.line.open_down(ports[0], PROVIDER_ADDRESS)
         self.provider.hold(
@@ -148,7 +152,8 @@ class FirstStart:
         )
         await self.daemon.start()
         self.daemon.panel.watch(self._note_lights)
-        self._console = asyncio.create_task(self._keep_console())
+        if self._with_console:
+            self._console = asyncio.create_task(self._keep_console())
 
     async def stop(self) -> None:
         """End all of it; the folder stays."""
@@ -211,8 +216,7 @@ class FirstStart:
 
 async def run(settings: WorldSettings, folder: Path, *, console_bps: int, any_ports: bool) -> int:
     """The simulation until Ctrl-C; the exit status."""
-    ports = _free_ports(()) if any_ports else None
-    world = FirstStart(settings, folder, _print, console_bps=console_bps, ports=ports)
+    world = FirstStart(settings, folder, _print, console_bps=console_bps, any_ports=any_ports)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -249,13 +253,18 @@ async def _first_of(*waits: Coroutine[object, object, object]) -> None:
 
 
 def _letter(recipient: str, subject: str, text: str) -> Held:
-    sender = _FRIEND
-    content = (
-        f"From: Cleo <{sender}>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\n"
-        f"Date: Tue, 03 Nov 2026 08:00:00 +0000\r\nMessage-ID: <{subject.lower().replace(' ', '-').replace(':', '')}"
-        f"-{abs(hash((recipient, text))) % 10**6}@world.example>\r\n\r\n{text}\r\n"
+    key = sha256(f"{recipient} {text}".encode()).hexdigest()[:12]
+    lines = (
+        f"From: Cleo <{_FRIEND}>",
+        f"To: <{recipient}>",
+        f"Subject: {subject}",
+        "Date: Tue, 03 Nov 2026 08:00:00 +0000",
+        f"Message-ID: <{key}@world.example>",
+        "",
+        text,
+        "",
     )
-    return Held(sender, (recipient,), content.encode())
+    return Held(_FRIEND, (recipient,), "\r\n".join(lines).encode())
 
 
 def _link(link: Path, target: str) -> None:
@@ -263,7 +272,7 @@ def _link(link: Path, target: str) -> None:
     link.symlink_to(target)
 
 
-def _free_ports(wanted: tuple[int, ...] = USUAL_PORTS) -> tuple[int, int, int]:
+def _free_ports(wanted: tuple[int, ...]) -> tuple[int, int, int]:
     """The usual ones, or where one of them is taken, any."""
     with contextlib.ExitStack() as held:
         try:

@@ -64,9 +64,12 @@ Event = Dial | Answer | HangUp | Data
 
 
 class SimulatedModem:
-    """One modem. `sim_pin` makes it a cellular one that asks for that PIN (three tries)."""
+    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries); with `has_sim` no it
+    is one for the telephone only.
+    """
 
-    def __init__(self, *, sim_pin: str | None = None) -> None:
+    def __init__(self, *, sim_pin: str | None = None, has_sim: bool = True) -> None:
+        self._has_sim = has_sim
         self.mode = Mode.COMMAND
         self.sim_pin, self.pin_tries, self.pin_given = sim_pin, 3, not sim_pin
         self._reset()
@@ -279,6 +282,8 @@ class SimulatedModem:
         if command in answers:
             self._say(answers[command])
             return True
+        if command.startswith("+CPIN") and not self._has_sim:
+            return False
         if command == "+CPIN?":
             waits = "READY" if self.pin_given else "SIM PIN" if self.pin_tries else "SIM PUK"
             self._say(f"+CPIN: {waits}")

@@ -61,6 +61,7 @@ class TelephoneSettings:
     provider_is_modem: bool = False
     told_rate: int | None = None  # what CONNECT says, where it is not the line's rate
     sim_pin: str | None = None
+    has_sim: bool = True
     seed: int = 0
     number: str = ""  # where it is given, every other ends in NO CARRIER: nobody's modem answers there
 
@@ -213,7 +214,7 @@ class Telephone:
         self._ringing = False
         self.up = Direction(settings, lambda data: self._arrived(self._provider, data), "up")
         self.down = Direction(settings, lambda data: self._arrived(self._station, data), "down")
-        modem = SimulatedModem(sim_pin=settings.sim_pin)
+        modem = SimulatedModem(sim_pin=settings.sim_pin, has_sim=settings.has_sim)
         self._station = _End(
             modem, PtyEnd(lambda data: self._typed(self._station, data), self._room(self.up)), self.up
         )

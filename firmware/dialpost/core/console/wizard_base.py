@@ -43,7 +43,10 @@ def _parsed(table: dict[str, dict[str, object]]) -> Config | None:
     whole = {**table, "station": {**_PLACEHOLDERS, **table.get("station", {})}}
     lines: list[str] = []
     for section, part in whole.items():
-        lines += [f"[{toml_value(section)}]", *(f"{toml_value(key)} = {toml_value(value)}" for key, value in part.items())]
+        lines += [
+            f"[{toml_value(section)}]",
+            *(f"{toml_value(key)} = {toml_value(value)}" for key, value in part.items()),
+        ]
     try:
         return parse_config("\n".join(lines))
     except ConfigError:
