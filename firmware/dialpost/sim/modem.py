@@ -64,7 +64,7 @@ Event = Dial | Answer | HangUp | Data
 
 
 class SimulatedModem:
-    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries); with `has_sim` no it
+    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries). Without `has_sim` it
     is one for the telephone only.
     """
 
