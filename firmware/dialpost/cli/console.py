@@ -15,9 +15,12 @@ from typing import Any
 
 from dialpost import __version__
 from dialpost.cli.console_session import EditingSession
+from dialpost.cli.console_setup import site_of
 from dialpost.cli.console_shell import Shell
 from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.cli.rescue import Left, Rescue
 from dialpost.cli.station import control_path, load_config
+from dialpost.cli.wizard import set_up
 from dialpost.core.config import Config, ConsoleConfig
 from dialpost.core.config_console import TerminalKind
 from dialpost.core.errors import (
@@ -31,8 +34,12 @@ from dialpost.core.errors import (
 )
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.console_tty import ConsoleTty
+from dialpost.edge.control_socket import ControlClient
 
 MOST_TRIES = 5
+NO_DAEMON = "no daemon"
+DAEMON_STARTS_S = 10.0
+"""So long a daemon that does not answer is waited for: after a boot the console is there first."""
 _LONGEST_PAUSE_S = 30.0
 _DUMB = {"", "dumb", "unknown"}
 
@@ -161,16 +168,48 @@ class Visit:
     # -- the work -------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        """Set-up where there is nothing yet, rescue where something is broken, else the command line."""
+        terminal, args = self._terminal, self._args
+        while True:
+            found = self._open()
+            if found["mode"] == "set-up" and self._set_up():
+                continue
+            if found["mode"] in {"unreadable", NO_DAEMON}:
+                left = Rescue(terminal, args, self._who, site_of(args).own_tty).run()
+                if left is Left.MENDED:
+                    continue
+                if left is Left.GONE:
+                    return
+            break
+        for other in found["others"]:
+            terminal.say(f"{other['who']} is editing the configuration too.")
+        if found["mode"] == "set-up":
+            terminal.say("`setup` begins the set-up again; `exit` leaves.")
+        terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
+        Shell(terminal, self._session, args, self._commands, self._who).run()
+
+    def _set_up(self) -> bool:
+        """The wizard; whether a station runs now."""
         try:
-            found = self._session.open()
+            return set_up(self._terminal, site_of(self._args))
         except ControlError as error:
             self._terminal.say(str(error))
-            found = {"mode": "no daemon", "problems": [], "others": []}
-        for other in found["others"]:
-            self._terminal.say(f"{other['who']} is editing the configuration too.")
-        if found["mode"] == "running":
-            self._terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
-        Shell(self._terminal, self._session, self._args, self._commands, self._who).run()
+            return False
+
+    def _open(self) -> dict[str, Any]:
+        """Begin the session. A daemon that is just starting is waited for."""
+        path, is_told = control_path(self._args), False
+        give_up_s = time.monotonic() + DAEMON_STARTS_S
+        while not ControlClient(path, 5.0).available() and time.monotonic() < give_up_s:
+            if not is_told:
+                is_told = True
+                self._terminal.say("The mail station does not answer yet ...")
+            time.sleep(0.5)
+        try:
+            return self._session.open()
+        except ControlError as error:
+            self._terminal.say(str(error))
+            return {"mode": NO_DAEMON, "problems": [], "others": []}
 
 
 def _greeting(args: argparse.Namespace) -> str:

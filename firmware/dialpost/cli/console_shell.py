@@ -14,6 +14,7 @@ from typing import Any
 from dialpost.cli.console_config import ConfigCommands
 from dialpost.cli.console_faces import Faces
 from dialpost.cli.console_session import EditingSession
+from dialpost.cli.console_setup import SetUpCommands
 from dialpost.cli.console_station import StationCommands
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.station import control_client
@@ -40,6 +41,7 @@ class Shell:
         self._handlers: dict[str, Callable[[Order], None]] = (
             config.handlers()
             | StationCommands(terminal, args, config, who).handlers()
+            | SetUpCommands(terminal, session, args).handlers()
             | {"help": self._help, "exit": lambda order: None}
         )
         self._language = Language(self._choices, self._faces.options)

@@ -20,7 +20,7 @@ from dialpost.core.config import Config
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard_base import base_config
-from dialpost.core.console.wizard_summary import Door, summary
+from dialpost.core.console.wizard_summary import Door, first_needed, summary
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.edge.config_file.writing import write_durably
 from dialpost.edge.control_socket import ControlClient, ControlTalk
@@ -77,9 +77,14 @@ def set_up(terminal: Terminal, site: Site) -> bool:
     text = leave_summary(terminal, site, result.config, [*accounts, *(name for name, _ in result.accounts)])
     try_line(terminal, result.config, ControlClient(site.socket))
     terminal.say()
-    terminal.say(text.rstrip("\n"))
+    terminal.say(first_needed(text))
     terminal.say()
-    terminal.say("The station works. `help` lists the commands.")
+    say_lines(
+        terminal,
+        f"The whole page, with the lights and where things are, is kept as {SUMMARY}: `summary` shows it, `summary "
+        "save` writes it to a USB stick.",
+    )
+    terminal.say("The station works.")
     return True
 
 

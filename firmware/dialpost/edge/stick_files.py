@@ -42,12 +42,12 @@ def read_text(path: Path) -> str:
         raise ConfigError((f"{path.name} is no UTF-8 text: that is no configuration.",)) from None
 
 
-def write_new(stick: Path, name: str, text: str) -> Path:
+def write_new(stick: Path, name: str, text: str, *, suffix: str = ".toml") -> Path:
     """Write a file that was not there; `name` gets a number where there is one. On the stick when it returns.
 
     Raises: StorageError; nothing is left then.
     """
-    path = _free(stick, name)
+    path = _free(stick, name, suffix)
     fresh = path.with_suffix(".part")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -70,11 +70,11 @@ def write_new(stick: Path, name: str, text: str) -> Path:
     return path
 
 
-def _free(stick: Path, name: str) -> Path:
-    path, number = stick / f"{name}.toml", 1
+def _free(stick: Path, name: str, suffix: str) -> Path:
+    path, number = stick / f"{name}{suffix}", 1
     while path.exists():
         number += 1
-        path = stick / f"{name}-{number}.toml"
+        path = stick / f"{name}-{number}{suffix}"
     return path
 
 

@@ -64,8 +64,8 @@ Event = Dial | Answer | HangUp | Data
 
 
 class SimulatedModem:
-    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries). Without `has_sim` it
-    is one for the telephone only.
+    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries); without `has_sim`
+    it is one for the telephone only.
     """
 
     def __init__(self, *, sim_pin: str | None = None, has_sim: bool = True) -> None:

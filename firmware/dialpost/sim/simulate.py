@@ -17,6 +17,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dialpost.core.config_console import CONSOLE_SPEEDS_BPS
 from dialpost.core.errors import DialpostError, StorageError
 
 if TYPE_CHECKING:  # the station's machinery is loaded only when it is simulated
@@ -55,6 +56,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--dir", type=Path, metavar="DIR",
                         help="keep the station's data here (default: in a folder of no duration)")  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="show the station's log too")
+    first = parser.add_argument_group("the first start")
+    first.add_argument("--first-start", action="store_true",
+                       help="a station without a configuration, to be set up at its serial console")  # fmt: skip
+    first.add_argument("--console-bps", type=int, choices=CONSOLE_SPEEDS_BPS, default=115_200, metavar="R",
+                       help="the serial console's speed in bit/s (default 115200)")  # fmt: skip
+    first.add_argument("--any-ports", action="store_true",
+                       help="listen on any free ports, not on 2525, 2587 and 2465")  # fmt: skip
     _add_line(parser.add_argument_group("the line"))
     _add_provider(parser.add_argument_group("the provider"))
     parser.set_defaults(func=lambda args: _simulate(parser, args))
@@ -143,6 +151,13 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     settings = _settings(parser, args)
     if args.report is not None and not args.report.absolute().parent.is_dir():
         parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
+    if args.first_start:
+        from dialpost.sim.first_start import run
+
+        _set_up_logging(args.verbose)
+        with _folder(args.dir) as folder:
+            ended: int = asyncio.run(run(settings, folder, console_bps=args.console_bps, any_ports=args.any_ports))
+            return ended
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if not args.once and on_terminal:
         from dialpost.sim.panel_view import show
@@ -259,6 +274,8 @@ def _set_up_logging(verbose: bool) -> None:
         stream=sys.stderr, level=logging.INFO if verbose else logging.ERROR,
         format="%(levelname)s %(message)s", force=True,
     )  # fmt: skip
+    if not verbose:  # the station sets the level that its own configuration names
+        logging.getLogger().handlers[0].setLevel(logging.WARNING)
     logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
 

@@ -14,6 +14,7 @@ from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, SIGNALS
 from dialpost.core.session import Listener
 
 _WIDTH = 78
+_LIGHTS = "The lights\n----------\n"
 _TO_THE_WORLD = {
     LinkKind.MODEM: "This station dials the provider with its modem.",
     LinkKind.DIALUP_GATEWAY: "A router on the local network dials; the station gives it the occasion.",
@@ -51,6 +52,11 @@ def summary(config: Config, users: Sequence[str], doors: Sequence[Door], config_
         _places(config, config_file),
     )
     return "\n\n".join(parts) + "\n"
+
+
+def first_needed(page: str) -> str:
+    """Of the page what is needed at once: the mail programs and the calls. The rest can be looked up."""
+    return page[: page.index(_LIGHTS)].rstrip()
 
 
 def _head(config: Config) -> str:
@@ -106,7 +112,7 @@ def _lights() -> str:
         (f"fault: {count} flash{'' if count == 1 else 'es'}", FAULT_WORDS[fault])
         for fault, count in FAULT_FLASHES.items()
     ]
-    return "The lights\n----------\n" + _table(rows)
+    return _LIGHTS + _table(rows)
 
 
 def _places(config: Config, config_file: str) -> str:
