@@ -23,6 +23,7 @@ from dialpost.cli.station import control_path, load_config
 from dialpost.cli.wizard import set_up
 from dialpost.core.config import Config, ConsoleConfig
 from dialpost.core.config_console import TerminalKind
+from dialpost.core.console.manual import page
 from dialpost.core.errors import (
     AskCancelledError,
     ConfigError,
@@ -58,10 +59,14 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
+    parser.add_argument("--markdown", action="store_true", help="print docs/console.md and end")
     parser.set_defaults(func=lambda args: _console(args, commands))
 
 
 def _console(args: argparse.Namespace, commands: Any) -> int:
+    if args.markdown:
+        print(page(), end="")
+        return 0
     failures = Failures()
     while True:
         config = _config(args)
