@@ -319,3 +319,15 @@ async def test_the_servers_of_the_line_come_and_go(server: NameServer, tmp_path:
     assert isinstance(await resolver.mx("x.test"), DnsTrouble)
     resolv_conf.write_text("search lan\nnameserver 127.0.0.1\nnameserver\n")
     assert await resolver.mx("x.test") == (MxRecord(1, "m.test"),)
+
+
+async def test_where_no_file_names_servers_networkd_tells_them(server: NameServer, tmp_path: Path) -> None:
+    """As on the board: the LAN's servers come by DHCP, and nobody writes resolv.conf."""
+    state = tmp_path / "state"
+    config = DnsConfig(port=server.port, try_s=0.5, total_s=0.5)
+    resolver = Resolver(config, resolv_conf=tmp_path / "none", networkd=state)
+    server.script["x.test", "MX"] = reply(rrset("x.test.", "MX", "1 m.test."))
+    state.write_text("# This is private data. Do not parse.\nOPER_STATE=routable\nNTP=192.0.2.1\n")
+    assert await resolver.mx("x.test") == DnsTrouble("x.test", "no name server is known")
+    state.write_text("OPER_STATE=routable\nDNS=evil.name 127.0.0.1 [::1]:53\nDOMAINS=lan\n")
+    assert await resolver.mx("x.test") == (MxRecord(1, "m.test"),)

@@ -42,6 +42,9 @@ LONGEST_CACHED_ABSENCE_S = 300.0
 MAX_ALIASES = 8  # a CNAME whose target is not in the same answer is followed so many times
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
+_NETWORKD = Path("/run/systemd/netif/state")
+"""Where networkd tells the servers it knows, by DHCP or its configuration, for a system without resolved, as the
+board is. The file says it is private to systemd; sd-network(3) has read it in this form since 2013."""
 _HOSTS = Path("/etc/hosts")
 
 _Records = tuple[Any, ...]  # record data of one kind, as dnspython has it
@@ -63,7 +66,15 @@ class _Alias:
 class Resolver:
     """MX, addresses and text records."""
 
-    def __init__(self, config: DnsConfig, *, resolv_conf: Path = _RESOLV_CONF, hosts: Path = _HOSTS) -> None:
+    def __init__(
+        self,
+        config: DnsConfig,
+        *,
+        resolv_conf: Path = _RESOLV_CONF,
+        networkd: Path = _NETWORKD,
+        hosts: Path = _HOSTS,
+    ) -> None:
+        self._networkd = networkd
         self._config = config
         self._resolv_conf = resolv_conf
         self._hosts = hosts
@@ -128,10 +139,15 @@ class Resolver:
             self._cache[wanted, kind] = _Kept(answer, now_s + ttl_s)
         return answer
 
+    def _system_servers(self) -> tuple[str, ...]:
+        lines = _lines(self._resolv_conf)
+        named = tuple(fields[1] for fields in lines if fields[0] == "nameserver" and len(fields) > 1)
+        return named or _networkd_servers(self._networkd)
+
     async def _ask_servers(self, name: str, kind: str) -> tuple[_Records | DnsProblem, float]:
         """Each server in turn, again and again, until one answers or the time is up."""
         deadline_s = asyncio.get_running_loop().time() + self._config.total_s
-        servers = list(self._config.servers or self._of_line or _system_servers(self._resolv_conf))
+        servers = list(self._config.servers or self._of_line or self._system_servers())
         asked, aliases = name, 0
         why = "no name server is known"
         while servers:
@@ -274,8 +290,19 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _system_servers(resolv_conf: Path) -> tuple[str, ...]:
-    return tuple(fields[1] for fields in _lines(resolv_conf) if fields[0] == "nameserver" and len(fields) > 1)
+def _networkd_servers(state: Path) -> tuple[str, ...]:
+    """Of a line like `DNS=192.168.1.1 fe80::1%2 192.0.2.1:5353#name`: those that are a plain address."""
+    found = [word for fields in _lines(state) if fields[0].startswith("DNS=") for word in fields]
+    servers = [word.removeprefix("DNS=").partition("#")[0] for word in found]
+    return tuple(server for server in servers if _is_address(server))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _lines(path: Path) -> list[list[str]]:
