@@ -28,6 +28,7 @@ from dialpost.core.errors import CertificateError, ConfigError, DialpostError, N
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.station_state import Phase
 from dialpost.edge import certificate
+from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.clock import Clock
 from dialpost.edge.config_file import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
@@ -64,16 +65,24 @@ class MakeStation(Protocol):
         """Make it; it is not started."""
 
 
-class NothingToApply:
-    """Where no service manager renders the configuration into the system (a development tree, a container)."""
+class SystemApply:
+    """Applying to the system by the root one-shot; where this machine has none, it says so."""
+
+    def __init__(self) -> None:
+        self._unit = ApplyUnit()
 
     async def run(self, number: int) -> tuple[str, ...]:
-        """Say so."""
-        return ("There is no systemd here: host name, LAN address and firewall of this machine are left alone.",)
+        """Start it and wait; what a person should know of it."""
+        result = await self._unit.apply()
+        return (*result.notes, *result.problems)
 
 
 class Daemon:
-    """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on."""
+    """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on.
+
+    `panel` is shown from start to stop; `station` is the one that runs now, None while it is to be set up.
+    `before_run` is told each configuration before a station is started with it.
+    """
 
     def __init__(
         self,
@@ -83,15 +92,17 @@ class Daemon:
         make_station: MakeStation = Station,
         apply: Apply | None = None,
         front: Callable[[Panel], FrontPanelOfProcess] = FrontPanelOfProcess,
+        before_run: Callable[[Config], None] = lambda config: None,
     ) -> None:
         self.file, self.history = ConfigFile(path), ConfigHistory(path)
         self.panel = Panel()
         self.front = front(self.panel)
         self.station: Station | None = None
         self.failed = asyncio.Event()
-        self.changes = ConfigChanges(self.history, self.file, self, apply or NothingToApply(), Clock())
+        self.changes = ConfigChanges(self.history, self.file, self, apply or SystemApply(), Clock())
         self._set_up = set_up or SetUp()
-        self._make_station = make_station
+        self._make_station, self._before_run = make_station, before_run
+        self._config: Config | None = None
         self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -156,7 +167,7 @@ class Daemon:
     @property
     def config(self) -> Config | None:
         """What the running station was made with."""
-        return self.station.config if self.station is not None else None
+        return self._config if self.station is not None else None
 
     @property
     def call_is_up(self) -> bool:
@@ -230,7 +241,7 @@ class Daemon:
         await self.changes.started()
 
     async def _run(self, config: Config) -> None:
-        logging.getLogger().setLevel(config.station.log_level.upper())
+        self._before_run(config)
         for sentence in warnings(config):
             _log.warning("%s: %s", self.file.path, sentence)
         station = self._make_station(config, panel=self.panel, control=self._control, remarks=self._remarks)
@@ -241,7 +252,7 @@ class Daemon:
             for sock in (sock for socks in sockets.values() for sock in socks):
                 sock.close()
             raise
-        self.station = station
+        self.station, self._config = station, config
         for door, host, port in station.doors:
             _log.info("listening door=%s address=%s port=%s", door.value, host, port)
 
@@ -306,7 +317,7 @@ async def run(path: Path, set_up: SetUp) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
-    daemon = Daemon(path, set_up=set_up)
+    daemon = Daemon(path, set_up=set_up, before_run=_set_log_level)
     await daemon.start(inherited_sockets())
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     manager.ready(f"{daemon.config.station.hostname} takes mail" if daemon.config else "waits to be set up")
@@ -319,6 +330,10 @@ async def run(path: Path, set_up: SetUp) -> int:
         feeding.cancel()
         await daemon.stop()
     return 1 if daemon.failed.is_set() else 0
+
+
+def _set_log_level(config: Config) -> None:
+    logging.getLogger().setLevel(config.station.log_level.upper())
 
 
 async def _first_of(*waits: Coroutine[object, object, object]) -> None:

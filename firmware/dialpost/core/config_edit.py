@@ -165,11 +165,16 @@ class Candidate:
     def _written(self, table: RawTable, text: str | None) -> Candidate:
         """The text if it means `table`, else `table` written out."""
         try:
-            if text is not None and tomllib.loads(text) == table:
+            if text is not None and _meaning(tomllib.loads(text)) == _meaning(table):
                 return Candidate(text, self.keeps_comments)
         except tomllib.TOMLDecodeError:
             pass
         return Candidate(write_out(table), False)
+
+
+def _meaning(table: RawTable) -> RawTable:
+    """An empty section says nothing."""
+    return {name: part for name, part in table.items() if part != {}}
 
 
 def _section(table: RawTable, place: Place) -> RawTable:

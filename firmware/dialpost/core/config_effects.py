@@ -12,15 +12,15 @@ from dialpost.core.config_text import render_config
 LINE_SECTIONS = frozenset({"link", "modem", "ppp", "call", "etrn", "outbound", "budget", "clock", "dns"})
 """What a call reads when it begins."""
 _DOORS = ("smtp.listen", "smtp.submission_listen", "smtp.submissions_listen")
+_LAN_ADDRESS = ("lan.method", "lan.interface", "lan.address", "lan.gateway", "lan.fallback_address")
 _NEXT_START = ("station.run_dir",)
 
 
 def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
-    """The keys whose value in force is another, defaults counted, in the order of the declarations."""
+    """The keys whose value in force is another, defaults counted; a list of tables is one key."""
     before, after = _values(old), _values(new)
-    return tuple(
-        key for key in (*after, *(k for k in before if k not in after)) if before.get(key) != after.get(key)
-    )
+    changed = [key for key in (*after, *before) if before.get(key) != after.get(key)]
+    return tuple(dict.fromkeys(key.partition("[")[0] for key in changed))
 
 
 def cut_off(old: Config, new: Config, *, call_is_up: bool) -> tuple[str, ...]:
@@ -40,10 +40,14 @@ def _cut_off(old: Config, new: Config, keys: tuple[str, ...], call_is_up: bool) 
         for domain in old.station.domains:
             if domain not in new.station.domains:
                 yield f"station.domains: mail for {domain} is no longer taken for this station's users."
-    for section, what in (("lan", "the LAN"), ("network", "the LAN"), ("console", "the console")):
-        touched = [key for key in keys if key.startswith(f"{section}.")]
-        if touched:
-            yield f"{', '.join(touched)}: connections over {what} may end, yours as well."
+    if address := [key for key in keys if key in _LAN_ADDRESS]:
+        yield f"{_list(address)}: connections over the LAN end, and the station is to be looked for elsewhere."
+    if closed := [service.value for service in old.lan.services if service not in new.lan.services]:
+        yield f"lan.services: nobody on the LAN reads mail by {' or '.join(closed)} any more."
+    if old.lan.ssh and not new.lan.ssh:
+        yield "lan.ssh: nobody on the LAN reaches the console by ssh any more."
+    if "console.speed_bps" in keys:
+        yield f"console.speed_bps: at the next login the serial console speaks {new.console.speed_bps} bit/s."
     if call_is_up and "link.kind" in keys:
         yield "link.kind: the call under way ends before the new link is used."
 

@@ -46,7 +46,7 @@ def _typed(field: Field, label: str, text: str) -> object:
             raise ConfigError((f"{label} is {field.type_words()}: name the domain, like {label}.DOMAIN.",))
         return _toml(field, label, text)
     if field.is_list:
-        if text.startswith("["):
+        if text.startswith("[") and (_is_toml(text) or set(text) & {'"', "'"}):  # and not an address like [::]:25
             return _toml(field, label, text)
         return [_scalar(field, label, item) for item in _split(label, text)]
     return _scalar(field, label, text)
@@ -78,6 +78,13 @@ def _toml(field: Field, label: str, text: str) -> object:
     except ValueError:  # TOMLDecodeError is one
         shown = "(not shown here)" if field.setting.secret else f"= {text}"
         raise ConfigError((f"{label} {shown} is not allowed: the quotes or brackets do not match.",)) from None
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        return bool(tomllib.loads(f"value = {text}"))
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _split(label: str, text: str) -> list[str]:

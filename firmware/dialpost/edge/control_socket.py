@@ -342,8 +342,8 @@ class ControlTalk:
     `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit).
     """
 
-    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
-        """Connect. Raises: ControlError."""
+    def __init__(self, path: Path, timeout_s: float = 180.0) -> None:
+        """Connect. A commit may take a while: the system follows it. Raises: ControlError."""
         self._timeout_s = timeout_s
         self._sock = ControlClient(path, timeout_s)._connect()
         self._stream = self._sock.makefile("rwb")

@@ -15,6 +15,7 @@ import ssl
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dialpost.core.call_record import CallReason, CallRecord
@@ -35,6 +36,7 @@ from dialpost.core.errors import DialpostError
 from dialpost.core.panel import project
 from dialpost.core.session import Listener
 from dialpost.core.station_state import StationState
+from dialpost.daemon import Daemon
 from dialpost.flow.panel import Lights
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
 from dialpost.sim.line import LineSettings, SimulatedLine
@@ -84,10 +86,10 @@ class World:
             self._run_dir = Path(short)
         self.config = self._make_config(self.line.open_up(self.provider.port))
         self.config_path.write_text(render_config(self.config, secrets=True), encoding="utf-8")
-        self.station = Station(self.config, link=self.line)
-        await self.station.start()
+        self.daemon = Daemon(self.config_path, make_station=partial(Station, link=self.line))
+        await self.daemon.start()
         self.provider.station_port = self.line.open_down(self.port(Listener.MX), PROVIDER_ADDRESS)
-        self.station.panel.watch(self._note_lights)
+        self.daemon.panel.watch(self._note_lights)
         for account, password in self.passwords.items():
             if account not in self.station.accounts.directory.accounts:
                 await self.station.accounts.add(account, password)
@@ -95,10 +97,16 @@ class World:
     async def stop(self) -> None:
         """End everything; the folder stays."""
         await self.provider.stop()
-        if hasattr(self, "station"):
-            await self.station.stop()
+        if hasattr(self, "daemon"):
+            await self.daemon.stop()
         self.line.close()
         self._resources.close()
+
+    @property
+    def station(self) -> Station:
+        """The station that runs now: a commit puts another in its place."""
+        assert self.daemon.station is not None
+        return self.daemon.station
 
     def _make_config(self, provider_port: int) -> Config:
         call = self.settings
