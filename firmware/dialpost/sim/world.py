@@ -25,6 +25,7 @@ from dialpost.core.config import (
     EtrnConfig,
     LinkConfig,
     OutboundConfig,
+    PanelConfig,
     RelayConfig,
     SmtpConfig,
     StationConfig,
@@ -126,6 +127,7 @@ class World:
                 smarthost=USERS_ADDRESS, port=provider_port, tls=TlsMode.NONE, tls_verify=TlsVerify.NONE
             ),
             etrn=EtrnConfig(port=provider_port, tls=TlsMode.NONE),
+            panel=PanelConfig(board="none"),  # this machine's own LEDs, if it has any, are not the simulation's
             link=LinkConfig(line_rate_bps=min(max(call.line.rate_bps, 300), 1_000_000_000)),
             call=CallConfig(
                 grace_min_s=call.grace_min_s, grace_max_s=call.grace_max_s, redial_attempts=call.redials,
