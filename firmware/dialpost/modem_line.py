@@ -35,6 +35,7 @@ def modem_line(
     on_step: Callable[[], Awaitable[object]],
     *,
     ppp: Ppp | None = None,
+    on_rate: Callable[[int], None] = lambda rate_bps: None,
 ) -> tuple[ModemLink, DialPlan]:
     """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved. `ppp` is pppd
     where it is not given (the simulation has one of its own).
@@ -53,10 +54,10 @@ def modem_line(
 
     def request(rate_bps: int | None) -> PppRequest:
         """Many modems tell their port's speed, not the line's: the configured rate is the better guess then."""
-        known = rate_bps is not None and rate_bps != speed_bps
+        known = rate_bps if rate_bps and rate_bps != speed_bps else config.link.line_rate_bps
+        on_rate(known)
         wanted = PppRequest.from_config(
-            config.ppp, device=config.modem.port, speed_bps=speed_bps,
-            rate_bps=rate_bps if known and rate_bps else config.link.line_rate_bps,
+            config.ppp, device=config.modem.port, speed_bps=speed_bps, rate_bps=known,
             flow_control=profile.flow_control.value,
             has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
-from dialpost.core import call_notes
+from dialpost.core import call_notes, line_shaping
 from dialpost.core.call_record import CallRecord
 from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.dial_plan import DialPlan
@@ -239,12 +239,18 @@ class Station:
             return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
         try:
             return modem_line(
-                config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp
+                config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
+                on_rate=self._line_rate,
             )  # fmt: skip
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")
             return NoLink(str(error)), None
+
+    def _line_rate(self, rate_bps: int) -> None:
+        """Buffers are kept short by what the line can carry."""
+        self.client.in_flight_bytes = line_shaping.outbound_bytes(rate_bps)
+        self.intake.line_rate(rate_bps)
 
     async def _clock_stepped(self) -> None:
         """What was dated by a wrong clock must not wait for it."""

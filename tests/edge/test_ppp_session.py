@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dialpost.core.ppp_events import PppUp, parse_event
+from dialpost.core.ppp_events import PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp import session
 
@@ -67,6 +67,30 @@ def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path)
         session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     with pytest.raises(BlockingIOError):
         events.recv(4096)
+
+
+def test_why_the_line_was_put_down_again_is_told_to_the_station(tools, events, tmp_path, monkeypatch):
+    tools(status=1)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PPPD_PID", raising=False)
+    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    heard = parse_event(events.recv(4096))
+    assert isinstance(heard, Trouble)
+    assert "firewall" in heard.words and "status 1: no" in heard.words
+
+
+def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypatch):
+    record = tools()
+    (record / "tools" / "ip").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setenv("PATH", f"{record / 'tools'}:{os.environ['PATH']}:/bin:/usr/bin")
+    monkeypatch.setattr(session, "_COMMAND_S", 0.2)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    told = [parse_event(events.recv(4096)) for _ in range(4)]
+    assert all(isinstance(heard, Trouble) and "nothing within" in heard.words for heard in told[:3])
+    assert isinstance(told[3], PppUp)
 
 
 def test_going_down_takes_the_firewall_away(tools, events, tmp_path):

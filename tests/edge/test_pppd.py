@@ -107,3 +107,20 @@ async def test_traffic_is_none_where_the_interface_is_not_there(make_pppd):
     await pppd.start(REQUEST)
     assert pppd.traffic() is None
     await pppd.stop()
+
+
+async def test_what_the_hook_could_not_do_is_logged_and_told_where_the_network_ends_of_it(make_pppd, tmp_path):
+    said = []
+    pppd = make_pppd(
+        """
+import json, socket
+path = re.search(r"exec .* (\\S+)", open(re.search("ip-up-script (.*)", text)[1]).read())[1]
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+    sock.sendto(json.dumps({"event": "trouble", "words": "No firewall\\n  could be set."}).encode(), path)
+sys.exit(5)
+"""
+    )
+    pppd._log = said.append
+    end = await pppd.start(REQUEST)
+    assert end.detail == "No firewall could be set." and end.detail in end.words
+    assert "No firewall could be set." in said

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dialpost.flow.line_turns import PATIENCE_S, REST_S, SMALL_BYTES, STALLED_S, LineTurns
+from dialpost.flow.line_turns import MOST_SEGMENTS, PATIENCE_S, REST_S, SETTLED_S, SMALL_BYTES, STALLED_S, LineTurns
 from fakes import run_virtual
 
 
@@ -15,11 +15,21 @@ class Crowd:
         self.turns = LineTurns(last_sign_s, served_at_once=at_once)
         self.served = []
         self.turn_of = {}
+        self.windows = {}
         self.tasks = [asyncio.create_task(self._come(number)) for number in range(count)]
 
     async def _come(self, number):
         self.turn_of[number] = await self.turns.turn()
         self.served.append(number)
+
+    def works(self, number, declared_bytes):
+        """`windows` has what each connection was told it may fill."""
+        self.turn_of[number].works(declared_bytes, lambda n: self.windows.setdefault(number, []).append(n))
+
+    async def leave(self, *numbers):
+        for number in numbers:
+            self.turn_of[number].done()
+        await self.settle()
 
     async def settle(self):
         for _ in range(5):
@@ -51,13 +61,13 @@ def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_
         first = crowd.turn_of[0]
         first.rests()
         await asyncio.sleep(REST_S / 2)
-        first.works(0)
+        crowd.works(0, 0)
         await asyncio.sleep(REST_S * 2)
         assert crowd.served == [0]  # the next message came soon enough
         first.rests()
         await asyncio.sleep(REST_S * 1.5)
         assert crowd.served == [0, 1]
-        first.works(0)
+        crowd.works(0, 0)
         assert crowd.turns.served == 2
         first.done()
         await crowd.settle()
@@ -71,24 +81,72 @@ def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_
     run_virtual(scene())
 
 
-def test_a_small_message_takes_half_a_turn():
+def test_four_small_messages_take_three_turns():
     async def scene():
-        crowd = Crowd(5, at_once=2, last_sign_s=asyncio.get_running_loop().time)
-        await crowd.settle()
-        crowd.turn_of[0].works(SMALL_BYTES)
-        await crowd.settle()
-        assert crowd.served == [0, 1]  # half a turn is none
-        crowd.turn_of[1].works(1)
-        await crowd.settle()
-        assert crowd.served == [0, 1, 2]
-        crowd.turn_of[0].works(SMALL_BYTES + 1)  # the next one is large
-        crowd.turn_of[2].works(10)
+        crowd = Crowd(6, at_once=3, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         assert crowd.served == [0, 1, 2]
         for number in range(3):
-            crowd.turn_of[number].done()
+            crowd.works(number, SMALL_BYTES)
+        await crowd.settle()
+        assert crowd.served == [0, 1, 2]  # what is left is less than a turn
+        await crowd.leave(0, 1, 2)
+        assert crowd.served == [0, 1, 2, 3, 4, 5]
+        for number in (3, 4):
+            crowd.works(number, SMALL_BYTES)
+        crowd.works(5, SMALL_BYTES + 1)  # a large one
+        assert crowd.turns.served == 2.5
+
+    run_virtual(scene())
+
+
+def test_a_fourth_is_let_in_when_four_small_ones_fill_three_turns():
+    async def scene():
+        crowd = Crowd(5, at_once=4, last_sign_s=asyncio.get_running_loop().time)
+        await crowd.settle()
+        assert crowd.served == [0, 1, 2, 3]
+        for number in range(4):
+            crowd.works(number, 1)
         await crowd.settle()
         assert crowd.served == [0, 1, 2, 3, 4]
+
+    run_virtual(scene())
+
+
+def test_few_large_messages_share_the_line_once_nobody_new_comes_and_are_only_ever_given_more():
+    async def scene():
+        crowd = Crowd(4, at_once=6, last_sign_s=asyncio.get_running_loop().time)
+        await crowd.settle()
+        for number in range(4):
+            crowd.works(number, 80_000)
+        assert crowd.windows == {}
+        await asyncio.sleep(SETTLED_S + 0.1)
+        assert crowd.windows == {0: [2], 1: [2]}  # six segments for four
+        await crowd.leave(0, 1)
+        assert [crowd.windows[number] for number in (2, 3)] == [[2, 3], [2, 3]]
+        crowd.turn_of[2].rests()
+        assert crowd.windows[3] == [2, 3, MOST_SEGMENTS]
+        await crowd.leave(2)
+        assert crowd.windows[3] == [2, 3, MOST_SEGMENTS]
+        crowd.tasks.append(asyncio.create_task(crowd._come(4)))
+        await crowd.settle()
+        crowd.works(4, 80_000)
+        await asyncio.sleep(SETTLED_S / 2)
+        assert 4 not in crowd.windows
+
+    run_virtual(scene())
+
+
+def test_small_messages_keep_their_one_segment():
+    async def scene():
+        crowd = Crowd(6, at_once=6, last_sign_s=asyncio.get_running_loop().time)
+        await crowd.settle()
+        crowd.works(0, 80_000)
+        crowd.works(1, 1000)
+        await asyncio.sleep(SETTLED_S + 0.1)
+        assert crowd.windows == {}  # six connections, six segments
+        await crowd.leave(2, 3, 4)
+        assert crowd.windows == {0: [2, 3, 4]}
 
     run_virtual(scene())
 

@@ -29,6 +29,15 @@ LEAST_RTO_S = 3
 """No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 mends them)."""
 QUEUE_PACKETS = 30
 """ppp interfaces start with 3, and would drop what a second connection sends."""
+VEGAS_PACKETS = (16, 24)
+"""Vegas' alpha and beta (they come as 2, 4): how far it lets the round trip grow. It takes what waits in the other
+direction for its own queue and gives way; as it comes, the outbound mail fell to a third of a line that inbound
+mail kept busy. What is in flight is bounded by edge/smtp_client/outlet instead."""
+OUTBOUND_S = 0.75
+"""So much of the line's time a connection of ours may fill."""
+LEAST_OUTBOUND_SEGMENTS = 4
+SURE_BPS = 56_000
+"""Above it a modem tells the speed of its own cable, and nothing is known of the line's (cellular, USB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,24 @@ def shape(rate_bps: int, mtu: int = 0) -> LineShape:
     segment = mtu - HEADERS_BYTES
     share = rate_bps / 8 * IN_FLIGHT_S / served_at_once(rate_bps)
     return LineShape(mtu, max(1, round(share / segment)) * segment, delay_based=True)
+
+
+def tunables(line: LineShape) -> dict[str, int]:
+    """Kernel parameters by their files, written once `commands` were run: only this line uses Vegas."""
+    if not line.delay_based:
+        return {}
+    return {
+        f"/sys/module/tcp_vegas/parameters/{name}": value
+        for name, value in zip(("alpha", "beta"), VEGAS_PACKETS, strict=True)
+    }
+
+
+def outbound_bytes(rate_bps: int) -> int:
+    """How much a connection of ours may have in flight on a line of this rate (bits per second), 0 = no limit."""
+    if rate_bps > SURE_BPS:
+        return 0
+    segment = mtu_for(rate_bps) - HEADERS_BYTES
+    return max(LEAST_OUTBOUND_SEGMENTS, round(rate_bps / 8 * OUTBOUND_S / segment)) * segment
 
 
 def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[list[str]]:

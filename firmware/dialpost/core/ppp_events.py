@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from dialpost.core.line_reasons import ppp_reason
 
+MOST_WORDS = 500
+"""Characters of one trouble's words: it must fit one datagram."""
+
 
 @dataclass(frozen=True, slots=True)
 class PppUp:
@@ -16,6 +19,13 @@ class PppUp:
     local: str
     remote: str
     dns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something about the line's network that the hook could not do."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,17 @@ def event(name: str, environment: dict[str, str]) -> bytes:
     return json.dumps({"event": name} | {key: environment[key] for key in keys if environment.get(key)}).encode()
 
 
-def parse_event(datagram: bytes) -> PppUp | None:
-    """The network that came up; None for anything else."""
+def trouble(words: str) -> bytes:
+    """What the hook could not do, for the station's log and, where pppd ends of it, the operator."""
+    return json.dumps({"event": "trouble", "words": words[:MOST_WORDS]}).encode()
+
+
+def parse_event(datagram: bytes) -> PppUp | Trouble | None:
+    """The network that came up, or what went wrong on the way; None for anything else."""
     try:
         told = json.loads(datagram)
+        if told["event"] == "trouble":
+            return Trouble(" ".join(str(told["words"]).split())[:MOST_WORDS])
         if told["event"] != "up":
             return None
         dns = tuple(dict.fromkeys(str(told[key]) for key in ("DNS1", "DNS2") if told.get(key)))

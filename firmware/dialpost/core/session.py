@@ -5,6 +5,7 @@ The server (an edge) speaks the protocol; the intake (a flow) decides. Both know
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -57,8 +58,12 @@ class MessageSink(Protocol):
 class Turn(Protocol):
     """A connection's turn on a slow line (flow/line_turns)."""
 
-    def works(self, declared_bytes: int) -> None:
-        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given."""
+    def works(self, declared_bytes: int, widen: Callable[[int], None]) -> None:
+        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given.
+
+        `widen` is called when the line has room for so many segments of it in flight, instead of the one that a
+        connection begins with.
+        """
 
     def rests(self) -> None:
         """A message is over."""

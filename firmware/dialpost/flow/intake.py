@@ -91,6 +91,10 @@ class Intake:
             config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window, as_held
         )
 
+    def line_rate(self, rate_bps: int) -> None:
+        """The line that is about to come up has this rate, in bits per second."""
+        self._turns.served_at_once = served_at_once(rate_bps)
+
     # -- connections ----------------------------------------------------------------------------------
 
     def connected(self, address: str, listener: Listener) -> Reply | None:

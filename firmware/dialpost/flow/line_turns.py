@@ -7,6 +7,10 @@ greeted, the rest in the order they came: one when another ends or rests between
 connection open for seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any
 case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
+Each begins with a window of one segment (core/line_shaping). Where fewer large messages come than the line needs to
+be kept busy, they share what is left: `Widen` is told how many segments its connection may have in flight. It is
+only ever told more, for a window can't be taken back.
+
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.
 """
 
@@ -17,11 +21,18 @@ from collections import deque
 from collections.abc import Callable
 
 SMALL_BYTES = 5000
-"""A message declared to be no larger takes half a turn: it spends more of its time waiting than sending."""
+SMALL_WEIGHT = 0.75
+"""A message declared to be no larger takes less than a turn: it spends more of its time waiting than sending."""
+MOST_SEGMENTS = 4
+"""For one connection: what it was given stays with it when others come."""
 REST_S = 1.0
 """So long after a message the next one of the same connection keeps its turn."""
 STALLED_S = 2.0
+SETTLED_S = 4.0
+"""So long nobody new must have come before those there share what the line can carry."""
 PATIENCE_S = 150.0
+
+Widen = Callable[[int], None]
 
 
 class LineTurn:
@@ -29,29 +40,46 @@ class LineTurn:
 
     def __init__(self, turns: LineTurns) -> None:
         self._turns = turns
+        self._widen: Widen | None = None
+        self._segments = 1
         self._weight = 1.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def works(self, declared_bytes: int) -> None:
+    def works(self, declared_bytes: int, widen: Widen) -> None:
         """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given."""
         self._stop_timer()
-        self._weigh(0.5 if 0 < declared_bytes <= SMALL_BYTES else 1.0)
+        is_small = 0 < declared_bytes <= SMALL_BYTES
+        self._widen = None if is_small else widen
+        self._weigh(SMALL_WEIGHT if is_small else 1.0)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a message is under way that a wider window would help."""
+        return self._widen is not None
+
+    def may_fill(self, segments: int) -> None:
+        """So many may be in flight."""
+        if self._widen is not None and segments > self._segments:
+            self._segments = segments
+            self._widen(segments)
 
     def rests(self) -> None:
         """A message is over."""
         self._stop_timer()
+        self._widen = None
+        self._turns.weigh(self, 0.0)
         self._timer = asyncio.get_running_loop().call_later(REST_S, self._weigh, 0.0)
 
     def done(self) -> None:
         """The connection is gone."""
         self._stop_timer()
+        self._widen = None
         self._weigh(0.0)
 
     def _weigh(self, weight: float) -> None:
         """Take more or less of the line; who waits gets what is given up."""
-        self._turns.served += weight - self._weight
+        self._turns.weigh(self, weight - self._weight)
         self._weight = weight
-        self._turns.fill()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -71,7 +99,9 @@ class LineTurns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._called: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._sharing: asyncio.TimerHandle | None = None
         self._last_turn_s = 0.0
+        self._large: dict[LineTurn, None] = {}  # in the order their messages began
         self.served = 0.0
 
     @property
@@ -103,6 +133,34 @@ class LineTurns:
         """Let those in whose turn it is."""
         while self.served + len(self._called) + 1 <= self.served_at_once and self._call_next():
             pass
+
+    def weigh(self, turn: LineTurn, more: float) -> None:
+        """A turn takes more (or less) of the line than before: who waits, and who is served, gets what is free."""
+        self.served += more
+        if turn.is_large:
+            self._large.setdefault(turn)
+        else:
+            self._large.pop(turn, None)
+        self.fill()
+        self._share()
+
+    def _share(self) -> None:
+        """What the line can carry beyond a segment each, for the large messages."""
+        loop = asyncio.get_running_loop()
+        if self._sharing is not None:
+            self._sharing.cancel()
+            self._sharing = None
+        if not self._large:
+            return
+        settled_s = self._last_turn_s + SETTLED_S
+        if loop.time() < settled_s:
+            self._sharing = loop.call_at(settled_s, self._share)
+            return
+        others = self.served + len(self._called) - len(self._large)
+        left = int(self.served_at_once - others)
+        for number, turn in enumerate(self._large):
+            share, rest = divmod(left, len(self._large))
+            turn.may_fill(min(share + (number < rest), MOST_SEGMENTS))
 
     def _serve(self) -> LineTurn:
         self.served += 1

@@ -15,10 +15,11 @@ import shutil
 import socket
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.link import Traffic
-from dialpost.core.ppp_events import PppEnd, PppUp, parse_event
+from dialpost.core.ppp_events import PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp.session import REQUEST, SOCKET, prepare, write_private
 
@@ -117,7 +118,7 @@ class Pppd:
 
     async def _until_up(self, events: socket.socket) -> PppUp | PppEnd:
         loop = asyncio.get_running_loop()
-        ending = asyncio.ensure_future(self.ended())
+        ending, trouble = asyncio.ensure_future(self.ended()), ""
         try:
             while True:
                 told = asyncio.ensure_future(loop.sock_recv(events, 4096))
@@ -126,12 +127,16 @@ class Pppd:
                 finally:
                     if not told.done():
                         told.cancel()
-                if told.done() and not told.cancelled() and (up := parse_event(told.result())) is not None:
-                    self._up = up
+                heard = parse_event(told.result()) if told.done() and not told.cancelled() else None
+                if isinstance(heard, PppUp):
+                    self._up = heard
                     self._before = Traffic(0, 0)
-                    return up
+                    return heard
+                if isinstance(heard, Trouble):
+                    self._log(heard.words)
+                    trouble = heard.words
                 if ending.done():
-                    return ending.result()
+                    return replace(ending.result(), detail=trouble) if trouble else ending.result()
         finally:
             ending.cancel()
 

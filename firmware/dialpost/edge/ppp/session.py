@@ -16,11 +16,11 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dialpost.core import line_firewall, line_shaping
-from dialpost.core.ppp_events import event
+from dialpost.core.ppp_events import event, trouble
 from dialpost.core.ppp_options import PppRequest, options
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
@@ -69,15 +69,18 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
         interface, (*request.mail_hosts, peer), filtered=request.firewall, timestamps_off=request.shaping,
         share_with_lan=request.share_with_lan,
     )  # fmt: skip
-    filtered = _run(["nft", "-f", "-"], rules)
-    if request.firewall and not filtered:  # an open line is worse than none: pppd ends, its log says why
-        raise SystemExit("the firewall of the line could not be set; the line is put down")
-    if request.share_with_lan:
-        _run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
+    why = _run(["nft", "-f", "-"], rules)
+    if request.firewall and why:  # an open line is worse than none: pppd ends
+        raise SystemExit(f"The firewall of the line could not be set, so the line was put down ({why}).")
+    commands = [["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]] if request.share_with_lan else []
+    line = line_shaping.shape(request.rate_bps, request.mtu)
     if request.shaping:
-        line = line_shaping.shape(request.rate_bps, request.mtu)
-        for command in line_shaping.commands(line, interface, peer, local, default_route=request.default_route):
-            _run(command)
+        commands += line_shaping.commands(line, interface, peer, local, default_route=request.default_route)
+    for command in commands:
+        if why := _run(command):
+            _tell(socket_path, trouble(why))
+    if request.shaping:
+        _tune(line_shaping.tunables(line))
     if shutil.which("chronyc", path=SYSTEM_PATH):
         _run(["chronyc", "-m", "online", "burst 3/5"])
     _tell(socket_path, event("up", environment))
@@ -91,18 +94,25 @@ def down(socket_path: Path, environment: dict[str, str]) -> None:
     _tell(socket_path, event("down", environment))
 
 
-def _run(command: Sequence[str], given: str = "") -> bool:
-    """Run one command; whether it worked. What it says goes to pppd's log."""
+def _run(command: Sequence[str], given: str = "") -> str:
+    """Run one command; "" or why it did not work. Ends in bounded time whatever the command does."""
     try:
-        done = subprocess.run(
-            command, input=given, text=True, capture_output=True, timeout=_COMMAND_S, check=False
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        sys.stderr.write(f"{shlex.join(command)}: {error}\n")
-        return False
-    if done.returncode:
-        sys.stderr.write(f"{shlex.join(command)}: status {done.returncode}: {done.stderr.strip()}\n")
-    return done.returncode == 0
+        _, said = child.communicate(given, timeout=_COMMAND_S)
+    except subprocess.TimeoutExpired:
+        child.kill()  # not waited for: what hangs in the kernel can't even be killed
+        return f"{shlex.join(command)}: nothing within {_COMMAND_S:g} s"
+    except OSError as error:
+        return f"{shlex.join(command)}: {error}"
+    return f"{shlex.join(command)}: status {child.returncode}: {said.strip()}" if child.returncode else ""
+
+
+def _tune(parameters: Mapping[str, int]) -> None:
+    for parameter, value in parameters.items():
+        with contextlib.suppress(OSError):  # another kernel: the line works without
+            Path(parameter).write_text(str(value), "ascii")
 
 
 def _tell(socket_path: Path, datagram: bytes) -> None:
@@ -149,16 +159,16 @@ def main(arguments: Sequence[str]) -> None:
         try:
             up(folder, other, dict(os.environ))
         except (SystemExit, Exception) as error:
-            _end_pppd(str(error))
+            _tell(other, trouble(str(error)))
+            _end_pppd()
     elif what == "down":
         down(other, dict(os.environ))
     else:
         _serve(folder, other)
 
 
-def _end_pppd(why: str) -> None:
+def _end_pppd() -> None:
     """pppd does not look at the status of its script; it names itself in PPPD_PID (pppd(8), SCRIPTS)."""
-    sys.stderr.write(f"{why}\n")
     pid = os.environ.get("PPPD_PID", "")
     if pid.isdigit():
         os.kill(int(pid), 15)

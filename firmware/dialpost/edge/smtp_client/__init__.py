@@ -31,11 +31,13 @@ __all__ = ["SmtpClient"]
 class SmtpClient:
     """Connects to other mail hosts. One object serves the whole daemon: it keeps TLS sessions.
 
-    `bytes_up` and `bytes_down` count all connections so far, those under way included.
+    `bytes_up` and `bytes_down` count all connections so far, those under way included. `in_flight_bytes` holds for
+    connections to come: how much of a slow line each may fill, 0 = as the kernel likes.
     """
 
     def __init__(self, *, ca_file: Path | None = None) -> None:
         """`ca_file`: authorities trusted besides the system's."""
+        self.in_flight_bytes = 0
         self._memory = TlsMemory(ca_file)
         self._no_chunking: set[tuple[str, int]] = set()
         self._talks: set[Talk] = set()
@@ -71,7 +73,7 @@ class SmtpClient:
         end = _no_address(target)
         for address in target.addresses:
             for way in _ways(settings):
-                talk = Talk(target, way, self._memory)
+                talk = Talk(target, way, self._memory, self.in_flight_bytes)
                 mail = MailTalk(talk, next_message, on_outcome)
                 end = _added(end, await self._run(talk, address, mail.run), mail.delivered)
                 if talk.broken_off or not talk.tls_failed:
@@ -94,7 +96,7 @@ class SmtpClient:
         answers: list[tuple[str, Reply]] = []
         for address in target.addresses:
             for way in _ways(settings):
-                talk = Talk(target, way, self._memory)
+                talk = Talk(target, way, self._memory, self.in_flight_bytes)
                 ask = partial(_ask_each, talk, names, answers)
                 end = _added(end, await self._run(talk, address, ask), 0)
                 offered = talk.core.extensions.etrn

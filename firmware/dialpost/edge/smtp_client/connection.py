@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from dialpost.edge.smtp_client.outlet import Outlet
 from dialpost.edge.smtp_client.tls import TlsMemory, TlsRefusedError, TlsUse
 
 WRITE_HIGH_BYTES = 16_384
@@ -32,10 +33,13 @@ class Connection(asyncio.Protocol):
     """A connection made by `loop.create_connection`.
 
     `on_data` gets what was received (inside TLS: in clear); `on_end` is called once, with what broke it,
-    or None where the other side closed in order.
+    or None where the other side closed in order. `in_flight_bytes`: no more is with the kernel at a time, 0 = as
+    the kernel likes (see `outlet`).
     """
 
-    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], in_flight_bytes: int = 0
+    ) -> None:  # fmt: skip
         self.bytes_up = 0
         self.bytes_down = 0
         self.tls_version = ""
@@ -43,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._on_end = on_end
         self._on_writable: Callable[[], None] = lambda: None
         self._transport: asyncio.Transport | None = None
+        self._in_flight_bytes = in_flight_bytes
+        self._outlet: Outlet | None = None
         self._writable = True
         self._ended = False
         self._incoming = ssl.MemoryBIO()
@@ -56,12 +62,12 @@ class Connection(asyncio.Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether more may be written now."""
-        return self._writable
+        return self._writable and not (self._in_flight_bytes and self.unwritten >= WRITE_HIGH_BYTES)
 
     @property
     def unwritten(self) -> int:
         """Bytes the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport else 0
+        return self._outlet.waiting if self._outlet else 0
 
     def when_writable(self, callback: Callable[[], None]) -> None:
         """`callback` is called each time writing may go on."""
@@ -116,7 +122,8 @@ class Connection(asyncio.Protocol):
                 self._tls.unwrap()
             self._flush_tls()
         self._ended = True
-        if self._transport is not None:
+        if self._transport is not None and self._outlet is not None:
+            self._outlet.let_go()
             self._transport.close()
             # A line that takes nothing any more must not keep the socket for ever.
             asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
@@ -141,6 +148,7 @@ class Connection(asyncio.Protocol):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):  # not Linux
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        self._outlet = Outlet(self._transport, self._in_flight_bytes, self._on_room)
 
     def data_received(self, data: bytes) -> None:
         self.bytes_down += len(data)
@@ -160,6 +168,8 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._outlet is not None:
+            self._outlet.forget()
         self._end(None if exc is None else str(getattr(exc, "strerror", "") or exc))
         self._on_writable()
 
@@ -172,10 +182,14 @@ class Connection(asyncio.Protocol):
 
     # Inside
 
+    def _on_room(self) -> None:
+        if self.unwritten <= WRITE_LOW_BYTES:
+            self._on_writable()
+
     def _write_raw(self, data: bytes) -> None:
-        if data and self._transport is not None:
+        if data and self._outlet is not None:
             self.bytes_up += len(data)
-            self._transport.write(data)
+            self._outlet.write(data)
 
     def _flush_tls(self) -> None:
         self._write_raw(self._outgoing.read())

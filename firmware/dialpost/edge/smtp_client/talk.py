@@ -24,7 +24,9 @@ CONNECT_WAIT_S = 60.0
 class Talk:
     """One connection and its core."""
 
-    def __init__(self, target: HostTarget, settings: ConnectSettings, memory: TlsMemory) -> None:
+    def __init__(
+        self, target: HostTarget, settings: ConnectSettings, memory: TlsMemory, in_flight_bytes: int = 0
+    ) -> None:
         self.target = target
         self.settings = settings
         self.ended: Ended | None = None
@@ -37,7 +39,7 @@ class Talk:
         self._memory = memory
         implicit = settings.tls is TlsMode.IMPLICIT
         self.core = EsmtpClient(settings, target.host, tls=implicit, verified=self._use.is_proof, trace=trace)
-        self.connection = Connection(self._on_data, self._on_end)
+        self.connection = Connection(self._on_data, self._on_end, in_flight_bytes)
         self.connection.when_writable(self._progress)
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()

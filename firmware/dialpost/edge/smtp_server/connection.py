@@ -14,8 +14,10 @@ aiosmtpd keeps the connection's life (made, lost, the session's task); what pass
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import cast
@@ -30,6 +32,8 @@ logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show w
 INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
+LEAST_WINDOW = 1152
+"""Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
 
 
 class ConnectionEndedError(Exception):
@@ -114,6 +118,14 @@ class Connection(SMTP):
         if self._last_wait is not None:
             return False
         return self._writer.get_extra_info("ssl_object") is None  # TLS knows no half-closed connection
+
+    def widen_window(self, segments: int) -> None:
+        """Let the client have so many segments under way to us (a slow line's windows begin with one)."""
+        sock = self._wire.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+            if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
 
     @property
     def _wire(self) -> asyncio.Transport:

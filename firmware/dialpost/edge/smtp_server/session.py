@@ -304,7 +304,7 @@ class Session(Connection):
         self._refused_mail = False
         self._mail = command.envelope
         if self._turn is not None:
-            self._turn.works(command.declared_bytes)
+            self._turn.works(command.declared_bytes, self.widen_window)
         return SENDER_OK
 
     def _not_yet(self) -> Reply | None:
