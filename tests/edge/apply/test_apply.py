@@ -1,10 +1,13 @@
 """Applying a configuration under a throw-away root: what is written, told, refused, and left by a power cut."""
 
+import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dialpost.core.apply.rendered import (
     DOVECOT,
@@ -18,6 +21,7 @@ from dialpost.core.apply.rendered import (
     Rendered,
 )  # fmt: skip
 from dialpost.core.apply.result import ApplyResult
+from dialpost.core.config_fields import all_fields
 from dialpost.core.config_text import parse_config
 from dialpost.edge.apply import Place, apply, preview
 from dialpost.edge.apply.services import CommandError, Service
@@ -74,6 +78,12 @@ def test_only_what_differs_is_written_and_what_is_not_wanted_is_taken_away(place
     assert place.read(DOVECOT) is None
     source.write_text(CONFIG)
     assert apply(source, place).changed == (FIREWALL, NETWORK, DOVECOT)
+
+
+def test_another_name_means_another_certificate_so_dovecot_is_told(place, source):
+    apply(source, place)
+    source.write_text(CONFIG.replace("mail.", "post."))
+    assert set(apply(source, place).changed) >= {HOSTNAME, DOVECOT}
 
 
 def test_a_file_somebody_changed_is_put_right(place, source):
@@ -181,6 +191,40 @@ def test_at_boot_a_broken_file_still_leaves_a_station_that_can_be_reached(place,
 def test_before_the_first_configuration_there_is_no_problem(place, tmp_path):
     result = apply(tmp_path / "none.toml", place)
     assert result == ApplyResult(applied=True, changed=tuple(path for path in PLACES if path != DOVECOT))
+
+
+ANY_KEY = st.sampled_from([field.key for field in all_fields() if field.item_class is None])
+ANY_TEXT = st.one_of(
+    st.text(max_size=30), st.sampled_from(["/etc/passwd", "../../etc/passwd", "/run/x\n", "eth0; reboot", "$(id)"])
+)
+
+
+@given(st.dictionaries(ANY_KEY, ANY_TEXT, max_size=6))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_file_says_nothing_but_our_places_is_touched(tmp_path_factory, values):
+    folder = tmp_path_factory.mktemp("any")
+    source, place = folder / "dialpost.toml", Place(folder / "root")
+    (place.root / "etc").mkdir(parents=True)
+    (place.root / "etc" / "passwd").write_text("precious")
+    tables = {"station": {"hostname": "mail.clinic.example", "domains": ["clinic.example"]}}
+    for key, text in values.items():
+        section, _, name = key.rpartition(".")
+        tables.setdefault(section.partition(".")[0], {})[name] = text
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in keys.items()) for name, keys in tables.items()
+    ]
+    source.write_text("".join(lines))
+    apply(source, place)
+    assert set(written(place)) <= {*PLACES, RESULT, STATE, "/etc/passwd"}
+    assert (place.root / "etc" / "passwd").read_text() == "precious"
+
+
+def _lines(keys):
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in keys.items())
+
+
+def _toml(value):
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 # -- telling the services ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ Source: doc.dovecot.org/2.4.1, "Rootless", "Passwd-file", "Quota".
 
 from __future__ import annotations
 
-from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, plain_path
+from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, host_name, plain_path
 from dialpost.core.config import Config, LanService
 
 USER = "dialpost"
@@ -24,7 +24,9 @@ def dovecot(config: Config, user: str = USER, group: str = USER, run: str = RUN)
     if not wanted:
         return None
     protocols = [name for name, ways in _WAYS.items() if wanted & set(ways)]
-    parts = [_base(protocols, user, group, run), _tls(config), _users(config)]
+    # Another name means another certificate in the same place: the text must differ, so that Dovecot is restarted.
+    name = f"# For {host_name(config.station.hostname)}\n"
+    parts = [name + _base(protocols, user, group, run), _tls(config), _users(config)]
     parts += [_login(name, wanted) for name in protocols]
     parts += [_service(name) for name in protocols]
     return Rendered(DOVECOT, "dovecot_config_version = 2.4.0\n" + HEADER + "\n".join(parts))
