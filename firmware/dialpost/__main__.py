@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dialpost import __version__
-from dialpost.cli import account, apply, call, config, console, daemon, doctor, modem, queue, status
+from dialpost.cli import account, apply, board, call, config, console, daemon, doctor, modem, panel, queue, status
 from dialpost.core.errors import DialpostError
 from dialpost.sim import simulate
 
@@ -45,7 +45,21 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
     )  # fmt: skip
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for face in (status, call, queue, account, config, apply, doctor, modem, console, daemon, simulate):
+    for face in (
+        status,
+        call,
+        queue,
+        account,
+        config,
+        apply,
+        doctor,
+        modem,
+        board,
+        panel,
+        console,
+        daemon,
+        simulate,
+    ):
         face.add_parser(commands)
     return parser
 

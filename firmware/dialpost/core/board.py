@@ -114,7 +114,7 @@ class BoardText:
     source: str = setting("", "Where these facts come from.", required=True)
     note: str = setting("", "Why these lines, and what to know.")
     models: tuple[str, ...] = setting(
-        (), "How the machine's own name (/proc/device-tree/model) begins.", maximum=20
+        (), "How the machine's own name (its device tree's model) begins.", maximum=20
     )
     reserved: tuple[Reserved, ...] = setting((), "Lines that are somebody else's.", maximum=50)
     led: tuple[Light, ...] = setting((), "The lights.", maximum=8)

@@ -21,7 +21,8 @@ ENVIRONMENT = "DIALPOST_BOARD_DIR"
 INSTALLED = Path("/usr/share/dialpost/board")
 _CHECKOUT = Path(__file__).resolve().parents[3] / "board"
 _MAX_BYTES = 200_000
-_MODEL = Path("/proc/device-tree/model")
+_MODEL = Path("/sys/firmware/devicetree/base/model")
+"""The same as /proc/device-tree/model, which the daemon's sandbox hides (ProcSubset=pid)."""
 
 _LISTED_BY = {
     "boards": "dialpost board list",

@@ -1,0 +1,120 @@
+"""`dialpost panel show PHASE`: the panel while no daemon shows it: boot, shutdown, update, a crash.
+
+The service manager's units run it (systemd/README.md). One process at a time can hold the lines: where the daemon
+has them, it is told over its control socket and shows the phase itself, for as long as this command runs; where
+nobody has them, this command takes them and lets them go when it is ended. Without a board it does nothing, and
+succeeds: a station without lights is as good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import Any
+
+from dialpost.cli.station import control_path, load_config
+from dialpost.core.board import Board
+from dialpost.core.config import Config, PanelConfig
+from dialpost.core.errors import ConfigError, DialpostError, LineBusyError, NotFoundError
+from dialpost.core.station_state import Phase
+from dialpost.edge.control_socket import ControlClient
+from dialpost.flow.panel import Panel
+from dialpost.flow.panel_lamps import PanelLamps
+from dialpost.front_panel import find_board
+
+PHASES = (Phase.BOOT, Phase.SHUTDOWN, Phase.UPDATE, Phase.CRASHED)
+WAIT_S = 20.0
+"""So long the chip may take to appear at power on, and another process to let the lines go."""
+DAEMON_S = 5.0
+"""So long the daemon may take to answer."""
+RENEW_S = 10.0
+"""So often the daemon is told again; it forgets a wish after 30 s."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `panel` to the command line."""
+    parser = commands.add_parser("panel", help="show on the panel that the station boots, goes down, is updated")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    show = actions.add_parser(
+        "show", help="show one phase until ended (systemd's units do this)",
+        description="Shows a phase on the panel until it is ended by SIGTERM or SIGINT. Where the daemon runs it "
+        "is asked to show it; where it does not, the lines are taken and let go at the end. Exit status: 0 shown, "
+        "or there is no panel; 1 the lines can't be had.",
+    )  # fmt: skip
+    show.add_argument("phase", choices=[phase.value for phase in PHASES])
+    show.set_defaults(func=_show)
+
+
+def _show(args: argparse.Namespace) -> int:
+    config = Config()
+    with contextlib.suppress(NotFoundError, ConfigError):  # before the set-up there is a panel all the same
+        config = load_config(args)
+    try:
+        board = find_board(config.panel)
+    except (NotFoundError, ConfigError) as error:
+        if config.panel.board:
+            raise
+        sys.stderr.write(f"dialpost: {error}\n")  # no board folder: nothing to show on
+        return 0
+    if board is None or board.is_simulated:
+        return 0
+    daemon = ControlClient(control_path(args), DAEMON_S)
+    return asyncio.run(_run(config.panel, board, daemon, Phase(args.phase)))
+
+
+async def _run(config: PanelConfig, board: Board, daemon: ControlClient, phase: Phase) -> int:
+    loop, end = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    showing = asyncio.create_task(_show_until_ended(config, board, daemon, phase))
+    ending = asyncio.create_task(end.wait())
+    await asyncio.wait({showing, ending}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if showing.done():
+        return showing.result()
+    showing.cancel()
+    await asyncio.gather(showing, return_exceptions=True)
+    return 0
+
+
+async def _show_until_ended(config: PanelConfig, board: Board, daemon: ControlClient, phase: Phase) -> int:
+    """By the daemon while it runs and this is a phase it can show, else on the lines themselves."""
+    is_asked = phase in {Phase.UPDATE, Phase.SHUTDOWN}
+    while True:
+        try:  # it has no event to wait for: a daemon tells nobody that it ends
+            while is_asked and await _told_daemon(daemon, phase):
+                await asyncio.sleep(RENEW_S)
+        finally:
+            if is_asked:
+                await asyncio.shield(_told_daemon(daemon, Phase.RUNNING))
+        try:
+            await _on_lines(config, board, phase)
+        except LineBusyError:
+            if is_asked:
+                continue  # a daemon that just starts: it will answer in a moment
+            raise
+
+
+async def _told_daemon(daemon: ControlClient, phase: Phase) -> bool:
+    """Whether a daemon answered."""
+    try:
+        await asyncio.to_thread(daemon.call, "panel.show", phase=phase.value)
+    except DialpostError:
+        return False
+    return True
+
+
+async def _on_lines(config: PanelConfig, board: Board, phase: Phase) -> None:
+    """Until cancelled. Raises: GpioError."""
+    from dialpost.edge.gpio.panel import open_panel
+
+    hardware = await open_panel(board, config.brightness, WAIT_S)
+    panel = Panel()
+    panel.phase(phase)
+    try:
+        await PanelLamps(panel, hardware, [light.shows for light in board.lights]).run()
+    finally:
+        hardware.close()
