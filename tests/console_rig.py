@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
+from pexpect import fdpexpect
 
 from dialpost.__main__ import make_parser
 from dialpost.cli.console_session import EditingSession
@@ -20,6 +21,7 @@ from dialpost.cli.console_shell import Shell
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.core.errors import TerminalGoneError
 from dialpost.daemon import Daemon
+from dialpost.sim.console_seat import ConsoleSeat
 
 CONFIG = """\
 [station]
@@ -189,3 +191,70 @@ class Seat:
     def close(self) -> None:
         """Hang up."""
         self.child.close(force=True)
+
+
+class SerialSeat:
+    """The real program at a simulated serial line, its loop in a thread; a person's program may come and go."""
+
+    def __init__(self, config_path: Path, rate_bps: int = 9600) -> None:
+        self.seat = ConsoleSeat(config_path, config_path.with_name("console"), rate_bps, {"TZ": "UTC"})
+        self._loop = asyncio.new_event_loop()
+        self._started, self._over = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+        self._thread.start()
+        assert self._started.wait(10)
+        self._child: fdpexpect.fdspawn | None = None
+        self._typists: list[threading.Thread] = []
+
+    async def _run(self) -> None:
+        self.seat.start()
+        self._started.set()
+        await self._over.wait()
+        await self.seat.stop()
+
+    def sit_down(self) -> None:
+        """Open the port, as a terminal program does."""
+        descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
+        self._child = fdpexpect.fdspawn(descriptor, timeout=60)
+
+    def get_up(self) -> None:
+        """Close it."""
+        assert self._child is not None
+        self._child.close()
+        self._child = None
+
+    def type(self, text: str | bytes) -> None:
+        """Press keys, or paste."""
+        data = text.encode() if isinstance(text, str) else text
+        assert self._child is not None
+        for typist in self._typists:
+            typist.join(120)
+        typist = threading.Thread(target=_write_all, args=(self._child.child_fd, data), daemon=True)
+        self._typists = [typist]  # a terminal program reads while it writes, and waits where the port is full
+        typist.start()
+
+    def until(self, pattern: str) -> str:
+        """Read on until this comes; what came before it."""
+        assert self._child is not None
+        self._child.expect(pattern)
+        return str(self._child.before.decode(errors="replace"))
+
+    def command(self, line: str, until: str = PROMPT) -> str:
+        """Type a line and read up to the next prompt."""
+        self.type(line + "\r")
+        self.until(re.escape(line[-20:]))
+        return self.until(until)
+
+    def close(self) -> None:
+        """Take it all away."""
+        if self._child is not None:
+            self.get_up()
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        self._loop.close()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data[:512]) :]

@@ -17,6 +17,7 @@ from dialpost.core.errors import AskCancelledError, ControlError, NotFoundError
 
 END_OF_TEXT = "."
 LONGEST_TEXT = 1_000_000
+_LONGEST_ANSWER = 150
 
 
 class ConfigCommands:
@@ -130,7 +131,8 @@ class ConfigCommands:
 
     def _changed(self, answer: dict[str, Any]) -> None:
         self._session.is_changed = True
-        self._say_lines([*answer["lines"], *answer["words"]], "That is what it was already.")
+        lines = [_short(line) for line in answer["lines"]]
+        self._say_lines([*lines, *answer["words"]], "That is what it was already.")
 
     def _discard(self, order: Order) -> None:
         self._session.call("config.discard")
@@ -237,6 +239,11 @@ class ConfigCommands:
 
     def _say_lines(self, lines: Sequence[str], otherwise: str) -> None:
         self._terminal.say("\n".join(lines) if lines else otherwise)
+
+
+def _short(line: str) -> str:
+    """A long list in part: after each item added to it, a slow line has better to do. `compare` shows all."""
+    return line if len(line) <= _LONGEST_ANSWER else f"{line[:_LONGEST_ANSWER]} ..."
 
 
 def whole(text: str) -> int:

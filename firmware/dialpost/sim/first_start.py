@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -27,7 +25,7 @@ from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlServer
 from dialpost.edge.serial_ports import ENVIRONMENT as SERIAL_PORTS
 from dialpost.flow.panel import Lights, Panel
-from dialpost.sim.console_cable import ConsoleCable
+from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.first_line import SERVER_PORTS, LineClient, LineNames, SimulatedPpp
 from dialpost.sim.line import SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
@@ -40,7 +38,6 @@ from dialpost.station import Station
 USUAL_PORTS = (2525, 2587, 2465)
 """Where the station listens, if they are free: port 25, 587 and 465 with 2000 more."""
 CONSOLE_BPS = 115_200
-CONSOLE_PAUSE_S = 0.5
 _FRIEND = "cleo@world.example"
 
 _FIRST = """\
@@ -125,8 +122,10 @@ class FirstStart:
                 settings.line.rate_bps, dial_s=settings.line.dial_s, number=self.papers.digits(), has_sim=False
             )
         )
-        self.cable = ConsoleCable(console_bps)
-        self._console: asyncio.Task[None] | None = None
+        environment = {
+            SERIAL_PORTS: str(self.modem_path), "TZ": "UTC", "DIALPOST_RUN_DIR": str(self.run_dir),
+        }  # fmt: skip
+        self.seat = ConsoleSeat(self.config_path, self.console_path, console_bps, environment)
         self._lights: dict[Led, str] = {}
 
     async def start(self) -> None:
@@ -135,9 +134,7 @@ class FirstStart:
             raise StorageError(f"{self.folder} has too long a path for a socket in it: choose a shorter one.")
         await self.provider.start()
         await self.telephone.start()
-        self.cable.start()
         _link(self.modem_path, self.telephone.station_path)
-        _link(self.console_path, self.cable.path)
         ports = _free_ports(self._wanted_ports)
         self._relay = self.line.open_up(self.provider.port)
         self.provider.station_port = self.line.open_down(ports[0], PROVIDER_ADDRESS)
@@ -153,21 +150,17 @@ class FirstStart:
         await self.daemon.start()
         self.daemon.panel.watch(self._note_lights)
         if self._with_console:
-            self._console = asyncio.create_task(self._keep_console())
+            self.seat.start()
 
     async def stop(self) -> None:
         """End all of it; the folder stays."""
-        if self._console is not None:
-            self._console.cancel()
-            await asyncio.gather(self._console, return_exceptions=True)
+        await self.seat.stop()
         await self.provider.stop()
         if hasattr(self, "daemon"):
             await self.daemon.stop()
         self.line.close()
         await self.telephone.stop()
-        self.cable.stop()
-        for link in (self.modem_path, self.console_path):
-            link.unlink(missing_ok=True)
+        self.modem_path.unlink(missing_ok=True)
 
     def _first_text(self, ports: tuple[int, int, int]) -> str:
         mx, submission, submissions = ports
@@ -188,24 +181,6 @@ class FirstStart:
         station.resolver = LineNames(self.line, (self.papers.mail_host,))
         station.client = LineClient({(self.papers.mail_host, port): self._relay for port in SERVER_PORTS})
         return station
-
-    async def _keep_console(self) -> None:
-        """As a getty does: a new login when a session is over."""
-        environment = os.environ | {
-            SERIAL_PORTS: str(self.modem_path), "TZ": "UTC", "DIALPOST_RUN_DIR": str(self.run_dir),
-        }  # fmt: skip
-        while True:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "dialpost", "--config", str(self.config_path), "console", "--tty",
-                self.cable.station_path, env=environment, stdin=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            try:
-                await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.terminate()
-                    await process.wait()
-            await asyncio.sleep(CONSOLE_PAUSE_S)
 
     def _note_lights(self, state: StationState, lights: Lights) -> None:
         shown = {led: pattern.name for led, pattern in lights.items()}
