@@ -94,6 +94,7 @@ class Station:
         self._remarks = remarks
         self.panel = panel or Panel()
         self._control = control
+        self.log = log_tail.listen()
         self.clock = Clock()
         data = Path(config.station.data_dir)
         self.lock = DataLock(data)
@@ -269,7 +270,7 @@ class Station:
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
-        methods |= tool_methods(self.resolver, log_tail.listen())
+        methods |= tool_methods(self.resolver, self.log)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         await self._offer(methods, {"call.now": call_now(self.calls)})

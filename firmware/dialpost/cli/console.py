@@ -7,6 +7,7 @@ configuration can't be used or no daemon answers, the rescue menu; else the comm
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -123,21 +124,23 @@ class Visit:
 
     def run(self, idle_s: float) -> None:
         """Greet, let in, work. Raises: TerminalGoneError."""
-        terminal = self._terminal
-        if self._args.tty is not None:
-            self._wait_for_somebody()
-        terminal.idle_s = idle_s
+        farewell = "Good-bye."
         try:
+            if self._args.tty is not None:
+                self._wait_for_somebody()
+            self._terminal.idle_s = idle_s
             if self._let_in():
                 self._work()
         except IdleTooLongError:
             lost = " Changes that were not committed are dropped." if self._session.is_changed else ""
-            terminal.say(f"\nNothing was typed for {idle_s / 60:g} minutes: the session is over.{lost}")
+            farewell = f"\nNothing was typed for {idle_s / 60:g} minutes: the session is over.{lost}\n{farewell}"
         except AskCancelledError:
             pass  # Ctrl-C or Ctrl-D at the password or in between: as good as a good-bye
         finally:
             self._session.close()
-        terminal.say("Good-bye.")
+        self._terminal.paged(False)
+        with contextlib.suppress(IdleTooLongError):  # a terminal that takes nothing is not told either
+            self._terminal.say(farewell)
 
     def _wait_for_somebody(self) -> None:
         """A serial line does not tell that somebody plugged in: Enter does. No session waits meanwhile."""

@@ -220,6 +220,16 @@ COMMANDS: tuple[Command, ...] = (
     _face(_L, "modem probe", "find the modem's port and its profile", _OPTIONS, is_paged=False),
     _face(_L, "modem test", "try everything a call needs, and say how it is", _OPTIONS, is_paged=False),
     _face(_L, "modem terminal", "talk to the modem yourself; Ctrl-] leaves", _OPTIONS, is_paged=False),
+    _face(_L, "board list", "the boards Dialpost knows, and which one this is"),
+    _face(_L, "board show", "what is on which pin, and why", Argument("NAME", required=False)),
+    _face(
+        _L,
+        "board test",
+        "light each LED, then echo the button (the daemon must not run)",
+        Argument("NAME", required=False),
+        _OPTIONS,
+        is_paged=False,
+    ),
     _own(_L, "ping", "is a host reachable? (does not dial)", Argument("HOST")),
     _own(
         _L,
