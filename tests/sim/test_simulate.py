@@ -175,6 +175,31 @@ def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
     assert child.exitstatus == 0
 
 
+@pytest.mark.slow
+def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
+    """3 s, then 10 s and once more: told in words before it acts."""
+    child = pexpect.spawn(
+        sys.executable, ["-m", "dialpost", "simulate", *QUICK], cwd=str(tmp_path), dimensions=(24, 80),
+        encoding="utf-8", timeout=30,
+    )  # fmt: skip
+    child.expect("swaks -s 127.0.0.1:")
+    child.send("b")
+    child.expect("button: held 1 s")
+    child.expect("panel: let go now: the line is hung up at once")
+    child.send("b")
+    child.expect("panel: button held: There is no call to end.")
+    child.send("r")
+    child.expect("panel: let go now: the factory reset is offered")
+    child.expect("panel: press once more within 5 s to reset the station")
+    child.send("\r")
+    child.expect("factory reset confirmed by the button: The station is reset")
+    child.expect("panel: the factory reset begins")
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
 def test_control_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     child = pexpect.spawn(
         sys.executable, ["-m", "dialpost", "simulate", *QUICK], cwd=str(tmp_path), dimensions=(24, 80),

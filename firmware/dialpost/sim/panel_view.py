@@ -1,6 +1,7 @@
-"""The simulated panel in a terminal: lights, the button on a key, what goes on. Plain ANSI, 80 x 24 will do.
+"""The simulated panel in a terminal: lights, the button on keys, what goes on. Plain ANSI, 80 x 24 will do.
 
-The lights shown are the station's own projection (`core/panel`); a blink is drawn as it would be seen.
+The panel is the station's own down to gpiozero's devices, which are on mock pins (`edge/gpio/simulated`): a light
+is drawn as its pin is, a key is a finger on the button for some time.
 """
 
 from __future__ import annotations
@@ -17,14 +18,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
-from dialpost.core.blink import Pattern
-from dialpost.core.call_record import CallReason
-from dialpost.core.call_states import CallState
 from dialpost.core.errors import DialpostError
-from dialpost.core.panel import FAULT_WORDS, Led
+from dialpost.core.panel import SIGNALS, Led, light
 from dialpost.core.session import Listener
-from dialpost.core.station_state import Fault, StationState
-from dialpost.flow.panel import Lights
+from dialpost.edge.gpio.simulated import SimulatedLines
 from dialpost.sim.letters import DOMAIN, WORLD, make_letters
 from dialpost.sim.world import ACCOUNTS, USERS_ADDRESS, WORLD_ADDRESSES, World, WorldSettings
 
@@ -34,21 +31,26 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {Led.LINE: "\x1b[32m", Led.FAULT: "\x1b[31m", Led.MAIL: "\x1b[33m", Led.POWER: "\x1b[32m"}
 _KEYS = (
-    "Enter, space: the button (on line: hang up after the message)   h: hang up now",
+    "Enter, space: press the button   h: hold it 3 s   r: hold it 10 s   b: down, up",
     "s: anna sends a message   a: one for anna comes to the provider   q: quit",
 )
+_HOLDS_S = {"\r": 0.15, "\n": 0.15, " ": 0.15, "h": 3.3, "r": 10.5}
+"""So long a key holds the button."""
+_SILENT = {"works", "waiting", "arrived", "online"}
+"""Signals that the other lines tell better."""
 _TOLD_BY_THE_CALL = ("call:", "etrn:")
 """Lines of the mail log that the call's own words say already."""
 
 
 async def show(settings: WorldSettings, folder: Path) -> int:
     """Run the world and its panel until `q`; the exit status."""
-    world = World(settings, folder)
+    lines = SimulatedLines()
+    world = World(settings, folder, lines)
     print("Starting the station ...", flush=True)
     try:
         await world.start()
         world.hold(make_letters("in", 3, 0, sender=WORLD_ADDRESSES[0], recipients=(f"anna@{DOMAIN}",)))
-        await PanelView(world).run()
+        await PanelView(world, lines).run()
     finally:
         await world.stop()
     return 0
@@ -57,10 +59,9 @@ async def show(settings: WorldSettings, folder: Path) -> int:
 class PanelView:
     """Draws the world and passes keys on."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, lines: SimulatedLines) -> None:
+        self._world, self._lines = world, lines
         self._log: deque[str] = deque(maxlen=200)
-        self._since: dict[Led, tuple[Pattern, float]] = {}
         self._quit = asyncio.Event()
         self._made = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +71,6 @@ class PanelView:
         """Until the key `q`; the terminal is as before when it returns, whatever happens."""
         world = self._world
         unsubscribe = world.station.calls.subscribe(self._note)
-        world.station.panel.watch(self._lights)
         with self._mail_log(), _raw_terminal(self._key):
             while not self._quit.is_set():
                 self._draw()
@@ -84,34 +84,32 @@ class PanelView:
     def _note(self, words: str) -> None:
         self._log.append(f"{self._world.seconds():6.1f}  {words}")
 
-    def _lights(self, state: StationState, lights: Lights) -> None:
-        for led, pattern in lights.items():
-            if led not in self._since or self._since[led][0] != pattern:
-                self._since[led] = (pattern, self._world.seconds())
-
     @contextlib.contextmanager
     def _mail_log(self) -> Iterator[None]:
-        """The station's mail log goes into the view."""
+        """The station's mail log, and the panel's, go into the view."""
         handler = _Lines(self._note)
-        logger = logging.getLogger("dialpost.mail")
-        level, spreads = logger.level, logger.propagate
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
+        loggers = [logging.getLogger(name) for name in ("dialpost.mail", "dialpost.panel")]
+        before = [(logger, logger.level, logger.propagate) for logger in loggers]
+        for logger in loggers:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
         try:
             yield
         finally:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-            logger.propagate = spreads
+            for logger, level, spreads in before:
+                logger.removeHandler(handler)
+                logger.setLevel(level)
+                logger.propagate = spreads
 
     def _key(self, key: str) -> None:
-        calls = self._world.station.calls
-        if key in {"\r", "\n", " "}:
-            busy = calls.state not in {CallState.IDLE, CallState.COOLDOWN}
-            self._note(calls.cancel(at_once=False) if busy else calls.request(CallReason.BUTTON))
-        elif key == "h":
-            self._note(calls.cancel(at_once=True))
+        if key in _HOLDS_S:
+            self._lines.hold(_HOLDS_S[key])
+        elif key == "b":
+            if self._lines.held_s is None:
+                self._lines.hold(None)
+            else:
+                self._lines.let_go()
         elif key == "a":
             self._made += 1
             self._world.hold(
@@ -156,10 +154,10 @@ class PanelView:
         return [
             f"{_BOLD}Dialpost{_PLAIN}: the real station of {DOMAIN}; line and provider are simulated",
             "-" * columns,
-            "  " + "     ".join(self._light(led) for led in Led) + "     [ button: Enter ]",
+            "  " + "     ".join(self._light(led) for led in Led) + f"     [ button: {self._button_words()} ]",
             f"  {self._line_words()}",
             f"  {self._waiting_words()}",
-            *[f"  {words}" for words in self._fault_words()],
+            *[f"  panel: {words}" for words in self._signal_words()],
             "-" * columns,
             *[f"{_DIM}{keys}{_PLAIN}" for keys in _KEYS],
             f"Send with any mail program: server {USERS_ADDRESS}, port {submission} (STARTTLS),",
@@ -171,9 +169,11 @@ class PanelView:
         ]
 
     def _light(self, led: Led) -> str:
-        pattern, since_s = self._since.get(led, (Pattern("off", lit=False), 0.0))
-        lit = pattern.lit_at(int((self._world.seconds() - since_s) * 1000))
-        return f"{_COLOURS[led]}{'●' if lit else '○'}{_PLAIN} {led.value}"
+        return f"{_COLOURS[led]}{'●' if self._lines.lit(led) else '○'}{_PLAIN} {led.value}"
+
+    def _button_words(self) -> str:
+        held_s = self._lines.held_s
+        return "Enter" if held_s is None else f"held {held_s:.0f} s"
 
     def _line_words(self) -> str:
         calls = self._world.station.calls
@@ -194,9 +194,10 @@ class PanelView:
             f"anna has {mail}; {len(self._world.provider.ledger.received)} went out"
         )
 
-    def _fault_words(self) -> list[str]:
-        faults = self._world.station.panel.state.faults
-        return [f"fault: {FAULT_WORDS[fault]}" for fault in Fault if fault in faults][:1]
+    def _signal_words(self) -> list[str]:
+        """The most urgent thing the lights say, where no other line tells it."""
+        name = light(tuple(Led), self._world.station.panel.state).signal
+        return [signal.words for signal in SIGNALS if signal.name == name and name not in _SILENT]
 
 
 class _Lines(logging.Handler):

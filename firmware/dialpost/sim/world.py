@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config import (
@@ -39,10 +40,14 @@ from dialpost.core.session import Listener
 from dialpost.core.station_state import StationState
 from dialpost.daemon import Daemon
 from dialpost.flow.panel import Lights
+from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
 from dialpost.sim.line import LineSettings, SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.station import Station
+
+if TYPE_CHECKING:
+    from dialpost.edge.gpio.simulated import SimulatedLines
 
 HOSTNAME = f"mail.{DOMAIN}"
 USERS_ADDRESS, PROVIDER_ADDRESS = "127.0.0.1", "127.0.0.2"
@@ -65,10 +70,10 @@ class WorldSettings:
 
 
 class World:
-    """A station, a line and a provider. `start`, use, `stop`."""
+    """A station, a line and a provider. `start`, use, `stop`. With `lines` it has a panel to look at and press."""
 
-    def __init__(self, settings: WorldSettings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, settings: WorldSettings, folder: Path, lines: SimulatedLines | None = None) -> None:
+        self.settings, self.folder, self._lines = settings, folder, lines
         self.line = SimulatedLine(settings.line)
         self.provider = Provider(settings.provider, folder / "provider")
         self.passwords = {account: secrets.token_urlsafe(9) for account in ACCOUNTS}
@@ -87,7 +92,11 @@ class World:
             self._run_dir = Path(short)
         self.config = self._make_config(self.line.open_up(self.provider.port))
         self.config_path.write_text(render_config(self.config, secrets=True), encoding="utf-8")
-        self.daemon = Daemon(self.config_path, make_station=partial(Station, link=self.line))
+        opener = self._lines.open if self._lines is not None else None
+        self.daemon = Daemon(
+            self.config_path, make_station=partial(Station, link=self.line),
+            front=lambda panel: FrontPanelOfProcess(panel, opener),
+        )  # fmt: skip
         await self.daemon.start()
         self.provider.station_port = self.line.open_down(self.port(Listener.MX), PROVIDER_ADDRESS)
         self.daemon.panel.watch(self._note_lights)
@@ -127,7 +136,8 @@ class World:
                 smarthost=USERS_ADDRESS, port=provider_port, tls=TlsMode.NONE, tls_verify=TlsVerify.NONE
             ),
             etrn=EtrnConfig(port=provider_port, tls=TlsMode.NONE),
-            panel=PanelConfig(board="none"),  # this machine's own LEDs, if it has any, are not the simulation's
+            # This machine's own LEDs, if it has any, are not the simulation's.
+            panel=PanelConfig(board="none" if self._lines is None else "simulated"),
             link=LinkConfig(line_rate_bps=min(max(call.line.rate_bps, 300), 1_000_000_000)),
             call=CallConfig(
                 grace_min_s=call.grace_min_s, grace_max_s=call.grace_max_s, redial_attempts=call.redials,
