@@ -1,6 +1,6 @@
 """USB sticks: where they are mounted, for the console's `save to` and `restore from`.
 
-The system mounts each file system of a stick that is plugged in (systemd/90-dialpost-usb.rules) as
+The system mounts each file system of a stick that is plugged in (systemd/dialpost-usb.udev) as
 `/run/media/dialpost/NAME`, NAME being the kernel's (`sda1`), readable and writable for the station's user, and
 takes it away when the stick is pulled. Whoever writes there must fsync before saying that it is done.
 """
