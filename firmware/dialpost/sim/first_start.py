@@ -148,7 +148,6 @@ class FirstStart:
             self.config_path, set_up=SetUp(first=self._first_text(ports)), make_station=self._make_station
         )
         await self.daemon.start()
-        self.daemon.panel.watch(self._note_lights)
         if self._with_console:
             self.seat.start()
 
@@ -182,6 +181,10 @@ class FirstStart:
         station.client = LineClient({(self.papers.mail_host, port): self._relay for port in SERVER_PORTS})
         return station
 
+    def show_lights(self) -> None:
+        """From now on each change of the panel's lights is told."""
+        self.daemon.panel.watch(self._note_lights)
+
     def _note_lights(self, state: StationState, lights: Lights) -> None:
         shown = {led: pattern.name for led, pattern in lights.items()}
         if shown != self._lights:
@@ -200,6 +203,7 @@ async def run(settings: WorldSettings, folder: Path, *, console_bps: int, any_po
         await world.start()
         for line in _instructions(world, console_bps):
             _print(line)
+        world.show_lights()
         await _first_of(stop.wait(), world.daemon.failed.wait())
     finally:
         await world.stop()

@@ -274,8 +274,8 @@ def _set_up_logging(verbose: bool) -> None:
         stream=sys.stderr, level=logging.INFO if verbose else logging.ERROR,
         format="%(levelname)s %(message)s", force=True,
     )  # fmt: skip
-    if not verbose:  # the station sets the level that its own configuration names
-        logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    if not verbose:  # the daemon sets the logger's level to what its configuration names
+        logging.getLogger().handlers[0].setLevel(logging.ERROR)
     logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("mail.log").setLevel(logging.ERROR)
 

@@ -27,6 +27,8 @@ from dialpost.core.errors import AccountError, ConfigError
 
 BACK, QUIT, HELP, YES = "back", "quit", "?", "yes"
 REVIEW_KEY = "review"
+_JUST_ANSWERED = "There is no schedule.entry"
+"""A warning about what the person has just been asked needs no telling."""
 _ON_EVERY_PAGE = "Enter takes what stands in [ ]; `back`: the question before; `quit`: end, nothing is kept."
 
 
@@ -178,7 +180,8 @@ class Wizard:
         draft = self._applying()
         config = draft.config()
         users = tuple((name, draft.get(f"password{number}")) for number, name in enumerate(draft.users, 1))
-        return Result(config, draft.get("admin_password"), users, warnings(config))
+        known = tuple(told for told in warnings(config) if not told.startswith(_JUST_ANSWERED))
+        return Result(config, draft.get("admin_password"), users, known)
 
     # -- answers --------------------------------------------------------------------------------------
 
