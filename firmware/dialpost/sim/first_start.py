@@ -103,6 +103,14 @@ class _CountingPpp(SimulatedPpp):
         self._provider.line_down()
 
 
+class _NothingToApply:
+    """flow/config_changes.Apply: a simulated station must not change the machine it runs on."""
+
+    async def run(self, number: int) -> tuple[str, ...]:
+        """Say so."""
+        return ("This is a simulation: host name, LAN address and firewall of this machine stay as they are.",)
+
+
 class FirstStart:
     """Everything around a station without a configuration. `start`, use, `stop`."""
 
@@ -145,7 +153,10 @@ class FirstStart:
             )
         )  # fmt: skip
         self.daemon = Daemon(
-            self.config_path, set_up=SetUp(first=self._first_text(ports)), make_station=self._make_station
+            self.config_path,
+            set_up=SetUp(first=self._first_text(ports)),
+            make_station=self._make_station,
+            apply=_NothingToApply(),
         )
         await self.daemon.start()
         if self._with_console:
