@@ -9,9 +9,9 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config import Config, LinkKind
 from dialpost.core.envelope import QueueId
-from dialpost.core.errors import TerminalGoneError
+from dialpost.core.errors import DialpostError, TerminalGoneError
 from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult, Traffic
@@ -257,3 +257,46 @@ class FakeTerminal:
     @property
     def text(self) -> str:
         return "\n".join(self.shown)
+
+
+class FakeProcess:
+    """The daemon's process, as far as the configuration is concerned: what it was given, and a call to wait for."""
+
+    def __init__(self, config: Config | None) -> None:
+        self.config = config
+        self.taken: list[Config | None] = []
+        self.problems: tuple[str, ...] = ()
+        self.fails_with: DialpostError | None = None
+        self._call_over = asyncio.Event()
+        self._call_over.set()
+
+    @property
+    def call_is_up(self) -> bool:
+        return not self._call_over.is_set()
+
+    def call(self, up: bool) -> None:
+        (self._call_over.clear if up else self._call_over.set)()
+
+    async def call_ended(self) -> None:
+        await self._call_over.wait()
+
+    async def rehearse(self, config: Config) -> tuple[str, ...]:
+        return self.problems
+
+    async def take(self, config: Config | None) -> None:
+        self.taken.append(config)
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.config = config
+
+
+class FakeApply:
+    """Notes which configurations were applied; `problems` is what it says of each."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.problems: tuple[str, ...] = ()
+
+    async def run(self, number: int) -> tuple[str, ...]:
+        self.numbers.append(number)
+        return self.problems

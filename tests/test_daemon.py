@@ -8,6 +8,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from dialpost.core.config_edit import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.daemon import Daemon, SetUp
-from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlTalk
 
 TEXT = """\
 # Our station.
@@ -349,3 +350,111 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
 
 def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path):
     assert Candidate(text_in(tmp_path)).problems() == ()
+
+
+async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon, tmp_path):
+    """Four peers send without a pause while the configuration changes again and again; every "250" is counted."""
+    await daemon.station.accounts.add("anna", "correct-horse")
+    port, stop = mx_port(daemon), threading.Event()
+    acknowledged: list[str] = []
+    refused: list[OSError] = []
+
+    def peer(number: int) -> None:
+        serial = 0
+        while not stop.is_set():
+            try:
+                with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                    for _ in range(20):
+                        serial += 1
+                        mark = f"{number}-{serial}"
+                        client.sendmail(
+                            "x@world.example", ["anna@clinic.example"], f"Subject: {mark}\r\n\r\nBody\r\n"
+                        )
+                        acknowledged.append(mark)
+            except smtplib.SMTPException:
+                continue  # 421, or cut off: not acknowledged, so it is the peer's to send again
+            except ConnectionRefusedError as error:
+                refused.append(error)
+            except OSError:
+                continue
+
+    peers = [threading.Thread(target=peer, args=(number,)) for number in range(4)]
+    for thread in peers:
+        thread.start()
+    face = await Face.open(tmp_path)
+    for round_ in range(5):
+        before = len(acknowledged)
+        await until(lambda before=before: _more(acknowledged, before + 5))
+        await face.set("smtp.max_recipients", str(600 + round_))
+        await face("config.commit")
+    stop.set()
+    for thread in peers:
+        await asyncio.to_thread(thread.join)
+    face.close()
+    assert (refused, daemon.config.smtp.max_recipients) == ([], 604)
+    assert len(acknowledged) >= 25
+
+    async def delivered() -> bool:
+        return not (await daemon.station.counts()).waiting_local
+
+    await until(delivered)
+    texts = [path.read_text() for path in (daemon.station.mailboxes.path("anna") / "new").iterdir()]
+    arrived = [text.partition("Subject: ")[2].partition("\n")[0] for text in texts]
+    assert set(acknowledged) <= set(arrived)
+
+
+async def _more(items: list[str], count: int) -> bool:
+    return len(items) >= count
+
+
+async def test_a_question_asked_while_stations_change_is_answered(daemon, tmp_path):
+    face = await Face.open(tmp_path)
+    answers: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        client = ControlClient(tmp_path / "run" / "control.sock", 30)
+        while not stop.is_set():
+            with contextlib.suppress(ControlError):  # "has taken a new configuration meanwhile": asked again
+                answers.append(client.call("status")["mode"])
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for errors in (30, 31, 32):
+        await face.set("smtp.max_errors", str(errors))
+        await face("config.commit")
+    stop.set()
+    await asyncio.to_thread(asking.join)
+    face.close()
+    assert answers and set(answers) == {"running"}
+
+
+async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_one(tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(text_in(tmp_path))
+    command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    process = start()
+    try:
+        await until(lambda: asyncio.to_thread(ControlClient(tmp_path / "run" / "control.sock").available))
+        face = await Face.open(tmp_path)
+        await face.set("station.hostname", "mx.clinic.example")
+        await face("config.commit", confirm_min=60)
+        process.kill()
+        await asyncio.to_thread(process.communicate)
+        assert "mx.clinic.example" in path.read_text()
+        face.close()
+        process = start()
+        await until(lambda: asyncio.to_thread(ControlClient(tmp_path / "run" / "control.sock").available))
+        status = await asyncio.to_thread(ControlClient(tmp_path / "run" / "control.sock").call, "status")
+        assert status["hostname"] == "mail.clinic.example"
+        assert any("was not confirmed" in words for words in status["attention"])
+        process.terminate()
+        _, log = await asyncio.to_thread(process.communicate)
+        assert process.returncode == 0
+        assert log.index("was not confirmed") < log.index("listening door=smtp")
+    finally:
+        process.kill()

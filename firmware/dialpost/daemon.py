@@ -102,6 +102,7 @@ class Daemon:
         self.changes = ConfigChanges(self.history, self.file, self, apply or SystemApply(), Clock())
         self._set_up = set_up or SetUp()
         self._make_station, self._before_run = make_station, before_run
+        self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -116,12 +117,12 @@ class Daemon:
         first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
-            Path(self._run_dir(config, first)) / SOCKET_NAME, {"status": self._status}, {},
+            Path(self._run_dir(config, first)) / SOCKET_NAME, {}, {},
             config_methods(sessions, self.changes),
         )  # fmt: skip
         try:
             if config is None:
-                self.panel.waits_for_set_up()
+                self._wait_for_set_up()
             else:
                 await self._first_start(config)
             await self._control.start()
@@ -209,7 +210,7 @@ class Daemon:
                 self.station = None
             if config is None:
                 self._problems = self._problems_of_file()
-                self.panel.waits_for_set_up()
+                self._wait_for_set_up()
                 return
             try:
                 await self._run(config)
@@ -235,12 +236,20 @@ class Daemon:
                 raise
             again = self._load()
             if again is None:
-                self.panel.waits_for_set_up()
+                self._wait_for_set_up()
                 return
             await self._run(again)
         await self.changes.started()
 
+    def _wait_for_set_up(self) -> None:
+        """No station runs: panel and `status` say so until one does."""
+        self.panel.waits_for_set_up()
+        self._stop_waiting()
+        self._stop_waiting = self._control.offer({"status": self._status}, {})
+
     async def _run(self, config: Config) -> None:
+        self._stop_waiting()
+        self._stop_waiting = _nothing
         self._before_run(config)
         for sentence in warnings(config):
             _log.warning("%s: %s", self.file.path, sentence)
@@ -259,7 +268,7 @@ class Daemon:
     async def _run_again(self, config: Config | None) -> None:
         """What ran before runs again; if not even that, the process is at its end."""
         if config is None:
-            self.panel.waits_for_set_up()
+            self._wait_for_set_up()
             return
         try:
             await self._run(config)
@@ -330,6 +339,10 @@ async def run(path: Path, set_up: SetUp) -> int:
         feeding.cancel()
         await daemon.stop()
     return 1 if daemon.failed.is_set() else 0
+
+
+def _nothing() -> None:
+    pass
 
 
 def _set_log_level(config: Config) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import os
+import pwd
 import stat
 
 import pytest
 
 from dialpost.core.errors import AccountError, ControlError
 from dialpost.edge import control_socket
-from dialpost.edge.control_socket import ControlClient, ControlServer
+from dialpost.edge.control_socket import ControlClient, ControlServer, ControlTalk
 
 
 async def echo(params):
@@ -137,3 +138,84 @@ async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
         with pytest.raises(ControlError, match=f"no method '{gone}'"):
             await asyncio.to_thread(client.call, gone)
     await server.close()
+
+
+@pytest.fixture
+async def talking(tmp_path):
+    """A server with a method that keeps its connection, and what became of those connections."""
+    gone: list[str] = []
+
+    async def stay(params, talk):
+        talk.stay(lambda: gone.append(params["name"]))
+        return talk.user
+
+    server = ControlServer(tmp_path / "control.sock", {"echo": echo}, {}, {"stay": stay})
+    await server.start()
+    yield server, tmp_path / "control.sock", gone
+    await server.close()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)  # the kernel tells the server, not us
+
+
+async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch):
+    _, path, gone = talking
+    monkeypatch.setattr(control_socket, "_REQUEST_TIMEOUT_S", 0.05)
+    talk = await asyncio.to_thread(ControlTalk, path, 5)
+    assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
+    await asyncio.sleep(0.2)  # longer than a connection may be silent that nobody keeps
+    assert await asyncio.to_thread(lambda: talk.call("echo", n=1)) == {"n": 1}
+    with pytest.raises(ControlError, match="no method 'fly'") as caught:
+        await asyncio.to_thread(talk.call, "fly")
+    assert (caught.value.kind, gone) == ("ControlError", [])
+    talk.close()
+    await until(lambda: gone == ["a"])
+
+
+async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(talking):
+    server, path, gone = talking
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b'{"method": "stay", "params": {"name": "reset"}}\n')
+    await reader.readline()
+    writer.transport.abort()
+    await until(lambda: gone == ["reset"])
+    talk = await asyncio.to_thread(ControlTalk, path, 5)
+    await asyncio.to_thread(lambda: talk.call("stay", name="closed"))
+    await server.close()
+    assert gone == ["reset", "closed"]
+    talk.close()
+
+
+async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking):
+    server, path, _ = talking
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def long(params):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    withdraw = server.offer({"long": long}, {})
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "long"))
+    await asyncio.wait_for(begun.wait(), 10)
+    withdraw()
+    with pytest.raises(ControlError, match="taken a new configuration meanwhile: ask again"):
+        await asking
+    assert ended.is_set()
+
+
+async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
+    server, path, _ = talking
+    server.pause()
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "count"))
+    assert await asyncio.to_thread(ControlClient(path, 10).call, "echo", n=1) == {"n": 1}  # the rest goes on
+    assert not asking.done()
+    withdraw = server.offer({}, {"count": count})
+    server.resume()
+    assert await asking == "done"
+    withdraw()

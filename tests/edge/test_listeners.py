@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dialpost.edge.listeners import ListenError, bind, inherited_sockets, open_listeners, split_listen
+from dialpost.edge.listeners import Doors, ListenError, bind, inherited_sockets, open_listeners, split_listen
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ CHILD = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="smtp:submissions")
-from dialpost.edge.listeners import inherited_sockets
+from dialpost.edge.listeners import Doors, ListenError, bind, inherited_sockets, open_listeners, split_listen
 found = inherited_sockets()
 print({name: [s.getsockname()[1] for s in socks] for name, socks in found.items()})
 print([os.get_inheritable(s.fileno()) for socks in found.values() for s in socks])
@@ -86,3 +86,71 @@ def test_sockets_are_taken_by_name_from_the_service_manager():
         str({"smtp": [ports[0]], "submissions": [ports[1]]}),
         "[False, False]",
     ]
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 5)
+
+
+def port_of(socks: list[socket.socket]) -> int:
+    return socks[0].getsockname()[1]
+
+
+def closed(found: dict[str, list[socket.socket]]) -> None:
+    for sock in (sock for socks in found.values() for sock in socks):
+        sock.close()
+
+
+def test_doors_stay_open_while_stations_change():
+    doors = Doors({})
+    first = doors.take({"smtp": ["127.0.0.1:0"], "submission": ["127.0.0.1:0"]})
+    port, gone = port_of(first["smtp"]), port_of(first["submission"])
+    closed(first)  # the station is stopped
+    with connect(port) as waiting:
+        second = doors.take({"smtp": ["127.0.0.1:0"], "submission": []})
+        assert port_of(second["smtp"]) == port
+        second["smtp"][0].setblocking(True)
+        taken, _ = second["smtp"][0].accept()
+        assert taken.getpeername() == waiting.getsockname()
+        taken.close()
+    with pytest.raises(ConnectionRefusedError):
+        connect(gone)
+    closed(second)
+    doors.close()
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)
+
+
+def test_sockets_handed_over_stay_whatever_is_configured():
+    with socket.create_server(("127.0.0.1", 0)) as handed:
+        doors = Doors({"smtp": [handed]})
+        for listen in ("127.0.0.1:1", "192.0.2.1:25"):
+            doors.rehearse({"smtp": [listen]})
+            found = doors.take({"smtp": [listen]})
+            assert port_of(found["smtp"]) == handed.getsockname()[1]
+            closed(found)
+        doors.close()
+        connect(handed.getsockname()[1]).close()
+
+
+def test_a_rehearsal_finds_what_is_taken_and_leaves_nothing_open():
+    doors = Doors({})
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with pytest.raises(ListenError, match="another program has port"):
+            doors.rehearse({"smtp": [f"127.0.0.1:{other.getsockname()[1]}"]})
+        port = other.getsockname()[1]
+    doors.rehearse({"smtp": [f"127.0.0.1:{port}"]})
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)
+
+
+def test_an_own_port_on_another_address_is_no_conflict():
+    doors = Doors({})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    closed(doors.take({"smtp": [f"127.0.0.1:{port}"]}))
+    doors.rehearse({"smtp": [f"0.0.0.0:{port}"]})
+    found = doors.take({"smtp": [f"0.0.0.0:{port}"]})
+    assert found["smtp"][0].getsockname() == ("0.0.0.0", port)
+    closed(found)
+    doors.close()

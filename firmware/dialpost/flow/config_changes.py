@@ -15,14 +15,17 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from dialpost.core.config import Config
 from dialpost.core.config_effects import changed_keys, when_it_counts
 from dialpost.core.config_history import Commit, Proof, Unproven
-from dialpost.core.errors import ConfigError, ControlError, DialpostError, StaleError
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, StaleError, StorageError
 
 _log = logging.getLogger("dialpost.config")
+
+Work = Callable[[], Coroutine[object, object, None]]
 
 
 class History(Protocol):
@@ -133,6 +136,8 @@ class ConfigChanges:
         self._timer: asyncio.TimerHandle | None = None
         self._later: asyncio.Task[None] | None = None
         self._closed = False
+        self._in_force = 0
+        """The number the running station was made with, 0 = not known."""
 
     @property
     def pending(self) -> Pending | None:
@@ -165,8 +170,13 @@ class ConfigChanges:
             )
 
     async def started(self) -> None:
-        """A station started with the configuration in force: it needs no other proof of that."""
-        await asyncio.to_thread(self._history.proven)
+        """A station started with the configuration in force: it needs no other proof of that, and is kept."""
+        try:
+            await asyncio.to_thread(self._history.proven)
+            commit = await asyncio.to_thread(self._history.current)
+            self._in_force = commit.number if commit else 0
+        except StorageError as error:
+            self._remark(f"The history of the configuration can't be kept: {error}")
 
     async def start_failed(self) -> bool:
         """None started. Whether another configuration was put back, with which it may: a commit not yet proven."""
@@ -235,12 +245,13 @@ class ConfigChanges:
     def owner_gone(self, owner: object) -> None:
         """Its connection is gone: what waits for its confirmation is taken back at once."""
         if self._pending is not None and self._pending.owner is owner:
-            self._start(self._take_back(self._pending, "its session ended without a confirmation"))
+            self._start(partial(self._take_back, self._pending, "its session ended without a confirmation"))
 
     async def reload(self, text: str) -> tuple[str, ...]:
         """Take the file as somebody changed it (SIGHUP); what should be known of it.
 
-        Raises: ConfigError where it can't be used: the station goes on with what it has, and the file stays.
+        Raises: ConfigError where it can't be used: the station goes on with what it has. The file stays as it is,
+        unless the station did not start with it: then it is rolled back, and kept in the history.
         """
         async with self._lock:
             self._refuse_while_pending()
@@ -249,7 +260,8 @@ class ConfigChanges:
                 raise ConfigError(problems)
             commit = await asyncio.to_thread(self._history.current)
             number = commit.number if commit else 0
-            words = await self._put_in_force(config, None)
+            edited = Unproven(number, self._in_force, Proof.START)
+            words = await self._put_in_force(config, edited if self._in_force not in {0, number} else None)
             self.on_change(f"Configuration {number} was read from the file.")
             return (*words, *await self._applied(number))
 
@@ -270,7 +282,7 @@ class ConfigChanges:
             await self._take(config, trial)
             keys = changed_keys(running, config) if running is not None else ()
             return list(when_it_counts(keys, call_is_up=False))
-        self._later = self._start(self._take_after_call(config, trial))
+        self._later = self._start(partial(self._take_after_call, config, trial))
         return list(when_it_counts(changed_keys(running, config), call_is_up=True))
 
     async def _take(self, config: Config, trial: Unproven | None) -> None:
@@ -284,8 +296,10 @@ class ConfigChanges:
             raise ConfigError(
                 (f"Configuration {trial.number} was rolled back, the station did not start with it: {error}", back)
             ) from error
-        if trial is not None and trial.proof is Proof.START:
-            await asyncio.to_thread(self._history.proven)
+        if trial is not None:
+            self._in_force = trial.number
+            if trial.proof is Proof.START:
+                await asyncio.to_thread(self._history.proven)
 
     async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
         await self._process.call_ended()
@@ -330,7 +344,7 @@ class ConfigChanges:
         loop = asyncio.get_running_loop()
         pending = self._pending = Pending(trial, owner, loop.time() + confirm_s)
         self._timer = loop.call_later(
-            confirm_s, lambda: self._start(self._take_back(pending, "it was not confirmed in time"))
+            confirm_s, lambda: self._start(partial(self._take_back, pending, "it was not confirmed in time"))
         )
 
     async def _write(self, text: str, who: str, comment: str, proof: Proof) -> Commit:
@@ -347,6 +361,7 @@ class ConfigChanges:
                 trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()
             )
         )
+        self._in_force = commit.number if commit else 0
         now = f"Configuration {trial.back_to} is in force again" if trial.back_to else "There is none again"
         said = now + (f", as number {commit.number}." if commit else ".")
         self._remark(f"{why[0].upper()}{why[1:]}. {said}")
@@ -379,16 +394,16 @@ class ConfigChanges:
             self._later.cancel()
             self._later = None
 
-    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    def _start(self, work: Work) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+    async def _guarded(self, work: Work) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             try:
-                await work
+                await work()
             except Exception:
                 _log.exception("config: a change failed")
 
