@@ -8,10 +8,12 @@ import logging
 import pytest
 
 from dialpost.core.blink import Pattern
-from dialpost.core.call_states import CallState
+from dialpost.core.button import TABLE, ButtonEvent, ButtonState, Go
+from dialpost.core.call_states import CallEvent, CallState, next_state
 from dialpost.core.config_panel import PanelConfig
 from dialpost.core.panel import SIGNALS, Colour, Led, light, project
 from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
+from fakes import now
 from panel_rig import FOUR, ONE, RGB, PanelRig, run_rig
 
 LINES = {Led.LINE: 5, Led.FAULT: 6, Led.MAIL: 13, Led.POWER: 19}
@@ -158,6 +160,109 @@ def test_a_dimmed_light_of_three_colours_mixes_them(monkeypatch) -> None:
             assert shares == pytest.approx([0.5 * share for share in Colour.AMBER.value])
 
     run_rig(story, monkeypatch)
+
+
+# -- every state x event, on the mock pins --------------------------------------------------------------
+
+Segments = list[tuple[float, StationState]]
+
+
+def expected(segments: Segments, leds: tuple[Led, ...], until_ms: int) -> list[tuple[float, float]]:
+    """What a lamp's pin does while the state is as told, looked at each millisecond; a new pattern begins anew."""
+    told, level, shown, since_ms = [(0.0, 0.0)], 0.0, None, 0
+    for ms in range(until_ms):
+        state = [state for at_s, state in segments if round(at_s * 1000) <= ms][-1]
+        now_shown = light(leds, state)
+        if now_shown != shown:
+            shown, since_ms = now_shown, ms
+        is_lit = float(now_shown.pattern.lit_at(ms - since_ms))
+        if is_lit != level:
+            level = is_lit
+            told.append((round(ms / 1000, 3), level))
+    return told
+
+
+@pytest.mark.parametrize("state", CallState)
+@pytest.mark.parametrize("event", CallEvent)
+def test_every_state_of_a_call_with_every_event(state: CallState, event: CallEvent, monkeypatch) -> None:
+    step = next_state(state, event)
+    after = step if isinstance(step, CallState) else state
+
+    async def story() -> None:
+        async with PanelRig() as rig:
+            rig.calls.become(state)
+            await rig.until(1.5)
+            rig.calls.become(after)
+            await rig.until(4.0 - 0.0005)
+            segments = [(0.0, StationState(call=state)), (1.5, StationState(call=after))]
+            for led, line in LINES.items():
+                assert rig.history(line)[1:] == expected(segments, (led,), 4000)[1:], led
+
+    run_rig(story, monkeypatch)
+
+
+REACHED: dict[ButtonState, tuple[list[float], float]] = {
+    # when the contact moves (down, up, down ...), and when the event comes
+    ButtonState.UP: ([], 1.0),
+    ButtonState.DOWN: ([1.0], 2.0),
+    ButtonState.HELD: ([1.0], 5.0),
+    ButtonState.HELD_LONG: ([1.0], 12.0),
+    ButtonState.TAKEN_BACK: ([1.0], 20.0),
+    ButtonState.OFFERED: ([1.0, 12.0], 13.0),
+    ButtonState.CONFIRMING: ([1.0, 12.0, 13.0], 14.0),
+}
+SHOWN_FROM = [(4.0, ButtonShow.HANG_UP), (11.0, ButtonShow.RESET), (16.0, ButtonShow.TAKEN_BACK)]
+
+
+@pytest.mark.parametrize("state", REACHED)
+@pytest.mark.parametrize("event", ButtonEvent)
+def test_every_state_of_the_button_with_every_event(state: ButtonState, event: ButtonEvent, monkeypatch) -> None:
+    """The finger moves the mock pin; what the lights did from the first moment on is compared whole."""
+    edges, at_s = REACHED[state]
+    step = TABLE[state][event]
+
+    async def story() -> None:
+        async with PanelRig() as rig:
+            for number, edge_s in enumerate(edges):
+                await rig.until(edge_s)
+                rig.hand.drive_high() if number % 2 else rig.hand.drive_low()
+            await rig.until(at_s)
+            button = rig.front._button
+            assert button is not None and button.state is state
+            told = []
+            rig.panel.watch(lambda seen, lights: told.append((now(), seen)))
+            if event is ButtonEvent.TIME:
+                due_s = button.deadline_s
+                await rig.until((due_s or at_s) + 0.01)
+            else:
+                rig.hand.drive_low() if event is ButtonEvent.PRESS else rig.hand.drive_high()
+                await rig.until(at_s + 0.05)
+            assert button.state is (step.to if isinstance(step, Go) else state)
+            end_s = round(now() + 0.5, 3)
+            await rig.until(end_s - 0.0005)
+            segments = [(0.0, StationState())]
+            down_s = edges[-1] if len(edges) % 2 else None
+            segments += [(from_s, StationState(button=show)) for from_s, show in SHOWN_FROM
+                         if edges and from_s < (edges[1] if len(edges) > 1 else at_s)]  # fmt: skip
+            if len(edges) > 1:
+                segments.append((12.03, StationState(button=ButtonShow.OFFERED)))
+            assert down_s is None or down_s <= at_s
+            segments += [(round(when_s, 3), seen) for when_s, seen in told[1:]]
+            for led, line in LINES.items():
+                assert settled(rig.history(line)) == settled(expected(segments, (led,), round(end_s * 1000))), led
+
+    run_rig(story, monkeypatch)
+
+
+def settled(history: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Without what lasted less than 2 ms: where a pattern's step and a new pattern fall on one moment."""
+    kept: list[tuple[float, float]] = []
+    for at_s, level in history:
+        while kept and at_s - kept[-1][0] < 0.002:
+            kept.pop()
+        if not kept or kept[-1][1] != level:
+            kept.append((at_s, level))
+    return kept
 
 
 # -- the button -----------------------------------------------------------------------------------------

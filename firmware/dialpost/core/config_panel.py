@@ -17,8 +17,9 @@ class PanelConfig:
         example="rpi-4b",
     )  # fmt: skip
     brightness: int = setting(
-        100, "How bright the LEDs are. Below 100 they are switched a hundred times a second by the program, which "
-        "costs about 1 % of a small board's time while one is lit.", unit="percent", minimum=1, maximum=100,
+        100, "How bright the LEDs are. Below 100 the program switches them a hundred times a second, which a small "
+        "board feels (some percent of its time while one is lit): a larger resistor costs nothing.",
+        unit="percent", minimum=1, maximum=100,
     )  # fmt: skip
     night_hours: tuple[str, ...] = setting(
         (), "Times of day in which the LEDs stay dark, local time. The button wakes them; they sleep only while "

@@ -1,8 +1,7 @@
 """Brightness by switching: one thread for all dimmed lines of a factory, asleep while all are dark or full.
 
-Cheap enough for lights: two system calls a line and period, at 100 Hz about 1 % of a small board's time. It is not
-exact (Python's threads are not), which an eye does not see. Hardware PWM would need lines that have it, and a way
-to it that every board shares; there is none.
+Cheap enough for lights: the thread wakes twice a period. It is not exact (Python's threads are not), which an eye
+does not see. Hardware PWM would need lines that have it, and a way to it that every board shares; there is none.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -50,7 +50,9 @@ class SoftPwm:
                 return
             run = next(self._count)
             self._lines[key] = _Dimmed(set_level, duty, 1 / frequency_hz, run)
-            heapq.heappush(self._plan, (time.monotonic(), next(self._count), key, run, True))
+            # All periods begin together: the thread wakes twice a period, however many lines there are.
+            begins_s = math.ceil(time.monotonic() * frequency_hz) / frequency_hz
+            heapq.heappush(self._plan, (begins_s, next(self._count), key, run, True))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gpio-pwm", daemon=True)
                 self._thread.start()
