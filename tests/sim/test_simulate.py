@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from pexpect import fdpexpect
 
 from dialpost.__main__ import main
 from dialpost.core.errors import DialpostError
@@ -216,3 +218,34 @@ def test_control_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
 def test_lines_are_cut_to_the_width_and_colours_take_no_room() -> None:
     assert _cut("\x1b[32m●\x1b[0m line and more", 6) == "\x1b[32m●\x1b[0m line"
     assert _cut("short", 80) == "short"
+
+
+def test_the_console_is_on_a_pty_whose_path_the_panel_prints(tmp_path: Path) -> None:
+    """Sit down at it, commit, get up, come back; the panel goes on with the new configuration."""
+    child = pexpect.spawn(
+        sys.executable, ["-m", "dialpost", "simulate", "--dir", str(tmp_path / "w"), "--dial-s", "0.1"],
+        timeout=60, dimensions=(30, 200), encoding="utf-8", env={**os.environ, "TERM": "vt100"},
+    )  # fmt: skip
+    child.expect(r"Console: screen (\S+) (\d+)  or  minicom -D (\S+)\x1b")
+    assert child.match[1] == child.match[3] and child.match[2] == "115200"
+    path = child.match[1]
+    for visit in range(2):
+        seat = fdpexpect.fdspawn(os.open(path, os.O_RDWR | os.O_NOCTTY), timeout=60)
+        if visit == 0:
+            seat.expect("Press Enter. ")
+        seat.send(b"\r")
+        seat.expect("dialpost> ")
+        seat.send(f"set call.cooldown_s {visit + 3}\rcommit\r".encode())
+        seat.expect(f"Committed as number {visit + 2}.")
+        child.expect("the station has a new configuration")
+        seat.close()
+    seat = fdpexpect.fdspawn(os.open(path, os.O_RDWR | os.O_NOCTTY), timeout=60)
+    seat.send(b"call now\r")
+    while seat.expect(["3 received", pexpect.TIMEOUT], timeout=0.3) == 1:
+        child.expect(pexpect.TIMEOUT, timeout=0.1)  # the panel draws on meanwhile
+    seat.close()
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert not Path(path).exists()

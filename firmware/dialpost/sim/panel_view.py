@@ -42,13 +42,14 @@ _TOLD_BY_THE_CALL = ("call:", "etrn:")
 """Lines of the mail log that the call's own words say already."""
 
 
-async def show(settings: WorldSettings, folder: Path) -> int:
+async def show(settings: WorldSettings, folder: Path, console_bps: int) -> int:
     """Run the world and its panel until `q`; the exit status."""
     lines = SimulatedLines()
     world = World(settings, folder, lines)
     print("Starting the station ...", flush=True)
     try:
         await world.start()
+        world.open_console(console_bps)
         world.hold(make_letters("in", 3, 0, sender=WORLD_ADDRESSES[0], recipients=(f"anna@{DOMAIN}",)))
         await PanelView(world, lines).run()
     finally:
@@ -70,9 +71,13 @@ class PanelView:
     async def run(self) -> None:
         """Until the key `q`; the terminal is as before when it returns, whatever happens."""
         world = self._world
-        unsubscribe = world.station.calls.subscribe(self._note)
+        station, unsubscribe = world.station, world.station.calls.subscribe(self._note)
         with self._mail_log(), _raw_terminal(self._key):
             while not self._quit.is_set():
+                if world.station is not station:  # a commit at the console has put another in its place
+                    unsubscribe()
+                    station, unsubscribe = world.station, world.station.calls.subscribe(self._note)
+                    self._note("the station has a new configuration")
                 self._draw()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._quit.wait(), FRAME_S)
@@ -164,9 +169,17 @@ class PanelView:
             f"  user {ACCOUNTS[0]}, password {world.passwords[ACCOUNTS[0]]}; or with swaks:",
             f"  swaks -s {USERS_ADDRESS}:{submission} -tls -au {ACCOUNTS[0]} -ap {world.passwords[ACCOUNTS[0]]}",
             f"        -f anna@{DOMAIN} -t {WORLD_ADDRESSES[0]}",
+            *self._console_words(),
             f"Ask: .venv/bin/dialpost --config {world.config_path} status",
             "-" * columns,
         ]
+
+    def _console_words(self) -> list[str]:
+        seat = self._world.console
+        if seat is None:
+            return []
+        link, rate_bps = seat.link, seat.rate_bps
+        return [f"Console: screen {link} {rate_bps}  or  minicom -D {link}"]
 
     def _light(self, led: Led) -> str:
         return f"{_COLOURS[led]}{'●' if self._lines.lit(led) else '○'}{_PLAIN} {led.value}"

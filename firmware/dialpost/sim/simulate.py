@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
     first.add_argument("--first-start", action="store_true",
                        help="a station without a configuration, to be set up at its serial console")  # fmt: skip
     first.add_argument("--console-bps", type=int, choices=CONSOLE_SPEEDS_BPS, default=115_200, metavar="R",
-                       help="the serial console's speed in bit/s (default 115200)")  # fmt: skip
+                       help="the serial console's speed in bit/s, with the panel too (default 115200)")  # fmt: skip
     first.add_argument("--any-ports", action="store_true",
                        help="listen on any free ports, not on 2525, 2587 and 2465")  # fmt: skip
     _add_line(parser.add_argument_group("the line"))
@@ -164,7 +164,7 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
 
         _set_up_logging(False)
         with _folder(args.dir) as folder:
-            shown: int = asyncio.run(show(settings, folder))
+            shown: int = asyncio.run(show(settings, folder, args.console_bps))
             return shown
     _set_up_logging(args.verbose)
     load = _load(args)

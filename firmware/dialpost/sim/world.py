@@ -41,6 +41,7 @@ from dialpost.core.station_state import StationState
 from dialpost.daemon import Daemon
 from dialpost.flow.panel import Lights
 from dialpost.front_panel import FrontPanelOfProcess
+from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
 from dialpost.sim.line import LineSettings, SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
@@ -79,6 +80,8 @@ class World:
         self.passwords = {account: secrets.token_urlsafe(9) for account in ACCOUNTS}
         self.led_history: list[dict[str, object]] = []
         self.config_path = folder / "dialpost.toml"
+        self.console: ConsoleSeat | None = None
+        self._station: Station | None = None
         self._began_s = 0.0
         self._run_dir = folder / "run"
         self._resources = contextlib.ExitStack()
@@ -104,8 +107,17 @@ class World:
             if account not in self.station.accounts.directory.accounts:
                 await self.station.accounts.add(account, password)
 
+    def open_console(self, rate_bps: int) -> ConsoleSeat:
+        """The station's console at a serial port of this speed, until `stop`."""
+        environment = {"DIALPOST_RUN_DIR": str(self._run_dir)}
+        self.console = ConsoleSeat(self.config_path, self.folder / "console", rate_bps, environment)
+        self.console.start()
+        return self.console
+
     async def stop(self) -> None:
         """End everything; the folder stays."""
+        if self.console is not None:
+            await self.console.stop()
         await self.provider.stop()
         if hasattr(self, "daemon"):
             await self.daemon.stop()
@@ -114,9 +126,10 @@ class World:
 
     @property
     def station(self) -> Station:
-        """The station that runs now: a commit puts another in its place."""
-        assert self.daemon.station is not None
-        return self.daemon.station
+        """The station that runs now: a commit puts another in its place. Between the two it is the former."""
+        self._station = self.daemon.station or self._station
+        assert self._station is not None
+        return self._station
 
     def _make_config(self, provider_port: int) -> Config:
         call = self.settings
