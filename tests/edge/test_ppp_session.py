@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -91,6 +92,25 @@ def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypat
     told = [parse_event(events.recv(4096)) for _ in range(4)]
     assert all(isinstance(heard, Trouble) and "nothing within" in heard.words for heard in told[:3])
     assert isinstance(told[3], PppUp)
+
+
+@pytest.mark.parametrize("fault", ["crashes", "hangs", "works"])
+def test_a_script_that_fails_or_hangs_ends_pppd(tmp_path, monkeypatch, fault):
+    """As pppd runs it: in the place of Python a program that does what `fault` says."""
+    program = tmp_path / "python"
+    program.write_text({"crashes": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n",
+                        "works": "#!/bin/sh\nexit 0\n"}[fault])  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setattr(session.sys, "executable", str(program))
+    monkeypatch.setattr(session, "HOOK_S", 0.3)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    with subprocess.Popen(["sleep", "60"]) as pppd:
+        subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": str(pppd.pid)}, check=False)
+        if fault == "works":
+            assert pppd.poll() is None
+            pppd.kill()
+        else:
+            assert pppd.wait(10) == -15
 
 
 def test_going_down_takes_the_firewall_away(tools, events, tmp_path):

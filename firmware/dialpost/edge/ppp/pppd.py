@@ -26,6 +26,8 @@ from dialpost.edge.ppp.session import REQUEST, SOCKET, prepare, write_private
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
 """So long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
+TERMINATED = 5
+"""pppd's exit status after SIGTERM (pppd(8))."""
 _LINES_KEPT = 20
 
 
@@ -136,7 +138,10 @@ class Pppd:
                     self._log(heard.words)
                     trouble = heard.words
                 if ending.done():
-                    return replace(ending.result(), detail=trouble) if trouble else ending.result()
+                    end = ending.result()
+                    if end.exit_code == TERMINATED and not trouble:  # nobody here has asked for it
+                        trouble = "The script that sets up the line's network failed."
+                    return replace(end, detail=trouble)
         finally:
             ending.cancel()
 

@@ -25,6 +25,8 @@ from dialpost.core.ppp_options import PppRequest, options
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+HOOK_S = 60
+"""So long pppd's script may take; on a slow board it is through in three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
 _SIGNALLED = 128  # a shell's way to tell of a signal
@@ -55,10 +57,17 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _script(name: str, folder: Path, socket_path: Path) -> str:
-    """pppd gives its scripts an almost empty environment: where Python finds this program is written down."""
+    """pppd gives its scripts an almost empty environment: where Python finds this program is written down.
+
+    One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would be
+    told that it is up.
+    """
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-B", "-m", "dialpost.edge.ppp.session", name, str(folder), str(socket_path)]
-    return f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\nexec {shlex.join(command)}\n"
+    return (
+        f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\n"
+        f'timeout -k 5 {HOOK_S} {shlex.join(command)} || kill "$PPPD_PID"\n'
+    )
 
 
 def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
