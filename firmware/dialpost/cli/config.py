@@ -1,4 +1,4 @@
-"""`dialpost config check|show|explain|init`."""
+"""`dialpost config check|show|explain|init`; `config_live` has the verbs about the running station."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dialpost.cli.config_live import add_verbs
 from dialpost.cli.station import load_config
 from dialpost.core.config_check import warnings
 from dialpost.core.config_fields import all_fields
@@ -17,7 +18,7 @@ from dialpost.edge.config_file import ConfigFile
 
 def add_parser(commands: Any) -> None:
     """Add `config` to the command line."""
-    parser = commands.add_parser("config", help="check, show and explain the configuration")
+    parser = commands.add_parser("config", help="check, show, explain and change the configuration")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     check = verbs.add_parser(
         "check", help="what is wrong with a file",
@@ -36,6 +37,7 @@ def add_parser(commands: Any) -> None:
     init = verbs.add_parser("init", help="write a first file to fill in")
     init.add_argument("file", type=Path, nargs="?", help="default: the file of --config")
     init.set_defaults(func=_init)
+    add_verbs(verbs)
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -1,0 +1,120 @@
+"""`dialpost config set|unset|compare|history|rollback`: the configuration of the running station, for scripts.
+
+Each is one session over the control socket: open, change, check, commit. For more than that there is the console.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dialpost.cli.station import control_path
+from dialpost.core.errors import ControlError
+from dialpost.edge.control_socket import ControlTalk
+
+FROM_INPUT = "-"
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs to `dialpost config`."""
+    setting = verbs.add_parser(
+        "set", help="change the running station's settings at once",
+        description="Set one or more keys, check the whole and put it in force. A value may be - : it is read from "
+        "standard input then, so that a password is in no list of processes. Exit status: 0 in force, 1 refused.",
+    )  # fmt: skip
+    setting.add_argument("settings", nargs="+", metavar="KEY VALUE", help="like smtp.max_recipients 600")
+    setting.set_defaults(func=_set)
+    unset = verbs.add_parser("unset", help="put settings of the running station back to their defaults")
+    unset.add_argument("keys", nargs="+", metavar="KEY", help="like smtp.max_recipients, outbound.route[2]")
+    unset.set_defaults(func=_unset)
+    rollback = verbs.add_parser("rollback", help="put an earlier configuration in force again")
+    rollback.add_argument("number", type=int, metavar="N", help="from `dialpost config history`")
+    rollback.set_defaults(func=_rollback)
+    for parser in (setting, unset, rollback):
+        parser.add_argument("--comment", default="", help="why, for the history")
+        parser.add_argument("--anyway", action="store_true", help="although it cuts somebody off")
+    compare = verbs.add_parser("compare", help="what differs between the configuration in force and an earlier one")
+    compare.add_argument("number", type=int, metavar="N", help="from `dialpost config history`")
+    compare.set_defaults(func=_compare)
+    history = verbs.add_parser("history", help="who put which configuration in force, and when")
+    history.set_defaults(func=_history)
+
+
+def _set(args: argparse.Namespace) -> int:
+    words: Sequence[str] = args.settings
+    if len(words) % 2:
+        raise ControlError("Give pairs of KEY and VALUE; a value with blanks stands in quotes.")
+    pairs = [(key, _value(value)) for key, value in zip(words[::2], words[1::2], strict=True)]
+
+    def change(talk: ControlTalk) -> None:
+        for key, value in pairs:
+            _tell(talk.call("config.set", key=key, value=value))
+
+    return _commit(args, change)
+
+
+def _unset(args: argparse.Namespace) -> int:
+    def change(talk: ControlTalk) -> None:
+        for key in args.keys:
+            _tell(talk.call("config.unset", key=key))
+
+    return _commit(args, change)
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    def change(talk: ControlTalk) -> None:
+        talk.call("config.rollback", number=args.number)
+        _tell(talk.call("config.compare"))
+
+    return _commit(args, change, f"back to {args.number}")
+
+
+def _commit(args: argparse.Namespace, change: Callable[[ControlTalk], None], comment: str = "") -> int:
+    with _talk(args) as talk:
+        change(talk)
+        found = talk.call("config.check")
+        for sentence in found["problems"]:
+            sys.stderr.write(f"dialpost: {sentence}\n")
+        if found["problems"]:
+            return 1
+        try:
+            done = talk.call("config.commit", comment=args.comment or comment, anyway=args.anyway)
+        except ControlError as error:
+            hint = " Say --anyway to do it all the same." if error.kind == "WarnFirstError" else ""
+            raise ControlError(f"{error}{hint}", error.kind) from None
+    for sentence in done["words"]:
+        print(sentence)
+    print(f"Configuration {done['number']} is committed.")
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    with _talk(args) as talk:
+        _tell(talk.call("config.compare", number=args.number))
+    return 0
+
+
+def _history(args: argparse.Namespace) -> int:
+    with _talk(args) as talk:
+        for commit in talk.call("config.history")["commits"]:
+            comment = f"  {commit['comment']}" if commit["comment"] else ""
+            print(f"{commit['number']:4}  {commit['when']}  {commit['who']}{comment}")
+    return 0
+
+
+def _talk(args: argparse.Namespace) -> ControlTalk:
+    """A session of its own. Raises: ControlError."""
+    talk = ControlTalk(control_path(args))
+    talk.call("config.open", who="")
+    return talk
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    for line in (*answer["lines"], *answer.get("words", ())):
+        print(line)
+
+
+def _value(word: str) -> str:
+    return sys.stdin.readline().rstrip("\n") if word == FROM_INPUT else word
