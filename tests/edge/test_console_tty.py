@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import termios
 import threading
 import time
@@ -100,6 +101,20 @@ def test_a_terminal_that_takes_nothing_is_given_up(pair: tuple[int, ConsoleTty])
     _, console = pair
     with pytest.raises(IdleTooLongError):
         console.write(b"x" * 1_000_000, 0.1)
+
+
+def test_ctrl_s_stops_the_output_and_any_key_goes_on(pair: tuple[int, ConsoleTty]) -> None:
+    """An XOFF out of line noise stops it no longer than to the next key."""
+    person, console = pair
+    for go_on in (b"\x11", b"a"):
+        os.write(person, b"\x13")
+        writer = threading.Thread(target=console.write, args=(b"said", 5))
+        writer.start()
+        assert not select.select([person], [], [], 0.2)[0]
+        os.write(person, go_on)
+        assert select.select([person], [], [], 5)[0]
+        assert os.read(person, 100) == b"said"
+        writer.join(5)
 
 
 def test_lent_to_somebody_else_nothing_is_taken_from_it(pair: tuple[int, ConsoleTty]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -37,6 +38,8 @@ from dialpost.core.errors import (
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.console_tty import ConsoleTty
 from dialpost.edge.control_socket import ControlClient
+
+_log = logging.getLogger(__name__)
 
 MOST_TRIES = 5
 NO_DAEMON = "no daemon"
@@ -168,6 +171,8 @@ class Visit:
             except DialpostError as error:
                 terminal.say(str(error))
             self._failures.count += 1
+            if self._args.tty is not None:  # elsewhere standard error is the person's own screen
+                _log.warning("console: wrong password who=%r tries=%s", self._who, self._failures.count)
             time.sleep(self._failures.pause_s)
             terminal.drop_typed_ahead()
             terminal.say("That is not the password.")
@@ -214,7 +219,11 @@ class Visit:
                 self._terminal.say("The mail station does not answer yet ...")
             time.sleep(0.5)
         try:
-            return self._session.open()
+            found = self._session.open()
+            while found["mode"] == "unreadable" and not found["problems"] and time.monotonic() < give_up_s:
+                time.sleep(0.2)  # nothing is wrong with it: one station is being put in the place of another
+                found = self._session.open()
+            return found
         except ControlError as error:
             self._terminal.say(str(error))
             return {"mode": NO_DAEMON, "problems": [], "others": []}

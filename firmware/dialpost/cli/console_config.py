@@ -103,6 +103,7 @@ class ConfigCommands:
         field = field_of(key)
         if field is not None and field.setting.secret:
             if len(order.arguments) > 1:
+                self._terminal.forget_newest()
                 self._terminal.say(f"{key} is a secret: `set {key}` without the value asks for it, unseen.")
                 return
             value = json.dumps(self.ask_twice(field), ensure_ascii=False)

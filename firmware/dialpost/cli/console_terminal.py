@@ -144,6 +144,10 @@ class ConsoleTerminal:
             for row in rows(text, self._width, utf8=self._utf8):
                 self._editor.interject(row.encode("utf-8" if self._utf8 else "ascii", "replace") + b"\r\n")
 
+    def forget_newest(self) -> None:
+        """The command typed last is not to be had with the arrow keys."""
+        self._editor.forget_newest()
+
     def drop_typed_ahead(self) -> None:
         """Forget what was typed while nothing was asked."""
         while data := self.tty.read(0):

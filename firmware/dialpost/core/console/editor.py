@@ -119,6 +119,10 @@ class LineEditor:
         """Whether something waits that was typed (or pasted) ahead."""
         return bool(self._input)
 
+    def forget_newest(self) -> None:
+        """Drop the line finished last from the history: there is something in it that must not come back."""
+        self._history.forget_newest()
+
     def drop_input(self) -> None:
         """Forget what was typed ahead."""
         self._input.clear()

@@ -95,6 +95,11 @@ class History:
             self._lines = [*self._lines, line][-self._most :]
         self.rewind()
 
+    def forget_newest(self) -> None:
+        """Drop the line added last."""
+        self._lines = self._lines[:-1]
+        self.rewind()
+
     def rewind(self) -> None:
         """A new line begins: the walk starts from the newest."""
         self._at, self._draft = len(self._lines), ""
