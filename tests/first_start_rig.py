@@ -32,6 +32,12 @@ class FirstStartRig:
         self.folder, self._options, self._bps = folder(), options, bps
 
     def __enter__(self) -> FirstStartRig:
+        self.start_first()
+        self.console = self.attach()
+        return self
+
+    def start_first(self) -> None:
+        """The first terminal; in a folder that is no longer empty the station goes on where it was."""
         self.first = pexpect.spawn(
             sys.executable,
             ["-m", "dialpost", "simulate", "--first-start", "--dir", str(self.folder), "--any-ports",
@@ -40,15 +46,14 @@ class FirstStartRig:
         )  # fmt: skip
         self.first.expect_exact("Ctrl-C here ends the simulation.")
         self.instructions = self.first.before + self.first.after
-        self.console = self.attach()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.console.close(force=True)
-        self._end_first()
+        self.end_first()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _end_first(self) -> None:
+    def end_first(self) -> None:
+        """Ctrl-C."""
         if self.first.isalive():
             self.first.sendintr()
             self.first.expect(pexpect.EOF)
@@ -95,6 +100,6 @@ class FirstStartRig:
         return int(found[1])
 
 
-def kill(pid: int) -> None:
-    """At once, as a power cut would."""
-    os.kill(pid, signal.SIGKILL)
+def kill(pid: int, number: signal.Signals) -> None:
+    """End one of the rig's own processes."""
+    os.kill(pid, number)

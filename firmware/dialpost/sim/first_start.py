@@ -3,7 +3,7 @@
 The daemon, the console and the modem's dialogue are the real ones; simulated are the telephone line, pppd and the
 provider. There is no configuration: whoever sits at the console (a pseudo-terminal) sets the station up with what
 the provider's letter says. In one folder: `console` and `modem` (the two pseudo-terminals), `dialpost.toml` once
-it is made, `data`.
+it is made, `data`. Started again in the same folder the station goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import tomllib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -37,6 +38,7 @@ from dialpost.station import Station
 
 USUAL_PORTS = (2525, 2587, 2465)
 """Where the station listens, if they are free: port 25, 587 and 465 with 2000 more."""
+FIRST = "first.toml"
 CONSOLE_BPS = 115_200
 _FRIEND = "cleo@world.example"
 
@@ -143,18 +145,19 @@ class FirstStart:
         await self.provider.start()
         await self.telephone.start()
         _link(self.modem_path, self.telephone.station_path)
-        ports = _free_ports(self._wanted_ports)
+        is_new, first = self._first()
         self._relay = self.line.open_up(self.provider.port)
-        self.provider.station_port = self.line.open_down(ports[0], PROVIDER_ADDRESS)
-        self.provider.hold(
-            _letter(
-                f"postmaster@{self.papers.domain}", "Welcome",
-                f"This letter waited at the provider for your first call. Write to me: {_FRIEND}",
-            )
-        )  # fmt: skip
+        self.provider.station_port = self.line.open_down(_mx_port(first), PROVIDER_ADDRESS)
+        if is_new:
+            self.provider.hold(
+                _letter(
+                    f"postmaster@{self.papers.domain}", "Welcome",
+                    f"This letter waited at the provider for your first call. Write to me: {_FRIEND}",
+                )
+            )  # fmt: skip
         self.daemon = Daemon(
             self.config_path,
-            set_up=SetUp(first=self._first_text(ports)),
+            set_up=SetUp(first=first),
             make_station=self._make_station,
             apply=_NothingToApply(),
         )
@@ -171,6 +174,17 @@ class FirstStart:
         self.line.close()
         await self.telephone.stop()
         self.modem_path.unlink(missing_ok=True)
+
+    def _first(self) -> tuple[bool, str]:
+        """Whether the station comes out of its box, and what its first configuration begins with. That is kept, so
+        that a station of this folder goes on where it was.
+        """
+        kept = self.folder / FIRST
+        if kept.exists():
+            return False, kept.read_text(encoding="utf-8")
+        text = self._first_text(_free_ports(self._wanted_ports))
+        kept.write_text(text, encoding="utf-8")
+        return True, text
 
     def _first_text(self, ports: tuple[int, int, int]) -> str:
         mx, submission, submissions = ports
@@ -260,6 +274,11 @@ def _letter(recipient: str, subject: str, text: str) -> Held:
 def _link(link: Path, target: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(target)
+
+
+def _mx_port(first: str) -> int:
+    listen: str = tomllib.loads(first)["smtp"]["listen"][0]
+    return int(listen.rpartition(":")[2])
 
 
 def _free_ports(wanted: tuple[int, ...]) -> tuple[int, int, int]:

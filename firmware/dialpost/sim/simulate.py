@@ -152,10 +152,10 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.report is not None and not args.report.absolute().parent.is_dir():
         parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
     if args.first_start:
-        from dialpost.sim.first_start import run
+        from dialpost.sim.first_start import FIRST, run
 
         _set_up_logging(args.verbose)
-        with _folder(args.dir) as folder:
+        with _folder(args.dir, goes_on_with=FIRST) as folder:
             ended: int = asyncio.run(run(settings, folder, console_bps=args.console_bps, any_ports=args.any_ports))
             return ended
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -253,15 +253,16 @@ async def _status(world: World) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _folder(wanted: Path | None) -> Iterator[Path]:
-    """Where the station's data is. Raises: StorageError."""
+def _folder(wanted: Path | None, goes_on_with: str = "") -> Iterator[Path]:
+    """Where the station's data is: an empty folder, or one in which `goes_on_with` lies. Raises: StorageError."""
     if wanted is None:
         with tempfile.TemporaryDirectory(prefix="dialpost-", ignore_cleanup_errors=True) as name:
             yield Path(name)
         return
     try:
         wanted.mkdir(parents=True, exist_ok=True)
-        if any(wanted.iterdir()):
+        may_go_on = bool(goes_on_with) and (wanted / goes_on_with).exists()
+        if any(wanted.iterdir()) and not may_go_on:
             raise StorageError(f"{wanted} is not empty: the simulation begins with an empty folder.")
     except OSError as error:
         raise StorageError(f"{wanted} can't be used: {error.strerror or error}.") from error

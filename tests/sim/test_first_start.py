@@ -1,0 +1,160 @@
+"""The set-up at a serial console of 9600 bit/s, the real program at a pseudo-terminal: bad answers, the way back,
+line noise, a session killed in the middle, and the rescue menu from a broken configuration to a running station.
+
+The straight way through is tests/test_first_ten_minutes.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from dialpost.core.errors import ConfigError
+from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+from first_start_rig import FirstStartRig, kill
+
+pytestmark = pytest.mark.slow
+
+ADMIN, DIAL, ANNA = "harbour-gate", "blue-harbour-17", "anna-and-post"
+
+
+@pytest.fixture
+def rig() -> Iterator[FirstStartRig]:
+    with FirstStartRig("--dial-s", "0.2", "--rtt-ms", "20") as made:
+        made.press_enter()
+        yield made
+
+
+def to_the_users(rig: FirstStartRig) -> None:
+    """The usual answers, up to the admin password."""
+    for prompt, line in (
+        ("Domain:", "clinic.example"), ("Way to the world [1]:", ""), ("Modem [1]:", ""),
+        ("Provider's number:", "0961 555 017"), ("Country [6]:", ""), ("Dial-in user:", "clinic"),
+        ("Dial-in password:", DIAL), ("once more:", DIAL), ("Mail host:", "mail.provider.example"),
+        ("Login there [1]:", ""), ("ETRN host [mail.provider.example]:", ""), ("Times of calls [none]:", ""),
+        ("Local network [1]:", ""), ("Time zone [UTC]:", ""), ("Admin password:", ADMIN), ("once more:", ADMIN),
+    ):  # fmt: skip
+        rig.answer(prompt, line)
+
+
+def users_and_yes(rig: FirstStartRig) -> None:
+    for prompt, line in (("User 1:", "anna"), ("anna's password:", ANNA), ("once more:", ANNA), ("User 2:", "")):
+        rig.answer(prompt, line)
+    rig.answer("`yes`, or a number:", "yes")
+
+
+def nothing_was_written(rig: FirstStartRig) -> None:
+    for name in ("dialpost.toml", "console-password", "data/accounts.toml", "data/summary.txt"):
+        assert not (rig.folder / name).exists(), name
+
+
+def status(rig: FirstStartRig) -> dict[str, object]:
+    found: dict[str, object] = ControlClient(rig.folder / "run" / SOCKET_NAME).call("status")
+    return found
+
+
+def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> None:
+    console, chance = rig.console, random.Random(5)
+    rig.answer("Domain:", "no domain!")
+    rig.answer("Domain:", "clinic.example")
+    rig.answer("Way to the world [1]:", "7")
+    console.expect_exact("Please a number from 1 to 3.")
+    rig.answer("Way to the world [1]:", "?")
+    console.expect_exact("the question before")
+    rig.answer("Way to the world [1]:", "")
+    rig.answer("Modem [1]:", "back")
+    rig.answer("Way to the world [1]:", "back")
+    rig.answer("Domain [clinic.example]:", "")
+    rig.answer("Way to the world [1]:", "")
+    rig.answer("Modem [1]:", "")
+    console.expect_exact("Provider's number:")
+    noise = bytes(chance.randrange(256) for _ in range(300)).replace(b"\r", b"").replace(b"\n", b"")
+    console.write((noise.replace(b"\x1d", b"").replace(b"\x14", b"")).decode("latin-1"))
+    console.send("\x15\r")  # what is left of it is wiped out, as a person would
+    rig.answer("Provider's number:", "0961 555 017")
+    for prompt, line in (
+        ("Country [6]:", ""), ("Dial-in user:", "clinic"), ("Dial-in password:", DIAL), ("once more:", "other"),
+        ("Dial-in password:", DIAL), ("once more:", DIAL), ("Mail host:", "clinic.example"),
+    ):  # fmt: skip
+        rig.answer(prompt, line)
+    console.expect_exact("this station itself")
+    for prompt, line in (
+        ("Mail host:", "mail.provider.example"), ("Login there [1]:", ""), ("ETRN host", ""),
+        ("Times of calls", ""), ("Local network [1]:", "2"), ("Address:", "192.168.1.25/24"),
+        ("Router [none]:", "10.0.0.1"),
+    ):  # fmt: skip
+        rig.answer(prompt, line)
+    console.expect_exact("could not be reached")
+    for prompt, line in (
+        ("Router [none]:", "192.168.1.1"), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),
+        ("Admin password:", "short"), ("Admin password:", ADMIN), ("once more:", ADMIN),
+    ):  # fmt: skip
+        rig.answer(prompt, line)
+    users_and_yes(rig)
+    rig.answer("Call now?", "no")
+    console.expect_exact("dialpost> ")
+    config = ConfigFile(rig.folder / "dialpost.toml").load()
+    assert (config.modem.numbers, config.lan.address) == (("0961555017",), "192.168.1.25/24")
+    assert config.ppp.password == DIAL
+    assert status(rig)["hostname"] == "mail.clinic.example"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_session_that_ends_in_the_middle_leaves_nothing_and_the_next_begins_anew(
+    rig: FirstStartRig, number: signal.Signals
+) -> None:
+    to_the_users(rig)
+    rig.console.expect_exact("User 1:")
+    for pid in rig.console_pids():
+        kill(pid, number)
+    rig.press_enter()
+    rig.console.expect_exact("Domain: ")
+    nothing_was_written(rig)
+    rig.console.send("\r")
+    rig.console.expect_exact("An answer is needed here")
+    to_the_users(rig)
+    users_and_yes(rig)
+    rig.answer("Call now?", "")
+    rig.console.expect_exact("1 received")
+    rig.console.expect_exact("dialpost> ")
+    assert len(list((rig.folder / "data/mail/anna/new").iterdir())) == 1
+
+
+def test_a_program_that_leaves_the_port_and_comes_back_finds_the_wizard_where_it_was(rig: FirstStartRig) -> None:
+    rig.answer("Domain:", "clinic.example")
+    rig.console.expect_exact("Way to the world [1]:")
+    rig.console.close(force=True)
+    rig.console = rig.attach()
+    rig.console.send("back\r")
+    rig.console.expect_exact("Domain [clinic.example]:")
+
+
+def test_a_broken_configuration_is_mended_at_the_rescue_menu(rig: FirstStartRig) -> None:
+    to_the_users(rig)
+    users_and_yes(rig)
+    rig.answer("Call now?", "no")
+    rig.console.expect_exact("dialpost> ")
+    path = rig.folder / "dialpost.toml"
+    rig.end_first()
+    rig.console.close(force=True)
+    path.write_text(path.read_text() + "[broken\n")
+    with pytest.raises(ConfigError):
+        ConfigFile(path).load()
+    rig.start_first()
+    rig.console = rig.attach()
+    rig.press_enter()
+    rig.answer("Password:", ADMIN)
+    rig.answer("A number:", "1")
+    rig.console.expect_exact("this is not TOML")
+    rig.answer("A number:", "2")
+    rig.answer("Go back to which number?", "1")
+    rig.console.expect_exact("The station runs, with configuration 3.")
+    rig.console.expect_exact("dialpost> ")
+    assert ConfigFile(path).load().modem.numbers == ("0961555017",)
+    assert status(rig)["hostname"] == "mail.clinic.example"
+    rig.console.send("call now\r")
+    rig.console.expect_exact("0 sent, 0 received")
