@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from console_rig import PROMPT, LiveDaemon, Seat, live_daemon
+from console_rig import CONFIG, PROMPT, LiveDaemon, Seat, live_daemon
 from dialpost.cli.console import Failures
 from dialpost.edge.admin_password import AdminPassword
 from screen import Screen
@@ -236,3 +236,34 @@ def test_without_a_daemon_the_console_comes_up_all_the_same(tmp_path: Path) -> N
     seat = Seat(config)
     seat.until("No Dialpost daemon is running")
     seat.close()
+
+
+def test_ctrl_c_ends_only_the_showing_of_a_call(tmp_path: Path) -> None:
+    """A router that never gets its line up: the call goes on, the session too."""
+    config = CONFIG + 'port = 1\n\n[link]\nkind = "dialup-gateway"\n'
+    with live_daemon(tmp_path, config.replace('"smtp.provider.example"', '"127.0.0.1"')) as station:
+        seat = Seat(station.config_path)
+        seat.until(PROMPT)
+        seat.type("call now\r")
+        seat.until("forecast")
+        seat.type("\x03")
+        seat.until("Broken off.")
+        seat.until(PROMPT)
+        assert "on hook" not in seat.command("status")
+        assert seat.command("call stop")
+        seat.command("exit", "Good-bye.")
+        seat.close()
+
+
+def test_a_terminal_closed_while_a_command_works_ends_the_session(tmp_path: Path) -> None:
+    config = CONFIG + 'port = 1\n\n[link]\nkind = "dialup-gateway"\n'
+    with live_daemon(tmp_path, config.replace('"smtp.provider.example"', '"127.0.0.1"')) as station:
+        seat, other = Seat(station.config_path), Seat(station.config_path)
+        other.until(PROMPT)
+        seat.until(PROMPT)
+        seat.command("set budget.currency EUR")
+        seat.type("call now\r")
+        seat.until("forecast")
+        seat.close()
+        other.until("ended the session without committing")
+        other.close()

@@ -120,6 +120,16 @@ async def test_null_mx_is_an_empty_host(server: NameServer, resolver: Resolver) 
     assert await resolver.mx("x.test") == (MxRecord(0, ""),)
 
 
+async def test_records_are_told_as_a_zone_file_has_them(server: NameServer, resolver: Resolver) -> None:
+    server.script["x.test", "MX"] = reply(rrset("x.test.", "MX", "10 a.x.test."))
+    server.script["_dmarc.x.test", "TXT"] = reply(rrset("_dmarc.x.test.", "TXT", '"v=DMARC1"'))
+    server.script["9.2.0.192.in-addr.arpa", "PTR"] = reply(rrset("9.2.0.192.in-addr.arpa.", "PTR", "a.x.test."))
+    assert await resolver.records("x.test", "MX") == ("10 a.x.test.",)
+    assert await resolver.records("_dmarc.x.test", "TXT") == ('"v=DMARC1"',)
+    assert await resolver.records("9.2.0.192.in-addr.arpa", "PTR") == ("a.x.test.",)
+    assert await resolver.records("none.test", "A") == NoSuchName("none.test")
+
+
 async def test_an_international_domain_is_asked_in_ascii(server: NameServer, resolver: Resolver) -> None:
     server.script["xn--bcher-kva.test", "MX"] = reply(rrset("xn--bcher-kva.test.", "MX", "1 m.test."))
     assert await resolver.mx("Bücher.test") == (MxRecord(1, "m.test"),)
