@@ -9,14 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from dialpost.core.call_record import CallReason
+from dialpost.core.call_states import CallState
 from dialpost.core.config_edit import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.station import Station
+from fakes import FakeLink
 
 TEXT = """\
 # Our station.
@@ -303,7 +308,7 @@ async def test_history_and_rollback_help_where_the_file_is_no_toml(tmp_path):
 
 
 async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypatch):
-    monkeypatch.setattr("dialpost.edge.control_socket._REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("dialpost.edge.control_socket.server._REQUEST_TIMEOUT_S", 0.05)
     face = await Face.open(tmp_path)
     silent = await asyncio.to_thread(ControlTalk, tmp_path / "run" / "control.sock", 10)
     assert await asyncio.to_thread(silent._stream.readline) == b""  # one without a session is closed
@@ -458,3 +463,36 @@ async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_
         assert log.index("was not confirmed") < log.index("listening door=smtp")
     finally:
         process.kill()
+
+
+async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path):
+    text = text_in(tmp_path).replace('kind = "gateway"', 'kind = "dialup-gateway"')
+    (tmp_path / "dialpost.toml").write_text(text + '[etrn]\nuse = "never"\n[call]\nredial_attempts = 0\n')
+    link = FakeLink(dial_s=0.01)
+    link.negotiate_s = link.hang_up_s = 0.01
+    daemon = Daemon(tmp_path / "dialpost.toml", make_station=partial(Station, link=link))
+    await daemon.start()
+    on_line, station = asyncio.Event(), daemon.station
+    station.calls.subscribe(lambda words: on_line.set() if words == "on line" else None)
+    station.calls.request(CallReason.BUTTON)
+    await asyncio.wait_for(on_line.wait(), 10)
+    face = await Face.open(tmp_path)
+    await face.set("call.redial_attempts", "2")
+    await face.set("smtp.max_errors", "30")
+    done = await face("config.commit")
+    assert done["words"][:2] == [
+        "Takes effect on the next call: call.redial_attempts.",
+        "Takes effect when the call under way has ended: smtp.max_errors.",
+    ]
+    assert daemon.station is station and station.calls.state is CallState.ONLINE
+    station.calls.cancel(at_once=True)
+
+    async def taken() -> bool:
+        return daemon.config is not None and daemon.config.smtp.max_errors == 30
+
+    await until(taken)
+    assert daemon.station is not station
+    [call] = await daemon.station.store.calls(10)
+    assert call["result"] == "connected"  # its record is kept
+    face.close()
+    await daemon.stop()

@@ -26,6 +26,7 @@ from dialpost.core.config_history import split_header
 from dialpost.core.config_setup import first_text, run_dir_in
 from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError, StorageError
 from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.places import wanted_doors
 from dialpost.core.station_state import Phase
 from dialpost.edge import certificate
 from dialpost.edge.apply_unit import ApplyUnit
@@ -34,13 +35,14 @@ from dialpost.edge.config_file import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.service_manager import ServiceManager
-from dialpost.flow.config_changes import Apply, ConfigChanges
+from dialpost.flow.config_changes import ConfigChanges
 from dialpost.flow.config_methods import config_methods
 from dialpost.flow.config_sessions import ConfigSessions
+from dialpost.flow.config_world import Apply
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
 from dialpost.front_panel import FrontPanelOfProcess
-from dialpost.station import Station, wanted_doors
+from dialpost.station import Station
 
 _log = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 from dialpost import __version__
 from dialpost.core import call_notes, line_shaping
 from dialpost.core.call_record import CallRecord
-from dialpost.core.config import Config, LinkKind, Via
+from dialpost.core.config import Config, LinkKind
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.json_value import ControlMethod, JsonValue
+from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
 from dialpost.edge import certificate, listeners, log_tail
@@ -237,7 +238,7 @@ class Station:
         """The configured link. A modem that can't be driven as configured stops calls, not the office's mail."""
         config = self.config
         if config.link.kind is LinkKind.DIALUP_GATEWAY:
-            return DialupGateway(_hosts_to_knock_at(config), config.call.dial_timeout_s), None
+            return DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s), None
         try:
             return modem_line(
                 config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
@@ -359,7 +360,7 @@ class Station:
             "accounts": len(self.accounts.directory.accounts),
             "free_bytes": self.spool.free_bytes(),
             "budget": [] if isinstance(self.calls, DedicatedLine) else self.budget.limits_in_words(),
-            "doors": [f"{door.value} {_place(host, port)}" for door, host, port in self.doors],
+            "doors": [f"{door.value} {place_words(host, port)}" for door, host, port in self.doors],
         }
 
     def attention(self) -> list[str]:
@@ -379,32 +380,6 @@ class Station:
 
 async def _close_server(server: asyncio.Server) -> None:
     server.close()
-
-
-def wanted_doors(config: Config) -> dict[str, tuple[str, ...]]:
-    """Where each door is to be."""
-    smtp = config.smtp
-    return {
-        Listener.MX.value: smtp.listen,
-        Listener.SUBMISSION.value: smtp.submission_listen,
-        Listener.SUBMISSIONS.value: smtp.submissions_listen,
-    }
-
-
-def _hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
-    """Who answers when a dialling router has its line: those a call will talk to; else the name servers."""
-    hosts = []
-    if config.outbound.via is Via.SMARTHOST:
-        hosts.append((config.outbound.smarthost, config.outbound.port))
-    if config.etrn_wanted:
-        hosts.append((config.etrn_host, config.etrn.port))
-    hosts += [(route.host, route.port) for route in config.outbound.route]
-    known = [host for host in dict.fromkeys(hosts) if host[0]]
-    return known or [(server, config.dns.port) for server in config.dns.servers]
-
-
-def _place(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _waits_for(kind: LinkKind) -> str:

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from dialpost.core.config_compare import blotted, compare, lines_of, with_secrets
+from dialpost.core.config_compare import blotted, compare, lines_of, still_blotted, with_secrets
 from dialpost.core.config_edit import Candidate
 from dialpost.core.errors import ConfigError
 
@@ -80,13 +80,10 @@ def test_what_is_not_known_may_be_a_secret():
 def test_a_text_without_its_secrets_and_with_them_again():
     shown = blotted(OLD)
     assert "geheim" not in shown and shown.count("(set, not shown)") == 2 and "# from the letter" in shown
-    candidate, missing = with_secrets(shown, table(OLD))
-    assert (candidate.text, missing) == (OLD, ())
-    candidate, missing = with_secrets(shown, {})
-    assert [one.partition(" is blotted")[0] for one in missing] == [
-        "outbound.password",
-        "outbound.route[1].password",
-    ]
+    assert with_secrets(shown, table(OLD)).text == OLD
+    assert (still_blotted(table(OLD)), with_secrets(shown, {}).text) == ((), shown)
+    told = [one.partition(" is blotted")[0] for one in still_blotted(table(shown))]
+    assert told == ["outbound.password", "outbound.route[1].password"]
     with pytest.raises(ConfigError, match="not TOML"):
         with_secrets("[a", {})
 

@@ -9,8 +9,8 @@ import stat
 import pytest
 
 from dialpost.core.errors import AccountError, ControlError
-from dialpost.edge import control_socket
 from dialpost.edge.control_socket import ControlClient, ControlServer, ControlTalk
+from dialpost.edge.control_socket import server as serving
 
 
 async def echo(params):
@@ -78,15 +78,15 @@ async def test_the_socket_is_closed_to_other_users(client, tmp_path):
 
 
 async def test_a_foreign_user_is_refused_by_the_kernels_word(client, monkeypatch):
-    monkeypatch.setattr(control_socket, "_peer_of", lambda writer: (65_534, 65_534))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, 65_534))
     with pytest.raises(ControlError, match="may not control"):
         await asyncio.to_thread(client.call, "echo")
 
 
 def test_root_and_the_daemons_user_may_control():
-    assert control_socket.may_control(0, 12_345)
-    assert control_socket.may_control(os.geteuid(), 12_345)
-    assert not control_socket.may_control(65_533, 65_533)
+    assert serving.may_control(0, 12_345)
+    assert serving.may_control(os.geteuid(), 12_345)
+    assert not serving.may_control(65_533, 65_533)
 
 
 def test_without_a_daemon_the_message_says_what_to_do(tmp_path):
@@ -163,7 +163,7 @@ async def until(condition) -> None:
 
 async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch):
     _, path, gone = talking
-    monkeypatch.setattr(control_socket, "_REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
     talk = await asyncio.to_thread(ControlTalk, path, 5)
     assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
     await asyncio.sleep(0.2)  # longer than a connection may be silent that nobody keeps

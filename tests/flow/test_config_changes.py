@@ -229,6 +229,16 @@ async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig):
     assert not await again.start_failed()  # nothing else to go back to
 
 
+async def test_a_station_that_can_not_go_back_starts_all_the_same_and_says_so(rig, monkeypatch):
+    await rig.commit(LINE, confirm_s=60)
+    await rig.changes.close()
+    again = ConfigChanges(rig.history, ConfigFile(rig.path), rig.process, rig.apply, rig.clock)
+    (rig.path.with_name("dialpost.toml.history") / "0001.toml").unlink()
+    await again.before_start()
+    assert "2 was not confirmed, and could not be taken back: There is no configuration 1" in again.attention()[0]
+    assert rig.text() == LINE
+
+
 async def test_at_the_start_one_that_was_never_seen_to_start_goes_back(rig):
     rig.process.call(True)
     await rig.commit(LINE)  # the power goes before the call ends

@@ -58,17 +58,23 @@ def blotted(text: str) -> str:
     return candidate.text
 
 
-def with_secrets(text: str, table: Mapping[str, object]) -> tuple[Candidate, tuple[str, ...]]:
+def with_secrets(text: str, table: Mapping[str, object]) -> Candidate:
     """A text in which secrets may be blotted out, with those that `table` has at the same place put in again.
 
-    The second value says which are not known. Raises: ConfigError where the text is not TOML.
+    Raises: ConfigError where the text is not TOML.
     """
     known = {place.key: value for place, value in places(table)}
-    candidate, missing = Candidate(text), []
+    candidate = Candidate(text)
     for place, value in places(candidate.table()):
-        if value == SECRET:
-            if place.key in known and known[place.key] != SECRET:
-                candidate = candidate.put(place, known[place.key])
-            else:
-                missing.append(f"{place.key} is blotted out in this text, and not known here: set it.")
-    return candidate, tuple(missing)
+        if value == SECRET and place.key in known:
+            candidate = candidate.put(place, known[place.key])
+    return candidate
+
+
+def still_blotted(table: Mapping[str, object]) -> tuple[str, ...]:
+    """A sentence for each secret of which only the blot is there: it must not become the password."""
+    return tuple(
+        f"{place.key} is blotted out in this text, and not known here: set it."
+        for place, value in places(table)
+        if value == SECRET
+    )

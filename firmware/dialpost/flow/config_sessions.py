@@ -13,14 +13,15 @@ from enum import Enum
 from typing import Protocol
 
 from dialpost.core.config import Config
-from dialpost.core.config_compare import with_secrets
+from dialpost.core.config_compare import still_blotted, with_secrets
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_effects import cut_off
 from dialpost.core.config_history import Commit
 from dialpost.core.config_rebase import rebase
 from dialpost.core.config_text import render_config
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
-from dialpost.flow.config_changes import ConfigChanges, Done, Parser, Process
+from dialpost.flow.config_changes import ConfigChanges, Done
+from dialpost.flow.config_world import Parser, Process
 
 MOST_SESSIONS = 16
 _MOST_NOTICES = 50
@@ -150,17 +151,17 @@ class ConfigSessions:
 
         Raises: ConfigError where it is not TOML; the candidate is as it was then.
         """
-        candidate, missing = with_secrets(text, session.candidate.table())
-        session.candidate = candidate
-        return (*missing, *self.problems(session))
+        session.candidate = with_secrets(text, session.candidate.table())
+        return self.problems(session)
 
     def problems(self, session: Session) -> tuple[str, ...]:
         """Why its candidate can't be put in force."""
+        blots = still_blotted(session.candidate.table())
         try:
             self._checker.parse(session.candidate.text)
         except ConfigError as error:
-            return error.problems
-        return ()
+            return (*blots, *error.problems)
+        return blots
 
     def cuts(self, session: Session) -> tuple[str, ...]:
         """Whom its candidate would cut off. () where it is not usable or nothing runs."""

@@ -1,0 +1,20 @@
+"""The control socket: one API for every face (command line, console, later a web page).
+
+A UNIX stream socket. One request a line, as JSON: `{"method": NAME, "params": {...}}`. The answer is
+any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
+`{"error": TEXT, "kind": CLASS}`. Who may ask is decided by the kernel's word on the peer
+(SO_PEERCRED): root, the daemon's own user, and members of the daemon's group.
+
+A connection may ask several things one after the other. One that is silent for a minute is closed, unless a method
+asked it to stay (an editing session): that method is told when the connection is gone.
+
+`ControlServer` is the daemon's. `ControlClient` is for short-lived commands, `ControlTalk` for many questions over
+one connection.
+"""
+
+from dialpost.edge.control_socket.client import ControlClient, ControlTalk
+from dialpost.edge.control_socket.server import ControlServer, EventMethod
+
+SOCKET_NAME = "control.sock"
+
+__all__ = ["SOCKET_NAME", "ControlClient", "ControlServer", "ControlTalk", "EventMethod"]

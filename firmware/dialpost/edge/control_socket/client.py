@@ -1,0 +1,117 @@
+"""The asking sides of the control socket, for commands. Blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dialpost.core.errors import ControlError
+from dialpost.core.json_value import JsonValue
+
+
+class ControlClient:
+    """The asking side, for commands. Each call is one connection."""
+
+    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def available(self) -> bool:
+        """Whether a daemon listens there now."""
+        try:
+            with self._connect():
+                return True
+        except ControlError:
+            return False
+
+    def call(self, method: str, **params: JsonValue) -> Any:
+        """The method's result. Raises: ControlError with the daemon's words, or why it can't be reached."""
+        for value in self.events(method, params):
+            if "result" in value:
+                return value["result"]
+        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+
+    def events(
+        self, method: str, params: Mapping[str, JsonValue], *, timeout_s: float | None = None
+    ) -> Iterator[Any]:
+        """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`."""
+        with self._connect() as sock, sock.makefile("rwb") as stream:
+            sock.settimeout(timeout_s or self._timeout_s)
+            try:
+                stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+                stream.flush()
+                for line in stream:
+                    value = json.loads(line)
+                    if "error" in value:
+                        raise ControlError(value["error"], value.get("kind", ""))
+                    yield value
+                    if "result" in value:
+                        return
+            except TimeoutError:
+                raise ControlError(
+                    f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
+                ) from None
+            except (OSError, ValueError) as error:
+                raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+
+    def _connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(self._timeout_s)
+        try:
+            sock.connect(str(self._path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            sock.close()
+            raise ControlError(
+                f"No Dialpost daemon is running (nothing answers at {self._path}). "
+                "Start it with: systemctl start dialpost"
+            ) from None
+        except OSError as error:
+            sock.close()
+            raise ControlError(f"Can't reach the daemon at {self._path}: {error.strerror or error}.") from error
+        return sock
+
+
+class ControlTalk:
+    """The asking side of one connection kept open, for a session of many questions. Blocking.
+
+    `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit).
+    """
+
+    def __init__(self, path: Path, timeout_s: float = 180.0) -> None:
+        """Connect. A commit may take a while: the system follows it. Raises: ControlError."""
+        self._timeout_s = timeout_s
+        self._sock = ControlClient(path, timeout_s)._connect()
+        self._stream = self._sock.makefile("rwb")
+
+    def __enter__(self) -> ControlTalk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, method: str, **params: JsonValue) -> Any:
+        """The method's result. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
+        try:
+            self._stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+            self._stream.flush()
+            while line := self._stream.readline():
+                value = json.loads(line)
+                if "error" in value:
+                    raise ControlError(value["error"], value.get("kind", ""))
+                if "result" in value:
+                    return value["result"]
+        except TimeoutError:
+            raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
+        except (OSError, ValueError) as error:
+            raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._sock.close()
