@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Maker:
         with contextlib.ExitStack() as undo:
             if result.admin_password:
                 password = AdminPassword(self._config_path)
-                undo.callback(_put_back, password.path, _bytes_of(password.path))
+                undo.callback(_put_back, password.path, _as_it_is(password.path))
                 password.set(result.admin_password)
             if not self._is_running:
                 self._accounts_on_card(result, undo)
@@ -55,7 +56,7 @@ class Maker:
         folder = Path(result.config.station.data_dir)
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         for name in _ACCOUNT_FILES:
-            undo.callback(_put_back, folder / name, _bytes_of(folder / name))
+            undo.callback(_put_back, folder / name, _as_it_is(folder / name))
         with service_on_card(result.config) as service:
             for name, secret in result.accounts:
                 asyncio.run(_add(service, name, secret))
@@ -81,15 +82,16 @@ async def _add(service: AccountService, name: str, password: str) -> None:
         await service.add(name, password)
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def _as_it_is(path: Path) -> tuple[bytes, int] | None:
+    """Its content and its mode; None where there is no such file."""
     with contextlib.suppress(FileNotFoundError):
-        return path.read_bytes()
+        return path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
     return None
 
 
-def _put_back(path: Path, before: bytes | None) -> None:
+def _put_back(path: Path, before: tuple[bytes, int] | None) -> None:
     with contextlib.suppress(OSError):
         if before is not None:
-            write_durably(path, before, 0o600)
+            write_durably(path, *before)
         elif path.exists():
             remove_durably(path)

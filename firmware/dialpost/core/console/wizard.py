@@ -160,7 +160,7 @@ class Wizard:
             self._post(Event.GAVE_UP)
             self._draft = Draft(self._draft.facts, self._draft.base)
             self._hidden = ""
-            return "Nothing was kept."
+            return "Nothing was kept; everything is as before."
         if step is None:
             return self._reviewed(word)
         return self._repeated(step, typed) if is_repeat else self._answered(step, typed)
