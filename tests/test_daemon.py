@@ -496,3 +496,15 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
     assert call["result"] == "connected"  # its record is kept
     face.close()
     await daemon.stop()
+
+
+async def test_twenty_changes_leave_nothing_open(daemon):
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    for errors in range(30, 50):
+        await daemon.take(Candidate(daemon.file.read()).set("smtp.max_errors", str(errors)).config())
+        if errors == 32:
+            before = held()
+    descriptors, threads = held()
+    assert descriptors <= before[0] + 2 and threads <= before[1] + 8  # the pool of threads may still grow

@@ -250,3 +250,12 @@ def test_a_card_that_fails_leaves_the_old_file(book, path, monkeypatch, step):
     monkeypatch.undo()
     assert path.read_text() == TEXT
     assert [one.name for one in path.parent.rglob("*.new")] == []
+
+
+def test_a_folder_that_can_not_be_used_is_told(book, path):
+    path.with_name("dialpost.toml.history").write_text("no folder")
+    with pytest.raises(StorageError, match="its history can't be used: Not a directory"):
+        book.current()
+    with pytest.raises(StorageError, match="could not be saved: Not a directory"):
+        commit(book, OTHER)
+    assert path.read_text() == TEXT

@@ -196,3 +196,17 @@ async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path):
     ask = await Rig(tmp_path / "dialpost.toml", 'link = {kind = "gateway"}\n' + TEXT).open()
     assert "written anew" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
     assert (await ask("set", key="link.line_rate_bps", value="2400"))["words"] == []
+
+
+async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_bytes(b"# caf\xe9\n" + TEXT.encode())
+    rig = Rig(path, None)
+    ask = await rig.open()
+    assert ask.found["mode"] == "unreadable" and "line 1 is not UTF-8" in ask.found["problems"][0]
+    assert (await ask("text", secrets=True))["text"] == ""
+    assert (await ask("compare", number=1))["lines"] == []
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        await ask("rollback", number=1)
+    assert await ask("load", text=TEXT) == {"loaded": True, "problems": []}
+    assert (await ask("commit"))["number"] == 2

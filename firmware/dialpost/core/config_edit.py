@@ -33,7 +33,11 @@ class Candidate:
     keeps_comments: bool = True
 
     def __post_init__(self) -> None:
-        """Raises: ConfigError where the text is not TOML."""
+        """Raises: ConfigError where the text is not TOML, or no text at all."""
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(("This is not UTF-8 text.",)) from None
         self.table()
 
     def table(self) -> RawTable:

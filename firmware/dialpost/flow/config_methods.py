@@ -200,8 +200,8 @@ def _others(sessions: ConfigSessions, own: Session) -> list[JsonValue]:
 def _table(text: str) -> dict[str, object]:
     """What is in a text; nothing where it is not TOML."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return Candidate(text).table()
+    except ConfigError:
         return {}
 
 

@@ -6,7 +6,6 @@ Nothing of a candidate is kept: what is not committed is gone with its session. 
 from __future__ import annotations
 
 import asyncio
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -234,8 +233,8 @@ def _candidate(text: str) -> Candidate:
 
 def _is_toml(text: str) -> bool:
     try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        Candidate(text)
+    except ConfigError:
         return False
     return True
 

@@ -37,14 +37,14 @@ class ConfigHistory:
         try:
             return self._current()
         except OSError as error:
-            raise self._storage_error(error) from error
+            raise self._unusable(error) from error
 
     def commits(self) -> tuple[Commit, ...]:
         """Every one that is kept, oldest first; who is "?" where the record is damaged. Raises: StorageError."""
         try:
             return tuple(self._record(number, path) for number, path in self._files().items())
         except OSError as error:
-            raise self._storage_error(error) from error
+            raise self._unusable(error) from error
 
     def text_of(self, number: int) -> str:
         """The text of a numbered configuration. Raises: NotFoundError, StorageError."""
@@ -56,7 +56,7 @@ class ConfigHistory:
         try:
             return split_header(_decoded(path.read_bytes()))[1]
         except OSError as error:
-            raise self._storage_error(error) from error
+            raise self._unusable(error) from error
 
     def commit(
         self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
@@ -170,6 +170,9 @@ class ConfigHistory:
     def _mode(self) -> int:
         """What the file has, if that is closed to others."""
         return stat.S_IMODE(self.path.stat().st_mode) & 0o660 if self.path.exists() else MODE
+
+    def _unusable(self, error: OSError) -> StorageError:
+        return StorageError(f"{self.path} and its history can't be used: {error.strerror or error}.")
 
     def _storage_error(self, error: OSError) -> StorageError:
         return StorageError(f"{self.path} could not be saved: {error.strerror or error}.")
