@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from console_rig import CONFIG, PROMPT, LiveDaemon, Seat, live_daemon
@@ -253,6 +256,19 @@ def test_ctrl_c_ends_only_the_showing_of_a_call(tmp_path: Path) -> None:
         assert seat.command("call stop")
         seat.command("exit", "Good-bye.")
         seat.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_from_outside_it_leaves_the_terminal_as_it_was(station: LiveDaemon, number: int) -> None:
+    seat = Seat(station.config_path)
+    before = termios.tcgetattr(seat.child.child_fd)  # a pseudo-terminal's two ends have one set of settings
+    seat.until(PROMPT)
+    assert termios.tcgetattr(seat.child.child_fd) != before
+    os.kill(seat.child.pid, number)
+    seat.child.expect(pexpect.EOF)
+    seat.child.wait()
+    assert seat.child.exitstatus == 0
+    assert termios.tcgetattr(seat.child.child_fd) == before
 
 
 def test_a_terminal_closed_while_a_command_works_ends_the_session(tmp_path: Path) -> None:

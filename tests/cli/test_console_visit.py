@@ -83,6 +83,23 @@ def test_a_half_typed_password_and_a_pager_time_out_too(station: LiveDaemon) -> 
     assert "--more--" in pager.text and "Nothing was typed for" in pager.text
 
 
+def test_a_question_of_a_command_times_out_as_the_session_does(station: LiveDaemon) -> None:
+    for question in ("account add anna\r", "set outbound.password\r", "shutdown\r", "restore from paste\r"):
+        tty = Sleeper(question)
+        began_s = time.monotonic()
+        visit(station.config_path, tty).run(IDLE_S)
+        assert time.monotonic() - began_s < 3 * IDLE_S
+        assert "Nothing was typed for" in tty.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish"])
+def test_a_password_file_that_cannot_be_read_lets_nobody_in(station: LiveDaemon, damage: bytes) -> None:
+    AdminPassword(station.config_path).path.write_bytes(damage)
+    tty = Sleeper("anything\rstatus\r")
+    visit(station.config_path, tty).run(IDLE_S)
+    assert "is damaged: nobody can log in." in tty.text and "Accounts" not in tty.text
+
+
 def test_at_a_serial_line_nobody_is_waited_for_with_a_clock(station: LiveDaemon) -> None:
     class Late(Sleeper):
         """Comes long after the idle time."""

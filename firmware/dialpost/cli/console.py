@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -72,6 +73,8 @@ def _console(args: argparse.Namespace, commands: Any) -> int:
         print(page(), end="")
         return 0
     failures = Failures()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     while True:
         config = _config(args)
         tty = ConsoleTty(args.tty, config.speed_bps)
@@ -84,6 +87,11 @@ def _console(args: argparse.Namespace, commands: Any) -> int:
             tty.close()
         if args.tty is None:
             return 0
+
+
+def _leave(number: int, frame: object) -> None:
+    """Ended from outside: as if the terminal were gone, so that it is left as it was found."""
+    raise TerminalGoneError("The console was ended.")
 
 
 def _config(args: argparse.Namespace) -> ConsoleConfig:
@@ -168,8 +176,9 @@ class Visit:
                     return True
             except (IdleTooLongError, TerminalGoneError, AskCancelledError):
                 raise
-            except DialpostError as error:
+            except DialpostError as error:  # its file can't be read: no password helps
                 terminal.say(str(error))
+                return False
             self._failures.count += 1
             if self._args.tty is not None:  # elsewhere standard error is the person's own screen
                 _log.warning("console: wrong password who=%r tries=%s", self._who, self._failures.count)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialpost.cli.console_terminal import ConsoleTerminal
-from dialpost.core.errors import DialpostError
+from dialpost.core.errors import DialpostError, IdleTooLongError, TerminalGoneError
 
 _LENDING = ("modem", "terminal")
 
@@ -33,6 +33,8 @@ class Faces:
                 args = parser.parse_args(list(words[1:]), argparse.Namespace(config=self._shared.config))
                 with self._lent(words, fd_of):
                     args.func(args)
+            except (TerminalGoneError, IdleTooLongError):
+                raise  # that is no matter of the command
             except DialpostError as error:
                 self._terminal.say(str(error))
             except SystemExit:
