@@ -164,6 +164,7 @@ def test_help_of_a_command_and_of_a_key() -> None:
     assert LANGUAGE.manual("commit")[0] == "commit"
     assert "commit confirm MINUTES" in LANGUAGE.manual("commit")
     assert LANGUAGE.manual("comm conf")[0] == "commit confirm MINUTES"
+    assert any("--over-budget" in line for line in LANGUAGE.manual("call now"))
     assert LANGUAGE.manual("xyzzy") == [] and LANGUAGE.manual("station.hostname") == []
     overview = "\n".join(LANGUAGE.overview())
     for command in COMMANDS:

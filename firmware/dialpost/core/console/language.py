@@ -187,6 +187,7 @@ class Language:
         lines: list[str] = []
         for one in found.commands:
             lines += ["", one.usage, f"  {one.help}", *([f"  {one.more}"] if one.more else [])]
+            lines += _table(list(self._face_options(one.face))) if one.face else []
         return lines[1:]
 
 

@@ -37,7 +37,7 @@ XON/XOFF is understood both ways, so that a long paste loses nothing; Ctrl-S sto
         DisableForwarding yes
 
 with the public keys in `/etc/ssh/dialpost_keys` (owned by root), and a shell that sshd can run the command by:
-`usermod -s /bin/sh dialpost`. Then `ssh -t dialpost@mail.clinic.example`.
+`usermod -s /bin/sh dialpost`. `lan.ssh` opens the port to the LAN. Then `ssh -t dialpost@mail.clinic.example`.
 
 ## Logging in
 
