@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from dialpost.cli.rescue import Left, Rescue
+from dialpost.cli.wizard import Site
 from dialpost.core.errors import AskCancelledError, TerminalGoneError
 from dialpost.daemon import Daemon
 from dialpost.edge.config_file import ConfigFile, ConfigHistory
+from dialpost.edge.control_socket import SOCKET_NAME
 from fakes import FakeTerminal
 
 TEXT = """\
@@ -59,7 +61,8 @@ class Place:
     async def rescue(self, answers: Iterable[str | Exception]) -> tuple[Left | None, FakeTerminal]:
         """The menu until it is left; None where the terminal was gone first."""
         terminal = FakeTerminal(answers)
-        menu = Rescue(terminal, argparse.Namespace(config=self.path), "serial console (ttyX)")
+        site = Site(self.path, self.folder / "run" / SOCKET_NAME)
+        menu = Rescue(terminal, argparse.Namespace(config=self.path), "serial console (ttyX)", site)
         try:
             return await asyncio.to_thread(menu.run), terminal
         except TerminalGoneError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,15 @@ async def test_a_second_run_changes_a_running_station_and_keeps_its_people(world
     assert (config.modem.numbers, config.ppp.password) == (("0961555018",), PAPERS.password)
     assert world.daemon.station is not None
     assert set(world.daemon.station.accounts.directory.accounts) == {"anna", "bruno"}
+
+
+async def test_ctrl_c_while_the_call_is_shown_lets_it_go_on(world: FirstStart) -> None:
+    @contextlib.contextmanager
+    def interrupted() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    terminal = FakeTerminal([*ANSWERS, "yes", ""])
+    place = replace(site(world), interruptible=interrupted)
+    assert await asyncio.to_thread(set_up, terminal, place)
+    assert "The call goes on" in terminal.text and "The station works." in terminal.text

@@ -197,7 +197,7 @@ class Visit:
             if found["mode"] == "set-up" and self._set_up():
                 continue
             if found["mode"] in {"unreadable", NO_DAEMON}:
-                left = Rescue(terminal, args, self._who, site_of(args).own_tty).run()
+                left = Rescue(terminal, args, self._who, site_of(args, terminal)).run()
                 if left is Left.MENDED:
                     continue
                 if left is Left.GONE:
@@ -213,7 +213,7 @@ class Visit:
     def _set_up(self) -> bool:
         """The wizard; whether a station runs now."""
         try:
-            return set_up(self._terminal, site_of(self._args))
+            return set_up(self._terminal, site_of(self._args, self._terminal))
         except ControlError as error:
             self._terminal.say(str(error))
             return False

@@ -29,7 +29,7 @@ class SetUpCommands:
         if self._session.is_changed:
             raise ConfigError(("You have changes that are not committed: `commit` or `discard` them first.",))
         self._terminal.paged(False)
-        if set_up(self._terminal, site_of(self._args)):
+        if set_up(self._terminal, site_of(self._args, self._terminal)):
             self._session.open()
 
     def _summary(self, order: Order) -> None:
@@ -46,10 +46,12 @@ class SetUpCommands:
         """Made anew, so that it tells what holds now. Raises: ControlError where no station runs."""
         accounts: list[dict[str, Any]] = self._session.call("account.list")
         users = [str(account["name"]) for account in accounts]
-        return leave_summary(self._terminal, site_of(self._args), load_config(self._args), users)
+        return leave_summary(self._terminal, site_of(self._args, self._terminal), load_config(self._args), users)
 
 
-def site_of(args: argparse.Namespace) -> Site:
+def site_of(args: argparse.Namespace, terminal: ConsoleTerminal) -> Site:
     """Where the wizard does its work."""
     tty = getattr(args, "tty", None)
-    return Site(args.config, control_path(args), str(tty) if tty is not None else "")
+    return Site(
+        args.config, control_path(args), str(tty) if tty is not None else "", terminal.tty.interruptible
+    )  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
@@ -17,15 +19,22 @@ _CALL_S = 3600.0
 _MARKS = {Severity.OK: "ok", Severity.SKIPPED: "-", Severity.WARNING: "WARNING", Severity.FAULT: "FAULT"}
 
 
-def try_line(terminal: Terminal, config: Config, client: ControlClient) -> None:
-    """Never raises but for a terminal that is gone: the station works whatever comes of it."""
+def try_line(
+    terminal: Terminal,
+    config: Config,
+    client: ControlClient,
+    interruptible: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """Never raises but for a terminal that is gone: the station works whatever comes of it. Within `interruptible`
+    Ctrl-C raises KeyboardInterrupt: then the call goes on unseen.
+    """
     try:
         if config.link.kind is LinkKind.MODEM:
             terminal.say()
             terminal.say("The modem:")
             asyncio.run(_test_modem(terminal, config))
         if config.link.kind is not LinkKind.GATEWAY:
-            _first_call(terminal, client)
+            _first_call(terminal, client, interruptible)
     except (TerminalGoneError, IdleTooLongError):
         raise
     except DialpostError as error:
@@ -46,7 +55,9 @@ def _show(terminal: Terminal, finding: Finding) -> None:
         terminal.say(f"          -> {finding.advice}")
 
 
-def _first_call(terminal: Terminal, client: ControlClient) -> None:
+def _first_call(
+    terminal: Terminal, client: ControlClient, interruptible: Callable[[], AbstractContextManager[None]]
+) -> None:
     terminal.say()
     terminal.say("Shall the station call the provider now? It fetches what waits there. A call may cost.")
     try:
@@ -56,6 +67,14 @@ def _first_call(terminal: Terminal, client: ControlClient) -> None:
     if typed not in {"", "y", "yes"}:
         terminal.say("`call now` makes it when you like.")
         return
+    try:
+        with interruptible():
+            _show_call(terminal, client)
+    except KeyboardInterrupt:
+        terminal.say("The call goes on; `call history` tells how it ended, `call cancel` ends it.")
+
+
+def _show_call(terminal: Terminal, client: ControlClient) -> None:
     for told in client.events("call.now", {}, timeout_s=_CALL_S):
         if "event" in told:
             terminal.say(f"  {told['event']}")

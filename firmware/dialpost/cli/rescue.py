@@ -65,8 +65,8 @@ class Left(Enum):
 class Rescue:
     """`who` is written into the history."""
 
-    def __init__(self, terminal: Terminal, args: argparse.Namespace, who: str, own_tty: str = "") -> None:
-        self._terminal, self._args, self._who, self._own_tty = terminal, args, who, own_tty
+    def __init__(self, terminal: Terminal, args: argparse.Namespace, who: str, site: Site) -> None:
+        self._terminal, self._args, self._who, self._site = terminal, args, who, site
         self._file, self._history = ConfigFile(args.config), ConfigHistory(args.config)
         self._left: Left | None = None
 
@@ -206,7 +206,7 @@ class Rescue:
         self._put_in_force(text, "pasted")
 
     def _wizard(self) -> None:
-        if set_up(self._terminal, Site(self._args.config, control_path(self._args), self._own_tty)):
+        if set_up(self._terminal, self._site):
             self._leave(Left.MENDED)
 
     def _put_in_force(self, text: str, comment: str) -> None:

@@ -8,7 +8,8 @@ or is broken off by a hang-up, is taken back; a power cut leaves no configuratio
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,13 @@ The set-up wizard. The answers that hold now stand in [ ], Enter keeps them. `?`
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where the station is: its configuration file and control socket, and the terminal's own device ("" = none),
-    which is not looked at for a modem.
+    which is not looked at for a modem. Within `interruptible` Ctrl-C breaks a long answer off.
     """
 
     config_path: Path
     socket: Path
     own_tty: str = ""
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def set_up(terminal: Terminal, site: Site) -> bool:
@@ -75,7 +77,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
                 break
             wizard.reopen()
     text = leave_summary(terminal, site, result.config, [*accounts, *(name for name, _ in result.accounts)])
-    try_line(terminal, result.config, ControlClient(site.socket))
+    try_line(terminal, result.config, ControlClient(site.socket), site.interruptible)
     terminal.say()
     terminal.say(first_needed(text))
     terminal.say()

@@ -56,6 +56,7 @@ disk_reserve_bytes = 0
 [call]
 grace_min_s = {grace_min_s}
 grace_max_s = {grace_max_s}
+redial_attempts = 1
 redial_pause_s = {pause_s}
 cooldown_s = 1.0
 """
