@@ -138,7 +138,7 @@ async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig):
     await rig.commit(BOTH)
     rig.process.call(False)
     await rig.changes._later
-    assert (rig.text(), rig.history.current().number) == (TEXT, 3)
+    assert (rig.text(), rig.history.current().number, rig.apply.numbers) == (TEXT, 3, [2, 3])
     assert any("The card is gone" in words for words in rig.changes.attention())
 
 
@@ -164,7 +164,9 @@ async def test_not_confirmed_in_time(rig):
     await rig.hears("taken back: it was not confirmed in time")
     assert (rig.text(), rig.history.current().number, rig.process.config.modem.numbers) == (TEXT, 3, ())
     assert (rig.apply.numbers, rig.history.unproven()) == ([2, 3], None)
+    assert rig.changes.attention() != []
     await rig.commit(LINE)  # and all is as before
+    assert rig.changes.attention() == []
 
 
 async def test_its_session_ended(rig):
@@ -226,6 +228,9 @@ async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig):
     again = ConfigChanges(rig.history, ConfigFile(rig.path), rig.process, rig.apply, rig.clock)
     await again.before_start()
     assert rig.text() == TEXT and "Configuration 2 was not confirmed" in again.attention()[0]
+    await again.started()
+    await asyncio.gather(*again._tasks)
+    assert rig.apply.numbers == [2, 3]  # the system, which came up with number 2, follows
     assert not await again.start_failed()  # nothing else to go back to
 
 

@@ -25,7 +25,7 @@ from dialpost.flow.config_world import Apply, History, Parser, Process, WallCloc
 
 _log = logging.getLogger("dialpost.config")
 
-Work = Callable[[], Coroutine[object, object, None]]
+Work = Callable[[], Coroutine[object, object, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ class ConfigChanges:
             self._in_force = commit.number if commit else 0
         except StorageError as error:
             self._remark(f"The history of the configuration can't be kept: {error}")
+        if self.remarks and self._in_force:  # the system was made by what was taken back
+            self._start(partial(self._applied, self._in_force))
 
     async def start_failed(self) -> bool:
         """None started. Whether another configuration was put back, with which it may: a commit not yet proven."""
@@ -147,6 +149,7 @@ class ConfigChanges:
             trial = Unproven(commit.number, base.number if base else 0, proof)
             words = await self._put_in_force(config, trial)
             words += await self._applied(commit.number)
+            self.remarks = []  # of what was before
             if confirm_s is not None:
                 self._await_confirmation(trial, owner, confirm_s)
             _log.info("config: committed number=%s who=%r confirm_s=%s", commit.number, who, confirm_s)
@@ -239,6 +242,8 @@ class ConfigChanges:
             except ConfigError as error:
                 self._drop_pending()
                 self._remark(" ".join(error.problems))
+                if self._in_force:
+                    await self._applied(self._in_force)
 
     async def _take_back(self, pending: Pending, why: str) -> None:
         async with self._lock:
