@@ -259,3 +259,23 @@ def test_a_folder_that_can_not_be_used_is_told(book, path):
     with pytest.raises(StorageError, match="could not be saved: Not a directory"):
         commit(book, OTHER)
     assert path.read_text() == TEXT
+
+
+def test_what_is_not_proven_is_nothing_to_go_back_to(book):
+    commit(book, OTHER, proof=Proof.START)
+    commit(book, THIRD, proof=Proof.CONFIRM)
+    assert book.unproven() == Unproven(3, 1, Proof.CONFIRM)
+    commit(book, OTHER, proof=Proof.START)
+    assert book.unproven() == Unproven(4, 1, Proof.START)
+    book.proven()
+    commit(book, THIRD, proof=Proof.START)
+    assert book.unproven() == Unproven(5, 4, Proof.START)
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path, path):
+    link = tmp_path / "etc" / "dialpost.toml"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    commit(ConfigHistory(link), OTHER)
+    assert link.is_symlink() and ConfigFile(path).load().station.hostname == "mx.clinic.example"
+    assert told(ConfigHistory(path)) == told(ConfigHistory(link))

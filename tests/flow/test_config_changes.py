@@ -132,6 +132,16 @@ async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig):
     assert [config.smtp.max_errors for config in rig.process.taken] == [20]
 
 
+async def test_what_never_started_is_nothing_to_go_back_to(rig):
+    rig.process.call(True)
+    rig.process.fails_with = StorageError("The card is gone.")
+    await rig.commit(LINE)
+    await rig.commit(BOTH)
+    rig.process.call(False)
+    await rig.changes._later
+    assert (rig.text(), rig.history.current().number) == (TEXT, 4)
+
+
 async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig):
     rig.process.call(True)
     rig.process.fails_with = StorageError("The card is gone.")

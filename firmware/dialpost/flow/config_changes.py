@@ -146,7 +146,7 @@ class ConfigChanges:
                 raise ConfigError((*problems, "Nothing was changed."))
             proof = Proof.START if confirm_s is None else Proof.CONFIRM
             commit = await self._write(text, who, comment, proof)
-            trial = Unproven(commit.number, base.number if base else 0, proof)
+            trial = await asyncio.to_thread(self._history.unproven) or Unproven(commit.number, 0, proof)
             words = await self._put_in_force(config, trial)
             words += await self._applied(commit.number)
             self.remarks = []  # of what was before

@@ -26,8 +26,8 @@ class ConfigHistory:
     """The history beside the configuration file at `path`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._folder = path.with_name(path.name + ".history")
+        self.path = path.resolve() if path.is_symlink() else path  # the link stays one
+        self._folder = self.path.with_name(self.path.name + ".history")
 
     def current(self) -> Commit | None:
         """The configuration in force, None where there is no file. What is not in the folder yet is put there.
@@ -69,7 +69,9 @@ class ConfigHistory:
             before = self._current()
             number = max((*self._files(), 0)) + 1
             commit = Commit(number, who, when_s, clock_trusted, comment)
-            self._put_on_trial(number, before.number if before else 0, proof)
+            trial = self.unproven()  # what has not proven itself is nothing to go back to
+            back_to = trial.back_to if trial is not None else before.number if before is not None else 0
+            self._put_on_trial(number, back_to, proof)
             data = _encoded(with_header(text, commit))
             write_durably(self.path, data, self._mode())
             self._keep(number, data)
