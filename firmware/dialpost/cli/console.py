@@ -205,6 +205,9 @@ class Visit:
             break
         for other in found["others"]:
             terminal.say(f"{other['who']} is editing the configuration too.")
+        if found["mode"] == "running" and found["problems"]:
+            terminal.say("The configuration file can't be used as it is now; the station goes on with what it had:")
+            terminal.say("\n".join(found["problems"]))
         if found["mode"] == "set-up":
             terminal.say("`setup` begins the set-up again; `exit` leaves.")
         terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
