@@ -65,6 +65,7 @@ from dialpost.flow.panel_methods import panel_methods
 from dialpost.flow.queue_control import QueueControl
 from dialpost.flow.queue_methods import queue_methods
 from dialpost.flow.recovery import Recovery
+from dialpost.flow.refused_pin import pin_methods
 from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
 from dialpost.flow.tool_methods import tool_methods
@@ -271,7 +272,7 @@ class Station:
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
-        methods |= tool_methods(self.resolver, self.log)
+        methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         await self._offer(methods, {"call.now": call_now(self.calls)})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ import pytest
 from dialpost.__main__ import main
 from dialpost.cli import modem as face
 from dialpost.core.config import StationConfig
+from dialpost.core.json_value import ControlMethod
 from dialpost.core.modem_probe import PortFacts
 from dialpost.core.modem_profile import FlowControl
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.flow.refused_pin import RefusedPin, pin_methods
 from dialpost.sim.telephone import Telephone, TelephoneSettings
+from fakes import MemoryCallStore
 
 
 class Line:
@@ -70,6 +74,28 @@ def configure(folder: Path, port: str, more: str = "") -> str:
         f'[modem]\nport = "{port}"\nnumbers = ["0961123456"]\n{more}'
     )
     return str(path)
+
+
+@contextlib.contextmanager
+def station(folder: Path, methods: Mapping[str, ControlMethod]) -> Iterator[None]:
+    """A control socket that answers these."""
+    ready, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        server = ControlServer(folder / "run" / SOCKET_NAME, dict(methods), {})
+        await server.start()
+        ready.set()
+        await asyncio.to_thread(over.wait)
+        await server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield
+    finally:
+        over.set()
+        thread.join(10)
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -187,6 +213,28 @@ def test_a_sim_s_pin_is_not_entered(line: Line, tmp_path: Path, capsys: pytest.C
     assert (status, "It is not entered here: a call does that, once." in out) == (0, True)
 
 
+@pytest.mark.parametrize("line", [TelephoneSettings(sim_pin="1234")], indirect=True)
+def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def status(params: Any) -> Any:
+        return {"call_state_words": "on hook", "link": "modem"}
+
+    def tries() -> int:
+        return line.telephone._station.modem.pin_tries
+
+    configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
+    before, store = tries(), MemoryCallStore()
+    assert "can't be found out, so it is not tried" in run(capsys, "test", "--dial")[1]
+    assert tries() == before
+    with station(tmp_path, {"status": status, **pin_methods(store)}):
+        assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
+        assert "The SIM refused this PIN before" in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 1
+        assert "9999" not in str(store.values)
+    assert asyncio.run(RefusedPin(store).is_known("9999"))
+
+
 @pytest.mark.parametrize("profile", ["cellular", "iridium"])
 def test_network_and_signal(line: Line, profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(tmp_path, line.path, f'profile = "{profile}"\n')
@@ -235,26 +283,12 @@ def test_a_station_in_a_call_keeps_its_modem(
 ) -> None:  # fmt: skip
     configure(tmp_path, "/dev/no-such")
     monkeypatch.setattr(face, "serial_ports", list)
-    ready, over = threading.Event(), threading.Event()
 
     async def status(params: Any) -> Any:
         return {"call_state_words": words, "link": link}
 
-    async def serve() -> None:
-        server = ControlServer(tmp_path / "run" / SOCKET_NAME, {"status": status}, {})
-        await server.start()
-        ready.set()
-        await asyncio.to_thread(over.wait)
-        await server.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with station(tmp_path, {"status": status}):
         _, out, err = run(capsys, verb)
-    finally:
-        over.set()
-        thread.join(10)
     assert (f"The station is in a call ({words}) and has the modem." in err) is refused
     assert ("no-such" in out + err or "no serial port" in out) is not refused
 

@@ -9,6 +9,7 @@ from dialpost.core.at.login import KEPT_BYTES, LoggedIn, LoginLost, LoginScript,
 from dialpost.core.at.results import DIAL_RESULTS, AtResult, carrier_rate, parse_number, parse_result
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ResultKind
+from dialpost.edge.board_files import BoardFiles
 
 K = ResultKind
 
@@ -51,7 +52,15 @@ def answers(command, said, own=None):
         ("NO ANSWER", K.NO_ANSWER, None),
         ("DELAYED", K.DELAYED, None),
         ("DELAYED 00:04:55", K.DELAYED, None),
+        ("DELAYED:00:04:55", K.DELAYED, None),
+        ("DELAYED=5", K.DELAYED, None),
         ("BLACKLISTED", K.BLACKLISTED, None),
+        ("BLACKLISTED(1)", K.BLACKLISTED, None),
+        ("BLACKLIST FULL", K.BLACKLISTED, None),
+        ("LINE BUSY", K.BUSY, None),
+        ("LINE-IN-USE", K.NO_DIALTONE, None),
+        ("CONNECT 000", K.CONNECT, None),
+        ("CONNECT 4294967296", K.CONNECT, None),
         ("VOICE", K.VOICE, None),
         ("RING", K.RING, None),
         ("ERROR", K.ERROR, None),
@@ -82,6 +91,25 @@ def test_numeric_results_are_those_of_v250():
     assert kinds == [K.OK, K.CONNECT, K.RING, K.NO_CARRIER, K.ERROR, K.CONNECT, K.NO_DIALTONE, K.BUSY, K.NO_ANSWER]
     assert parse_number("5").rate_bps == 1200
     assert parse_number("18").kind is K.CONNECT
+
+
+@given(st.sampled_from(["DELAYED", "BLACKLISTED", "CONNECT", "+CME ERROR", "BUSY"]), st.text(max_size=12))
+def test_noise_behind_a_word_breaks_nothing(word, noise):
+    for text in (word + noise, f"{word} {noise}"):
+        found = parse_result(text)
+        assert found is None or found.rate_bps is None or 50 <= found.rate_bps <= 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("profile", "number", "event"),
+    [("courier", "11", Rang()), ("courier", "12", AtResult(K.VOICE, "12")),
+     ("courier", "10", AtResult(K.CONNECT, "10")),
+     ("usb-v92", "24", AtResult(K.DELAYED, "24")), ("usb-v92", "32", AtResult(K.BLACKLISTED, "32")),
+     ("usb-v92", "11", AtResult(K.CONNECT, "11"))],
+)  # fmt: skip
+def test_what_a_makers_numbers_mean_is_in_its_profile(profile, number, event):
+    own = BoardFiles().profile(profile).own_results
+    assert answers("ATDT1", f"{number}\r".encode(), own)[0] == [event]
 
 
 @pytest.mark.parametrize(

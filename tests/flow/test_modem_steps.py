@@ -246,6 +246,19 @@ def test_a_pin_refused_or_not_answered_is_tried_once(answer):
     assert pins(port) == ['AT+CPIN="1234"', 'AT+CPIN="4321"']
 
 
+def test_going_back_to_a_pin_refused_earlier_costs_no_try():
+    memory, port = MemoryCallStore(), ScriptedPort(**{**LOCKED, "AT+CPIN=": "+CME ERROR: 16"})
+    for pin in ("1111", "2222", "1111", "2222"):
+        assert dial(port, CELLULAR, RefusedPin(memory), sim_pin=pin).result is DialResult.ERROR
+    assert pins(port) == ['AT+CPIN="1111"', 'AT+CPIN="2222"']
+
+
+def test_a_modem_that_tells_no_result_is_quoted():
+    outcome = dial(ScriptedPort(ATD="RINGING\nFAX"))
+    assert outcome.result is DialResult.TIMEOUT
+    assert outcome.detail == 'The modem said "FAX" and no result for 120 s after dialling.'
+
+
 def test_a_pin_whose_answer_was_not_waited_for_is_not_tried_again_until_the_sim_is_open():
     memory = MemoryCallStore()
     port = ScriptedPort(**{**LOCKED, "AT+CPIN=": None})
@@ -273,7 +286,8 @@ def test_a_card_that_cannot_be_read_makes_nobody_try():
             raise StorageError("the card")
 
     port = ScriptedPort(**LOCKED)
-    assert dial(port, CELLULAR, RefusedPin(Broken()), sim_pin="1234").result is DialResult.ERROR
+    outcome = dial(port, CELLULAR, RefusedPin(Broken()), sim_pin="1234")
+    assert outcome.result is DialResult.ERROR and "can't be found out" in outcome.detail
     assert pins(port) == []
 
 

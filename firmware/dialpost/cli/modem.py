@@ -26,6 +26,7 @@ from dialpost.flow.call_facts import AT_REST
 from dialpost.flow.modem import Modem
 from dialpost.flow.modem_check import ModemCheck
 from dialpost.flow.modem_find import Found, look
+from dialpost.flow.refused_pin import RefusedPin, StationsPins
 
 _LIST = """\
 The profiles of modems there are. One of the names goes into modem.profile.
@@ -63,7 +64,8 @@ port, whether the modem answers, what it is, whether it takes its profile's comm
 network and signal or else the dial tone.
 
 Nothing is dialled, and no PIN is entered, unless --dial is given: then the first number that the country's rules
-allow is called as the station would, and hung up as soon as it answers. That may cost money.
+allow is called as the station would, and hung up as soon as it answers. That may cost money. A SIM's PIN is then
+entered once, where the running station knows of no refusal: one that was refused is never tried again.
 
 Exit status: 0 all is well, 1 warnings, 2 faults.
 """
@@ -203,7 +205,8 @@ def _test(args: argparse.Namespace) -> int:
     files = BoardFiles()
     modem = _modem_at_hand(args, config)
     profile, country = files.profile(modem.profile), files.country(modem.country)
-    caller = Modem(modem, profile, open_port, _say, country=country) if args.dial else None
+    pins = RefusedPin(StationsPins(_control(config).call))
+    caller = Modem(modem, profile, open_port, _say, country=country, refused_pin=pins) if args.dial else None
 
     async def run() -> list[Finding]:
         found = []
@@ -260,10 +263,14 @@ def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConf
     return made
 
 
+def _control(config: Config | None) -> ControlClient:
+    run_dir = Path(config.station.run_dir if config is not None else StationConfig().run_dir)
+    return ControlClient(run_dir / SOCKET_NAME, 10.0)
+
+
 def _refuse_during_call(config: Config | None) -> None:
     """A running station that is in a call keeps its modem. Raises: DialpostError with what to do."""
-    run_dir = Path(config.station.run_dir if config is not None else StationConfig().run_dir)
-    client = ControlClient(run_dir / SOCKET_NAME, 10.0)
+    client = _control(config)
     if not client.available():
         return
     try:

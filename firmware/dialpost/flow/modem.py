@@ -18,7 +18,7 @@ from dialpost.core.at.results import DIAL_RESULTS, AtResult
 from dialpost.core.config import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import dial_command, line_settings
-from dialpost.core.errors import ConfigError, PortError
+from dialpost.core.errors import ConfigError, PortError, StorageError
 from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, HangUpWay, ModemProfile, ResultKind
@@ -259,8 +259,7 @@ class Modem:
             pin = self._config.sim_pin
             if not pin:
                 raise _FailedError("The SIM wants its PIN: set modem.sim_pin.")
-            if await self._refused_pin.is_known(pin):
-                raise _FailedError("The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin.")
+            await self._check_pin(pin)
             try:
                 answer = await self._command(f'AT+CPIN="{pin}"', _PIN_S)
             except (asyncio.CancelledError, PortError):
@@ -280,6 +279,16 @@ class Modem:
             await self._refused_pin.forget()
         if self._config.apn:
             await self._need(f'AT+CGDCONT=1,"IP","{self._config.apn}"')
+
+    async def _check_pin(self, pin: str) -> None:
+        try:
+            is_refused = await self._refused_pin.is_known(pin)
+        except StorageError as error:
+            raise _FailedError(
+                f"Whether the SIM refused this PIN before can't be found out, so it is not tried ({error})."
+            ) from error
+        if is_refused:
+            raise _FailedError("The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin.")
 
     async def _sim_state(self) -> str:
         """READY, SIM PIN ... (3GPP TS 27.007 §8.3). A SIM just switched on is busy (+CME ERROR: 14) for a while."""
@@ -329,10 +338,12 @@ class Modem:
             command = self._profile.dial.replace(NUMBER, f"{number}{self._config.calling_card}")
         self._say(f"dialling {number}")
         self._call_may_be_up = True
-        answer = await self._command(command, self._profile.connect_s, one_by_one=True)
+        lines: list[str] = []
+        answer = await self._command(command, self._profile.connect_s, one_by_one=True, lines=lines)
         if answer is None:
+            said = f'said "{lines[-1]}" and no result' if lines else "said nothing"
             return DialOutcome(
-                DialResult.TIMEOUT, f"The modem said nothing for {self._profile.connect_s} s after dialling."
+                DialResult.TIMEOUT, f"The modem {said} for {self._profile.connect_s} s after dialling."
             )
         result = DIAL_RESULTS[answer.kind]
         if result is not DialResult.CONNECTED:

@@ -21,7 +21,9 @@ _WORDS = {
     "NO DIALTONE": ResultKind.NO_DIALTONE,
     "NO DIAL TONE": ResultKind.NO_DIALTONE,
     "LINE IN USE": ResultKind.NO_DIALTONE,
+    "NO LINE": ResultKind.NO_DIALTONE,
     "BUSY": ResultKind.BUSY,
+    "LINE BUSY": ResultKind.BUSY,
     "NO ANSWER": ResultKind.NO_ANSWER,
     "DELAYED": ResultKind.DELAYED,
     "BLACKLISTED": ResultKind.BLACKLISTED,
@@ -32,7 +34,13 @@ _NUMBERS = {
     5: ResultKind.CONNECT, 6: ResultKind.NO_DIALTONE, 7: ResultKind.BUSY, 8: ResultKind.NO_ANSWER,
 }  # fmt: skip
 _NUMBERED_RATES = {5: 1200}
-_STARTS = ("+CME ERROR", "+CMS ERROR")
+_STARTS = {
+    "+CME ERROR": ResultKind.ERROR,
+    "+CMS ERROR": ResultKind.ERROR,
+    "DELAYED": ResultKind.DELAYED,  # some name the time that is left
+    "BLACKLIST": ResultKind.BLACKLISTED,  # some name the number; Lucent: BLACKLIST FULL
+}
+_LEAST_BPS, _MOST_BPS = 50, 1_000_000_000
 _CONNECT = re.compile(r"CONNECT\b[ :]*(?:[A-Z]+[ /])?(\d{3,10})?(?:\S*/V\.?\w+ (\d{3,6})\b)?")
 _CARRIER = re.compile(r"\+?(?:CARRIER|M[CR]R)\b[ :]*(?:[A-Z][A-Z0-9.]*, ?)?(\d{3,7})?")
 
@@ -65,21 +73,30 @@ def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtRe
     text = " ".join(line.upper().split())
     if own and text in own:
         return AtResult(own[text], line.strip())
-    if text in _WORDS:
-        return AtResult(_WORDS[text], line.strip())
-    if text.startswith(_STARTS):
-        return AtResult(ResultKind.ERROR, line.strip())
-    if text.startswith(("DELAYED", "BLACKLISTED")):  # some name the time or the number
-        return AtResult(_WORDS[text.split()[0].rstrip(":")], line.strip())
+    kind = _WORDS.get(text.replace("-", " "))  # LINE-IN-USE
+    if kind is not None:
+        return AtResult(kind, line.strip())
+    for start, kind in _STARTS.items():
+        if text.startswith(start):
+            return AtResult(kind, line.strip())
     found = _CONNECT.match(text)
     if found is not None:
         rate = found[2] or found[1]  # ZyXEL: CONNECT 115200/V.34 28800/V.42b has the port's rate first
-        return AtResult(ResultKind.CONNECT, line.strip(), int(rate) if rate else None)
+        return AtResult(ResultKind.CONNECT, line.strip(), _believable(rate))
     return None
 
 
+def _believable(digits: str | None) -> int | None:
+    """A rate in bit/s, None for one that no line has: a byte of noise is soon in it."""
+    rate_bps = int(digits) if digits else 0
+    return rate_bps if _LEAST_BPS <= rate_bps <= _MOST_BPS else None
+
+
 def parse_number(text: str) -> AtResult | None:
-    """A numeric result (V0): one or two digits alone; codes beyond 9 are makers' ways to name a CONNECT's rate."""
+    """A numeric result (V0): one or two digits alone; codes beyond 9 are makers' ways to name a CONNECT's rate.
+
+    What else they mean differs from maker to maker (24 is DELAYED, or CONNECT 7200): the profile has it (`own`).
+    """
     if not re.fullmatch(r"\d{1,2}", text):
         return None
     number = int(text)
@@ -93,4 +110,4 @@ def carrier_rate(line: str) -> int | None:
     CARRIER 33600, +MCR: V34,33600, +MRR: 28800,48000 (V.250 §6.4.2, §6.4.3: sending first, then receiving).
     """
     found = _CARRIER.match(" ".join(line.upper().split()))
-    return int(found[1]) if found is not None and found[1] else None
+    return _believable(found[1]) if found is not None else None
