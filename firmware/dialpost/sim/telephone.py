@@ -485,7 +485,7 @@ def main() -> None:
         parser.error(f"{unknown[0]!r} is no result; there are: {', '.join(RESULTS)}")
     settings = TelephoneSettings(
         args.rate, args.rtt, buffer_bytes=args.buffer, dial_s=args.dial, results=results,
-        provider_is_modem=args.provider_modem, sim_pin=args.sim_pin,
+        provider_is_modem=args.provider_modem, sim_pin=args.sim_pin, has_sim=args.sim_pin is not None,
     )  # fmt: skip
     telephone = Telephone(settings)
     asyncio.run(serve(telephone, args.station, args.provider))
