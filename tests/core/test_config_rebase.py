@@ -67,11 +67,15 @@ def edited(edits):
     return candidate
 
 
+def without_empty_sections(table):
+    return {name: section for name, section in table.items() if section != {}}
+
+
 @settings(max_examples=60, deadline=None)
 @given(_EDITS, _EDITS)
 def test_it_is_a_merge(ours, theirs):
     one, other = edited(ours), edited(theirs)
-    assert rebase(BASE, one, BASE)[0].table() == one.table() or one.table().get("smtp") == {}
+    assert without_empty_sections(rebase(BASE, one, BASE)[0].table()) == without_empty_sections(one.table())
     assert rebase(BASE, BASE, other) == (other, ())
     made, both = rebase(BASE, one, other)
     again, none = rebase(BASE, other, made)
