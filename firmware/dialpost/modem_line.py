@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -53,11 +54,14 @@ def modem_line(
     hosts = _mail_hosts(config)
 
     def request(rate_bps: int | None) -> PppRequest:
-        """Many modems tell their port's speed, not the line's: the configured rate is the better guess then."""
+        """Many modems tell their port's speed, not the line's: the configured rate is the better guess then.
+
+        Root takes the names of serial ports only: a link like /dev/serial0 or one of udev's is followed here.
+        """
         known = rate_bps if rate_bps and rate_bps != speed_bps else config.link.line_rate_bps
         on_rate(known)
         wanted = PppRequest.from_config(
-            config.ppp, device=config.modem.port, speed_bps=speed_bps, rate_bps=known,
+            config.ppp, device=os.path.realpath(config.modem.port), speed_bps=speed_bps, rate_bps=known,
             flow_control=profile.flow_control.value,
             has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
         )  # fmt: skip

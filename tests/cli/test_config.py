@@ -50,6 +50,25 @@ def test_check_warns_and_lets_through(path, capsys):
     assert any("every user of this machine" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("modem", "said"),
+    [
+        ('profile = "courrier"', "modem.profile: "),
+        ('country = "Austira"', "modem.country: "),
+        ('dial_mode = "pulse"\nnumbers = ["*99#"]', "signs that only tones have"),
+        ('numbers = ["+43 961 123"]', "do not say what is dialled for the +"),
+    ],
+)
+def test_check_warns_of_what_no_call_can_be_made_with(path, capsys, modem, said):
+    text = GOOD.replace(
+        'kind = "gateway"', f'kind = "modem"\n[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["1"]\n{modem}'
+    )
+    path.write_text(text.replace('numbers = ["1"]\n', "") if "numbers" in modem else text)
+    status, out, _ = run(capsys, "config", "check", path)
+    told = [line for line in out.splitlines() if said in line]
+    assert status == 0 and len(told) == 1 and told[0].startswith(f"WARNING  {path}: ")
+
+
 def test_check_tells_every_fault_at_once(path, capsys):
     path.write_text(
         GOOD.replace("[outbound]", '[outbound]\nretry_min_s = 0\nsmarthots = "x"')

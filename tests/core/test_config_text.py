@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,7 @@ SAMPLES = {
     "network": "10.1.0.0/16", "time": "07:30", "weekday": "wed", "etrn-name": "#queue", "path": "/x/y",
     "account": "anna", "timezone": "Europe/Berlin", "fingerprint": "ab" * 32, "ip": "192.0.2.53", "separator": "-",
     "route-domain": ".far.example", "phone-number": "0961123456", "dial-prefix": "0w", "dial-suffix": ",,4711#",
+    "ipv4": "192.0.2.53", "sim-pin": "1234", "at-command": "ATM0", "line-login": "clinic",
     "apn": "internet", "time-span": "22:00-06:00", "login-text": "ogin:", "interface": "eth1",
     "interface-address": "10.9.8.7/16", "": 'a "text" \\ with \x7f and ü',
 }  # fmt: skip
@@ -228,7 +231,7 @@ def other_value(field):
     elif field.value_type is bool:
         value = not field.default
     elif field.value_type in {int, float}:
-        value = field.value_type(field.setting.minimum or 7)
+        value = 576 if field.key == "ppp.mtu" else field.value_type(field.setting.minimum or 7)
         value = value if value != field.default else value + 1
     else:
         value = SAMPLES[field.setting.kind]
@@ -336,6 +339,13 @@ def test_the_starter_file_is_usable_as_it_is():
     assert config.station.domains == ("clinic.example",)
     assert config.schedule.entry[0].at == ("07:30", "12:30", "17:30")
     assert warnings(config) == ()
+
+
+def test_each_comment_of_the_starter_file_can_be_made_a_line():
+    lines = starter().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"# [a-z_]+ = ", line):
+            tomllib.loads("\n".join([*lines[:number], line.removeprefix("# "), *lines[number + 1 :]]))
 
 
 def test_the_page_of_settings_is_as_the_declarations_are():

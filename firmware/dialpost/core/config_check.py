@@ -24,6 +24,7 @@ from dialpost.core.config_console import CONSOLE_SPEEDS_BPS
 from dialpost.core.config_lan_check import lan_faults, lan_warnings
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_LEAST_MTU = 128  # pppd's MINMRU
 _SMALL_PREFIX = {4: 24, 6: 56}
 _WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
 
@@ -42,6 +43,8 @@ def faults(config: Config) -> Iterator[str]:
     yield from _routes(config.outbound.route)
     yield from _circles(config)
     yield from lan_faults(config)
+    if 0 < config.ppp.mtu < _LEAST_MTU:
+        yield f"ppp.mtu = {config.ppp.mtu} is less than PPP can do: give 0 or at least {_LEAST_MTU}."
     if config.console.speed_bps not in CONSOLE_SPEEDS_BPS:
         speeds = ", ".join(map(str, CONSOLE_SPEEDS_BPS))
         yield f"console.speed_bps = {config.console.speed_bps} is no speed of a serial line: use one of {speeds}."
@@ -114,6 +117,8 @@ def _line(config: Config) -> Iterator[str]:
         yield "modem.numbers is empty: there is nobody to call. Give the provider's number (or modem.apn)."
     if config.link.kind is LinkKind.MODEM and not config.modem.port:
         yield "modem.port is not set: `dialpost modem probe` finds it."
+    if any("%p" in text for text in config.modem.login_script) and not config.ppp.password:
+        yield "modem.login_script sends %p, and ppp.password is empty: give the password there."
 
 
 def _budget(config: Config) -> Iterator[str]:

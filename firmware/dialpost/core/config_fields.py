@@ -86,6 +86,7 @@ _KIND_WORDS = {
     "domain": ("a domain like clinic.example", "domains like clinic.example"),
     "host": ("a host name or IP address", "host names or IP addresses"),
     "ip": ("an IP address like 192.0.2.53", "IP addresses like 192.0.2.53"),
+    "ipv4": ("an IPv4 address like 192.0.2.53", "IPv4 addresses like 192.0.2.53"),
     "interface": ("the name of a network interface like eth0", "names of network interfaces"),
     "interface-address": ("an address and the bits of its network like 192.168.1.25/24", "addresses with /BITS"),
     "separator": ("one of the signs + - = _ # (or empty)", "signs"),

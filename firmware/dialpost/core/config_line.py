@@ -81,7 +81,9 @@ class ModemConfig:
     )
     wait_for_dial_tone: bool = setting(True, "No: dial blindly, where the exchange's tone is an unusual one.")
     country: str = setting("generic", "Whose redial rules hold: a name from `dialpost modem countries`.")
-    extra_init: str = setting("", "An AT command more, sent after the profile's own.", example="ATM0")
+    extra_init: str = setting(
+        "", "An AT command more, sent after the profile's own.", kind="at-command", example="ATM0"
+    )
     login_script: tuple[str, ...] = setting(
         (), "For providers that ask before PPP begins: what to wait for and what to answer, in turn. %u is "
         "ppp.user, %p ppp.password; an empty text to wait for sends at once.", kind="login-text", maximum=40,
@@ -91,18 +93,22 @@ class ModemConfig:
         30, "Wait for each text of the login script.", unit="seconds", minimum=1, maximum=300
     )
     apn: str = setting("", "Cellular: the access point's name.", kind="apn", example="internet")
-    sim_pin: str = setting("", "Cellular: the SIM's PIN. One refused is never tried again.", secret=True)
+    sim_pin: str = setting(
+        "", "Cellular: the SIM's PIN. One refused is never tried again.", kind="sim-pin", secret=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PppConfig:
     """The network over the modem's line."""
 
-    user: str = setting("", "Login name for PAP or CHAP; empty: the provider asks for none.")
-    password: str = setting("", "Its password.", secret=True)
+    user: str = setting("", "Login name for PAP or CHAP; empty: the provider asks for none.", kind="line-login")
+    password: str = setting("", "Its password.", kind="line-login", secret=True)
     auth: PppAuth = setting(PppAuth.AUTO, "Which way of logging in is allowed.")
-    local_address: str = setting("", "The station's address on the line; empty: the provider gives one.", kind="ip")
-    remote_address: str = setting("", "The provider's address on the line; empty: it tells.", kind="ip")
+    local_address: str = setting(
+        "", "The station's address on the line; empty: the provider gives one.", kind="ipv4"
+    )
+    remote_address: str = setting("", "The provider's address on the line; empty: it tells.", kind="ipv4")
     mtu: int = setting(
         0, "Largest packet on the line, either way; 0 = by the line's speed.", unit="bytes", minimum=0, maximum=1500
     )

@@ -300,7 +300,16 @@ def starter() -> str:
 def _starter_lines(field: Field) -> list[str]:
     if field.key in _TO_FILL_IN:
         return [f"# {field.setting.help}", f"{field.name} = {_TO_FILL_IN[field.key]}"]
-    return [f"# {field.setting.help}", f"# {field.name} = {field.setting.example or toml_value(field.default)}"]
+    return [f"# {field.setting.help}", f"# {field.name} = {_starter_value(field)}"]
+
+
+def _starter_value(field: Field) -> str:
+    """As it has to stand in the file once the # is taken away; examples of single texts come without quotes."""
+    example = field.setting.example
+    if not example:
+        return toml_value(field.default)
+    is_text = field.value_type is str and not field.is_list and not field.is_table
+    return toml_value(example) if is_text else example
 
 
 def _starter_table(field: Field) -> list[str]:

@@ -16,6 +16,8 @@ from dialpost.core.config_fields import Field
 from dialpost.core.errors import AddressError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LONGEST_LINE_LOGIN = 255
+"""Of a name or password on the line: their length is one byte there (RFC 1334 §2.2.1, RFC 1994 §4.1)."""
 SEPARATORS = ("+", "-", "=", "_", "#")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
@@ -239,6 +241,30 @@ def _apn(value: str) -> str:
     return value
 
 
+def _ipv4(value: str) -> str:
+    if ":" in value:
+        raise ValueError("the line has IPv4 only: it must be an address like 192.0.2.53")
+    return _ip(value)
+
+
+def _sim_pin(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{4,8}", value):  # 3GPP TS 31.101 §9.3
+        raise ValueError("a PIN has four to eight digits")
+    return value
+
+
+def _at_command(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("a modem's command has plain letters, digits and signs only")
+    return value
+
+
+def _line_login(value: str) -> str:
+    if len(value) > LONGEST_LINE_LOGIN or not value.isprintable():
+        raise ValueError(f"it has at most {LONGEST_LINE_LOGIN} characters, none of them a tab or the like")
+    return value
+
+
 def _time_span(value: str) -> str:
     start, hyphen, end = value.partition("-")
     if not hyphen or start == end:
@@ -252,6 +278,10 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "route-domain": _route_domain,
     "host": _host,
     "ip": _ip,
+    "ipv4": _ipv4,
+    "sim-pin": _sim_pin,
+    "at-command": _at_command,
+    "line-login": _line_login,
     "interface": _interface,
     "interface-address": _interface_address,
     "separator": _separator,
