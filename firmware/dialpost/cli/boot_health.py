@@ -1,0 +1,110 @@
+"""`dialpost-health.service`: looks at the station after each start, and tells U-Boot that it was a good one.
+
+Looked at are: no failed unit; where there is a configuration, that it can be read, that the daemon answers, that
+every door greets, and that the card takes a file (fsync). The line is not asked. Runs as root, ends when it has
+said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dialpost.cli.boot_slots import running_slot
+from dialpost.core.boot_health import HealthGate, Verdict, is_on_trial, rolled_back
+from dialpost.core.errors import ConfigError, ControlError, NotFoundError
+from dialpost.edge.boot_records import BootRecords
+from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+from dialpost.edge.door_probe import knock
+from dialpost.edge.failed_units import failed_units
+
+CONFIG = Path("/etc/dialpost/dialpost.toml")
+LOOK_EVERY_S = 10.0
+
+_log = logging.getLogger("dialpost.health")
+
+
+def main() -> int:
+    """Watch this start until it is judged; the exit status."""
+    logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(message)s")
+    records = BootRecords()
+    slot = running_slot(Path("/proc/cmdline").read_text())
+    state = records.read()
+    if rolled_back(state, slot):
+        _log.error(
+            "slot %s was wanted and did not prove itself: slot %s runs instead", state.first.value, slot.value
+        )
+    gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
+    verdict = watch(gate, faults)
+    if verdict is Verdict.GIVE_UP:
+        _log.error("slot %s did not prove itself in time: the machine is started anew", slot.value)
+        subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
+        return 1
+    records.write(records.read().proven(slot))
+    _log.info("this start was a good one: slot %s", slot.value)
+    return 0
+
+
+def watch(
+    gate: HealthGate, look: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Verdict:  # fmt: skip
+    """Look again and again until the gate has decided. Each new set of faults is told once."""
+    told: list[str] = []
+    while True:
+        found = look()
+        if found != told:
+            _log.warning("not well: %s", "; ".join(found)) if found else _log.info("all is well")
+            told = found
+        verdict = gate.judge(clock(), found)
+        if verdict is not Verdict.WAIT:
+            return verdict
+        pause(LOOK_EVERY_S)
+
+
+def faults(config_path: Path = CONFIG) -> list[str]:
+    """What is not well now, a sentence each."""
+    found = failed_units()
+    if not config_path.exists():
+        return found
+    try:
+        config = ConfigFile(config_path).load()
+    except (ConfigError, NotFoundError) as error:
+        return [*found, f"the configuration can't be read: {error}"]
+    found += _card_faults(Path(config.station.data_dir))
+    try:
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
+        found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))
+    except (ControlError, KeyError, TypeError) as error:
+        found.append(f"the daemon does not answer: {error}")
+    return found
+
+
+async def _door_faults(doors: list[str]) -> list[str]:
+    answers = await asyncio.gather(*(knock(door) for door in doors))
+    faults = [f"{door}: {answer}" for door, answer in zip(doors, answers, strict=True) if answer]
+    return faults if doors else ["no door is open"]
+
+
+def _card_faults(folder: Path) -> list[str]:
+    probe = folder / ".health"
+    try:
+        with probe.open("wb") as file:
+            file.write(b"is the card well?\n")
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError as error:
+        return [f"{folder} takes no file: {error.strerror}"]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The boot state: which slot U-Boot starts next, and how often it may still try.
+
+Two records of 512 bytes lie on the card in front of its first partition, at 1 MiB and 2 MiB. The valid one with
+the higher number counts; a change is written over the other, so a power cut in the middle leaves the state before
+it. A record is U-Boot's own checksummed environment (`env import -c`, `env export -c`): CRC-32 of what follows, 4
+bytes, lowest first, then NAME=VALUE texts, each ended by a zero, an empty one last, zeros up to the end; numbers
+are hexadecimal. image-build/boot/selector.cmd is the other side: `choose` here is what it does there.
+
+An update gets TRIES_ON_TRIAL starts to prove itself. A proven slot has TRIES_PROVEN, full again after each healthy
+start, so that some power cuts soon after the start bring no older release back.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+RECORD_BYTES = 512
+RECORD_OFFSETS = (1 << 20, 2 << 20)
+"""Where the records lie on the disk, in bytes: those with even numbers, those with odd ones."""
+TRIES_ON_TRIAL = 3
+TRIES_PROVEN = 9
+
+_NAMES = ("dp_seq", "dp_first", "dp_good", "dp_left_a", "dp_left_b")
+_CRC_BYTES = 4
+_HIGHEST = 0xFFFFFFFF
+
+
+class Slot(Enum):
+    """A root file system on the card."""
+
+    A = "a"
+    B = "b"
+
+    @property
+    def other(self) -> Slot:
+        return Slot.B if self is Slot.A else Slot.A
+
+
+@dataclass(frozen=True, slots=True)
+class BootState:
+    """`first` is the slot wanted, `good` the one proven last; `left_a` and `left_b` are tries left, 0 to 15."""
+
+    sequence: int
+    first: Slot
+    good: Slot
+    left_a: int
+    left_b: int
+
+    def left(self, slot: Slot) -> int:
+        """Tries left for a slot."""
+        return self.left_a if slot is Slot.A else self.left_b
+
+    @property
+    def next_slot(self) -> Slot:
+        """What is started next."""
+        return choose(self)[0]
+
+    @property
+    def offset(self) -> int:
+        """Where on the disk this state belongs."""
+        return RECORD_OFFSETS[self.sequence & 1]
+
+    def on_trial(self, slot: Slot) -> BootState:
+        """Start that slot from now on, as one that has yet to prove itself (proven ones keep their tries)."""
+        tries = self.left(slot) if slot is self.good and self.left(slot) else TRIES_ON_TRIAL
+        return replace(self._with_left(slot, tries), first=slot)
+
+    def proven(self, slot: Slot) -> BootState:
+        """That slot runs and is healthy. Where the slot wanted has used up its tries, the wish ends with it."""
+        first = slot if not self.left(self.first) else self.first
+        return replace(self._with_left(slot, TRIES_PROVEN), good=slot, first=first)
+
+    def unusable(self, slot: Slot) -> BootState:
+        """That slot must not be started, as while it is written."""
+        return self._with_left(slot, 0)
+
+    def _with_left(self, slot: Slot, tries: int) -> BootState:
+        following = replace(self, sequence=self.sequence + 1)
+        return replace(following, left_a=tries) if slot is Slot.A else replace(following, left_b=tries)
+
+    def render(self) -> bytes:
+        """The record."""
+        values = (f"{self.sequence:x}", self.first.value, self.good.value, f"{self.left_a:x}", f"{self.left_b:x}")
+        text = "".join(f"{name}={value}\0" for name, value in zip(_NAMES, values, strict=True)) + "\0"
+        data = text.encode("ascii").ljust(RECORD_BYTES - _CRC_BYTES, b"\0")
+        return zlib.crc32(data).to_bytes(_CRC_BYTES, "little") + data
+
+
+FRESH = BootState(sequence=2, first=Slot.A, good=Slot.A, left_a=TRIES_PROVEN, left_b=0)
+"""A card that was just flashed."""
+UNKNOWN = BootState(sequence=0, first=Slot.A, good=Slot.A, left_a=1, left_b=1)
+"""What is assumed where no record can be read: the same as the selector assumes."""
+
+
+def choose(state: BootState) -> tuple[Slot, BootState | None]:
+    """The slot to start, and the state to write before; None where no tries are left anywhere: the slot proven last
+    is started then, again and again.
+    """
+    for slot in (state.first, state.first.other):
+        if state.left(slot):
+            return slot, state._with_left(slot, state.left(slot) - 1)
+    return state.good, None
+
+
+def parse(record: bytes) -> BootState | None:
+    """The state in a record; None where it is no valid one."""
+    if len(record) != RECORD_BYTES:
+        return None
+    crc, data = record[:_CRC_BYTES], record[_CRC_BYTES:]
+    if zlib.crc32(data) != int.from_bytes(crc, "little"):
+        return None
+    try:
+        texts = data.split(b"\0\0", 1)[0].decode("ascii").split("\0")
+        values = dict(text.split("=", 1) for text in texts)
+        sequence, left_a, left_b = (int(values[name], 16) for name in ("dp_seq", "dp_left_a", "dp_left_b"))
+        state = BootState(sequence, Slot(values["dp_first"]), Slot(values["dp_good"]), left_a, left_b)
+    except (ValueError, KeyError):
+        return None
+    in_range = 0 <= sequence <= _HIGHEST and 0 <= left_a <= 15 and 0 <= left_b <= 15
+    return state if in_range else None
+
+
+def newest(records: Sequence[bytes]) -> BootState | None:
+    """The state that counts, of all records read; None where none is valid."""
+    states = [state for state in map(parse, records) if state is not None]
+    return max(states, key=lambda state: state.sequence, default=None)

@@ -1,0 +1,25 @@
+"""What the service manager says has failed. Blocking."""
+
+from __future__ import annotations
+
+import subprocess
+
+_TIMEOUT_S = 30.0
+
+
+def failed_units(systemctl: str = "systemctl") -> list[str]:
+    """A sentence for each failed unit, and one where the service manager can't be asked or still starts."""
+    try:
+        state = _ask(systemctl, "is-system-running")
+        failed = _ask(systemctl, "list-units", "--state=failed", "--plain", "--no-legend", "--full")
+    except (OSError, subprocess.SubprocessError) as error:
+        return [f"the service manager does not answer: {error}"]
+    faults = [f"{line.split()[0]} has failed" for line in failed.splitlines() if line.split()]
+    if state not in {"running", "degraded"}:
+        faults.append(f"the system is {state or 'in no known state'}")
+    return faults
+
+
+def _ask(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    return done.stdout.strip()

@@ -1,0 +1,62 @@
+"""The watch over a start: how it looks, and what it finds on a station that is not one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dialpost.cli.boot_health import LOOK_EVERY_S, faults, watch
+from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, HealthGate, Verdict
+
+
+class _Time:
+    """Goes on only while somebody pauses."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+def _watch(looks: list[list[str]], *, is_on_trial: bool) -> tuple[Verdict, float]:
+    time = _Time()
+    left = iter(looks)
+    last: list[str] = []
+
+    def look() -> list[str]:
+        nonlocal last
+        last = next(left, last)
+        return last
+
+    gate = HealthGate(time.now_s, is_on_trial=is_on_trial)
+    return watch(gate, look, lambda: time.now_s, time.pause), time.now_s - 1000
+
+
+def test_a_good_start(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "dialpost.health")
+    verdict, took_s = _watch([["the system is starting"], ["the system is starting"], []], is_on_trial=True)
+    assert (verdict, took_s) == (Verdict.GOOD, 2 * LOOK_EVERY_S + HOLD_S)
+    assert [record.message for record in caplog.records] == ["not well: the system is starting", "all is well"]
+
+
+def test_a_start_on_trial_that_never_gets_well() -> None:
+    assert _watch([["x.service has failed"]], is_on_trial=True) == (Verdict.GIVE_UP, GIVE_UP_S)
+
+
+def test_the_configuration_and_the_daemon_are_looked_at(tmp_path: Path) -> None:
+    config = tmp_path / "dialpost.toml"
+    system = faults(config)  # this machine's own service manager, whatever it says
+    config.write_text("[station]\nhostnam = 3\n")
+    (fault,) = faults(config)[len(system) :]
+    assert "configuration can't be read" in fault
+    config.write_text(
+        f'[station]\nhostname = "a.example"\ndomains = ["a.example"]\n'
+        f'data_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+    )
+    (fault,) = faults(config)[len(system) :]
+    assert "daemon does not answer" in fault
+    config.write_text(config.read_text().replace(f'data_dir = "{tmp_path}"', f'data_dir = "{tmp_path}/none"'))
+    assert f"{tmp_path}/none takes no file" in faults(config)[len(system)]
