@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup run test check format test-system test-line system-deps bench lock clean
+.PHONY: help setup run test check format test-system test-line system-deps image image-deps test-image bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,10 +43,19 @@ system-deps: ## What `test-system` and `bench` need besides Python (says what it
 	@tests/system/servers/install
 
 test-system: setup ## Real Postfix, Exim, Dovecot, swaks, pppd and kills under load (first: make system-deps)
-	$(BIN)/pytest tests/system $(ARGS)
+	$(BIN)/pytest tests/system --ignore=tests/system/image $(ARGS)
 
 test-line: setup ## The part of test-system with two guests, real pppd and a simulated telephone line between them
 	$(BIN)/pytest tests/system/line $(ARGS)
+
+image-deps: ## What `image` and `test-image` need on this machine (says what it installs; needs root)
+	@image-build/deps
+
+image: setup ## The SD-card image from Debian packages and this tree, in .cache/image/out (first: make image-deps; root)
+	@image-build/build $(ARGS)
+
+test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image)
+	$(BIN)/pytest tests/system/image $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)

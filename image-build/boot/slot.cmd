@@ -1,0 +1,19 @@
+# The own part of a slot of the boot, updated with it: kernel, initial RAM disk, device tree, command line. The frozen
+# selector (boot.scr on FAT) has set devtype, devnum, part, slot, extra_args, and m for the place of the memory.
+part uuid ${devtype} ${devnum}:${part} root
+setenv bootargs "root=PARTUUID=${root} ro rootwait rauc.slot=${slot} panic=10 loglevel=4 fsck.repair=yes net.ifnames=0 systemd.getty_auto=no"
+if test "${devtype}" = mmc; then
+  setenv bootargs "${bootargs} console=ttyS1,115200"
+  setenv fdt ${m}b000000
+  load ${devtype} ${devnum}:${part} ${fdt} /boot/dtb/${fdtfile} || setenv fdt ${fdt_addr}
+else
+  # The board of the emulator: its device tree comes from QEMU. gpio_keys would take the button away from us.
+  setenv bootargs "${bootargs} console=ttyAMA0,115200 modprobe.blacklist=gpio_keys"
+  setenv fdt ${fdtcontroladdr}
+fi
+setenv bootargs "${bootargs} ${extra_args}"
+if load ${devtype} ${devnum}:${part} ${m}8000000 /boot/vmlinuz; then
+  if load ${devtype} ${devnum}:${part} ${m}c000000 /boot/initrd.img; then
+    booti ${m}8000000 ${m}c000000:${filesize} ${fdt}
+  fi
+fi
