@@ -1,0 +1,52 @@
+"""The image's tests: what they lack is said aloud; cards and machines are each test's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image.rig.card import IMAGE, Card
+from image.rig.machine import BOOTS
+
+_COMMANDS = ("qemu-system-aarch64", "mcopy")
+
+
+def lacking() -> str:
+    """What is not there, and how to get it; "" where all is."""
+    for command in _COMMANDS:
+        if shutil.which(command) is None:
+            return f"the command {command}; get it with: make image-deps"
+    return "" if IMAGE.exists() else f"the image {IMAGE}; make it with: make image"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = lacking()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.system)
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"this test needs {missing}"))
+
+
+@pytest.fixture
+def card(work: Path) -> Card:
+    """A card of 4 GiB, freshly flashed."""
+    return Card(work / "card.img")
+
+
+@pytest.fixture(scope="module")
+def module_work() -> Iterator[Path]:
+    """A folder that the tests of a module share. Its name is short: sockets lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="dp-img-"))
+    yield folder
+    if not os.environ.get("DIALPOST_TEST_KEEP"):  # to look at what a failed test left
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for what, seconds in BOOTS:
+        terminalreporter.write_line(f"{seconds:6.0f} s  {what}")

@@ -1,0 +1,68 @@
+"""An SD card: a copy of the image that a test may spoil, its boot partition, its boot state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, newest
+
+TREE = Path(__file__).resolve().parents[4]
+OUT = Path(os.environ.get("DIALPOST_IMAGE", TREE / ".cache/image/out"))
+IMAGE = OUT / "dialpost.img"
+FAT_OFFSET = 4 << 20
+
+
+class Card:
+    """A card of `size` bytes at `path`, freshly flashed."""
+
+    def __init__(self, path: Path, *, size: int = 4 << 30) -> None:
+        self.path = path
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", IMAGE, path], check=True)
+        with path.open("r+b") as file:
+            file.truncate(size)
+
+    @classmethod
+    def of(cls, path: Path) -> Card:
+        """A card that is there already."""
+        card = cls.__new__(cls)
+        card.path = path
+        return card
+
+    def put(self, name: str, text: str) -> None:
+        """Write a file onto the boot partition, as a person with a card reader does."""
+        self._mtools("mcopy", "-o", "-", f"::{name}", data=text.encode())
+
+    def get(self, name: str) -> str | None:
+        """A file of the boot partition; None where it is not there."""
+        if name.lower() not in (there.lower() for there in self.names()):
+            return None
+        return self._mtools("mtype", f"::{name}").decode()
+
+    def names(self) -> list[str]:
+        """What is on the boot partition."""
+        return [line.removeprefix("::/") for line in self._mtools("mdir", "-b", "::").decode().split("\n") if line]
+
+    def boot_state(self) -> BootState | None:
+        """Which slot is next."""
+        with self.path.open("rb") as file:
+            return newest([os.pread(file.fileno(), RECORD_BYTES, offset) for offset in RECORD_OFFSETS])
+
+    def set_boot_state(self, state: BootState) -> None:
+        with self.path.open("r+b") as file:
+            os.pwrite(file.fileno(), state.render(), state.offset)
+
+    def copy(self, path: Path) -> None:
+        """The card as it is now."""
+        shutil.copyfile(self.path, path)
+
+    def _mtools(self, command: str, *arguments: str, data: bytes | None = None) -> bytes:
+        done = subprocess.run(
+            [command, "-i", f"{self.path}@@{FAT_OFFSET}", *arguments],
+            input=data, capture_output=True, check=False, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+        )  # fmt: skip
+        if done.returncode:
+            raise OSError(f"{command} {arguments}: {done.stderr.decode()}")
+        return done.stdout

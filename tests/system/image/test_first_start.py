@@ -1,0 +1,152 @@
+"""The first start of a card with a configuration on its boot partition, and the start after that: everything is up,
+nothing failed, what was made on the board is kept. One board for all, as a start takes a while.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import json
+import re
+import smtplib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image.rig.card import OUT, Card
+from image.rig.machine import Machine
+from image.rig.root_shell import ARGUMENTS
+from rig.processes import eventually
+
+CONFIG = """\
+[station]
+hostname = "station.clinic.example"
+domains = ["clinic.example"]
+postmaster = "anna"
+
+[link]
+kind = "gateway"
+"""
+CARD_BYTES = 4 << 30
+SERVICES = ("dialpost", "dialpost-dovecot", "chrony", "systemd-networkd")
+
+
+@pytest.fixture(scope="module")
+def card(module_work: Path) -> Card:
+    card = Card(module_work / "card.img", size=CARD_BYTES)
+    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.put("dialpost.toml", CONFIG)
+    return card
+
+
+@pytest.fixture(scope="module")
+def board(card: Card, module_work: Path) -> Iterator[Machine]:
+    with Machine(card, module_work / "first") as machine:
+        yield machine
+
+
+def test_it_is_up_and_nothing_failed(board: Machine) -> None:
+    state = board.wait_up()
+    board.took("first start, until systemd has nothing more to do")
+    failed = board.run("systemctl --failed --no-legend --plain", check=False)
+    assert (state, failed) == ("running", ""), board.run(
+        "journalctl -b -p warning --no-pager | tail -60", check=False
+    )
+    for service in SERVICES:
+        assert board.run(f"systemctl is-active {service}", check=False) == "active", service
+    assert "ordering cycle" not in board.run("journalctl -b --no-pager")
+
+
+def test_smtp_answers(board: Machine) -> None:
+    with smtplib.SMTP("127.0.0.1", board.ports[25], timeout=60) as client:
+        code, text = client.ehlo("pc.clinic.example")
+        assert (code, text.split()[0]) == (250, b"station.clinic.example")
+
+
+def test_the_configuration_was_taken_from_the_boot_partition(board: Machine, card: Card) -> None:
+    assert board.run("cat /etc/dialpost/dialpost.toml") == CONFIG.rstrip()
+    assert board.run("stat -c '%a %U %G' /etc/dialpost/dialpost.toml") == "640 dialpost dialpost"
+    board.run("sync")
+    assert card.get("dialpost.toml") is None
+    assert board.run("findmnt -no OPTIONS /boot/firmware").split(",")[0] == "ro"
+
+
+def test_a_letter_is_read_by_imap(board: Machine) -> None:
+    board.run(
+        "dialpost account add anna --password-stdin <<<'correct horse battery' || dialpost account add --help"
+    )
+    with smtplib.SMTP("127.0.0.1", board.ports[25], timeout=60) as client:
+        client.sendmail("bob@clinic.example", ["anna@clinic.example"], "Subject: hello\r\n\r\nFirst letter.\r\n")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with imaplib.IMAP4_SSL("127.0.0.1", board.ports[993], ssl_context=context, timeout=60) as client:
+        client.login("anna", "correct horse battery")
+        eventually(lambda: client.select()[1] == [b"1"], within_s=60, what="the letter in the mailbox")
+        assert b"First letter." in client.fetch("1", "(BODY[TEXT])")[1][0][1]  # type: ignore[index]
+
+
+def test_data_has_grown_to_the_end_of_the_card(board: Machine) -> None:
+    size = int(board.run("findmnt -bno SIZE /data"))
+    assert size > 0.9 * (CARD_BYTES - (1668 << 20))
+    assert board.run("sfdisk --disk-id $(readlink -f /dev/dialpost/p4 | sed 's/p*4$//')") != "0x64706f73"
+
+
+def test_root_is_read_only_and_what_is_kept_is_on_data(board: Machine) -> None:
+    assert board.run("findmnt -no OPTIONS / | cut -d, -f1") == "ro"
+    assert board.run("touch /usr/x", check=False).endswith("Read-only file system")
+    for place in ("/var/lib/dialpost", "/etc/dialpost", "/var/lib/chrony", "/var/lib/systemd"):
+        assert board.run(f"findmnt -no SOURCE {place}").startswith(board.run("findmnt -no SOURCE /data")), place
+    for option in ("nosuid", "nodev", "noexec", "noatime"):
+        assert option in board.run("findmnt -no OPTIONS /data")
+
+
+def test_the_bill_of_materials_is_what_runs(board: Machine) -> None:
+    packages = json.loads((OUT / "dialpost.spdx.json").read_text())["packages"]
+    told = {
+        f"{package['name']}={package['versionInfo']}"
+        for package in packages
+        if package["SPDXID"].startswith("SPDXRef-deb-") and package["name"] not in {"raspi-firmware", "u-boot-rpi"}
+    }
+    runs = set(board.run("dpkg-query -W -f '${Package}=${Version}\\n'").split("\n"))
+    assert told == runs
+    wheels = {
+        f"{package['name'].lower()}={package['versionInfo']}"
+        for package in packages
+        if package["SPDXID"].startswith(("SPDXRef-wheel-", "SPDXRef-own-"))
+    }
+    listing = (
+        "python3 -c 'import importlib.metadata as m\n"
+        'for d in m.distributions(path=["/usr/local/lib/python3.13/dist-packages"]): '
+        'print(d.name.lower() + "=" + d.version)\''
+    )
+    assert wheels == set(board.run(listing).split("\n"))
+
+
+def test_no_compiler_no_modem_manager_and_no_more_than_400_mb(board: Machine) -> None:
+    assert board.run("for c in gcc cc c++ tcc ModemManager; do command -v $c; done; true") == ""
+    kib = int(board.run("dpkg-query -W -f '${Installed-Size}\\n' | awk '{s += $1} END {print s}'"))
+    assert kib * 1024 <= 400_000_000
+    assert int(board.run("df -B1 --output=used / | tail -1")) <= 400_000_000
+
+
+def test_resident_memory(board: Machine) -> None:
+    """What ours and Dovecot's hold, each shared page counted once for all (PSS)."""
+    listing = board.run(
+        "for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' <$p/cmdline); case \"$c\" in *dialpost*|*dovecot*) "
+        "awk -v c=\"$c\" '/^Pss:/ {print $2, c}' $p/smaps_rollup 2>/dev/null;; esac; done"
+    )
+    total = sum(int(line.split()[0]) for line in listing.split("\n"))
+    assert total < 90_000, listing
+
+
+def test_the_first_second_start_keeps_what_was_made(board: Machine, card: Card, module_work: Path) -> None:
+    made = "cat /data/station/machine-id /etc/machine-id; sha256sum /var/lib/dialpost/tls/*"
+    before = board.run(made)
+    assert len(set(before.split("\n")[:2])) == 1
+    assert re.fullmatch(r"[0-9a-f]{32}", before.split("\n")[0])
+    board.switch_off()
+    with Machine(card, module_work / "second") as again:
+        assert again.wait_up() == "running"
+        again.took("second start")
+        assert again.run(made) == before
+        again.switch_off()
