@@ -247,6 +247,56 @@ def test_what_can_not_be_read_is_begun_anew(kept: str) -> None:
     desk.play(scene)
 
 
+def after_power_cut(store: MemoryCallStore, state: CallState, *, redials: int = 2) -> tuple[int | None, bool, str]:
+    """The power fails in the state, in a call made as a redial; the tries left, whether one waits, what is said."""
+    kept: dict[str, str] = {}
+
+    async def scene() -> None:
+        plan = plan_for(numbers=("111", "222"))
+        calls = CallManager(
+            CallConfig(redial_attempts=redials, redial_pause_s=30.0, cooldown_s=5.0),
+            PlanLink(plan, []), etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
+            panel=Panel(store), dial_plan=plan,
+        )  # fmt: skip
+        task = asyncio.create_task(calls.run())
+        while calls.state is not state:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
+        kept.update(store.values)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        store.values = kept  # what came after the cut never was
+
+    run_virtual(scene())
+    found: list[tuple[int | None, bool, str]] = []
+
+    async def restart(desk: Desk) -> None:
+        await desk.redials.recall(store)
+        found.append((desk.redials.left, desk.redials.pending, str(kept["call.dial_plan"])))
+
+    Desk(plan=plan_for(numbers=("111", "222")), store=store).play(restart)
+    return found[0]
+
+
+def test_a_board_whose_power_fails_with_each_try_does_not_try_for_ever() -> None:
+    store = MemoryCallStore()
+    store.values = {"call.redials_left": "2"}
+    left, pending, plan = after_power_cut(store, CallState.DIALING)
+    assert (left, pending) == (1, True)
+    assert '"next": "222"' in plan and '"111": [[' in plan and "timeout" in plan
+    left, pending, plan = after_power_cut(store, CallState.DIALING)
+    assert (left, pending) == (0, True) and '"222": [[' in plan
+    left, pending, plan = after_power_cut(store, CallState.DIALING)
+    assert (left, pending) == (None, False)
+
+
+def test_a_power_cut_after_the_other_end_answered_is_no_failure_of_its_number() -> None:
+    store = MemoryCallStore()
+    store.values = {"call.redials_left": "2"}
+    left, _, plan = after_power_cut(store, CallState.NEGOTIATING)
+    assert left == 1 and '"next": "111"' in plan and "timeout" not in plan
+
+
 # -- in the call ---------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,7 @@ class DialPlan:
 
     def __init__(self, config: ModemConfig, country: Country, default_numbers: tuple[str, ...] = ()) -> None:
         self.numbers = tuple(dict.fromkeys(config.numbers or default_numbers))
-        self._country = country
+        self._config, self._country = config, country
         self._turn = 0
         self.history = RedialHistory()
 
@@ -80,6 +80,14 @@ class DialPlan:
         """For the card. `wall_s` is Unix seconds as believed, `trusted` whether it can be right."""
         kept = self.history.to_json(now_s, wall_s, trusted=trusted)
         return {"next": self.numbers[self._turn] if self.numbers else "", "history": kept}
+
+    def as_if_failed(self, now_s: float) -> DialPlan:
+        """A copy in which the try that is about to be made came to nothing."""
+        copy = DialPlan(self._config, self._country, self.numbers)
+        copy.history, copy._turn = self.history, self._turn
+        if self.numbers:
+            copy.tried(self.next(now_s).number, DialResult.TIMEOUT, now_s)
+        return copy
 
     def restore(self, value: JsonValue, now_s: float, wall_s: float, *, trusted: bool) -> None:
         """Go on where `to_json` was taken. Raises: ValueError where it is none; nothing is changed then."""

@@ -63,7 +63,6 @@ class CallManager(CallFacts):
         self._gate = BudgetGate(self._budget, panel, self._say)
         self._state = CallState.IDLE
         self._queue: asyncio.Queue[Happening] = asyncio.Queue()
-        self._actions = CallActions(config, link, self._budget, forecasts, self._queue.put_nowait, self._say)
         self._call: RunningCall | None = None
         self._wish: Happening | None = None
         self._over_budget = False
@@ -72,6 +71,9 @@ class CallManager(CallFacts):
             on_pending=panel.redial,
         )  # fmt: skip
         self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
+        self._actions = CallActions(
+            config, link, self._budget, forecasts, self._queue.put_nowait, self._say, self._memory
+        )
         self._new_mail: Callable[[], MailPart] = lambda: MailPart(
             etrn=etrn, flush=flush, inbound=inbound, meter=link, habits=self._memory.habits, say=self._say,
             rules=GraceRules(config.grace_min_s, config.grace_max_s), moving=self._mail_moves,
@@ -222,6 +224,7 @@ class CallManager(CallFacts):
         self._say("carrier; connecting")
         self._actions.start(self._actions.negotiate(), self._config.dial_timeout_s)
         self._actions.start(self._actions.watch_line())
+        self._actions.start(self._actions.keep_answered())
         self._actions.start(self._actions.count_cost())
 
     def _enter_online(self, posted: Happening) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Protocol
 
 from dialpost.core.amounts import about_span
 from dialpost.core.budget import overrun_s
@@ -30,13 +31,24 @@ SETTLE_S = 10.0
 CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"
 
 
+class Tries(Protocol):
+    """The subset of flow/call_memory.CallMemory that keeps the tries over a power cut."""
+
+    async def keep_ahead(self) -> None:
+        """The try about to be made, as a failed one."""
+
+    async def keep_answered(self) -> None:
+        """It was none."""
+
+
 class CallActions:
     """The tasks of the state the call is in. `number` is that of the call under way."""
 
     def __init__(
         self, config: CallConfig, link: Link, budget: Budget, forecasts: Forecasts | None,
-        post: Callable[[Happening], None], say: Callable[[str], None],
+        post: Callable[[Happening], None], say: Callable[[str], None], memory: Tries,
     ) -> None:  # fmt: skip
+        self._memory = memory
         self._config, self._link, self._budget, self._forecasts = config, link, budget, forecasts
         self._post, self._say = post, say
         self._running: list[asyncio.Task[None]] = []
@@ -72,8 +84,13 @@ class CallActions:
         """Say what the call will take, put that on record, and bring up the carrier."""
         await self._tell_forecast(call)
         await self._budget.begin()
+        await self._memory.keep_ahead()
         self._say("dialling")
         await self._bring_up(self._link.dial, CallEvent.CARRIER)
+
+    async def keep_answered(self) -> None:
+        """Put on record that the number answered."""
+        await self._memory.keep_answered()
 
     async def negotiate(self) -> None:
         """Bring up the network."""

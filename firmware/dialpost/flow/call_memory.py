@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.call_end import ProviderHabits
@@ -55,6 +55,20 @@ class CallMemory:
         self.last_end_s: float | None = None
         self.failures = 0
         self.left_behind = QueueCounts()
+
+    async def keep_ahead(self) -> None:
+        """A call is about to be dialled: should the power fail in it, it counts as a failed try."""
+        await self._keep_tries(self._redials.keep_ahead)
+
+    async def keep_answered(self) -> None:
+        """The other end answered."""
+        await self._keep_tries(self._redials.keep_answered)
+
+    async def _keep_tries(self, keep: Callable[[CallStore], Awaitable[None]]) -> None:
+        try:
+            await keep(self._store)
+        except StorageError as error:  # a call is worth more than the count of its tries
+            maillog.fault("call: its try could not be put on record", error=error)
 
     def online(self) -> None:
         """A call came on line: former failures are over."""

@@ -192,9 +192,27 @@ class Redials:
         """Have the tries left, and those made, survive a restart. Raises: StorageError."""
         await memory.remember(_KEY, json.dumps(self.left))
         if self._plan is not None:
-            now_s = asyncio.get_running_loop().time()
-            kept = self._plan.to_json(now_s, self._wall_clock(), trusted=self._clock_trusted())
-            await memory.remember(_PLAN_KEY, json.dumps(kept))
+            await self._keep_plan(memory, self._plan)
+
+    async def keep_ahead(self, memory: Memory) -> None:
+        """Before a dial: as if it had failed. So a board whose power fails with each try does not try for ever.
+
+        Raises: StorageError.
+        """
+        left = self.left - 1 if self.left else None
+        await memory.remember(_KEY, json.dumps(left))
+        if self._plan is not None:
+            await self._keep_plan(memory, self._plan.as_if_failed(asyncio.get_running_loop().time()))
+
+    async def keep_answered(self, memory: Memory) -> None:
+        """The other end answered: the number's failures are over. Raises: StorageError."""
+        if self._plan is not None:
+            await self._keep_plan(memory, self._plan)
+
+    async def _keep_plan(self, memory: Memory, plan: DialPlan) -> None:
+        now_s = asyncio.get_running_loop().time()
+        kept = plan.to_json(now_s, self._wall_clock(), trusted=self._clock_trusted())
+        await memory.remember(_PLAN_KEY, json.dumps(kept))
 
     async def recall(self, memory: Memory) -> None:
         """Go on where a restart broke off: a try that was due is made after the pause.
