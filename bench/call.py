@@ -8,6 +8,8 @@ both.
 
 from __future__ import annotations
 
+import re
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,6 +64,7 @@ class Measured:
     down: int
     stranded: int
     limit_s: float
+    provider_s: float  # median time a message waited for the provider to begin with it
 
     @property
     def across_s(self) -> float:
@@ -92,6 +95,7 @@ def _rows(load: Load, ours: Measured, theirs: Measured) -> list[Row]:
         Row("call", f"{load.name}: all across", ours.across_s, theirs.across_s, "s", "<= Postfix, none stranded",
             across),
         Row("call", "  of it inbound", ours.inbound_s, theirs.inbound_s, "s"),
+        Row("call", "  the provider began with a message after (median)", ours.provider_s, theirs.provider_s, "s"),
         Row("call", "  of it outbound", ours.outbound_s, theirs.outbound_s, "s"),
         Row("call", "  ratio to the line's limit", ours.ratio, theirs.ratio, "", f"<= {load.within}",
             ours.ratio <= load.within),
@@ -165,8 +169,17 @@ def _measured(
     return Measured(
         _last(station, maildir) - connect, _last(provider, provider.world) - connect,
         began + ends[-1] - connect if ends else 0.0, counters["up"], counters["down"], left,
-        fuller * load.line.bits_per_byte / load.line.rate_bps,
+        fuller * load.line.bits_per_byte / load.line.rate_bps, _provider_waits(provider),
     )  # fmt: skip
+
+
+def _provider_waits(provider: ProviderGuest) -> float:
+    """The second of Postfix's four `delays`: from its queue manager's decision until a process of it began.
+
+    Where it is a good part of the call, the provider bounds inbound: the line was ready.
+    """
+    found = re.findall(r"relay=10\..*delays=[^/]+/([\d.]+)/.*status=sent", provider.mail_log())
+    return statistics.median(map(float, found)) if found else 0.0
 
 
 def _last(guest: MailGuest, maildir: str) -> float:
