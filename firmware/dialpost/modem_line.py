@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +36,11 @@ def modem_line(
     on_step: Callable[[], Awaitable[object]],
     *,
     ppp: Ppp | None = None,
+    watchers: Sequence[LineWatcher] = (),
     on_rate: Callable[[int], None] = lambda rate_bps: None,
 ) -> tuple[ModemLink, DialPlan]:
-    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved. `ppp` is pppd
+    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved, `on_rate` with the
+    line's rate (bits per second) before the network comes up; `watchers` hear when it comes and goes. `ppp` is pppd
     where it is not given (the simulation has one of its own).
 
     Raises: ConfigError, NotFoundError where a file of board/ or a setting is wanting.
@@ -83,10 +85,10 @@ def modem_line(
     )
     modem = Modem(config.modem, profile, open_port, _say, country=country, refused_pin=RefusedPin(memory))
     ppp = ppp or Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
-    watchers: tuple[LineWatcher, ...] = (setter,)
+    everybody: list[LineWatcher] = [*watchers, setter]
     if config.ppp.use_peer_dns and not config.dns.servers:
-        watchers = (_NameService(resolver), setter)
-    return ModemLink(config.ppp, modem, ppp, plan, request, watchers=watchers, ready=setter.ready), plan
+        everybody.insert(0, _NameService(resolver))
+    return ModemLink(config.ppp, modem, ppp, plan, request, watchers=everybody, ready=setter.ready), plan
 
 
 class _NameService:

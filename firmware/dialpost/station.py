@@ -34,6 +34,7 @@ from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
 from dialpost.edge.data_lock import DataLock
 from dialpost.edge.dovecot_users import DovecotUsers
 from dialpost.edge.gateway_link import DialupGateway
+from dialpost.edge.half_open import HalfOpen
 from dialpost.edge.maildir import Maildirs
 from dialpost.edge.resolver import Resolver
 from dialpost.edge.smtp_client import SmtpClient
@@ -104,6 +105,7 @@ class Station:
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
         self.client = SmtpClient()
+        self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self.doors: list[tuple[Listener, str, int]] = []
         """Where the station listens: which door, address, port."""
@@ -135,6 +137,7 @@ class Station:
         """What is on the card: locked, looked at, made where it is missing."""
         self.lock.acquire()
         self._running.callback(self.lock.release)
+        self._running.callback(self.half_open.close)
         self.spool.prepare()
         self._running.callback(self.spool.close)
         self.mailboxes.prepare()
@@ -243,7 +246,7 @@ class Station:
         try:
             return modem_line(
                 config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
-                on_rate=self._line_rate,
+                on_rate=self._line_rate, watchers=(self.half_open,),
             )  # fmt: skip
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
@@ -329,7 +332,10 @@ class Station:
     def _line_is_down(self) -> None:
         """Nobody tells TCP: the provider's connections would hang until they time out."""
         for door in self._mx_doors:
-            door.abort(self.intake.is_over_the_line)
+            if self._link is None and self.config.link.kind is LinkKind.MODEM:  # it will tell when it is up again
+                door.abort(self.intake.is_over_the_line, self.half_open.keep)
+            else:
+                door.abort(self.intake.is_over_the_line)
 
     def _calls_given_up(self, record: CallRecord, failures: int) -> None:
         """The operator reads it in the mailbox: nobody may be watching the panel."""

@@ -19,6 +19,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -271,8 +272,9 @@ class Connection(SMTP):
         if self._handler_coroutine is not None:
             await asyncio.wait([self._handler_coroutine])
 
-    def cut(self) -> None:
-        """End the connection at once."""
+    def cut(self, keep: Callable[[socket.socket], None] = lambda sock: None) -> None:
+        """End the connection at once. `keep` may duplicate its socket before."""
+        keep(self._wire.get_extra_info("socket"))
         if self.is_shaking_hands and self._handler_coroutine is not None:
             self._handler_coroutine.cancel()  # asyncio takes an abort for the end of the handshake
         else:

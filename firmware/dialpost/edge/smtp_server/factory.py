@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -35,11 +36,16 @@ class SmtpServer:
             )
         return Session(self._prototype, self._running, loop, self._door)
 
-    def abort(self, is_theirs: Callable[[str], bool]) -> None:
-        """Drop the connections from such addresses: their line is down, and TCP would not know for hours."""
+    def abort(
+        self, is_theirs: Callable[[str], bool], keep: Callable[[socket.socket], None] = lambda sock: None
+    ) -> None:  # fmt: skip
+        """Drop the connections from such addresses: their line is down, and TCP would not know for hours.
+
+        `keep` is given the socket of each, to duplicate before it is closed.
+        """
         for connection in list(self._running.connections):
             if is_theirs(connection.address):
-                connection.cut()
+                connection.cut(keep)
 
     async def close(self) -> None:
         """Say 421 to everybody and wait until what was promised, or is about to be, is durable."""
