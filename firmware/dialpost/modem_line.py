@@ -39,9 +39,11 @@ def modem_line(
     watchers: Sequence[LineWatcher] = (),
     on_rate: Callable[[int], None] = lambda rate_bps: None,
 ) -> tuple[ModemLink, DialPlan]:
-    """The link, and the plan by which it dials. `on_step` is called when the wall clock was moved, `on_rate` with the
-    line's rate (bits per second) before the network comes up; `watchers` hear when it comes and goes. `ppp` is pppd
-    where it is not given (the simulation has one of its own).
+    """The link, and the plan by which it dials.
+
+    `on_step` is called when the wall clock was moved, `on_rate` with the line's rate (bits per second) before the
+    network comes up; `watchers` hear when it comes and goes. `ppp` is pppd where it is not given (the
+    simulation has one of its own).
 
     Raises: ConfigError, NotFoundError where a file of board/ or a setting is wanting.
     """
