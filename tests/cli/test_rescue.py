@@ -109,6 +109,16 @@ async def test_one_setting_is_mended_with_its_faults_in_words(place: Place) -> N
     assert "a secret of the line" not in terminal.text
 
 
+async def test_a_secret_is_mended_unseen_and_typed_twice(place: Place) -> None:
+    place.path.write_text(place.path.read_text().replace('"a secret of the line"', "5"))
+    await place.start()
+    new = "nobody's business"
+    left, terminal = await place.rescue(["3", "ppp.password", new, "another", "ppp.password", new, new, "yes"])
+    assert left is Left.MENDED, terminal.text
+    assert "The two are not the same." in terminal.text and new not in terminal.text
+    assert ConfigFile(place.path).load().ppp.password == new
+
+
 async def test_a_pasted_configuration_is_checked_before_it_counts(place: Place) -> None:
     place.spoil("nonsense")
     await place.start()

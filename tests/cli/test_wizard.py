@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.cli import wizard_facts
 from dialpost.cli.account import service_on_card
 from dialpost.cli.wizard import SUMMARY, Site, set_up
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.console.wizard_summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
+from dialpost.core.modem_probe import PortFacts
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME
@@ -160,3 +162,21 @@ async def test_ctrl_c_while_the_call_is_shown_lets_it_go_on(world: FirstStart) -
     place = replace(site(world), interruptible=interrupted)
     assert await asyncio.to_thread(set_up, terminal, place)
     assert "The call goes on" in terminal.text and "The station works." in terminal.text
+
+
+async def test_a_modem_that_is_plugged_in_later_is_found_by_going_back(
+    world: FirstStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    real = wizard_facts.serial_ports
+
+    def ports() -> list[PortFacts]:
+        looks.append(1)
+        return real() if len(looks) > 1 else []
+
+    monkeypatch.setattr(wizard_facts, "serial_ports", ports)
+    again = [ANSWERS[0], "", "", "back", "", "", "back", "", *ANSWERS[2:]]
+    done, terminal = await walk(world, [*again, "yes", "no"])
+    assert done and len(looks) == 2
+    assert "no serial port for a modem" in terminal.text
+    assert ConfigFile(world.config_path).load().modem.port == str(world.modem_path)

@@ -55,3 +55,16 @@ def test_without_tz_the_machines_link_tells(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(wizard_facts, "_LOCALTIME", link)
     assert system_timezone() == "Europe/Berlin"
     assert "Europe/Berlin" in look_around(tmp_path / "dialpost.toml", ()).timezones
+
+
+def test_ctrl_c_leaves_out_the_ports_not_looked_at_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("DIALPOST_SERIAL_PORTS", "/dev/one:/dev/two")
+    monkeypatch.setattr(wizard_facts, "look", broken_off)
+    offers = look_for_modems(FakeTerminal([]), "")
+    assert [(offer.port, offer.words) for offer in offers] == [
+        ("/dev/one", "not looked at"),
+        ("/dev/two", "not looked at"),
+    ]

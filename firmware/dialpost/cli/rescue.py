@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -21,6 +22,7 @@ from dialpost.cli.wizard import Site, say_lines, set_up
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_history import split_header
 from dialpost.core.config_text import parse_config
+from dialpost.core.console.choices import field_of
 from dialpost.core.console.rescue import (
     RESET_WORDS,
     TEXT_DROPPED,
@@ -184,9 +186,17 @@ class Rescue:
         self._put_in_force(candidate.text, "mended")
 
     def _changed(self, candidate: Candidate, key: str) -> Candidate:
-        value = self._terminal.ask(f"{key} = (Enter: take the key out) ").strip()
+        """With another value, or without the key. A secret is typed twice, unseen."""
+        field = field_of(key)
+        is_secret = field is not None and field.setting.secret
+        value = self._terminal.ask(f"{key} = (Enter: take the key out) ", secret=is_secret)
+        if is_secret and value and self._terminal.ask("Once more: ", secret=True) != value:
+            self._terminal.say("The two are not the same.")
+            return candidate
         try:
-            return candidate.set(key, value) if value else candidate.unset(key)
+            if not value.strip():
+                return candidate.unset(key)
+            return candidate.set(key, json.dumps(value, ensure_ascii=False) if is_secret else value.strip())
         except (ConfigError, NotFoundError) as error:
             say_lines(self._terminal, str(error))
             return candidate

@@ -106,14 +106,18 @@ def say(terminal: Terminal, text: str) -> None:
 
 
 def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
-    """Until all is taken or given up. A question is shown once; after a refusal only its line comes again."""
+    """Until all is taken or given up. A question is shown once; after a refusal only its line comes again. For a
+    modem is looked when it is asked for, each time until there is one.
+    """
     shown: Question | None = None
-    has_looked = False
+    has_modem = False
     while not wizard.is_done:
-        if wizard.question().key == "port" and not has_looked:
-            has_looked = True
+        is_anew = shown is None or shown.key != "port"
+        if wizard.question().key == "port" and is_anew and not has_modem:
             terminal.say()
-            wizard.learn_ports(look_for_modems(terminal, site.own_tty))
+            found = look_for_modems(terminal, site.own_tty, site.interruptible)
+            has_modem = any(offer.profile for offer in found)
+            wizard.learn_ports(found)
         question = wizard.question()
         if question != shown:
             _show(terminal, question)

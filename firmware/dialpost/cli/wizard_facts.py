@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import zoneinfo
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from dialpost.core.console.terminal import Terminal
@@ -41,8 +43,12 @@ def system_timezone() -> str:
     return "" if zone in _NONE_OF_ITS_OWN or zone not in zoneinfo.available_timezones() else zone
 
 
-def look_for_modems(terminal: Terminal, own_tty: str) -> tuple[PortOffer, ...]:
-    """Ask every port that is not the terminal's own; each is named before it is asked, for that may take 15 s."""
+def look_for_modems(
+    terminal: Terminal, own_tty: str, interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> tuple[PortOffer, ...]:
+    """Ask every port that is not the terminal's own. A silent one takes up to 15 s: Ctrl-C (a KeyboardInterrupt
+    within `interruptible`) leaves out the rest.
+    """
     files = BoardFiles()
     hints = files.hints()
     ports = [port for port in serial_ports() if not (own_tty and _is_same(port, own_tty))]
@@ -50,12 +56,16 @@ def look_for_modems(terminal: Terminal, own_tty: str) -> tuple[PortOffer, ...]:
         terminal.say("This machine has no serial port for a modem. Is it plugged in and on?")
         return ()
     terminal.say("Looking for a modem ...")
-    offers = []
-    for port in ports:
-        found = asyncio.run(look(port, hints, open_port))
-        offers.append(_offer(found, files))
-        if found.suggestion is None:
-            terminal.say(f"  {port.name or port.device}: {found.trouble or 'nothing answers'}")
+    offers: list[PortOffer] = []
+    try:
+        with interruptible():
+            for port in ports:
+                found = asyncio.run(look(port, hints, open_port))
+                offers.append(_offer(found, files))
+                if found.suggestion is None:
+                    terminal.say(f"  {port.name or port.device}: {found.trouble or 'nothing answers'}")
+    except KeyboardInterrupt:
+        offers += [PortOffer(port.device, "not looked at") for port in ports[len(offers) :]]
     return tuple(sorted(offers, key=lambda offer: not offer.profile))
 
 

@@ -98,7 +98,7 @@ LINE_STEPS = (
     Step(
         "port", "Modem", "Which of these is the modem? A number, or the name of a port.",
         by_key("modem.port"), applies=_is_modem, choices=_ports, default=_first_port, may_type=True,
-        more="If yours is not there: is it on, and is its cable in? `quit`, plug it in, and begin again. "
+        more="If yours is not there: is it on, and is its cable in? `back` and Enter look once more. "
         "A port's name is like /dev/ttyUSB0.",
     ),
     Step(
