@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, make_shell, typed
 from dialpost.__main__ import make_parser
 from dialpost.cli import console_station
 from dialpost.core.console.commands import COMMANDS
+from dialpost.core.errors import TerminalGoneError
 from dialpost.edge import usb_sticks
 from dialpost.edge.admin_password import AdminPassword
 
@@ -319,3 +323,30 @@ def test_a_daemon_that_is_gone_is_told_and_the_console_stays(tmp_path: Path) -> 
     assert "What was not committed is lost." in tty.text
     assert tty.text.count("No Dialpost daemon is running") >= 1
     assert "who else is at a console" in tty.text
+
+
+_PIECES = st.lists(
+    st.one_of(
+        st.binary(max_size=12),
+        st.sampled_from([
+            b"set ", b"show ", b"unset ", b"budget.", b"station.domains[2] ", b"commit confirm x", b"\t", b"?",
+            b"\r", b"help ", b"compare\r", b"rollback 1\r", b"restore from paste\r", b".\r", b"\x1b[A", b"\x15",
+            b'"', b"outbound.password", b"discard\r", b"check\r", b"who\r", b"queue show ", b"log 5\r",
+        ]),
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(_PIECES)
+def test_whatever_is_typed_the_session_goes_on_to_its_end(station: LiveDaemon, pieces: list[bytes]) -> None:
+    """No bytes make a fault of ours; nothing is committed without `commit`."""
+    before = station.config_path.read_bytes()
+    tty = ScriptedTty(b"".join(pieces).replace(b"\x04", b""))
+    shell, session = make_shell(station.config_path, tty)
+    with contextlib.suppress(TerminalGoneError):
+        shell.run()
+    session.close()
+    assert "A fault in Dialpost" not in tty.text
+    assert station.config_path.read_bytes() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from console_rig import PROMPT, LiveDaemon, SerialSeat, live_daemon
+from console_rig import CONFIG, PROMPT, LiveDaemon, SerialSeat, live_daemon
 from dialpost.edge.admin_password import AdminPassword
 
 
@@ -131,3 +131,20 @@ def test_tab_and_editing_are_quick_at_this_pace(serial: SerialSeat) -> None:
     assert time.monotonic() - began_s < 2.0
     serial.type("\x01\x0b")
     serial.until(r"\x1b\[K")
+
+
+def test_a_line_of_which_the_configuration_says_that_it_is_dumb(tmp_path: Path) -> None:
+    config = CONFIG + '\n[console]\nterminal = "dumb"\nspeed_bps = 19200\n'
+    with live_daemon(tmp_path, config) as station:
+        serial = SerialSeat(station.config_path, 19_200)
+        try:
+            serial.sit_down()
+            log_in(serial)
+            serial.type("shwo\x08\x08ow console\r")
+            seen = serial.until(PROMPT)
+            seen += serial.command("help")
+            serial.type("com\t")
+            seen += serial.until(r"dialpost> com\Z")
+        finally:
+            serial.close()
+    assert "\x1b" not in seen and "--more--" not in seen and 'console.terminal = "dumb"' in seen
