@@ -16,6 +16,7 @@ from dialpost.cli.wizard import SUMMARY, Site, set_up
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.console.wizard_summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
+from dialpost.core.link import DialResult
 from dialpost.core.modem_probe import PortFacts
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.config_file import ConfigFile
@@ -34,8 +35,12 @@ ANSWERS = [*LINE, *REST]
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FirstStart]:
-    settings = WorldSettings(LineSettings(dial_s=0.05, rtt_s=0.01), grace_min_s=0.3, pause_s=0.1)
+async def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[FirstStart]:
+    """The parameter, if there is one, is what the modem answers to the first dials."""
+    line = LineSettings(dial_s=0.05, rtt_s=0.01, results=getattr(request, "param", ()))
+    settings = WorldSettings(line, grace_min_s=0.3, pause_s=0.1)
     made = FirstStart(settings, tmp_path, lambda words: None, any_ports=True, with_console=False)
     await made.start()
     monkeypatch.setenv("DIALPOST_SERIAL_PORTS", str(made.modem_path))
@@ -137,6 +142,12 @@ async def test_a_wrong_number_is_told_in_words_and_the_station_works(world: Firs
     wrong = [answer if answer != PAPERS.number else "0961 555 018" for answer in ANSWERS]
     done, terminal = await walk(world, [*wrong, "yes", "yes"])
     assert done and "NO CARRIER" in terminal.text and "The station works" in terminal.text
+
+
+@pytest.mark.parametrize("world", [(DialResult.BUSY, DialResult.CONNECTED)], indirect=True)
+async def test_a_first_call_that_meets_a_busy_line_is_made_again_and_told(world: FirstStart) -> None:
+    done, terminal = await walk(world, [*ANSWERS, "yes", "yes"])
+    assert done and "busy" in terminal.text and "1 received" in terminal.text
 
 
 async def test_a_second_run_changes_a_running_station_and_keeps_its_people(world: FirstStart) -> None:

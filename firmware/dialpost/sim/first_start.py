@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dialpost.core.config import ClockSource, Config
 from dialpost.core.errors import StorageError
+from dialpost.core.link import DialResult
 from dialpost.core.panel import Led
 from dialpost.core.station_state import StationState
 from dialpost.daemon import Daemon, SetUp
@@ -32,7 +33,7 @@ from dialpost.sim.line import SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.sim.provider_session import Received
 from dialpost.sim.subscription import Subscription
-from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.telephone import RESULTS, Telephone, TelephoneSettings
 from dialpost.sim.world import LONGEST_SOCKET_PATH, PROVIDER_ADDRESS, USERS_ADDRESS, WorldSettings
 from dialpost.station import Station
 
@@ -130,7 +131,11 @@ class FirstStart:
         self.provider = OfficeProvider(settings.provider, folder / "provider", self.papers, say)
         self.telephone = Telephone(
             TelephoneSettings(
-                settings.line.rate_bps, dial_s=settings.line.dial_s, number=self.papers.digits(), has_sim=False
+                settings.line.rate_bps,
+                dial_s=settings.line.dial_s,
+                number=self.papers.digits(),
+                has_sim=False,
+                results=tuple(_modem_words(result) for result in settings.line.results),
             )
         )
         environment = {
@@ -255,6 +260,12 @@ async def _first_of(*waits: Coroutine[object, object, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _modem_words(result: DialResult) -> str:
+    """What a modem says for it; for what it has no word it finds no carrier."""
+    words = "CONNECT" if result is DialResult.CONNECTED else result.value.upper().replace("-", " ")
+    return words if words in RESULTS else "NO CARRIER"
 
 
 def _letter(recipient: str, subject: str, text: str) -> Held:
