@@ -4,14 +4,20 @@ import asyncio
 
 import pytest
 
-from dialpost.core.config import ModemConfig, PppConfig
+from dialpost.core.call_record import CallReason
+from dialpost.core.call_states import CallState
+from dialpost.core.config import CallConfig, ModemConfig, PppConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
+from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, ppp_reason
 from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp
 from dialpost.core.ppp_options import PppRequest
+from dialpost.core.station_state import Fault
+from dialpost.flow.call import CallManager
 from dialpost.flow.modem_link import ModemLink
-from fakes import run_virtual
+from dialpost.flow.panel import Panel
+from fakes import FakeFlush, FakeInbound, MemoryCallStore, run_virtual
 
 UP = PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
 CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
@@ -182,6 +188,58 @@ def test_the_first_end_seen_is_the_end(first):
         else:
             ppp.end.set_result(PppEnd(15))
         assert ("carrier" in await waiting) is (first == "carrier")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("when", ["before it is up", "on line"])
+@pytest.mark.parametrize(("code", "reason"), [*PPP_REASONS.items(), (99, ppp_reason(99))])
+def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(code, reason, when, caplog):
+    async def scene():
+        modem, ppp, store = FakeModem(), FakePpp(), MemoryCallStore()
+        panel, said = Panel(store), []
+        calls = CallManager(
+            CallConfig(redial_attempts=0), link_of(modem, ppp), etrn=None, flush=FakeFlush(),
+            inbound=FakeInbound(), store=store, panel=panel,
+        )  # fmt: skip
+        calls.subscribe(said.append)
+        task = asyncio.create_task(calls.run())
+        if when == "on line":
+            panel.watch(lambda state, _: state.call is CallState.ONLINE and not ppp.end.done()
+                        and ppp.end.set_result(PppEnd(code)))  # fmt: skip
+        else:
+            ppp.answer = PppEnd(code)
+        calls.request(CallReason.BUTTON)
+        await calls.finished()
+        assert f"call: network ended reason={reason.log} " in caplog.text
+        assert (Fault.LINE in panel.state.faults) is ("flashes" in reason.light)
+        assert any(f"{reason.words} {reason.next_step}".strip() in words for words in said)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("result", "reason"), [*DIAL_REASONS.items()])
+def test_the_table_of_dial_results_is_what_log_and_panel_show(result, reason, caplog):
+    caplog.set_level("INFO")
+
+    async def scene():
+        store = MemoryCallStore()
+        panel = Panel(store)
+        modem = FakeModem(DialOutcome(result))
+        calls = CallManager(
+            CallConfig(redial_attempts=0), link_of(modem, FakePpp()), etrn=None, flush=FakeFlush(),
+            inbound=FakeInbound(), store=store, panel=panel,
+        )  # fmt: skip
+        task = asyncio.create_task(calls.run())
+        calls.request(CallReason.BUTTON)
+        await calls.finished()
+        told = "call: connected" if result is DialResult.CONNECTED else f"call: failed result={reason.log}"
+        assert told in caplog.text
+        assert (Fault.LINE in panel.state.faults) is ("flashes" in reason.light)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     play(scene)
 

@@ -1,7 +1,8 @@
 """Why a line did not come up, or went: one table for the log, the lights, the console and the documentation.
 
 A row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS, version
-2.5.2). docs/line-reasons.md is made from it (`page`).
+2.5.2). docs/line-reasons.md is made from it (`page`). pppd's rows are for an end of its own: where the station
+hangs up, nothing is wrong, and nobody asks for its status.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ DIAL_REASONS: dict[DialResult, Reason] = {
 }  # fmt: skip
 
 PPP_REASONS: dict[int, Reason] = {
-    0: Reason("ppp-ended", _DARK, "The network ended in order."),
+    0: Reason(
+        "ppp-ended", _LINE, "The provider ended the network.",
+        "What was under way is sent again; the station calls again by itself.",
+    ),
     1: Reason(
         "ppp-fatal", _LINE, "pppd had a fault of its own (no memory, no kernel support ...).",
         "See the log; switch the station off and on.",
@@ -75,7 +79,10 @@ PPP_REASONS: dict[int, Reason] = {
         "On the station it is dialpost-ppp.service; see `dialpost doctor`.",
     ),
     4: Reason("ppp-no-kernel", _LINE, "This kernel has no PPP.", "Install or load the module ppp_generic."),
-    5: Reason("ppp-terminated", _DARK, "The station ended the network."),
+    5: Reason(
+        "ppp-terminated", _LINE, "Somebody ended pppd on the station.",
+        "The station calls again by itself; its log may tell who it was.",
+    ),
     6: Reason("ppp-locked", _LINE, "Another program has the serial port.", "End it, and call again."),
     7: Reason(
         "ppp-no-port", _LINE, "The serial port could not be opened.",
@@ -98,8 +105,13 @@ PPP_REASONS: dict[int, Reason] = {
         "ppp-peer-auth", _LINE, "The provider did not prove who it is.",
         "The station asks for no proof: see the log.",
     ),
-    12: Reason("ppp-idle", _DARK, "The network was idle for too long."),
-    13: Reason("ppp-time-limit", _DARK, "The longest time allowed was over."),
+    12: Reason(
+        "ppp-idle", _LINE, "The network was idle for too long.", "The station sets no such limit: look at /etc/ppp."
+    ),
+    13: Reason(
+        "ppp-time-limit", _LINE, "The longest time pppd was allowed is over.",
+        "The station sets no such limit: look at /etc/ppp.",
+    ),
     14: Reason(
         "ppp-callback", _LINE, "The provider wants to call back.",
         "The station can't be called: ask the provider.",
@@ -151,7 +163,10 @@ def page() -> str:
         "Made from `firmware/dialpost/core/line_reasons.py`; do not edit it:\n"
         "`.venv/bin/python -m dialpost.core.line_reasons > docs/line-reasons.md` makes it anew.\n\n"
         "## Results of dialling\n\n| result " + head + "\n".join(rows) + "\n\n"
-        "## The network over the line: pppd's exit status\n\n| status " + head + "\n".join(codes) + "\n"
+        "The log has them as `call: failed result=...`; a line that came up as `call: connected`.\n\n"
+        "## The network over the line: pppd's exit status\n\n"
+        "Where pppd ends by itself. The log has them as `call: network ended reason=...`. A call that the station\n"
+        "hangs up is no fault.\n\n| status " + head + "\n".join(codes) + "\n"
     )
 
 

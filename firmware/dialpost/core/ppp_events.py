@@ -40,6 +40,11 @@ class PppEnd:
     detail: str = ""
 
     @property
+    def log(self) -> str:
+        """The word of the log (core/line_reasons); "ppp-none" where pppd told no status."""
+        return "ppp-none" if self.exit_code is None else ppp_reason(self.exit_code).log
+
+    @property
     def words(self) -> str:
         """What happened and what to do next, for a person."""
         if self.exit_code is None:

@@ -102,6 +102,11 @@ def network_up(*, interface: str, local: str, remote: str) -> None:
     _log.info("call: network up %s", _pairs(interface=interface, local=local, remote=remote))
 
 
+def network_ended(*, reason: str, detail: str) -> None:
+    """pppd ended by itself; `reason` is a word of core/line_reasons."""
+    _log.warning("call: network ended %s", _pairs(reason=reason, detail=detail))
+
+
 def clock_set(*, by_s: float, source: str) -> None:
     """The wall clock was moved."""
     _log.info("clock: set %s", _pairs(moved_s=f"{by_s:+.1f}", source=source))

@@ -112,6 +112,7 @@ class ModemLink:
         self._modem.pause_reading()
         answer = await self._ppp.start(self._request(self._rate_bps))
         if isinstance(answer, PppEnd):
+            maillog.network_ended(reason=answer.log, detail=answer.words)
             return DialOutcome(DialResult.ERROR, answer.words)
         self._up = answer
         maillog.network_up(interface=answer.interface, local=answer.local, remote=answer.remote)
@@ -159,4 +160,6 @@ class ModemLink:
         """LCP's echoes find out whether a line is dead; nothing to check."""
 
     async def _network_ended(self) -> str:
-        return (await self._ppp.ended()).words
+        end = await self._ppp.ended()
+        maillog.network_ended(reason=end.log, detail=end.words)
+        return end.words
