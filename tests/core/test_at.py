@@ -270,7 +270,14 @@ def test_signs_of_the_password_are_not_filled_in_again():
 def test_a_password_that_is_echoed_is_not_told():
     login = LoginScript((">", "%p", "PPP"), "anna", "secret")
     login.receive(b">secret\r\nAccess denied\r\n")
-    assert login.waits_for == "PPP" and login.seen == "***  Access denied"
+    assert login.waits_for == "PPP" and login.seen == ">***  Access denied"
+
+
+@pytest.mark.parametrize("password", ["pässwörd", "my>secret", "a%p"])
+def test_no_part_of_an_echoed_password_is_told(password):
+    login = LoginScript((">", "%p", ">", "ppp", "PPP"), "anna", password)
+    login.receive(b">" + password.encode() + b"\r\nAccess denied\r\n")
+    assert login.seen.startswith(">***  Access denied")
 
 
 def test_a_text_is_found_though_much_came_before():

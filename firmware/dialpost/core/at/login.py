@@ -37,7 +37,7 @@ class LoginScript:
             (script[n], script[n + 1] if n + 1 < len(script) else None) for n in range(0, len(script), 2)
         ]
         self._user, self._password = user, password
-        self._seen = ""
+        self._heard = self._seen = ""  # all of it; what was not yet waited for
 
     @property
     def waits_for(self) -> str:
@@ -47,12 +47,16 @@ class LoginScript:
     @property
     def seen(self) -> str:
         """The last words of the other side, in printable signs; a password it echoed is blotted out."""
-        said = self._seen.replace(self._password, "***") if self._password else self._seen
+        said = self._heard
+        for secret in {self._password, _in_seven_bits(self._password.encode("utf-8"))} - {""}:
+            said = said.replace(secret, "***")
         return "".join(sign if sign.isprintable() else " " for sign in said[-200:]).strip()
 
     def receive(self, data: bytes) -> list[Send | LoggedIn | LoginLost]:
         """Bytes of the other side, b"" to begin. Some send with parity: the eighth bit counts for nothing."""
-        self._seen = (self._seen + bytes(byte & 0x7F for byte in data).decode("ascii"))[-KEPT_BYTES:]
+        text = _in_seven_bits(data)
+        self._heard = (self._heard + text)[-KEPT_BYTES:]
+        self._seen = (self._seen + text)[-KEPT_BYTES:]
         found: list[Send | LoggedIn | LoginLost] = []
         while self._steps:
             expected, answer = self._steps[0]
@@ -72,3 +76,7 @@ class LoginScript:
         """In one pass: signs in a name or password are never filled in again."""
         values = {"%u": self._user, "%p": self._password, "%%": "%"}
         return re.sub("%[up%]", lambda found: values[found[0]], text)
+
+
+def _in_seven_bits(data: bytes) -> str:
+    return bytes(byte & 0x7F for byte in data).decode("ascii")
