@@ -64,6 +64,30 @@ async def test_an_end_before_the_network_is_told_by_its_status(make_pppd, status
     await pppd.stop()
 
 
+@pytest.mark.parametrize(
+    ("kept", "code", "words"),
+    [
+        ("ExecMainCode=1\nExecMainStatus=19", 19, "refused the login"),
+        ("ExecMainStatus=9\nExecMainCode=2", None, "did not run, or was killed: Job failed."),
+        ("ExecMainCode=3\nExecMainStatus=11", None, "did not run, or was killed"),
+        ("ExecMainCode=0\nExecMainStatus=0", None, "did not run, or was killed"),
+        ("ExecMainCode=1\nExecMainStatus=137", None, "did not run, or was killed"),
+        ("Failed to connect to bus", None, "did not run, or was killed"),
+    ],
+)
+async def test_a_signal_s_number_is_not_taken_for_pppd_s_status(kept, code, words, tmp_path, monkeypatch):
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f"""#!/bin/sh
+case $1 in start) echo Job failed.; exit 1 ;; show) printf '%s\\n' '{kept}' ;; esac
+""")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:/usr/bin:/bin")
+    end = await Pppd(tmp_path / "run", under_systemd=True).start(REQUEST)
+    assert isinstance(end, PppEnd)
+    assert end.exit_code == code and words in end.words
+
+
 async def test_the_secret_is_in_a_private_file_only(make_pppd, tmp_path):
     pppd = make_pppd("sys.exit(10)")
     await pppd.start(REQUEST)

@@ -80,8 +80,8 @@ PPP_REASONS: dict[int, Reason] = {
     ),
     4: Reason("ppp-no-kernel", _LINE, "This kernel has no PPP.", "Install or load the module ppp_generic."),
     5: Reason(
-        "ppp-terminated", _LINE, "Somebody ended pppd on the station.",
-        "The station calls again by itself; its log may tell who it was.",
+        "ppp-terminated", _LINE, "Something on the station ended pppd.",
+        "The station calls again by itself; its log may tell what it was.",
     ),
     6: Reason("ppp-locked", _LINE, "Another program has the serial port.", "End it, and call again."),
     7: Reason(

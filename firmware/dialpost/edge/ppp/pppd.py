@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 from collections import deque
@@ -21,7 +22,7 @@ from pathlib import Path
 from dialpost.core.link import Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
-from dialpost.edge.ppp.session import REQUEST, SOCKET, prepare, write_private
+from dialpost.edge.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
@@ -29,6 +30,7 @@ END_S = 8.0
 TERMINATED = 5
 """pppd's exit status after SIGTERM (pppd(8))."""
 _LINES_KEPT = 20
+_EXITED = str(os.CLD_EXITED)
 
 
 class Pppd:
@@ -70,7 +72,10 @@ class Pppd:
         if self._under_systemd:
             code = await _unit_status()
         lines = tuple(self._lines)
-        return PppEnd(code if code is not None and code >= 0 else None, lines)
+        if code is None or not 0 <= code < SIGNALLED:
+            said = f": {lines[-1]}" if lines else "."
+            return PppEnd(None, lines, f"pppd did not run, or was killed{said}")
+        return PppEnd(code, lines)
 
     async def stop(self) -> None:
         """End the session in order, by force if that takes too long. Harmless where none runs."""
@@ -141,7 +146,7 @@ class Pppd:
                     end = ending.result()
                     if end.exit_code == TERMINATED and not trouble:  # nobody here has asked for it
                         trouble = "The script that sets up the line's network failed."
-                    return replace(end, detail=trouble)
+                    return replace(end, detail=trouble or end.detail)
         finally:
             ending.cancel()
 
@@ -189,6 +194,10 @@ async def _systemctl(*arguments: str) -> str:
 
 
 async def _unit_status() -> int | None:
-    """pppd's exit status as systemd keeps it."""
-    said = await _systemctl("show", "--property=ExecMainStatus", "--value", UNIT)
-    return int(said) if said.isdigit() else None
+    """pppd's exit status as systemd keeps it; None where it never ran, or a signal ended it: a signal's number
+    is no exit status (9 is not "pty could not be run").
+    """
+    said = await _systemctl("show", "--property=ExecMainCode", "--property=ExecMainStatus", UNIT)
+    facts = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    status = facts.get("ExecMainStatus", "")
+    return int(status) if facts.get("ExecMainCode") == _EXITED and status.isdigit() else None

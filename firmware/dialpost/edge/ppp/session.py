@@ -29,7 +29,7 @@ HOOK_S = 60
 """So long pppd's script may take; on a slow board it is through in three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
-_SIGNALLED = 128  # a shell's way to tell of a signal
+SIGNALLED = 128  # a shell's way to tell of a signal
 _BAD_REQUEST = 2  # pppd's own status for options that can't be
 
 
@@ -146,7 +146,7 @@ def _serve(folder: Path, request_file: Path) -> None:
         os.execv(command[0], command)
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))  # the unit is stopped
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    raise SystemExit(status if status >= 0 else _SIGNALLED - status)
+    raise SystemExit(status if status >= 0 else SIGNALLED - status)
 
 
 def _read_foreign(path: Path) -> str:
