@@ -84,6 +84,7 @@ async def test_from_an_empty_configuration_to_mail_in_the_mailbox(world: FirstSt
         assert secret not in terminal.text and secret not in page
 
 
+@pytest.mark.slow
 async def test_a_hang_up_at_any_question_leaves_nothing_and_the_wizard_begins_anew(world: FirstStart) -> None:
     for length in range(len(ANSWERS) + 1):
         with pytest.raises(TerminalGoneError):
@@ -138,12 +139,14 @@ async def test_ctrl_c_tells_how_to_leave_and_goes_on(world: FirstStart) -> None:
     assert done and "`quit` ends the wizard" in terminal.text
 
 
+@pytest.mark.slow
 async def test_a_wrong_number_is_told_in_words_and_the_station_works(world: FirstStart) -> None:
     wrong = [answer if answer != PAPERS.number else "0961 555 018" for answer in ANSWERS]
     done, terminal = await walk(world, [*wrong, "yes", "yes"])
     assert done and "NO CARRIER" in terminal.text and "The station works" in terminal.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [(DialResult.BUSY, DialResult.CONNECTED)], indirect=True)
 async def test_a_first_call_that_meets_a_busy_line_is_made_again_and_told(world: FirstStart) -> None:
     done, terminal = await walk(world, [*ANSWERS, "yes", "yes"])
