@@ -85,11 +85,11 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
 def test_a_confirmed_commit_stays_when_the_session_ends(station: LiveDaemon, seats: list[Seat]) -> None:
     seat, other = seats
     seat.until(PROMPT)
+    other.until(PROMPT)
     seat.command("set budget.currency EUR")
     seat.command("commit confirm 5")
     assert "Number 2 stays." in seat.command("confirm")
     seat.kill()
-    other.until(PROMPT)
     other.until("ended the session")
     assert "EUR" in station.config_path.read_text()
 
