@@ -44,7 +44,8 @@ digest() { # reads stdin
 contents() { # PATH...
   local path
   for path in "$@"; do
-    [ ! -d "$path" ] || (cd "$path" && find . -name __pycache__ -prune -o \( -type f -o -type l \) -print0 | sort -z | xargs -0r sha256sum)
+    [ ! -d "$path" ] || (cd "$path" && find . -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0r sha256sum
+      find . -type l -printf '%p -> %l\n' | sort)
     [ ! -f "$path" ] || sha256sum <"$path"
   done
 }

@@ -56,7 +56,8 @@ if load ${devtype} ${devnum}:1 ${m}7001000 args.txt; then env import -t ${m}7001
 # A slot whose files cannot be loaded is left at once for the other; one that starts and fails is reset by its
 # watchdog, or by its own panic, and its tries run out.
 if test "${slot}" = a; then setenv order "a b"; else setenv order "b a"; fi
-for slot in ${order}; do
+for t in ${order}; do
+  setenv slot ${t}
   if test "${slot}" = a; then setenv part 2; else setenv part 3; fi
   echo "dialpost: slot ${slot}"
   if load ${devtype} ${devnum}:${part} ${m}6000000 /boot/slot.scr; then source ${m}6000000; fi

@@ -124,8 +124,7 @@ def test_the_bill_of_materials_is_what_runs(board: Machine) -> None:
 
 def test_no_compiler_no_modem_manager_and_no_more_than_400_mb(board: Machine) -> None:
     assert board.run("for c in gcc cc c++ tcc ModemManager; do command -v $c; done; true") == ""
-    kib = int(board.run("dpkg-query -W -f '${Installed-Size}\\n' | awk '{s += $1} END {print s}'"))
-    assert kib * 1024 <= 400_000_000
+    # What is on the card: Debian's own figure counts drivers and manuals that are not unpacked.
     assert int(board.run("df -B1 --output=used / | tail -1")) <= 400_000_000
 
 

@@ -87,9 +87,9 @@ def _start(card: Card) -> tuple[Slot, str]:
         while not (found := re.search(rb"STARTED ([ab]) ", said)) or b"poweroff ..." not in said:
             data = os.read(process.stdout.fileno(), 4096)
             said += data
-            if not data or time.monotonic() - begun > 120:
+            if not data or time.monotonic() - begun > 60:
                 process.kill()
-                raise AssertionError(f"no slot was started:\n{said.decode('utf-8', 'replace')}")
+                raise AssertionError(f"no slot was started:\n{said[-1500:].decode('utf-8', 'replace')}")
         process.wait(60)
     return Slot(found[1].decode()), said.decode("utf-8", "replace")
 

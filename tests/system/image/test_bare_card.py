@@ -1,0 +1,86 @@
+"""A card nobody prepared: nothing but the set-up wizard on the serial line, and the panel. Then the button and the
+lamps, through the kernel's GPIO, and a factory reset by a file on the boot partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image.rig.card import Card
+from image.rig.machine import Machine
+from image.rig.root_shell import ARGUMENTS
+from rig.processes import eventually
+
+POWER_LAMP = 1 << 0  # board/qemu-virt.toml
+JOURNAL = "journalctl -b -u dialpost --no-pager -o cat"
+
+
+@pytest.fixture(scope="module")
+def card(module_work: Path) -> Card:
+    card = Card(module_work / "card.img")
+    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    return card
+
+
+@pytest.fixture(scope="module")
+def board(card: Card, module_work: Path) -> Iterator[Machine]:
+    with Machine(card, module_work / "bare", clock="1970-01-01T00:00:00") as machine:
+        yield machine
+
+
+def test_the_serial_line_offers_the_set_up(board: Machine) -> None:
+    board.console.expect("Dialpost .*Press Enter")
+    board.took("bare first start, until the console is there")
+    board.console.sendline()
+    board.console.expect("(?i)set-up wizard")
+
+
+def test_nothing_failed_although_there_is_neither_network_nor_time(board: Machine) -> None:
+    state = board.wait_up()
+    failed = board.run("systemctl --failed --no-legend --plain", check=False)
+    assert (state, failed) == ("running", ""), board.run(
+        "journalctl -b -p warning --no-pager | tail -60", check=False
+    )
+    assert "ordering cycle" not in board.run("journalctl -b --no-pager")
+
+
+def test_no_clock_shows_a_time_before_the_image_was_made(board: Machine) -> None:
+    now, made = (int(board.run(command)) for command in ("date +%s", "stat -c %Y /usr/lib/clock-epoch"))
+    assert made <= now < made + 24 * 3600
+
+
+def test_the_power_lamp_burns(board: Machine) -> None:
+    """It may blink while nothing is set up: what counts is that the daemon drives it."""
+    seen = set()
+
+    def both() -> bool:
+        seen.add(bool(board.qmp.lamps() & POWER_LAMP))
+        return True in seen
+
+    eventually(both, within_s=120, what="the power lamp in the PL061's register")
+    assert "9030000.pl061" in board.run("cat /sys/kernel/debug/gpio")
+
+
+def test_a_press_of_the_button_reaches_the_daemon(board: Machine) -> None:
+    assert "button pressed" not in board.run(JOURNAL)
+    board.qmp.press_button()
+    eventually(lambda: "panel: button pressed" in board.run(JOURNAL), within_s=60, what="the press in the log")
+    assert board.is_running()
+
+
+def test_a_file_on_the_boot_partition_resets_the_station(board: Machine, card: Card, module_work: Path) -> None:
+    before = board.run("cat /data/station/machine-id")
+    board.run("echo junk >/data/dialpost/letter; mkdir -p /data/config; echo junk >/data/config/junk")
+    board.switch_off()
+    card.put("factory-reset", "")
+    with Machine(card, module_work / "reset") as again:
+        assert again.wait_up() == "running"
+        assert again.run("ls /data/dialpost/letter /data/config/junk", check=False).count("No such file") == 2
+        assert again.run("ls /data/dialpost/factory-reset", check=False).count("No such file") == 1
+        kept = again.run("cat /data/station/machine-id")
+        assert len(kept) == 32
+        assert kept != before
+        again.switch_off()
+    assert card.get("factory-reset") is None
