@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup run test check format test-system test-line system-deps image image-deps test-image bench lock clean
+.PHONY: help setup run test lint check format test-system test-line system-deps image image-deps test-image bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,13 @@ run: setup ## The main job with a simulated line, provider and panel (ARGS="--on
 test: setup ## All tests that need no other program than Python
 	$(BIN)/pytest -m "not system" $(ARGS)
 
-check: setup ## Format, lint, types, import layers, quick tests
+lint: setup ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## The same, and the quick tests
 	$(BIN)/pytest -q -m "not system and not slow" $(ARGS)
 
 system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
