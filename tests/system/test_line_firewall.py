@@ -122,6 +122,32 @@ def test_only_known_mail_hosts_reach_the_mail_port(spaces):
     spaces.inside("nft", "-f", "-", given=remove())  # and again: harmless
 
 
+_PING = """
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+raw.bind((sys.argv[1], 0))
+raw.settimeout(1)
+packet = struct.pack("!BBHHH", 8, 0, 0xF7FE - 7, 7, 1) + b"\\0\\0"
+raw.sendto(packet, (sys.argv[2], 0))
+try:
+    while raw.recv(200)[20] != 0:
+        pass
+    print("answered")
+except TimeoutError:
+    print("silence")
+"""
+
+
+def test_only_the_provider_sees_that_the_station_is_there(spaces):
+    def pings(source):
+        return spaces.outside(sys.executable, "-c", _PING, source, STATION) == "answered\n"
+
+    assert pings(STRANGER) and pings(PEER)
+    spaces.inside("nft", "-f", "-", given=rules(PEER))
+    assert pings(PEER)
+    assert not pings(STRANGER)
+
+
 @pytest.mark.parametrize(("port", "answers"), [(25, [25]), (587, [25]), (80, [])])
 def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port, answers):
     spaces.serve(spaces.station, 25)
