@@ -17,7 +17,8 @@ DOVECOT_UNIT = "dialpost-dovecot.service"
 _NETWORKD = "systemd-networkd.service"
 _CHRONY_UNIT = "chrony.service"
 _LIST_TABLE = ("nft", "list", "table", "inet")
-_LIMIT_S = 20.0
+_LIMIT_S = 60.0
+"""A slow board that is just starting unpacks the firewall's kernel modules first."""
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _KERNEL_NAME = Path("/proc/sys/kernel/hostname")
 

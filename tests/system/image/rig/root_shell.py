@@ -10,7 +10,8 @@ import socket
 import time
 from pathlib import Path
 
-ARGUMENTS = "systemd.debug_shell=hvc0"
+ARGUMENTS = "systemd.debug_shell=hvc0 systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600"
+"""A board emulated on a busy machine is slow, not broken."""
 _marks = itertools.count(1)
 
 
