@@ -129,7 +129,11 @@ def test_no_compiler_no_modem_manager_and_no_more_than_400_mb(board: Machine) ->
 
 
 def test_resident_memory(board: Machine) -> None:
-    """What ours and Dovecot's hold, each shared page counted once for all (PSS)."""
+    """What ours and Dovecot's hold when idle, shared pages counted once (PSS)."""
+    watch = "systemctl is-active dialpost-health"
+    eventually(
+        lambda: board.run(watch, check=False) == "inactive", within_s=600, what="the end of the health watch"
+    )
     listing = board.run(
         "for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' <$p/cmdline); case \"$c\" in *dialpost*|*dovecot*) "
         "awk -v c=\"$c\" '/^Pss:/ {print $2, c}' $p/smaps_rollup 2>/dev/null;; esac; done"
