@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import queue
 import subprocess
@@ -313,7 +314,8 @@ def test_edges_lost_by_the_kernel_end_with_how_the_line_is_now(machine, factory)
         assert soon(happens) == "released"
 
 
-def test_a_fault_in_what_an_edge_does_leaves_the_thread_running(machine, factory, caplog) -> None:
+@pytest.mark.parametrize("in_one_reading", [True, False])
+def test_a_fault_in_what_an_edge_does_costs_no_other_edge(machine, factory, caplog, in_one_reading) -> None:
     happens: queue.Queue[object] = queue.Queue()
 
     def fails() -> None:
@@ -323,8 +325,10 @@ def test_a_fault_in_what_an_edge_does_leaves_the_thread_running(machine, factory
     with Button(3, pin_factory=factory) as button:
         button.when_pressed = fails
         button.when_released = lambda: happens.put("released")
-        machine.line(3).request.edge(False, 1.0)
-        machine.line(3).request.edge(True, 2.0)
+        request = machine.line(3).request
+        with request.lock if in_one_reading else contextlib.nullcontext():
+            request.edge(False, 1.0)
+            request.edge(True, 2.0)
         assert soon(happens) == "released"
     assert "what an edge should have done failed" in caplog.text
 

@@ -85,8 +85,9 @@ def test_why_the_line_was_put_down_again_is_told_to_the_station(tools, events, t
 def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypatch):
     record = tools()
     (record / "tools" / "ip").write_text("#!/bin/sh\nexec sleep 60\n")
+    (record / "tools" / "nft").write_text("#!/bin/sh\nexit 0\n")
     monkeypatch.setenv("PATH", f"{record / 'tools'}:{os.environ['PATH']}:/bin:/usr/bin")
-    monkeypatch.setattr(session, "_COMMAND_S", 0.2)
+    monkeypatch.setattr(session, "_COMMAND_S", 1.0)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     told = [parse_event(events.recv(4096)) for _ in range(4)]

@@ -191,21 +191,30 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
                 self._apply()
 
     def _read_edges(self) -> None:
-        """In the watcher's thread: pass on what the kernel saw, each with its own time."""
+        """In the watcher's thread: pass on what the kernel saw, each with its own time.
+
+        What one of them is answered by may fail: the others are told all the same, then it is raised.
+        """
         request = self._request
         if request is None or not request.wait_edge_events(0):
             return
         told = request.read_edge_events()
+        failed: Exception | None = None
         for event in told:
             if self._when_changed is None:
                 return
-            self._call_when_changed(event.timestamp_ns / 1e9, int(event.event_type is event.Type.RISING_EDGE))
+            try:
+                self._call_when_changed(event.timestamp_ns / 1e9, int(event.event_type is event.Type.RISING_EDGE))
+            except Exception as error:
+                failed = error
         last = told[-1].line_seqno if told else self._seen
         lost = self._seen is not None and last is not None and last != self._seen + len(told)
         self._seen = last
         if lost and self._when_changed is not None:
             # The kernel's queue ran over: what counts is how the line is now.
             self._call_when_changed(self._factory.ticks(), self._get_state())
+        if failed is not None:
+            raise failed
 
     # -- the request --------------------------------------------------------------------------------------
 
