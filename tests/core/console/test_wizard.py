@@ -106,6 +106,8 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         ([], "no domain!", "no domain!"),
         ([], "", "An answer is needed"),
         ([], "10.0.0.1", "number, not a domain"),
+        ([], "yes", "Yes has no dot in it"),
+        ([], "localhost", "like clinic.example"),
         (["clinic.example"], "4", "number from 1 to 3"),
         (["clinic.example"], "dial", "number from 1 to 3"),
         (["clinic.example", "1"], "ttyUSB0", "full path"),

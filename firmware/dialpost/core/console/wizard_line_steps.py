@@ -9,6 +9,15 @@ from dialpost.core.console.wizard_step import Step, by_key
 from dialpost.core.dial_plan import dial_faults
 
 
+def _domain(typed: str, draft: Draft) -> str:
+    """A domain of one word is one of the configuration's, but no mail from the world finds it: most often it is a slip,
+    like an answer meant for another question."""
+    name = check_key("station.domains", typed)
+    if "." not in name:
+        raise ValueError(f"{name} has no dot in it: it must be the whole domain, like clinic.example.")
+    return name
+
+
 def _country(typed: str, draft: Draft) -> str:
     """The number must be one that can be dialled by that country's rules."""
     country, profile = draft.facts.country(typed), draft.facts.profile(_profile_of(draft))
@@ -83,7 +92,7 @@ _LINKS = (
 LINE_STEPS = (
     Step(
         "domain", "Domain", "The part behind the @ of your mail addresses. Its mailboxes will be on this station.",
-        by_key("station.domains"), default=lambda draft: next(iter(draft.base.station.domains), ""),
+        _domain, default=lambda draft: next(iter(draft.base.station.domains), ""),
         more="Your provider must hold mail for it until the station calls.",
     ),
     Step(
