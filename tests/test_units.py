@@ -48,7 +48,8 @@ def _calls_of(group: str) -> set[str]:
 def test_the_console_may_make_the_calls_without_which_ping_ends() -> None:
     """ping gives up its privileges at its start, and ends with an error where it can't (iputils)."""
     allowed: set[str] = set()
-    for words in re.findall(r"^SystemCallFilter=(.*)$", (UNITS / "dialpost-console@.service").read_text(), re.M):
+    unit = (UNITS / "dialpost-console@.service").read_text()
+    for words in re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE):
         calls = set().union(*(_calls_of(word) for word in words.removeprefix("~").split()))
         allowed = allowed - calls if words.startswith("~") else allowed | calls
     assert {"capset", "setuid", "socket", "sendto"} <= allowed

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dialpost import __version__
+from dialpost.board_check import board_warnings
 from dialpost.core.call_states import CallState
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.config_check import warnings
@@ -120,7 +121,7 @@ class Daemon:
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
             Path(self._run_dir(config, first)) / SOCKET_NAME, {}, {},
-            config_methods(sessions, self.changes),
+            config_methods(sessions, self.changes, board_warnings),
         )  # fmt: skip
         try:
             if config is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from dialpost.core.board import Board
+from dialpost.core.board import NO_BOARD, Board
 from dialpost.core.config import Config
 from dialpost.core.config_panel import PanelConfig
 from dialpost.core.errors import ConfigError, GpioError, NotFoundError
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 WAIT_S = 15.0
 """So long another process (the one that shows the boot) may take to let the lines go."""
-NO_BOARD = "none"
 
 _log = logging.getLogger("dialpost.panel")
 

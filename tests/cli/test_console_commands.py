@@ -214,6 +214,20 @@ def test_a_faulty_candidate_is_not_committed(own: LiveDaemon) -> None:
     assert "Committed" not in said
 
 
+def test_check_tells_of_a_modem_a_country_and_a_board_that_nobody_knows(own: LiveDaemon) -> None:
+    """Without them no call is made and no light lit; the file itself is good."""
+    said = typed(
+        own.config_path, "set link.kind modem", "set modem.port /dev/null", "set modem.numbers 0961555017",
+        "set modem.profile nix", "set modem.country atlantis", "set panel.board rpi-9", "check",
+        "set panel.board none", "set modem.profile hayes", "set modem.country austria", "check",
+    )  # fmt: skip
+    first, second = said.split("> check\n")[1:]
+    for key, name in (("modem.profile", "nix"), ("modem.country", "atlantis"), ("panel.board", "rpi-9")):
+        assert f'WARNING  {key}: There is no "{name}" among' in first
+        assert f"{key}:" not in second
+    assert "It can be committed." in first and "It can be committed." in second
+
+
 def test_confirm_minutes_are_checked(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set budget.currency EUR", "commit confirm soon", "commit confirm 0", "confirm")
     assert "MINUTES must be a number, not soon." in said

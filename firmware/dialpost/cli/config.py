@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dialpost.board_check import board_warnings
 from dialpost.cli.config_live import add_verbs
 from dialpost.cli.station import load_config
-from dialpost.core.config import Config, LinkKind
 from dialpost.core.config_check import warnings
 from dialpost.core.config_fields import all_fields
 from dialpost.core.config_text import explain, find_field, markdown, render_config, starter
-from dialpost.core.dial_plan import dial_faults
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.config_file import ConfigFile
 
 
@@ -54,27 +52,10 @@ def _check(args: argparse.Namespace) -> int:
         for problem in error.problems:
             print(f"FAULT    {problem}")
         return 1
-    for sentence in (*warnings(config), *_board_warnings(config), *file.warnings(config)):
+    for sentence in (*warnings(config), *board_warnings(config), *file.warnings(config)):
         print(f"WARNING  {file.path}: {sentence}")
     print(f"{file.path} is usable.")
     return 0
-
-
-def _board_warnings(config: Config) -> list[str]:
-    """What the modem's profile and the country's rules have to say; without them no call can be made."""
-    if config.link.kind is not LinkKind.MODEM:
-        return []
-    files, found = BoardFiles(), []
-    for key, read in (("modem.profile", files.profile), ("modem.country", files.country)):
-        try:
-            read(getattr(config.modem, key.removeprefix("modem.")))
-        except NotFoundError as error:
-            found.append(f"{key}: {error}")
-        except ConfigError as error:
-            found += [f"{key}: {problem}" for problem in error.problems]
-    if not found and files.profile(config.modem.profile).telephone:
-        found = dial_faults(config.modem, files.country(config.modem.country))
-    return found
 
 
 def _show(args: argparse.Namespace) -> int:

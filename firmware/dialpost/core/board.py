@@ -162,6 +162,8 @@ class Board:
 
 SIMULATED = "simulated"
 """The chip of the simulated board."""
+NO_BOARD = "none"
+"""The word of `panel.board` for a station without a panel."""
 
 
 def parse_board(name: str, text: str, source: str) -> Board:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+from dialpost.core.config import Config
 from dialpost.core.config_compare import blotted, compare, lines_of
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_fields import sections
@@ -22,11 +23,18 @@ from dialpost.flow.config_sessions import ConfigSessions, Session
 
 MOST_CONFIRM_MIN = 1440.0
 
+
+def _none(config: Config) -> Sequence[str]:
+    return ()
+
+
 _Method = Callable[[Session, JsonObject], Awaitable[JsonValue]]
 
 
-def config_methods(sessions: ConfigSessions, changes: ConfigChanges) -> dict[str, TalkMethod]:
-    """The methods by name."""
+def config_methods(
+    sessions: ConfigSessions, changes: ConfigChanges, remarks: Callable[[Config], Sequence[str]] = _none
+) -> dict[str, TalkMethod]:
+    """The methods by name. `remarks`: what the machine's files say of a usable configuration."""
     of_talk: dict[Talk, Session] = {}
 
     async def open_(params: JsonObject, talk: Talk) -> JsonValue:
@@ -57,7 +65,7 @@ def config_methods(sessions: ConfigSessions, changes: ConfigChanges) -> dict[str
 
         return run
 
-    methods = _Methods(sessions, changes)
+    methods = _Methods(sessions, changes, remarks)
     return {"config.open": open_} | {
         f"config.{name}": in_session(method)
         for name, method in {
@@ -72,8 +80,10 @@ def config_methods(sessions: ConfigSessions, changes: ConfigChanges) -> dict[str
 class _Methods:
     """What can be asked in a session."""
 
-    def __init__(self, sessions: ConfigSessions, changes: ConfigChanges) -> None:
-        self._sessions, self._changes = sessions, changes
+    def __init__(
+        self, sessions: ConfigSessions, changes: ConfigChanges, remarks: Callable[[Config], Sequence[str]]
+    ) -> None:
+        self._sessions, self._changes, self._remarks = sessions, changes, remarks
 
     async def show(self, session: Session, params: JsonObject) -> JsonValue:
         """`key`: a section, a key or an item of a list. `all`: defaults too, where the candidate is usable."""
@@ -109,7 +119,9 @@ class _Methods:
         problems = self._sessions.problems(session)
         return {
             "problems": list(problems),
-            "warnings": list(() if problems else session.candidate.warnings()),
+            "warnings": []
+            if problems
+            else [*session.candidate.warnings(), *self._remarks(session.candidate.config())],
             "cuts": list(self._sessions.cuts(session)),
         }
 

@@ -10,8 +10,8 @@ from dialpost.core.dial_plan import dial_faults
 
 
 def _domain(typed: str, draft: Draft) -> str:
-    """A domain of one word is one of the configuration's, but no mail from the world finds it: most often it is a slip,
-    like an answer meant for another question."""
+    """One of a single word is allowed in the file, but the world's mail never finds it: here it is a slip, often an
+    answer meant for another question."""
     name = check_key("station.domains", typed)
     if "." not in name:
         raise ValueError(f"{name} has no dot in it: it must be the whole domain, like clinic.example.")
