@@ -13,7 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dialpost import __version__
-from dialpost.cli import account, apply, board, call, config, console, daemon, doctor, modem, panel, queue, status
+from dialpost.cli import (
+    account,
+    apply,
+    board,
+    call,
+    config,
+    console,
+    daemon,
+    doctor,
+    modem,
+    panel,
+    queue,
+    status,
+    update,
+)
 from dialpost.core.errors import DialpostError
 from dialpost.sim import simulate
 
@@ -57,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
         board,
         panel,
         console,
+        update,
         daemon,
         simulate,
     ):

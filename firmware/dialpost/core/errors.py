@@ -42,6 +42,10 @@ class StorageError(DialpostError):
     """The card failed or a stored thing is not as it was written."""
 
 
+class UpdateError(DialpostError):
+    """An update that can't be installed, and why; what runs goes on."""
+
+
 class StorageFullError(StorageError):
     """No space left, or the reserve would be touched: a temporary condition (452, never 5xx)."""
 

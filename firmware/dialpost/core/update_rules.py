@@ -1,0 +1,54 @@
+"""Whether an update may be installed: made for this kind of board, and not older than what runs.
+
+An older release would not know the database that a newer one has migrated, so there is no way back by an update:
+the slot before is the way back, until the next update takes its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialpost.core.json_value import JsonValue
+
+BOARD = "dialpost-arm64"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What an update carries, or what runs. `built_s`: Unix seconds of its source, 0 where not known."""
+
+    board: str
+    version: str
+    built_s: int
+
+
+def release_in(info: JsonValue) -> Release:
+    """What RAUC says of a bundle (`rauc info --output-format=json`). Raises: ValueError."""
+    if not isinstance(info, dict):
+        raise ValueError("it does not say what it is")
+    board, version, build = info.get("compatible"), info.get("version"), info.get("build")
+    if not (isinstance(board, str) and isinstance(version, str) and isinstance(build, str) and build.isdecimal()):
+        raise ValueError("it does not say what board it is for and when it was made")
+    return Release(board, version, int(build))
+
+
+def running_release(os_release: str) -> Release:
+    """What runs, from the text of /etc/os-release (os-release(5)). Raises: ValueError where it is no station."""
+    values = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line and line[:1] != "#")
+    plain = {key: value.strip("\"'") for key, value in values.items()}
+    if plain.get("IMAGE_ID") != "dialpost":
+        raise ValueError("this machine does not run the station's image")
+    build = plain.get("BUILD_ID", "")
+    return Release(BOARD, plain.get("IMAGE_VERSION", "unknown"), int(build) if build.isdecimal() else 0)
+
+
+def refusal(update: Release, running: Release) -> str:
+    """Why it may not be installed, a sentence; "" where it may."""
+    if update.board != running.board:
+        return f"This update is for {update.board}; the station is {running.board}."
+    if update.built_s < running.built_s:
+        return (
+            f"This update (version {update.version}) is older than what runs (version {running.version}): its "
+            "programs might not understand the mail queue any more."
+        )
+    return ""

@@ -1,0 +1,60 @@
+"""RAUC, which verifies bundles and writes slots. Blocking; installing takes minutes and needs root."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dialpost.core.errors import UpdateError
+
+_INFO_S = 600.0  # a bundle on a slow stick is read
+
+
+class Rauc:
+    """`command` is rauc's, for tests another."""
+
+    def __init__(self, command: str = "rauc") -> None:
+        self._command = command
+
+    def info(self, bundle: Path) -> Any:
+        """What the bundle says of itself, after its signature was verified. Raises: UpdateError."""
+        try:
+            done = subprocess.run(
+                [self._command, "info", "--output-format=json", str(bundle)],
+                capture_output=True, text=True, timeout=_INFO_S, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                raise UpdateError(f"{bundle.name} is no update for this station: {_reason(done.stderr)}")
+            return json.loads(done.stdout)
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            raise UpdateError(f"{bundle.name} could not be looked at: {error}") from error
+
+    def install(self, bundle: Path, tell: Callable[[str], None]) -> None:
+        """Write it to the slot that does not run, and have that started next. Raises: UpdateError.
+
+        `tell` gets RAUC's lines as they come.
+        """
+        last = ""
+        try:
+            with subprocess.Popen(
+                [self._command, "install", str(bundle)],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            ) as process:  # fmt: skip
+                assert process.stdout is not None
+                for line in process.stdout:
+                    last = line.strip() or last
+                    tell(line.rstrip("\n"))
+        except OSError as error:
+            raise UpdateError(f"rauc can't be run: {error.strerror or error}") from error
+        if process.returncode:
+            raise UpdateError(f"{bundle.name} was not installed: {_reason(last)} The station goes on as it was.")
+
+
+def _reason(text: str) -> str:
+    """RAUC's last words as a sentence."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    words = lines[-1] if lines else "rauc gives no reason"
+    return words if words.endswith(".") else words + "."

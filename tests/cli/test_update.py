@@ -1,0 +1,78 @@
+"""`dialpost update` up to the point where RAUC writes: what is refused leaves everything as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialpost.cli.update import update
+from dialpost.core.errors import UpdateError
+from dialpost.edge.rauc import Rauc
+
+NEW = {"compatible": "dialpost-arm64", "version": "0.3.0", "build": "1796000000"}
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Path:
+    """A station's /etc/os-release."""
+    path = tmp_path / "os-release"
+    path.write_text("IMAGE_ID=dialpost\nIMAGE_VERSION=0.2.0\nBUILD_ID=1795000000\n")
+    return path
+
+
+def _rauc(folder: Path, info: dict[str, str]) -> Rauc:
+    (folder / "info").write_text(json.dumps(info))
+    command = folder / "rauc"
+    command.write_text(f'#!/bin/sh\necho "$1" >>{folder}/asked\n[ "$1" = info ] && cat {folder}/info || exit 1\n')
+    command.chmod(0o755)
+    (folder / "new.raucb").write_text("bundle")
+    return Rauc(str(command))
+
+
+def _asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().split()
+
+
+def test_check_says_what_it_is_and_installs_nothing(
+    tmp_path: Path, station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rauc = _rauc(tmp_path, NEW)
+    assert update(tmp_path / "new.raucb", rauc, is_check=True, is_reboot=False, os_release=station) == 0
+    assert capsys.readouterr().out == "new.raucb: version 0.3.0; what runs is version 0.2.0.\n"
+    assert _asked(tmp_path) == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"compatible": "toaster"}, "This update is for toaster"),
+        ({"build": "1700000000"}, "is older than what runs"),
+        ({"build": "soon"}, "is no update for this station"),
+    ],
+)
+def test_what_is_refused_is_not_installed(
+    tmp_path: Path, station: Path, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UpdateError, match=words):
+        update(
+            tmp_path / "new.raucb",
+            _rauc(tmp_path, NEW | change),
+            is_check=False,
+            is_reboot=True,
+            os_release=station,
+        )
+    assert _asked(tmp_path) == ["info"]
+
+
+def test_a_machine_that_is_no_station(tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text("ID=debian\n")
+    with pytest.raises(UpdateError, match="nothing here to update"):
+        update(tmp_path / "x", Rauc("false"), is_check=True, is_reboot=False, os_release=tmp_path / "os-release")
+
+
+def test_no_file(tmp_path: Path, station: Path) -> None:
+    with pytest.raises(UpdateError, match="There is no file"):
+        update(tmp_path / "x", Rauc("false"), is_check=True, is_reboot=False, os_release=station)
