@@ -71,5 +71,5 @@ async def test_a_daemon_started_by_hand_reboots_nobodys_machine(tmp_path, monkey
 
     monkeypatch.setattr(factory_reset.asyncio, "create_subprocess_exec", no_program)
     said = await FactoryReset(tmp_path).request("button")
-    assert said.startswith("The station is reset at its next start.")
+    assert said == f"The wish is noted in {tmp_path / MARKER}. {factory_reset.NOT_HERE}"
     assert (tmp_path / MARKER).exists()

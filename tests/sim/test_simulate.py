@@ -17,6 +17,7 @@ from dialpost.__main__ import main
 from dialpost.core.errors import DialpostError
 from dialpost.core.panel import Led
 from dialpost.sim import simulate as simulation
+from dialpost.sim.letters import DOMAIN
 from dialpost.sim.panel_view import _cut
 from dialpost.sim.world import World
 
@@ -31,6 +32,11 @@ def simulate(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def report(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def test_the_readme_names_the_account_of_the_simulation() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"| address | `anna@{DOMAIN}` |" in readme
 
 
 def test_once_carries_counts_and_reports(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from dialpost.core.errors import StorageError
 
 MARKER = "factory-reset"
+NOT_HERE = "This is no installed station, and nothing here erases it: delete its folders to begin anew."
 REBOOT_S = 20.0
 """So long the service manager may take to accept the wish for a reboot."""
 
@@ -48,6 +49,8 @@ class FactoryReset:
         await asyncio.to_thread(write_marker, self._data_dir, by)
         _log.warning("factory reset asked for by=%s", by)
         why_not = await self._reboot()
+        if why_not == NOT_HERE:
+            return f"The wish is noted in {self._data_dir / MARKER}. {NOT_HERE}"
         if why_not:
             _log.error("factory reset: no reboot: %s", why_not)
             return f"The station is reset at its next start. {why_not}"
@@ -97,7 +100,7 @@ def _sync_folder(folder: Path) -> None:
 async def _reboot() -> str:
     """Ask the service manager of this machine; "" once it agreed, else why not."""
     if not _is_station():
-        return "This is no installed station: start it anew yourself."
+        return NOT_HERE
     try:
         process = await asyncio.create_subprocess_exec(
             "systemctl", "--no-ask-password", "reboot",
