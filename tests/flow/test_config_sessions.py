@@ -185,11 +185,20 @@ async def test_discard_rollback_and_notices(rig):
     assert (await ask("compare", number=1))["lines"] == []
     with pytest.raises(ControlError, match="number is missing"):
         await ask("rollback")
+    assert (await ask("notices"))["notices"] == ["bruno began to edit the configuration."], "not its own commit"
     ask.talk.gone()
     assert (await other("notices"))["notices"] == [
         "Configuration 2 was committed by anna.", "anna ended the session without committing.",
     ]  # fmt: skip
     assert (await other("notices"))["notices"] == []
+
+
+async def test_a_key_with_another_value_is_one_changed_key(rig):
+    ask, other = await rig.open(), await rig.open("bruno")
+    await ask("set", key="smtp.max_errors", value="30")
+    await ask("set", key="station.hostname", value="post.clinic.example")
+    (told,) = (await other("notices"))["others"]
+    assert told["changes"] == 2
 
 
 async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path):

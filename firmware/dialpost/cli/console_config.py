@@ -9,6 +9,7 @@ from typing import Any
 from dialpost.cli.console_session import EditingSession
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.output import span, table
+from dialpost.core.config_compare import changed_keys
 from dialpost.core.config_fields import Field
 from dialpost.core.console.choices import field_of, key_help
 from dialpost.core.console.editor import Line, Mode, TooLong
@@ -182,7 +183,7 @@ class ConfigCommands:
             self._terminal.say("Nothing was taken; your candidate is as it was.")
             return
         self._session.is_changed = True
-        changes = len(self._session.call("config.compare")["lines"])
+        changes = changed_keys(self._session.call("config.compare")["lines"])
         lines = text.count("\n")
         self._terminal.say(
             f"{lines} line{'' if lines == 1 else 's'} taken; {changes or 'no'} change{'' if changes == 1 else 's'} "

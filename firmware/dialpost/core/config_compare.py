@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_entry import plain
@@ -37,6 +37,11 @@ def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
             changed = gone is not None and is_secret(come[0])
             lines.append(f"+ {key} = {'(changed, not shown)' if changed else shown(*come)}")
     return lines
+
+
+def changed_keys(lines: Iterable[str]) -> int:
+    """How many keys the lines of `compare` are about: one whose value is another has two of them."""
+    return len({line[2:].partition(" = ")[0] for line in lines})
 
 
 def shown(place: Place, value: object) -> str:

@@ -153,7 +153,7 @@ class ConfigChanges:
             if confirm_s is not None:
                 self._await_confirmation(trial, owner, confirm_s)
             _log.info("config: committed number=%s who=%r confirm_s=%s", commit.number, who, confirm_s)
-            self.on_change(f"Configuration {commit.number} was committed by {who}.")
+            self.on_change(committed_words(commit.number, who))
             return Done(commit, tuple(words), confirm_s)
 
     async def confirm(self, owner: object) -> int:
@@ -349,3 +349,8 @@ def _stale(newest: Commit | None) -> str:
         f"{newest.who} committed configuration {newest.number} meanwhile ({newest.when}). See what differs with "
         f"`compare {newest.number}`, then `rebase` to put your changes on top of it, or `discard` them."
     )
+
+
+def committed_words(number: int, who: str) -> str:
+    """What the sessions are told of a commit."""
+    return f"Configuration {number} was committed by {who}."

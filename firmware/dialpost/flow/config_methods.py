@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Awaitable, Callable, Sequence
 
 from dialpost.core.config import Config
-from dialpost.core.config_compare import blotted, compare, lines_of
+from dialpost.core.config_compare import blotted, changed_keys, compare, lines_of
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_fields import sections
 from dialpost.core.config_keys import find_in
@@ -202,7 +202,7 @@ def _others(sessions: ConfigSessions, own: Session) -> list[JsonValue]:
         {
             "who": other.who,
             "since_s": round(now_s - other.began_s),
-            "changes": len(compare(_table(other.base_text), other.candidate.table())),
+            "changes": changed_keys(compare(_table(other.base_text), other.candidate.table())),
         }
         for other in sessions.sessions
         if other is not own

@@ -19,7 +19,7 @@ from dialpost.core.config_history import Commit
 from dialpost.core.config_rebase import rebase
 from dialpost.core.config_text import render_config
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
-from dialpost.flow.config_changes import ConfigChanges, Done
+from dialpost.flow.config_changes import ConfigChanges, Done, committed_words
 from dialpost.flow.config_world import Parser, Process
 
 MOST_SESSIONS = 16
@@ -184,6 +184,8 @@ class ConfigSessions:
             text, session.base, session.who, comment, owner=session, confirm_s=confirm_s
         )
         session.base, session.base_text = done.commit, text
+        own = committed_words(done.commit.number, session.who)  # the others are told; this one has its answer
+        session.notices = [words for words in session.notices if words != own]
         return done
 
     async def confirm(self, session: Session) -> int:
