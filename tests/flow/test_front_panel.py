@@ -208,10 +208,15 @@ REACHED: dict[ButtonState, tuple[list[float], float]] = {
     ButtonState.HELD: ([1.0], 5.0),
     ButtonState.HELD_LONG: ([1.0], 12.0),
     ButtonState.TAKEN_BACK: ([1.0], 20.0),
+    ButtonState.STUCK: ([1.0], 33.0),
     ButtonState.OFFERED: ([1.0, 12.0], 13.0),
     ButtonState.CONFIRMING: ([1.0, 12.0, 13.0], 14.0),
 }
 SHOWN_FROM = [(4.0, ButtonShow.HANG_UP), (11.0, ButtonShow.RESET), (16.0, ButtonShow.TAKEN_BACK)]
+
+
+def test_every_state_of_the_button_is_reached_here() -> None:
+    assert set(REACHED) == set(ButtonState)
 
 
 @pytest.mark.parametrize("state", REACHED)
@@ -244,6 +249,8 @@ def test_every_state_of_the_button_with_every_event(state: ButtonState, event: B
             down_s = edges[-1] if len(edges) % 2 else None
             segments += [(from_s, StationState(button=show)) for from_s, show in SHOWN_FROM
                          if edges and from_s < (edges[1] if len(edges) > 1 else at_s)]  # fmt: skip
+            if state is ButtonState.STUCK:
+                segments.append((31.0, StationState(faults=frozenset({Fault.BUTTON}))))
             if len(edges) > 1:
                 segments.append((12.03, StationState(button=ButtonShow.OFFERED)))
             assert down_s is None or down_s <= at_s
