@@ -217,6 +217,16 @@ class SerialSeat:
         descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
         self._child = fdpexpect.fdspawn(descriptor, timeout=60)
 
+    def kill(self) -> None:
+        """The console's process is gone at once; the next comes as on the board."""
+        wanted = self.seat.cable.station_path.encode()
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if wanted in each.read_bytes().split(b"\0"):
+                    os.kill(int(each.parent.name), 9)
+                    return
+        raise AssertionError("there is no console at the line")
+
     def get_up(self) -> None:
         """Close it."""
         assert self._child is not None

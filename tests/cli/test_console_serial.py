@@ -123,6 +123,19 @@ def test_a_commit_left_unconfirmed_and_a_rollback(station: LiveDaemon, serial: S
     assert "CHF" not in station.config_path.read_text()
 
 
+def test_a_session_killed_before_it_confirmed_takes_its_commit_back(
+    station: LiveDaemon, serial: SerialSeat
+) -> None:
+    log_in(serial)
+    serial.command("set budget.currency EUR")
+    assert "unless you `confirm`" in serial.command("commit confirm 60").replace("\r\n", " ")
+    assert "EUR" in station.config_path.read_text()
+    serial.kill()
+    log_in(serial)
+    assert "its session ended without a confirmation" in serial.command("history")
+    assert "EUR" not in station.config_path.read_text()
+
+
 def test_tab_and_editing_are_quick_at_this_pace(serial: SerialSeat) -> None:
     log_in(serial)
     began_s = time.monotonic()
