@@ -247,7 +247,8 @@ class FakeTerminal:
 
     def ask(self, prompt: str, *, secret: bool = False) -> str:
         if not self.answers:
-            raise TerminalGoneError("The terminal is gone.")
+            asked_last = "\n".join([*self.shown[-12:], prompt])
+            raise TerminalGoneError(f"The terminal is gone. The last that was shown:\n{asked_last}")
         answer = self.answers.popleft()
         if isinstance(answer, Exception):
             raise answer

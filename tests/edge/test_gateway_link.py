@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
 from dialpost.core.config import LinkKind
 from dialpost.core.link import DialResult
 from dialpost.edge.gateway_link import DialupGateway, Gateway
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+from dialpost.sim.free_ports import free_port
 
 
 async def serve(port: int = 0) -> asyncio.Server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from dialpost.core.config import (
 )
 from dialpost.core.link import DialResult
 from dialpost.sim.first_line import LineClient, LineNames, SimulatedPpp
+from dialpost.sim.free_ports import free_port
 from dialpost.sim.letters import WORLD, make_letters
 from dialpost.sim.line import LineSettings, SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
@@ -33,11 +33,6 @@ from dialpost.sim.telephone import Telephone, TelephoneSettings
 from dialpost.station import Station
 
 PAPERS = Subscription()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 class Place:

@@ -29,6 +29,7 @@ from dialpost.edge.serial_ports import ENVIRONMENT as SERIAL_PORTS
 from dialpost.flow.panel import Lights, Panel
 from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.first_line import SERVER_PORTS, LineClient, LineNames, SimulatedPpp
+from dialpost.sim.free_ports import free_port
 from dialpost.sim.line import SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.sim.provider_session import Received
@@ -295,17 +296,14 @@ def _mx_port(first: str) -> int:
 
 def _free_ports(wanted: tuple[int, ...]) -> tuple[int, int, int]:
     """The usual ones, or where one of them is taken, any."""
-    with contextlib.ExitStack() as held:
-        try:
-            found = [_port(held, port) for port in wanted or (0, 0, 0)]
-        except OSError:
-            found = [_port(held, 0) for _ in range(3)]
-        return found[0], found[1], found[2]
-
-
-def _port(held: contextlib.ExitStack, port: int) -> int:
-    sock = held.enter_context(socket.create_server((USERS_ADDRESS, port)))
-    return int(sock.getsockname()[1])
+    try:
+        with contextlib.ExitStack() as held:
+            for port in wanted:
+                held.enter_context(socket.create_server((USERS_ADDRESS, port)))
+    except OSError:
+        wanted = ()
+    first, second, third = wanted or (free_port(USERS_ADDRESS) for _ in range(3))
+    return first, second, third
 
 
 def _print(line: str) -> None:
