@@ -162,6 +162,21 @@ async def test_another_programs_database_in_its_place(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_database_whose_making_was_cut_off_is_no_damage(tmp_path: Path) -> None:
+    schema.connect(tmp_path / "queue.db").close()  # the page with its name is there, its tables are not
+    assert (tmp_path / "queue.db").stat().st_size == schema.PAGE_BYTES
+    shutil.copyfile(tmp_path / "queue.db", tmp_path / "kept")
+    store = await reopen(tmp_path, [])
+    assert store.opening_report == ()
+    await store.accept(a_record(store.next_id()))
+    await store.close()
+    (tmp_path / "queue.db").unlink()
+    (tmp_path / "kept").rename(tmp_path / "queue.db")
+    after = await reopen(tmp_path, [QueueId("D0000001")])  # a body: it was more than begun
+    assert "it is not a queue database" in after.opening_report[0]
+    await after.close()
+
+
 @pytest.mark.parametrize("place", ["head", "middle"])
 async def test_a_spoilt_log_costs_only_what_is_on_the_spoilt_pages(tmp_path: Path, place: str) -> None:
     store, made = await filled(tmp_path)

@@ -16,6 +16,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
     _finish_exchange(path)
     log_was_there = _keep_log(path)
     why = damage(path)
+    if why is not None and _is_only_begun(path, body_numbers):
+        why = None
     if why is not None:
         report += _replace_damaged(path, why, body_numbers)
     connection = schema.connect(path)
@@ -127,6 +130,22 @@ def damage(path: Path) -> str | None:
     finally:
         if connection is not None:
             connection.close()
+
+
+def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
+    """Whether the power went while the database was being made: one page, no table, and no body was ever stored."""
+    if path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
+        return False
+    frames = wal_frames(_kept_log(path), schema.PAGE_BYTES)
+    if frames is not None and not frames.header_is_sound:
+        return False
+    try:
+        with closing(schema.connect(path)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            is_blank = not (application or schema.user_version(connection) or schema.objects(connection))
+            return is_blank and _log_damage(connection, frames) is None
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False
 
 
 def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
