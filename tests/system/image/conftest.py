@@ -9,18 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image.rig.card import IMAGE, Card
+from image.rig.card import Card
 from image.rig.machine import BOOTS
-
-_COMMANDS = ("qemu-system-aarch64", "mcopy")
-
-
-def lacking() -> str:
-    """What is not there, and how to get it; "" where all is."""
-    for command in _COMMANDS:
-        if shutil.which(command) is None:
-            return f"the command {command}; get it with: make image-deps"
-    return "" if IMAGE.exists() else f"the image {IMAGE}; make it with: make image"
+from image.rig.needs import lacking
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
