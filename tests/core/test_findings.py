@@ -6,6 +6,7 @@ import pytest
 
 from dialpost.core import dns_findings, findings
 from dialpost.core.accounts import Account, Alias, Directory
+from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import (
     Config,
@@ -49,7 +50,8 @@ def has(found, *expected):
 def test_every_remark_but_ok_says_what_to_do():
     bad = [
         findings.disk(0, 100, 10), findings.disk(120, 100, 10), findings.durable_write(9.0),
-        findings.set_aside(["x"]), findings.clock(0, 1, "1970"), findings.ways_out(Config()),
+        findings.wear(CardWear(0, 1)), findings.wear(CardWear(0, 0, 10)), findings.set_aside(["x"]),
+        findings.clock(0, 1, "1970"), findings.ways_out(Config()),
         findings.host_name(replace(CONFIG, station=StationConfig("a.local", (DOMAIN,)))),
         *findings.configuration(["x"], "f"),
         *findings.accounts(Directory({}, {}, (DOMAIN,)), {"gone": 3}, "boss"),
@@ -89,6 +91,14 @@ def test_disk(free, severity, words):
 def test_a_slow_card():
     has(findings.durable_write(0.004), (OK, "4 ms"))
     has(findings.durable_write(2.5), (WARNING, "2.5 s"))
+
+
+def test_how_worn_the_card_is():
+    has([findings.wear(None)], (SKIPPED, "no ext4"))
+    has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not tell"))
+    has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
+    has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of the life"))
+    has([findings.wear(CardWear(5 * 10**9, 2, 1))], (FAULT, "met 2 faults"))
 
 
 def test_clock():

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import ssl
+from pathlib import Path
 
 import pytest
 
+from dialpost.core.card_wear import CardWear
 from dialpost.core.errors import StorageError
 from dialpost.edge import card_probe, door_probe
 from dialpost.edge.card_probe import CardProbe
@@ -109,3 +111,29 @@ async def test_a_door_that_stays_silent_or_shut(monkeypatch):
 
 def test_any_certificate_will_do():
     assert door_probe._any_certificate().verify_mode is ssl.CERT_NONE
+
+
+def _card(folder: Path, life: str | None) -> CardProbe:
+    """The folder's device as a partition of an MMC."""
+    number = folder.stat().st_dev
+    partition = folder / "sys/devices/mmcblk0/mmcblk0p4"
+    facts = folder / "sys/fs/ext4/mmcblk0p4"
+    for made in (partition, facts, folder / "sys/dev/block", folder / "sys/devices/mmcblk0/device"):
+        made.mkdir(parents=True)
+    (folder / f"sys/dev/block/{os.major(number)}:{os.minor(number)}").symlink_to(partition)
+    (facts / "lifetime_write_kbytes").write_text("2000\n")
+    (facts / "errors_count").write_text("1\n")
+    if life is not None:
+        (folder / "sys/devices/mmcblk0/device/life_time").write_text(life)
+    return CardProbe(folder, folder / "sys")
+
+
+@pytest.mark.parametrize(
+    ("life", "tenths"), [("0x01 0x03\n", 3), ("0x00 0x00\n", None), (None, None), ("0x0b 0x01\n", 11)]
+)
+def test_how_worn_the_card_is(tmp_path: Path, life: str | None, tenths: int | None) -> None:
+    assert _card(tmp_path, life).wear() == CardWear(2_048_000, 1, tenths)
+
+
+def test_a_card_that_tells_nothing(tmp_path: Path) -> None:
+    assert CardProbe(tmp_path, tmp_path / "no-sys").wear() is None

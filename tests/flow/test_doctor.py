@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.accounts import Account, Directory
+from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import (
     Config,
@@ -43,6 +44,9 @@ class FakeCard:
 
     def durable_write_s(self):
         return 0.01
+
+    def wear(self):
+        return CardWear(5 * 10**9)
 
     def set_aside(self):
         return ()
@@ -116,7 +120,7 @@ def raising(error):
 
 HERE = [
     ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", OK), ("card", OK),
-    ("set aside", OK), ("accounts", OK), ("certificate", OK), ("daemon", OK), ("doors", OK),
+    ("card", OK), ("set aside", OK), ("accounts", OK), ("certificate", OK), ("daemon", OK), ("doors", OK),
 ]  # fmt: skip
 
 
@@ -210,11 +214,11 @@ async def test_the_daemon():
         return "no greeting within 15 s"
 
     stopped = await examine(online=False, daemon=lambda: None, certificate=lambda: None)
-    assert brief(stopped)[8:10] == [("certificate", SKIPPED), ("daemon", FAULT)]
+    assert brief(stopped)[9:11] == [("certificate", SKIPPED), ("daemon", FAULT)]
     running = await examine(
         online=False, daemon=lambda: Running(("Look here.",), ("smtp a:1", "smtp b:2")), knock=silent
     )
-    assert [(finding.severity, finding.what) for finding in running[9:12]] == [
+    assert [(finding.severity, finding.what) for finding in running[10:13]] == [
         (WARNING, "Look here."),
         (FAULT, "smtp a:1: no greeting within 15 s"),
         (FAULT, "smtp b:2: no greeting within 15 s"),

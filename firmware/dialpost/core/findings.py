@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dialpost.core.accounts import POSTMASTER, Directory
+from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, EtrnUse, Via
 from dialpost.core.json_value import JsonValue
@@ -17,6 +18,7 @@ from dialpost.core.json_value import JsonValue
 _DAY_S = 86_400
 _SLOW_WRITE_S = 1.0
 _SOON_DAYS = 30
+_WORN_TENTHS = 9
 _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
 
 
@@ -167,6 +169,26 @@ def durable_write(took_s: float) -> Finding:
             "A card this slow is often about to fail. Make a backup, then try another card.",
         )  # fmt: skip
     return ok("card", f"a durable write takes {took_s * 1000:.0f} ms")
+
+
+def wear(facts: CardWear | None) -> Finding:
+    """How worn the card is."""
+    if facts is None:
+        return skipped("card", "how worn it is can't be told: it is no ext4 file system of this machine's own")
+    written = f"{facts.written_bytes / 1e9:.1f} GB written in its life"
+    if facts.fs_faults:
+        return fault(
+            "card", f"its file system has met {facts.fs_faults} faults; {written}",
+            "Make a backup now, and replace the card: it fails.",
+        )  # fmt: skip
+    if facts.used_tenths is None:
+        return ok("card", f"{written}; it does not tell how much it can take")
+    if facts.used_tenths >= _WORN_TENTHS:
+        return warning(
+            "card", f"{min(facts.used_tenths, 10) * 10} % of the life its maker gave it is used up; {written}",
+            "Make a backup, and have another card ready.",
+        )  # fmt: skip
+    return ok("card", f"{written}; some {facts.used_tenths * 10} % of its life is used")
 
 
 def set_aside(names: Sequence[str]) -> Finding:

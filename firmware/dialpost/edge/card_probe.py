@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from dialpost.core.card_wear import CardWear
 from dialpost.core.errors import StorageError
 
 _PROBE = b"Dialpost looks whether it can write here.\n" * 100
@@ -20,8 +21,8 @@ _MAX_NAMES = 1000
 class CardProbe:
     """Looks at one data directory."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, sys: Path = Path("/sys")) -> None:
+        self._directory, self._sys = directory, sys
 
     def free_bytes(self) -> int:
         """Space an ordinary user may still fill. Raises: StorageError."""
@@ -46,6 +47,18 @@ class CardProbe:
         except OSError as error:
             raise self._fault(error) from error
         return time.monotonic() - begun
+
+    def wear(self) -> CardWear | None:
+        """What the kernel knows of the card's age; None where the folder is on no ext4 file system."""
+        try:
+            number = self._directory.stat().st_dev
+            device = (self._sys / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}").resolve(strict=True)
+            facts = self._sys / "fs" / "ext4" / device.name
+            written = int((facts / "lifetime_write_kbytes").read_text()) * 1024
+            faults = int((facts / "errors_count").read_text())
+        except (OSError, ValueError):
+            return None
+        return CardWear(written, faults, _life_used(device))
 
     def set_aside(self) -> tuple[str, ...]:
         """What could not be read once and is kept, as paths below the data directory."""
@@ -72,6 +85,17 @@ class CardProbe:
 
     def _fault(self, error: OSError) -> StorageError:
         return StorageError(f"{self._directory} can't be used: {error.strerror or error}.")
+
+
+def _life_used(device: Path) -> int | None:
+    """From the disk of a partition, or a disk without any: the worse of its two kinds of memory."""
+    for disk in (device.parent, device):
+        try:
+            found = [int(word, 16) for word in (disk / "device" / "life_time").read_text().split()]
+        except (OSError, ValueError):
+            continue
+        return max(found) or None if found else None  # 0: it does not say
+    return None
 
 
 def _messages(mailbox: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from dialpost.core import dns_findings, findings
 from dialpost.core.accounts import Directory
+from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, Via
 from dialpost.core.config_check import warnings
@@ -45,6 +46,9 @@ class Card(Protocol):
 
     def durable_write_s(self) -> float:
         """How long a safe write takes."""
+
+    def wear(self) -> CardWear | None:
+        """How worn it is."""
 
     def set_aside(self) -> tuple[str, ...]:
         """What could not be read."""
@@ -150,6 +154,7 @@ class Doctor:
         smtp = self._config.smtp
         yield findings.disk(self._station.card.free_bytes(), smtp.disk_reserve_bytes, smtp.max_message_bytes)
         yield findings.durable_write(self._station.card.durable_write_s())
+        yield findings.wear(self._station.card.wear())
 
     def _set_aside(self) -> Iterable[Finding]:
         yield findings.set_aside(self._station.card.set_aside())
