@@ -31,11 +31,13 @@ from dialpost.core.places import wanted_doors
 from dialpost.core.station_state import Phase
 from dialpost.edge import certificate
 from dialpost.edge.apply_unit import ApplyUnit
+from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.clock import Clock
 from dialpost.edge.config_file import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.service_manager import ServiceManager
+from dialpost.edge.store import rehearsal
 from dialpost.flow.config_changes import ConfigChanges
 from dialpost.flow.config_methods import config_methods
 from dialpost.flow.config_sessions import ConfigSessions
@@ -96,6 +98,7 @@ class Daemon:
         apply: Apply | None = None,
         front: Callable[[Panel], FrontPanelOfProcess] = FrontPanelOfProcess,
         before_run: Callable[[Config], None] = lambda config: None,
+        trial: BootTrial | None = None,
     ) -> None:
         self.file, self.history = ConfigFile(path), ConfigHistory(path)
         self.panel = Panel()
@@ -104,9 +107,11 @@ class Daemon:
         self.failed = asyncio.Event()
         self.changes = ConfigChanges(self.history, self.file, self, apply or SystemApply(), Clock())
         self._set_up = set_up or SetUp()
+        self._trial = trial or BootTrial()
         self._make_station, self._before_run = make_station, before_run
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
+        self._is_held = False
         self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -151,7 +156,10 @@ class Daemon:
 
     def reload(self) -> None:
         """Take the file as it is now; the log tells what came of it."""
-        task = asyncio.create_task(self._reload())
+        self._in_background(self._reload())
+
+    def _in_background(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
@@ -170,8 +178,8 @@ class Daemon:
 
     @property
     def config(self) -> Config | None:
-        """What the running station was made with."""
-        return self._config if self.station is not None else None
+        """What the running station was made with, or the one that waits for its release to prove itself."""
+        return self._config if self.station is not None or self._is_held else None
 
     @property
     def call_is_up(self) -> bool:
@@ -247,10 +255,15 @@ class Daemon:
     def _wait_for_set_up(self) -> None:
         """No station runs: panel and `status` say so until one does."""
         self.panel.waits_for_set_up()
+        self._is_held = False
         self._stop_waiting()
         self._stop_waiting = self._control.offer({"status": self._status}, {})
 
     async def _run(self, config: Config) -> None:
+        if self._trial.is_on() and (problems := await asyncio.to_thread(_held_on_trial, config)) is not None:
+            self._wait_for_proof(config, problems)
+            return
+        self._is_held = False
         self._stop_waiting()
         self._stop_waiting = _nothing
         self._before_run(config)
@@ -267,6 +280,36 @@ class Daemon:
         self.station, self._config = station, config
         for door, host, port in station.doors:
             _log.info("listening door=%s address=%s port=%s", door.value, host, port)
+
+    def _wait_for_proof(self, config: Config, problems: list[str]) -> None:
+        """A new release is on trial, and the queue is of an older format, which must stay: the one before would not
+        know a newer one. No station runs until dialpost-health.service says `trial.over`; who brings mail waits in
+        the sockets' backlog. `problems` are what speaks against the new format.
+        """
+
+        async def status(params: JsonObject) -> JsonValue:
+            words = "tries the new release; mail waits until it has proven itself, some two minutes."
+            return {
+                "mode": "on-trial", "version": __version__, "words": words, "problems": list(problems),
+                "attention": [*problems, *self._remarks()],
+            }  # fmt: skip
+
+        async def over(params: JsonObject) -> JsonValue:
+            self._in_background(self._begin_proven())  # the answer goes out first: this method is withdrawn by it
+            return None
+
+        _log.info("the queue's format is that of the release before: it waits until this one has proven itself")
+        self._config, self._is_held = config, True
+        self._stop_waiting()
+        self._stop_waiting = self._control.offer({"status": status, "trial.over": over}, {})
+
+    async def _begin_proven(self) -> None:
+        if self._is_held and self._config is not None:
+            try:
+                await self.take(self._config)
+            except DialpostError as error:
+                _log.error("the station does not start although its release has proven itself: %s", error)
+                self.failed.set()
 
     async def _run_again(self, config: Config | None) -> None:
         """What ran before runs again; if not even that, the process is at its end."""
@@ -342,6 +385,15 @@ async def run(path: Path, set_up: SetUp) -> int:
         feeding.cancel()
         await daemon.stop()
     return 1 if daemon.failed.is_set() else 0
+
+
+def _held_on_trial(config: Config) -> list[str] | None:
+    """What speaks against the queue's new format; None where its format does not change."""
+    queue = Path(config.station.data_dir) / "queue.db"
+    if not rehearsal.format_waits(queue):
+        return None
+    problem = rehearsal.rehearse(queue)
+    return [problem] if problem else []
 
 
 def _nothing() -> None:

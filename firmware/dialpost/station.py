@@ -41,6 +41,7 @@ from dialpost.edge.smtp_client import SmtpClient
 from dialpost.edge.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.spool import Spool
 from dialpost.edge.store import Store
+from dialpost.edge.update_file import UpdateFile, UpdateNotes
 from dialpost.flow import maillog
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService
@@ -70,6 +71,7 @@ from dialpost.flow.refused_pin import pin_methods
 from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
 from dialpost.flow.tool_methods import tool_methods
+from dialpost.flow.update_news import UpdateNews
 from dialpost.modem_line import modem_line
 
 _log = logging.getLogger(__name__)
@@ -187,6 +189,7 @@ class Station:
             config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
             wall_clock=clock.wall_s,
         )  # fmt: skip
+        self.updates = UpdateNews(UpdateFile(), UpdateNotes(self._data), self.panel, self.bouncer.tell_postmaster)
         self.delivery = LocalDelivery(
             self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
             default_quota_bytes=config.delivery.default_quota_bytes, on_refused=self.bouncer.refused,
@@ -278,6 +281,8 @@ class Station:
         methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
+        methods |= self.updates.methods()
+        self._background.once("UpdateNews", self._tell_of_updates)
         await self._offer(methods, {"call.now": call_now(self.calls)})
         self.panel.started()
 
@@ -350,6 +355,12 @@ class Station:
 
         self._background.once("letter", tell)
 
+    async def _tell_of_updates(self) -> None:
+        try:
+            await self.updates.look()
+        except DialpostError as error:
+            maillog.fault("update: the postmaster could not be told", error=error)
+
     # -- what `status` asks ---------------------------------------------------------------------------
 
     async def counts(self) -> QueueCounts:
@@ -372,7 +383,9 @@ class Station:
 
     def attention(self) -> list[str]:
         """What needs a person, a sentence each."""
-        found = list(dict.fromkeys(self._reports)) + self._remarks() + self.calls.attention()
+        found = (
+            list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self.calls.attention()
+        )
         if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
         held, budget = self.panel.counted.held, self.config.budget

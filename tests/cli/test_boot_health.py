@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.cli.boot_health import LOOK_EVERY_S, faults, watch
-from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, HealthGate, Verdict
+from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, ILL_S, STARTING, HealthGate, Verdict
 
 
 class _Time:
@@ -43,7 +43,12 @@ def test_a_good_start(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_start_on_trial_that_never_gets_well() -> None:
-    assert _watch([["x.service has failed"]], is_on_trial=True) == (Verdict.GIVE_UP, GIVE_UP_S)
+    assert _watch([["x.service has failed"]], is_on_trial=True) == (Verdict.GIVE_UP, ILL_S)
+
+
+def test_a_start_on_trial_that_never_ends() -> None:
+    assert _watch([[STARTING]], is_on_trial=True) == (Verdict.GIVE_UP, GIVE_UP_S)
+    assert _watch([["x.service has failed"], [STARTING], []], is_on_trial=True)[0] is Verdict.GOOD
 
 
 def test_the_configuration_and_the_daemon_are_looked_at(tmp_path: Path) -> None:

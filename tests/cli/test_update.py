@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dialpost.cli.update import update
+from dialpost.cli.update import find, update
 from dialpost.core.errors import UpdateError
 from dialpost.edge.rauc import Rauc
 
@@ -32,6 +34,10 @@ def _rauc(folder: Path, info: dict[str, str]) -> Rauc:
     return Rauc(str(command))
 
 
+def _never(file: Path, tell: object) -> None:
+    raise AssertionError("nothing must be installed")
+
+
 def _asked(folder: Path) -> list[str]:
     return (folder / "asked").read_text().split()
 
@@ -40,8 +46,11 @@ def test_check_says_what_it_is_and_installs_nothing(
     tmp_path: Path, station: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rauc = _rauc(tmp_path, NEW)
-    assert update(tmp_path / "new.raucb", rauc, is_check=True, is_reboot=False, os_release=station) == 0
-    assert capsys.readouterr().out == "new.raucb: version 0.3.0; what runs is version 0.2.0.\n"
+    assert update(tmp_path / "new.raucb", rauc, _never, is_check=True, is_reboot=False, os_release=station) == 0
+    assert (
+        capsys.readouterr().out
+        == "new.raucb: version 0.3.0 of 2026-11-30 00:53; what runs is version 0.2.0 of 2026-11-18 11:06.\n"
+    )
     assert _asked(tmp_path) == ["info"]
 
 
@@ -60,6 +69,7 @@ def test_what_is_refused_is_not_installed(
         update(
             tmp_path / "new.raucb",
             _rauc(tmp_path, NEW | change),
+            _never,
             is_check=False,
             is_reboot=True,
             os_release=station,
@@ -70,9 +80,44 @@ def test_what_is_refused_is_not_installed(
 def test_a_machine_that_is_no_station(tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text("ID=debian\n")
     with pytest.raises(UpdateError, match="nothing here to update"):
-        update(tmp_path / "x", Rauc("false"), is_check=True, is_reboot=False, os_release=tmp_path / "os-release")
+        update(
+            tmp_path / "x",
+            Rauc("false"),
+            _never,
+            is_check=True,
+            is_reboot=False,
+            os_release=tmp_path / "os-release",
+        )
 
 
 def test_no_file(tmp_path: Path, station: Path) -> None:
     with pytest.raises(UpdateError, match="There is no file"):
-        update(tmp_path / "x", Rauc("false"), is_check=True, is_reboot=False, os_release=station)
+        update(tmp_path / "x", Rauc("false"), _never, is_check=True, is_reboot=False, os_release=station)
+
+
+def test_it_is_handed_over_with_its_words(
+    tmp_path: Path, station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def install(file: Path, tell: Callable[[str], None]) -> None:
+        tell(f"writing {file.name}")
+
+    file = tmp_path / "new.raucb"
+    assert update(file, _rauc(tmp_path, NEW), install, is_check=False, is_reboot=False, os_release=station) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ["writing new.raucb", "It is installed, and begins with the next start: `reboot`."]
+
+
+def test_the_file_that_is_meant(tmp_path: Path) -> None:
+    stick = tmp_path / "sda1"
+    stick.mkdir()
+    old, new = stick / "a.raucb", stick / "b.raucb"
+    for age, file in enumerate((new, old)):
+        file.write_text("bundle")
+        os.utime(file, (1000 - age, 1000 - age))
+    assert find(str(old)) == old
+    assert find("usb", lambda: [stick]) == new
+    assert find("a", lambda: [stick]) == find("a.raucb", lambda: [stick]) == old
+    with pytest.raises(UpdateError, match=r"There is no file c\. On the stick: a\.raucb, b\.raucb\."):
+        find("c", lambda: [stick])
+    with pytest.raises(UpdateError, match="no stick with a file"):
+        find("usb", list)

@@ -16,8 +16,9 @@ def test_a_newer_one_and_the_same_are_taken() -> None:
 
 
 def test_an_older_one_is_refused() -> None:
-    assert "(version 0.1.0) is older than what runs (version 0.2.0)" in refusal(
-        Release(BOARD, "0.1.0", 1_794_999_999), RUNNING
+    words = refusal(Release(BOARD, "0.1.0", 1_780_000_000), RUNNING)
+    assert (
+        "(version 0.1.0 of 2026-05-28 20:26) is older than what runs (version 0.2.0 of 2026-11-18 11:06)" in words
     )
 
 

@@ -18,12 +18,16 @@ from pathlib import Path
 
 from dialpost.cli.boot_slots import running_slot
 from dialpost.core.boot_health import HealthGate, Verdict, is_on_trial, rolled_back
-from dialpost.core.errors import ConfigError, ControlError, NotFoundError
+from dialpost.core.boot_state import Slot
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
+from dialpost.core.update_record import UpdateState
 from dialpost.edge.boot_records import BootRecords
+from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.door_probe import knock
 from dialpost.edge.failed_units import failed_units
+from dialpost.edge.update_file import UpdateFile, boot_id
 
 CONFIG = Path("/etc/dialpost/dialpost.toml")
 LOOK_EVERY_S = 10.0
@@ -34,13 +38,18 @@ _log = logging.getLogger("dialpost.health")
 def main() -> int:
     """Watch this start until it is judged; the exit status."""
     logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(message)s")
-    records = BootRecords()
+    records, updates, trial = BootRecords(), UpdateFile(), BootTrial()
     slot = running_slot(Path("/proc/cmdline").read_text())
     state = records.read()
+    if is_on_trial(state, slot):
+        _log.info("slot %s is on trial", slot.value)
     if rolled_back(state, slot):
         _log.error(
             "slot %s was wanted and did not prove itself: slot %s runs instead", state.first.value, slot.value
         )
+    if judge_update(updates, slot, is_well=False) is UpdateState.ROLLED_BACK:
+        records.write(records.read().unusable(slot.other))
+    tell_station("update.look")
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
     verdict = watch(gate, faults)
     if verdict is Verdict.GIVE_UP:
@@ -48,8 +57,36 @@ def main() -> int:
         subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
         return 1
     records.write(records.read().proven(slot))
+    judge_update(updates, slot, is_well=True)
     _log.info("this start was a good one: slot %s", slot.value)
+    trial.end()
+    # A station that waited for this begins now, and looks at the update by itself.
+    if not tell_station("trial.over"):
+        tell_station("update.look")
     return 0
+
+
+def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateState | None:
+    """Put on record what this start says of the last update; its state, None where there was none."""
+    record = updates.read()
+    if record is None:
+        return None
+    judged = record.judged(slot, boot or boot_id(), is_well=is_well)
+    if judged != record:
+        _log.warning("update: %s", judged.words)
+        updates.write(judged)
+    return judged.state
+
+
+def tell_station(method: str, config_path: Path = CONFIG) -> bool:
+    """Ask the daemon for something; whether it did it. It may be one that waits to be set up."""
+    try:
+        config = ConfigFile(config_path).load()
+        ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call(method)
+    except DialpostError as error:
+        _log.info("%s: %s", method, error)
+        return False
+    return True
 
 
 def watch(
@@ -81,7 +118,10 @@ def faults(config_path: Path = CONFIG) -> list[str]:
     found += _card_faults(Path(config.station.data_dir))
     try:
         status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
-        found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))
+        if status["mode"] == "on-trial":  # no door is open until the release has proven itself
+            found += [str(problem) for problem in status["problems"]]
+        else:
+            found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))
     except (ControlError, KeyError, TypeError) as error:
         found.append(f"the daemon does not answer: {error}")
     return found

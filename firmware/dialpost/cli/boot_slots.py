@@ -11,17 +11,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dialpost.core.boot_health import is_on_trial
 from dialpost.core.boot_state import BootState, Slot
 from dialpost.core.errors import DialpostError
 from dialpost.edge.boot_records import DISK, BootRecords
+from dialpost.edge.boot_trial import MARK, BootTrial
 
 _CMDLINE = Path("/proc/cmdline")
 
 
-def main(argv: Sequence[str], disk: Path = DISK, cmdline: Path = _CMDLINE) -> int:
+def main(argv: Sequence[str], disk: Path = DISK, cmdline: Path = _CMDLINE, trial: Path = MARK) -> int:
     """Run one of RAUC's commands; its exit status."""
     try:
-        answer = _answer(list(argv), BootRecords(disk), cmdline)
+        answer = _answer(list(argv), BootRecords(disk), cmdline, trial)
     except (DialpostError, ValueError) as error:
         sys.stderr.write(f"boot-slots: {error}\n")
         return 1
@@ -29,12 +31,16 @@ def main(argv: Sequence[str], disk: Path = DISK, cmdline: Path = _CMDLINE) -> in
     return 0
 
 
-def _answer(argv: list[str], records: BootRecords, cmdline: Path) -> str:
+def _answer(argv: list[str], records: BootRecords, cmdline: Path, trial: Path) -> str:
     match argv:
         case ["get-primary"]:
             return records.read().next_slot.value + "\n"
         case ["get-current"]:
             return running_slot(cmdline.read_text()).value + "\n"
+        case ["begin-trial"]:  # asked by prepare-data, not by RAUC
+            if is_on_trial(records.read(), running_slot(cmdline.read_text())):
+                BootTrial(trial).begin()
+            return ""
         case ["get-state", name]:
             return ("good" if records.read().left(Slot(name)) else "bad") + "\n"
         case ["set-primary", name]:

@@ -130,6 +130,7 @@ class Shell:
             Source.ACCOUNT: self._accounts,
             Source.QUEUE_ID: self._queue_ids,
             Source.STICK_FILE: _stick_files,
+            Source.UPDATE_FILE: _update_files,
         }
         if source not in asked:
             return known_choices(source, words)
@@ -149,6 +150,10 @@ class Shell:
     def _queue_ids(self) -> list[tuple[str, str]]:
         found = control_client(self._args, 5.0).call("queue.list", limit=_MOST_CHOICES)
         return [(str(one["queue_id"]), str(one["sender"])) for one in found]
+
+
+def _update_files() -> list[tuple[str, str]]:
+    return [(file.name, "") for stick in usb_sticks.mounted() for file in sorted(stick.glob("*.raucb"))]
 
 
 def _stick_files() -> list[tuple[str, str]]:

@@ -13,8 +13,12 @@ from dialpost.core.boot_state import BootState, Slot
 
 HOLD_S = 120.0
 """So long everything must be well without a gap."""
+ILL_S = 120.0
+"""A slot on trial that has started and is ill without a gap for so long is given up."""
 GIVE_UP_S = 900.0
-"""So long after the start a slot on trial may take to be well for HOLD_S."""
+"""So long after the start a slot on trial may take at most to be well for HOLD_S."""
+STARTING = "the system is starting"
+"""The fault that time alone mends."""
 
 
 class Verdict(Enum):
@@ -32,6 +36,7 @@ class HealthGate:
         self._started_s = started_s
         self._is_on_trial = is_on_trial
         self._well_since_s: float | None = None
+        self._ill_since_s: float | None = None
 
     def judge(self, now_s: float, faults: Sequence[str]) -> Verdict:
         """What to do after a look at `now_s` (monotonic) that found these faults."""
@@ -39,9 +44,14 @@ class HealthGate:
             self._well_since_s = None
         elif self._well_since_s is None:
             self._well_since_s = now_s
+        if not faults or STARTING in faults:
+            self._ill_since_s = None
+        elif self._ill_since_s is None:
+            self._ill_since_s = now_s
         if self._well_since_s is not None and now_s - self._well_since_s >= HOLD_S:
             return Verdict.GOOD
-        if self._is_on_trial and now_s - self._started_s >= GIVE_UP_S:
+        is_ill = self._ill_since_s is not None and now_s - self._ill_since_s >= ILL_S
+        if self._is_on_trial and (is_ill or now_s - self._started_s >= GIVE_UP_S):
             return Verdict.GIVE_UP
         return Verdict.WAIT
 

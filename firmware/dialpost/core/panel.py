@@ -95,6 +95,7 @@ FAULT_WORDS: dict[Fault, str] = {
     Fault.MAIL: "mail could not be sent: dialpost queue list",
     Fault.BUDGET: "the budget is spent, no call is made: dialpost call budget",
     Fault.BUTTON: "the button is stuck: free it, or see to its wiring: dialpost board test",
+    Fault.UPDATE: "an update was taken back, the release before runs: dialpost update",
 }
 
 LINE_PATTERNS: dict[CallState, Pattern] = {

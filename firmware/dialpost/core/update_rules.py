@@ -7,6 +7,7 @@ the slot before is the way back, until the next update takes its place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dialpost.core.json_value import JsonValue
 
@@ -20,6 +21,13 @@ class Release:
     board: str
     version: str
     built_s: int
+
+    @property
+    def name(self) -> str:
+        """As it is told to people: two builds of one version differ in their date (UTC)."""
+        if not self.built_s:
+            return self.version
+        return f"{self.version} of {datetime.fromtimestamp(self.built_s, UTC):%Y-%m-%d %H:%M}"
 
 
 def release_in(info: JsonValue) -> Release:
@@ -48,7 +56,7 @@ def refusal(update: Release, running: Release) -> str:
         return f"This update is for {update.board}; the station is {running.board}."
     if update.built_s < running.built_s:
         return (
-            f"This update (version {update.version}) is older than what runs (version {running.version}): its "
+            f"This update (version {update.name}) is older than what runs (version {running.name}): its "
             "programs might not understand the mail queue any more."
         )
     return ""

@@ -21,6 +21,7 @@ class Source(Enum):
     ACCOUNT = "an account"
     QUEUE_ID = "a message in the queue"
     STICK_FILE = "a configuration on a USB stick"
+    UPDATE_FILE = "an update on a USB stick"
     COMMAND = "a command, or a key"
     RECORD_TYPE = "a DNS record type"
 
@@ -252,6 +253,17 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _own(_C, "who", "who else is at a console, and with changes not committed"),
     _own(_C, "password", "give the console another password"),
+    _face(
+        _C,
+        "update",
+        "install a new release: from a USB stick (`update usb`) or an http:// address; alone: how it stands",
+        Argument("FILE", Source.UPDATE_FILE, required=False),
+        _OPTIONS,
+        is_paged=False,
+        more="It is verified, written beside the release that runs, and begins with the next start (`reboot`). It "
+        "has three starts to prove itself; else the release before comes back by itself, and that is told by the "
+        "fault light, here, and by mail. Mail, accounts and configuration stay.",
+    ),
     _own(_C, "exit", "leave; changes not committed are dropped, after asking"),
     _own(_C, "shutdown", "stop the machine in order, so that it can be switched off"),
     _own(_C, "reboot", "stop the machine and start it anew"),

@@ -1,0 +1,106 @@
+"""What became of the last update: one record on the card, written by root, read by the station.
+
+`dialpost update` makes it (INSTALLED) when the new release is written; `dialpost-health.service` judges it at a
+later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
+wanted, which is so only after the new one used up its tries or could not be loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from dialpost.core.boot_state import Slot
+
+
+class UpdateState(Enum):
+    """How far an update has come."""
+
+    INSTALLED = "installed"
+    PROVEN = "proven"
+    ROLLED_BACK = "rolled-back"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRecord:
+    """`id` tells one update from the next; `version` is the new release's name, `before` that of the one that wrote
+    it; `boot_id` is the kernel's id of the start it was written in.
+    """
+
+    id: str
+    state: UpdateState
+    version: str
+    before: str
+    slot: Slot
+    boot_id: str
+
+    def judged(self, running: Slot, boot_id: str, *, is_well: bool) -> UpdateRecord:
+        """The record after a look at a start: which slot runs, and whether that start counts as a good one."""
+        if self.state is not UpdateState.INSTALLED or boot_id == self.boot_id:
+            return self
+        if running is not self.slot:
+            return replace(self, state=UpdateState.ROLLED_BACK)
+        return replace(self, state=UpdateState.PROVEN) if is_well else self
+
+    @property
+    def words(self) -> str:
+        """For a person, a sentence or two."""
+        return _WORDS[self.state].format(version=self.version, before=self.before)
+
+    @property
+    def letter(self) -> tuple[str, str] | None:
+        """Subject and text for the postmaster; None where there is nothing to tell yet."""
+        found = _LETTERS.get(self.state)
+        if found is None:
+            return None
+        subject, text = found
+        return subject, text.format(version=self.version, before=self.before)
+
+    def render(self) -> bytes:
+        """The file."""
+        values = {
+            "id": self.id, "state": self.state.value, "version": self.version, "before": self.before,
+            "slot": self.slot.value, "boot_id": self.boot_id,
+        }  # fmt: skip
+        return json.dumps(values).encode() + b"\n"
+
+
+def parse(data: bytes) -> UpdateRecord | None:
+    """The record in a file; None where it is none."""
+    try:
+        values = json.loads(data)
+        texts = {name: str(values[name]) for name in ("id", "version", "before", "boot_id")}
+        return UpdateRecord(state=UpdateState(values["state"]), slot=Slot(values["slot"]), **texts)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+_WORDS = {
+    UpdateState.INSTALLED: (
+        "Version {version} is installed and begins with the next start (`reboot`). It has three starts to prove "
+        "itself, else version {before} comes back."
+    ),
+    UpdateState.PROVEN: "The update to version {version} is done: it runs and is well.",
+    UpdateState.ROLLED_BACK: (
+        "The update to version {version} did not prove itself: version {before} runs again. `update` marks this as "
+        "read."
+    ),
+}
+_LETTERS = {
+    UpdateState.PROVEN: (
+        "The station runs a new release",
+        "The station was updated to version {version}. It is well; mail, accounts and\n"
+        "configuration are as they were. Before, it ran version {before}.\n\n"
+        "There is nothing to do.\n",
+    ),
+    UpdateState.ROLLED_BACK: (
+        "The update of the station was taken back",
+        "The update to version {version} did not prove itself: it could not be started,\n"
+        "or it was not well within its three tries. The station runs version {before}\n"
+        "again by itself. Mail, accounts and configuration are as they were.\n\n"
+        "What to do: nothing is urgent. Ask whoever gave you the update for a better\n"
+        "one. The fault light goes on telling of it until somebody types `update` at\n"
+        "the console, which marks it as read.\n",
+    ),
+}

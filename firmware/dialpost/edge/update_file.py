@@ -1,0 +1,85 @@
+"""The record of the last update on the card, and what the station noted of having told it. Blocking.
+
+The record is root's, in /data/station, which a factory reset takes along; the notes are the station's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from dialpost.core.errors import StorageError
+from dialpost.core.update_record import UpdateRecord, parse
+
+RECORD = Path("/data/station/update.json")
+NOTES = "update-notes.json"
+_LARGEST = 65_536
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class UpdateFile:
+    """The record at `path`."""
+
+    def __init__(self, path: Path = RECORD) -> None:
+        self._path = path
+
+    def read(self) -> UpdateRecord | None:
+        """None where no update was ever installed here, or the file is damaged."""
+        try:
+            with self._path.open("rb") as file:
+                return parse(file.read(_LARGEST))
+        except OSError:
+            return None
+
+    def write(self, record: UpdateRecord) -> None:
+        """Durable when it returns. Raises: StorageError; the old one holds then."""
+        _write(self._path, record.render(), 0o644)
+
+
+class UpdateNotes:
+    """Which updates were told by mail, and which a person has seen, by name of the note."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NOTES
+
+    def get(self, name: str) -> str:
+        """ "" where nothing was noted."""
+        return self._read().get(name, "")
+
+    def note(self, name: str, value: str) -> None:
+        """Durable when it returns. Raises: StorageError."""
+        _write(self._path, json.dumps(self._read() | {name: value}).encode() + b"\n", 0o640)
+
+    def _read(self) -> dict[str, str]:
+        with contextlib.suppress(OSError, ValueError):
+            values = json.loads(self._path.read_bytes())
+            if isinstance(values, dict):
+                return {str(name): str(value) for name, value in values.items()}
+        return {}
+
+
+def boot_id() -> str:
+    """The kernel's own id of this start."""
+    return _BOOT_ID.read_text("ascii").strip()
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with fresh.open("wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise StorageError(f"{path} can't be written: {error.strerror or error}.") from error

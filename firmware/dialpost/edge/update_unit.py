@@ -1,0 +1,91 @@
+"""Asking root to install an update: starts `dialpost-update.service`, shows what it says, waits for its end.
+
+Who sits at the console has no right to write a slot. The wish (a file that names the bundle) lies in the station's
+folder; polkit lets the station's user start that one unit (systemd/dialpost.rules), which verifies everything by
+itself. Its words come by a file that everybody may read. Blocking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from dialpost.core.errors import UpdateError
+
+UNIT = "dialpost-update.service"
+WISH = "update-wish"
+SAID = Path("/run/dialpost-update/said")
+DONE = "Done: "
+"""What the last line begins with where it was installed."""
+_LOOK_EVERY_S = 0.5
+_LONGEST_WISH = 4096
+
+
+class UpdateUnit:
+    """`folder` is the station's own (data_dir), `said` where the unit's words appear."""
+
+    def __init__(self, folder: Path, said: Path = SAID, systemctl: str = "systemctl") -> None:
+        self._wish, self._said, self._systemctl = folder / WISH, said, systemctl
+
+    def install(self, bundle: Path, tell: Callable[[str], None]) -> None:
+        """Have it installed; `tell` gets each line as it comes. Raises: UpdateError with the unit's last words."""
+        try:
+            self._wish.write_text(str(bundle) + "\n", "utf-8")
+            self._said_since = self._mark()
+            with subprocess.Popen(
+                [self._systemctl, "--no-ask-password", "start", UNIT],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            ) as process:  # fmt: skip
+                last = self._follow(process, tell)
+                trouble = process.stderr.read().strip() if process.stderr is not None else ""
+        except OSError as error:
+            raise UpdateError(f"The update could not be begun: {error.strerror or error}.") from error
+        finally:
+            with contextlib.suppress(OSError):
+                self._wish.unlink(missing_ok=True)
+        if process.returncode or not last.startswith(DONE):
+            raise UpdateError(last or f"The update could not be begun: {trouble or UNIT}")
+
+    def _follow(self, process: subprocess.Popen[str], tell: Callable[[str], None]) -> str:
+        """The last line said, which is not told."""
+        told, last, is_running = 0, "", True
+        while is_running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_EVERY_S)
+                is_running = False
+            lines = self._lines()
+            if not is_running and lines:
+                last = lines[-1]
+            for line in lines[told : len(lines) - 1]:
+                tell(line)
+            told = max(told, len(lines) - 1)
+        return last
+
+    def _lines(self) -> list[str]:
+        if self._mark() == self._said_since:  # of an earlier run
+            return []
+        with contextlib.suppress(OSError):
+            return self._said.read_text("utf-8", "replace").splitlines()
+        return []
+
+    def _mark(self) -> tuple[int, int] | None:
+        try:
+            there = self._said.stat()
+        except OSError:
+            return None
+        return there.st_ino, there.st_mtime_ns
+
+
+def wished(folder: Path) -> Path:
+    """The bundle named in the wish. Raises: UpdateError where there is none."""
+    try:
+        with (folder / WISH).open("rb") as file:
+            text = file.read(_LONGEST_WISH).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise UpdateError("Nobody has asked for an update.") from error
+    path = Path(text)
+    if not text or not path.is_absolute():
+        raise UpdateError("Nobody has asked for an update.")
+    return path

@@ -1,0 +1,51 @@
+"""The record of an update: how it is judged, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dialpost.core.boot_state import Slot
+from dialpost.core.update_record import UpdateRecord, UpdateState, parse
+
+RECORD = UpdateRecord("1", UpdateState.INSTALLED, "0.3.0 of today", "0.2.0 of old", Slot.B, "boot-1")
+
+
+@pytest.mark.parametrize(
+    ("running", "boot", "is_well", "state"),
+    [
+        (Slot.A, "boot-1", True, UpdateState.INSTALLED),  # not started anew yet
+        (Slot.B, "boot-2", False, UpdateState.INSTALLED),  # on trial
+        (Slot.B, "boot-2", True, UpdateState.PROVEN),
+        (Slot.A, "boot-5", False, UpdateState.ROLLED_BACK),
+        (Slot.A, "boot-5", True, UpdateState.ROLLED_BACK),
+    ],
+)
+def test_what_a_start_says_of_it(running: Slot, boot: str, is_well: bool, state: UpdateState) -> None:
+    assert RECORD.judged(running, boot, is_well=is_well) == replace(RECORD, state=state)
+
+
+@pytest.mark.parametrize("state", [UpdateState.PROVEN, UpdateState.ROLLED_BACK])
+def test_what_is_judged_stays(state: UpdateState) -> None:
+    record = replace(RECORD, state=state)
+    for running in Slot:
+        assert record.judged(running, "boot-9", is_well=True) == record
+
+
+@pytest.mark.parametrize("state", list(UpdateState))
+def test_each_state_has_its_words_and_survives_the_card(state: UpdateState) -> None:
+    record = replace(RECORD, state=state)
+    assert parse(record.render()) == record
+    assert record.version in record.words
+    if state is UpdateState.INSTALLED:
+        assert record.letter is None
+    else:
+        assert record.letter is not None
+        subject, text = record.letter
+        assert subject and record.version in text and record.before in text
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", RECORD.render().replace(b'"b"', b'"c"'), b"\xff"])
+def test_what_is_no_record(data: bytes) -> None:
+    assert parse(data) is None

@@ -1,0 +1,266 @@
+"""Updates on the emulated board, from the serial console and a USB stick: what is refused, what proves itself, what
+is taken back. One board for all, in the order of the file, as each start takes its time: the release that runs at
+a test's begin is the one the test before left.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import smtplib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from image.rig.bundles import Bundles, stick
+from image.rig.card import Card
+from image.rig.machine import BOOT_S, Machine
+from image.rig.root_shell import ARGUMENTS
+from rig.processes import eventually
+
+from dialpost.core.boot_state import TRIES_ON_TRIAL, TRIES_PROVEN, Slot
+
+CONFIG = """\
+[station]
+hostname = "station.clinic.example"
+domains = ["clinic.example"]
+postmaster = "anna"
+
+[link]
+kind = "gateway"
+"""
+PASSWORD = "correct horse battery"
+FAULT_LAMP = 1 << 4  # board/qemu-virt.toml
+INSTALL_S = 900.0
+TRIAL_S = 900.0
+BROKEN_UNIT = """\
+[Unit]
+Description=Does not work
+
+[Service]
+Type=oneshot
+ExecStart=/bin/false
+
+[Install]
+WantedBy=multi-user.target
+"""
+FORMAT = (
+    'sqlite3.connect("file:/data/dialpost/queue.db?mode=ro", uri=True).execute("PRAGMA user_version").fetchone()[0]'
+)
+
+
+@dataclass
+class Workshop:
+    """What the tests share: the bundles made for them, and the board."""
+
+    bundles: Bundles
+    board: Machine
+    card: Card
+
+
+@pytest.fixture(scope="module")
+def bundles() -> Iterator[Bundles]:
+    made = Bundles()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def plugged(bundles: Bundles, module_work: Path) -> Path:
+    """A stick with all the bundles."""
+    now = bundles.build_s
+    good = bundles.slot("good")
+    bundles.release(good, "0.7.0", now + 100)
+    bundles.newer_format(good, 2)
+    panics = bundles.slot("panics")
+    bundles.release(panics, "0.8.0", now + 200)
+    bundles.write(panics, "/boot/initrd.img", b"no RAM disk at all" * 1000)
+    fails = bundles.slot("fails")
+    bundles.release(fails, "0.9.0", now + 300)
+    bundles.newer_format(fails, 3)
+    bundles.write(fails, "/usr/lib/systemd/system/broken.service", BROKEN_UNIT)
+    bundles.link(
+        fails,
+        "/etc/systemd/system/multi-user.target.wants/broken.service",
+        "/usr/lib/systemd/system/broken.service",
+    )
+    files = {
+        "good.raucb": bundles.bundle("good", good, version="0.7.0", build_s=now + 100),
+        "panics.raucb": bundles.bundle("panics", panics, version="0.8.0", build_s=now + 200),
+        "fails.raucb": bundles.bundle("fails", fails, version="0.9.0", build_s=now + 300),
+        "older.raucb": bundles.bundle("older", None, version="0.0.9", build_s=now - 1),
+        "board.raucb": bundles.bundle("board", None, version="0.7.0", build_s=now + 1, board="dialpost-riscv64"),
+        "stranger.raucb": bundles.bundle(
+            "stranger", None, version="0.7.0", build_s=now + 1, keys=bundles.other_keys()
+        ),
+    }
+    whole = files["good.raucb"].read_bytes()
+    files["cut.raucb"] = bundles.folder / "cut.raucb"
+    files["cut.raucb"].write_bytes(whole[: len(whole) // 2])
+    spoilt = bytearray(whole)
+    middle = len(whole) // 2
+    spoilt[middle : middle + 4096] = bytes(4096)
+    files["spoilt.raucb"] = bundles.folder / "spoilt.raucb"
+    files["spoilt.raucb"].write_bytes(spoilt)
+    (bundles.folder / "noise.raucb").write_bytes(b"not a bundle\n" * 1000)
+    files["noise.raucb"] = bundles.folder / "noise.raucb"
+    return stick(module_work / "stick.img", files)
+
+
+@pytest.fixture(scope="module")
+def shop(bundles: Bundles, plugged: Path, module_work: Path) -> Iterator[Workshop]:
+    card = Card(module_work / "card.img")
+    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.put("dialpost.toml", CONFIG)
+    arguments = ["-drive", f"if=none,id=stick,format=raw,file={plugged}", "-device", "usb-storage,drive=stick"]
+    with Machine(card, module_work / "update", arguments=arguments) as board:
+        yield Workshop(bundles, board, card)
+
+
+def _type(board: Machine, command: str, within_s: float = 300.0) -> str:
+    """What the serial console answers to a command."""
+    console = board.console
+    console.sendline()
+    console.expect_exact("dialpost> ", timeout=BOOT_S)
+    console.sendline(command)
+    console.expect_exact(command)
+    console.expect_exact("dialpost> ", timeout=within_s)
+    return " ".join(str(console.before).split())
+
+
+def _install(shop: Workshop, name: str) -> str:
+    said = _type(shop.board, f"update {name}", INSTALL_S)
+    assert "It is installed, and begins with the next start" in said, said
+    assert "100%" in said, "progress is shown"
+    return said
+
+
+def _restart(board: Machine) -> None:
+    board.run("systemctl --no-block reboot")
+    board.qmp.wait_for("RESET", 300)
+
+
+def _wait_back(shop: Workshop, slot: Slot, within_s: float) -> None:
+    """Until a start with that slot has been judged a good one."""
+    board = shop.board
+
+    def is_good() -> bool:
+        state = shop.card.boot_state()
+        return state is not None and state.good is slot and state.first is slot and state.left(slot) == TRIES_PROVEN
+
+    eventually(is_good, within_s=within_s, what=f"slot {slot.value}, proven")
+    board.shell.wait_ready(BOOT_S)
+    assert f"rauc.slot={slot.value}" in board.run("cat /proc/cmdline")
+
+
+def _send(board: Machine, subject: str) -> None:
+    with smtplib.SMTP("127.0.0.1", board.ports[25], timeout=120) as client:
+        client.sendmail("bob@clinic.example", ["anna@clinic.example"], f"Subject: {subject}\r\n\r\nHello.\r\n")
+
+
+def _subjects(board: Machine) -> list[str]:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with imaplib.IMAP4_SSL("127.0.0.1", board.ports[993], ssl_context=context, timeout=120) as client:
+        client.login("anna", PASSWORD)
+        client.select(readonly=True)
+        _, found = client.fetch("1:*", "(BODY[HEADER.FIELDS (SUBJECT)])")
+        texts = [part[1].decode() for part in found if isinstance(part, tuple)]
+    return sorted(text.partition(":")[2].strip() for text in texts)
+
+
+def _format(board: Machine) -> str:
+    return board.run(f"python3 -c 'import sqlite3; print({FORMAT})'")
+
+
+def test_a_station_with_mail(shop: Workshop) -> None:
+    assert shop.board.wait_up() == "running"
+    shop.board.run(f"dialpost account add anna --password-stdin <<<'{PASSWORD}'")
+    _send(shop.board, "before")
+    eventually(lambda: _subjects(shop.board) == ["before"], within_s=120, what="the letter")
+    assert _format(shop.board) == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("older", "is older than what runs"),
+        ("board", "This update is for dialpost-riscv64; the station is dialpost-arm64"),
+        ("stranger", "is no update for this station: .*(?i:verif|certificate|signature)"),
+        ("cut", "is no update for this station"),
+        ("noise", "is no update for this station"),
+        ("nowhere", r"There is no file nowhere\. On the stick: board\.raucb, cut\.raucb"),
+    ],
+)
+def test_what_is_refused_changes_nothing(shop: Workshop, name: str, words: str) -> None:
+    before = shop.card.boot_state()
+    said = _type(shop.board, f"update {name}")
+    assert re.search(words, said), said
+    assert "installed" not in said
+    assert shop.card.boot_state() == before
+    assert shop.board.run("systemctl --failed --no-legend --plain") == ""
+
+
+def test_one_that_is_spoilt_in_the_middle_is_not_started(shop: Workshop) -> None:
+    said = _type(shop.board, "update spoilt", INSTALL_S)
+    assert re.search(r"was not installed: .*The station goes on as it was", said), said
+    state = shop.card.boot_state()
+    assert state is not None
+    assert (state.next_slot, state.left(Slot.B)) == (Slot.A, 0)
+    assert "It was never updated" in _type(shop.board, "update")
+
+
+def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop) -> None:
+    board = shop.board
+    _install(shop, "good")
+    assert "0.7.0" in _type(board, "status"), "it waits for the next start, and says so"
+    state = shop.card.boot_state()
+    assert state is not None
+    assert (state.next_slot, state.left(Slot.B)) == (Slot.B, TRIES_ON_TRIAL)
+    _restart(board)
+    board.shell.wait_ready(BOOT_S)
+    _type(board, "status")  # the daemon is there
+    assert "tries the new release; mail waits" in _type(board, "status")
+    assert (_format(board), board.run("cat /run/dialpost-boot/on-trial")) == ("1", "")
+    assert "is still on trial" in _type(board, "update good")
+    _wait_back(shop, Slot.B, TRIAL_S)
+    eventually(lambda: _format(board) == "2", within_s=120, what="the queue's new format")
+    _send(board, "after")
+    told = ["The station runs a new release", "after", "before"]
+    eventually(lambda: _subjects(board) == told, within_s=300, what="all letters, and that of the update")
+    assert "0.7.0" in _type(board, "update")
+    assert board.run("cat /etc/dialpost/dialpost.toml") == CONFIG.rstrip()
+
+
+def test_one_whose_kernel_panics_is_taken_back(shop: Workshop) -> None:
+    board = shop.board
+    _install(shop, "panics")
+    panics = board.console_text().count("Kernel panic")
+    _restart(board)
+    _wait_back(shop, Slot.B, 2 * BOOT_S)
+    assert board.console_text().count("Kernel panic") == panics + TRIES_ON_TRIAL
+    _is_told_that_it_was_taken_back(board, "0.8.0", letters=1)
+
+
+def test_one_with_a_service_that_fails_is_taken_back(shop: Workshop) -> None:
+    board = shop.board
+    _install(shop, "fails")
+    _restart(board)
+    _wait_back(shop, Slot.B, 4 * BOOT_S)
+    assert _format(board) == "2", "its format of the queue was never made"
+    _is_told_that_it_was_taken_back(board, "0.9.0", letters=2)
+    _send(board, "at last")
+    eventually(lambda: "at last" in _subjects(board), within_s=120, what="mail goes on")
+    assert {"before", "after", "at last"} <= set(_subjects(board))
+
+
+def _is_told_that_it_was_taken_back(board: Machine, version: str, *, letters: int) -> None:
+    """By mail, by the fault lamp, at the console; until somebody has seen it."""
+    told = "The update of the station was taken back"
+    eventually(lambda: _subjects(board).count(told) == letters, within_s=300, what="the letter")
+    eventually(lambda: bool(board.qmp.lamps() & FAULT_LAMP), within_s=60, what="the fault lamp")
+    assert f"The update to version {version}" in _type(board, "status")
+    assert "did not prove itself" in _type(board, "update")
+    assert "did not prove itself" not in _type(board, "status")
