@@ -64,14 +64,6 @@ async def live_and_die(station: Station, ledger: Ledger, kill: int, rng: random.
         await loader.stop()
 
 
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say something on the terminal at once, whether the test fails or not."""
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    assert isinstance(reporter, pytest.TerminalReporter)
-    return lambda text: reporter.write_line(f"  {text}")
-
-
 def test_nothing_acknowledged_is_lost(work: Path, say: Callable[[str], None]) -> None:
     say(f"seed {SEED} ({KILLS} kills); again with: DIALPOST_TEST_SEED={SEED} make test-system")
     rng = random.Random(SEED)

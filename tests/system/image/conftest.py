@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def card(work: Path) -> Card:
     """A card of 4 GiB, freshly flashed."""
     return Card(work / "card.img")
-
-
-@pytest.fixture(scope="module")
-def module_work() -> Iterator[Path]:
-    """A folder that the tests of a module share. Its name is short: sockets lie in it."""
-    folder = Path(tempfile.mkdtemp(prefix="dp-img-"))
-    yield folder
-    if not os.environ.get("DIALPOST_TEST_KEEP"):  # to look at what a failed test left
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

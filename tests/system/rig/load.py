@@ -28,17 +28,24 @@ class Ledger:
     offered: set[str] = field(default_factory=set)
     acknowledged: set[str] = field(default_factory=set)
 
+    def acknowledge(self, message_id: str) -> None:
+        """Its 250 was read just now."""
+        self.acknowledged.add(message_id)
+
 
 class Loader:
     """Keeps `sessions` connections busy until stopped; each message has an id and digest of its own.
 
-    One that is not acknowledged (the server was killed) is not sent again: it may be there or not.
+    One that is not acknowledged (the server was killed) is not sent again: it may be there or not. `pause_s`:
+    after a connection that was refused or lost.
     """
 
     def __init__(
-        self, port: int, ledger: Ledger, *, recipients: tuple[str, ...], sessions: int, seed: int, name: str
-    ) -> None:
+        self, port: int, ledger: Ledger, *, recipients: tuple[str, ...], sessions: int, seed: int, name: str,
+        pause_s: float = 0.002,
+    ) -> None:  # fmt: skip
         self._port = port
+        self._pause_s = pause_s
         self._ledger = ledger
         self._recipients = recipients
         self._random = random.Random(seed)
@@ -64,7 +71,7 @@ class Loader:
                 while True:
                     await self._one(reader, writer)
             except (OSError, EOFError):
-                await asyncio.sleep(0.002)  # the server was killed; it listens again in a moment
+                await asyncio.sleep(self._pause_s)  # the server was killed; it listens again in a moment
             finally:
                 if writer is not None:
                     writer.transport.abort()
@@ -83,7 +90,7 @@ class Loader:
         stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in message.splitlines(True))
         writer.write(stuffed + b".\r\n")
         await _expect(reader, 250)
-        self._ledger.acknowledged.add(message_id)
+        self._ledger.acknowledge(message_id)
 
 
 class RefusedError(Exception):
