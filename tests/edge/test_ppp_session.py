@@ -61,6 +61,18 @@ def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, even
     assert parse_event(events.recv(4096)) == PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
 
 
+def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(tools, events, tmp_path, monkeypatch):
+    record = tools()
+    told = tmp_path / "name-servers"
+    told.write_text(f'#!/bin/sh\necho "$@" >>{record / "told"}\n')
+    told.chmod(0o755)
+    monkeypatch.setattr(session, "NAME_SERVERS", told)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT | {"DNS2": "192.0.2.54"})
+    session.down(tmp_path / "events", ENVIRONMENT)
+    assert (record / "told").read_text() == "line 192.0.2.53 192.0.2.54\nline\n"
+
+
 def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path):
     tools(status=1)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")

@@ -25,6 +25,8 @@ from dialpost.core.ppp_options import PppRequest, options
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
+"""On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
 HOOK_S = 60
 """So long pppd's script may take; on a slow board it is through in three seconds."""
 _COMMAND_S = 10.0
@@ -90,6 +92,7 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
             _tell(socket_path, trouble(why))
     if request.shaping:
         _tune(line_shaping.tunables(line))
+    _name_servers(*(environment[key] for key in ("DNS1", "DNS2") if environment.get(key)))
     if shutil.which("chronyc", path=SYSTEM_PATH):
         _run(["chronyc", "-m", "online", "burst 3/5"])
     _tell(socket_path, event("up", environment))
@@ -100,7 +103,13 @@ def down(socket_path: Path, environment: dict[str, str]) -> None:
     _run(["nft", "-f", "-"], line_firewall.remove())
     if shutil.which("chronyc", path=SYSTEM_PATH):
         _run(["chronyc", "offline"])
+    _name_servers()
     _tell(socket_path, event("down", environment))
+
+
+def _name_servers(*addresses: str) -> None:
+    if NAME_SERVERS.exists():
+        _run([str(NAME_SERVERS), "line", *addresses])
 
 
 def _run(command: Sequence[str], given: str = "") -> str:
