@@ -1,0 +1,106 @@
+"""Starts that get nowhere begin anew by themselves, and each counts as a try: one that hangs before the station is
+up, a service manager that crashes. One card for all.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image.rig.card import Card
+from image.rig.machine import BOOT_S, Machine
+from image.rig.root_shell import ARGUMENTS
+
+from dialpost.core.boot_state import TRIES_PROVEN
+
+SLOT_A_OFFSET = 132 << 20
+UNITS = "/usr/lib/systemd/system"
+HANG_S = 150
+HANGS = """\
+[Unit]
+Description=Never ends
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sleep infinity
+"""
+TIMED_OUT = "Forcibly rebooting: job timed out"
+PATIENCE = f"[Unit]\nJobTimeoutSec={HANG_S}\n"
+
+
+def _change_slot(card: Card, folder: Path, files: dict[str, str], links: dict[str, str]) -> None:
+    """Files and symbolic links of slot A, in folders that are made where they are not there."""
+    commands = []
+    for number, (path, text) in enumerate(files.items()):
+        (folder / f"file{number}").write_text(text)
+        commands += [f"mkdir {Path(path).parent}", f"write {folder}/file{number} {path}"]
+        commands += [f"set_inode_field {path} mode 0100644"]
+    for path, target in links.items():
+        commands += [f"mkdir {Path(path).parent}", f"symlink {path} {target}"]
+    drive = f"{card.path}?offset={SLOT_A_OFFSET}"
+    subprocess.run(
+        ["/sbin/debugfs", "-w", "-f", "-", drive],
+        input="\n".join(commands) + "\n", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for path in [*files, *links]:
+        there = subprocess.run(["/sbin/debugfs", "-R", f"stat {path}", drive], capture_output=True, text=True)
+        assert "Inode:" in there.stdout, (path, there.stdout, there.stderr)
+
+
+@pytest.fixture(scope="module")
+def card(module_work: Path) -> Card:
+    """Its slot never reaches the station, and the watch over the start is less patient than on a real station."""
+    card = Card(module_work / "card.img")
+    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    _change_slot(
+        card,
+        module_work,
+        {
+            f"{UNITS}/hangs.service": HANGS,
+            f"{UNITS}/dialpost-health.service.d/90-test.conf": PATIENCE,
+        },
+        {f"{UNITS}/sysinit.target.requires/hangs.service": "../hangs.service"},
+    )
+    return card
+
+
+@pytest.fixture(scope="module")
+def board(card: Card, module_work: Path) -> Iterator[Machine]:
+    with Machine(card, module_work / "dead") as machine:
+        yield machine
+
+
+def _tries_left(card: Card) -> int:
+    state = card.boot_state()
+    assert state is not None
+    return state.left_a
+
+
+def _watchdog_bites(board: Machine) -> int:
+    return sum(event["event"] == "WATCHDOG" for event in board.qmp.events)
+
+
+def test_a_start_that_hangs_begins_anew(board: Machine, card: Card) -> None:
+    board.shell.wait_ready(BOOT_S)
+    assert board.run("systemctl is-active hangs", check=False) == "activating"
+    assert _tries_left(card) == TRIES_PROVEN - 1
+    board.qmp.wait_for("RESET", BOOT_S)
+    assert _watchdog_bites(board) == 0
+    assert board.console_text().count(TIMED_OUT) == 1
+    board.took("a start that hangs, until it begins anew")
+
+
+def test_a_service_manager_that_crashes_begins_anew(board: Machine, card: Card) -> None:
+    """In early user space: the board's watchdog need not be there yet."""
+    board.shell.wait_ready(BOOT_S)
+    assert _tries_left(card) == TRIES_PROVEN - 2
+    assert board.run("systemctl is-active hangs", check=False) == "activating"
+    board.run("kill -SEGV 1")
+    board.qmp.wait_for("RESET", 300)
+    # Systemd has done it by itself: neither the board's watchdog, nor the job of the start that hangs.
+    assert _watchdog_bites(board) == 0
+    assert board.console_text().count(TIMED_OUT) == 1
