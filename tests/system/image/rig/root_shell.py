@@ -63,5 +63,9 @@ class RootShell:
         assert status == 0 or not check, f"{command!r} ended with {status}:\n{output}"
         return output
 
+    def send(self, command: str) -> None:
+        """A command after which nobody answers any more: the machine stands still, or is reset."""
+        self._socket.sendall(f"{command}\n".encode())
+
     def close(self) -> None:
         self._socket.close()

@@ -1,0 +1,54 @@
+"""The same card in QEMU's Raspberry Pi 3: U-Boot for the Pi, the selector, the slot's script, Debian's kernel, our
+console on the header's UART.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from image.rig.card import OUT, Card
+from image.rig.pi import ARGUMENTS, Pi
+
+from dialpost.core.boot_state import FRESH, BootState, Slot, choose
+
+CARD_BYTES = 4 << 30
+DEVICE_TREE = OUT / "bcm2837-rpi-3-b.dtb"
+
+
+@pytest.fixture(scope="module")
+def card(module_work: Path) -> Card:
+    card = Card(module_work / "card.img", size=CARD_BYTES)
+    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    return card
+
+
+def _loads(pi: Pi, card: Card, slot: Slot, state: BootState) -> BootState:
+    """U-Boot's part: that slot is loaded, its try is counted. What is on the card then."""
+    pi.console.expect("dialpost: slot ([ab])\r")
+    assert pi.console.match[1] == slot.value
+    pi.console.expect_exact("Starting kernel ...")
+    pi.took(f"Raspberry Pi, slot {slot.value}: until the kernel starts")
+    # U-Boot knows the board: the device tree it takes from the slot is this one's.
+    assert f"\n{DEVICE_TREE.stat().st_size} bytes read" in pi.console_text()
+    assert "cannot be started" not in pi.console_text()
+    counted = card.boot_state()
+    assert counted == choose(state)[1]
+    assert counted is not None
+    assert counted.left(slot) == state.left(slot) - 1
+    return counted
+
+
+def _offers_the_set_up(pi: Pi, slot: Slot) -> None:
+    """Linux's part, up to what a person at the UART sees."""
+    pi.console.expect("Dialpost .*Press Enter")
+    pi.took(f"Raspberry Pi, slot {slot.value}: until the console is there")
+    pi.console.sendline()
+    pi.console.expect_exact("This station has not been set up yet")
+    pi.console.expect_exact("Domain:")
+
+
+def test_the_whole_chain_up_to_the_console(card: Card, module_work: Path) -> None:
+    with Pi(card, module_work / "pi-a") as pi:
+        _loads(pi, card, Slot.A, FRESH)
+        _offers_the_set_up(pi, Slot.A)
