@@ -56,7 +56,7 @@ image-deps: ## What `image` and `test-image` need on this machine (says what it 
 image: setup ## The SD-card image from Debian packages and this tree, in .cache/image/out (first: make image-deps; root)
 	@image-build/build $(ARGS)
 
-test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image)
+test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image; the call wants make system-deps)
 	$(BIN)/pytest tests/system/image $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)

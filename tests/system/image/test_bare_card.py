@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from image.rig import person
 from image.rig.card import Card
 from image.rig.machine import Machine
 from image.rig.root_shell import ARGUMENTS
@@ -31,10 +32,8 @@ def board(card: Card, module_work: Path) -> Iterator[Machine]:
 
 
 def test_the_serial_line_offers_the_set_up(board: Machine) -> None:
-    board.console.expect("Dialpost .*Press Enter")
-    board.took("bare first start, until the console is there")
-    board.console.sendline()
-    board.console.expect("(?i)set-up wizard")
+    person.sit_down(board.console)
+    board.took("bare first start, until the set-up wizard is there")
 
 
 def test_nothing_failed_although_there_is_neither_network_nor_time(board: Machine) -> None:

@@ -1,4 +1,4 @@
-"""A small name server on 127.0.0.1 that knows what a test tells it (UDP and TCP)."""
+"""A small name server that knows what a test tells it (UDP and TCP), on a port of its own of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class DnsServer:
     `failing` names get SERVFAIL. `asked` is every question that came, in order.
     """
 
-    def __init__(self, zone: Zone, *, failing: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, zone: Zone, *, failing: frozenset[str] = frozenset(), listen: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
         self.zone = dict(zone)
         self.failing = failing
         self.asked: list[tuple[str, str]] = []
@@ -41,9 +43,9 @@ class DnsServer:
                 answer = server._answer(self.rfile.read(length))
                 self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
-        self._udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), OverUdp)
+        self._udp = socketserver.ThreadingUDPServer(listen, OverUdp)
         self.port: int = self._udp.server_address[1]
-        self._tcp = socketserver.ThreadingTCPServer(("127.0.0.1", self.port), OverTcp)
+        self._tcp = socketserver.ThreadingTCPServer((listen[0], self.port), OverTcp)
 
     def __enter__(self) -> DnsServer:
         for server in (self._udp, self._tcp):
