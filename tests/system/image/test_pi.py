@@ -1,9 +1,10 @@
 """The same card in QEMU's Raspberry Pi 3: U-Boot for the Pi, the selector, the slot's script, Debian's kernel, our
-console on the header's UART.
+console on the header's UART; and one switch of slots. This machine is slow: a start for each, no more.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,33 @@ from image.rig.pi import ARGUMENTS, Pi
 from dialpost.core.boot_state import FRESH, BootState, Slot, choose
 
 CARD_BYTES = 4 << 30
+SLOT_OFFSETS = {Slot.A: 132 << 20, Slot.B: 900 << 20}
+SLOT_BYTES = 768 << 20
+PIECE_BYTES = 1 << 20
 DEVICE_TREE = OUT / "bcm2837-rpi-3-b.dtb"
 
 
 @pytest.fixture(scope="module")
 def card(module_work: Path) -> Card:
+    """As flashed, and the same system in the second slot."""
     card = Card(module_work / "card.img", size=CARD_BYTES)
     card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    with card.path.open("r+b") as file:
+        for place in range(0, SLOT_BYTES, PIECE_BYTES):
+            piece = os.pread(file.fileno(), PIECE_BYTES, SLOT_OFFSETS[Slot.A] + place)
+            if any(piece):
+                os.pwrite(file.fileno(), piece, SLOT_OFFSETS[Slot.B] + place)
     return card
 
 
-def _loads(pi: Pi, card: Card, slot: Slot, state: BootState) -> BootState:
-    """U-Boot's part: that slot is loaded, its try is counted. What is on the card then."""
+def _lay_waste(card: Card, slot: Slot) -> None:
+    with card.path.open("r+b") as file:
+        for place in range(0, SLOT_BYTES, PIECE_BYTES):
+            os.pwrite(file.fileno(), bytes(PIECE_BYTES), SLOT_OFFSETS[slot] + place)
+
+
+def _loads(pi: Pi, card: Card, slot: Slot, state: BootState) -> None:
+    """U-Boot's part: that slot is loaded, its try is counted."""
     pi.console.expect("dialpost: slot ([ab])\r")
     assert pi.console.match[1] == slot.value
     pi.console.expect_exact("Starting kernel ...")
@@ -36,7 +52,6 @@ def _loads(pi: Pi, card: Card, slot: Slot, state: BootState) -> BootState:
     assert counted == choose(state)[1]
     assert counted is not None
     assert counted.left(slot) == state.left(slot) - 1
-    return counted
 
 
 def _offers_the_set_up(pi: Pi, slot: Slot) -> None:
@@ -52,3 +67,17 @@ def test_the_whole_chain_up_to_the_console(card: Card, module_work: Path) -> Non
     with Pi(card, module_work / "pi-a") as pi:
         _loads(pi, card, Slot.A, FRESH)
         _offers_the_set_up(pi, Slot.A)
+
+
+def test_a_switch_of_slots(card: Card, module_work: Path) -> None:
+    """The second slot on trial, and no other system left on the card that could start in its place. That it then
+    proves itself is test_update's.
+    """
+    _lay_waste(card, Slot.A)
+    wanted = FRESH.on_trial(Slot.B)
+    for state in (FRESH, wanted):
+        card.set_boot_state(state)
+    with Pi(card, module_work / "pi-b") as pi:
+        _loads(pi, card, Slot.B, wanted)
+        pi.console.expect("Welcome to .*Debian")
+        pi.took("Raspberry Pi, slot b: until its service manager runs")
