@@ -39,7 +39,11 @@ class Card:
         """A file of the boot partition; None where it is not there."""
         if name.lower() not in (there.lower() for there in self.names()):
             return None
-        return self._mtools("mtype", f"::{name}").decode()
+        return self.read(name).decode()
+
+    def read(self, name: str) -> bytes:
+        """What is in a file of the boot partition. Raises: OSError where it is not there."""
+        return self._mtools("mtype", f"::{name}")
 
     def names(self) -> list[str]:
         """What is on the boot partition."""

@@ -28,14 +28,15 @@ PORTS = (25, 587, 465, 143, 993, 995)
 
 def u_boot_command(card: Path) -> list[str]:
     """The board with a card and the serial line on stdout, for what U-Boot does alone."""
-    return [*_board(), *_card(card), "-serial", "stdio"]
+    return [*_board(2), *_card(card), "-serial", "stdio"]
 
 
-def _board() -> list[str]:
+def _board(cores: int) -> list[str]:
     """Without ACPI: with it and a firmware QEMU leaves the PL061 out, and so button and lamps."""
     return [
-        "qemu-system-aarch64", "-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", str(MEMORY_MIB),
-        "-accel", "tcg,thread=multi", "-display", "none", "-nodefaults", "-bios", str(OUT / "u-boot-virt.bin"),
+        "qemu-system-aarch64", "-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", str(cores),
+        "-m", str(MEMORY_MIB), "-accel", "tcg,thread=multi", "-display", "none", "-nodefaults",
+        "-bios", str(OUT / "u-boot-virt.bin"),
     ]  # fmt: skip
 
 
@@ -45,11 +46,15 @@ def _card(path: Path) -> list[str]:
 
 
 class Machine:
-    """One board with one card in it. `folder` takes its sockets and the console's record (console.log)."""
+    """One board with one card in it. `folder` takes its sockets and the console's record (console.log).
+
+    `drive`: QEMU's arguments for the card, where they are not the usual ones.
+    """
 
     def __init__(
-        self, card: Card, folder: Path, *, modem: str = "", arguments: Sequence[str] = (), clock: str = "utc"
-    ) -> None:
+        self, card: Card, folder: Path, *, modem: str = "", arguments: Sequence[str] = (), clock: str = "utc",
+        drive: Sequence[str] = (), cores: int = 2,
+    ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.card = card
         self.folder = folder
@@ -58,7 +63,7 @@ class Machine:
         self.started_s = time.monotonic()
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
         command = [
-            "setpriv", "--pdeathsig", "KILL", *_board(), *_card(card.path),
+            "setpriv", "--pdeathsig", "KILL", *_board(cores), *(drive or _card(card.path)),
             "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
             "-serial", "chardev:uart",
             "-device", "virtio-serial-pci",

@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ARGUMENTS = (
@@ -66,6 +67,30 @@ class RootShell:
     def send(self, command: str) -> None:
         """A command after which nobody answers any more: the machine stands still, or is reset."""
         self._socket.sendall(f"{command}\n".encode())
+
+    def lines(self, command: str, within_s: float) -> Iterator[str]:
+        """Every line a command says, as it comes, until it ends or the machine is gone. Raises: TimeoutError."""
+        mark = f"lines-{next(_marks)}-"
+        self._socket.sendall(f"echo be''gin-{mark}; {{ {command}\n}} 2>&1; echo do''ne-{mark}\n".encode())
+        deadline, seen, is_begun = time.monotonic() + within_s, b"", False
+        while True:
+            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                raise TimeoutError(f"{command!r} has not ended in {within_s:g} s: {seen[-2000:]!r}") from None
+            except OSError:
+                data = b""
+            if not data:
+                return
+            self.transcript += data
+            *whole, seen = (seen + data).split(b"\n")
+            for line in (each.decode("utf-8", "replace").rstrip("\r") for each in whole):
+                if line.endswith(f"done-{mark}"):
+                    return
+                if is_begun:
+                    yield line
+                is_begun = is_begun or line.endswith(f"begin-{mark}")
 
     def close(self) -> None:
         self._socket.close()
