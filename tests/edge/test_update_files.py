@@ -29,6 +29,9 @@ def test_the_record_and_the_notes(tmp_path: Path) -> None:
     notes.note("told", "1")
     notes.note("seen", "2")
     assert (file.read(), notes.get("told"), notes.get("seen")) == (RECORD, "1", "2")
+    file.clear()
+    file.clear()
+    assert file.read() is None
     (tmp_path / "update.json").write_bytes(b"\0\0\0")
     (tmp_path / "update-notes.json").write_bytes(b"[]")
     assert (file.read(), notes.get("told")) == (None, "")

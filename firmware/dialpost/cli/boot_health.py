@@ -20,7 +20,7 @@ from dialpost.cli.boot_slots import running_slot
 from dialpost.core.boot_health import HealthGate, Verdict, is_on_trial, rolled_back
 from dialpost.core.boot_state import Slot
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
-from dialpost.core.update_record import UpdateState
+from dialpost.core.update_record import UpdateRecord, UpdateState
 from dialpost.edge.boot_records import BootRecords
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.config_file import ConfigFile
@@ -47,8 +47,9 @@ def main() -> int:
         _log.error(
             "slot %s was wanted and did not prove itself: slot %s runs instead", state.first.value, slot.value
         )
-    if judge_update(updates, slot, is_well=False) is UpdateState.ROLLED_BACK:
-        records.write(records.read().unusable(slot.other))
+    judged = judge_update(updates, slot, is_well=False)
+    if judged is not None and judged.state is UpdateState.ROLLED_BACK and judged.slot is not slot:
+        records.write(records.read().unusable(judged.slot))
     tell_station("update.look")
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
     verdict = watch(gate, faults)
@@ -66,8 +67,8 @@ def main() -> int:
     return 0
 
 
-def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateState | None:
-    """Put on record what this start says of the last update; its state, None where there was none."""
+def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateRecord | None:
+    """Put on record what this start says of the last update; the record, None where there was none."""
     record = updates.read()
     if record is None:
         return None
@@ -75,7 +76,7 @@ def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = 
     if judged != record:
         _log.warning("update: %s", judged.words)
         updates.write(judged)
-    return judged.state
+    return judged
 
 
 def tell_station(method: str, config_path: Path = CONFIG) -> bool:

@@ -140,6 +140,7 @@ class Installer:
         """Raises: UpdateError; the station goes on as it was."""
         offered, running = judge(file, self._rauc)
         slot = running_slot(_CMDLINE.read_text())
+        self._updates.clear()  # the slot it tells of is overwritten now
         _panel("start")
         try:
             self._rauc.install(file, tell)

@@ -37,6 +37,14 @@ class UpdateFile:
         """Durable when it returns. Raises: StorageError; the old one holds then."""
         _write(self._path, record.render(), 0o644)
 
+    def clear(self) -> None:
+        """There is no update to judge any more. Raises: StorageError."""
+        try:
+            self._path.unlink(missing_ok=True)
+            _sync(self._path.parent)
+        except OSError as error:
+            raise StorageError(f"{self._path} can't be removed: {error.strerror or error}.") from error
+
 
 class UpdateNotes:
     """Which updates were told by mail, and which a person has seen, by name of the note."""
@@ -74,12 +82,16 @@ def _write(path: Path, data: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise StorageError(f"{path} can't be written: {error.strerror or error}.") from error
+
+
+def _sync(place: Path) -> None:
+    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
