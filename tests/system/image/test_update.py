@@ -147,17 +147,21 @@ def _restart(board: Machine) -> None:
     board.qmp.wait_for("RESET", 300)
 
 
-def _wait_back(shop: Workshop, slot: Slot, within_s: float) -> None:
+def _wait_proven(shop: Workshop, slot: Slot, within_s: float) -> None:
     """Until a start with that slot has been judged a good one."""
-    board = shop.board
 
     def is_good() -> bool:
         state = shop.card.boot_state()
         return state is not None and state.good is slot and state.first is slot and state.left(slot) == TRIES_PROVEN
 
     eventually(is_good, within_s=within_s, what=f"slot {slot.value}, proven")
-    board.shell.wait_ready(BOOT_S)
-    assert f"rauc.slot={slot.value}" in board.run("cat /proc/cmdline")
+
+
+def _wait_back(shop: Workshop, slot: Slot, within_s: float) -> None:
+    """The same after starts that this test has not followed."""
+    _wait_proven(shop, slot, within_s)
+    shop.board.shell.wait_ready(BOOT_S)
+    assert f"rauc.slot={slot.value}" in shop.board.run("cat /proc/cmdline")
 
 
 def _send(board: Machine, subject: str) -> None:
@@ -233,7 +237,8 @@ def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop
     assert "tries the new release; mail waits" in _type(board, "status")
     assert (_format(board), board.run("cat /run/dialpost-boot/on-trial")) == ("1", "")
     assert "is still on trial" in _type(board, "update good")
-    _wait_back(shop, Slot.B, TRIAL_S)
+    _wait_proven(shop, Slot.B, TRIAL_S)
+    assert "rauc.slot=b" in board.run("cat /proc/cmdline")
     eventually(lambda: _format(board) == "2", within_s=120, what="the queue's new format")
     _send(board, "after")
     told = ["The station runs a new release", "after", "before"]
