@@ -96,11 +96,12 @@ class BigMessages:
         """Until cancelled; a fault of the card is logged and looked at again later."""
         while True:
             self._came.clear()
+            looked_s = self._wall_clock()  # a window that opens during the look is seen by the next
             try:
                 await self.look()
             except StorageError as error:
                 maillog.fault("big messages: put off", error=error)
-            await self._sleep()
+            await self._sleep(looked_s)
 
     async def look(self) -> None:
         """Once: hold, let go, and tell. Raises: StorageError."""
@@ -148,9 +149,9 @@ class BigMessages:
     def _local_time(self) -> datetime | None:
         return datetime.fromtimestamp(self._wall_clock(), self._zone) if self._clock_trusted() else None
 
-    async def _sleep(self) -> None:
-        """Until something comes in, a window opens or closes, or the clock may have been set."""
-        change_s = rules.until_change_s(self._config, self._wall_clock(), self._zone)
+    async def _sleep(self, looked_s: float) -> None:
+        """Until something comes in, a window opens or closes after `looked_s`, or the clock may have been set."""
+        change_s = rules.until_change_s(self._config, looked_s, self._zone)
         nap_s = LOOK_EVERY_S if change_s is None else min(LOOK_EVERY_S, change_s + 0.5)
         try:
             async with asyncio.timeout(nap_s):
