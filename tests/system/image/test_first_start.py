@@ -28,6 +28,11 @@ postmaster = "anna"
 kind = "gateway"
 """
 CARD_BYTES = 4 << 30
+LINKS = {
+    "/etc/hosts": "/run/dialpost-apply/hosts",
+    "/etc/localtime": "/run/dialpost-apply/localtime",
+    "/etc/resolv.conf": "/run/dialpost-resolv/resolv.conf",
+}
 SERVICES = ("dialpost", "dialpost-dovecot", "chrony", "systemd-networkd")
 
 
@@ -126,6 +131,61 @@ def test_no_compiler_no_modem_manager_and_no_more_than_400_mb(board: Machine) ->
     assert board.run("for c in gcc cc c++ tcc ModemManager; do command -v $c; done; true") == ""
     # What is on the card: Debian's own figure counts drivers and manuals that are not unpacked.
     assert int(board.run("df -B1 --output=used / | tail -1")) <= 400_000_000
+
+
+def test_the_system_takes_its_settings_from_the_configuration(board: Machine) -> None:
+    for link, goal in LINKS.items():
+        assert board.run(f"readlink {link}") == goal
+    assert board.run("hostname; getent hosts station.clinic.example | cut -d ' ' -f 1") == "station\n127.0.1.1"
+    assert board.run("nft list tables") == "table inet dialpost_lan"
+
+
+def test_everybody_knows_the_name_servers_of_lan_and_line(board: Machine) -> None:
+    """networkd learns of one, as from a router by DHCP (the emulator's tells none on a network without outside)."""
+    assert board.run("cat /etc/resolv.conf") == ""
+    board.run(
+        "mkdir /run/systemd/network/10-dialpost-lan.network.d && "
+        "printf '[Network]\\nDNS=192.0.2.1\\n' >/run/systemd/network/10-dialpost-lan.network.d/dns.conf && "
+        "networkctl reload"
+    )
+    eventually(
+        lambda: board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.1", within_s=120,
+        what="the LAN's name server, for everybody",
+    )  # fmt: skip
+    board.run("/usr/lib/dialpost/name-servers line 192.0.2.53")
+    assert board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.53\nnameserver 192.0.2.1"
+    board.run("/usr/lib/dialpost/name-servers line")
+    assert board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.1"
+    board.run("rm -r /run/systemd/network/10-dialpost-lan.network.d && networkctl reload")
+    eventually(lambda: board.run("cat /etc/resolv.conf") == "", within_s=120, what="that it is forgotten")
+
+
+def test_debians_own_services_stay_off_and_dovecot_is_the_stations(board: Machine) -> None:
+    for unit in ("dovecot.service", "dovecot.socket", "nftables.service"):
+        assert board.run(f"systemctl is-enabled {unit}", check=False) == "masked", unit
+    listing = board.run("ps -C dovecot -o user=,args=")
+    assert re.sub(" +", " ", listing) == "dialpost /usr/sbin/dovecot -F -c /run/dialpost-apply/dovecot.conf"
+
+
+def test_what_the_daemons_user_may_and_may_not(board: Machine) -> None:
+    as_daemon = "runuser -u dialpost -- systemctl --no-ask-password"
+    board.run(f"{as_daemon} start dialpost-apply.service")
+    for refused in ("start dialpost-health.service", "stop chrony.service", "stop dialpost-apply.service"):
+        assert board.run(f"{as_daemon} {refused} || echo refused").endswith("refused"), refused
+    assert board.run("systemctl is-active chrony") == "active"
+    assert board.run("stat -c '%G %a' /dev/gpiochip0") == "gpio 660"
+    assert board.run("ls /usr/lib/udev/rules.d | grep dialpost").split() == [
+        "60-dialpost-gpio.rules", "90-dialpost-usb.rules"
+    ]  # fmt: skip
+
+
+def test_no_secret_is_the_same_in_two_stations(board: Machine) -> None:
+    """Keys are made on the board: none came with the image."""
+    found = board.run(
+        "grep -rlE 'BEGIN [A-Z ]*PRIVATE KEY' /etc /usr/share /usr/lib/ssl /opt /root /srv", check=False
+    )
+    assert found == ""
+    assert board.run("grep -c 'PRIVATE KEY' /var/lib/dialpost/tls/station.key") == "2"
 
 
 def test_resident_memory(board: Machine) -> None:
