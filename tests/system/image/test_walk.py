@@ -106,7 +106,7 @@ def test_a_fresh_card_is_set_up_at_the_serial_console(walk: Walk) -> None:
     assert "The modem answers AT." in shown
     for secret in person.SECRETS:
         assert secret not in shown
-    assert board.wait_up() == "running"
+    board.check_up()
     assert board.run("hostname") == "mail"
     assert json.loads(board.run("dialpost status --json"))["hostname"] == f"mail.{DOMAIN}"
     walk.legs.append("set up")
@@ -229,7 +229,7 @@ def test_the_reset_at_the_console_gives_the_card_back_as_it_came(walk: Walk) -> 
     board.run("mkdir -p /data/dialpost/mail/anna/new; echo private >/data/dialpost/mail/anna/new/left; sync")
     person.reset(board.console)
     person.sit_down(board.console)
-    assert board.wait_up() == "running"
+    board.check_up()
     left = board.run(kept)
     assert "/mail/" not in left and "dialpost.toml" not in left, left
     assert board.run("cat /data/station/machine-id") != identity

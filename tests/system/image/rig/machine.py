@@ -101,6 +101,14 @@ class Machine:
         self.shell.wait_ready(within_s)
         return self.shell.run("systemctl is-system-running --wait", within_s=within_s, check=False)
 
+    def check_up(self) -> None:
+        """As `wait_up`, and nothing may have failed. Raises: AssertionError with what did."""
+        state = self.wait_up()
+        failed = self.run("systemctl --failed --no-legend --plain", check=False)
+        if (state, failed) != ("running", ""):
+            warnings = self.run("journalctl -b -p warning --no-pager -o short-monotonic | tail -60", check=False)
+            raise AssertionError(f"{state}: {failed}\n{warnings}")
+
     def took(self, what: str) -> float:
         """Put on record how long after the start something was reached."""
         seconds = time.monotonic() - self.started_s
