@@ -1,5 +1,5 @@
 """Starts that get nowhere begin anew by themselves, and each counts as a try: one that hangs before the station is
-up, a service manager that crashes. One card for all.
+up, a service manager that crashes, a data partition that cannot be mounted. One card for all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from image.rig.root_shell import ARGUMENTS
 from dialpost.core.boot_state import TRIES_PROVEN
 
 SLOT_A_OFFSET = 132 << 20
+DATA_OFFSET = 1668 << 20
 UNITS = "/usr/lib/systemd/system"
 HANG_S = 150
 HANGS = """\
@@ -104,3 +105,19 @@ def test_a_service_manager_that_crashes_begins_anew(board: Machine, card: Card) 
     # Systemd has done it by itself: neither the board's watchdog, nor the job of the start that hangs.
     assert _watchdog_bites(board) == 0
     assert board.console_text().count(TIMED_OUT) == 1
+
+
+def test_a_card_whose_data_cannot_be_mounted_is_tried_again_and_again(
+    board: Machine, card: Card, module_work: Path
+) -> None:
+    board.pull_plug()
+    end = card.path.stat().st_size
+    with card.path.open("r+b") as file:
+        file.truncate(DATA_OFFSET)
+        file.truncate(end)
+    left = _tries_left(card)
+    with Machine(card, module_work / "blank") as blank:
+        blank.console.expect_exact("the station starts anew in a minute", timeout=BOOT_S)
+        assert _tries_left(card) == left - 1
+        blank.qmp.wait_for("RESET", 300)
+        blank.took("a start without /data, until it begins anew")
