@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.cli.boot_health import LOOK_EVERY_S, faults, watch
+from dialpost.cli.boot_health import LOOK_EVERY_S, faults, judge_update, watch
 from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, ILL_S, STARTING, HealthGate, Verdict
+from dialpost.core.boot_state import Slot
+from dialpost.core.errors import StorageError
+from dialpost.core.update_record import UpdateRecord, UpdateState
+from dialpost.edge.update_file import UpdateFile
 
 
 class _Time:
@@ -65,3 +69,21 @@ def test_the_configuration_and_the_daemon_are_looked_at(tmp_path: Path) -> None:
     assert "daemon does not answer" in fault
     config.write_text(config.read_text().replace(f'data_dir = "{tmp_path}"', f'data_dir = "{tmp_path}/none"'))
     assert f"{tmp_path}/none takes no file" in faults(config)[len(system)]
+
+
+class _FullCard(UpdateFile):
+    def write(self, record: UpdateRecord) -> None:
+        raise StorageError("The card is full.")
+
+
+def test_a_verdict_that_cannot_be_written_down_does_not_end_the_watch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = UpdateRecord("1", UpdateState.INSTALLED, "0.3.0", "0.2.0", Slot.B, "boot-1")
+    file = tmp_path / "update.json"
+    UpdateFile(file).write(record)
+    judged = judge_update(_FullCard(file), Slot.B, is_well=True, boot="boot-2")
+    assert judged is not None and judged.state is UpdateState.PROVEN
+    assert "The card is full." in caplog.text
+    assert judge_update(UpdateFile(file), Slot.A, is_well=False, boot="boot-2") != record
+    assert UpdateFile(file).read() != record

@@ -107,6 +107,22 @@ def test_it_is_handed_over_with_its_words(
     assert lines[1:] == ["writing new.raucb", "It is installed, and begins with the next start: `reboot`."]
 
 
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        (True, "It is installed; the station starts anew."),
+        (False, "It is installed, and begins with the next start"),
+    ],
+)
+def test_it_does_not_say_that_it_starts_anew_unless_it_does(
+    tmp_path: Path, station: Path, capsys: pytest.CaptureFixture[str], does: bool, words: str
+) -> None:
+    file, rauc = tmp_path / "new.raucb", _rauc(tmp_path, NEW)
+    options: dict[str, Any] = {"is_check": False, "is_reboot": True, "os_release": station}
+    assert update(file, rauc, lambda file, tell: None, **options, start_anew=lambda: does) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(words)
+
+
 def test_the_file_that_is_meant(tmp_path: Path) -> None:
     stick = tmp_path / "sda1"
     stick.mkdir()

@@ -19,7 +19,7 @@ from pathlib import Path
 from dialpost.cli.boot_slots import running_slot
 from dialpost.core.boot_health import HealthGate, Verdict, is_on_trial, rolled_back
 from dialpost.core.boot_state import Slot
-from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, StorageError
 from dialpost.core.update_record import UpdateRecord, UpdateState
 from dialpost.edge.boot_records import BootRecords
 from dialpost.edge.boot_trial import BootTrial
@@ -75,7 +75,10 @@ def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = 
     judged = record.judged(slot, boot or boot_id(), is_well=is_well)
     if judged != record:
         _log.warning("update: %s", judged.words)
-        updates.write(judged)
+        try:
+            updates.write(judged)
+        except StorageError as error:  # news that is lost must not keep a good start from being one
+            _log.error("update: %s", error)
     return judged
 
 

@@ -95,7 +95,7 @@ def find(text: str, sticks: Callable[[], list[Path]] = usb_sticks.mounted) -> Pa
 
 def update(
     file: Path, rauc: Rauc, install: Callable[[Path, Callable[[str], None]], None], *, is_check: bool,
-    is_reboot: bool, os_release: Path = _OS_RELEASE,
+    is_reboot: bool, os_release: Path = _OS_RELEASE, start_anew: Callable[[], bool] | None = None,
 ) -> int:  # fmt: skip
     """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
     offered, running = judge(file, rauc, os_release)
@@ -103,12 +103,21 @@ def update(
     if is_check:
         return 0
     install(file, _say)
-    if is_reboot:
-        subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
+    if is_reboot and (start_anew or _start_anew)():
         _say("It is installed; the station starts anew.")
     else:
         _say("It is installed, and begins with the next start: `reboot`.")
     return 0
+
+
+def _start_anew() -> bool:
+    """Whether the service manager does it; why not is said."""
+    done = subprocess.run(
+        ["systemctl", "--no-ask-password", "--no-block", "reboot"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        _say(f"The station could not be started anew: {' '.join(done.stderr.split()) or done.returncode}.")
+    return done.returncode == 0
 
 
 def judge(file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE) -> tuple[Release, Release]:
