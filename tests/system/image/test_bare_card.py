@@ -11,7 +11,6 @@ import pytest
 from image.rig import person
 from image.rig.card import Card
 from image.rig.machine import Machine
-from image.rig.root_shell import ARGUMENTS
 from rig.processes import eventually
 
 POWER_LAMP = 1 << 0  # board/qemu-virt.toml
@@ -20,9 +19,7 @@ JOURNAL = "journalctl -b -u dialpost --no-pager -o cat"
 
 @pytest.fixture(scope="module")
 def card(module_work: Path) -> Card:
-    card = Card(module_work / "card.img")
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
-    return card
+    return Card(module_work / "card.img").prepare()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from image.rig.card import Card
 from image.rig.machine import BOOT_S, Machine
-from image.rig.root_shell import ARGUMENTS
 
 from dialpost.core.boot_state import TRIES_PROVEN
 
@@ -56,7 +55,7 @@ def _change_slot(card: Card, folder: Path, files: dict[str, str], links: dict[st
 def card(module_work: Path) -> Card:
     """Its slot never reaches the station, and the watch over the start is less patient than on a real station."""
     card = Card(module_work / "card.img")
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.prepare()
     _change_slot(
         card,
         module_work,

@@ -24,7 +24,7 @@ DEVICE_TREE = OUT / "bcm2837-rpi-3-b.dtb"
 def card(module_work: Path) -> Card:
     """As flashed, and the same system in the second slot."""
     card = Card(module_work / "card.img", size=CARD_BYTES)
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.prepare(arguments=ARGUMENTS)
     with card.path.open("r+b") as file:
         for place in range(0, SLOT_BYTES, PIECE_BYTES):
             piece = os.pread(file.fileno(), PIECE_BYTES, SLOT_OFFSETS[Slot.A] + place)

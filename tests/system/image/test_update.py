@@ -16,22 +16,12 @@ from pathlib import Path
 import pexpect
 import pytest
 from image.rig.bundles import Bundles, stick
-from image.rig.card import Card
+from image.rig.card import OFFICE, Card
 from image.rig.machine import BOOT_S, Machine
-from image.rig.root_shell import ARGUMENTS
 from rig.processes import eventually
 
 from dialpost.core.boot_state import TRIES_ON_TRIAL, TRIES_PROVEN, Slot
 
-CONFIG = """\
-[station]
-hostname = "station.clinic.example"
-domains = ["clinic.example"]
-postmaster = "anna"
-
-[link]
-kind = "gateway"
-"""
 PASSWORD = "correct horse battery"
 FAULT_LAMP = 1 << 4  # board/qemu-virt.toml
 INSTALL_S = 900.0
@@ -114,8 +104,7 @@ def plugged(bundles: Bundles, module_work: Path) -> Path:
 @pytest.fixture(scope="module")
 def shop(bundles: Bundles, plugged: Path, module_work: Path) -> Iterator[Workshop]:
     card = Card(module_work / "card.img")
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
-    card.put("dialpost.toml", CONFIG)
+    card.prepare(OFFICE)
     arguments = ["-drive", f"if=none,id=stick,format=raw,file={plugged}", "-device", "usb-storage,drive=stick"]
     with Machine(card, module_work / "update", arguments=arguments) as board:
         yield Workshop(bundles, board, card)
@@ -185,10 +174,7 @@ def _format(board: Machine) -> str:
 
 
 def test_a_station_with_mail(shop: Workshop) -> None:
-    state = shop.board.wait_up()
-    assert state == "running", shop.board.run(
-        "systemctl --failed --no-legend --plain; journalctl -b -p warning --no-pager | tail -60", check=False
-    )
+    shop.board.check_up()
     shop.board.run(f"dialpost account add anna --password-stdin <<<'{PASSWORD}'")
     _send(shop.board, "before")
     eventually(lambda: _subjects(shop.board) == ["before"], within_s=120, what="the letter")
@@ -244,7 +230,7 @@ def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop
     told = ["The station runs a new release", "after", "before"]
     eventually(lambda: _subjects(board) == told, within_s=300, what="all letters, and that of the update")
     assert "0.7.0" in _type(board, "update")
-    assert board.run("cat /etc/dialpost/dialpost.toml") == CONFIG.rstrip()
+    assert board.run("cat /etc/dialpost/dialpost.toml") == OFFICE.rstrip()
 
 
 def test_one_whose_kernel_panics_is_taken_back(shop: Workshop) -> None:

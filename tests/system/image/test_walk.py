@@ -21,7 +21,6 @@ from image.rig.card import Card
 from image.rig.lamps import FAULT, LINE, MAIL, POWER, LampRecord, flashes_per_s
 from image.rig.machine import Machine
 from image.rig.provider import DialledProvider
-from image.rig.root_shell import ARGUMENTS
 from rig.guests import NUMBER, PPP_USER
 from rig.mailboxes import make_message, read_mail
 from rig.needs import needs_guests
@@ -62,7 +61,7 @@ class Walk:
 @pytest.fixture(scope="module")
 def walk(module_work: Path) -> Iterator[Walk]:
     card = Card(module_work / "card.img")
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.prepare()
     with (
         DialledProvider(module_work / "provider", dial_s=DIAL_S) as provider,
         Machine(card, module_work / "walk", modem=provider.modem, clock="1970-01-01T00:00:00") as board,

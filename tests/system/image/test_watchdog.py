@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image.rig.card import Card
+from image.rig.card import OFFICE, Card
 from image.rig.machine import BOOTS, Machine
-from image.rig.root_shell import ARGUMENTS
-from image.test_first_start import CONFIG
 
 WATCHDOG_S = 60
 """RuntimeWatchdogSec in the image, WatchdogSec of dialpost.service."""
@@ -31,10 +29,7 @@ STANDSTILLS = {
 
 @pytest.fixture(scope="module")
 def card(module_work: Path) -> Card:
-    card = Card(module_work / "card.img")
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
-    card.put("dialpost.toml", CONFIG)
-    return card
+    return Card(module_work / "card.img").prepare(OFFICE)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,24 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from image.rig.root_shell import ARGUMENTS
+
 from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, newest
 
 TREE = Path(__file__).resolve().parents[4]
 OUT = Path(os.environ.get("DIALPOST_IMAGE", TREE / ".cache/image/out"))
 IMAGE = OUT / "dialpost.img"
 FAT_OFFSET = 4 << 20
+OFFICE = """\
+[station]
+hostname = "station.clinic.example"
+domains = ["clinic.example"]
+postmaster = "anna"
+
+[link]
+kind = "gateway"
+"""
+"""A configuration for the boot partition: a small office on a dedicated line."""
 
 
 class Card:
@@ -30,6 +42,13 @@ class Card:
         card = cls.__new__(cls)
         card.path = path
         return card
+
+    def prepare(self, config: str = "", arguments: str = ARGUMENTS) -> Card:
+        """Tell the kernel what tests need (a root shell), and leave a configuration to be taken over; itself."""
+        self.put("args.txt", f"extra_args={arguments}\n")
+        if config:
+            self.put("dialpost.toml", config)
+        return self
 
     def put(self, name: str, text: str) -> None:
         """Write a file onto the boot partition, as a person with a card reader does."""

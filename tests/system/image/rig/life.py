@@ -15,7 +15,6 @@ from pathlib import Path
 
 from image.rig.card import IMAGE, Card
 from image.rig.machine import Machine
-from image.rig.root_shell import ARGUMENTS
 
 from dialpost.core.boot_state import Slot, choose
 from rig.data_partition import DATA_OFFSET, copy_range, room_bytes, size_bytes
@@ -76,7 +75,7 @@ def new_life(path: Path, number: int) -> Life:
     """A card fresh from the image, with a root shell for the tests and a configuration to take over."""
     path.unlink(missing_ok=True)
     card = Card(path, size=CARD_BYTES)
-    card.put("args.txt", f"extra_args={ARGUMENTS}\n")
+    card.prepare()
     life = Life(card, number)
     life.provision()
     return life
