@@ -87,10 +87,15 @@ async def test_a_trial_without_a_new_format_takes_mail_at_once(folder: Path, tri
         assert daemon.station is not None
 
 
+@pytest.mark.parametrize(
+    "step",
+    ["CREATE TABLE call (number)", "INSERT INTO memory SELECT key, value FROM memory"],
+    ids=["never", "only without rows"],
+)
 async def test_a_new_format_that_does_not_work_is_told_and_touches_nothing(
-    folder: Path, trial: BootTrial, monkeypatch: pytest.MonkeyPatch
+    folder: Path, trial: BootTrial, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE call (number)"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     async for daemon in _started(folder, trial):
         status = await _ask(folder, "status")
         assert status["mode"] == "on-trial"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from dialpost.cli.update import find, update
+from dialpost.cli.update import find, judge, update
 from dialpost.core.errors import UpdateError
+from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.rauc import Rauc
 
 NEW = {"compatible": "dialpost-arm64", "version": "0.3.0", "build": "1796000000"}
@@ -75,6 +76,14 @@ def test_what_is_refused_is_not_installed(
             os_release=station,
         )
     assert _asked(tmp_path) == ["info"]
+
+
+def test_nothing_is_installed_over_the_only_proven_slot(tmp_path: Path, station: Path) -> None:
+    trial, rauc = BootTrial(tmp_path / "boot/on-trial"), _rauc(tmp_path, NEW)
+    assert judge(tmp_path / "new.raucb", rauc, station, trial)[0].version == "0.3.0"
+    trial.begin()
+    with pytest.raises(UpdateError, match="still on trial"):
+        judge(tmp_path / "new.raucb", rauc, station, trial)
 
 
 def test_a_machine_that_is_no_station(tmp_path: Path) -> None:

@@ -138,6 +138,28 @@ async def test_the_task_wakes_for_new_mail_and_for_the_window(rig: Rig) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_window_that_opens_during_a_look_is_seen_by_the_next(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = await rig.come()
+    rig.now_s = datetime(2026, 11, 24, 21, 59, 59, 900_000, tzinfo=UTC).timestamp()
+    look = rig.big.look
+
+    async def slow_look() -> None:
+        await look()
+        rig.now_s += 1.0
+
+    monkeypatch.setattr(rig.big, "look", slow_look)
+    task = asyncio.create_task(rig.big.run())
+    try:
+        async with asyncio.timeout(20):
+            while big.queue_id not in await rig.on_the_line():
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_released_message_goes_at_once_and_stays_released(rig: Rig) -> None:
     big = await rig.come()
     await rig.big.look()

@@ -120,9 +120,11 @@ def _start_anew() -> bool:
     return done.returncode == 0
 
 
-def judge(file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE) -> tuple[Release, Release]:
+def judge(
+    file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE, trial: BootTrial | None = None
+) -> tuple[Release, Release]:
     """What the bundle carries and what runs. Raises: UpdateError where it may not be installed."""
-    if BootTrial().is_on():  # the other slot is the only proven one
+    if (trial or BootTrial()).is_on():  # the other slot is the only proven one
         raise UpdateError("The release that runs is still on trial: wait until `update` says that it is well.")
     try:
         running = running_release(os_release.read_text("utf-8"))
