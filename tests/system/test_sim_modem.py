@@ -6,6 +6,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_a_person_with_minicom_sees_a_modem(telephone, tmp_path):
         os.execvpe("minicom", ["minicom", "-o", "-D", str(telephone), "-b", "115200"], environment)
     try:
         _until(screen, b"Welcome to minicom")
+        _until_keys_go_through_as_they_are(screen)
         os.write(screen, b"ATI3\r")
         _until(screen, b"Simulated Modem")
         for expected in (b"BUSY", b"NO CARRIER", b"CONNECT 33600"):
@@ -79,6 +81,20 @@ def test_a_person_with_minicom_sees_a_modem(telephone, tmp_path):
             os.kill(pid, 9)
         os.waitpid(pid, 0)
         os.close(screen)
+
+
+def _until_keys_go_through_as_they_are(screen: int, within_s: float = 15.0) -> None:
+    """minicom greets before it takes the terminal: a Return typed in between reaches the modem as a line feed.
+
+    Nothing tells of a change of the terminal's mode, so that it is looked at again and again.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        input_flags, _, _, local_flags = termios.tcgetattr(screen)[:4]
+        if not input_flags & termios.ICRNL and not local_flags & termios.ICANON:
+            return
+        assert time.monotonic() < deadline, "minicom did not take the terminal"
+        time.sleep(0.02)
 
 
 def _until(screen: int, wanted: bytes, within_s: float = 15.0) -> None:
