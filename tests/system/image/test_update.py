@@ -1,6 +1,6 @@
-"""Updates on the emulated board, from the serial console and a USB stick: what is refused, what proves itself, what
-is taken back. One board for all, in the order of the file, as each start takes its time: the release that runs at
-a test's begin is the one the test before left.
+"""Updates on the emulated board, from the serial console, by a USB stick or a computer on the LAN: what is refused,
+what proves itself, what is taken back. One board for all, in the order of the file, as each start takes its time:
+the release that runs at a test's begin is the one the test before left.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from image.rig import web
 from image.rig.bundles import Bundles, stick
 from image.rig.card import OFFICE, Card
 from image.rig.machine import BOOT_S, Machine
@@ -106,7 +107,8 @@ def shop(bundles: Bundles, plugged: Path, module_work: Path) -> Iterator[Worksho
     card = Card(module_work / "card.img")
     card.prepare(OFFICE)
     arguments = ["-drive", f"if=none,id=stick,format=raw,file={plugged}", "-device", "usb-storage,drive=stick"]
-    with Machine(card, module_work / "update", arguments=arguments) as board:
+    lan = [web.forward(bundles.folder)]
+    with Machine(card, module_work / "update", arguments=arguments, lan=lan) as board:
         yield Workshop(bundles, board, card)
 
 
@@ -212,7 +214,8 @@ def test_one_that_is_spoilt_in_the_middle_is_not_started(shop: Workshop) -> None
 
 def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop) -> None:
     board = shop.board
-    _install(shop, "good")
+    said = _install(shop, f"http://{web.ADDRESS}/good.raucb")
+    assert re.search(r"\d+ MB fetched", said), said
     assert "0.7.0" in _type(board, "status"), "it waits for the next start, and says so"
     state = shop.card.boot_state()
     assert state is not None

@@ -48,12 +48,12 @@ def _card(path: Path) -> list[str]:
 class Machine:
     """One board with one card in it. `folder` takes its sockets and the console's record (console.log).
 
-    `drive`: QEMU's arguments for the card, where they are not the usual ones.
+    `drive`: QEMU's arguments for the card, where they are not the usual ones. `lan`: what else its network has.
     """
 
     def __init__(
         self, card: Card, folder: Path, *, modem: str = "", arguments: Sequence[str] = (), clock: str = "utc",
-        drive: Sequence[str] = (), cores: int = 2,
+        drive: Sequence[str] = (), cores: int = 2, lan: Sequence[str] = (),
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.card = card
@@ -62,6 +62,7 @@ class Machine:
         """Where the station's ports are reached on 127.0.0.1."""
         self.started_s = time.monotonic()
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
+        lan_options = ",".join([f"user,id=lan,restrict=on{forwards}", *lan])
         command = [
             "setpriv", "--pdeathsig", "KILL", *_board(cores), *(drive or _card(card.path)),
             "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
@@ -70,7 +71,7 @@ class Machine:
             "-chardev", f"socket,id=shell,path={folder}/shell,server=on,wait=off,logfile={folder}/shell.log",
             "-device", "virtconsole,chardev=shell",
             "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
-            "-netdev", f"user,id=lan,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=lan",
+            "-netdev", lan_options, "-device", "virtio-net-pci,netdev=lan",
             "-device", "qemu-xhci",
             "-device", "i6300esb", "-action", "watchdog=reset",
             "-rtc", f"base={clock}",
