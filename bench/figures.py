@@ -27,10 +27,18 @@ class Amounts:
     counted: int  # messages whose writes are counted
     queued: int  # "10,000 queued"
     many: int  # "100,000 queued"
+    idle_s: float  # how long the card of an idle board is watched
+    on_card: dict[int, int]  # bytes of a message -> messages sent to a board with a card
 
 
-FULL = Amounts(rounds=5, messages={1: 500, 10: 2000, 50: 3000}, counted=1000, queued=10_000, many=100_000)
-QUICK = Amounts(rounds=2, messages={1: 100, 10: 400, 50: 600}, counted=200, queued=2000, many=5000)
+FULL = Amounts(
+    rounds=5, messages={1: 500, 10: 2000, 50: 3000}, counted=1000, queued=10_000, many=100_000,
+    idle_s=600, on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
+)  # fmt: skip
+QUICK = Amounts(
+    rounds=2, messages={1: 100, 10: 400, 50: 600}, counted=200, queued=2000, many=5000,
+    idle_s=60, on_card={4_000: 10},
+)  # fmt: skip
 
 
 def show(row: Row) -> None:

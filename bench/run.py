@@ -25,8 +25,8 @@ from image.rig.needs import lacking as image_needs
 from rig.chroots import missing
 
 from call import calls
+from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
-from image_sizes import image_sizes
 from memory import memory
 from speed import large_queue, rate
 from writes import writes
@@ -52,7 +52,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "large": large_queue,
     "client": client_on_the_wire,
     "call": calls,
-    "image": image_sizes,
+    "image": image,
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from image.rig.account import resident, wait_settled
 from image.rig.card import OFFICE, OUT, Card
 from image.rig.machine import Machine
 from rig.processes import eventually
@@ -172,20 +173,15 @@ def test_no_secret_is_the_same_in_two_stations(board: Machine) -> None:
 
 
 def test_resident_memory(board: Machine) -> None:
-    """What ours and Dovecot's hold when idle, shared pages counted once (PSS)."""
-    watch = "systemctl is-active dialpost-health"
-    eventually(
-        lambda: board.run(watch, check=False) == "inactive", within_s=600, what="the end of the health watch"
-    )
-    listing = board.run(
-        "for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' <$p/cmdline); case \"$c\" in *dialpost*|*dovecot*) "
-        "awk -v c=\"$c\" '/^Pss:/ {print $2, c}' $p/smaps_rollup 2>/dev/null;; esac; done"
-    )
-    total = sum(int(line.split()[0]) for line in listing.split("\n"))
-    assert total < 90_000, listing
+    """What ours and Dovecot's hold when idle."""
+    wait_settled(board)
+    held = resident(board)
+    names = {"daemon", "console", "dovecot"}
+    assert {name for name in names if any(name in command for _, command in held)} == names, held
+    assert sum(kilobytes for kilobytes, _ in held) < 90_000_000 / 1024, held
 
 
-def test_the_first_second_start_keeps_what_was_made(board: Machine, card: Card, module_work: Path) -> None:
+def test_the_second_start_keeps_what_was_made(board: Machine, card: Card, module_work: Path) -> None:
     made = "cat /data/station/machine-id /etc/machine-id; sha256sum /var/lib/dialpost/tls/*"
     before = board.run(made)
     assert len(set(before.split("\n")[:2])) == 1
