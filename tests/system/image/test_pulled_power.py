@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 SEED = int(os.environ.get("DIALPOST_POWER_SEED") or random.SystemRandom().randrange(2**32))
 KILLS = int(os.environ.get("DIALPOST_POWER_KILLS") or 30)
 LANES = min(KILLS, int(os.environ.get("DIALPOST_POWER_LANES") or min(4, os.cpu_count() or 1)))
-"""So many stations at once: one alone leaves a part of two processors idle."""
+"""So many stations at once: each has one processor."""
 _TAKE_BACK = (
     "mount -o remount,rw /boot/firmware && rm /boot/firmware/dialpost.toml && sync -f /boot/firmware && "
     "mount -o remount,ro /boot/firmware"
@@ -146,7 +146,7 @@ class Course:
         stick = f"if=none,id=stick,format=raw,readonly=on,file={self._stick}"
         self._machine = Machine(
             self._life.card, self._work / f"m{self._machines}",
-            arguments=["-drive", stick, "-device", "virtio-blk-pci,drive=stick"], cores=1 if LANES > 1 else 2,
+            arguments=["-drive", stick, "-device", "virtio-blk-pci,drive=stick"],
         )  # fmt: skip
 
     def _plug_out(self) -> None:

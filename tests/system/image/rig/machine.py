@@ -28,14 +28,18 @@ PORTS = (25, 587, 465, 143, 993, 995)
 
 def u_boot_command(card: Path) -> list[str]:
     """The board with a card and the serial line on stdout, for what U-Boot does alone."""
-    return [*_board(2), *_card(card), "-serial", "stdio"]
+    return [*_board(), *_card(card), "-serial", "stdio"]
 
 
-def _board(cores: int) -> list[str]:
-    """Without ACPI: with it and a firmware QEMU leaves the PL061 out, and so button and lamps."""
+def _board() -> list[str]:
+    """Without ACPI: with it and a firmware QEMU leaves the PL061 out, and so button and lamps.
+
+    One processor: where the host has none to spare, two wait for each other, and a start of one minute takes five.
+    (The Pi of rig/pi.py has four.)
+    """
     return [
-        "qemu-system-aarch64", "-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", str(cores),
-        "-m", str(MEMORY_MIB), "-accel", "tcg,thread=multi", "-display", "none", "-nodefaults",
+        "qemu-system-aarch64", "-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "1",
+        "-m", str(MEMORY_MIB), "-accel", "tcg", "-display", "none", "-nodefaults",
         "-bios", str(OUT / "u-boot-virt.bin"),
     ]  # fmt: skip
 
@@ -53,7 +57,7 @@ class Machine:
 
     def __init__(
         self, card: Card, folder: Path, *, modem: str = "", arguments: Sequence[str] = (), clock: str = "utc",
-        drive: Sequence[str] = (), cores: int = 2, lan: Sequence[str] = (),
+        drive: Sequence[str] = (), lan: Sequence[str] = (),
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.card = card
@@ -64,7 +68,7 @@ class Machine:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
         lan_options = ",".join([f"user,id=lan,restrict=on{forwards}", *lan])
         command = [
-            "setpriv", "--pdeathsig", "KILL", *_board(cores), *(drive or _card(card.path)),
+            "setpriv", "--pdeathsig", "KILL", *_board(), *(drive or _card(card.path)),
             "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
             "-serial", "chardev:uart",
             "-device", "virtio-serial-pci",
