@@ -22,7 +22,14 @@ def forward(folder: Path) -> str:
     return f"guestfwd=tcp:{ADDRESS}:80-cmd:{shlex.join(command)}"
 
 
+class Handler(SimpleHTTPRequestHandler):
+    """Says nothing: QEMU hands standard error to the connection, too."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
 if __name__ == "__main__":
     with socket.socket(fileno=os.dup(0)) as connection:
-        handler = functools.partial(SimpleHTTPRequestHandler, directory=sys.argv[1])
+        handler = functools.partial(Handler, directory=sys.argv[1])
         handler(connection, (ADDRESS, 0), None)  # type: ignore[arg-type]  # it asks its server nothing
