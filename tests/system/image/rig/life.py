@@ -173,7 +173,8 @@ class Visitor:
 
 def _message_ids(client: imaplib.IMAP4_SSL) -> Counter[str]:
     """The Message-IDs of what is in the inbox."""
-    _, messages = client.select(readonly=True)
+    said, messages = client.select(readonly=True)
+    assert said == "OK", f"SELECT: {said} {messages}"
     if messages == [b"0"]:
         return Counter()
     _, answer = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
