@@ -6,11 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
-from image.rig.card import IMAGE, OUT
+from image.rig.card import IMAGE, OUT, SLOT_OFFSETS
 
+from dialpost.core.boot_state import Slot
 from figures import Amounts, Row, show
 
-_SLOT_A = (4 + 128) << 20  # where it begins on the card: image-build/README.md
 _MOST_MB = 400
 
 
@@ -29,7 +29,10 @@ def image_sizes(work: Path, amounts: Amounts) -> list[Row]:
 def slot_bytes() -> int:
     """What the file system of slot A takes, its own tables included. Raises: CalledProcessError, LookupError."""
     told = subprocess.run(
-        ["/sbin/dumpe2fs", "-h", f"{IMAGE}?offset={_SLOT_A}"], check=True, capture_output=True, text=True
+        ["/sbin/dumpe2fs", "-h", f"{IMAGE}?offset={SLOT_OFFSETS[Slot.A]}"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     return (_field(told, "Block count") - _field(told, "Free blocks")) * _field(told, "Block size")
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image.rig.card import Card
+from image.rig.card import SLOT_OFFSETS, Card
 from image.rig.machine import BOOT_S, Machine
+from rig.data_partition import DATA_OFFSET
 
-from dialpost.core.boot_state import TRIES_PROVEN
+from dialpost.core.boot_state import TRIES_PROVEN, Slot
 
-SLOT_A_OFFSET = 132 << 20
-DATA_OFFSET = 1668 << 20
 UNITS = "/usr/lib/systemd/system"
 HANG_S = 150
 HANGS = """\
@@ -41,7 +40,7 @@ def _change_slot(card: Card, folder: Path, files: dict[str, str], links: dict[st
         commands += [f"set_inode_field {path} mode 0100644"]
     for path, target in links.items():
         commands += [f"mkdir {Path(path).parent}", f"symlink {path} {target}"]
-    drive = f"{card.path}?offset={SLOT_A_OFFSET}"
+    drive = f"{card.path}?offset={SLOT_OFFSETS[Slot.A]}"
     subprocess.run(
         ["/sbin/debugfs", "-w", "-f", "-", drive],
         input="\n".join(commands) + "\n", capture_output=True, text=True, check=True,

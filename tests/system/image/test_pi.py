@@ -8,14 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
-from image.rig.card import OUT, Card
+from image.rig.card import OUT, SLOT_BYTES, SLOT_OFFSETS, Card
 from image.rig.pi import ARGUMENTS, Pi
 
 from dialpost.core.boot_state import FRESH, BootState, Slot, choose
 
 CARD_BYTES = 4 << 30
-SLOT_OFFSETS = {Slot.A: 132 << 20, Slot.B: 900 << 20}
-SLOT_BYTES = 768 << 20
 PIECE_BYTES = 1 << 20
 DEVICE_TREE = OUT / "bcm2837-rpi-3-b.dtb"
 

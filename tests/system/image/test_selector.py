@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from image.rig.card import OUT, Card
+from image.rig.card import OUT, SLOT_OFFSETS, Card
 from image.rig.machine import u_boot_command
 
 from dialpost.core.boot_state import (
@@ -27,7 +27,6 @@ from dialpost.core.boot_state import (
 )
 
 A, B = Slot.A, Slot.B
-SLOT_OFFSETS = {A: 132 << 20, B: 900 << 20}
 SLOT_SCRIPT = """\
 part uuid ${devtype} ${devnum}:${part} root
 echo STARTED ${slot} ${root} extra=${extra_args}

@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from image.rig.card import IMAGE, OUT, TREE
+from image.rig.card import IMAGE, OUT, SLOT_BYTES, SLOT_OFFSETS, TREE
+
+from dialpost.core.boot_state import Slot
 
 BOARD = "dialpost-arm64"
-SLOT_OFFSET, SLOT_BYTES = 132 << 20, 768 << 20
 _CACHE = OUT.parent
 _SITE = "/usr/local/lib/python3.13/dist-packages/dialpost"
 _MIB = 1 << 20
@@ -129,7 +130,7 @@ class Bundles:
     def _take_slot(self) -> None:
         # Sparse: most of a slot is nothing.
         subprocess.run(
-            ["dd", f"if={IMAGE}", f"of={self.folder}/slot.ext4", "bs=1M", f"skip={SLOT_OFFSET // _MIB}",
+            ["dd", f"if={IMAGE}", f"of={self.folder}/slot.ext4", "bs=1M", f"skip={SLOT_OFFSETS[Slot.A] // _MIB}",
              f"count={SLOT_BYTES // _MIB}", "conv=sparse", "status=none"],
             check=True,
         )  # fmt: skip

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from image.rig.root_shell import ARGUMENTS
 
-from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, newest
+from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
 
 TREE = Path(__file__).resolve().parents[4]
 OUT = Path(os.environ.get("DIALPOST_IMAGE", TREE / ".cache/image/out"))
 IMAGE = OUT / "dialpost.img"
 FAT_OFFSET = 4 << 20
+SLOT_OFFSETS = {Slot.A: 132 << 20, Slot.B: 900 << 20}
+SLOT_BYTES = 768 << 20
+"""Where they lie on the card: image-build/README.md."""
 OFFICE = """\
 [station]
 hostname = "station.clinic.example"

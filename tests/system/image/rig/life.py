@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from image.rig.card import IMAGE, Card
+from image.rig.card import IMAGE, SLOT_BYTES, SLOT_OFFSETS, Card
 from image.rig.machine import Machine
 
 from dialpost.core.boot_state import Slot, choose
@@ -23,7 +23,6 @@ from rig.load import Ledger
 from rig.processes import eventually
 
 CARD_BYTES = 3 << 30
-SLOT_OFFSETS = {Slot.A: 132 << 20, Slot.B: 900 << 20}
 _LIFE_NUMBERS = 1000
 _SLOT_ON = re.compile(r"rauc\.slot=([ab])")
 
@@ -119,7 +118,7 @@ def is_whole_release(card: Card, slot: Slot) -> bool:
     with card.path.open("rb") as here, IMAGE.open("rb") as image:
         here.seek(SLOT_OFFSETS[slot])
         image.seek(SLOT_OFFSETS[Slot.A])
-        return all(here.read(1 << 20) == image.read(1 << 20) for _ in range(768))
+        return all(here.read(1 << 20) == image.read(1 << 20) for _ in range(SLOT_BYTES >> 20))
 
 
 class Visitor:
@@ -174,8 +173,11 @@ class Visitor:
 def _message_ids(client: imaplib.IMAP4_SSL) -> Counter[str]:
     """The Message-IDs of what is in the inbox."""
     said, messages = client.select(readonly=True)
-    if said != "OK":  # Dovecot's cache of a mailbox was torn: it says so once, and makes another
-        return Counter()
+    if (
+        said != "OK" and b"[SERVERBUG]" in messages[0]
+    ):  # Dovecot's cache of a mailbox was torn: told once, made anew
+        said, messages = client.select(readonly=True)
+    assert said == "OK", f"SELECT: {said} {messages}"
     if messages == [b"0"]:
         return Counter()
     _, answer = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
