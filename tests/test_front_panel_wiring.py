@@ -10,12 +10,13 @@ import pytest
 
 from dialpost import front_panel
 from dialpost.core.config import Config, PanelConfig, StationConfig
-from dialpost.core.errors import ConfigError, LineBusyError, NotFoundError
+from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
 from dialpost.core.station_state import Fault
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.gpio import chips
 from dialpost.edge.gpio.factory import LibgpiodFactory
 from dialpost.edge.gpio.panel import BoardPanel, open_panel
+from dialpost.flow import panel_walk
 from dialpost.flow.panel import Panel
 from dialpost.front_panel import FrontPanelOfProcess, find_board
 from fake_gpiod import FakeMachine
@@ -123,6 +124,93 @@ async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brigh
     front.serve(config(tmp_path, brightness=40), FakeCalls(front.panel))
     await until(lambda: machine.line(3).request not in {taken, None})
     assert taken.released
+    await front.close()
+
+
+# -- tried by hand while the daemon has the lines -------------------------------------------------------
+
+
+async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
+    tmp_path, machine, monkeypatch
+) -> None:
+    monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
+    front = FrontPanelOfProcess(Panel())
+    calls, told = FakeCalls(front.panel), []
+    front.serve(config(tmp_path), calls)
+    front.panel.started()
+    await until(lambda: machine.line(0).level)
+    before = {line: list(machine.line(line).levels) for line in (1, 2, 4)}
+    testing = asyncio.create_task(front.test({"seconds": 0.5}, told.append))
+    await until(lambda: told and "press it within 0.5 s" in told[-1])
+    assert not machine.line(0).level  # dark: not the station's state
+    front.panel.fault(Fault.LINE, True)
+    with pytest.raises(ControlError, match="being tested already"):
+        await front.test({"seconds": 1}, told.append)
+    request, now_s = machine.line(3).request, asyncio.get_running_loop().time()
+    request.edge(True, now_s)
+    request.edge(False, now_s + 0.1)
+    assert await testing is None
+    assert [line.strip() for line in told[-5:]][1:] == [
+        "button: down",
+        "button: up after 0.10 s",
+        "that is a press: dial and fetch, or hang up after the current message",
+        "done",
+    ]
+    for line, levels in before.items():
+        assert machine.line(line).levels[len(levels) :][:2] == [True, False]
+    assert calls.told == []  # nobody dialled
+    await until(lambda: machine.line(0).level and machine.line(4).level)  # the state again, and what came meanwhile
+    now_s = asyncio.get_running_loop().time()
+    request.edge(True, now_s)
+    request.edge(False, now_s + 0.1)
+    await until(lambda: calls.told)
+    assert [what for _, what in calls.told] == ["request button"]
+    await front.close()
+    assert machine.open_chips == 0
+
+
+async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(tmp_path, machine, monkeypatch) -> None:
+    monkeypatch.setattr(panel_walk, "LIT_S", 0.001)
+    machine.line(3).level = True
+    front, told = FrontPanelOfProcess(Panel()), []
+    front.serve(config(tmp_path), FakeCalls(front.panel))
+    await until(lambda: Fault.BUTTON in front.panel.state.faults)
+    testing = asyncio.create_task(front.test({"seconds": 0.3}, told.append))
+    await until(lambda: told and "DOWN: it counts as stuck" in told[-1])
+    machine.line(3).level = False
+    machine.line(3).request.edge(False, asyncio.get_running_loop().time())
+    await testing
+    assert any("it is free again" in line for line in told)
+    assert Fault.BUTTON not in front.panel.state.faults
+    await front.close()
+
+
+async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine) -> None:
+    front = FrontPanelOfProcess(Panel())
+    front.serve(config(tmp_path), FakeCalls(front.panel))
+    await until(lambda: machine.line(3).holder)
+    testing = asyncio.create_task(front.test({"seconds": 60}, lambda line: None))
+    await until(lambda: machine.line(0).level)
+    front.serve(config(tmp_path, board="none"), FakeCalls(front.panel))
+    with pytest.raises(ControlError, match="set up anew meanwhile"):
+        await asyncio.wait_for(testing, 10)
+    await until(lambda: machine.open_chips == 0)
+    assert not machine.line(0).level
+    assert [line.holder for line in machine.lines["gpiochip0"]] == [""] * 8
+    with pytest.raises(ControlError, match="shows no panel now"):
+        await front.test({"seconds": 60}, lambda line: None)
+    await front.close()
+
+
+@pytest.mark.parametrize("seconds", [-1, 121, True, "5", None])
+async def test_a_time_that_is_none_is_refused(tmp_path, machine, seconds) -> None:
+    front = FrontPanelOfProcess(Panel())
+    front.serve(config(tmp_path), FakeCalls(front.panel))
+    await until(lambda: machine.line(3).holder)
+    with pytest.raises(ControlError, match="from 0 to 120"):
+        await front.test({"seconds": seconds}, lambda line: None)
+    with pytest.raises(ControlError, match=r"runs with the board qemu-virt.*set panel\.board rpi-3b"):
+        await front.test({"seconds": 1, "board": "rpi-3b"}, lambda line: None)
     await front.close()
 
 

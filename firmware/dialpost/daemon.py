@@ -125,7 +125,7 @@ class Daemon:
         first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
-            Path(self._run_dir(config, first)) / SOCKET_NAME, {}, {},
+            Path(self._run_dir(config, first)) / SOCKET_NAME, {}, {"panel.test": self.front.test},
             config_methods(sessions, self.changes, board_warnings),
         )  # fmt: skip
         try:

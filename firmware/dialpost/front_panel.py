@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +18,15 @@ from zoneinfo import ZoneInfo
 from dialpost.core.board import NO_BOARD, Board
 from dialpost.core.config import Config
 from dialpost.core.config_panel import PanelConfig
-from dialpost.core.errors import ConfigError, GpioError, NotFoundError
+from dialpost.core.errors import ConfigError, ControlError, GpioError, NotFoundError
+from dialpost.core.json_value import JsonValue
 from dialpost.edge.board_files import BoardFiles, machine_model
 from dialpost.edge.clock import Clock
 from dialpost.edge.factory_reset import FactoryReset
 from dialpost.flow.front_panel import Calls, FrontPanel
 from dialpost.flow.panel import Panel
 from dialpost.flow.panel_lamps import PanelLamps
+from dialpost.flow.panel_walk import LONGEST_S, Say, walk
 
 if TYPE_CHECKING:
     from dialpost.edge.gpio.panel import BoardPanel
@@ -54,6 +57,22 @@ async def open_lines(board: Board, brightness: int) -> BoardPanel:
     return await open_panel(board, brightness, WAIT_S)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wired:
+    """A board whose lines are taken."""
+
+    board: Board
+    lines: BoardPanel
+    lamps: PanelLamps
+    front: FrontPanel
+    group: asyncio.TaskGroup
+
+    def listen(self) -> None:
+        """The button is the station's."""
+        if self.board.button is not None:
+            self.front.begin(self.lines.listen(self.front.edge))
+
+
 class FrontPanelOfProcess:
     """The panel of this process: `serve` each station, `close`. `simulated` makes the simulated board's lines."""
 
@@ -65,6 +84,8 @@ class FrontPanelOfProcess:
         self._zone: tzinfo | None = None
         self._front: FrontPanel | None = None
         self._running: asyncio.Task[None] | None = None
+        self._wired: _Wired | None = None
+        self._test: asyncio.Task[None] | None = None
         self._problem = ""
 
     def serve(self, config: Config, calls: Calls | None) -> None:
@@ -85,6 +106,43 @@ class FrontPanelOfProcess:
     def attention(self) -> list[str]:
         """What a person should see to, a sentence each."""
         return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
+
+    async def test(self, params: Mapping[str, JsonValue], say: Say) -> JsonValue:
+        """The method `panel.test` {seconds, board?} of the control socket: every light, then the button.
+
+        The button acts on nothing meanwhile; afterwards all is as before. Raises: ControlError.
+        """
+        seconds, named, wired = params.get("seconds"), params.get("board") or "", self._wired
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_S:
+            raise ControlError(f"seconds must be a number from 0 to {LONGEST_S:g}.")
+        if wired is None:
+            raise ControlError(
+                self._problem
+                or "The station shows no panel now: no board with lights and a button is known here, or "
+                "it is just being set up. `dialpost board list` shows the boards, panel.board names one."
+            )
+        if named and named != wired.board.name:
+            raise ControlError(
+                f"The station runs with the board {wired.board.name}, and has its lines: `board test` without a "
+                f"name tries that one. For the other: set panel.board {named}."
+            )
+        if self._test is not None and not self._test.done():
+            raise ControlError("The panel is being tested already: wait until that is over.")
+        _log.info("panel: tried by hand for %g s; the button does not dial meanwhile", seconds)
+        test = self._test = wired.group.create_task(self._walk(wired, float(seconds), say), name="panel-test")
+        await asyncio.wait([test])
+        if test.cancelled():
+            raise ControlError("The panel was set up anew meanwhile: try again.")
+        return test.result()
+
+    async def _walk(self, wired: _Wired, seconds: float, say: Say) -> None:
+        wired.lamps.lend()
+        wired.front.lend()
+        try:
+            await walk(wired.board, wired.lines, seconds, say)
+        finally:
+            wired.lamps.take_back()
+            wired.listen()
 
     def _begin(self, config: Config) -> None:
         before = self._running
@@ -116,16 +174,17 @@ class FrontPanelOfProcess:
             return
         _log.info("panel: board=%s lights=%d button=%s", board.name, len(board.lights), bool(board.button))
         try:
-            if board.button is not None:
-                front.begin(hardware.listen(front.edge))
             lamps = PanelLamps(self.panel, hardware, [light.shows for light in board.lights])
             async with asyncio.TaskGroup() as group:
+                self._wired = wired = _Wired(board, hardware, lamps, front, group)
+                wired.listen()
                 group.create_task(lamps.run())
                 group.create_task(front.run())
         except Exception:
             _log.exception("panel: it fails by a fault of Dialpost; the station goes on without")
             self._problem = "The panel does not work, by a fault of Dialpost: see the log."
         finally:
+            self._wired = None
             hardware.close()
 
     def _fails(self, problem: str) -> None:

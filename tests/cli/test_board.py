@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
@@ -14,12 +15,15 @@ import pytest
 from dialpost.__main__ import main
 from dialpost.cli import board as board_command
 from dialpost.cli import panel as panel_command
+from dialpost.cli.station import load_config
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.gpio import chips
 from dialpost.edge.gpio.factory import LibgpiodFactory
 from dialpost.edge.gpio.panel import BoardPanel
+from dialpost.flow import panel_walk
 from dialpost.flow.panel import Panel
 from dialpost.flow.panel_methods import panel_methods
+from dialpost.front_panel import FrontPanelOfProcess
 from fake_gpiod import FakeMachine
 
 CONFIG = """[station]
@@ -38,7 +42,7 @@ def machine(tmp_path, monkeypatch) -> FakeMachine:
     made.plug(0, "9030000.pl061", 8)
     monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
     monkeypatch.setattr(LibgpiodFactory.__init__, "__defaults__", (None, made.folder))
-    monkeypatch.setattr(board_command, "LIT_S", 0.01)
+    monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
     yield made
     assert made.open_chips == 0
     assert [line.holder for line in made.lines["gpiochip0"]] == [""] * 8
@@ -135,7 +139,45 @@ def test_test_says_who_has_the_lines(tmp_path, machine, capsys) -> None:
     machine.line(2).holder = ""
     told = capsys.readouterr().err
     assert "line 2 of 9030000.pl061 is in use by dialpost" in told
-    assert "systemctl stop dialpost" in told
+
+
+async def test_a_running_daemon_does_the_test(tmp_path, machine, capsys) -> None:
+    path = file(tmp_path)
+    front = FrontPanelOfProcess(Panel())
+    front.serve(load_config(argparse.Namespace(config=Path(path))), None)
+    server = ControlServer(tmp_path / "run" / SOCKET_NAME, {}, {"panel.test": front.test})
+    await server.start()
+    try:
+        async with asyncio.timeout(10):
+            while not machine.line(3).holder:
+                await asyncio.sleep(0.005)
+        asked = ["--config", path, "board", "test", "--seconds", "0.1"]
+        assert await asyncio.to_thread(main, asked) == 0
+        assert await asyncio.to_thread(main, [*asked, "rpi-4b"]) == 1
+    finally:
+        await server.close()
+        await front.close()
+    told, refused = capsys.readouterr()
+    assert [line.strip() for line in told.splitlines()] == [
+        "qemu-virt: QEMU virt machine (arm64)",
+        "LED power (line 0, unknown) is lit ...",
+        "LED line (line 1, unknown) is lit ...",
+        "LED mail (line 2, unknown) is lit ...",
+        "LED fault (line 4, unknown) is lit ...",
+        "LED station is red (line 5) ...",
+        "LED station is green (line 6) ...",
+        "LED station is blue (line 7) ...",
+        "all are dark",
+        "button key (line 3) is up; press it within 0.1 s ...",
+        "done",
+    ]
+    assert "The station runs with the board qemu-virt" in refused
+
+
+def test_a_time_that_is_too_long_is_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["board", "test", "--seconds", "121"])
+    assert "from 0 to 120" in capsys.readouterr().err
 
 
 def test_test_says_that_a_button_is_stuck(tmp_path, machine, capsys) -> None:

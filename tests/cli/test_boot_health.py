@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
-from dialpost.cli.boot_health import LOOK_EVERY_S, faults, judge_update, watch
+from dialpost.cli.boot_health import LOOK_EVERY_S, card_faults, faults, judge_update, watch
 from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, ILL_S, STARTING, HealthGate, Verdict
 from dialpost.core.boot_state import Slot
 from dialpost.core.errors import StorageError
@@ -69,6 +70,34 @@ def test_the_configuration_and_the_daemon_are_looked_at(tmp_path: Path) -> None:
     assert "daemon does not answer" in fault
     config.write_text(config.read_text().replace(f'data_dir = "{tmp_path}"', f'data_dir = "{tmp_path}/none"'))
     assert f"{tmp_path}/none takes no file" in faults(config)[len(system)]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_lies_in_the_place_of_the_probe_is_not_followed_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """The folder is the station's user's, and root writes the probe."""
+    other = tmp_path / "other"
+    other.write_text("mine")
+    probe = tmp_path / ".health"
+    {"link": lambda: probe.symlink_to(other), "pipe": lambda: os.mkfifo(probe), "folder": probe.mkdir}[kind]()
+    found = card_faults(tmp_path)
+    assert other.read_text() == "mine"
+    if kind == "folder":
+        assert "takes no file" in found[0]
+    else:
+        assert found == [] and not probe.exists()
+
+
+def test_each_look_tells_that_the_watch_is_alive() -> None:
+    time, beats = _Time(), []
+    watch(
+        HealthGate(time.now_s, is_on_trial=True),
+        list,
+        lambda: time.now_s,
+        time.pause,
+        lambda: beats.append(time.now_s),
+    )
+    assert beats[1] - beats[0] == LOOK_EVERY_S
+    assert len(beats) == HOLD_S / LOOK_EVERY_S + 1
 
 
 class _FullCard(UpdateFile):

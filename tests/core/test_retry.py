@@ -15,7 +15,7 @@ from dialpost.core.retry import after_try, delay_notice_is_due, give_up_is_due, 
 from fakes import to_world
 
 CONFIG = OutboundConfig()  # 30 min to 4 h; 120 h and 5 tries; notice after 24 h
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 HOUR = 3600
 BUSY = Deferred(Reply(450, ("busy",), "4.2.1"), "mx.far.example")
 

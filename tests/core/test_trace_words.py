@@ -11,9 +11,9 @@ from dialpost.core.queue_records import Origin, Priority, RecipientRecord, Recip
 from dialpost.core.trace_words import arrival, fate, trace
 from fakes import a_record, to_mailbox, to_world
 
-NOON = 1_760_011_200  # 2025-10-09 12:00 UTC
+NOON = 1_823_083_200  # 2027-10-09 12:00 UTC
 TRIED = {"attempts": 2, "last_try_s": NOON, "last_by": "mx.far.example", "last_reply": "450 4.2.0 Not now"}
-LAST = "(2 tries so far; last answer on 2025-10-09 12:00 from mx.far.example: 450 4.2.0 Not now)"
+LAST = "(2 tries so far; last answer on 2027-10-09 12:00 from mx.far.example: 450 4.2.0 Not now)"
 STATES = RecipientState
 
 FATES = [
@@ -26,13 +26,13 @@ FATES = [
     ),
     (
         to_world(last_reply="421 down", last_by="mx", last_try_s=NOON),
-        "Waiting for the next call (last answer on 2025-10-09 12:00 from mx: 421 down).",
+        "Waiting for the next call (last answer on 2027-10-09 12:00 from mx: 421 down).",
     ),
     (to_mailbox(), "On its way into the mailbox of anna."),
     (
         to_mailbox(attempts=1, last_reply="452 4.2.2 full", last_by="station", next_try_s=NOON),
         "The mailbox of anna could not take it (1 try; station answered: 452 4.2.2 full); it is tried again on "
-        "2025-10-09 12:00.",
+        "2027-10-09 12:00.",
     ),
     (to_world(state=STATES.HELD), "Held by the operator until it is released."),
     (to_world(state=STATES.HELD, **TRIED), f"Held by the operator until it is released {LAST}."),
@@ -42,7 +42,7 @@ FATES = [
     ),
     (
         to_mailbox(state=STATES.DELIVERED, last_try_s=NOON),
-        "Delivered into the mailbox of anna on 2025-10-09 12:00.",
+        "Delivered into the mailbox of anna on 2027-10-09 12:00.",
     ),
     (
         to_mailbox(state=STATES.DELIVERED, last_try_s=77),
@@ -50,17 +50,17 @@ FATES = [
     ),
     (
         to_world(state=STATES.RELAYED, last_by="mx", last_reply="250 2.0.0 Ok", last_try_s=NOON),
-        "Handed over to mx on 2025-10-09 12:00; it answered: 250 2.0.0 Ok",
+        "Handed over to mx on 2027-10-09 12:00; it answered: 250 2.0.0 Ok",
     ),
     (
         to_world(state=STATES.BOUNCED, last_by="mx", last_reply="550 5.1.1 Who?", last_try_s=NOON),
-        "Given up on 2025-10-09 12:00: mx answered: 550 5.1.1 Who?. The sender was told.",
+        "Given up on 2027-10-09 12:00: mx answered: 550 5.1.1 Who?. The sender was told.",
     ),
     (
         to_world(
             state=STATES.BOUNCED, last_by="mx", last_reply="550", last_try_s=NOON, notify=frozenset({Notify.NEVER})
         ),
-        "Given up on 2025-10-09 12:00: mx answered: 550. The sender had asked not to be told.",
+        "Given up on 2027-10-09 12:00: mx answered: 550. The sender had asked not to be told.",
     ),
     (to_world(state=STATES.DELETED), "Deleted by the operator."),
 ]
@@ -95,7 +95,7 @@ def test_the_whole_story() -> None:
         priority=Priority.URGENT,
     )  # fmt: skip
     assert trace(message, tz=UTC) == [
-        'D0000012 "Grüße" from anna@clinic.example, urgent, 4.3 kB: accepted on 2025-10-09 12:00 from anna\'s mail '
+        'D0000012 "Grüße" from anna@clinic.example, urgent, 4.3 kB: accepted on 2027-10-09 12:00 from anna\'s mail '
         "program (192.168.1.9).",
         "bob@far.example: Waiting for the next call.",
         "anna@clinic.example (for info@clinic.example): On its way into the mailbox of anna.",
@@ -113,5 +113,5 @@ def test_the_whole_story() -> None:
 )
 def test_where_it_came_from(origin: Origin, words: str) -> None:
     message = a_record("D0000001", sender="", origin=origin, peer="10.0.0.1", received_s=NOON, size=99)
-    expected = f"D0000001 from a mail system (no sender: a notice), 99 B: accepted on 2025-10-09 12:00 {words}."
+    expected = f"D0000001 from a mail system (no sender: a notice), 99 B: accepted on 2027-10-09 12:00 {words}."
     assert arrival(message, UTC) == expected

@@ -26,11 +26,21 @@ def test_what_a_start_says_of_it(running: Slot, boot: str, is_well: bool, state:
     assert RECORD.judged(running, boot, is_well=is_well) == replace(RECORD, state=state)
 
 
-@pytest.mark.parametrize("state", [UpdateState.PROVEN, UpdateState.ROLLED_BACK])
-def test_what_is_judged_stays(state: UpdateState) -> None:
+@pytest.mark.parametrize("state", [UpdateState.ROLLED_BACK, UpdateState.FELL_BACK])
+def test_what_went_back_stays_so(state: UpdateState) -> None:
     record = replace(RECORD, state=state)
     for running in Slot:
         assert record.judged(running, "boot-9", is_well=True) == record
+
+
+@pytest.mark.parametrize("is_well", [False, True])
+def test_what_was_proven_stays_so_while_it_runs_and_is_news_when_it_no_longer_does(is_well: bool) -> None:
+    record = replace(RECORD, state=UpdateState.PROVEN)
+    assert record.judged(Slot.B, "boot-9", is_well=is_well) == record
+    fell = record.judged(Slot.A, "boot-9", is_well=is_well)
+    assert (fell.state, fell.is_trouble) == (UpdateState.FELL_BACK, True)
+    assert fell.id != record.id  # it is told although the good news was
+    assert "0.2.0 of old, the one before it, runs instead" in fell.words
 
 
 @pytest.mark.parametrize("state", list(UpdateState))

@@ -26,6 +26,7 @@ def _systemctl(folder: Path, state: str, failed: str) -> str:
             "dialpost.service loaded failed failed Dialpost\\nx.mount loaded failed failed X\\n",
             ["dialpost.service has failed", "x.mount has failed"],
         ),
+        ("degraded", "dialpost-ppp.service loaded failed failed The line\\n", []),  # a call that failed
         ("maintenance", "", ["the system is maintenance"]),
         ("", "", ["the system is in no known state"]),
     ],

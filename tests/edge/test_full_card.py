@@ -108,7 +108,7 @@ async def test_a_card_filled_to_the_last_block(small_card: Path, ballast_bytes: 
             spool.remove(queue_id)
             raise
         accepted.append(message)
-        await boxes.deliver("anna", spool.path(queue_id), queue_id, 1_760_000_000)
+        await boxes.deliver("anna", spool.path(queue_id), queue_id, 1_820_000_000)
 
     while refused < 20:
         try:

@@ -15,7 +15,7 @@ from dialpost.core.queue_id import queue_id
 from dialpost.edge.maildir import Maildirs, maildirs
 
 ONE = queue_id(1)
-RECEIVED = 1_760_000_000
+RECEIVED = 1_820_000_000
 NAME = f"{RECEIVED}.{ONE}.dialpost,S=10"
 
 

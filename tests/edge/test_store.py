@@ -24,7 +24,7 @@ from dialpost.edge.store import Store
 from dialpost.edge.store.ids import BLOCK
 from fakes import a_record, to_mailbox, to_world
 
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 WAITING, HELD = RecipientState.WAITING, RecipientState.HELD
 
 

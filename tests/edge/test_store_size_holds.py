@@ -13,7 +13,7 @@ from dialpost.edge.store import Store
 from fakes import a_record, to_mailbox, to_world
 
 WAITING, HELD = RecipientState.WAITING, RecipientState.HELD
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 
 
 @pytest.fixture

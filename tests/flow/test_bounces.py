@@ -25,7 +25,7 @@ from dialpost.flow import bounces
 from dialpost.flow.bounces import Bouncer
 from fakes import a_record, to_mailbox, to_world
 
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 PREFIX = b"Return-Path: <anna@clinic.example>\n"
 BODY = b"From: anna@clinic.example\nSubject: x\nMessage-ID: <1@x>\n\nHello\n"
 NO_USER = Refused(Reply(550, ("no such user",), "5.1.1"), "mx.far.example")

@@ -17,7 +17,7 @@ from dialpost.edge.store import Store
 from dialpost.flow.expiry import Expiry
 from fakes import a_record, to_mailbox, to_world
 
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 HOUR = 3600
 OLD, OLDER = NOW - 25 * HOUR, NOW - 130 * HOUR
 

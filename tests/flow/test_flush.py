@@ -25,7 +25,7 @@ from dialpost.flow.flush import Flush
 from dialpost.flow.outcome_record import FlushResult
 from fakes import a_record, to_world
 
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 OK = Reply(250, ("queued",), "2.0.0")
 BUSY = Reply(450, ("busy",), "4.2.1")
 NO_USER = Reply(550, ("no such user",), "5.1.1")

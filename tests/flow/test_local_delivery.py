@@ -22,7 +22,7 @@ from dialpost.flow import local_delivery
 from dialpost.flow.local_delivery import RETRY_S, STORAGE_RETRY_S, LocalDelivery
 from fakes import a_record, to_mailbox, to_world
 
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 
 
 @dataclass

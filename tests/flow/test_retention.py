@@ -14,7 +14,7 @@ from dialpost.flow.retention import BATCH, PRUNE_EVERY_S, Retention
 from fakes import run_virtual
 
 DAY_S = 86_400
-NOW = 1_760_000_000
+NOW = 1_820_000_000
 
 
 class Fakes:

@@ -6,33 +6,21 @@ import argparse
 import asyncio
 import contextlib
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dialpost.cli.output import table
-from dialpost.cli.station import load_config
+from dialpost.cli.station import control_path, load_config
 from dialpost.core.board import NO_LINE, Board, Light
-from dialpost.core.button import Action, Button
 from dialpost.core.config_panel import PanelConfig
-from dialpost.core.errors import ConfigError, GpioError, LineBusyError, NotFoundError
-from dialpost.core.panel import Colour
+from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.board_files import BoardFiles, machine_model
+from dialpost.edge.control_socket import ControlClient
+from dialpost.flow.panel_walk import LONGEST_S, walk
 from dialpost.front_panel import find_board
 
-if TYPE_CHECKING:
-    from dialpost.edge.gpio.panel import BoardPanel
-
-LIT_S = 1.0
 BUTTON_S = 15.0
-
-_MEANS = {
-    Action.PRESSED: "a press: dial and fetch, or hang up after the current message",
-    Action.HANG_UP: "held over 3 s: hang up at once",
-    Action.OFFER: "held over 10 s: the factory reset would be offered",
-    Action.CALLED_OFF: "the offer is over",
-    Action.RESET: "pressed once more: the station would be reset",
-    Action.STUCK: "held over 30 s: it would count as stuck",
-    Action.FREED: "it is free again",
-}
+DAEMON_S = 30.0
+"""So much longer than the test asked for the daemon may be silent."""
 
 
 def add_parser(commands: Any) -> None:
@@ -47,11 +35,11 @@ def add_parser(commands: Any) -> None:
     test = actions.add_parser(
         "test", help="light each LED, then echo the button",
         description="Lights the LEDs one after the other and says which should be lit, then what the button does. "
-        "The daemon must not run: one process at a time can have the lines (systemctl stop dialpost).",
+        "The daemon does it while it runs, as it has the lines; the button does not dial meanwhile.",
     )  # fmt: skip
     test.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
-    test.add_argument("--seconds", type=float, default=BUTTON_S, metavar="S",
-                      help=f"how long the button is listened to (default {BUTTON_S:g})")  # fmt: skip
+    listened = f"how long the button is listened to, at most {LONGEST_S:g} (default {BUTTON_S:g})"
+    test.add_argument("--seconds", type=_seconds, default=BUTTON_S, metavar="S", help=listened)
     test.set_defaults(func=_test)
 
 
@@ -139,76 +127,36 @@ def _test(args: argparse.Namespace) -> int:
     if board.is_simulated:
         print("The simulated board is a picture in the terminal: `make run` shows it.")
         return 0
+    daemon = ControlClient(control_path(args), args.seconds + DAEMON_S)
+    if daemon.available():  # it has the lines
+        named = board.name if args.name else ""
+        for told in daemon.events("panel.test", {"board": named, "seconds": args.seconds}):
+            if "event" in told:
+                _say(told["event"])
+        return 0
     return asyncio.run(_walk(board, args.seconds))
 
 
 async def _walk(board: Board, seconds: float) -> int:
     from dialpost.edge.gpio.panel import open_panel
 
+    lines = await open_panel(board, 100, 0.0)
     try:
-        panel = await open_panel(board, 100, 0.0)
-    except LineBusyError as error:
-        raise GpioError(
-            f"{error} If it is the station's own daemon: `systemctl stop dialpost`, then again."
-        ) from error
-    try:
-        print(f"{board.name}: {board.text.title}")
-        await _walk_lights(board, panel)
-        await _echo_button(board, panel, seconds)
+        await walk(board, lines, seconds, _say)
     finally:
-        panel.close()
+        lines.close()
     return 0
 
 
-async def _walk_lights(board: Board, panel: BoardPanel) -> None:
-    for index, light in enumerate(board.lights):
-        if not light.is_coloured:
-            looks = {"RED": Colour.WHITE}
-            words = [f"LED {light.name} (line {light.line}, {light.colour.value}) is lit"]
-        else:
-            looks = {name: Colour[name] for name in ("RED", "GREEN", "BLUE")}
-            words = [f"LED {light.name} is {name} (line {line})" for name, line in light.lines.items()]
-        for colour, said in zip(looks.values(), words, strict=True):
-            print(f"  {said} ...", flush=True)
-            panel.show(index, colour.value)
-            await asyncio.sleep(LIT_S)
-            panel.show(index, None)
-    print("  all are dark" if board.lights else "  it has no LEDs", flush=True)
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
-async def _echo_button(board: Board, panel: BoardPanel, seconds: float) -> None:
-    """Say every edge and what it would mean, until the time is over."""
-    if board.button is None:
-        print("  it has no button")
-        return
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + seconds
-    changed = asyncio.Event()
-    since = {"down": 0.0}
-
-    def edge(closed: bool, at_s: float) -> None:
-        if closed:
-            since["down"] = at_s
-            print("  button: down", flush=True)
-        else:
-            print(f"  button: up after {at_s - since['down']:.2f} s", flush=True)
-        _tell(button.contact(closed, at_s))
-        changed.set()
-
-    down = panel.listen(edge)
-    button = Button(loop.time(), down=down)
-    now = "DOWN: it counts as stuck" if down else "up"
-    print(f"  button {board.button.name} (line {board.button.line}) is {now}; press it within {seconds:g} s ...")
-    while (left_s := until_s - loop.time()) > 0:
-        changed.clear()
-        due_s = button.deadline_s
-        wait_s = left_s if due_s is None else max(0.001, min(left_s, due_s - loop.time()))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), wait_s)
-        _tell(button.tick(loop.time()))
-    print("  done", flush=True)
-
-
-def _tell(actions: list[Action]) -> None:
-    for action in actions:
-        print(f"  that is {_MEANS[action]}", flush=True)
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"give a number of seconds from 0 to {LONGEST_S:g}")
+    return seconds

@@ -27,6 +27,7 @@ from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.door_probe import knock
 from dialpost.edge.failed_units import failed_units
+from dialpost.edge.service_manager import ServiceManager
 from dialpost.edge.update_file import UpdateFile, boot_id
 
 CONFIG = Path("/etc/dialpost/dialpost.toml")
@@ -52,7 +53,7 @@ def main() -> int:
         records.write(records.read().unusable(judged.slot))
     tell_station("update.look")
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
-    verdict = watch(gate, faults)
+    verdict = watch(gate, faults, alive=ServiceManager().alive)
     if verdict is Verdict.GIVE_UP:
         _log.error("slot %s did not prove itself in time: the machine is started anew", slot.value)
         subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
@@ -95,11 +96,15 @@ def tell_station(method: str, config_path: Path = CONFIG) -> bool:
 
 def watch(
     gate: HealthGate, look: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
+    pause: Callable[[float], None] = time.sleep, alive: Callable[[], None] = lambda: None,
 ) -> Verdict:  # fmt: skip
-    """Look again and again until the gate has decided. Each new set of faults is told once."""
+    """Look again and again until the gate has decided. Each new set of faults is told once.
+
+    `alive` is called before each look: without it the service manager takes the watch for hung.
+    """
     told: list[str] = []
     while True:
+        alive()
         found = look()
         if found != told:
             _log.warning("not well: %s", "; ".join(found)) if found else _log.info("all is well")
@@ -119,7 +124,7 @@ def faults(config_path: Path = CONFIG) -> list[str]:
         config = ConfigFile(config_path).load()
     except (ConfigError, NotFoundError) as error:
         return [*found, f"the configuration can't be read: {error}"]
-    found += _card_faults(Path(config.station.data_dir))
+    found += card_faults(Path(config.station.data_dir))
     try:
         status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
         if status["mode"] == "on-trial":  # no door is open until the release has proven itself
@@ -137,10 +142,13 @@ async def _door_faults(doors: list[str]) -> list[str]:
     return faults if doors else ["no door is open"]
 
 
-def _card_faults(folder: Path) -> list[str]:
+def card_faults(folder: Path) -> list[str]:
+    """The folder is the station's user's: what lies there under that name is not followed, and not waited for."""
     probe = folder / ".health"
     try:
-        with probe.open("wb") as file:
+        probe.unlink(missing_ok=True)
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(b"is the card well?\n")
             file.flush()
             os.fsync(file.fileno())

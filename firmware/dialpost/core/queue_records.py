@@ -52,8 +52,10 @@ class SizeHold(Enum):
 BY_STATION = "this station"
 """`last_by` where no server answered but the station itself gives the reason in `last_reply`."""
 
-EARLIEST_TRUE_TIME_S = 1_600_000_000
-"""September 2020. What carries an earlier date was dated by a clock that had not been set."""
+EARLIEST_TRUE_TIME_S = 1_793_491_200
+"""2026-11-01 00:00 UTC: no true clock shows less. What carries an earlier date was dated by a clock that had not
+been set; the image starts such a clock well before it (image-build/slot).
+"""
 
 
 @dataclass(frozen=True, slots=True)

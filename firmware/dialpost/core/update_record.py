@@ -2,7 +2,8 @@
 
 `dialpost update` makes it (INSTALLED) when the new release is written; `dialpost-health.service` judges it at a
 later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
-wanted, which is so only after the new one used up its tries or could not be loaded.
+wanted, which is so only after the new one used up its tries or could not be loaded. FELL_BACK is the same much
+later: a release that was proven once can no longer be started (a worn card), and the one before runs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class UpdateState(Enum):
     INSTALLED = "installed"
     PROVEN = "proven"
     ROLLED_BACK = "rolled-back"
+    FELL_BACK = "fell-back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,18 @@ class UpdateRecord:
 
     def judged(self, running: Slot, boot_id: str, *, is_well: bool) -> UpdateRecord:
         """The record after a look at a start: which slot runs, and whether that start counts as a good one."""
+        if self.state is UpdateState.PROVEN and running is not self.slot:
+            return replace(self, state=UpdateState.FELL_BACK, id=f"{self.id}-fell-back")  # news of its own
         if self.state is not UpdateState.INSTALLED or boot_id == self.boot_id:
             return self
         if running is not self.slot:
             return replace(self, state=UpdateState.ROLLED_BACK)
         return replace(self, state=UpdateState.PROVEN) if is_well else self
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person should see to it."""
+        return self.state in {UpdateState.ROLLED_BACK, UpdateState.FELL_BACK}
 
     @property
     def words(self) -> str:
@@ -86,6 +95,10 @@ _WORDS = {
         "The update to version {version} did not prove itself: version {before} runs again. `update` marks this as "
         "read."
     ),
+    UpdateState.FELL_BACK: (
+        "Version {version} could not be started any more: version {before}, the one before it, runs instead. The "
+        "card may be worn out. `update` marks this as read."
+    ),
 }
 _LETTERS = {
     UpdateState.PROVEN: (
@@ -102,5 +115,16 @@ _LETTERS = {
         "What to do: nothing is urgent. Ask whoever gave you the update for a better\n"
         "one. The fault light goes on telling of it until somebody types `update` at\n"
         "the console, which marks it as read.\n",
+    ),
+    UpdateState.FELL_BACK: (
+        "The station runs an older release",
+        "Version {version} was well for a while, and now it could not be started. The\n"
+        "station runs the release before it, {before}. This happens when the power\n"
+        "fails at every start, or when the card wears out. Mail, accounts and\n"
+        "configuration are as they were.\n\n"
+        "What to do: save the configuration to a USB stick (`save to usb` at the\n"
+        "console), install the newer release again, and have a new card ready. The\n"
+        "fault light goes on telling of it until somebody types `update` at the\n"
+        "console, which marks it as read.\n",
     ),
 }

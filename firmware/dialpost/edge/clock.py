@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-RELEASED_S = 1_793_491_200
-"""2026-11-01 00:00 UTC: no true clock shows less."""
+from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S
+
+RELEASED_S = EARLIEST_TRUE_TIME_S
 
 
 class Clock:

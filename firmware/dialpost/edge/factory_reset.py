@@ -1,6 +1,6 @@
 """Asking for the factory reset: a durable marker on the card, then a reboot.
 
-Nothing is deleted here. The marker `factory-reset` under `station.data_dir` is looked at when the machine starts,
+Nothing is deleted here. The marker `factory-reset` in the station's folder is looked at when the machine starts,
 before the daemon; who finds it there erases the station's data. So a power cut at any moment leaves either a
 station as it was or one that is reset at its next start, never half of one.
 
@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from dialpost.core.config import StationConfig
 from dialpost.core.errors import StorageError
 
 MARKER = "factory-reset"
@@ -37,7 +38,8 @@ class FactoryReset:
     """
 
     def __init__(self, data_dir: Path, reboot: Callable[[], Awaitable[str]] | None = None) -> None:
-        self._data_dir = data_dir
+        # Who erases looks in one place, whatever folder below it the configuration names.
+        self._data_dir = Path(StationConfig().data_dir) if _is_station() else data_dir
         self._reboot = reboot or _reboot
 
     async def request(self, by: str) -> str:

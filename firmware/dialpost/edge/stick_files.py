@@ -50,7 +50,7 @@ def write_new(stick: Path, name: str, text: str, *, suffix: str = ".toml") -> Pa
     path = _free(stick, name, suffix)
     fresh = path.with_suffix(".part")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -19,7 +19,7 @@ STICKS = "/run/media/dialpost"
 """As in edge/usb_sticks, which finds them there."""
 USER = "dialpost"
 _NAME = re.compile(r"[a-z][a-z0-9]{1,15}\Z")
-_ALWAYS = "nosuid,nodev,noexec,noatime"
+_ALWAYS = "nosuid,nodev,noexec,noatime,nosymfollow"
 OPTIONS = {
     "vfat": f"{_ALWAYS},uid={USER},gid={USER},umask=0007,utf8,flush",
     "exfat": f"{_ALWAYS},uid={USER},gid={USER},umask=0007",

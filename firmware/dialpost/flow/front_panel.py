@@ -19,7 +19,7 @@ from dialpost.core.call_states import CallState
 from dialpost.core.config_panel import PanelConfig
 from dialpost.core.day_hours import is_within
 from dialpost.core.errors import StorageError
-from dialpost.core.station_state import Fault, Phase
+from dialpost.core.station_state import Fault, Phase, StationState
 from dialpost.flow.panel import Panel
 
 LOOK_AT_CLOCK_S = 20.0
@@ -76,8 +76,14 @@ class FrontPanel:
         """The button is there from now on; `down`: it is pressed already, which counts as stuck."""
         self._button = Button(self._now_s(), down=down, offers_reset=self._offers_reset)
         if down:
-            self._stuck("it was down when the station started")
+            self._stuck("it was down when it was first looked at")
         self._wake.set()
+
+    def lend(self) -> None:
+        """The button is somebody else's until it begins again: what was half done with it is forgotten."""
+        self._button = None
+        self._panel.button(StationState().button)
+        self._panel.fault(Fault.BUTTON, False)
 
     def edge(self, closed: bool, at_s: float) -> None:
         """The contact closed or opened at that time (monotonic)."""

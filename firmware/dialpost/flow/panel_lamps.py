@@ -34,6 +34,20 @@ class PanelLamps:
         self._since_s = [0.0] * len(stands_for)
         self._lit: list[Colour | None] = [None] * len(stands_for)
         self._changed = asyncio.Event()
+        self._are_lent = False
+
+    def lend(self) -> None:
+        """Somebody else lights the lamps until `take_back`. They are dark when lent and when given back."""
+        self._are_lent = True
+        for index, colour in enumerate(self._lit):
+            if colour is not None:
+                self._lamps.show(index, None)
+                self._lit[index] = None
+
+    def take_back(self) -> None:
+        """Show the state again."""
+        self._are_lent = False
+        self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled. The lamps stay as they were then: who takes the lines lets them go."""
@@ -52,6 +66,8 @@ class PanelLamps:
 
     def _draw(self, now_s: float) -> int | None:
         """Set the lamps; in how many milliseconds the first of them changes, None = none does."""
+        if self._are_lent:
+            return None
         due = []
         for index, leds in enumerate(self._stands_for):
             shown = light(leds, self._panel.state)

@@ -78,7 +78,7 @@ class UpdateNews:
 
     @property
     def _is_trouble(self) -> bool:
-        return self._record is not None and self._record.state is UpdateState.ROLLED_BACK and not self._is_seen
+        return self._record is not None and self._record.is_trouble and not self._is_seen
 
     async def _looked(self, params: JsonObject) -> JsonValue:
         await self.look()

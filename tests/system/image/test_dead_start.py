@@ -13,7 +13,7 @@ from image.rig.card import SLOT_OFFSETS, Card
 from image.rig.machine import BOOT_S, Machine
 from rig.data_partition import DATA_OFFSET
 
-from dialpost.core.boot_state import TRIES_PROVEN, Slot
+from dialpost.core.boot_state import TRIES_ON_TRIAL, TRIES_PROVEN, BootState, Slot
 
 UNITS = "/usr/lib/systemd/system"
 HANG_S = 150
@@ -119,3 +119,17 @@ def test_a_card_whose_data_cannot_be_mounted_is_tried_again_and_again(
         assert _tries_left(card) == left - 1
         blank.qmp.wait_for("RESET", 300)
         blank.took("a start without /data, until it begins anew")
+
+
+def test_a_release_on_trial_whose_watch_fails_is_not_left_unjudged(module_work: Path) -> None:
+    card = Card(module_work / "unjudged.img")
+    card.prepare()
+    watch = "[Service]\nExecStart=\nExecStart=/bin/false\n"
+    _change_slot(card, module_work, {f"{UNITS}/dialpost-health.service.d/90-test.conf": watch}, {})
+    card.set_boot_state(BootState(sequence=4, first=Slot.A, good=Slot.B, left_a=TRIES_ON_TRIAL, left_b=0))
+    with Machine(card, module_work / "unjudged") as board:
+        board.qmp.wait_for("RESET", BOOT_S)
+        board.took("a start on trial whose watch fails, until it begins anew")
+        assert _watchdog_bites(board) == 0
+        board.console.expect_exact("dialpost: slot a", timeout=BOOT_S)
+        assert _tries_left(card) == TRIES_ON_TRIAL - 2

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from image.rig import person
 from image.rig.card import Card
-from image.rig.lamps import FAULT, LINE, MAIL, POWER, LampRecord, flashes_per_s
+from image.rig.lamps import COLOURS, FAULT, LINE, MAIL, POWER, LampRecord, flashes_per_s
 from image.rig.machine import Machine
 from image.rig.provider import DialledProvider
 from rig.guests import NUMBER, PPP_USER
@@ -209,6 +209,26 @@ def test_a_lan_client_reads_what_came_by_imap(walk: Walk, module_work: Path) -> 
             found.append(mail.message_id)
     assert sorted(found) == sorted(walk.held)
     walk.legs.append("read")
+
+
+def test_the_lamps_and_the_button_are_tried_at_the_console(walk: Walk) -> None:
+    """The running daemon does it, as it has the lines; the press dials for nobody."""
+    walk.comes_after("read")
+    board, lamps = walk.board, LampRecord()
+    calls = len(walk.provider.line.events)
+    person.log_in(board.console)
+    board.console.sendline("board test --seconds 20")
+    began_s = time.monotonic()
+    lamps.watch(board.qmp, lambda: "press it within 20 s" in board.console_text(), PATIENCE_S)
+    for lamp in (POWER, LINE, MAIL, FAULT, *COLOURS):
+        lit_s, dark_s = lamps.between(began_s, float("inf")).longest_lit(lamp)
+        assert dark_s - lit_s > 0.5, lamps.told()
+    board.qmp.press_button()
+    board.console.expect_exact("that is a press: dial and fetch")
+    board.console.expect_exact("done")
+    board.console.expect_exact(person.PROMPT)
+    assert walk.provider.line.events[calls:] == []
+    lamps.watch(board.qmp, lambda: lamps.between(time.monotonic() - 3, float("inf")).levels(POWER) == {True}, 30)
 
 
 def test_nothing_failed_on_the_way(walk: Walk) -> None:

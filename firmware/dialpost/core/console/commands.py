@@ -226,7 +226,7 @@ COMMANDS: tuple[Command, ...] = (
     _face(
         _L,
         "board test",
-        "light each LED, then echo the button (the daemon must not run)",
+        "light each LED, then echo the button; it does not dial meanwhile",
         Argument("NAME", required=False),
         _OPTIONS,
         is_paged=False,

@@ -19,10 +19,13 @@ nothing itself.
 
 ## Getting there
 
-**Serial.** A USB-serial adapter at the board's UART (3.3 V; the board's page says which pins), 115200 bit/s, 8
+On the SD image the serial line is the only way in: there is no ssh, no screen and keyboard, and no root login. What
+is said below about a terminal, ssh, root and `systemctl` is for Dialpost on a Debian of your own.
+
+**Serial.** A USB-serial adapter at the board's UART (3.3 V; docs/flashing.md: pins 6, 8, 10), 115200 bit/s, 8
 bits, no parity, 1 stop bit, no hardware flow control: `minicom -D /dev/ttyUSB0 -b 115200` or `screen
-/dev/ttyUSB0 115200`. Press Enter. Other speeds (9600 to 115200) with `console.speed_bps`. On the station this
-is `dialpost-console@ttyAMA0.service`; `systemctl enable --now dialpost-console@NAME` puts one on another port.
+/dev/ttyUSB0 115200`. Press Enter. Other speeds (9600 to 115200) with `console.speed_bps`. On the image it is
+there by itself; elsewhere `systemctl enable --now dialpost-console@NAME` puts one on the port /dev/NAME.
 XON/XOFF is understood both ways, so that a long paste loses nothing; Ctrl-S stops the output, any key goes on.
 
 **At a terminal of the station.** `dialpost console`, as root or as the user `dialpost`.
@@ -46,7 +49,7 @@ The admin password is asked for, and not shown. It is set by the wizard and by `
 brings no old password back. While there is none, nobody is asked: who reaches the port then holds the board in
 the hands. After a wrong password there is a pause, 1 s at first and up to 30 s; what is typed meanwhile is
 forgotten. After `console.idle_min` minutes without a key the session ends, and what it did not commit is
-dropped. Forgotten the password: as root `rm /etc/dialpost/console-password`, or the factory reset.
+dropped. Forgotten the password: the factory reset; where there is a root, `rm /etc/dialpost/console-password`.
 
 ## Typing
 

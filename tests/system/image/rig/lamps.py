@@ -11,6 +11,7 @@ from image.rig.qmp import Qmp
 from dialpost.core.blink import Pattern
 
 POWER, LINE, MAIL, FAULT = (1 << line for line in (0, 1, 2, 4))  # board/qemu-virt.toml
+COLOURS = tuple(1 << line for line in (5, 6, 7))
 LOOK_S = 0.01
 """A pause between two looks. The shortest step of the patterns told apart here is 0.12 s."""
 
