@@ -39,6 +39,8 @@ Any other input makes it look at all its lines. Without it the line to the telep
 BOOTS: list[tuple[str, float]] = []
 """The guests booted so far and how long each took, for the summary of a test run."""
 _PRIVATE = ("secrets", ".private")
+_XSTATE = CACHE / "uml-xstate.so"
+"""What user-mode Linux needs where the processor has AMX (uml_xstate.c); tests/system/servers/install makes it."""
 _INSIDE = "/opt/dialpost"
 
 # In namespaces of its own: all of the guest's processes end with the first, that one with whoever started it, and
@@ -91,6 +93,7 @@ class Guest:
             "dp_path": python_path(),
         }  # fmt: skip
         kernel = [
+            *(("env", f"LD_PRELOAD={_XSTATE}") if _needs_xstate() else ()),
             KERNEL, f"mem={memory_mb}M", "root=/dev/root", "rootfstype=hostfs", f"rootflags={CACHE / tree}", "ro",
             "quiet", "con=null", "con0=null,fd:1", f"ssl0=tty:{serial}" if serial else "ssl0=null",
             f"ssl1=fd:{theirs.fileno()}", f"umid={name}", f"uml_dir={memory}/",
@@ -284,9 +287,14 @@ class Guest:
         self._socket.close()
 
 
+def _needs_xstate() -> bool:
+    return "amx_tile" in Path("/proc/cpuinfo").read_text().split()
+
+
 def missing_for_guests(*trees: str) -> str:
     """What guests lack on this machine, in words; "" where all is there."""
     lacking = [f"the command {KERNEL}"] if shutil.which(KERNEL) is None else []
+    lacking += [str(_XSTATE)] if _needs_xstate() and not _XSTATE.exists() else []
     lacking += [f"the guests' tree {tree} in {CACHE}" for tree in trees if not (CACHE / f"{tree}.inputs").exists()]
     if os.geteuid() != 0:
         return "to be root, as guests see their trees as root does; run: sudo make test-line"

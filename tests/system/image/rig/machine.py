@@ -75,7 +75,7 @@ class Machine:
             "-chardev", f"socket,id=shell,path={folder}/shell,server=on,wait=off,logfile={folder}/shell.log",
             "-device", "virtconsole,chardev=shell",
             "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
-            "-netdev", lan_options, "-device", "virtio-net-pci,netdev=lan",
+            "-netdev", lan_options, "-device", "virtio-net-pci,netdev=lan,romfile=",
             "-device", "qemu-xhci",
             "-device", "i6300esb", "-action", "watchdog=reset",
             "-rtc", f"base={clock}",
