@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,31 @@ def test_accounts_made_and_changed_meanwhile_count_at_once(station: Station, all
     station.cli("account", "passwd", "anna", "--password-stdin", input="quite another one 2\n")
     eventually(lambda: str(all_ways.read("imaps")[1]).startswith("REFUSED"), what="the old password refused")
     assert all_ways.read("pop3s", "anna", "quite another one 2")[1] == []
+
+
+def test_a_mailbox_whose_log_a_power_cut_tore_is_read_at_once(
+    work: Path, station: Station, between: StationBetween
+) -> None:
+    """By the configuration as it is made, which tells where the mailboxes are. (More: test_torn_indexes.)"""
+    folder = station.maildir("anna")
+    made = Mailboxes(work, station, between, ["imaps"])
+    send(station.port, "friend@world.example", [f"anna@{DOMAIN}"], prefix="in")
+    eventually(lambda: len(maildir_files(folder)) == 1)
+    _, read = made.read("imaps")
+    made.close()
+    log = folder / "dovecot.index.log"
+    (folder / "dovecot.index").unlink(missing_ok=True)  # as in a mailbox that is not yet old
+    with log.open("ab") as file:
+        file.write(bytes(4096 - file.tell() % 4096))
+    look = [sys.executable, "-P", "-m", "dialpost.edge.dovecot_indexes", str(work / "dovecot.conf")]
+    said = subprocess.run(look, capture_output=True, text=True, check=True).stderr
+    assert f"{log}: its log was torn" in said
+    (work / "run").rename(work / "run-before")
+    again = Mailboxes(work, station, between, ["imaps"])
+    try:
+        assert again.read("imaps")[1] == read != []
+    finally:
+        again.close()
 
 
 @pytest.mark.parametrize("services", [["imaps"], ["pop3s", "imap"]], ids="+".join)

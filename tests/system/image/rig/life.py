@@ -173,10 +173,6 @@ class Visitor:
 def _message_ids(client: imaplib.IMAP4_SSL) -> Counter[str]:
     """The Message-IDs of what is in the inbox."""
     said, messages = client.select(readonly=True)
-    if (
-        said != "OK" and b"[SERVERBUG]" in messages[0]
-    ):  # Dovecot's cache of a mailbox was torn: told once, made anew
-        said, messages = client.select(readonly=True)
     assert said == "OK", f"SELECT: {said} {messages}"
     if messages == [b"0"]:
         return Counter()
