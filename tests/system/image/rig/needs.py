@@ -6,7 +6,7 @@ import shutil
 
 from image.rig.card import IMAGE
 
-_COMMANDS = ("qemu-system-aarch64", "mcopy")
+_COMMANDS = ("qemu-system-aarch64", "mcopy", "/sbin/sfdisk", "/sbin/mke2fs", "zstd")
 
 
 def lacking() -> str:
