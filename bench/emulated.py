@@ -43,10 +43,12 @@ def image(work: Path, amounts: Amounts) -> list[Row]:
     try:
         with Machine(card, folder / "first") as board:
             rows.append(_first_220(board, "the first start of a card"))
+            board.wait_up()
             wait_settled(board)
             board.switch_off()
         with Machine(card, folder / "later") as board:
             rows.append(_first_220(board, "a later start"))
+            board.wait_up()
             wait_settled(board)
             rows += [*_memory(board), *_idle(board, amounts), *_messages(board, work, amounts)]
             board.switch_off()

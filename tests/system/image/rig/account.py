@@ -14,8 +14,7 @@ _LISTING = (
 
 
 def wait_settled(board: Machine, within_s: float = 900.0) -> None:
-    """Until the start counts as a good one: all is up, and the watch over it has ended without a complaint."""
-    board.wait_up()
+    """After `wait_up`, until the start counts as a good one: the watch over it has ended without a complaint."""
 
     def watch() -> list[str]:
         return sorted(board.run("systemctl show -p ActiveState -p Result dialpost-health").split())
