@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import warnings
 from pathlib import Path
 
 import pytest
@@ -33,15 +32,13 @@ def debugfs(partition: Path, *commands: str) -> str:
 
 
 def test_a_sound_one(partition: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert repair(partition) == []
+    assert repair(partition) == []
 
 
-def test_a_deleted_file_of_which_only_the_mark_is_left_is_told_and_no_fault(partition: Path) -> None:
+def test_a_deleted_file_of_which_only_the_mark_is_left_is_a_fault(partition: Path) -> None:
+    """No data is lost by it, but whoever left it wrote where he should not have."""
     debugfs(partition, "sif letter links_count 0", "unlink letter")
-    with pytest.warns(UserWarning, match="space is lost until the next full check"):
-        assert repair(partition) == []
+    assert "Deleted inode" in repair(partition)[0]
 
 
 def test_a_file_on_blocks_that_are_marked_as_free_is_a_fault(partition: Path) -> None:

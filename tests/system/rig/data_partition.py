@@ -5,25 +5,14 @@ would do it, checked, and taken out as files. Works on copies; needs e2fsprogs, 
 from __future__ import annotations
 
 import os
-import re
 import struct
 import subprocess
-import warnings
 from pathlib import Path
 
 DATA_OFFSET = (4 + 128 + 2 * 768) << 20
 """image-build/build: where p4 begins."""
 _TABLE_ENTRY = 446 + 3 * 16
 _SUPER_BLOCK = 1024 + 4
-_OF_LEAKS = [
-    re.compile(pattern)
-    for pattern in (
-        r"e2fsck \d", r"Pass \d", r"Fix\? no$", r".* WARNING: Filesystem still has errors ",
-        r".*: \d+/\d+ files \(",
-        r"Deleted inode \d+ has zero dtime\.  Fix\? no$",
-        r"(Block|Inode) bitmap differences: ( -(\d+|\(\d+--\d+\)))+$",  # minus: marked, and in no file
-    )
-]  # fmt: skip
 _NORMAL = ("recovering journal", "clean, ", "clearing orphaned inode", "setting free", "was not cleanly unmounted")
 
 
@@ -62,11 +51,7 @@ def copy_range(source: Path, target: Path, start: int) -> None:
 
 
 def repair(partition: Path) -> list[str]:
-    """Take the journal's last transactions over, as a mount does; then what e2fsck still finds wrong.
-
-    Space that is marked as used and is nobody's (a deleted file of which only the mark is left) is told as a
-    warning: it is lost until the next full check, and nothing else is.
-    """
+    """Take the journal's last transactions over, as a mount does; then what e2fsck still finds wrong."""
     faults = []
     status, said = _e2fsck("-p", "-E", "journal_only", partition)
     if status > 1:
@@ -76,17 +61,9 @@ def repair(partition: Path) -> list[str]:
     if status > 1 or strange:
         faults.append(f"e2fsck -p ended with {status}: {said}")
     status, said = _e2fsck("-fn", partition)
-    if status and is_leak_only(said):
-        warnings.warn(f"{partition}: space is lost until the next full check: {said}", stacklevel=2)
-    elif status:
+    if status:
         faults.append(f"e2fsck -fn ended with {status}: {said}")
     return faults
-
-
-def is_leak_only(said: str) -> bool:
-    """Whether all that `e2fsck -fn` complained of are inodes and blocks marked as used that nobody uses."""
-    lines = [line.strip() for line in said.splitlines()]
-    return all(not line or any(known.match(line) for known in _OF_LEAKS) for line in lines)
 
 
 def dump(partition: Path, folder: Path) -> None:
