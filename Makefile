@@ -71,7 +71,7 @@ lock: setup ## Resolve pyproject.toml anew into the two lock files (needs the ne
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
 
-clean: ## Remove what `make` made (not your mail, nor the keys in .cache/image/keys, without which no station takes an update)
+clean: ## Remove what `make` made (not your mail, nor the update keys in .cache/image/keys)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache firmware/*.egg-info
 	[ ! -d .cache ] || find .cache -depth -mindepth 1 ! -path .cache/image ! -path '.cache/image/keys*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

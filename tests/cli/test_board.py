@@ -33,6 +33,17 @@ run_dir = "{run}"
 [panel]
 {panel}
 """
+LIGHTS = [
+    "LED power (line 0, unknown) is lit ...",
+    "LED line (line 1, unknown) is lit ...",
+    "LED mail (line 2, unknown) is lit ...",
+    "LED fault (line 4, unknown) is lit ...",
+    "LED station is red (line 5) ...",
+    "LED station is green (line 6) ...",
+    "LED station is blue (line 7) ...",
+    "all are dark",
+]
+"""What is told of the lights of the emulator's board."""
 
 
 @pytest.fixture
@@ -115,14 +126,7 @@ def test_test_walks_the_leds_and_echoes_the_button(tmp_path, machine, capsys, mo
     pressing.join()
     told = capsys.readouterr().out
     assert [line.strip() for line in told.splitlines()][1:] == [
-        "LED power (line 0, unknown) is lit ...",
-        "LED line (line 1, unknown) is lit ...",
-        "LED mail (line 2, unknown) is lit ...",
-        "LED fault (line 4, unknown) is lit ...",
-        "LED station is red (line 5) ...",
-        "LED station is green (line 6) ...",
-        "LED station is blue (line 7) ...",
-        "all are dark",
+        *LIGHTS,
         "button key (line 3) is up; press it within 0.6 s ...",
         "button: down",
         "button: up after 0.10 s",
@@ -160,14 +164,7 @@ async def test_a_running_daemon_does_the_test(tmp_path, machine, capsys) -> None
     told, refused = capsys.readouterr()
     assert [line.strip() for line in told.splitlines()] == [
         "qemu-virt: QEMU virt machine (arm64)",
-        "LED power (line 0, unknown) is lit ...",
-        "LED line (line 1, unknown) is lit ...",
-        "LED mail (line 2, unknown) is lit ...",
-        "LED fault (line 4, unknown) is lit ...",
-        "LED station is red (line 5) ...",
-        "LED station is green (line 6) ...",
-        "LED station is blue (line 7) ...",
-        "all are dark",
+        *LIGHTS,
         "button key (line 3) is up; press it within 0.1 s ...",
         "done",
     ]
