@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+MINUTES ?= 10
 
-.PHONY: help setup run test lint check format test-system test-line system-deps image image-deps test-image bench lock clean
+.PHONY: help setup run test fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ run: setup ## The main job with a simulated line, provider and panel (ARGS="--on
 
 test: setup ## All tests that need no other program than Python
 	$(BIN)/pytest -m "not system" $(ARGS)
+
+fuzz: setup ## Feed what reads foreign bytes with new input for MINUTES (10), and count it; failures stay in .hypothesis
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/pytest -q tests/fuzz $(ARGS)
 
 lint: setup ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .

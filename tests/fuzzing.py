@@ -1,0 +1,52 @@
+"""What every fuzz test shares: Hypothesis with the same settings everywhere. See tests/fuzz/conftest.py.
+
+`make test` runs a bounded number of inputs, the same each time. With FUZZ_MINUTES set (`make fuzz MINUTES=n`) each
+test is repeated with new inputs until its share of the time is over, and what fails is kept in `.hypothesis`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis.strategies import SearchStrategy
+
+MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
+"""How long all fuzz tests together may take; 0: bounded by their number of inputs."""
+EXAMPLES = 200
+"""Inputs of one test, where it names no other number; a round of as many in `make fuzz`."""
+
+_SLOW_IS_NO_FAULT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+def fuzz(*args: SearchStrategy[Any], examples: int = EXAMPLES, **kwargs: SearchStrategy[Any]) -> Callable[..., Any]:
+    """Decorate a test: it runs with inputs of these strategies (as `hypothesis.given` takes them)."""
+
+    def decorate(test: Callable[..., None]) -> Any:
+        return fuzz_settings(examples)(given(*args, **kwargs)(test))
+
+    return decorate
+
+
+def fuzz_machine(machine: type[RuleBasedStateMachine], *, examples: int = 50, steps: int = 30) -> type:
+    """The test of a stateful machine: `TestDoor = fuzz_machine(Door)`."""
+    test: type = machine.TestCase
+    test.settings = settings(fuzz_settings(examples), stateful_step_count=steps)  # type: ignore[attr-defined]
+    return test
+
+
+def fuzz_settings(examples: int) -> settings:
+    """Bounded and the same in each run, or new in each; never a limit of wall clock time on one input."""
+    if MINUTES:
+        return settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW_IS_NO_FAULT)
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=_SLOW_IS_NO_FAULT,
+    )
