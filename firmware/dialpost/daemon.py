@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -371,7 +370,6 @@ async def run(path: Path, set_up: SetUp) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
     daemon = Daemon(path, set_up=set_up, before_run=_set_log_level)
     await daemon.start(inherited_sockets())
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)

@@ -77,6 +77,22 @@ async def test_the_socket_is_closed_to_other_users(client, tmp_path):
     assert mode & 0o007 == 0
 
 
+async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path):
+    """The umask belongs to the whole process: another task's folders must not get the socket's."""
+    (tmp_path / "before").mkdir()
+    server = ControlServer(tmp_path / "run" / "control.sock", {}, {})
+
+    async def make_folders():
+        for number in range(200):
+            (tmp_path / f"{number}").mkdir()
+            await asyncio.sleep(0)
+
+    await asyncio.gather(server.start(), make_folders())
+    modes = {stat.S_IMODE((tmp_path / f"{number}").stat().st_mode) for number in range(200)}
+    await server.close()
+    assert modes == {stat.S_IMODE((tmp_path / "before").stat().st_mode)}
+
+
 async def test_a_foreign_user_is_refused_by_the_kernels_word(client, monkeypatch):
     monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, 65_534))
     with pytest.raises(ControlError, match="may not control"):

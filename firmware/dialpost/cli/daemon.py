@@ -53,6 +53,7 @@ def _daemon(args: argparse.Namespace) -> int:
         folder = getattr(args, name)
         if folder and not folder.startswith("/"):
             raise ConfigError((f"--{name.replace('_', '-')} {folder}: it must be a full path that starts with /.",))
+    os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
     return asyncio.run(run(args.config, SetUp(args.data_dir, args.run_dir, first)))
 
 

@@ -103,12 +103,9 @@ class ControlServer:
                     f"Another Dialpost answers at {self._path}. Give this one a folder of its own: station.run_dir."
                 )
             self._path.unlink(missing_ok=True)
-            mask = os.umask(0o117)
-            try:
-                self._server = await asyncio.start_unix_server(self._accept, self._path, limit=MAX_REQUEST_BYTES)
-            finally:
-                os.umask(mask)
+            bound = _bound(self._path)
             self._inode = self._path.stat().st_ino
+            self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=MAX_REQUEST_BYTES)
         except OSError as error:
             raise ControlError(
                 f"Can't make the control socket {self._path}: {error.strerror or error}. "
@@ -242,6 +239,24 @@ class ControlServer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHANGE_TIMEOUT_S):
                     await self._complete.wait()
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path` that only this user and its group may connect to, from its first moment on.
+
+    The umask would do it too, but belongs to the whole process: files and folders that another task makes
+    meanwhile would get it.
+    """
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(bound.fileno(), 0o600)  # Linux gives the file the mode of the socket, less the umask
+        bound.bind(str(path))
+        path.chmod(0o660)
+        bound.setblocking(False)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 def _peer_of(writer: asyncio.StreamWriter) -> tuple[int, int]:
