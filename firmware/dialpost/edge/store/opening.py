@@ -12,6 +12,7 @@ kept; one from there on was never acknowledged.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -28,7 +29,9 @@ from dialpost.edge.store.rows import Row
 
 IDS_RESERVED, BODIES_KNOWN_FROM, IN_USE = "ids_reserved", "bodies_known_from", "in_use"
 
-_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FORMAT}
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+"""Of SQLite's I/O errors only these are damage: it says "I/O error" also on a card that is full or read-only."""
 _CHECKED_AFTER_CLEAN_STOP_BYTES = 8 * 1024 * 1024
 
 Numbers = Callable[[], Iterable[int]]
@@ -61,23 +64,23 @@ def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> 
 
 
 def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
-    report: list[str] = []
-    _finish_exchange(path)
+    report = _finish_exchange(path)
     log_was_there = _keep_log(path)
-    why = damage(path)
+    why, sound = damage(path)
     if why is not None and _is_only_begun(path, body_numbers):
         why = None
     if why is not None:
         report += _replace_damaged(path, why, body_numbers)
-    connection = schema.connect(path)
+    connection = sound or schema.connect(path)
     try:
+        _remove(_kept_log(path))  # before the first change: brought back later, it would undo part of what follows
         schema.migrate(connection)
         if why is None and not log_was_there and _was_in_use(connection):
             report.append("The queue database's log (queue.db-wal) is missing: its last entries may be lost.")
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
-        _kept_log(path).unlink(missing_ok=True)
-        wants_check(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # then the next start checks again, no more
+            wants_check(path).unlink(missing_ok=True)
     except BaseException:
         connection.close()
         raise
@@ -90,6 +93,7 @@ def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
     connection.execute("UPDATE memory SET value = ? WHERE key = ?", (str(next_number), IDS_RESERVED))
     connection.execute("DELETE FROM memory WHERE key = ?", (IN_USE,))
     connection.execute("COMMIT")
+    schema.tidy_up_on_close(connection)
 
 
 def wants_check(path: Path) -> Path:
@@ -97,44 +101,52 @@ def wants_check(path: Path) -> Path:
     return path.with_name(path.name + ".check")
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with the database file, or None; a missing or empty one without a log is in order.
+def damage(path: Path) -> tuple[str | None, sqlite3.Connection | None]:
+    """What is wrong with the database file, or None and, where there is one, the connection to it.
 
-    Raises: sqlite3.Error where it can't be opened for another reason (no right, card full).
+    It stays open: closing it would take the log away, and who starts next would miss that. A missing or empty
+    database without a log is in order. Raises: sqlite3.Error where it can't be opened for another reason (no
+    right, card full).
     """
     kept = _kept_log(path)
     if not path.exists() or path.stat().st_size == 0:
-        return "it is empty" if kept.exists() else None
+        return ("it is empty" if kept.exists() else None), None
     frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
     if frames is not None and not frames.header_is_sound:
-        return "the head of its log is spoiled"  # SQLite would pass over all of the log
+        return "the head of its log is spoiled", None  # SQLite would pass over all of the log
     connection: sqlite3.Connection | None = None
+    why: str | None = "it could not be looked at"
     try:
         connection = schema.connect(path)
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        version = schema.user_version(connection)
-        if version == 0 or application != schema.APPLICATION_ID:
-            return "it is not a queue database"
-        has_our_tables = schema.objects(connection) == schema.wanted_objects()
-        if version > len(schema.MIGRATIONS):
-            return "its version number is spoilt" if has_our_tables else None
-        if version == len(schema.MIGRATIONS) and not has_our_tables:
-            return "its tables are not as they were made"
-        return _log_damage(connection, frames) or _page_damage(path, connection)
+        why = _damage_seen(path, connection, frames)
     except UnicodeDecodeError:
-        return "its own texts can't be read"
+        why = "its own texts can't be read"
     except sqlite3.Error as error:
-        if _is_damage(error):
-            return str(error)
-        raise
+        if not _is_damage(error):
+            raise
+        why = str(error)
     finally:
-        if connection is not None:
+        if why is not None and connection is not None:
             connection.close()
+    return (None, connection) if why is None else (why, None)
+
+
+def _damage_seen(path: Path, connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    version = schema.user_version(connection)
+    if version == 0 or application != schema.APPLICATION_ID:
+        return "it is not a queue database"
+    has_our_tables = schema.objects(connection) == schema.wanted_objects()
+    if version > len(schema.MIGRATIONS):
+        return "its version number is spoilt" if has_our_tables else None
+    if version == len(schema.MIGRATIONS) and not has_our_tables:
+        return "its tables are not as they were made"
+    return _log_damage(connection, frames) or _page_damage(path, connection)
 
 
 def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
     """Whether the power went while the database was being made: one page, no table, and no body was ever stored."""
-    if path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
+    if not path.exists() or path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
         return False
     frames = wal_frames(_kept_log(path), schema.PAGE_BYTES)
     if frames is not None and not frames.header_is_sound:
@@ -176,18 +188,22 @@ def _was_in_use(connection: sqlite3.Connection) -> bool:
 def _keep_log(path: Path) -> bool:
     """Give the log a second name, so that SQLite can't delete what it does not understand.
 
-    Returns whether there was one. Where a start was cut off here, the log is put back first: SQLite had
-    taken from it what it understands, and taking it again changes nothing.
+    Returns whether there was one. Where a start was cut off here the second name is there already, and counts:
+    under the first one SQLite may have begun another log.
     """
     kept, log = _kept_log(path), _family(path)[1]
     if kept.exists():
-        kept.replace(log)
+        _remove(log)
+        kept.rename(log)
     if not log.exists():
         return False
     try:
         os.link(log, kept)
     except OSError:  # a file system without links
-        shutil.copyfile(log, kept)
+        copying = kept.with_name(kept.name + ".new")
+        shutil.copyfile(log, copying)
+        _sync(copying)
+        copying.rename(kept)
     _sync(path.parent)
     return True
 
@@ -197,8 +213,8 @@ def _kept_log(path: Path) -> Path:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    return code in _DAMAGE_CODES or "no such table" in str(error)
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in _DAMAGE_CODES or code in _UNREADABLE_CODES or "no such table" in str(error)
 
 
 def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_numbers: Numbers) -> tuple[int, int]:
@@ -237,39 +253,58 @@ def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
     _sync(making)
     making.rename(_salvaged(path))
     _sync(path.parent)
-    aside = _finish_exchange(path)
+    aside = _exchange(path)
     return [
         f"The queue database was damaged ({why}). It was set aside as {aside.name}; nothing was deleted.",
         *saved.report,
     ]
 
 
-def _finish_exchange(path: Path) -> Path:
+def _finish_exchange(path: Path) -> list[str]:
+    """What a crash left of an exchange is finished; a sentence about it."""
+    if not _salvaged(path).exists():
+        return []
+    aside = _exchange(path)
+    return [
+        f"The queue database was damaged. It was set aside as {aside.name}; what could be saved from it is in use."
+    ]
+
+
+def _exchange(path: Path) -> Path:
     """Set the damaged database aside and give the salvaged one its name, from whatever state a crash left.
 
-    The log goes first: beside the new database it would be taken for its own.
+    The log goes first: beside the new database it would be taken for its own. A name whose log is there and
+    whose database is not is that of an exchange cut off, and is used again.
     """
-    number = 1
-    while any(name.exists() for name in _family(path.with_name(f"{path.name}.damaged-{number}"))):
-        number += 1
-    aside = path.with_name(f"{path.name}.damaged-{number}")
-    if not _salvaged(path).exists():
-        return aside
+    aside = _aside(path)
     database, log, index = _family(path)
     aside_database, aside_log, _ = _family(aside)
-    index.unlink(missing_ok=True)  # made anew from the log by whoever opens it
-    if log.exists():
-        log.replace(aside_log)
-    if _kept_log(path).exists():
-        _kept_log(path).replace(aside_log)
+    index.unlink(missing_ok=True)  # made again from the log by whoever opens it
+    for name in (_kept_log(path), log):  # two names of one file, or what SQLite began beside the one kept
+        if name.exists() and not aside_log.exists():
+            name.rename(aside_log)
+        name.unlink(missing_ok=True)
     _sync(path.parent)
     if database.exists():
         database.rename(aside_database)
-    _sync(path.parent)
+        _sync(path.parent)
     _salvaged(path).rename(path)
     wants_check(path).unlink(missing_ok=True)
     _sync(path.parent)
     return aside
+
+
+def _aside(path: Path) -> Path:
+    """The name for the damaged database: the next free one, or that of an exchange that was cut off."""
+    number = 1
+    while any(name.exists() for name in _family(path.with_name(f"{path.name}.damaged-{number}"))):
+        number += 1
+    last, free = (path.with_name(f"{path.name}.damaged-{each}") for each in (number - 1, number))
+    if number == 1 or _kept_log(path).exists():  # the log is the first that moves
+        return free
+    last_log, log = _family(last)[1], _family(path)[1]
+    its_log_has_moved = last_log.exists() and (not log.exists() or log.samefile(last_log))
+    return last if not path.exists() or (its_log_has_moved and not last.exists()) else free
 
 
 def _salvaged(path: Path) -> Path:
@@ -279,6 +314,13 @@ def _salvaged(path: Path) -> Path:
 def _family(path: Path) -> tuple[Path, Path, Path]:
     """A database's files: itself, its log, its shared index."""
     return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def _remove(path: Path) -> None:
+    """Durably, where there is such a file."""
+    if path.exists():
+        path.unlink()
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

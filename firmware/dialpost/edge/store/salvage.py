@@ -135,7 +135,8 @@ def _weed(connection: sqlite3.Connection, bodies: set[int]) -> Salvaged:
             saved.incomplete.append((number, expected - found))
     connection.executemany("DELETE FROM message WHERE id = ?", [(number,) for number in doomed])
     connection.execute(f"DELETE FROM recipient WHERE key / {KEYS_PER_MESSAGE} NOT IN (SELECT id FROM message)")
-    connection.execute("DELETE FROM memory WHERE key = 'bodies_known_from'")
+    # It was not in use yet, so no log of it can be missing; which bodies it knew is not known any more.
+    connection.execute("DELETE FROM memory WHERE key IN ('bodies_known_from', 'in_use')")
     return saved
 
 

@@ -11,6 +11,7 @@ Numbers that stand for enum members are in `rows`. State 0 is WAITING.
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -73,15 +74,28 @@ MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection with our settings; `read_only` for queries beside the writer.
 
-    Commits are durable when they return (WAL, synchronous=FULL). Raises: sqlite3.Error.
+    Commits are durable when they return (WAL, synchronous=FULL). Closing it leaves the log where it is (but on
+    Python 3.11, which can't say so), until `tidy_up_on_close`: a log is only missing where it was lost.
+    Raises: sqlite3.Error.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
+        _leave_log_on_close(connection, True)
         _set_up(connection, read_only=read_only)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def tidy_up_on_close(connection: sqlite3.Connection) -> None:
+    """Let closing it take the log into the database and delete it."""
+    _leave_log_on_close(connection, False)
+
+
+def _leave_log_on_close(connection: sqlite3.Connection, leave: bool) -> None:
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave)
 
 
 def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
