@@ -146,7 +146,7 @@ def test_secrets_are_blotted_out():
         (BASE + "[smtp]\ndisk_reserve_bytes = -1\n", ["from 0 to 1099511627776 bytes"]),
         (BASE + "[console]\nspeed_bps = 14400\n",
          ["console.speed_bps = 14400 is no speed of a serial line: use one of 9600, 19200, 38400, 57600, 115200."]),
-        (BASE + "x = [1,\n", ["this is not TOML"]),
+        (BASE + "x = [1,\n", ["This is not TOML"]),
     ],
 )  # fmt: skip
 def test_every_fault_is_told_with_key_value_and_what_is_allowed(text, expected):

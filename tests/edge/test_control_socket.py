@@ -1,6 +1,7 @@
 """The control socket: answers, events, refusals, faults, and what a person reads when nobody is there."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -235,3 +236,42 @@ async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
     server.resume()
     assert await asking == "done"
     withdraw()
+
+
+async def spoken(path, data):
+    """What is answered to raw octets, up to the end of the connection."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=2**20)
+    writer.write(data)
+    answers = []
+    with contextlib.suppress(ConnectionError):
+        await writer.drain()
+        writer.write_eof()
+    async for line in reader:
+        answers.append(json.loads(line))
+    writer.close()
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"[" * 50_000 + b"\n", "deep"),
+        (b'{"method": "echo", "params": {"n": 99999999999999999999}}\n', "64 bits"),
+        (b'{"method": "echo", "params": {"t": "\\ud800"}}\n', "surrogate"),
+        (b'{"method": "echo", "params": {"n": NaN}}\n', "NaN"),
+        (b'{"method": "echo", "params": [["a", 1]]}\n', "params"),
+        (b'{"method": ["echo"]}\n', "needs"),
+        (b'{"method": "ec', "line 1, column 12"),
+        (b"\xff\n", "UTF-8"),
+        (b"x" * (serving.MAX_REQUEST_BYTES + 1), "more than 4194304 bytes"),
+        (b"x" * (3 * serving.MAX_REQUEST_BYTES), "more than 4194304 bytes"),
+    ],
+)
+async def test_a_request_that_is_none_gets_one_clear_error(client, data, words):
+    (answer,) = await spoken(client._path, data)
+    assert answer["kind"] == "ControlError" and words in answer["error"]
+    assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}
+
+
+async def test_octets_that_are_no_text_can_be_asked_for(client):
+    assert await asyncio.to_thread(client.call, "echo", name="a\udcff") == {"name": "a?"}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping
 
 from dialpost.core.config_fields import Field, fields_of
 from dialpost.core.config_values import check_value
 from dialpost.core.errors import ConfigError
+from dialpost.core.toml_text import parse_toml
 
 TOP = ""
 """The name of the table that stands before the first [section]."""
@@ -38,14 +38,6 @@ def read_tables(text: str, source: str, tables: Mapping[str, type]) -> dict[str,
     if problems:
         raise ConfigError(tuple(f"{source}: {problem}" for problem in problems))
     return made
-
-
-def parse_toml(text: str, source: str) -> dict[str, object]:
-    """The file's tables. Raises: ConfigError."""
-    try:
-        return dict(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"{source}: this is not TOML: {error}.",)) from None
 
 
 def unknown_key(key: str, known: list[str]) -> str:

@@ -8,7 +8,6 @@ wherever the text is written as people write it; where it is not, it is written 
 from __future__ import annotations
 
 import copy
-import tomllib
 from dataclasses import dataclass
 
 from dialpost.core.config import Config
@@ -19,6 +18,7 @@ from dialpost.core.config_keys import Place, find_in, find_place
 from dialpost.core.config_lines import set_line, unset_item, unset_line, write_out
 from dialpost.core.config_text import check_given, parse_config, toml_value
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.toml_text import parse_toml
 
 RawTable = dict[str, object]
 
@@ -34,18 +34,11 @@ class Candidate:
 
     def __post_init__(self) -> None:
         """Raises: ConfigError where the text is not TOML, or no text at all."""
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            raise ConfigError(("This is not UTF-8 text.",)) from None
         self.table()
 
     def table(self) -> RawTable:
         """What is written in it, unchecked."""
-        try:
-            return tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError((f"This is not TOML: {error}.",)) from None
+        return parse_toml(self.text)
 
     def config(self) -> Config:
         """The configuration. Raises: ConfigError with a sentence for each fault."""
@@ -169,9 +162,9 @@ class Candidate:
     def _written(self, table: RawTable, text: str | None) -> Candidate:
         """The text if it means `table`, else `table` written out."""
         try:
-            if text is not None and _meaning(tomllib.loads(text)) == _meaning(table):
+            if text is not None and _meaning(parse_toml(text)) == _meaning(table):
                 return Candidate(text, self.keeps_comments)
-        except tomllib.TOMLDecodeError:
+        except ConfigError:
             pass
         return Candidate(write_out(table), False)
 

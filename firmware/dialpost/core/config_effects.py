@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator
 
 from dialpost.core.config import Config
 from dialpost.core.config_keys import places
 from dialpost.core.config_text import render_config
+from dialpost.core.toml_text import parse_toml
 
 LINE_SECTIONS = frozenset({"link", "modem", "ppp", "call", "etrn", "outbound", "budget", "clock", "dns"})
 """What a call reads when it begins."""
@@ -74,5 +74,5 @@ def _list(keys: list[str]) -> str:
 
 
 def _values(config: Config) -> dict[str, object]:
-    table = tomllib.loads(render_config(config, secrets=True, all_keys=True))
+    table = parse_toml(render_config(config, secrets=True, all_keys=True))
     return {place.key: value for place, value in places(table)}

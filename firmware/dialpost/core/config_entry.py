@@ -6,12 +6,12 @@ understood as well. Where a comma or a blank at the edge belongs to the value, q
 
 from __future__ import annotations
 
-import tomllib
 from enum import Enum
 
 from dialpost.core.config_fields import Field
 from dialpost.core.config_text import check_given
 from dialpost.core.errors import ConfigError
+from dialpost.core.toml_text import is_toml, parse_toml
 
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -74,17 +74,14 @@ def _toml(field: Field, label: str, text: str) -> object:
     try:
         if "\n" in text:
             raise ValueError
-        return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:  # TOMLDecodeError is one
+        return parse_toml(f"value = {text}")["value"]
+    except (ConfigError, ValueError):
         shown = "(not shown here)" if field.setting.secret else f"= {text}"
         raise ConfigError((f"{label} {shown} is not allowed: the quotes or brackets do not match.",)) from None
 
 
 def _is_toml(text: str) -> bool:
-    try:
-        return bool(tomllib.loads(f"value = {text}"))
-    except tomllib.TOMLDecodeError:
-        return False
+    return is_toml(f"value = {text}")
 
 
 def _split(label: str, text: str) -> list[str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from dialpost.core.json_value import JsonValue
+from dialpost.core.json_text import parse_object
+from dialpost.core.json_value import JsonObject, JsonValue
 
 _MARK = "#: "
 _LONGEST = 500
@@ -61,8 +62,8 @@ class Unproven:
     def from_text(cls, text: str) -> Unproven | None:
         """None where it is damaged."""
         try:
-            found = json.loads(text)
-            return cls(int(found["number"]), int(found["back_to"]), Proof(found["proof"]))
+            found = parse_object(text)
+            return cls(_whole(found, "number"), _whole(found, "back_to"), Proof(found["proof"]))
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -80,10 +81,18 @@ def split_header(text: str) -> tuple[Commit | None, str]:
         return None, text
     line, _, rest = text.partition("\n")
     try:
-        head = json.loads(line.removeprefix(_MARK))
-        number, when_s = int(head["number"]), int(head["when_s"])
+        head = parse_object(line.removeprefix(_MARK))
+        number, when_s = _whole(head, "number"), _whole(head, "when_s")
         datetime.fromtimestamp(when_s, UTC)
         commit = Commit(number, str(head["who"]), when_s, bool(head["clock_trusted"]), str(head["comment"]))
     except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return None, rest
     return (commit if number > 0 else None), rest
+
+
+def _whole(found: JsonObject, key: str) -> int:
+    """Raises: KeyError, ValueError."""
+    value = found[key]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{key} is no whole number")
+    return value

@@ -8,12 +8,12 @@ without comments, where that is not what was wanted (`core/config_edit`).
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dialpost.core.config_fields import fields_of, sections
 from dialpost.core.config_text import toml_value
+from dialpost.core.toml_text import comment_start, statement_end
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(?:#.*)?\Z")
 _KEY = re.compile(r"""\s*(?:([A-Za-z0-9_-]+)|"([^"\\]*)"|'([^']*)')\s*=""")
@@ -31,7 +31,7 @@ class _Block:
 
 def set_line(text: str, header: str, index: int, name: str, value: str) -> str:
     """The text with `name = value` below `[header]`, or below the `index`th `[[header]]` (from 1)."""
-    lines = text.splitlines()
+    lines = _lines(text)
     block = _find(lines, header, index)
     line = f"{_key_text(name)} = {value}"
     if block is None:
@@ -46,7 +46,7 @@ def set_line(text: str, header: str, index: int, name: str, value: str) -> str:
 
 def unset_line(text: str, header: str, index: int, name: str) -> str:
     """The text without that key."""
-    lines = text.splitlines()
+    lines = _lines(text)
     block = _find(lines, header, index)
     for first, last, key in _keys(lines, block) if block else []:
         if key == name:
@@ -57,7 +57,7 @@ def unset_line(text: str, header: str, index: int, name: str) -> str:
 
 def unset_item(text: str, header: str, index: int) -> str:
     """The text without the `index`th `[[header]]`; comments before it stay."""
-    lines = text.splitlines()
+    lines = _lines(text)
     block = _find(lines, header, index)
     if block is not None:
         last = max((last for _, last, _ in _keys(lines, block)), default=block.start + 1)
@@ -90,6 +90,12 @@ def _is_list_of_tables(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
 
 
+def _lines(text: str) -> list[str]:
+    """Lines as TOML has them: LF ends one. (`str.splitlines` also breaks at U+0085 and U+2028.)"""
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def _joined(lines: list[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
@@ -115,13 +121,7 @@ def _statement_end(lines: list[str], start: int) -> int:
     """The line behind the statement that begins at `start`; a value may run over several."""
     if not _KEY.match(lines[start]):
         return start + 1
-    for end in range(start + 1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join(lines[start:end]))
-            return end
-        except tomllib.TOMLDecodeError:
-            continue
-    return start + 1
+    return statement_end(lines, start)
 
 
 def _keys(lines: list[str], block: _Block) -> list[tuple[int, int, str]]:
@@ -170,13 +170,8 @@ def _comment(lines: list[str]) -> str:
     """The comment behind the value of a one-line statement, with the blanks before it."""
     if len(lines) != 1:
         return ""
-    whole = tomllib.loads(lines[0])
-    for position, sign in enumerate(lines[0]):
-        if sign == "#":
-            try:
-                if tomllib.loads(lines[0][:position]) == whole:
-                    before = lines[0][:position]
-                    return before[len(before.rstrip()) :] + lines[0][position:]
-            except tomllib.TOMLDecodeError:
-                continue
-    return ""
+    position = comment_start(lines[0])
+    if position is None:
+        return ""
+    before = lines[0][:position]
+    return before[len(before.rstrip()) :] + lines[0][position:]

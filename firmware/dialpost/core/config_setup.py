@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
 from dialpost.core.config_edit import Candidate
+from dialpost.core.errors import ConfigError
+from dialpost.core.toml_text import parse_toml
 
 _RUN_DIR = re.compile(r"""^\s*run_dir\s*=\s*["'](/[^"'\n]*)["']""", re.MULTILINE)
 
@@ -22,9 +23,9 @@ def first_text(text: str, *, data_dir: str = "", run_dir: str = "") -> str:
 def run_dir_in(text: str) -> str:
     """The folder of the control socket named in a configuration, however damaged; "" where none is."""
     try:
-        station = tomllib.loads(text).get("station")
+        station = parse_toml(text).get("station")
         found = station.get("run_dir") if isinstance(station, dict) else None
         return found if isinstance(found, str) and found.startswith("/") else ""
-    except tomllib.TOMLDecodeError:
+    except ConfigError:
         match = _RUN_DIR.search(text)
         return match[1] if match else ""

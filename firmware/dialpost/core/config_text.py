@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
@@ -17,6 +16,7 @@ from dialpost.core.config_check import faults
 from dialpost.core.config_fields import Field, all_fields, fields_of, section_help, sections
 from dialpost.core.config_values import check_value
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.toml_text import parse_toml
 
 SECRET = "(set, not shown)"
 
@@ -27,10 +27,7 @@ def parse_config(text: str, source: str = "") -> Config:
     Raises: ConfigError, with a sentence for each fault found.
     """
     where = f"{source}: " if source else ""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"{where}this is not TOML: {error}.",)) from None
+    table = parse_toml(text, source)
     reader = _Reader()
     config = reader.config(table)
     problems = [*reader.problems, *(sentence for sentence in faults(config) if not reader.has_told(sentence))]

@@ -19,6 +19,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_LINE_LOGIN = 255
 """Of a name or password on the line: their length is one byte there (RFC 1334 §2.2.1, RFC 1994 §4.1)."""
 SEPARATORS = ("+", "-", "=", "_", "#")
+_INT64 = 2**63
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the zero
@@ -58,6 +59,8 @@ def _number(field: Field, value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise ValueError(_wanted(field))
     low, high = field.setting.minimum, field.setting.maximum
+    if not -_INT64 <= value < _INT64:  # what TOML can hold; NaN and infinity are not in it either
+        raise ValueError(_wanted(field))
     # Written so that NaN, which compares with nothing, fails too.
     if not ((low is None or value >= low) and (high is None or value <= high)):
         raise ValueError(_wanted(field))

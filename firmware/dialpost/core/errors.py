@@ -26,6 +26,10 @@ class ConfigError(DialpostError):
         self.problems = problems
 
 
+class JsonError(DialpostError, ValueError):
+    """A text is not JSON that can be used; the sentence says where and why."""
+
+
 class AccountError(DialpostError):
     """An account command can't be carried out (no such account, address taken, weak password ...)."""
 

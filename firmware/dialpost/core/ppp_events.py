@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from dialpost.core.json_text import parse_object
 from dialpost.core.line_reasons import ppp_reason
 
 MOST_WORDS = 500
@@ -67,7 +68,7 @@ def trouble(words: str) -> bytes:
 def parse_event(datagram: bytes) -> PppUp | Trouble | None:
     """The network that came up, or what went wrong on the way; None for anything else."""
     try:
-        told = json.loads(datagram)
+        told = parse_object(datagram)
         if told["event"] == "trouble":
             return Trouble(" ".join(str(told["words"]).split())[:MOST_WORDS])
         if told["event"] != "up":

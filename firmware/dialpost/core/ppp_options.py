@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from dialpost.core.config import PppAuth, PppConfig
+from dialpost.core.json_text import parse_json
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line_shaping import mtu_for
 
@@ -86,7 +87,7 @@ class PppRequest:
     @classmethod
     def from_json(cls, text: str) -> PppRequest:
         """Back from `to_json`, every value checked. Raises: ValueError naming the value (never a secret)."""
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict) or set(values) - {field.name for field in fields(cls)}:
             raise ValueError("it is not a request for a PPP session")
         _check_types(cls, values)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from dialpost.core.boot_state import Slot
+from dialpost.core.json_text import parse_object
 
 
 class UpdateState(Enum):
@@ -78,7 +79,7 @@ class UpdateRecord:
 def parse(data: bytes) -> UpdateRecord | None:
     """The record in a file; None where it is none."""
     try:
-        values = json.loads(data)
+        values = parse_object(data)
         texts = {name: str(values[name]) for name in ("id", "version", "before", "boot_id")}
         return UpdateRecord(state=UpdateState(values["state"]), slot=Slot(values["slot"]), **texts)
     except (ValueError, KeyError, TypeError):

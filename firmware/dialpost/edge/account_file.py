@@ -10,16 +10,19 @@ import contextlib
 import fcntl
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dialpost.core.accounts import Account, Alias, check_name, folded
-from dialpost.core.errors import AccountError, DamagedError, StorageError
+from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError
+from dialpost.core.toml_text import parse_toml
 
 _HEADER = "# Accounts of this station. Change them with `dialpost account` and `dialpost alias`.\n"
 
+
+_LARGEST = 20_000_000
+"""Characters: tens of thousands of accounts."""
 
 _Contents = tuple[dict[str, Account], dict[str, Alias]]
 
@@ -129,7 +132,10 @@ def _fsync_folder(folder: Path) -> None:
 
 def _parse(path: Path) -> _Contents:
     """Raises: OSError; ValueError where it is not what `_render` writes."""
-    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        table: dict[str, Any] = parse_toml(path.read_text(encoding="utf-8"), largest=_LARGEST)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
     if table.get("version") != 1:
         raise ValueError('its line "version = 1" is missing')
     accounts: dict[str, Account] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dialpost.core.errors import UpdateError
+from dialpost.core.json_text import parse_json
 
 _INFO_S = 600.0  # a bundle on a slow stick is read
 
@@ -24,11 +24,11 @@ class Rauc:
         try:
             done = subprocess.run(
                 [self._command, "info", "--output-format=json", str(bundle)],
-                capture_output=True, text=True, timeout=_INFO_S, check=False,
+                capture_output=True, text=True, errors="replace", timeout=_INFO_S, check=False,
             )  # fmt: skip
             if done.returncode:
                 raise UpdateError(f"{bundle.name} is no update for this station: {_reason(done.stderr)}")
-            return json.loads(done.stdout)
+            return parse_json(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise UpdateError(f"{bundle.name} could not be looked at: {error}") from error
 
@@ -41,7 +41,7 @@ class Rauc:
         try:
             with subprocess.Popen(
                 [self._command, "install", str(bundle)],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             ) as process:  # fmt: skip
                 assert process.stdout is not None
                 for line in process.stdout:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
 from dialpost.core.update_record import UpdateRecord, parse
 
 RECORD = Path("/data/station/update.json")
@@ -62,7 +63,7 @@ class UpdateNotes:
 
     def _read(self) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError):
-            values = json.loads(self._path.read_bytes())
+            values = parse_json(self._path.read_bytes())
             if isinstance(values, dict):
                 return {str(name): str(value) for name, value in values.items()}
         return {}

@@ -30,6 +30,7 @@ from dialpost.core.budget import (
 from dialpost.core.call_record import CallReason
 from dialpost.core.config import BudgetConfig
 from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
@@ -87,7 +88,7 @@ class Budget:
         with contextlib.suppress(StorageError):
             text = await self._memory.recall(_KEY)
             try:
-                self._spent = Spent.from_json(json.loads(text or "{}"))
+                self._spent = Spent.from_json(parse_object(text or "{}"))
             except (ValueError, AttributeError):
                 maillog.fault("budget: what was spent can't be read; it is counted anew", found=text)
 

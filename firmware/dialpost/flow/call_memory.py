@@ -15,6 +15,7 @@ from dialpost.core.call_end import ProviderHabits
 from dialpost.core.call_notes import etrn_refused, failed, mail_stuck, was_cut
 from dialpost.core.call_record import HANG_UP_WORDS, CallRecord
 from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialResult
@@ -131,6 +132,6 @@ class CallMemory:
     async def recall(self) -> None:
         """What a restart left; what can't be read is begun anew."""
         with contextlib.suppress(StorageError, ValueError, AttributeError):
-            habits = json.loads(await self._store.recall(_HABITS_KEY) or "{}")
+            habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
             self.habits = ProviderHabits.from_json(habits)
         await self._redials.recall(self._store)

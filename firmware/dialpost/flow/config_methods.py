@@ -7,7 +7,6 @@ but in `config.text {secrets: true}`, which is for saving. Takes JSON apart and 
 from __future__ import annotations
 
 import asyncio
-import tomllib
 from collections.abc import Awaitable, Callable, Sequence
 
 from dialpost.core.config import Config
@@ -18,6 +17,7 @@ from dialpost.core.config_keys import find_in
 from dialpost.core.config_text import render_config
 from dialpost.core.errors import ConfigError, ControlError
 from dialpost.core.json_value import JsonObject, JsonValue, Talk, TalkMethod
+from dialpost.core.toml_text import parse_toml
 from dialpost.flow.config_changes import ConfigChanges
 from dialpost.flow.config_sessions import ConfigSessions, Session
 
@@ -94,7 +94,7 @@ class _Methods:
         lines = lines_of(table, key)
         if (_flag(params, "all") or (key and not lines)) and not candidate.problems():
             everything = render_config(candidate.config(), secrets=True, all_keys=True)
-            lines = lines_of(tomllib.loads(everything), key)
+            lines = lines_of(parse_toml(everything), key)
         return {"lines": lines, "changed": session.is_changed}
 
     async def set(self, session: Session, params: JsonObject) -> JsonValue:

@@ -22,6 +22,7 @@ from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config import CallConfig
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
 from dialpost.flow import maillog
 
 _KEY = "call.redials_left"
@@ -223,9 +224,9 @@ class Redials:
             kept = await memory.recall(_PLAN_KEY)
             if self._plan is not None and kept is not None:
                 now_s = asyncio.get_running_loop().time()
-                self._plan.restore(json.loads(kept), now_s, self._wall_clock(), trusted=self._clock_trusted())
+                self._plan.restore(parse_json(kept), now_s, self._wall_clock(), trusted=self._clock_trusted())
         with contextlib.suppress(StorageError, ValueError):
-            left = json.loads(await memory.recall(_KEY) or "null")
+            left = parse_json(await memory.recall(_KEY) or "null")
             wait_s, why = self._rules()
             if isinstance(left, int) and not isinstance(left, bool) and left >= 0 and not math.isinf(wait_s):
                 self.left = min(left, self._config.redial_attempts)

@@ -188,6 +188,38 @@ def test_at_boot_a_broken_file_still_leaves_a_station_that_can_be_reached(place,
     assert "Address=192.168.216.25/24" in place.read(NETWORK)
 
 
+UNREADABLE = [
+    pytest.param("x = " + "[" * 50_000 + "]" * 50_000, id="50,000 brackets"),
+    pytest.param("a" + ".a" * 50_000 + " = 1", id="a key of 50,000 parts"),
+    pytest.param("x = " + "9" * 5_000, id="a number of 5,000 digits"),
+    pytest.param(CONFIG + "[budget]\nday_limit_min = 18446744073709551616\n", id="a number of 65 bits"),
+    pytest.param(CONFIG + 'data_dir = "/x y{"\n', id="a path root does not write"),
+    pytest.param("[station", id="half a line"),
+    pytest.param("\udcff".encode("utf-8", "surrogatepass"), id="no UTF-8"),
+]
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_at_boot_the_newest_good_configuration_stands_in_for_an_unreadable_one(place, source, text):
+    history = source.with_name(source.name + ".history")
+    history.mkdir()
+    (history / "0002.toml").write_text(CONFIG + '[lan]\nmethod = "static"\naddress = "192.168.9.1/24"\n')
+    (history / "0011.toml").write_text(OTHER)
+    (history / "0012.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = apply(source, place)
+    assert not result.applied and "Configuration 11" in result.problems[-1], result.problems
+    assert "192.168.7.1/24" in place.read(NETWORK) and place.read(FIREWALL)
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_at_boot_without_a_good_one_there_is_a_firewall_all_the_same(place, source, text):
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = apply(source, place)
+    assert not result.applied and "those of a new station" in result.problems[-1]
+    assert FIREWALL in result.changed and NETWORK in result.changed
+
+
 def test_before_the_first_configuration_there_is_no_problem(place, tmp_path):
     result = apply(tmp_path / "none.toml", place)
     assert result == ApplyResult(applied=True, changed=tuple(path for path in PLACES if path != DOVECOT))

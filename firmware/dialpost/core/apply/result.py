@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from dialpost.core.json_text import parse_object
+
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
@@ -30,8 +32,9 @@ class ApplyResult:
     @classmethod
     def from_json(cls, text: str) -> ApplyResult:
         """Back from `to_json`. Raises: ValueError."""
-        value = json.loads(text)
-        if not isinstance(value, dict) or not isinstance(value.get("applied"), bool):
+        value = parse_object(text)
+        applied = value.get("applied")
+        if not isinstance(applied, bool):
             raise ValueError("it is not the result of applying a configuration")
         lists = {}
         for name in ("changed", "reloaded", "problems", "notes"):
@@ -39,7 +42,7 @@ class ApplyResult:
             if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
                 raise ValueError(f"{name} must be a list of texts")
             lists[name] = tuple(items)
-        return cls(value["applied"], **lists)
+        return cls(applied, **lists)
 
 
 def not_applied(why: str) -> ApplyResult:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 
 from dialpost.core.config import Config
+from dialpost.core.config_fields import fields_of, sections
 from dialpost.core.config_text import parse_config, toml_value
 from dialpost.core.errors import ConfigError
+from dialpost.core.toml_text import parse_toml
 
 _PLACEHOLDERS = {"hostname": "mail.station.invalid", "domains": ["station.invalid"]}
 """What must be given, where it is not: the wizard asks for it."""
@@ -23,12 +24,16 @@ def base_config(text: str) -> Config:
     except ConfigError:
         pass
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        table = parse_toml(text)
+    except ConfigError:
         return Config()
     kept: dict[str, dict[str, object]] = {}
     for section, part in table.items():
-        for key, value in part.items() if isinstance(part, dict) else ():
+        cls = sections().get(section)
+        if cls is None or not isinstance(part, dict):
+            continue
+        for key in [field.name for field in fields_of(cls, section) if field.name in part]:
+            value = part[key]
             tried = {**kept, section: {**kept.get(section, {}), key: value}}
             if _parsed(tried) is not None:
                 kept = tried

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import unified_diff
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from dialpost.core.apply.result import ApplyResult
 from dialpost.core.apply.system import ZONES
 from dialpost.core.config import Config
 from dialpost.core.errors import ConfigError
+from dialpost.core.json_text import parse_json
 from dialpost.edge.apply.place import Place
 from dialpost.edge.apply.services import CommandError, Service, services
-from dialpost.edge.apply.source import load
+from dialpost.edge.apply.source import good_ones, load
 
 _LED_HERE = {"/etc/hosts": HOSTS, "/etc/localtime": LOCALTIME}
 """What the system reads, and which file of ours it shall lead to."""
@@ -65,19 +66,38 @@ def _apply(source: Path, place: Place, told: Sequence[Service]) -> ApplyResult:
     problems: list[str] = []
     try:
         config = load(source) or Config()
+        files = _rendered(config, source)
     except ConfigError as error:
         problems += error.problems
         if place.read(STATE) is not None:
             return ApplyResult(applied=False, problems=tuple(problems))
-        # Since the boot nothing has been put in force: a station that can be reached is better than none.
-        config = Config()
-    try:
-        files = render(config)
-    except ValueError as error:
-        return ApplyResult(applied=False, problems=(*problems, f"{source}: {error}."))
+        # Since the boot nothing has been put in force: no firewall yet, no address.
+        config, files, instead = _instead_of(source)
+        problems.append(instead)
     changed = tuple(_write_all(files, place, problems))
     reloaded = tuple(_tell_all(files, place, told, problems))
     return ApplyResult(not problems, changed, reloaded, tuple(problems), tuple(_notes(config, place)))
+
+
+def _rendered(config: Config, source: Path) -> tuple[Rendered, ...]:
+    """Every file of a configuration. Raises: ConfigError."""
+    try:
+        return render(config)
+    except ValueError as error:
+        raise ConfigError((f"{source}: {error}.",)) from None
+
+
+def _instead_of(source: Path) -> tuple[Config, tuple[Rendered, ...], str]:
+    """What is put in force where the committed configuration can't be used, and a sentence about it."""
+    for number, config in good_ones(source):
+        with suppress(ConfigError):
+            said = (
+                f"Configuration {number}, the newest that can be used, sets the network and the firewall instead."
+            )
+            return config, _rendered(config, source), said
+    # A station that can be reached is better than none.
+    said = "There is none before it that can be used: the network and the firewall are those of a new station."
+    return Config(), render(Config()), said
 
 
 def _write_all(files: Sequence[Rendered], place: Place, problems: list[str]) -> Iterator[str]:
@@ -118,7 +138,7 @@ def _tell_all(
 def _state(place: Place) -> dict[str, str]:
     """What each service was told since the boot."""
     try:
-        state = json.loads(place.read(STATE) or "{}")
+        state = parse_json(place.read(STATE) or "{}")
     except ValueError:
         return {}
     return {str(path): str(told) for path, told in state.items()} if isinstance(state, dict) else {}

@@ -1,9 +1,15 @@
-"""The committed configuration, read from a folder that is not root's: a small regular file, no link of any kind."""
+"""The committed configuration, read from a folder that is not root's: a small regular file, no link of any kind.
+
+Where it can't be used, the newest of those that were in force (`FILE.history`, edge/config_file/history) that can.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from dialpost.core.config import Config
@@ -11,6 +17,8 @@ from dialpost.core.config_text import parse_config
 from dialpost.core.errors import ConfigError
 
 _LARGEST = 1_000_000
+_NUMBERED = re.compile(r"[0-9]{4,9}\.toml")
+_MOST_TRIED = 20
 
 
 def load(path: Path) -> Config | None:
@@ -25,7 +33,26 @@ def load(path: Path) -> Config | None:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise ConfigError((f"{path} is not UTF-8 text.",)) from None
-    return parse_config(text, str(path))
+    try:
+        return parse_config(text, str(path))
+    except ConfigError:
+        raise
+    except Exception as error:  # a bug of ours must not leave the machine without a firewall
+        raise ConfigError((f"{path} can't be read: a fault in Dialpost ({type(error).__name__}).",)) from error
+
+
+def good_ones(path: Path) -> Iterator[tuple[int, Config]]:
+    """The configurations in the history of `path` that can be used, each with its number, newest first."""
+    folder = path.with_name(path.name + ".history")
+    try:
+        names = [path.name for path in folder.iterdir() if _NUMBERED.fullmatch(path.name)]
+    except OSError:
+        return
+    for number, name in sorted(((int(name[:-5]), name) for name in names), reverse=True)[:_MOST_TRIED]:
+        with contextlib.suppress(ConfigError):
+            config = load(folder / name)
+            if config is not None:
+                yield number, config
 
 
 def _read(path: Path) -> bytes:

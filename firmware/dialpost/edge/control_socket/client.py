@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dialpost.core.errors import ControlError
+from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
 
 
@@ -42,12 +42,12 @@ class ControlClient:
         with self._connect() as sock, sock.makefile("rwb") as stream:
             sock.settimeout(timeout_s or self._timeout_s)
             try:
-                stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+                stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
                 stream.flush()
                 for line in stream:
-                    value = json.loads(line)
+                    value: Any = parse_object(line)
                     if "error" in value:
-                        raise ControlError(value["error"], value.get("kind", ""))
+                        raise ControlError(str(value["error"]), str(value.get("kind", "")))
                     yield value
                     if "result" in value:
                         return
@@ -96,12 +96,12 @@ class ControlTalk:
     def call(self, method: str, **params: JsonValue) -> Any:
         """The method's result. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
         try:
-            self._stream.write(json.dumps({"method": method, "params": params}).encode() + b"\n")
+            self._stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
             self._stream.flush()
             while line := self._stream.readline():
-                value = json.loads(line)
+                value: Any = parse_object(line)
                 if "error" in value:
-                    raise ControlError(value["error"], value.get("kind", ""))
+                    raise ControlError(str(value["error"]), str(value.get("kind", "")))
                 if "result" in value:
                     return value["result"]
         except TimeoutError:

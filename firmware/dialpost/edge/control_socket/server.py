@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import grp
-import json
 import logging
 import os
 import pwd
@@ -15,12 +14,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dialpost.core.errors import ControlError, DialpostError
+from dialpost.core.errors import ControlError, DialpostError, JsonError
+from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
 from dialpost.edge.control_socket.client import ControlClient
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0
+_DRAIN_S = 5.0
 _CHANGE_TIMEOUT_S = 60.0
 """So long a question waits while one station is put in the place of another."""
 
@@ -195,8 +196,11 @@ class ControlServer:
             try:
                 async with asyncio.timeout(connection.timeout_s):
                     line = await reader.readline()
-            except (TimeoutError, ValueError):
-                return  # silent, or a line over the limit
+            except TimeoutError:
+                return  # silent
+            except ValueError:
+                await self._refuse_too_long(reader, writer)
+                return
             if not line:
                 return
             if not may_control(uid, gid):  # after the request is read: a close before would drown the refusal
@@ -207,15 +211,23 @@ class ControlServer:
             _send(writer, await self._answer(line, connection, lambda value: _send(writer, {"event": value})))
             await writer.drain()
 
+    async def _refuse_too_long(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say so, and read on for a moment: a close with bytes unread would take the answer away again."""
+        _send(writer, {"error": f"The request has more than {MAX_REQUEST_BYTES} bytes.", "kind": "ControlError"})
+        await writer.drain()
+        writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while await reader.read(65_536):
+                    pass
+
     async def _answer(
         self, line: bytes, connection: Talk, emit: Callable[[JsonValue], None]
     ) -> dict[str, JsonValue]:
-        method = "?"
         try:
-            request = json.loads(line)
-            method, params = str(request["method"]), dict(request.get("params") or {})
-        except (ValueError, KeyError, TypeError):
-            return {"error": "The request is not one JSON object with a method.", "kind": "ControlError"}
+            method, params = _request(line)
+        except ControlError as error:
+            return {"error": str(error), "kind": "ControlError"}
         try:
             await self._until_known(method)
             if method in self._talk_methods:
@@ -224,7 +236,7 @@ class ControlServer:
                 return {"result": await self._methods[method](params)}
             if method in self._events:
                 return {"result": await self._events[method](params, emit)}
-            return {"error": f"This daemon knows no method {method!r}.", "kind": "ControlError"}
+            return {"error": f"This daemon knows no method {method[:80]!r}.", "kind": "ControlError"}
         except DialpostError as error:
             return {"error": str(error), "kind": type(error).__name__}
         except Exception as error:  # a bug of ours must not take the daemon down
@@ -259,6 +271,20 @@ def _bound(path: Path) -> socket.socket:
     return bound
 
 
+def _request(line: bytes) -> tuple[str, dict[str, JsonValue]]:
+    """Method and parameters. Raises: ControlError with what is wrong."""
+    try:
+        request = parse_object(line)
+    except JsonError as error:
+        raise ControlError(f"The request is not one JSON object with a method. {error}") from None
+    method, params = request.get("method"), request.get("params")
+    if not isinstance(method, str):
+        raise ControlError('The request is not one JSON object with a method: it needs "method", a text.')
+    if params is not None and not isinstance(params, dict):
+        raise ControlError('The request\'s "params" must be an object in { }.')
+    return method, params or {}
+
+
 def _peer_of(writer: asyncio.StreamWriter) -> tuple[int, int]:
     sock = writer.get_extra_info("socket")
     packed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -274,4 +300,4 @@ def _not_allowed() -> str:
 
 
 def _send(writer: asyncio.StreamWriter, value: Mapping[str, JsonValue]) -> None:
-    writer.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    writer.write(render_json(value).encode() + b"\n")

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
 
 from dialpost.core.envelope import QueueId
+from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_id import queue_number
 from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
@@ -268,7 +269,7 @@ def calls(connection: sqlite3.Connection, limit: int) -> list[dict[str, JsonValu
     found = []
     for number, record in rows:
         with contextlib.suppress(ValueError):  # spoilt on the card
-            found.append({**json.loads(record), "number": number})
+            found.append({**parse_object(record), "number": number})
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
 from dialpost.core.queue_id import queue_id, queue_number
 from dialpost.core.queue_records import (
     MessageRecord,
@@ -231,7 +232,7 @@ def _text_or_none(value: object) -> str | None:
 
 def _extra(text: object) -> dict[str, Any]:
     try:
-        found = json.loads(text) if isinstance(text, str) else {}
+        found = parse_json(text) if isinstance(text, str) else {}
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

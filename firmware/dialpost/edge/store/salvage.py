@@ -8,7 +8,6 @@ is finished; what is left out is counted in the report and stays in the database
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialpost.core.errors import DialpostError
+from dialpost.core.json_text import parse_json
 from dialpost.core.queue_id import queue_id
 from dialpost.edge.store import schema
 from dialpost.edge.store.raw_pages import Cell, PageSource
@@ -86,7 +86,7 @@ def _store(connection: sqlite3.Connection, cell: Cell) -> None:
             connection.execute(f"INSERT OR REPLACE INTO message VALUES ({_marks(row)})", row)
     elif len(record) == _RECIPIENT_WIDTH:
         _store_recipient(connection, (cell.rowid, *record[1:]))
-    elif len(record) == 2 and isinstance(record[1], str) and isinstance(json.loads(record[1]), dict):
+    elif len(record) == 2 and isinstance(record[1], str) and isinstance(parse_json(record[1]), dict):
         connection.execute("INSERT OR REPLACE INTO call VALUES (?, ?)", (cell.rowid, record[1]))
 
 

@@ -1,0 +1,81 @@
+"""The one place where JSON is read (RFC 8259): whatever the text holds, the answer is a value or a sentence.
+
+Python's reader is right about JSON, but it also takes what JSON has not (NaN, numbers without end, lone
+surrogates), and what it takes breaks who uses it later: `int` of an infinity, a text that has no UTF-8, a depth
+that the next walk doesn't survive. All of that is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+from dialpost.core.errors import JsonError
+from dialpost.core.json_value import JsonValue
+
+DEEPEST = 64
+_INT64 = 2**63
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse_json(text: str | bytes) -> JsonValue:
+    """The value of a text; bytes are UTF-8. Raises: JsonError (a ValueError) with a sentence that says where."""
+    try:
+        if isinstance(text, bytes | bytearray):
+            text = text.decode("utf-8-sig")
+        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise JsonError(f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise JsonError(f"This is not JSON: line {line} is not UTF-8 text.") from None
+    except RecursionError:
+        raise JsonError("This is not usable JSON: brackets stand too deep in each other.") from None
+    except ValueError as error:
+        raise JsonError(f"This is not usable JSON: {str(error)[:200]}.") from None
+    _check(value)
+    return value
+
+
+def parse_object(text: str | bytes) -> dict[str, JsonValue]:
+    """The same where it must be an object. Raises: JsonError."""
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise JsonError("This is JSON, but no object in { }.")
+    return value
+
+
+def render_json(value: object) -> str:
+    """One line of JSON that every reader takes: octets that were no UTF-8 become "?"."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _SURROGATE.sub("?", text)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check(value: JsonValue) -> None:
+    """Raises: JsonError. Not by recursion: the depth is what is checked."""
+    layer: list[object] = [value]
+    for _ in range(DEEPEST):
+        following: list[object] = []
+        for one in layer:
+            if isinstance(one, dict):
+                following += one
+                following += one.values()
+            elif isinstance(one, list):
+                following += one
+            elif isinstance(one, str):
+                if _SURROGATE.search(one):
+                    raise JsonError("This is not usable JSON: half of a surrogate pair stands alone in a text.")
+            elif isinstance(one, int):
+                if not -_INT64 <= one < _INT64:
+                    raise JsonError("This is not usable JSON: a whole number has more than 64 bits.")
+            elif isinstance(one, float) and not math.isfinite(one):
+                raise JsonError("This is not usable JSON: a number is too large.")
+        if not following:
+            return
+        layer = following
+    raise JsonError(f"This is not usable JSON: brackets stand more than {DEEPEST} deep in each other.")

@@ -1,0 +1,135 @@
+"""The one place where TOML is read: whatever the text holds, the answer is tables or a sentence.
+
+`tomllib` is right about TOML 1.0, but its parser calls itself for each bracket and copies a key for each of its
+dots, and Python's numbers have no end. So the text is looked through first, in one pass, and what came out after:
+nesting, keys and numbers are bounded here, and every fault is a ConfigError that says where it is.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+
+from dialpost.core.errors import ConfigError
+
+LARGEST = 1_000_000
+"""Characters of one text; the largest configuration anybody wrote has a hundredth of it."""
+DEEPEST = 32
+"""Brackets within brackets, or parts of one dotted key. Nothing of ours has more than four."""
+_LONGEST_NUMBER = 64
+"""Characters of one number: a 64-bit one in binary still fits, with its 0b rounded off."""
+_INT64 = 2**63
+
+_TOKEN = re.compile(
+    r'''"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)|\'\'\'(?:[^']|'(?!''))*+(?:'{3,5}|\Z)'''
+    r"""|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|(?P<comment>\#[^\n]*+)"""
+    r"""|(?P<word>[A-Za-z0-9_+-]++)|(?P<mark>[\[\]{}=,.\n])""",
+    re.DOTALL,
+)
+
+
+def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[str, object]:
+    """The tables of a text of at most `largest` characters. `source` names the file in messages.
+
+    Raises: ConfigError with one sentence that names line and column where the fault has a place.
+    """
+    where = f"{source}: this" if source else "This"
+    try:
+        _check_text(text, largest)
+        table = tomllib.loads(text)
+        _check_values(table, "", 0)
+    except _Fault as fault:
+        raise ConfigError((f"{where} is not usable TOML: {fault}.",)) from None
+    except (ValueError, RecursionError, OverflowError) as error:  # TOMLDecodeError is a ValueError
+        raise ConfigError((f"{where} is not TOML: {str(error)[:300]}.",)) from None
+    return table
+
+
+def is_toml(text: str) -> bool:
+    """Whether `parse_toml` reads it."""
+    try:
+        parse_toml(text)
+    except ConfigError:
+        return False
+    return True
+
+
+def statement_end(lines: list[str], start: int) -> int:
+    """The line behind the statement that begins at `start`: a value in brackets or long quotes runs over several.
+
+    One pass, also where a value has thousands of lines. `start + 1` where it has no end.
+    """
+    text = "\n".join(lines[start:])
+    depth, line = 0, start
+    for token in _TOKEN.finditer(text):
+        mark = token["mark"]
+        if mark == "\n":
+            line += 1
+            if depth <= 0:
+                return line
+        elif mark is None:
+            line += token[0].count("\n")
+        else:
+            depth += _DEPTH.get(mark, 0)
+    return len(lines) if depth <= 0 else start + 1
+
+
+def comment_start(line: str) -> int | None:
+    """Where the comment behind a one-line statement begins; None where there is none."""
+    return next((token.start() for token in _TOKEN.finditer(line) if token["comment"] is not None), None)
+
+
+_DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+class _Fault(Exception):
+    """The words of a fault that `tomllib` would not survive, or would let through."""
+
+
+def _check_text(text: str, largest: int) -> None:
+    """Raises: _Fault for what costs `tomllib` its stack or its time."""
+    if len(text) > largest:
+        raise _Fault(f"it has {len(text)} characters; {largest} are allowed")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _Fault(f"it is not UTF-8 text ({_place(text, error.start)})") from None
+    depth = dots = 0
+    for token in _TOKEN.finditer(text):
+        word, mark = token["word"], token["mark"]
+        if mark is None:
+            if word is not None and len(word) > _LONGEST_NUMBER and word.lstrip("+-")[:1].isdigit():
+                if text[token.end() : token.end() + 1] == ".":
+                    continue
+                raise _Fault(f"a number of {len(word)} digits is too large ({_place(text, token.start())})")
+            continue
+        dots = dots + 1 if mark == "." else 0
+        depth = max(0, depth + _DEPTH.get(mark, 0))
+        if depth > DEEPEST:
+            raise _Fault(f"brackets stand more than {DEEPEST} deep in each other ({_place(text, token.start())})")
+        if dots >= DEEPEST:
+            raise _Fault(f"a key has more than {DEEPEST} parts ({_place(text, token.start())})")
+
+
+def _place(text: str, position: int) -> str:
+    """As tomllib writes it."""
+    line = text.count("\n", 0, position) + 1
+    return f"at line {line}, column {position - text.rfind(chr(10), 0, position)}"
+
+
+def _check_values(value: object, key: str, depth: int) -> None:
+    """Raises: _Fault for a number of more than 64 bits (TOML 1.0, "Integer"), or tables too deep in each other."""
+    if depth > 2 * DEEPEST:
+        raise _Fault(f"the tables of {key[:80]} stand too deep in each other")
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise _Fault(f"the number at {key} is too large; whole numbers have at most 64 bits")
+    for name, inner in _inner(value):
+        _check_values(inner, f"{key}.{name}" if key and name else key or name, depth + 1)
+
+
+def _inner(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from (("", item) for item in value)

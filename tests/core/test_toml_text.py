@@ -1,0 +1,81 @@
+"""TOML out of anybody's hands: tables, or one sentence that says where the fault is."""
+
+import pytest
+
+from dialpost.core.config_edit import Candidate
+from dialpost.core.config_text import parse_config
+from dialpost.core.console.wizard_base import base_config
+from dialpost.core.errors import ConfigError
+from dialpost.core.toml_text import DEEPEST, comment_start, parse_toml, statement_end
+
+BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+
+HOSTILE = [
+    pytest.param("x = " + "[" * 50_000 + "]" * 50_000, "line 1, column 37", id="50,000 brackets"),
+    pytest.param("x = " + "{a=" * 50_000 + "1" + "}" * 50_000, "deep in each other", id="50,000 tables"),
+    pytest.param("\nx = " + "[\n" * 50_000, "line 34", id="brackets never closed"),
+    pytest.param("a" + ".a" * 200_000 + " = 1", "line 1, column 64", id="a key of 200,000 parts"),
+    pytest.param("[a" + ".a" * 50_000 + "]", "more than 32 parts", id="a section of 50,000 parts"),
+    pytest.param("[[a" + '."a"' * 50_000 + "]]", "more than 32 parts", id="quoted parts"),
+    pytest.param("x = " + "9" * 5_000, "line 1, column 5", id="5,000 digits"),
+    pytest.param("x = -" + "9" * 70, "line 1, column 5", id="70 digits"),
+    pytest.param("x = 0x1" + "0" * 5_000, "too large", id="hexadecimal"),
+    pytest.param("x = 9223372036854775808", "x is too large", id="64 bits and one"),
+    pytest.param("[a]\nx = [1, -9223372036854775809]", "a.x is too large", id="in a list"),
+    pytest.param("# \udcff", "line 1, column 3", id="no UTF-8"),
+    pytest.param('x = "\\ud800"', "line 1", id="half a pair, escaped"),
+    pytest.param("x = 2021-02-30", "line 1", id="no such day"),
+    pytest.param("x" * 1_000_001, "1000001 characters", id="a megabyte"),
+]
+
+
+@pytest.mark.parametrize(("text", "where"), HOSTILE)
+def test_hostile_text_is_one_fault_with_its_place(text, where):
+    for read in (parse_toml, parse_config, Candidate):
+        with pytest.raises(ConfigError) as caught:
+            read(text)
+        (sentence,) = caught.value.problems
+        assert where in sentence and len(sentence) < 400
+    assert base_config(text).station.hostname == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = "' + "[" * 100 + '"',
+        "x = '''\n" + "[" * 100 + "'''",
+        'x = """\n[[[' + "[" * 99 + '"""',
+        "# " + "[" * 99,
+        "x = 9223372036854775807",
+        "x = 1979-05-27T07:32:00.999999-07:00",
+        "x = 0.1234567890123456789",
+        'x = """a""""',
+    ],
+)
+def test_what_only_looks_dangerous_is_read(text):
+    parse_toml(text)
+
+
+def test_the_deepest_allowed_is_read():
+    parse_toml("x = " + "[" * DEEPEST + "]" * DEEPEST)
+
+
+def test_a_change_of_one_key_takes_one_look_at_a_value_of_many_lines():
+    lines = ",\n".join(f'  "d{number}.example"' for number in range(3_000))
+    text = BASE + f"[relay]\n# ten\nnetworks = [\n{lines}\n]\n"
+    changed = Candidate(text).set("station.hostname", "mx.clinic.example")
+    assert changed.keeps_comments and "# ten" in changed.text
+
+
+def test_a_line_separator_in_a_comment_does_not_end_the_line():
+    text = "# one\u2028two\u0085three\x85\n" + BASE
+    changed = Candidate(text).set("station.hostname", "mx.clinic.example")
+    assert changed.keeps_comments and changed.text.startswith("# one\u2028two")
+
+
+def test_statements_and_comments_are_found_behind_quotes_and_brackets():
+    lines = ['a = ["]",', '  # "', "  ']' ] # end", "b = 1"]
+    assert statement_end(lines, 0) == 3
+    assert statement_end(['a = """', "]", '"""', "b = 1"], 0) == 3
+    assert comment_start('a = "#" # here') == 8
+    assert comment_start('a = "#"') is None
