@@ -1,6 +1,7 @@
 """Content on its way in: the end of DATA, dots, line ends, in any split."""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -65,9 +66,32 @@ def test_any_content_in_any_split_is_what_line_by_line_gives(data, cuts):
 def test_line_ends_in_any_split(data, cuts):
     ends = LineEnds()
     stored = b"".join(ends.feed(piece) for piece in cut(data, cuts)) + ends.finish()
-    whole = data.replace(b"\r\n", b"\n").replace(b"\r", b" ")
-    assert stored == (whole if not whole or whole.endswith(b"\n") else whole + b"\n")
+    *lines, rest = re.split(rb"\r*\n", data)
+    lines += [rest.rstrip(b"\r")] if rest.strip(b"\r") else []
+    assert stored == b"".join(re.sub(rb"\r+", b" ", line.lstrip(b"\r")) + b"\n" for line in lines)
     assert ends.finish() == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [
+        (b"a\r\r\nb\r\r\n\r\r\nc", b"a\nb\n\nc\n"),  # line ends converted twice: the empty line stays one
+        (b"a\r\r\r\n", b"a\n"),
+        (b"a\n\rb\n\r\n\rc", b"a\nb\n\nc\n"),  # LF CR: no line becomes the fold of the one before
+        (b"a\rb\r\rc\r", b"a b c\n"),
+        (b"\r\ra\0\r\n\n", b"a\0\n\n"),
+        (b"\r", b""),
+    ],
+)
+def test_normalising_keeps_the_lines(data, stored):
+    whole, bytewise = LineEnds(), LineEnds()
+    assert whole.feed(data) + whole.finish() == stored
+    assert b"".join(bytewise.feed(data[at : at + 1]) for at in range(len(data))) + bytewise.finish() == stored
+
+
+def test_a_long_run_of_crs_takes_no_memory_and_no_time():
+    ends = LineEnds()
+    assert b"".join(ends.feed(b"\r" * 65_536) for _ in range(50)) + ends.feed(b"a\r\n") == b"a\n"
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))

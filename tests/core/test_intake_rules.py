@@ -36,13 +36,13 @@ def test_only_our_own_people_relay():
 @pytest.mark.parametrize(
     ("facts", "is_refused"),
     [
-        (HeaderFacts(0, True, received=100), False),
-        (HeaderFacts(0, True, received=101), True),
-        (HeaderFacts(0, True, own_received=MAX_OWN_PASSES), False),
-        (HeaderFacts(0, True, own_received=MAX_OWN_PASSES + 1), True),
-        (HeaderFacts(0, True, delivered_to=("a@b.example",)), False),
-        (HeaderFacts(0, True, delivered_to=("a@b.example",) * (MAX_OWN_PASSES + 1)), True),
-        (HeaderFacts(0, True, delivered_to=("x@b.example",) * 50), False),
+        (HeaderFacts(received=100), False),
+        (HeaderFacts(received=101), True),
+        (HeaderFacts(own_received=MAX_OWN_PASSES), False),
+        (HeaderFacts(own_received=MAX_OWN_PASSES + 1), True),
+        (HeaderFacts(delivered_to=("a@b.example",)), False),
+        (HeaderFacts(delivered_to=("a@b.example",) * (MAX_OWN_PASSES + 1)), True),
+        (HeaderFacts(delivered_to=("x@b.example",) * 50), False),
     ],
 )
 def test_loops(facts, is_refused):

@@ -205,6 +205,7 @@ async def test_a_limit_that_is_gone_lets_everything_go_and_a_new_one_holds_what_
         ({"sender": ""}, []),
         ({"origin": Origin.OUTSIDE}, []),
         ({"header": b"From: a@b\nList-Id: <x>\n\n"}, []),
+        ({"header": b"To: x" + b",\n x" * 100_000 + b"\nList-Id: <x>\n\n"}, []),
         ({"header": b"From: a@b\nAuto-Submitted: auto-replied\n\n"}, []),
     ],
 )

@@ -285,8 +285,11 @@ async def test_date_and_message_id_are_added_to_what_is_handed_in(rig, peer, add
         (b"hello\r\n", b"\nhello\n"),
         (b"hello", b"\nhello\n"),
         (b"\r\nFrom: body\r\n", b"\nFrom: body\n"),
-        (b"A: b", b"A: b\n"),
-        (b"A: b\r", b"A: b \n"),
+        (b"A: b", b"A: b\n\n"),
+        (b"A: b\r", b"A: b\n\n"),
+        (b"A: b\r\nhello\r\n", b"A: b\n\nhello\n"),
+        (b" hello\r\n", b"\n hello\n"),
+        (b"A: b\r\r\n\r\r\nhello\r\r\n", b"A: b\n\nhello\n"),
     ],
 )
 async def test_our_header_is_never_taken_for_the_messages_body_nor_the_other_way(rig, content, stored):
@@ -309,6 +312,45 @@ async def test_a_header_longer_than_64_kb_passes(rig):
     _, record, body = await rig.take(pieces=pieces)
     assert body.endswith(content.replace(b"\r\n", b"\n"))
     assert record.size == len(body)
+
+
+@pytest.mark.parametrize("step", [7, 65_536])
+async def test_what_stands_behind_64_kb_of_header_is_seen(rig, step):
+    names = b",\r\n ".join(b"Reader %d <reader%d@far.example>" % (number, number) for number in range(2600))
+    content = b"To: " + names + b"\r\nDate: d\r\nMessage-ID: <1@x>\r\nSubject: seen\r\n\r\nhello\r\n"
+    pieces = [content[at : at + step] for at in range(0, len(content), step)]
+    _, record, body = await rig.take(pieces=pieces, peer=LAN)
+    message = message_from_bytes(body)
+    assert (message.get_all("Date"), message.get_all("Message-ID")) == (["d"], ["<1@x>"])
+    assert (record.subject, record.message_id_header) == ("seen", "<1@x>")
+    assert body.endswith(content.replace(b"\r\n", b"\n"))
+
+
+async def test_hops_behind_64_kb_of_header_end_a_loop_too(rig):
+    content = b"X: " + b"x" * 70_000 + b"\r\n" + b"Received: x\r\n" * 101 + b"\r\nhello\r\n"
+    reply, _, _ = await rig.take(content)
+    assert (reply.code, reply.enhanced) == (554, "5.4.6")
+
+
+async def test_an_empty_message_id_is_one(rig):
+    _, record, body = await rig.take(b"Message-ID:\r\nSubject: x\r\n\r\n", peer=LAN)
+    assert message_from_bytes(body).get_all("Message-ID") == [""]
+    assert record.message_id_header == ""
+
+
+@pytest.mark.parametrize("subject", [b"=?utf\xff8?q?x?=", b"=?idna?q?=FF?=", b"=?\x00?q?x?=", b"=?utf-16?b?/w==?="])
+async def test_no_subject_delays_a_message(rig, subject):
+    reply, _, _ = await rig.take(b"Subject: " + subject + b"\r\n\r\nhello\r\n")
+    assert reply.code == 250
+
+
+async def test_the_subject_of_a_message_from_an_mbox_file_is_its_subject(rig):
+    content = b"From anna@x.example Mon Jan  1 10:00:00 2024\r\nSubject: x\r\nDate: d\r\n\r\nhello\r\n"
+    _, record, body = await rig.take(content, peer=LAN)
+    message = message_from_bytes(body)
+    assert (record.subject, message["Subject"], message.get_all("Date")) == ("x", "x", ["d"])
+    assert message["X-Mailbox-Line"] == "From anna@x.example Mon Jan  1 10:00:00 2024"
+    assert message.get_payload() == "hello\n"
 
 
 async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig):
@@ -425,7 +467,7 @@ async def test_a_card_that_fails_is_never_the_senders_fault(rig, monkeypatch, wh
 
 
 async def test_a_bug_of_ours_while_content_comes_waits_for_the_answer(rig, monkeypatch):
-    monkeypatch.setattr("dialpost.flow.incoming.scan_header", lambda *a: 1 / 0)
+    monkeypatch.setattr("dialpost.flow.incoming.received", lambda *a: 1 / 0)
     reply, _, _ = await rig.take()
     assert str(reply).startswith("451 4.3.0")
     assert list(rig.spool.ids()) == []

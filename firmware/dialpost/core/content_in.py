@@ -7,9 +7,15 @@ SMTP smuggling; what is stored then has no bare CR or LF left that another serve
 
 from __future__ import annotations
 
+import re
+
 _END = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
 _LINE_END = b"\r\n"
+
+_ENDING_CRS = re.compile(rb"(?<!\r)\r+\n")
+_LEADING_CRS = re.compile(rb"\n\r+")
+_OTHER_CRS = re.compile(rb"\r+")
 
 
 class DotDecoder:
@@ -48,33 +54,32 @@ def _held_length(data: bytes) -> int:
 
 
 class LineEnds:
-    """Turns CR LF and bare LF into LF, a bare CR into a blank: the form in which bodies are stored."""
+    """Gives content the form in which bodies are stored, with the same lines in the same order.
+
+    CR LF, LF, and CR CR LF (a line end converted twice) each end a line. A run of CRs that ends none becomes a
+    blank, and nothing at the start of a line, where a blank would make it the fold of the line before.
+    """
 
     def __init__(self) -> None:
         self._has_cr = False
-        self._last = b"\n"
+        self._at_line_start = True
 
     def feed(self, data: bytes) -> bytes:
         """The next piece in the stored form."""
         if self._has_cr:
             data = b"\r" + data
-        self._has_cr = data.endswith(b"\r")
-        if self._has_cr:
-            data = data[:-1]
-        if b"\r" in data:
-            data = data.replace(_LINE_END, b"\n")
-            if b"\r" in data:
-                data = data.replace(b"\r", b" ")
-        self._last = data[-1:] or self._last
-        return data
+        whole = data.rstrip(b"\r")
+        self._has_cr = len(whole) < len(data)
+        if b"\r" in whole:
+            whole = _ENDING_CRS.sub(b"\n", whole)
+            if self._at_line_start:
+                whole = whole.lstrip(b"\r")
+            whole = _OTHER_CRS.sub(b" ", _LEADING_CRS.sub(b"\n", whole))
+        if whole:
+            self._at_line_start = whole.endswith(b"\n")
+        return whole
 
     def finish(self) -> bytes:
         """What is still to be added so that the content ends with a line end (BDAT may leave it out)."""
-        if self._has_cr:
-            self._has_cr = False
-            self._last = b"\n"
-            return b" \n"
-        if self._last != b"\n":
-            self._last = b"\n"
-            return b"\n"
-        return b""
+        is_open, self._at_line_start, self._has_cr = not self._at_line_start, True, False
+        return b"\n" if is_open else b""

@@ -1,7 +1,8 @@
 """What the header of an incoming message tells this host (RFC 5322 §2.2, §3.6).
 
-Reads the stored form (LF line ends). Only what decides something is kept: hops for the loop check, what
-is missing on submission, the priority on the line, and the two fields people know a message by.
+Reads the stored form (LF line ends), a line at a time: a header may be of any length, and what was not seen is
+never taken for missing. Only what decides something is kept: hops for the loop check, what is missing on
+submission, the priority on the line, and the two fields people know a message by. No bytes make it fail.
 """
 
 from __future__ import annotations
@@ -9,113 +10,122 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dialpost.core.header_words import readable
 from dialpost.core.queue_records import Priority
-
-MAX_HEADER_BYTES = 65_536
-"""So much of a message is searched for the end of its header; a longer header is read that far."""
 
 MAX_SUBJECT = 100
 MAX_MESSAGE_ID = 250
-_MAX_ENCODED = 2000
+_MAX_VALUE_BYTES = 4096
+_MAX_DELIVERED_TO = 1000
+_BODY_LOOK_BYTES = 4096
 
-_FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
+FIELD = re.compile(rb"([!-9;-~\x80-\xff]+)[ \t]*:")
+"""The begin of a field. Blanks before the colon are obsolete, not wrong (RFC 5322 §4.5)."""
+_CHARSET = re.compile(
+    rb"""charset\*?[ \t\n]*=[ \t\n]*"?(?:[!-&(-~]*'[^']*')?([A-Za-z0-9_.:+-]{1,60})""", re.IGNORECASE
+)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would obey some of them
+_PRIORITY_FIELDS = {b"priority", b"importance", b"x-priority", b"precedence"}
+_KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"} | _PRIORITY_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """`end` is the header's length without the empty line; `is_separated`: an empty line follows there.
+    """What a header has. `own_received` counts the Received fields this host wrote itself.
 
-    `own_received` counts the Received fields this host wrote itself.
+    `message_id` may be "" though `has_message_id`: the field can be empty.
     """
 
-    end: int
-    is_separated: bool
     received: int = 0
     own_received: int = 0
     delivered_to: tuple[str, ...] = ()
     has_from: bool = False
     has_date: bool = False
+    has_message_id: bool = False
     message_id: str = ""
     subject: str = ""
     priority: Priority = Priority.NORMAL
 
 
-def header_is_whole(block: bytes | bytearray) -> bool:
-    """Whether the empty line after the header is in `block` (or it is too long to wait for it)."""
-    return len(block) >= MAX_HEADER_BYTES or block.startswith(b"\n") or b"\n\n" in block
+class HeaderScan:
+    """Reads a header's lines in their order, then a little of the body, for the name of its character set."""
 
+    def __init__(self, hostname: str) -> None:
+        self._by_us = b"by " + hostname.lower().encode() + b" "
+        self._name = b""
+        self._value = b""
+        self._named: dict[bytes, bytes] = {}
+        self._received = self._own_received = 0
+        self._delivered_to: list[str] = []
+        self._body = b""
 
-def scan_header(block: bytes, hostname: str) -> HeaderFacts:
-    """Read the header at the start of `block`; `hostname` is this host's own name in Received fields."""
-    fields, end = _split_fields(block)
-    named: dict[bytes, bytes] = {}
-    received = own_received = 0
-    delivered_to = []
-    by_us = b"by " + hostname.lower().encode() + b" "
-    for name, value in fields:
+    def line(self, line: bytes) -> None:
+        """A field's first line, or a fold of it; what is neither is passed over."""
+        if line[:1] in {b" ", b"\t"}:
+            if len(self._value) < _MAX_VALUE_BYTES:
+                self._value += line[:_MAX_VALUE_BYTES]
+            return
+        self._close_field()
+        field = FIELD.match(line)
+        self._name = field[1].lower() if field else b""
+        self._value = line[field.end() : field.end() + _MAX_VALUE_BYTES] if field else b""
+
+    def body(self, text: bytes) -> None:
+        """The body's beginning."""
+        missing = _BODY_LOOK_BYTES - len(self._body)
+        if missing > 0:
+            self._body += text[:missing]
+
+    def facts(self) -> HeaderFacts:
+        """What the lines so far tell."""
+        self._close_field()
+        named = self._named
+        return HeaderFacts(
+            received=self._received,
+            own_received=self._own_received,
+            delivered_to=tuple(self._delivered_to),
+            has_from=b"from" in named,
+            has_date=b"date" in named,
+            has_message_id=b"message-id" in named,
+            message_id=_text(named.get(b"message-id", b""))[:MAX_MESSAGE_ID],
+            subject=readable(named.get(b"subject", b""), self._charset())[:MAX_SUBJECT],
+            priority=_priority(named),
+        )
+
+    def _close_field(self) -> None:
+        name, value, self._name, self._value = self._name, self._value, b"", b""
         if name == b"received":
-            received += 1
-            own_received += by_us in b" ".join(value.lower().split()) + b" "
+            self._received += 1
+            self._own_received += self._by_us in b" ".join(value.lower().split()) + b" "
         elif name == b"delivered-to":
-            delivered_to.append(_text(value).strip("<> ").lower())
-        else:
-            named.setdefault(name, value)
-    return HeaderFacts(
-        end=end,
-        is_separated=block[end : end + 1] == b"\n",
-        received=received,
-        own_received=own_received,
-        delivered_to=tuple(delivered_to),
-        has_from=b"from" in named,
-        has_date=b"date" in named,
-        message_id=_text(named.get(b"message-id", b""))[:MAX_MESSAGE_ID],
-        subject=_decoded(_text(named.get(b"subject", b"")))[:MAX_SUBJECT],
-        priority=_priority(named),
-    )
+            if len(self._delivered_to) < _MAX_DELIVERED_TO:
+                self._delivered_to.append(_text(value).strip("<> ").lower()[:MAX_MESSAGE_ID])
+        elif name in _KEPT:
+            self._named.setdefault(name, value)
+
+    def _charset(self) -> str:
+        """What the header names for the body, or the first part of it that names one."""
+        found = _CHARSET.search(self._named.get(b"content-type", b"")) or _CHARSET.search(self._body)
+        return found[1].decode("ascii") if found else ""
 
 
 def fields_of(block: bytes) -> list[tuple[bytes, bytes]]:
     """The fields of the header at the start of `block`: name in lower case, value with its folds."""
-    return _split_fields(block)[0]
-
-
-def _split_fields(block: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
-    """The fields (name in lower case, value with its folds) and the offset of the first line that is none."""
     fields: list[tuple[bytes, bytes]] = []
-    end = 0
-    while end < len(block):
-        line_end = block.find(b"\n", end)
-        next_line = len(block) if line_end < 0 else line_end + 1
-        line = block[end : next_line - (line_end >= 0)]
+    for line in block.split(b"\n"):
+        if not line:
+            break
+        field = FIELD.match(line)
         if line[:1] in {b" ", b"\t"} and fields:
             name, value = fields[-1]
             fields[-1] = (name, value + line)
-        else:
-            match = _FIELD.match(line)
-            if not match:
-                break
-            fields.append((match.group(1).lower(), line[match.end() :]))
-        end = next_line
-    return fields, end
+        elif field:
+            fields.append((field[1].lower(), line[field.end() :]))
+    return fields
 
 
 def _text(value: bytes) -> str:
     return _CONTROL.sub(" ", value.decode("utf-8", "replace")).strip()
-
-
-def _decoded(subject: str) -> str:
-    """The subject with its encoded words read (RFC 2047); as it is where they can't be."""
-    if "=?" not in subject:
-        return subject
-    subject = subject[:_MAX_ENCODED]
-    from email.errors import HeaderParseError
-    from email.header import decode_header, make_header
-
-    try:
-        return _CONTROL.sub(" ", str(make_header(decode_header(subject))))
-    except (HeaderParseError, LookupError, ValueError):
-        return subject
 
 
 def _priority(fields: dict[bytes, bytes]) -> Priority:
@@ -135,6 +145,3 @@ def _priority(fields: dict[bytes, bytes]) -> Priority:
     ):
         return Priority.BULK
     return Priority.NORMAL
-
-
-_PRIORITY_FIELDS = {b"priority", b"importance", b"x-priority", b"precedence"}

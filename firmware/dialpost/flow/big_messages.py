@@ -26,7 +26,8 @@ from dialpost.flow import maillog
 
 LOOK_EVERY_S = 300.0
 """So often the clock is looked at, at least: it may have been set."""
-_HEADER_BYTES = 32_000
+_MOST_HEADER_BYTES = 1_048_576
+_READ_BYTES = 65_536
 _BATCH = 50
 
 
@@ -138,13 +139,19 @@ class BigMessages:
             await self._notices.announce(note, message.recipients)
 
     def _header(self, message: MessageRecord) -> bytes | None:
-        """The message's header; None where the card lost it: then nobody is told of it."""
+        """The message's header; None where it can't be had whole: a list's mail might look like a person's."""
+        header = b""
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:
                 body.seek(message.local_prefix)
-                return body.read(_HEADER_BYTES)
+                while b"\n\n" not in header:
+                    more = body.read(_READ_BYTES)
+                    header += more
+                    if not more or len(header) > _MOST_HEADER_BYTES:
+                        return None
         except (OSError, StorageError):
             return None
+        return header
 
     def _local_time(self) -> datetime | None:
         return datetime.fromtimestamp(self._wall_clock(), self._zone) if self._clock_trusted() else None

@@ -19,7 +19,8 @@ from dialpost.core.config import Config
 from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError
-from dialpost.core.header_scan import HeaderFacts, header_is_whole, scan_header
+from dialpost.core.header_in import HeaderPass
+from dialpost.core.header_scan import HeaderFacts
 from dialpost.core.intake_rules import RepeatWindow, loop_refusal
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.core.reply import Reply
@@ -112,13 +113,16 @@ class Incoming:
     body: BodyWriter
     _line_ends: LineEnds = field(default_factory=LineEnds)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _head: bytearray | None = field(default_factory=bytearray)
-    _facts: HeaderFacts | None = None
+    _header: HeaderPass = field(init=False)
+    _has_begun: bool = False
     _fault: Reply | None = None
     _newlines: int = 0
     _local_prefix: int = 0
     _recipients: tuple[RecipientRecord, ...] = ()
     _received_s: int = 0
+
+    def __post_init__(self) -> None:
+        self._header = HeaderPass(self.tools.config.station.hostname, self._missing_fields)
 
     def write(self, data: bytes) -> None:
         """Take the next piece. A fault is kept for the answer."""
@@ -142,9 +146,7 @@ class Incoming:
             if self._fault is None:
                 rest = self._line_ends.finish()
                 self._digest.update(rest)
-                self._take(rest)
-            if self._fault is None and self._head is not None:
-                self._begin_body()
+                self._take(rest, is_last=True)
             if self._fault is None:
                 return await self._commit()
         except StorageError as error:
@@ -161,24 +163,21 @@ class Incoming:
         """The client is gone or broke off: forget everything."""
         self.body.abort()
 
-    def _take(self, stored: bytes) -> None:
-        if self._head is None:
-            self._put(stored)
-            return
-        self._head += stored
-        if header_is_whole(self._head):
+    def _take(self, stored: bytes, *, is_last: bool = False) -> None:
+        if not self._has_begun:
+            self._has_begun = True
             self._begin_body()
+        was_over = self._header.is_over
+        ready = self._header.feed(stored)
+        if is_last:
+            ready += self._header.finish()
+        if self._header.is_over and not was_over:
+            self._judge_header()
+        if self._fault is None:
+            self._put(ready)
 
     def _begin_body(self) -> None:
-        """The header is known: judge it, write our own lines, then what was held back."""
-        assert self._head is not None
-        head, self._head = bytes(self._head), None
-        hostname = self.tools.config.station.hostname
-        self._facts = scan_header(head, hostname)
-        addresses = [recipient.address for recipient in self.envelope.recipients]
-        self._fault = loop_refusal(self._facts, self.tools.config.smtp.max_received_headers, addresses)
-        if self._fault is not None:
-            return
+        """Our own lines go in front."""
         self._received_s = int(self.tools.wall_clock())
         recipients = resolve(self.envelope, self.tools.accounts.directory)
         if recipients is None:
@@ -188,21 +187,25 @@ class Incoming:
         prefix = return_path(self.envelope.sender) if any(one.local_account for one in self._recipients) else b""
         self._local_prefix = len(prefix)
         self.body.write(prefix)
-        self._put(self._own_lines(self._facts))
-        self._put(head)
-
-    def _own_lines(self, facts: HeaderFacts) -> bytes:
-        """Received, and what a submitted message lacks (RFC 6409 §8); an empty line where no header follows."""
-        hostname = self.tools.config.station.hostname
         given = self.envelope.recipients
         only = given[0].address if len(given) == 1 else None
-        lines = received(self.peer, hostname, self.queue_id, self._received_s, only)
+        hostname = self.tools.config.station.hostname
+        self._put(received(self.peer, hostname, self.queue_id, self._received_s, only))
+
+    def _judge_header(self) -> None:
+        addresses = [recipient.address for recipient in self.envelope.recipients]
+        most = self.tools.config.smtp.max_received_headers
+        self._fault = self._fault or loop_refusal(self._header.facts(), most, addresses)
+
+    def _missing_fields(self, facts: HeaderFacts) -> bytes:
+        """What a submitted message lacks (RFC 6409 §8); it goes to the header's end, where all of it was seen."""
+        fields = b""
         if self.origin is not Origin.OUTSIDE:
             if not facts.has_date:
-                lines += date(self._received_s)
-            if not facts.message_id:
-                lines += message_id(hostname, self.queue_id, self._received_s)
-        return lines if facts.end or facts.is_separated else lines + b"\n"
+                fields += date(self._received_s)
+            if not facts.has_message_id:
+                fields += message_id(self.tools.config.station.hostname, self.queue_id, self._received_s)
+        return fields
 
     def _put(self, data: bytes) -> None:
         self._newlines += data.count(b"\n")
@@ -236,11 +239,10 @@ class Incoming:
         return None
 
     def _record(self, size: int) -> MessageRecord:
-        facts = self._facts
-        assert facts is not None
+        facts = self._header.facts()
         wire_size = size - self._local_prefix + self._newlines
         hostname = self.tools.config.station.hostname
-        own_id = self.origin is not Origin.OUTSIDE and not facts.message_id
+        own_id = self.origin is not Origin.OUTSIDE and not facts.has_message_id
         return MessageRecord(
             queue_id=self.queue_id, sender=self.envelope.sender, size=size, wire_size=wire_size,
             local_prefix=self._local_prefix, received_s=self._received_s, origin=self.origin,
