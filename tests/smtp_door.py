@@ -57,6 +57,8 @@ class NotingPolicy:
         self.calls = []
         self.sinks = []
         self.connections = 0
+        self.callers = []
+        self.pauses, self.pause_s = 0, 0.0
         self.refusals = {}
         self.errors = {}
         self.finish_reply, self.finish_error, self.may_finish = QUEUED, None, None
@@ -69,16 +71,22 @@ class NotingPolicy:
             raise self.errors[stage]
         return self.refusals.get(stage)
 
-    def connected(self, address, listener):
-        refusal = self._answer("connected", address, listener)
+    def connected(self, caller):
+        refusal = self._answer("connected", caller.peer.address, caller.peer.listener)
         self.connections += refusal is None
+        if refusal is None:
+            self.callers.append(caller)
         return refusal
 
-    async def turn(self, address, listener):
+    async def turn(self, peer):
         return None
 
-    def disconnected(self, address, listener):
+    def disconnected(self, caller):
         self.connections -= 1
+
+    def pause_after_refusal(self, peer):
+        self.pauses += 1
+        return self.pause_s
 
     async def login(self, peer, name, password):
         refusal = self._answer("login", name, password)

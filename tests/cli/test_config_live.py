@@ -64,7 +64,7 @@ def test_set_unset_history_compare_rollback(running, config):
     assert config("unset", "modem.numbers")[1][0] == '- modem.numbers = ["09611", "09612"]'
     assert config("compare", "1")[1] == ["+ smtp.max_errors = 30"]
     assert config("rollback", "1")[0] == 0
-    assert running.config.smtp.max_errors == 20
+    assert running.config.smtp.max_errors == 5
     status, out, _ = config("history")
     assert [line.split()[0] for line in out] == ["4", "3", "2", "1"]
     assert out[0].endswith("back to 1") and out[2].endswith("trial")

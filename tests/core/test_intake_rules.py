@@ -1,20 +1,24 @@
 """Who may send what to whom."""
 
+from dataclasses import replace
+
 import pytest
 
 from dialpost.core.header_scan import HeaderFacts
 from dialpost.core.intake_rules import (
     MAX_OWN_PASSES,
     RepeatWindow,
+    Sides,
     loop_refusal,
     may_relay,
     parse_networks,
-    side_of,
 )
 from dialpost.core.queue_records import Origin
 
 LAN = parse_networks(("192.168.1.7/24", "fd00::/8", "10.0.0.0/8"))
 PROVIDER = parse_networks(("10.9.0.0/16",))
+DIALLED = Sides(LAN, PROVIDER, has_line=True)
+ROUTED = Sides(LAN, PROVIDER)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,37 @@ PROVIDER = parse_networks(("10.9.0.0/16",))
     ],
 )  # fmt: skip
 def test_sides(address, side):
-    assert side_of(address, LAN, PROVIDER) is side
+    assert DIALLED.of(address, "eth0") is side
+
+
+@pytest.mark.parametrize("address", ["192.168.1.50", "10.1.1.1", "fd00::1"])
+@pytest.mark.parametrize(
+    ("sides", "interface", "side"),
+    [
+        (DIALLED, "eth0", Origin.LAN), (DIALLED, "lo", Origin.LAN), (DIALLED, "br-lan", Origin.LAN),
+        (DIALLED, "ppp0", Origin.OUTSIDE), (DIALLED, "ppp12", Origin.OUTSIDE), (DIALLED, "", Origin.OUTSIDE),
+        (ROUTED, "eth0", Origin.LAN), (ROUTED, "", Origin.LAN), (ROUTED, "ppp0", Origin.OUTSIDE),
+        (replace(DIALLED, lan_interface="eth0"), "eth0", Origin.LAN),
+        (replace(DIALLED, lan_interface="eth0"), "eth1", Origin.OUTSIDE),
+        (replace(DIALLED, lan_interface="eth0"), "lo", Origin.LAN),
+    ],
+)  # fmt: skip
+def test_an_address_of_the_lan_counts_only_where_the_lan_is(address, sides, interface, side):
+    assert sides.of(address, interface) is side
+
+
+@pytest.mark.parametrize(
+    ("sides", "address", "interface", "is_provider"),
+    [
+        (DIALLED, "192.0.2.1", "ppp0", True), (DIALLED, "192.168.1.50", "ppp0", True),
+        (DIALLED, "192.0.2.1", "lo", True), (DIALLED, "192.0.2.1", "eth0", False),
+        (DIALLED, "10.9.1.1", "eth0", True),
+        (DIALLED, "192.168.1.50", "eth0", False), (ROUTED, "192.0.2.1", "eth0", True),
+        (ROUTED, "192.168.1.50", "eth0", False), (DIALLED, "nonsense", "eth0", False),
+    ],
+)  # fmt: skip
+def test_the_provider_of_a_dialled_line_is_who_came_over_it(sides, address, interface, is_provider):
+    assert sides.is_provider(address, interface) is is_provider
 
 
 def test_only_our_own_people_relay():

@@ -129,7 +129,7 @@ async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig):
     await rig.commit(LINE)
     rig.process.call(False)
     await rig.changes._later
-    assert [config.smtp.max_errors for config in rig.process.taken] == [20]
+    assert [config.smtp.max_errors for config in rig.process.taken] == [5]
 
 
 async def test_what_never_started_is_nothing_to_go_back_to(rig):

@@ -120,7 +120,7 @@ async def test_show(rig):
         'outbound.user = "clinic"', "outbound.password = (set, not shown)",
     ]  # fmt: skip
     assert (await ask("show", key="smtp.max_errors"))["lines"] == [
-        "smtp.max_errors = 20"
+        "smtp.max_errors = 5"
     ]  # a default, asked by name
     everything = (await ask("show", all=True))["lines"]
     assert len(everything) > 100 and not any("geheim" in line for line in everything)

@@ -27,7 +27,7 @@ CONFIG = Config(
     relay=RelayConfig(networks=("10.0.0.0/8",), provider_networks=("10.9.0.0/16",)),
 )
 OUTSIDE = Peer("192.0.2.1", Listener.MX, "x.example", "ESMTP")
-LAN = replace(OUTSIDE, address="10.0.0.5")
+LAN = replace(OUTSIDE, address="10.0.0.5", interface="eth0")
 PROVIDER = replace(OUTSIDE, address="10.9.0.5")
 ANNA = Peer("192.0.2.9", Listener.SUBMISSIONS, "phone", "ESMTPSA", "TLSv1.3", account="anna")
 NOW_S = 1_700_000_000
@@ -64,6 +64,15 @@ class Accounts:
     def delete(self, name):
         accounts = {key: value for key, value in self.directory.accounts.items() if key != name}
         self.directory = replace(self.directory, accounts=accounts)
+
+
+class Caller:
+    """A connection whose answer is being made."""
+
+    is_waiting, is_idle, progress_s = False, False, 0.0
+
+    def __init__(self, peer):
+        self.peer = peer
 
 
 class Mailboxes:
@@ -212,10 +221,11 @@ async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig
 
 
 async def test_connections_are_limited_in_total_and_per_peer(rig):
-    answers = [rig.intake.connected(address, Listener.MX) for address in ("a", "a", "a", "b", "b", "c")]
+    callers = [Caller(replace(OUTSIDE, address=address)) for address in ("a", "a", "a", "b", "b", "c")]
+    answers = [rig.intake.connected(caller) for caller in callers]
     assert [answer and str(answer)[:9] for answer in answers] == [None, None, "421 4.7.0", None, None, "421 4.7.0"]
-    rig.intake.disconnected("a", Listener.MX)
-    assert rig.intake.connected("c", Listener.MX) is None
+    rig.intake.disconnected(callers[0])
+    assert rig.intake.connected(callers[-1]) is None
 
 
 async def test_logins_are_slowed_down_per_address(rig):
@@ -505,16 +515,19 @@ async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig, caplog):
 
 
 async def test_only_the_providers_side_counts_for_the_call(rig):
-    for address, listener in ((LAN.address, Listener.MX), ("192.0.2.9", Listener.SUBMISSIONS)):
-        rig.intake.connected(address, listener)
+    for peer in (LAN, replace(OUTSIDE, interface="eth0"), replace(ANNA, account=None)):
+        rig.intake.connected(Caller(peer))
     await rig.take(peer=LAN)
     await rig.take(peer=ANNA)
+    await rig.intake.mail_from(replace(OUTSIDE, interface="eth0"), Envelope("a@world.example", ()), 0)
+    await rig.take(peer=replace(OUTSIDE, interface="eth0"))  # a stranger on the LAN
     assert (rig.activity.connections, rig.activity.messages, rig.activity.bytes) == (0, 0, 0)
     assert rig.activity.last_activity_s is None
     rig.monotonic_s = 7.0
-    rig.intake.connected(PROVIDER.address, Listener.MX)
+    provider = Caller(replace(LAN, interface="ppp0"))  # it may call itself what it likes
+    rig.intake.connected(provider)
     await rig.take(b"A: b\r\n\r\n", peer=PROVIDER)
     assert (rig.activity.connections, rig.activity.messages, rig.activity.bytes) == (1, 1, 8)
     assert rig.activity.last_activity_s == 7.0
-    rig.intake.disconnected(PROVIDER.address, Listener.MX)
+    rig.intake.disconnected(provider)
     assert rig.activity.connections == 0

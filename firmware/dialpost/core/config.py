@@ -123,11 +123,18 @@ class SmtpConfig:
     max_recipients: int = setting(
         500, "Most recipients of one message; the rest is asked to come again.", minimum=100, maximum=10_000
     )
-    max_connections: int = setting(100, "Most connections at once.", minimum=1, maximum=2000)
+    max_connections: int = setting(
+        100, "Most connections at once. A fifth is kept for the provider, for users who logged in, for "
+        "relay.networks and for strangers each; idle strangers make room for others.", minimum=1, maximum=2000,
+    )  # fmt: skip
     max_connections_per_peer: int = setting(
-        50, "Most connections at once from one address.", minimum=1, maximum=2000
+        50, "Most connections at once from one address (with IPv6 from one /64).", minimum=1, maximum=2000
     )
-    max_errors: int = setting(20, "Wrong commands in one connection before it is closed.", minimum=3, maximum=1000)
+    max_errors: int = setting(5, "Wrong commands in one connection before it is closed.", minimum=3, maximum=1000)
+    max_refusals: int = setting(
+        50, "Senders and recipients refused in one connection before it is closed; from the eleventh on each is "
+        "answered later. Not counted for the provider on the line.", minimum=10, maximum=10_000,
+    )  # fmt: skip
     max_commands: int = setting(
         20_000, "Commands in one connection before it is closed.", minimum=100, maximum=10_000_000
     )

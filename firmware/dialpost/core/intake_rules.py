@@ -1,20 +1,26 @@
 """Who may send what to whom: the decisions of the intake that need no state.
 
-The order is what keeps the station from being an open relay: a login first, then the provider's side,
-which never relays, then the networks named in the configuration; everybody else is outside.
+The order is what keeps the station from being an open relay: a login first, then the line and the provider's side,
+which never relay, then the networks named in the configuration; everybody else is outside.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from dialpost.core.config import Config, LinkKind
 from dialpost.core.header_scan import HeaderFacts
 from dialpost.core.queue_records import Origin
 from dialpost.core.reply import Reply
 
 MAX_OWN_PASSES = 5
 """How often a message may have come through this host before: a list or a forward brings it back once or twice."""
+
+LINE_INTERFACES = "ppp"
+"""What the names of the line's interfaces begin with: pppd's, and nobody else's."""
+OWN_INTERFACE = "lo"
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -25,15 +31,69 @@ def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
-def side_of(address: str, networks: Sequence[IpNetwork], provider_networks: Sequence[IpNetwork]) -> Origin:
-    """From which side an address comes, before any login: LAN or OUTSIDE. What can't be read is OUTSIDE."""
-    try:
-        parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return Origin.OUTSIDE
-    if any(parsed in network for network in provider_networks):
-        return Origin.OUTSIDE
-    return Origin.LAN if any(parsed in network for network in networks) else Origin.OUTSIDE
+def is_line(interface: str) -> bool:
+    """Whether it is that of a dialled line, where only the provider is."""
+    return interface.startswith(LINE_INTERFACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """From which side a peer comes, before any login: LAN or OUTSIDE.
+
+    The interface a connection came in on decides first: over the line anybody may call themselves by an address of
+    the LAN (the peer's own is negotiated by IPCP, RFC 1332 §3.3). Within the LAN the address decides.
+    """
+
+    networks: tuple[IpNetwork, ...]
+    provider_networks: tuple[IpNetwork, ...]
+    lan_interface: str = ""
+    has_line: bool = False
+    """Whether the station dials: then no address is trusted where the system does not tell the interface."""
+
+    @classmethod
+    def from_config(cls, config: Config) -> Sides:
+        """As configured."""
+        relay = config.relay
+        return cls(
+            parse_networks(relay.networks), parse_networks(relay.provider_networks), config.lan.interface,
+            config.link.kind is LinkKind.MODEM,
+        )  # fmt: skip
+
+    def of(self, address: str, interface: str) -> Origin:
+        """LAN or OUTSIDE. What can't be read is OUTSIDE."""
+        try:
+            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return Origin.OUTSIDE
+        if not self._is_ours(interface) or any(parsed in network for network in self.provider_networks):
+            return Origin.OUTSIDE
+        return Origin.LAN if any(parsed in network for network in self.networks) else Origin.OUTSIDE
+
+    def is_provider(self, address: str, interface: str) -> bool:
+        """Whether that peer is taken for the provider's: with a modem those on its line and those named, behind a
+        router everybody who is not of the LAN.
+        """
+        if self.of(address, interface) is not Origin.OUTSIDE:
+            return False
+        if not self.has_line or is_line(interface) or interface in {"", OWN_INTERFACE}:
+            return True
+        return self.is_named_provider(address)
+
+    def is_named_provider(self, address: str) -> bool:
+        """Whether it is in relay.provider_networks."""
+        try:
+            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.provider_networks)
+
+    def _is_ours(self, interface: str) -> bool:
+        """Whether addresses are what they say on that interface."""
+        if not interface:
+            return not self.has_line
+        if is_line(interface):
+            return False
+        return interface == OWN_INTERFACE or self.lan_interface in {"", interface}
 
 
 def may_relay(origin: Origin) -> bool:

@@ -28,7 +28,8 @@ class Peer:
 
     `address` is an IP address in text, IPv4-mapped IPv6 written as IPv4. `protocol` is the word for
     Received: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP ... (RFC 3848, RFC 6531). `tls` is like
-    "TLSv1.3" or "". `account` is set once a login succeeded.
+    "TLSv1.3" or "". `account` is set once a login succeeded. `interface` is the network interface the connection
+    came in on, "" where the system does not tell: an address is what a peer says of itself, this is not.
     """
 
     address: str
@@ -37,6 +38,30 @@ class Peer:
     protocol: str = "SMTP"
     tls: str = ""
     account: str | None = None
+    interface: str = ""
+
+
+class Caller(Protocol):
+    """One connection, as the policy counts it and may end it in favour of another."""
+
+    @property
+    def peer(self) -> Peer:
+        """Who it is, as known at this moment."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next move is the client's: ending it now breaks no promise of ours."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits with no message under way."""
+
+    @property
+    def progress_s(self) -> float:
+        """When it last got anywhere (monotonic): connected, logged in, had a message taken."""
+
+    def give_way(self, reply: Reply) -> None:
+        """End it, saying why. Only while it waits."""
 
 
 class MessageSink(Protocol):
@@ -75,14 +100,17 @@ class Turn(Protocol):
 class IntakePolicy(Protocol):
     """Decides for the server. A `Reply` refuses and is sent as it is; None lets the client go on."""
 
-    def connected(self, address: str, listener: Listener) -> Reply | None:
+    def connected(self, caller: Caller) -> Reply | None:
         """A connection was made. Each one let in is ended by `disconnected`, whatever happens."""
 
-    async def turn(self, address: str, listener: Listener) -> Turn | None:
+    async def turn(self, peer: Peer) -> Turn | None:
         """Wait until a connection that was let in may be greeted: on a slow line they take turns."""
 
-    def disconnected(self, address: str, listener: Listener) -> None:
+    def disconnected(self, caller: Caller) -> None:
         """A connection that had been let in is gone."""
+
+    def pause_after_refusal(self, peer: Peer) -> float | None:
+        """Seconds a peer waits for the refusal just decided; None where refusals are not counted against it."""
 
     async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
         """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled)."""

@@ -25,6 +25,15 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+\Z")
 _BDAT = re.compile(r"([0-9]{1,20})(?: +(LAST))? *\Z", re.IGNORECASE | re.ASCII)
 
+_ANOTHERS_VERBS = frozenset(
+    b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PRI PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK "
+    b"REPORT SEARCH INVITE REGISTER DESCRIBE SETUP PLAY".split()
+)
+"""Of HTTP (RFC 9110 §9.3, RFC 9113 §3.4, RFC 4918), SIP and RTSP."""
+_VERSIONED = re.compile(rb"\s(?:HTTP|SIP|RTSP|ICAP)/\d(?:\.\d)?\s*\Z")
+_FIELD = re.compile(rb"[!-9;-~]+:(?: |\Z)")
+"""A header field: no command of SMTP has its colon in the first word."""
+
 _MAX_ENVID = 100  # RFC 3461 §4.4
 _MAX_ORCPT = 500  # RFC 3461 §4.2
 
@@ -51,6 +60,13 @@ class _RefusedError(Exception):
     def __init__(self, code: int, enhanced: str, text: str) -> None:
         super().__init__(text)
         self.reply = Reply(code, (text,), enhanced)
+
+
+def speaks_something_else(line: bytes) -> bool:
+    """Whether a line is a request or a header field of HTTP or its kin, not a command that was only mistyped."""
+    verb = line.split(maxsplit=1)[:1]
+    is_verb = bool(verb) and verb[0].upper() in _ANOTHERS_VERBS
+    return is_verb or _VERSIONED.search(line[-40:]) is not None or _FIELD.match(line) is not None
 
 
 def parse_mail(argument: str, *, extended: bool) -> MailCommand | Reply:

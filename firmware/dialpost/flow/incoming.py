@@ -97,6 +97,7 @@ class IntakeTools:
     wall_clock: Callable[[], float]
     monotonic: Callable[[], float]
     repeat_window: RepeatWindow
+    is_over_the_line: Callable[[Peer], bool]
     as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message
     """What is too big to go at this hour is stored as held: it never is in the flush's sight."""
 
@@ -126,7 +127,7 @@ class Incoming:
 
     def write(self, data: bytes) -> None:
         """Take the next piece. A fault is kept for the answer."""
-        if self.origin is Origin.OUTSIDE:
+        if self.tools.is_over_the_line(self.peer):
             self.tools.activity.moved(len(data))
         if self._fault is not None:
             return
@@ -223,7 +224,7 @@ class Incoming:
             self.queue_id, sender=self.envelope.sender, recipients=len(self._recipients), size=size,
             origin=self.origin.value, peer=self.peer.address, account=self.peer.account,
         )  # fmt: skip
-        if self.origin is Origin.OUTSIDE:
+        if self.tools.is_over_the_line(self.peer):
             self.tools.activity.message_in()
         try:
             self.tools.on_accepted(message)

@@ -8,7 +8,6 @@ in the event loop; a message's body streams to the spool (flow/incoming).
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,19 +15,19 @@ from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.intake_rules import RepeatWindow, may_relay, parse_networks, side_of
+from dialpost.core.intake_rules import RepeatWindow, Sides, is_line, may_relay
 from dialpost.core.line_shaping import served_at_once
 from dialpost.core.queue_records import MessageRecord, Origin
 from dialpost.core.reply import Reply
-from dialpost.core.session import Listener, MessageSink, Peer, Turn
+from dialpost.core.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
+from dialpost.flow.connection_pools import ConnectionPools, Pool
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.incoming import CARD_FAULT, CARD_FULL, Incoming, IntakeTools, SpoolForIntake, StoreForIntake
 from dialpost.flow.line_turns import LineTurns
 from dialpost.flow.login_throttle import LoginThrottle
+from dialpost.flow.refusal_pace import RefusalPace
 
-TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
-TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: come again later",), "4.7.0")
 WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
 NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
@@ -37,7 +36,6 @@ MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
 NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
-_MOST_SIDES = 1000
 _HOUR_S = 3600
 
 
@@ -77,18 +75,28 @@ class Intake:
     ) -> None:  # fmt: skip
         self._config, self._accounts, self._spool, self._mailboxes = config, accounts, spool, mailboxes
         self._activity = activity
-        self._networks = parse_networks(config.relay.networks)
-        self._provider_networks = parse_networks(config.relay.provider_networks)
-        self._sides: dict[str, Origin] = {}
+        self._sides = Sides.from_config(config)
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
-        self._connections: Counter[str] = Counter()
+        self._refusals = RefusalPace(monotonic)
+        smtp = config.smtp
+        self._pools = ConnectionPools(smtp.max_connections, smtp.max_connections_per_peer, self._pool)
         self._turns = LineTurns(
             lambda: activity.last_byte_s, served_at_once=served_at_once(config.link.line_rate_bps)
         )
         self._takes_turns = config.link.kind is not LinkKind.GATEWAY
         window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
         self._tools = IntakeTools(
-            config, accounts, store, spool, activity, on_accepted, wall_clock, monotonic, window, as_held
+            config,
+            accounts,
+            store,
+            spool,
+            activity,
+            on_accepted,
+            wall_clock,
+            monotonic,
+            window,
+            self.is_over_the_line,
+            as_held,
         )
 
     def line_rate(self, rate_bps: int) -> None:
@@ -97,34 +105,33 @@ class Intake:
 
     # -- connections ----------------------------------------------------------------------------------
 
-    def connected(self, address: str, listener: Listener) -> Reply | None:
+    def connected(self, caller: Caller) -> Reply | None:
         """421 where there are too many already."""
-        refusal = None
-        if self._connections.total() >= self._config.smtp.max_connections:
-            refusal = TOO_MANY_HERE
-        elif self._connections[address] >= self._config.smtp.max_connections_per_peer:
-            refusal = TOO_MANY_FROM_YOU
+        peer = caller.peer
+        refusal = self._pools.admit(caller)
         if refusal is not None:
-            maillog.refused(peer=address, stage="connect", sender="", recipient="", reply=str(refusal))
-            return refusal
-        self._connections[address] += 1
-        if self._is_provider_like(address, listener):
+            return self._refuse(peer, "connect", refusal)
+        if self.is_over_the_line(peer):
             self._activity.opened()
         return None
 
-    async def turn(self, address: str, listener: Listener) -> Turn | None:
+    async def turn(self, peer: Peer) -> Turn | None:
         """Those who come over a dialled line take turns; on the LAN nobody waits."""
-        if self._takes_turns and self._is_provider_like(address, listener):
+        if self._takes_turns and self.is_over_the_line(peer):
             return await self._turns.turn()
         return None
 
-    def disconnected(self, address: str, listener: Listener) -> None:
+    def disconnected(self, caller: Caller) -> None:
         """One less."""
-        self._connections[address] -= 1
-        if self._connections[address] <= 0:
-            del self._connections[address]
-        if self._is_provider_like(address, listener):
+        self._pools.gone(caller)
+        if self.is_over_the_line(caller.peer):
             self._activity.closed()
+
+    def pause_after_refusal(self, peer: Peer) -> float | None:
+        """The provider hands on what others wrote to it, and a paid line does not wait."""
+        if self._pool(peer) is Pool.PROVIDER:
+            return None
+        return self._refusals.refused(peer.address)
 
     async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
         """The account's name; 535 where name or password is wrong, 454 while the address has to wait."""
@@ -144,7 +151,7 @@ class Intake:
 
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         """A user sends as themselves only; nobody sends what there is no room for."""
-        if self.origin(peer) is Origin.OUTSIDE:
+        if self.is_over_the_line(peer):
             self._activity.spoke()
         if peer.account is not None:
             directory = self._accounts.directory
@@ -193,24 +200,18 @@ class Intake:
         """From which side this peer sends."""
         if peer.account is not None:
             return Origin.SUBMITTED
-        return self._side(peer.address)
+        return self._sides.of(peer.address, peer.interface)
 
-    def is_over_the_line(self, address: str) -> bool:
-        """Whether a connection to port 25 from there is taken for one that came over the line."""
-        return self._is_provider_like(address, Listener.MX)
-
-    def _is_provider_like(self, address: str, listener: Listener) -> bool:
+    def is_over_the_line(self, peer: Peer) -> bool:
         """What a call waits for: a user who hands in mail from outside is no reason to keep the line."""
-        return listener is Listener.MX and self._side(address) is Origin.OUTSIDE
+        return peer.listener is Listener.MX and self._sides.is_provider(peer.address, peer.interface)
 
-    def _side(self, address: str) -> Origin:
-        """`side_of`, remembered: it is asked with every command."""
-        side = self._sides.get(address)
-        if side is None:
-            if len(self._sides) >= _MOST_SIDES:
-                self._sides.clear()
-            side = self._sides[address] = side_of(address, self._networks, self._provider_networks)
-        return side
+    def _pool(self, peer: Peer) -> Pool:
+        if peer.account is not None:
+            return Pool.USERS
+        if is_line(peer.interface) or self._sides.is_named_provider(peer.address):
+            return Pool.PROVIDER
+        return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
 
     async def _is_full(self, found: Local) -> bool:
         """Whether no account behind the address has room: with one that has, the message is taken."""

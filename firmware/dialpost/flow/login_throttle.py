@@ -9,11 +9,12 @@ neighbours are allowed.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakValueDictionary
+
+from dialpost.core.peer_host import host_of
 
 MOST_REMEMBERED = 10_000
 _NAME_CHARACTERS = 100
@@ -40,7 +41,7 @@ class LoginThrottle:
 
     def turn(self, address: str) -> asyncio.Lock:
         """One login at a time from an address: many at once would all pass before the first has failed."""
-        host = _host(address)
+        host = host_of(address)
         lock = self._turns.get(host)
         if lock is None:
             lock = self._turns[host] = asyncio.Lock()
@@ -48,7 +49,7 @@ class LoginThrottle:
 
     def wait_s(self, address: str, name: str) -> float:
         """Seconds this name has to wait before the next try from this address, 0 = none."""
-        host, key = _host(address), _key(address, name)
+        host, key = host_of(address), _key(address, name)
         wait_s = self._left_s(self._by_name.get(key))
         if key in self._known_good:
             return wait_s
@@ -56,7 +57,7 @@ class LoginThrottle:
 
     def failed(self, address: str, name: str) -> None:
         """A login failed."""
-        host, key = _host(address), _key(address, name)
+        host, key = host_of(address), _key(address, name)
         now_s = self._monotonic()
         whole = self._by_address.get(host)
         count = whole.count if whole is not None and whole.until_s > now_s else 0
@@ -68,7 +69,7 @@ class LoginThrottle:
 
     def succeeded(self, address: str, name: str) -> None:
         """A login was right: this name's failures were slips. What other names did stays."""
-        host, key = _host(address), _key(address, name)
+        host, key = host_of(address), _key(address, name)
         own, whole = self._by_name.pop(key, None), self._by_address.get(host)
         if own is not None and whole is not None:
             whole.count = max(0, whole.count - own.count)
@@ -89,14 +90,4 @@ def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
 
 
 def _key(address: str, name: str) -> tuple[str, str]:
-    return _host(address), name.strip().lower()[:_NAME_CHARACTERS]
-
-
-def _host(address: str) -> str:
-    """What one guesser has: an IPv4 address, or the 64 bits a network gives to each of its hosts."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network(f"{address}/64", strict=False))
-    except ValueError:
-        return address
+    return host_of(address), name.strip().lower()[:_NAME_CHARACTERS]

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from typing import cast
 from aiosmtpd.smtp import SMTP
 
 from dialpost.core.reply import Reply
+from dialpost.core.session import Listener, Peer
+from dialpost.edge.smtp_server.interface import came_in_on
 
 _log = logging.getLogger("dialpost.smtp")
 logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
@@ -33,6 +36,11 @@ logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show w
 INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
+_TURN_S = 0.001
+"""So long at most, and one command more, a client's input is worked on before the others have their turn."""
+_MOST_TEXT = 480
+"""RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
 LEAST_WINDOW = 1152
 """Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
 
@@ -56,6 +64,10 @@ class LineTooLongError(Exception):
 class BareLineFeedError(Exception):
     """A line that ended in LF without CR (RFC 5321 §2.3.8)."""
 
+    def __init__(self, line: bytes) -> None:
+        super().__init__("a line without CR")
+        self.line = line
+
 
 @dataclass
 class Running:
@@ -77,7 +89,10 @@ class Connection(SMTP):
         )
         self.loop = loop
         self.running = running
-        self.address = ""
+        self.address = self.interface = ""
+        self.peer = Peer("", Listener.MX)
+        self._turn_ends_s = 0.0
+        self._is_pausing = False
         self._input = bytearray()
         self._output = bytearray()
         self._waiter: asyncio.Future[None] | None = None
@@ -92,6 +107,7 @@ class Connection(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self.address = _peer_address(transport.get_extra_info("peername"))
+        self.interface = came_in_on(transport.get_extra_info("socket"))
         self.running.connections.add(self)
         super().connection_made(transport)
 
@@ -145,6 +161,7 @@ class Connection(SMTP):
 
         Raises: LineTooLongError, BareLineFeedError; ConnectionEndedError.
         """
+        await self._let_others_in()
         searched = 0
         is_too_long = False
         while (end := self._input.find(b"\n", searched)) < 0:
@@ -161,11 +178,12 @@ class Connection(SMTP):
         if is_too_long or len(line) > limit + 2:
             raise LineTooLongError
         if not line.endswith(b"\r\n"):
-            raise BareLineFeedError
+            raise BareLineFeedError(line[:-1])
         return line[:-2]
 
     async def read_piece(self, timeout_s: float, most: int = INPUT_BYTES) -> bytes:
         """The next bytes, at least one. The time is for these, not for more. Raises: ConnectionEndedError."""
+        await self._let_others_in()
         if not self._input:
             self._set_deadline(timeout_s)
             while not self._input:
@@ -183,6 +201,25 @@ class Connection(SMTP):
         """Throw away what came and was not looked at."""
         self._input.clear()
 
+    async def _let_others_in(self) -> None:
+        """What one client has sent ahead is worked on for a moment at a time: between two such moments everything
+        else that the station does has its turn.
+        """
+        now_s = self.loop.time()
+        if now_s > self._turn_ends_s:
+            if self._turn_ends_s:
+                await asyncio.sleep(0)
+            self._turn_ends_s = self.loop.time() + _TURN_S
+
+    async def pause(self, seconds: float) -> None:
+        """Let the client wait; it hears first what was said before."""
+        await self.flush()
+        self._is_pausing = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._is_pausing = False
+
     async def _more_input(self) -> None:
         await self.flush()
         if self._at_end:
@@ -195,6 +232,7 @@ class Connection(SMTP):
             await self._waiter
         finally:
             self._waiter = None
+            self._turn_ends_s = 0.0
 
     # -- output ---------------------------------------------------------------------------------------
 
@@ -265,7 +303,7 @@ class Connection(SMTP):
     @property
     def is_waiting(self) -> bool:
         """Whether the next move is the client's. Else an answer of ours is on its way."""
-        return self._waiter is not None
+        return self._waiter is not None or self._is_pausing
 
     async def ended(self) -> None:
         """Wait until the session is over, however it ends."""
@@ -280,10 +318,10 @@ class Connection(SMTP):
         else:
             self._wire.abort()
 
-    def give_up(self, reply: Reply) -> None:
+    def give_up(self, reply: Reply, *, lingers: bool = True) -> None:
         """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
         self._output += wire_reply(reply)
-        self.close()
+        self.close(lingers=lingers)
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
 
@@ -316,14 +354,19 @@ class Connection(SMTP):
 
 
 def wire_reply(reply: Reply) -> bytes:
-    """A reply as it goes over the wire (RFC 5321 §4.2.1, RFC 2034 §4)."""
+    """A reply as it goes over the wire (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
+
+    A reply may repeat what the client said. So it is printable ASCII here, whatever that was: it ends on terminals
+    and in logs, and a line end in it would be a second reply.
+    """
     enhanced = f"{reply.enhanced} " if reply.enhanced else ""
     lines = reply.lines or ("",)
     last = len(lines) - 1
     text = "".join(
-        f"{reply.code}{' ' if number == last else '-'}{enhanced}{line}\r\n" for number, line in enumerate(lines)
+        f"{reply.code}{' ' if number == last else '-'}{enhanced}{_NOT_PRINTABLE.sub('?', line[:_MOST_TEXT])}\r\n"
+        for number, line in enumerate(lines)
     )
-    return text.encode("utf-8", "replace")
+    return text.encode("ascii")
 
 
 def _peer_address(name: object) -> str:

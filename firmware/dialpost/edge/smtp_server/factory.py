@@ -10,9 +10,10 @@ from collections.abc import Callable
 from aiosmtpd.smtp import SMTP
 
 from dialpost.core.config import SmtpConfig
-from dialpost.core.session import IntakePolicy, Listener
+from dialpost.core.session import IntakePolicy, Listener, Peer
 from dialpost.edge.smtp_server.connection import Running
-from dialpost.edge.smtp_server.session import GOING_DOWN, Door, Session
+from dialpost.edge.smtp_server.replies import GOING_DOWN
+from dialpost.edge.smtp_server.session import Door, Session
 
 _GRACE_S = 10.0
 """So long sessions under way get to come to their next answer when the station goes down."""
@@ -37,14 +38,14 @@ class SmtpServer:
         return Session(self._prototype, self._running, loop, self._door)
 
     def abort(
-        self, is_theirs: Callable[[str], bool], keep: Callable[[socket.socket], None] = lambda sock: None
+        self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] = lambda sock: None
     ) -> None:  # fmt: skip
-        """Drop the connections from such addresses: their line is down, and TCP would not know for hours.
+        """Drop the connections of such peers: their line is down, and TCP would not know for hours.
 
         `keep` is given the socket of each, to duplicate before it is closed.
         """
         for connection in list(self._running.connections):
-            if is_theirs(connection.address):
+            if is_theirs(connection.peer):
                 connection.cut(keep)
 
     async def close(self) -> None:

@@ -19,7 +19,13 @@ from dialpost.core.envelope import Envelope
 from dialpost.core.errors import StorageFullError
 from dialpost.core.reply import Reply
 from dialpost.core.session import IntakePolicy, Listener, Peer, Turn
-from dialpost.core.smtp_commands import ChunkCommand, parse_bdat, parse_mail, parse_rcpt
+from dialpost.core.smtp_commands import (
+    ChunkCommand,
+    parse_bdat,
+    parse_mail,
+    parse_rcpt,
+    speaks_something_else,
+)
 from dialpost.edge.smtp_server.connection import (
     BadCommandError,
     BareLineFeedError,
@@ -30,40 +36,44 @@ from dialpost.edge.smtp_server.connection import (
 )
 from dialpost.edge.smtp_server.content import TOO_LARGE, Arrival, take_chunk, take_data
 from dialpost.edge.smtp_server.login import ask_login
+from dialpost.edge.smtp_server.manners import Manners
+from dialpost.edge.smtp_server.replies import (
+    BARE_LF,
+    BYE,
+    CARD_FULL,
+    CHUNKS_BROKEN,
+    GO_ON,
+    GOING_DOWN,
+    HELLO_FIRST,
+    LOGGED_IN,
+    LOGIN_FIRST,
+    MAIL_FIRST,
+    NEEDS_TLS,
+    NO_RECIPIENTS,
+    NO_SMTP,
+    NOT_OFFERED,
+    OK,
+    OUR_FAULT,
+    OUT_OF_ORDER,
+    RCPT_FIRST,
+    RECIPIENT_OK,
+    SENDER_OK,
+    TLS_FIRST,
+    TOO_LONG,
+    TOO_MANY_RECIPIENTS,
+    UNKNOWN,
+    VRFY_WHOM,
+)
 
 _log = logging.getLogger("dialpost.smtp")
 
 MAX_COMMAND_BYTES = 2048
 """RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
 MAX_AUTH_BYTES = 12_288  # RFC 4954 §4.3
+_MOST_WAITS = 6
+"""So many times the wait for one command a client may go on without getting anywhere."""
 _HANDSHAKE_S = 60.0
 """For implicit TLS: a hundred bytes a second are enough."""
-
-OK = Reply(250, ("Ok",), "2.0.0")
-SENDER_OK = Reply(250, ("Ok",), "2.1.0")
-RECIPIENT_OK = Reply(250, ("Ok",), "2.1.5")
-GO_ON = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
-UNKNOWN = Reply(500, ("Unknown command",), "5.5.2")
-NOT_OFFERED = Reply(502, ("That command is not offered here",), "5.5.1")
-TOO_LONG = Reply(500, ("The line is too long",), "5.5.2")
-BARE_LF = Reply(500, ("Lines must end in CRLF",), "5.5.2")
-HELLO_FIRST = Reply(503, ("Say EHLO first",), "5.5.1")
-MAIL_FIRST = Reply(503, ("MAIL comes first",), "5.5.1")
-RCPT_FIRST = Reply(503, ("RCPT comes first",), "5.5.1")
-OUT_OF_ORDER = Reply(503, ("Not now: a message is under way",), "5.5.1")
-NO_RECIPIENTS = Reply(554, ("No valid recipients",), "5.5.1")
-CHUNKS_BROKEN = Reply(503, ("The chunk is thrown away: send RSET",), "5.5.1")
-TOO_MANY_RECIPIENTS = Reply(452, ("Too many recipients: send the rest in another message",), "4.5.3")
-TLS_FIRST = Reply(530, ("Must issue a STARTTLS command first",), "5.7.0")
-LOGIN_FIRST = Reply(530, ("Authentication required",), "5.7.0")
-NEEDS_TLS = Reply(538, ("Encryption required for a login",), "5.7.11")
-LOGGED_IN = Reply(235, ("Welcome",), "2.7.0")
-CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
-OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
-TOO_MANY_ERRORS = Reply(421, ("Too many errors: closing the connection",), "4.7.0")
-TOO_MANY_COMMANDS = Reply(421, ("Too many commands: closing the connection",), "4.7.0")
-GOING_DOWN = Reply(421, ("The station is going down: come again later",), "4.3.2")
-BYE = Reply(221, ("Bye",), "2.0.0")
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,26 @@ class Session(Connection):
         self._refused_mail = self._refused_rcpt = False
         self._arrival: Arrival | None = None
         self._chunks_broken = False
-        self._errors = 0
+        self._manners = Manners(door.config)
         self._is_over = False
+        self.progress_s = loop.time()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits with no message under way."""
+        return self.is_shaking_hands or (self.is_waiting and self._mail is None)
+
+    def give_way(self, reply: Reply) -> None:
+        """End it in favour of another, saying why."""
+        if self.is_shaking_hands:
+            self.cut()
+        else:
+            self.give_up(reply, lingers=False)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        super().connection_made(transport)
+        self.peer = replace(self.peer, address=self.address, interface=self.interface)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone: what was not whole is forgotten."""
@@ -106,7 +134,7 @@ class Session(Connection):
             self._turn = None
         if self._let_in:
             self._let_in = False
-            self.door.policy.disconnected(self.address, self.door.listener)
+            self.door.policy.disconnected(self)
 
     # -- the loop -------------------------------------------------------------------------------------
 
@@ -122,14 +150,13 @@ class Session(Connection):
             self.close(lingers=was_let_in)
 
     async def _greet(self) -> None:
-        self.peer = replace(self.peer, address=self.address)
         refusal = GOING_DOWN if self.running.is_closing else self._connected()
         implicit_tls = self.door.tls_context if self.door.listener is Listener.SUBMISSIONS else None
         if refusal is not None:
             if implicit_tls is None:  # who waits for TLS would not understand
                 await self.push(refusal)
             raise ConnectionEndedError
-        self._turn = await self.door.policy.turn(self.address, self.door.listener)
+        self._turn = await self.door.policy.turn(self.peer)
         if self._at_end:  # it did not wait
             raise ConnectionEndedError
         if implicit_tls is not None:
@@ -137,36 +164,39 @@ class Session(Connection):
         await self.push(f"220 {self.door.hostname} ESMTP Dialpost")
 
     def _connected(self) -> Reply | None:
-        refusal = self.door.policy.connected(self.address, self.door.listener)
+        refusal = self.door.policy.connected(self)
         self._let_in = refusal is None
         return refusal
 
     async def _converse(self) -> None:
-        config, commands = self.door.config, 0
         while not self._is_over:
             reply: Reply | None
             try:
                 reply = await self._next_command()
             except LineTooLongError:
-                reply = self._error(TOO_LONG)
-            except BareLineFeedError:
-                reply = self._error(BARE_LF)
+                reply = NO_SMTP if self._manners.is_first else self._error(TOO_LONG)
+            except BareLineFeedError as bare:
+                reply = NO_SMTP if self._is_no_smtp(bare.line) else self._error(BARE_LF)
             except BadCommandError as bad:
                 reply = self._error(bad.reply)
             except (ConnectionEndedError, ConnectionError):
                 raise
             except Exception as fault:
                 reply = self._own_fault(fault)
+            if reply is NO_SMTP:
+                self._farewell(reply)
+                return
             if reply is not None:
                 await self.push(reply)
-            commands += 1
-            if self._errors >= config.max_errors or commands >= config.max_commands:
-                self._farewell(TOO_MANY_ERRORS if self._errors >= config.max_errors else TOO_MANY_COMMANDS)
-            elif self.running.is_closing and not self._is_over:
-                self._farewell(GOING_DOWN)
+            self._manners.command()
+            farewell = self._manners.farewell() or (GOING_DOWN if self.running.is_closing else None)
+            if farewell is not None and not self._is_over:
+                self._farewell(farewell)
 
     async def _next_command(self) -> Reply | None:
-        line = await self.read_line(self.door.config.command_timeout_s, MAX_AUTH_BYTES)
+        line = await self.read_line(self._patience_s(), MAX_AUTH_BYTES)
+        if self._is_no_smtp(line):
+            return NO_SMTP
         word, _, argument = line.partition(b" ")
         verb = word.upper()
         if len(line) > MAX_COMMAND_BYTES and verb != b"AUTH":
@@ -174,7 +204,26 @@ class Session(Connection):
         command = _COMMANDS.get(verb)
         if command is None:
             return self._error(UNKNOWN)
+        self._manners.verb(verb)
         return await command(self, argument.strip(b" \t"))
+
+    def _is_no_smtp(self, line: bytes) -> bool:
+        """Another protocol's text, which would carry SMTP commands behind it (a web page can post to any port).
+
+        Nobody's mail program begins with a command that SMTP does not have.
+        """
+        is_known = line.partition(b" ")[0].upper() in _COMMANDS
+        return speaks_something_else(line) or (self._manners.is_first and not is_known)
+
+    def _patience_s(self) -> float:
+        """How long to wait for the next command. One that only says NOOP gets nowhere, and has to go in the end."""
+        timeout_s = self.door.config.command_timeout_s
+        left_s = self.progress_s + timeout_s * _MOST_WAITS - self.loop.time()
+        return min(timeout_s, max(0.0, left_s))
+
+    def _moves_on(self) -> None:
+        """The client got somewhere."""
+        self.progress_s = self.loop.time()
 
     def _own_fault(self, error: Exception) -> Reply:
         """A fault of ours is never the sender's: it is asked to come again, and told nothing of the fault."""
@@ -186,8 +235,22 @@ class Session(Connection):
 
     def _error(self, reply: Reply) -> Reply:
         """A wrong command: counted, for a client that sends nothing else is shown the door."""
-        self._errors += 1
+        self._manners.error()
         return reply
+
+    async def _refusal(self, reply: Reply) -> Reply:
+        """The policy's no: who collects many waits longer for each, and is shown the door in the end."""
+        pause_s = self.door.policy.pause_after_refusal(self.peer)
+        if pause_s is not None:
+            self._manners.refusal()
+        if pause_s:
+            await self.pause(pause_s)
+        return reply
+
+    async def _malformed(self, reply: Reply) -> Reply:
+        """Mail for a list in which some addresses can't exist is no dialogue of wrong commands."""
+        is_of_the_address = (reply.enhanced or "").startswith(("5.1.", "5.6."))
+        return await self._refusal(reply) if is_of_the_address else self._error(reply)
 
     def _farewell(self, reply: Reply) -> None:
         self.door.policy.refused(self.peer, "session", reply)
@@ -263,7 +326,9 @@ class Session(Connection):
         await self.start_tls(context, timeout_s)
         tls = self._writer.get_extra_info("ssl_object")
         self._said_ehlo = False
-        self.peer = Peer(self.address, self.door.listener, tls=(tls.version() or "TLS") if tls else "TLS")
+        version = (tls.version() or "TLS") if tls else "TLS"
+        self.peer = Peer(self.address, self.door.listener, tls=version, interface=self.interface)
+        self._moves_on()
 
     async def smtp_AUTH(self, argument: bytes) -> Reply:
         """A login; only where nobody can listen."""
@@ -279,6 +344,7 @@ class Session(Connection):
             return self._error(answer)
         self.peer = replace(self.peer, account=answer)
         self.peer = replace(self.peer, protocol=self._protocol(is_utf8=False))
+        self._moves_on()
         return LOGGED_IN
 
     # -- the envelope ---------------------------------------------------------------------------------
@@ -292,7 +358,7 @@ class Session(Connection):
             return self._error(OUT_OF_ORDER)
         command = parse_mail(_text(argument), extended=self._said_ehlo)
         if isinstance(command, Reply):
-            return self._error(command)
+            return await self._malformed(command)
         self._refused_mail = True
         if command.declared_bytes > self.door.config.max_message_bytes:
             self.door.policy.refused(self.peer, "MAIL", TOO_LARGE)
@@ -300,7 +366,7 @@ class Session(Connection):
         self.peer = replace(self.peer, protocol=self._protocol(is_utf8=command.envelope.smtputf8))
         reply = await self.door.policy.mail_from(self.peer, command.envelope, command.declared_bytes)
         if reply is not None:
-            return reply
+            return await self._refusal(reply)
         self._refused_mail = False
         self._mail = command.envelope
         if self._turn is not None:
@@ -323,14 +389,14 @@ class Session(Connection):
         recipient = parse_rcpt(_text(argument), extended=self._said_ehlo, smtputf8=self._mail.smtputf8)
         if isinstance(recipient, Reply):
             self._refused_rcpt = True
-            return self._error(recipient)
+            return await self._malformed(recipient)
         if len(self._mail.recipients) >= self.door.config.max_recipients:
             self._refused_rcpt = True
             return TOO_MANY_RECIPIENTS
         reply = await self.door.policy.rcpt_to(self.peer, self._mail, recipient)
         if reply is not None:
             self._refused_rcpt = True
-            return reply
+            return await self._refusal(reply)
         self._mail = replace(self._mail, recipients=(*self._mail.recipients, recipient))
         return RECIPIENT_OK
 
@@ -374,6 +440,7 @@ class Session(Connection):
         if arrival.is_over:
             self._break_chunks(is_last=False)
             return TOO_LARGE
+        self._moves_on()
         return Reply(250, (f"{chunk.size} bytes taken",), "2.0.0")
 
     async def _arrival_for(self, chunk: ChunkCommand) -> Arrival | Reply:
@@ -418,7 +485,8 @@ class Session(Connection):
         if self._turn is not None:
             self._turn.rests()
         if reply.is_positive:
-            self._errors = 0  # a long session that gets mail across is not one that only makes mistakes
+            self._manners.message_taken()
+            self._moves_on()
         return reply
 
     # -- the rest -------------------------------------------------------------------------------------
@@ -435,7 +503,9 @@ class Session(Connection):
         return OK
 
     async def smtp_VRFY(self, argument: bytes) -> Reply:
-        """Who lives here is nobody's business (RFC 5321 §7.3)."""
+        """Who lives here is nobody's business (RFC 5321 §7.3); but whom it is about must be said (§4.1.1.6)."""
+        if not argument:
+            return self._error(VRFY_WHOM)
         return Reply(252, ("Send mail, then you will see",), "2.5.2")
 
     async def smtp_HELP(self, argument: bytes) -> Reply:
