@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dialpost import durable
 from dialpost.core.config_history import Proof, Unproven
 from dialpost.core.errors import NotFoundError, StorageError
-from dialpost.edge.config_file import ConfigFile, ConfigHistory, history, writing
+from dialpost.edge.config_file import ConfigFile, ConfigHistory, history
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 OTHER = TEXT.replace("mail.", "mx.")
@@ -123,7 +124,7 @@ def test_the_mark_of_a_commit_that_failed_harms_no_later_one(book, path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(history, "write_durably", lambda p, *rest: fails() if p == path else write(p, *rest))
-    write = writing.write_durably
+    write = durable.write_durably
     with pytest.raises(StorageError, match="No space left"):
         commit(book, OTHER, proof=Proof.CONFIRM)
     monkeypatch.undo()
@@ -235,8 +236,52 @@ def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(book,
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
     commit(book, TEXT, proof=Proof.CONFIRM)
-    written = [("file", name, "folder") for name in ("unproven.json", "dialpost.toml", "0003.toml")]
-    assert done == [step for steps in written for step in steps]
+    written = [("file", name, "folder") for name in ("0003.copy", "unproven.json", "dialpost.toml")]
+    assert done == [*(step for steps in written for step in steps), "0003.toml", "folder"]
+
+
+@pytest.mark.parametrize("step", ["open", "fchmod", "fsync", "replace"])
+def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(monkeypatch, tmp_path, step):
+    """One fault of the card, wherever it comes: what the caller is told is what is on the card."""
+    outcomes = []
+    for at in range(100):
+        folder = tmp_path / f"{step}-{at}"
+        folder.mkdir()
+        (folder / "dialpost.toml").write_text(TEXT)
+        book = ConfigHistory(folder / "dialpost.toml")
+        commit(book, OTHER, proof=Proof.START)
+        book.proven()
+        before = {name.name: name.read_bytes() for name in folder.rglob("*") if name.is_file()}
+        with monkeypatch.context() as patch:
+            left = fail_once(patch, Path if step == "replace" else os, step, at)
+            try:
+                commit(book, THIRD, proof=Proof.CONFIRM)
+                told_so = True
+            except StorageError:
+                told_so = False
+        if left() >= 0:
+            break
+        outcomes.append(told_so)
+        after = {name.name: name.read_bytes() for name in folder.rglob("*") if name.is_file()}
+        if told_so:
+            assert (book.current().number, book.unproven()) == (3, Unproven(3, 2, Proof.CONFIRM)), at
+        else:
+            assert after == before, at
+    assert False in outcomes
+
+
+def fail_once(patch, owner, name, at):
+    """Let the call numbered `at` fail; the answer tells how many were left before it."""
+    real, left = getattr(owner, name), [at]
+
+    def act(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == -1:
+            raise OSError(5, "Input/output error")
+        return real(*args, **kwargs)
+
+    patch.setattr(owner, name, act)
+    return lambda: left[0]
 
 
 @pytest.mark.parametrize("step", ["fsync", "open"])

@@ -38,7 +38,7 @@ async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(tmp_path
     assert reboot.marker_was_there == [True]
     assert reset.is_asked_for()
     assert json.loads((tmp_path / MARKER).read_text())["by"] == "button"
-    assert synced == [str(tmp_path / f".{MARKER}.new"), str(tmp_path)]
+    assert synced == [str(tmp_path / f"{MARKER}.new"), str(tmp_path)]
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]
 
 

@@ -18,8 +18,8 @@ from dialpost.core.config import Config
 from dialpost.core.config_text import render_config
 from dialpost.core.console.wizard import Result
 from dialpost.core.errors import ConfigError, ControlError
+from dialpost.durable import remove_durably, write_durably
 from dialpost.edge.admin_password import AdminPassword
-from dialpost.edge.config_file.writing import remove_durably, write_durably
 from dialpost.edge.control_socket import ControlTalk
 from dialpost.flow.accounts import AccountService
 

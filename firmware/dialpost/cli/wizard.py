@@ -23,7 +23,7 @@ from dialpost.core.console.wizard import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard_base import base_config
 from dialpost.core.console.wizard_summary import Door, first_needed, summary
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
-from dialpost.edge.config_file.writing import write_durably
+from dialpost.durable import write_durably
 from dialpost.edge.control_socket import ControlClient, ControlTalk
 
 SUMMARY = "summary.txt"

@@ -17,6 +17,7 @@ from typing import Any
 from dialpost.core.accounts import Account, Alias, check_name, folded
 from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError
 from dialpost.core.toml_text import parse_toml
+from dialpost.durable import write_durably
 
 _HEADER = "# Accounts of this station. Change them with `dialpost account` and `dialpost alias`.\n"
 
@@ -74,21 +75,10 @@ class AccountFile:
     def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
         """Durable when it returns. Raises: StorageError, the old file unchanged."""
         text = _render(accounts, aliases)
-        fresh = self.path.with_name(self.path.name + ".new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            self._keep_previous()
-            fresh.replace(self.path)
-            _fsync_folder(self.path.parent)
+            write_durably(self.path, text.encode(), before_rename=lambda _: self._keep_previous())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise StorageError(f"The accounts could not be saved: {error.strerror or error}.") from error
 
     def _keep_previous(self) -> None:
@@ -101,7 +91,10 @@ class AccountFile:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the file against another process that changes it. Raises: AccountError where one does now."""
-        lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(f"The accounts could not be saved: {error.strerror or error}.") from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,14 +113,6 @@ class AccountFile:
         while (candidate := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
         return candidate
-
-
-def _fsync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _parse(path: Path) -> _Contents:

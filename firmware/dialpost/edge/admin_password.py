@@ -7,12 +7,12 @@ nobody is asked (before set-up; who can reach the console then holds the board i
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 from dialpost.core.errors import DamagedError, StorageError
 from dialpost.core.password import SALT_BYTES, SCHEME, check_strength, hash_password, verify_password
+from dialpost.durable import write_durably
 
 NAME = "console-password"
 _MOST_BYTES = 4096
@@ -49,35 +49,11 @@ class AdminPassword:
     def set(self, password: str) -> None:
         """Durable when it returns. Raises: AccountError for a weak one, StorageError; the old one holds then."""
         check_strength(password)
-        fresh = self.path.with_name(NAME + ".new")
-        try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                os.fchmod(file.fileno(), 0o600)
-                self._give_away(file.fileno())
-                file.write(hash_password(password, os.urandom(SALT_BYTES)) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
-            _fsync_folder(self.path.parent)
+        line = hash_password(password, os.urandom(SALT_BYTES)) + "\n"
+        try:  # set by root, it still belongs to the station's user, who owns the folder
+            write_durably(self.path, line.encode(), owner=self.path.parent)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise StorageError(f"The password could not be saved: {error.strerror or error}.") from error
-
-    def _give_away(self, descriptor: int) -> None:
-        """Set by root, it still belongs to the station's user, who owns the folder."""
-        if os.geteuid() == 0:
-            there = self.path.parent.stat()
-            os.fchown(descriptor, there.st_uid, there.st_gid)
 
 
 _WAY_OUT = "The button held for 10 s and pressed once more resets the station; its files can be mended as root."
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dialpost.core.accounts import Account, Directory
 from dialpost.core.errors import StorageError
+from dialpost.durable import write_durably
 
 _SOON_S = 60  # beyond that the clock was set back, and the time differs anyway
 
@@ -29,16 +30,8 @@ class DovecotUsers:
         lines += [
             _by_address(account, address) for account in usable for address in directory.addresses_of(account)
         ]
-        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fchmod(file.fileno(), 0o640)
-                self._set_time(file.fileno())
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_durably(self._path, "".join(lines).encode(), 0o640, before_rename=self._set_time)
         except OSError as error:
             raise StorageError(f"Dovecot's user file {self._path} could not be written: {error}.") from error
 

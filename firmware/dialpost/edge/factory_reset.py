@@ -11,7 +11,6 @@ on a development tree the marker is all there is. Runs in the event loop; the di
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from dialpost.core.config import StationConfig
 from dialpost.core.errors import StorageError
+from dialpost.durable import sync_folder, write_durably
 
 MARKER = "factory-reset"
 NOT_HERE = "This is no installed station, and nothing here erases it: delete its folders to begin anew."
@@ -66,7 +66,7 @@ class FactoryReset:
         """Take the marker away again before the reboot; whether there was one. Raises: StorageError."""
         try:
             (self._data_dir / MARKER).unlink()
-            _sync_folder(self._data_dir)
+            sync_folder(self._data_dir)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -77,26 +77,10 @@ class FactoryReset:
 def write_marker(data_dir: Path, by: str) -> None:
     """Write the marker, whole or not at all, and durably. Raises: StorageError."""
     text = json.dumps({"by": by, "asked_at": int(time.time())}) + "\n"
-    new = data_dir / f".{MARKER}.new"
     try:
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(data_dir / MARKER)
-        _sync_folder(data_dir)
+        write_durably(data_dir / MARKER, text.encode(), 0o640)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
         raise StorageError(f"The factory reset can't be noted in {data_dir}: {error.strerror or error}.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 async def _reboot() -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.update_record import UpdateRecord, parse
+from dialpost.durable import remove_durably, write_durably
 
 RECORD = Path("/data/station/update.json")
 NOTES = "update-notes.json"
@@ -41,8 +41,7 @@ class UpdateFile:
     def clear(self) -> None:
         """There is no update to judge any more. Raises: StorageError."""
         try:
-            self._path.unlink(missing_ok=True)
-            _sync(self._path.parent)
+            remove_durably(self._path)
         except OSError as error:
             raise StorageError(f"{self._path} can't be removed: {error.strerror or error}.") from error
 
@@ -75,24 +74,7 @@ def boot_id() -> str:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    fresh = path.with_name(path.name + ".new")
     try:
-        with fresh.open("wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        _sync(path.parent)
+        write_durably(path, data, mode)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
         raise StorageError(f"{path} can't be written: {error.strerror or error}.") from error
-
-
-def _sync(place: Path) -> None:
-    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 from dialpost.core.config import Config
 from dialpost.core.config_text import parse_config, render_config
 from dialpost.core.errors import ConfigError, NotFoundError, StorageError
-from dialpost.edge.config_file.writing import MODE, write_durably
+from dialpost.durable import MODE, write_durably
 
 STATION_GROUP = "dialpost"
 _MAX_BYTES = 1_000_000

@@ -1,8 +1,9 @@
 """Every configuration that was in force, by number, in the folder `FILE.history`: 0001.toml, 0002.toml ...
 
 The file in force carries its number itself (`core/config_history`), so one rename puts a configuration in force
-with number, who and when. Its copy in the folder comes after; one that a power cut kept from being made is made at
-the next look. A file changed with an editor gets a number of its own then.
+with number, who and when. Its copy in the folder is written before, so that the card has room for both or nothing
+is changed, and gets its name after; one that a power cut kept from getting it is made at the next look. A file
+changed with an editor gets a number of its own then.
 
 One on trial is named in `FILE.history/unproven.json`, written before it is in force: whoever starts the station
 reverts it (`revert`) unless it was proven. Blocking: call it in a thread. One writer at a time.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from dialpost.core.config_history import Commit, Proof, Unproven, split_header, with_header
 from dialpost.core.errors import NotFoundError, StorageError
-from dialpost.edge.config_file.writing import MODE, remove_durably, sync_folder, write_durably
+from dialpost.durable import MODE, remove_durably, sync_folder, write_durably
 
 KEPT = 100
 BY_HAND = "an editor"
@@ -71,13 +72,33 @@ class ConfigHistory:
             commit = Commit(number, who, when_s, clock_trusted, comment)
             trial = self.unproven()  # what has not proven itself is nothing to go back to
             back_to = trial.back_to if trial is not None else before.number if before is not None else 0
-            self._put_on_trial(number, back_to, proof)
             data = _encoded(with_header(text, commit))
-            write_durably(self.path, data, self._mode())
-            self._keep(number, data)
+            self._put_in_force(data, number, Unproven(number, back_to, proof) if proof else None)
         except OSError as error:
             raise self._storage_error(error) from error
         return commit
+
+    def _put_in_force(self, data: bytes, number: int, trial: Unproven | None) -> None:
+        """All that needs room comes before the one rename that counts. Raises: OSError, nothing changed."""
+        copy, older = self._folder / f"{number:04}.copy", self._trial_text()
+        try:
+            self._make_folder()
+            write_durably(copy, data)
+            self._put_on_trial(number, trial)
+            write_durably(self.path, data, self._mode())
+        except OSError:
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
+                if older != self._trial_text():
+                    remove_durably(self._trial) if older is None else write_durably(self._trial, older)
+            raise
+        with contextlib.suppress(OSError):  # it is in force; the next look makes what is missing in the folder
+            copy.replace(self._folder / f"{number:04}.toml")
+            sync_folder(self._folder)
+            self._forget_the_oldest()
+
+    def _trial_text(self) -> bytes | None:
+        return self._trial.read_bytes() if self._trial.exists() else None
 
     def unproven(self) -> Unproven | None:
         """The configuration in force, if it still has to prove itself."""
@@ -150,18 +171,20 @@ class ConfigHistory:
     def _keep(self, number: int, data: bytes) -> None:
         self._make_folder()
         write_durably(self._folder / f"{number:04}.toml", data, MODE)
-        for old in list(self._files().values())[:-KEPT]:
+        self._forget_the_oldest()
+
+    def _forget_the_oldest(self) -> None:
+        for old in [*list(self._files().values())[:-KEPT], *self._folder.glob("*.copy")]:
             old.unlink(missing_ok=True)
 
-    def _put_on_trial(self, number: int, back_to: int, proof: Proof | None) -> None:
+    def _put_on_trial(self, number: int, trial: Unproven | None) -> None:
         """Before it is in force. A trial of the number before stays until it is over: a revert may be under way."""
-        if proof is not None:
-            self._make_folder()
-            write_durably(self._trial, Unproven(number, back_to, proof).to_text().encode(), MODE)
+        if trial is not None:
+            write_durably(self._trial, trial.to_text().encode())
             return
         with contextlib.suppress(FileNotFoundError):
-            trial = Unproven.from_text(_decoded(self._trial.read_bytes()))
-            if trial is None or trial.number == number:  # of a commit that failed
+            older = Unproven.from_text(_decoded(self._trial.read_bytes()))
+            if older is None or older.number == number:  # of a commit that failed
                 remove_durably(self._trial)
 
     def _make_folder(self) -> None:
