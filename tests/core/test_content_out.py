@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.content_out import ContentFacts, DotStuffing, LineEnds, Survey
+from dialpost.core.content_out import ContentFacts, DotStuffing, LineEnds, LineFold, Survey
 from dialpost.core.esmtp.framing import ChunkFraming, DataFraming
 
 CASES = [
@@ -63,6 +63,33 @@ def test_facts_of_a_message():
     survey = Survey()
     survey.feed("Subject: x\n\nGrüße".encode())
     assert survey.facts() == ContentFacts(size=19, wire_size=23, eight_bit=True, eight_bit_header=False)
+
+
+@given(st.lists(st.sampled_from([b"\n", b"x" * 500, b"y" * 499, b"z" * 998, b"a"]), max_size=12))
+def test_long_lines_are_found_and_broken_in_any_split(parts):
+    content = b"".join(parts)
+    survey, fold, whole = Survey(), LineFold(), LineFold()
+    for part in parts:
+        survey.feed(part)
+    assert survey.facts().has_long_line == any(len(line) > 998 for line in content.split(b"\n"))
+    folded = b"".join(fold.feed(part) for part in parts) + fold.finish()
+    assert folded == whole.feed(content) + whole.finish()
+    assert max(map(len, folded.split(b"\n"))) <= 998
+    assert folded.replace(b"\n ", b"") == content
+
+
+@pytest.mark.parametrize(
+    ("line", "folded"),
+    [
+        (b"a" * 500 + b" " + b"b" * 600, b"a" * 500 + b"\n " + b"b" * 600),
+        (b" " + b"a" * 1000, b" " + b"a" * 997 + b"\n aaa"),
+        ("ü".encode() * 500, "ü".encode() * 499 + b"\n " + "ü".encode()),
+        ("aü".encode() * 400, "aü".encode() * 332 + b"a\n " + "ü".encode() + "aü".encode() * 67),
+    ],
+)
+def test_where_a_long_line_is_broken(line, folded):
+    fold = LineFold()
+    assert fold.feed(line + b"\n") + fold.finish() == folded + b"\n"
 
 
 def test_a_chunk_counts_the_bytes_that_follow_it():

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import time
 import tracemalloc
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -307,6 +308,40 @@ async def test_8bit_content_is_converted_where_the_server_lacks_8bitmime(store):
     assert b"Content-Transfer-Encoding: quoted-printable\r\n" in taken.content
     assert f"SIZE={len(taken.content)}" in peer.model.commands[1]
     assert "BODY" not in peer.model.commands[1]
+
+
+async def test_smtputf8_without_need_is_no_reason_to_bounce(store):
+    """Declared SMTPUTF8, but only names and text are 8-bit: they can be written in ASCII."""
+    message = store(1, "From: Jörg <j@x.example>\nSubject: Grüße\n\nhöhö, mostly plain text here\n".encode())
+    message = dataclasses.replace(message, envelope=dataclasses.replace(message.envelope, smtputf8=True))
+    for offers in (("8BITMIME",), ("PIPELINING",), ("8BITMIME", "SMTPUTF8")):
+        peer, queue = Peer(ModelServer(offers)), Queue([message])
+        async with peer.serving() as target:
+            await send(target, queue)
+        assert kinds(queue) == [("q1", [("Delivered", 250)])]
+        [taken] = peer.model.delivered
+        header, _, body = taken.content.partition(b"\r\n\r\n")
+        assert (header.isascii(), body.isascii()) == ("SMTPUTF8" not in offers, "8BITMIME" not in offers)
+    needs_it = store(2, "From: <jörg@x.example>\n\nhöhö\n".encode(), envelope=message.envelope)
+    for offers in (("8BITMIME",), ("PIPELINING",)):
+        peer, queue = Peer(ModelServer(offers)), Queue([needs_it])
+        async with peer.serving() as target:
+            await send(target, queue)
+        assert queue.reports[0][1][0].reply.enhanced == "5.6.9"
+
+
+@pytest.mark.parametrize("offers", [ALL, ("PIPELINING",)])
+async def test_no_line_is_longer_than_a_server_must_take(store, offers):
+    long_line = "größer " * 400
+    peer = Peer(ModelServer(offers))
+    queue = Queue([store(1, f"X: {'a ' * 900}\nSubject: x\n\n{long_line}\n".encode()), store(2)])
+    async with peer.serving() as target:
+        await send(target, queue)
+    assert kinds(queue) == [("q1", [("Delivered", 250)]), ("q2", [("Delivered", 250)])]
+    content = peer.model.delivered[0].content
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert message_from_bytes(content).get_payload(decode=True).decode().splitlines() == [long_line]
+    assert f"SIZE={len(content)}" in peer.model.commands[1] or "SIZE" not in peer.model.commands[1]
 
 
 async def test_8bit_content_that_cannot_be_converted_is_refused(store):

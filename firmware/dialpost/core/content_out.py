@@ -7,7 +7,12 @@ DATA to a server that takes more than CRLF.CRLF for it. Every class takes its in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+MAX_LINE_OCTETS = 998
+"""The longest line every server must take, without its CRLF (RFC 5321 §4.5.3.1.6)."""
+_LONG_LINE = re.compile(rb"\n[^\n]{999}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +20,14 @@ class ContentFacts:
     """What must be known of content before it is offered to a server.
 
     `size` is the stored length in bytes of what goes out (LF line ends); `wire_size` that with CRLF.
+    `has_long_line`: a line is longer than every server must take.
     """
 
     size: int
     wire_size: int
     eight_bit: bool = False
     eight_bit_header: bool = False
+    has_long_line: bool = False
 
 
 class Survey:
@@ -33,11 +40,15 @@ class Survey:
         self._eight_bit = False
         self._eight_bit_header = False
         self._in_header = True
+        self._line_octets = 0
+        self._has_long_line = False
 
     def feed(self, block: bytes) -> None:
         """Take the next piece of stored content."""
         if not block:
             return
+        if not self._has_long_line:
+            self._look_at_lines(block)
         if self._in_header:
             self._look_at_header(block)
         self._eight_bit = self._eight_bit or not block.isascii()
@@ -53,11 +64,62 @@ class Survey:
         self._in_header = not blank_line
         self._eight_bit_header = self._eight_bit_header or not header.isascii()
 
+    def _look_at_lines(self, block: bytes) -> None:
+        first = block.find(b"\n")
+        if first < 0:
+            self._line_octets += len(block)
+        else:
+            octets = self._line_octets + first
+            self._line_octets = len(block) - block.rfind(b"\n") - 1
+            self._has_long_line = octets > MAX_LINE_OCTETS or bool(_LONG_LINE.search(block, first))
+        self._has_long_line = self._has_long_line or self._line_octets > MAX_LINE_OCTETS
+
     def facts(self) -> ContentFacts:
         """The facts, once everything was fed. A last line without an end gets one on the wire."""
         missing_end = 2 if self._last != b"\n" else 0
         wire_size = self._size + self._lines + missing_end
-        return ContentFacts(self._size, wire_size, self._eight_bit, self._eight_bit_header)
+        return ContentFacts(self._size, wire_size, self._eight_bit, self._eight_bit_header, self._has_long_line)
+
+
+class LineFold:
+    """Breaks lines that are too long, as Postfix does (smtp_line_length_limit): before a blank where there is one.
+
+    In a header that is a fold (RFC 5322 §2.2.3), which takes nothing from a signature of relaxed form. Elsewhere a
+    blank is put at the begin of the new line.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, block: bytes) -> bytes:
+        """The next piece of stored content."""
+        *lines, rest = (self._held + block).split(b"\n")
+        out = [self._folded(line) + b"\n" for line in lines]
+        if len(rest) > MAX_LINE_OCTETS:
+            folded, _, rest = self._folded(rest).rpartition(b"\n")
+            out.append(folded + b"\n")
+        self._held = rest
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """The last line, where it has no end."""
+        held, self._held = self._held, b""
+        return self._folded(held)
+
+    def _folded(self, line: bytes) -> bytes:
+        done = []
+        while len(line) > MAX_LINE_OCTETS:
+            cut = max(line.rfind(blank, 1, MAX_LINE_OCTETS) for blank in (b" ", b"\t"))
+            if line[: max(cut, 0)].strip():
+                done.append(line[:cut])
+                line = line[cut:]
+                continue
+            cut = MAX_LINE_OCTETS
+            while cut > MAX_LINE_OCTETS - 4 and line[cut] & 0xC0 == 0x80:  # not inside of a UTF-8 character
+                cut -= 1
+            done.append(line[:cut])
+            line = b" " + line[cut:]
+        return b"\n".join([*done, line])
 
 
 class LineEnds:

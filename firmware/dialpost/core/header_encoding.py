@@ -1,15 +1,18 @@
 """Header fields with raw 8-bit text made ASCII (RFC 2047, RFC 2231), for a next hop without 8BITMIME.
 
 Only what can be done without a guess is done: words of running text, names and comments beside
-addresses, parameters such as file names. An address itself is never changed. Text that is UTF-8 is
-labelled so; any other is `unknown-8bit` (RFC 1428 §3).
+addresses, parameters such as file names. An address itself is never changed. Text becomes UTF-8 where it is that,
+or is in the character set that the body names; any other is labelled `unknown-8bit` (RFC 1428 §3).
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from urllib.parse import quote_from_bytes
+
+from dialpost.core.header_words import codec_of, readable
 
 _ADDRESSES = frozenset(
     b"from to cc bcc sender reply-to resent-from resent-to resent-cc resent-sender resent-reply-to "
@@ -23,73 +26,107 @@ _TRACE_AND_IDS = frozenset(
 )
 _WORD_BYTES = 45  # of text in one encoded-word, so that it stays under 75 characters (RFC 2047 §2)
 
-_RUNNING_WORDS = re.compile(rb"[^\s]*[\x80-\xff][^\s]*(?:[ \t\n]+[^\s]*[\x80-\xff][^\s]*)*")
+# Each begins where a word begins: a field may be long, and what takes its square in time is a door to attackers.
+_RUNNING_WORDS = re.compile(rb"(?<!\S)[^\s]*[\x80-\xff][^\s]*(?:[ \t\n]+[^\s]*[\x80-\xff][^\s]*)*")
 _NAME_PARTS = re.compile(
     rb'(?P<quoted>"(?:[^"\\]|\\.)*")(?=[ \t\n]*(?P<local>[@.])?)'
     rb"|(?P<comment>\((?:[^()\\]|\\.)*\))"
-    rb"|(?P<angle><[^>]*>)"
-    rb"|(?P<words>[^\s\"(),:;<>@\[\]\\]*[\x80-\xff][^\s\"(),:;<>@\[\]\\]*"
+    rb"|(?P<angle><[^<>]*>)"
+    rb"|(?<![^\s\"(),:;<>@\[\]\\])(?P<words>[^\s\"(),:;<>@\[\]\\]*[\x80-\xff][^\s\"(),:;<>@\[\]\\]*"
     rb"(?:[ \t\n]+[^\s\"(),:;<>@\[\]\\]*[\x80-\xff][^\s\"(),:;<>@\[\]\\]*)*)(?=(?P<address>@)?)",
     re.DOTALL,
 )
+_COMMENT = re.compile(rb'("(?:[^"\\]|\\.)*")|(\((?:[^()\\]|\\.)*\))', re.DOTALL)
 _PARAMETER = re.compile(
-    rb';[ \t\r\n]*([!#$%&+\-^_`{}|~.0-9A-Za-z]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;\s]+)', re.DOTALL
+    rb';[ \t\r\n]*([!#$%&+\-^_`{}|~.0-9A-Za-z]+)(\*?)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;\s]+)', re.DOTALL
 )
+_FILE_NAME = re.compile(rb';[ \t\r\n]*((?:file)?name)()[ \t]*=[ \t]*([^;"\s][^;"]*[^;"\s])', re.IGNORECASE)
+_ENCODED_WORD = re.compile(rb"=\?[!->@-~]+\?[bBqQ]\?[^?\s]*\?=")
 
 
-def ascii_field(field: bytes) -> bytes | None:
-    """The field (name, colon, value, folded lines with LF) in ASCII; None where that can't be done."""
+def ascii_field(field: bytes, body_charset: str = "") -> bytes | None:
+    """The field (name, colon, value, folded lines with LF) in ASCII; None where that can't be done.
+
+    Text that is not UTF-8 is read as `body_charset`, where it can be.
+    """
     if field.isascii():
         return field
     name, colon, value = field.partition(b":")
-    if not colon or not name.isascii():
+    if not colon:
         return None
     key = name.strip().lower()
+
+    def words(text: bytes) -> bytes:
+        return _encoded_words(text, body_charset)
+
     if key in _TRACE_AND_IDS:
-        done = re.sub(rb"[\x80-\xff]", b"?", value)  # nothing a reader sees hangs on it
+        done = value
     elif key in _PARAMETERS:
-        done = _PARAMETER.sub(_encode_parameter, value)
-    elif key in _ADDRESSES:
-        done = _NAME_PARTS.sub(_encode_name_part, value)
+        done = _COMMENT.sub(lambda found: found[1] or _question_marks(found[2]), value)
+        for pattern in (_FILE_NAME, _PARAMETER):
+            done = pattern.sub(lambda found: _encode_parameter(found, body_charset), done)
     else:
-        done = _RUNNING_WORDS.sub(lambda match: _encoded_words(match[0]), value)
-    return name + b":" + done if done.isascii() else None
+        done = _ENCODED_WORD.sub(lambda found: _mended_word(found[0], body_charset), value)
+        if key in _ADDRESSES:
+            done = _NAME_PARTS.sub(lambda found: _encode_name_part(found, words), done)
+            return name + b":" + done if done.isascii() else None
+        done = _RUNNING_WORDS.sub(lambda found: words(found[0]), done)
+    return _question_marks(name + b":" + done)  # nothing a reader sees depends on what is left
 
 
-def _encode_name_part(match: re.Match[bytes]) -> bytes:
+def _question_marks(text: bytes) -> bytes:
+    return re.sub(rb"[\x80-\xff]", b"?", text)
+
+
+def _unquoted(text: bytes) -> bytes:
+    """A quoted string or comment without its marks."""
+    return re.sub(rb"\\(.)", rb"\1", text[1:-1], flags=re.DOTALL)
+
+
+def _mended_word(word: bytes, body_charset: str) -> bytes:
+    """An encoded-word with raw 8-bit text inside: as every reader shows it, in ASCII."""
+    return word if word.isascii() else _encoded_words(readable(word, body_charset).encode(), body_charset)
+
+
+def _encode_name_part(match: re.Match[bytes], words: Callable[[bytes], bytes]) -> bytes:
     text = match[0]
     if text.isascii() or match["angle"] or match["local"] or match["address"]:
         return text  # an address with 8-bit text stays, and the field is then refused as a whole
     if match["quoted"]:
-        return _encoded_words(re.sub(rb"\\(.)", rb"\1", text[1:-1]))
+        return words(_unquoted(text))
     if match["comment"]:
-        return b"(" + _encoded_words(re.sub(rb"\\(.)", rb"\1", text[1:-1])) + b")"
-    return _encoded_words(text)
+        return b"(" + words(_unquoted(text)) + b")"
+    return words(text)
 
 
-def _encode_parameter(match: re.Match[bytes]) -> bytes:
+def _encode_parameter(match: re.Match[bytes], body_charset: str) -> bytes:
+    """RFC 2231 §4. 8-bit text in one that is encoded already (`name*=`) is a mistake; it becomes %XX."""
     if match[0].isascii():
         return match[0]
-    value = match[2]
-    if value.startswith(b'"'):
-        value = re.sub(rb"\\(.)", rb"\1", value[1:-1], flags=re.DOTALL)
+    name, is_encoded, value = match.groups()
+    if is_encoded:
+        escaped = re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02X" % byte[0][0], value)
+        return b";\n " + name + b"*=" + escaped
+    if value.startswith(b'"') and value.endswith(b'"') and len(value) > 1:
+        value = _unquoted(value)
     value = re.sub(rb"[\r\n]+", b"", value)
-    return b";\n " + match[1] + b"*=" + charset_of(value).encode() + b"''" + quote_from_bytes(value, "").encode()
+    text, charset = _labelled(value, body_charset)
+    return b";\n " + name + b"*=" + charset + b"''" + quote_from_bytes(text, "").encode()
 
 
-def charset_of(text: bytes) -> str:
-    """`utf-8` where it is that, else `unknown-8bit` (RFC 1428 §3)."""
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return "unknown-8bit"
-    return "utf-8"
+def _labelled(text: bytes, body_charset: str) -> tuple[bytes, bytes]:
+    """The text as UTF-8 where it is known what it is; else as it is, and `unknown-8bit` (RFC 1428 §3)."""
+    for codec in ("utf-8", codec_of(body_charset)):
+        try:
+            return text.decode(codec or "ascii").encode(), b"utf-8"
+        except ValueError:  # UnicodeError is one
+            continue
+    return text, b"unknown-8bit"
 
 
-def _encoded_words(text: bytes) -> bytes:
+def _encoded_words(text: bytes, body_charset: str) -> bytes:
     """The text as encoded-words, parted by folds that a reader takes out again (RFC 2047 §6.2)."""
-    text = text.replace(b"\n", b"")
-    charset = charset_of(text).encode()
+    text, charset = _labelled(text.replace(b"\n", b""), body_charset)
     words = [b"=?" + charset + b"?B?" + base64.b64encode(piece) + b"?=" for piece in _pieces(text, charset)]
     return b"\n ".join(words)
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from dialpost.core.content_out import ContentFacts, Survey
 from dialpost.core.esmtp.extensions import Extensions
-from dialpost.core.mime_downgrade import Downgrade, Leaf, plan
+from dialpost.core.mime_downgrade import CannotDowngradeError, Downgrade, Goal, Plan, plan
 from dialpost.core.smtp_target import OutgoingMessage
 
 _READ_BYTES = 65_536
@@ -36,16 +36,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Content that was looked over and may be offered. `leaves`: how it is made 7-bit, where it must be."""
+    """Content that was looked over and may be offered. `plan`: how it is rewritten, where it must be."""
 
     message: OutgoingMessage
     facts: ContentFacts
-    leaves: tuple[Leaf, ...] | None = None
+    plan: Plan | None = None
 
     def open(self) -> Reader:
         """Start reading at its beginning. Raises: OSError."""
         file = _FileSource(self.message)
-        return Reader(file if self.leaves is None else _SevenBitSource(file, self.leaves), self.facts.size)
+        return Reader(file if self.plan is None else _RewrittenSource(file, self.plan), self.facts.size)
 
 
 class _FileSource:
@@ -60,10 +60,10 @@ class _FileSource:
         self._file.close()
 
 
-class _SevenBitSource:
-    def __init__(self, source: _FileSource, leaves: tuple[Leaf, ...]) -> None:
+class _RewrittenSource:
+    def __init__(self, source: _FileSource, made: Plan) -> None:
         self._source = source
-        self._downgrade: Downgrade | None = Downgrade(leaves)
+        self._downgrade: Downgrade | None = Downgrade(made)
 
     def next_block(self) -> bytes:
         while self._downgrade is not None:
@@ -105,7 +105,7 @@ class Reader:
 
 
 def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
-    """Read the content once for its facts; make a plan where it has to become 7-bit (RFC 6152 §3).
+    """Read the content once for its facts; make a plan where it has to be rewritten for this host.
 
     Blocking: call it in a thread. Raises: OSError, ContentError (damaged), CannotDowngradeError.
     """
@@ -115,11 +115,22 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
             f"the stored message is damaged: it had {message.wire_size} bytes when it was accepted, "
             f"now {facts.wire_size}; it stays in the queue"
         )
-    header_must_stay = message.envelope.smtputf8 and facts.eight_bit_header  # the core refuses it
-    if not facts.eight_bit or offered.eight_bit or header_must_stay:
+    needs_utf8_header = message.envelope.smtputf8 and facts.eight_bit_header and not offered.smtputf8
+    goal = Goal(
+        ascii_header=needs_utf8_header or (facts.eight_bit and not offered.eight_bit),
+        ascii_body=facts.eight_bit and not offered.eight_bit,
+    )
+    if not (goal.ascii_header or goal.ascii_body or facts.has_long_line):
         return Content(message, facts)
-    leaves = plan(_blocks(_FileSource(message)))
-    return Content(message, _survey(_blocks(_SevenBitSource(_FileSource(message), leaves))), leaves)
+    try:
+        made = plan(_blocks(_FileSource(message)), goal)
+    except CannotDowngradeError:
+        if (
+            needs_utf8_header or not goal.ascii_body
+        ):  # the core refuses the one; a long line is the server's to judge
+            return Content(message, facts)
+        raise
+    return Content(message, _survey(_blocks(_RewrittenSource(_FileSource(message), made))), made)
 
 
 def _blocks(source: Source) -> Iterator[bytes]:
