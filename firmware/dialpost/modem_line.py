@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from dialpost.core.config import Config
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError
+from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.ppp_events import PppUp
 from dialpost.core.ppp_options import PppRequest, with_close_echoes
 from dialpost.edge.board_files import BoardFiles
@@ -110,12 +110,12 @@ def _say(words: str) -> None:
     _log.info("modem: %s", words)
 
 
-def _mail_hosts(config: Config) -> tuple[str, ...]:
+def _mail_hosts(config: Config) -> tuple[IpNetwork, ...]:
     """Those of the provider's that are known by address; the others are learnt (core/line_firewall)."""
-    found = list(config.relay.provider_networks)
+    found = [ip_network(text, strict=False) for text in config.relay.provider_networks]
     for host in (config.outbound.smarthost, config.etrn_host):
         try:
-            found.append(str(ipaddress.ip_address(host)))
+            found.append(ip_network(host))
         except ValueError:
             continue
     return tuple(dict.fromkeys(found))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.config import PppAuth, PppConfig
+from dialpost.core.ip_text import ip_network
 from dialpost.core.line_firewall import remove, ruleset
 from dialpost.core.ppp_options import PppRequest, options, with_close_echoes
 
@@ -72,7 +73,7 @@ def test_signs_of_a_password_stay_signs() -> None:
 def test_the_request_survives_its_way() -> None:
     request = PppRequest.from_config(
         PppConfig(user="u", password="p", mtu=500), device="/dev/ttyS0", speed_bps=9600, rate_bps=9600,
-        flow_control="none", has_carrier_line=True, mail_hosts=("192.0.2.0/24",),
+        flow_control="none", has_carrier_line=True, mail_hosts=(ip_network("192.0.2.0/24"),),
     )  # fmt: skip
     assert PppRequest.from_json(request.to_json()) == request
 
@@ -86,7 +87,9 @@ def test_the_request_survives_its_way() -> None:
         {"local_address": "1.2.3.4\nplugin x"}, {"remote_address": "::1"}, {"mtu": 2000},
         {"mtu": "576\nplugin x"},
         {"speed_bps": True}, {"auth": "none\nplugin x"}, {"flow_control": "x"},
-        {"mail_hosts": ["x; flush ruleset"]},
+        {"mail_hosts": ["x; flush ruleset"]}, {"mail_hosts": ["fe80::%x; flush ruleset;/64"]},
+        {"mail_hosts": ["::1%eth0"]},
+        {"mail_hosts": [["192.0.2.1"]]}, {"local_address": "1.2.3.4%x"}, {"remote_address": " 1.2.3.4"},
         {"mail_hosts": "0.0.0.0/0"}, {"rate_bps": 0}, {"plugin": "x.so"}, {"echo_failures": 0},
     ],
     ids=str,
@@ -104,7 +107,8 @@ def test_what_is_no_request_is_none(text: str) -> None:
 
 
 def test_only_mail_hosts_reach_the_mail_port() -> None:
-    rules = ruleset("ppp0", ("192.0.2.1", "192.0.2.1/32", "198.51.100.0/24", "2001:db8::1"), filtered=True,
+    hosts = ("192.0.2.1", "192.0.2.1/32", "198.51.100.0/24", "2001:db8::1")
+    rules = ruleset("ppp0", [ip_network(host) for host in hosts], filtered=True,
                     timestamps_off=True, share_with_lan=False)  # fmt: skip
     assert rules.startswith(remove())
     assert 'iifname "ppp0" ip saddr { 192.0.2.1, 198.51.100.0/24 } tcp dport 25 accept' in rules

@@ -8,11 +8,14 @@ import sys
 
 import pytest
 
+from dialpost.core.ip_text import ip_network
 from dialpost.core.ppp_events import PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp import session
 
-REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", mail_hosts=("192.0.2.25",))
+REQUEST = PppRequest(
+    "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", mail_hosts=(ip_network("192.0.2.25"),)
+)
 _TOOL = """#!{python}
 import sys
 sys.stderr.write("no\\n") if {status} else None
@@ -59,6 +62,28 @@ def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, even
     assert "192.0.2.25" in rules and "10.0.0.1" in rules and 'iifname "ppp7" drop' in rules
     assert "route replace default dev ppp7" in (record / "ip").read_text()
     assert parse_event(events.recv(4096)) == PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
+
+
+ROUTE_TABLE = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0100000A	0003	0	0	1024	00000000	0	0	0
+eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
+"""
+
+
+@pytest.mark.parametrize("change", [{}, {"IPREMOTE": "192.0.2.1"}, {"IPLOCAL": "192.0.2.2"}], ids=str)
+def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(tools, events, tmp_path, monkeypatch, change):
+    record = tools()
+    monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
+    (tmp_path / "route").write_text(ROUTE_TABLE)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    for name, value in (ENVIRONMENT | change).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PPPD_PID", raising=False)
+    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    heard = parse_event(events.recv(4096))
+    assert isinstance(heard, Trouble) and "in the LAN's network 10.0.0.0/24" in heard.words
+    assert not (record / "nft").exists()
 
 
 def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(tools, events, tmp_path, monkeypatch):

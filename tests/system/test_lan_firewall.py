@@ -22,6 +22,7 @@ from dialpost.core import line_firewall
 from dialpost.core.apply.firewall import firewall
 from dialpost.core.config import Config
 from dialpost.core.config_text import parse_config
+from dialpost.core.ip_text import ip_network
 
 pytestmark = [pytest.mark.system, needs(commands=("nft", "ip"), root=True)]
 
@@ -53,7 +54,7 @@ def load(between: StationBetween, more: str = "") -> None:
 
 def line_up(between: StationBetween, **more: bool) -> None:
     settings = {"filtered": True, "timestamps_off": True, "share_with_lan": False} | more
-    rules = line_firewall.ruleset("ppp0", [PEER], **settings)
+    rules = line_firewall.ruleset("ppp0", [ip_network(PEER)], **settings)
     between.inside(between.station, "nft", "-f", "-", given=rules)
 
 

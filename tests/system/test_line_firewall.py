@@ -8,6 +8,7 @@ import sys
 import pytest
 from rig.needs import needs
 
+from dialpost.core.ip_text import ip_network
 from dialpost.core.line_firewall import remove, ruleset
 
 pytestmark = needs(commands=("nft", "ip", "unshare"), root=True)
@@ -106,7 +107,7 @@ def spaces():
 
 def rules(*hosts, **more):
     settings = {"filtered": True, "timestamps_off": True, "share_with_lan": False} | more
-    return ruleset("ppp0", hosts, **settings)
+    return ruleset("ppp0", [ip_network(host) for host in hosts], **settings)
 
 
 def test_only_known_mail_hosts_reach_the_mail_port(spaces):

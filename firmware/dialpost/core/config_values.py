@@ -6,7 +6,6 @@ Each check returns the value to keep or raises `ValueError` with what is wrong, 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -14,6 +13,7 @@ from enum import Enum
 from dialpost.core.address import normalise_domain, parse_mailbox
 from dialpost.core.config_fields import Field
 from dialpost.core.errors import AddressError
+from dialpost.core.ip_text import ip_address, ip_interface, ip_network
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_LINE_LOGIN = 255
@@ -106,8 +106,10 @@ def _route_domain(value: str) -> str:
 
 
 def _host(value: str) -> str:
+    if "%" in value:  # of an address: no name has one
+        return _ip(value)
     try:
-        return str(ipaddress.ip_address(value.strip("[]")))
+        return str(ip_address(value.strip("[]")))
     except ValueError:
         if "/" in value or ":" in value:
             raise ValueError("only the host's name or address goes here; its port is a key of its own") from None
@@ -115,8 +117,10 @@ def _host(value: str) -> str:
 
 
 def _ip(value: str) -> str:
+    if "%" in value:
+        raise ValueError(f"an address without a zone (%...) goes here, like {value.partition('%')[0][:45]}")
     try:
-        return str(ipaddress.ip_address(value.strip("[]")))
+        return str(ip_address(value.strip("[]")))
     except ValueError:
         raise ValueError("it must be an IP address: a name could not be looked up without it") from None
 
@@ -133,17 +137,19 @@ def _listen(value: str) -> str:
         raise ValueError("it must be ADDRESS:PORT with a port from 0 to 65535, like 0.0.0.0:25 or [::]:25")
     bare = host.removeprefix("[").removesuffix("]")
     try:
-        address = ipaddress.ip_address(bare or "::")
+        address = ip_address(bare or "::")
     except ValueError:
         raise ValueError(f"{host!r} is not an IP address") from None
     if address.version == 6 and host and not host.startswith("["):
         raise ValueError("an IPv6 address stands in brackets, like [::1]:25")
-    return value
+    if address.version == 6 and host:
+        return f"[{address}]:{int(port)}"
+    return f"{address if host else ''}:{int(port)}"
 
 
 def _network(value: str) -> str:
     try:
-        return str(ipaddress.ip_network(value))
+        return str(ip_network(value))
     except ValueError as error:
         raise ValueError(f"not a network like 192.168.1.0/24 ({error})") from None
 
@@ -158,13 +164,13 @@ def _interface(value: str) -> str:
 
 def _interface_address(value: str) -> str:
     try:
-        own = ipaddress.ip_interface(value)
+        own = ip_interface(value)
     except ValueError as error:
         raise ValueError(f"it must be ADDRESS/BITS like 192.168.1.25/24 ({error})") from None
     if "/" not in value:
         raise ValueError("the bits of its network are missing: write it like 192.168.1.25/24")
     ip = own.ip
-    if ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_reserved or "%" in value:
+    if ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_reserved:
         raise ValueError("no host of a LAN can have that address")
     return str(own)
 

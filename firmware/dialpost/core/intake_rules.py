@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.header_scan import HeaderFacts
+from dialpost.core.ip_text import IpAddress, IpNetwork, ip_network
 from dialpost.core.queue_records import Origin
 from dialpost.core.reply import Reply
 
@@ -22,13 +23,10 @@ LINE_INTERFACES = "ppp"
 """What the names of the line's interfaces begin with: pppd's, and nobody else's."""
 OWN_INTERFACE = "lo"
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
     """The networks of the configuration; host bits are forgiven ("192.168.1.1/24")."""
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def is_line(interface: str) -> bool:

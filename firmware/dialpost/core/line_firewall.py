@@ -15,6 +15,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from dialpost.core.apply.rendered import interface as interface_name
+from dialpost.core.ip_text import IpNetwork
+
 TABLE = "dialpost_line"
 _ASKED = """  set asked {
     type ipv4_addr
@@ -31,9 +34,10 @@ def remove() -> str:
 
 
 def ruleset(
-    interface: str, mail_hosts: Sequence[str], *, filtered: bool, timestamps_off: bool, share_with_lan: bool
+    interface: str, mail_hosts: Sequence[IpNetwork], *, filtered: bool, timestamps_off: bool, share_with_lan: bool
 ) -> str:
-    """The table, replacing one that is there. `mail_hosts` are addresses or networks in text; the peer is one."""
+    """The table, replacing one that is there. `mail_hosts`: the peer is one. Raises: ValueError."""
+    interface = interface_name(interface)
     chains = []
     if filtered:
         chains.append(_ASKED)
@@ -54,7 +58,7 @@ def ruleset(
     return f"{remove()}table inet {TABLE} {{\n{''.join(chains)}}}\n"
 
 
-def _input(interface: str, mail_hosts: Sequence[str]) -> str:
+def _input(interface: str, mail_hosts: Sequence[IpNetwork]) -> str:
     rules = ["ct state established,related accept"]
     for family, hosts in _by_family(mail_hosts):
         known = f"{family} saddr {{ {', '.join(hosts)} }}"
@@ -83,11 +87,10 @@ def _forward(interface: str, *, share_with_lan: bool) -> str:
     return f"  chain forward {{\n    type filter hook forward priority filter;\n{lines}  }}\n"
 
 
-def _by_family(hosts: Sequence[str]) -> list[tuple[str, list[str]]]:
-    networks = {ipaddress.ip_network(host, strict=False) for host in hosts}
+def _by_family(hosts: Sequence[IpNetwork]) -> list[tuple[str, list[str]]]:
     found = []
     for family, version in (("ip", 4), ("ip6", 6)):
-        of_family = ipaddress.collapse_addresses(n for n in networks if n.version == version)  # type: ignore[type-var]
+        of_family = ipaddress.collapse_addresses(n for n in hosts if n.version == version)  # type: ignore[type-var]
         texts = [str(network).removesuffix("/32").removesuffix("/128") for network in of_family]
         if texts:
             found.append((family, texts))

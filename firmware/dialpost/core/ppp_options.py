@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from dialpost.core.config import PppAuth, PppConfig
+from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.json_text import parse_json
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line_shaping import mtu_for
@@ -60,12 +61,15 @@ class PppRequest:
     shaping: bool = True
     firewall: bool = True
     share_with_lan: bool = False
-    mail_hosts: tuple[str, ...] = ()
+    mail_hosts: tuple[IpNetwork, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     @classmethod
     def from_config(
         cls, config: PppConfig, *, device: str, speed_bps: int, rate_bps: int, flow_control: str,
-        has_carrier_line: bool, mail_hosts: tuple[str, ...],
+        has_carrier_line: bool, mail_hosts: tuple[IpNetwork, ...],
     ) -> PppRequest:  # fmt: skip
         """The request of a configured line."""
         return cls(
@@ -82,7 +86,8 @@ class PppRequest:
 
     def to_json(self) -> str:
         """For the way to root. It holds the password: the file is the daemon's and root's alone."""
-        return json.dumps(asdict(self))
+        hosts = [str(host) for host in self.mail_hosts]
+        return json.dumps(asdict(self) | {"mail_hosts": hosts})
 
     @classmethod
     def from_json(cls, text: str) -> PppRequest:
@@ -92,9 +97,7 @@ class PppRequest:
             raise ValueError("it is not a request for a PPP session")
         _check_types(cls, values)
         hosts = values.get("mail_hosts", [])
-        request = cls(**(values | {"mail_hosts": tuple(str(host) for host in hosts)}))
-        _check(request)
-        return request
+        return cls(**(values | {"mail_hosts": tuple(map(_network, hosts))}))
 
 
 def _check_types(cls: type[PppRequest], values: dict[str, JsonValue]) -> None:
@@ -114,13 +117,10 @@ def _check(request: PppRequest) -> None:
             raise ValueError(f"{name} has signs that can't be sent, or is too long")
     for name in ("local_address", "remote_address"):
         text = getattr(request, name)
-        if text and not isinstance(_address(text, name), ipaddress.IPv4Address):
+        if text and _ipv4(text, name) != text:
             raise ValueError(f"{name} must be an IPv4 address")
-    for host in request.mail_hosts:
-        try:
-            ipaddress.ip_network(host, strict=False)
-        except ValueError:
-            raise ValueError(f"mail_hosts has {host!r}, which is no address") from None
+    if not all(isinstance(host, IpNetwork) for host in request.mail_hosts):
+        raise ValueError("mail_hosts has what is no network")
     _between("speed_bps", request.speed_bps, 300, 4_000_000)
     _between("rate_bps", request.rate_bps, 50, 1_000_000_000)
     _between("mtu", request.mtu, 0, 1500)
@@ -131,9 +131,16 @@ def _check(request: PppRequest) -> None:
     PppAuth(request.auth)
 
 
-def _address(text: str, name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _network(host: object) -> IpNetwork:
     try:
-        return ipaddress.ip_address(text)
+        return ip_network(str(host), strict=False)
+    except ValueError:
+        raise ValueError(f"mail_hosts has {str(host)[:80]!r}, which is no address or network") from None
+
+
+def _ipv4(text: str, name: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
     except ValueError:
         raise ValueError(f"{name} must be an IPv4 address") from None
 

@@ -8,10 +8,9 @@ Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
 
 from __future__ import annotations
 
-import ipaddress
-
 from dialpost.core.apply.rendered import FIREWALL, HEADER, Rendered, interface
 from dialpost.core.config import Config
+from dialpost.core.ip_text import ip_address
 
 TABLE = "dialpost_lan"
 LINE = "ppp*"
@@ -42,7 +41,7 @@ def lan_ports(config: Config) -> list[int]:
 def _port(listen: str) -> int:
     """The port of ADDRESS:PORT; 0 where only this machine itself can reach it."""
     host, _, port = listen.rpartition(":")
-    return 0 if ipaddress.ip_address(host.strip("[]") or _ANY_ADDRESS).is_loopback else int(port)
+    return 0 if ip_address(host.strip("[]") or _ANY_ADDRESS).is_loopback else int(port)
 
 
 def _lan_chain(config: Config) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dialpost.core.ip_text import ip_address, ip_interface
+
 NETWORK = "/run/systemd/network/10-dialpost-lan.network"
 FIREWALL = "/run/dialpost-apply/firewall.nft"
 HOSTNAME = "/run/dialpost-apply/hostname"
@@ -31,7 +33,6 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-
 _PATH = re.compile(r"(?:/[A-Za-z0-9_+@-][A-Za-z0-9_.+@-]{0,200}){1,40}\Z")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,3}\Z")
-_ADDRESS = re.compile(r"[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?\Z")
 _LONGEST_NAME = 253
 
 
@@ -70,8 +71,8 @@ def zone(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """An address, with or without /BITS. Raises: ValueError."""
-    return _checked(_ADDRESS, text, "address", 49)
+    """An address, with or without /BITS, written anew from what was read. Raises: ValueError."""
+    return str(ip_interface(text) if "/" in text else ip_address(text))
 
 
 def _checked(pattern: re.Pattern[str], text: str, what: str, longest: int) -> str:

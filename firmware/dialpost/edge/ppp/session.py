@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dialpost.core import line_firewall, line_shaping
+from dialpost.core.ip_text import ip_network
+from dialpost.core.line_addresses import connected_networks, why_not
 from dialpost.core.ppp_events import event, trouble
 from dialpost.core.ppp_options import PppRequest, options
 
@@ -27,6 +29,7 @@ REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
 """On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
+ROUTES = Path("/proc/net/route")
 HOOK_S = 60
 """So long pppd's script may take; on a slow board it is through in three seconds."""
 _COMMAND_S = 10.0
@@ -76,9 +79,11 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
     """The network came up: firewall first, then the shape, then the station is told."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
+    if wrong := why_not(local, peer, connected_networks(_routes())):
+        raise SystemExit(wrong)
     rules = line_firewall.ruleset(
-        interface, (*request.mail_hosts, peer), filtered=request.firewall, timestamps_off=request.shaping,
-        share_with_lan=request.share_with_lan,
+        interface, (*request.mail_hosts, ip_network(peer)), filtered=request.firewall,
+        timestamps_off=request.shaping, share_with_lan=request.share_with_lan,
     )  # fmt: skip
     why = _run(["nft", "-f", "-"], rules)
     if request.firewall and why:  # an open line is worse than none: pppd ends
@@ -105,6 +110,13 @@ def down(socket_path: Path, environment: dict[str, str]) -> None:
         _run(["chronyc", "offline"])
     _name_servers()
     _tell(socket_path, event("down", environment))
+
+
+def _routes() -> str:
+    try:
+        return ROUTES.read_text("ascii")
+    except OSError:
+        return ""
 
 
 def _name_servers(*addresses: str) -> None:

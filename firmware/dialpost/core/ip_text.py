@@ -1,0 +1,35 @@
+"""IP addresses and networks out of a text: what comes back is a value, and only that is ever written anywhere.
+
+`ipaddress` keeps the zone of an IPv6 address as it was written (RFC 4007 §11), and a zone may be any text: a file
+for root made of it would hold that text. No setting of ours means the link-local address of one interface, so a
+zone is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+
+def ip_address(text: str) -> IpAddress:
+    """An address. Raises: ValueError."""
+    return ipaddress.ip_address(_without_zone(text))
+
+
+def ip_network(text: str, *, strict: bool = True) -> IpNetwork:
+    """A network; `strict`: without host bits. Raises: ValueError."""
+    return ipaddress.ip_network(_without_zone(text), strict=strict)
+
+
+def ip_interface(text: str) -> IpInterface:
+    """An address with the bits of its network. Raises: ValueError."""
+    return ipaddress.ip_interface(_without_zone(text))
+
+
+def _without_zone(text: str) -> str:
+    if "%" in text:
+        raise ValueError("leave out the % and what follows: it is the zone of an address, which can't be used here")
+    return text
