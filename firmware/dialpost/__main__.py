@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from dialpost import __version__
@@ -28,9 +29,12 @@ from dialpost.cli import (
     status,
     update,
 )
+from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
 from dialpost.core.errors import DialpostError
 from dialpost.sim import simulate
 
+_DRAWING = frozenset({"simulate", "console", "daemon"})
+"""Commands that draw on the terminal, or have a log of their own there."""
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
 _EPILOG = """\
@@ -81,19 +85,22 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. Every expected failure is one plain message on stderr."""
-    args = make_parser().parse_args(_config_first(list(sys.argv[1:] if argv is None else argv)))
+    return run_with_streams(lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(argv: list[str]) -> int:
+    args = make_parser().parse_args(_config_first(argv))
+    if args.command == "config":
+        whole_lines()
     try:
-        return int(args.func(args))
+        with raw_output() if args.command in _DRAWING else nullcontext():
+            return int(args.func(args))
     except DialpostError as error:
         sys.stderr.write(f"dialpost: {error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has gone; keep the interpreter's own flush at exit from failing again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _config_first(argv: list[str]) -> list[str]:

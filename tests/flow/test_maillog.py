@@ -32,4 +32,4 @@ def test_one_line_for_each_fate(lines):
 
 def test_a_line_stays_one_line_whatever_a_server_says(lines):
     maillog.etrn_answered(host="p", name="c.example", reply="500 a\r\nb", advice="ask them", is_fault=True)
-    assert lines() == [("WARNING", 'etrn: host=p name=c.example reply="500 a  b" advice="ask them"')]
+    assert lines() == [("WARNING", 'etrn: host=p name=c.example reply="500 a b" advice="ask them"')]

@@ -7,6 +7,7 @@ from typing import Any
 
 from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span, table
 from dialpost.cli.station import control_client
+from dialpost.core.printable import one_line
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
 
@@ -180,7 +181,7 @@ def call_lines(call: dict[str, Any]) -> list[str]:
         + (f", {call['refused']} refused" if call["refused"] else ""),
         f"{size(call['bytes_up'])} up, {size(call['bytes_down'])} down",
     ]
-    lines += [f"  {fact}" for fact in facts if fact]
+    lines += [f"  {one_line(fact)}" for fact in facts if fact]
     lines += ["  " + line for answer in call["etrn"] for line in etrn_lines(answer)]
     return lines
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dialpost.cli.station import control_path
 from dialpost.core.errors import ControlError
+from dialpost.core.printable import one_line
 from dialpost.edge.control_socket import ControlTalk
 
 FROM_INPUT = "-"
@@ -99,8 +100,8 @@ def _compare(args: argparse.Namespace) -> int:
 def _history(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
         for commit in talk.call("config.history")["commits"]:
-            comment = f"  {commit['comment']}" if commit["comment"] else ""
-            print(f"{commit['number']:4}  {commit['when']}  {commit['who']}{comment}")
+            comment = f"  {one_line(commit['comment'])}" if commit["comment"] else ""
+            print(f"{commit['number']:4}  {commit['when']}  {one_line(commit['who'])}{comment}")
     return 0
 
 

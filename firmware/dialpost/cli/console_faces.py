@@ -15,6 +15,7 @@ from typing import Any
 
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.core.errors import DialpostError, IdleTooLongError, TerminalGoneError
+from dialpost.core.printable import LONGEST_LINE, one_line
 
 _LENDING = ("modem", "terminal")
 
@@ -75,7 +76,7 @@ class _Streams:
     def write(self, text: str) -> None:
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
-            self.terminal.say(line)
+            self.terminal.say(one_line(line, LONGEST_LINE))
 
     def ask(self, *, secret: bool = False, prompt: str = "") -> str:
         prompt, self._begun = self._begun + prompt, ""

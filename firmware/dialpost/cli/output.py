@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from dialpost.core.printable import for_json, one_line
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
-    """Columns padded to their widest cell; one over `widest` ends in "…" (not the last)."""
-    cells = [[str(cell) for cell in row] for row in [headers, *rows]]
+    """Columns padded to their widest cell; one over `widest` ends in "…" (the last may be wider)."""
+    cells = [[one_line(cell) for cell in row] for row in [headers, *rows]]
     last = len(headers) - 1
     short = [
         [cell if i == last or len(cell) <= widest else cell[: widest - 1] + "…" for i, cell in enumerate(row)]
@@ -61,7 +63,7 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 def etrn_lines(answer: dict[str, Any]) -> list[str]:
     """What the provider answered for one name, in its own words, and what to do about it."""
-    said = " ".join(str(part) for part in (answer["code"], answer["text"]) if part)
+    said = one_line(" ".join(str(part) for part in (answer["code"], answer["text"]) if part))
     lines = [f"ETRN      {answer['domain']}: {said}"]
     return [*lines, f"          {answer['advice']}"] if answer["advice"] else lines
 
@@ -73,6 +75,6 @@ def ask_secret(prompt: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """For scripts: indented, sorted, UTF-8."""
-    json.dump(value, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
-    sys.stdout.write("\n")
+    """For scripts: indented, sorted, UTF-8, harmless by itself: a line cut on its way would be no JSON."""
+    out = getattr(sys.stdout, "stream", sys.stdout)
+    out.write(json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n")

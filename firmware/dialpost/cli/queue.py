@@ -9,6 +9,7 @@ from typing import Any
 
 from dialpost.cli.output import count, print_json, size, span, table
 from dialpost.cli.station import control_client
+from dialpost.core.printable import one_line, printable
 
 
 def add_parser(commands: Any) -> None:
@@ -96,8 +97,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _tell(message: dict[str, Any]) -> None:
-    print(f"{message['queue_id']}  {size(message['size'])}  {message['subject'] or '(no subject)'}")
-    print("\n".join(f"  {sentence}" for sentence in message["sentences"]))
+    subject = one_line(message["subject"], 60) or "(no subject)"
+    print(f"{one_line(message['queue_id'])}  {size(message['size'])}  {subject}")
+    print("\n".join(f"  {printable(sentence)}" for sentence in message["sentences"]))
 
 
 def _retry(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from dialpost.core.envelope import Notify
+from dialpost.core.printable import one_line
 from dialpost.core.queue_records import (
     BY_STATION,
     EARLIEST_TRUE_TIME_S,
@@ -35,7 +36,7 @@ def trace(message: MessageRecord, *, waits_for: str = "the next call", tz: tzinf
 
 def arrival(message: MessageRecord, tz: tzinfo | None = None) -> str:
     """How it came in, in one sentence."""
-    subject = f' "{message.subject}"' if message.subject else ""
+    subject = f' "{one_line(message.subject)}"' if message.subject else ""
     urgency = "" if message.priority is Priority.NORMAL else f", {message.priority.name.lower()}"
     return (
         f"{message.queue_id}{subject} from {sender_name(message.sender)}{urgency}, {_size(message.size)}: accepted "
@@ -60,15 +61,15 @@ def fate(
         case RecipientState.HELD if recipient.is_held_for_size:
             return f"{size_hold[:1].upper()}{size_hold[1:]}"
         case RecipientState.HELD if recipient.last_by == BY_STATION:
-            return f"Held by the station: {recipient.last_reply}"
+            return f"Held by the station: {one_line(recipient.last_reply)}"
         case RecipientState.HELD:
             return f"Held by the operator until it is released{_tries(recipient, tz)}.{_doubt(recipient)}"
         case RecipientState.DELIVERED:
             return f"Delivered into the mailbox of {recipient.local_account} {when(recipient.last_try_s, tz)}."
         case RecipientState.RELAYED:
             return (
-                f"Handed over to {recipient.last_by} {when(recipient.last_try_s, tz)}; it answered: "
-                f"{recipient.last_reply}"
+                f"Handed over to {one_line(recipient.last_by)} {when(recipient.last_try_s, tz)}; it answered: "
+                f"{one_line(recipient.last_reply)}"
             )
         case RecipientState.BOUNCED:
             return f"Given up {when(recipient.last_try_s, tz)}: {_answer(recipient)}. {_told(message, recipient)}"
@@ -85,15 +86,15 @@ def when(unix_s: int, tz: tzinfo | None = None) -> str:
 
 def sender_name(sender: str) -> str:
     """The sender; the null sender in words."""
-    return sender or "a mail system (no sender: a notice)"
+    return one_line(sender) or "a mail system (no sender: a notice)"
 
 
 def recipient_name(recipient: RecipientRecord) -> str:
     """The address, with the one the sender wrote where an alias stands between."""
     written = recipient.original_address
     if written is None or written == recipient.address:
-        return recipient.address
-    return f"{recipient.address} (for {written})"
+        return one_line(recipient.address)
+    return f"{one_line(recipient.address)} (for {one_line(written)})"
 
 
 def _waiting_here(recipient: RecipientRecord, tz: tzinfo | None) -> str:
@@ -112,7 +113,8 @@ def _tries(recipient: RecipientRecord, tz: tzinfo | None) -> str:
         return ""
     tries = f"{_times(recipient.attempts)} so far; " if recipient.attempts else ""
     return (
-        f" ({tries}last answer {when(recipient.last_try_s, tz)} from {recipient.last_by}: {recipient.last_reply})"
+        f" ({tries}last answer {when(recipient.last_try_s, tz)} from {one_line(recipient.last_by)}: "
+        f"{one_line(recipient.last_reply)})"
     )
 
 
@@ -121,8 +123,8 @@ def _times(attempts: int) -> str:
 
 
 def _answer(recipient: RecipientRecord) -> str:
-    by = "the station" if recipient.last_by in ("", BY_STATION) else recipient.last_by
-    return f"{by} answered: {recipient.last_reply}"
+    by = "the station" if recipient.last_by in ("", BY_STATION) else one_line(recipient.last_by)
+    return f"{by} answered: {one_line(recipient.last_reply)}"
 
 
 def _doubt(recipient: RecipientRecord) -> str:
@@ -142,10 +144,10 @@ def _told(message: MessageRecord, recipient: RecipientRecord) -> str:
 
 
 def _source(message: MessageRecord) -> str:
-    by = f" ({message.peer})" if message.peer else ""
+    by = f" ({one_line(message.peer)})" if message.peer else ""
     match message.origin:
         case Origin.SUBMITTED:
-            return f"from {message.account or 'a user'}'s mail program{by}"
+            return f"from {one_line(message.account or 'a user')}'s mail program{by}"
         case Origin.LAN:
             return f"from the local network{by}"
         case Origin.OUTSIDE:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from typing import Any
+
+from dialpost.core.printable import lines, one_line
 
 MOST_LINES = 500
-_LONGEST = 1000
+_LONGEST = 4000
 _LOGGERS = ("dialpost", "dialpost.mail")  # the second may be kept from its parent (the simulated panel does)
 
 
@@ -23,12 +26,22 @@ def listen() -> LogTail:
     return tail
 
 
+class LineFormatter(logging.Formatter):
+    """A record is one line, harmless whatever was put into it; a traceback follows in lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_line(super().formatMessage(record), _LONGEST)
+
+    def formatException(self, ei: Any) -> str:
+        return lines(super().formatException(ei))
+
+
 class LogTail(logging.Handler):
     """Keeps the last `MOST_LINES` lines."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        self.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._last: logging.LogRecord | None = None
 
@@ -36,7 +49,7 @@ class LogTail(logging.Handler):
         """Keep it, once: a record may come by both loggers."""
         if record is not self._last:
             self._last = record
-            self._lines.extend(self.format(record)[: 20 * _LONGEST].splitlines())
+            self._lines.extend(self.format(record)[: 5 * _LONGEST].split("\n"))
 
     def lines(self, most: int) -> list[str]:
         """The newest `most`, oldest of them first."""

@@ -1,7 +1,7 @@
 """The mail log: one function for each fate, one line for each call.
 
 Every line starts with the queue id (or the subject of the line), then key=value pairs; values with
-blanks are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
+blanks or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
 a fate or transition, WARNING a fault that was handled, ERROR wants a person. Never a body or a password.
 """
 
@@ -10,18 +10,13 @@ from __future__ import annotations
 import logging
 
 from dialpost.core.outcomes import Deferred, Delivered, Refused
+from dialpost.core.printable import log_pairs
 
 _log = logging.getLogger("dialpost.mail")
 
 
 def _pairs(**values: object) -> str:
-    parts = []
-    for key, value in values.items():
-        if value is None or value == "":
-            continue
-        text = str(value).replace("\r", " ").replace("\n", " ")
-        parts.append(f'{key}="{text}"' if " " in text or text == "" else f"{key}={text}")
-    return " ".join(parts)
+    return log_pairs(values)
 
 
 def accepted(

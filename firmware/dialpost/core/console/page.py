@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator
 
+from dialpost.core.printable import lines, nearest
+
 MORE = "--more--"
-_PLAIN = {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "•": "*", "→": "->", "€": "EUR",
-          "●": "*", "○": "o", "ß": "ss", "\N{NO-BREAK SPACE}": " "}  # fmt: skip
 
 
 def rows(text: str, width: int, *, utf8: bool) -> Iterator[str]:
@@ -32,17 +31,10 @@ def _last_column(line: str) -> int:
 
 def plain(text: str, *, utf8: bool) -> str:
     """The text without control characters; without `utf8` in ASCII, each character replaced by the nearest."""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+    text = lines(text)
     if utf8 or text.isascii():
         return text
-    return "".join(char if char.isascii() else _near(char) for char in text)
-
-
-def _near(char: str) -> str:
-    if char in _PLAIN:
-        return _PLAIN[char]
-    return unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"
+    return "".join(char if char.isascii() else nearest(char) for char in text)
 
 
 class Page:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dialpost.core.printable import LONGEST_LINE, one_line
 from dialpost.edge.apply.place import Place
 from dialpost.edge.apply.run import apply
 
@@ -21,7 +22,7 @@ def main() -> int:
         ("changed", result.changed), ("told", result.reloaded), ("note", result.notes), ("PROBLEM", result.problems)
     ):  # fmt: skip
         for sentence in sentences:
-            sys.stderr.write(f"{what}: {sentence}\n")
+            sys.stderr.write(f"{what}: {one_line(sentence, LONGEST_LINE)}\n")
     return 0 if result.applied else 1
 
 

@@ -1,0 +1,168 @@
+"""Standard output and error of every command: set up once, whatever terminal, locale or pipe they lead to.
+
+What a terminal or its character set can't take is replaced on the way (core/printable), so that no command has to
+think of it: a letter by its nearest in ASCII, a control character or direction mark of a foreign text by nothing
+that does harm. A reader that has gone (`head`, a closed window) ends the command quietly.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from dialpost.core.printable import LONGEST_LINE, lines, nearest
+
+NEAREST = "dialpost-nearest"
+"""The name of our way with characters that an encoding has not."""
+READER_GONE = 141
+"""Exit status: 128 + SIGPIPE, as shells have it."""
+
+
+def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(nearest, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error(NEAREST, _replace)
+
+
+class HarmlessOut(io.TextIOBase):
+    """A text stream through which nothing goes that `core/printable` does not let pass.
+
+    `longest`: a line is cut behind so many characters; None where the reader wants every line whole.
+    """
+
+    def __init__(self, stream: TextIO, longest: int | None = LONGEST_LINE) -> None:
+        self.stream, self.longest = stream, longest
+        self._column = 0
+
+    def write(self, text: str) -> int:
+        self.stream.write(self._cut(lines(text)))
+        return len(text)
+
+    def _cut(self, text: str) -> str:
+        if self.longest is None:
+            return text
+        first, *rest = text.split("\n")
+        shown = [
+            self._cut_at(first, self.longest - self._column),
+            *(self._cut_at(line, self.longest) for line in rest),
+        ]
+        self._column = len(rest[-1]) if rest else self._column + len(first)
+        return "\n".join(shown)
+
+    @staticmethod
+    def _cut_at(line: str, room: int) -> str:
+        return line if len(line) <= room else f"{line[: room - 1]}…" if room > 0 else ""
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # `input` asks for it
+        return self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self.stream.errors
+
+
+def run_with_streams(command: Callable[[], int]) -> int:
+    """Run a command with its output made harmless; its exit status. Output that nobody takes is no traceback."""
+    with _set_up() as (out, err):
+        try:
+            try:
+                return command()
+            finally:
+                out.flush()
+                err.flush()
+        except BrokenPipeError:
+            _forget(out, err)
+            return READER_GONE
+        except OSError as error:
+            if not _is_about_output(error, out):
+                raise
+            with contextlib.suppress(OSError):
+                err.write(f"dialpost: the output can't be written: {error.strerror}\n")
+            _forget(out, err)
+            return 1
+
+
+@contextlib.contextmanager
+def _set_up() -> Iterator[tuple[TextIO, TextIO]]:
+    """A stream that was closed by whoever started us leads nowhere; `print` would leave it out, others stumble."""
+    before = sys.stdout, sys.stderr
+    with contextlib.ExitStack() as opened:
+        made = []
+        for given in before:
+            stream = given or opened.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            if isinstance(stream, io.TextIOWrapper):
+                opened.callback(_reset, stream, stream.errors)
+                stream.reconfigure(errors=NEAREST)
+            made.append(stream)
+        sys.stdout, sys.stderr = (HarmlessOut(stream) for stream in made)
+        try:
+            yield made[0], made[1]
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def _reset(stream: io.TextIOWrapper, errors: str | None) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it is gone, or closed
+        stream.reconfigure(errors=errors)
+
+
+@contextlib.contextmanager
+def raw_output() -> Iterator[None]:
+    """For a command that draws on the terminal itself: nothing is replaced but what the encoding has not."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (getattr(stream, "stream", stream) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def whole_lines() -> None:
+    """From here on no line is cut: the output is a file, such as a configuration."""
+    if isinstance(sys.stdout, HarmlessOut):
+        sys.stdout.longest = None
+
+
+def _is_about_output(error: OSError, out: TextIO) -> bool:
+    """A write to standard output names no file, and what was buffered still fails."""
+    if error.filename is not None:
+        return False
+    try:
+        out.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _forget(*streams: TextIO) -> None:
+    """Keep the interpreter's own flush at exit from failing again."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(null, stream.fileno())
+    os.close(null)

@@ -1,0 +1,108 @@
+"""Foreign text on its way out: to a terminal, into a line of the log, into JSON for a script.
+
+One alphabet of what may do harm there, wherever the text goes:
+
+- controls, C0 and C1 (ECMA-48): U+009B moves the cursor as ESC [ does. They become "?".
+- direction marks, overrides and isolates (Unicode Standard Annex 9), which make a line read as another, and all
+  else that is only there to format (soft hyphens, blanks without width). They are taken out.
+- line and paragraph separators (U+2028, U+2029): for some programs a line ends there. They become blanks.
+- what has no character at all (lone surrogates, noncharacters, private use) becomes "?".
+
+Joiners (U+200C, U+200D) stay: Persian and Indian names are spelt with them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+LONGEST_VALUE = 300
+"""Characters of one foreign value (a reply, a subject, an address) within a sentence or a line of the log."""
+LONGEST_LINE = 2000
+"""Characters of one line on a terminal."""
+
+_LONGEST_TEXT = 1000
+"""Characters of one text in JSON: longer ones are nobody's address or reply."""
+
+_SEPARATOR = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
+_HARMLESS = frozenset("\u200c\u200d")
+_NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
+_NEAR = {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "•": "*", "→": "->",
+         "€": "EUR", "●": "*", "○": "o", "ß": "ss", "Ł": "L", "ł": "l", "Ø": "O", "ø": "o", "Đ": "D", "đ": "d",
+         "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "ı": "i", "Þ": "Th", "þ": "th",
+         "\N{NO-BREAK SPACE}": " "}  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """The text in one line, harmless; its length may change."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _SEPARATOR.sub(" ", text)
+    if text.isprintable():
+        return text
+    return "".join(map(_harmless, text))
+
+
+def one_line(text: object, longest: int = LONGEST_VALUE) -> str:
+    """A foreign value as it may stand in a sentence: harmless, and cut where it is long."""
+    found = printable(str(text))
+    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+
+
+def lines(text: str) -> str:
+    """A text of several lines, each of them harmless."""
+    return text if text.isascii() and _plain(text) else "\n".join(map(printable, text.split("\n")))
+
+
+def for_json(value: object) -> object:
+    """A value for a script: every text in it harmless, names of members too. Line ends stay."""
+    if isinstance(value, str):
+        return lines(value[:_LONGEST_TEXT])
+    if isinstance(value, Mapping):
+        return {lines(str(name)): for_json(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [for_json(item) for item in value]
+    return value
+
+
+def log_pairs(values: Mapping[str, object]) -> str:
+    """`key=value` pairs of a line of the log; None and "" are left out.
+
+    A value with blanks or quotes is quoted, and quotes in it are escaped: nobody else's text makes a pair.
+    """
+    return " ".join(
+        f"{key}={_log_value(value)}" for key, value in values.items() if value is not None and value != ""
+    )
+
+
+def nearest(char: str) -> str:
+    """ASCII that a person takes for the character; "?" where there is none."""
+    if char in _NEAR:
+        return _NEAR[char]
+    return unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"
+
+
+def _log_value(value: object) -> str:
+    text = one_line(value, 4 * LONGEST_VALUE)
+    if text and not _QUOTED.search(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_QUOTED = re.compile(r'[\s"]')
+
+
+def _harmless(char: str) -> str:
+    if char.isprintable() or char in _HARMLESS:
+        return char
+    category = unicodedata.category(char)
+    if category == "Cf":
+        return ""
+    # What is left are blanks of other widths, and letters newer than this Python.
+    return "?" if category in {"Cc", "Cs", "Co"} or _NONCHARACTER.match(char) else char
+
+
+def _plain(text: str) -> bool:
+    return text.replace("\n", "").isprintable()

@@ -1,0 +1,248 @@
+"""Every command that shows foreign text, with the worst of it: in a pipe, as JSON, at the console."""
+
+import argparse
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dialpost.__main__ import main, make_parser
+from dialpost.cli.console_faces import Faces
+from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.core.printable import LONGEST_LINE
+from dialpost.edge.control_socket import ControlClient
+
+POISON = "\x1b]0;x\x07\x9b31m\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000\nATTENTION forged " + "x" * 3000
+HARMFUL = set("\x1b\x07\x9b\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000")
+
+MESSAGE = {
+    "queue_id": "D0000001", "sender": "a@b.example", "subject": "s", "size": 1, "received_s": 0,
+    "priority": "normal", "origin": "lan", "message_id": "<1@b>", "summary": "s", "sentences": ["a", "b"],
+    "recipients": [{"number": 1, "address": "c@d.example", "state": "waiting", "words": "w", "is_local": False,
+                    "attempts": 1, "next_try_s": 0, "answer_unknown": False, "held_because": ""}],
+}  # fmt: skip
+ETRN = {"code": 250, "text": "t", "domain": "d", "advice": "a"}
+CALL = {
+    "number": 1, "started": 0, "reason": "button", "link": "modem", "result": "busy", "online_s": 0.0,
+    "bytes_up": 0, "bytes_down": 0, "sent": 0, "received": 0, "deferred": 0, "refused": 0,
+    "etrn": [ETRN], "hangup_reason": "done",
+    "hangup_words": "w", "detail": "d", "hangup_detail": "h", "rate_bps": None, "dialled": "0123", "connect_s": 0.0,
+    "paid_s": 0.0, "cost": 0.0, "cost_words": "c", "currency": "EUR", "over_budget": False, "forecast": None,
+    "forecast_words": "f",
+}  # fmt: skip
+STATUS = {
+    "mode": "running", "version": "1", "hostname": "h", "uptime_s": 1, "link": "modem", "call_state_words": "w",
+    "queue": {"waiting_remote": 1, "bytes_waiting": 1, "urgent": 0, "held": 0, "waiting_local": 0}, "budget": ["b"],
+    "accounts": 1, "free_bytes": 1, "last_call": CALL, "etrn": [ETRN], "attention": ["a"], "words": "w",
+}  # fmt: skip
+ACCOUNT = {
+    "name": "anna", "full_name": "Anna", "messages": 1, "bytes": 1, "quota_bytes": 0, "is_postmaster": False,
+    "enabled": True, "addresses": ["anna@b.example"],
+}  # fmt: skip
+ANSWERS = {
+    "queue.list": [MESSAGE],
+    "queue.show": MESSAGE,
+    "queue.retry": {"words": "w"},
+    "trace": [MESSAGE],
+    "status": STATUS,
+    "call.history": [CALL],
+    "call.show": CALL,
+    "call.forecast": {
+        "words": "w",
+        "refusal": "r",
+        "rate_bps": 1,
+        "measured": False,
+        "is_enough": True,
+        "left_s": 1,
+    },
+    "call.budget": {"usage": ["u"], "call_limits": ["c"], "refusal": "r", "limit": None, "clock_trusted": True},
+    "call.cancel": "w",
+    "account.list": [ACCOUNT],
+    "alias.list": [{"address": "a@b.example", "targets": ["anna"]}],
+}
+COMMANDS = [
+    ["queue", "list"], ["queue", "show", "D0000001"], ["queue", "retry", "D0000001"], ["trace", "a@b.example"],
+    ["status"], ["call", "history"], ["call", "show", "1"], ["call", "forecast"], ["call", "budget"],
+    ["call", "cancel"], ["account", "list"], ["alias", "list"],
+]  # fmt: skip
+WITH_JSON = [command for command in COMMANDS if command[1:2] not in (["retry"], ["cancel"])]
+CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+
+
+def poisoned(value, key=""):
+    """Every text in an answer, but the words that the commands branch on."""
+    if isinstance(value, dict):
+        return {name: poisoned(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [poisoned(item, key) for item in value]
+    return value + POISON if isinstance(value, str) and key != "mode" else value
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(CONFIG)
+    monkeypatch.setattr(ControlClient, "available", lambda self: True)
+    monkeypatch.setattr(ControlClient, "call", lambda self, method, **_: poisoned(copy.deepcopy(ANSWERS[method])))
+    return path
+
+
+def assert_harmless(text):
+    assert not HARMFUL & set(text), sorted(HARMFUL & set(text))
+    assert max(map(len, text.split("\n"))) <= LONGEST_LINE
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_listing_is_harmless_in_a_pipe(config, capsys, command):
+    main(["--config", str(config), *command])
+    said = capsys.readouterr()
+    assert_harmless(said.out)
+    assert "x" in said.out
+    assert not said.err
+
+
+@pytest.mark.parametrize("command", WITH_JSON, ids=" ".join)
+def test_a_listing_as_json_is_harmless_even_once_it_is_read(config, capsys, command):
+    def walk(value):
+        if isinstance(value, dict):
+            for name, item in value.items():
+                walk(name)
+                walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+        elif isinstance(value, str):
+            assert_harmless(value)
+
+    main(["--config", str(config), *command, "--json"])
+    out = capsys.readouterr().out
+    assert_harmless(out)
+    walk(json.loads(out))
+
+
+class Screen:
+    """A tty that keeps what it is sent."""
+
+    def __init__(self):
+        self.data = b""
+
+    def read(self, timeout_s):
+        return b""
+
+    def write(self, data, timeout_s):
+        self.data += data
+
+    def is_busy(self):
+        return False
+
+    def size(self):
+        return 80, 24
+
+
+@pytest.mark.parametrize("utf8", [True, False])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_listing_is_harmless_at_the_console(config, command, utf8):
+    screen = Screen()
+    terminal = ConsoleTerminal(screen, dumb=False, utf8=utf8, idle_s=0)
+    parsers = next(each for each in make_parser()._actions if isinstance(each.choices, dict))
+    Faces(parsers, argparse.Namespace(config=config), terminal).run(command)
+    shown = screen.data.decode("utf-8" if utf8 else "ascii").replace("\r\n", "\n")
+    assert_harmless(shown)
+    assert "x" in shown
+
+
+@pytest.mark.parametrize("command", [["trace", "a"], ["queue", "show", "D0000001"]], ids=" ".join)
+def test_a_foreign_line_end_forges_no_line_in_what_is_told(config, capsys, command):
+    main(["--config", str(config), *command])
+    assert not any(line.startswith("ATTENTION") for line in capsys.readouterr().out.splitlines())
+
+
+# -- character sets and readers ---------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from dialpost.cli.output import print_json, table
+from dialpost.cli import streams
+def command():
+    print(table(("", ""), [("\\u0141ukasz \\u017bak", "\\u041f\\u0440\\u0438\\u0432\\u0435\\u0442 \\u202e\\x9b")]))
+    print_json({"name": "\\u0141ukasz \\u017bak"})
+    sys.stderr.write("dialpost: \\u0141\\n")
+    return 3
+sys.exit(streams.run_with_streams(command))
+"""
+
+
+def run(script, **kwargs):
+    """The command in a process of its own, as a shell starts it."""
+    environment = {"PATH": os.environ["PATH"], **kwargs.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output="stdout" not in kwargs, timeout=60,
+        check=False, **kwargs,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("env", "charset"),
+    [
+        ({"PYTHONIOENCODING": "iso-8859-1"}, "iso-8859-1"),  # what a German ISO-8859-1 locale makes of the streams
+        ({"PYTHONIOENCODING": "ascii"}, "ascii"),
+        ({"PYTHONIOENCODING": "cp1252"}, "cp1252"),
+        ({"PYTHONIOENCODING": "koi8-r"}, "koi8-r"),
+        ({"LC_ALL": "C"}, "utf-8"),
+        ({"LC_ALL": "POSIX"}, "utf-8"),
+        ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "ascii"),
+        ({"LC_ALL": "C.UTF-8"}, "utf-8"),
+    ],
+)
+def test_any_character_set_shows_every_name(env, charset):
+    done = run(SCRIPT, env=env)
+    assert done.returncode == 3 and b"Traceback" not in done.stderr
+    out = done.stdout.decode(charset)
+    assert ("Łukasz Żak" if charset == "utf-8" else "Lukasz Zak") in out
+    assert ("Привет" in out) == (charset in {"utf-8", "koi8-r"})
+    assert "\u202e" not in out and "\x9b" not in out
+    assert json.loads(out[out.index("{") :])["name"] in {"Łukasz Żak", "Lukasz Zak"}
+    assert done.stderr.decode(charset) == ("dialpost: Ł\n" if charset == "utf-8" else "dialpost: L\n")
+
+
+def closing(*descriptors):
+    return lambda: [os.close(descriptor) for descriptor in descriptors]
+
+
+@pytest.mark.parametrize("descriptors", [(1,), (2,), (1, 2), (0, 1, 2)])
+def test_streams_that_were_closed_before_are_no_fault(descriptors):
+    done = run(SCRIPT, stdout=None, preexec_fn=closing(*descriptors))
+    assert done.returncode == 3
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = run(SCRIPT, stdout=write, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (141, "dialpost: Ł\n".encode())
+        assert run(SCRIPT, stdout=write, stderr=write).returncode == 141
+    finally:
+        os.close(write)
+
+
+def test_a_full_disk_behind_the_output_is_told():
+    with Path("/dev/full").open("w") as full:
+        done = run(SCRIPT, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert (
+        b"the output can't be written: No space left on device" in done.stderr and b"Traceback" not in done.stderr
+    )
+
+
+def test_a_configuration_is_never_cut(tmp_path, capsys):
+    path = tmp_path / "dialpost.toml"
+    domains = [f"a-long-name-{number}.clinic.example" for number in range(100)]
+    path.write_text(f'[station]\nhostname = "mail.clinic.example"\ndomains = {json.dumps(domains)}\n')
+    assert main(["--config", str(path), "config", "show"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) > LONGEST_LINE and domains[-1] in out

@@ -1,0 +1,70 @@
+"""Foreign text on its way out: one alphabet of what may do harm."""
+
+import pytest
+
+from dialpost.core.console.page import plain, rows
+from dialpost.core.printable import for_json, lines, log_pairs, nearest, one_line, printable
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+DIRECTIONS = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+OTHERS = ["\u2028", "\u2029", "\ud800", "\udfff", "\ufeff", "\u200b", "\ufffe", "\ue000", "\U000e0041"]
+
+
+@pytest.mark.parametrize("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
+def test_no_dangerous_character_goes_out(char):
+    text = f"a{char}b{char}"
+    ways = [
+        printable(text), one_line(text), lines(text), log_pairs({"k": text}), for_json({text: [text]}),
+        plain(text, utf8=True), plain(text, utf8=False), *rows(text, 80, utf8=True),
+    ]  # fmt: skip
+    for way in ways:
+        assert char == "\n" or char not in str(way), way
+    assert printable(text) in ("ab", "a?b?", "a b ")
+
+
+def test_a_direction_mark_is_taken_out_and_a_control_is_shown_as_a_question_mark():
+    assert printable("invoice\u202egpj.exe") == "invoicegpj.exe"
+    assert printable("\x1b]0;x\x07\x9b31m") == "?]0;x??31m"
+
+
+@pytest.mark.parametrize("text", ["Grüße", "Łukasz Żak", "日本語", "می\u200cخواهم", "👩\u200d🚀", "e\u0301"])
+def test_honest_text_stays_as_it_is(text):
+    assert printable(text) == one_line(text) == lines(text) == text
+
+
+def test_a_long_value_is_cut_and_says_so():
+    assert one_line("x" * 3000, 10) == "x" * 9 + "…"
+    assert len(one_line("x" * 3000)) == 300
+
+
+def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines():
+    assert for_json({"a": (1, None, True, 2.5, "x\ny\x1b")}) == {"a": [1, None, True, 2.5, "x\ny?"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("plain", "k=plain"),
+        ("two words", 'k="two words"'),
+        ('x" state=relayed to="<b@c>', 'k="x\\" state=relayed to=\\"<b@c>"'),
+        ('"x', 'k="\\"x"'),
+        ('a\\" b=c', 'k="a\\\\\\" b=c"'),
+        ("a\r\nWARNING b", 'k="a WARNING b"'),
+        ("a\u00a0b", 'k="a\u00a0b"'),
+        ("a=b", "k=a=b"),
+        (3, "k=3"),
+        (0, "k=0"),
+        ("", ""),
+        (None, ""),
+        ("\u202e", 'k=""'),
+    ],
+)
+def test_a_log_field_is_one_field_whatever_is_in_it(value, expected):
+    assert log_pairs({"k": value}) == expected
+
+
+def test_the_nearest_ascii_is_a_letter_where_there_is_one():
+    assert "".join(map(nearest, "Łukasz Żak")) == "Lukasz Zak"
+    assert "".join(map(nearest, "Grüße, øre…")) == "Grusse, ore..."
+    assert nearest("Ж") == "?"
+    assert all(nearest(chr(code)).isascii() for code in range(0x80, 0x500))
