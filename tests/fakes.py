@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DialpostError, TerminalGoneError
@@ -298,6 +299,6 @@ class FakeApply:
         self.numbers: list[int] = []
         self.problems: tuple[str, ...] = ()
 
-    async def run(self, number: int) -> tuple[str, ...]:
+    async def run(self, number: int) -> ApplyResult:
         self.numbers.append(number)
-        return self.problems
+        return ApplyResult(not self.problems, problems=self.problems)

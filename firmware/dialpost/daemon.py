@@ -19,6 +19,7 @@ from typing import Protocol
 
 from dialpost import __version__
 from dialpost.board_check import board_warnings
+from dialpost.core.apply.result import ApplyResult
 from dialpost.core.call_states import CallState
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.config_check import warnings
@@ -75,10 +76,9 @@ class SystemApply:
     def __init__(self) -> None:
         self._unit = ApplyUnit()
 
-    async def run(self, number: int) -> tuple[str, ...]:
-        """Start it and wait; what a person should know of it."""
-        result = await self._unit.apply()
-        return (*result.notes, *result.problems)
+    async def run(self, number: int) -> ApplyResult:
+        """Start it and wait."""
+        return await self._unit.apply()
 
 
 class Daemon:

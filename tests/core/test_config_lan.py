@@ -102,7 +102,9 @@ def test_warnings():
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"')) == ()
     assert warnings(parse(STATIC)) == (
         'lan.gateway is empty: with link.kind = "gateway" the router is the way out.',
+        "lan.dns is empty as well: no host is found by its name, the provider's neither.",
     )
+    assert len(warnings(parse(STATIC + 'dns = ["192.168.1.9"]'))) == 1
     assert warnings(parse('gateway = "192.168.1.1"')) == ('lan.gateway has no effect while lan.method = "dhcp".',)
     relay = '[relay]\nprovider_networks = ["192.168.0.0/16"]'
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"', relay)) == (

@@ -90,7 +90,8 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
         rig.answer(prompt, line)
     console.expect_exact("could not be reached")
     for prompt, line in (
-        ("Router [none]:", "192.168.1.1"), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),
+        ("Router [none]:", "192.168.1.1"), ("Name server [192.168.1.1]:", "192.168.1.2 nowhere"),
+        ("Name server [192.168.1.1]:", ""), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),
         ("Admin password:", "short"), ("Admin password:", ADMIN), ("once more:", ADMIN),
     ):  # fmt: skip
         rig.answer(prompt, line)
@@ -99,6 +100,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     console.expect_exact("dialpost> ")
     config = ConfigFile(rig.folder / "dialpost.toml").load()
     assert (config.modem.numbers, config.lan.address) == (("0961555017",), "192.168.1.25/24")
+    assert (config.lan.gateway, config.lan.dns) == ("192.168.1.1", ("192.168.1.1",))
     assert config.ppp.password == DIAL
     assert status(rig)["hostname"] == "mail.clinic.example"
 

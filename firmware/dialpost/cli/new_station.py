@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,22 @@ _ACCOUNT_FILES = ("accounts.toml", "dovecot-users")
 _WARN_FIRST = "WarnFirstError"
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The station runs. `words` should be known; `problems` are those of them that say what is not in force."""
+
+    words: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
 class Maker:
     """`talk` has an open session. `is_running`: there is a station already, which makes the accounts itself."""
 
     def __init__(self, config_path: Path, talk: ControlTalk, *, is_running: bool) -> None:
         self._config_path, self._talk, self._is_running = config_path, talk, is_running
 
-    def make(self, result: Result, is_wanted: Callable[[Sequence[str]], bool]) -> list[str]:
-        """Put it in force; what should be known. `is_wanted` is asked where somebody would be cut off.
+    def make(self, result: Result, is_wanted: Callable[[Sequence[str]], bool]) -> Made:
+        """Put it in force. `is_wanted` is asked where somebody would be cut off.
 
         Raises: DialpostError; all is as before then.
         """
@@ -45,12 +54,12 @@ class Maker:
                 password.set(result.admin_password)
             if not self._is_running:
                 self._accounts_on_card(result, undo)
-            words = self._commit(result.config, is_wanted)
+            made = self._commit(result.config, is_wanted)
             undo.pop_all()
         if self._is_running:
             for name, secret in result.accounts:
                 self._talk.call("account.add", name=name, password=secret)
-        return words
+        return made
 
     def _accounts_on_card(self, result: Result, undo: contextlib.ExitStack) -> None:
         folder = Path(result.config.station.data_dir)
@@ -61,7 +70,7 @@ class Maker:
             for name, secret in result.accounts:
                 asyncio.run(_add(service, name, secret))
 
-    def _commit(self, config: Config, is_wanted: Callable[[Sequence[str]], bool]) -> list[str]:
+    def _commit(self, config: Config, is_wanted: Callable[[Sequence[str]], bool]) -> Made:
         loaded: dict[str, Any] = self._talk.call("config.load", text=render_config(config, secrets=True))
         if loaded["problems"]:
             raise ConfigError(tuple(str(problem) for problem in loaded["problems"]))
@@ -71,7 +80,7 @@ class Maker:
             if error.kind != _WARN_FIRST or not is_wanted(str(error).splitlines()):
                 raise
             done = self._talk.call("config.commit", comment="set up", anyway=True)
-        return [str(words) for words in done["words"]]
+        return Made(tuple(map(str, done["words"])), tuple(map(str, done["problems"])))
 
 
 async def _add(service: AccountService, name: str, password: str) -> None:

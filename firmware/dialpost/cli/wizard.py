@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dialpost.cli.line_test import try_line
-from dialpost.cli.new_station import Maker
+from dialpost.cli.new_station import Made, Maker
 from dialpost.cli.wizard_facts import look_around, look_for_modems
 from dialpost.core.config import Config
 from dialpost.core.console.terminal import Terminal
@@ -73,7 +73,8 @@ def set_up(terminal: Terminal, site: Site) -> bool:
             result = wizard.result()
             if result is None:
                 return False
-            if _put_in_force(terminal, maker, result):
+            made = _put_in_force(terminal, maker, result)
+            if made is not None:
                 break
             wizard.reopen()
     text = leave_summary(terminal, site, result.config, [*accounts, *(name for name, _ in result.accounts)])
@@ -86,7 +87,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
         f"The whole page, with the lights and where things are, is kept as {SUMMARY}: `summary` shows it, `summary "
         "save` writes it to a USB stick.",
     )
-    terminal.say("The station works.")
+    say_lines(terminal, _end(made))
     return True
 
 
@@ -158,22 +159,33 @@ def _accounts(talk: ControlTalk) -> tuple[str, ...]:
     return tuple(str(account["name"]) for account in found)
 
 
-def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> bool:
-    """Whether the station runs with it; else why not has been told."""
+def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
+    """What the station runs with; None where it does not, and why has been told."""
     for sentence in result.warnings:
         say_lines(terminal, f"Note: {sentence}")
     terminal.say()
     terminal.say("Saving ...")
     try:
-        words = maker.make(result, lambda sentences: _is_wanted(terminal, sentences))
+        made = maker.make(result, lambda sentences: _is_wanted(terminal, sentences))
     except (TerminalGoneError, IdleTooLongError):
         raise
     except DialpostError as error:
         say_lines(terminal, f"It could not be put in force:\n{error}\nYour answers are still there.")
-        return False
-    for sentence in words:
+        return None
+    for sentence in made.words:
         say_lines(terminal, sentence)
-    return True
+    return made
+
+
+def _end(made: Made) -> str:
+    """That it works is said only where every step did."""
+    if not made.problems:
+        return "The station works."
+    lacks = "\n".join(f"- {problem}" for problem in made.problems)
+    return (
+        f"The station runs, but not all of it works yet:\n{lacks}\nChange the setting that is meant (`set`, "
+        "`commit`), or restart the station (`reboot`), which tries it again. `status` shows what is left."
+    )
 
 
 def _is_wanted(terminal: Terminal, sentences: Sequence[str]) -> bool:

@@ -48,7 +48,8 @@ class LanConfig:
         "", "For method = static: the LAN's router; empty: there is none.", kind="ip", example="192.168.1.1"
     )
     dns: tuple[str, ...] = setting(
-        (), "Name servers reached by the LAN, beside those DHCP tells. Those of a modem's line are not meant.",
+        (), "Name servers reached by the LAN, beside those DHCP tells; for method = static, empty: the router "
+        "(gateway). Those of a modem's line are not meant.",
         kind="ip", maximum=3, example='["192.168.1.1"]',
     )  # fmt: skip
     fallback_address: str = setting(

@@ -71,6 +71,8 @@ def lan_warnings(config: Config) -> Iterator[str]:
         networks = [lan.address]
         if config.link.kind is not LinkKind.MODEM and not lan.gateway:
             yield f'lan.gateway is empty: with link.kind = "{config.link.kind.value}" the router is the way out.'
+            if not lan.dns:
+                yield "lan.dns is empty as well: no host is found by its name, the provider's neither."
     for text in networks:
         network = ipaddress.ip_interface(text).network
         for theirs in config.relay.provider_networks:

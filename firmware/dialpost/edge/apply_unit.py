@@ -47,9 +47,8 @@ class ApplyUnit:
         A cancellation leaves the unit running: it ends by itself.
         """
         if not self.is_there:
-            return not_applied(
-                "This machine has no dialpost-apply.service: its network and services stay as they are."
-            )
+            words = "This machine has no dialpost-apply.service: its network and services stay as they are."
+            return ApplyResult(applied=False, notes=(words,))
         async with self._one:
             before = self._mark()
             status, said = await self._start()

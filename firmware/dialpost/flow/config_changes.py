@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 
+from dialpost.core.apply.result import ApplyResult, not_applied
 from dialpost.core.config import Config
 from dialpost.core.config_effects import changed_keys, when_it_counts
 from dialpost.core.config_history import Commit, Proof, Unproven
@@ -24,6 +25,8 @@ from dialpost.core.errors import ConfigError, ControlError, DialpostError, Stale
 from dialpost.flow.config_world import Apply, History, Parser, Process, WallClock
 
 _log = logging.getLogger("dialpost.config")
+
+_NOT_IN_FORCE = "Not put in force: "
 
 Work = Callable[[], Coroutine[object, object, object]]
 
@@ -39,11 +42,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a commit came to. `words` tells what should be known of it, a sentence each."""
+    """What a commit came to. `words` tells what should be known of it, a sentence each; `problems` are those of
+    them that say what could not be put in force in the system.
+    """
 
     commit: Commit
     words: tuple[str, ...]
     needs_confirm_s: float | None = None
+    problems: tuple[str, ...] = ()
 
 
 class ConfigChanges:
@@ -148,13 +154,13 @@ class ConfigChanges:
             commit = await self._write(text, who, comment, proof)
             trial = await asyncio.to_thread(self._history.unproven) or Unproven(commit.number, 0, proof)
             words = await self._put_in_force(config, trial)
-            words += await self._applied(commit.number)
             self.remarks = []  # of what was before
+            result = await self._applied(commit.number)
             if confirm_s is not None:
                 self._await_confirmation(trial, owner, confirm_s)
             _log.info("config: committed number=%s who=%r confirm_s=%s", commit.number, who, confirm_s)
             self.on_change(committed_words(commit.number, who))
-            return Done(commit, tuple(words), confirm_s)
+            return Done(commit, (*words, *result.notes, *result.problems), confirm_s, result.problems)
 
     async def confirm(self, owner: object) -> int:
         """The pending commit is good; its number. Raises: ControlError where `owner` has none, StorageError."""
@@ -195,7 +201,8 @@ class ConfigChanges:
             edited = Unproven(number, self._in_force, Proof.START)
             words = await self._put_in_force(config, edited if self._in_force not in {0, number} else None)
             self.on_change(f"Configuration {number} was read from the file.")
-            return (*words, *await self._applied(number))
+            result = await self._applied(number)
+            return (*words, *result.notes, *result.problems)
 
     # -- how it is done -------------------------------------------------------------------------------
 
@@ -301,14 +308,17 @@ class ConfigChanges:
         self._remark(f"{why[0].upper()}{why[1:]}. {said}")
         return said
 
-    async def _applied(self, number: int) -> list[str]:
+    async def _applied(self, number: int) -> ApplyResult:
         try:
-            problems = await self._apply.run(number)
+            result = await self._apply.run(number)
         except DialpostError as error:
-            problems = (str(error),)
-        for problem in problems:
-            _log.warning("config: not applied number=%s: %s", number, problem)
-        return list(problems)
+            result = not_applied(str(error))
+        for words in (*result.notes, *result.problems):
+            _log.warning("config: not applied number=%s: %s", number, words)
+        # What of the system is not as the configuration says is for `status`, until a run that puts it right.
+        kept = [words for words in self.remarks if not words.startswith(_NOT_IN_FORCE)]
+        self.remarks = [*kept, *(f"{_NOT_IN_FORCE}{problem}" for problem in result.problems)]
+        return result
 
     def _remark(self, words: str) -> None:
         _log.warning("config: %s", words)

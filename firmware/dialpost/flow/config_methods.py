@@ -126,7 +126,10 @@ class _Methods:
         }
 
     async def commit(self, session: Session, params: JsonObject) -> JsonValue:
-        """`confirm_min`: to be taken back unless confirmed. `anyway`: although somebody is cut off. `comment`."""
+        """`confirm_min`: to be taken back unless confirmed. `anyway`: although somebody is cut off. `comment`.
+
+        `problems` are those of the `words` that say what could not be put in force.
+        """
         minutes = _number(params, "confirm_min")
         if minutes is not None and not 0 < minutes <= MOST_CONFIRM_MIN:
             raise ControlError(f"confirm_min must be more than 0 and at most {MOST_CONFIRM_MIN:g} minutes.")
@@ -134,7 +137,9 @@ class _Methods:
             session, comment=_text(params, "comment"), anyway=_flag(params, "anyway"),
             confirm_s=None if minutes is None else minutes * 60,
         )  # fmt: skip
-        answer: dict[str, JsonValue] = {"number": done.commit.number, "words": list(done.words)}
+        answer: dict[str, JsonValue] = {
+            "number": done.commit.number, "words": list(done.words), "problems": list(done.problems)
+        }  # fmt: skip
         return answer | ({} if done.needs_confirm_s is None else {"needs_confirm_s": done.needs_confirm_s})
 
     async def confirm(self, session: Session, params: JsonObject) -> JsonValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config import Config
 from dialpost.core.config_history import Commit, Proof, Unproven
 
@@ -66,8 +67,8 @@ class Process(Protocol):
 class Apply(Protocol):
     """What renders a committed configuration into the system (host name, LAN address, firewall ...)."""
 
-    async def run(self, number: int) -> tuple[str, ...]:
-        """Do it for the configuration of this number, which is in force; what went wrong, a sentence each."""
+    async def run(self, number: int) -> ApplyResult:
+        """Do it for the configuration of this number, which is in force; what became of it."""
 
 
 class WallClock(Protocol):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config import ClockSource, Config
 from dialpost.core.errors import StorageError
 from dialpost.core.link import DialResult
@@ -111,9 +112,10 @@ class _CountingPpp(SimulatedPpp):
 class _NothingToApply:
     """flow/config_changes.Apply: a simulated station must not change the machine it runs on."""
 
-    async def run(self, number: int) -> tuple[str, ...]:
+    async def run(self, number: int) -> ApplyResult:
         """Say so."""
-        return ("This is a simulation: host name, LAN address and firewall of this machine stay as they are.",)
+        words = "This is a simulation: host name, LAN address and firewall of this machine stay as they are."
+        return ApplyResult(applied=True, notes=(words,))
 
 
 class FirstStart:

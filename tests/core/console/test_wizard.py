@@ -249,6 +249,10 @@ def test_what_a_change_makes_necessary_is_asked_and_what_it_makes_needless_is_dr
     assert wizard.answer("192.168.1.25/24") == ""
     assert wizard.question().key == "gateway"
     assert wizard.answer("192.168.1.1") == ""
+    assert (wizard.question().key, wizard.question().default) == ("dns", "192.168.1.1")
+    assert "Three" in wizard.answer("9.9.9.1 9.9.9.2 9.9.9.3 9.9.9.4")
+    assert "IP address" in wizard.answer("nowhere")
+    assert wizard.answer("192.168.1.1, 9.9.9.9") == ""
     assert wizard.answer(numbers(wizard)["Way to the world"]) == ""
     assert wizard.answer("gateway") == ""
     assert "Provider's number" not in numbers(wizard)
@@ -256,7 +260,7 @@ def test_what_a_change_makes_necessary_is_asked_and_what_it_makes_needless_is_dr
     assert config.link.kind is LinkKind.GATEWAY
     assert (config.modem.numbers, config.modem.port, config.ppp.user) == ((), "", "")
     assert (config.lan.method, config.lan.address) == (LanMethod.STATIC, "192.168.1.25/24")
-    assert config.lan.gateway == "192.168.1.1"
+    assert (config.lan.gateway, config.lan.dns) == ("192.168.1.1", ("192.168.1.1", "9.9.9.9"))
 
 
 def test_back_from_a_change_leaves_the_answer_and_yes_asks_for_what_is_missing() -> None:

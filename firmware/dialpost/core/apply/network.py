@@ -41,7 +41,13 @@ def _match(lan: LanConfig) -> tuple[str, list[str]]:
 def _network(lan: LanConfig) -> tuple[str, list[str]]:
     lines = [f"DHCP={'yes' if lan.method is LanMethod.DHCP else 'no'}", "LinkLocalAddressing=ipv6"]
     lines += ["IPv6AcceptRA=yes", "LLMNR=no", "MulticastDNS=no"]
-    return "Network", lines + [f"DNS={address(server)}" for server in lan.dns]
+    return "Network", lines + [f"DNS={address(server)}" for server in _name_servers(lan)]
+
+
+def _name_servers(lan: LanConfig) -> tuple[str, ...]:
+    """Where nobody told one, the router's address: nearly all answer there, and without any no name is found."""
+    is_told = lan.dns or lan.method is LanMethod.DHCP or not lan.gateway
+    return lan.dns if is_told else (lan.gateway,)
 
 
 def _addresses(lan: LanConfig) -> list[tuple[str, list[str]]]:

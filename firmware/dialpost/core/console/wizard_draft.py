@@ -156,7 +156,12 @@ class Draft:
             return config
         config = replace(config, lan=replace(config.lan, method=LanMethod.STATIC))
         config = with_value(config, "lan.address", self.get("lan_address"))
-        return with_value(config, "lan.gateway", self.get("gateway")) if self.has("gateway") else config
+        if self.has("gateway"):
+            config = with_value(config, "lan.gateway", self.get("gateway"))
+        if self.has("dns"):
+            servers = () if self.get("dns") == NONE else tuple(self.get("dns").split())
+            config = replace(config, lan=replace(config.lan, dns=servers))
+        return config
 
     def _schedule(self, config: Config) -> Config:
         if self.get("times") in {"", KEEP}:

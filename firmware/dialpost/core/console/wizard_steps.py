@@ -137,6 +137,16 @@ _LANS = (
 )
 
 
+def _name_servers(typed: str, draft: Draft) -> str:
+    words = typed.replace(",", " ").split()
+    if [word.lower() for word in words] == [NONE]:
+        return NONE
+    made = tuple(dict.fromkeys(check_key("lan.dns", word) for word in words))
+    if len(made) > 3:
+        raise ValueError("Three name servers are the most.")
+    return " ".join(made)
+
+
 def _is_static(draft: Draft) -> bool:
     return draft.get("lan") == LanMethod.STATIC.value
 
@@ -155,6 +165,12 @@ _PLACE = (
         "gateway", "Router", "The address of the local network's router; `none` if there is none.",
         by_key("lan.gateway", none=NONE),
         applies=_is_static, default=lambda draft: draft.base.lan.gateway or NONE,
+    ),
+    Step(
+        "dns", "Name server", "The address of the name server (DNS), which finds hosts by their names; `none` if "
+        "there is none. Most often it is the router.", _name_servers, applies=_is_static,
+        default=lambda draft: " ".join(draft.base.lan.dns) or draft.get("gateway") or NONE,
+        more="Up to three, with blanks between them. A modem's line brings its own while it is up.",
     ),
     Step(
         "timezone", "Time zone", "Where the clock goes by. It is written like Europe/Vienna.", _timezone,

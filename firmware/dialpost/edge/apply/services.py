@@ -2,6 +2,10 @@
 
 Each is told only of what is new to it; what was told is remembered by a hash, so that a run that was cut off
 between a file and its service is finished by the next. Commands are fixed words, run without a shell, with a limit.
+
+The unit this runs in is ordered before those services (systemd's Before=). So nothing here may wait for a job of
+systemd's for one of them: it would not begin before this unit has ended. A service is told by its own means (D-Bus,
+a socket), or by a job that nobody waits for.
 """
 
 from __future__ import annotations
@@ -17,7 +21,9 @@ DOVECOT_UNIT = "dialpost-dovecot.service"
 _NETWORKD = "systemd-networkd.service"
 _CHRONY_UNIT = "chrony.service"
 _LIST_TABLE = ("nft", "list", "table", "inet")
-_LIMIT_S = 240.0
+_LIMIT_S = 30.0
+"""Who commits waits 90 s in all (edge/apply_unit)."""
+_FIREWALL_LIMIT_S = 240.0
 """A slow board that is just starting unpacks the firewall's kernel modules first; an emulated one on a busy host
 took more than a minute for it. Without its firewall the start counts as a failed one.
 """
@@ -47,7 +53,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
     """All of them, in the order in which they are told: the firewall stands before anything answers."""
     return (
         Service(FIREWALL, "the firewall", _firewall, lambda: not _is_true(*_LIST_TABLE, firewall_table)),
-        Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "systemctl", "reload", _NETWORKD)),
+        Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "networkctl", "reload")),
         Service(HOSTNAME, "the host name", _hostname),
         Service(HOSTS, "the names of hosts", _nobody),
         Service(LOCALTIME, "the time zone", _nobody),
@@ -61,7 +67,7 @@ def _nobody(there: bool) -> None:
 
 
 def _firewall(there: bool) -> None:
-    _do("nft", "-f", FIREWALL)
+    _do("nft", "-f", FIREWALL, limit_s=_FIREWALL_LIMIT_S)
 
 
 def _hostname(there: bool) -> None:
@@ -89,17 +95,17 @@ def _is_true(*command: str) -> bool:
         return False
 
 
-def _do(*command: str) -> None:
-    done = _run(command)
+def _do(*command: str, limit_s: float = _LIMIT_S) -> None:
+    done = _run(command, limit_s)
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"status {done.returncode}"
         raise CommandError(f"{' '.join(command)}: {said[:500]}")
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], limit_s: float = _FIREWALL_LIMIT_S) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_LIMIT_S, check=False,
+            command, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False,
             stdin=subprocess.DEVNULL, env=_ENVIRONMENT,
         )  # fmt: skip
     except FileNotFoundError:
