@@ -90,8 +90,8 @@ def test_a_fixed_address_asks_the_router_for_names_where_nobody_else_is_told():
     router = 'gateway = "192.168.1.1"\n'
     assert "DNS=192.168.1.1\n" in body(NETWORK, STATIC + router)
     assert "DNS=192.168.1.1\n" not in body(NETWORK, STATIC + router + 'dns = ["192.168.1.9"]\n')
-    assert "DNS=" not in body(NETWORK, STATIC)
-    assert "DNS=" not in body(NETWORK)
+    assert "\nDNS=" not in body(NETWORK, STATIC)
+    assert "\nDNS=" not in body(NETWORK)
 
 
 def test_a_fixed_address_on_a_named_interface():
