@@ -26,6 +26,25 @@ def test_what_a_start_says_of_it(running: Slot, boot: str, is_well: bool, state:
     assert RECORD.judged(running, boot, is_well=is_well) == replace(RECORD, state=state)
 
 
+@pytest.mark.parametrize(
+    ("running", "boot", "state"),
+    [
+        (Slot.A, "boot-1", UpdateState.INSTALLED),
+        (Slot.B, "boot-2", UpdateState.TRYING),
+        (Slot.A, "boot-5", UpdateState.ROLLED_BACK),
+    ],
+)
+def test_how_it_stands_in_a_start(running: Slot, boot: str, state: UpdateState) -> None:
+    """Whoever is told "begins with the next start (reboot)" while it runs restarts it until its tries are gone."""
+    seen = RECORD.now(running, boot)
+    assert seen == replace(RECORD, state=state)
+    assert ("`reboot`" in seen.words) == (state is UpdateState.INSTALLED)
+    assert ("do not restart" in seen.words) == (state is UpdateState.TRYING)
+    # What is seen is not written: the health service's own look comes to the same from both.
+    for is_well in (False, True):
+        assert RECORD.judged(running, boot, is_well=is_well).state is not UpdateState.TRYING
+
+
 @pytest.mark.parametrize("state", [UpdateState.ROLLED_BACK, UpdateState.FELL_BACK])
 def test_what_went_back_stays_so(state: UpdateState) -> None:
     record = replace(RECORD, state=state)
@@ -48,7 +67,7 @@ def test_each_state_has_its_words_and_survives_the_card(state: UpdateState) -> N
     record = replace(RECORD, state=state)
     assert parse(record.render()) == record
     assert record.version in record.words
-    if state is UpdateState.INSTALLED:
+    if state in {UpdateState.INSTALLED, UpdateState.TRYING}:
         assert record.letter is None
     else:
         assert record.letter is not None

@@ -40,6 +40,25 @@ def test_the_record_and_the_notes(tmp_path: Path) -> None:
     assert len(boot_id()) == 36
 
 
+@pytest.mark.parametrize(
+    ("command_line", "state"),
+    [
+        ("root=x rauc.slot=b panic=10\n", UpdateState.TRYING),
+        ("root=x rauc.slot=a", UpdateState.ROLLED_BACK),
+        ("root=/dev/sda1 quiet", UpdateState.INSTALLED),
+        ("rauc.slot=c", UpdateState.INSTALLED),
+    ],
+)
+def test_the_record_as_it_stands_in_this_start(tmp_path: Path, command_line: str, state: UpdateState) -> None:
+    (tmp_path / "cmdline").write_text(command_line)
+    file = UpdateFile(tmp_path / "update.json", tmp_path / "cmdline")
+    assert file.now() is None
+    file.write(RECORD)
+    found = file.now()
+    assert found is not None and found.state is state
+    assert file.read() == RECORD
+
+
 def test_a_trial_begins_and_ends(tmp_path: Path) -> None:
     trial = BootTrial(tmp_path / "boot" / "on-trial")
     trial.end()

@@ -31,7 +31,7 @@ class World:
     def restarted(self) -> UpdateNews:
         return UpdateNews(self, self, self.panel, self.tell)
 
-    def read(self) -> UpdateRecord | None:
+    def now(self) -> UpdateRecord | None:
         return self.record
 
     def get(self, name: str) -> str:

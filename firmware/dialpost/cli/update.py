@@ -189,7 +189,7 @@ def _tell_state(args: argparse.Namespace) -> int:
         words = str(control_client(args).call("update.status")["words"])
         control_client(args).call("update.seen")
     except ControlError:  # no station runs: it is to be set up, or on trial
-        record = UpdateFile().read()
+        record = UpdateFile().now()
         words = record.words if record is not None else ""
     _say(words or "It was never updated.")
     return 0

@@ -4,6 +4,9 @@
 later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
 wanted, which is so only after the new one used up its tries or could not be loaded. FELL_BACK is the same much
 later: a release that was proven once can no longer be started (a worn card), and the one before runs.
+
+TRYING, between INSTALLED and PROVEN, is seen and never written: it follows from the start one is in
+(`UpdateRecord.now`), and the release before, should it come back, would not know the word.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ class UpdateState(Enum):
     """How far an update has come."""
 
     INSTALLED = "installed"
+    TRYING = "trying"
     PROVEN = "proven"
     ROLLED_BACK = "rolled-back"
     FELL_BACK = "fell-back"
@@ -47,6 +51,12 @@ class UpdateRecord:
         if running is not self.slot:
             return replace(self, state=UpdateState.ROLLED_BACK)
         return replace(self, state=UpdateState.PROVEN) if is_well else self
+
+    def now(self, running: Slot, boot_id: str) -> UpdateRecord:
+        """As it stands in this start, for people: a release that runs begins no more with the next start."""
+        seen = self.judged(running, boot_id, is_well=False)
+        is_tried = seen.state is UpdateState.INSTALLED and boot_id != self.boot_id
+        return replace(seen, state=UpdateState.TRYING) if is_tried else seen
 
     @property
     def is_trouble(self) -> bool:
@@ -90,6 +100,11 @@ _WORDS = {
     UpdateState.INSTALLED: (
         "Version {version} is installed and begins with the next start (`reboot`). It has three starts to prove "
         "itself, else version {before} comes back."
+    ),
+    UpdateState.TRYING: (
+        "Version {version} runs and is on trial: when all has been well for two minutes it stays. Leave the "
+        "station on, and do not restart it meanwhile: each restart uses up one of its three starts, and after "
+        "them version {before} comes back."
     ),
     UpdateState.PROVEN: "The update to version {version} is done: it runs and is well.",
     UpdateState.ROLLED_BACK: (

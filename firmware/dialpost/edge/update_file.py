@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
+from dialpost.core.boot_state import Slot
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.update_record import UpdateRecord, parse
@@ -17,14 +19,15 @@ from dialpost.durable import remove_durably, write_durably
 RECORD = Path("/data/station/update.json")
 NOTES = "update-notes.json"
 _LARGEST = 65_536
+_COMMAND_LINE = Path("/proc/cmdline")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class UpdateFile:
     """The record at `path`."""
 
-    def __init__(self, path: Path = RECORD) -> None:
-        self._path = path
+    def __init__(self, path: Path = RECORD, command_line: Path = _COMMAND_LINE) -> None:
+        self._path, self._command_line = path, command_line
 
     def read(self) -> UpdateRecord | None:
         """None where no update was ever installed here, or the file is damaged."""
@@ -33,6 +36,11 @@ class UpdateFile:
                 return parse(file.read(_LARGEST))
         except OSError:
             return None
+
+    def now(self) -> UpdateRecord | None:
+        """The record as it stands in this start; as it was written where this machine has no slots."""
+        record, slot = self.read(), running_slot(self._command_line)
+        return record.now(slot, boot_id()) if record is not None and slot is not None else record
 
     def write(self, record: UpdateRecord) -> None:
         """Durable when it returns. Raises: StorageError; the old one holds then."""
@@ -66,6 +74,12 @@ class UpdateNotes:
             if isinstance(values, dict):
                 return {str(name): str(value) for name, value in values.items()}
         return {}
+
+
+def running_slot(command_line: Path = _COMMAND_LINE) -> Slot | None:
+    """The slot U-Boot started, from the kernel's command line; None elsewhere than on the image."""
+    found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", command_line.read_text("utf-8", "replace"))
+    return Slot(found[1]) if found else None
 
 
 def boot_id() -> str:

@@ -14,14 +14,15 @@ from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.core.station_state import Fault
 from dialpost.core.update_record import UpdateRecord, UpdateState
 
+_UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})
 _TOLD, _SEEN = "told", "seen"
 
 
 class Records(Protocol):
     """The subset of the record's file needed here."""
 
-    def read(self) -> UpdateRecord | None:
-        """The last update."""
+    def now(self) -> UpdateRecord | None:
+        """The last update, as it stands in this start."""
 
 
 class Notes(Protocol):
@@ -55,7 +56,7 @@ class UpdateNews:
     async def look(self) -> None:
         """See what became of the last update, and tell what is new. Raises: DialpostError where that fails."""
         async with self._one:
-            self._record = record = await asyncio.to_thread(self._records.read)
+            self._record = record = await asyncio.to_thread(self._records.now)
             self._is_seen = record is not None and await asyncio.to_thread(self._notes.get, _SEEN) == record.id
             self._panel.fault(Fault.UPDATE, self._is_trouble)
             if record is None or record.letter is None:
@@ -68,7 +69,7 @@ class UpdateNews:
     def attention(self) -> list[str]:
         """What a person should know, a sentence each."""
         record = self._record
-        if record is None or not (self._is_trouble or record.state is UpdateState.INSTALLED):
+        if record is None or not (self._is_trouble or record.state in _UNDER_WAY):
             return []
         return [record.words]
 
