@@ -253,6 +253,21 @@ def test_8bit_text_that_nothing_depends_on_stops_no_message(field, charset):
     assert done.count(b"\n") >= 1 and done.endswith(b"\n")
 
 
+def test_a_notice_is_made_7_bit_at_any_price():
+    content = (
+        "From: <jörg@x.example>\nContent-Type: multipart/report; boundary=r\n\n--r\n"
+        "Content-Type: message/global-delivery-status\nContent-Transfer-Encoding: 8bit\n\nX: utf-8; ü@x\n"
+        "--r\nContent-Type: message/rfc822\n\nContent-Type: multipart/signed; boundary=s\n\n"
+        "--s\n\nGrüße\n--s--\n--r--\n"
+    ).encode()
+    with pytest.raises(CannotDowngradeError):
+        downgrade(content)
+    converted = downgrade(content, goal=Goal(at_any_price=True))
+    assert converted.isascii()
+    assert b"\nContent-Transfer-Encoding: quoted-printable\n\nX: utf-8; =C3=BC@x\n" in converted
+    assert b"\nGr????e\n" in converted
+
+
 def test_a_file_name_without_quotes_or_half_of_them():
     for written in ("filename=Große Datei.pdf", 'filename="Große Datei.pdf', "filename*=utf-8''Große%20Datei.pdf"):
         done = ascii_field(f"Content-Disposition: attachment; {written}\n".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -54,7 +55,7 @@ FATES = [
     ),
     (
         to_world(state=STATES.BOUNCED, last_by="mx", last_reply="550 5.1.1 Who?", last_try_s=NOON),
-        "Given up on 2027-10-09 12:00: mx answered: 550 5.1.1 Who?. The sender was told.",
+        "Given up on 2027-10-09 12:00: mx answered: 550 5.1.1 Who?. A notice for the sender was made.",
     ),
     (
         to_world(
@@ -69,6 +70,25 @@ FATES = [
 @pytest.mark.parametrize(("recipient", "words"), FATES, ids=[words[:40] for _, words in FATES])
 def test_fate(recipient: RecipientRecord, words: str) -> None:
     assert fate(a_record("D0000001", recipient), recipient, tz=UTC) == words
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (to_world("eve@world.example"), "{} waits for the next call."),
+        (to_mailbox("eve", original_address="eve@world.example"), "{} is on its way."),
+        (to_world("eve@world.example", state=STATES.RELAYED), "The sender was told on 2027-10-09 12:00."),
+        (to_world("Eve@world.example", state=STATES.BOUNCED), "{} could not be delivered either."),
+        (to_world("eve@world.example", state=STATES.HELD), "{} is held."),
+        (to_world("eve@world.example", state=STATES.DELETED), "{} was deleted by the operator."),
+        (to_mailbox("chief", state=STATES.DELIVERED), "The postmaster was told on 2027-10-09 12:00."),
+    ],
+)
+def test_the_sender_was_told_only_once_the_notice_was_handed_over(reader: RecipientRecord, words: str) -> None:
+    bounced = to_world(state=STATES.BOUNCED, last_by="mx", last_reply="550", last_try_s=NOON)
+    notice = a_record("D0000002", replace(reader, last_try_s=NOON), sender="")
+    told = words.format("The notice to the sender (D0000002)")
+    assert fate(a_record("D0000001", bounced), bounced, notice=notice, tz=UTC).endswith(f"550. {told}")
 
 
 def test_every_state_has_words() -> None:

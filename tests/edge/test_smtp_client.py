@@ -344,6 +344,16 @@ async def test_no_line_is_longer_than_a_server_must_take(store, offers):
     assert f"SIZE={len(content)}" in peer.model.commands[1] or "SIZE" not in peer.model.commands[1]
 
 
+async def test_a_notice_is_never_given_up_because_of_its_content(store):
+    content = "To: <jörg@x.example>\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nü\n--s--\n".encode()
+    notice = Envelope("", (Recipient("bob@example.org"),), smtputf8=True)
+    for offers in (("PIPELINING",), ("8BITMIME",)):
+        peer, queue = Peer(ModelServer(offers)), Queue([store(1, content, envelope=notice)])
+        async with peer.serving() as target:
+            await send(target, queue)
+        assert kinds(queue) == [("q1", [("Delivered", 250)])]
+
+
 async def test_8bit_content_that_cannot_be_converted_is_refused(store):
     signed = b"Content-Type: multipart/signed; boundary=s\n\n--s\n\n\xfc\n--s--\n"
     peer = Peer(ModelServer(("PIPELINING",)))

@@ -189,6 +189,28 @@ async def test_eight_bit_content_makes_an_eight_bit_notice(rig: Rig) -> None:
     assert rig.accepted[0].body_type is BodyType.EIGHT_BIT
 
 
+async def test_the_notice_is_known_by_its_message_id(rig: Rig) -> None:
+    message = await rig.stored()
+    await rig.bouncer.refused(message, message.recipients[0], NO_USER)
+    await rig.bouncer.delayed(message, [ReportedRecipient(message.recipients[0], None)], NOW + 86_400)
+    assert [one.message_id_header for one in rig.accepted] == [
+        rig.report(one)["Message-ID"] for one in rig.accepted
+    ]
+    assert await rig.store.failure_notices(message.queue_id) == rig.accepted[:1]
+
+
+async def test_a_notice_goes_by_any_host(rig: Rig) -> None:
+    """Its 8-bit original can't be made 7-bit: only the header goes with it."""
+    signed = (
+        BODY.replace(b"\n\n", b"\nContent-Type: multipart/signed; boundary=s\n\n") + b"--s\n\ngr\xfc\xdfe\n--s--\n"
+    )
+    message = await rig.stored(signed)
+    await rig.bouncer.refused(message, message.recipients[0], NO_USER)
+    (notice,) = rig.accepted
+    assert list(rig.report(notice).iter_parts())[2].get_content_type() == "text/rfc822-headers"
+    assert notice.body_type is BodyType.SEVEN_BIT
+
+
 async def test_a_body_the_card_lost_is_bounced_without(rig: Rig) -> None:
     message = await rig.stored()
     rig.spool.remove(message.queue_id)

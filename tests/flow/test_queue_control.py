@@ -65,6 +65,25 @@ async def test_the_list_shows_what_is_unfinished(rig: Rig) -> None:
     assert [view.queue_id for view in await rig.control.listing(limit=1, offset=1)] == [held.queue_id]
 
 
+async def test_a_bounce_tells_what_became_of_its_notice(rig: Rig) -> None:
+    bounced = to_world("b@x.example", state=RecipientState.BOUNCED, last_by="mx", last_reply="550", last_try_s=5000)
+    message = await rig.accept(bounced, sender="anna@far.example")
+    notice_id = f"<{message.queue_id}.failed.abc@mail.example>"
+    shown = await rig.control.show(message.queue_id)
+    assert shown.recipients[0].words.endswith("A notice for the sender was made.")
+    for received_s, other_id in (
+        (5001, notice_id),
+        (9000, notice_id),
+        (5000, notice_id.replace("failed", "delayed")),
+    ):
+        await rig.accept(to_world("anna@far.example"), sender="", message_id_header=other_id, received_s=received_s)
+    first = (await rig.store.failure_notices(message.queue_id))[0]
+    for view in (await rig.control.show(message.queue_id), (await rig.control.trace(message.queue_id))[0]):
+        assert view.recipients[0].words.endswith(
+            f"The notice to the sender ({first.queue_id}) waits for the next call."
+        )
+
+
 async def test_hold_release_delete_and_what_they_set_in_motion(rig: Rig) -> None:
     message = await rig.accept(to_world("a@x.example"), to_world("b@x.example"))
     assert (await rig.control.hold(message.queue_id)).words == f"{message.queue_id}: 2 recipients held."

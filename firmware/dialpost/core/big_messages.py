@@ -153,7 +153,7 @@ def recipients_note(
     head = [
         f"From: Mail station <postmaster@{frame.hostname}>",
         f"To: {to}",
-        f"Reply-To: <{message.sender}>",
+        *([f"Reply-To: <{message.sender}>"] if message.sender.isascii() else []),  # the note goes to any host
         f"Subject: {Header(subject, 'us-ascii' if subject.isascii() else 'utf-8').encode()}",
         f"Date: {frame.date}",
         f"Message-ID: <{frame.unique}@{frame.hostname}>",

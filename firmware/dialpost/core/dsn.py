@@ -12,10 +12,11 @@ import quopri
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.header import Header
 from enum import Enum
 
+from dialpost.core.mime_downgrade import CannotDowngradeError, plan
 from dialpost.core.plain_reasons import plain_reason
 from dialpost.core.queue_records import MessageRecord, RecipientRecord
 from dialpost.core.reply import Reply
@@ -92,7 +93,11 @@ _INTRO_OF_HELD = "Your message has not been sent yet."
 def build_report(
     report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame
 ) -> bytes:
-    """The whole notice as bytes; 8-bit only where the original, or an address, is."""
+    """The whole notice as bytes; 8-bit only where the original, or an address, is.
+
+    An original that could not be made 7-bit for a host on the way is not attached, only its header.
+    """
+    frame = _with_sendable_original(frame)
     is_global = message.smtputf8 or not all(
         text.isascii() for text in (frame.to, *(part.record.address for part in recipients))
     )
@@ -108,13 +113,28 @@ def build_report(
     return "\n".join(lines).encode("utf-8", "replace") + b"\n\n" + body + b"--" + boundary + b"--\n"
 
 
+def _with_sendable_original(frame: ReportFrame) -> ReportFrame:
+    if not frame.is_whole or frame.original.isascii():
+        return frame
+    try:
+        plan([frame.original])
+    except CannotDowngradeError:
+        return replace(frame, original=frame.original.partition(b"\n\n")[0] + b"\n", is_whole=False)
+    return frame
+
+
+def message_id_of_notice(unique: str, hostname: str) -> str:
+    """Its Message-ID; `unique` begins with the id of the message it is about."""
+    return f"<{unique}@{hostname}>"
+
+
 def _head(report: Report, message: MessageRecord, frame: ReportFrame, boundary: bytes) -> list[str]:
     lines = [
         f"From: Mail station <postmaster@{frame.hostname}>",
         f"To: <{_one_line(frame.to)}>",
         f"Subject: {_subject(report, message, frame)}",
         f"Date: {frame.date}",
-        f"Message-ID: <{frame.unique}@{frame.hostname}>",
+        f"Message-ID: {message_id_of_notice(frame.unique, frame.hostname)}",
         "Auto-Submitted: auto-replied",  # RFC 3834 §5
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status;\n boundary="{boundary.decode()}"',

@@ -37,12 +37,13 @@ _HIGH = bytes(range(0x80, 0x100))
 class Goal:
     """What has to become ASCII; lines are made short in any case.
 
-    `spoil_fields`: where a field can't be (an address), its 8-bit octets become question marks instead of an error.
+    `at_any_price`: what can't be without harm (an address, a signed part) gets question marks, no error.
+    It is for notices: where they don't arrive, nobody is told.
     """
 
     ascii_header: bool = True
     ascii_body: bool = True
-    spoil_fields: bool = False
+    at_any_price: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class _Planner(Walker):
             self._line_octets = 0
         if not piece.isascii():
             assert self._part is not None
-            if self._part.is_opaque and self._goal.ascii_body:
+            if self._part.is_opaque and self._goal.ascii_body and not self._goal.at_any_price:
                 raise CannotDowngradeError(_why_untouchable(self._part))
             self._eight_bit += len(piece) - len(piece.translate(None, _HIGH))
             self._check_utf8(piece)
@@ -202,15 +203,15 @@ class _Rewriter(Walker):
 def _encoder(part: Part, leaf: Leaf, goal: Goal) -> Encoder | None:
     """How a leaf is rewritten; None where it stays as it is."""
     has_eight_bit = goal.ascii_body and leaf.eight_bit_bytes > 0
-    if part.is_opaque or not (has_eight_bit or leaf.has_long_line):
+    if not (has_eight_bit or leaf.has_long_line):
         return None
-    if part.is_report:
+    if part.is_report or part.is_opaque:
         return QuestionMarks() if has_eight_bit else None
     if part.encoding == b"base64":
         return MendedBase64()
     if part.encoding == b"quoted-printable":
         return MendedQuotedPrintable()
-    is_text = part.type.startswith(b"text/") or part.is_broken_multipart
+    is_text = part.type.startswith((b"text/", b"message/")) or part.is_broken_multipart  # RFC 6533 §4: global-...
     return QuotedPrintable() if is_text and leaf.eight_bit_bytes * 6 <= leaf.size else Base64()
 
 
@@ -233,7 +234,7 @@ def _ascii(field: bytes, goal: Goal, charset: str) -> bytes:
     done = ascii_field(field, charset)
     if done is not None:
         return done
-    if goal.spoil_fields:
+    if goal.at_any_price:
         return re.sub(rb"[\x80-\xff]", b"?", field)
     name = field.partition(b":")[0][:40].decode("ascii", "replace")
     raise CannotDowngradeError(f"the header field {name} has text that can't be written in ASCII")

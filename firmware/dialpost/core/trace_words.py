@@ -50,9 +50,13 @@ def fate(
     *,
     waits_for: str = "the next call",
     size_hold: str = "held because it is big",
+    notice: MessageRecord | None = None,
     tz: tzinfo | None = None,
 ) -> str:
-    """Where one recipient's copy is. `size_hold` says what a message held for its size waits for."""
+    """Where one recipient's copy is. `size_hold` says what a message held for its size waits for.
+
+    `notice` is the one that told of a bounce, where the queue still knows it.
+    """
     match recipient.state:
         case RecipientState.WAITING if recipient.local_account is not None:
             return _waiting_here(recipient, tz)
@@ -72,7 +76,8 @@ def fate(
                 f"{one_line(recipient.last_reply)}"
             )
         case RecipientState.BOUNCED:
-            return f"Given up {when(recipient.last_try_s, tz)}: {_answer(recipient)}. {_told(message, recipient)}"
+            told = _told(message, recipient, notice, waits_for, tz)
+            return f"Given up {when(recipient.last_try_s, tz)}: {_answer(recipient)}. {told}"
         case RecipientState.DELETED:
             return f"Deleted by the operator{_tries(recipient, tz)}.{_doubt(recipient)}"
 
@@ -134,13 +139,37 @@ def _doubt(recipient: RecipientRecord) -> str:
     return " It was sent whole, but no answer was seen: the receiver may have it already."
 
 
-def _told(message: MessageRecord, recipient: RecipientRecord) -> str:
-    """Whether a bounce was due."""
+def _told(
+    message: MessageRecord, recipient: RecipientRecord, notice: MessageRecord | None, waits_for: str,
+    tz: tzinfo | None,
+) -> str:  # fmt: skip
+    """Whether a bounce was due, and what became of it: only one that was handed over has told anybody."""
     if not message.sender:
         return "There was nobody to tell: it was itself a notice."
     if recipient.notify is not None and Notify.FAILURE not in recipient.notify:
         return "The sender had asked not to be told."
-    return "The sender was told."
+    if notice is None or not notice.recipients:
+        return "A notice for the sender was made."
+    return _notice_fate(message, notice, waits_for, tz)
+
+
+def _notice_fate(message: MessageRecord, notice: MessageRecord, waits_for: str, tz: tzinfo | None) -> str:
+    reader = notice.recipients[0]
+    to_sender = message.sender.lower() in (reader.address.lower(), (reader.original_address or "").lower())
+    who = "sender" if to_sender else "postmaster"
+    states = {one.state: one for one in reversed(notice.recipients)}
+    for state in (RecipientState.RELAYED, RecipientState.DELIVERED):
+        if state in states:
+            return f"The {who} was told {when(states[state].last_try_s, tz)}."
+    the_notice = f"The notice to the {who} ({notice.queue_id})"
+    waiting = states.get(RecipientState.WAITING)
+    if waiting is not None:
+        return f"{the_notice} {'is on its way' if waiting.local_account else f'waits for {waits_for}'}."
+    if RecipientState.HELD in states:
+        return f"{the_notice} is held."
+    if RecipientState.BOUNCED in states:
+        return f"{the_notice} could not be delivered either."
+    return f"{the_notice} was deleted by the operator."
 
 
 def _source(message: MessageRecord) -> str:

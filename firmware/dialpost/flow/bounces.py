@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.accounts import Directory, Local, NotLocal
-from dialpost.core.dsn import Report, ReportedRecipient, ReportFrame, build_report
+from dialpost.core.dsn import Report, ReportedRecipient, ReportFrame, build_report, message_id_of_notice
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.errors import StorageError
 from dialpost.core.outcomes import Delivered, Refused
@@ -167,14 +167,15 @@ class Bouncer:
             to=to,
             date=formatdate(self._wall_clock(), localtime=True),
             arrival=formatdate(message.received_s, localtime=True),
-            unique=f"{message.queue_id}.{secrets.token_hex(6)}",
+            unique=f"{message.queue_id}.{report.value}.{secrets.token_hex(6)}",
             original=original,
             is_whole=is_whole,
             retry_until=formatdate(until_s, localtime=True) if until_s else "",
             about_notice=not message.sender,
             held_because=because,
         )
-        await self._accept(build_report(report, message, reported, frame), readers)
+        message_id = message_id_of_notice(frame.unique, frame.hostname)
+        await self._accept(build_report(report, message, reported, frame), readers, message_id)
 
     def _readers(self, message: MessageRecord) -> tuple[str, list[RecipientRecord]]:
         """The sender; for a message without one, or whose sender is gone, the postmaster here."""
@@ -209,7 +210,7 @@ class Bouncer:
         lines = data.partition(b"\n\n")[0].split(b"\n")
         return b"\n".join(line[:_MAX_LINE] for line in lines if line) + b"\n", False
 
-    async def _accept(self, text: bytes, readers: list[RecipientRecord]) -> None:
+    async def _accept(self, text: bytes, readers: list[RecipientRecord], message_id: str = "") -> None:
         prefix = b"Return-Path: <>\n" if any(one.local_account for one in readers) else b""
         queue_id = self._queue.next_id()
         writer = self._bodies.begin(queue_id)
@@ -229,6 +230,7 @@ class Bouncer:
             origin=Origin.STATION,
             recipients=tuple(readers),
             body_type=BodyType.SEVEN_BIT if text.isascii() else BodyType.EIGHT_BIT,
+            message_id_header=message_id,
             smtputf8=not (text.partition(b"\n\n")[0].isascii() and all(one.address.isascii() for one in readers)),
         )
         try:

@@ -37,6 +37,9 @@ class QueueForControl(Protocol):
     async def find(self, text: str, limit: int) -> list[MessageRecord]:
         """By queue id, address or Message-ID, newest first."""
 
+    async def failure_notices(self, about: QueueId) -> list[MessageRecord]:
+        """The notices to the sender that this message could not be delivered."""
+
     async def set_state(
         self,
         message: QueueId,
@@ -164,7 +167,7 @@ class QueueControl:
 
     async def show(self, queue_id: str) -> MessageView:
         """One message with all recipients. Raises: NotFoundError."""
-        return self._view(await self._get(queue_id), frozenset(RecipientState))
+        return await self._whole_view(await self._get(queue_id))
 
     async def trace(self, text: str, limit: int = 20) -> list[MessageView]:
         """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
@@ -177,7 +180,7 @@ class QueueControl:
                 f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID as it was "
                 "written; what was finished long ago is forgotten (retention.history_days)."
             )
-        return [self._view(message, frozenset(RecipientState)) for message in found]
+        return [await self._whole_view(message) for message in found]
 
     async def retry(self, queue_id: str | None) -> Done:
         """Make one message, or all that wait (None), due at once. Raises: NotFoundError."""
@@ -229,7 +232,15 @@ class QueueControl:
             raise NotFoundError(f"There is no message {text!r}. `dialpost queue list` shows what waits.")
         return message
 
-    def _view(self, message: MessageRecord, states: Set[RecipientState]) -> MessageView:
+    async def _whole_view(self, message: MessageRecord) -> MessageView:
+        """All recipients; of one given up also whether the notice about it arrived."""
+        is_bounced = any(one.state is RecipientState.BOUNCED for one in message.recipients)
+        notices = await self._queue.failure_notices(message.queue_id) if is_bounced and message.sender else []
+        return self._view(message, frozenset(RecipientState), notices)
+
+    def _view(
+        self, message: MessageRecord, states: Set[RecipientState], notices: Sequence[MessageRecord] = ()
+    ) -> MessageView:
         return MessageView(
             queue_id=message.queue_id,
             sender=message.sender,
@@ -241,19 +252,22 @@ class QueueControl:
             message_id=message.message_id_header,
             summary=arrival(message),
             recipients=tuple(
-                self._recipient_view(message, recipient)
+                self._recipient_view(message, recipient, notices)
                 for recipient in message.recipients
                 if recipient.state in states
             ),
         )
 
-    def _recipient_view(self, message: MessageRecord, recipient: RecipientRecord) -> RecipientView:
+    def _recipient_view(
+        self, message: MessageRecord, recipient: RecipientRecord, notices: Sequence[MessageRecord]
+    ) -> RecipientView:
+        notice = min(notices, key=lambda one: abs(one.received_s - recipient.last_try_s), default=None)
         because = self._size_hold(message.queue_id) if recipient.is_held_for_size else ""
         return RecipientView(
             number=recipient.number,
             address=recipient_name(recipient),
             state=recipient.state.value,
-            words=fate(message, recipient, waits_for=self._waits_for, size_hold=because),
+            words=fate(message, recipient, waits_for=self._waits_for, size_hold=because, notice=notice),
             is_local=recipient.local_account is not None,
             attempts=recipient.attempts,
             next_try_s=recipient.next_try_s,

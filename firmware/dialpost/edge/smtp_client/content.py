@@ -119,6 +119,7 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
     goal = Goal(
         ascii_header=needs_utf8_header or (facts.eight_bit and not offered.eight_bit),
         ascii_body=facts.eight_bit and not offered.eight_bit,
+        at_any_price=not message.envelope.sender,
     )
     if not (goal.ascii_header or goal.ascii_body or facts.has_long_line):
         return Content(message, facts)

@@ -199,6 +199,14 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
     return _messages(connection, [row[0] for row in rows], "", ())
 
 
+def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[MessageRecord]:
+    """This station's notices that the message could not be delivered; known by their Message-IDs (flow/bounces)."""
+    rows = connection.execute(
+        "SELECT id FROM message WHERE sender = '' AND message_id GLOB ? ORDER BY 1", (f"<{about}.failed.*",)
+    ).fetchall()
+    return _messages(connection, [row[0] for row in rows], "", ())
+
+
 def find_repeat(
     connection: sqlite3.Connection, sender: str, recipients: frozenset[str], digest: bytes, since_s: int
 ) -> int | None:

@@ -211,6 +211,10 @@ class Store:
         """Messages by queue id, address (sender or recipient) or Message-ID, newest first."""
         return await self._ask(queries.find, text, limit)
 
+    async def failure_notices(self, about: QueueId) -> list[MessageRecord]:
+        """The notices to the sender that this message could not be delivered, oldest first."""
+        return await self._ask(queries.failure_notices, about)
+
     # the operator's hand
 
     async def set_state(
