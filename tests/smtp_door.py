@@ -28,6 +28,7 @@ class NotingSink:
         self.content = bytearray()
         self.size = 0
         self.fate = "open"
+        self.heard = []
 
     def write(self, data):
         self.size += len(data)
@@ -48,6 +49,12 @@ class NotingSink:
 
     def abort(self):
         self.fate = "aborted"
+
+    def seen(self, *, spoke):
+        self.heard.append("spoke" if spoke else "acknowledged")
+
+    def left(self):
+        self.heard.append("left")
 
 
 class NotingPolicy:

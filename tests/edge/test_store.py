@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from dialpost.core.queue_records import (
     Origin,
     Priority,
     QueueCounts,
+    RecipientRecord,
     RecipientState,
 )
 from dialpost.edge.store import Store
@@ -237,35 +240,60 @@ async def test_the_stations_reason_is_kept_with_its_hold(store: Store) -> None:
 
 
 async def test_a_repeat_is_the_same_sender_recipients_and_content_from_outside(store: Store) -> None:
-    digest, other = b"1" * 32, b"1111" + b"2" * 28
-    message = a_record(
-        store.next_id(), to_mailbox("anna", original_address="info@clinic.example"), to_mailbox("ben"),
-        content_digest=digest, received_s=NOW,
-    )  # fmt: skip
+    digest, other = b"1" * 32, b"11111111" + b"2" * 24
+    to = (to_mailbox("anna", original_address="info@clinic.example"), to_mailbox("ben"))
+    message = a_record(store.next_id(), *to, content_digest=digest, received_s=NOW, peer="192.0.2.1")
     await store.accept(message)
+
+    async def repeats(
+        *recipients: RecipientRecord, since_s: int = NOW, of_same_peer: bool = True, not_of: tuple[str, ...] = (),
+        **changed: Any,
+    ) -> str | None:  # fmt: skip
+        again = replace(a_record(store.next_id(), *(recipients or to), content_digest=digest), received_s=NOW)
+        again = replace(again, **{"peer": "192.0.2.1", **changed})
+        found = await store.accept_unless_repeat(
+            again, since_s, of_same_peer=of_same_peer, not_of=set(map(QueueId, not_of))
+        )
+        if found is None:
+            await store.answer_heard(again.queue_id)
+        return found
+
+    assert await repeats() == message.queue_id
+    assert await repeats(peer="192.0.2.2", of_same_peer=False) == message.queue_id
+    assert await repeats(peer="192.0.2.2") is None
+    assert await repeats(sender="other@world.example") is None
+    assert await repeats(to[0]) is None
+    assert await repeats(content_digest=other) is None
+    assert await repeats(content_digest=b"") is None
+    assert await repeats(since_s=NOW + 1) is None
+    assert await repeats(not_of=(message.queue_id,)) is None
+    assert await repeats() == message.queue_id
+    await store.answer_heard(message.queue_id)
+    assert await repeats() is None
+
+
+@pytest.mark.parametrize("how", ["deleted", "lost by the card"])
+async def test_what_its_sender_was_asked_to_send_again_is_no_repeat(store: Store, how: str) -> None:
+    first, again = (a_record(store.next_id(), to_mailbox(), content_digest=b"1" * 32) for _ in range(2))
+    await store.accept(first)
+    if how == "deleted":
+        await store.set_state(first.queue_id, {WAITING}, RecipientState.DELETED)
+    else:
+        await store.set_state(first.queue_id, {WAITING}, HELD, reason="Its content is missing on the card.")
+    assert await store.accept_unless_repeat(again, 0, of_same_peer=True, not_of=set()) is None
+
+
+async def test_our_own_and_old_versions_messages_are_never_repeated(store: Store, tmp_path: Path) -> None:
     own = a_record(store.next_id(), origin=Origin.SUBMITTED, content_digest=b"3" * 32)
     await store.accept(own)
-    envelope = frozenset({"info@clinic.example", "ben@clinic.example"})
-
-    async def repeat(
-        sender: str = message.sender, to: frozenset[str] = envelope, of: bytes = digest, since_s: int = NOW
-    ) -> str | None:
-        return await store.find_repeat(sender, to, of, since_s)
-
-    assert await repeat() == message.queue_id
-    assert await repeat(sender="other@world.example") is None
-    assert await repeat(to=envelope - {"ben@clinic.example"}) is None
-    assert await repeat(of=other) is None
-    assert await repeat(of=b"") is None
-    assert await repeat(since_s=NOW + 1) is None
-    assert await repeat(own.sender, frozenset({"bob@far.example"}), b"3" * 32) is None
-
-
-async def test_two_sessions_with_the_same_message_store_it_once(store: Store) -> None:
-    twins = [a_record(store.next_id(), to_mailbox(), content_digest=b"1" * 32) for _ in range(2)]
-    answers = await asyncio.gather(*(store.accept_unless_repeat(twin, 0) for twin in twins))
-    assert answers == [None, twins[0].queue_id]
-    assert await store.get(twins[1].queue_id) is None
+    old = a_record(store.next_id(), to_mailbox(), content_digest=bytes(range(32)))
+    await store.accept(old)
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as connection:  # as versions before kept all of them
+        connection.execute("UPDATE message SET digest_key = 0x00010203 WHERE digest_key IS NOT NULL")
+        connection.commit()
+    for first in (own, old):
+        again = replace(first, queue_id=store.next_id(), origin=Origin.OUTSIDE)
+        assert await store.accept_unless_repeat(again, 0, of_same_peer=False, not_of=set()) is None
 
 
 async def test_find_by_id_address_or_message_id(store: Store) -> None:

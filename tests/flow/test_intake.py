@@ -99,12 +99,18 @@ class Rig:
         assert not isinstance(sink, Reply), sink
         return sink
 
-    async def take(self, content=b"Subject: x\r\n\r\nhello\r\n", peer=OUTSIDE, pieces=None, **more):
-        """Hand in a message; the reply, the record and the body."""
+    async def take(self, content=b"Subject: x\r\n\r\nhello\r\n", peer=OUTSIDE, pieces=None, ending="", **more):
+        """Hand in a message; the reply, the record and the body. `ending`: what is seen of the client after it."""
         sink = await self.sink(peer, **more)
+        if ending == "did not wait":
+            sink.left()
         for piece in pieces or [content]:
             sink.write(piece)
         reply = await sink.finish()
+        if ending in {"acknowledged", "spoke"}:
+            sink.seen(spoke=ending == "spoke")
+        if ending:
+            sink.left()
         queue_id = QueueId(reply.text.rpartition(" ")[2])
         record = await self.store.get(queue_id) if reply.code == 250 else None
         body = b""
@@ -400,29 +406,75 @@ async def test_loops_end(rig, hops, code):
     assert len(list(rig.spool.ids())) == (code == 250)
 
 
-# Repeats (RFC 1047)
+# Repeats (RFC 1047); with sockets and cuts: test_repeats.py
+
+TRACED = b"Received: from x by relay.example; Mon, 2 Nov 2026 10:00:00 +0000\r\nSubject: x\r\n\r\nhello\r\n"
+PLAIN = b"Subject: x\r\n\r\nhello\r\n"
 
 
-async def test_what_the_provider_sends_again_is_not_stored_twice(rig):
-    first, _, _ = await rig.take()
-    again, _, _ = await rig.take()
-    assert again == first
+@pytest.mark.parametrize("content", [PLAIN, TRACED])
+async def test_what_is_sent_again_after_a_cut_is_not_stored_twice(rig, content):
+    first, _, _ = await rig.take(content, ending="cut")
+    for _ in range(3):  # the repeat may be cut as well
+        again, _, _ = await rig.take(content, ending="cut")
+        assert again == first
     assert len(list(rig.spool.ids())) == len(rig.told) == rig.activity.messages == 1
 
 
-async def test_two_copies_at_the_same_moment_make_one_message(rig):
+@pytest.mark.parametrize("content", [PLAIN, TRACED])
+async def test_what_is_sent_again_after_its_answer_was_heard_is_meant(rig, content):
+    first, _, _ = await rig.take(content, ending="cut")
+    assert (await rig.take(content, ending="spoke"))[0] == first
+    for number in range(2, 5):
+        assert (await rig.take(content, ending="spoke"))[0].code == 250
+        assert len(rig.told) == number
+
+
+@pytest.mark.parametrize(("content", "copies"), [(PLAIN, 2), (TRACED, 1)])
+async def test_an_answer_that_only_tcp_is_known_to_have_counts_for_those_without_a_trace(rig, content, copies):
+    for _ in range(2):
+        await rig.take(content, ending="acknowledged")
+    assert len(rig.told) == copies
+
+
+async def test_a_connection_that_lives_has_no_repeats(rig):
     sinks = [await rig.sink() for _ in range(5)]
     for sink in sinks:
-        sink.write(b"Subject: x\r\n\r\nhello\r\n")
+        sink.write(PLAIN)
     replies = await asyncio.gather(*(sink.finish() for sink in sinks))
-    assert len(set(map(str, replies))) == 1 and replies[0].code == 250
-    assert len(list(rig.spool.ids())) == len(rig.told) == 1
+    assert len(set(map(str, replies))) == 5
+    assert len(list(rig.spool.ids())) == len(rig.told) == 5
+
+
+async def test_who_never_waits_for_the_answer_loses_nothing(rig):
+    for _ in range(3):
+        await rig.take(ending="did not wait")
+    assert len(rig.told) == 3
+
+
+@pytest.mark.parametrize(("content", "copies"), [(PLAIN, 2), (TRACED, 1)])
+async def test_a_repeat_comes_from_the_same_place_unless_a_trace_tells_it(rig, content, copies):
+    await rig.take(content, ending="cut")
+    await rig.take(content, peer=replace(OUTSIDE, address="192.0.2.2"))
+    assert len(rig.told) == copies
+
+
+async def test_a_note_that_fails_on_the_card_counts_while_the_station_runs(rig, monkeypatch):
+    def broken(queue_id):
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(StorageFullError("full"))
+        return future
+
+    monkeypatch.setattr(rig.store, "answer_heard", broken)
+    for _ in range(3):
+        await rig.take(ending="spoke")
+    assert len(rig.told) == 3
 
 
 @pytest.mark.parametrize("step_s", [NOW_S - 60, -NOW_S + 60])
 async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig, step_s):
     rig.now_s = 60 if step_s > 0 else NOW_S  # a board without a battery clock starts in 1970
-    first, _, _ = await rig.take()
+    first, _, _ = await rig.take(ending="cut")
     rig.now_s += step_s + 300
     rig.monotonic_s += 300
     again, _, _ = await rig.take()
@@ -432,7 +484,7 @@ async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig, s
 @pytest.mark.parametrize("difference", ["sender", "recipients", "content", "too late", "ours"])
 async def test_what_only_looks_like_a_repeat(rig, difference):
     peer = LAN if difference == "ours" else OUTSIDE
-    await rig.take(peer=peer)
+    await rig.take(peer=peer, ending="cut")
     if difference == "too late":
         rig.now_s += 121 * 3600
         rig.monotonic_s += 121 * 3600
@@ -456,7 +508,7 @@ async def test_a_card_that_fails_is_never_the_senders_fault(rig, monkeypatch, wh
     def fail(*arguments):
         raise error
 
-    async def fail_later(*arguments):
+    async def fail_later(*arguments, **more):
         raise error
 
     content = b"Subject: x\r\n\r\nhello\r\n"
@@ -499,7 +551,7 @@ async def test_a_client_that_vanishes_leaves_nothing(rig, after):
 
 async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig, caplog):
     caplog.set_level(logging.INFO, "dialpost.mail")
-    _, record, _ = await rig.take()
+    _, record, _ = await rig.take(ending="cut")
     await rig.take()
     await rig.may_send(OUTSIDE, "bob@far.example")
     assert caplog.messages == [

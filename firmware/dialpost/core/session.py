@@ -79,6 +79,12 @@ class MessageSink(Protocol):
     def abort(self) -> None:
         """The client is gone or broke off: forget everything."""
 
+    def seen(self, *, spoke: bool) -> None:
+        """The 250 reached the client's TCP, or may have; `spoke`: its program has read it and went on talking."""
+
+    def left(self) -> None:
+        """The client closed its side, or the connection is gone. May come before the answer, and more than once."""
+
 
 class Turn(Protocol):
     """A connection's turn on a slow line (flow/line_turns)."""

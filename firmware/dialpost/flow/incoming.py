@@ -6,6 +6,7 @@ the end, so that the dialogue stays in step; then nothing of the message remains
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import logging
@@ -72,8 +73,16 @@ class StoreForIntake(Protocol):
     async def accept(self, message: MessageRecord) -> None:
         """Durable when it returns."""
 
-    async def accept_unless_repeat(self, message: MessageRecord, since_s: int) -> QueueId | None:
-        """The same, but the earlier id where this message came before."""
+    async def accept_unless_repeat(
+        self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+    ) -> QueueId | None:
+        """The same, but the earlier id where this message came before and its 250 may not have been heard.
+
+        It is then in `not_of`, too.
+        """
+
+    def answer_heard(self, queue_id: QueueId) -> asyncio.Future[None]:
+        """Nothing that comes from here on is a repeat of this message; durable when the future is done."""
 
 
 class AccountsForIncoming(Protocol):
@@ -100,6 +109,8 @@ class IntakeTools:
     is_over_the_line: Callable[[Peer], bool]
     as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message
     """What is too big to go at this hour is stored as held: it never is in the flush's sight."""
+    unrepeatable: set[QueueId] = field(default_factory=set)
+    """These have no repeats: their connection still lives, or the note that the 250 was heard is under way."""
 
 
 @dataclass(slots=True)
@@ -121,6 +132,10 @@ class Incoming:
     _local_prefix: int = 0
     _recipients: tuple[RecipientRecord, ...] = ()
     _received_s: int = 0
+    _is_left: bool = False
+    _promised: QueueId | None = None
+    """Whose repeat may come should the 250 not be heard; None where nothing is recognised."""
+    _is_heard: bool = False
 
     def __post_init__(self) -> None:
         self._header = HeaderPass(self.tools.config.station.hostname, self._missing_fields)
@@ -163,6 +178,32 @@ class Incoming:
     def abort(self) -> None:
         """The client is gone or broke off: forget everything."""
         self.body.abort()
+
+    def seen(self, *, spoke: bool) -> None:
+        """The 250 reached the client's TCP.
+
+        That is enough for who may mean the same bytes twice. A mail server's repeat carries the Received line of
+        the first time (RFC 5321 §4.4), what is meant anew a new one: there the program itself has to go on talking.
+        """
+        if self._promised is None or self._is_heard or (self._header.facts().received and not spoke):
+            return
+        self._is_heard = True
+        promised, unrepeatable = self._promised, self.tools.unrepeatable
+        unrepeatable.add(promised)
+
+        def noted(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or (error := done.exception()) is None:
+                unrepeatable.discard(promised)
+            else:
+                maillog.fault(f"{promised}: could not note that its 250 was heard", error=error)
+
+        self.tools.store.answer_heard(promised).add_done_callback(noted)
+
+    def left(self) -> None:
+        """Nothing more will be heard of the client: from now on it may send this message again."""
+        self._is_left = True
+        if self._promised is not None and not self._is_heard:
+            self.tools.unrepeatable.discard(self._promised)
 
     def _take(self, stored: bytes, *, is_last: bool = False) -> None:
         if not self._has_begun:
@@ -234,10 +275,38 @@ class Incoming:
 
     async def _store(self, message: MessageRecord) -> QueueId | None:
         if self.origin is Origin.OUTSIDE and self.tools.config.smtp.duplicate_window_hours:
-            since_s = self.tools.repeat_window.since_s(self.tools.wall_clock(), self.tools.monotonic())
-            return await self.tools.store.accept_unless_repeat(message, since_s)
+            return await self._store_unless_repeat(message)
         await self.tools.store.accept(message)
         return None
+
+    async def _store_unless_repeat(self, message: MessageRecord) -> QueueId | None:
+        """As a repeat counts what was stored before over a connection that ended before its 250 was heard.
+
+        A client without a trace that has closed its side again without waiting for the answer never hears one:
+        each of its messages is meant.
+        """
+        tools, is_traced = self.tools, bool(self._header.facts().received)
+        self._promise(self.queue_id)
+        since_s = tools.repeat_window.since_s(tools.wall_clock(), tools.monotonic())
+        earlier = await tools.store.accept_unless_repeat(
+            message, since_s, of_same_peer=not is_traced, not_of=tools.unrepeatable
+        )
+        if earlier is None:
+            return None
+        if self._is_left:
+            tools.unrepeatable.discard(earlier)
+            if not is_traced:
+                await tools.store.accept(message)
+                return None
+        tools.unrepeatable.discard(self.queue_id)
+        self._promise(earlier)
+        return earlier
+
+    def _promise(self, queue_id: QueueId) -> None:
+        """The answer will name this message."""
+        self._promised = queue_id
+        if not self._is_left:
+            self.tools.unrepeatable.add(queue_id)
 
     def _record(self, size: int) -> MessageRecord:
         facts = self._header.facts()

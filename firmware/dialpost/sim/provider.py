@@ -58,6 +58,9 @@ class ProviderSettings:
     connections: int = 1
 
 
+_RECEIVED_AT = "Tue, 3 Nov 2026 08:00:00 +0000"
+
+
 @dataclass(slots=True, eq=False)
 class Held:
     """A message that waits at the provider. `content` has CRLF line ends."""
@@ -98,7 +101,7 @@ class Provider:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._under_way: set[Held] = set()
         self._seen: set[tuple[str, tuple[str, ...], bytes]] = set()
-        self._number = self._asked = 0
+        self._number = self._asked = self._taken_in = 0
 
     async def start(self) -> None:
         """Listen on a free port of 127.0.0.1."""
@@ -116,7 +119,12 @@ class Provider:
             self._server.close()
 
     def hold(self, message: Held) -> None:
-        """Mail for the station has come in at the provider."""
+        """Mail for the station has come in at the provider, which leaves its trace in it once (RFC 5321 §4.4)."""
+        self._taken_in += 1
+        trace = (
+            f"Received: from world.example by {HOSTNAME} with ESMTP id {self._taken_in};\r\n\t{_RECEIVED_AT}\r\n"
+        )
+        message.content = trace.encode() + message.content
         self.held.append(message)
 
     @property

@@ -29,6 +29,7 @@ from aiosmtpd.smtp import SMTP
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, Peer
 from dialpost.edge.smtp_server.interface import came_in_on
+from dialpost.edge.smtp_server.promises import Promises, all_acknowledged, is_reset
 
 _log = logging.getLogger("dialpost.smtp")
 logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
@@ -41,6 +42,7 @@ _TURN_S = 0.001
 _MOST_TEXT = 480
 """RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
+_FIRST_LOOK_S = 0.01
 LEAST_WINDOW = 1152
 """Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
 
@@ -98,9 +100,13 @@ class Connection(SMTP):
         self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
         self._at_end = False
+        self._talks_ahead = False
+        """Whether the client talks before it sees the replies (RFC 2920): then these tell nothing of those."""
         self._deadline_s: float | None = None
         self._last_wait: asyncio.TimerHandle | None = None
+        self._tcp_wait: asyncio.TimerHandle | None = None
         self.is_shaking_hands = False
+        self.promises = Promises()
 
     # -- the connection's life ------------------------------------------------------------------------
 
@@ -114,12 +120,16 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone. A commit under way goes on by itself."""
         self.running.connections.discard(self)
-        if self._last_wait is not None:
-            self._last_wait.cancel()
+        self._look(ended_by_client=isinstance(error, ConnectionError))
+        self.promises.left()
+        for wait in (self._last_wait, self._tcp_wait):
+            if wait is not None:
+                wait.cancel()
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
         """Something came; the session's task takes it."""
+        self._look(spoke=not self._talks_ahead)
         if self._last_wait is not None:
             return
         self._input += data
@@ -131,10 +141,33 @@ class Connection(SMTP):
     def eof_received(self) -> bool:
         """The client sends no more: what it sent is still carried out, and it may hear the answers."""
         self._at_end = True
+        self._look()
+        self.promises.closed_its_side()
         self._wake()
         if self._last_wait is not None:
             return False
         return self._writer.get_extra_info("ssl_object") is None  # TLS knows no half-closed connection
+
+    def _look(self, *, spoke: bool = False, ended_by_client: bool = False) -> None:
+        """See whether the client's TCP has the answers it was given; `spoke`: something just came from it.
+
+        Who ends the connection with a reset after it was answered may have read the answer a moment ago; TCP does
+        not tell. Who closed its side before can't have.
+        """
+        if not self.promises.are_open or self._output:
+            return
+        if all_acknowledged(self._writer.transport) or (ended_by_client and not self._at_end):
+            self.promises.acknowledged(spoke=spoke)
+
+    def _close_when_heard(self, pause_s: float = _FIRST_LOOK_S) -> None:
+        """Close once the answers reached a client that closed its side and only listens, or that is gone."""
+        wire = self._wire
+        if wire.is_closing():
+            return
+        if all_acknowledged(wire) or is_reset(wire):
+            wire.close()
+        else:
+            self._tcp_wait = self.loop.call_later(pause_s, self._close_when_heard, 2 * pause_s)
 
     def widen_window(self, segments: int) -> None:
         """Let the client have so many segments under way to us (a slow line's windows begin with one)."""
@@ -143,6 +176,11 @@ class Connection(SMTP):
             window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
             if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the client has closed its side."""
+        return self._at_end
 
     @property
     def _wire(self) -> asyncio.Transport:
@@ -164,6 +202,7 @@ class Connection(SMTP):
         await self._let_others_in()
         searched = 0
         is_too_long = False
+        self._talks_ahead = self._talks_ahead or b"\n" in self._input
         while (end := self._input.find(b"\n", searched)) < 0:
             if len(self._input) > limit:
                 is_too_long = True
@@ -266,7 +305,9 @@ class Connection(SMTP):
         self._output.clear()
         self._input.clear()
         self._deadline_s = None
-        if self._at_end or not lingers or wire.is_closing() or not wire.can_write_eof():
+        if self._at_end and lingers and self.promises.are_open:
+            self._close_when_heard()
+        elif self._at_end or not lingers or wire.is_closing() or not wire.can_write_eof():
             wire.close()
         else:  # the client ends it once it has read the last reply; what it sends until then is thrown away
             if self._is_paused:
@@ -312,6 +353,7 @@ class Connection(SMTP):
 
     def cut(self, keep: Callable[[socket.socket], None] = lambda sock: None) -> None:
         """End the connection at once. `keep` may duplicate its socket before."""
+        self._look()
         keep(self._wire.get_extra_info("socket"))
         if self.is_shaking_hands and self._handler_coroutine is not None:
             self._handler_coroutine.cancel()  # asyncio takes an abort for the end of the handshake
@@ -320,6 +362,7 @@ class Connection(SMTP):
 
     def give_up(self, reply: Reply, *, lingers: bool = True) -> None:
         """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
+        self._look()
         self._output += wire_reply(reply)
         self.close(lingers=lingers)
         if self._handler_coroutine is not None:

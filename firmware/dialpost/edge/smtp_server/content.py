@@ -25,7 +25,7 @@ class Arrival:
     """One message on its way in: a sink, and how much it may take."""
 
     def __init__(self, sink: MessageSink, max_bytes: int) -> None:
-        self._sink = sink
+        self.sink = sink
         self._room = max_bytes
         self._is_over = False
 
@@ -40,7 +40,7 @@ class Arrival:
         if self._room < 0 and not self._is_over:
             self.abort()
         if not self._is_over:
-            self._sink.write(data)
+            self.sink.write(data)
 
     def fits(self, more_bytes: int) -> bool:
         """Whether so much more may come."""
@@ -50,13 +50,13 @@ class Arrival:
         """Nothing is kept."""
         if not self._is_over:
             self._is_over = True
-            self._sink.abort()
+            self.sink.abort()
 
     async def commit(self, commits: set[asyncio.Task[Reply]]) -> Reply:
         """The content is whole; the answer. Whoever waits may be cancelled, the commit may not."""
         if self._is_over:
             return TOO_LARGE
-        task = asyncio.get_running_loop().create_task(self._sink.finish())
+        task = asyncio.get_running_loop().create_task(self.sink.finish())
         commits.add(task)
         task.add_done_callback(commits.discard)
         return await asyncio.shield(task)

@@ -481,7 +481,9 @@ class Session(Connection):
         # From here on the message is no longer the session's to forget.
         self._arrival = None
         self._forget_message()
+        self.promises.begin(arrival.sink, is_left=self.is_at_end)
         reply = await arrival.commit(self.running.commits)
+        self.promises.end(is_given=reply.is_positive)
         if self._turn is not None:
             self._turn.rests()
         if reply.is_positive:

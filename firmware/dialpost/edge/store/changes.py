@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence, Set
 
+from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject
 from dialpost.core.queue_records import BY_STATION, MessageRecord, Priority, RecipientRecord, RecipientState
@@ -242,10 +243,20 @@ def forget(transaction: Transaction, key: str) -> None:
     transaction.connection.execute("DELETE FROM memory WHERE key = ?", (key,))
 
 
-def insert_unless_repeat(transaction: Transaction, message: MessageRecord, since_s: int) -> int | None:
-    """Insert, unless the same message was stored since `since_s`: then its number (RFC 1047)."""
-    envelope = frozenset(r.original_address or r.address for r in message.recipients)
-    earlier = queries.find_repeat(transaction.connection, message.sender, envelope, message.content_digest, since_s)
+def insert_unless_repeat(
+    transaction: Transaction, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+) -> QueueId | None:
+    """Insert, unless it is a repeat (queries.find_repeat): then the id of what it repeats, now in `not_of`."""
+    earlier = queries.find_repeat(
+        transaction.connection, message, since_s, of_same_peer=of_same_peer, not_of=not_of
+    )
     if earlier is None:
         insert_message(transaction, message)
+    else:
+        not_of.add(earlier)
     return earlier
+
+
+def answer_heard(transaction: Transaction, message: int) -> None:
+    """No repeat of this message will come."""
+    transaction.connection.execute("UPDATE message SET digest_key = NULL WHERE id = ?", (message,))

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dialpost.core.envelope import QueueId
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
-from dialpost.core.queue_id import queue_number
-from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
+from dialpost.core.queue_id import queue_id, queue_number
+from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
 from dialpost.edge.store.rows import (
+    HELD,
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
@@ -208,28 +209,52 @@ def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[Mess
 
 
 def find_repeat(
-    connection: sqlite3.Connection, sender: str, recipients: frozenset[str], digest: bytes, since_s: int
-) -> int | None:
-    """The message from outside with this content and envelope stored since then, or None.
-
-    `recipients` are the addresses as the peer gave them, before aliases were resolved.
+    connection: sqlite3.Connection,
+    message: MessageRecord,
+    since_s: int,
+    *,
+    of_same_peer: bool,
+    not_of: Set[QueueId],
+) -> QueueId | None:
+    """The message from outside that this one repeats: same content and envelope, stored since then, its 250 perhaps
+    not heard (RFC 1047). None where there is only one of `not_of`, or of another peer where that counts.
     """
-    key = digest_key(digest)
+    key = digest_key(message.content_digest)
     if key is None:
         return None
     candidates = connection.execute(
         "SELECT id FROM message WHERE digest_key = ? AND digest = ? AND sender = ? AND received_s >= ? "
-        "ORDER BY id DESC",
-        (key, digest, clean(sender), since_s),
+        "AND (? OR peer IS ?) ORDER BY id DESC",
+        (
+            key,
+            message.content_digest,
+            clean(message.sender),
+            since_s,
+            not of_same_peer,
+            clean(message.peer) or None,
+        ),
     ).fetchall()
-    for (number,) in candidates:
+    envelope = {clean(r.original_address or r.address) for r in message.recipients}
+    for number in (row[0] for row in candidates if queue_id(row[0]) not in not_of):
         rows = connection.execute(
             "SELECT coalesce(original_address, address) FROM recipient WHERE key BETWEEN ? AND ?",
             key_range(number),
         )
-        if {row[0] for row in rows} == recipients:
-            return int(number)
+        if {row[0] for row in rows} == envelope and not _is_wanted_again(connection, number):
+            return queue_id(number)
     return None
+
+
+def _is_wanted_again(connection: sqlite3.Connection, number: int) -> bool:
+    """Whether a message was deleted, or is held as the card lost it: its sender was asked to send it again."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM recipient WHERE key BETWEEN ? AND ? "
+            "AND (state = ? OR state = ? AND last_by = ?) LIMIT 1",
+            (*key_range(number), STATE_CODES[RecipientState.DELETED], HELD, BY_STATION),
+        ).fetchone()
+        is not None
+    )
 
 
 def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:

@@ -79,8 +79,11 @@ def key_range(message: int) -> tuple[int, int]:
 
 
 def digest_key(digest: bytes) -> int | None:
-    """What a digest is looked up by: four bytes keep the index small, the row holds the rest."""
-    return int.from_bytes(digest[:4], "big") if digest else None
+    """What a message is looked up by until its 250 was heard: four bytes, for a small index; the row has the rest.
+
+    Not the first four, by which earlier versions kept every message, heard or not.
+    """
+    return int.from_bytes(digest[4:8], "big") if digest else None
 
 
 def message_row(message: MessageRecord) -> Row:

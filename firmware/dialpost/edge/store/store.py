@@ -121,10 +121,23 @@ class Store:
         """Store a message. Raises: StorageFullError, StorageError; then nothing of it is stored."""
         await self._change(lambda done: changes.insert_message(done, message))
 
-    async def accept_unless_repeat(self, message: MessageRecord, since_s: int) -> QueueId | None:
-        """`find_repeat` and `accept` as one step: the earlier id of a repeat, or None once stored."""
-        earlier = await self._change(lambda done: changes.insert_unless_repeat(done, message, since_s))
-        return None if earlier is None else queue_id(earlier)
+    async def accept_unless_repeat(
+        self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+    ) -> QueueId | None:
+        """Store a message, or give the id of the one it repeats (queries.find_repeat), as one step.
+
+        What is found is added to `not_of` in the same step: of two at the same moment only one can be its repeat.
+        """
+        return await self._change(
+            lambda done: changes.insert_unless_repeat(
+                done, message, since_s, of_same_peer=of_same_peer, not_of=not_of
+            )
+        )
+
+    def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
+        """The sender of a message heard its 250: nothing that is stored from here on repeats it."""
+        number = number_of(message)
+        return self._change(lambda done: changes.answer_heard(done, number))
 
     async def get(self, wanted: QueueId) -> MessageRecord | None:
         """A message with all its recipients."""
@@ -138,16 +151,6 @@ class Store:
         """`update_recipients` for many messages in one transaction."""
         numbered = [(number_of(message), recipients) for message, recipients in updates]
         await self._change(lambda done: changes.update_recipients(done, numbered))
-
-    async def find_repeat(
-        self, sender: str, recipients: frozenset[str], digest: bytes, since_s: int
-    ) -> QueueId | None:
-        """The message from outside with this content and envelope stored since then (RFC 1047), or None.
-
-        `recipients` are the addresses as the peer gave them, before aliases were resolved.
-        """
-        number = await self._ask(queries.find_repeat, sender, recipients, digest, since_s)
-        return None if number is None else queue_id(number)
 
     async def local_batch(self, limit: int, after: QueueId | None = None) -> list[MessageRecord]:
         """Messages with recipients here that are due (only those recipients), numbered above `after`."""
