@@ -143,3 +143,14 @@ def test_the_settings_are_as_before_afterwards() -> None:
     assert termios.tcgetattr(slave) == before
     os.close(slave)
     os.close(person)
+
+
+def test_a_telnet_option_of_3_interrupts_no_command(pair: tuple[int, ConsoleTty]) -> None:
+    """IAC DO SUPPRESS-GO-AHEAD has Ctrl-C's byte in it, and may come in two reads."""
+    person, console = pair
+    with console.interruptible():
+        os.write(person, b"\xff\xfd")
+        assert console._pieces.get(timeout=5) == b"\xff\xfd"
+        os.write(person, b"\x03ok")
+        assert console._pieces.get(timeout=5) == b"\x03ok"
+        assert console._interruptible

@@ -23,9 +23,9 @@ from fcntl import ioctl
 from pathlib import Path
 from typing import Any
 
+from dialpost.core.console.keys import Key, KeyDecoder
 from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
 
-INTERRUPT = b"\x03"
 _CHUNK = 4096
 _MOST_WAITING = 256
 """Pieces read ahead; at 115200 bit/s this is over a minute. Then the kernel's buffer fills, and XOFF is sent."""
@@ -42,6 +42,7 @@ class ConsoleTty:
         self._before = _make_raw(self._in, speed_bps if path else 0)
         self._pieces: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
         self._is_gone = False
+        self._decoder = KeyDecoder()  # of the reading thread alone
         self._lock = threading.Lock()
         self._interruptible = False
         self._start()
@@ -159,10 +160,16 @@ class ConsoleTty:
                     self._interrupt()
                 self._hand_over(None)
                 return
-            if INTERRUPT in data and self._interrupt():
-                data = data.rpartition(INTERRUPT)[2]  # what was typed before it is forgotten, as terminals do
+            interrupt = self._last_interrupt(data)
+            if interrupt and self._interrupt():
+                data = data[interrupt:]  # what was typed before it is forgotten, as terminals do
             if data and not self._hand_over(data):
                 return
+
+    def _last_interrupt(self, data: bytes) -> int:
+        """The position behind the last Ctrl-C in it, 0 where there is none: the byte 0x03 may be another's part."""
+        keys = [self._decoder.receive(byte) for byte in data]
+        return max((number for number, key in enumerate(keys, 1) if key is Key.INTERRUPT), default=0)
 
     def _hand_over(self, piece: bytes | None) -> bool:
         """False where the main thread wants this one to end instead."""

@@ -132,7 +132,7 @@ class LineEditor:
         """Work off keys until a line is finished; None when all that came is worked off."""
         while self._is_open and self._input:
             byte = self._input.popleft()
-            if byte == ord(_QUOTE) and self._mode is not Mode.TEXT:
+            if byte == ord(_QUOTE) and self._mode is not Mode.TEXT and self._decoder.is_at_rest:
                 self._is_literal = True
                 continue
             key = self._decoder.receive(byte)

@@ -1,9 +1,10 @@
-"""Bytes of a terminal to keys: control characters, VT100 sequences, UTF-8.
+"""Bytes of a terminal to keys: control characters, escape sequences, UTF-8, and what a telnet client says between.
 
-Fed in any pieces. What no terminal of ours sends (line noise, NULs from a BREAK, broken escape sequences, bytes
-that are no UTF-8) gives no key and does no harm; an escape sequence ends at the latest at the next control
-character, or at `pause`, so that noise never swallows an Enter.
-Source of the sequences: ECMA-48 §5.4, DEC VT100 and VT220, xterm and the Linux console.
+Fed in any pieces. A terminal answers questions that a program before us asked, and tells of its mouse: what it
+sends is taken whole by the grammar of ECMA-48, never typed as text. What no terminal of ours sends (line noise,
+NULs from a BREAK, broken sequences, bytes that are no UTF-8) gives no key and does no harm; an escape sequence ends
+at the latest at the next control character that stands in none, or at `pause`: noise never swallows an Enter.
+Source of the sequences: ECMA-48 §5.3 to §5.6, DEC VT100 and VT220, xterm and the Linux console; RFC 854, RFC 855.
 """
 
 from __future__ import annotations
@@ -52,11 +53,42 @@ _WORDWISE = {"1;5C": Key.WORD_RIGHT, "1;5D": Key.WORD_LEFT, "1;3C": Key.WORD_RIG
 _AFTER_ESCAPE = {"b": Key.WORD_LEFT, "f": Key.WORD_RIGHT, "\x7f": Key.KILL_WORD, "\x08": Key.KILL_WORD}
 
 
+_LINUX_FUNCTION_KEY = "["
+"""The Linux console's F1 to F5 are ESC [ [ A to E: a final byte with one more behind it."""
+_MOUSE = "M"
+"""ESC [ M without parameters: X10's way to tell of the mouse, three bytes of any value from 0x20 behind it."""
+_MOUSE_BYTES = 3
+
+
 class _State(Enum):
     GROUND = "ground"
     ESCAPE = "after ESC"
-    SEQUENCE = "after ESC ["
-    SINGLE = "after ESC O"
+    ESCAPE_MORE = "after ESC and intermediate bytes"  # ECMA-35 §13.2: ESC ( B
+    CONTROL = "after CSI"
+    IGNORED = "in a control sequence that is none or too long"
+    ONE_MORE = "after SS2, or a function key of the Linux console"
+    SINGLE = "after SS3"
+    STRING = "in an OSC, DCS, APC, PM or SOS, up to ST or BEL"
+    MOUSE = "in the bytes behind ESC [ M"
+    IAC = "after telnet's IAC"
+    OPTION = "after IAC WILL, WONT, DO or DONT"
+    SUBNEGOTIATION = "after IAC SB, up to IAC SE"
+    SUBNEGOTIATION_IAC = "after IAC in a subnegotiation"
+
+
+_INTRODUCERS = {
+    "[": _State.CONTROL, "O": _State.SINGLE, "N": _State.ONE_MORE, "]": _State.STRING, "P": _State.STRING,
+    "_": _State.STRING, "^": _State.STRING, "X": _State.STRING,
+}  # fmt: skip
+"""What follows ESC. The same minus 0x40 is the introducer in one byte of eight bits (ECMA-48 §5.3)."""
+_IN_STRINGS = frozenset({0x08, 0x09, 0x0B, 0x0C})
+"""Format effectors a string may hold (ECMA-48 §5.6). CR and LF end it here: an Enter is worth more."""
+_BEL, _ESC, _IAC = 0x07, 0x1B, 0xFF
+_IP, _SB, _SE, _WILL, _DONT = 0xF4, 0xFA, 0xF0, 0xFB, 0xFE
+_LEAST_COMMAND = 0xEC  # EOF, RFC 1184
+_LONGEST_SUBNEGOTIATION = 512
+
+_TELNET = frozenset({_State.IAC, _State.OPTION, _State.SUBNEGOTIATION, _State.SUBNEGOTIATION_IAC})
 
 
 class KeyDecoder:
@@ -65,12 +97,23 @@ class KeyDecoder:
     def __init__(self) -> None:
         self._state = _State.GROUND
         self._sequence = ""
+        self._left = 0
         self._utf8 = b""
         self._after_cr = False
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the next byte begins something of its own."""
+        return self._state is _State.GROUND and not self._utf8
 
     def receive(self, byte: int) -> Key | str | None:
         """The key that this byte completes, None if it completes none."""
         after_cr, self._after_cr = self._after_cr, False
+        if self._state in _TELNET:
+            return self._telnet(byte)
+        if byte == _IAC and self._state is not _State.MOUSE:
+            self._state, self._utf8 = _State.IAC, b""
+            return None
         if byte == 0x0A and after_cr:  # CR LF is one Enter
             return None
         if byte < 0x20 or byte == 0x7F:
@@ -83,40 +126,112 @@ class KeyDecoder:
         """Nothing came for a while: what was begun will not be finished. (No terminal pauses within a key.)"""
         self._state, self._utf8 = _State.GROUND, b""
 
+    def _telnet(self, byte: int) -> Key | str | None:
+        """What a telnet client says to its server is not for us (RFC 854): it came through the port's cable."""
+        state, self._state = self._state, _State.GROUND
+        if state is _State.IAC:
+            if byte < _LEAST_COMMAND:
+                return self.receive(byte)  # it was noise
+            if _WILL <= byte <= _DONT:
+                self._state = _State.OPTION
+            elif byte == _SB:
+                self._state, self._left = _State.SUBNEGOTIATION, _LONGEST_SUBNEGOTIATION
+            return Key.INTERRUPT if byte == _IP else None
+        if state is _State.OPTION or (state is _State.SUBNEGOTIATION_IAC and byte == _SE):
+            return None
+        self._left -= 1
+        if self._left > 0:
+            ends = state is _State.SUBNEGOTIATION and byte == _IAC
+            self._state = _State.SUBNEGOTIATION_IAC if ends else _State.SUBNEGOTIATION
+        return None
+
     def _control(self, byte: int) -> Key | None:
         state, self._state = self._state, _State.GROUND
         self._utf8 = b""
-        if byte == 0x1B:
-            self._state = _State.ESCAPE
+        if byte == _ESC:
+            self._state = _State.ESCAPE  # of ST too: its backslash gives no key
             return None
+        if state is _State.STRING:
+            if byte == _BEL:
+                return None
+            if byte in _IN_STRINGS or byte == 0x7F:
+                self._state = state
+                return None
         if state is _State.ESCAPE and chr(byte) in _AFTER_ESCAPE:
             return _AFTER_ESCAPE[chr(byte)]
         self._after_cr = byte == 0x0D
         return _CONTROLS.get(byte)
 
-    def _in_sequence(self, byte: int) -> Key | None:
+    def _in_sequence(self, byte: int) -> Key | str | None:
         char = chr(byte)
         state, self._state = self._state, _State.GROUND
-        if state is _State.ESCAPE:
-            if char in "[O":
-                self._state = _State.SEQUENCE if char == "[" else _State.SINGLE
-                self._sequence = ""
-                return None
-            return _AFTER_ESCAPE.get(char)
-        if state is _State.SEQUENCE and 0x20 <= byte < 0x40 and len(self._sequence) < _LONGEST_SEQUENCE:
-            self._sequence += char
-            self._state = state
+        if state is _State.MOUSE:
+            self._left -= 1
+            self._state = state if self._left else _State.GROUND
+            return None
+        if state is _State.STRING:
+            self._state = _State.GROUND if byte == 0x9C and not self._utf8 else state
+            self._in_string(byte)
+            return None
+        if byte >= 0x80:  # in no sequence: the one begun was noise
+            return self._text(byte) if state is not _State.ESCAPE else None
+        if state in {_State.ESCAPE, _State.ESCAPE_MORE}:
+            return self._after_escape(state, char)
+        if state is _State.SINGLE:
+            return _FINALS.get(char)
+        return self._in_control(state, char) if state is not _State.ONE_MORE else None
+
+    def _in_string(self, byte: int) -> None:
+        """ST in one byte is also a byte of UTF-8 characters: it ends the string only where it is none of those."""
+        if byte >= 0xC2:
+            self._utf8, self._left = b"?", 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
+        elif self._utf8 and byte >= 0x80:
+            self._left -= 1
+            self._utf8 = b"?" if self._left else b""
+        else:
+            self._utf8 = b""
+
+    def _after_escape(self, state: _State, char: str) -> Key | None:
+        if char < "0":
+            self._state = _State.ESCAPE_MORE
+            return None
+        if state is _State.ESCAPE_MORE:
+            return None
+        if char in _INTRODUCERS:
+            self._begin(_INTRODUCERS[char])
+            return None
+        return _AFTER_ESCAPE.get(char)
+
+    def _begin(self, state: _State) -> None:
+        self._state, self._sequence, self._utf8 = state, "", b""
+
+    def _in_control(self, state: _State, char: str) -> Key | None:
+        """ECMA-48 §5.4: parameter bytes, intermediate bytes, one final byte from @ to ~."""
+        if char < "@":
+            is_late = char >= "0" and self._sequence[-1:] != "" and self._sequence[-1] < "0"
+            is_bad = state is _State.IGNORED or is_late or len(self._sequence) >= _LONGEST_SEQUENCE
+            self._state = _State.IGNORED if is_bad else _State.CONTROL
+            self._sequence += "" if is_bad else char
+            return None
+        if state is _State.IGNORED:
             return None
         if char == "~":
             return _TILDES.get(self._sequence)
         if self._sequence:
             return _WORDWISE.get(self._sequence + char)
+        if char == _MOUSE:
+            self._state, self._left = _State.MOUSE, _MOUSE_BYTES
+        elif char == _LINUX_FUNCTION_KEY:
+            self._state = _State.ONE_MORE
         return _FINALS.get(char)
 
     def _text(self, byte: int) -> str | None:
         if byte < 0x80:
             self._utf8 = b""
             return chr(byte)
+        if not self._utf8 and byte < 0xA0:
+            self._c1(byte)
+            return None
         if byte >= 0xC0 or not self._utf8:
             self._utf8 = bytes((byte,)) if 0xC2 <= byte <= 0xF4 else b""
             return None
@@ -126,4 +241,13 @@ class KeyDecoder:
             return None
         data, self._utf8 = self._utf8, b""
         char = data.decode("utf-8", "ignore")
+        if len(char) == 1 and ord(char) < 0xA0:
+            self._c1(ord(char))
+            return None
         return char if len(char) == 1 and char.isprintable() else None
+
+    def _c1(self, code: int) -> None:
+        """A control of eight bits, or the same as a character of UTF-8: it may introduce a sequence."""
+        introduced = _INTRODUCERS.get(chr(code - 0x40))
+        if introduced is not None:
+            self._begin(introduced)

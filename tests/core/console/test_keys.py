@@ -1,0 +1,94 @@
+"""What terminals, mice and telnet clients send is keys or nothing, in any pieces: never text that nobody typed."""
+
+import pytest
+
+from dialpost.core.console.keys import Key, KeyDecoder
+
+
+def keys(data):
+    """What a decoder makes of it."""
+    decoder = KeyDecoder()
+    return [key for key in map(decoder.receive, data) if key is not None]
+
+
+SILENT = [
+    pytest.param(b"\x1b]11;rgb:1e1e/1e1e/1e1e\x07", id="OSC 11, the background's colour, BEL"),
+    pytest.param(b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\", id="OSC 10, ST"),
+    pytest.param(b"\x1b]52;c;aGVsbG8=\x1b\\", id="OSC 52, the clipboard"),
+    pytest.param(b"\x1b]0;\xc3\xa9\xe2\x9c\x94 title\x07", id="OSC with UTF-8, whose bytes look like ST"),
+    pytest.param(b"\x9d11;rgb:0/0/0\x9c", id="OSC and ST of eight bits"),
+    pytest.param(b"\xc2\x9d11;rgb:0/0/0\x1b\\", id="OSC as a character of UTF-8"),
+    pytest.param(b"\x1bP1$r0m\x1b\\", id="DCS: DECRQSS"),
+    pytest.param(b"\x1bP>|XTerm(390)\x1b\\", id="DCS: XTVERSION"),
+    pytest.param(b"\x1bP1+r544e=787465726d\x1b\\", id="DCS: XTGETTCAP"),
+    pytest.param(b"\x1bP!|00000000\x1b\\", id="DCS: DA3"),
+    pytest.param(b"\x1b_Gi=31;OK\x1b\\", id="APC: kitty's graphics"),
+    pytest.param(b"\x1b^private\x1b\\", id="PM"),
+    pytest.param(b"\x1bXany text\tat all\x1b\\", id="SOS"),
+    pytest.param(b"\x1b[M !!", id="X10 mouse"),
+    pytest.param(b"\x1b[M#\xc5\x8a", id="X10 mouse, far to the right"),
+    pytest.param(b"\x1b[M \xff\xff", id="X10 mouse at the edge of its coordinates"),
+    pytest.param(b"\x9bM !!", id="X10 mouse, CSI of eight bits"),
+    pytest.param(b"\x1b[<0;10;20M\x1b[<0;10;20m", id="SGR mouse"),
+    pytest.param(b"\x1b[32;10;20M", id="urxvt mouse"),
+    pytest.param(b"\x1b[?1;2c\x1b[>41;390;0c\x1b[24;80R\x1b[0n\x1b[?2026;2$y", id="DA, CPR, DSR, DECRPM"),
+    pytest.param(b"\x1b[8;24;80t\x1b[I\x1b[O", id="window size, focus"),
+    pytest.param(b"\x1b[[A\x1b[[E", id="F1 and F5 of the Linux console"),
+    pytest.param(b"\x1b[15~\x1bOP\x1b[1;2P\x1b[97;5u", id="function keys"),
+    pytest.param(b"\x1bNa\x8eb\x8fP", id="SS2, SS3"),
+    pytest.param(b"\x1b(B\x1b)0\x1b#8\x1b%G", id="character sets"),
+    pytest.param(b"\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17m", id="a long control sequence"),
+    pytest.param(b"\x1b[1 2;3q", id="parameters behind an intermediate"),
+    pytest.param(b"\xff\xfd\x03", id="telnet: DO SUPPRESS-GO-AHEAD"),
+    pytest.param(b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0", id="telnet: the window's size"),
+    pytest.param(b"\xff\xfa\x18\x00xterm\xff\xf0\xff\xfa\x20\x0038400,38400\xff\xf0", id="telnet: type and speed"),
+    pytest.param(b"\xff\xfa\x1f\x00\xff\xff\x00\x03\xff\xf0", id="telnet: 255 columns"),
+    pytest.param(b"\xff\xf1\xff\xf9\xff\xff", id="telnet: NOP, GA, a byte of 255"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", SILENT)
+def test_what_nobody_typed_gives_no_key_and_what_follows_is_read(data):
+    assert keys(data) == []
+    assert keys(data + b"ok\r") == ["o", "k", Key.ENTER]
+    assert keys(b"a" + data + data + b"b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("data", SILENT)
+def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data):
+    for cut in range(1, len(data)):
+        decoder = KeyDecoder()
+        for byte in data[:cut]:
+            decoder.receive(byte)
+        decoder.pause()
+        assert [decoder.receive(byte) for byte in b"y\r"] == ["y", Key.ENTER], cut
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\x1b[200~echo \xc3\xa9\r\x1b[201~x", [*"echo é", Key.ENTER, "x"]),
+        (b"\x1b[A\x9bB\xc2\x9bC\x1bOD", [Key.UP, Key.DOWN, Key.RIGHT, Key.LEFT]),
+        (b"\x1b\x1b[A", [Key.UP]),
+        (b"\x1b]0;lost\rx", [Key.ENTER, "x"]),
+        (b"\x1bPlost\x03", [Key.INTERRUPT]),
+        (b"\x1b]0;a\x1b[Ab", [Key.UP, "b"]),
+        (b"\x1b[M\r", [Key.ENTER]),
+        (b"\xff\x03", [Key.INTERRUPT]),
+        (b"\xff\xf4", [Key.INTERRUPT]),
+        (b"\xff\xfb\xff\xfd\x03a", [Key.INTERRUPT, "a"]),  # option 255, a byte of noise, a real Ctrl-C
+        (b"\x1b[1\xc3\xa9", ["é"]),
+    ],
+)
+def test_keys_within_and_behind(data, expected):
+    assert keys(data) == expected
+
+
+def test_an_endless_string_or_subnegotiation_holds_nothing():
+    for start in (b"\x1b]", b"\x1b[", b"\xff\xfa", b"\x1bP"):
+        decoder = KeyDecoder()
+        for byte in start + b"1" * 100_000:
+            decoder.receive(byte)
+        assert len(decoder._sequence) <= 16 and len(decoder._utf8) <= 4
+        decoder.pause()
+        assert decoder.receive(ord("x")) == "x"
