@@ -25,10 +25,17 @@ from dialpost.core.config import Config, StationConfig
 from dialpost.core.config_check import warnings
 from dialpost.core.config_history import split_header
 from dialpost.core.config_setup import first_text, run_dir_in
-from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError, StorageError
+from dialpost.core.errors import (
+    CertificateError,
+    ConfigError,
+    DialpostError,
+    NotFoundError,
+    StorageError,
+    StorageFullError,
+)
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.places import wanted_doors
-from dialpost.core.station_state import Phase
+from dialpost.core.station_state import Fault, Phase
 from dialpost.edge import certificate
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
@@ -37,6 +44,7 @@ from dialpost.edge.config_file import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.service_manager import ServiceManager
+from dialpost.edge.spare_room import SpareRoom
 from dialpost.edge.store import rehearsal
 from dialpost.flow.config_changes import ConfigChanges
 from dialpost.flow.config_methods import config_methods
@@ -45,6 +53,7 @@ from dialpost.flow.config_world import Apply
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
 from dialpost.front_panel import FrontPanelOfProcess
+from dialpost.standstill import AGAIN_EVERY_S, Standstill
 from dialpost.station import Station
 
 _log = logging.getLogger(__name__)
@@ -111,6 +120,7 @@ class Daemon:
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._is_held = False
+        self._standstill: Standstill | None = None
         self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -143,9 +153,7 @@ class Daemon:
         self.panel.phase(Phase.SHUTDOWN)
         await self.changes.close()
         await self._control.close()
-        if self.station is not None:
-            await self.station.stop()
-            self.station = None
+        await self._stop_station()
         self._doors.close()
         await self.front.close()
 
@@ -201,7 +209,8 @@ class Daemon:
         problems = []
         try:
             self._doors.rehearse(wanted_doors(config))
-        except ListenError as error:
+            await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
+        except (ListenError, StorageError) as error:
             problems.append(str(error))
         if config.tls.certificate and (self.config is None or config.tls != self.config.tls):
             try:
@@ -215,9 +224,7 @@ class Daemon:
         self._control.pause()
         try:
             old = self.config
-            if self.station is not None:
-                await self.station.stop()
-                self.station = None
+            await self._stop_station()
             if config is None:
                 self._problems = self._problems_of_file()
                 self._wait_for_set_up()
@@ -241,15 +248,55 @@ class Daemon:
     async def _first_start(self, config: Config) -> None:
         try:
             await self._run(config)
-        except DialpostError:
-            if not await self.changes.start_failed():
-                raise
+        except DialpostError as error:
+            if not await self._went_back(error):
+                await self._run_or_stand_still(config)
+                return
             again = self._load()
             if again is None:
                 self._wait_for_set_up()
                 return
-            await self._run(again)
+            await self._run_or_stand_still(again)
         await self.changes.started()
+
+    async def _went_back(self, error: DialpostError) -> bool:
+        """Whether another configuration was put back; a full card is not the fault of the one there is."""
+        with contextlib.suppress(StorageError):
+            return not isinstance(error, StorageFullError) and await self.changes.start_failed()
+        return False
+
+    async def _run_or_stand_still(self, config: Config) -> None:
+        """Run a station, or where the card does not let it, say so at all doors. Raises: DialpostError."""
+        try:
+            await self._run(config)
+        except StorageError as error:
+            self._stop_waiting()
+            self._stop_waiting = _nothing
+            standstill = Standstill(config, error, self._control)
+            await standstill.start(self._doors.take(wanted_doors(config)))
+            self._standstill, self._config, self._is_held = standstill, config, True
+            self.panel.fault(Fault.STORAGE, True)
+            self.panel.phase(Phase.RUNNING)
+            self._in_background(self._start_when_it_can(standstill))
+
+    async def _start_when_it_can(self, standstill: Standstill) -> None:
+        """Try now and then, until another station or standstill is in its place."""
+        while True:
+            await asyncio.sleep(AGAIN_EVERY_S)
+            if self._standstill is not standstill or self._config is None:
+                return
+            with contextlib.suppress(StorageError):
+                await asyncio.to_thread(SpareRoom(Path(self._config.station.data_dir)).check)
+                await self.changes.run_again()
+                return
+
+    async def _stop_station(self) -> None:
+        if self.station is not None:
+            await self.station.stop()
+            self.station = None
+        if self._standstill is not None:
+            standstill, self._standstill = self._standstill, None
+            await standstill.stop()
 
     def _wait_for_set_up(self) -> None:
         """No station runs: panel and `status` say so until one does."""
@@ -316,7 +363,7 @@ class Daemon:
             self._wait_for_set_up()
             return
         try:
-            await self._run(config)
+            await self._run_or_stand_still(config)
         except Exception:
             _log.exception("the station before does not start either")
             self.failed.set()

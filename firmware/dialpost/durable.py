@@ -6,10 +6,13 @@ Every step can run again from any point of itself: what an earlier run left unde
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+
+from dialpost.core.errors import StorageError, StorageFullError
 
 MODE = 0o600
 """There are passwords in most of them."""
@@ -61,6 +64,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def storage_error(error: OSError, what: str) -> StorageError:
+    """What to raise instead of what the card said; `what` could not be done."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError(f"{what}: the card is full ({error.strerror}).")
+    if error.errno == errno.EROFS:
+        return StorageError(
+            f"{what}: the card is read-only: it is write-protected, or the system found a fault on it "
+            f"({error.strerror})."
+        )
+    return StorageError(f"{what}: {error.strerror or error}.")
 
 
 def _as_it_is(path: Path) -> tuple[bytes, int] | None:

@@ -12,9 +12,10 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
@@ -22,7 +23,14 @@ from dialpost.core import call_notes, line_shaping
 from dialpost.core.call_record import CallRecord
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.dial_plan import DialPlan
-from dialpost.core.errors import CertificateError, ConfigError, DialpostError, NotFoundError
+from dialpost.core.errors import (
+    CertificateError,
+    ConfigError,
+    DialpostError,
+    NotFoundError,
+    StorageError,
+    StorageFullError,
+)
 from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.queue_records import MessageRecord, QueueCounts
@@ -39,6 +47,7 @@ from dialpost.edge.maildir import Maildirs
 from dialpost.edge.resolver import Resolver
 from dialpost.edge.smtp_client import SmtpClient
 from dialpost.edge.smtp_server import SmtpServer, smtp_protocol_factory
+from dialpost.edge.spare_room import SpareRoom
 from dialpost.edge.spool import Spool
 from dialpost.edge.store import Store
 from dialpost.edge.update_file import UpdateFile, UpdateNotes
@@ -75,6 +84,10 @@ from dialpost.flow.update_news import UpdateNews
 from dialpost.modem_line import modem_line
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+ROOM_EVERY_S = 60.0
+"""So often the room kept back on the card is looked at."""
 
 
 class Station:
@@ -103,7 +116,10 @@ class Station:
         self.clock = Clock()
         data = Path(config.station.data_dir)
         self.lock = DataLock(data)
-        self.spool = Spool(data / "spool", config.smtp.disk_reserve_bytes, data / "set-aside")
+        self.room = SpareRoom(data)
+        self.spool = Spool(
+            data / "spool", config.smtp.disk_reserve_bytes, data / "set-aside", is_short=self.room.is_used
+        )
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
         self.client = SmtpClient()
@@ -144,8 +160,13 @@ class Station:
         self._running.callback(self.spool.close)
         self.mailboxes.prepare()
         self._running.callback(self.mailboxes.close)
-        self.store = await Store.open(
-            self._data / "queue.db", bodies=self.spool.ids, ids_elsewhere=self.mailboxes.ids
+        self.store = await self._with_room(
+            lambda: Store.open(
+                self._data / "queue.db",
+                bodies=self.spool.ids,
+                ids_elsewhere=self.mailboxes.ids,
+                make_room=self.room.give,
+            )
         )
         self._running.push_async_callback(self.store.close)
         self._reports += self.store.opening_report
@@ -155,6 +176,7 @@ class Station:
             account_file,
             DovecotUsers(self._data / "dovecot-users", self._data / "mail"),
             self.mailboxes,
+            self.room.check,
         )
         if account_file.report:
             self._reports.append(
@@ -163,8 +185,22 @@ class Station:
             )
             maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
             self.accounts.is_restored = True
-        self.accounts.start()
+        try:
+            await self._with_room(lambda: asyncio.to_thread(self.accounts.start))
+        except StorageError as error:  # mail is taken all the same
+            self._reports.append(f"Mail programs may see the accounts as they were before: {error}")
+            maillog.person_needed("accounts: not all is up to date", error=error)
         self.tls = await self._own_tls()
+
+    async def _with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Where the card is full, try again with the room kept for that."""
+        while True:
+            try:
+                return await work()
+            except StorageFullError as error:
+                maillog.person_needed("card: full, so the room kept back is used", error=error)
+                if not await asyncio.to_thread(self.room.give):
+                    raise
 
     async def _own_tls(self) -> ssl.SSLContext | None:
         """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
@@ -273,6 +309,7 @@ class Station:
         for flow in (*flows, self.big_messages):
             self._background.keep(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._background.end)
+        self._background.keep("SpareRoom", self._keep_room)
         self._background.once("Recovery", self._recover)
         for door, sock in listeners.open_listeners(wanted_doors(self.config), inherited):
             await self._open_door(Listener(door), sock)
@@ -315,6 +352,12 @@ class Station:
         self._reports += report.sentences
         self.delivery.wake()
         self.retention.wake()
+
+    async def _keep_room(self) -> None:
+        """What was used of the room kept back is taken again once the card has plenty."""
+        while True:
+            await asyncio.to_thread(self.room.keep)
+            await asyncio.sleep(ROOM_EVERY_S)
 
     def _accepted(self, message: MessageRecord) -> None:
         """A message is in the queue: who has to do with it wakes."""
@@ -388,6 +431,8 @@ class Station:
         )
         if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
+        elif self.room.is_used():
+            found.append("The card is full: new mail is refused for the time being. Delete old mail or files.")
         held, budget = self.panel.counted.held, self.config.budget
         if held and budget.big_message_bytes and not budget.big_windows:
             found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")

@@ -26,6 +26,7 @@ from dialpost.edge.data_lock import DataLock
 from dialpost.edge.dovecot_users import DovecotUsers
 from dialpost.edge.maildir import Maildirs
 from dialpost.edge.privileges import become_owner_of
+from dialpost.edge.spare_room import SpareRoom
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService, MailFate
 
@@ -262,7 +263,7 @@ def service_on_card(config: Config) -> Iterator[AccountService]:
         mailboxes.prepare()
         store = AccountFile(data_dir / "accounts.toml")
         logins = DovecotUsers(data_dir / "dovecot-users", data_dir / "mail")
-        service = AccountService(config, store, logins, mailboxes)
+        service = AccountService(config, store, logins, mailboxes, SpareRoom(data_dir).check)
         if store.report:
             sys.stderr.write(f"dialpost: {store.report}\n")
         yield service

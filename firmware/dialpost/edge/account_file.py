@@ -17,7 +17,7 @@ from typing import Any
 from dialpost.core.accounts import Account, Alias, check_name, folded
 from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError
 from dialpost.core.toml_text import parse_toml
-from dialpost.durable import write_durably
+from dialpost.durable import storage_error, write_durably
 
 _HEADER = "# Accounts of this station. Change them with `dialpost account` and `dialpost alias`.\n"
 
@@ -79,7 +79,7 @@ class AccountFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_durably(self.path, text.encode(), before_rename=lambda _: self._keep_previous())
         except OSError as error:
-            raise StorageError(f"The accounts could not be saved: {error.strerror or error}.") from error
+            raise storage_error(error, "The accounts could not be saved") from error
 
     def _keep_previous(self) -> None:
         """Give what is there now a second name. A file system without links does without the second copy."""
@@ -94,7 +94,7 @@ class AccountFile:
         try:
             lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StorageError(f"The accounts could not be saved: {error.strerror or error}.") from error
+            raise storage_error(error, "The accounts could not be saved") from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from dialpost.core.errors import AlreadyRunningError, StorageError
+from dialpost.core.errors import AlreadyRunningError
+from dialpost.durable import storage_error
 
 
 class DataLock:
@@ -27,7 +28,7 @@ class DataLock:
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageError(f"The data directory {self._directory} can't be used: {error}") from error
+            raise storage_error(error, f"The data directory {self._directory} can't be used") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

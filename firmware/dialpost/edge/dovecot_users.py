@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 
 from dialpost.core.accounts import Account, Directory
-from dialpost.core.errors import StorageError
-from dialpost.durable import write_durably
+from dialpost.durable import storage_error, write_durably
 
 _SOON_S = 60  # beyond that the clock was set back, and the time differs anyway
 
@@ -33,7 +32,7 @@ class DovecotUsers:
         try:
             write_durably(self._path, "".join(lines).encode(), 0o640, before_rename=self._set_time)
         except OSError as error:
-            raise StorageError(f"Dovecot's user file {self._path} could not be written: {error}.") from error
+            raise storage_error(error, f"Dovecot's user file {self._path} could not be written") from error
 
     def _set_time(self, descriptor: int) -> None:
         """Dovecot reads the file anew when its size or its time in whole seconds is another: a password

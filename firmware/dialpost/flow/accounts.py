@@ -71,11 +71,15 @@ class MailFate(Enum):
 class AccountService:
     """Accounts and aliases of the station."""
 
-    def __init__(self, config: Config, store: AccountStore, logins: LoginFile, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, config: Config, store: AccountStore, logins: LoginFile, mailboxes: Mailboxes,
+        check_room: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._config = config
         self._store = store
         self._logins = logins
         self._mailboxes = mailboxes
+        self._check_room = check_room
         self._change = asyncio.Lock()
         self._verified: dict[str, tuple[str, bytes]] = {}
         self._session_key = secrets.token_bytes(32)
@@ -124,9 +128,7 @@ class AccountService:
             accounts[name] = account
             return account
 
-        account = await self._apply(change)
-        await asyncio.to_thread(self._mailboxes.create, name)
-        return account
+        return await self._apply(change, mailbox=name)
 
     async def set_password(self, name: str, password: str) -> Account:
         """Give an account another password. Raises: AccountError, NotFoundError."""
@@ -186,7 +188,7 @@ class AccountService:
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
             del accounts[account.name]
 
-        await self._apply(change)
+        await self._apply(change, wants_room=False)
         self._verified.pop(account.name, None)
         return await self._settle_mail(account.name, count, fate)
 
@@ -253,19 +255,40 @@ class AccountService:
 
         return await self._apply(change)
 
-    async def _apply(self, change: Callable[[dict[str, Account], dict[str, Alias]], _T]) -> _T:
-        """Make a change, keep it, and only then let it count. Nothing changed where it raises, but for the IMAP
-        server's file: if only that can't be written, the change is in force and the error says so.
+    async def _apply(
+        self, change: Callable[[dict[str, Account], dict[str, Alias]], _T], *, mailbox: str = "",
+        wants_room: bool = True,
+    ) -> _T:  # fmt: skip
+        """Make a change, and the mailbox it needs; keep it, and only then let it count.
+
+        Nothing changed where it raises, unless the card also refuses to take it back; the error says so then.
         """
         async with self._change:
             accounts, aliases = dict(self.directory.accounts), dict(self.directory.aliases)
             result = change(accounts, aliases)
             changed = self._make(accounts, aliases)
             self._check_targets(changed)
+            if wants_room:
+                await asyncio.to_thread(self._check_room)
             await asyncio.to_thread(self._save, accounts, aliases)
+            try:
+                if mailbox:
+                    await asyncio.to_thread(self._mailboxes.create, mailbox)
+                await asyncio.to_thread(self._write_logins, changed)
+            except StorageError as error:
+                await self._take_back(error, changed)
+                raise
             self.directory = changed
-            await asyncio.to_thread(self._write_logins, changed)
             return result
+
+    async def _take_back(self, why: StorageError, changed: Directory) -> None:
+        """A change that is kept and can't count everywhere. Raises: StorageError where it stays."""
+        try:
+            await asyncio.to_thread(self._save, self.directory.accounts, self.directory.aliases)
+            await asyncio.to_thread(self._write_logins, self.directory)
+        except StorageError as error:
+            self.directory = changed
+            raise StorageError(f"{why} It counts all the same, for it could not be taken back: {error}") from error
 
     def _check_targets(self, changed: Directory) -> None:
         """Refuse a change after which mail for an alias would get nowhere."""
@@ -279,7 +302,7 @@ class AccountService:
     def _write_logins(self, directory: Directory) -> None:
         self._logins.write(directory, self._config.delivery.default_quota_bytes)
 
-    def _save(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+    def _save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
         with self._store.locked():
             self._store.save(accounts, aliases)
 

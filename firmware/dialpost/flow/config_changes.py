@@ -123,6 +123,18 @@ class ConfigChanges:
         await self._write_back(trial, f"the station did not start with configuration {trial.number}")
         return True
 
+    async def run_again(self) -> None:
+        """What is in force is run again, where nothing ran for a reason that has gone. Nothing is raised."""
+        async with self._lock:
+            if (config := self._process.config) is None:
+                return
+            try:
+                await self._process.take(config)
+            except DialpostError as error:
+                _log.warning("config: what is in force still does not start: %s", error)
+                return
+        await self.started()
+
     async def close(self) -> None:
         """The daemon ends. What waits for a confirmation is taken back at the next start."""
         self._closed = True

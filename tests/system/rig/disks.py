@@ -6,8 +6,10 @@ be in a mount namespace of its own (`enter_mount_namespace`), so that nothing st
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,14 +32,15 @@ def enter_mount_namespace() -> None:
 class SmallDisk:
     """An ext4 file system at `mountpoint` that knows how many bytes were written to it."""
 
-    def __init__(self, directory: Path, name: str, *, megabytes: int = 1024) -> None:
+    def __init__(self, directory: Path, name: str, *, megabytes: int = 1024, inodes: int = 0) -> None:
         self._image = directory / f"{name}.img"
         self.mountpoint = directory / name
         self.mountpoint.mkdir()
         with self._image.open("wb") as image:
             image.truncate(megabytes * 1_048_576)
         eager = "lazy_itable_init=0,lazy_journal_init=0"
-        _run("mkfs.ext4", "-q", "-E", eager, str(self._image))
+        how_many = ["-N", str(inodes)] if inodes else []
+        _run("mkfs.ext4", "-q", "-E", eager, *how_many, str(self._image))
         self._device = _run("losetup", "--find", "--show", str(self._image)).strip()
         _run("mount", self._device, str(self.mountpoint))
 
@@ -50,6 +53,28 @@ class SmallDisk:
             os.close(descriptor)
         fields = Path(f"/sys/block/{Path(self._device).name}/stat").read_text().split()
         return int(fields[6]) * _SECTOR
+
+    def fill(self) -> None:
+        """Take every byte that is left, as a file `filler`."""
+        with contextlib.suppress(OSError), (self.mountpoint / "filler").open("ab", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def use_up_inodes(self) -> None:
+        """Take every inode that is left, as files in `fillers`."""
+        (self.mountpoint / "fillers").mkdir()
+        with contextlib.suppress(OSError):
+            for number in range(1_000_000):
+                (self.mountpoint / "fillers" / str(number)).touch()
+
+    def free(self) -> None:
+        """Give back what was taken."""
+        (self.mountpoint / "filler").unlink(missing_ok=True)
+        shutil.rmtree(self.mountpoint / "fillers", ignore_errors=True)
+
+    def be(self, how: str) -> None:
+        """ "ro" or "rw" from now on."""
+        _run("mount", "-o", f"remount,{how}", str(self.mountpoint))
 
     def close(self) -> None:
         _run("umount", str(self.mountpoint))

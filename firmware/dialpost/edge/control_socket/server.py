@@ -86,6 +86,7 @@ class ControlServer:
         self._methods = dict(methods)
         self._events = dict(events)
         self._talk_methods = dict(talks or {})
+        self._otherwise = ""
         self._offered: set[asyncio.Task[JsonValue]] = set()
         self._complete = asyncio.Event()
         self._complete.set()
@@ -113,17 +114,22 @@ class ControlServer:
                 "Set station.run_dir to a folder this user may write to (its path at most 90 characters)."
             ) from error
 
-    def offer(self, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod]) -> Callable[[], None]:
+    def offer(
+        self, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod], *, otherwise: str = ""
+    ) -> Callable[[], None]:
         """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile.
+
+        `otherwise` is said meanwhile to who asks for anything else.
 
         What is being answered when they are withdrawn is broken off, and the face told so.
         """
-        covered, covered_events = dict(self._methods), dict(self._events)
+        covered, covered_events, covered_words = dict(self._methods), dict(self._events), self._otherwise
+        self._otherwise = otherwise
         self._methods |= {name: self._breakable(method) for name, method in methods.items()}
         self._events |= {name: self._breakable(method) for name, method in events.items()}
 
         def withdraw() -> None:
-            self._methods, self._events = covered, covered_events
+            self._methods, self._events, self._otherwise = covered, covered_events, covered_words
             for task in self._offered:
                 task.cancel()
 
@@ -236,7 +242,8 @@ class ControlServer:
                 return {"result": await self._methods[method](params)}
             if method in self._events:
                 return {"result": await self._events[method](params, emit)}
-            return {"error": f"This daemon knows no method {method[:80]!r}.", "kind": "ControlError"}
+            words = self._otherwise or f"This daemon knows no method {method[:80]!r}."
+            return {"error": words, "kind": "ControlError"}
         except DialpostError as error:
             return {"error": str(error), "kind": type(error).__name__}
         except Exception as error:  # a bug of ours must not take the daemon down

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +26,18 @@ from dialpost.edge.spool.writer import PART, SpoolWriter
 
 
 class Spool:
-    """The directory of bodies. `reserve_bytes` are kept free for everything else on the card."""
+    """The directory of bodies. `reserve_bytes` are kept free for everything else on the card; `is_short` tells
+    whether the station itself has no room to spare.
+    """
 
-    def __init__(self, directory: Path, reserve_bytes: int, set_aside_directory: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, reserve_bytes: int, set_aside_directory: Path | None = None,
+        is_short: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._directory = directory
         self._reserve_bytes = reserve_bytes
         self._aside = set_aside_directory or directory.parent / "set-aside"
+        self._is_short = is_short
         self._rounds = SyncRounds(directory)
 
     def prepare(self) -> None:
@@ -152,7 +158,7 @@ class Spool:
 
     def check_room(self, more_bytes: int) -> None:
         """Raises: StorageFullError where `more_bytes` would touch the reserve."""
-        if self._reserve_bytes and self.free_bytes() <= more_bytes:
+        if self._is_short() or (self._reserve_bytes and self.free_bytes() <= more_bytes):
             raise StorageFullError("The card is nearly full: no room for more mail until some is freed.")
 
     # for SpoolWriter

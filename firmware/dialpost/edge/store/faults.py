@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from dialpost import durable
 from dialpost.core.errors import DamagedError, DialpostError, StorageError, StorageFullError
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -19,7 +20,7 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
     if isinstance(error, UnicodeDecodeError):
         return DamagedError("The queue database is damaged (its own texts can't be read). Restart Dialpost.")
     if isinstance(error, OSError):
-        return StorageError(f"The queue database can't be used: {error}")
+        return durable.storage_error(error, "The queue database can't be used")
     code = getattr(error, "sqlite_errorcode", None) or 0
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFullError("The card is full: the queue database can't grow.")

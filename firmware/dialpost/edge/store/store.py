@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from dialpost.core.envelope import QueueId
-from dialpost.core.errors import DamagedError, StorageError
+from dialpost.core.errors import DamagedError, StorageError, StorageFullError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.queue_id import queue_id
 from dialpost.core.queue_records import MessageRecord, QueueCounts, RecipientRecord, RecipientState
@@ -44,12 +44,15 @@ class Store:
     `opening_report` says in sentences what was wrong and what was done about it; empty when all is well.
     """
 
-    def __init__(self, path: Path, opened: opening.Opened, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self, path: Path, opened: opening.Opened, wall_clock: Callable[[], float], make_room: Callable[[], bool]
+    ) -> None:
         self.opening_report = opened.report
         self.first_new_id = queue_id(opened.first_number)
         self.bodies_known_from = queue_id(opened.bodies_known_from)
         self._path = path
         self._wall_clock = wall_clock
+        self._make_room = make_room
         self._connection = opened.connection
         self._counts = measure(opened.connection)
         self._finished: deque[int] = deque()
@@ -68,11 +71,14 @@ class Store:
         wall_clock: Callable[[], float] = time.time,
         bodies: Callable[[], Iterable[QueueId]] = _nothing,
         ids_elsewhere: Callable[[], Iterable[QueueId]] = _nothing,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> Store:
         """Open or make the database; a damaged one is set aside and what can be read is saved.
 
         `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above
-        all of them even where the database is lost. Raises: StorageFullError, StorageError.
+        all of them even where the database is lost. `make_room` is asked where a full card keeps a change of
+        what is there already from being written (new mail is refused then); it tells whether it could.
+        Raises: StorageFullError, StorageError.
         """
         opened = await asyncio.to_thread(
             opening.open_database,
@@ -81,7 +87,7 @@ class Store:
             lambda: queries.as_numbers(ids_elsewhere()),
         )
         try:
-            return cls(path, opened, wall_clock)
+            return cls(path, opened, wall_clock, make_room)
         except sqlite3.Error as error:
             opened.connection.close()
             raise storage_error(error, path) from error
@@ -113,13 +119,13 @@ class Store:
         return queue_id(self._ids.next())
 
     def _reserve_ids(self, until: int) -> asyncio.Future[None]:
-        return self._change(lambda done: changes.remember(done, opening.IDS_RESERVED, str(until)))
+        return self._add(lambda done: changes.remember(done, opening.IDS_RESERVED, str(until)))
 
     # messages
 
     async def accept(self, message: MessageRecord) -> None:
         """Store a message. Raises: StorageFullError, StorageError; then nothing of it is stored."""
-        await self._change(lambda done: changes.insert_message(done, message))
+        await self._add(lambda done: changes.insert_message(done, message))
 
     async def accept_unless_repeat(
         self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
@@ -128,7 +134,7 @@ class Store:
 
         What is found is added to `not_of` in the same step: of two at the same moment only one can be its repeat.
         """
-        return await self._change(
+        return await self._add(
             lambda done: changes.insert_unless_repeat(
                 done, message, since_s, of_same_peer=of_same_peer, not_of=not_of
             )
@@ -137,7 +143,7 @@ class Store:
     def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
         """The sender of a message heard its 250: nothing that is stored from here on repeats it."""
         number = number_of(message)
-        return self._change(lambda done: changes.answer_heard(done, number))
+        return self._add(lambda done: changes.answer_heard(done, number))
 
     async def get(self, wanted: QueueId) -> MessageRecord | None:
         """A message with all its recipients."""
@@ -290,8 +296,8 @@ class Store:
                 break
         return pruned
 
-    def _delete(self, numbers: Sequence[int]) -> asyncio.Future[int]:
-        return self._change(lambda done: changes.delete_messages(done, numbers))
+    async def _delete(self, numbers: Sequence[int]) -> int:
+        return await self._change(lambda done: changes.delete_messages(done, numbers))
 
     async def save_call(self, call: JsonObject) -> None:
         """Add a call to the history."""
@@ -319,8 +325,18 @@ class Store:
 
     # inside
 
-    def _change(self, change: Change[_T]) -> asyncio.Future[_T]:
+    def _add(self, change: Change[_T]) -> asyncio.Future[_T]:
+        """What may be refused on a full card."""
         return asyncio.shield(self._writer.submit(change))
+
+    async def _change(self, change: Change[_T]) -> _T:
+        """What must be kept also on a full card: fates, and what makes room."""
+        while True:
+            try:
+                return await self._add(change)
+            except StorageFullError:
+                if not await asyncio.to_thread(self._make_room):
+                    raise
 
     async def _ask(
         self,

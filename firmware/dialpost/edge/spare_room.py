@@ -1,0 +1,116 @@
+"""Room on the card that is kept back for the station itself, and a look whether there is any.
+
+On a full card the station must still start, say so, and delete: SQLite needs its log and its index for that, and
+each small file is written beside the old one. So a few files without content are kept (`spare-room/`), which give
+their room and their inodes back, one by one, when nothing else does. Until they are made again, when the card has
+plenty, no mail is taken: it would only use up what is for the station.
+
+Blocking; called in threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from dialpost.durable import storage_error
+
+FILES = 8
+FILE_BYTES = 262_144
+_WANTED_FREE_BYTES = 4 * FILES * FILE_BYTES
+_WANTED_FREE_FILES = 4 * FILES
+_PROBE_FILES = 4
+
+
+class SpareRoom:
+    """The room kept in a data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._folder = directory / "spare-room"
+        self._one_at_a_time = threading.Lock()
+        self._is_whole: bool | None = None
+
+    def is_used(self) -> bool:
+        """Whether some of it was given and the card has not had plenty since. Where it never had, there is none."""
+        if self._is_whole is None:
+            self._is_whole = self.keep() or not self._folder.exists()
+        return not self._is_whole and not self.keep()
+
+    def keep(self) -> bool:
+        """Make what is missing of it, where the card has plenty; whether it is whole now."""
+        is_whole = self._make()
+        if is_whole:
+            self._is_whole = True
+        return is_whole
+
+    def _make(self) -> bool:
+        with self._one_at_a_time, contextlib.suppress(OSError):
+            missing = [path for path in self._files() if not path.exists() or path.stat().st_size < FILE_BYTES]
+            if missing and self._has_plenty():
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                for path in missing:
+                    _take_room(path)
+                missing = []
+            return not missing
+        return False
+
+    def give(self) -> bool:
+        """Give a part of it back to the card; False where nothing is left."""
+        with self._one_at_a_time:
+            for path in self._files():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    self._is_whole = False
+                    return True
+        return False
+
+    def check(self) -> None:
+        """Try what a start needs, durably, and remove it again.
+
+        Raises: StorageFullError, StorageError; the text is for a person.
+        """
+        made: list[Path] = []
+        there = next(folder for folder in (self._directory, *self._directory.parents) if folder.is_dir())
+        try:
+            for number in range(_PROBE_FILES):
+                path = there / f".probe-{os.getpid()}-{number}"
+                made.append(path)
+                _take_room(path)
+            _sync(made[0])
+        except OSError as error:
+            raise storage_error(error, f"{self._directory} can't be written") from error
+        finally:
+            for path in made:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def _files(self) -> list[Path]:
+        return [self._folder / str(number) for number in range(FILES)]
+
+    def _has_plenty(self) -> bool:
+        status = os.statvfs(self._directory)
+        has_files = status.f_files == 0 or status.f_favail >= _WANTED_FREE_FILES
+        return has_files and status.f_bavail * status.f_frsize >= _WANTED_FREE_BYTES
+
+
+def _take_room(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, FILE_BYTES)
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
