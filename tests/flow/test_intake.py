@@ -12,7 +12,7 @@ from dialpost.core.accounts import Account, Alias, Directory
 from dialpost.core.config import Config, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.envelope import Envelope, Notify, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.queue_records import Origin, Priority
+from dialpost.core.queue_records import Origin, Priority, RecipientState
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener, Peer
 from dialpost.edge.spool import Spool
@@ -119,8 +119,9 @@ class Rig:
                 body = file.read()
         return reply, record, body
 
-    async def may_send(self, peer, recipient, sender="a@world.example"):
-        reply = await self.intake.rcpt_to(peer, Envelope(sender, ()), Recipient(recipient))
+    async def may_send(self, peer, recipient, sender="a@world.example", declared=0):
+        envelope = Envelope(sender, (), declared_bytes=declared)
+        reply = await self.intake.rcpt_to(peer, envelope, Recipient(recipient))
         return "yes" if reply is None else f"{reply.code} {reply.enhanced}"
 
 
@@ -224,6 +225,61 @@ async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig
     ]  # fmt: skip
     rig.accounts.quotas = {"anna": 1001}
     assert await rig.may_send(OUTSIDE, "anna@clinic.example") == "yes"
+
+
+async def test_a_mailbox_takes_no_more_than_it_can_hold_though_nothing_was_delivered_yet(rig):
+    rig.accounts.quotas = {"anna": 100_000}
+    replies = [(await rig.take(b"Subject: x\r\n\r\n" + 21_000 * b"x" + b"\r\n"))[0] for _ in range(12)]
+    assert [str(reply)[:9] for reply in replies] == 4 * ["250 2.0.0"] + 8 * ["452 4.2.2"]
+    assert len(list(rig.spool.ids())) == 4
+    await rig.store.set_state(rig.told[0].queue_id, {RecipientState.WAITING}, RecipientState.HELD)
+    assert await rig.may_send(OUTSIDE, "anna@clinic.example", declared=21_000) == "452 4.2.2"
+    await rig.store.set_state(rig.told[0].queue_id, {RecipientState.HELD}, RecipientState.DELETED)
+    assert await rig.may_send(OUTSIDE, "anna@clinic.example", declared=21_000) == "yes"
+
+
+async def test_what_is_too_big_for_every_mailbox_behind_an_address_is_deferred_at_rcpt(rig):
+    rig.accounts.quotas = {"anna": 100_000, "ben": 200_000}
+    sizes = (99_000, 99_001, 199_000, 5_000_000)
+    assert [await rig.may_send(OUTSIDE, "anna@clinic.example", declared=size) for size in sizes] == [
+        "yes", "452 4.2.2", "452 4.2.2", "452 4.2.2",
+    ]  # fmt: skip
+    assert [await rig.may_send(OUTSIDE, "staff@clinic.example", declared=size) for size in sizes] == [
+        "yes", "yes", "yes", "452 4.2.2",
+    ]  # fmt: skip
+    assert (
+        await rig.may_send(OUTSIDE, "away@clinic.example", declared=5_000_000) == "yes"
+    )  # it goes to the world, too
+
+
+async def test_sessions_at_the_same_time_do_not_fill_the_same_room(rig):
+    rig.accounts.quotas = {"anna": 100_000, "ben": 100_000}
+    first = await rig.sink(declared_bytes=60_000)
+    assert await rig.may_send(OUTSIDE, "anna@clinic.example", declared=60_000) == "452 4.2.2"
+    refused = await rig.intake.begin(
+        OUTSIDE, Envelope("", (Recipient("anna@clinic.example"),), declared_bytes=60_000)
+    )
+    assert isinstance(refused, Reply) and (refused.code, refused.enhanced) == (452, "4.2.2")
+    both = await rig.sink(to=("anna@clinic.example", "ben@clinic.example"), declared_bytes=60_000)
+    assert await rig.may_send(OUTSIDE, "ben@clinic.example", declared=60_000) == "452 4.2.2"
+    both.abort()
+    first.abort()
+    sinks = [await rig.sink() for _ in range(4)]  # SIZE= not given: the content tells
+    for sink in sinks:
+        sink.write(b"Subject: x\r\n\r\n" + 45_000 * b"x" + b"\r\n")
+    replies = await asyncio.gather(*(sink.finish() for sink in sinks))
+    assert sorted(reply.code for reply in replies) == [250, 250, 452, 452]
+    assert rig.intake._rooms.expected_bytes == 0 and not rig.intake._rooms._reserved
+
+
+async def test_the_card_has_room_for_all_that_is_coming_in(rig):
+    free = rig.spool.free_bytes()
+    envelope = Envelope("a@world.example", ())
+    assert await rig.intake.mail_from(OUTSIDE, envelope, free // 2) is None
+    sink = await rig.sink(declared_bytes=free // 2)
+    assert str(await rig.intake.mail_from(OUTSIDE, envelope, free * 6 // 10)).startswith("452 4.3.1")
+    sink.abort()
+    assert await rig.intake.mail_from(OUTSIDE, envelope, free * 6 // 10) is None
 
 
 async def test_connections_are_limited_in_total_and_per_peer(rig):

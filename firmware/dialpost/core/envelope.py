@@ -6,7 +6,7 @@ message is SMTPUTF8, as A-labels; a local part is kept as it came (RFC 5321 §2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NewType
 
@@ -55,7 +55,8 @@ class Recipient:
 class Envelope:
     """Everything about a message that is not its content.
 
-    `envid` is the ENVID value byte for byte, still xtext-encoded. `auth` is the MAIL AUTH= value.
+    `envid` is the ENVID value byte for byte, still xtext-encoded. `auth` is the MAIL AUTH= value. `declared_bytes`
+    is SIZE= (RFC 1870), 0 where it was not given.
     """
 
     sender: str
@@ -65,3 +66,4 @@ class Envelope:
     envid: str | None = None
     ret: Return | None = None
     auth: str | None = None
+    declared_bytes: int = field(default=0, compare=False)

@@ -133,7 +133,7 @@ def _mail_command(path: str, parameters: dict[str, str | None]) -> MailCommand:
     auth = _auth(parameters.pop("AUTH")) if "AUTH" in parameters else None
     _refuse_unknown(parameters)
     sender = _address(path, smtputf8, is_sender=True) if path else ""
-    return MailCommand(Envelope(sender, (), body_type, smtputf8, envid, ret, auth), size)
+    return MailCommand(Envelope(sender, (), body_type, smtputf8, envid, ret, auth, size), size)
 
 
 def _recipient(path: str, parameters: dict[str, str | None], smtputf8: bool) -> Recipient:

@@ -29,12 +29,14 @@ from dialpost.core.session import Peer
 from dialpost.core.trace_headers import date, message_id, message_id_text, received, return_path
 from dialpost.flow import maillog
 from dialpost.flow.inbound_activity import InboundActivity
+from dialpost.flow.mailbox_room import Place
 
 _log = logging.getLogger("dialpost.mail")
 
 CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
 CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
 OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
+MAILBOX_FULL = Reply(452, ("That mailbox has no room for it at the moment: come again later",), "4.2.2")
 CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
 
 
@@ -81,6 +83,9 @@ class StoreForIntake(Protocol):
         It is then in `not_of`, too.
         """
 
+    async def waiting_bytes(self, account: str) -> int:
+        """What waits in the queue for a mailbox here, held or not."""
+
     def answer_heard(self, queue_id: QueueId) -> asyncio.Future[None]:
         """Nothing that comes from here on is a repeat of this message; durable when the future is done."""
 
@@ -123,6 +128,7 @@ class Incoming:
     envelope: Envelope
     queue_id: QueueId
     body: BodyWriter
+    place: Place
     _line_ends: LineEnds = field(default_factory=LineEnds)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     _header: HeaderPass = field(init=False)
@@ -170,6 +176,8 @@ class Incoming:
         except BaseException:
             self.body.abort()
             raise
+        finally:
+            self.place.release()
         self._forget_body()
         assert self._fault is not None
         self._log_refusal(self._fault)
@@ -177,6 +185,7 @@ class Incoming:
 
     def abort(self) -> None:
         """The client is gone or broke off: forget everything."""
+        self.place.release()
         self.body.abort()
 
     def seen(self, *, spoke: bool) -> None:
@@ -255,6 +264,10 @@ class Incoming:
 
     async def _commit(self) -> Reply:
         size = await self.body.commit()
+        if not await self.place.resize(size):
+            self._forget_body()
+            self._log_refusal(MAILBOX_FULL)
+            return MAILBOX_FULL
         message = self.tools.as_held(self._record(size))
         earlier = await self._store(message)
         if earlier is not None:

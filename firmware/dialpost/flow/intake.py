@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
 from dialpost.core.config import Config, LinkKind
-from dialpost.core.envelope import Envelope, QueueId, Recipient
+from dialpost.core.envelope import Envelope, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.intake_rules import RepeatWindow, Sides, is_line, may_relay
 from dialpost.core.line_shaping import served_at_once
@@ -23,16 +23,24 @@ from dialpost.core.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
 from dialpost.flow.connection_pools import ConnectionPools, Pool
 from dialpost.flow.inbound_activity import InboundActivity
-from dialpost.flow.incoming import CARD_FAULT, CARD_FULL, Incoming, IntakeTools, SpoolForIntake, StoreForIntake
+from dialpost.flow.incoming import (
+    CARD_FAULT,
+    CARD_FULL,
+    MAILBOX_FULL,
+    Incoming,
+    IntakeTools,
+    SpoolForIntake,
+    StoreForIntake,
+)
 from dialpost.flow.line_turns import LineTurns
 from dialpost.flow.login_throttle import LoginThrottle
+from dialpost.flow.mailbox_room import Place, Rooms
 from dialpost.flow.refusal_pace import RefusalPace
 
 WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
 NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
 ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being mended: come again later",), "4.3.0")
-MAILBOX_FULL = Reply(452, ("That mailbox is full: come again later",), "4.2.2")
 NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
@@ -73,7 +81,8 @@ class Intake:
         monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
         as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
     ) -> None:  # fmt: skip
-        self._config, self._accounts, self._spool, self._mailboxes = config, accounts, spool, mailboxes
+        self._config, self._accounts, self._spool = config, accounts, spool
+        self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
         self._activity = activity
         self._sides = Sides.from_config(config)
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
@@ -161,7 +170,7 @@ class Intake:
             # The null sender is everybody's: receipts go out with it (RFC 8098 §2.1).
             if envelope.sender and not directory.owns(peer.account, envelope.sender):
                 return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
-        if self._spool.free_bytes() <= declared_bytes:
+        if self._spool.free_bytes() - self._rooms.expected_bytes <= declared_bytes:
             return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
         return None
 
@@ -176,19 +185,24 @@ class Intake:
             if not may_relay(self.origin(peer)):
                 return self._refuse(peer, "RCPT", NO_RELAY, envelope.sender, recipient.address)
             return None
-        if await self._is_full(found):
+        if not found.forwards and not await self._rooms.fits(found.accounts, envelope.declared_bytes):
             return self._refuse(peer, "RCPT", MAILBOX_FULL, envelope.sender, recipient.address)
         return None
 
     async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
         """A place for the content, or why there is none."""
-        queue_id: QueueId | None = None
+        place = self._place_for(envelope)
         try:
+            if not await place.resize(envelope.declared_bytes):
+                return self._refuse(peer, "DATA", MAILBOX_FULL, envelope.sender)
             queue_id = self._tools.store.next_id()
-            return Incoming(self._tools, peer, self.origin(peer), envelope, queue_id, self._spool.begin(queue_id))
+            body = self._spool.begin(queue_id)
+            return Incoming(self._tools, peer, self.origin(peer), envelope, queue_id, body, place)
         except StorageFullError:
+            place.release()
             return self._refuse(peer, "DATA", CARD_FULL, envelope.sender)
         except StorageError as error:
+            place.release()
             maillog.person_needed("intake: the card failed", error=error)
             return self._refuse(peer, "DATA", CARD_FAULT, envelope.sender)
 
@@ -213,15 +227,11 @@ class Intake:
             return Pool.PROVIDER
         return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
 
-    async def _is_full(self, found: Local) -> bool:
-        """Whether no account behind the address has room: with one that has, the message is taken."""
-        if found.forwards:
-            return False
-        for name in found.accounts:
-            quota = self._accounts.quota_of(name)
-            if not quota or await self._mailboxes.measure(name, quota) < quota:
-                return False
-        return True
+    def _place_for(self, envelope: Envelope) -> Place:
+        """Where it will lie. An address that goes on to the world, too, always has room."""
+        found = (self._accounts.directory.resolve(recipient.address) for recipient in envelope.recipients)
+        groups = (one.accounts if isinstance(one, Local) and not one.forwards else () for one in found)
+        return Place(self._rooms, tuple(groups))
 
     def _refuse(self, peer: Peer, stage: str, reply: Reply, sender: str = "", recipient: str = "") -> Reply:
         maillog.refused(peer=peer.address, stage=stage, sender=sender, recipient=recipient, reply=str(reply))

@@ -245,6 +245,19 @@ def find_repeat(
     return None
 
 
+def waiting_bytes(connection: sqlite3.Connection, account: str) -> int:
+    """The bytes of what is unfinished for one mailbox here."""
+    unfinished = (
+        "SELECT key FROM recipient INDEXED BY recipient_local WHERE state = 0 AND domain IS NULL AND account = ?1 "
+        "UNION ALL SELECT key FROM recipient INDEXED BY recipient_held WHERE state = 1 AND account = ?1"
+    )
+    (size,) = connection.execute(
+        f"SELECT coalesce(sum(size), 0) FROM ({unfinished}) JOIN message ON id = key / {KEYS_PER_MESSAGE}",
+        (clean(account),),
+    ).fetchone()
+    return int(size)
+
+
 def _is_wanted_again(connection: sqlite3.Connection, number: int) -> bool:
     """Whether a message was deleted, or is held as the card lost it: its sender was asked to send it again."""
     return (

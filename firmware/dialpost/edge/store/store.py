@@ -140,6 +140,12 @@ class Store:
             )
         )
 
+    async def waiting_bytes(self, account: str) -> int:
+        """What waits in the queue for a mailbox here, held or not."""
+        if not (self._counts.waiting_local or self._counts.held):
+            return 0
+        return await self._ask(queries.waiting_bytes, account)
+
     def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
         """The sender of a message heard its 250: nothing that is stored from here on repeats it."""
         number = number_of(message)

@@ -1,0 +1,90 @@
+"""Room in the mailboxes: what lies in them, what waits for them in the queue, and what is just coming in.
+
+A message goes from a reservation (here, in memory) to the queue to the mailbox. The three are asked in that
+order, so that one which moves meanwhile is counted twice at worst, never not at all: somebody may have to try
+again though there was room, but nothing is taken that can't be delivered. With one mailbox behind an address
+that has room, the message is taken; the others' copies wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Place:
+    """What one message on its way in has reserved. `release` it whatever becomes of the message."""
+
+    rooms: Rooms
+    groups: tuple[tuple[str, ...], ...]
+    """Each recipient's mailboxes."""
+    size: int = 0
+    held: tuple[str, ...] = ()
+
+    async def resize(self, size: int) -> bool:
+        """Reserve so many bytes in the mailboxes that have room; False where no recipient has one that has."""
+        return await self.rooms.reserve(self, size)
+
+    def release(self) -> None:
+        """The message is in the queue, or gone."""
+        self.rooms.release(self)
+
+
+class Rooms:
+    """Who has room for how much. `waiting` tells what the queue holds for a mailbox."""
+
+    def __init__(
+        self, quota_of: Callable[[str], int], measure: Callable[[str, int], Awaitable[int]],
+        waiting: Callable[[str], Awaitable[int]],
+    ) -> None:  # fmt: skip
+        self._quota_of, self._measure, self._waiting = quota_of, measure, waiting
+        self._reserved: Counter[str] = Counter()
+        self.expected_bytes = 0
+        """All that is coming in: the card has to have room for it, too."""
+        self._turn = asyncio.Lock()
+
+    async def fits(self, accounts: Iterable[str], size: int) -> bool:
+        """Whether one of the mailboxes has room for `size` bytes (0: for anything at all)."""
+        for account in accounts:
+            if await self._has_room(account, size):
+                return True
+        return False
+
+    async def reserve(self, place: Place, size: int) -> bool:
+        """`Place.resize`. A message without recipients here always fits."""
+        async with self._turn:  # else two would see the same room
+            self.release(place)
+            names = sorted({name for group in place.groups for name in group if self._quota_of(name)})
+            roomy = {name for name in names if await self._has_room(name, size)}
+            if place.groups and not any(
+                not group or any(name in roomy or not self._quota_of(name) for name in group)
+                for group in place.groups
+            ):
+                return False
+            place.size, place.held = size, tuple(sorted(roomy))
+            self.expected_bytes += size
+            for name in place.held:
+                self._reserved[name] += size
+            return True
+
+    def release(self, place: Place) -> None:
+        """Give back what is reserved."""
+        size, place.size = place.size, 0
+        held, place.held = place.held, ()
+        self.expected_bytes -= size
+        for name in held:
+            self._reserved[name] -= size
+            if self._reserved[name] <= 0:
+                del self._reserved[name]
+
+    async def _has_room(self, account: str, size: int) -> bool:
+        quota = self._quota_of(account)
+        if not quota:
+            return True
+        on_the_way = self._reserved[account]
+        on_the_way += await self._waiting(account)
+        room = quota - on_the_way - max(1, size)
+        return room >= 0 and await self._measure(account, room) <= room
