@@ -72,6 +72,7 @@ class Peer:
     async def _serve(self, reader, writer):
         self.connections += 1
         self.model.closed = False
+        self.model._forget()
         self.model._mode, self.model._buffer = "command", b""
         try:
             self._note_tls(writer)

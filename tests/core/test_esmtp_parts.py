@@ -68,7 +68,7 @@ def test_any_bytes_give_replies_or_a_protocol_error_whatever_the_split(data, ste
                 for reply in reader.receive(piece):
                     found.append(reply)
         except ProtocolError as error:
-            return found, str(error)
+            return found, str(error).partition("SMTP: ")[0]  # what is quoted is as much as had come
         return found, None
 
     assert outcome([data]) == outcome([data[i : i + step] for i in range(0, len(data), step)])
@@ -126,7 +126,8 @@ PLAIN, LOGIN, CRAM = AuthMechanism.PLAIN, AuthMechanism.LOGIN, AuthMechanism.CRA
         (AuthMechanism.AUTO, ALL, False, False, (CRAM,)),
         (AuthMechanism.AUTO, frozenset({"PLAIN", "LOGIN"}), False, False, ()),
         (AuthMechanism.AUTO, frozenset({"GSSAPI"}), True, True, ()),
-        (PLAIN, ALL, False, False, (PLAIN,)),
+        (PLAIN, ALL, False, False, ()),
+        (PLAIN, ALL, True, False, (PLAIN,)),
         (LOGIN, frozenset({"PLAIN"}), True, True, ()),
     ],
 )
@@ -146,7 +147,7 @@ def test_login_dialogues():
     assert cram.respond(challenge) == b"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw"
 
 
-@pytest.mark.parametrize("mechanism, rounds", [(PLAIN, 0), (LOGIN, 2), (CRAM, 1)])
+@pytest.mark.parametrize("mechanism, rounds", [(PLAIN, 1), (LOGIN, 2), (CRAM, 1)])
 def test_a_server_that_asks_for_more_is_out_of_protocol(mechanism, rounds):
     login = Login(mechanism, "anna", "secret")
     login.begin()

@@ -81,6 +81,8 @@ async def door(says, tls=None):
         (b"220 mail.clinic.example ESMTP\r\n", ""),
         (b"421 too many\r\n", "it says '421 too many' instead of a greeting"),
         (b"SSH-2.0\r\n", "it says 'SSH-2.0' instead of a greeting"),
+        (b"220" + b"x" * 100_000, f"it says '220{'x' * 197}' instead of a greeting"),
+        (b"2200 pounds\r\n", "it says '2200 pounds' instead of a greeting"),
     ],
 )
 async def test_what_is_said_at_a_door(says, wrong):

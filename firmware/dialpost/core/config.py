@@ -225,6 +225,9 @@ class RouteConfig:
     user: str = setting("", "Login name there; empty: no login.")
     password: str = setting("", "The password for `user`.", secret=True)
     auth: AuthMechanism = setting(AuthMechanism.AUTO, "The way of logging in.")
+    clear_password: bool = setting(
+        False, "Whether the password may be sent where no TLS protects it. Anybody on the way can read it then."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,9 @@ class OutboundConfig:
     user: str = setting("", "Login name at the smarthost; empty: no login.")
     password: str = setting("", "Password at the smarthost.", secret=True)
     auth: AuthMechanism = setting(AuthMechanism.AUTO, "The way of logging in.")
+    clear_password: bool = setting(
+        False, "Whether the password may be sent where no TLS protects it. Anybody on the way can read it then."
+    )
     mx_port: int = setting(25, "Port of the receivers' own servers (via = mx).", minimum=1, maximum=65_535)
     mx_connections: int = setting(2, "Servers written to at the same time when via = mx.", minimum=1, maximum=20)
     pipelining: bool = setting(True, "Use PIPELINING where the server offers it.")
@@ -282,6 +288,9 @@ class EtrnConfig:
     tls_fingerprint: str = setting("", "For tls_verify = fingerprint.", kind="fingerprint")
     user: str = setting("", "Login name there, where the provider wants one before ETRN.")
     password: str = setting("", "The password for `user`.", secret=True)
+    clear_password: bool = setting(
+        False, "Whether the password may be sent where no TLS protects it. Anybody on the way can read it then."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ class Reply:
         return 200 <= self.code < 400
 
     @property
+    def is_completion(self) -> bool:
+        """2yz: done."""
+        return 200 <= self.code < 300
+
+    @property
+    def is_intermediate(self) -> bool:
+        """3yz: go on, the answer comes later."""
+        return 300 <= self.code < 400
+
+    @property
     def is_transient(self) -> bool:
         """4yz: try again later."""
         return 400 <= self.code < 500

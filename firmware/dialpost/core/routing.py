@@ -30,6 +30,7 @@ class NextHop:
     user: str = ""
     password: str = field(default="", repr=False)
     auth: AuthMechanism = AuthMechanism.AUTO
+    clear_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
         user=hop.user,
         password=hop.password,
         auth=hop.auth,
+        clear_password=hop.clear_password,
         pipelining=config.outbound.pipelining,
         chunking=config.outbound.chunking,
         timeout_scale=config.outbound.timeout_scale,
@@ -115,6 +117,7 @@ def _general_smarthost(config: Config) -> NextHop | None:
     return NextHop(
         Via.SMARTHOST, _host(outbound.smarthost), outbound.port, outbound.tls, outbound.tls_verify,
         outbound.tls_fingerprint, outbound.user, outbound.password, outbound.auth,
+        outbound.clear_password,
     )  # fmt: skip
 
 
@@ -125,7 +128,7 @@ def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
         return _general_smarthost(config)
     return NextHop(
         Via.SMARTHOST, _host(route.host), route.port, route.tls, route.tls_verify, route.tls_fingerprint,
-        route.user, route.password, route.auth,
+        route.user, route.password, route.auth, route.clear_password,
     )  # fmt: skip
 
 

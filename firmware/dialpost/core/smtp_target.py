@@ -32,7 +32,8 @@ class ConnectSettings:
     """How to talk to a host. `helo` is this station's own name; `user` "" means no login.
 
     `tls_fingerprint` is the SHA-256 of the certificate (DER) in hex, with or without colons.
-    `timeout_scale` multiplies every time-out of RFC 5321 §4.5.3.2.
+    `clear_password`: name and password may go over a connection without TLS. `timeout_scale` multiplies every
+    time-out of RFC 5321 §4.5.3.2.
     """
 
     helo: str
@@ -42,6 +43,7 @@ class ConnectSettings:
     user: str = ""
     password: str = ""
     auth: AuthMechanism = AuthMechanism.AUTO
+    clear_password: bool = False
     pipelining: bool = True
     chunking: bool = True
     timeout_scale: float = 1.0
@@ -79,7 +81,8 @@ class SessionFate(Enum):
     DONE = "done"  # there was nothing more to send; the dialogue ended in order
     UNREACHABLE = "unreachable"  # no address took a connection
     NOT_SERVED = "not served"  # the server greeted, but would not let us send now (421, 4yz, 554 ...)
-    NEEDS_PERSON = "needs a person"  # login refused, TLS or certificate not as configured
+    LOGIN_REFUSED = "login refused"  # 535 and the like: not to be tried again before something was changed
+    NEEDS_PERSON = "needs a person"  # TLS, certificate or ways to log in not as configured
     CLOSED = "closed by server"  # the server closed in the middle, with a reply (421 ...)
     LOST = "lost"  # line lost, time-out, or the server left the protocol
 
@@ -92,7 +95,8 @@ class SessionEnd:
     was never called, no outcome was reported, and `reply` says for all messages why (never None, never
     to be taken as a refusal of mail). `reason` is in plain words. `reply` is the server's last word where
     that ended the session, else ours. `messages` counts those with at least one recipient delivered.
-    Bytes count everything on the TCP connection, TLS included. `idle_round_trips` counts the times the
+    Bytes count everything on the TCP connection, TLS included. `learnt` tells, in words, what the host was found
+    not to do as it says; the client goes on without it. `idle_round_trips` counts the times the
     client had mail to send and could only wait for an answer. `address` is the one spoken to.
     """
 
@@ -107,11 +111,15 @@ class SessionEnd:
     reply: Reply | None = None
     address: str = ""
     tls: str = ""
+    learnt: str = ""
 
     @property
     def needs_person(self) -> bool:
         """Whether trying again without a change of the configuration (or at the provider) is pointless."""
-        return self.fate is SessionFate.NEEDS_PERSON
+        return self.fate in NEEDS_PERSON
+
+
+NEEDS_PERSON = frozenset({SessionFate.NEEDS_PERSON, SessionFate.LOGIN_REFUSED})
 
 
 @dataclass(frozen=True, slots=True)

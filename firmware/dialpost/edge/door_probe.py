@@ -7,6 +7,8 @@ import contextlib
 import ssl
 
 TIMEOUT_S = 15.0
+LINE_BYTES = 512
+"""As much of a greeting as is looked at (RFC 5321 §4.5.3.1.5)."""
 
 
 async def knock(door: str) -> str:
@@ -26,17 +28,29 @@ async def knock(door: str) -> str:
 async def _greeting(host: str, port: int, tls: ssl.SSLContext | None) -> str:
     reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
-        line = await reader.readline()
-        if line.startswith(b"220"):
+        line = await _first_line(reader)
+        if line.startswith((b"220 ", b"220-", b"220\r", b"220\n")) and line.endswith(b"\n"):
             writer.write(b"QUIT\r\n")
             await writer.drain()
-            await reader.read()
+            await reader.read(LINE_BYTES)
             return ""
         return f"it says {line[:200].decode('utf-8', 'replace').strip()!r} instead of a greeting"
     finally:
         writer.close()
         with contextlib.suppress(OSError):
+            writer.transport.abort()
             await writer.wait_closed()
+
+
+async def _first_line(reader: asyncio.StreamReader) -> bytes:
+    """The first line, or as much of one that has no end."""
+    line = b""
+    while b"\n" not in line and len(line) < LINE_BYTES:
+        more = await reader.read(LINE_BYTES - len(line))
+        if not more:
+            break
+        line += more
+    return line.partition(b"\n")[0] + (b"\n" if b"\n" in line else b"")
 
 
 def _any_certificate() -> ssl.SSLContext:

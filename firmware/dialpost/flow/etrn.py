@@ -83,5 +83,6 @@ def etrn_settings(config: Config) -> ConnectSettings:
     return ConnectSettings(
         helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
         tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
+        clear_password=etrn.clear_password,
         timeout_scale=config.outbound.timeout_scale,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from dialpost.core.content_out import ContentFacts
 from dialpost.core.errors import ProtocolError
 from dialpost.core.esmtp.extensions import Extensions
-from dialpost.core.esmtp.mailing import ContentRequest, Mailing
+from dialpost.core.esmtp.mailing import ContentRequest, Lesson, Mailing
 from dialpost.core.esmtp.opening import Opening
 from dialpost.core.esmtp.phases import Phase, Step
 from dialpost.core.esmtp.replies import ReplyReader
@@ -80,6 +80,11 @@ class EsmtpClient:
         return self._opening.phase
 
     @property
+    def is_over(self) -> bool:
+        """Whether the session has ended: nothing that arrives means anything."""
+        return self.phase is Phase.OVER
+
+    @property
     def extensions(self) -> Extensions:
         """What the server offers, as far as known."""
         return self._opening.extensions
@@ -125,9 +130,9 @@ class EsmtpClient:
         return held_by_answer and self._mailing is not None and self._mailing.has_unsent
 
     @property
-    def chunking_broken(self) -> bool:
-        """Whether the server offers CHUNKING without knowing it: the next session should do without."""
-        return self._mailing is not None and self._mailing.chunking_broken
+    def learnt(self) -> Lesson | None:
+        """What the next session with this host should do without; messages that fell with it are `again`."""
+        return None if self._mailing is None else self._mailing.learnt
 
     def data_to_send(self) -> bytes:
         """The bytes to send now, in order; they are not given again."""
@@ -175,18 +180,22 @@ class EsmtpClient:
     # What the driver passes on
 
     def receive(self, data: bytes) -> list[Event]:
-        """Bytes from the server, in any split."""
+        """Bytes from the server, in any split. Once the session is over nothing more is read."""
         try:
-            for reply in self._replies.receive(data):
-                if self.phase is Phase.OVER:
+            for reply in [] if self.is_over else self._replies.receive(data):
+                if self.is_over:
                     break
+                if not self._may_be_answer(reply):
+                    raise self._out_of_turn(reply)
                 self.answers += 1
                 self._wire.note_reply(reply)
                 self._take(reply)
             if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
                 raise ProtocolError("the server sent text in clear after it agreed to STARTTLS")
         except ProtocolError as error:
-            if self.phase is not Phase.OVER:
+            if self.phase is Phase.QUIT:
+                self._end(SessionFate.DONE, "nothing more to send", None)
+            elif not self.is_over:
                 self._lose(str(error), in_step=False)
         return self._wire.take_events()
 
@@ -218,7 +227,25 @@ class EsmtpClient:
             self._lose(why)
         return self._wire.take_events()
 
+    def timed_out(self, why: str) -> list[Event]:
+        """What is due did not come in time."""
+        if self.phase is Phase.OPEN and self._mailing is not None:
+            self._mailing.timed_out()
+        return self.failed(why)
+
     # Replies
+
+    def _may_be_answer(self, reply: Reply) -> bool:
+        """Whether what it would answer has been sent. A server may say good-bye at any time (RFC 5321 §3.8)."""
+        if reply.code == 421 or self.phase is Phase.QUIT:
+            return True
+        if self._mailing is None or self._etrn_name is not None:
+            return not self._wire.has_output
+        return self._mailing.wait_s is None or self._mailing.is_asked
+
+    def _out_of_turn(self, reply: Reply) -> ProtocolError:
+        what = f"the server spoke out of turn: {reply}"
+        return ProtocolError(what) if self._mailing is None else self._mailing.out_of_step(what)
 
     def _take(self, reply: Reply) -> None:
         if self.phase is Phase.QUIT:
@@ -249,7 +276,7 @@ class EsmtpClient:
 
     def _take_unasked(self, mailing: Mailing, reply: Reply) -> None:
         if reply.is_positive:
-            raise ProtocolError(f"the server spoke out of turn: {reply}")
+            raise self._out_of_turn(reply)
         if mailing.early_answer(reply):
             reason = "the server refused a message before its end"
         else:
@@ -277,8 +304,12 @@ class EsmtpClient:
         self._end(fate, reason, reply)
 
     def _lose(self, why: str, consequence: str = "", *, in_step: bool = True) -> None:
-        reply = Reply(451, (f"Connection with {self._host} broken off: {why}",), "4.4.2")
         self._wire.drop_output()
+        refused = self._opening.refused
+        if refused is not None:  # the server said no, and left while another way was tried
+            self._end(refused.fate, refused.reason, refused.reply)
+            return
+        reply = Reply(451, (f"Connection with {self._host} broken off: {why}",), "4.4.2")
         if self._mailing is not None:
             self._mailing.break_off(reply, self._settings.helo, lost=True, in_step=in_step)
         self._end(SessionFate.LOST, f"{why}; {consequence}" if consequence else why, reply)

@@ -1,6 +1,6 @@
 """Logging in: which way, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
 
-A name and password go out in clear text only where the configuration names PLAIN or LOGIN itself.
+A name and password go out in clear text only where the configuration says so.
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ from dialpost.core.config import AuthMechanism
 from dialpost.core.errors import ProtocolError
 
 _WORDS = {AuthMechanism.PLAIN: "PLAIN", AuthMechanism.LOGIN: "LOGIN", AuthMechanism.CRAM_MD5: "CRAM-MD5"}
+_CLEAR = (AuthMechanism.PLAIN, AuthMechanism.LOGIN)
+CLEAR_WORDS = frozenset(_WORDS[mechanism] for mechanism in _CLEAR)
+"""Ways that send the password itself."""
 
 
 def mechanisms_to_try(
-    choice: AuthMechanism, offered: frozenset[str], *, tls: bool, verified: bool
+    choice: AuthMechanism, offered: frozenset[str], *, tls: bool, verified: bool, clear_password: bool = False
 ) -> tuple[AuthMechanism, ...]:
     """The ways to log in, best first; none where no acceptable one is offered.
 
     Inside TLS with a verified certificate a plain password is the shortest and lets the server keep only
-    a hash. With TLS but nobody verified, a challenge is tried first; without TLS nothing else will do.
+    a hash. With TLS but nobody verified, a challenge is tried first; without TLS nothing else will do, unless
+    `clear_password` allows it.
     """
     if choice is not AuthMechanism.AUTO:
-        return (choice,) if _WORDS[choice] in offered else ()
-    plain = (AuthMechanism.PLAIN, AuthMechanism.LOGIN)
-    if not tls:
-        order: tuple[AuthMechanism, ...] = (AuthMechanism.CRAM_MD5,)
-    elif verified:
-        order = (*plain, AuthMechanism.CRAM_MD5)
+        order: tuple[AuthMechanism, ...] = (choice,)
+    elif verified and tls:
+        order = (*_CLEAR, AuthMechanism.CRAM_MD5)
     else:
-        order = (AuthMechanism.CRAM_MD5, *plain)
-    return tuple(mechanism for mechanism in order if _WORDS[mechanism] in offered)
+        order = (AuthMechanism.CRAM_MD5, *_CLEAR)
+    return tuple(
+        mechanism
+        for mechanism in order
+        if _WORDS[mechanism] in offered and (tls or clear_password or mechanism not in _CLEAR)
+    )
 
 
 class Login:
@@ -58,6 +63,8 @@ class Login:
     def respond(self, challenge: str) -> bytes:
         """The line that answers a 334. Raises: ProtocolError where nothing (more) should be asked."""
         self._round += 1
+        if self._mechanism is AuthMechanism.PLAIN and self._round == 1:
+            return self.begin().split()[-1]  # it overlooked what came with AUTH
         if self._mechanism is AuthMechanism.LOGIN and self._round <= 2:
             # The prompts' wording differs between servers; their order doesn't.
             return base64.b64encode(self._user if self._round == 1 else self._password)

@@ -7,13 +7,15 @@ at once. Then the look-ahead is bounded, so that a lost line leaves few messages
 and an RSET parts the messages, so that what failed in one means nothing for the next (RFC 3030 §2).
 
 Replies are counted: each command sent puts one `Expected` into a queue, each reply takes the first out.
-A server that gets out of step is left at once; nothing is concluded from replies that may be shifted.
+A server that gets out of step is left at once; nothing is concluded from replies that may be shifted. Where
+commands were sent together that may be why: some hosts, and boxes on the way to them, lose what follows the first
+of a group or answer it out of order. Then `learnt` says so, and what fell with the session can go without groups.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from dialpost.core.content_out import ContentFacts
@@ -22,6 +24,7 @@ from dialpost.core.esmtp.extensions import Extensions
 from dialpost.core.esmtp.framing import BLOCK_BYTES, ChunkFraming, DataFraming, Framing
 from dialpost.core.esmtp.transaction import Mail, Stage, Transaction
 from dialpost.core.esmtp.wire import Finished, Wire
+from dialpost.core.outcomes import Deferred
 from dialpost.core.reply import Reply
 from dialpost.core.smtp_target import OutgoingMessage
 
@@ -56,15 +59,29 @@ WAIT_S = {
     Ask.LAST_CHUNK: 600.0,
 }
 """How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
+GROUP_WAIT_S = 60.0
+"""So long at most, as long as the host has not shown yet that it answers commands sent together."""
+
+
+class Lesson(Enum):
+    """What a session showed its host not to do as it offers it: the next one goes without."""
+
+    NO_CHUNKING = "it offers CHUNKING but refuses it"
+    NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One reply still to come. `number` is the recipient's, for RCPT."""
+    """One reply still to come. `number` is the recipient's, for RCPT.
+
+    `end`: where its command ends on the wire. `behind`: it was sent while another reply was due.
+    """
 
     ask: Ask
     transaction: Transaction
     number: int = -1
+    end: int = 0
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,7 @@ class Mailing:
     """The mail part of one open session."""
 
     def __init__(self, wire: Wire, offered: Extensions, *, host: str, station: str) -> None:
-        self.chunking_broken = False
+        self.learnt: Lesson | None = None
         self._wire = wire
         self._offered = offered
         self._host = host
@@ -99,6 +116,7 @@ class Mailing:
         self._needs_reset = False
         self._max_recipients = MAX_RECIPIENTS
         self._stop: Reply | None = None
+        self._answers_groups = False
 
     # What the driver asks
 
@@ -125,7 +143,20 @@ class Mailing:
     @property
     def wait_s(self) -> float | None:
         """How long the next reply may take; None where none is due."""
-        return WAIT_S[self._expected[0].ask] if self._expected else None
+        if not self._expected:
+            return None
+        limit_s = WAIT_S[self._expected[0].ask]
+        return limit_s if self._answers_groups or not self._waits_for_group else min(limit_s, GROUP_WAIT_S)
+
+    @property
+    def _waits_for_group(self) -> bool:
+        """Whether the next reply is one of several to commands sent together."""
+        return bool(self._expected) and (len(self._expected) > 1 or self._expected[0].behind)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the command whose reply is due has been taken to be sent."""
+        return bool(self._expected) and self._expected[0].end <= self._wire.taken_bytes
 
     @property
     def waiting_for(self) -> str:
@@ -202,6 +233,7 @@ class Mailing:
         if due.ask is not Ask.RSET:
             transaction.answered = True
         self._note(due, reply)
+        self._answers_groups = self._answers_groups or due.behind
         if reply.code == 421 or (due.ask is Ask.RSET and not reply.is_positive):
             return False  # some servers count RSETs, refuse the next and close
         if transaction is self._current and transaction.is_hopeless:
@@ -222,8 +254,20 @@ class Mailing:
         self._settle(current)
         return True
 
+    def out_of_step(self, what: str) -> ProtocolError:
+        """An answer that can't be one, and what it teaches."""
+        if self._offered.pipelining:
+            self.learnt = Lesson.NO_PIPELINING
+        return ProtocolError(what)
+
+    def timed_out(self) -> None:
+        """The reply that is due did not come."""
+        if self._waits_for_group:
+            self.learnt = Lesson.NO_PIPELINING
+
     def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:
         """The session ends: every message handed in gets its outcomes now."""
+        in_step = self.learnt is None and (in_step or not self._offered.pipelining)
         self._current = None
         self._script.clear()
         self._expected.clear()
@@ -299,7 +343,7 @@ class Mailing:
         return False
 
     def _expect(self, due: Expected) -> None:
-        self._expected.append(due)
+        self._expected.append(replace(due, end=self._wire.put_bytes, behind=bool(self._expected)))
         due.transaction.unanswered += 1
 
     def _sent(self, transaction: Transaction, *, needs_reset: bool) -> None:
@@ -318,10 +362,12 @@ class Mailing:
 
     def _note(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction
+        if self._offered.pipelining and self._is_out_of_order(due, reply):
+            raise self.out_of_step(f"the server answered {due.ask.name} out of order: {reply}")
         if due.ask is Ask.DATA:
             self._note_go_ahead(transaction, reply)
-        elif reply.code >= 300 and reply.code < 400:
-            raise ProtocolError(f"the server's answer to {due.ask.name} is none: {reply}")
+        elif reply.is_intermediate:
+            raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}")
         elif due.ask is Ask.MAIL:
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
@@ -329,19 +375,34 @@ class Mailing:
         elif due.ask not in (Ask.RSET, Ask.NO_CONTENT):
             self._note_content(due, transaction, reply)
 
+    def _is_out_of_order(self, due: Expected, reply: Reply) -> bool:
+        """Whether the server says that a command came when it could not: so it did not see what was before it."""
+        transaction = due.transaction
+        mail_reply = transaction.mail_reply
+        in_place = {
+            Ask.MAIL: True,
+            Ask.RCPT: mail_reply is not None
+            and mail_reply.is_positive,  # else it is refused, in this way or another
+            Ask.DATA: bool(transaction.accepted),
+        }
+        unknown = reply.code in {500, 502} and not self._answers_groups  # it saw a part of a command
+        return in_place.get(due.ask, False) and (reply.code == 503 or unknown)
+
     def _note_recipient(self, transaction: Transaction, number: int, reply: Reply) -> None:
         assert transaction.mail_reply is not None
         if reply.is_positive and not transaction.mail_reply.is_positive:
-            raise ProtocolError(f"the server refused the sender but took a recipient: {reply}")
+            raise self.out_of_step(f"the server refused the sender but took a recipient: {reply}")
         transaction.verdicts[number] = reply
 
     def _note_go_ahead(self, transaction: Transaction, reply: Reply) -> None:
-        if reply.is_positive and reply.code != 354:
-            raise ProtocolError(f"the server's answer to DATA is none: {reply}")
+        if reply.is_positive and not reply.is_intermediate:  # the first digit decides (RFC 5321 §4.2)
+            raise self.out_of_step(f"the server's answer to DATA is none: {reply}")
         if not reply.is_positive:
             transaction.content_reply = reply
             self._sent(transaction, needs_reset=True)
-        elif transaction.accepted:
+            return
+        transaction.was_in_step = True  # the one 3yz came in its place: the replies before it did, too
+        if transaction.accepted:
             self._framing = DataFraming()
             transaction.stage = Stage.CONTENT
         else:  # RFC 2920 §3.1: it waits for content nobody gets
@@ -357,7 +418,8 @@ class Mailing:
             return
         if due.ask is not Ask.DOT and reply.code in {500, 502} and transaction.accepted:
             # It offers BDAT and doesn't know it: the bytes that follow may have been read as commands.
-            self.chunking_broken = True
+            self.learnt = Lesson.NO_CHUNKING
+            transaction.content_whole = False  # it says that it didn't take it
             raise ProtocolError(f"the server offers CHUNKING but refused it: {reply}")
         transaction.content_reply = reply
 
@@ -383,4 +445,8 @@ class Mailing:
 
     def _finish_if_done(self, mail: Mail) -> None:
         if mail.is_finished:
-            self._wire.tell(Finished(mail.message, mail.in_order()))
+            outcomes = mail.in_order()
+            again = self.learnt is not None and all(
+                isinstance(outcome, Deferred) and not outcome.answer_unknown for outcome in outcomes
+            )
+            self._wire.tell(Finished(mail.message, outcomes, again))

@@ -15,6 +15,7 @@ MAX_LINE_BYTES = 4096  # RFC 5321 §4.5.3.1.5 says 512; servers put more in
 MAX_REPLY_BYTES = 65_536  # all lines of one reply
 
 _LINE = re.compile(r"([2-5]\d\d)(?:([ -])(.*))?\Z", re.DOTALL)
+_BEGINNING = re.compile(rb"[2-5](?:\d(?:\d(?:[ \r-].*)?)?)?", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -26,6 +27,7 @@ class ReplyReader:
         self._code = 0
         self._texts: list[str] = []
         self._bytes = 0
+        self._is_broken = False
 
     @property
     def holds_input(self) -> bool:
@@ -35,13 +37,26 @@ class ReplyReader:
     def receive(self, data: bytes) -> Iterator[Reply]:
         """Take bytes; the replies they complete, one by one.
 
-        Raises: ProtocolError where it can't be SMTP; nothing read after that means anything.
+        Raises: ProtocolError where it can't be SMTP, as soon as that is seen; nothing read after that means
+        anything, and nothing of it is kept.
         """
+        if self._is_broken:
+            return
+        try:
+            yield from self._read(data)
+        except ProtocolError:
+            self._is_broken = True
+            self._line, self._texts = bytearray(), []
+            raise
+
+    def _read(self, data: bytes) -> Iterator[Reply]:
         for piece in _lines(data):
             self._line += piece
             if len(self._line) > MAX_LINE_BYTES:
                 raise ProtocolError("the server sends a line without end")
             if not piece.endswith(b"\n"):
+                if not _BEGINNING.fullmatch(self._line, 0, 4):
+                    raise _no_reply(self._line)  # waiting for its end would be waiting for nothing
                 break
             raw, self._line = self._line, bytearray()
             reply = self._take_line(raw)
@@ -55,7 +70,7 @@ class ReplyReader:
         text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
         match = _LINE.match(text)
         if match is None:
-            raise ProtocolError(f"the server's answer is not SMTP: {_printable(text)[:80]!r}")
+            raise _no_reply(raw)
         code, mark = int(match[1]), match[2]
         if self._texts and code != self._code:
             raise ProtocolError(f"the server changed the code within one reply ({self._code}, then {code})")
@@ -66,6 +81,11 @@ class ReplyReader:
         reply = Reply.from_lines(code, tuple(self._texts))
         self._texts, self._bytes = [], 0
         return reply
+
+
+def _no_reply(line: bytearray) -> ProtocolError:
+    text = _printable(line[:80].rstrip(b"\r\n").decode("utf-8", "replace"))
+    return ProtocolError(f"the server's answer is not SMTP: {text!r}")
 
 
 def _lines(data: bytes) -> list[bytes]:

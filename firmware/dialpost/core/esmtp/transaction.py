@@ -19,6 +19,8 @@ from dialpost.core.reply import Reply
 from dialpost.core.smtp_target import OutgoingMessage
 
 ABOUT_THE_SESSION = frozenset({530, 534, 535, 538})  # RFC 4954 §6: log in first, differently, under TLS
+NOT_ABOUT_THE_MAIL = frozenset({502, 503})
+"""Not implemented, bad sequence of commands: no host says so of an address or a message (RFC 5321 §4.2.2)."""
 _TOO_MANY = frozenset({452, 552})  # RFC 5321 §4.5.3.1.10
 _SAYS_TOO_MANY = frozenset({None, "4.5.3", "5.5.3"})
 
@@ -124,6 +126,7 @@ class Transaction:
         self.content_bytes = 0  # stored bytes handed over
         self.content_whole = False  # the end of the content went out
         self.answered = False  # the server said anything about it
+        self.was_in_step = False  # its replies so far certainly belong to what they seem to answer
         self.mail_reply: Reply | None = None
         self.content_reply: Reply | None = None  # to DATA, a chunk or the final dot
         self.verdicts: dict[int, Reply] = {}
@@ -156,6 +159,8 @@ class Transaction:
     def about_the_session(self) -> Reply | None:
         """A reply that says the session, not the message, is at fault (log in first ...)."""
         replies = (self.mail_reply, self.content_reply, *self.verdicts.values())
+        if self.mail_reply is not None and self.mail_reply.code in NOT_ABOUT_THE_MAIL:
+            return self.mail_reply  # such as "503 AUTH first"
         return next((reply for reply in replies if reply and reply.code in ABOUT_THE_SESSION), None)
 
     def left_over(self) -> tuple[int, ...]:
@@ -181,7 +186,7 @@ class Transaction:
         `in_step`: the replies so far can be trusted to belong to what they seem to answer.
         """
         for number in self.numbers:
-            own = self._refusal_for(number) if in_step else None
+            own = self._refusal_for(number) if in_step or self.was_in_step else None
             if own is not None:
                 self.mail.outcomes[number] = _outcome(own, host, dsn=False, at_rcpt=self._ended_at_rcpt(number))
             else:
@@ -215,5 +220,6 @@ def _outcome(reply: Reply, host: str, *, dsn: bool, at_rcpt: bool) -> Outcome:
     if reply.is_positive:
         return Delivered(reply, host, dsn_passed_on=dsn)
     # RFC 5321 §4.5.3.1.10: 552 to RCPT means too many, try again, unless it says otherwise itself.
-    temporary = reply.is_transient or reply.code in ABOUT_THE_SESSION or (at_rcpt and _too_many(reply))
+    about_others = reply.code in ABOUT_THE_SESSION | NOT_ABOUT_THE_MAIL
+    temporary = reply.is_transient or about_others or (at_rcpt and _too_many(reply))
     return Deferred(reply, host) if temporary else Refused(reply, host)

@@ -29,6 +29,8 @@ class Finished:
 
     message: OutgoingMessage
     outcomes: tuple[Outcome, ...]
+    again: bool = False
+    """It only fell with a dialogue that can be had in a plainer way at once (see `EsmtpClient.learnt`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class Wire:
         self._trace = trace
         self._out = bytearray()
         self._events: list[Event] = []
+        self.put_bytes = 0
+        """All that was put here so far."""
+
+    @property
+    def taken_bytes(self) -> int:
+        """How much of it was taken to be sent."""
+        return self.put_bytes - len(self._out)
 
     @property
     def has_output(self) -> bool:
@@ -68,10 +77,11 @@ class Wire:
     def send(self, data: bytes) -> None:
         """Put bytes behind those that wait."""
         self._out += data
+        self.put_bytes += len(data)
 
     def send_line(self, line: bytes, *, shown: str | None = None) -> None:
         """Put one command line behind what waits; `shown` stands for it in the trace."""
-        self._out += line + b"\r\n"
+        self.send(line + b"\r\n")
         if self._trace is not None:
             self._trace("> " + (line.decode("utf-8", "replace") if shown is None else shown))
 

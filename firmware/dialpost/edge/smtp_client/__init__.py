@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config import AuthMechanism, TlsMode
+from dialpost.core.esmtp.mailing import Lesson
 from dialpost.core.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.reply import Reply
 from dialpost.core.smtp_target import (
     ConnectSettings,
     EtrnDialogue,
     HostTarget,
+    OutgoingMessage,
     SessionEnd,
     SessionFate,
 )
-from dialpost.edge.smtp_client.mail_talk import MailTalk, NextMessage, OnOutcome
+from dialpost.edge.smtp_client.mail_talk import MailTalk, NextMessage, OnOutcome, Report
 from dialpost.edge.smtp_client.talk import Talk
 from dialpost.edge.smtp_client.tls import TlsMemory
 
 __all__ = ["SmtpClient"]
+
+Work = Callable[[Talk], Awaitable[int]]
+"""What is done in a talk; the number of messages delivered."""
+MAX_LESSONS = 256  # hosts; the one learnt about first is forgotten first
 
 
 class SmtpClient:
@@ -39,7 +44,7 @@ class SmtpClient:
         """`ca_file`: authorities trusted besides the system's."""
         self.in_flight_bytes = 0
         self._memory = TlsMemory(ca_file)
-        self._no_chunking: set[tuple[str, int]] = set()
+        self._lessons: dict[tuple[str, int], set[Lesson]] = {}
         self._talks: set[Talk] = set()
         self._past_up = 0
         self._past_down = 0
@@ -64,22 +69,28 @@ class SmtpClient:
         """Send messages while `next_message` gives any; None from it means: nothing now, end the session.
 
         Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at
-        a time. An outcome is for the caller to make durable. A cancellation closes the connection;
-        outcomes the server had already given are still reported before it goes through, no others.
+        a time. Where the host is found not to do what it offers (`SessionEnd.learnt`), what fell with that session
+        goes at once in another, without it. An outcome is for the caller to make durable. A cancellation closes
+        the connection; outcomes the server had already given are still reported before it goes through, no others.
         Raises: what `next_message` or `on_outcome` raise.
         """
-        if (target.host, target.port) in self._no_chunking:
-            settings = replace(settings, chunking=False)
-        end = _no_address(target)
-        for address in target.addresses:
-            for way in _ways(settings):
-                talk = Talk(target, way, self._memory, self.in_flight_bytes)
-                mail = MailTalk(talk, next_message, on_outcome)
-                end = _added(end, await self._run(talk, address, mail.run), mail.delivered)
-                if talk.broken_off or not talk.tls_failed:
-                    break
-            if talk.broken_off or end.ready or end.fate is SessionFate.NEEDS_PERSON:
-                break
+        fallen: list[Report] = []
+
+        async def next_or_fallen() -> OutgoingMessage | None:
+            return fallen.pop(0)[0] if fallen else await next_message()
+
+        async def work(talk: Talk) -> int:
+            mail = MailTalk(talk, next_or_fallen, on_outcome)
+            try:
+                await mail.run()
+            finally:
+                fallen[:0] = mail.fallen
+                talk.is_to_repeat = bool(mail.fallen)
+            return mail.delivered
+
+        end = await self._converse(target, settings, work)
+        for message, outcomes in fallen:  # no other session came of it
+            await on_outcome(message, outcomes)
         return end
 
     def break_off(self, why: str) -> None:
@@ -92,37 +103,72 @@ class SmtpClient:
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """Ask for the mail waiting for each name (RFC 1985), even where ETRN is not listed as offered."""
-        end, offered = _no_address(target), False
+        offered = False
         answers: list[tuple[str, Reply]] = []
-        for address in target.addresses:
-            for way in _ways(settings):
-                talk = Talk(target, way, self._memory, self.in_flight_bytes)
-                ask = partial(_ask_each, talk, names, answers)
-                end = _added(end, await self._run(talk, address, ask), 0)
-                offered = talk.core.extensions.etrn
-                if talk.broken_off or not talk.tls_failed:
-                    break
-            if talk.broken_off or end.ready or end.fate is SessionFate.NEEDS_PERSON:
-                break
+
+        async def work(talk: Talk) -> int:
+            nonlocal offered
+            await _ask_each(talk, names, answers)
+            offered = talk.core.extensions.etrn
+            return 0
+
+        end = await self._converse(target, settings, work)
         error = None if end.fate is SessionFate.DONE else end.reason
         return EtrnDialogue(tuple(answers), error, offered, end.fate, end.bytes_up, end.bytes_down)
 
-    async def _run(self, talk: Talk, address: str, work: Callable[[], Awaitable[None]]) -> SessionEnd:
+    async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
+        """The first address, and the first way to talk to it, that lets the work be done."""
+        end = _no_address(target)
+        for address in target.addresses:
+            ways = _ways(settings)
+            while ways:
+                talk = Talk(target, self._as_learnt(target, ways[0]), self._memory, self.in_flight_bytes)
+                end = self._judged(target, end, await self._run(talk, address, work))
+                if talk.broken_off or not (talk.tls_failed or talk.is_to_repeat):
+                    break
+                if not talk.is_to_repeat:
+                    del ways[0]
+            if talk.broken_off or end.ready or end.needs_person:
+                break
+        return end
+
+    def _judged(self, target: HostTarget, before: SessionEnd, end: SessionEnd) -> SessionEnd:
+        """Both ends as one. What hangs without groups, too, was not learnt: nothing was."""
+        both = _added(before, end)
+        if before.learnt and end.fate is SessionFate.LOST and not end.messages:
+            self._lessons.pop((target.host, target.port), None)
+            return replace(both, learnt="")
+        return both
+
+    def _as_learnt(self, target: HostTarget, settings: ConnectSettings) -> ConnectSettings:
+        lessons = self._lessons.get((target.host, target.port), set())
+        return replace(
+            settings,
+            chunking=settings.chunking and Lesson.NO_CHUNKING not in lessons,
+            pipelining=settings.pipelining and Lesson.NO_PIPELINING not in lessons,
+        )
+
+    async def _run(self, talk: Talk, address: str, work: Work) -> SessionEnd:
         """One connection: connect, do the work, close."""
         self._talks.add(talk)
+        delivered = 0
         try:
             unreachable = await _connect(talk, address)
             if unreachable is not None:
                 return unreachable
-            await work()
+            delivered = await work(talk)
         finally:
             talk.close()
             self._talks.discard(talk)
             self._past_up += talk.connection.bytes_up
             self._past_down += talk.connection.bytes_down
-        if talk.core.chunking_broken:
-            self._no_chunking.add((talk.target.host, talk.target.port))
-        return _end_of(talk, address)
+        learnt = talk.core.learnt
+        if learnt is not None:
+            lessons = self._lessons.setdefault((talk.target.host, talk.target.port), set())
+            lessons.add(learnt)
+            if len(self._lessons) > MAX_LESSONS:
+                del self._lessons[next(iter(self._lessons))]
+        return replace(_end_of(talk, address), messages=delivered)
 
 
 async def _connect(talk: Talk, address: str) -> SessionEnd | None:
@@ -161,11 +207,16 @@ def _no_address(target: HostTarget) -> SessionEnd:
     return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.4"))
 
 
-def _ways(settings: ConnectSettings) -> tuple[ConnectSettings, ...]:
+def _ways(settings: ConnectSettings) -> list[ConnectSettings]:
     """With opportunistic TLS a handshake that fails is followed by a try in clear (RFC 7435 §4.3)."""
     if settings.tls is TlsMode.OPPORTUNISTIC:
-        return settings, replace(settings, tls=TlsMode.NONE)
-    return (settings,)
+        return [settings, replace(settings, tls=TlsMode.NONE, auth=_without_clear(settings))]
+    return [settings]
+
+
+def _without_clear(settings: ConnectSettings) -> AuthMechanism:
+    """Naming a way to log in allows it in clear only where the settings themselves want no TLS."""
+    return settings.auth if settings.clear_password else AuthMechanism.AUTO
 
 
 def _end_of(talk: Talk, address: str) -> SessionEnd:
@@ -185,6 +236,7 @@ def _end_of(talk: Talk, address: str) -> SessionEnd:
         reply=reply,
         address=address,
         tls=talk.connection.tls_version,
+        learnt="" if talk.core.learnt is None else talk.core.learnt.value,
     )
 
 
@@ -196,8 +248,15 @@ def _in_words(ended: Ended) -> str:
     return f"{ended.reason}: {reply}"
 
 
-def _added(before: SessionEnd, end: SessionEnd, delivered: int) -> SessionEnd:
-    """The later end, with the bytes of both; but what a server said is not hidden by an address that is dead."""
-    up, down = before.bytes_up + end.bytes_up, before.bytes_down + end.bytes_down
+def _added(before: SessionEnd, end: SessionEnd) -> SessionEnd:
+    """The later end, with what both moved; but what a server said is not hidden by an address that is dead."""
     telling = before if before.connected and not end.connected else end
-    return replace(telling, messages=delivered, bytes_up=up, bytes_down=down)
+    return replace(
+        telling,
+        ready=before.ready or end.ready,
+        messages=before.messages + end.messages,
+        bytes_up=before.bytes_up + end.bytes_up,
+        bytes_down=before.bytes_down + end.bytes_down,
+        idle_round_trips=before.idle_round_trips + end.idle_round_trips,
+        learnt="; ".join(filter(None, (before.learnt, end.learnt))),
+    )

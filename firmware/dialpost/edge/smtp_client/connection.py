@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._outlet: Outlet | None = None
         self._writable = True
         self._ended = False
+        self._is_deaf = False
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
@@ -114,6 +115,12 @@ class Connection(asyncio.Protocol):
         self._keep = lambda: memory.keep(use, tls)
         self._read_tls()  # what came in one packet with the end of the handshake
 
+    def stop_reading(self) -> None:
+        """Nothing the other side says matters any more: what it goes on sending stays with it."""
+        self._is_deaf = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
     def close(self) -> None:
         """Close in order: what was written still goes out, without waiting for it."""
         if self._tls is not None and not self._ended and self.tls_version:
@@ -152,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.bytes_down += len(data)
-        if self._ended:
+        if self._ended or self._is_deaf:
             return
         if self._tls is None:
             self._on_data(data)
@@ -210,7 +217,7 @@ class Connection(asyncio.Protocol):
 
     def _read_tls(self) -> None:
         assert self._tls is not None
-        while not self._ended:
+        while not self._ended and not self._is_deaf:
             try:
                 data = self._tls.read(_READ_BYTES)
             except ssl.SSLWantReadError:

@@ -20,16 +20,20 @@ from dialpost.edge.smtp_client.talk import Talk
 
 NextMessage = Callable[[], Awaitable[OutgoingMessage | None]]
 OnOutcome = Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]]
-_Report = tuple[OutgoingMessage, tuple[Outcome, ...]]
+Report = tuple[OutgoingMessage, tuple[Outcome, ...]]
 
 _GROUPING_PATIENCE_S = 0.1
 
 
 class MailTalk:
-    """One session's messages. `run` returns when the session is over and every outcome was reported."""
+    """One session's messages. `run` returns when the session is over and every outcome was reported.
+
+    `fallen` holds what was not reported, because it should go at once in a plainer session (`EsmtpClient.learnt`).
+    """
 
     def __init__(self, talk: Talk, next_message: NextMessage, on_outcome: OnOutcome) -> None:
         self.delivered = 0
+        self.fallen: list[Report] = []
         self._talk = talk
         self._core = talk.core
         self._next_message = next_message
@@ -41,7 +45,7 @@ class MailTalk:
         self._contents: dict[int, Content] = {}  # by the message's identity
         self._reader: Reader | None = None
         self._reading_for: object = None
-        self._reports: asyncio.Queue[_Report | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
         self._unreported = 0
 
     async def run(self) -> None:
@@ -86,13 +90,15 @@ class MailTalk:
             if isinstance(event, Finished):
                 self._finished += 1
                 self._is_dry = False  # something may have come meanwhile
-                self._report(event.message, event.outcomes)
+                self._fell_or_report(event.message, event.outcomes, again=event.again)
             elif isinstance(event, Ended):
                 return
 
     # Fetching
 
     def _look_ahead(self) -> None:
+        if self._core.is_over:
+            return  # what was fetched meanwhile is put back
         if self._fetching is not None and self._fetching.done():
             fetched = self._fetching.result()
             self._fetching = None
@@ -130,11 +136,15 @@ class MailTalk:
         if fetched is not None:
             ended = self._talk.ended
             reply = (ended and ended.reply) or Reply(451, ("The session ended before it was sent",), "4.4.2")
-            self._put_off(fetched.message, reply, counts=False)
+            outcomes = self._off(fetched.message, reply, counts=False)
+            self._fell_or_report(fetched.message, outcomes, again=self._core.learnt is not None)
 
-    def _put_off(self, message: OutgoingMessage, reply: Reply, *, counts: bool = True) -> None:
+    def _put_off(self, message: OutgoingMessage, reply: Reply) -> None:
+        self._report(message, self._off(message, reply))
+
+    def _off(self, message: OutgoingMessage, reply: Reply, *, counts: bool = True) -> tuple[Outcome, ...]:
         outcome = Deferred(reply, self._talk.settings.helo, counts_as_attempt=counts)
-        self._report(message, (outcome,) * len(message.envelope.recipients))
+        return (outcome,) * len(message.envelope.recipients)
 
     # Sending
 
@@ -186,6 +196,13 @@ class MailTalk:
             self._reader = None
 
     # Reporting
+
+    def _fell_or_report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...], *, again: bool) -> None:
+        if again and not self._talk.broken_off:
+            self._contents.pop(id(message), None)
+            self.fallen.append((message, outcomes))
+        else:
+            self._report(message, outcomes)
 
     def _report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         self._contents.pop(id(message), None)

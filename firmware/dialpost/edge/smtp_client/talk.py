@@ -1,7 +1,9 @@
 """Drives the core over one connection: what both mail and ETRN need.
 
 One task runs a talk. What arrives goes into the core at once, in the event loop's callback; events wait
-for the task. Time-outs are per answer and per block of content (RFC 5321 §4.5.3.2), never on the whole.
+for the task. Time-outs are per answer and per block of content (RFC 5321 §4.5.3.2), never on the whole; an answer
+that trickles in or never ends has no more time than one that does not come. Where the server leaves the protocol
+nothing more is read.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ class Talk:
         self.is_ready = False
         self.tls_failed = False
         self.broken_off = False
+        self.is_to_repeat = False  # what fell with it goes at once in another, without what was found broken
         self.idle_round_trips = 0
         trace = self._trace if _log.isEnabledFor(logging.DEBUG) else None
         self._use = tls_use(target, settings)
@@ -123,7 +126,8 @@ class Talk:
                 self._progress()
             else:
                 what = "content was not taken" if stuck else f"no answer to {due.what if due else 'us'}"
-                self.tell(self.core.failed(f"{what} within {(limit_s or 0) * self.settings.timeout_scale:.0f} s"))
+                why = f"{what} within {(limit_s or 0) * self.settings.timeout_scale:.0f} s"
+                self.tell(self.core.failed(why) if stuck else self.core.timed_out(why))
         self._wake.clear()
 
     def close(self) -> None:
@@ -143,9 +147,13 @@ class Talk:
 
     def _on_data(self, data: bytes) -> None:
         answers = self.core.answers
-        self._events.extend(self.core.receive(data))
+        events = self.core.receive(data)
+        if events:
+            self.tell(events)
         if self.core.answers != answers:
             self._progress()
+        if self.core.is_over:
+            self.connection.stop_reading()
 
     def _on_end(self, why: str | None) -> None:
         self.tell(self.core.eof() if why is None else self.core.failed(f"the connection broke ({why})"))
