@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.folders import open_folder
 
 MODE = 0o600
 """There are passwords in most of them."""
@@ -22,44 +23,63 @@ def write_durably(
     path: Path, data: bytes, mode: int = MODE, *, owner: Path | None = None,
     before_rename: Callable[[int], None] = lambda descriptor: None,
 ) -> None:  # fmt: skip
-    """A new file, fsynced, renamed into place, its folder fsynced. The owner stays (or is that of `owner`),
-    where allowed.
+    """A new file, fsynced, renamed into place, its folder fsynced. The owner stays; a file that was not there, or
+    one written with `owner`, gets the folder's. As root no link of another user is followed (dialpost.folders).
 
     `before_rename` is given the new file's descriptor, once it is whole. Raises: OSError; the old file is there
     then, unless the card also refuses to take it back.
     """
-    fresh = path.with_name(path.name + ".new")
-    before = _as_it_is(path)
+    folder = open_folder(path.parent)
+    try:
+        _write(folder, path.name, data, mode, owner, before_rename)
+    finally:
+        os.close(folder)
+
+
+def _write(
+    folder: int, name: str, data: bytes, mode: int, owner: Path | None = None,
+    before_rename: Callable[[int], None] = lambda descriptor: None,
+) -> None:  # fmt: skip
+    """Within the open folder, whatever becomes of its path meanwhile."""
+    fresh = name + ".new"
+    before = _as_it_is(folder, name)
     renamed = False
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
-        with os.fdopen(descriptor, "wb") as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(fresh, flags, MODE, dir_fd=folder), "wb") as file:
             os.fchmod(file.fileno(), mode)
-            _give_away(file.fileno(), owner or path)
+            _give_away(file.fileno(), folder, "." if owner else name)
             file.write(data)
             file.flush()
             before_rename(file.fileno())
             os.fsync(file.fileno())
-        fresh.replace(path)
+        os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
         renamed = True
-        sync_folder(path.parent)
+        os.fsync(folder)
     except OSError:
         with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
+            os.unlink(fresh, dir_fd=folder)
         if renamed:
-            _put_back(path, before)
+            _put_back(folder, name, before)
         raise
 
 
 def remove_durably(path: Path) -> None:
     """No file there any more; harmless where there is none. Raises: OSError."""
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    folder = open_folder(path.parent)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path.name, dir_fd=folder)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in it durable. Raises: OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_folder(folder)
     try:
         os.fsync(descriptor)
     finally:
@@ -78,24 +98,32 @@ def storage_error(error: OSError, what: str) -> StorageError:
     return StorageError(f"{what}: {error.strerror or error}.")
 
 
-def _as_it_is(path: Path) -> tuple[bytes, int] | None:
+def _as_it_is(folder: int, name: str) -> tuple[bytes, int] | None:
+    """Content and mode; None where there is no file. A link is none: it is what is replaced."""
     try:
-        return path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
+        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            return None
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
         return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(), stat.S_IMODE(os.fstat(descriptor).st_mode)
 
 
-def _put_back(path: Path, before: tuple[bytes, int] | None) -> None:
+def _put_back(folder: int, name: str, before: tuple[bytes, int] | None) -> None:
     """The new file has its name, but nobody knows whether it keeps it: a change that was refused must not count."""
     with contextlib.suppress(OSError):
         if before is None:
-            path.unlink()
+            os.unlink(name, dir_fd=folder)
         else:
-            write_durably(path, *before)
+            _write(folder, name, *before)
 
 
-def _give_away(descriptor: int, owner: Path) -> None:
-    """Only root may; what root writes must not become unreadable for the station."""
-    with contextlib.suppress(FileNotFoundError, PermissionError):
-        there = owner.stat()
+def _give_away(descriptor: int, folder: int, name: str) -> None:
+    """Only root may; what root writes must not become unreadable for the station, whose the folder is."""
+    with contextlib.suppress(PermissionError):
+        try:
+            there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            there = os.fstat(folder)
         os.fchown(descriptor, there.st_uid, there.st_gid)

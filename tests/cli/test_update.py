@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from dialpost.cli.update import find, judge, update
+from dialpost.cli import update as update_module
+from dialpost.cli.update import Installer, find, judge, update
+from dialpost.core.boot_state import Slot
 from dialpost.core.errors import UpdateError
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.rauc import Rauc
+from dialpost.edge.update_file import UpdateFile
 
 NEW = {"compatible": "dialpost-arm64", "version": "0.3.0", "build": "1796000000"}
 
@@ -146,3 +149,31 @@ def test_the_file_that_is_meant(tmp_path: Path) -> None:
         find("c", lambda: [stick])
     with pytest.raises(UpdateError, match="no stick with a file"):
         find("usb", list)
+
+
+def test_a_file_that_is_swapped_meanwhile_is_neither_installed_nor_put_on_record(
+    tmp_path: Path, station: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The station's user may write the file while root works: what RAUC looked at is what it installs."""
+    offered = tmp_path / "new.raucb"
+    offered.write_text(json.dumps(NEW))
+    command = tmp_path / "rauc"
+    command.write_text(
+        f"#!/bin/sh\nfor file; do :; done\n"
+        f'if [ "$1" = info ]; then cat "$file"; echo swapped >{offered}\nelse cp "$file" {tmp_path}/installed; fi\n'
+    )
+    command.chmod(0o755)
+    real = update_module.judge
+    trial = BootTrial(tmp_path / "no")
+    monkeypatch.setattr(update_module, "judge", lambda file, rauc: real(file, rauc, station, trial))
+    monkeypatch.setattr(update_module, "_panel", lambda verb: None)
+    (tmp_path / "cmdline").write_text("dialpost.slot=a rauc.slot=a\n")
+    monkeypatch.setattr(update_module, "_CMDLINE", tmp_path / "cmdline")
+    monkeypatch.setattr(update_module, "running_slot", lambda text: Slot.A)
+    records = UpdateFile(tmp_path / "update.json")
+    Installer(Rauc(str(command)), records, tmp_path).install(offered, lambda line: None)
+    record = records.read()
+    assert record is not None and "0.3.0" in record.version
+    assert json.loads((tmp_path / "installed").read_text()) == NEW
+    assert offered.read_text() == "swapped\n"
+    assert not (tmp_path / "update" / "update.raucb").exists()

@@ -142,7 +142,7 @@ class Cutter:
 
     def __init__(self, monkeypatch, at: int) -> None:
         self.at, self.steps = at, []
-        for owner, name in ((os, "open"), (os, "fsync"), (os, "fchmod"), (Path, "replace"), (Path, "unlink"),
+        for owner, name in ((os, "open"), (os, "fsync"), (os, "fchmod"), (os, "replace"), (os, "unlink"),
                             (Path, "mkdir")):  # fmt: skip
             self._watch(monkeypatch, owner, name)
 
@@ -223,18 +223,18 @@ def test_a_cut_at_any_step_of_a_revert_is_made_up_for(monkeypatch, tmp_path):
 def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(book, monkeypatch):
     commit(book, OTHER)
     done = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_replace = os.fsync, os.replace
 
     def fsync(fd):
         done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
         real_fsync(fd)
 
-    def replace(self, target):
-        done.append(target.name)
-        return real_replace(self, target)
+    def replace(source, target, **kwargs):
+        done.append(Path(target).name)
+        return real_replace(source, target, **kwargs)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     commit(book, TEXT, proof=Proof.CONFIRM)
     written = [("file", name, "folder") for name in ("0003.copy", "unproven.json", "dialpost.toml")]
     assert done == [*(step for steps in written for step in steps), "0003.toml", "folder"]
@@ -253,7 +253,7 @@ def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(monkeypatch, tmp
         book.proven()
         before = {name.name: name.read_bytes() for name in folder.rglob("*") if name.is_file()}
         with monkeypatch.context() as patch:
-            left = fail_once(patch, Path if step == "replace" else os, step, at)
+            left = fail_once(patch, os, step, at)
             try:
                 commit(book, THIRD, proof=Proof.CONFIRM)
                 told_so = True

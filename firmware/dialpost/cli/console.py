@@ -39,6 +39,7 @@ from dialpost.core.errors import (
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.console_tty import ConsoleTty
 from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.privileges import DEVICE_GROUPS, become_owner_of
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def _console(args: argparse.Namespace, commands: Any) -> int:
     if args.markdown:
         print(page(), end="")
         return 0
+    # Everything it writes lies in folders of the station's user, who could lead root elsewhere by a link.
+    become_owner_of(args.config.absolute().parent, DEVICE_GROUPS)
     failures = Failures()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)

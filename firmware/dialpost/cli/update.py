@@ -25,9 +25,9 @@ from dialpost.core.update_record import UpdateRecord, UpdateState
 from dialpost.core.update_rules import Release, refusal, release_in, running_release
 from dialpost.edge import usb_sticks
 from dialpost.edge.boot_trial import BootTrial
-from dialpost.edge.bundle_download import fetched, is_address
+from dialpost.edge.bundle_download import copied, fetched, is_address
 from dialpost.edge.rauc import Rauc
-from dialpost.edge.update_file import UpdateFile, boot_id
+from dialpost.edge.update_file import RECORD, UpdateFile, boot_id
 from dialpost.edge.update_unit import DONE, UpdateUnit, wished
 
 _OS_RELEASE = Path("/etc/os-release")
@@ -64,9 +64,10 @@ def _update(args: argparse.Namespace) -> int:
     if args.file is None:
         return _tell_state(args)
     with ExitStack() as stack:
-        is_remote = is_address(args.file)
-        file = stack.enter_context(fetched(args.file, folder, _say)) if is_remote else find(args.file)
-        install = Installer().install if os.geteuid() == 0 else UpdateUnit(folder).install
+        is_root, is_remote = os.geteuid() == 0, is_address(args.file)
+        into = RECORD.parent if is_root else folder  # the station's user could lead root's write away
+        file = stack.enter_context(fetched(args.file, into, _say)) if is_remote else find(args.file)
+        install = Installer().install if is_root else UpdateUnit(folder).install
         status = update(file, Rauc(), install, is_check=args.check, is_reboot=args.reboot)
     with suppress(ControlError):  # none may run; `status` tells then what waits
         control_client(args).call("update.look")
@@ -142,13 +143,23 @@ def judge(
 
 
 class Installer:
-    """Root's side: writes the slot by RAUC, and puts on record what was written."""
+    """Root's side: writes the slot by RAUC, and puts on record what was written.
 
-    def __init__(self, rauc: Rauc | None = None, updates: UpdateFile | None = None) -> None:
-        self._rauc, self._updates = rauc or Rauc(), updates or UpdateFile()
+    All is done with a copy in `folder`, which is root's: on a stick or in the station's folder the file that was
+    looked at could be another when it is installed.
+    """
+
+    def __init__(
+        self, rauc: Rauc | None = None, updates: UpdateFile | None = None, folder: Path = RECORD.parent
+    ) -> None:
+        self._rauc, self._updates, self._folder = rauc or Rauc(), updates or UpdateFile(), folder / "update"
 
     def install(self, file: Path, tell: Callable[[str], None]) -> None:
         """Raises: UpdateError; the station goes on as it was."""
+        with copied(file, self._folder, tell) as own:
+            self._install(own, tell)
+
+    def _install(self, file: Path, tell: Callable[[str], None]) -> None:
         offered, running = judge(file, self._rauc)
         slot = running_slot(_CMDLINE.read_text())
         self._updates.clear()  # the slot it tells of is overwritten now

@@ -92,7 +92,11 @@ class AccountFile:
     def locked(self) -> Iterator[None]:
         """Hold the file against another process that changes it. Raises: AccountError where one does now."""
         try:
-            lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(
+                self.path.with_name(self.path.name + ".lock"),
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+            )
         except OSError as error:
             raise storage_error(error, "The accounts could not be saved") from error
         try:

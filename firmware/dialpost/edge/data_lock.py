@@ -26,7 +26,7 @@ class DataLock:
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise storage_error(error, f"The data directory {self._directory} can't be used") from error
         try:

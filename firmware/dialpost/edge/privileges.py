@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
+DEVICE_GROUPS = ("dialout", "tty", "systemd-journal")
+"""What the console's unit gives beside the user's own groups (systemd/dialpost-console@.service)."""
 
-def become_owner_of(directory: Path) -> None:
-    """If this process is root and the directory is somebody else's, be that user from now on, for good."""
+
+def become_owner_of(directory: Path, more_groups: Sequence[str] = ()) -> None:
+    """If this process is root and the directory is somebody else's, be that user from now on, for good.
+
+    Of `more_groups` those that exist here are kept.
+    """
     if os.geteuid() != 0 or not directory.exists():
         return
     owner = directory.stat()
@@ -18,5 +26,14 @@ def become_owner_of(directory: Path) -> None:
         os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
     except KeyError:  # a user id without a name
         os.setgroups([owner.st_gid])
+    found = [gid for name in more_groups if (gid := _group(name)) is not None]
+    os.setgroups(list(dict.fromkeys([*os.getgroups(), *found])))
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
+
+
+def _group(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None

@@ -8,6 +8,7 @@ itself. Its words come by a file that everybody may read. Blocking.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,8 @@ class UpdateUnit:
 def wished(folder: Path) -> Path:
     """The bundle named in the wish. Raises: UpdateError where there is none."""
     try:
-        with (folder / WISH).open("rb") as file:
+        descriptor = os.open(folder / WISH, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
             text = file.read(_LONGEST_WISH).decode("utf-8", "replace").strip()
     except OSError as error:
         raise UpdateError("Nobody has asked for an update.") from error

@@ -45,6 +45,8 @@ def good_ones(path: Path) -> Iterator[tuple[int, Config]]:
     """The configurations in the history of `path` that can be used, each with its number, newest first."""
     folder = path.with_name(path.name + ".history")
     try:
+        if folder.is_symlink():
+            return
         names = [path.name for path in folder.iterdir() if _NUMBERED.fullmatch(path.name)]
     except OSError:
         return

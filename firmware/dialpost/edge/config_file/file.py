@@ -98,8 +98,10 @@ def _problems_here(config: Config) -> list[str]:
 
 
 def _give_to_station(path: Path) -> None:
-    """Where root makes the file for a daemon that is not root, its group must be able to read it."""
-    if os.geteuid() == 0:
+    """Where root makes the file in a folder of its own for a daemon that is not root, its group must be able to
+    read it. In the station's folder it belongs to the station already.
+    """
+    if os.geteuid() == 0 and path.parent.stat().st_uid == 0:
         with contextlib.suppress(KeyError):
             os.chown(path, 0, grp.getgrnam(STATION_GROUP).gr_gid)
             path.chmod(0o640)

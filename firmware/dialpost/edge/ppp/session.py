@@ -24,6 +24,7 @@ from dialpost.core.ip_text import ip_network
 from dialpost.core.line_addresses import connected_networks, why_not
 from dialpost.core.ppp_events import event, trouble
 from dialpost.core.ppp_options import PppRequest, options
+from dialpost.folders import open_folder
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -146,8 +147,14 @@ def _tune(parameters: Mapping[str, int]) -> None:
 
 
 def _tell(socket_path: Path, datagram: bytes) -> None:
+    """The socket lies in the daemon's folder: a link there would have root speak to somebody else."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
-        sock.sendto(datagram, str(socket_path))  # a station that is gone needs no telling
+        folder = open_folder(socket_path.parent)
+        try:
+            if stat.S_ISSOCK(os.stat(socket_path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+                sock.sendto(datagram, f"/proc/self/fd/{folder}/{socket_path.name}")
+        finally:
+            os.close(folder)  # (a station that is gone needs no telling)
 
 
 def _serve(folder: Path, request_file: Path) -> None:
