@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.cli import boot_health
 from dialpost.cli.boot_health import LOOK_EVERY_S, card_faults, faults, judge_update, watch
 from dialpost.core.boot_health import GIVE_UP_S, HOLD_S, ILL_S, STARTING, HealthGate, Verdict
 from dialpost.core.boot_state import Slot
@@ -116,3 +117,17 @@ def test_a_verdict_that_cannot_be_written_down_does_not_end_the_watch(
     assert "The card is full." in caplog.text
     assert judge_update(UpdateFile(file), Slot.A, is_well=False, boot="boot-2") != record
     assert UpdateFile(file).read() != record
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"), [("running", ["update.look"]), ("on-trial", ["trial.over"]), ("set-up", []), ("", [])]
+)
+def test_the_daemon_is_asked_only_for_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, mode: str, asked: list[str]
+) -> None:
+    """A station that runs knows no `trial.over`, one on trial no `update.look`: each refusal was a log line."""
+    told: list[str] = []
+    monkeypatch.setattr(boot_health, "station_mode", lambda: mode)
+    monkeypatch.setattr(boot_health, "tell_station", lambda method: told.append(method) is None)
+    boot_health.tell_it_was_good()
+    assert told == asked

@@ -65,6 +65,12 @@ class FakeNames:
 
     async def addresses(self, host):
         self.asked.append(host)
+        if host == HOST:
+            return ("127.0.1.1",)  # /etc/hosts, on the station itself
+        return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
+
+    async def addresses_in_dns(self, host):
+        self.asked.append(host)
         return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
 
 

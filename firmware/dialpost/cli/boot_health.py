@@ -32,6 +32,7 @@ from dialpost.edge.update_file import UpdateFile, boot_id
 
 CONFIG = Path("/etc/dialpost/dialpost.toml")
 LOOK_EVERY_S = 10.0
+RUNNING, ON_TRIAL = "running", "on-trial"
 
 _log = logging.getLogger("dialpost.health")
 
@@ -51,7 +52,8 @@ def main() -> int:
     judged = judge_update(updates, slot, is_well=False)
     if judged is not None and judged.state is UpdateState.ROLLED_BACK and judged.slot is not slot:
         records.write(records.read().unusable(judged.slot))
-    tell_station("update.look")
+    if station_mode() == RUNNING:
+        tell_station("update.look")
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
     verdict = watch(gate, faults, alive=ServiceManager().alive)
     if verdict is Verdict.GIVE_UP:
@@ -62,10 +64,15 @@ def main() -> int:
     judge_update(updates, slot, is_well=True)
     _log.info("this start was a good one: slot %s", slot.value)
     trial.end()
-    # A station that waited for this begins now, and looks at the update by itself.
-    if not tell_station("trial.over"):
-        tell_station("update.look")
+    tell_it_was_good()
     return 0
+
+
+def tell_it_was_good() -> None:
+    """A station that waited for this begins now, and looks at the update by itself; one not set up has none."""
+    method = {ON_TRIAL: "trial.over", RUNNING: "update.look"}.get(station_mode())
+    if method:
+        tell_station(method)
 
 
 def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateRecord | None:
@@ -81,6 +88,19 @@ def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = 
         except StorageError as error:  # news that is lost must not keep a good start from being one
             _log.error("update: %s", error)
     return judged
+
+
+def station_mode(config_path: Path = CONFIG) -> str:
+    """What the daemon does (RUNNING, ON_TRIAL, or that it is to be set up), which decides what it can be asked; ""
+    where none answers.
+    """
+    try:
+        config = ConfigFile(config_path).load()
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call("status")
+    except DialpostError as error:
+        _log.info("status: %s", error)
+        return ""
+    return str(status.get("mode", ""))
 
 
 def tell_station(method: str, config_path: Path = CONFIG) -> bool:
@@ -127,7 +147,7 @@ def faults(config_path: Path = CONFIG) -> list[str]:
     found += card_faults(Path(config.station.data_dir))
     try:
         status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
-        if status["mode"] == "on-trial":  # no door is open until the release has proven itself
+        if status["mode"] == ON_TRIAL:  # no door is open until the release has proven itself
             found += [str(problem) for problem in status["problems"]]
         else:
             found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))

@@ -47,10 +47,17 @@ def words(status: dict[str, Any]) -> list[str]:
         *([f"Budget    {'; '.join(status['budget'])}"] if status.get("budget") else []),
         f"Accounts  {status['accounts']}; free on the card: {size(status['free_bytes'])}",
     ]
-    lines += _last_call(status["last_call"])
+    lines += _last_run(status["last_call"]) if status["link"] == "gateway" else _last_call(status["last_call"])
     lines += [line for answer in status["etrn"] for line in etrn_lines(answer)]
     lines += [f"ATTENTION {text}" for text in status["attention"]]
     return lines
+
+
+def _last_run(run: dict[str, Any] | None) -> list[str]:
+    """A line that is always up makes no calls; what a person or the schedule asked for is told of."""
+    if run is None:
+        return []
+    return [f"Last sent {moment(run['started'])}, when asked to: {run['sent']} sent, {run['received']} received"]
 
 
 def _last_call(call: dict[str, Any] | None) -> list[str]:

@@ -176,6 +176,11 @@ SIGNALS: tuple[Signal, ...] = (
 )  # fmt: skip
 
 
+OF_CALLS = frozenset({"dialling", "connecting", "hanging-up", "resting", "redial", "arrived"})
+FAULTS_OF_CALLS = frozenset({Fault.LINE, Fault.BUDGET})
+"""What a station on a dedicated line never shows."""
+
+
 def light(leds: Sequence[Led], state: StationState) -> Shown:
     """What a light shows that stands for these `leds`."""
     is_shared = len(leds) > 1

@@ -106,6 +106,16 @@ class Resolver:
         four = await self._ask(host, "A")
         return _both(four, await self._ask(host, "AAAA")) if isinstance(four, NoRecords) else _both(four, four)
 
+    async def addresses_in_dns(self, host: str) -> AddressAnswer:
+        """As `addresses`, but as the world sees it: what /etc/hosts says here, 127.0.1.1 for the station's name,
+        does not count.
+        """
+        known = _literal(host)
+        if known:
+            return known
+        four, six = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"))
+        return _both(four, six)
+
     async def host_addresses(self, host: str) -> tuple[str, ...]:
         """`addresses`, () where there are none or name service does not answer."""
         found = await self.addresses(host)

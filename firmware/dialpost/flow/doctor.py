@@ -66,6 +66,9 @@ class Names(Protocol):
     async def addresses(self, host: str) -> AddressAnswer:
         """A host's addresses."""
 
+    async def addresses_in_dns(self, host: str) -> AddressAnswer:
+        """Those that the world sees."""
+
 
 class Servers(Protocol):
     """The subset of edge/smtp_client.SmtpClient needed here."""
@@ -203,7 +206,8 @@ class Doctor:
                 elif subject != "smarthost" or _smarthosts(self._config):
                     yield skipped(subject, OFFLINE, _WHEN)
             return
-        yield dns_findings.host_records(self._config, await self._names.addresses(self._config.station.hostname))
+        own = await self._names.addresses_in_dns(self._config.station.hostname)
+        yield dns_findings.host_records(self._config, own)
         for domain in self._config.station.domains:
             for finding in await self._domain(domain):
                 yield finding
@@ -218,7 +222,7 @@ class Doctor:
     async def _domain(self, domain: str) -> list[Finding]:
         answer = await self._names.mx(domain)
         hosts = [record.host for record in answer if record.host] if isinstance(answer, tuple) else []
-        found = await asyncio.gather(*(self._names.addresses(host) for host in hosts))
+        found = await asyncio.gather(*(self._names.addresses_in_dns(host) for host in hosts))
         return list(dns_findings.domain_records(self._config, domain, answer, dict(zip(hosts, found, strict=True))))
 
     async def _smarthost(self, hop: NextHop) -> Finding:

@@ -12,7 +12,9 @@ import pytest
 from dialpost.core.config import Config, EtrnUse, LanMethod, LinkKind, TlsMode
 from dialpost.core.config_text import parse_config, render_config
 from dialpost.core.console.wizard import TABLE, Event, Phase, Wizard
+from dialpost.core.console.wizard_draft import Draft
 from dialpost.core.console.wizard_facts import Facts, PortOffer
+from dialpost.core.console.wizard_steps import steps
 from dialpost.edge.board_files import BoardFiles
 
 ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
@@ -419,3 +421,20 @@ def test_noise_never_breaks_it_and_never_gets_through() -> None:
                 assert "can't be typed" in wizard.answer(noise)
         assert wizard.answer(line) == ""
     assert config_of(wizard).station.domains == ("clinic.example",)
+
+
+@pytest.mark.parametrize("link", [kind.value for kind in LinkKind])
+def test_each_question_has_more_to_say_than_what_it_shows_already(link: str) -> None:
+    """`?` at a question that only repeats itself explains nothing."""
+    answers = {"link": link, "lan": "static", "mail_login": "other", "user1": "anna", "user2": "mie"}
+    for step in steps(Draft(FACTS, Config(), answers)):
+        if step.name.startswith("password"):  # says how long it must be
+            continue
+        assert step.more, step.name
+
+
+def test_the_way_to_the_world_is_explained() -> None:
+    wizard = through(USUAL[:1])
+    assert wizard.question().key == "link"
+    said = wizard.answer("?")
+    assert all(word in said for word in ("mobile", "satellite", "fibre", "router"))

@@ -64,11 +64,18 @@ def test_it_tells_every_light() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [(LinkKind.GATEWAY, "None are needed"), (LinkKind.DIALUP_GATEWAY, "call now")]
+    ("kind", "words"), [(LinkKind.GATEWAY, "mail goes as it comes"), (LinkKind.DIALUP_GATEWAY, "call now")]
 )
 def test_a_router_is_no_modem(kind: LinkKind, words: str) -> None:
     text = page(replace(CONFIG, link=LinkConfig(kind=kind)))
     assert words in text and "0961123456" not in text
+
+
+def test_a_line_that_is_always_up_is_told_nothing_of_calls() -> None:
+    text = page(replace(CONFIG, link=LinkConfig(kind=LinkKind.GATEWAY))).lower()
+    for word in ("call", "dial", "hang", "budget"):
+        lines = [line for line in text.replace("dialpost", "").split("\n") if word in line]
+        assert lines == [], word
 
 
 def test_a_fixed_address_and_times_of_calls_are_told() -> None:

@@ -93,16 +93,21 @@ LINE_STEPS = (
     Step(
         "domain", "Domain", "The part behind the @ of your mail addresses. Its mailboxes will be on this station.",
         _domain, default=lambda draft: next(iter(draft.base.station.domains), ""),
-        more="Your provider must hold mail for it until the station calls.",
+        more="Your provider must bring mail for it, or hold it until the station asks.",
     ),
     Step(
         "hostname", "Station's name", "The station's own full name in the network; the domain with mail. in front "
         "is usual.", by_key("station.hostname"), in_review_only=True,
         default=lambda draft: draft.hostname, shown=lambda draft: draft.hostname,
+        more="Mail programs and other mail hosts see it. Like mail.clinic.example.",
     ),
     Step(
         "link", "Way to the world", "How does mail get out of the house?", by_key("link.kind"),
         choices=lambda draft: _LINKS, default=lambda draft: draft.base.link.kind.value,
+        more="1: a modem on this station's USB or serial port, by telephone, mobile network or satellite; the "
+        "provider's number or access point is asked for next. 2: a router that opens the line when something is "
+        "sent; the station then sends and fetches at the times you give. 3: a line that is always there (DSL, "
+        "fibre); mail goes as it comes, and there is no modem to set up. `set link.kind` changes it later.",
     ),
     Step(
         "port", "Modem", "Which of these is the modem? A number, or the name of a port.",
@@ -118,10 +123,12 @@ LINE_STEPS = (
     Step(
         "apn", "Access point", "The name of the mobile provider's access point (APN).", by_key("modem.apn"),
         applies=_is_cellular, default=lambda draft: draft.base.modem.apn or "internet",
+        more="It stands in the mobile contract, or on the provider's pages; many take the word internet.",
     ),
     Step(
         "sim_pin", "SIM's PIN", "The PIN of the card in the modem; Enter if it asks for none.",
         by_key("modem.sim_pin"), applies=_is_cellular, is_secret=True, may_be_empty=True,
+        more="Four to eight digits. A wrong one uses up one of the card's three tries, so it is tried once only.",
     ),
     Step(
         "number", "Provider's number", "The telephone number the station calls, as you would dial it yourself.",
@@ -134,6 +141,7 @@ LINE_STEPS = (
         "tone. `none` if there is none.", by_key("modem.outside_line", none=NONE), applies=_is_modem,
         in_review_only=True, may_be_empty=True,
         shown=lambda draft: draft.get("outside_line") or draft.base.modem.outside_line,
+        more="Like 0 or 9, or 0w.",
     ),
     Step(
         "country", "Country", "Whose rules for calling again hold? Some countries forbid a machine to try too "
@@ -144,10 +152,12 @@ LINE_STEPS = (
         "ppp_user", "Dial-in user", "The user's name your provider gave you for dialling in; `none` if it gave "
         "none.", by_key("ppp.user", none=NONE),
         applies=_is_modem, default=lambda draft: draft.base.ppp.user,
+        more="It stands in the provider's letter, as user, login or account; often like name@provider.example.",
     ),
     Step(
         "ppp_password", "Dial-in password", "The password that belongs to it.", by_key("ppp.password"),
         applies=lambda draft: draft.is_modem and bool(draft.get("ppp_user")), is_secret=True,
         default=lambda draft: draft.base.ppp.password,
+        more="It does not show while you type, and is asked for twice. Capital letters count.",
     ),
 )  # fmt: skip

@@ -89,6 +89,7 @@ _MAIL = (
     Step(
         "mail_host", "Mail host", "The provider's host that takes your outgoing mail (its SMTP server).",
         by_key("outbound.smarthost"), default=lambda draft: draft.base.outbound.smarthost,
+        more="It stands in the provider's letter as outgoing mail server or SMTP. Like mail.provider.example.",
     ),
     Step(
         "mail_login", "Login there", "How does the station log in at the mail host?", _words, choices=_logins,
@@ -99,10 +100,12 @@ _MAIL = (
     Step(
         "mail_user", "Mail user", "The name to log in with at the mail host.", by_key("outbound.user"),
         applies=_has_own_login, default=lambda draft: draft.base.outbound.user,
+        more="Often the whole mail address. It is the station's login there, not that of its users here.",
     ),
     Step(
         "mail_password", "Mail password", "The password that belongs to it.", by_key("outbound.password"),
         applies=_has_own_login, is_secret=True, default=lambda draft: draft.base.outbound.password,
+        more="It does not show while you type, and is asked for twice. Capital letters count.",
     ),
     Step(
         "etrn_host", "ETRN host", "The provider's host that is asked (by ETRN) for the mail it holds for you. "
@@ -155,6 +158,9 @@ _PLACE = (
     Step(
         "lan", "Local network", "How does the station get its address in the local network?",
         by_key("lan.method"), choices=lambda draft: _LANS, default=lambda draft: draft.base.lan.method.value,
+        more="1 is right where a router gives addresses to computers; best tell it to give this station always the "
+        "same one. 2 is for networks without, and where every host has its own; address, router and name server "
+        "are asked for then.",
     ),
     Step(
         "lan_address", "Address", "The station's address, and behind the / how many bits of it are the network's "
@@ -165,6 +171,7 @@ _PLACE = (
         "gateway", "Router", "The address of the local network's router; `none` if there is none.",
         by_key("lan.gateway", none=NONE),
         applies=_is_static, default=lambda draft: draft.base.lan.gateway or NONE,
+        more="It must be in the network of the station's own address. Like 192.168.1.1.",
     ),
     Step(
         "dns", "Name server", "The address of the name server (DNS), which finds hosts by their names; `none` if "
@@ -175,6 +182,7 @@ _PLACE = (
     Step(
         "timezone", "Time zone", "Where the clock goes by. It is written like Europe/Vienna.", _timezone,
         default=_likely_zone,
+        more="The continent and the nearest large city; UTC is world time. Times of calls and of the log go by it.",
     ),
     Step(
         "admin_password", "Admin password", "Whoever sits at this console must know it. At least 8 characters.",
@@ -224,4 +232,5 @@ _POSTMASTER = Step(
     "postmaster", "Postmaster", "Who gets the station's own reports and the mail to postmaster?", _words,
     applies=lambda draft: len(_everybody(draft)) > 1, choices=_everybody,
     default=lambda draft: draft.base.station.postmaster or next(iter(choice.value for choice in _everybody(draft))),
+    more="One of the users here. Reports tell of calls that fail, a full card, an update.",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.config import Config, LanMethod, LinkKind
-from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, SIGNALS
+from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
 from dialpost.core.session import Listener
 
 _WIDTH = 78
@@ -48,7 +48,7 @@ def summary(config: Config, users: Sequence[str], doors: Sequence[Door], config_
         _head(config),
         _programs(config, users, doors),
         _calls(config),
-        _lights(),
+        _lights(config),
         _places(config, config_file),
     )
     return "\n\n".join(parts) + "\n"
@@ -88,7 +88,12 @@ def _tls(service: str) -> str:
 
 def _calls(config: Config) -> str:
     if config.link.kind is LinkKind.GATEWAY:
-        return "Calls\n-----\nNone are needed: mail goes as it comes."
+        rows = [
+            ("By itself", "mail goes as it comes, and comes as the provider brings it"),
+            ("By the button", "press: what waits is sent at once"),
+            ("Postmaster", f"{config.station.postmaster} gets the station's own reports"),
+        ]
+        return "Sending and fetching\n--------------------\n" + _table(rows)
     times = [time for entry in config.schedule.entry for time in entry.at]
     by_itself = f"every day at {', '.join(times)}" if times else "never; `set schedule.entry[1].at` gives it times"
     numbers = ", ".join(config.modem.numbers) if config.link.kind is LinkKind.MODEM else ""
@@ -102,15 +107,18 @@ def _calls(config: Config) -> str:
     return "Calls\n-----\n" + _table(rows)
 
 
-def _lights() -> str:
+def _lights(config: Config) -> str:
+    """What a station with this link can show: one that makes no calls does not explain those."""
+    dials = config.link.kind is not LinkKind.GATEWAY
     rows = [
         (f"{signal.led.value}: {signal.alone.words}", signal.words)
         for signal in SIGNALS
-        if signal.led is not None and signal.led.value != "fault"
+        if signal.led is not None and signal.led.value != "fault" and (dials or signal.name not in OF_CALLS)
     ]
     rows += [
         (f"fault: {count} flash{'' if count == 1 else 'es'}", FAULT_WORDS[fault])
         for fault, count in FAULT_FLASHES.items()
+        if dials or fault not in FAULTS_OF_CALLS
     ]
     return _LIGHTS + _table(rows)
 
