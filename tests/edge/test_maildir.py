@@ -12,7 +12,7 @@ import pytest
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DamagedError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.queue_id import queue_id
-from dialpost.edge.maildir import Maildirs, maildirs
+from dialpost.edge.maildir import Maildirs, maildirs, usage
 
 ONE = queue_id(1)
 RECEIVED = 1_820_000_000
@@ -169,23 +169,34 @@ async def test_usage_counts_all_folders_and_follows_every_change(boxes: Maildirs
     (box / ".Sent/cur/1.M1.host:2,S").write_bytes(b"x" * 7)  # no size in its name
     (box / "cur/1.M2.host,S=100:2,S").touch()
     assert boxes.contents("anna") == (3, 117)
-    assert await boxes.measure("anna", 1000) == 117
+    assert await boxes.measure("anna") == 117
     (box / "cur/1.M2.host,S=100:2,S").unlink()
-    assert await boxes.measure("anna", 50) == 17  # it seemed too full: counted anew
+    assert await boxes.measure("anna") == 17
     assert boxes.usage_bytes("anna") == 17
 
 
-async def test_maildirsize_is_taken_and_kept_up_to_date_but_never_believed_too_full(
-    boxes: Maildirs, tmp_path: Path
-) -> None:
+async def test_no_other_programs_sum_is_believed(boxes: Maildirs, tmp_path: Path) -> None:
     (tmp_path / "mail/anna/maildirsize").write_text("1000S\n500 3\n-100 -1\n")
-    assert await boxes.measure("anna", 1000) == 400
     await boxes.deliver("anna", body(tmp_path), ONE, RECEIVED)
-    assert (tmp_path / "mail/anna/maildirsize").read_text().splitlines()[-1] == "10 1"
-    assert await boxes.measure("anna", 1000) == 410
-    assert await boxes.measure("anna", 300) == 10
-    (tmp_path / "mail/anna/maildirsize").write_text("rubbish\nrubbish\n")
-    assert await boxes.measure("anna", 1000) == 10
+    assert await boxes.measure("anna") == 10
+
+
+async def test_a_directory_is_read_again_when_it_changed_and_only_then(
+    boxes: Maildirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    really = usage._size
+    monkeypatch.setattr(usage, "_size", lambda directory: read.append(directory.name) or really(directory))
+    new, cur = (tmp_path / "mail/anna" / name for name in ("new", "cur"))
+    (new / "1.M1.host,S=100").touch()
+    for directory in (new, cur):
+        os.utime(directory, (RECEIVED, RECEIVED))
+    assert (await boxes.measure("anna"), await boxes.measure("anna"), read) == (100, 100, ["new", "cur"])
+    (new / "1.M1.host,S=100").rename(cur / "1.M1.host,S=100:2,S")  # as Dovecot does
+    (cur / "1.M2.host,S=50:2,S").touch()
+    assert (await boxes.measure("anna"), read[2:]) == (150, ["new", "cur"])
+    (cur / "1.M3.host,S=1:2,S").touch()  # perhaps within the same tick of the clock
+    assert (await boxes.measure("anna"), read[4:]) == (151, ["new", "cur"])
 
 
 def test_a_foreign_id_is_no_id(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Caller:
 
 
 class Mailboxes:
-    async def measure(self, account, limit_bytes):
+    async def measure(self, account):
         return 1000
 
 

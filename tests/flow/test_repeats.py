@@ -65,7 +65,7 @@ class Accounts:
 
 
 class Mailboxes:
-    async def measure(self, account, limit_bytes):
+    async def measure(self, account):
         return 0
 
 

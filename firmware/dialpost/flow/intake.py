@@ -68,8 +68,8 @@ class Accounts(Protocol):
 class Mailboxes(Protocol):
     """The subset of the Maildirs the intake needs."""
 
-    async def measure(self, account: str, limit_bytes: int) -> int:
-        """What a mailbox holds; exact where it is over the limit."""
+    async def measure(self, account: str) -> int:
+        """What a mailbox holds, in bytes."""
 
 
 class Intake:

@@ -63,8 +63,8 @@ class Mailboxes(Protocol):
     ) -> list[StorageError | NotFoundError | None]:
         """Put bodies (id, file, time received, size) into a mailbox, durably; for each its fault, or None."""
 
-    async def measure(self, account: str, limit_bytes: int) -> int:
-        """What the mailbox holds; exact where it is over the limit."""
+    async def measure(self, account: str) -> int:
+        """What the mailbox holds, in bytes."""
 
 
 class Accounts(Protocol):
@@ -179,7 +179,7 @@ class LocalDelivery:
         """Put off what does not fit into the mailbox, refuse what never will."""
         if not quota_bytes:
             return
-        used = await self._mailboxes.measure(account, quota_bytes - sum(job.message.size for job in jobs))
+        used = await self._mailboxes.measure(account)
         for job in jobs:
             if job.message.size > quota_bytes:
                 text = f"The message is larger than the mailbox {account} may be"

@@ -69,7 +69,10 @@ ssl_min_protocol = TLSv1.2
 
 
 def _users(config: Config) -> str:
-    """The user file says each one's home and quota; the sum stands in `maildirsize`, which the station reads."""
+    """The user file says each one's home and quota. Dovecot sums its indexes, the station what lies there.
+
+    Not by `maildirsize` (quota_driver = maildir): there Dovecot books a MOVE as gone and not as come.
+    """
     data = plain_path(config.station.data_dir)
     return f"""\
 auth_mechanisms = plain login scram-sha-256
@@ -88,7 +91,7 @@ mail_plugins {{
   quota = yes
 }}
 quota mailbox {{
-  quota_driver = maildir
+  quota_driver = count
 }}
 namespace inbox {{
   inbox = yes

@@ -139,7 +139,6 @@ class Maildirs:
                 if error.errno not in _NO_LINKS:
                     raise
                 _copy(body, mailbox / "tmp" / name, target)
-            self._usage.added(mailbox, size)
         except FileNotFoundError:
             return NotFoundError(f"The body of {queue_id} is missing on the card")
         except OSError as error:
@@ -165,9 +164,9 @@ class Maildirs:
         """What a mailbox holds, all folders together; 0 where there is none. Blocks on a first look."""
         return self._usage.of(self.path(account))
 
-    async def measure(self, account: str, limit_bytes: int) -> int:
-        """`usage_bytes` outside the event loop: roughly while it is within the limit, else exactly."""
-        return await self._in_thread(lambda: self._usage.of(self.path(account), limit_bytes))
+    async def measure(self, account: str) -> int:
+        """`usage_bytes` outside the event loop."""
+        return await self._in_thread(lambda: self._usage.of(self.path(account)))
 
     def contents(self, account: str) -> tuple[int, int]:
         """Messages and bytes in a mailbox, all folders together; (0, 0) where there is none."""
