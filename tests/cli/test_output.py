@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.cli.output import count, size, span, table
+from dialpost.cli.output import count, fitted, size, span, table
 
 
 def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide():
@@ -44,3 +44,30 @@ def test_count():
         "2 messages",
         "0 replies",
     ]
+
+
+def test_on_a_terminal_a_table_fits(monkeypatch):
+    monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 60)
+    rows = [
+        (
+            "D0000001",
+            "anna.with.a.long.name@clinic.example",
+            "bob@far.example",
+            "held: larger than 1 MB; release it",
+        ),
+        ("D0000002", "日本語の差出人の長い名前@例え.example", "x", "waiting"),
+    ]
+    shown = table(("ID", "FROM", "TO", "STATE"), rows)
+    assert shown.split("\n") == [
+        "ID        FROM           TO             STATE",
+        "D0000001  anna.with.a.…  bob@far.exam…  held: larger than 1",
+        "                                        MB; release it",
+        "D0000002  日本語の差出…  x              waiting",
+    ]
+
+
+def test_a_sentence_is_broken_between_words(monkeypatch):
+    monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 20)
+    assert fitted("  one two three four five", indent=4) == "  one two three\n    four five"
+    monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 0)
+    assert fitted("  one two three four five", indent=4) == "  one two three four five"

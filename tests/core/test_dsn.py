@@ -180,6 +180,19 @@ def test_words_with_other_letters_go_in_seven_bits() -> None:
     assert ("Diagnostic-Code", "smtp; 550 n\\xe9") in blocks(data)[1]
 
 
+@pytest.mark.parametrize(
+    "subject", ["order " * 16, "Grüße aus Köln " * 6, "x" * 100, "日本語" * 30, "=?utf-8?q?x?=", "a\tb", ""]
+)
+def test_the_subject_is_folded_and_reads_the_same(subject: str) -> None:
+    data = build_report(Report.FAILED, replace(MESSAGE, subject=subject), [gone()], FRAME)
+    assert max(map(len, data.partition(b"\n\n")[0].split(b"\n"))) <= 78
+    text = str(parsed(data)["Subject"])
+    about = subject.replace("\t", " ").strip()
+    assert (
+        text == f"Your message could not be delivered: {about}" if about else "Your message could not be delivered"
+    )
+
+
 def test_international_addresses_make_an_international_report() -> None:
     recipient = to_world("jürgen@far.example")
     message = replace(MESSAGE, sender="ännchen@clinic.example", smtputf8=True)

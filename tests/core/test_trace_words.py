@@ -9,7 +9,7 @@ import pytest
 
 from dialpost.core.envelope import Notify
 from dialpost.core.queue_records import Origin, Priority, RecipientRecord, RecipientState
-from dialpost.core.trace_words import arrival, fate, trace
+from dialpost.core.trace_words import arrival, fate, trace, when
 from fakes import a_record, to_mailbox, to_world
 
 NOON = 1_823_083_200  # 2027-10-09 12:00 UTC
@@ -89,6 +89,11 @@ def test_the_sender_was_told_only_once_the_notice_was_handed_over(reader: Recipi
     notice = a_record("D0000002", replace(reader, last_try_s=NOON), sender="")
     told = words.format("The notice to the sender (D0000002)")
     assert fate(a_record("D0000001", bounced), bounced, notice=notice, tz=UTC).endswith(f"550. {told}")
+
+
+@pytest.mark.parametrize("unix_s", [2**40, 2**62, 2**80])
+def test_a_moment_the_card_spoilt_is_unknown(unix_s: int) -> None:
+    assert when(unix_s, UTC) == "at an unknown time (the clock was not set)"
 
 
 def test_every_state_has_words() -> None:

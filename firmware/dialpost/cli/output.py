@@ -4,28 +4,60 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from dialpost.core.columns import cut, pad, width, wrap
 from dialpost.core.printable import for_json, one_line
 
+_NARROWEST = 8
+"""No column of a table gets narrower than that."""
+_LAST_COLUMN = 20
+"""So much room is made for the last one, if it needs it."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
-    """Columns padded to their widest cell; one over `widest` ends in "…" (the last may be wider)."""
+    """Columns padded to their widest cell; one over `widest` ends in "…" (the last may be wider).
+
+    On a terminal the widest columns give way until the table fits; the last is broken between its words.
+    """
     cells = [[one_line(cell) for cell in row] for row in [headers, *rows]]
     last = len(headers) - 1
-    short = [
-        [cell if i == last or len(cell) <= widest else cell[: widest - 1] + "…" for i, cell in enumerate(row)]
-        for row in cells
-    ]
-    widths = [max(len(row[i]) for row in short) for i in range(len(headers))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in short
-    )
+    widths = [max(width(row[i]) for row in cells) for i in range(len(headers))]
+    widths[:last] = [min(each, widest) for each in widths[:last]]
+    columns = terminal_columns()
+    if columns:
+        wanted = min(widths[last], _LAST_COLUMN)
+        while sum(widths[:last]) + 2 * last + wanted > columns and max(widths[:last], default=0) > _NARROWEST:
+            widths[widths.index(max(widths[:last]))] -= 1
+    lines = []
+    for row in cells:
+        lead = "".join(pad(cut(cell, each), each) + "  " for cell, each in zip(row[:last], widths, strict=False))
+        lines += _broken(lead, row[last], columns, width(lead))
+    return "\n".join(lines)
+
+
+def fitted(text: str, indent: int = 0) -> str:
+    """A line as it fits the terminal, broken between words; whole where there is none."""
+    words = text.lstrip(" ")
+    return "\n".join(_broken(text[: len(text) - len(words)], words, terminal_columns(), indent))
+
+
+def terminal_columns() -> int:
+    """How wide the terminal is; 0 where the output goes elsewhere: a file or a pipe is not broken into rows."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _broken(lead: str, text: str, columns: int, indent: int) -> list[str]:
+    """The rows of a line: `lead` stands in the first, `indent` blanks in the later ones."""
+    if not columns or width(lead + text) <= columns or indent > columns - _NARROWEST:
+        return [(lead + text).rstrip()]
+    first, *rest = wrap(text, columns - max(width(lead), indent))
+    return [lead + first, *(" " * indent + row for row in rest)]
 
 
 def size(count: float) -> str:

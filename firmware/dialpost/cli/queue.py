@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from dialpost.cli.output import count, print_json, size, span, table
+from dialpost.cli.output import count, fitted, print_json, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.printable import one_line, printable
 
@@ -97,9 +97,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _tell(message: dict[str, Any]) -> None:
-    subject = one_line(message["subject"], 60) or "(no subject)"
-    print(f"{one_line(message['queue_id'])}  {size(message['size'])}  {subject}")
-    print("\n".join(f"  {printable(sentence)}" for sentence in message["sentences"]))
+    subject = one_line(message["subject"]) or "(no subject)"
+    print(fitted(f"{one_line(message['queue_id'])}  {size(message['size'])}  {subject}"))
+    print("\n".join(fitted(f"  {printable(sentence)}", indent=4) for sentence in message["sentences"]))
 
 
 def _retry(args: argparse.Namespace) -> int:

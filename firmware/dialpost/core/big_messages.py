@@ -11,10 +11,10 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, tzinfo
-from email.header import Header
 
 from dialpost.core.amounts import size_words
 from dialpost.core.config_line import BudgetConfig
+from dialpost.core.header_encoding import text_field
 from dialpost.core.header_scan import fields_of
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState, SizeHold
 
@@ -154,7 +154,7 @@ def recipients_note(
         f"From: Mail station <postmaster@{frame.hostname}>",
         f"To: {to}",
         *([f"Reply-To: <{message.sender}>"] if message.sender.isascii() else []),  # the note goes to any host
-        f"Subject: {Header(subject, 'us-ascii' if subject.isascii() else 'utf-8').encode()}",
+        text_field("Subject", subject),
         f"Date: {frame.date}",
         f"Message-ID: <{frame.unique}@{frame.hostname}>",
         "Auto-Submitted: auto-generated",  # RFC 3834 §5

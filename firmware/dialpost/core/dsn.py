@@ -13,9 +13,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from email.header import Header
 from enum import Enum
 
+from dialpost.core.header_encoding import text_field
 from dialpost.core.mime_downgrade import CannotDowngradeError, plan
 from dialpost.core.plain_reasons import plain_reason
 from dialpost.core.queue_records import MessageRecord, RecipientRecord
@@ -132,7 +132,7 @@ def _head(report: Report, message: MessageRecord, frame: ReportFrame, boundary: 
     lines = [
         f"From: Mail station <postmaster@{frame.hostname}>",
         f"To: <{_one_line(frame.to)}>",
-        f"Subject: {_subject(report, message, frame)}",
+        text_field("Subject", _subject(report, message, frame)),
         f"Date: {frame.date}",
         f"Message-ID: {message_id_of_notice(frame.unique, frame.hostname)}",
         "Auto-Submitted: auto-replied",  # RFC 3834 §5
@@ -148,7 +148,7 @@ def _head(report: Report, message: MessageRecord, frame: ReportFrame, boundary: 
 def _subject(report: Report, message: MessageRecord, frame: ReportFrame) -> str:
     text = "A notice could not be delivered" if frame.about_notice else _SUBJECTS[report]
     about = _one_line(message.subject).strip()
-    return str(Header(f"{text}: {about}" if about else text, "utf-8" if not about.isascii() else None).encode())
+    return f"{text}: {about}" if about else text
 
 
 def _boundary(unique: str, parts: Sequence[bytes]) -> bytes:

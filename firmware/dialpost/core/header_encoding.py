@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+import textwrap
 from collections.abc import Callable
 from urllib.parse import quote_from_bytes
 
@@ -24,6 +25,7 @@ _TRACE_AND_IDS = frozenset(
     b"mime-version content-id content-transfer-encoding content-location dkim-signature "
     b"arc-seal arc-message-signature arc-authentication-results authentication-results".split()
 )
+_LINE = 78
 _WORD_BYTES = 45  # of text in one encoded-word, so that it stays under 75 characters (RFC 2047 §2)
 
 # Each begins where a word begins: a field may be long, and what takes its square in time is a door to attackers.
@@ -72,6 +74,19 @@ def ascii_field(field: bytes, body_charset: str = "") -> bytes | None:
             return name + b":" + done if done.isascii() else None
         done = _RUNNING_WORDS.sub(lambda found: words(found[0]), done)
     return _question_marks(name + b":" + done)  # nothing a reader sees depends on what is left
+
+
+def text_field(name: str, text: str) -> str:
+    """A field of running text, written by this station: ASCII, folded at 78 characters (RFC 5322 §2.1.1)."""
+    text = re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
+    if text.isascii() and "=?" not in text:
+        lines = textwrap.wrap(f"{name}: {text}", _LINE, subsequent_indent=" ", break_on_hyphens=False,
+                              break_long_words=False)  # fmt: skip
+        if lines and lines[0] != f"{name}:" and all(len(line) <= _LINE for line in lines):
+            return "\n".join(lines)
+    raw = text.encode("utf-8", "replace")
+    words = [base64.b64encode(piece).decode() for piece in _pieces(raw, b"utf-8", _WORD_BYTES - len(name))]
+    return f"{name}: " + "\n ".join(f"=?utf-8?B?{word}?=" for word in words)
 
 
 def _question_marks(text: bytes) -> bytes:
@@ -131,11 +146,11 @@ def _encoded_words(text: bytes, body_charset: str) -> bytes:
     return b"\n ".join(words)
 
 
-def _pieces(text: bytes, charset: bytes) -> list[bytes]:
+def _pieces(text: bytes, charset: bytes, size: int = _WORD_BYTES) -> list[bytes]:
     """Text in pieces that don't cut a character in two."""
     pieces = []
     while text:
-        end = min(_WORD_BYTES, len(text))
+        end = min(size, len(text))
         while charset == b"utf-8" and end < len(text) and text[end] & 0xC0 == 0x80:
             end -= 1
         pieces.append(text[:end])

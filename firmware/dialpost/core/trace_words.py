@@ -86,7 +86,10 @@ def when(unix_s: int, tz: tzinfo | None = None) -> str:
     """A moment: "on 2025-11-24 07:12"."""
     if unix_s < EARLIEST_TRUE_TIME_S:
         return _UNSET_CLOCK
-    return f"on {datetime.fromtimestamp(unix_s, tz):%Y-%m-%d %H:%M}"
+    try:
+        return f"on {datetime.fromtimestamp(unix_s, tz):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):  # a number the card spoilt
+        return _UNSET_CLOCK
 
 
 def sender_name(sender: str) -> str:

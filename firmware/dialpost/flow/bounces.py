@@ -22,6 +22,7 @@ from dialpost.core.accounts import Directory, Local, NotLocal
 from dialpost.core.dsn import Report, ReportedRecipient, ReportFrame, build_report, message_id_of_notice
 from dialpost.core.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.errors import StorageError
+from dialpost.core.header_encoding import text_field
 from dialpost.core.outcomes import Delivered, Refused
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.flow import maillog
@@ -128,8 +129,8 @@ class Bouncer:
         head = [
             f"From: Mail station <postmaster@{self._hostname}>",
             f"To: <{address}>",
-            f"Subject: {subject}",
-            f"Date: {formatdate(self._wall_clock(), localtime=True)}",
+            text_field("Subject", subject),
+            f"Date: {_date(self._wall_clock())}",
             f"Message-ID: <{secrets.token_hex(12)}@{self._hostname}>",
             "Auto-Submitted: auto-generated",  # RFC 3834 §5
             "MIME-Version: 1.0",
@@ -165,12 +166,12 @@ class Bouncer:
         frame = ReportFrame(
             hostname=self._hostname,
             to=to,
-            date=formatdate(self._wall_clock(), localtime=True),
-            arrival=formatdate(message.received_s, localtime=True),
+            date=_date(self._wall_clock()),
+            arrival=_date(message.received_s),
             unique=f"{message.queue_id}.{report.value}.{secrets.token_hex(6)}",
             original=original,
             is_whole=is_whole,
-            retry_until=formatdate(until_s, localtime=True) if until_s else "",
+            retry_until=_date(until_s) if until_s else "",
             about_notice=not message.sender,
             held_because=because,
         )
@@ -244,6 +245,14 @@ class Bouncer:
             account=None,
         )  # fmt: skip
         self._on_accepted(record)
+
+
+def _date(unix_s: float) -> str:
+    """RFC 5322 §3.3, local time; the epoch for a number the card spoilt."""
+    try:
+        return formatdate(unix_s, localtime=True)
+    except (OverflowError, ValueError, OSError):
+        return formatdate(0, localtime=True)
 
 
 def _records(address: str, found: Local) -> list[RecipientRecord]:

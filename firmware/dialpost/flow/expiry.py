@@ -8,6 +8,7 @@ sender twice, never not at all. Runs as one task, a few times an hour.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -141,6 +142,6 @@ def _answer(recipient: RecipientRecord) -> Reply | None:
     if not text:
         return None
     code, _, words = text.partition(" ")
-    if len(code) == 3 and code.isdigit() and code[0] in "45":
+    if re.fullmatch("[45][0-9]{2}", code):
         return Reply.from_lines(int(code), (words,))
     return Reply(451, (text,))

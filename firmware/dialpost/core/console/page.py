@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
+from dialpost.core import columns
 from dialpost.core.printable import lines, nearest
 
 MORE = "--more--"
@@ -15,12 +15,12 @@ def rows(text: str, width: int, *, utf8: bool) -> Iterator[str]:
     for line in text.split("\n"):
         shown = plain(line.rstrip().expandtabs(), utf8=utf8)
         lead = _last_column(shown)
-        if len(shown) < width or lead > width // 2:
+        if columns.width(shown) < width or lead > width // 2:
             yield shown
         else:
-            yield from textwrap.wrap(
-                shown, width - 1, subsequent_indent=" " * lead, break_long_words=False, break_on_hyphens=False
-            )
+            first, *rest = columns.wrap(shown[lead:], width - 1 - lead)
+            yield shown[:lead] + first
+            yield from (" " * lead + row for row in rest)
 
 
 def _last_column(line: str) -> int:
@@ -58,4 +58,4 @@ class Page:
 
     def add(self, row: str) -> None:
         """A row was shown."""
-        self._used += 1 + max(0, len(row) - 1) // self._width
+        self._used += 1 + max(0, columns.width(row) - 1) // self._width

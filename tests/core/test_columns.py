@@ -1,0 +1,31 @@
+"""Text in the columns of a terminal."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.columns import cut, pad, width, wrap
+
+
+def test_width_counts_columns_not_characters():
+    assert [width(text) for text in ("", "abc", "日本", "e\u0301", "Grüße")] == [0, 3, 4, 1, 5]
+
+
+def test_cut_and_pad():
+    assert [cut("日本語", columns) for columns in (6, 5, 4)] == ["日本語", "日本…", "日…"]
+    assert pad("日", 4) == "日  "
+
+
+def test_wrap():
+    assert wrap("one two three", 7) == ["one two", "three"]
+    assert wrap("  one two three", 9, indent=4) == ["  one two", "    three"]
+    assert wrap("a dialpost-queue-release b", 8) == ["a", "dialpost-queue-release", "b"]
+    assert wrap("日本語のメール", 6) == ["日本語", "のメー", "ル"]
+    assert wrap("", 8) == [""]
+
+
+@given(st.text(max_size=80), st.integers(1, 30), st.integers(0, 10))
+def test_wrap_keeps_every_word_and_fits(text, columns, indent):
+    rows = wrap(text, columns, indent)
+    assert "".join("".join(rows).split()) == "".join(text.split())
+    for row in rows:
+        assert width(row) <= max(columns, indent + 2) or row.isascii() or width(row.split()[-1]) > columns - indent
