@@ -61,9 +61,9 @@ def test_check_warns_and_lets_through(path, capsys):
 )
 def test_check_warns_of_what_no_call_can_be_made_with(path, capsys, modem, said):
     text = GOOD.replace(
-        'kind = "gateway"', f'kind = "modem"\n[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["1"]\n{modem}'
+        'kind = "gateway"', f'kind = "modem"\n[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["0961"]\n{modem}'
     )
-    path.write_text(text.replace('numbers = ["1"]\n', "") if "numbers" in modem else text)
+    path.write_text(text.replace('numbers = ["0961"]\n', "") if "numbers" in modem else text)
     status, out, _ = run(capsys, "config", "check", path)
     told = [line for line in out.splitlines() if said in line]
     assert status == 0 and len(told) == 1 and told[0].startswith(f"WARNING  {path}: ")

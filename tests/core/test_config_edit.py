@@ -55,7 +55,7 @@ def base():
     [
         ("modem.numbers", "0961 123456,0961999", ["0961123456", "0961999"]),
         ("modem.numbers", '["0961 123456"]', ["0961123456"]),
-        ("modem.numbers", '"0w,0961 12", 0999', ["0w,096112", "0999"]),
+        ("modem.numbers", '"0w,0961 12", 09991', ["0w,096112", "09991"]),
         ("modem.numbers", "", []),
         ("modem.login_script", '"ogin:", "%u", " assword:", %p', ["ogin:", "%u", " assword:", "%p"]),
         ("smtp.listen", "[::]:25, [::1]:2525", ["[::]:25", "[::1]:2525"]),
@@ -181,9 +181,9 @@ def test_what_is_written_in_an_unusual_way_is_written_anew(base):
 
 
 def test_items_of_lists(base):
-    made = base.set("modem.numbers[1]", "1").set("modem.numbers[2]", "2").set("modem.numbers[1]", "3")
-    assert made.table()["modem"]["numbers"] == ["3", "2"]
-    assert made.unset("modem.numbers[1]").table()["modem"]["numbers"] == ["2"]
+    made = base.set("modem.numbers[1]", "321").set("modem.numbers[2]", "322").set("modem.numbers[1]", "323")
+    assert made.table()["modem"]["numbers"] == ["323", "322"]
+    assert made.unset("modem.numbers[1]").table()["modem"]["numbers"] == ["322"]
     assert base.set("smtp.listen[2]", "127.0.0.1:2525").table()["smtp"]["listen"] == ["[::]:25", "127.0.0.1:2525"]
     with pytest.raises(NotFoundError, match=r"modem\.numbers\[3\] is not set"):
         made.unset("modem.numbers[3]")

@@ -49,7 +49,7 @@ def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut():
 
 def test_when_it_counts():
     old, new = changed(
-        ("modem.numbers", "1"), ("smtp.max_errors", "30"), ("station.run_dir", "/run/x"),
+        ("modem.numbers", "0961"), ("smtp.max_errors", "30"), ("station.run_dir", "/run/x"),
         ("outbound.route[1].domains", "a.example"),
     )  # fmt: skip
     keys = changed_keys(old, new)

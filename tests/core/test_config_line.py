@@ -51,6 +51,6 @@ def test_odd_but_possible_values_stand(section, line):
 
 
 def test_a_login_that_sends_no_password_is_told():
-    script = '[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["1"]\nlogin_script = ["word:", "%p"]\n'
+    script = '[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["0961"]\nlogin_script = ["word:", "%p"]\n'
     assert any("ppp.password is empty" in sentence for sentence in warnings(parse_config(BASE + script)))
     assert warnings(parse_config(BASE + script + '[ppp]\nuser = "u"\npassword = "p"\n')) == ()

@@ -10,7 +10,7 @@ from dialpost.flow.config_changes import ConfigChanges
 from fakes import FakeApply, FakeProcess
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
-LINE = TEXT + '[modem]\nnumbers = ["1"]\n'
+LINE = TEXT + '[modem]\nnumbers = ["0961"]\n'
 BOTH = LINE + "[smtp]\nmax_errors = 30\n"
 OWNER, OTHER = object(), object()
 
@@ -63,7 +63,7 @@ async def test_a_commit_is_taken_and_applied(rig):
     rig.apply.problems = ("The firewall could not be set.",)
     done = await rig.commit(LINE)
     assert (done.commit.number, done.words, done.needs_confirm_s) == (2, ("The firewall could not be set.",), None)
-    assert rig.process.config.modem.numbers == ("1",)
+    assert rig.process.config.modem.numbers == ("0961",)
     assert (rig.apply.numbers, rig.history.unproven(), rig.told) == (
         [2], None, ["Configuration 2 was committed by anna."],
     )  # fmt: skip
@@ -268,7 +268,7 @@ async def test_the_file_read_again(rig):
     await rig.changes.started()
     rig.path.write_text(LINE)
     assert await rig.changes.reload(LINE) == ()
-    assert (rig.process.config.modem.numbers, rig.apply.numbers) == (("1",), [2])
+    assert (rig.process.config.modem.numbers, rig.apply.numbers) == (("0961",), [2])
     rig.process.fails_with = StorageError("The card is gone.")
     rig.path.write_text(BOTH)
     with pytest.raises(ConfigError, match=r"3 was rolled back.*card is gone\.\nConfiguration 2 is in force again"):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from dialpost.core.address import Mailbox, parse_mailbox
 from dialpost.core.config import Config
+from dialpost.core.config_values import ACCOUNT_SIGNS, plain_name_hint
 from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
@@ -76,8 +77,8 @@ def check_name(name: str) -> str:
     normal = name.strip().lower()
     if not _NAME.match(normal) or ".." in normal:
         raise AccountError(
-            f"{name!r} can't be an account's name: use letters, digits, dots, hyphens and underscores "
-            "(at most 64, a letter or digit first and last)."
+            f"{name!r} can't be an account's name: it has {ACCOUNT_SIGNS}{plain_name_hint(name)}. The person's "
+            "full name may have any letters."
         )
     return normal
 

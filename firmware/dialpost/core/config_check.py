@@ -87,6 +87,37 @@ def _circles(config: Config) -> Iterator[str]:
     for key, host in hosts.items():
         if host and host in own:
             yield f'{key} = "{host}" is this station itself: mail would run in circles. Give the provider\'s host.'
+    for key, host, port in _hosts(config):
+        if _is_here(host, config) and port in _own_ports(config):
+            yield (
+                f'{key} = "{host}" with port {port} is this station itself: mail would run in circles. Give the '
+                "provider's host."
+            )
+
+
+def _hosts(config: Config) -> Iterator[tuple[str, str, int]]:
+    """Every host that mail or ETRN goes to, with its port."""
+    yield "outbound.smarthost", config.outbound.smarthost, config.outbound.port
+    yield "etrn.host", config.etrn.host, config.etrn.port
+    for number, route in enumerate(config.outbound.route, 1):
+        yield f"outbound.route[{number}].host", route.host, route.port
+
+
+def _is_here(host: str, config: Config) -> bool:
+    """Whether it is this machine: localhost, or an address that the station gives itself on the LAN."""
+    lan = {address.partition("/")[0] for address in (config.lan.address, config.lan.fallback_address)}
+    if host == "localhost" or host.endswith(".localhost") or (host and host in lan):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _own_ports(config: Config) -> frozenset[int]:
+    smtp = config.smtp
+    listens = (*smtp.listen, *smtp.submission_listen, *smtp.submissions_listen)
+    return frozenset(int(listen.rpartition(":")[2]) for listen in listens)
 
 
 def _relay(config: Config) -> Iterator[str]:
@@ -194,6 +225,12 @@ def _warnings(config: Config) -> Iterator[str]:
         )
     for label, way in _ways(config):
         yield from _open_password(label, way)
+    for key, host, port in _hosts(config):
+        if _is_here(host, config):
+            yield (
+                f'{key} = "{host}" is this machine itself: right only where a program of yours listens there '
+                f"on port {port} (a tunnel, a filter). Else give the provider's host."
+            )
     if config.etrn_wanted and not config.etrn_host:
         yield "etrn.host is not set: the provider will not be asked for mail it holds."
     if config.etrn_wanted and config.etrn.port in {465, 587}:

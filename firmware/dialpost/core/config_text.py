@@ -14,6 +14,7 @@ from enum import Enum
 from dialpost.core.config import Config
 from dialpost.core.config_check import faults
 from dialpost.core.config_fields import Field, all_fields, fields_of, section_help, sections
+from dialpost.core.config_typed import all_days
 from dialpost.core.config_values import check_value
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.toml_text import parse_toml
@@ -101,6 +102,8 @@ class _Reader:
             wanted = f"{field.type_words()} in [ ]{example}" if field.item_class is None else field.item_words()
             self._fault(field, label, value, f"it must be {wanted}")
             return ()
+        if field.setting.kind == "weekday":
+            value = all_days(value)
         low, high = field.setting.minimum or 0, field.setting.maximum
         if field.item_class is None or high is not None:
             if len(value) < low:

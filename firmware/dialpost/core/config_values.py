@@ -6,21 +6,22 @@ Each check returns the value to keep or raises `ValueError` with what is wrong, 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from enum import Enum
 
 from dialpost.core.address import normalise_domain, parse_mailbox
 from dialpost.core.config_fields import Field
+from dialpost.core.config_typed import EXAMPLES, amount, days, phone_number, time_of_day, time_span
 from dialpost.core.errors import AddressError
 from dialpost.core.ip_text import ip_address, ip_interface, ip_network
+from dialpost.core.printable import nearest
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_LINE_LOGIN = 255
 """Of a name or password on the line: their length is one byte there (RFC 1334 §2.2.1, RFC 1994 §4.1)."""
 SEPARATORS = ("+", "-", "=", "_", "#")
 _INT64 = 2**63
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the zero
 _LINE_INTERFACE = re.compile(r"(?:lo|ppp\d*)\Z")
@@ -55,16 +56,32 @@ def _wanted(field: Field) -> str:
 
 
 def _number(field: Field, value: object) -> object:
+    if isinstance(value, str):
+        value = _typed_number(field, value)
     allowed = (int,) if field.value_type is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise ValueError(_wanted(field))
     low, high = field.setting.minimum, field.setting.maximum
     if not -_INT64 <= value < _INT64:  # what TOML can hold; NaN and infinity are not in it either
         raise ValueError(_wanted(field))
-    # Written so that NaN, which compares with nothing, fails too.
     if not ((low is None or value >= low) and (high is None or value <= high)):
         raise ValueError(_wanted(field))
     return field.value_type(value)
+
+
+def _typed_number(field: Field, text: str) -> float:
+    """A number with its unit, as people write it. Raises: ValueError naming the right form."""
+    unit = field.setting.unit
+    if text.strip().replace(".", "").isdecimal():  # in a file: a number stands there without quotes
+        raise ValueError(_wanted(field))
+    if re.fullmatch(r"\s*\d+,\d{1,2}\s*", text) and field.value_type is float:
+        raise ValueError(f"{_wanted(field)}, with a point and not a comma: {text.strip().replace(',', '.')}")
+    try:
+        found = amount(text, unit)
+    except ValueError:
+        example = EXAMPLES.get(unit, "")
+        raise ValueError(_wanted(field) + (f", like {example}" if example else "")) from None
+    return int(found) if found == int(found) else found
 
 
 def _choice(field: Field, value: str) -> object:
@@ -85,6 +102,11 @@ def _empty(field: Field) -> str:
 
 
 def _domain(value: str) -> str:
+    value = value.strip()
+    if "://" in value or "/" in value:
+        raise ValueError("only the name goes here, without https:// and what follows it, like clinic.example")
+    if "@" in value:
+        raise ValueError(f"only what stands behind the @ goes here: {value.rpartition('@')[2]}")
     try:
         name = normalise_domain(value)
     except AddressError as error:
@@ -109,20 +131,31 @@ def _host(value: str) -> str:
     if "%" in value:  # of an address: no name has one
         return _ip(value)
     try:
-        return str(ip_address(value.strip("[]")))
+        address = ip_address(value.strip("[]"))
     except ValueError:
-        if "/" in value or ":" in value:
+        if "://" not in value and ("/" in value or ":" in value):
             raise ValueError("only the host's name or address goes here; its port is a key of its own") from None
         return _domain(value)
+    return _one_host(address)
+
+
+def _one_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Raises: ValueError for an address that stands for none or for many."""
+    if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
+        raise ValueError("no host has that address; give the name or address of one, like smtp.provider.example")
+    return str(address)
 
 
 def _ip(value: str) -> str:
     if "%" in value:
         raise ValueError(f"an address without a zone (%...) goes here, like {value.partition('%')[0][:45]}")
     try:
-        return str(ip_address(value.strip("[]")))
+        address = ip_address(value.strip().strip("[]"))
     except ValueError:
-        raise ValueError("it must be an IP address: a name could not be looked up without it") from None
+        raise ValueError(
+            "it must be an IP address, like 192.0.2.53: a name could not be looked up without it"
+        ) from None
+    return _one_host(address)
 
 
 def _separator(value: str) -> str:
@@ -133,13 +166,13 @@ def _separator(value: str) -> str:
 
 def _listen(value: str) -> str:
     host, colon, port = value.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65_535:
         raise ValueError("it must be ADDRESS:PORT with a port from 0 to 65535, like 0.0.0.0:25 or [::]:25")
     bare = host.removeprefix("[").removesuffix("]")
     try:
         address = ip_address(bare or "::")
     except ValueError:
-        raise ValueError(f"{host!r} is not an IP address") from None
+        raise ValueError(f"{host!r} is not an IP address; it must be like 0.0.0.0:25 or [::]:25") from None
     if address.version == 6 and host and not host.startswith("["):
         raise ValueError("an IPv6 address stands in brackets, like [::1]:25")
     if address.version == 6 and host:
@@ -148,10 +181,22 @@ def _listen(value: str) -> str:
 
 
 def _network(value: str) -> str:
+    value = value.strip()
     try:
-        return str(ip_network(value))
-    except ValueError as error:
-        raise ValueError(f"not a network like 192.168.1.0/24 ({error})") from None
+        network = ip_network(value)
+    except ValueError:
+        raise ValueError(f"it must be a network like {_near_network(value)}") from None
+    if "/" not in value and network.version == 4 and value.endswith(".0"):
+        raise ValueError(f"the bits of the network are missing: write it like {value}/24")
+    return str(network)
+
+
+def _near_network(value: str) -> str:
+    """The network of a host's address with bits, or of 192.168.1.*; else an example."""
+    try:
+        return str(ipaddress.ip_network(value.replace(".*", ".0/24", 1).removesuffix(".*"), strict=False))
+    except ValueError:
+        return "192.168.1.0/24"
 
 
 def _interface(value: str) -> str:
@@ -166,7 +211,7 @@ def _interface_address(value: str) -> str:
     try:
         own = ip_interface(value)
     except ValueError as error:
-        raise ValueError(f"it must be ADDRESS/BITS like 192.168.1.25/24 ({error})") from None
+        raise ValueError("it must be ADDRESS/BITS like 192.168.1.25/24") from error
     if "/" not in value:
         raise ValueError("the bits of its network are missing: write it like 192.168.1.25/24")
     ip = own.ip
@@ -175,17 +220,11 @@ def _interface_address(value: str) -> str:
     return str(own)
 
 
-def _time(value: str) -> str:
-    if not _TIME.match(value):
-        raise ValueError("it must be a time of day from 00:00 to 23:59")
-    return value
-
-
 def _weekday(value: str) -> str:
-    day = value.lower()
-    if day not in WEEKDAYS:
-        raise ValueError("it must be one of: " + ", ".join(WEEKDAYS))
-    return day
+    found = days(value)
+    if len(found) != 1:
+        raise ValueError("it must be one day: mon, tue, wed, thu, fri, sat or sun")
+    return found[0]
 
 
 def _etrn_name(value: str) -> str:
@@ -206,14 +245,27 @@ def _address(value: str) -> str:
 
 def _account(value: str) -> str:
     name = value.lower()
+    if "@" in name:
+        raise ValueError(f"it is the account's name only, without @ and domain: {name.partition('@')[0]}")
     if not _ACCOUNT.match(name):
-        raise ValueError("an account's name has letters, digits, dots, hyphens and underscores")
+        raise ValueError(f"an account's name has {ACCOUNT_SIGNS}{plain_name_hint(name)}")
     return name
+
+
+ACCOUNT_SIGNS = (
+    "letters a to z, digits, dots, hyphens and underscores (at most 64, a letter or digit first and last)"
+)
+
+
+def plain_name_hint(name: str) -> str:
+    """ ", like jose" for josé; "" where no name an account may have is near."""
+    near = re.sub(r"[^a-z0-9._-]+", ".", "".join(map(nearest, name.strip())).lower()).strip("._-")[:64]
+    return f", like {near}" if near != name and _ACCOUNT.match(near) else ""
 
 
 def _path(value: str) -> str:
     if not value.startswith("/"):
-        raise ValueError("it must be a full path that starts with /")
+        raise ValueError("it must be a full path that starts with /, like /dev/ttyUSB0 or /etc/dialpost/key.pem")
     return value
 
 
@@ -224,17 +276,10 @@ def _timezone(value: str) -> str:
 
 
 def _fingerprint(value: str) -> str:
-    digits = value.replace(":", "").lower()
+    digits = re.sub(r"[:\s]", "", value).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError("a SHA-256 fingerprint has 64 hexadecimal digits")
+        raise ValueError("a SHA-256 fingerprint has 64 hexadecimal digits, with or without colons")
     return digits
-
-
-def _phone_number(value: str) -> str:
-    number = re.sub(r"[ ().\-/]", "", value)
-    if not re.fullmatch(r"\+?[0-9A-Da-d*#,wW]{1,60}", number):
-        raise ValueError("a number has digits, * and #, a comma for a pause and w for a dial tone")
-    return number
 
 
 def _dial_digits(value: str) -> str:
@@ -246,7 +291,7 @@ def _dial_digits(value: str) -> str:
 
 def _apn(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
-        raise ValueError("an access point's name has letters, digits, dots and hyphens")
+        raise ValueError("an access point's name has letters, digits, dots and hyphens, like internet")
     return value
 
 
@@ -258,7 +303,7 @@ def _ipv4(value: str) -> str:
 
 def _sim_pin(value: str) -> str:
     if not re.fullmatch(r"[0-9]{4,8}", value):  # 3GPP TS 31.101 §9.3
-        raise ValueError("a PIN has four to eight digits")
+        raise ValueError("a PIN has four to eight digits, like 1234")
     return value
 
 
@@ -272,13 +317,6 @@ def _line_login(value: str) -> str:
     if len(value) > LONGEST_LINE_LOGIN or not value.isprintable():
         raise ValueError(f"it has at most {LONGEST_LINE_LOGIN} characters, none of them a tab or the like")
     return value
-
-
-def _time_span(value: str) -> str:
-    start, hyphen, end = value.partition("-")
-    if not hyphen or start == end:
-        raise ValueError("it must be two times of day like 22:00-06:00")
-    return f"{_time(start)}-{_time(end)}"
 
 
 KIND_CHECKS: dict[str, Callable[[str], str]] = {
@@ -296,7 +334,7 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "separator": _separator,
     "listen": _listen,
     "network": _network,
-    "time": _time,
+    "time": time_of_day,
     "weekday": _weekday,
     "etrn-name": _etrn_name,
     "address": _address,
@@ -304,9 +342,9 @@ KIND_CHECKS: dict[str, Callable[[str], str]] = {
     "path": _path,
     "timezone": _timezone,
     "fingerprint": _fingerprint,
-    "phone-number": _phone_number,
+    "phone-number": phone_number,
     "dial-prefix": _dial_digits,
     "dial-suffix": _dial_digits,
     "apn": _apn,
-    "time-span": _time_span,
+    "time-span": time_span,
 }

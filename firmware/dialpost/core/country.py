@@ -34,6 +34,7 @@ class Dialling:
     country_code: str = setting("", "Its code behind the + of a number, to dial +CODE numbers from inside.")
     international_prefix: str = setting("", "Dialled instead of the + of a number abroad.")
     trunk_prefix: str = setting("", "Dialled instead of +CODE inside the country.")
+    emergency: tuple[str, ...] = setting((), "Police, fire brigade, rescue: never dialled.", maximum=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ def _dialling_faults(dialling: Dialling) -> list[str]:
         value: str = getattr(dialling, name)
         if value and not (value.isascii() and value.isdigit()):
             faults.append(f'dialling.{name} = "{value}" is not allowed: it has digits only.')
+    for number in dialling.emergency:
+        if not (number.isascii() and number.isdigit()):
+            faults.append(f'dialling.emergency has "{number}", which is not allowed: it has digits only.')
     if bool(dialling.country_code) != bool(dialling.international_prefix):
         faults.append("dialling.country_code and dialling.international_prefix go together: give both or none.")
     return faults

@@ -19,6 +19,7 @@ Dial modifiers are those of ITU-T V.250 §6.3.1: T tone, P pulse, W wait for a d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -141,11 +142,23 @@ def dial_faults(config: ModemConfig, country: Country, numbers: tuple[str, ...] 
                 f'modem.numbers has "{number}", and the rules of "{country.key}" do not say what is dialled for '
                 "the +. Write it as it is dialled there, or set modem.country."
             )
+        emergency = _calls_for_help(config.outside_line + number, dialling.emergency)
+        if emergency:
+            faults.append(
+                f'modem.numbers has "{number}", which calls {emergency}: police, fire brigade or rescue '
+                f"({country.name}). Give the provider's number."
+            )
         if pulse and _ONLY_TONES & set((config.outside_line + number).upper()):
             faults.append(
                 f'modem.numbers has "{number}" with signs that only tones have, and modem.dial_mode is "pulse".'
             )
     return faults
+
+
+def _calls_for_help(dialled: str, known: tuple[str, ...]) -> str:
+    """The emergency number that an exchange hears in the first digits, "" where there is none."""
+    last = re.split(r"[,wW]+", dialled)[-1]
+    return next((number for number in known if last.startswith(number)), "")
 
 
 def line_settings(config: ModemConfig, country: Country) -> tuple[str, ...]:

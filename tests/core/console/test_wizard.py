@@ -127,7 +127,7 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         ([*LINE, *MAIL, "2", "192.168.1.25/24"], "10.0.0.1", "could not be reached"),
         ([*LINE, *MAIL, "2", "192.168.1.25/24"], "192.168.1.25", "the station itself"),
         ([*LINE, *MAIL, "1", ""], "short", "at least 8"),
-        ([*LINE, *MAIL, *PLACE], "an na", "letters, digits"),
+        ([*LINE, *MAIL, *PLACE], "an na", "letters a to z"),
         ([*LINE, *MAIL, *PLACE, "anna", ANNA, ANNA], "Anna", "anna already"),
     ],
 )  # fmt: skip
