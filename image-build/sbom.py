@@ -1,5 +1,6 @@
 """The image's bill of materials as SPDX 2.3 JSON: every Debian package of a slot and of the boot partition, every
-wheel, Dialpost itself, with version, package URL and (wheels) checksum. Written to stdout; the same each time.
+wheel, Dialpost itself, with version, package URL, licence and (wheels) checksum. Written to stdout; the same each
+time. A package that comes without a licence ends it with status 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import licences
+
 Entry = dict[str, object]
 _BOOT = ("raspi-firmware", "u-boot-rpi")
 
@@ -23,9 +26,14 @@ _BOOT = ("raspi-firmware", "u-boot-rpi")
 def main() -> None:
     args = _arguments()
     image = hashlib.sha256(args.image.read_bytes()).hexdigest()
-    entries = [_debian(line.split()[0]) for line in args.packages.read_text().splitlines()]
-    entries += [_debian(line) for line in args.boot.read_text().splitlines() if line.startswith(_BOOT)]
-    entries += [_wheel(path, args.commit) for path in sorted(args.wheels.glob("*.whl"))]
+    texts: dict[str, str] = {}
+    debian = [line.split()[0] for line in args.packages.read_text().splitlines()]
+    debian += [line for line in args.boot.read_text().splitlines() if line.startswith(_BOOT)]
+    entries = [_debian(line, args.docs, texts) for line in debian]
+    entries += [_wheel(path, args.commit, texts) for path in sorted(args.wheels.glob("*.whl"))]
+    without = [str(entry["name"]) for entry in entries if "licenseDeclared" not in entry]
+    if without:
+        sys.exit(f"sbom: no licence is known of {', '.join(without)}")
     top: Entry = {
         "SPDXID": "SPDXRef-image", "name": "dialpost.img", "versionInfo": args.version,
         "downloadLocation": "NOASSERTION", "filesAnalyzed": False, "primaryPackagePurpose": "OPERATING-SYSTEM",
@@ -40,6 +48,9 @@ def main() -> None:
             "creators": ["Tool: dialpost image-build"],
         },
         "packages": [top, *entries],
+        "hasExtractedLicensingInfos": [
+            {"licenseId": name, "extractedText": text} for name, text in sorted(texts.items())
+        ],
         "relationships": [
             _relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image"),
             *(_relation("SPDXRef-image", "CONTAINS", str(entry["SPDXID"])) for entry in entries),
@@ -54,27 +65,50 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--version", required=True)
     parser.add_argument("--epoch", required=True, type=int)
     parser.add_argument("--commit", required=True)
-    for name in ("packages", "boot", "wheels", "image"):
+    for name in ("packages", "boot", "wheels", "docs", "image"):
         parser.add_argument(f"--{name}", required=True, type=Path)
     return parser.parse_args()
 
 
-def _debian(line: str) -> Entry:
+def _debian(line: str, docs: Path, texts: dict[str, str]) -> Entry:
+    """`docs` is the slot's /usr/share/doc: a folder for each package, or a link to another package's."""
     name, version = line.split("=", 1)
-    return _entry("deb", name, version, f"pkg:deb/debian/{name}@{quote(version, safe='')}?arch=arm64&distro=trixie")
+    purl = f"pkg:deb/debian/{name}@{quote(version, safe='')}?arch=arm64&distro=trixie"
+    folder = docs / name
+    if folder.is_symlink():
+        folder = docs / folder.readlink().name
+    file = folder / "copyright"
+    if file.is_symlink():
+        file = docs / file.readlink().parent.name / "copyright"
+    found = licences.of_debian(name, file.read_text("utf-8", "replace")) if file.is_file() else None
+    return _entry("deb", name, version, purl) | _licensed(found, texts)
 
 
-def _wheel(path: Path, commit: str) -> Entry:
+def _licensed(found: licences.Licence | None, texts: dict[str, str]) -> Entry:
+    if found is None:
+        return {}
+    texts.update(found.texts)
+    made: Entry = {"licenseDeclared": found.expression}
+    return made | ({"copyrightText": found.copyrights} if found.copyrights else {})
+
+
+def _wheel(path: Path, commit: str, texts: dict[str, str]) -> Entry:
     with zipfile.ZipFile(path) as wheel:
         inside = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
         metadata: email.message.Message = email.message_from_bytes(wheel.read(inside))
+        beside = {
+            name: wheel.read(name).decode("utf-8", "replace")
+            for name in sorted(wheel.namelist())
+            if ".dist-info/" in name and name.rpartition("/")[2].upper().startswith(("LICEN", "COPYING"))
+        }
     name, version = metadata["Name"], metadata["Version"]
     if name == "dialpost":
         return _entry("own", name, version, f"pkg:generic/dialpost@{version}?vcs_ref={commit}") | {
             "licenseDeclared": "GPL-3.0-or-later"
         }
     checksum = {"algorithm": "SHA256", "checksumValue": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return _entry("wheel", name, version, f"pkg:pypi/{name.lower()}@{version}") | {"checksums": [checksum]}
+    made = _entry("wheel", name, version, f"pkg:pypi/{name.lower()}@{version}") | {"checksums": [checksum]}
+    return made | _licensed(licences.of_wheel(str(name), metadata, beside), texts)
 
 
 def _relation(one: str, kind: str, other: str) -> Entry:

@@ -12,7 +12,8 @@ from image.rig.root_shell import ARGUMENTS
 from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
 
 TREE = Path(__file__).resolve().parents[4]
-OUT = Path(os.environ.get("DIALPOST_IMAGE", TREE / ".cache/image/out"))
+CACHE = Path(os.environ.get("DIALPOST_IMAGE_CACHE", TREE / ".cache/image"))
+OUT = Path(os.environ.get("DIALPOST_IMAGE", CACHE / "out"))
 IMAGE = OUT / "dialpost.img"
 FAT_OFFSET = 4 << 20
 SLOT_OFFSETS = {Slot.A: 132 << 20, Slot.B: 900 << 20}
@@ -56,6 +57,10 @@ class Card:
     def put(self, name: str, text: str) -> None:
         """Write a file onto the boot partition, as a person with a card reader does."""
         self._mtools("mcopy", "-o", "-", f"::{name}", data=text.encode())
+
+    def remove(self, name: str) -> None:
+        """Take a file off the boot partition. Raises: OSError where it is not there."""
+        self._mtools("mdel", f"::{name}")
 
     def get(self, name: str) -> str | None:
         """A file of the boot partition; None where it is not there."""
