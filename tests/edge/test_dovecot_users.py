@@ -1,9 +1,14 @@
 """Dovecot's user file: one line for each way to log in, written whole."""
 
 import os
+import re
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dialpost.core.accounts import Account, Directory
 from dialpost.core.errors import StorageError
@@ -34,6 +39,41 @@ def test_lines(tmp_path):
     ]
     assert stat.S_IMODE((tmp_path / "users").stat().st_mode) == 0o640
     assert [path.name for path in tmp_path.iterdir()] == ["users"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        '"a:b"@clinic.example',
+        '"a b"@clinic.example',
+        '"#x"@clinic.example',
+        "x:y@clinic.example",
+        "#x@clinic.example",
+    ],
+)
+def test_an_address_that_would_move_the_fields_gets_no_line(tmp_path, address):
+    anna = Account("anna", (address, "info@clinic.example"), "{SCRAM-SHA-256}1,a,b,c")
+    DovecotUsers(tmp_path / "users", tmp_path / "mail").write(Directory({"anna": anna}, {}, ("clinic.example",)), 0)
+    lines = (tmp_path / "users").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["anna", "anna@clinic.example", "info@clinic.example"]
+    assert all(len(line.split(":")) in {8, 9} for line in lines)
+
+
+@given(
+    st.text(max_size=12), st.text(max_size=20), st.text(max_size=12).map("{{SCRAM-SHA-256}}{}".format),
+)  # fmt: skip
+def test_whatever_an_account_holds_each_line_has_its_fields(local, full_name, password_hash):
+    account = Account("anna", (f"{local}@clinic.example",), password_hash, full_name=full_name)
+    with tempfile.TemporaryDirectory() as folder:
+        users = DovecotUsers(Path(folder, "users"), Path("/mail"))
+        users.write(Directory({"anna": account}, {}, ("clinic.example",)), 0)
+        data = Path(folder, "users").read_bytes().decode()
+    for line in data.removesuffix("\n").split("\n") if data else []:
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f]", line)
+        fields = line.split(":")
+        assert fields[1] == password_hash
+        assert line.startswith("anna") or fields[0] == f"{local}@clinic.example"
+        assert len(fields) == (9 if fields[0] == "anna" else 8)
 
 
 def test_a_fault_leaves_the_old_file(tmp_path, monkeypatch):

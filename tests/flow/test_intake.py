@@ -9,7 +9,7 @@ from email import message_from_bytes
 import pytest
 
 from dialpost.core.accounts import Account, Alias, Directory
-from dialpost.core.config import Config, RelayConfig, SmtpConfig, StationConfig
+from dialpost.core.config import Config, FromCheck, OwnSenders, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.envelope import Envelope, Notify, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.queue_records import Origin, Priority, RecipientState
@@ -639,3 +639,65 @@ async def test_only_the_providers_side_counts_for_the_call(rig):
     assert rig.activity.last_activity_s == 7.0
     rig.intake.disconnected(provider)
     assert rig.activity.connections == 0
+
+
+# Who a message says it is from
+
+
+def with_smtp(**settings):
+    return replace(CONFIG, smtp=replace(CONFIG.smtp, **settings))
+
+
+async def test_a_users_from_must_be_their_own(rig):
+    own, _, _ = await rig.take(b"From: Anna <Anna+x@clinic.example>\r\n\r\nx\r\n", peer=ANNA, sender="")
+    other, record, _ = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="")
+    far, _, _ = await rig.take(
+        b"From: anna@clinic.example\r\nFrom: x@far.example\r\n\r\nx\r\n", peer=ANNA, sender=""
+    )
+    assert [own.code, other.code, far.code, record] == [250, 550, 550, None]
+    assert str(other) == (
+        "550 5.7.1 The From address ben@clinic.example is none of your account's: write as anna@clinic.example"
+    )
+    assert [message.account for message in rig.told] == ["anna"]
+
+
+async def test_a_sender_field_can_tell_who_it_was(make_rig):
+    rig = await make_rig(with_smtp(user_from=FromCheck.SENDER))
+    _, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="staff@clinic.example")
+    assert message_from_bytes(body)["Sender"] == "staff@clinic.example"
+    _, _, body = await rig.take(b"From: anna@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="anna@clinic.example")
+    assert message_from_bytes(body)["Sender"] is None
+
+
+async def test_anything_can_be_allowed(make_rig):
+    rig = await make_rig(with_smtp(user_from=FromCheck.ALLOW))
+    reply, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="")
+    assert reply.code == 250 and message_from_bytes(body)["Sender"] is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "sender", "author", "marked"),
+    [
+        (OUTSIDE, "ben@clinic.example", "ben@far.example", True),
+        (OUTSIDE, "list-bounces@world.example", "ben@second.example", True),
+        (PROVIDER, "", "ben@clinic.example", True),
+        (replace(LAN, interface="ppp0"), "ben@clinic.example", "x@far.example", True),
+        (OUTSIDE, "a@world.example", "a@world.example", False),
+        (LAN, "ben@clinic.example", "ben@clinic.example", False),
+        (ANNA, "anna@clinic.example", "anna@clinic.example", False),
+    ],
+)
+async def test_a_stranger_with_an_address_of_ours_is_marked(rig, peer, sender, author, marked):
+    reply, _, body = await rig.take(f"From: {author}\r\n\r\nx\r\n".encode(), peer=peer, sender=sender)
+    found = message_from_bytes(body).get_all("X-Dialpost-Unverified", [])
+    assert (reply.code, len(found)) == (250, int(marked))
+
+
+async def test_a_stranger_with_an_address_of_ours_can_be_refused_or_let_alone(make_rig):
+    refusing = await make_rig(with_smtp(own_senders=OwnSenders.REFUSE))
+    reply, _, _ = await refusing.take(b"From: x@far.example\r\n\r\n", sender="ben@clinic.example")
+    assert str(reply).startswith("550 5.7.1")
+    assert (await refusing.take(b"From: ben@clinic.example\r\n\r\n", peer=LAN))[0].code == 250
+    allowing = await make_rig(with_smtp(own_senders=OwnSenders.ALLOW))
+    _, _, body = await allowing.take(b"From: ben@clinic.example\r\n\r\n")
+    assert b"Unverified" not in body

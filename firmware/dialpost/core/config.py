@@ -30,8 +30,8 @@ from dialpost.core.config_setting import Setting, section, setting
 __all__ = [
     "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "ConsoleConfig",
     "DeliveryConfig",
-    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "LanConfig", "LanMethod", "LanService", "LinkConfig",
-    "LinkKind", "ModemConfig", "OutboundConfig", "PanelConfig",
+    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "FromCheck", "LanConfig", "LanMethod", "LanService",
+    "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig", "OwnSenders", "PanelConfig",
     "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
     "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
 ]  # fmt: skip
@@ -62,6 +62,22 @@ class AuthMechanism(Enum):
     PLAIN = "plain"
     LOGIN = "login"
     CRAM_MD5 = "cram-md5"
+
+
+class FromCheck(Enum):
+    """What is done about the From field of a user who logged in."""
+
+    CHECK = "check"  # it must be the user's own, or the message is refused
+    SENDER = "sender"  # where it is another's, a Sender field tells who it was
+    ALLOW = "allow"
+
+
+class OwnSenders(Enum):
+    """What is done about a stranger's mail that bears an address of this station."""
+
+    MARK = "mark"  # a field in its header says so
+    REFUSE = "refuse"
+    ALLOW = "allow"
 
 
 class Via(Enum):
@@ -155,6 +171,14 @@ class SmtpConfig:
     login_pause_s: int = setting(
         300, "How long an address with too many failed logins has to wait.", unit="seconds",
         minimum=1, maximum=86_400,
+    )  # fmt: skip
+    user_from: FromCheck = setting(
+        FromCheck.CHECK, "The From address of a user who logged in. check: must be the user's own; sender: may be "
+        "another's, a Sender field then tells who it was; allow: anything.",
+    )  # fmt: skip
+    own_senders: OwnSenders = setting(
+        OwnSenders.MARK, "Mail from a stranger that bears an address of this station. mark: a field "
+        "X-Dialpost-Unverified in its header; refuse: also what lists and forwards send back; allow: let alone.",
     )  # fmt: skip
     disk_reserve_bytes: int = setting(
         67_108_864, "Space kept free: below it new mail is put off (452) until there is room again.",

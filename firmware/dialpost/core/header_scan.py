@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dialpost.core.authors import addresses_in
 from dialpost.core.header_words import readable
 from dialpost.core.queue_records import Priority
 
@@ -17,6 +18,8 @@ MAX_SUBJECT = 100
 MAX_MESSAGE_ID = 250
 _MAX_VALUE_BYTES = 4096
 _MAX_DELIVERED_TO = 1000
+_MAX_AUTHORS = 50
+"""Fields of one kind that are looked at; beyond that the last takes the place of the one before."""
 _BODY_LOOK_BYTES = 4096
 
 FIELD = re.compile(rb"([!-9;-~\x80-\xff]+)[ \t]*:")
@@ -33,12 +36,15 @@ _KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"}
 class HeaderFacts:
     """What a header has. `own_received` counts the Received fields this host wrote itself.
 
+    `authors` and `senders` are the addresses of all its From and Sender fields, "?" for one that can't be read.
     `message_id` may be "" though `has_message_id`: the field can be empty.
     """
 
     received: int = 0
     own_received: int = 0
     delivered_to: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
     has_from: bool = False
     has_date: bool = False
     has_message_id: bool = False
@@ -57,6 +63,8 @@ class HeaderScan:
         self._named: dict[bytes, bytes] = {}
         self._received = self._own_received = 0
         self._delivered_to: list[str] = []
+        self._authors: list[bytes] = []
+        self._senders: list[bytes] = []
         self._body = b""
 
     def line(self, line: bytes) -> None:
@@ -84,6 +92,8 @@ class HeaderScan:
             received=self._received,
             own_received=self._own_received,
             delivered_to=tuple(self._delivered_to),
+            authors=addresses_in(self._authors, _MAX_VALUE_BYTES),
+            senders=addresses_in(self._senders, _MAX_VALUE_BYTES),
             has_from=b"from" in named,
             has_date=b"date" in named,
             has_message_id=b"message-id" in named,
@@ -100,7 +110,11 @@ class HeaderScan:
         elif name == b"delivered-to":
             if len(self._delivered_to) < _MAX_DELIVERED_TO:
                 self._delivered_to.append(_text(value).strip("<> ").lower()[:MAX_MESSAGE_ID])
+        elif name == b"sender":
+            self._senders = [*self._senders[:_MAX_AUTHORS], value]
         elif name in _KEPT:
+            if name == b"from":  # one that comes again is shown by some mail programs
+                self._authors = [*self._authors[:_MAX_AUTHORS], value]
             self._named.setdefault(name, value)
 
     def _charset(self) -> str:

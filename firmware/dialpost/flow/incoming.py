@@ -16,7 +16,8 @@ from typing import Protocol
 
 from dialpost.core.accounts import Directory, NotLocal, Unknown
 from dialpost.core.address import parse_mailbox
-from dialpost.core.config import Config
+from dialpost.core.authors import claims_to_be_ours, sender_field, unverified_mark, user_refusal
+from dialpost.core.config import Config, OwnSenders
 from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError
@@ -37,6 +38,7 @@ CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4
 CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
 OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
 MAILBOX_FULL = Reply(452, ("That mailbox has no room for it at the moment: come again later",), "4.2.2")
+NOT_LOGGED_IN = Reply(550, ("Who sends with an address of this station must log in",), "5.7.1")
 CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
 
 
@@ -246,11 +248,43 @@ class Incoming:
     def _judge_header(self) -> None:
         addresses = [recipient.address for recipient in self.envelope.recipients]
         most = self.tools.config.smtp.max_received_headers
-        self._fault = self._fault or loop_refusal(self._header.facts(), most, addresses)
+        facts = self._header.facts()
+        self._fault = self._fault or loop_refusal(facts, most, addresses) or self._author_refusal(facts)
+
+    def _author_refusal(self, facts: HeaderFacts) -> Reply | None:
+        smtp = self.tools.config.smtp
+        if self.peer.account is not None:
+            return user_refusal(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+        if smtp.own_senders is OwnSenders.REFUSE and self._bears_our_name(facts):
+            return NOT_LOGGED_IN
+        return None
+
+    def _is_own(self, address: str) -> bool:
+        return self.peer.account is not None and self.tools.accounts.directory.owns(self.peer.account, address)
+
+    def _own_address(self) -> str:
+        """Of the user who logged in: what the envelope says, or the account's first."""
+        directory = self.tools.accounts.directory
+        account = directory.accounts.get(self.peer.account or "")
+        if self.envelope.sender or account is None:
+            return self.envelope.sender
+        return directory.addresses_of(account)[0]
+
+    def _bears_our_name(self, facts: HeaderFacts) -> bool:
+        """Whether a stranger's message says that it comes from here."""
+        domains = self.tools.config.station.domains
+        return self.origin is Origin.OUTSIDE and claims_to_be_ours((self.envelope.sender, *facts.authors), domains)
 
     def _missing_fields(self, facts: HeaderFacts) -> bytes:
-        """What a submitted message lacks (RFC 6409 §8); it goes to the header's end, where all of it was seen."""
-        fields = b""
+        """What a message lacks (RFC 6409 §8), or a mark where it only claims to be from here.
+
+        It goes to the header's end, where all of it was seen.
+        """
+        fields, smtp = b"", self.tools.config.smtp
+        if self.peer.account is not None:
+            fields += sender_field(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+        elif smtp.own_senders is OwnSenders.MARK and self._bears_our_name(facts):
+            fields += unverified_mark(self.peer.address)
         if self.origin is not Origin.OUTSIDE:
             if not facts.has_date:
                 fields += date(self._received_s)
