@@ -71,6 +71,7 @@ class NotingPolicy:
         self.finish_reply, self.finish_error, self.may_finish = QUEUED, None, None
         self.finishing, self.done = asyncio.Event(), asyncio.Event()
         self.keeps_content = True
+        self.home_domain = ""
 
     def _answer(self, stage, *details):
         self.calls.append((stage, *details))
@@ -100,6 +101,9 @@ class NotingPolicy:
         if refusal is not None:
             return refusal
         return name if password == "right" else Reply(535, ("wrong",), "5.7.8")
+
+    def home(self, peer):
+        return self.home_domain
 
     async def mail_from(self, peer, envelope, declared_bytes):
         return self._answer("mail", peer, envelope, declared_bytes)

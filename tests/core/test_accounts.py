@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.accounts import Account, Alias, Directory, Local, NotLocal, Unknown, check_name
+from dialpost.core.address import parse_mailbox
 from dialpost.core.errors import AccountError
 
 ACCOUNTS = [
@@ -199,3 +200,15 @@ def test_anything_gets_an_answer(text):
     assert isinstance(found.resolve(text), Local | Unknown | NotLocal)
     assert isinstance(found.resolve(text + "@clinic.example"), Local | Unknown | NotLocal)
     found.owns("anna", text)
+
+
+@pytest.mark.parametrize("local", ["mie..k", "mie.k.", ".mie"])
+def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local):
+    """As some providers gave out addresses: written plain or quoted, it is the same name."""
+    given = str(parse_mailbox(f"{local}@clinic.example"))
+    told = str(parse_mailbox(f"{local}@world.example"))
+    made = directory([Account("anna", (given,))], [Alias("all@clinic.example", (told,))])
+    for written in (f"{local}@clinic.example", f'"{local}"@clinic.example'):
+        assert made.resolve(written) == Local(("anna",))
+        assert made.owns("anna", written)
+    assert made.resolve("all@clinic.example") == Local((), (f'"{local}"@world.example',))

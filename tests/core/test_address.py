@@ -21,6 +21,13 @@ from dialpost.core.errors import AddressError
         ("anna@[IPv6:2001:DB8::1]", "anna", "[IPv6:2001:db8::1]"),
         ("x%other.example@clinic.example", "x%other.example", "clinic.example"),
         ("a_b@under_score.example", "a_b", "under_score.example"),
+        ("mie..k@far.example", '"mie..k"', "far.example"),  # quoted, it is legal for whoever gets it next
+        ("mie.k.@far.example", '"mie.k."', "far.example"),
+        (".mie@far.example", '".mie"', "far.example"),
+        ("..@far.example", '".."', "far.example"),
+        ("ä..b@far.example", '"ä..b"', "far.example"),
+        ('"mie..k"@far.example', '"mie..k"', "far.example"),
+        ("@relay.example:mie..k@far.example", '"mie..k"', "far.example"),
     ],
 )
 def test_parse_mailbox(text, local, domain):
@@ -30,8 +37,9 @@ def test_parse_mailbox(text, local, domain):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "anna", "@", "anna@", "@clinic.example", "a b@clinic.example", ".a@clinic.example",
-        "a..b@clinic.example", "a@clinic..example", "a@-x.example", "a@[300.1.1.1]", "a@[192.0.2.1",
+        "", "anna", "@", "anna@", "@clinic.example", "a b@clinic.example",
+        "a@clinic..example", "a..b c@clinic.example", "a..<b@clinic.example", 'a.."b@clinic.example',
+        "a@-x.example", "a@[300.1.1.1]", "a@[192.0.2.1",
         "x" * 256 + "@clinic.example", "a@" + "x" * 64 + ".example", "a@" + "x." * 130 + "example",
         "a\r\nRCPT TO:<b>@clinic.example", "a@clinic.example\n", '"a\nb"@clinic.example', "a\x00@b.example",
         "@relay.example", "ä" * 128 + "@clinic.example",

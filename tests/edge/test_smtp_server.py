@@ -544,3 +544,19 @@ async def test_connections_whose_line_is_down_are_dropped_and_others_are_not():
             await client.rest()
         await eventually(lambda: policy.connections == 0)
     assert [sink.fate for sink in policy.sinks] == ["aborted"]
+
+
+async def test_names_without_a_domain_get_the_one_the_policy_tells():
+    policy = NotingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk("EHLO scanner")
+        assert (await client.talk("MAIL FROM:<scanner>"))[0].startswith("553 5.1.7")
+        policy.home_domain = "clinic.example"
+        replies = await client.talk("MAIL FROM:<scanner>", "RCPT TO:<anna>", "RCPT TO: mie..k@far.example")
+        assert [reply[:3] for reply in replies] == ["250", "250", "250"]
+    assert [envelope.sender for _, envelope, _ in policy.of("mail")] == ["scanner@clinic.example"]
+    assert [recipient.address for _, recipient in policy.of("rcpt")] == [
+        "anna@clinic.example",
+        '"mie..k"@far.example',
+    ]

@@ -195,6 +195,12 @@ async def test_a_user_sends_as_themselves_on_every_port(rig, sender, expected):
         assert (reply and f"{reply.code} {reply.enhanced}") == expected
 
 
+def test_only_the_office_and_users_may_leave_out_our_domain(rig):
+    assert [rig.intake.home(peer) for peer in (LAN, ANNA, OUTSIDE, PROVIDER)] == [
+        "clinic.example", "clinic.example", "", "",
+    ]  # fmt: skip
+
+
 async def test_without_a_login_any_sender_may_write_to_us(rig):
     for sender in ("anna@clinic.example", "x@world.example", ""):
         assert await rig.intake.mail_from(OUTSIDE, Envelope(sender, ()), 0) is None

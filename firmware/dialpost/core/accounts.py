@@ -241,8 +241,7 @@ class Directory:
         return not is_known and self._bare(mailbox.local) not in _TO_POSTMASTER
 
     def _forms(self, local: str) -> Sequence[str]:
-        whole, bare = folded(_unquoted(local)), self._bare(local)
-        return (whole,) if whole == bare else (whole, bare)
+        return tuple(dict.fromkeys((folded(_unquoted(local)), folded(local), self._bare(local))))
 
     def _bare(self, local: str) -> str:
         plain = folded(_unquoted(local))

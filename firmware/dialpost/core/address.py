@@ -20,6 +20,7 @@ MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*\Z")
+_DOTS_ANYWHERE = re.compile(rf"(?:{_ATEXT}|\.)+\Z")
 _QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"\Z')
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 
@@ -64,7 +65,9 @@ def normalise_domain(text: str) -> str:
 def parse_mailbox(text: str) -> Mailbox:
     """Take an address apart: `local@domain`, with a quoted local part or an address literal if need be.
 
-    A source route (`@a,@b:user@c`) is dropped (RFC 5321 §4.1.1.3). Raises: AddressError.
+    A source route (`@a,@b:user@c`) is dropped (RFC 5321 §4.1.1.3). Dots where the grammar has none (`mie..k@x`,
+    `mie.@x`: some providers gave out such addresses) make it a quoted local part, which means the same and is legal
+    wherever it goes (§4.1.2). Raises: AddressError.
     """
     address = text
     if address.startswith("@"):
@@ -76,6 +79,8 @@ def parse_mailbox(text: str) -> Mailbox:
         raise AddressError(text, "it must look like name@domain")
     if len(local.encode("utf-8", "surrogateescape")) > MAX_LOCAL_OCTETS:
         raise AddressError(text, "the part before @ is longer than 255 characters")
+    if _DOTS_ANYWHERE.match(local) and not _DOT_STRING.match(local):
+        local = f'"{local}"'
     if not (_DOT_STRING.match(local) or _QUOTED.match(local)):
         raise AddressError(text, "the part before @ has characters that must not stand there")
     if domain.startswith("["):

@@ -121,6 +121,9 @@ class IntakePolicy(Protocol):
     async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
         """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled)."""
 
+    def home(self, peer: Peer) -> str:
+        """The domain that names without one get from this peer; "" where it has to say one."""
+
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         """May this peer send as this sender? `declared_bytes` is SIZE=, 0 where it was not given."""
 

@@ -2,7 +2,7 @@
 
 Pure: text in, a value or the refusing `Reply` out; never an exception. Keywords are compared without regard
 to case, values are kept byte for byte: ENVID and ORCPT belong to the sender (RFC 3461 §4.4, §4.2).
-Read leniently where it harms nobody: blanks after the colon, a path without angle brackets.
+Read leniently where it harms nobody: blanks after the colon, a path without angle brackets or with a name in front.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from dialpost.core.reply import Reply
 
 POSTMASTER = "postmaster"
 
-_PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^<>"\s])*)>(?: +(.*))?\Z')
-_BARE_PATH = re.compile(r"([^\s<>]+)(?: +(.*))?\Z")
+_PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^<>"\s])*)>(?:[ \t]+(.*))?\Z')
+_BARE_PATH = re.compile(r"([^\s<>]+)(?:[ \t]+(.*))?\Z")
+_NAME_IN_FRONT = re.compile(r'(?:"[^"\\]*"|[^<>@"])+(?=<)')
+"""As a header has it: `Anna <anna@clinic.example>`. Postfix takes it, too (smtpd, extract_addr)."""
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=\x00-\x1f\x7f]+))?\Z")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+\Z")
@@ -69,20 +71,26 @@ def speaks_something_else(line: bytes) -> bool:
     return is_verb or _VERSIONED.search(line[-40:]) is not None or _FIELD.match(line) is not None
 
 
-def parse_mail(argument: str, *, extended: bool) -> MailCommand | Reply:
-    """Read what follows MAIL. `extended`: the client said EHLO, so parameters may follow."""
+def parse_mail(argument: str, *, extended: bool, home: str = "") -> MailCommand | Reply:
+    """Read what follows MAIL. `extended`: the client said EHLO, so parameters may follow.
+
+    `home` is the domain of a name without one (`<scanner>`, as printers and scanners say); "" where it has none.
+    """
     try:
         path, parameters = _path_and_parameters(argument, "FROM:", extended)
-        return _mail_command(path, parameters)
+        return _mail_command(_in_full(path, home), parameters)
     except _RefusedError as refused:
         return refused.reply
 
 
-def parse_rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Recipient | Reply:
-    """Read what follows RCPT. `<postmaster>` without a domain comes back as "postmaster" (RFC 5321 §4.1.1.3)."""
+def parse_rcpt(argument: str, *, extended: bool, smtputf8: bool, home: str = "") -> Recipient | Reply:
+    """Read what follows RCPT; `home` as in `parse_mail`.
+
+    `<postmaster>` without a domain comes back as "postmaster" (RFC 5321 §4.1.1.3).
+    """
     try:
         path, parameters = _path_and_parameters(argument, "TO:", extended)
-        return _recipient(path, parameters, smtputf8)
+        return _recipient(_in_full(path, home), parameters, smtputf8)
     except _RefusedError as refused:
         return refused.reply
 
@@ -99,7 +107,9 @@ def _path_and_parameters(argument: str, keyword: str, extended: bool) -> tuple[s
     verb = "MAIL FROM" if keyword == "FROM:" else "RCPT TO"
     if argument[: len(keyword)].upper() != keyword:
         raise _RefusedError(501, "5.5.4", f"Syntax: {verb}:<address> [parameters]")
-    rest = argument[len(keyword) :].strip(" ")
+    rest = argument[len(keyword) :].strip(" \t")
+    named = _NAME_IN_FRONT.match(rest)
+    rest = rest[named.end() :] if named else rest
     match = (_PATH if rest.startswith("<") else _BARE_PATH).match(rest)
     if not match:
         status = "5.1.7" if keyword == "FROM:" else "5.1.3"
@@ -107,6 +117,11 @@ def _path_and_parameters(argument: str, keyword: str, extended: bool) -> tuple[s
     if match.group(2) and not extended:
         raise _RefusedError(501, "5.5.4", "Parameters are allowed only after EHLO")
     return match.group(1), _parameters(match.group(2) or "")
+
+
+def _in_full(path: str, home: str) -> str:
+    is_bare = path and home and "@" not in path and path.lower() != POSTMASTER
+    return f"{path}@{home}" if is_bare else path
 
 
 def _parameters(text: str) -> dict[str, str | None]:
@@ -153,15 +168,16 @@ def _refuse_unknown(parameters: Mapping[str, str | None]) -> None:
 
 
 def _address(path: str, smtputf8: bool, *, is_sender: bool) -> str:
-    if not smtputf8 and not path.isascii():  # RFC 6531 §3.5
-        raise _RefusedError(550 if is_sender else 553, "5.6.7", "A non-ASCII address needs SMTPUTF8 on MAIL")
     status = "5.1.7" if is_sender else "5.1.3"
     if not path.isprintable():  # C1 controls, line separators, lone surrogates: in no address, in every trick
         raise _RefusedError(553, status, "Bad address: it has characters nobody can see")
     try:
-        return str(parse_mailbox(path))
+        mailbox = parse_mailbox(path)
     except AddressError as error:
         raise _RefusedError(553, status, f"Bad address: {error.why}") from None
+    if not smtputf8 and not mailbox.is_ascii:  # RFC 6531 §3.5; a domain is written in ASCII from here on
+        raise _RefusedError(550 if is_sender else 553, "5.6.7", "A non-ASCII address needs SMTPUTF8 on MAIL")
+    return str(mailbox)
 
 
 def _size(value: str | None) -> int:

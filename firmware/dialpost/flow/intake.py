@@ -158,6 +158,10 @@ class Intake:
 
     # -- the envelope ---------------------------------------------------------------------------------
 
+    def home(self, peer: Peer) -> str:
+        """A device in the office and a user may leave out our domain; for the world no name has one by itself."""
+        return self._config.station.domains[0] if may_relay(self.origin(peer)) else ""
+
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         """A user sends as themselves only; nobody sends what there is no room for."""
         if self.is_over_the_line(peer):

@@ -46,6 +46,10 @@ class RefuseForNow:
         """The accounts are not known."""
         return NO_LOGIN
 
+    def home(self, peer: Peer) -> str:
+        """Nobody says more than that."""
+        return ""
+
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         """452."""
         self.refused(peer, "MAIL", NO_ROOM)

@@ -356,7 +356,7 @@ class Session(Connection):
             return self._error(refusal)
         if self._mail is not None or self._chunks_broken:
             return self._error(OUT_OF_ORDER)
-        command = parse_mail(_text(argument), extended=self._said_ehlo)
+        command = parse_mail(_text(argument), extended=self._said_ehlo, home=self.door.policy.home(self.peer))
         if isinstance(command, Reply):
             return await self._malformed(command)
         self._refused_mail = True
@@ -386,7 +386,10 @@ class Session(Connection):
             return MAIL_FIRST if self._refused_mail else self._error(MAIL_FIRST)
         if self._arrival is not None:
             return self._error(OUT_OF_ORDER)
-        recipient = parse_rcpt(_text(argument), extended=self._said_ehlo, smtputf8=self._mail.smtputf8)
+        recipient = parse_rcpt(
+            _text(argument), extended=self._said_ehlo, smtputf8=self._mail.smtputf8,
+            home=self.door.policy.home(self.peer),
+        )  # fmt: skip
         if isinstance(recipient, Reply):
             self._refused_rcpt = True
             return await self._malformed(recipient)
