@@ -12,6 +12,7 @@ from dialpost.core.config import Config
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError
 from dialpost.core.ip_text import IpNetwork, ip_network
+from dialpost.core.modem_set_up import line_rate_bps, port_settings
 from dialpost.core.ppp_events import PppUp
 from dialpost.core.ppp_options import PppRequest, with_close_echoes
 from dialpost.edge.board_files import BoardFiles
@@ -54,19 +55,19 @@ def modem_line(
     plan = DialPlan(config.modem, country, profile.default_numbers)
     if not plan.numbers:
         raise ConfigError(("modem.numbers is empty: there is nobody to call. Give the provider's number.",))
-    speed_bps = config.modem.speed_bps or profile.speed_bps
+    speed_bps, flow_control = port_settings(profile, config.modem)
     hosts = _mail_hosts(config)
 
     def request(rate_bps: int | None) -> PppRequest:
-        """Many modems tell their port's speed, not the line's: the configured rate is the better guess then.
+        """The line's rate is what CONNECT tells, where it can be that; else the profile's, or the configured one.
 
         Root takes the names of serial ports only: a link like /dev/serial0 or one of udev's is followed here.
         """
-        known = rate_bps if rate_bps and rate_bps != speed_bps else config.link.line_rate_bps
+        known = line_rate_bps(rate_bps, profile, config.link.line_rate_bps, speed_bps)
         on_rate(known)
         wanted = PppRequest.from_config(
             config.ppp, device=os.path.realpath(config.modem.port), speed_bps=speed_bps, rate_bps=known,
-            flow_control=profile.flow_control.value,
+            flow_control=flow_control.value,
             has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
         )  # fmt: skip
         return wanted if modem.has_carrier_line else with_close_echoes(wanted)

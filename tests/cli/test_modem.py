@@ -232,7 +232,14 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
         assert "The SIM refused this PIN before" in run(capsys, "test", "--dial")[1]
         assert tries() == before - 1
         assert "9999" not in str(store.values)
-    assert asyncio.run(RefusedPin(store).is_known("9999"))
+        assert "refused" in asyncio.run(RefusedPin(store).why_not("9999", tries_known=True))
+        assert "1 try forgotten" in run(capsys, "allow-pin")[1]
+        assert "No try of a PIN was on record" in run(capsys, "allow-pin")[1]
+        assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 2
+        run(capsys, "allow-pin")
+        assert "telephone" in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 2, "the last try is a person's"
 
 
 @pytest.mark.parametrize("profile", ["cellular", "iridium"])
@@ -250,10 +257,9 @@ def test_what_the_modem_does_not_take_is_named(
 ) -> None:
     configure(tmp_path, line.path, 'extra_init = "AT+NO"\n')
     status, out, _ = run(capsys, "test")
-    assert status == 2
-    assert (
-        "set-up: It does not take the command AT+NO (it said: ERROR).\n        -> Correct modem.extra_init." in out
-    )
+    assert status == 1
+    assert "WARNING set-up: It does not take AT+NO. A call is made all the same" in out
+    assert "-> Correct modem.extra_init." in out
 
 
 def test_a_port_in_use_is_told(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

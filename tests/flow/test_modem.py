@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import tty
 from dataclasses import replace
 
@@ -190,7 +191,8 @@ class FakeLines:
 
     device = "/dev/fake"
 
-    def __init__(self, *, dtr_works=True):
+    def __init__(self, *, dtr_works=True, obeys=True):
+        self.obeys = obeys
         self.dcd, self.dtr_works, self.written, self.dtr = True, dtr_works, b"", []
 
     def set_dtr(self, on):
@@ -208,10 +210,10 @@ class FakeLines:
     async def write(self, data):
         self.written += data
         if data.endswith(b"ATH\r"):
-            self.dcd = False
+            self.dcd = self.dcd and not self.obeys
 
     async def read(self, most):
-        if self.written.endswith(b"ATH\r"):
+        if re.search(rb"ATH?\r\Z", self.written):
             self.written = b""
             return b"\r\nOK\r\n"
         await asyncio.Event().wait()
@@ -225,17 +227,17 @@ class FakeLines:
 async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
     port = FakeLines(dtr_works=dtr_works)
     modem = Modem(CONFIG, replace(PROFILE, guard_s=0.01, answer_s=0.1), lambda *_: port, lambda words: None)
-    modem._port, modem._call_may_be_up, modem.has_carrier_line = port, True, True
+    modem._port, modem.line_may_be_up, modem.has_carrier_line = port, True, True
     assert await modem.hang_up() == ""
-    assert port.dtr == [False, True] and not port.dcd
+    assert port.dtr[:2] == [False, True] and not port.dcd
     assert port.closed is False
 
 
 async def test_a_modem_that_will_not_hang_up_is_told():
-    port = FakeLines(dtr_works=False)
+    port = FakeLines(dtr_works=False, obeys=False)
     profile = replace(PROFILE, hang_up=PROFILE.hang_up[:1])
     modem = Modem(CONFIG, profile, lambda *_: port, lambda words: None)
-    modem._port, modem._call_may_be_up, modem.has_carrier_line = port, True, True
+    modem._port, modem.line_may_be_up, modem.has_carrier_line = port, True, True
     assert "does not say that it hung up" in await modem.hang_up()
 
 

@@ -9,7 +9,8 @@ from dialpost.core.config import ModemConfig
 from dialpost.core.errors import PortError, StorageError
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
-from dialpost.flow.modem import SIM_BUSY_S, Modem
+from dialpost.flow.modem import Modem
+from dialpost.flow.modem_sim import SIM_BUSY_S
 from dialpost.flow.refused_pin import RefusedPin
 from fakes import MemoryCallStore, now, run_virtual
 
@@ -102,7 +103,9 @@ def dial(port, profile=HAYES, pin=None, number="123", **config):
 def test_the_commands_of_a_call_in_their_order():
     port = ScriptedPort()
     assert dial(port, extra_init="M0").result is DialResult.CONNECTED
-    assert port.commands == ["AT", "ATE0V1Q0", "AT&F", "AT&C1&D2", "ATE0V1Q0", "ATS7=60", "ATM0", "ATDT123"]
+    assert port.commands == [
+        "AT", "ATH", "ATQ0V1E0", "AT&F", "AT&C1&D2", "ATQ0V1E0", "ATS7=60", "ATM0", "ATDT123",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("own", "told"), [("X3", ["ATX3"]), ("X1&A0", ["ATX1&A0"]), ("", [])])
@@ -113,18 +116,44 @@ def test_blind_dialling_is_told_as_the_profile_has_it(own, told):
     assert "ATS6=2" in port.commands
 
 
-def test_a_modem_that_refuses_its_init_is_reset_once():
+MUST = replace(HAYES, must=("AT&C1&D2",))
+
+
+def test_a_modem_that_refuses_a_must_is_reset_once():
     port = ScriptedPort(**{"AT&C1": ["ERROR", OK]})
-    assert dial(port).result is DialResult.CONNECTED
+    assert dial(port, MUST).result is DialResult.CONNECTED
     assert port.commands.count("ATZ") == 1
 
 
-def test_an_init_that_is_never_taken_is_named():
+def test_a_must_that_is_never_taken_is_named():
     port = ScriptedPort(**{"AT&C1": "ERROR"})
-    outcome = dial(port)
+    outcome = dial(port, MUST)
     assert outcome.result is DialResult.ERROR
     assert "AT&C1&D2" in outcome.detail and "ERROR" in outcome.detail and '"test"' in outcome.detail
     assert not any(command.startswith("ATD") for command in port.commands)
+
+
+@pytest.mark.parametrize("said", ["ERROR", "COMMAND NOT SUPPORT", "TOO MANY PARAMETERS", "+CME ERROR: 4", None])
+@pytest.mark.parametrize("command", ["AT&F", "AT&C1", "ATS7", "ATX3", "AT+OWN", "ATQ0V1E0"])
+def test_a_command_that_is_no_must_costs_no_call(command, said):
+    async def run():
+        port = ScriptedPort(**{command: said})
+        modem = make(port, extra_init="AT+OWN", wait_for_dial_tone=False)
+        assert (await modem.dial("123")).result is DialResult.CONNECTED
+        assert any(command in words and "going on" in words for words in modem.said)
+        assert port.commands.count("ATZ") == 0
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize("busy", ["+CME ERROR: 14", "+CME ERROR: 515", "+CME ERROR: SIM busy", "BUSY"])
+@pytest.mark.parametrize("command", ["AT&C1", "AT+CGDCONT", "ATQ0V1E0"])
+def test_a_modem_that_is_busy_is_asked_again(command, busy):
+    port = ScriptedPort(**{**READY, command: [busy, busy, OK]})
+    assert dial(port, replace(CELLULAR, init=("AT&C1",), must=("AT&C1",)), apn="web").result is DialResult.CONNECTED
+    port = ScriptedPort(**{**READY, "AT+CGDCONT": busy})
+    outcome = dial(port, CELLULAR, apn="web")
+    assert outcome.result is DialResult.ERROR and busy in outcome.detail
 
 
 def test_the_lines_rate_is_that_of_the_reports():
@@ -138,7 +167,7 @@ def test_the_calling_card_is_told_to_nobody():
         port = ScriptedPort(ATD="ATDT1,,998877\nNO ANSWER")
         modem = make(port, calling_card=",,998877")
         outcome = await modem.dial("1")
-        assert port.commands[-1].endswith(",,998877")
+        assert [command for command in port.commands if command.startswith("ATD")] == ["ATDT1,,998877"]
         assert "998877" not in "".join([*modem.said, outcome.detail])
 
     run_virtual(run())
@@ -151,7 +180,7 @@ def test_unplugged_while_dialling_and_plugged_in_again():
         asyncio.get_running_loop().call_later(30, port.unplug)
         outcome = await modem.dial("1")
         assert outcome.result is DialResult.ERROR and "unplugged" in outcome.detail
-        assert await modem.hang_up() == ""
+        assert "may still be up" in await modem.hang_up()
         port.gone, port.script["ATD"] = False, "CONNECT 33600"
         assert (await modem.dial("1")).result is DialResult.CONNECTED
 
@@ -168,6 +197,7 @@ def test_unplugged_on_line_is_seen_and_hanging_up_says_what_may_be():
         assert "unplugged" in await modem.carrier_lost()
         assert 100 <= now() - began_s < 100.5
         assert "may still be up" in await modem.hang_up()
+        port.gone = False
         assert await modem.hang_up() == ""
 
     run_virtual(run())
@@ -235,9 +265,12 @@ def test_a_cellular_call():
     assert port.commands[-1] == "ATD*99***1#" and 'AT+CGDCONT=1,"IP","internet"' in port.commands
 
 
-@pytest.mark.parametrize("answer", ["ERROR", "+CME ERROR: 16", "+CME ERROR: incorrect password", None])
-def test_a_pin_refused_or_not_answered_is_tried_once(answer):
-    memory, port = MemoryCallStore(), ScriptedPort(**{**LOCKED, "AT+CPIN=": answer})
+@pytest.mark.parametrize(
+    ("answer", "codes"),
+    [("+CME ERROR: 16", OK), ("+CME ERROR: incorrect password", OK), ("+CME ERROR: 12", OK), ("ERROR", "ERROR")],
+)
+def test_a_pin_refused_is_tried_once(answer, codes):
+    memory, port = MemoryCallStore(), ScriptedPort(**{**LOCKED, "AT+CPIN=": answer, "AT+CMEE": codes})
     for _ in range(3):
         outcome = dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234")
         assert outcome.result is DialResult.ERROR and "1234" not in outcome.detail
@@ -259,7 +292,7 @@ def test_a_modem_that_tells_no_result_is_quoted():
     assert outcome.detail == 'The modem said "FAX" and no result for 120 s after dialling.'
 
 
-def test_a_pin_whose_answer_was_not_waited_for_is_not_tried_again_until_the_sim_is_open():
+def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open():
     memory = MemoryCallStore()
     port = ScriptedPort(**{**LOCKED, "AT+CPIN=": None})
 
@@ -273,7 +306,9 @@ def test_a_pin_whose_answer_was_not_waited_for_is_not_tried_again_until_the_sim_
         await modem.hang_up()
 
     run_virtual(called_off())
-    assert "not tried again" in dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234").detail
+    for detail in ("not known", "not tried again", "not tried again"):
+        assert detail in dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234").detail
+    assert pins(port) == ['AT+CPIN="1234"'] * 2
     port.script.update(READY)  # it was the right one
     assert dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234").result is DialResult.CONNECTED
     port.script.update({**LOCKED, "AT+CPIN=": OK})
@@ -300,8 +335,9 @@ def test_a_sim_that_is_still_busy_is_waited_for(busy):
 
 @pytest.mark.parametrize(
     ("answer", "words", "asked"),
-    [("+CME ERROR: 10", "+CME ERROR: 10", 1), ("+CME ERROR: 14", "not ready", SIM_BUSY_S + 1),
-     ("+CPIN: SIM PUK\nOK", "PUK", 1), ("ERROR", "in its place", 1),
+    [("+CME ERROR: 10", "+CME ERROR: 10", SIM_BUSY_S + 1), ("+CME ERROR: 14", "usable", SIM_BUSY_S + 1),
+     ("+CPIN: NOT READY\nOK", "NOT READY", SIM_BUSY_S + 1), ("+CPIN: PH-NET PIN\nOK", "another SIM", 1),
+     ("+CPIN: SIM PUK\nOK", "PUK", 1), ("ERROR", "in its place", SIM_BUSY_S + 1),
      ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1)],
 )  # fmt: skip
 def test_a_sim_that_cannot_be_used_is_told(answer, words, asked):
@@ -334,8 +370,8 @@ def test_iridium_asks_its_network_and_tells_the_signal():
         port = ScriptedPort(**{"AT+CREG": "+CREG:002,001\nOK", "AT+CSQF": "+CSQF:4\nOK"})
         modem = make(port, profile)
         assert (await modem.dial("008816000025")).result is DialResult.CONNECTED
-        assert "signal: +CSQF:4" in modem.said
-        assert port.commands[-1] == "ATDT008816000025"
+        assert "signal: +CSQF: 4" in modem.said
+        assert port.commands[-1] == "ATDT008816000025" and not modem.has_carrier_line
         assert not any("CPIN" in command or "S7" in command for command in port.commands)
 
     run_virtual(run())

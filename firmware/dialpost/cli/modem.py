@@ -12,11 +12,12 @@ from dialpost.cli import modem_lists
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.call_states import STATE_WORDS
-from dialpost.core.config import Config, LinkKind, ModemConfig, StationConfig
+from dialpost.core.config import Config, LinkKind, ModemConfig, PortFlow, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.modem_probe import PortFacts, config_lines
 from dialpost.core.modem_profile import SPEEDS_BPS
+from dialpost.core.modem_set_up import port_settings
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.operator_tty import Ended, join
@@ -25,8 +26,8 @@ from dialpost.edge.serial_ports import serial_ports
 from dialpost.flow.call_facts import AT_REST
 from dialpost.flow.modem import Modem
 from dialpost.flow.modem_check import ModemCheck
-from dialpost.flow.modem_find import Found, look
-from dialpost.flow.refused_pin import RefusedPin, StationsPins
+from dialpost.flow.modem_find import Found, look, needed_flow
+from dialpost.flow.refused_pin import ALLOW_METHOD, RefusedPin, StationsPins
 
 _LIST = """\
 The profiles of modems there are. One of the names goes into modem.profile.
@@ -45,7 +46,7 @@ Look for modems: send AT to every serial port that nobody uses, at the usual spe
 name. Suggests a profile and prints the lines to put into the configuration.
 
 Left out are UARTs that are not fitted and the kernel's console. Other devices (a GPS receiver, a battery backup)
-see a few AT commands; where one of them minds that, name the modem's port. A port takes up to 15 seconds.
+see a few AT commands; where one of them minds that, name the modem's port. A port takes up to 40 seconds.
 
 Exit status: 0 a modem was found, 1 none was.
 """
@@ -69,6 +70,14 @@ entered once, where the running station knows of no refusal: one that was refuse
 
 Exit status: 0 all is well, 1 warnings, 2 faults.
 """
+_ALLOW_PIN = """\
+Let the SIM's PIN be tried again, after the station has stopped trying it.
+
+A PIN that the SIM refused is never sent again by itself, for three wrong ones lock the SIM; nor is one of which
+the SIM did not say whether it is right, after two tries. When you are sure that modem.sim_pin is right, this
+command forgets those refusals: the next call tries it. Where the modem tells that only one try is left, none is
+made all the same: put the SIM into a telephone and enter the PIN there.
+"""
 _MARKS = {
     Severity.OK: "ok      ",
     Severity.SKIPPED: "-       ",
@@ -90,6 +99,7 @@ def add_parser(commands: Any) -> None:
     terminal = _verb(verbs, "terminal", "talk to the modem yourself; Ctrl-] leaves", _TERMINAL, _terminal)
     test = _verb(verbs, "test", "try everything a call needs, and say how it is", _TEST, _test)
     test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
+    _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ALLOW_PIN, _allow_pin)
     for each in (probe, test):
         each.add_argument("--json", action="store_true", help="for scripts")
     for each in (terminal, test):
@@ -134,8 +144,7 @@ def _probe(args: argparse.Namespace) -> int:
     best = max(modems, key=lambda one: one.suggestion.likeness if one.suggestion else -1)
     assert best.suggestion is not None
     print(f"\nPut this into the configuration ({args.config}):\n")
-    speed = f"speed_bps = {best.speed_bps}\n" if _needs_speed(best) else ""
-    print(config_lines(best.port, best.suggestion.profile) + speed)
+    print(config_lines(best.port, best.suggestion.profile) + _port_lines(best))
     print("Then `dialpost modem test` goes through all a call needs. Set modem.country and modem.numbers too.")
     return 0
 
@@ -160,22 +169,29 @@ def _found_words(one: Found) -> str:
     if one.suggestion is None:
         return "nothing answers"
     says = f', says "{one.says}"' if one.says else ""
-    return f"a modem at {one.speed_bps} bit/s{says}; profile {one.suggestion.profile}, as {one.suggestion.why}"
+    lacks = ", without RTS and CTS" if one.lacks_flow_control else ""
+    return (
+        f"a modem at {one.speed_bps} bit/s{lacks}{says}; profile {one.suggestion.profile}, as {one.suggestion.why}"
+    )
 
 
 def _found_json(one: Found) -> dict[str, Any]:
     return {
         "device": one.port.device, "name": one.port.name, "description": one.port.description, "usb": one.port.usb,
         "speed_bps": one.speed_bps or None, "says": one.says, "trouble": one.trouble,
+        "lacks_flow_control": one.lacks_flow_control,
         "profile": one.suggestion.profile if one.suggestion else None,
         "why": one.suggestion.why if one.suggestion else None,
     }  # fmt: skip
 
 
-def _needs_speed(one: Found) -> bool:
-    """Where it answers at another speed than its profile names."""
+def _port_lines(one: Found) -> str:
+    """What to set besides, where it answers at another speed than its profile names, or lacks RTS and CTS."""
     assert one.suggestion is not None
-    return one.speed_bps != BoardFiles().profile(one.suggestion.profile).speed_bps
+    profile = BoardFiles().profile(one.suggestion.profile)
+    speed = f"speed_bps = {one.speed_bps}\n" if one.speed_bps != profile.speed_bps else ""
+    flow = needed_flow(one, profile)
+    return speed + (f'flow_control = "{flow.value}"\n' if flow is not PortFlow.PROFILE else "")
 
 
 def _terminal(args: argparse.Namespace) -> int:
@@ -183,8 +199,8 @@ def _terminal(args: argparse.Namespace) -> int:
     _refuse_during_call(config)
     modem = _modem_at_hand(args, config)
     profile = BoardFiles().profile(modem.profile)
-    speed_bps = modem.speed_bps or profile.speed_bps
-    port = open_port(modem.port, speed_bps, profile.flow_control)
+    speed_bps, flow_control = port_settings(profile, modem)
+    port = open_port(modem.port, speed_bps, flow_control)
     try:
         sys.stderr.write(f"Talking to {modem.port} at {speed_bps} bit/s. Ctrl-] leaves.\n")
         ended = join(port.fileno(), sys.stdin.fileno(), sys.stdout.fileno())
@@ -223,6 +239,15 @@ def _test(args: argparse.Namespace) -> int:
         faults = sum(finding.severity is Severity.FAULT for finding in found)
         print(f"\n{count(faults, 'fault')}." if faults else "\nThe modem is ready.")
     return exit_status(found)
+
+
+def _allow_pin(args: argparse.Namespace) -> int:
+    noted = _control(_config_if_any(args)).call(ALLOW_METHOD)
+    if noted:
+        print(f"{count(int(str(noted)), 'try', 'tries')} forgotten. The next call sends modem.sim_pin once more.")
+    else:
+        print("No try of a PIN was on record: modem.sim_pin is sent where the SIM asks for it.")
+    return 0
 
 
 def _say(words: str) -> None:

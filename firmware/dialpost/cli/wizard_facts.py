@@ -16,7 +16,7 @@ from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.serial_port import open_port
 from dialpost.edge.serial_ports import serial_ports
-from dialpost.flow.modem_find import Found, look
+from dialpost.flow.modem_find import Found, look, needed_flow
 
 _LOCALTIME = Path("/etc/localtime")
 _NONE_OF_ITS_OWN = {"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Universal", "Zulu"}
@@ -46,7 +46,7 @@ def system_timezone() -> str:
 def look_for_modems(
     terminal: Terminal, own_tty: str, interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> tuple[PortOffer, ...]:
-    """Ask every port that is not the terminal's own. A silent one takes up to 15 s: Ctrl-C (a KeyboardInterrupt
+    """Ask every port that is not the terminal's own. A silent one takes up to 40 s: Ctrl-C (a KeyboardInterrupt
     within `interruptible`) leaves out the rest.
     """
     files = BoardFiles()
@@ -76,7 +76,9 @@ def _offer(found: Found, files: BoardFiles) -> PortOffer:
     profile = files.profile(suggestion.profile)
     says = f'"{found.says}", ' if found.says else ""
     speed_bps = found.speed_bps if found.speed_bps != profile.speed_bps else 0
-    return PortOffer(port.device, f"{says}profile {suggestion.profile}", suggestion.profile, speed_bps)
+    words = f"{says}profile {suggestion.profile}"
+    flow_control = needed_flow(found, profile)
+    return PortOffer(port.device, words, suggestion.profile, speed_bps, flow_control)
 
 
 def _is_same(port: PortFacts, tty: str) -> bool:

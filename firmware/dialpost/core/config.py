@@ -21,6 +21,7 @@ from dialpost.core.config_line import (
     LinkConfig,
     LinkKind,
     ModemConfig,
+    PortFlow,
     PppAuth,
     PppConfig,
 )
@@ -32,7 +33,8 @@ __all__ = [
     "DeliveryConfig",
     "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "FromCheck", "LanConfig", "LanMethod", "LanService",
     "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig", "OwnSenders", "PanelConfig",
-    "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig", "ScheduleEntry",
+    "PortFlow", "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig",
+    "ScheduleEntry",
     "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
 ]  # fmt: skip
 

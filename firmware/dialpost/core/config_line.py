@@ -23,6 +23,15 @@ class DialMode(Enum):
     PULSE = "pulse"
 
 
+class PortFlow(Enum):
+    """How board and modem stop each other when a buffer is full."""
+
+    PROFILE = "profile"  # as the modem's profile says
+    RTSCTS = "rtscts"
+    XONXOFF = "xonxoff"
+    NONE = "none"
+
+
 class PppAuth(Enum):
     """How the station may prove to the provider who it is (it never asks the provider to)."""
 
@@ -67,6 +76,10 @@ class ModemConfig:
     speed_bps: int = setting(
         0, "Speed between board and modem; 0 = what the profile says.", unit="bits per second",
         minimum=0, maximum=4_000_000,
+    )  # fmt: skip
+    flow_control: PortFlow = setting(
+        PortFlow.PROFILE, "How board and modem stop each other; none for a cable or board without RTS and CTS. "
+        "`dialpost modem probe` finds out.",
     )  # fmt: skip
     numbers: tuple[str, ...] = setting(
         (), "The provider's numbers, tried in turn.", kind="phone-number", maximum=20, example='["0961 123456"]'

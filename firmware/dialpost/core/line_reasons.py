@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialpost.core.link import DialResult
+from dialpost.core.modem_profile import Medium
 from dialpost.core.panel import FAULT_FLASHES
 from dialpost.core.station_state import Fault
 
@@ -60,6 +61,38 @@ DIAL_REASONS: dict[DialResult, Reason] = {
     ),
     DialResult.CANCELLED: Reason("cancelled", _DARK, "Somebody hung up first."),
 }  # fmt: skip
+
+_OWN_NUMBER = "Check modem.numbers: on most networks it stays empty, and *99***1# is dialled."
+MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
+    (Medium.CELLULAR, DialResult.NO_CARRIER): Reason(
+        "no-carrier", _LINE, "The network did not begin the data call, or ended it.",
+        "Check modem.apn (the operator names it), that the SIM's contract has data and credit, and the reception: "
+        "`dialpost modem test`.",
+    ),
+    (Medium.CELLULAR, DialResult.NO_DIALTONE): Reason(
+        "no-dialtone", _LINE, "There is no network.", "Check the antenna and the reception: `dialpost modem test`."
+    ),
+    (Medium.CELLULAR, DialResult.NO_ANSWER): Reason(
+        "no-answer", _LINE, "The network does not answer the data call.", _OWN_NUMBER
+    ),
+    (Medium.CELLULAR, DialResult.BUSY): Reason(
+        "busy", _LINE, "The network has no room for a data call, or the modem is in one.",
+        f"It is tried again by itself. {_OWN_NUMBER}",
+    ),
+    (Medium.CELLULAR, DialResult.ERROR): Reason(
+        "error", _LINE, "The modem refused to dial.",
+        f"Check modem.apn and that the SIM may use data: `dialpost modem test`. {_OWN_NUMBER}",
+    ),
+    (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
+        "no-carrier", _LINE, "The satellite's network did not begin the call, or lost it.",
+        "Check that the antenna sees the whole sky, that the contract has data, and the number; it is tried again "
+        "by itself.",
+    ),
+    (Medium.SATELLITE, DialResult.NO_DIALTONE): Reason(
+        "no-dialtone", _LINE, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
+    ),
+}  # fmt: skip
+"""Rows that read otherwise on a line that is no telephone's."""
 
 PPP_REASONS: dict[int, Reason] = {
     0: Reason(
@@ -138,11 +171,11 @@ PPP_REASONS: dict[int, Reason] = {
 }  # fmt: skip
 
 
-def advice(result: DialResult) -> str:
+def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
     """What happened and what to do next, in one text; "" where there is nothing to say."""
     if result in {DialResult.CONNECTED, DialResult.CANCELLED}:
         return ""
-    reason = DIAL_REASONS[result]
+    reason = MEDIUM_REASONS.get((medium, result)) or DIAL_REASONS[result]
     return f"{reason.words} {reason.next_step}"
 
 
@@ -156,6 +189,10 @@ def ppp_reason(exit_code: int) -> Reason:
 def page() -> str:
     """docs/line-reasons.md, whole."""
     rows = [f"| {result.value} | {_cells(reason)} |" for result, reason in DIAL_REASONS.items()]
+    others = [
+        f"| {medium.value}, {result.value} | {_cells(reason)} |"
+        for (medium, result), reason in MEDIUM_REASONS.items()
+    ]
     codes = [f"| {code} | {_cells(reason)} |" for code, reason in PPP_REASONS.items()]
     head = "| log | panel, once the call is over | on the console | what to do next |\n|---|---|---|---|---|\n"
     return (
@@ -164,6 +201,10 @@ def page() -> str:
         "`.venv/bin/python -m dialpost.core.line_reasons > docs/line-reasons.md` makes it anew.\n\n"
         "## Results of dialling\n\n| result " + head + "\n".join(rows) + "\n\n"
         "The log has them as `call: failed result=...`; a line that came up as `call: connected`.\n\n"
+        "On a cellular or satellite modem some of them mean something else:\n\n| modem, result "
+        + head
+        + "\n".join(others)
+        + "\n\n"
         "## The network over the line: pppd's exit status\n\n"
         "Where pppd ends by itself. The log has them as `call: network ended reason=...`. A call that the station\n"
         "hangs up is no fault.\n\n| status " + head + "\n".join(codes) + "\n"

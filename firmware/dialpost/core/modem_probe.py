@@ -74,7 +74,7 @@ def suggest(port: PortFacts, answers: Sequence[str], hints: dict[str, Hints]) ->
     best = max((one for one in found if one), key=lambda one: one.likeness, default=None)
     if best is not None:
         return best
-    if answers[-1].startswith(("+CPIN", "+CME")):
+    if re.search(r"\+(?:CPIN|CME)\b", answers[-1]):
         return Suggestion(CELLULAR, Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")
     return Suggestion(PLAIN, Likeness.PLAIN, "it answers AT and nothing more is known of it")
 

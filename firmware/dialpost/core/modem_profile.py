@@ -26,6 +26,14 @@ class FlowControl(Enum):
     NONE = "none"
 
 
+class Medium(Enum):
+    """What kind of line a modem has: it decides what advice fits."""
+
+    TELEPHONE = "telephone"
+    CELLULAR = "cellular"
+    SATELLITE = "satellite"  # or radio: neither dial tone nor SIM
+
+
 class HangUpWay(Enum):
     """How the modem is made to hang up."""
 
@@ -77,7 +85,11 @@ class ModemProfile:
     init: tuple[str, ...] = setting(
         ("AT&F", "AT&C1&D2"), "AT commands sent in turn before each call; echo and verbose results are set before."
     )
-    reset: str = setting("ATZ", "Command that brings a modem back that refuses its init; empty: none.")
+    must: tuple[str, ...] = setting(
+        (), "Those of init without which no call can be made; where another is refused, that is noted and the call "
+        "goes on."
+    )  # fmt: skip
+    reset: str = setting("ATZ", "Command that brings a modem back that refuses a must; empty: none.")
     settle_s: float = setting(
         0.5, "Rest after opening the port, after a reset and after DTR comes back.", unit="seconds",
         minimum=0, maximum=30,
@@ -120,7 +132,18 @@ class ModemProfile:
         "", "Asks whether a network is there, like +CREG; empty: nothing is asked. Cellular modems are asked "
         "+CEREG, +CGREG and +CREG."
     )  # fmt: skip
+    line_rate_bps: int = setting(
+        0, "The line's own rate, where CONNECT does not tell it; 0: it does, or nobody knows.",
+        unit="bits per second", minimum=0, maximum=1_000_000_000,
+    )  # fmt: skip
     signal_query: str = setting("", "Asks for the signal's strength, like +CSQ, or +CSQF (Iridium); empty: none.")
+
+    @property
+    def medium(self) -> Medium:
+        """What kind of line it has."""
+        if self.cellular:
+            return Medium.CELLULAR
+        return Medium.TELEPHONE if self.telephone else Medium.SATELLITE
 
     @property
     def telephone(self) -> bool:
@@ -142,6 +165,9 @@ class ModemProfile:
                 for command in commands
                 if not command.upper().startswith("AT")
             ]
+        found += [
+            f'must has "{command}", which is not in init.' for command in self.must if command not in self.init
+        ]
         if NUMBER not in self.dial or not self.dial.upper().startswith("ATD"):
             found.append(f'dial = "{self.dial}" is not allowed: it begins with ATD and has {NUMBER} in it.')
         if MODE in self.dial and f"{MODE}{NUMBER}" not in self.dial:

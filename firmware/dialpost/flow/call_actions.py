@@ -24,7 +24,7 @@ from dialpost.flow.forecasts import Forecasts
 from dialpost.flow.line import Link
 from dialpost.flow.running_call import RunningCall
 
-HANG_UP_S = 30.0
+HANG_UP_S = 60.0
 """So long the link gets to hang up before the call is taken as over all the same."""
 SETTLE_S = 10.0
 """So long the ended actions of a call get to put their outcomes on record, before the link hangs up."""

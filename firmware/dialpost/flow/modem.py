@@ -1,80 +1,40 @@
 """The modem: opens its port, dials, logs in where the provider wants it before PPP, watches the carrier, hangs up.
 
-Drives the pure parts of `core/at` over a `Port`. Nothing that a line, a modem or a port does is raised out of here:
-it is a `DialOutcome`, or words. One task at a time: dial, login, (pause_reading, pppd, carrier_lost,
-resume_reading), hang_up. A cancelled `dial` or `login` leaves the port open for `hang_up`, which closes it.
+The steps are `modem_set_up`, `modem_sim`, `modem_login` and `modem_hang_up`, over one `ModemTalk`. Nothing that a
+line, a modem or a port does is raised out of here: it is a `DialOutcome`, or words. One task at a time: dial,
+login, (pause_reading, pppd, carrier_lost, resume_reading), hang_up. A cancelled `dial` or `login` leaves the port
+open for `hang_up`, which closes it. From ATD on the line counts as up until something proves that it is down:
+`line_may_be_up` says so, `hang_up` may be repeated, and no second number is dialled before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from typing import Protocol
 
-from dialpost.core.at.dialogue import AtDialogue, Said
-from dialpost.core.at.login import LoggedIn, LoginLost, LoginScript, Send
-from dialpost.core.at.results import DIAL_RESULTS, AtResult
+from dialpost.core.at.results import DIAL_RESULTS
 from dialpost.core.config import ModemConfig
 from dialpost.core.country import Country
-from dialpost.core.dial_plan import dial_command, line_settings
-from dialpost.core.errors import ConfigError, PortError, StorageError
+from dialpost.core.dial_plan import dial_command
+from dialpost.core.errors import ConfigError, PortError
 from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialOutcome, DialResult
-from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, HangUpWay, ModemProfile, ResultKind
+from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, ModemProfile, ResultKind
+from dialpost.core.modem_set_up import PLAIN_WORDS, port_settings, set_up_commands
+from dialpost.flow.modem_hang_up import carrier_falls, hung_up, is_on_hook
+from dialpost.flow.modem_login import log_in
+from dialpost.flow.modem_port import OpenPort, Port
+from dialpost.flow.modem_set_up import ModemFailedError, ModemSetUp, Woken, wake
+from dialpost.flow.modem_sim import SimCard, find_network
+from dialpost.flow.modem_talk import Answer, ModemTalk
 from dialpost.flow.refused_pin import RefusedPin
 
-WAKE_TRIES = 3
 CARRIER_LOOK_S = 0.2
 """DCD is looked at so often: a poll costs one system call, and no thread waits for the kernel."""
-SIM_BUSY_S = 20.0
-"""So long a SIM that was just switched on may say that it is busy."""
-_SIM_BUSY = re.compile(r"\+CME ERROR: *(14|SIM BUSY)\b", re.IGNORECASE)
-_SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
-_REGISTERED, _DENIED = {1, 5}, 3
-_REGISTRATION_QUERIES = ("+CEREG", "+CGREG", "+CREG")
-_READ_BYTES = 4096
-
-
-class Port(Protocol):
-    """An open serial port; `edge/serial_port.SerialPort` is one. Raises: PortError when it is gone."""
-
-    @property
-    def device(self) -> str:
-        """Its path."""
-
-    def fileno(self) -> int:
-        """The open descriptor."""
-
-    async def read(self, most: int) -> bytes:
-        """At least one byte, at most `most`; what is beyond stays in the kernel."""
-
-    async def write(self, data: bytes) -> None:
-        """Give all to the kernel."""
-
-    def set_speed(self, speed_bps: int) -> None:
-        """Change the speed; what was not yet read is dropped."""
-
-    def set_dtr(self, on: bool) -> bool:
-        """Switch DTR; False where the port has no such line."""
-
-    def carrier(self) -> bool | None:
-        """DCD, None where the port has no such line."""
-
-    def close(self, *, keep_dtr: bool) -> None:
-        """Close at once, dropping what is not yet written. DTR goes off unless `keep_dtr`. Harmless when closed."""
-
-
-OpenPort = Callable[[str, int, FlowControl], Port]
-"""Device, speed in bit/s, flow control. Raises: PortError with a sentence for a person."""
-
-
-class _FailedError(Exception):
-    """The modem can't be made to dial; `outcome` says why."""
-
-    def __init__(self, detail: str, result: DialResult = DialResult.ERROR) -> None:
-        super().__init__(detail)
-        self.outcome = DialOutcome(result, detail)
+DOUBT_S = 60.0
+"""After an OK to ATD the real result is waited for so long: the OK may be late, of a command before."""
+HANG_UP_S = 45.0
+"""Hanging up takes no longer, whatever the modem does. A slow one needs most of it to prove that it is done."""
 
 
 class Modem:
@@ -89,14 +49,16 @@ class Modem:
     ) -> None:  # fmt: skip
         self._config, self._profile, self._open_port, self._say = config, profile, open_port, say
         self._country = country or Country("generic", "Anywhere", "")
-        self._speed_bps = config.speed_bps or profile.speed_bps
-        self._dialogue = AtDialogue(profile.own_results)
+        self._speed_bps, self._flow_control = port_settings(profile, config)
         self._port: Port | None = None
+        self._talk: ModemTalk | None = None
         self._is_paused = False
-        self._call_may_be_up = False
+        self._was_seen_on_hook = False
         self._refused_pin = refused_pin or RefusedPin()
+        self.line_may_be_up = False
+        """Whether something was dialled, and nothing proved since that the line is down."""
         self.has_carrier_line = False
-        """Whether DCD was up at the last CONNECT: then its fall ends the call."""
+        """Whether DCD was off before the last dial and up at its CONNECT: then its fall ends the call."""
 
     @property
     def device(self) -> str:
@@ -107,16 +69,17 @@ class Modem:
 
     async def dial(self, number: str) -> DialOutcome:
         """Open the port, wake and set up the modem, see to PIN and network, dial; `detail` has its words."""
-        self._call_may_be_up = self.has_carrier_line = False
+        self.has_carrier_line = False
         try:
-            await self._open()
-            await self._wake()
-            await self._set_up()
+            port, talk = await self._open()
+            await self._wake(port, talk)
+            set_up = ModemSetUp(talk, self._profile, self._say)
+            await set_up.run(set_up_commands(self._profile, self._config, self._country))
             if self._profile.cellular:
-                await self._unlock_sim()
-            await self._await_network()
-            return await self._dial(number)
-        except _FailedError as failed:
+                await SimCard(talk, set_up, self._config, self._refused_pin).open()
+            await find_network(talk, self._profile, self._say)
+            return await self._dial(port, talk, number)
+        except ModemFailedError as failed:
             return failed.outcome
         except PortError as error:
             self._close()
@@ -128,31 +91,9 @@ class Modem:
         """Play modem.login_script; CONNECTED when it is through, or where there is none."""
         if not self._config.login_script:
             return DialOutcome(DialResult.CONNECTED)
-        script = LoginScript(self._config.login_script, user, password)
         self._say("logging in before PPP")
-        loop, waits_for = asyncio.get_running_loop(), script.waits_for
         try:
-            async with asyncio.timeout(self._config.login_timeout_s) as limit:
-                data = b""
-                while True:
-                    for step in script.receive(data):
-                        if isinstance(step, Send):
-                            await self._opened.write(step.data)
-                        elif isinstance(step, LoggedIn):
-                            return DialOutcome(DialResult.CONNECTED)
-                        elif isinstance(step, LoginLost):
-                            return DialOutcome(DialResult.NO_CARRIER, "The line was lost while logging in.")
-                    if waits_for != script.waits_for:  # the next text has its own time; other words win none
-                        waits_for = script.waits_for
-                        limit.reschedule(loop.time() + self._config.login_timeout_s)
-                    data = await self._opened.read(1)
-        except TimeoutError:
-            seen = f' Its last words: "{script.seen}".' if script.seen else ""
-            return DialOutcome(
-                DialResult.ERROR,
-                f'The provider did not say "{script.waits_for}" within {self._config.login_timeout_s} s.{seen} '
-                "Check modem.login_script.",
-            )
+            return await log_in(self._opened, self._config, user, password)
         except PortError as error:
             return DialOutcome(DialResult.ERROR, str(error))
 
@@ -178,24 +119,26 @@ class Modem:
     async def hang_up(self) -> str:
         """Put the line down in whatever state it is, in bounded time, and close the port.
 
-        "" when it is down as far as can be known, else a sentence that says it may still be up and what to do.
+        "" when it is down for certain, else a sentence that says it may still be up and what to do. It may then be
+        called again: the port is opened for it.
         """
-        if self._port is None:
-            return ""
         self._is_paused = False
+        if not self.line_may_be_up:
+            self._close()
+            return ""
         try:
-            self._opened.set_speed(self._speed_bps)  # pppd may have left it otherwise
-            for way in self._profile.hang_up:
-                if not self._call_may_be_up or await self._hung_up_by(way):
-                    self._call_may_be_up = False
+            async with asyncio.timeout(HANG_UP_S):
+                if await self._put_down():
                     return ""
-            return "The modem does not say that it hung up: the call may still cost money. Switch it off and on."
+        except TimeoutError:
+            pass
         except PortError as error:
             return f"{error} If it still has power, the call may still be up."
         finally:
             self._close()
+        return "The modem does not say that it hung up: the call may still cost money. Switch it off and on."
 
-    # -- the steps of dialling ------------------------------------------------------------------------
+    # -- the steps ------------------------------------------------------------------------------------
 
     @property
     def _opened(self) -> Port:
@@ -203,235 +146,102 @@ class Modem:
             raise PortError(f"{self.device} is closed.")
         return self._port
 
-    async def _open(self) -> None:
+    async def _open(self) -> tuple[Port, ModemTalk]:
         if self._port is None:
-            self._port = self._open_port(self.device, self._speed_bps, self._profile.flow_control)
+            self._port = self._open_port(self.device, self._speed_bps, self._flow_control)
             await asyncio.sleep(self._profile.settle_s)
+        self._talk = ModemTalk(self._port, self._profile.own_results, self._profile.answer_s)
+        return self._port, self._talk
 
     def _close(self) -> None:
         if self._port is not None:
             self._port.close(keep_dtr=bool(self._profile.dtr_off_max_s))
-            self._port = None
+            self._port = self._talk = None
 
-    async def _wake(self) -> None:
-        """Until it answers AT; a call that was left up by a power cut is ended on the way."""
-        for number in range(WAKE_TRIES):
-            answer = await self._command("AT", 1.0)
-            if answer is not None and answer.kind is ResultKind.OK:
-                return
-            if number == 0:
-                await self._escape()
-                await self._command("ATH")
-        if self._dialogue.garbage > self._dialogue.received // 4:
-            raise _FailedError(
+    async def _wake(self, port: Port, talk: ModemTalk) -> None:
+        """Until it answers AT and is known to be on hook: a power cut may have left a call up."""
+        woken = await wake(talk, self._profile)
+        if woken is Woken.SILENT:
+            raise ModemFailedError(await self._silence(talk))
+        self.line_may_be_up |= woken is Woken.BY_ESCAPE
+        if self.line_may_be_up:
+            if not await self._put_down():
+                raise ModemFailedError(
+                    "The call before may still be up and cost money: the modem does not say that it hung up. "
+                    "Nothing is dialled. Switch it off and on."
+                )
+        elif not self._was_seen_on_hook:
+            await talk.ask("ATH")
+            self._was_seen_on_hook = True
+        await talk.ask(PLAIN_WORDS)
+
+    async def _silence(self, talk: ModemTalk) -> str:
+        """Why nothing answers, and what to do."""
+        if talk.garbage:
+            return (
                 f"The modem on {self.device} answers in garbage at {self._speed_bps} bit/s: set modem.speed_bps to "
                 "what it has (`dialpost modem probe` finds it)."
             )
-        raise _FailedError(
+        if self._flow_control is FlowControl.RTSCTS and await self._answers_without_flow_control():
+            return (
+                f"The modem on {self.device} answers only without the lines RTS and CTS: its board or cable lacks "
+                'them. Set modem.flow_control to "none".'
+            )
+        return (
             f"The modem on {self.device} does not answer. Is it switched on, and is this its port? "
             "`dialpost modem probe` finds it."
         )
 
-    async def _set_up(self) -> None:
-        await self._need("ATE0V1Q0")
-        for attempt in (1, 2):
-            try:
-                for command in (*self._profile.init, "ATE0V1Q0"):
-                    await self._need(command)
-                break
-            except _FailedError:
-                if attempt == 2 or not self._profile.reset:
-                    raise
-                await self._command(self._profile.reset)
-                await asyncio.sleep(self._profile.settle_s)
-        if self._profile.telephone:
-            for setting in line_settings(self._config, self._country):
-                of_profile = self._profile.blind_dial_init if setting == "X3" else setting
-                if of_profile:
-                    await self._need(f"AT{of_profile}")
-        if self._config.extra_init:
-            extra = self._config.extra_init
-            await self._need(extra if extra.upper().startswith("AT") else f"AT{extra}")
-
-    async def _unlock_sim(self) -> None:
-        state = await self._sim_state()
-        if state == "SIM PIN":
-            pin = self._config.sim_pin
-            if not pin:
-                raise _FailedError("The SIM wants its PIN: set modem.sim_pin.")
-            await self._check_pin(pin)
-            try:
-                answer = await self._command(f'AT+CPIN="{pin}"', _PIN_S)
-            except (asyncio.CancelledError, PortError):
-                await self._refused_pin.note(pin)  # what the SIM said is not known: better one try too few
-                raise
-            if answer is None or answer.kind is not ResultKind.OK:
-                await self._refused_pin.note(pin)
-                raise _FailedError(
-                    "The SIM refused the PIN. It is not tried again, for three wrong ones lock the SIM: correct "
-                    "modem.sim_pin."
-                )
-        elif state == "SIM PUK":
-            raise _FailedError("The SIM is locked: it wants its PUK. Put it into a telephone and unlock it there.")
-        elif state != "READY":
-            raise _FailedError(f"The SIM is not ready ({state or 'no answer'}). Is it in its place?")
-        else:
-            await self._refused_pin.forget()
-        if self._config.apn:
-            await self._need(f'AT+CGDCONT=1,"IP","{self._config.apn}"')
-
-    async def _check_pin(self, pin: str) -> None:
+    async def _answers_without_flow_control(self) -> bool:
+        self._close()
+        self._port = self._open_port(self.device, self._speed_bps, FlowControl.NONE)
         try:
-            is_refused = await self._refused_pin.is_known(pin)
-        except StorageError as error:
-            raise _FailedError(
-                f"Whether the SIM refused this PIN before can't be found out, so it is not tried ({error})."
-            ) from error
-        if is_refused:
-            raise _FailedError("The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin.")
+            return await ModemTalk(self._port).wakes()
+        finally:
+            self._close()
 
-    async def _sim_state(self) -> str:
-        """READY, SIM PIN ... (3GPP TS 27.007 §8.3). A SIM just switched on is busy (+CME ERROR: 14) for a while."""
-        deadline_s = asyncio.get_running_loop().time() + SIM_BUSY_S
-        while True:
-            lines: list[str] = []
-            answer = await self._command("AT+CPIN?", lines=lines)
-            for line in lines:
-                if line.startswith("+CPIN:"):
-                    return line.partition(":")[2].strip()
-            words = answer.words if answer is not None else ""
-            if not _SIM_BUSY.search(words) or asyncio.get_running_loop().time() >= deadline_s:
-                return words
-            await asyncio.sleep(_SIM_LOOK_S)
-
-    async def _await_network(self) -> None:
-        query = self._profile.registration_query
-        queries = (query,) if query else _REGISTRATION_QUERIES if self._profile.cellular else ()
-        if queries:
-            await self._register(queries)
-        if self._profile.signal_query:
-            lines = await self._ask(f"AT{self._profile.signal_query}")
-            if lines:
-                self._say(f"signal: {lines[-1]}")
-
-    async def _register(self, queries: tuple[str, ...]) -> None:
-        self._say("looking for a network")
-        deadline_s = asyncio.get_running_loop().time() + self._profile.registration_s
-        while True:
-            states = [state for query in queries for line in await self._ask(f"AT{query}?")
-                      if (state := _registration(line)) is not None]  # fmt: skip
-            if any(state in _REGISTERED for state in states):
-                return
-            if states and all(state == _DENIED for state in states):
-                raise _FailedError("The network refuses this SIM. Is its contract in order?")
-            if asyncio.get_running_loop().time() >= deadline_s:
-                raise _FailedError(
-                    f"No network within {self._profile.registration_s} s. Check the antenna, and whether there is "
-                    "reception here.", DialResult.NO_DIALTONE,
-                )  # fmt: skip
-            await asyncio.sleep(_REGISTRATION_LOOK_S)
-
-    async def _dial(self, number: str) -> DialOutcome:
+    async def _dial(self, port: Port, talk: ModemTalk, number: str) -> DialOutcome:
         if self._profile.telephone:
             command = dial_command(number, self._config, self._country)
         else:
             command = self._profile.dial.replace(NUMBER, f"{number}{self._config.calling_card}")
+        has_lines = self._profile.has_control_lines is not ControlLines.NO
+        carrier_tells = has_lines and await carrier_falls(port)
+        if has_lines and not carrier_tells:
+            self._say("DCD is on though no call is up: it is not believed in this call")
         self._say(f"dialling {number}")
-        self._call_may_be_up = True
-        lines: list[str] = []
-        answer = await self._command(command, self._profile.connect_s, one_by_one=True, lines=lines)
-        if answer is None:
-            said = f'said "{lines[-1]}" and no result' if lines else "said nothing"
-            return DialOutcome(
-                DialResult.TIMEOUT, f"The modem {said} for {self._profile.connect_s} s after dialling."
-            )
-        result = DIAL_RESULTS[answer.kind]
+        self.line_may_be_up = True
+        answer = await talk.dial(command, self._profile.connect_s, DOUBT_S)
+        if answer.result is None:
+            return self._no_result(talk, answer)
+        result = DIAL_RESULTS[answer.result.kind]
+        words = answer.result.words
         if result is not DialResult.CONNECTED:
-            self._call_may_be_up = False
-            return DialOutcome(result, f"The modem said: {answer.words}. {advice(result)}".strip())
-        self.has_carrier_line = self._profile.has_control_lines is not ControlLines.NO and bool(
-            self._opened.carrier()
-        )
-        rate_bps = self._dialogue.carrier_bps or answer.rate_bps
-        self._say(answer.words)
-        return DialOutcome(result, answer.words, rate_bps)
+            if answer.result.kind is not ResultKind.OK and await is_on_hook(
+                port, talk, self._profile, carrier_tells=carrier_tells
+            ):
+                self.line_may_be_up = False
+            return DialOutcome(result, f"The modem said: {words}. {advice(result, self._profile.medium)}".strip())
+        self.has_carrier_line = carrier_tells and bool(port.carrier())
+        self._say(words)
+        return DialOutcome(result, words, talk.carrier_bps or answer.result.rate_bps)
 
-    # -- hanging up -----------------------------------------------------------------------------------
-
-    async def _hung_up_by(self, way: HangUpWay) -> bool:
-        port = self._opened
-        if way is HangUpWay.DTR:
-            if not port.set_dtr(False):
-                return False
-            await asyncio.sleep(self._profile.dtr_pulse_ms / 1000)
-            port.set_dtr(True)
-            await asyncio.sleep(self._profile.settle_s)
-            if not self.has_carrier_line:
-                return False  # nothing tells whether it worked: the next way makes sure
-            return port.carrier() is False
-        await self._escape()
-        answer = await self._command("ATH")
-        carrier = port.carrier() if self.has_carrier_line else None
-        return answer is not None and answer.kind in {ResultKind.OK, ResultKind.NO_CARRIER} and not carrier
-
-    async def _escape(self) -> None:
-        """Back to commands, from data (silence, +++, silence) or from dialling (any sign ends it)."""
-        await asyncio.sleep(self._profile.guard_s)
-        await self._opened.write(self._profile.escape.encode("ascii"))
-        await self._drain(self._profile.guard_s)
-        await self._opened.write(b"\r")  # ends what a modem in command mode took for the beginning of a command
-        await self._drain(min(1.0, self._profile.answer_s))
-
-    async def _drain(self, wait_s: float) -> None:
-        """Throw away what comes in this time."""
-        try:
-            async with asyncio.timeout(wait_s):
-                while True:
-                    await self._opened.read(_READ_BYTES)
-        except TimeoutError:
-            return
-
-    # -- commands -------------------------------------------------------------------------------------
-
-    async def _need(self, command: str) -> None:
-        """A command that must succeed."""
-        answer = await self._command(command)
-        if answer is None or answer.kind is not ResultKind.OK:
-            said = answer.words if answer is not None else "nothing"
-            raise _FailedError(
-                f'The modem does not take the command {command} (it said: {said}). Is the profile "'
-                f'{self._profile.name}" the right one? `dialpost modem probe` suggests one.'
+    def _no_result(self, talk: ModemTalk, answer: Answer) -> DialOutcome:
+        if talk.is_lost:
+            self.line_may_be_up = False  # nothing was dialled
+            return DialOutcome(
+                DialResult.ERROR,
+                "The modem stopped answering, or answers out of turn, so nothing was dialled. Switch it off and "
+                "on.",
             )
+        said = f'said "{answer.lines[-1]}" and no result' if answer.lines else "said nothing"
+        return DialOutcome(DialResult.TIMEOUT, f"The modem {said} for {self._profile.connect_s} s after dialling.")
 
-    async def _ask(self, command: str) -> list[str]:
-        """The lines of information a command brings; [] where it is refused."""
-        lines: list[str] = []
-        await self._command(command, lines=lines)
-        return lines
-
-    async def _command(
-        self,
-        command: str,
-        limit_s: float | None = None,
-        *,
-        one_by_one: bool = False,
-        lines: list[str] | None = None,
-    ) -> AtResult | None:
-        """The final result, None where none came in time. `one_by_one`: what follows CONNECT stays in the port."""
-        await self._opened.write(self._dialogue.command(command))
-        try:
-            async with asyncio.timeout(limit_s or self._profile.answer_s):
-                while True:
-                    for event in self._dialogue.receive(await self._opened.read(1 if one_by_one else _READ_BYTES)):
-                        if isinstance(event, AtResult):
-                            return event
-                        if isinstance(event, Said) and lines is not None:
-                            lines.append(event.text)
-        except TimeoutError:
-            return None
-
-
-def _registration(line: str) -> int | None:
-    """+CREG: 0,1 or +CREG: 1 (3GPP TS 27.007 §7.2), as its state."""
-    found = re.match(r"\+C\w*REG: *(?:\d+ *, *)?(\d+)", line)
-    return int(found[1]) if found else None
+    async def _put_down(self) -> bool:
+        """Hang up in every way there is; whether it is certain that the line is down."""
+        port, talk = (self._port, self._talk) if self._port and self._talk else await self._open()
+        port.set_speed(self._speed_bps)  # pppd may have left it otherwise
+        is_down = await hung_up(port, talk, self._profile, carrier_tells=self.has_carrier_line)
+        self.line_may_be_up = not is_down
+        self._was_seen_on_hook |= is_down
+        return is_down

@@ -11,18 +11,23 @@ from typing import Protocol
 
 from dialpost.core.config import ModemConfig
 from dialpost.core.country import Country
-from dialpost.core.dial_plan import DialPlan, dial_faults, line_settings
+from dialpost.core.dial_plan import DialPlan, dial_faults
 from dialpost.core.errors import PortError
 from dialpost.core.findings import Finding, Severity, ok, skipped
 from dialpost.core.link import DialOutcome, DialResult
-from dialpost.core.modem_probe import IDENTITY_COMMANDS, identity
-from dialpost.core.modem_profile import ModemProfile, ResultKind
-from dialpost.core.modem_signs import registration, registration_finding, signal_finding, sim_finding
-from dialpost.flow.modem import OpenPort, Port
+from dialpost.core.modem_probe import identity
+from dialpost.core.modem_profile import FlowControl, ModemProfile, ResultKind
+from dialpost.core.modem_set_up import PLAIN_WORDS, port_settings, set_up_commands
+from dialpost.core.modem_signs import registration_finding, signal_finding, signal_line, sim_finding
+from dialpost.flow.modem_find import identify
+from dialpost.flow.modem_port import OpenPort, Port
+from dialpost.flow.modem_set_up import ModemFailedError, ModemSetUp
+from dialpost.flow.modem_sim import CELLULAR_QUERIES, ask_sim, network_states
 from dialpost.flow.modem_talk import ModemTalk
 
 _DIAL_TONE_S = 15.0
-_CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")
+_SIGNAL_S = 10.0
+_SLOW_WAKE_S = 6.0
 
 
 class CallingModem(Protocol):
@@ -75,36 +80,37 @@ class ModemCheck:
 
     async def _look(self) -> AsyncIterator[Finding]:
         try:
-            speed_bps = self._config.speed_bps or self._profile.speed_bps
-            port = self._open_port(self._config.port, speed_bps, self._profile.flow_control)
+            speed_bps, flow_control = port_settings(self._profile, self._config)
+            port = self._open_port(self._config.port, speed_bps, flow_control)
         except PortError as error:
             yield _fault("port", str(error))
             return
         try:
             yield ok("port", f"{self._config.port} is open at {speed_bps} bit/s, and nobody else uses it.")
             await asyncio.sleep(self._profile.settle_s)
-            async for finding in self._ask(port, ModemTalk(port, self._profile.own_results), speed_bps):
+            talk = ModemTalk(port, self._profile.own_results, self._profile.answer_s)
+            async for finding in self._ask(port, talk, speed_bps, flow_control):
                 yield finding
         except PortError as error:
             yield _fault("port", str(error))
         finally:
             port.close(keep_dtr=bool(self._profile.dtr_off_max_s))
 
-    async def _ask(self, port: Port, talk: ModemTalk, speed_bps: int) -> AsyncIterator[Finding]:
-        if not await talk.wakes():
-            yield self._silent(talk, speed_bps)
+    async def _ask(
+        self, port: Port, talk: ModemTalk, speed_bps: int, flow_control: FlowControl
+    ) -> AsyncIterator[Finding]:
+        if not await talk.wakes() and not await talk.wakes(limit_s=_SLOW_WAKE_S):
+            yield self._silent(talk, speed_bps, flow_control)
             return
         yield ok("answer", "The modem answers AT.")
         yield await self._identity(talk)
-        refused = await self._set_up(talk)
-        if refused is not None:
-            yield refused
+        set_up = await self._set_up(talk)
+        yield set_up
+        if set_up.severity is Severity.FAULT:
             return
-        yield ok("set-up", "It took every command of its profile.")
         yield _lines(port.carrier())
         if self._profile.cellular:
-            sim = sim_finding((await talk.ask("AT+CPIN?", self._profile.answer_s)).words.removesuffix(" OK"),
-                              bool(self._config.sim_pin))  # fmt: skip
+            sim = sim_finding(*await ask_sim(talk), bool(self._config.sim_pin))
             yield sim
             if sim.severity is not Severity.OK:
                 return
@@ -113,55 +119,58 @@ class ModemCheck:
         if self._profile.telephone:
             yield await self._dial_tone(talk)
 
-    def _silent(self, talk: ModemTalk, speed_bps: int) -> Finding:
+    def _silent(self, talk: ModemTalk, speed_bps: int, flow_control: FlowControl) -> Finding:
         if talk.garbage:
             return _fault(
                 "answer", f"It answers in garbage at {speed_bps} bit/s.",
                 "Set modem.speed_bps to what the modem has; `dialpost modem probe` finds it.",
             )  # fmt: skip
+        lines = (
+            ' It also finds out whether the port lacks RTS and CTS (modem.flow_control = "none").'
+            if flow_control is FlowControl.RTSCTS else ""
+        )  # fmt: skip
         return _fault(
             "answer", f"Nothing answers AT on {self._config.port}.",
-            "Is the modem switched on and this its port? `dialpost modem probe` looks at all ports.",
+            f"Is the modem switched on and this its port? `dialpost modem probe` looks at all ports.{lines}",
         )  # fmt: skip
 
     async def _identity(self, talk: ModemTalk) -> Finding:
-        await talk.ask("ATE0V1Q0", self._profile.answer_s)
-        answers = [await talk.ask(f"AT{command}", self._profile.answer_s) for command in IDENTITY_COMMANDS[:-1]]
-        says = identity([" ".join(answer.lines) if answer.is_ok else "" for answer in answers])
+        await talk.ask(PLAIN_WORDS)
+        says = identity(await identify(talk, self._profile.answer_s))
         return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
 
-    async def _set_up(self, talk: ModemTalk) -> Finding | None:
-        commands = [*self._profile.init, "ATE0V1Q0"]
-        if self._profile.telephone:
-            commands += [f"AT{setting}" for setting in line_settings(self._config, self._country)]
-        extra = self._config.extra_init
-        if extra:
-            commands.append(extra if extra.upper().startswith("AT") else f"AT{extra}")
-        for command in commands:
-            answer = await talk.ask(command, self._profile.answer_s)
+    async def _set_up(self, talk: ModemTalk) -> Finding:
+        """The profile's commands. One that is no must and is refused costs no call: it is told all the same."""
+        refused, speaker = [], ModemSetUp(talk, self._profile, lambda words: None)
+        for step in set_up_commands(self._profile, self._config, self._country):
+            try:
+                answer = await speaker.patiently(step.command)
+            except ModemFailedError as failed:
+                return _fault("set-up", failed.outcome.detail)
             if not answer.is_ok:
-                advice = (
-                    "Correct modem.extra_init."
-                    if extra and command.endswith(extra)
-                    else f'Is "{self._profile.name}" the right profile? `dialpost modem probe` suggests one.'
-                )
-                return _fault(
-                    "set-up",
-                    f"It does not take the command {command} (it said: {answer.words or 'nothing'}).",
-                    advice,
-                )
-        return None
+                refused.append(step)
+                said = f"It does not take the command {step.command} (it said: {answer.words or 'nothing'})."
+                if step.is_must:
+                    return _fault("set-up", said, self._other_profile())
+        if not refused:
+            return ok("set-up", "It took every command of its profile.")
+        commands = ", ".join(step.command for step in refused)
+        advice = "Correct modem.extra_init." if refused[-1].is_own else self._other_profile()
+        what = f"It does not take {commands}. A call is made all the same, without what that sets."
+        return Finding("set-up", Severity.WARNING, what, advice)
+
+    def _other_profile(self) -> str:
+        return f'Is "{self._profile.name}" the right profile? `dialpost modem probe` suggests one.'
 
     async def _network(self, talk: ModemTalk) -> AsyncIterator[Finding]:
         profile = self._profile
         query = profile.registration_query
-        queries = (query,) if query else _CELLULAR_QUERIES if profile.cellular else ()
+        queries = (query,) if query else CELLULAR_QUERIES if profile.cellular else ()
         if queries:
-            lines = [line for one in queries for line in (await talk.ask(f"AT{one}?", profile.answer_s)).lines]
-            yield registration_finding(registration(lines))
+            yield registration_finding(await network_states(talk, queries))
         if profile.signal_query:
-            answer = await talk.ask(f"AT{profile.signal_query}", max(10.0, profile.answer_s))
-            yield signal_finding(answer.lines[-1] if answer.lines else "")
+            answer = await talk.ask(f"AT{profile.signal_query}", _SIGNAL_S, tells=True)
+            yield signal_finding(signal_line(answer.lines, profile.signal_query))
 
     async def _dial_tone(self, talk: ModemTalk) -> Finding:
         """Off hook, wait for the tone, dial no digit, on hook (V.250 §6.3.1: a `;` ends in command state)."""
@@ -169,7 +178,7 @@ class ModemCheck:
             return skipped("dial tone", "Not looked for: modem.wait_for_dial_tone is no.")
         answer = await talk.ask("ATX4DT;", _DIAL_TONE_S)
         if answer.result is None:
-            await talk.ask("AT", 1.0)  # any sign ends the waiting
+            await talk.send(b"\r")  # any sign ends the waiting
         await talk.ask("ATH", self._profile.answer_s)
         kind = answer.result.kind if answer.result is not None else None
         if kind is ResultKind.OK:

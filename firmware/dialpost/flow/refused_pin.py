@@ -1,8 +1,10 @@
 """A SIM's PIN that was refused is never tried again, not even after a restart: three wrong ones lock the SIM.
 
-What is kept on the card are digests, no PINs, of all that were refused since the SIM was last seen open: who goes
-back to an earlier one loses no try either. A corrected modem.sim_pin has another digest, and is tried. `dialpost
-modem test --dial`, a process of its own, asks the station for them (`pin_methods`, `StationsPins`).
+What is kept on the card are digests, no PINs, since the SIM was last seen open: of all that were refused, and
+of each try whose outcome is not known (with a ? before it; a try is noted before it is made). Who goes back to
+an earlier PIN loses no try. An unclear one is tried twice at most, and no more than two tries are made in all
+where the modem does not tell how many are left. The operator can lift that (`dialpost modem allow-pin`).
+`dialpost modem test --dial`, a process of its own, asks the station for them (`pin_methods`, `StationsPins`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from dialpost.core.errors import ControlError, StorageError
@@ -19,7 +22,13 @@ from dialpost.flow import maillog
 
 _KEY = "modem.refused_pin"
 _METHOD = "modem.refused_pins"
+ALLOW_METHOD = "modem.allow_pin"
+ALLOW = "`dialpost modem allow-pin`"
+"""What lifts a ban, for messages."""
+MOST_UNCLEAR = 2
+_MOST_UNSEEN = 2
 _MOST_KEPT = 10
+_UNCLEAR = "?"
 
 
 class Memory(Protocol):
@@ -33,39 +42,81 @@ class Memory(Protocol):
 
 
 class RefusedPin:
-    """The PINs refused: on the card, and in memory what the card did not take. Without a `memory` all of them."""
+    """The tries on record: on the card, and in memory what the card did not take; all without a `memory`."""
 
     def __init__(self, memory: Memory | None = None) -> None:
         self._memory = memory
-        self._unkept: tuple[str, ...] = ()
+        self._unkept: tuple[str, ...] | None = None
 
-    async def is_known(self, pin: str) -> bool:
-        """Whether this PIN was refused before. Raises: StorageError where that can't be found out."""
-        return _digest(pin) in await self._all()
+    async def why_not(self, pin: str, *, tries_known: bool) -> str:
+        """Why this PIN must not be sent, "" where it may. Raises: StorageError where that can't be found out."""
+        known, digest = await self._all(), _digest(pin)
+        if digest in known:
+            return (
+                "The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin. If it is right, "
+                f"{ALLOW} allows it again."
+            )
+        if known.count(_UNCLEAR + digest) >= MOST_UNCLEAR:
+            return (
+                f"This PIN was sent {MOST_UNCLEAR} times, and the SIM did not say whether it is right; it is not "
+                f"tried again. Correct modem.sim_pin. If it is right, {ALLOW} allows it again."
+            )
+        if not tries_known and len(known) >= _MOST_UNSEEN:
+            return (
+                f"{len(known)} tries were made since the SIM was last open, and the modem does not tell how many "
+                "are left: a third wrong PIN may lock the SIM, so this one is not tried. If you are sure of it, "
+                f"{ALLOW} allows it."
+            )
+        return ""
 
-    async def note(self, pin: str) -> None:
-        """It was refused, or may have been."""
+    async def trying(self, pin: str) -> None:
+        """It is about to be sent; until more is known its outcome is unclear."""
+        await self._change(lambda known: (*known, _UNCLEAR + _digest(pin)))
+
+    async def refused(self, pin: str) -> None:
+        """It was judged, and is wrong."""
         digest = _digest(pin)
-        self._unkept = (*(one for one in self._unkept if one != digest), digest)
-        try:
-            known = tuple(dict.fromkeys(await self._all()))[-_MOST_KEPT:]
-            if self._memory is not None:
-                await self._memory.remember(_KEY, " ".join(known))
-                self._unkept = ()
-        except StorageError as error:
-            maillog.person_needed("modem: a refused PIN could not be put on record", error=error)
+        await self._change(lambda known: (*_without(known, _UNCLEAR + digest), digest))
+
+    async def not_judged(self, pin: str) -> None:
+        """The last try was not looked at by the SIM: it cost nothing."""
+        await self._change(lambda known: _without(known, _UNCLEAR + _digest(pin)))
 
     async def forget(self) -> None:
-        """The SIM is open: whatever was noted holds no more."""
-        self._unkept = ()
+        """The SIM is open, or the operator is sure: whatever was noted holds no more."""
+        self._unkept = None if self._memory is not None else ()
         with contextlib.suppress(StorageError):  # then they are only remembered for longer
             if self._memory is not None and await self._all():
                 await self._memory.remember(_KEY, "")
 
+    async def _change(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+        try:
+            known = await self._all()
+        except StorageError:
+            known = ()
+        self._unkept = change(known)[-_MOST_KEPT:]
+        if self._memory is None:
+            return
+        try:
+            await self._memory.remember(_KEY, " ".join(self._unkept))
+            self._unkept = None
+        except StorageError as error:
+            maillog.person_needed("modem: a try of the PIN could not be put on record", error=error)
+
     async def _all(self) -> tuple[str, ...]:
         """Looked up each time: another process may have noted one. Raises: StorageError."""
+        if self._unkept is not None:
+            return self._unkept
         kept = await self._memory.recall(_KEY) if self._memory is not None else None
-        return (*(kept or "").split(), *self._unkept)
+        return tuple((kept or "").split())
+
+
+def _without(known: tuple[str, ...], entry: str) -> tuple[str, ...]:
+    """Without the last of these."""
+    if entry not in known:
+        return known
+    index = len(known) - 1 - known[::-1].index(entry)
+    return known[:index] + known[index + 1 :]
 
 
 def _digest(pin: str) -> str:
@@ -73,18 +124,23 @@ def _digest(pin: str) -> str:
 
 
 def pin_methods(memory: Memory) -> dict[str, ControlMethod]:
-    """`modem.refused_pins` {keep?}: the digests kept, or others in their place."""
+    """`modem.refused_pins` {keep?}: the tries kept, or others in their place. `modem.allow_pin`: none any more."""
 
     async def refused_pins(params: JsonObject) -> JsonValue:
         keep = params.get("keep")
         if keep is None:
             return await memory.recall(_KEY) or ""
-        if not isinstance(keep, str) or not re.fullmatch(rf"([0-9a-f]{{64}} ?){{0,{_MOST_KEPT}}}", keep):
+        if not isinstance(keep, str) or not re.fullmatch(rf"(\??[0-9a-f]{{64}} ?){{0,{_MOST_KEPT}}}", keep):
             raise ControlError("keep must be digests of PINs.")
         await memory.remember(_KEY, keep)
         return keep
 
-    return {_METHOD: refused_pins}
+    async def allow_pin(params: JsonObject) -> JsonValue:
+        kept = await memory.recall(_KEY) or ""
+        await memory.remember(_KEY, "")
+        return len(kept.split())
+
+    return {_METHOD: refused_pins, ALLOW_METHOD: allow_pin}
 
 
 class Ask(Protocol):

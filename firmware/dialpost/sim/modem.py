@@ -64,15 +64,20 @@ Event = Dial | Answer | HangUp | Data
 
 
 class SimulatedModem:
-    """One modem, of every kind at once. `sim_pin` makes its SIM ask for that PIN (three tries); without `has_sim`
-    it is one for the telephone only.
+    """One modem, of every kind at once. `stored`: E0, Q1 and V0 in its stored settings; `refuses`: beginnings of
+    command lines (behind AT) that it does not take. `sim_pin` makes its SIM ask for that PIN (three tries); without
+    `has_sim` it is one for the telephone only.
     """
 
-    def __init__(self, *, sim_pin: str | None = None, has_sim: bool = True) -> None:
-        self._has_sim = has_sim
+    def __init__(
+        self, *, sim_pin: str | None = None, has_sim: bool = True, stored: str = "", refuses: tuple[str, ...] = ()
+    ) -> None:
+        self._has_sim, self._stored = has_sim, stored.upper()
+        self._refuses = tuple(command.upper() for command in refuses)
+        self._tells_causes = False
         self.mode = Mode.COMMAND
         self.sim_pin, self.pin_tries, self.pin_given = sim_pin, 3, not sim_pin
-        self._reset()
+        self._recall()
         self._out = bytearray()
         self._line = bytearray()
         self._last_line = "AT"
@@ -81,8 +86,15 @@ class SimulatedModem:
         self._events: list[Event] = []
 
     def _reset(self) -> None:
-        self._echo, self._verbose, self._quiet, self._level = True, True, False, 4
+        self._echo, self._verbose, self._quiet = True, True, False
+        self._level = 4
         self._registers = dict(_REGISTERS)
+
+    def _recall(self) -> None:
+        """As after power on, or ATZ."""
+        self._reset()
+        self._echo, self._quiet = "E0" not in self._stored, "Q1" in self._stored
+        self._verbose = "V0" not in self._stored
 
     # -- the computer's side --------------------------------------------------------------------------
 
@@ -202,6 +214,9 @@ class SimulatedModem:
 
     def _obey(self, line: str) -> None:
         rest: str | None = line[2:].strip()
+        if rest and self._refuses and rest.upper().startswith(self._refuses):
+            self._error()
+            return
         while rest:
             rest = self._obey_one(rest)
         if rest is not None:
@@ -214,7 +229,8 @@ class SimulatedModem:
             return self._dial(text[1:])
         if letter == "+":
             command, _, rest = text.partition(";")
-            return rest.strip() if self._extended(command.upper(), command) else self._refused()
+            known = self._extended(command.upper(), command)
+            return None if known is None else rest.strip() if known else self._refused()
         if letter == "S" and (found := re.match(r"[Ss](\d{1,3})(?:=(\d{0,3})|(\?))", text)):
             return self._register(found, text[found.end() :])
         basic = re.match(r"([A-Za-z]|[&\\%*][A-Za-z])(\d*)", text)
@@ -240,7 +256,7 @@ class SimulatedModem:
             "V": lambda: setattr(self, "_verbose", value == 1),
             "Q": lambda: setattr(self, "_quiet", value == 1),
             "X": lambda: setattr(self, "_level", value),
-            "Z": self._reset,
+            "Z": self._recall,
             "&F": self._reset,
             "I": lambda: self._say(IDENTITY[1] if value else "56000"),
         }
@@ -270,7 +286,8 @@ class SimulatedModem:
             self._registers[number] = int(found[2] or 0)
         return rest.strip()
 
-    def _extended(self, command: str, as_written: str) -> bool:
+    def _extended(self, command: str, as_written: str) -> bool | None:
+        """Whether it is known; None where it was answered already."""
         answers = {
             "+GMI": IDENTITY[0], "+CGMI": IDENTITY[0], "+GMM": IDENTITY[1], "+CGMM": IDENTITY[1],
             "+GMR": IDENTITY[2], "+CGMR": IDENTITY[2], "+FCLASS?": "0", "+FCLASS=?": "0", "+CSQ": "+CSQ: 20,99",
@@ -288,17 +305,24 @@ class SimulatedModem:
             waits = "READY" if self.pin_given else "SIM PIN" if self.pin_tries else "SIM PUK"
             self._say(f"+CPIN: {waits}")
             return True
+        if command == "+CPINR":
+            self._say(f"+CPINR: SIM PIN,{self.pin_tries},3")
+            return True
+        if command.startswith("+CMEE="):
+            self._tells_causes = command != "+CMEE=0"
+            return True
         if command.startswith("+CPIN="):
             return self._pin(as_written[6:].strip('"'))
-        return bool(
-            re.match(r"\+(FCLASS=0|CGDCONT=|CBST=|MS=|DS=|ES=|MR=|ER=|DR=|IFC=|IPR=|ICF=|CMEE=|CFUN=1)", command)
-        )
+        return bool(re.match(r"\+(FCLASS=0|CGDCONT=|CBST=|MS=|DS=|ES=|MR=|ER=|DR=|IFC=|IPR=|ICF=|CFUN=1)", command))
 
-    def _pin(self, pin: str) -> bool:
+    def _pin(self, pin: str) -> bool | None:
         if self.pin_given or not self.pin_tries:
             return False
         self.pin_given = pin == self.sim_pin
         self.pin_tries = 3 if self.pin_given else self.pin_tries - 1
+        if not self.pin_given and self._tells_causes:
+            self._result(f"+CME ERROR: {16 if self.pin_tries else 12}")
+            return None
         return self.pin_given
 
     def _dial(self, text: str) -> str | None:
@@ -327,7 +351,7 @@ class SimulatedModem:
             words = "NO CARRIER"
         if self._quiet:
             return
-        if self._verbose:
+        if self._verbose or words.startswith("+"):
             self._out += f"\r\n{words}\r\n".encode()
         else:
             self._out += f"{_NUMERIC[' '.join(w for w in words.split() if not w.isdigit())]}\r".encode()

@@ -1,18 +1,29 @@
-"""One command and its answer: `command` gives the bytes to send, `receive` the events, until a final result.
+"""A command and what comes after it: `command` gives the bytes to send, `receive` the events.
 
-After a CONNECT nothing more is looked at: those bytes are the other side's (`rest`). While a call is being set up
-the port is read byte by byte, so that nothing of them is taken from pppd.
+Every final result is an event; whose answer it is, who asked decides (`flow/modem_talk`). After the CONNECT of a
+command that dials nothing more is looked at: those bytes are the other side's (`rest`). While a call is being set
+up the port is read byte by byte, so that nothing of them is taken from pppd.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dialpost.core.at.results import AtResult, carrier_rate, parse_number, parse_result
+from dialpost.core.at.results import (
+    DIAL_ANSWERS,
+    AtResult,
+    carrier_rate,
+    own_results_of,
+    parse_number,
+    parse_result,
+)
 from dialpost.core.modem_profile import ResultKind
 
 MAX_LINE_BYTES = 1024
+_CHANGES_WORDS = re.compile(r"AT.*(?:V0|Z|&F)", re.IGNORECASE)
+_TELL_WORDS = frozenset({ResultKind.OK, ResultKind.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,9 @@ class AtDialogue:
         self._own = dict(own_results or {})
         self._line = bytearray()
         self._sent = ""
+        self._dials = False
         self._is_over = True
+        self._has_words = False
         self.garbage = 0
         self.received = 0
         self.rest = b""
@@ -49,6 +62,9 @@ class AtDialogue:
             raise ValueError("a command has no line end or control sign in it")
         self._line.clear()
         self._sent, self._is_over = text, False
+        self._dials = own_results_of(text) is DIAL_ANSWERS
+        if _CHANGES_WORDS.match(text):
+            self._has_words = False
         self.garbage = self.received = 0
         self.rest, self.carrier_bps = b"", None
         return text.encode("ascii", "replace") + b"\r"
@@ -77,12 +93,20 @@ class AtDialogue:
         self._line.clear()
         if not text or text == self._sent:
             return  # an empty line, or the echo
-        result = parse_result(text, self._own) or parse_number(text)
+        result = self._result(text)
         if result is None:
             self.carrier_bps = carrier_rate(text) or self.carrier_bps
             found.append(Said(text))
         elif result.kind is ResultKind.RING:
             found.append(Rang())
         else:
-            self._is_over = True
+            self._is_over = self._dials and result.kind is ResultKind.CONNECT
             found.append(result)
+
+    def _result(self, text: str) -> AtResult | None:
+        """A number is a result only of a modem that does not speak in words (V1): else it is what was asked for."""
+        if text.isdigit():
+            return None if self._has_words else parse_result(text, self._own) or parse_number(text)
+        result = parse_result(text, self._own)
+        self._has_words |= result is not None and result.kind in _TELL_WORDS
+        return result

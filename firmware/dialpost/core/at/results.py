@@ -28,7 +28,17 @@ _WORDS = {
     "DELAYED": ResultKind.DELAYED,
     "BLACKLISTED": ResultKind.BLACKLISTED,
     "VOICE": ResultKind.VOICE,
+    "NO SERVICE": ResultKind.NO_DIALTONE,  # cellular and satellite: there is no network
+    "NO NETWORK": ResultKind.NO_DIALTONE,
 }
+_REFUSALS = re.compile(
+    r"(?:COMMAND|OPERATION|PARAMETERS?) (?:IS )?(?:NOT|UN|IN)[ -]?"
+    r"(?:SUPPORT|ALLOW|VALID|KNOWN|RECOGNI[SZ])(?:ED|S)?"
+    r"|TOO (?:MANY|FEW) (?:PARAMETERS?|ARGUMENTS?)"
+    r"|(?:INVALID|UNKNOWN|UNSUPPORTED|ILLEGAL|BAD|WRONG) (?:AT )?(?:COMMAND|PARAMETERS?|ARGUMENTS?)(?: LINE)?"
+    r"|NOT SUPPORT(?:ED)?|ERROR[ :(]*\d+\)?"
+)
+"""Words that makers have for ERROR (Huawei: COMMAND NOT SUPPORT, TOO MANY PARAMETERS)."""
 _NUMBERS = {
     0: ResultKind.OK, 1: ResultKind.CONNECT, 2: ResultKind.RING, 3: ResultKind.NO_CARRIER, 4: ResultKind.ERROR,
     5: ResultKind.CONNECT, 6: ResultKind.NO_DIALTONE, 7: ResultKind.BUSY, 8: ResultKind.NO_ANSWER,
@@ -39,9 +49,13 @@ _STARTS = {
     "+CMS ERROR": ResultKind.ERROR,
     "DELAYED": ResultKind.DELAYED,  # some name the time that is left
     "BLACKLIST": ResultKind.BLACKLISTED,  # some name the number; Lucent: BLACKLIST FULL
+    "NO CARRIER ": ResultKind.NO_CARRIER,  # some name the cause
+    "NO CARRIER:": ResultKind.NO_CARRIER,
+    "NO CARRIER,": ResultKind.NO_CARRIER,
 }
 _LEAST_BPS, _MOST_BPS = 50, 1_000_000_000
 _CONNECT = re.compile(r"CONNECT\b[ :]*(?:[A-Z]+[ /])?(\d{3,10})?(?:\S*/V\.?\w+ (\d{3,6})\b)?")
+_NO_CONNECT = re.compile(r"CONNECT[ :]+(?:FAIL|DENIED|ERROR|REFUSED|REJECT|TIME ?OUT|NOT? )")
 _CARRIER = re.compile(r"\+?(?:CARRIER|M[CR]R)\b[ :]*(?:[A-Z][A-Z0-9.]*, ?)?(\d{3,7})?")
 
 DIAL_RESULTS: Mapping[ResultKind, DialResult] = {
@@ -57,6 +71,20 @@ DIAL_RESULTS: Mapping[ResultKind, DialResult] = {
     ResultKind.OK: DialResult.NO_CARRIER,  # some modems go back to OK when a call comes to nothing
 }
 """What a final result says of a call; RING is none."""
+
+COMMAND_RESULTS = frozenset({ResultKind.OK, ResultKind.ERROR, ResultKind.BUSY})
+"""What can answer a command that does not dial: any other final word is late, of a call before (BUSY: not now)."""
+HANG_UP_RESULTS = COMMAND_RESULTS | {ResultKind.NO_CARRIER}
+DIAL_ANSWERS = frozenset(DIAL_RESULTS)
+_BASIC = r"AT(?:[A-CE-Z]\d*|[&\\%*][A-Z]\d*|S\d+=\d*)*"
+
+
+def own_results_of(command: str) -> frozenset[ResultKind]:
+    """The kinds of final result that can be the answer to this command line."""
+    text = command.upper()
+    if re.match(_BASIC + "D", text):
+        return DIAL_ANSWERS
+    return HANG_UP_RESULTS if re.fullmatch(r"AT(?:H0?|\+CHUP)", text) else COMMAND_RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,10 @@ def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtRe
     kind = _WORDS.get(text.replace("-", " "))  # LINE-IN-USE
     if kind is not None:
         return AtResult(kind, line.strip())
+    if _REFUSALS.fullmatch(text):
+        return AtResult(ResultKind.ERROR, line.strip())
+    if _NO_CONNECT.match(text):  # CONNECT FAIL
+        return AtResult(ResultKind.NO_CARRIER, line.strip())
     for start, kind in _STARTS.items():
         if text.startswith(start):
             return AtResult(kind, line.strip())

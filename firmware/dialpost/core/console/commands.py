@@ -220,6 +220,7 @@ COMMANDS: tuple[Command, ...] = (
     _face(_L, "modem countries", "the countries' rules for redialling", Argument("NAME", required=False)),
     _face(_L, "modem probe", "find the modem's port and its profile", _OPTIONS, is_paged=False),
     _face(_L, "modem test", "try everything a call needs, and say how it is", _OPTIONS, is_paged=False),
+    _face(_L, "modem allow-pin", "let a PIN that was refused be tried again", is_paged=False),
     _face(_L, "modem terminal", "talk to the modem yourself; Ctrl-] leaves", _OPTIONS, is_paged=False),
     _face(_L, "board list", "the boards Dialpost knows, and which one this is"),
     _face(_L, "board show", "what is on which pin, and why", Argument("NAME", required=False)),

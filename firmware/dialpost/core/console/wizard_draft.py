@@ -117,7 +117,8 @@ class Draft:
             return config
         modem, offer = config.modem, self.facts.offer(self.get("port"))
         if offer is not None and offer.profile and not self.get("profile"):
-            modem = replace(modem, profile=offer.profile, speed_bps=offer.speed_bps)
+            modem = replace(modem, profile=offer.profile, speed_bps=offer.speed_bps,
+                            flow_control=offer.flow_control)  # fmt: skip
         if self.get("number"):
             modem = replace(modem, numbers=(self.get("number"), *modem.numbers[1:]))
         return replace(config, modem=modem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dialpost.core.config import PortFlow
 from dialpost.core.country import Country
 from dialpost.core.modem_profile import ModemProfile
 
@@ -25,6 +26,7 @@ class PortOffer:
     words: str
     profile: str = ""
     speed_bps: int = 0
+    flow_control: PortFlow = PortFlow.PROFILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,44 @@
+"""What a refused command means: final, or gone in seconds (3GPP TS 27.007 §9.2: +CME ERROR, number or words)."""
+
+from __future__ import annotations
+
+import re
+
+_PASSING_NUMBERS = frozenset({13, 14, 30, 100, 512, 515, 516, 601})
+"""13 SIM failure and 14 SIM busy (both while a SIM starts), 30 no network yet, 100 unknown; by makers: 512 wait,
+515 "please wait, initialisation or processing of a command in progress".
+"""
+_BUSY_NUMBERS = frozenset({14, 512, 515})
+_SIM_NUMBERS = _PASSING_NUMBERS | {3, 4, 10, 20, 23}
+"""What a SIM that was just switched on may be said to be besides: not allowed yet, not inserted, not read yet."""
+_PASSING_WORDS = re.compile(r"\b(?:BUSY|WAIT|IN PROGRESS|NOT READY|INITIALI[SZ]\w*|TEMPORAR\w*|TRY AGAIN)\b")
+_SIM_WORDS = re.compile(r"\bSIM (?:FAILURE|NOT INSERTED)\b|\bNOT ALLOWED\b|\bUNKNOWN\b")
+_WRONG_NUMBERS = frozenset({12, 16, 18})
+_WRONG_WORDS = re.compile(r"\bINCORRECT (?:PASSWORD|PIN)\b|\bPUK2? REQUIRED\b|\bSIM PUK\b")
+_NUMBER = re.compile(r"\+CM[ES] ERROR *: *(\d+)\b")
+
+
+def is_busy(words: str) -> bool:
+    """Whether the command was not looked at: only that it came at a bad time."""
+    return _is(words, _BUSY_NUMBERS, _PASSING_WORDS)
+
+
+def is_passing(words: str) -> bool:
+    """Whether the same command may be taken a few seconds later."""
+    return _is(words, _PASSING_NUMBERS, _PASSING_WORDS)
+
+
+def is_passing_of_a_sim(words: str) -> bool:
+    """The same for what is said of a SIM, which takes seconds to start. A plain ERROR tells nothing: it may be."""
+    return words.strip().upper() == "ERROR" or is_passing(words) or _is(words, _SIM_NUMBERS, _SIM_WORDS)
+
+
+def is_wrong_pin(words: str) -> bool:
+    """Whether these words say that a PIN was judged and is wrong: 16, or 12 and 18 after the last try."""
+    return _is(words, _WRONG_NUMBERS, _WRONG_WORDS)
+
+
+def _is(words: str, numbers: frozenset[int], texts: re.Pattern[str]) -> bool:
+    text = words.upper()
+    found = _NUMBER.search(text)
+    return int(found[1]) in numbers if found else bool(texts.search(text))

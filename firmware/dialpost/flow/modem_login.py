@@ -1,0 +1,38 @@
+"""The login some providers want before PPP: plays modem.login_script over the open port (`core/at/login`)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dialpost.core.at.login import LoggedIn, LoginLost, LoginScript, Send
+from dialpost.core.config import ModemConfig
+from dialpost.core.link import DialOutcome, DialResult
+from dialpost.flow.modem_port import Port
+
+
+async def log_in(port: Port, config: ModemConfig, user: str, password: str) -> DialOutcome:
+    """CONNECTED when the script is through. Each of its texts has modem.login_timeout_s. Raises: PortError."""
+    script = LoginScript(config.login_script, user, password)
+    loop, waits_for = asyncio.get_running_loop(), script.waits_for
+    try:
+        async with asyncio.timeout(config.login_timeout_s) as limit:
+            data = b""
+            while True:
+                for step in script.receive(data):
+                    if isinstance(step, Send):
+                        await port.write(step.data)
+                    elif isinstance(step, LoggedIn):
+                        return DialOutcome(DialResult.CONNECTED)
+                    elif isinstance(step, LoginLost):
+                        return DialOutcome(DialResult.NO_CARRIER, "The line was lost while logging in.")
+                if waits_for != script.waits_for:  # the next text has its own time; other words win none
+                    waits_for = script.waits_for
+                    limit.reschedule(loop.time() + config.login_timeout_s)
+                data = await port.read(1)
+    except TimeoutError:
+        seen = f' Its last words: "{script.seen}".' if script.seen else ""
+        return DialOutcome(
+            DialResult.ERROR,
+            f'The provider did not say "{script.waits_for}" within {config.login_timeout_s} s.{seen} '
+            "Check modem.login_script.",
+        )
