@@ -25,6 +25,8 @@ CASES = [
     (b"A: b", b"A: b\n+\n"),
     # a line that is no field
     (b"hello\n\nthere\n", b"+\nhello\n\nthere\n"),
+    (b"Hello,\nDate: tomorrow\n\nthere\n", b"+\nHello,\nDate: tomorrow\n\nthere\n"),
+    (b"From now on\nhello\nDate: x\n\nthere\n", b"+\nFrom now on\nhello\nDate: x\n\nthere\n"),
     (b"A: b\nhello\n\nthere\n", b"A: b\n+\nhello\n\nthere\n"),
     (b"A: b\nhello\nodd: field\n", b"A: b\n+\nhello\nodd: field\n"),
     (b" A: b\n\nhello\n", b"+\n A: b\n\nhello\n"),

@@ -6,8 +6,8 @@ Postfix repairs it (its cleanup(8) and smtpd(8)):
 - a `From ` or `>From ` line of an mbox file, in front or in the middle, becomes an X-Mailbox-Line field;
 - where a line that is no field follows the header without an empty line, one is put before it; at the end too.
 
-Where more well-known fields come after such a line, nobody can tell whether it is a spoilt field or the body: there
-nothing is changed, and fields on both sides count as seen. A header may be of any length.
+Where more well-known fields come after such a line in a header, nobody can tell whether it is a spoilt field or
+the body: there nothing is changed, and fields on both sides count as seen. A header may be of any length.
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ class HeaderPass:
             return self._mailbox_lines() + self._read(piece, kind)
         if not self._held:
             return self._read(piece, kind)
+        if not self._has_field:
+            return self._text_begins(piece)
         if kind is _Line.EMPTY:
             return self._held_end(piece)
         return self._hold(piece)
@@ -130,6 +132,8 @@ class HeaderPass:
     def _read(self, piece: bytes, kind: _Line) -> bytes:
         if kind is _Line.EMPTY:
             return self._end() + piece
+        if kind is _Line.TEXT and not self._has_field:  # there is no header
+            return self._text_begins(piece)
         if kind in {_Line.MBOX, _Line.TEXT}:
             return self._hold(piece)
         self._has_field = True
@@ -167,9 +171,9 @@ class HeaderPass:
         held, self._held = b"".join(self._held), []
         return self._end() + held + empty_line
 
-    def _text_begins(self, empty_line: bytes) -> bytes:
-        """What is held is the body's beginning."""
-        text, self._held = b"".join(self._held) + empty_line, []
+    def _text_begins(self, line: bytes) -> bytes:
+        """What is held is the body's beginning, and this line too."""
+        text, self._held = b"".join(self._held) + line, []
         end = self._end()
         self._scan.body(text)
         return end + b"\n" + text
