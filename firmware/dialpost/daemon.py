@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -37,6 +38,7 @@ from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.places import wanted_doors
 from dialpost.core.station_state import Fault, Phase
 from dialpost.edge import certificate
+from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.clock import Clock
@@ -241,7 +243,8 @@ class Daemon:
             self._control.resume()
 
     def _remarks(self) -> list[str]:
-        return [*self.changes.attention(), *self.front.attention()]
+        open_console = os.environ.get("DIALPOST_STATION") == "1" and not AdminPassword(self.file.path).is_set()
+        return [*self.changes.attention(), *self.front.attention(), *([NO_PASSWORD] if open_console else [])]
 
     # -- inside ---------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The station's certificate: made once, good for a real TLS client, mended rather than mourned."""
 
+import contextlib
 import hashlib
 import shutil
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, StationConfig, TlsConfig
+from dialpost.core.config_text import parse_config
 from dialpost.core.errors import CertificateError
 from dialpost.edge.certificate import Pair, ensure_pair, inspect, own_pair, server_context, station_pair
 
@@ -201,3 +203,34 @@ def test_what_is_no_certificate(tmp_path):
 )
 def test_covers(names, host, covered):
     assert CertificateFacts(names, 0, 0, True, "").covers(host) is covered
+
+
+def test_it_is_for_every_address_that_mail_programs_are_told_and_made_anew_when_they_change(tmp_path):
+    base = f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\ndata_dir = "{tmp_path}"\n'
+    static = parse_config(base + '[lan]\nmethod = "static"\naddress = "192.168.7.25/24"\n')
+    made = station_pair(static)
+    assert inspect(made.certificate).names == ("mail.clinic.example", "clinic.example", "192.168.7.25")
+    assert station_pair(static).note == ""
+    moved = parse_config(base + '[lan]\nmethod = "static"\naddress = "192.168.8.25/24"\n')
+    again = station_pair(moved)
+    assert "192.168.8.25" in again.note and "192.168.8.25" in inspect(again.certificate).names
+    dhcp = parse_config(base + '[smtp]\nsubmission_listen = ["[2001:DB8::1]:587", "[::]:2587"]\n')
+    names = inspect(station_pair(dhcp).certificate).names
+    assert names == ("mail.clinic.example", "clinic.example", "192.168.216.25", "2001:db8::1")
+
+
+def test_a_client_that_types_the_address_gets_a_certificate_for_it(tmp_path):
+    """By the rules of every TLS library: an address counts only as an entry of its own kind."""
+    pair = ensure_pair(tmp_path / "tls", ("mail.clinic.example", "192.168.7.25"))
+    server, client = server_context(pair), ssl.create_default_context(cafile=str(pair.certificate))
+    for name in ("192.168.7.25", "mail.clinic.example"):
+        ends = [ssl.MemoryBIO() for _ in range(4)]
+        far = server.wrap_bio(ends[0], ends[1], server_side=True)
+        near = client.wrap_bio(ends[2], ends[3], server_hostname=name)
+        for _ in range(4):
+            for end in (near, far):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+                ends[0].write(ends[3].read())
+                ends[2].write(ends[1].read())
+        assert near.version() == "TLSv1.3"

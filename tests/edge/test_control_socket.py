@@ -275,3 +275,18 @@ async def test_a_request_that_is_none_gets_one_clear_error(client, data, words):
 
 async def test_octets_that_are_no_text_can_be_asked_for(client):
     assert await asyncio.to_thread(client.call, "echo", name="a\udcff") == {"name": "a?"}
+
+
+@pytest.mark.parametrize("length", [60, 106, 107, 108, 200, 1000])
+async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
+    """The kernel takes 107 octets of a path; people have longer ones."""
+    folder = tmp_path
+    while len(str(folder)) < length:
+        folder /= "x" * min(200, max(1, length - len(str(folder)) - 1))
+    path = folder / "control.sock"
+    server = ControlServer(path, {"echo": echo}, {})
+    await server.start()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert await asyncio.to_thread(ControlClient(path, 5).call, "echo", n=1) == {"n": 1}
+    await server.close()
+    assert not path.exists()

@@ -36,7 +36,7 @@ from dialpost.core.errors import (
     NotFoundError,
     TerminalGoneError,
 )
-from dialpost.edge.admin_password import AdminPassword
+from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.console_tty import ConsoleTty
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.privileges import DEVICE_GROUPS, become_owner_of
@@ -206,6 +206,8 @@ class Visit:
                 if left is Left.GONE:
                     return
             break
+        if not AdminPassword(args.config).is_set():
+            terminal.say(NO_PASSWORD)
         for other in found["others"]:
             terminal.say(f"{other['who']} is editing the configuration too.")
         if found["mode"] == "running" and found["problems"]:
@@ -255,7 +257,7 @@ def _greeting(args: argparse.Namespace) -> str:
 def who(tty: Path | None) -> str:
     """Who sits there, for the history and for the other sessions."""
     if tty is not None:
-        return f"serial console ({tty.name})"
+        return f"the admin at the serial console ({str(tty).removeprefix('/dev/')})"
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.geteuid())
     if remote := os.environ.get("SSH_CONNECTION", "").split(" ")[0]:
         return f"{user} over ssh from {remote}"

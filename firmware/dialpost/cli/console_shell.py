@@ -24,9 +24,13 @@ from dialpost.core.console.editor import InputEnded, Line, Mode, TooLong
 from dialpost.core.console.language import Fault, Language, Order
 from dialpost.core.errors import DialpostError, IdleTooLongError, NotFoundError, TerminalGoneError
 from dialpost.edge import stick_files, usb_sticks
+from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 
 _log = logging.getLogger(__name__)
 _MOST_CHOICES = 200
+
+_MAKING = frozenset({"commit", "restore", "load"})
+"""Commands after which a station may run that no wizard has given a password."""
 
 
 class Shell:
@@ -85,6 +89,8 @@ class Shell:
                     self._faces.run((*command.face, *order.arguments))
                 else:
                     self._handlers[command.name](order)
+            if command.name.partition(" ")[0] in _MAKING and not AdminPassword(self._args.config).is_set():
+                terminal.say(NO_PASSWORD)
         except KeyboardInterrupt:
             terminal.drop_typed_ahead()
             terminal.paged(False)
@@ -101,6 +107,8 @@ class Shell:
         terminal.paged(False)
 
     def _may_leave(self) -> bool:
+        if not AdminPassword(self._args.config).is_set():
+            self._terminal.say(NO_PASSWORD)
         if not self._session.is_changed:
             return True
         try:

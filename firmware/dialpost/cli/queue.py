@@ -81,7 +81,9 @@ def _list(args: argparse.Namespace) -> int:
                 else ("", "", "", "")
             )  # fmt: skip
             mark = " (sent, no answer seen)" if one["answer_unknown"] else ""
-            rows.append((*lead, one["address"], (one.get("held_because") or one["state"]) + mark))
+            rows.append(
+                (*lead, one.get("name") or one["address"], (one.get("held_because") or one["state"]) + mark)
+            )
     print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
     print(f"{count(len(found), 'message')}. `dialpost queue show ID` tells more.")
     return 0

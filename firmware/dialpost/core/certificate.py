@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from dialpost.core.config import Config
+from dialpost.core.config_lan import LanMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +25,41 @@ class CertificateFacts:
 
     def covers(self, host: str) -> bool:
         """Whether a client that connects to `host` finds that name (RFC 9525 §6.3: `*` is one whole label)."""
-        name = host.lower().removesuffix(".")
+        name = plain_name(host)
         return name in self.names or "*." + name.partition(".")[2] in self.names
+
+    def lacking(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the names and addresses that it is not for."""
+        return tuple(name for name in names if not self.covers(name))
+
+
+def certificate_names(config: Config) -> tuple[str, ...]:
+    """Every name and address that mail programs are told to connect to; the host name first.
+
+    An address that DHCP gives is none of them: it changes, and each new certificate is a question in every mail
+    program. Such stations are reached by name, or at the fallback address.
+    """
+    smtp, lan = config.smtp, config.lan
+    listens = (*smtp.listen, *smtp.submission_listen, *smtp.submissions_listen)
+    own = lan.address if lan.method is LanMethod.STATIC else lan.fallback_address
+    addresses = [own.partition("/")[0], *(listen.rpartition(":")[0].strip("[]") for listen in listens)]
+    usable = [address for address in addresses if address and not ipaddress.ip_address(address).is_unspecified]
+    names = (config.station.hostname, *config.station.domains, *usable)
+    return tuple(dict.fromkeys(map(plain_name, names)))
+
+
+def plain_name(host: str) -> str:
+    """A host name or address in the one form in which two of them are compared."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower().removesuffix(".")
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an IP address and no name (RFC 5280 §4.2.1.6 has a kind of entry for each)."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

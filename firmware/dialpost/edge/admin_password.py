@@ -16,6 +16,8 @@ from dialpost.durable import write_durably
 
 NAME = "console-password"
 _MOST_BYTES = 4096
+NO_PASSWORD = "This console has no admin password: who reaches it may change everything. `password` gives it one."
+"""Told wherever somebody could leave it at that."""
 
 
 class AdminPassword:

@@ -1,6 +1,7 @@
 """The station's own TLS certificate: the one configured, or one made at first start with the `openssl` command.
 
-Made are an EC P-256 key and a self-signed certificate for the host name and every mail domain. It holds from 2000
+Made are an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
+addresses that mail programs are told. It holds from 2000
 to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
 at it know better. The two files appear together (a folder is renamed into place), durable, the key readable by
 the station's user only.
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dialpost.core.certificate import CertificateFacts
+from dialpost.core.certificate import CertificateFacts, certificate_names, is_address, plain_name
 from dialpost.core.config import Config
 from dialpost.core.errors import CertificateError
 
@@ -87,20 +88,20 @@ def station_pair(config: Config) -> Pair:
     if configured is not None:
         server_context(configured)
         return configured
-    return ensure_pair(own_folder(config), (config.station.hostname, *config.station.domains))
+    return ensure_pair(own_folder(config), certificate_names(config))
 
 
 def ensure_pair(folder: Path, names: Sequence[str]) -> Pair:
     """The self-made certificate in `folder`, made now where there is none. `names[0]` is the host name.
 
-    One that can't be used is set aside, never deleted; so is one for another host name. Durable when it returns.
-    Raises: CertificateError; an old one is then still there.
+    One that can't be used is set aside, never deleted; so is one that lacks a name or address. Durable when it
+    returns. Raises: CertificateError; an old one is then still there.
     """
     there = own_pair(folder)
     if not folder.exists():
         _make(folder, names, aside=None)
         return replace(there, note=f"made a certificate for {', '.join(names)}")
-    why = _why_not(there, names[0])
+    why = _why_not(there, names)
     if not why:
         return there
     aside = _free_name(folder)
@@ -108,16 +109,17 @@ def ensure_pair(folder: Path, names: Sequence[str]) -> Pair:
     return replace(there, note=f"made a new certificate, because {why}; the old one is in {aside}")
 
 
-def _why_not(pair: Pair, host: str) -> str:
+def _why_not(pair: Pair, names: Sequence[str]) -> str:
     """What speaks against going on with a self-made certificate, "" = nothing."""
     try:
         server_context(pair)
     except CertificateError as error:
         return str(error).rstrip(".")
     try:
-        return "" if inspect(pair.certificate).covers(host) else f"the old one was not for {host}"
+        lacking = inspect(pair.certificate).lacking(names)
     except CertificateError:
         return ""  # it works; only the command that would tell its names is missing
+    return f"the old one was not for {', '.join(lacking)}" if lacking else ""
 
 
 def server_context(pair: Pair) -> ssl.SSLContext:
@@ -168,7 +170,7 @@ def inspect(certificate: Path) -> CertificateFacts:
 def _names(lines: Sequence[str]) -> tuple[str, ...]:
     entries = [part.strip() for line in lines if line.startswith(("DNS:", "IP")) for part in line.split(",")]
     named = (entry.partition(":") for entry in entries)
-    return tuple(value.strip().lower() for kind, _, value in named if kind in {"DNS", "IP Address"})
+    return tuple(plain_name(value.strip()) for kind, _, value in named if kind in {"DNS", "IP Address"})
 
 
 def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
@@ -188,9 +190,9 @@ def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
 
 
 def _make_in(folder: Path, names: Sequence[str]) -> None:
-    """The two files in an empty folder. Names are checked domain names, so nothing in them needs quoting."""
+    """The two files in an empty folder. Names are checked, so nothing in them needs quoting."""
     common_name = names[0] if len(names[0]) <= _MAX_COMMON_NAME else "Dialpost mail station"
-    alternatives = ",".join(f"DNS:{name}" for name in dict.fromkeys(names))
+    alternatives = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in dict.fromkeys(names))
     with tempfile.TemporaryDirectory(dir=folder) as work:
         # Paths stay relative to `work`: openssl's configuration language gives `$` and `#` a meaning.
         place = Path(work)

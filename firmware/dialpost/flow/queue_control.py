@@ -64,6 +64,7 @@ class BodiesForControl(Protocol):
 class RecipientView:
     """One recipient: its state's name and where its copy is, in words.
 
+    `original_address` is what the sender wrote, "" where that is the same; `name` has both, for people.
     `held_because` says what a message held for its size waits for, "" where it is not.
     """
 
@@ -76,6 +77,8 @@ class RecipientView:
     next_try_s: int
     answer_unknown: bool
     held_because: str = ""
+    original_address: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class MessageView:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The whole story, a sentence each."""
-        return self.summary, *(f"{one.address}: {one.words}" for one in self.recipients)
+        return self.summary, *(f"{one.name or one.address}: {one.words}" for one in self.recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +268,7 @@ class QueueControl:
         because = self._size_hold(message.queue_id) if recipient.is_held_for_size else ""
         return RecipientView(
             number=recipient.number,
-            address=recipient_name(recipient),
+            address=recipient.address,
             state=recipient.state.value,
             words=fate(message, recipient, waits_for=self._waits_for, size_hold=because, notice=notice),
             is_local=recipient.local_account is not None,
@@ -273,7 +276,14 @@ class QueueControl:
             next_try_s=recipient.next_try_s,
             answer_unknown=recipient.answer_unknown,
             held_because=because,
+            original_address=_original(recipient),
+            name=recipient_name(recipient),
         )
+
+
+def _original(recipient: RecipientRecord) -> str:
+    written = recipient.original_address or ""
+    return "" if written == recipient.address else written
 
 
 def _as_stored(text: str) -> str:

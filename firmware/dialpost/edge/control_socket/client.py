@@ -11,6 +11,7 @@ from typing import Any
 from dialpost.core.errors import ControlError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
+from dialpost.unix_sockets import socket_path
 
 
 class ControlClient:
@@ -62,7 +63,8 @@ class ControlClient:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(self._timeout_s)
         try:
-            sock.connect(str(self._path))
+            with socket_path(self._path) as short:
+                sock.connect(short)
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             raise ControlError(

@@ -18,6 +18,7 @@ from dialpost.core.errors import ControlError, DialpostError, JsonError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
 from dialpost.edge.control_socket.client import ControlClient
+from dialpost.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0
@@ -111,7 +112,7 @@ class ControlServer:
         except OSError as error:
             raise ControlError(
                 f"Can't make the control socket {self._path}: {error.strerror or error}. "
-                "Set station.run_dir to a folder this user may write to (its path at most 90 characters)."
+                "Set station.run_dir to a folder this user may write to."
             ) from error
 
     def offer(
@@ -269,7 +270,8 @@ def _bound(path: Path) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         os.fchmod(bound.fileno(), 0o600)  # Linux gives the file the mode of the socket, less the umask
-        bound.bind(str(path))
+        with socket_path(path) as short:
+            bound.bind(short)
         path.chmod(0o660)
         bound.setblocking(False)
     except BaseException:

@@ -23,6 +23,7 @@ from dialpost.core.link import Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private
+from dialpost.unix_sockets import socket_path
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
@@ -163,7 +164,8 @@ def _listen(path: Path) -> socket.socket:
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.setblocking(False)
-    sock.bind(str(path))
+    with socket_path(path) as short:
+        sock.bind(short)
     return sock
 
 
