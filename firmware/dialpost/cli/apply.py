@@ -53,9 +53,9 @@ def _show(result: ApplyResult) -> None:
         print(f"changed  {path}")
     for words in result.reloaded:
         print(f"told     {words}")
-    for sentence in result.notes:
+    for sentence in result.notes if result.applied else ():
         print(f"note     {sentence}")
-    for sentence in result.problems:
+    for sentence in result.problems if result.applied else (*result.notes, *result.problems):
         sys.stderr.write(f"dialpost: {sentence}\n")
     if result.applied and not result.changed and not result.reloaded:
         print("Everything is as the configuration says.")

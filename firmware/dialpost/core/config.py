@@ -13,6 +13,7 @@ from enum import Enum
 from dialpost.core.config_console import ConsoleConfig
 from dialpost.core.config_lan import LanConfig, LanMethod, LanService
 from dialpost.core.config_line import (
+    BatteryClock,
     BudgetConfig,
     CallConfig,
     ClockConfig,
@@ -29,8 +30,8 @@ from dialpost.core.config_panel import PanelConfig
 from dialpost.core.config_setting import Setting, section, setting
 
 __all__ = [
-    "AuthMechanism", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config", "ConsoleConfig",
-    "DeliveryConfig",
+    "AuthMechanism", "BatteryClock", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config",
+    "ConsoleConfig", "DeliveryConfig",
     "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "FromCheck", "LanConfig", "LanMethod", "LanService",
     "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig", "OwnSenders", "PanelConfig",
     "PortFlow", "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig",

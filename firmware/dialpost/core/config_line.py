@@ -174,6 +174,21 @@ class BudgetConfig:
     )
 
 
+class BatteryClock(Enum):
+    """A clock chip with a battery on the header's I2C lines."""
+
+    NONE = "none"
+    DS1307 = "ds1307"
+    DS3231 = "ds3231"
+    PCF8523 = "pcf8523"
+    PCF85063 = "pcf85063"
+
+    @property
+    def address(self) -> int:
+        """Where on the bus it is: the chip has no other."""
+        return 0x51 if self is BatteryClock.PCF85063 else 0x68
+
+
 @dataclass(frozen=True, slots=True)
 class ClockConfig:
     """Setting the clock over the line."""
@@ -184,6 +199,10 @@ class ClockConfig:
     servers: tuple[str, ...] = setting(
         (), "Time servers; empty: the provider's end of the line, then its mail host, then pool.ntp.org.",
         kind="host", maximum=8,
+    )  # fmt: skip
+    battery: BatteryClock = setting(
+        BatteryClock.NONE, "The chip of a clock with a battery, wired to the header's I2C lines (pins 3 and 5): it "
+        "keeps the time while the station is off.",
     )  # fmt: skip
 
 

@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from image.rig.card import Card
+from image.rig.card import OFFICE, Card
 from image.rig.pi import ARGUMENTS, Model, Pi, emulator
 
 from dialpost.core.boot_state import FRESH, Slot, choose
 
 CARD_BYTES = 4 << 30
+CLOCK = ("-device", "ds1338,bus=i2c-bus.1,address=0x68")
 KEYS = b"\x03 \r\x1bx\x04q"
 """Ctrl-C, blank, Enter, Escape, Ctrl-D and letters: whatever stops some boot loader."""
 
@@ -50,14 +51,20 @@ def _starts_the_slot(pi: Pi, card: Card) -> None:
 
 
 def test_no_key_and_no_stick_comes_between(module_work: Path, stick: Path) -> None:
-    """And on it goes up to the console, with the settings U-Boot was given."""
-    card = Card(module_work / "card.img", size=CARD_BYTES).prepare(arguments=ARGUMENTS)
-    with Pi(card, module_work / "pi4", model=Model.PI4, stick=stick, noise=KEYS) as pi:
+    """And on it goes up to the console, with the settings U-Boot was given; a clock with a battery on the header is
+    taken in use (QEMU's chip is a DS1338, which has what a DS3231 has).
+    """
+    card = Card(module_work / "card.img", size=CARD_BYTES)
+    card.prepare(OFFICE + '[clock]\nbattery = "ds3231"\n', arguments=f"{ARGUMENTS} ignore_loglevel")
+    with Pi(card, module_work / "pi4", model=Model.PI4, stick=stick, noise=KEYS, arguments=CLOCK) as pi:
         _starts_the_slot(pi, card)
         pi.took("Raspberry Pi 4, card on emmc2: until the kernel starts")
         assert "Loading Environment from FAT... OK" in pi.console_text()
         assert "starting USB" not in pi.console_text()
         pi.quiet()
+        pi.console.expect(r"rtc-ds1307 \S+: registered as rtc0")
+        pi.console.expect(r"rtc-ds1307 \S+: setting system clock to 20\d\d")
+        pi.took("Raspberry Pi 4: until the battery's clock is read")
         pi.console.expect("Dialpost .*Press Enter")
         pi.took("Raspberry Pi 4: until the console is there")
 

@@ -6,7 +6,7 @@ from dialpost.core.apply.dovecot import dovecot
 from dialpost.core.apply.firewall import firewall
 from dialpost.core.apply.network import network
 from dialpost.core.apply.rendered import Rendered
-from dialpost.core.apply.system import chrony, hostname, hosts, localtime
+from dialpost.core.apply.system import battery_clock, chrony, hostname, hosts, localtime
 from dialpost.core.config import Config
 
 
@@ -18,4 +18,5 @@ def render(config: Config) -> tuple[Rendered, ...]:
     """
     mail = dovecot(config) if config.station.hostname else None
     made = [firewall(config), network(config), hostname(config), hosts(config), localtime(config)]
+    made.append(battery_clock(config))
     return tuple(file for file in (*made, chrony(config), mail) if file is not None)

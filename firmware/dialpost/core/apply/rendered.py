@@ -18,8 +18,9 @@ HOSTNAME = "/run/dialpost-apply/hostname"
 HOSTS = "/run/dialpost-apply/hosts"
 LOCALTIME = "/run/dialpost-apply/localtime"
 CHRONY = "/run/chrony-dhcp/dialpost.sources"
+BATTERY_CLOCK = "/run/dialpost-apply/battery-clock"
 DOVECOT = "/run/dialpost-apply/dovecot.conf"
-PLACES = (FIREWALL, NETWORK, HOSTNAME, HOSTS, LOCALTIME, CHRONY, DOVECOT)
+PLACES = (FIREWALL, NETWORK, HOSTNAME, HOSTS, LOCALTIME, BATTERY_CLOCK, CHRONY, DOVECOT)
 """Every file there may be, in the order in which they are put in force."""
 
 STATE = "/run/dialpost-apply/state.json"

@@ -6,6 +6,7 @@ Sources: hosts(5), localtime(5), chrony.conf(5) of chrony 4.6 (`sourcedir`; Debi
 from __future__ import annotations
 
 from dialpost.core.apply.rendered import (
+    BATTERY_CLOCK,
     CHRONY,
     HEADER,
     HOSTNAME,
@@ -16,7 +17,7 @@ from dialpost.core.apply.rendered import (
     host_name,
     zone,
 )
-from dialpost.core.config import ClockSource, Config, LinkKind
+from dialpost.core.config import BatteryClock, ClockSource, Config, LinkKind
 
 UNNAMED = "dialpost"
 """What a station is called before its first configuration."""
@@ -45,6 +46,14 @@ def _short(config: Config) -> str:
 def localtime(config: Config) -> Rendered:
     """The time zone, where /etc/localtime leads to. Raises: ValueError."""
     return Rendered(LOCALTIME, f"{ZONES}/{zone(config.schedule.timezone or 'UTC')}", is_link=True)
+
+
+def battery_clock(config: Config) -> Rendered:
+    """The chip as the kernel calls it and its address on the bus, or "none"."""
+    chip = config.clock.battery
+    return Rendered(
+        BATTERY_CLOCK, "none\n" if chip is BatteryClock.NONE else f"{chip.value} 0x{chip.address:02x}\n"
+    )
 
 
 def chrony(config: Config) -> Rendered | None:

@@ -15,7 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialpost.core.apply.rendered import CHRONY, DOVECOT, FIREWALL, HOSTNAME, HOSTS, LOCALTIME, NETWORK
+from dialpost.core.apply.rendered import (
+    BATTERY_CLOCK,
+    CHRONY,
+    DOVECOT,
+    FIREWALL,
+    HOSTNAME,
+    HOSTS,
+    LOCALTIME,
+    NETWORK,
+)
+from dialpost.edge.apply import battery_clock
+from dialpost.edge.apply.battery_clock import BatteryClockError
 
 DOVECOT_UNIT = "dialpost-dovecot.service"
 _NETWORKD = "systemd-networkd.service"
@@ -57,6 +68,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
         Service(HOSTNAME, "the host name", _hostname),
         Service(HOSTS, "the names of hosts", _nobody),
         Service(LOCALTIME, "the time zone", _nobody),
+        Service(BATTERY_CLOCK, "the clock with a battery", _battery_clock),
         Service(CHRONY, "the time servers", lambda there: _if_active(_CHRONY_UNIT, "chronyc", "reload", "sources")),
         Service(DOVECOT, "Dovecot", _dovecot),
     )  # fmt: skip
@@ -75,6 +87,13 @@ def _hostname(there: bool) -> None:
         _KERNEL_NAME.write_text(Path(HOSTNAME).read_text("ascii"), "ascii")
     except OSError as error:
         raise CommandError(f"{_KERNEL_NAME}: {error.strerror or error}") from error
+
+
+def _battery_clock(there: bool) -> None:
+    try:
+        battery_clock.tell(Path(BATTERY_CLOCK).read_text("ascii") if there else "none")
+    except (BatteryClockError, OSError) as error:
+        raise CommandError(str(error)) from error
 
 
 def _dovecot(there: bool) -> None:

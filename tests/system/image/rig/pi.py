@@ -11,6 +11,7 @@ import contextlib
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -74,11 +75,18 @@ class Pi:
     """One Pi with one card in it, whose size must be a power of two. `folder` takes sockets and console.log.
 
     `stick`: the image of a USB stick that is plugged in. `noise`: bytes that come at the UART over and over, from
-    the first moment until `quiet`.
+    the first moment until `quiet`. `arguments`: QEMU's, for what else is plugged in.
     """
 
     def __init__(
-        self, card: Card, folder: Path, *, model: Model = Model.PI3, stick: Path | None = None, noise: bytes = b""
+        self,
+        card: Card,
+        folder: Path,
+        *,
+        model: Model = Model.PI3,
+        stick: Path | None = None,
+        noise: bytes = b"",
+        arguments: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -94,6 +102,7 @@ class Pi:
             "-serial", "null",
             "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
             "-serial", "chardev:uart",
+            *arguments,
             "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
             "-S",  # it waits until somebody listens: words said before would be lost
         ]  # fmt: skip

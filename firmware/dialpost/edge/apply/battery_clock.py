@@ -1,0 +1,60 @@
+"""Telling the kernel of a clock chip on the header's I2C lines: it does not look for one by itself.
+
+The kernel takes the time of a chip that it learns of (CONFIG_RTC_HCTOSYS), and chrony writes the right time back
+(`rtcsync`). Source: Linux, Documentation/i2c/instantiating-devices.rst, method 3.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+ADAPTERS = Path("/sys/class/i2c-adapter")
+HEADER = "i2c@7e804000"
+"""The controller of pins 3 and 5, as the device trees of the Pi 3, Zero 2 W and 4 call it."""
+_DRIVER_S = 5.0
+"""So long udev may take to load a chip's driver."""
+
+
+class BatteryClockError(Exception):
+    """It is not there, or not as it should be; in words."""
+
+
+def tell(text: str, adapters: Path = ADAPTERS, driver_s: float = _DRIVER_S) -> None:
+    """Make the kernel have the chip of `text` ("ds3231 0x68"), or none ("none"). Raises: BatteryClockError."""
+    chip, _, address = text.strip().partition(" ")
+    bus = _bus(adapters)
+    if bus is None:
+        if address:
+            raise BatteryClockError("this board has no I2C bus on pins 3 and 5 of its header")
+        return
+    for there in sorted(bus.glob("*-00[56][18]")):
+        if (there / "name").read_text().strip() == chip and (there / "driver").exists():
+            return
+        _write(bus / "delete_device", f"0x{int(there.name.rpartition('-')[2], 16):02x}")
+    if not address:
+        return
+    _write(bus / "new_device", f"{chip} {address}")
+    made = bus / f"{bus.name.removeprefix('i2c-')}-{int(address, 16):04x}"
+    deadline_s = time.monotonic() + driver_s
+    while not (made / "driver").exists():
+        if time.monotonic() >= deadline_s:
+            _write(bus / "delete_device", address)
+            raise BatteryClockError(
+                f"no {chip} answers at {address} on pins 3 and 5: check its wires, its supply, and which chip it is"
+            )
+        time.sleep(0.1)
+
+
+def _bus(adapters: Path) -> Path | None:
+    for adapter in sorted(adapters.glob("i2c-*")):
+        if (adapter / "of_node").resolve().name == HEADER:
+            return adapter.resolve()
+    return None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", "ascii")
+    except OSError as error:
+        raise BatteryClockError(f"{path}: {error.strerror or error}") from error
