@@ -19,7 +19,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
-from dialpost.core import call_notes, line_shaping
+from dialpost.core import call_notes, line_shaping, logged_faults
 from dialpost.core.call_record import CallRecord
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.dial_plan import DialPlan
@@ -35,6 +35,7 @@ from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
+from dialpost.core.station_state import Fault
 from dialpost.edge import certificate, listeners, log_tail
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.clock import Clock
@@ -66,6 +67,7 @@ from dialpost.flow.etrn import EtrnAsk
 from dialpost.flow.expiry import Expiry
 from dialpost.flow.flush import Flush
 from dialpost.flow.forecasts import Forecasts
+from dialpost.flow.host_troubles import HostTroubles
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link, NoLink
@@ -225,6 +227,7 @@ class Station:
             config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
             wall_clock=clock.wall_s,
         )  # fmt: skip
+        self.host_troubles = HostTroubles(lambda some: self.panel.fault(Fault.SETUP, some))
         self.updates = UpdateNews(UpdateFile(), UpdateNotes(self._data), self.panel, self.bouncer.tell_postmaster)
         self.delivery = LocalDelivery(
             self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
@@ -234,6 +237,7 @@ class Station:
         self.flush = Flush(
             config, self.store, self.client, self.resolver, self.spool, self.bouncer,
             is_dialled=config.link.kind is not LinkKind.GATEWAY, on_finished=self.retention.wake,
+            troubles=self.host_troubles,
         )  # fmt: skip
         self.expiry = Expiry(
             config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
@@ -260,21 +264,27 @@ class Station:
         )  # fmt: skip
         self.queue = QueueControl(
             self.store, self.spool, waits_for=_waits_for(config.link.kind), size_hold=self.big_messages.words,
-            on_work=self._work_is_due, on_finished=self.retention.wake,
+            on_work=self._operator_wants_work, on_finished=self.retention.wake, trouble_of=self.flush.trouble_of,
         )  # fmt: skip
 
     def _make_calls(self) -> CallManager | DedicatedLine:
         config = self.config
-        etrn = EtrnAsk(config, self.client, self.resolver) if config.etrn_wanted else None
+        etrn = EtrnAsk(config, self.client, self.resolver, self.host_troubles) if config.etrn_wanted else None
         if config.link.kind is LinkKind.GATEWAY:
             return DedicatedLine(
-                etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store, panel=self.panel
+                etrn=etrn,
+                flush=self.flush,
+                inbound=self.inbound,
+                store=self.store,
+                panel=self.panel,
+                on_by_hand=self.host_troubles.try_again,
             )
         link, plan = (self._link, None) if self._link else self._make_link()
         return CallManager(
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
-            on_given_up=self._calls_given_up, dial_plan=plan, clock_trusted=self.clock.is_trusted,
+            on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
+            clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
 
     def _make_link(self) -> tuple[Link, DialPlan | None]:
@@ -377,6 +387,10 @@ class Station:
         self.scheduler.queue_changed()
         self.panel.queue_changed()
 
+    def _operator_wants_work(self) -> None:
+        self.host_troubles.try_again()
+        self._work_is_due()
+
     def _line_is_down(self) -> None:
         """Nobody tells TCP: the provider's connections would hang until they time out."""
         for door in self._mx_doors:
@@ -421,6 +435,7 @@ class Station:
             "accounts": len(self.accounts.directory.accounts),
             "free_bytes": self.spool.free_bytes(),
             "budget": [] if isinstance(self.calls, DedicatedLine) else self.budget.limits_in_words(),
+            "notes": list(logged_faults.notes(self.log.faults(self._started_s))),
             "doors": [f"{door.value} {place_words(host, port)}" for door, host, port in self.doors],
         }
 
@@ -428,7 +443,8 @@ class Station:
         """What needs a person, a sentence each."""
         found = (
             list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self.calls.attention()
-        )
+            + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))
+        )  # fmt: skip
         if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
         elif self.room.is_used():

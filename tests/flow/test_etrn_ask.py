@@ -15,6 +15,7 @@ from dialpost.core.mx import AddressAnswer, DnsTrouble
 from dialpost.core.reply import Reply
 from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow.etrn import PAUSE_S, EtrnAsk
+from dialpost.flow.host_troubles import HostTroubles
 from fakes import now, run_virtual
 
 CONFIG = Config(
@@ -149,3 +150,17 @@ def test_a_cancelled_question_ends() -> None:
             await task
 
     run_virtual(scene())
+
+
+def test_a_login_refused_at_etrn_is_not_tried_in_each_call() -> None:
+    refused = EtrnDialogue((), "the server refused the login: 535 no", offered=True, fate=SessionFate.LOGIN_REFUSED)
+    speaker, troubles = Speaker(refused, spoken(250, 250)), HostTroubles()
+    asker = EtrnAsk(CONFIG, speaker, Names(), troubles)
+    for _ in range(3):
+        answers = run_virtual(asker.ask())
+        assert {answer.outcome for answer in answers} == {EtrnOutcome.LOGIN_REFUSED}
+        assert "535 no" in answers[0].words() and "etrn.password" in answers[0].advice
+    assert len(speaker.asked) == 1
+    troubles.try_again()
+    assert {answer.outcome for answer in run_virtual(asker.ask())} == {EtrnOutcome.STARTED}
+    assert len(speaker.asked) == 2

@@ -48,6 +48,7 @@ def words(status: dict[str, Any]) -> list[str]:
         f"Accounts  {status['accounts']}; free on the card: {size(status['free_bytes'])}",
     ]
     lines += _last_run(status["last_call"]) if status["link"] == "gateway" else _last_call(status["last_call"])
+    lines += [f"Note      {text}" for text in status.get("notes", [])]
     lines += [line for answer in status["etrn"] for line in etrn_lines(answer)]
     lines += [f"ATTENTION {text}" for text in status["attention"]]
     return lines

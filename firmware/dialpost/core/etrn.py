@@ -29,7 +29,8 @@ class EtrnOutcome(Enum):
     BAD_NAME = "bad-name"  # 501, 553
     NOT_DONE = "not-done"  # 500, 502, 504 and other 5xx, or ETRN missing from the EHLO answer
     UNREACHABLE = "unreachable"  # no connection, or it broke before the answer
-    NEEDS_PERSON = "needs-a-person"  # login refused, TLS or certificate not as configured
+    NEEDS_PERSON = "needs-a-person"  # TLS, certificate or ways to log in not as configured
+    LOGIN_REFUSED = "login-refused"  # and not tried again before something changed
 
 
 _FAULTS = frozenset(EtrnOutcome) - {EtrnOutcome.STARTED, EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
@@ -46,6 +47,11 @@ _BY_CODE = {
     535: EtrnOutcome.LOGIN_NEEDED,
     538: EtrnOutcome.LOGIN_NEEDED,
     553: EtrnOutcome.BAD_NAME,
+}
+
+_BY_FATE = {
+    SessionFate.NEEDS_PERSON: EtrnOutcome.NEEDS_PERSON,
+    SessionFate.LOGIN_REFUSED: EtrnOutcome.LOGIN_REFUSED,
 }
 
 _ADVICE = {
@@ -76,6 +82,11 @@ _ADVICE = {
     EtrnOutcome.UNREACHABLE: (
         "The provider's ETRN host could not be asked. It is tried again on the next connect; check "
         "etrn.host and etrn.port if this repeats."
+    ),
+    EtrnOutcome.LOGIN_REFUSED: (
+        "The provider's ETRN host refused the login, so it was not asked. It is not tried again before something "
+        "changes: correct etrn.user and etrn.password with `dialpost config set`, or have it tried once more by "
+        "`dialpost call now`."
     ),
     EtrnOutcome.NEEDS_PERSON: (
         "The provider's ETRN host was reached but not asked. Check etrn.user and etrn.password, or etrn.tls, "
@@ -170,8 +181,7 @@ def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[Etr
     answers = [classify(name, replies[name]) for name in names if name in replies]
     missing = [name for name in names if name not in replies]
     if dialogue.error is not None and not _stopped_by_5xx(answers):
-        needs_person = dialogue.fate is SessionFate.NEEDS_PERSON
-        outcome = EtrnOutcome.NEEDS_PERSON if needs_person else EtrnOutcome.UNREACHABLE
+        outcome = _BY_FATE.get(dialogue.fate, EtrnOutcome.UNREACHABLE)
         answers += [EtrnAnswer(name, outcome, None, dialogue.error) for name in missing]
     elif not answers:
         text = "ETRN is not among what the server offers" if not dialogue.offered else "no answer"

@@ -7,13 +7,16 @@ The journal has them all where there is one; this is for a machine without, and 
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from typing import Any
 
+from dialpost.core.logged_faults import SHOWN_S, LoggedFault
 from dialpost.core.printable import lines, one_line
 
 MOST_LINES = 500
 _LONGEST = 4000
+_MOST_FAULTS = 100
 _LOGGERS = ("dialpost", "dialpost.mail")  # the second may be kept from its parent (the simulated panel does)
 
 
@@ -44,12 +47,34 @@ class LogTail(logging.Handler):
         self.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._last: logging.LogRecord | None = None
+        self._faults: dict[str, LoggedFault] = {}  # the one seen last at the end
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it, once: a record may come by both loggers."""
         if record is not self._last:
             self._last = record
             self._lines.extend(self.format(record)[: 5 * _LONGEST].split("\n"))
+            if record.levelno >= logging.WARNING:
+                self._note(record)
+
+    def _note(self, record: logging.LogRecord) -> None:
+        args = record.args if isinstance(record.args, tuple) else ()
+        key = str(args[0]) if record.msg == "%s %s" and args else str(record.msg)  # the mail log's way
+        before = self._faults.pop(key, None)
+        self._faults[key] = LoggedFault(
+            key,
+            one_line(record.getMessage()),
+            record.levelno >= logging.ERROR,
+            before.count + 1 if before is not None else 1,
+            time.monotonic(),
+        )
+        if len(self._faults) > _MOST_FAULTS:
+            del self._faults[next(iter(self._faults))]
+
+    def faults(self, since_s: float) -> list[LoggedFault]:
+        """The kinds of faults logged after `since_s` (monotonic) and within the last day, the newest last."""
+        begin_s = max(since_s, time.monotonic() - SHOWN_S)
+        return [fault for fault in self._faults.copy().values() if fault.last_s >= begin_s]
 
     def lines(self, most: int) -> list[str]:
         """The newest `most`, oldest of them first."""

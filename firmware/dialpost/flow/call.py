@@ -54,11 +54,11 @@ class CallManager(CallFacts):
         store: CallStore, panel: Panel, wall_clock: Callable[[], float] = time.time,
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
-        on_line_down: Callable[[], None] = lambda: None,
+        on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel = config, link, panel
-        self._wall_clock, self._on_line_down = wall_clock, on_line_down
+        self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)
         self._state = CallState.IDLE
@@ -88,6 +88,8 @@ class CallManager(CallFacts):
 
         A spent budget does, whoever asks, unless `over_budget`: then no limit of the budget ends the call either.
         """
+        if reason.by_hand:
+            self._on_by_hand()
         if not over_budget and (why := self.refusal()):
             return self._gate.turn_away(why, reason)
         self._settled.clear()

@@ -37,14 +37,16 @@ class DedicatedLine:
 
     def __init__(
         self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, store: CallStore, panel: Panel,
-        wall_clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time, on_by_hand: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        self._on_by_hand = on_by_hand
         self._etrn, self._flush, self._inbound = etrn, flush, inbound
         self._store, self._panel, self._wall_clock = store, panel, wall_clock
         self._wake, self._settled = asyncio.Event(), asyncio.Event()
         self._wanted: CallReason | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._last_call: CallRecord | None = None
+        self._last_try: CallRecord | None = None  # the last run that had something to do, asked for or not
         self._running = False
         self.failures = 0
         self.last_end_s: float | None = None
@@ -71,6 +73,8 @@ class DedicatedLine:
 
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
         """Send now, and ask by ETRN if that is configured; what happens, in words."""
+        if reason.by_hand:
+            self._on_by_hand()
         self._settled.clear()
         if self._wanted is None or reason.by_hand:
             self._wanted = reason
@@ -112,7 +116,10 @@ class DedicatedLine:
 
     def attention(self) -> list[str]:
         """What a person should know of the last run, an item each."""
-        return call_notes.attention(self._last_call) if self._last_call is not None else []
+        if self._last_try is None:
+            return []
+        etrn = self._last_call.etrn if self._last_call is not None else ()
+        return call_notes.attention(replace(self._last_try, etrn=etrn))
 
     async def run(self) -> None:
         """Send what waits until cancelled."""
@@ -161,6 +168,8 @@ class DedicatedLine:
         await self._ended(record, kept=reason is not None)
 
     async def _ended(self, record: CallRecord, kept: bool) -> None:
+        if record.sent or record.deferred or kept:
+            self._last_try = record
         if record.sent or record.deferred:
             self._panel.fault(Fault.MAIL, call_notes.mail_stuck(record))
         await self._panel.refresh()

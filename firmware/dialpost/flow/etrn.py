@@ -16,6 +16,7 @@ from dialpost.core.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
 from dialpost.core.mx import AddressAnswer, no_addresses
 from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
+from dialpost.flow.host_troubles import HostTroubles, HostUse
 
 TRIES = 2
 PAUSE_S = 3.0
@@ -39,8 +40,11 @@ class HostAddresses(Protocol):
 class EtrnAsk:
     """Asks for the configured names. `last_answers` are those of the last time."""
 
-    def __init__(self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses) -> None:
+    def __init__(
+        self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles | None = None
+    ) -> None:
         self._config, self._speaker, self._addresses = config, speaker, addresses
+        self._troubles = troubles or HostTroubles()
         self.last_answers: tuple[EtrnAnswer, ...] = ()
 
     async def ask(self) -> tuple[EtrnAnswer, ...]:
@@ -61,6 +65,16 @@ class EtrnAsk:
         return answers
 
     async def _dialogue(self, host: str, names: Sequence[str]) -> EtrnDialogue:
+        port = self._config.etrn.port
+        refused = self._troubles.login_refused(HostUse.ETRN, host, port)
+        if refused is not None:
+            return EtrnDialogue((), refused.reason, offered=False, fate=refused.fate)
+        dialogue = await self._asked(host, names)
+        served = dialogue.fate in {SessionFate.DONE, SessionFate.CLOSED}
+        self._troubles.note(HostUse.ETRN, host, port, dialogue.fate, dialogue.error or "", served=served)
+        return dialogue
+
+    async def _asked(self, host: str, names: Sequence[str]) -> EtrnDialogue:
         dialogue = EtrnDialogue((), "not asked", offered=False)
         for attempt in range(TRIES):
             if attempt:

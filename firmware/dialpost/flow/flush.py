@@ -25,6 +25,7 @@ from dialpost.core.routing import RouteTable
 from dialpost.flow import maillog
 from dialpost.flow.flush_lane import Bodies, Sender
 from dialpost.flow.flush_run import FlushRun, Standing
+from dialpost.flow.host_troubles import HostTroubles
 from dialpost.flow.next_hops import NameService, NextHops
 from dialpost.flow.outcome_record import FlushResult, Notices, OutcomeRecord
 
@@ -59,7 +60,9 @@ class Flush:
         self, config: Config, queue: QueueForFlush, sender: Sender, names: NameService, bodies: Bodies,
         notices: Notices, *, is_dialled: bool, on_finished: Callable[[], None] = lambda: None,
         wall_clock: Callable[[], float] = time.time, chance: Callable[[], float] = random.random,
+        troubles: HostTroubles | None = None,
     ) -> None:  # fmt: skip
+        self._troubles = troubles or HostTroubles()
         self._config, self._queue, self._sender, self._names, self._bodies = config, queue, sender, names, bodies
         self._is_dialled, self._wall_clock, self._chance = is_dialled, wall_clock, chance
         self._table = RouteTable.from_config(config)
@@ -113,6 +116,11 @@ class Flush:
             lane.fetched.clear()
         self._standing.more.set()
 
+    def trouble_of(self, address: str) -> str:
+        """What a person has to change before mail for this address can go, in words; "" where nothing is known."""
+        hop = self._table.next_hop(address.rpartition("@")[2])
+        return self._troubles.at(hop.host) if hop is not None and hop.host else ""
+
     @property
     def sending(self) -> tuple[tuple[QueueId, str], ...]:
         """What is on its way at this moment, and to which host."""
@@ -126,7 +134,7 @@ class Flush:
         hops = NextHops(self._config, self._table, self._names, self._chance)
         run = FlushRun(
             self._config, self._table, self._queue, self._sender, hops, self._bodies, self._outcomes,
-            self._standing, result, due_s=self._due_s, is_dialled=self._is_dialled,
+            self._standing, result, due_s=self._due_s, is_dialled=self._is_dialled, troubles=self._troubles,
         )  # fmt: skip
         try:
             await self._outcomes.write_left_over()

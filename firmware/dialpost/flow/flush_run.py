@@ -21,6 +21,7 @@ from dialpost.core.routing import NextHop, RouteTable, connect_settings
 from dialpost.core.smtp_target import HostTarget, SessionEnd, SessionFate
 from dialpost.flow import maillog
 from dialpost.flow.flush_lane import Bodies, Lane, LaneEnd, LaneFate, LaneRun, Sender
+from dialpost.flow.host_troubles import HostTrouble, HostTroubles, HostUse
 from dialpost.flow.next_hops import NextHops, Way
 from dialpost.flow.outcome_record import FlushResult, Job, OutcomeRecord
 
@@ -85,8 +86,9 @@ class FlushRun:
     def __init__(
         self, config: Config, table: RouteTable, queue: QueueForRun, sender: Sender, hops: NextHops, bodies: Bodies,
         outcomes: OutcomeRecord, standing: Standing, result: FlushResult, *, due_s: Callable[[], int],
-        is_dialled: bool,
+        is_dialled: bool, troubles: HostTroubles,
     ) -> None:  # fmt: skip
+        self._troubles = troubles
         self._config, self._table, self._queue, self._sender = config, table, queue, sender
         self._hops, self._bodies, self._outcomes, self._standing = hops, bodies, outcomes, standing
         self._result, self._due_s, self._is_dialled = result, due_s, is_dialled
@@ -217,6 +219,9 @@ class FlushRun:
         )  # fmt: skip
         if not await work.has_more():
             return LaneEnd(LaneFate.EMPTY)
+        refused = self._troubles.login_refused(HostUse.OUTBOUND, lane.host, lane.hop.port)
+        if refused is not None:
+            return LaneEnd(LaneFate.UNREACHED, _refused_before(refused))
         found = await self._hops.addresses(lane.host)
         if not isinstance(found, tuple):
             return LaneEnd(LaneFate.UNREACHED, problem=found)
@@ -258,8 +263,8 @@ class FlushRun:
             return
         end = task.result()
         self._has_connected = self._has_connected or (end.end is not None and end.end.connected)
-        if end.end is not None and end.end.needs_person:
-            maillog.person_needed("smtp: a person is needed", host=lane.host, reason=end.end.reason)
+        if end.end is not None:
+            self._note(lane, end.end)
         if self._standing.aborted:
             return  # the line, not the host
         if end.fate is LaneFate.EMPTY:
@@ -268,6 +273,17 @@ class FlushRun:
             self._standing.let_rest((lane.hop, lane.host), self._rest_s)
             if end.fate is LaneFate.UNREACHED:
                 await self._unreached(lane, end)
+
+    def _note(self, lane: Lane, end: SessionEnd) -> None:
+        """What of a session's end a person should know."""
+        if end.learnt:
+            maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
+        is_news = self._troubles.note(
+            HostUse.OUTBOUND, lane.host, lane.hop.port, end.fate, end.reason,
+            served=end.ready and not end.needs_person,
+        )  # fmt: skip
+        if is_news:
+            maillog.person_needed("smtp: a person is needed", host=lane.host, reason=end.reason)
 
     def _emptied(self, lane: Lane) -> None:
         if id(lane) in self._late:
@@ -335,6 +351,11 @@ class FlushRun:
         settled = await self._outcomes.record(message, outcomes)
         self._result.count(settled)
         return settled
+
+
+def _refused_before(trouble: HostTrouble) -> SessionEnd:
+    reply = Reply(451, (trouble.words,), "4.7.8")
+    return SessionEnd(trouble.fate, trouble.reason, reply=reply)
 
 
 def _transient(reply: Reply) -> Reply:

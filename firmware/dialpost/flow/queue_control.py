@@ -130,7 +130,8 @@ class QueueControl:
 
     `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for`
     is what sends mail to the world here ("the next call", "the line"); `size_hold` says of a message (by its id)
-    that is held for its size what it waits for.
+    that is held for its size what it waits for; `trouble_of` what a person has to change before mail for an address
+    can go.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class QueueControl:
         *,
         waits_for: str = "the next call",
         size_hold: Callable[[str], str] = lambda _: "held because it is big",
+        trouble_of: Callable[[str], str] = lambda _: "",
         on_work: Callable[[], None] = lambda: None,
         on_finished: Callable[[], None] = lambda: None,
     ) -> None:
@@ -147,6 +149,7 @@ class QueueControl:
         self._bodies = bodies
         self._waits_for = waits_for
         self._size_hold = size_hold
+        self._trouble_of = trouble_of
         self._on_work = on_work
         self._on_finished = on_finished
 
@@ -270,7 +273,10 @@ class QueueControl:
             number=recipient.number,
             address=recipient.address,
             state=recipient.state.value,
-            words=fate(message, recipient, waits_for=self._waits_for, size_hold=because, notice=notice),
+            words=_joined(
+                fate(message, recipient, waits_for=self._waits_for, size_hold=because, notice=notice),
+                self._trouble_of(recipient.address) if _waits_for_world(recipient) else "",
+            ),
             is_local=recipient.local_account is not None,
             attempts=recipient.attempts,
             next_try_s=recipient.next_try_s,
@@ -284,6 +290,14 @@ class QueueControl:
 def _original(recipient: RecipientRecord) -> str:
     written = recipient.original_address or ""
     return "" if written == recipient.address else written
+
+
+def _waits_for_world(recipient: RecipientRecord) -> bool:
+    return recipient.state is RecipientState.WAITING and recipient.local_account is None
+
+
+def _joined(words: str, trouble: str) -> str:
+    return f"{words} {trouble}" if trouble else words
 
 
 def _as_stored(text: str) -> str:

@@ -1,0 +1,109 @@
+"""Every fault the daemon writes to its log is told where an operator looks, too: `status`, and through it `doctor`.
+
+An ERROR needs a person: a line of ATTENTION, for a day after it was seen last. A WARNING was handled: a note. What
+has a sentence of its own there already, kept until it is over, is named here with the place that tells it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN_S = 86_400.0
+MOST_SHOWN = 5
+_QUEUE_ID = re.compile(r"^[A-Z][0-9A-Z]{5,}: ")
+
+TOLD_ELSEWHERE = {
+    "call: failed %s": "core/call_notes, from the call's record",
+    "call: network ended %s": "core/call_notes, from the call's record",
+    "call: given up for now": "core/call_notes, and a letter to the postmaster",
+    "call: not made": "flow/budget: the refusal stands in `status`",
+    "etrn: %s": "core/call_notes, from the call's record",
+    "smtp: a person is needed": "flow/host_troubles",
+    "set aside": "flow/recovery: its report stands in `status`",
+    "accounts: taken from an older copy": "station: a report in `status`",
+    "accounts: not all is up to date": "station: a report in `status`",
+    "card: full, so the room kept back is used": "station: `status` looks at the card itself",
+    "tls: no certificate, so no login and no TLS": "station: a report in `status`",
+    "modem: it can't be used as configured": "station: a report in `status`",
+    "config: what is in force still does not start: %s": "flow/config_changes",
+    "config: not applied number=%s: %s": "flow/config_changes",
+    "config: %s": "flow/config_changes",
+    "panel: the button is stuck: %s": "flow/front_panel",
+    "panel: %s": "front_panel",
+    "panel: it fails by a fault of Dialpost; the station goes on without": "front_panel",
+    "panel: button held 10 s; a second press resets the station": "the panel's own lights; no fault",
+    "panel: factory reset confirmed by the button: %s": "no fault: it was asked for",
+    "factory reset asked for by=%s": "no fault: it was asked for",
+    "control: refused uid=%s": "whoever asked reads the refusal",
+}
+"""By the beginning of the log's line, as the code has it: who tells an operator."""
+
+_CARD = "`dialpost doctor` looks at the card: delete mail if it is full, replace it if it fails."
+_OURS = "It is a fault in Dialpost: keep the log (`journalctl -u dialpost`) for whoever looks after it."
+_NEXT = {
+    "intake: the card failed": _CARD,
+    "flush: stopped, outcomes can't be put on record": f"Nothing is sent before that is possible. {_CARD}",
+    "local delivery: stopped for a moment": f"Mail for the mailboxes here waits. {_CARD}",
+    "recovery: could not finish": f"It is tried again at the next start. {_CARD}",
+    "recovery failed": f"The message stays in the queue. {_CARD}",
+    "held": "`dialpost queue list --held` shows it; `dialpost queue release` lets it go.",
+    "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
+    "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
+    "modem: a refused PIN could not be put on record": f"Correct the PIN before the next call. {_CARD}",
+    "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",
+    "clock: nobody told the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedFault:
+    """One kind of fault: what the log's line begins with, the newest such line, how many there were."""
+
+    key: str
+    text: str
+    needs_person: bool
+    count: int
+    last_s: float
+
+    @property
+    def words(self) -> str:
+        """What happened, and what to do next."""
+        often = f" ({self.count} times)" if self.count > 1 else ""
+        return f"{self.text}{often}. {self._next}"
+
+    @property
+    def _next(self) -> str:
+        name = bare(self.key)
+        if name in _NEXT:
+            return _NEXT[name]
+        if "fault of Dialpost" in name or "fault" in name or "failed" in name:
+            return _OURS
+        return "`dialpost doctor` looks further; `journalctl -u dialpost` has what was before it."
+
+    @property
+    def is_told_elsewhere(self) -> bool:
+        """Whether it has a sentence of its own."""
+        return bare(self.key) in TOLD_ELSEWHERE
+
+
+def bare(key: str) -> str:
+    """Without the message it is about."""
+    return _QUEUE_ID.sub("", key).removeprefix("%s: ")
+
+
+def attention(faults: Sequence[LoggedFault]) -> list[str]:
+    """What needs a person, the newest last."""
+    return _shown([fault for fault in faults if fault.needs_person and not fault.is_told_elsewhere])
+
+
+def notes(faults: Sequence[LoggedFault]) -> list[str]:
+    """What was handled and yet should be known."""
+    return _shown([fault for fault in faults if not fault.needs_person and not fault.is_told_elsewhere])
+
+
+def _shown(faults: list[LoggedFault]) -> list[str]:
+    left_out = len(faults) - MOST_SHOWN
+    more = [f"And {left_out} more: `journalctl -u dialpost -p warning`."] if left_out > 0 else []
+    return [fault.words for fault in faults[-MOST_SHOWN:]] + more

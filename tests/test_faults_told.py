@@ -1,0 +1,204 @@
+"""Whatever fault the daemon knows of, an operator finds it where operators look, with what to do next."""
+
+import ast
+import asyncio
+import contextlib
+import logging
+import smtplib
+from pathlib import Path
+
+import pytest
+
+import dialpost
+from dialpost.cli.status import words as status_words
+from dialpost.core import logged_faults
+from dialpost.core.call_record import CallReason
+from dialpost.core.config_text import parse_config
+from dialpost.core.session import Listener
+from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.log_tail import LogTail
+from dialpost.station import Station
+from smtp_model import ModelServer
+
+ROOT = Path(dialpost.__file__).parent
+
+
+class Smarthost(ModelServer):
+    """Refuses the login until `password` is the right one."""
+
+    logins = 0
+    password_is_right = False
+
+    def _on_auth(self, argument: str) -> bytes:
+        type(self).logins += 1
+        return self._say("AUTH", argument, "235 ok" if self.password_is_right else "535 5.7.8 wrong password")
+
+
+@contextlib.asynccontextmanager
+async def smarthost():
+    connections, models = [], []
+    tasks = set()
+
+    async def serve(reader, writer):
+        tasks.add(asyncio.current_task())
+        connections.append(writer)
+        model = Smarthost(("AUTH PLAIN", "8BITMIME"))
+        model.password_is_right = serve.right
+        models.append(model)
+        with contextlib.suppress(ConnectionError):
+            writer.write(model.greet())
+            while not model.closed and (data := await reader.read(65_536)):
+                writer.write(model.receive(data))
+        writer.close()
+
+    serve.right = False
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    serve.port = server.sockets[0].getsockname()[1]
+    serve.connections, serve.models = connections, models
+    try:
+        yield serve
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+
+
+def config_in(folder: Path, port: int):
+    return parse_config(
+        f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+        f'data_dir = "{folder}/data"\nrun_dir = "{folder}/run"\n'
+        '[smtp]\nlisten = ["127.0.0.1:0"]\nsubmission_listen = ["127.0.0.1:0"]\n'
+        'submissions_listen = ["127.0.0.1:0"]\ndisk_reserve_bytes = 0\n[link]\nkind = "gateway"\n'
+        '[relay]\nnetworks = ["127.0.0.0/8"]\n'
+        f'[outbound]\nsmarthost = "127.0.0.1"\nport = {port}\ntls = "none"\nauth = "plain"\nuser = "anna"\n'
+        'password = "x"\n'
+    )
+
+
+def send(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.sendmail("anna@clinic.example", ["bob@world.example"], "Subject: hi\r\n\r\nBody\r\n")
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp_path):
+    async with smarthost() as host:
+        station = Station(config_in(tmp_path, host.port))
+        await station.start()
+        try:
+            port = next(port for name, _, port in station.doors if name is Listener.MX)
+            await asyncio.to_thread(send, port)
+            await until(station.host_troubles.attention)
+            client = ControlClient(tmp_path / "run" / "control.sock", 10)
+            status = await asyncio.to_thread(client.call, "status")
+            [line] = [line for line in status_words(status) if "ATTENTION Mail for the world waits" in line]
+            for told in (
+                "127.0.0.1 refused the login",
+                "535 5.7.8 wrong password",
+                "outbound.password",
+                "call now",
+            ):
+                assert told in line
+            assert status["attention"], "so the command ends with 3"
+            await asyncio.to_thread(send, port)
+            await until(lambda: station.panel.counted.waiting_remote == 2)
+            for message in await asyncio.to_thread(client.call, "queue.list"):
+                shown = await asyncio.to_thread(client.call, "queue.show", queue_id=message["queue_id"])
+                assert "refused the login" in shown["recipients"][0]["words"]
+            station.flush.begin_call()  # as each call does
+            await station.flush.run()
+            assert len(host.connections) == 1, "a refused password is not sent again by itself"
+            host.right = True
+            station.calls.request(CallReason.COMMAND)
+            await until(lambda: not station.host_troubles.attention())
+            assert len(host.connections) == 2
+            await until(lambda: sum(len(model.delivered) for model in host.models) == 2)
+            assert [one for one in station.attention() if "no account yet" not in one] == []
+        finally:
+            await station.stop()
+
+
+def _log_calls():
+    """Every call that logs a WARNING or ERROR in the daemon, with the beginning of its line."""
+    for path in sorted(ROOT.rglob("*.py")):
+        part = path.relative_to(ROOT).parts[0]
+        if part in ("cli", "sim", "__main__.py"):
+            continue
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
+                continue
+            of = getattr(call.func.value, "id", "")
+            level = {
+                ("maillog", "fault"): logging.WARNING, ("maillog", "person_needed"): logging.ERROR,
+                ("_log", "warning"): logging.WARNING, ("_log", "error"): logging.ERROR,
+                ("_log", "exception"): logging.ERROR,
+            }.get((of, call.func.attr))  # fmt: skip
+            text = _literal(call.args[0])
+            if level is not None and path.name != "maillog.py":
+                assert text is not None, f"{path}:{call.lineno}: a fault's line begins with a literal"
+                yield f"{path.relative_to(ROOT)}:{call.lineno}", level, text, of == "maillog"
+
+
+def _literal(node):
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(one.value) if isinstance(one, ast.Constant) else "D0000001" for one in node.values)
+    return None
+
+
+CALLS = list(_log_calls())
+
+
+@pytest.mark.parametrize("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
+def test_every_fault_that_is_logged_is_told(where, level, text, by_maillog):
+    tail = LogTail()
+    message, args = ("%s %s", (text, "error=x")) if by_maillog else (text, ("it",) * text.count("%"))
+    if "%.0f" in text:
+        args = (1.0, "it")
+    tail.emit(logging.LogRecord("dialpost", level, where, 1, message, args, None))
+    [fault] = tail.faults(0.0)
+    told = logged_faults.attention([fault]) if level == logging.ERROR else logged_faults.notes([fault])
+    if fault.is_told_elsewhere:
+        assert told == [], "not twice"
+        return
+    [sentence] = told
+    happened, _, advice = sentence.partition(". ")
+    assert happened and advice.endswith(".")
+
+
+def test_what_is_told_elsewhere_is_logged_at_all():
+    logged = {logged_faults.bare(text) for _, _, text, _ in CALLS} | {
+        "call: failed %s",
+        "call: network ended %s",
+        "etrn: %s",
+    }
+    assert set(logged_faults.TOLD_ELSEWHERE) <= logged
+    assert set(logged_faults._NEXT) <= logged
+
+
+def test_faults_are_counted_and_go_after_a_day(monkeypatch):
+    tail = LogTail()
+    for _ in range(3):
+        tail.emit(
+            logging.LogRecord(
+                "dialpost", logging.ERROR, "x", 1, "%s %s", ("intake: the card failed", "error=x"), None
+            )
+        )
+    [fault] = tail.faults(0.0)
+    assert fault.words.startswith("intake: the card failed error=x (3 times). `dialpost doctor` looks at the card")
+    assert tail.faults(fault.last_s + 1) == []
+    monkeypatch.setattr("time.monotonic", lambda: fault.last_s + logged_faults.SHOWN_S + 1)
+    assert tail.faults(0.0) == []
+
+
+def test_many_faults_are_a_few_lines():
+    faults = [logged_faults.LoggedFault(f"k{n}", f"k{n} x", True, 1, n) for n in range(20)]
+    told = logged_faults.attention(faults)
+    assert len(told) == logged_faults.MOST_SHOWN + 1
+    assert told[-1] == "And 15 more: `journalctl -u dialpost -p warning`."
