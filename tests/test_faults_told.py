@@ -179,7 +179,6 @@ def test_what_is_told_elsewhere_is_logged_at_all():
         "etrn: %s",
     }
     assert set(logged_faults.TOLD_ELSEWHERE) <= logged
-    assert set(logged_faults._NEXT) <= logged
 
 
 def test_faults_are_counted_and_go_after_a_day(monkeypatch):

@@ -51,7 +51,6 @@ _NEXT = {
     "held": "`dialpost queue list --held` shows it; `dialpost queue release` lets it go.",
     "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
     "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
-    "modem: a refused PIN could not be put on record": f"Correct the PIN before the next call. {_CARD}",
     "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",
     "clock: nobody told the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
 }
