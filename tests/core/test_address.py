@@ -39,7 +39,7 @@ def test_parse_mailbox(text, local, domain):
     [
         "", "anna", "@", "anna@", "@clinic.example", "a b@clinic.example",
         "a@clinic..example", "a..b c@clinic.example", "a..<b@clinic.example", 'a.."b@clinic.example',
-        "a@-x.example", "a@[300.1.1.1]", "a@[192.0.2.1",
+        "a@-x.example", "a@[300.1.1.1]", "a@[IPv6:fe80::1%x]", "a@[192.0.2.1",
         "x" * 256 + "@clinic.example", "a@" + "x" * 64 + ".example", "a@" + "x." * 130 + "example",
         "a\r\nRCPT TO:<b>@clinic.example", "a@clinic.example\n", '"a\nb"@clinic.example', "a\x00@b.example",
         "@relay.example", "ä" * 128 + "@clinic.example",

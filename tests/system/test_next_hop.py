@@ -68,6 +68,21 @@ def test_8bit_is_encoded_for_a_server_that_takes_only_7(work: Path) -> None:
         assert found.get_content().splitlines() == TEXT.splitlines()
 
 
+def test_a_long_line_goes_to_a_server_that_refuses_long_lines(work: Path) -> None:
+    """As Exim's own default configuration does."""
+    line = "some words " * 300
+    content = f"From: {ANNA}\r\nTo: {FRIEND}\r\nSubject: {'long ' * 300}\r\n\r\n{line}\r\n"
+    with Exim(work / "world") as server, point_at(Station(work / "station"), server) as station:
+        with smtplib.SMTP("127.0.0.1", station.port, "client.example") as client:
+            client.sendmail(ANNA, [FRIEND], content)
+        assert station.call().returncode == 0, station.log_text()
+        (path,) = eventually(lambda: maildir_files(server.maildir("world.example")), what=server.log_text()[-2000:])
+    found = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    assert isinstance(found, EmailMessage)
+    assert found.get_content().splitlines() == [line]
+    assert " ".join(str(found["Subject"]).split()) == " ".join(["long"] * 300)
+
+
 def international() -> EmailMessage:
     message = EmailMessage(policy=email.policy.SMTPUTF8)
     message["From"], message["To"], message["Subject"] = ANNA, "jürgen@world.example", "Übergröße"

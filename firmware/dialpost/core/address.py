@@ -92,6 +92,8 @@ def _literal(text: str, domain: str) -> str:
     inner = domain[1:-1] if domain.endswith("]") else ""
     bare = inner[5:] if inner.lower().startswith("ipv6:") else inner
     try:
+        if "%" in bare:  # a zone is for this machine alone, and may be any text
+            raise ValueError(bare)
         parsed = ipaddress.ip_address(bare)
     except ValueError:
         raise AddressError(text, "not an address literal like [192.0.2.1] or [IPv6:2001:db8::1]") from None

@@ -37,6 +37,7 @@ smtputf8_advertise_hosts = *
 acl_smtp_connect = accept
 acl_smtp_etrn = {etrn_acl}
 acl_smtp_rcpt = rcpt
+acl_smtp_data = data
 {etrn_command}
 {tls}
 
@@ -45,6 +46,10 @@ rcpt:
   accept domains = +station_domains
   {relay_rule}
   deny message = relay not permitted
+data:
+  deny condition = ${{if > {{$max_received_linelength}}{{998}}}}
+    message = maximum allowed line length is 998 octets, got $max_received_linelength
+  accept
 
 begin routers
 to_station:
