@@ -87,6 +87,12 @@ def test_without_a_daemon(dialpost, tmp_path):
         "team@clinic.example goes to anna, x@world.example\n"
     )
     assert "team@clinic.example  anna, x@world.example" in dialpost("alias", "list")[1]
+    status, out, err = dialpost("alias", "add", "team", "y@world.example")
+    assert (status, out) == (1, "") and "it goes to anna, x@world.example. Nothing was changed." in err
+    assert dialpost("alias", "edit", "team", "--add", "y@world.example", "--remove", "anna")[1] == (
+        "team@clinic.example goes to x@world.example, y@world.example\n"
+    )
+    assert dialpost("alias", "add", "--replace", "team", "anna", "x@world.example")[0] == 0
     assert json.loads(dialpost("account", "list", "--json")[1])[0]["addresses"] == [
         "anna@clinic.example", "info@second.example",
     ]  # fmt: skip

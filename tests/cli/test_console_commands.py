@@ -273,6 +273,19 @@ def test_a_pasted_text_becomes_the_candidate_with_its_secrets_kept(own: LiveDaem
     assert "geheim" in own.config_path.read_text() and "currency" in own.config_path.read_text()
 
 
+def test_changes_not_committed_are_not_replaced_without_a_yes(own: LiveDaemon) -> None:
+    typed(own.config_path, "set budget.currency CHF", "commit")
+    said = typed(
+        own.config_path, "set budget.currency EUR", "rollback 1", "no", "restore from paste", "", "compare",
+        "rollback 1", "yes", "compare",
+    )  # fmt: skip
+    assert said.count("You have changes that are not committed (`compare` shows them); they would be lost.") == 3
+    assert said.count("Your changes are as they were.") == 2
+    kept, lost = said.split("Number 1 is your candidate now")
+    assert 'currency = "EUR"' in kept.rpartition("as they were")[2]
+    assert 'currency = "EUR"' not in lost
+
+
 def test_saved_to_a_stick_and_restored_from_it(
     own: LiveDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

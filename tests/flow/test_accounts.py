@@ -243,7 +243,7 @@ async def test_aliases(service, card):
     made = await service.add_alias("Team", ["ANNA", "Bob@World.example", "anna", "postmaster@clinic.example"])
     assert made == Alias("team@clinic.example", ("anna", "Bob@world.example", "postmaster@clinic.example"))
     assert card.aliases == {"team@clinic.example": made}
-    again = await service.add_alias("team@clinic.example", ["anna"])
+    again = await service.add_alias("team@clinic.example", ["anna"], replaces=True)
     assert service.directory.aliases == {"team@clinic.example": again}
     assert await service.delete_alias("TEAM") == again
     assert card.aliases == {}
@@ -272,12 +272,45 @@ async def test_no_alias(service, card, address, targets, words):
     assert card.aliases == {}
 
 
+async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
+    await service.add("anna", PASSWORD)
+    await service.add("ben", PASSWORD)
+    made = await service.add_alias("team", ["anna", "ben"])
+    with pytest.raises(
+        AccountError, match=r"goes to anna, ben\. Nothing was changed\. To add .* --add x@w.*--replace"
+    ):
+        await service.add_alias("team", ["x@world.example"])
+    assert card.aliases == service.directory.aliases == {"team@clinic.example": made}
+    assert (await service.add_alias("team", ["ben", "anna"])).targets == ("ben", "anna")  # the same, and no fault
+    edited = await service.edit_alias("Team", add=["x@World.example", "anna"], remove=["BEN"])
+    assert edited == Alias("team@clinic.example", ("anna", "x@world.example"))
+    assert card.aliases == {"team@clinic.example": edited}
+
+
+@pytest.mark.parametrize(
+    ("address", "add", "remove", "words"),
+    [
+        ("team", [], ["ben"], "does not go to ben; see: dialpost alias list"),
+        ("team", [], ["anna"], "would go to nobody. To take it away: dialpost alias delete team@clinic.example"),
+        ("team", ["nobody"], [], "neither an account nor an address"),
+        ("team", ["team@clinic.example"], [], "can't stand for itself"),
+        ("other", ["anna"], [], "no alias other@clinic.example. Aliases: team@clinic.example"),
+    ],
+)
+async def test_no_such_edit_of_an_alias(service, card, address, add, remove, words):
+    await service.add("anna", PASSWORD)
+    made = await service.add_alias("team", ["anna"])
+    with pytest.raises((AccountError, NotFoundError), match=words):
+        await service.edit_alias(address, add=add, remove=remove)
+    assert card.aliases == {"team@clinic.example": made}
+
+
 async def test_a_ring_of_aliases_is_refused(service):
     await service.add("anna", PASSWORD)
     await service.add_alias("one", ["anna"])
     await service.add_alias("two", ["one@clinic.example"])
     with pytest.raises(AccountError, match="would be nobody's"):
-        await service.add_alias("one", ["two@clinic.example"])
+        await service.add_alias("one", ["two@clinic.example"], replaces=True)
     assert service.directory.resolve("two@clinic.example") == Local(("anna",))
 
 

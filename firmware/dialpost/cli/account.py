@@ -1,4 +1,4 @@
-"""`dialpost account add|passwd|edit|delete|list` and `dialpost alias add|delete|list`.
+"""`dialpost account add|passwd|edit|delete|list` and `dialpost alias add|edit|delete|list`.
 
 The running daemon makes the change, so it counts at once. Without one the same methods work on the files, as the
 user they belong to and under the data directory's lock.
@@ -103,10 +103,16 @@ def _add_alias_parser(commands: Any) -> None:
         "in the world. With several targets it is a group.",
     )  # fmt: skip
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    add = verbs.add_parser("add", help="make an alias, or give it other targets")
+    add = verbs.add_parser("add", help="make an alias")
     add.add_argument("address", help="the address; without @ it is in the main domain")
     add.add_argument("targets", nargs="+", metavar="target", help="an account's name, or an address")
+    add.add_argument("--replace", action="store_true", help="where there is one already, let it go here instead")
     add.set_defaults(func=_alias_add)
+    edit = verbs.add_parser("edit", help="add targets to an alias, take others away")
+    edit.add_argument("address")
+    edit.add_argument("--add", action="append", default=[], metavar="TARGET", help="(may be given again)")
+    edit.add_argument("--remove", action="append", default=[], metavar="TARGET", help="(may be given again)")
+    edit.set_defaults(func=_alias_edit)
     delete = verbs.add_parser("delete", help="take an alias away")
     delete.add_argument("address")
     delete.set_defaults(func=_alias_delete)
@@ -189,7 +195,16 @@ def _quota(account: dict[str, Any]) -> str:
 
 
 def _alias_add(args: argparse.Namespace) -> int:
-    alias = _call(args, "alias.add", address=args.address, targets=args.targets)
+    more = {"replace": True} if args.replace else {}
+    alias = _call(args, "alias.add", address=args.address, targets=args.targets, **more)
+    print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
+    return 0
+
+
+def _alias_edit(args: argparse.Namespace) -> int:
+    if not (args.add or args.remove):
+        raise AccountError("Nothing to change was given; see: dialpost alias edit --help")
+    alias = _call(args, "alias.edit", address=args.address, add_targets=args.add, remove_targets=args.remove)
     print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
     return 0
 

@@ -148,14 +148,24 @@ class ConfigCommands:
             self._terminal.say(f"{key} was changed there too; yours stands. Look at `compare`.")
 
     def _rollback(self, order: Order) -> None:
+        self.give_up_changes()
         found = self._session.call("config.rollback", number=whole(order.arguments[0]))
         self._session.is_changed = True
         self._faults(found["problems"])
         self._terminal.say(f"Number {found['number']} is your candidate now: `compare`, then `commit`.")
 
     def _paste(self, order: Order) -> None:
+        self.give_up_changes()
         self._terminal.say(f"Paste the text, then a line with only a dot ({END_OF_TEXT}). Ctrl-C gives up.")
         self.load(self._pasted())
+
+    def give_up_changes(self) -> None:
+        """Ask before another configuration takes the place of changes not committed. Raises: AskCancelledError."""
+        if not self.is_changed:
+            return
+        self._terminal.say("You have changes that are not committed (`compare` shows them); they would be lost.")
+        if self._terminal.ask("Go on all the same? Type yes: ").strip().lower() != "yes":
+            raise AskCancelledError("Your changes are as they were.")
 
     def _pasted(self) -> str:
         lines: list[str] = []

@@ -103,6 +103,7 @@ class StationCommands:
             if path.name != wanted:
                 names = ", ".join(each.name for each in found)
                 raise NotFoundError(f"There is no {wanted} on the stick. There is: {names}.")
+        self._config_commands.give_up_changes()
         self._terminal.say(f"Reading {path.name}.")
         self._config_commands.load(stick_files.read_text(path))
 

@@ -52,7 +52,14 @@ def account_methods(service: AccountService) -> dict[str, ControlMethod]:
         return [await _view(service, account) for account in service.directory.accounts.values()]
 
     async def alias_add(params: JsonObject) -> JsonValue:
-        return _alias(await service.add_alias(_wanted(params, "address"), _texts(params, "targets")))
+        replaces = bool(_flag(params, "replace"))
+        return _alias(
+            await service.add_alias(_wanted(params, "address"), _texts(params, "targets"), replaces=replaces)
+        )
+
+    async def alias_edit(params: JsonObject) -> JsonValue:
+        add, remove = _texts(params, "add_targets"), _texts(params, "remove_targets")
+        return _alias(await service.edit_alias(_wanted(params, "address"), add=add, remove=remove))
 
     async def alias_delete(params: JsonObject) -> JsonValue:
         return _alias(await service.delete_alias(_wanted(params, "address")))
@@ -67,6 +74,7 @@ def account_methods(service: AccountService) -> dict[str, ControlMethod]:
         "account.delete": delete,
         "account.list": listing,
         "alias.add": alias_add,
+        "alias.edit": alias_edit,
         "alias.delete": alias_delete,
         "alias.list": alias_list,
     }

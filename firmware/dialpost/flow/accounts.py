@@ -207,22 +207,63 @@ class AccountService:
             raise StorageError(f"{done} {mailbox} is still where it was: {error}") from error
         return f"{done} {mailbox} stays: an account {name} made later finds it."
 
-    async def add_alias(self, address: str, targets: Iterable[str]) -> Alias:
-        """Make or replace an alias. Raises: AccountError."""
+    async def add_alias(self, address: str, targets: Iterable[str], *, replaces: bool = False) -> Alias:
+        """Make an alias; one that goes elsewhere is replaced only where that is wanted. Raises: AccountError."""
         address = self._check_own(address)
-        checked = tuple(dict.fromkeys(self._check_target(target) for target in targets))
-        if not checked:
-            raise AccountError("An alias needs at least one target: an account's name or an address.")
+        checked = self._check_targets_of(address, targets)
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
-            if address not in aliases:
+            before = aliases.get(address)
+            if before is None:
                 self._check_free(address, None)
-            if address in checked:
-                raise AccountError(f"{address} can't stand for itself.")
+            elif not replaces and set(before.targets) != set(checked):
+                raise AccountError(
+                    f"There is an alias {address} already; it goes to {', '.join(before.targets)}. "
+                    f"Nothing was changed. To add to it: dialpost alias edit {address} "
+                    f"--add {' --add '.join(checked)}. To let it go elsewhere: dialpost alias add --replace "
+                    f"{address} {' '.join(checked)}"
+                )
             aliases[address] = Alias(address, checked)
             return aliases[address]
 
         return await self._apply(change)
+
+    async def edit_alias(self, address: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Alias:
+        """Add targets to an alias and take others away. Raises: AccountError, NotFoundError."""
+        address = self._check_own(address)
+        more = tuple(self._check_target(target) for target in add)
+        # What is to go may be nobody's by now, and is named as `alias list` shows it.
+        less = {folded(target) for target in remove}
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            before = self._alias_in(aliases, address)
+            missing = sorted(less - {folded(target) for target in before.targets})
+            if missing:
+                raise AccountError(f"{address} does not go to {', '.join(missing)}; see: dialpost alias list")
+            kept = [target for target in before.targets if folded(target) not in less]
+            if not (kept or more):
+                raise AccountError(
+                    f"Then {address} would go to nobody. To take it away: dialpost alias delete {address}"
+                )
+            aliases[address] = Alias(address, self._check_targets_of(address, (*kept, *more)))
+            return aliases[address]
+
+        return await self._apply(change)
+
+    def _check_targets_of(self, address: str, targets: Iterable[str]) -> tuple[str, ...]:
+        checked = tuple(dict.fromkeys(self._check_target(target) for target in targets))
+        if not checked:
+            raise AccountError("An alias needs at least one target: an account's name or an address.")
+        if address in checked:
+            raise AccountError(f"{address} can't stand for itself.")
+        return checked
+
+    @staticmethod
+    def _alias_in(aliases: Mapping[str, Alias], address: str) -> Alias:
+        if address not in aliases:
+            known = ", ".join(aliases) or "none yet"
+            raise NotFoundError(f"There is no alias {address}. Aliases: {known}.")
+        return aliases[address]
 
     async def delete_alias(self, address: str) -> Alias:
         """Take an alias away; what it was. Raises: NotFoundError."""
@@ -230,9 +271,7 @@ class AccountService:
         wanted = self._check_own(address)
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
-            if wanted not in aliases:
-                known = ", ".join(aliases) or "none yet"
-                raise NotFoundError(f"There is no alias {wanted}. Aliases: {known}.")
+            self._alias_in(aliases, wanted)
             return aliases.pop(wanted)
 
         return await self._apply(change)

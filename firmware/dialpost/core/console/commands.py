@@ -211,6 +211,7 @@ COMMANDS: tuple[Command, ...] = (
     _face(_S, "account delete", "delete a mailbox; says what is in it", _ACCOUNT, _OPTIONS),
     _face(_S, "alias list", "addresses that stand for others", _OPTIONS),
     _face(_S, "alias add", "make an alias or a group", Argument("ADDRESS"), Argument("TARGET", rest=True)),
+    _face(_S, "alias edit", "add targets to an alias, take others away", Argument("ADDRESS"), _OPTIONS),
     _face(_S, "alias delete", "take an alias away", Argument("ADDRESS")),
     _own(_S, "summary", "the page to print: mail programs, ports, lights, where things are"),
     _own(_S, "summary save", "write that page to a USB stick"),
