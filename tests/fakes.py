@@ -272,6 +272,8 @@ class FakeProcess:
         self._call_over = asyncio.Event()
         self._call_over.set()
 
+    trouble = ""
+
     @property
     def call_is_up(self) -> bool:
         return not self._call_over.is_set()

@@ -31,6 +31,7 @@ from dialpost.core.errors import (
     ConfigError,
     DialpostError,
     NotFoundError,
+    ReadOnlyError,
     StorageError,
     StorageFullError,
 )
@@ -206,6 +207,11 @@ class Daemon:
         finally:
             unwatch()
 
+    @property
+    def trouble(self) -> str:
+        """Why no station runs although there is a configuration; "" where one does."""
+        return "" if self._standstill is None else f"The station stands still: {self._standstill.why}"
+
     async def rehearse(self, config: Config) -> tuple[str, ...]:
         """Why a station would not start with it."""
         problems = []
@@ -234,6 +240,9 @@ class Daemon:
             try:
                 await self._run(config)
             except Exception as error:
+                if await _is_the_cards_fault(error, config):  # no other configuration would start either
+                    await self._run_or_stand_still(config)
+                    return
                 if not isinstance(error, DialpostError):
                     _log.exception("the station did not start")
                 await self._run_again(old)
@@ -252,7 +261,7 @@ class Daemon:
         try:
             await self._run(config)
         except DialpostError as error:
-            if not await self._went_back(error):
+            if await _is_the_cards_fault(error, config) or not await self._went_back():
                 await self._run_or_stand_still(config)
                 return
             again = self._load()
@@ -260,12 +269,13 @@ class Daemon:
                 self._wait_for_set_up()
                 return
             await self._run_or_stand_still(again)
-        await self.changes.started()
+        if not self.trouble:
+            await self.changes.started()
 
-    async def _went_back(self, error: DialpostError) -> bool:
-        """Whether another configuration was put back; a full card is not the fault of the one there is."""
+    async def _went_back(self) -> bool:
+        """Whether another configuration was put back."""
         with contextlib.suppress(StorageError):
-            return not isinstance(error, StorageFullError) and await self.changes.start_failed()
+            return await self.changes.start_failed()
         return False
 
     async def _run_or_stand_still(self, config: Config) -> None:
@@ -442,6 +452,21 @@ def _held_on_trial(config: Config) -> list[str] | None:
         return None
     problem = rehearsal.rehearse(queue)
     return [problem] if problem else []
+
+
+async def _is_the_cards_fault(error: Exception, config: Config) -> bool:
+    """Whether a station could not start because the card takes no writes, whatever the configuration says."""
+    if isinstance(error, StorageFullError | ReadOnlyError):
+        return True
+    if not isinstance(error, StorageError):
+        return False
+    try:
+        await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
+    except (StorageFullError, ReadOnlyError):
+        return True
+    except StorageError:
+        return False  # a folder that can't be used: perhaps another configuration names a better one
+    return False
 
 
 def _nothing() -> None:

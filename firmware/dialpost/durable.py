@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.errors import ReadOnlyError, StorageError, StorageFullError
 from dialpost.folders import open_folder
 
 MODE = 0o600
@@ -91,7 +91,7 @@ def storage_error(error: OSError, what: str) -> StorageError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageFullError(f"{what}: the card is full ({error.strerror}).")
     if error.errno == errno.EROFS:
-        return StorageError(
+        return ReadOnlyError(
             f"{what}: the card is read-only: it is write-protected, or the system found a fault on it "
             f"({error.strerror})."
         )

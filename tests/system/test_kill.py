@@ -2,7 +2,8 @@
 
 The seed is printed; DIALPOST_TEST_SEED repeats a run, DIALPOST_TEST_KILLS (200) says how many kills.
 Load comes from a client that notes each Message-ID once it has read the 250, and from smtp-source.
-Every message goes to a mailbox here and to an address in the world, so both ways of keeping are tried.
+Every message goes to a mailbox here and to an address in the world, so both ways of keeping are tried. Meanwhile
+somebody works at the station: adds and deletes accounts, holds and deletes messages, changes the configuration.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 from rig.load import Ledger, Loader, smtp_source
 from rig.mailboxes import maildir_files, read_mail
 from rig.needs import needs
+from rig.operating import Operator
 from rig.postfix import Postfix
 from rig.processes import eventually
 from rig.station import DOMAIN, Station, provider_at
@@ -47,7 +49,7 @@ class Mailbox:
         return self.found
 
 
-async def live_and_die(station: Station, ledger: Ledger, kill: int, rng: random.Random) -> None:
+async def live_and_die(station: Station, ledger: Ledger, operator: Operator, kill: int, rng: random.Random) -> None:
     """One life of the daemon under load, ended by SIGKILL."""
     loader = Loader(
         station.port, ledger, recipients=(LOCAL, REMOTE), sessions=8, seed=rng.randrange(2**32), name=f"k{kill}"
@@ -56,25 +58,29 @@ async def live_and_die(station: Station, ledger: Ledger, kill: int, rng: random.
         station.port, station.directory / "smtp-source.log", messages=100_000, sessions=4, size=4096,
         sender="crowd@world.example", recipient=CROWD,
     )  # fmt: skip
+    life = asyncio.Event()
+    work = asyncio.create_task(operator.work(life.is_set))
     try:
-        await asyncio.sleep(rng.uniform(0.005, 0.4))
+        await asyncio.sleep(rng.uniform(0.005, 0.4) if rng.random() < 0.7 else rng.uniform(0.4, 2.0))
         station.kill()
     finally:
+        life.set()
         crowd.kill()
         await loader.stop()
+        await work
 
 
 def test_nothing_acknowledged_is_lost(work: Path, say: Callable[[str], None]) -> None:
     say(f"seed {SEED} ({KILLS} kills); again with: DIALPOST_TEST_SEED={SEED} make test-system")
     rng = random.Random(SEED)
     station = Station(work / "station")
-    ledger = Ledger()
+    ledger, operator = Ledger(), Operator(station, SEED)
     mailbox = Mailbox(station.maildir("anna"))
     with station:
         station.add_account("anna")
         station.add_account("crowd")
         for kill in range(KILLS):
-            asyncio.run(live_and_die(station, ledger, kill, rng))
+            asyncio.run(live_and_die(station, ledger, operator, kill, rng))
             if rng.random() < 0.2:  # and now and then once more while it is still starting
                 station.start(wait=False)
                 asyncio.run(asyncio.sleep(rng.uniform(0.005, 0.4)))
@@ -85,8 +91,13 @@ def test_nothing_acknowledged_is_lost(work: Path, say: Callable[[str], None]) ->
             twice = sorted(name for name, times in mailbox.found.items() if times > 1)
             assert twice == [], f"seed {SEED}, kill {kill}: delivered more than once: {twice}"
             check_queue(station, ledger, kill)
+            operator.check()
             if kill % 20 == 19:
-                say(f"{kill + 1} kills, {len(ledger.acknowledged)} messages acknowledged")
+                say(
+                    f"{kill + 1} kills, {len(ledger.acknowledged)} messages acknowledged, "
+                    f"{operator.done} operations answered"
+                )
+        assert operator.done > KILLS // 2
         assert len(ledger.acknowledged) > 3 * KILLS  # there was load
         assert mailbox.found.keys() <= ledger.offered
         check_crowd(station)

@@ -54,6 +54,10 @@ class StorageFullError(StorageError):
     """No space left, or the reserve would be touched: a temporary condition (452, never 5xx)."""
 
 
+class ReadOnlyError(StorageError):
+    """The card takes no write at all: write-protected, or the system found a fault on it."""
+
+
 class DamagedError(StorageError):
     """A stored thing can't be read as what it should be. `set_aside` names where it was kept, if it was."""
 

@@ -133,6 +133,8 @@ class ConfigChanges:
             except DialpostError as error:
                 _log.warning("config: what is in force still does not start: %s", error)
                 return
+            if self._process.trouble:
+                return
         await self.started()
 
     async def close(self) -> None:
@@ -232,7 +234,8 @@ class ConfigChanges:
         if running is None or not self._process.call_is_up:
             await self._take(config, trial)
             keys = changed_keys(running, config) if running is not None else ()
-            return list(when_it_counts(keys, call_is_up=False))
+            trouble = [self._process.trouble] if self._process.trouble else []
+            return [*when_it_counts(keys, call_is_up=False), *trouble]
         self._later = self._start(partial(self._take_after_call, config, trial))
         return list(when_it_counts(changed_keys(running, config), call_is_up=True))
 
@@ -249,7 +252,7 @@ class ConfigChanges:
             ) from error
         if trial is not None:
             self._in_force = trial.number
-            if trial.proof is Proof.START:
+            if trial.proof is Proof.START and not self._process.trouble:  # its proof is that a station starts
                 await asyncio.to_thread(self._history.proven)
 
     async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:

@@ -51,6 +51,10 @@ class Process(Protocol):
     def call_is_up(self) -> bool:
         """Whether a call is under way."""
 
+    @property
+    def trouble(self) -> str:
+        """Why no station runs although there is a configuration; "" where one does."""
+
     async def call_ended(self) -> None:
         """Return when none is."""
 

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from dialpost.edge.store.rows import STATE_CODES
 from rig.ports import free_port
 from rig.processes import Child, RigError, eventually
 
@@ -166,6 +167,22 @@ class Station:
         """The queue's counts as `status` tells them."""
         counts: dict[str, int] = self.status()["queue"]
         return counts
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the control API answers."""
+        return self._run_dir / "control.sock"
+
+    def states_of(self, address: str) -> dict[str, str]:
+        """The state ("waiting", "held", "deleted" ...) of each message for this recipient, by Message-ID."""
+        query = (
+            "SELECT message.message_id, recipient.state FROM recipient "
+            "JOIN message ON message.id = recipient.key >> 20 WHERE recipient.address = ?"
+        )
+        with closing(sqlite3.connect(f"file:{self.data_dir / 'queue.db'}?mode=ro", uri=True)) as database:
+            rows = database.execute(query, (address,)).fetchall()
+        words = {code: state.value for state, code in STATE_CODES.items()}
+        return {str(name).strip("<>"): words[code] for name, code in rows}
 
     def maildir(self, account: str) -> Path:
         return self.data_dir / "mail" / account

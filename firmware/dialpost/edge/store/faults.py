@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from dialpost import durable
-from dialpost.core.errors import DamagedError, DialpostError, StorageError, StorageFullError
+from dialpost.core.errors import DamagedError, DialpostError, ReadOnlyError, StorageError, StorageFullError
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MAY_BE_FULL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -24,6 +24,8 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
     code = getattr(error, "sqlite_errorcode", None) or 0
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFullError("The card is full: the queue database can't grow.")
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return ReadOnlyError(f"The card is read-only: the queue database can't be written ({error}).")
     if code & 0xFF in _DAMAGED:
         return DamagedError(
             f"The queue database is damaged ({error}). Restart Dialpost: it sets the database aside and "

@@ -82,7 +82,7 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
         with contextlib.suppress(OSError):  # then the next start checks again, no more
             wants_check(path).unlink(missing_ok=True)
     except BaseException:
-        connection.close()
+        close_unfinished(connection, path)
         raise
     return Opened(connection, first, first + BLOCK, known_from, tuple(report))
 
@@ -94,6 +94,14 @@ def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
     connection.execute("DELETE FROM memory WHERE key = ?", (IN_USE,))
     connection.execute("COMMIT")
     schema.tidy_up_on_close(connection)
+
+
+def close_unfinished(connection: sqlite3.Connection, path: Path) -> None:
+    """Close what could not be closed in order; what of the log SQLite takes away is there for the next start."""
+    with contextlib.suppress(OSError):
+        if not _kept_log(path).exists():
+            _keep_log(path)
+    connection.close()
 
 
 def wants_check(path: Path) -> Path:

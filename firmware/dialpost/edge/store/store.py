@@ -89,7 +89,7 @@ class Store:
         try:
             return cls(path, opened, wall_clock, make_room)
         except sqlite3.Error as error:
-            opened.connection.close()
+            opening.close_unfinished(opened.connection, path)
             raise storage_error(error, path) from error
 
     async def close(self) -> None:
@@ -107,10 +107,11 @@ class Store:
         try:
             if self._damage is None:
                 opening.mark_clean_stop(self._connection, self._ids.upcoming)
+                self._connection.close()
+                return
         except sqlite3.Error:
             pass  # the next start takes it for a stop in disorder and checks more
-        finally:
-            self._connection.close()
+        opening.close_unfinished(self._connection, self._path)
 
     # ids
 
