@@ -9,7 +9,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from dialpost.core.modem_probe import PortFacts
-from dialpost.edge.serial_ports import serial_ports
+from dialpost.edge.serial_ports import ENVIRONMENT, serial_ports
 
 
 def port(device: str, **known: object) -> ListPortInfo:
@@ -35,6 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         port(str(acm), vid=0x0572, pid=0x1340, manufacturer="Conexant", product="USB Modem", interface=None),
     ]  # fmt: skip
     monkeypatch.setattr(list_ports, "comports", lambda: ports)
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
     return tmp_path
 
 

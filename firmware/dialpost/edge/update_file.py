@@ -1,12 +1,14 @@
 """The record of the last update on the card, and what the station noted of having told it. Blocking.
 
 The record is root's, in /data/station, which a factory reset takes along; the notes are the station's own.
+$DIALPOST_UPDATE_RECORD names another record, for tests: they must not see that of a station they run on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from dialpost.core.json_text import parse_json
 from dialpost.core.update_record import UpdateRecord, parse
 from dialpost.durable import remove_durably, write_durably
 
+ENVIRONMENT = "DIALPOST_UPDATE_RECORD"
 RECORD = Path("/data/station/update.json")
 NOTES = "update-notes.json"
 _LARGEST = 65_536
@@ -24,10 +27,10 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class UpdateFile:
-    """The record at `path`."""
+    """The record at `path`, or where it lies on a station."""
 
-    def __init__(self, path: Path = RECORD, command_line: Path = _COMMAND_LINE) -> None:
-        self._path, self._command_line = path, command_line
+    def __init__(self, path: Path | None = None, command_line: Path = _COMMAND_LINE) -> None:
+        self._path, self._command_line = path or Path(os.environ.get(ENVIRONMENT) or RECORD), command_line
 
     def read(self) -> UpdateRecord | None:
         """None where no update was ever installed here, or the file is damaged."""

@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from weakref import WeakSet
 
 from dialpost.core.config import TlsMode
 from dialpost.core.envelope import BodyType, Envelope, QueueId, Recipient
@@ -98,6 +99,7 @@ class Provider:
         self.port = 0
         self._client = SmtpClient()
         self._server: asyncio.Server | None = None
+        self._sessions: WeakSet[ProviderSession] = WeakSet()
         self._deliveries: set[asyncio.Task[None]] = set()
         self._under_way: set[Held] = set()
         self._seen: set[tuple[str, tuple[str, ...], bytes]] = set()
@@ -107,7 +109,7 @@ class Provider:
         """Listen on a free port of 127.0.0.1."""
         self._folder.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ProviderSession(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(self._session, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -117,6 +119,13 @@ class Provider:
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         if self._server is not None:
             self._server.close()
+        for session in set(self._sessions):
+            session.abort()  # one whose station fell silent would outlive the event loop
+
+    def _session(self) -> ProviderSession:
+        session = ProviderSession(self)
+        self._sessions.add(session)
+        return session
 
     def hold(self, message: Held) -> None:
         """Mail for the station has come in at the provider, which leaves its trace in it once (RFC 5321 §4.4)."""

@@ -62,6 +62,11 @@ class ProviderSession(asyncio.Protocol):
         self._say(f"220 {self._policy.hostname} ESMTP, the simulated provider")
         self._flush()
 
+    def abort(self) -> None:
+        """The provider's machine is gone."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while self._wants():

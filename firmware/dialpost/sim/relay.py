@@ -138,6 +138,7 @@ class Relay:
         self.port: int = self._holder.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._crossings: set[_Crossing] = set()
+        self._dying: set[_Crossing] = set()
 
     async def listen(self) -> None:
         """Take connections. The port was kept from others meanwhile by a socket that never listens."""
@@ -153,18 +154,23 @@ class Relay:
             self._server = None
         for crossing in self._crossings:
             crossing.die()
+        self._dying |= self._crossings
         self._crossings = set()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Give the port back; what still hangs in limbo ends now."""
+        for crossing in self._crossings | self._dying:
+            crossing.abort()
         self._holder.close()
 
     def _accept(self) -> _End:
-        crossing = _Crossing(
-            self._target_port, self._there, self._back, source=self._source, gone=self._crossings.discard
-        )
+        crossing = _Crossing(self._target_port, self._there, self._back, source=self._source, gone=self._gone)
         self._crossings.add(crossing)
         return crossing.near
+
+    def _gone(self, crossing: _Crossing) -> None:
+        self._crossings.discard(crossing)
+        self._dying.discard(crossing)
 
 
 def _bound(port: int) -> socket.socket:

@@ -1,0 +1,129 @@
+"""No test touches the machine it runs on: its USB sticks, modems and GPIO lines, its own station, the network.
+
+What finds such things by itself is pointed at empty places for the whole run, children included. What a test opens,
+makes, renames or removes in this process all the same, outside temporary folders, fails the test that did it. (The
+system tests have rigs of their own and are not watched.)
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dialpost.edge import serial_ports, update_file, usb_sticks
+
+_TREE = Path(__file__).parent.parent
+_WRITABLE = (
+    tempfile.gettempdir(),
+    *(str(_TREE / name) for name in (".cache", ".hypothesis", ".pytest_cache", ".mypy_cache")),
+    "/dev/null", "/dev/pts/", "/dev/ptmx", "/dev/tty", "/dev/shm/", "/proc/self/", "/dev/fd/",
+    "/dev/no-such",
+)  # fmt: skip
+_OTHERS = re.compile(
+    r"/(run/media|media|mnt|data|etc/dialpost|var/lib/dialpost|run/dialpost|dev/serial|dev/tty[A-Z]|dev/gpiochip)"
+)
+"""Not even looked into: what belongs to a user, or to a station installed on this machine."""
+_CHANGES = {
+    "os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.chmod": 1,
+    "os.chown": 1, "os.truncate": 1, "os.utime": 1, "shutil.rmtree": 1,
+}  # fmt: skip
+"""Audit events of a change, and how many of their arguments are paths (a link's first is only its text)."""
+_DESCRIPTORS = {
+    "os.mkdir": 2,
+    "os.chmod": 2,
+    "os.chown": 3,
+    "os.link": 2,
+    "os.rename": 2,
+    "os.symlink": 2,
+    "os.utime": 3,
+}
+"""Which of an event's arguments on are descriptors of folders (-1: none); from the second where it is not here."""
+_LOOKS = {"os.listdir", "os.scandir"}
+
+_found: list[str] = []
+_watching = False
+
+
+def _path(value: object) -> str | None:
+    """As an absolute path; None for a descriptor or a name relative to one."""
+    if isinstance(value, bytes):
+        value = os.fsdecode(value)
+    return os.path.abspath(value) if isinstance(value, str | os.PathLike) else None  # noqa: PTH100
+
+
+def _is_writable(path: str) -> bool:
+    return path.startswith(_WRITABLE) or "__pycache__" in path
+
+
+def _is_our_own(host: object) -> bool:
+    if not isinstance(host, str) or host in ("", "localhost", "localhost."):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _complaint(event: str, args: tuple[object, ...]) -> str | None:
+    if event == "open":
+        path, flags = _path(args[0]), args[2]
+        if path is None:
+            return None
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        return f"opened {path}" if _OTHERS.match(path) or (writes and not _is_writable(path)) else None
+    if event in _LOOKS:
+        path = _path(args[0])
+        return f"listed {path}" if path and _OTHERS.match(path) else None
+    if event in _CHANGES:
+        if any(isinstance(arg, int) and arg >= 0 for arg in args[_DESCRIPTORS.get(event, 1) :]):
+            return None  # relative to a descriptor, which was opened before
+        places = args[: _CHANGES[event]] if event != "os.symlink" else args[1:2]
+        outside = [path for path in map(_path, places) if path and not _is_writable(path)]
+        return f"{event} {outside[0]}" if outside else None
+    if event == "socket.connect" and isinstance(args[1], tuple) and not _is_our_own(args[1][0]):
+        return f"connected to {args[1]}"
+    if event == "socket.getaddrinfo" and not _is_our_own(args[0]):
+        return f"looked up {args[0]!r}"
+    return None
+
+
+def _audit(event: str, args: tuple[object, ...]) -> None:
+    if _watching and (words := _complaint(event, args)):
+        _found.append(words)
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    empty = tmp_path_factory.mktemp("nothing")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(usb_sticks.ENVIRONMENT, str(empty))
+        patch.setenv(update_file.ENVIRONMENT, str(empty / "update.json"))
+        patch.setenv(serial_ports.ENVIRONMENT, str(empty / "no-modem"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _touches_nothing_outside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that did; what its threads do after its end goes to the next one."""
+    global _watching  # noqa: PLW0603
+    if request.node.get_closest_marker("system"):
+        yield
+        return
+    _found.clear()
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
+    assert not _found, f"this test touches the machine it runs on: {_found[:5]}"
