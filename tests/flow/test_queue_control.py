@@ -169,3 +169,13 @@ async def test_the_methods_give_json_with_the_same_words(rig: Rig) -> None:
             await call("queue.show", **params)
     with pytest.raises(ControlError, match="whole number"):
         await call("queue.list", limit="many")
+
+
+async def test_for_a_script_the_address_is_the_address_alone(rig: Rig) -> None:
+    await rig.accept(to_world("anna@x.example", original_address="team@clinic.example"), to_world("b@x.example"))
+    (view,) = await rig.control.listing()
+    assert [(one.address, one.original_address) for one in view.recipients] == [
+        ("anna@x.example", "team@clinic.example"),
+        ("b@x.example", ""),
+    ]
+    assert view.sentences[1].startswith("anna@x.example (for team@clinic.example): ")

@@ -206,3 +206,10 @@ async def test_a_cut_at_each_byte_around_the_end_of_a_message(direction: str, lo
 
     found = await asyncio.gather(*(cut_at(place) for place in range(last - 240, last + 1, 4)))
     assert [words for words in found if words is not None] == []
+
+
+async def test_its_folder_may_have_a_long_name(tmp_path: Path) -> None:
+    """A UNIX socket's path has 107 octets at most; people's folders have more."""
+    folder = tmp_path / ("x" * 120)
+    report = await run(folder, Load(1, 1))
+    assert report.exit_status == 0, report.words

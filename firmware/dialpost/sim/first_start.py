@@ -20,7 +20,6 @@ from pathlib import Path
 
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config import ClockSource, Config
-from dialpost.core.errors import StorageError
 from dialpost.core.link import DialResult
 from dialpost.core.panel import Led
 from dialpost.core.station_state import StationState
@@ -36,7 +35,7 @@ from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.sim.provider_session import Received
 from dialpost.sim.subscription import Subscription
 from dialpost.sim.telephone import RESULTS, Telephone, TelephoneSettings
-from dialpost.sim.world import LONGEST_SOCKET_PATH, PROVIDER_ADDRESS, USERS_ADDRESS, WorldSettings
+from dialpost.sim.world import PROVIDER_ADDRESS, USERS_ADDRESS, WorldSettings
 from dialpost.station import Station
 
 USUAL_PORTS = (2525, 2587, 2465)
@@ -149,8 +148,6 @@ class FirstStart:
 
     async def start(self) -> None:
         """Return when the console can be opened. Raises: DialpostError."""
-        if len(str(self.run_dir)) > LONGEST_SOCKET_PATH:
-            raise StorageError(f"{self.folder} has too long a path for a socket in it: choose a shorter one.")
         await self.provider.start()
         await self.telephone.start()
         _link(self.modem_path, self.telephone.station_path)

@@ -228,7 +228,9 @@ class Telephone:
         return self
 
     async def stop(self) -> None:
-        """End everything."""
+        """End everything. Harmless if it never started."""
+        if not hasattr(self, "_provider"):
+            return  # it never started: something before it failed
         for timer in (self._timer, self._dialling):
             if timer is not None:
                 timer.cancel()

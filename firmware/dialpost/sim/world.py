@@ -8,11 +8,9 @@ Runs in one event loop; several worlds may live in one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import smtplib
 import ssl
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,7 +53,6 @@ USERS_ADDRESS, PROVIDER_ADDRESS = "127.0.0.1", "127.0.0.2"
 ACCOUNTS = ("anna", "bruno")
 """The demo's users. Anna sends; both receive."""
 WORLD_ADDRESSES = (f"cleo@{WORLD}", f"david@sea.{WORLD}")
-LONGEST_SOCKET_PATH = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +81,11 @@ class World:
         self._station: Station | None = None
         self._began_s = 0.0
         self._run_dir = folder / "run"
-        self._resources = contextlib.ExitStack()
 
     async def start(self) -> None:
         """Return when mail can be handed in. Raises: DialpostError."""
         self._began_s = asyncio.get_running_loop().time()
         await self.provider.start()
-        if len(str(self._run_dir)) > LONGEST_SOCKET_PATH:  # a UNIX socket's path is limited
-            short = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="dialpost-", dir="/tmp"))
-            self._run_dir = Path(short)
         self.config = self._make_config(self.line.open_up(self.provider.port))
         self.config_path.write_text(render_config(self.config, secrets=True), encoding="utf-8")
         opener = self._lines.open if self._lines is not None else None
@@ -122,7 +115,6 @@ class World:
         if hasattr(self, "daemon"):
             await self.daemon.stop()
         self.line.close()
-        self._resources.close()
 
     @property
     def station(self) -> Station:
