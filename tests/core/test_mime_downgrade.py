@@ -14,7 +14,7 @@ from dialpost.core.mime_downgrade import CannotDowngradeError, Downgrade, Goal, 
 
 def downgrade(content: bytes, block_bytes: int = 1 << 20, goal: Goal | None = None) -> bytes:
     blocks = [content[start : start + block_bytes] for start in range(0, len(content), block_bytes)]
-    walker = Downgrade(plan(blocks, goal))
+    walker = Downgrade(plan(lambda: blocks, goal))
     return b"".join(walker.feed(block) for block in blocks) + walker.finish()
 
 
@@ -141,6 +141,20 @@ def test_mislabelled_text_is_converted(label, kind):
     converted = downgrade(head + body)
     assert converted.isascii()
     assert [content.decode("latin-1") for _, content in leaves_of(converted)] == ["Grüße"]
+
+
+@pytest.mark.parametrize("kind", [b"boundary=a b", b"boundary=other", b'boundary="x"', b"charset=utf-8"])
+def test_text_behind_a_boundary_that_is_nowhere_is_no_preamble(kind):
+    text = "--a b\n\nGrüße\n".encode()
+    converted = downgrade(b"MIME-Version: 1.0\nContent-Type: multipart/mixed; " + kind + b"\n\n" + text)
+    assert converted.isascii()
+    assert leaves_of(converted) == [("text/plain", text.rstrip(b"\n"))]
+
+
+def test_a_boundary_in_pieces():
+    head = b'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary*0="a\\"b";\n boundary*1=c\n\n'
+    converted = downgrade(head + '--a"bc\nContent-Type: text/plain; charset=utf-8\n\nGrüße\n--a"bc--\n'.encode())
+    assert converted.startswith(head + b'--a"bc\nContent-Type: text/plain; charset=utf-8\nContent-Transfer')
 
 
 def test_raw_octets_in_encoded_parts_are_put_right():

@@ -33,7 +33,7 @@ NAMES = st.sampled_from([b"Subject", b"From", b"Content-Type", b"Content-Disposi
 
 def rewritten(content, goal, step=1 << 20):
     blocks = [content[at : at + step] for at in range(0, len(content), step)]
-    walker = Downgrade(plan(blocks, goal))
+    walker = Downgrade(plan(lambda: blocks, goal))
     return b"".join(walker.feed(block) for block in blocks) + walker.finish()
 
 

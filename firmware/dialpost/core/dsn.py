@@ -117,7 +117,7 @@ def _with_sendable_original(frame: ReportFrame) -> ReportFrame:
     if not frame.is_whole or frame.original.isascii():
         return frame
     try:
-        plan([frame.original])
+        plan(lambda: [frame.original])
     except CannotDowngradeError:
         return replace(frame, original=frame.original.partition(b"\n\n")[0] + b"\n", is_whole=False)
     return frame

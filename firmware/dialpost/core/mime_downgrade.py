@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from dialpost.core.content_out import MAX_LINE_OCTETS, LineFold
@@ -63,13 +63,14 @@ class Plan:
     goal: Goal
     leaves: tuple[Leaf, ...] = ()
     charset: str = ""
+    never_divided: frozenset[int] = frozenset()
 
 
 class _Planner(Walker):
     """The first time through."""
 
-    def __init__(self, goal: Goal) -> None:
-        super().__init__()
+    def __init__(self, goal: Goal, never_divided: frozenset[int]) -> None:
+        super().__init__(never_divided)
         self.leaves: list[Leaf] = []
         self.charset = b""
         self._goal = goal
@@ -129,14 +130,19 @@ class _Planner(Walker):
         return b""
 
 
-def plan(blocks: Iterable[bytes], goal: Goal | None = None) -> Plan:
-    """Go through the content once. Raises: CannotDowngradeError."""
+def plan(read: Callable[[], Iterable[bytes]], goal: Goal | None = None) -> Plan:
+    """Go through the content once, or twice where a multipart is none. Raises: CannotDowngradeError."""
     goal = goal or Goal()
-    planner = _Planner(goal)
-    for block in blocks:
-        planner.feed(block)
-    planner.finish()
-    return Plan(goal, tuple(planner.leaves), planner.charset.decode("ascii", "replace"))
+    never_divided: frozenset[int] = frozenset()
+    while True:
+        planner = _Planner(goal, never_divided)
+        for block in read():
+            planner.feed(block)
+        planner.finish()
+        if not planner.undivided:
+            charset = planner.charset.decode("ascii", "replace")
+            return Plan(goal, tuple(planner.leaves), charset, never_divided)
+        never_divided |= planner.undivided  # its text would be taken for a preamble, which nobody reads
 
 
 class Downgrade:
@@ -157,7 +163,7 @@ class Downgrade:
 
 class _Rewriter(Walker):
     def __init__(self, made: Plan) -> None:
-        super().__init__()
+        super().__init__(made.never_divided)
         self._goal, self._charset = made.goal, made.charset
         self._leaves: Iterator[Leaf] = iter(made.leaves)
         self._encoder: Encoder | None = None

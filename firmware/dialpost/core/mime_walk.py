@@ -16,7 +16,9 @@ MAX_DEPTH = 50
 _LONG_LINE_BYTES = 65_536
 
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
-_BOUNDARY = re.compile(rb';[ \t\n]*boundary[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))', re.IGNORECASE)
+_BOUNDARY = re.compile(  # in pieces, too (RFC 2231 §3)
+    rb';[ \t\n]*boundary(\*[0-9]+)?[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))', re.IGNORECASE
+)
 _CHARSET = re.compile(rb';[ \t\n]*charset\*?[ \t]*=[ \t]*"?([^;\s"]+)', re.IGNORECASE)
 _WORD = re.compile(rb'[\s"]*([^\s"();]*)')
 _OPAQUE = (b"multipart/signed", b"multipart/encrypted", b"message/partial", b"message/external-body")
@@ -37,10 +39,12 @@ class Part:
         self.type = kind if b"/" in kind else b"text/plain"
         word = _WORD.match(self.value(b"content-transfer-encoding"))
         self.encoding = (word[1].lower() if word else b"") or b"7bit"
-        boundary = _BOUNDARY.search(self.content_type)
-        quoted = re.sub(rb"\\(.)", rb"\1", boundary[1]) if boundary and boundary[1] else b""
-        self.boundary = quoted or (boundary[2] if boundary and boundary[2] else b"")
+        found = _BOUNDARY.findall(self.content_type)
+        whole = [quoted or plain for number, quoted, plain in found if not number][:1]
+        pieces = whole or [quoted or plain for number, quoted, plain in found if number]
+        self.boundary = re.sub(rb"\\(.)", rb"\1", b"".join(pieces)).rstrip()
         self.is_too_deep = False
+        self.is_never_divided = False
 
     def value(self, name: bytes) -> bytes:
         """The first field of that name, unfolded; b"" where there is none."""
@@ -68,7 +72,7 @@ class Part:
     @property
     def is_multipart(self) -> bool:
         """Whether it has parts that may be looked at: the inside of a signed one may not (RFC 1847 §2.1)."""
-        return self.type.startswith(b"multipart/") and self.type not in _OPAQUE and bool(self.boundary)
+        return self._is_open_multipart and bool(self.boundary) and not self.is_never_divided
 
     @property
     def is_message(self) -> bool:
@@ -87,8 +91,12 @@ class Part:
 
     @property
     def is_broken_multipart(self) -> bool:
-        """Whether it names itself a multipart and has no boundary: readers show it as text."""
-        return self.type.startswith(b"multipart/") and not self.is_opaque and not self.boundary
+        """Whether it names itself a multipart and has no boundary, or never uses it: readers show it as text."""
+        return self._is_open_multipart and not self.is_too_deep and not self.is_multipart
+
+    @property
+    def _is_open_multipart(self) -> bool:
+        return self.type.startswith(b"multipart/") and self.type not in _OPAQUE
 
 
 class _Mode(Enum):
@@ -98,12 +106,19 @@ class _Mode(Enum):
 
 
 class Walker:
-    """Subclasses say what to do with headers, leaves and the rest."""
+    """Subclasses say what to do with headers, leaves and the rest.
 
-    def __init__(self) -> None:
+    Multiparts are numbered as they come; of those in `never_divided` an earlier walk saw that their boundary is
+    nowhere. `undivided` are those this walk met no boundary of so far.
+    """
+
+    def __init__(self, never_divided: frozenset[int] = frozenset()) -> None:
+        self.undivided: set[int] = set()
+        self._never_divided = never_divided
+        self._multiparts = 0
         self._mode = _Mode.HEADER
         self._header = bytearray()
-        self._boundaries: list[tuple[bytes, bytes]] = []  # (boundary, default type of its parts)
+        self._boundaries: list[tuple[bytes, bytes, int]] = []  # (boundary, default type of its parts, number)
         self._default_type = b"text/plain"
         self._line = b""
         self._at_line_start = True
@@ -168,9 +183,10 @@ class Walker:
     def _boundary_met(self, line: bytes) -> bytes | None:
         text = line.rstrip()
         for depth in range(len(self._boundaries) - 1, -1, -1):
-            boundary, default_type = self._boundaries[depth]
+            boundary, default_type, number = self._boundaries[depth]
             if text not in (b"--" + boundary, b"--" + boundary + b"--"):
                 continue
+            self.undivided.discard(number)
             out = self._end_of_header() if self._mode is _Mode.HEADER else b""
             out += self.end_of_leaf(keep_line_end=False)
             closes = text.endswith(b"--") and text != b"--" + boundary
@@ -185,10 +201,14 @@ class Walker:
         fields = _FIELD.findall(raw if raw.endswith(b"\n") or not raw else raw + b"\n")
         part = Part(fields, self._default_type)
         begins_message, self._begins_message = self._begins_message, False
+        if part.is_multipart:
+            self._multiparts += 1
+            part.is_never_divided = self._multiparts in self._never_divided
         part.is_too_deep = part.is_multipart and len(self._boundaries) >= MAX_DEPTH
         if part.is_multipart and not part.is_too_deep:
             default = b"message/rfc822" if part.type == b"multipart/digest" else b"text/plain"
-            self._boundaries.append((part.boundary, default))
+            self._boundaries.append((part.boundary, default, self._multiparts))
+            self.undivided.add(self._multiparts)
             self._mode = _Mode.BETWEEN
             return self.composite(part)
         if part.is_message:

@@ -124,7 +124,7 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
     if not (goal.ascii_header or goal.ascii_body or facts.has_long_line):
         return Content(message, facts)
     try:
-        made = plan(_blocks(_FileSource(message)), goal)
+        made = plan(lambda: _blocks(_FileSource(message)), goal)
     except CannotDowngradeError:
         if (
             needs_utf8_header or not goal.ascii_body
