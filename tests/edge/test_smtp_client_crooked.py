@@ -3,6 +3,7 @@
 import pytest
 
 from crooked_peer import FLOOD_BYTES, Step, play
+from dialpost.core.config import TlsMode
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.smtp_target import SessionFate
 from dialpost.edge.smtp_client import SmtpClient
@@ -161,3 +162,32 @@ def test_what_fell_and_finds_no_second_session_is_told_all_the_same(tmp_path):
     assert done.peer.connections == 2
     assert [[type(one) for one in outcomes] for _, outcomes in done.reports] == [[Deferred, Deferred]] * 2
     assert sorted(queue_id for queue_id, _ in done.reports) == sorted(done.offered)
+
+
+# Where TLS is to begin
+
+IN_CLEAR = [
+    b"HTTP/1.1 400 Bad Request\r\n",
+    b"220 mail.example ESMTP\r\n",
+    b"\x16\x03\x03\xff\xff" + b"x" * 70_000,
+    b"\0",
+]
+
+
+@pytest.mark.parametrize("said", IN_CLEAR)
+@pytest.mark.parametrize("then", ["", "flood", "mute", "trickle"])
+@pytest.mark.parametrize("tls", [TlsMode.IMPLICIT, TlsMode.STARTTLS])
+def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(tmp_path, said, then, tls):
+    before = [] if tls is TlsMode.IMPLICIT else [USUAL, USUAL, Step(b"220 go\r\n")]
+    done = play(tmp_path, [*before, Step(said, then=then)], messages=1, offers=("STARTTLS",), tls=tls)
+    assert done.end.fate in {SessionFate.NEEDS_PERSON, SessionFate.LOST}
+    assert not done.end.ready and done.reports == []
+    assert done.took_s <= 181
+    assert done.bytes_down < 800_000
+
+
+@pytest.mark.parametrize("answer", [b"454 no\r\n", b"354 what\r\n", b"502 what\r\n", b"junk\r\n"])
+def test_a_crooked_answer_to_starttls_sends_nothing_in_clear_that_needs_protection(tmp_path, answer):
+    done = play(tmp_path, [USUAL, USUAL, Step(answer)], messages=1, offers=("STARTTLS",), tls=TlsMode.STARTTLS)
+    assert not done.end.ready and done.reports == []
+    assert not any("MAIL" in command for model in done.peer.models for command in model.commands)
