@@ -30,7 +30,7 @@ from dialpost.edge.spare_room import SpareRoom
 from dialpost.flow.account_methods import account_methods
 from dialpost.flow.accounts import AccountService, MailFate
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtT]?)[bB]?\Z")
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([kKmMgGtT]?)[bB]?\Z")
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _NO_QUOTA, _DEFAULT_QUOTA = "none", "default"
 _MAX_PASSWORD_INPUT = 4096
@@ -234,7 +234,7 @@ def quota_bytes(text: str | None) -> int | None:
         return 0
     match = _SIZE.match(text.strip())
     if not match:
-        raise AccountError(f"{text!r} is not a size: write it like 500M or 2G, or none.")
+        raise AccountError(f"{text[:40]!r} is not a size: write it like 500M or 2G, or none.")
     return int(float(match.group(1)) * _FACTORS[match.group(2).lower()])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span, table
 from dialpost.cli.station import control_client
+from dialpost.core.amounts import whole_number
 from dialpost.core.printable import one_line
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
@@ -94,9 +95,10 @@ def _text(description: str, epilog: str = "") -> dict[str, Any]:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10_000:
+    number = whole_number(text)
+    if number is None or not 0 < number <= 10_000:
         raise argparse.ArgumentTypeError("give a whole number from 1 to 10000")
-    return int(text)
+    return number
 
 
 def _now(args: argparse.Namespace) -> int:

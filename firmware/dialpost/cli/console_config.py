@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from dialpost.cli.console_session import EditingSession
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.output import span, table
+from dialpost.core.amounts import whole_number
 from dialpost.core.config_compare import changed_keys
 from dialpost.core.config_fields import Field
 from dialpost.core.console.choices import field_of, key_help
 from dialpost.core.console.editor import Line, Mode, TooLong
 from dialpost.core.console.language import Order
 from dialpost.core.errors import AskCancelledError, ControlError, NotFoundError
+from dialpost.core.printable import one_line
 
 END_OF_TEXT = "."
 LONGEST_TEXT = 1_000_000
@@ -206,6 +209,8 @@ class ConfigCommands:
         text = order.arguments[0]
         try:
             minutes = float(text)
+            if not math.isfinite(minutes):
+                raise ValueError
         except ValueError:
             raise NotFoundError(f"MINUTES must be a number, not {text}.") from None
         self._commit(confirm_min=minutes)
@@ -260,6 +265,7 @@ def _short(line: str) -> str:
 
 def whole(text: str) -> int:
     """A number typed. Raises: NotFoundError."""
-    if not text.isascii() or not text.isdigit():
-        raise NotFoundError(f"{text} is no number; `history` lists them.")
-    return int(text)
+    number = whole_number(text)
+    if number is None:
+        raise NotFoundError(f"{one_line(text, 40)} is no number; `history` lists them.")
+    return number

@@ -12,6 +12,7 @@ from pathlib import Path
 from dialpost.cli.console_config import ConfigCommands
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.station import control_client, load_config
+from dialpost.core.amounts import whole_number
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.console.language import Order
 from dialpost.core.errors import AskCancelledError, ConfigError, DialpostError, NotFoundError
@@ -52,9 +53,10 @@ class StationCommands:
 
     def _log(self, order: Order) -> None:
         text = order.arguments[0] if order.arguments else str(_LOG_LINES)
-        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST_LOG_LINES:
+        number = whole_number(text)
+        if number is None or not 0 < number <= _MOST_LOG_LINES:
             raise NotFoundError(f"LINES must be a number from 1 to {_MOST_LOG_LINES}.")
-        lines = log_lines(self._args, int(text))
+        lines = log_lines(self._args, number)
         self._terminal.say("\n".join(lines) if lines else "Nothing was logged yet.")
 
     def _lookup(self, order: Order) -> None:

@@ -6,10 +6,10 @@ import getpass
 import json
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from dialpost.core.amounts import moment_words
 from dialpost.core.columns import cut, pad, width, wrap
 from dialpost.core.printable import for_json, one_line
 
@@ -85,7 +85,7 @@ def span(seconds: float) -> str:
 
 def moment(unix_s: float) -> str:
     """A moment in local time, "never" for 0."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s)) if unix_s else "never"
+    return moment_words(unix_s, tz=None) if unix_s else "never"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

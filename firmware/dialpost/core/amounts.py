@@ -1,6 +1,11 @@
-"""Amounts as people read them: bytes, lengths of time, minutes, money."""
+"""Amounts as people read them: bytes, spans, moments, minutes, money; and whole numbers as they are typed."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+MOST_DIGITS = 18
+"""Of a whole number anybody gives us: what fits 64 bits. (`int` refuses a text of thousands of digits.)"""
 
 _MINUTE_S, _HOUR_S = 60, 3600
 
@@ -37,3 +42,16 @@ def money(amount: float, currency: str) -> str:
 def count_words(number: int, one: str) -> str:
     """ "1 message", "3 messages"."""
     return f"{number} {one if number == 1 else one + 's'}"
+
+
+def whole_number(text: str) -> int | None:
+    """The number that decimal digits stand for; None where the text is anything else, or senselessly long."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
+
+
+def moment_words(unix_s: float, layout: str = "%Y-%m-%d %H:%M", tz: tzinfo | None = UTC) -> str:
+    """A moment; one that no calendar has (a damaged record, a file from the year 60000) as "an unknown time"."""
+    try:
+        return datetime.fromtimestamp(unix_s, tz).strftime(layout)
+    except (ValueError, OverflowError, OSError):
+        return "an unknown time"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 
+from dialpost.core.amounts import moment_words
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonObject, JsonValue
 
@@ -30,7 +30,7 @@ class Commit:
     @property
     def when(self) -> str:
         """The time for a person; a wrong clock is told."""
-        shown = datetime.fromtimestamp(self.when_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        shown = moment_words(self.when_s, "%Y-%m-%d %H:%M:%S UTC")
         return shown if self.clock_trusted else f"{shown} (by a clock that was wrong)"
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -83,9 +83,8 @@ def split_header(text: str) -> tuple[Commit | None, str]:
     try:
         head = parse_object(line.removeprefix(_MARK))
         number, when_s = _whole(head, "number"), _whole(head, "when_s")
-        datetime.fromtimestamp(when_s, UTC)
         commit = Commit(number, str(head["who"]), when_s, bool(head["clock_trusted"]), str(head["comment"]))
-    except (ValueError, KeyError, TypeError, OverflowError, OSError):
+    except (ValueError, KeyError, TypeError):
         return None, rest
     return (commit if number > 0 else None), rest
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 
+from dialpost.core.amounts import whole_number
 from dialpost.core.errors import AccountError
 
 SCHEME = "{SCRAM-SHA-256}"
@@ -45,9 +46,8 @@ def hash_password(password: str, salt: bytes, iterations: int = ITERATIONS) -> s
 def verify_password(password: str, hashed: str) -> bool:
     """Whether `password` is the one behind `hashed`; False for a text that is no such hash."""
     parts = hashed.removeprefix(SCHEME).split(",")
-    if not hashed.startswith(SCHEME) or len(parts) != 4 or not parts[0].isdecimal():
+    if not hashed.startswith(SCHEME) or len(parts) != 4 or (iterations := whole_number(parts[0])) is None:
         return False
-    iterations = int(parts[0])
     if not 1 <= iterations <= _MAX_ITERATIONS:
         return False
     try:

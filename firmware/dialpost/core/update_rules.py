@@ -7,8 +7,8 @@ the slot before is the way back, until the next update takes its place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from dialpost.core.amounts import moment_words, whole_number
 from dialpost.core.json_value import JsonValue
 
 BOARD = "dialpost-arm64"
@@ -27,7 +27,7 @@ class Release:
         """As it is told to people: two builds of one version differ in their date (UTC)."""
         if not self.built_s:
             return self.version
-        return f"{self.version} of {datetime.fromtimestamp(self.built_s, UTC):%Y-%m-%d %H:%M}"
+        return f"{self.version} of {moment_words(self.built_s)}"
 
 
 def release_in(info: JsonValue) -> Release:
@@ -35,9 +35,10 @@ def release_in(info: JsonValue) -> Release:
     if not isinstance(info, dict):
         raise ValueError("it does not say what it is")
     board, version, build = info.get("compatible"), info.get("version"), info.get("build")
-    if not (isinstance(board, str) and isinstance(version, str) and isinstance(build, str) and build.isdecimal()):
+    built_s = whole_number(build) if isinstance(build, str) else None
+    if not (isinstance(board, str) and isinstance(version, str)) or built_s is None:
         raise ValueError("it does not say what board it is for and when it was made")
-    return Release(board, version, int(build))
+    return Release(board, version, built_s)
 
 
 def running_release(os_release: str) -> Release:
@@ -47,7 +48,7 @@ def running_release(os_release: str) -> Release:
     if plain.get("IMAGE_ID") != "dialpost":
         raise ValueError("this machine does not run the station's image")
     build = plain.get("BUILD_ID", "")
-    return Release(BOARD, plain.get("IMAGE_VERSION", "unknown"), int(build) if build.isdecimal() else 0)
+    return Release(BOARD, plain.get("IMAGE_VERSION", "unknown"), whole_number(build) or 0)
 
 
 def refusal(update: Release, running: Release) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from dialpost.core.amounts import whole_number
 from dialpost.core.config import Config
 from dialpost.core.config_check import warnings
 from dialpost.core.config_text import parse_config, render_config
@@ -267,8 +268,9 @@ class Wizard:
 
     def _reviewed(self, word: str) -> str:
         there = steps(self._draft)
-        if word.isascii() and word.isdigit() and 1 <= int(word) <= len(there):
-            self._at = there[int(word) - 1].name
+        number = whole_number(word)
+        if number is not None and 1 <= number <= len(there):
+            self._at = there[number - 1].name
             self._post(Event.PICKED)
             return ""
         if word != YES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dialpost.core.amounts import whole_number
 from dialpost.core.config import PortFlow
 from dialpost.core.country import Country
 from dialpost.core.modem_profile import ModemProfile
@@ -56,8 +57,9 @@ class Facts:
 
 def picked(typed: str, choices: Sequence[Choice]) -> str | None:
     """The value meant by a number, a value, or the words; None where it is none of them."""
-    if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(choices):
-        return choices[int(typed) - 1].value
+    number = whole_number(typed)
+    if number is not None and 1 <= number <= len(choices):
+        return choices[number - 1].value
     wanted = typed.casefold()
     for choice in choices:
         if wanted in {choice.value.casefold(), choice.words.casefold()}:

@@ -1,0 +1,47 @@
+"""Whole numbers and moments out of anybody's hands."""
+
+import os
+
+import pytest
+
+from dialpost.cli.account import quota_bytes
+from dialpost.cli.output import moment
+from dialpost.core.amounts import moment_words, whole_number
+from dialpost.core.config_history import Commit
+from dialpost.core.console.wizard_facts import picked
+from dialpost.core.errors import AccountError
+from dialpost.core.password import SCHEME, verify_password
+from dialpost.core.update_rules import BOARD, Release, release_in
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("12", 12), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5_000, None), ("", None), ("-1", None),
+     ("1.5", None), ("²", None), ("٣", None), (" 1", None), ("1_0", None)],
+)  # fmt: skip
+def test_a_whole_number_is_a_few_digits_or_none(text, number):
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("unix_s", [2**63 - 1, -(2**63), 10**15, float("inf"), float("nan"), -1e300])
+def test_a_moment_no_calendar_has_is_told_as_unknown(unix_s):
+    assert moment_words(unix_s) == moment(unix_s) == "an unknown time"
+    assert Release(BOARD, "1", 10**15).name == "1 of an unknown time"
+    assert Commit(1, "anna", 10**15, True).when == "an unknown time"
+
+
+def test_a_file_from_the_far_future_has_a_time(tmp_path):
+    path = tmp_path / "a"
+    path.touch()
+    os.utime(path, (2**33, 2**33))
+    assert Commit(1, "anna", int(path.stat().st_mtime), True).when.startswith("2242-")
+
+
+def test_numbers_of_thousands_of_digits_break_nobody():
+    digits = "9" * 5_000
+    assert picked(digits, ()) is None
+    assert not verify_password("x", f"{SCHEME}{digits},a,b,c")
+    with pytest.raises(ValueError, match="when it was made"):
+        release_in({"compatible": BOARD, "version": "1", "build": digits})
+    with pytest.raises(AccountError, match="like 500M"):
+        quota_bytes(digits + "T")
