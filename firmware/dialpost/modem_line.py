@@ -86,7 +86,9 @@ def modem_line(
         ask=partial(ask_time, not_before_s=RELEASED_S),
         on_step=on_step,
     )
-    modem = Modem(config.modem, profile, open_port, _say, country=country, refused_pin=RefusedPin(memory))
+    modem = Modem(
+        config.modem, profile, open_port, _say, country=country, refused_pin=RefusedPin(memory), memory=memory
+    )
     ppp = ppp or Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
     everybody: list[LineWatcher] = [*watchers, setter]
     if config.ppp.use_peer_dns and not config.dns.servers:

@@ -72,7 +72,7 @@ from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link, NoLink
 from dialpost.flow.local_delivery import LocalDelivery
-from dialpost.flow.modem_link import Ppp
+from dialpost.flow.modem_link import ModemLink, Ppp
 from dialpost.flow.panel import Panel
 from dialpost.flow.panel_methods import panel_methods
 from dialpost.flow.queue_control import QueueControl
@@ -132,6 +132,7 @@ class Station:
         self._mx_doors: list[SmtpServer] = []
         self._data = data
         self._link, self._ppp = link, ppp
+        self._modem_link: ModemLink | None = None
         self._started_s = self.clock.monotonic_s()
         self._reports: list[str] = []
         self._running = contextlib.AsyncExitStack()
@@ -284,7 +285,7 @@ class Station:
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
             on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
-            clock_trusted=self.clock.is_trusted,
+            line_doubt=self._line_doubt, clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
 
     def _make_link(self) -> tuple[Link, DialPlan | None]:
@@ -293,14 +294,20 @@ class Station:
         if config.link.kind is LinkKind.DIALUP_GATEWAY:
             return DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s), None
         try:
-            return modem_line(
+            link, plan = modem_line(
                 config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
                 on_rate=self._line_rate, watchers=(self.half_open,),
             )  # fmt: skip
+            self._modem_link = link
+            return link, plan
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")
             return NoLink(str(error)), None
+
+    def _line_doubt(self) -> str:
+        """Why the modem's line may be up between calls."""
+        return self._modem_link.line_doubt if self._modem_link is not None else ""
 
     def _line_rate(self, rate_bps: int) -> None:
         """Buffers are kept short by what the line can carry."""
@@ -316,7 +323,7 @@ class Station:
         """Open the doors, start what runs beside them, and the control socket last."""
         await self.budget.recall()  # before anybody can ask for a call
         flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
-        for flow in (*flows, self.big_messages):
+        for flow in (*flows, self.big_messages, *([self._modem_link] if self._modem_link is not None else [])):
             self._background.keep(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._background.end)
         self._background.keep("SpareRoom", self._keep_room)

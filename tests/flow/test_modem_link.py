@@ -29,6 +29,10 @@ class FakeModem:
         self.login_outcome = DialOutcome(DialResult.CONNECTED)
         self.carrier = asyncio.Event()
         self.doubt = ""
+        self.line_may_be_up = False
+
+    async def look_back(self):
+        self.done.append("look back")
 
     async def dial(self, number):
         self.done.append(f"dial {number}")

@@ -5,12 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config import CallConfig, ModemConfig, PppConfig
+from dialpost.core.country import Country
+from dialpost.core.dial_plan import DialPlan
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
+from dialpost.flow.call import CallManager
 from dialpost.flow.modem import Modem
+from dialpost.flow.modem_link import RELEASE_PAUSE_S, ModemLink
+from dialpost.flow.panel import Panel
 from fake_modem import FakeModem, Habit, Line
-from fakes import now, run_virtual
+from fakes import FakeFlush, FakeInbound, MemoryCallStore, now, run_virtual
 
 HAYES = ModemProfile(name="test", title="t", source="s")
 CELLULAR = replace(HAYES, cellular=True, dial="ATD{number}", init=("AT&F",), signal_query="+CSQ")
@@ -108,6 +113,36 @@ def test_a_modem_that_cannot_be_hung_up_is_not_dialled_again():
         fake.obeys_escape = True  # it hears again
         assert await modem.hang_up() == "" and not modem.line_may_be_up and not fake.costs
         assert (await modem.dial("123")).result is DialResult.CONNECTED
+
+    run_virtual(run())
+
+
+def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_then():
+    """The station is killed on line; at the next start the modem does not hear at first."""
+
+    async def run():
+        fake, memory = FakeModem(), MemoryCallStore()
+
+        def make():
+            return Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=memory)
+
+        assert (await make().dial("123")).result is DialResult.CONNECTED
+        fake.obeys_escape = False
+        link = ModemLink(PppConfig(), make(), None, DialPlan(CONFIG, Country("x", "X", "")), None)
+        store = MemoryCallStore()
+        manager = CallManager(
+            CallConfig(), link, etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
+            panel=Panel(store), line_doubt=lambda: link.line_doubt,
+        )  # fmt: skip
+        released = asyncio.create_task(link.run())
+        await asyncio.sleep(100)
+        assert fake.is_on_line and "on hook" not in manager.state_words
+        assert "cost money" in manager.attention()[0]
+        fake.obeys_escape = True
+        await asyncio.sleep(RELEASE_PAUSE_S + 60)
+        assert not fake.costs and manager.state_words == "on hook" and manager.attention() == []
+        assert make().line_may_be_up is False and memory.values["modem.line_may_be_up"] == ""
+        released.cancel()
 
     run_virtual(run())
 

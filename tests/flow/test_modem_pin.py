@@ -95,6 +95,14 @@ def test_the_last_try_is_a_persons_even_where_it_was_allowed():
     assert fake.judged == [] and fake.tries == 1
 
 
+def test_a_doubled_ok_of_a_command_before_does_not_make_a_wrong_pin_right():
+    for copies, gap_s in ((2, 0.02), (2, 0.5), (3, 0.3)):
+        fake, memory = FakeModem(pin="1234", usual=Habit(copies=copies, gap_s=gap_s)), MemoryCallStore()
+        for _ in range(5):
+            call(fake, memory, "9999")
+        assert fake.tries >= 1
+
+
 def test_a_late_answer_to_another_command_is_no_word_on_the_pin():
     for late in range(9):
         fake, memory = FakeModem(pin="1234", habits=[*[Habit()] * late, Habit(late_s=4.0)]), MemoryCallStore()

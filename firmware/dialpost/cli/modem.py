@@ -11,7 +11,7 @@ from typing import Any
 from dialpost.cli import modem_lists
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
-from dialpost.core.call_states import STATE_WORDS
+from dialpost.core.call_states import LINE_DOUBT_WORDS, STATE_WORDS
 from dialpost.core.config import Config, LinkKind, ModemConfig, PortFlow, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
@@ -304,7 +304,7 @@ def _refuse_during_call(config: Config | None) -> None:
         sys.stderr.write(f"dialpost: whether a call is under way can't be asked ({error}); going on.\n")
         return
     words = str(status["call_state_words"])
-    at_rest = words.startswith(tuple(STATE_WORDS[state] for state in AT_REST))
+    at_rest = words.startswith((LINE_DOUBT_WORDS, *(STATE_WORDS[state] for state in AT_REST)))
     if status["link"] == LinkKind.MODEM.value and not at_rest:
         raise DialpostError(
             f"The station is in a call ({words}) and has the modem. Wait for its end, or end it with "

@@ -57,6 +57,9 @@ STATE_WORDS = {
     CallState.COOLDOWN: "resting after the call",
 }
 
+LINE_DOUBT_WORDS = "between calls, but the line may still be up"
+"""In place of the words above, where a modem did not say that it hung up."""
+
 _NO_CALL = Ignore("there is no call")
 _LATE = Ignore("late word of an action that was ended")
 _CALL_RUNS = Ignore("a call is under way")

@@ -55,9 +55,11 @@ class CallManager(CallFacts):
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
+        line_doubt: Callable[[], str] = str,
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel = config, link, panel
+        self._line_doubt = line_doubt
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)

@@ -5,9 +5,11 @@ The half of `flow/call.CallManager` that only reads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dialpost.core import call_notes
 from dialpost.core.call_record import CallRecord
-from dialpost.core.call_states import STATE_WORDS, CallState
+from dialpost.core.call_states import LINE_DOUBT_WORDS, STATE_WORDS, CallState
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_records import QueueCounts
 from dialpost.flow.budget import Budget
@@ -26,6 +28,7 @@ class CallFacts:
     _budget: Budget
     _redials: Redials
     _memory: CallMemory
+    _line_doubt: Callable[[], str]
 
     @property
     def state(self) -> CallState:
@@ -36,6 +39,8 @@ class CallFacts:
     def state_words(self) -> str:
         """What the line is doing, for a person."""
         words = STATE_WORDS[self._state]
+        if self._state in AT_REST and self._line_doubt():
+            words = LINE_DOUBT_WORDS
         redial = self._redials.words()
         return f"{words}; {redial}" if redial else words
 
@@ -85,4 +90,4 @@ class CallFacts:
         told = (
             [] if self.last_call is None else call_notes.attention(self.last_call, self.failures if gave_up else 0)
         )
-        return [one for one in (self.refusal(), *told) if one]
+        return [one for one in (self._line_doubt(), self.refusal(), *told) if one]

@@ -10,13 +10,14 @@ open for `hang_up`, which closes it. From ATD on the line counts as up until som
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from dialpost.core.at.results import DIAL_RESULTS
 from dialpost.core.config import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import dial_command
-from dialpost.core.errors import ConfigError, PortError
+from dialpost.core.errors import ConfigError, PortError, StorageError
 from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, ModemProfile, ResultKind
@@ -27,12 +28,13 @@ from dialpost.flow.modem_port import OpenPort, Port
 from dialpost.flow.modem_set_up import ModemFailedError, ModemSetUp, Woken, wake
 from dialpost.flow.modem_sim import SimCard, find_network
 from dialpost.flow.modem_talk import Answer, ModemTalk
-from dialpost.flow.refused_pin import RefusedPin
+from dialpost.flow.refused_pin import Memory, RefusedPin
 
 CARRIER_LOOK_S = 0.2
 """DCD is looked at so often: a poll costs one system call, and no thread waits for the kernel."""
 DOUBT_S = 60.0
 """After an OK to ATD the real result is waited for so long: the OK may be late, of a command before."""
+_LINE_KEY = "modem.line_may_be_up"
 HANG_UP_S = 45.0
 """Hanging up takes no longer, whatever the modem does. A slow one needs most of it to prove that it is done."""
 
@@ -40,12 +42,13 @@ HANG_UP_S = 45.0
 class Modem:
     """One modem on one port. `say` hears each step in words.
 
-    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks.
+    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks. `memory` keeps over a
+    restart that the line may be up.
     """
 
     def __init__(
         self, config: ModemConfig, profile: ModemProfile, open_port: OpenPort, say: Callable[[str], None],
-        *, country: Country | None = None, refused_pin: RefusedPin | None = None,
+        *, country: Country | None = None, refused_pin: RefusedPin | None = None, memory: Memory | None = None,
     ) -> None:  # fmt: skip
         self._config, self._profile, self._open_port, self._say = config, profile, open_port, say
         self._country = country or Country("generic", "Anywhere", "")
@@ -54,7 +57,7 @@ class Modem:
         self._talk: ModemTalk | None = None
         self._is_paused = False
         self._was_seen_on_hook = False
-        self._refused_pin = refused_pin or RefusedPin()
+        self._refused_pin, self._memory = refused_pin or RefusedPin(), memory
         self.line_may_be_up = False
         """Whether something was dialled, and nothing proved since that the line is down."""
         self.has_carrier_line = False
@@ -64,6 +67,12 @@ class Modem:
     def device(self) -> str:
         """The port's path, as configured."""
         return self._config.port
+
+    async def look_back(self) -> None:
+        """Find out whether a call was under way when the station stopped: then the line may be up."""
+        with contextlib.suppress(StorageError):
+            if self._memory is not None and await self._memory.recall(_LINE_KEY):
+                self.line_may_be_up = True
 
     # -- a call ---------------------------------------------------------------------------------------
 
@@ -210,9 +219,11 @@ class Modem:
         if has_lines and not carrier_tells:
             self._say("DCD is on though no call is up: it is not believed in this call")
         self._say(f"dialling {number}")
-        self.line_may_be_up = True
+        await self._note_line(True)
         answer = await talk.dial(command, self._profile.connect_s, DOUBT_S)
         if answer.result is None:
+            if talk.is_lost:
+                await self._note_line(False)  # nothing was dialled
             return self._no_result(talk, answer)
         result = DIAL_RESULTS[answer.result.kind]
         words = answer.result.words
@@ -220,7 +231,7 @@ class Modem:
             if answer.result.kind is not ResultKind.OK and await is_on_hook(
                 port, talk, self._profile, carrier_tells=carrier_tells
             ):
-                self.line_may_be_up = False
+                await self._note_line(False)
             return DialOutcome(result, f"The modem said: {words}. {advice(result, self._profile.medium)}".strip())
         self.has_carrier_line = carrier_tells and bool(port.carrier())
         self._say(words)
@@ -228,7 +239,6 @@ class Modem:
 
     def _no_result(self, talk: ModemTalk, answer: Answer) -> DialOutcome:
         if talk.is_lost:
-            self.line_may_be_up = False  # nothing was dialled
             return DialOutcome(
                 DialResult.ERROR,
                 "The modem stopped answering, or answers out of turn, so nothing was dialled. Switch it off and "
@@ -241,7 +251,16 @@ class Modem:
         """Hang up in every way there is; whether it is certain that the line is down."""
         port, talk = (self._port, self._talk) if self._port and self._talk else await self._open()
         port.set_speed(self._speed_bps)  # pppd may have left it otherwise
+        self.line_may_be_up = True
         is_down = await hung_up(port, talk, self._profile, carrier_tells=self.has_carrier_line)
-        self.line_may_be_up = not is_down
+        if is_down:
+            await self._note_line(False)
         self._was_seen_on_hook |= is_down
         return is_down
+
+    async def _note_line(self, may_be_up: bool) -> None:
+        """Before it is dialled, and once it is known to be down. A card that takes nothing stops no call."""
+        self.line_may_be_up = may_be_up
+        if self._memory is not None:
+            with contextlib.suppress(StorageError):
+                await self._memory.remember(_LINE_KEY, "1" if may_be_up else "")

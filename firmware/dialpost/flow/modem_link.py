@@ -45,6 +45,13 @@ class Modem(Protocol):
     async def hang_up(self) -> str:
         """Put the line down, whatever state it is in; "" or why it may still be up."""
 
+    @property
+    def line_may_be_up(self) -> bool:
+        """Whether nothing proved since the last dial that the line is down."""
+
+    async def look_back(self) -> None:
+        """Find out whether a call was under way when the station stopped."""
+
 
 class Ppp(Protocol):
     """The subset of edge/pppd.Pppd the link needs."""
@@ -72,8 +79,15 @@ class LineWatcher(Protocol):
         """It is gone, or about to go."""
 
 
+RELEASE_PAUSE_S = 60.0
+"""So often a line that may still be up after a call is hung up once more."""
+
+
 class ModemLink:
-    """A Link (see flow/call) with a real modem and a real pppd. One call at a time."""
+    """A Link (see flow/call) with a real modem and a real pppd. One call at a time.
+
+    `run`, beside the calls, sees to a line that may have stayed up: it costs money until somebody hangs up.
+    """
 
     kind = LinkKind.MODEM
 
@@ -88,6 +102,32 @@ class ModemLink:
         self._rate_bps: int | None = None
         self._up: PppUp | None = None
         self._carried: Traffic | None = None
+        self._in_call = False
+        self._free = asyncio.Lock()  # who holds it talks to the modem between calls
+        self._may_be_up = asyncio.Event()
+
+    @property
+    def line_doubt(self) -> str:
+        """Why the line may be up though no call is under way; "" where it is down, or in a call."""
+        if self._in_call or not self._modem.line_may_be_up:
+            return ""
+        return (
+            "The line may still be up and cost money: the modem does not say that it hung up. It is tried again "
+            "every minute. Look at the modem, or switch it off and on."
+        )
+
+    async def run(self) -> None:
+        """Hang up a line that was left up, by a restart or by a modem that did not hear, until it is down."""
+        await self._modem.look_back()
+        self._may_be_up.set()
+        while True:
+            await self._may_be_up.wait()
+            async with self._free:
+                if not self._in_call:
+                    await self._modem.hang_up()
+                if not self._modem.line_may_be_up or self._in_call:
+                    self._may_be_up.clear()
+            await asyncio.sleep(RELEASE_PAUSE_S)
 
     async def dial(self) -> DialOutcome:
         """Dial the number whose turn it is. The plan hears what became of it."""
@@ -95,8 +135,10 @@ class ModemLink:
         number = self._plan.next(self._monotonic()).number
         if not number:
             return DialOutcome(DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).")
+        self._in_call = True
         try:
-            outcome = await self._modem.dial(number)
+            async with self._free:
+                outcome = await self._modem.dial(number)
         except asyncio.CancelledError:  # by the call's deadline, or a person: the number had its try
             self._plan.tried(number, DialResult.TIMEOUT, self._monotonic())
             raise
@@ -145,7 +187,12 @@ class ModemLink:
             await self._ppp.stop()
         finally:
             self._modem.resume_reading()
-            doubt = await self._modem.hang_up()
+            try:
+                doubt = await self._modem.hang_up()
+            finally:
+                self._in_call = False
+                if self._modem.line_may_be_up:
+                    self._may_be_up.set()
         if doubt:
             maillog.person_needed("modem: the line may still be up", words=doubt)
 

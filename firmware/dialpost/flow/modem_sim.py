@@ -37,6 +37,7 @@ SIM_BUSY_S = 20.0
 LEAST_TRIES = 2
 """With fewer left no PIN is sent: the last one is a person's."""
 _SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
+_OPENING_S = 3.0
 CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")
 
 
@@ -66,14 +67,16 @@ class SimCard:
         self._has_codes = codes.is_ok
         state, said = await ask_sim(self._talk)
         if state == SIM_WANTS_PIN:
-            await self._enter_pin()
+            state = await self._enter_pin()
         elif state != SIM_READY:
             raise ModemFailedError(" ".join(sim_trouble(state, said)))
-        await self._pins.forget()
+        if state == SIM_READY:  # an OK alone opens it for this call, and is no proof
+            await self._pins.forget()
         if self._config.apn:
             await self._set_up.need(f'AT+CGDCONT=1,"IP","{self._config.apn}"')
 
-    async def _enter_pin(self) -> None:
+    async def _enter_pin(self) -> str:
+        """The state it came to."""
         pin = self._config.sim_pin
         if not pin:
             raise ModemFailedError("The SIM wants its PIN: set modem.sim_pin.")
@@ -84,22 +87,20 @@ class SimCard:
             await self._check(pin, tries)
             await self._pins.trying(pin)  # before: a power cut or a hang-up leaves it noted
             answer = await self._talk.ask(f'AT+CPIN="{pin}"', _PIN_S)
-            if await self._opened_by(pin, answer, tries):
-                return
+            if state := await self._opened_by(pin, answer, tries):
+                return state
             if loop.time() >= deadline_s:
                 raise ModemFailedError(
                     f"The SIM did not take its PIN (it said: {_said(answer)}). It is tried again."
                 )
             await asyncio.sleep(_SIM_LOOK_S)
 
-    async def _opened_by(self, pin: str, answer: Answer, tries: int | None) -> bool:
-        """Whether it is open now; False where the PIN was not judged and may be sent again at once."""
+    async def _opened_by(self, pin: str, answer: Answer, tries: int | None) -> str:
+        """The state that lets a call go on; "" where the PIN was not judged and may be sent again at once."""
         words = answer.final_words
-        if answer.is_ok and not self._talk.was_late:
-            return True
-        state, _ = ("", "") if is_wrong_pin(words) else await ask_sim(self._talk)
-        if state == SIM_READY:
-            return True
+        state = "" if is_wrong_pin(words) else await self._state_after(answer)
+        if state == SIM_READY or (answer.is_ok and not self._talk.was_late and state != SIM_LOCKED):
+            return state or SIM_WANTS_PIN
         left = await self._tries() if state == SIM_WANTS_PIN and tries is not None else None
         is_plain = not self._has_codes and words == "ERROR" and left is None  # all that this modem can say
         if is_wrong_pin(words) or state == SIM_LOCKED or _fewer(left, tries) or is_plain:
@@ -108,13 +109,23 @@ class SimCard:
                 "The SIM refused the PIN. It is not tried again, for three wrong ones lock the SIM: correct "
                 f"modem.sim_pin. If it was right, {ALLOW} allows it again."
             )
-        if left is not None or is_busy(words) or _is_busy_word(answer):
+        if not self._talk.was_late and (left is not None or is_busy(words) or _is_busy_word(answer)):
             await self._pins.not_judged(pin)
-            return False
+            return ""
         raise ModemFailedError(
             f"Whether the SIM took its PIN is not known (it said: {_said(answer)}). It is tried again at the next "
             f"call, {MOST_UNCLEAR} times at most."
         )
+
+    async def _state_after(self, answer: Answer) -> str:
+        """The SIM's state; after an OK it may take a while to tell the new one."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + _OPENING_S
+        while True:
+            state, _ = await ask_sim(self._talk)
+            if state != SIM_WANTS_PIN or not answer.is_ok or self._talk.is_lost or loop.time() >= deadline_s:
+                return state
+            await asyncio.sleep(_SIM_LOOK_S)
 
     async def _check(self, pin: str, tries: int | None) -> None:
         """Raises: ModemFailedError where this PIN must not be sent."""

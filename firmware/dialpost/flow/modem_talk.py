@@ -138,6 +138,10 @@ class ModemTalk:
                 results.append(event)
             return isinstance(event, AtResult)
 
+        def more(event: AtEvent) -> bool:
+            is_result(event)
+            return False
+
         for _ in range(_FALL_IN_TRIES):
             sent_s = _now()
             results.clear()
@@ -146,9 +150,7 @@ class ModemTalk:
             if not results:
                 continue
             self._learn(_now() - sent_s)
-            await self._hear(
-                _Limit(_now() + max(QUIET_S, 1.2 * self._slowest_s)), lambda event: is_result(event) and False
-            )
+            await self._hear(_Limit(_now() + max(QUIET_S, 1.2 * self._slowest_s)), more)
             if [result.kind for result in results] == [ResultKind.OK]:
                 self.is_lost = False
                 return True
@@ -157,10 +159,15 @@ class ModemTalk:
         return False
 
     async def quiet(self, limit_s: float) -> None:
-        """Hear what comes in this time, and forget it."""
-        await self._hear(
-            _Limit(_now() + limit_s), lambda event: isinstance(event, AtResult) and self._all_paid(event) and False
-        )
+        """Hear what comes in this time, and forget it. An answer nobody asked for makes the next ones doubtful."""
+
+        def take(event: AtEvent) -> bool:
+            if isinstance(event, AtResult):
+                self.was_late |= not self._owed and event.kind in COMMAND_RESULTS
+                self._all_paid(event)
+            return False
+
+        await self._hear(_Limit(_now() + limit_s), take)
 
     async def send(self, data: bytes) -> None:
         """Bytes that are no command. A port that takes nothing more (its other side says stop) holds nobody up."""
