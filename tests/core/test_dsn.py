@@ -204,6 +204,13 @@ def test_international_addresses_make_an_international_report() -> None:
     assert "Content-Type: message/global\n" in raw
 
 
+def test_an_international_alias_makes_one_too() -> None:
+    recipient = to_world("bob@far.example", original_address="grüße@clinic.example")
+    data = build_report(Report.FAILED, MESSAGE, [gone(recipient)], FRAME)
+    assert b"Content-Type: message/global-delivery-status\n" in data
+    assert data.partition(b"\n\n")[0].isascii()
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_only_the_smtputf8_flag_matters_for_the_kind_of_part(is_whole: bool) -> None:
     data = build_report(Report.FAILED, replace(MESSAGE, smtputf8=True), [gone()], replace(FRAME, is_whole=is_whole))

@@ -98,9 +98,10 @@ def build_report(
     An original that could not be made 7-bit for a host on the way is not attached, only its header.
     """
     frame = _with_sendable_original(frame)
-    is_global = message.smtputf8 or not all(
-        text.isascii() for text in (frame.to, *(part.record.address for part in recipients))
-    )
+    addresses = [frame.to]
+    for part in recipients:
+        addresses += [part.record.address, _one_line(part.record.original_address or "")]
+    is_global = message.smtputf8 or not all(address.isascii() for address in addresses)
     parts = [
         _text_part(_words(report, message, recipients, frame)),
         _status_part(report, message, recipients, frame, is_global=is_global),
