@@ -75,7 +75,8 @@ def _is_our_own(host: object) -> bool:
 def _complaint(event: str, args: tuple[object, ...]) -> str | None:
     if event == "open":
         path, flags = _path(args[0]), args[2]
-        if path is None:
+        is_named = isinstance(args[0], str) and not args[0].startswith("/")
+        if path is None or (args[1] is None and is_named):  # os.open, which may be relative to a descriptor
             return None
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         return f"opened {path}" if _OTHERS.match(path) or (writes and not _is_writable(path)) else None
