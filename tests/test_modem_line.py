@@ -2,16 +2,42 @@
 
 from typing import cast
 
-from dialpost.core.config import Config, ModemConfig, OutboundConfig, StationConfig
+from dialpost.core.config import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
+from dialpost.core.modem_set_up import line_rate_bps
 from dialpost.core.ppp_options import PppRequest
+from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import Clock
 from dialpost.edge.resolver import Resolver
-from dialpost.modem_line import modem_line
+from dialpost.modem_line import expected_rate_bps, modem_line
 from fakes import MemoryCallStore
 
 
 async def nothing() -> None:
     pass
+
+
+def test_the_lines_rate_before_the_first_call_is_the_profiles(tmp_path) -> None:
+    def rate_bps(profile: str, **link: int) -> int:
+        return expected_rate_bps(
+            Config(
+                station=StationConfig("mail.clinic.example", ("clinic.example",)),
+                modem=ModemConfig(profile=profile),
+                link=LinkConfig(**link),  # type: ignore[arg-type]
+            )
+        )
+
+    assert [rate_bps("iridium"), rate_bps("hayes"), rate_bps("no-such")] == [2400, 33_600, 33_600]
+    assert rate_bps("iridium", line_rate_bps=9600) == 9600
+
+
+def test_the_ports_speed_is_not_the_lines_rate(tmp_path) -> None:
+    for profile, told_bps, known_bps in (
+        ("iridium", 9600, 2400), ("iridium", None, 2400), ("hayes", 115_200, 33_600), ("hayes", 57_600, 33_600),
+        ("hayes", 38_400, 33_600), ("hayes", 28_800, 28_800), ("hayes", 56_000, 56_000), ("hayes", 9600, 9600),
+        ("cellular", 150_000_000, 150_000_000), ("cellular", 115_200, 33_600),
+    ):  # fmt: skip
+        of_profile = BoardFiles().profile(profile)
+        assert line_rate_bps(told_bps, of_profile, 33_600, of_profile.speed_bps) == known_bps
 
 
 def test_a_link_to_the_port_is_followed_for_root_takes_real_names_only(tmp_path) -> None:

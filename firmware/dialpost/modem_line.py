@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from dialpost.core.config import Config
+from dialpost.core.config import Config, LinkKind
 from dialpost.core.dial_plan import DialPlan
-from dialpost.core.errors import ConfigError
+from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.modem_set_up import line_rate_bps, port_settings
 from dialpost.core.ppp_events import PppUp
@@ -94,6 +94,18 @@ def modem_line(
     if config.ppp.use_peer_dns and not config.dns.servers:
         everybody.insert(0, _NameService(resolver))
     return ModemLink(config.ppp, modem, ppp, plan, request, watchers=everybody, ready=setter.ready), plan
+
+
+def expected_rate_bps(config: Config) -> int:
+    """The line's rate before the first call has told it: the profile's, or link.line_rate_bps."""
+    configured = config.link.line_rate_bps
+    if config.link.kind is not LinkKind.MODEM:
+        return configured
+    try:
+        profile = BoardFiles().profile(config.modem.profile)
+    except (ConfigError, NotFoundError):
+        return configured  # who makes the link tells of it
+    return line_rate_bps(None, profile, configured, 0)
 
 
 class _NameService:

@@ -83,7 +83,7 @@ from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
 from dialpost.flow.tool_methods import tool_methods
 from dialpost.flow.update_news import UpdateNews
-from dialpost.modem_line import modem_line
+from dialpost.modem_line import expected_rate_bps, modem_line
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -253,7 +253,7 @@ class Station:
         self.budget = Budget(
             config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
         )
-        self.forecasts = Forecasts(config.budget, config.link.line_rate_bps, self.store)
+        self.forecasts = Forecasts(config.budget, expected_rate_bps(config), self.store)
         self.calls = self._make_calls()
         self.scheduler = Scheduler(
             config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
@@ -263,6 +263,7 @@ class Station:
             config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
             on_accepted=self._accepted, as_held=self.big_messages.as_held,
         )  # fmt: skip
+        self.intake.line_rate(expected_rate_bps(config))
         self.queue = QueueControl(
             self.store, self.spool, waits_for=_waits_for(config.link.kind), size_hold=self.big_messages.words,
             on_work=self._operator_wants_work, on_finished=self.retention.wake, trouble_of=self.flush.trouble_of,

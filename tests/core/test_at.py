@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from dialpost.core.at.dialogue import MAX_LINE_BYTES, AtDialogue, Rang, Said
 from dialpost.core.at.login import KEPT_BYTES, LoggedIn, LoginLost, LoginScript, Send
-from dialpost.core.at.results import DIAL_RESULTS, AtResult, carrier_rate, parse_number, parse_result
+from dialpost.core.at.results import (
+    DIAL_RESULTS,
+    AtResult,
+    carrier_rate,
+    own_results_of,
+    parse_number,
+    parse_result,
+)
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ResultKind
 from dialpost.edge.board_files import BoardFiles
@@ -65,6 +72,16 @@ def answers(command, said, own=None):
         ("RING", K.RING, None),
         ("ERROR", K.ERROR, None),
         ("+CME ERROR: 10", K.ERROR, None),
+        ("COMMAND NOT SUPPORT", K.ERROR, None),
+        ("Command not supported", K.ERROR, None),
+        ("TOO MANY PARAMETERS", K.ERROR, None),
+        ("INVALID COMMAND LINE", K.ERROR, None),
+        ("UNKNOWN COMMAND", K.ERROR, None),
+        ("ERROR: 3", K.ERROR, None),
+        ("CONNECT FAIL", K.NO_CARRIER, None),
+        ("CONNECT: TIMEOUT", K.NO_CARRIER, None),
+        ("NO CARRIER 3", K.NO_CARRIER, None),
+        ("NO SERVICE", K.NO_DIALTONE, None),
         ("+CME ERROR: SIM PIN required", K.ERROR, None),
         ("+CMS ERROR: 310", K.ERROR, None),
     ],
@@ -74,7 +91,21 @@ def test_a_final_result_is_known(line, kind, rate_bps):
 
 
 @pytest.mark.parametrize(
-    "line", ["", "OKAY", "RINGING", "CONNECTED TO HOST", "CARRIER 33600", "PROTOCOL: LAPM", "+CREG: 0,1", "33600"]
+    "line",
+    [
+        "",
+        "OKAY",
+        "Error log is empty",
+        "command unit 3",
+        "^RSSI:17",
+        "*PSUTTZ: 1",
+        "RINGING",
+        "CONNECTED TO HOST",
+        "CARRIER 33600",
+        "PROTOCOL: LAPM",
+        "+CREG: 0,1",
+        "33600",
+    ],
 )
 def test_what_is_no_result_is_left_alone(line):
     assert parse_result(line) is None and parse_number(line) is None
@@ -127,6 +158,23 @@ def test_every_final_result_means_something_for_a_call():
 
 
 # a command and its answer
+
+
+def test_a_number_is_no_result_of_a_modem_that_speaks_in_words():
+    dialogue = AtDialogue()
+    dialogue.command("ATV1")
+    assert dialogue.receive(b"\r\nOK\r\n") == [AtResult(K.OK, "OK")]
+    dialogue.command("AT+CGMM")
+    assert dialogue.receive(b"\r\n14\r\n\r\n17\r\n\r\nOK\r\n") == [Said("14"), Said("17"), AtResult(K.OK, "OK")]
+    dialogue.command("ATZ")  # its stored settings may have numbers
+    assert dialogue.receive(b"0\r") == [AtResult(K.OK, "0")]
+
+
+@pytest.mark.parametrize("command", ["AT&D2", "AT+CSQ", "AT&F", "ATX4", "AT+CEREG?", "ATS7=60"])
+def test_a_late_word_on_a_call_is_no_answer_to_another_command(command):
+    assert {K.CONNECT, K.NO_CARRIER, K.NO_ANSWER, K.NO_DIALTONE}.isdisjoint(own_results_of(command))
+    assert own_results_of("ATDT123") == own_results_of("ATX4DT;") == set(ResultKind) - {K.RING}
+    assert K.NO_CARRIER in own_results_of("ATH")
 
 
 def test_the_echo_is_no_answer():
