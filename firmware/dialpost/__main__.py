@@ -35,6 +35,8 @@ from dialpost.sim import simulate
 
 _DRAWING = frozenset({"simulate", "console", "daemon"})
 """Commands that draw on the terminal, or have a log of their own there."""
+_TALKING = frozenset({"account", "alias", "call", "config", "queue", "trace"})
+"""Commands whose arguments are kept or looked for as text, and name no file."""
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
 _EPILOG = """\
@@ -92,6 +94,9 @@ def _run(argv: list[str]) -> int:
     args = make_parser().parse_args(_config_first(argv))
     if args.command == "config":
         whole_lines()
+    if args.command in _TALKING and (wrong := [word for word in argv if not _is_text(word)]):
+        sys.stderr.write(f"dialpost: {wrong[0]} is no text in this terminal's character set\n")
+        return 2
     try:
         with raw_output() if args.command in _DRAWING else nullcontext():
             return int(args.func(args))
@@ -101,6 +106,23 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130
+    except EOFError:  # Ctrl-D, or the end of a pipe, instead of an answer
+        sys.stderr.write("\ndialpost: nothing was answered; nothing was done\n")
+        return 1
+    except UnicodeDecodeError as error:
+        if args.command in _DRAWING:
+            raise  # nobody typed it: a bug
+        sys.stderr.write(f"dialpost: what was read is no text in {error.encoding}\n")
+        return 1
+
+
+def _is_text(word: str) -> bool:
+    """Whether all of an argument's octets were characters: others come as halves of surrogate pairs (PEP 383)."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _config_first(argv: list[str]) -> list[str]:
