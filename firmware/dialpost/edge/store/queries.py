@@ -203,7 +203,8 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
 def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[MessageRecord]:
     """This station's notices that the message could not be delivered; known by their Message-IDs (flow/bounces)."""
     rows = connection.execute(
-        "SELECT id FROM message WHERE sender = '' AND message_id GLOB ? ORDER BY 1", (f"<{about}.failed.*",)
+        "SELECT id FROM message WHERE id > ? AND sender = '' AND message_id GLOB ? ORDER BY 1",
+        (queue_number(about), f"<{about}.failed.*"),
     ).fetchall()
     return _messages(connection, [row[0] for row in rows], "", ())
 
