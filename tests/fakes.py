@@ -124,6 +124,7 @@ class Flushed:
     sent: int = 0
     deferred: int = 0
     refused: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class FakeFlush:

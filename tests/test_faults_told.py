@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dialpost
+from dialpost.cli.call import call_lines
 from dialpost.cli.status import words as status_words
 from dialpost.core import logged_faults
 from dialpost.core.call_record import CallReason
@@ -113,10 +114,16 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             station.flush.begin_call()  # as each call does
             await station.flush.run()
             assert len(host.connections) == 1, "a refused password is not sent again by itself"
+            station.calls.request(CallReason.COMMAND)
+            await station.calls.finished()
+            assert len(host.connections) == 2, "an operator may have it tried"
+            [call] = await asyncio.to_thread(client.call, "call.history")
+            shown = await asyncio.to_thread(client.call, "call.show", number=call["number"])
+            assert "refused the login (the server refused the login: 535" in "\n".join(call_lines(shown))
             host.right = True
             station.calls.request(CallReason.COMMAND)
             await until(lambda: not station.host_troubles.attention())
-            assert len(host.connections) == 2
+            assert len(host.connections) == 3
             await until(lambda: sum(len(model.delivered) for model in host.models) == 2)
             assert [one for one in station.attention() if "no account yet" not in one] == []
         finally:

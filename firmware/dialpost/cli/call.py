@@ -8,7 +8,7 @@ from typing import Any
 from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.amounts import whole_number
-from dialpost.core.printable import one_line
+from dialpost.core.printable import LONGEST_LINE, one_line
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
 
@@ -185,6 +185,7 @@ def call_lines(call: dict[str, Any]) -> list[str]:
     ]
     lines += [f"  {one_line(fact)}" for fact in facts if fact]
     lines += ["  " + line for answer in call["etrn"] for line in etrn_lines(answer)]
+    lines += [f"  {one_line(note, LONGEST_LINE)}" for note in call.get("notes", [])]
     return lines
 
 

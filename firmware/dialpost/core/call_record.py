@@ -68,7 +68,8 @@ class CallRecord:
 
     `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
     other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
-    link knows none. `over_budget`: made by hand although the budget was spent.
+    link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out of
+    the hosts mail went to, a sentence each.
     """
 
     reason: CallReason
@@ -94,6 +95,7 @@ class CallRecord:
     currency: str = ""
     over_budget: bool = False
     forecast: Forecast | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store, the control socket and the report."""
@@ -121,6 +123,7 @@ class CallRecord:
             "currency": self.currency,
             "over_budget": self.over_budget,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -131,7 +134,7 @@ class CallRecord:
         """
         answers = value.get("etrn")
         items = answers if isinstance(answers, list | tuple) else ()
-        rate, expected = value.get("rate_bps"), value.get("forecast")
+        rate, expected, notes = value.get("rate_bps"), value.get("forecast"), value.get("notes")
         return cls(
             reason=CallReason(value["reason"]),
             link=str(value["link"]),
@@ -156,6 +159,7 @@ class CallRecord:
             currency=str(value.get("currency", "")),
             over_budget=value.get("over_budget") is True,
             forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
+            notes=tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else (),
         )
 
 

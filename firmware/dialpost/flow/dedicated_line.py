@@ -153,7 +153,9 @@ class DedicatedLine:
             if reason is not None and reason.by_hand:
                 self._flush.begin_call()  # a host that rests is tried all the same
             result = await self._flush.run()
-            record = replace(record, sent=result.sent, deferred=result.deferred, refused=result.refused)
+            record = replace(
+                record, sent=result.sent, deferred=result.deferred, refused=result.refused, notes=result.notes
+            )
             if asking is not None:
                 record = replace(record, etrn=await asking)
         except Exception as error:  # a bug of ours must not stop the line

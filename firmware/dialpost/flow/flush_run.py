@@ -278,12 +278,15 @@ class FlushRun:
         """What of a session's end a person should know."""
         if end.learnt:
             maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
+            self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Mail goes on without that.")
         is_news = self._troubles.note(
             HostUse.OUTBOUND, lane.host, lane.hop.port, end.fate, end.reason,
             served=end.ready and not end.needs_person,
         )  # fmt: skip
         if is_news:
             maillog.person_needed("smtp: a person is needed", host=lane.host, reason=end.reason)
+        if end.needs_person:
+            self._result.note(self._troubles.at(lane.host))
 
     def _emptied(self, lane: Lane) -> None:
         if id(lane) in self._late:

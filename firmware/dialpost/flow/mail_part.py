@@ -57,6 +57,10 @@ class FlushedCounts(Protocol):
     def refused(self) -> int:
         """Refused for good."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of it a person should know."""
+
 
 class FlushForCall(Protocol):
     """The subset of flow/flush.Flush a call needs."""
@@ -113,6 +117,7 @@ class Tally:
     deferred: int = 0
     refused: int = 0
     bytes_received: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class MailPart:
@@ -129,6 +134,7 @@ class MailPart:
         self.answers: tuple[EtrnAnswer, ...] = ()
         self._latest: tuple[EtrnAnswer, ...] = ()
         self._sent = self._deferred = self._refused = 0
+        self._notes: tuple[str, ...] = ()
         self._sending = True
         self._etrn_task: asyncio.Task[None] | None = None
         self._flush_task: asyncio.Task[None] | None = None
@@ -151,7 +157,7 @@ class MailPart:
         """What went over the line so far; the flush's part grows when a run of it ends."""
         return Tally(
             self._sent, self._inbound.messages - self._messages_before, self._deferred, self._refused,
-            self._inbound.bytes - self._bytes_before,
+            self._inbound.bytes - self._bytes_before, self._notes,
         )  # fmt: skip
 
     def stop(self, reason: HangUpReason) -> None:
@@ -240,6 +246,7 @@ class MailPart:
                 self._sent += result.sent
                 self._deferred += result.deferred
                 self._refused += result.refused
+                self._notes = tuple(dict.fromkeys((*self._notes, *result.notes)))
             except Exception as error:  # a bug of ours: what waits stays in the queue
                 maillog.fault("flush stopped by a fault of Dialpost", error=repr(error))
             finally:

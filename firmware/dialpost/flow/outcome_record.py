@@ -40,13 +40,19 @@ class Notices(Protocol):
 
 @dataclass(slots=True)
 class FlushResult:
-    """Messages of one run, by their best outcome, and the bytes its connections took."""
+    """Messages of one run, by their best outcome, the bytes its connections took, and what it found out."""
 
     sent: int = 0
     deferred: int = 0
     refused: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
+    notes: tuple[str, ...] = ()
+
+    def note(self, words: str) -> None:
+        """What of the run a person should know, each once."""
+        if words and words not in self.notes:
+            self.notes += (words,)
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Count one message."""

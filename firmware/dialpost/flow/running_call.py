@@ -60,6 +60,7 @@ class RunningCall:
             record = replace(
                 record, sent=tally.sent, received=tally.received, deferred=tally.deferred,
                 refused=tally.refused, etrn=self.mail.answers, bytes_down=tally.bytes_received,
+                notes=tally.notes,
             )  # fmt: skip
         traffic = self._link.traffic()
         return record if traffic is None else replace(record, bytes_up=traffic.up, bytes_down=traffic.down)
