@@ -199,10 +199,11 @@ class Connection(SMTP):
 
         Raises: LineTooLongError, BareLineFeedError; ConnectionEndedError.
         """
+        if self._output and b"\n" in self._input:  # the last reply was not written yet
+            self._talks_ahead = True
         await self._let_others_in()
         searched = 0
         is_too_long = False
-        self._talks_ahead = self._talks_ahead or b"\n" in self._input
         while (end := self._input.find(b"\n", searched)) < 0:
             if len(self._input) > limit:
                 is_too_long = True

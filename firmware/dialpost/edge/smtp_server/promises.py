@@ -71,7 +71,7 @@ def all_acknowledged(transport: WriteTransport) -> bool:
     unacknowledged = bytearray(struct.calcsize("i"))
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, unacknowledged)
-    except (OSError, ValueError):  # closed already
+    except (OSError, ValueError, AttributeError):  # closed already; TLS then has no socket at all
         return False
     return not any(unacknowledged)
 
@@ -82,5 +82,5 @@ def is_reset(transport: WriteTransport) -> bool:
         return bool(
             transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return True
