@@ -60,6 +60,29 @@ async def test_it_dials_carries_and_hangs_up_by_escape():
         assert (await modem.dial("0961123")).result is DialResult.CONNECTED  # and again
 
 
+CELLULAR = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",), signal_query="+CSQ")
+HABITS = {
+    "late": replace(FAST, answer_s=3.0, late=("AT+CSQ",)),
+    "slow": replace(FAST, answer_s=1.2),
+    "chatters": replace(FAST, chatter="^RSSI:17", dial_s=2.5),
+    "silent": replace(FAST, stored="E0Q1"),
+    "in numbers": replace(FAST, stored="V0"),
+    "refuses": replace(FAST, refuses=("&F", "X", "S7")),
+}
+
+
+@pytest.mark.parametrize(
+    "habit", [pytest.param(one, marks=pytest.mark.slow) if one in {"slow", "late"} else one for one in HABITS]
+)
+async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
+    profile = CELLULAR if habit in {"late", "chatters"} else replace(PROFILE, init=("AT&F", "AT&C1"))
+    async with rig(HABITS[habit], profile=profile, extra_init="S12=5") as (telephone, modem):
+        outcome = await modem.dial("*99#" if profile is CELLULAR else "0961123")
+        assert (outcome.result, outcome.detail) == (DialResult.CONNECTED, "CONNECT 400000")
+        assert telephone.calls == 1 and telephone.is_up
+        assert await modem.hang_up() == "" and not telephone.is_up
+
+
 @pytest.mark.parametrize(
     ("said", "result"),
     [("BUSY", DialResult.BUSY), ("NO CARRIER", DialResult.NO_CARRIER), ("NO DIALTONE", DialResult.NO_DIALTONE),

@@ -35,6 +35,7 @@ CHUNK_BYTES = 32
 """The line is paced in pieces of so many bytes: at 33,600 bit/s one takes 8 ms."""
 SHORTEST_NAP_S = 0.002
 RING_S = 2.0
+CHATTER_S = 1.0
 RESULTS = (
     "CONNECT",
     "BUSY",
@@ -63,6 +64,11 @@ class TelephoneSettings:
     sim_pin: str | None = None
     has_sim: bool = True
     seed: int = 0
+    answer_s: float = 0.0  # each answer to a command comes so late
+    late: tuple[str, ...] = ()  # only those to command lines that begin so, the first time each; empty: all
+    chatter: str = ""  # said unasked each second, while the modem takes commands
+    stored: str = ""  # E0, Q1 and V0 in the modem's stored settings
+    refuses: tuple[str, ...] = ()  # beginnings of command lines, behind AT, that it does not take
     number: str = ""  # where it is given, every other ends in NO CARRIER: nobody's modem answers there
 
 
@@ -147,6 +153,7 @@ class PtyEnd:
         self.path = os.ttyname(self._slave)
         self._pending = bytearray()
         self._is_reading = False
+        self.is_open = True
 
     def look(self) -> None:
         """Read only while there is room: else the tty fills, as with hardware flow control."""
@@ -165,6 +172,7 @@ class PtyEnd:
 
     def close(self) -> None:
         """Give the pseudo-terminal back."""
+        self.is_open = False
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._master)
         loop.remove_writer(self._master)
@@ -214,7 +222,9 @@ class Telephone:
         self._ringing = False
         self.up = Direction(settings, lambda data: self._arrived(self._provider, data), "up")
         self.down = Direction(settings, lambda data: self._arrived(self._station, data), "down")
-        modem = SimulatedModem(sim_pin=settings.sim_pin, has_sim=settings.has_sim)
+        modem = SimulatedModem(
+            sim_pin=settings.sim_pin, has_sim=settings.has_sim, stored=settings.stored, refuses=settings.refuses
+        )  # fmt: skip
         self._station = _End(
             modem, PtyEnd(lambda data: self._typed(self._station, data), self._room(self.up)), self.up
         )
@@ -225,13 +235,15 @@ class Telephone:
         self.station_path, self.provider_path = self._station.pty.path, self._provider.pty.path
         self._station.pty.look()
         self._provider.pty.look()
+        self._late = set(settings.late)
+        self._chatterer = self._loop.call_later(CHATTER_S, self._chatter) if settings.chatter else None
         return self
 
     async def stop(self) -> None:
         """End everything. Harmless if it never started."""
         if not hasattr(self, "_provider"):
             return  # it never started: something before it failed
-        for timer in (self._timer, self._dialling):
+        for timer in (self._timer, self._dialling, self._chatterer):
             if timer is not None:
                 timer.cancel()
         self._station.pty.close()
@@ -295,8 +307,26 @@ class Telephone:
                 self._answer()
             elif isinstance(event, HangUp):
                 self._hung_up(end)
-        end.pty.write(modem.data_to_send())
+        self._say(end, modem, data)
         self._schedule()
+
+    def _say(self, end: _End, modem: SimulatedModem, asked: bytes) -> None:
+        """What the modem says to its computer; an answer to a command may be made to come late."""
+        said, late_s = modem.data_to_send(), self.settings.answer_s
+        if late_s and self.settings.late and b"\r" in asked:
+            found = next((word for word in self._late if asked.upper().startswith(word.encode())), None)
+            self._late -= {found or ""}
+            late_s = late_s if found else 0.0
+        if said and late_s and end is self._station and modem.mode is Mode.COMMAND:
+            self._loop.call_later(late_s, lambda: end.pty.write(said) if end.pty.is_open else None)
+        else:
+            end.pty.write(said)
+
+    def _chatter(self) -> None:
+        modem = self._station.modem
+        if modem is not None and modem.mode in {Mode.COMMAND, Mode.DIALLING}:
+            self._station.pty.write(f"\r\n{self.settings.chatter}\r\n".encode())
+        self._chatterer = self._loop.call_later(CHATTER_S, self._chatter)
 
     def _arrived(self, end: _End, data: bytes) -> None:
         if end.modem is None:
@@ -461,6 +491,10 @@ def order(telephone: Telephone, word: str, rest: str) -> dict[str, object]:
     return {"up": telephone.is_up, "counters": telephone.counters}
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in text.split(",") if part.strip())
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -479,6 +513,13 @@ def main() -> None:
     parser.add_argument("--results", default="", metavar="A,B", help="of the first dials; then CONNECT")
     parser.add_argument("--provider-modem", action="store_true", help="the provider's end is a modem that rings")
     parser.add_argument("--sim-pin", metavar="PIN", help="the station's modem is a cellular one with this PIN")
+    parser.add_argument("--answer-delay", type=float, default=0.0, metavar="S", help="each answer comes so late")
+    parser.add_argument(
+        "--late", default="", metavar="AT+CSQ,..", help="only the first answer to each of these does"
+    )
+    parser.add_argument("--chatter", default="", metavar="TEXT", help="said unasked each second, like ^RSSI:17")
+    parser.add_argument("--stored", default="", metavar="E0Q1", help="the modem's stored settings (E0, Q1, V0)")
+    parser.add_argument("--refuse", default="", metavar="A,B", help="commands it refuses, without AT, like %%C3,X7")
     parser.add_argument("--station", type=Path, metavar="PATH", help="make a symbolic link to the station's tty")
     parser.add_argument("--provider", type=Path, metavar="PATH", help="and to the provider's")
     args = parser.parse_args()
@@ -488,6 +529,8 @@ def main() -> None:
     settings = TelephoneSettings(
         args.rate, args.rtt, buffer_bytes=args.buffer, dial_s=args.dial, results=results,
         provider_is_modem=args.provider_modem, sim_pin=args.sim_pin, has_sim=args.sim_pin is not None,
+        answer_s=args.answer_delay, late=_listed(args.late), chatter=args.chatter, stored=args.stored,
+        refuses=_listed(args.refuse),
     )  # fmt: skip
     telephone = Telephone(settings)
     asyncio.run(serve(telephone, args.station, args.provider))
