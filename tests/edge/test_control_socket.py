@@ -290,3 +290,29 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
     assert await asyncio.to_thread(ControlClient(path, 5).call, "echo", n=1) == {"n": 1}
     await server.close()
     assert not path.exists()
+
+
+async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
+    happened = []
+
+    async def note(params):
+        happened.append("request")
+
+    server = ControlServer(tmp_path / "control.sock", {"note": note}, {})
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
+    writer.write(b'{"method": "note", "params": {}}\n' * 500)
+
+    async def tick():
+        while True:
+            happened.append("tick")
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    for _ in range(500):
+        assert json.loads(await reader.readline()) == {"result": None}
+    ticking.cancel()
+    writer.close()
+    await server.close()
+    in_a_row = [run.split() for run in " ".join(happened).split("tick")]
+    assert max(map(len, in_a_row)) <= 2

@@ -217,6 +217,7 @@ class ControlServer:
                 return
             _send(writer, await self._answer(line, connection, lambda value: _send(writer, {"event": value})))
             await writer.drain()
+            await asyncio.sleep(0)  # one face's requests that came ahead let the rest of the station have its turn
 
     async def _refuse_too_long(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Say so, and read on for a moment: a close with bytes unread would take the answer away again."""
