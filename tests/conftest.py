@@ -63,8 +63,8 @@ def _is_writable(path: str) -> bool:
 
 
 def _is_our_own(host: object) -> bool:
-    if not isinstance(host, str) or host in ("", "localhost", "localhost."):
-        return True
+    if not isinstance(host, str) or host in ("", "localhost", "localhost.") or host.endswith(".invalid"):
+        return True  # .invalid: nobody's (RFC 6761 §6.4)
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

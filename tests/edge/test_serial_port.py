@@ -156,8 +156,8 @@ def test_others_may_open_it_by_name_as_pppd_does(pair, port):
 
 
 def test_what_is_no_port_is_told(tmp_path):
-    with pytest.raises(PortError, match=r"There is no /dev/ttyNONE7. .* plugged in"):
-        open_port("/dev/ttyNONE7", 9600, FlowControl.NONE)
+    with pytest.raises(PortError, match=r"There is no /dev/no-such-port. .* plugged in"):
+        open_port("/dev/no-such-port", 9600, FlowControl.NONE)
     (tmp_path / "file").write_text("x")
     for path in ("/dev/null", str(tmp_path / "file"), str(tmp_path)):
         with pytest.raises(PortError, match=path):
