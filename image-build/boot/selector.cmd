@@ -30,16 +30,18 @@ if test "${seq_1}${seq_2}" = 00; then
   setenv dp_first a; setenv dp_good a; setenv dp_left_a 1; setenv dp_left_b 1
 fi
 
-if test "${dp_first}" = b; then setenv order "b a"; else setenv order "a b"; fi
+# No loops anywhere here: U-Boot leaves each at its head once Ctrl-C came over the serial line, and goes on behind it.
 setenv slot none
-for s in ${order}; do
-  if test "${s}" = a; then setenv left ${dp_left_a}; else setenv left ${dp_left_b}; fi
-  if test "${slot}" = none && test 0x${left} -gt 0; then setenv slot ${s}; setenv left_now ${left}; fi
-done
+if test "${dp_first}" = b; then
+  if test 0x${dp_left_b} -gt 0; then setenv slot b; elif test 0x${dp_left_a} -gt 0; then setenv slot a; fi
+else
+  if test 0x${dp_left_a} -gt 0; then setenv slot a; elif test 0x${dp_left_b} -gt 0; then setenv slot b; fi
+fi
 if test "${slot}" = none; then
   echo "dialpost: no tries left; the slot proven last, uncounted"
   if test "${dp_good}" = b; then setenv slot b; else setenv slot a; fi
 else
+  if test "${slot}" = a; then setenv left_now ${dp_left_a}; else setenv left_now ${dp_left_b}; fi
   setexpr left_now ${left_now} - 1
   if test "${slot}" = a; then setenv dp_left_a ${left_now}; else setenv dp_left_b ${left_now}; fi
   setexpr dp_seq ${dp_seq} + 1
@@ -55,12 +57,16 @@ if load ${devtype} ${devnum}:1 ${m}7001000 args.txt; then env import -t ${m}7001
 
 # A slot whose files cannot be loaded is left at once for the other; one that starts and fails is reset by its
 # watchdog, or by its own panic, and its tries run out.
-if test "${slot}" = a; then setenv order "a b"; else setenv order "b a"; fi
-for t in ${order}; do
-  setenv slot ${t}
-  if test "${slot}" = a; then setenv part 2; else setenv part 3; fi
-  echo "dialpost: slot ${slot}"
-  if load ${devtype} ${devnum}:${part} ${m}6000000 /boot/slot.scr; then source ${m}6000000; fi
-  echo "dialpost: slot ${slot} cannot be started"
-done
+if test "${slot}" = a; then
+  setenv part 2; setenv other b; setenv other_part 3
+else
+  setenv part 3; setenv other a; setenv other_part 2
+fi
+echo "dialpost: slot ${slot}"
+if load ${devtype} ${devnum}:${part} ${m}6000000 /boot/slot.scr; then source ${m}6000000; fi
+echo "dialpost: slot ${slot} cannot be started"
+setenv slot ${other}; setenv part ${other_part}
+echo "dialpost: slot ${slot}"
+if load ${devtype} ${devnum}:${part} ${m}6000000 /boot/slot.scr; then source ${m}6000000; fi
+echo "dialpost: slot ${slot} cannot be started"
 reset
