@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,13 @@ ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", 
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
-    """Programs that write down how they were run, in the place of nft and ip."""
+    """Programs that write down how they were run, in the place of nft and ip; no file of this machine's kernel."""
+    monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
+    tunables = session.line_shaping.tunables
+    monkeypatch.setattr(
+        session.line_shaping, "tunables",
+        lambda line: {str(tmp_path / Path(name).name): value for name, value in tunables(line).items()},
+    )  # fmt: skip
 
     def make(status=0):
         folder = tmp_path / "tools"
@@ -61,6 +68,7 @@ def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, even
     rules = (record / "nft").read_text()
     assert "192.0.2.25" in rules and "10.0.0.1" in rules and 'iifname "ppp7" drop' in rules
     assert "route replace default dev ppp7" in (record / "ip").read_text()
+    assert int((tmp_path / "alpha").read_text()) > 0
     assert parse_event(events.recv(4096)) == PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
 
 
@@ -74,7 +82,6 @@ eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
 @pytest.mark.parametrize("change", [{}, {"IPREMOTE": "192.0.2.1"}, {"IPLOCAL": "192.0.2.2"}], ids=str)
 def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(tools, events, tmp_path, monkeypatch, change):
     record = tools()
-    monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
     (tmp_path / "route").write_text(ROUTE_TABLE)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     for name, value in (ENVIRONMENT | change).items():
