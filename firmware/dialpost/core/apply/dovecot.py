@@ -9,8 +9,10 @@ Source: doc.dovecot.org/2.4.1, "Rootless", "Passwd-file", "Quota".
 
 from __future__ import annotations
 
-from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, address, host_name, plain_path
-from dialpost.core.certificate import certificate_names, is_address
+from hashlib import sha256
+
+from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, host_name, plain_path
+from dialpost.core.certificate import certificate_names
 from dialpost.core.config import Config, LanService
 
 USER = "dialpost"
@@ -25,9 +27,10 @@ def dovecot(config: Config, user: str = USER, group: str = USER, run: str = RUN)
     if not wanted:
         return None
     protocols = [name for name, ways in _WAYS.items() if wanted & set(ways)]
-    # Another name means another certificate in the same place: the text must differ, so that Dovecot is restarted.
-    names = [address(one) if is_address(one) else host_name(one) for one in certificate_names(config)]
-    name = f"# For {', '.join(names)}\n"
+    # Other names or addresses mean another certificate in the same place: the text must differ, so that Dovecot
+    # is restarted.
+    certified = sha256(" ".join(certificate_names(config)).encode()).hexdigest()[:16]
+    name = f"# For {host_name(config.station.hostname)} (certificate {certified})\n"
     parts = [name + _base(protocols, user, group, run), _tls(config), _users(config)]
     parts += [_login(name, wanted) for name in protocols]
     parts += [_service(name) for name in protocols]
