@@ -344,6 +344,7 @@ def test_whatever_call_it_is(name: str, bench: Bench, say: Callable[[str], None]
             except (AssertionError, OSError, ControlError) as error:
                 where = f"{how.name} at call {at} ({bench.nursery.seen.where})"
                 wrong.append(f"{where}: {error!r}\n{bench.log_text()[-2000:]}")
+                say(wrong[-1])
                 bench.end(kindly=False)
         say(f"{name}: {how.name} at {len(numbers)} of {calls} calls, {hits} hit, {len(wrong)} went wrong so far")
     assert wrong == [], f"{len(wrong)} went wrong (seed {SEED}):\n" + "\n".join(wrong)

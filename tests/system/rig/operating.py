@@ -29,6 +29,7 @@ class Operator:
     def __init__(self, station: Station, seed: int) -> None:
         self.done = 0
         """Operations that were answered."""
+        self._one_more = asyncio.Event()
         self._station = station
         self._random = random.Random(seed)
         self._number = 0
@@ -43,11 +44,19 @@ class Operator:
             try:
                 await asyncio.to_thread(work)
                 self.done += 1
+                self._one_more.set()
             except _LOST:  # the station is gone, or changes its configuration
                 await asyncio.sleep(0.005)
             except ControlError as error:
                 assert error.kind != "InternalError", error
                 await asyncio.sleep(0.005)
+
+    async def answered(self, count: int) -> None:
+        """Wait for so many operations, while `work` runs."""
+        for _ in range(count):
+            self._one_more = asyncio.Event()
+            async with asyncio.timeout(60):
+                await self._one_more.wait()
 
     def _ask(self, *questions: tuple[str, dict[str, Any]]) -> list[Any]:
         talk = ControlTalk(self._station.control_socket, 30)
