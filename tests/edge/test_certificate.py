@@ -127,6 +127,13 @@ def test_a_damaged_one_is_set_aside_and_made_anew(tmp_path, spoil):
     assert (tmp_path / "tls.old-1").is_dir()
 
 
+def test_what_a_power_cut_left_of_one_is_cleared_away(tmp_path):
+    (tmp_path / ".tls-cut" / "work").mkdir(parents=True)
+    (tmp_path / ".tls-cut" / "station.key").write_text("half a key")
+    ensure_pair(tmp_path / "tls", NAMES)
+    assert [path.name for path in tmp_path.iterdir()] == ["tls"]
+
+
 def test_without_openssl_a_good_one_is_kept(tmp_path, monkeypatch):
     made = ensure_pair(tmp_path / "tls", NAMES)
     monkeypatch.setenv("PATH", str(tmp_path))

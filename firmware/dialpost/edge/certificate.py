@@ -176,6 +176,8 @@ def _names(lines: Sequence[str]) -> tuple[str, ...]:
 def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for cut_off in folder.parent.glob(f".{folder.name}-*"):  # by a power cut, at an earlier start
+            shutil.rmtree(cut_off, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             _make_in(fresh, names)
