@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from unit_exposure import exposure, needs_analyzer
 
 UNITS = Path(__file__).parents[1] / "systemd"
 LIMITS = {"dialpost.service": 2.0, "dialpost-console@.service": 3.0}
@@ -17,23 +18,9 @@ OPEN = re.compile(
 """Lines that leave something open: each stands below a comment that says why."""
 
 
-def exposure(unit: Path, folder: Path) -> float:
-    """systemd's measure, from 0 (safe) to 10."""
-    copy = folder / unit.name.replace("@.", "@ttyAMA0.")
-    copy.write_text(unit.read_text())
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(copy)], capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
-    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
-    assert found, done.stdout + done.stderr
-    return float(found[1])
-
-
+@needs_analyzer
 @pytest.mark.parametrize(("unit", "most"), LIMITS.items())
 def test_the_exposure_is_within_its_limit(unit: str, most: float, tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is missing (Debian: systemd): how exposed the units are was not measured")
     assert exposure(UNITS / unit, tmp_path) <= most
 
 
@@ -49,7 +36,7 @@ def _calls_of(group: str) -> set[str]:
     return set().union(*(_calls_of(word) for word in words if word and not word.startswith("#")))
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (Debian: systemd)")
+@needs_analyzer
 def test_the_console_may_make_the_calls_without_which_ping_ends() -> None:
     """ping gives up its privileges at its start, and ends with an error where it can't (iputils)."""
     allowed: set[str] = set()
@@ -81,7 +68,7 @@ MOST_EXPOSED = 5.0
 """Of any unit of ours, root's as well. What a unit needs beyond that stands in it, with the reason."""
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (Debian: systemd)")
+@needs_analyzer
 @pytest.mark.parametrize("unit", EVERY, ids=lambda unit: unit.name)
 def test_no_unit_is_open(unit: Path, tmp_path: Path) -> None:
     assert exposure(unit, tmp_path) <= MOST_EXPOSED
