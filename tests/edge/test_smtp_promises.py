@@ -58,6 +58,38 @@ async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command():
     assert set(policy.sinks[0].heard) == {"acknowledged", "left"}
 
 
+async def test_content_after_354_proves_what_was_said_before_it():
+    policy = NotingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk("EHLO x")
+        client.send(ENVELOPE)
+        for _ in range(3):
+            await client.reply()
+        client.send(CONTENT + ENVELOPE)
+        for _ in range(4):
+            await client.reply()
+        assert "spoke" not in policy.sinks[0].heard
+        client.send(CONTENT)
+        await client.reply()
+        assert policy.sinks[0].heard[-1] == "spoke" and "spoke" not in policy.sinks[1].heard
+
+
+async def test_a_client_that_always_talks_ahead_costs_no_memory():
+    policy = NotingPolicy()
+    chunk = b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nBDAT 5 LAST\r\nA: b\n"
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk("EHLO x")
+        for _ in range(10):
+            client.send(10 * chunk)
+            for _ in range(30):
+                assert (await client.reply())[0].startswith("250")
+        (connection,) = connect.server._running.connections
+        assert len(connection.promises._given) + len(connection.promises._acknowledged) <= 32
+        assert [sink.heard[-1:] for sink in policy.sinks[:60]] == 60 * [["left"]]
+
+
 @pytest.mark.parametrize("how", ["closed before the answer", "line down before the answer"])
 async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how):
     policy = NotingPolicy()

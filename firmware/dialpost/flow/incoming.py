@@ -335,9 +335,13 @@ class Incoming:
         tools, is_traced = self.tools, bool(self._header.facts().received)
         self._promise(self.queue_id)
         since_s = tools.repeat_window.since_s(tools.wall_clock(), tools.monotonic())
-        earlier = await tools.store.accept_unless_repeat(
-            message, since_s, of_same_peer=not is_traced, not_of=tools.unrepeatable
-        )
+        try:
+            earlier = await tools.store.accept_unless_repeat(
+                message, since_s, of_same_peer=not is_traced, not_of=tools.unrepeatable
+            )
+        except BaseException:
+            tools.unrepeatable.discard(self.queue_id)
+            raise
         if earlier is None:
             return None
         if self._is_left:

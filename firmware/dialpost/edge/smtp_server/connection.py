@@ -178,6 +178,11 @@ class Connection(SMTP):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
 
     @property
+    def has_input(self) -> bool:
+        """Whether something came that was not looked at yet."""
+        return bool(self._input)
+
+    @property
     def is_at_end(self) -> bool:
         """Whether the client has closed its side."""
         return self._at_end

@@ -13,9 +13,12 @@ import socket
 import struct
 import termios
 from asyncio import WriteTransport
+from collections import deque
 
 from dialpost.core.session import MessageSink
 
+_MOST_OPEN = 32
+"""A client that always talks ahead (BDAT needs no answer in between) keeps so many open; the oldest are let go."""
 _CLOSED = 7
 """TCP_CLOSE of the kernel's netinet/tcp.h."""
 
@@ -25,12 +28,13 @@ class Promises:
 
     def __init__(self) -> None:
         self._under_way: MessageSink | None = None
-        self._given: list[MessageSink] = []
+        self._given: deque[MessageSink] = deque()
+        self._acknowledged: deque[MessageSink] = deque()
 
     @property
     def are_open(self) -> bool:
         """Whether a 250 was given that may not have been heard."""
-        return bool(self._given)
+        return bool(self._given or self._acknowledged)
 
     def begin(self, sink: MessageSink, *, is_left: bool) -> None:
         """A message is being made durable. `is_left`: the client closed its side, and may wait for no answer."""
@@ -43,6 +47,8 @@ class Promises:
         if self._under_way is not None and is_given:
             self._given.append(self._under_way)
         self._under_way = None
+        if len(self._given) + len(self._acknowledged) > _MOST_OPEN:
+            (self._acknowledged or self._given).popleft().left()
 
     def closed_its_side(self) -> None:
         """The client sends no more: whether it waits for an answer under way nobody knows."""
@@ -51,17 +57,22 @@ class Promises:
 
     def acknowledged(self, *, spoke: bool) -> None:
         """All that was written reached the client's TCP; `spoke`: and something came from it after that."""
+        if spoke:
+            self._given.extendleft(reversed(self._acknowledged))
+            self._acknowledged.clear()
         for sink in self._given:
             sink.seen(spoke=spoke)
-        if spoke:
-            self._given.clear()
+        if not spoke:
+            self._acknowledged += self._given
+        self._given.clear()
 
     def left(self) -> None:
         """The connection is gone: nothing more will be known."""
-        given, self._given = self._given, []
         self.closed_its_side()
-        for sink in given:
+        for sink in (*self._acknowledged, *self._given):
             sink.left()
+        self._acknowledged.clear()
+        self._given.clear()
 
 
 def all_acknowledged(transport: WriteTransport) -> bool:

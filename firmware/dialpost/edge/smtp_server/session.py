@@ -417,7 +417,10 @@ class Session(Connection):
             self._forget_message()
             return begun
         await self.push(GO_ON)
+        waits = not self.has_input
         await take_data(self, begun, self.door.config.data_timeout_s)
+        if waits and self.promises.are_open:  # it read 354, and what was said before
+            self.promises.acknowledged(spoke=True)
         return await self._commit(begun)
 
     async def smtp_BDAT(self, argument: bytes) -> Reply:
