@@ -229,9 +229,11 @@ def test_a_reader_that_has_gone_ends_the_command_quietly():
         os.close(write)
 
 
-def test_a_full_disk_behind_the_output_is_told():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_told(unbuffered):
     command = ["sh", "-c", 'exec "$0" -c "$1" > /dev/full', sys.executable, SCRIPT]
-    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False)
+    environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False, env=environment)
     assert done.returncode == 1
     assert (
         b"the output can't be written: No space left on device" in done.stderr and b"Traceback" not in done.stderr

@@ -33,6 +33,10 @@ def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(NEAREST, _replace)
 
 
+class _OutputError(OSError):
+    """Of writing to standard output or error, where the stream keeps nothing back."""
+
+
 class HarmlessOut(io.TextIOBase):
     """A text stream through which nothing goes that `core/printable` does not let pass.
 
@@ -44,7 +48,12 @@ class HarmlessOut(io.TextIOBase):
         self._column = 0
 
     def write(self, text: str) -> int:
-        self.stream.write(self._cut(lines(text)))
+        try:
+            self.stream.write(self._cut(lines(text)))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputError(*error.args) from error
         return len(text)
 
     def _cut(self, text: str) -> str:
@@ -147,6 +156,8 @@ def whole_lines() -> None:
 
 def _is_about_output(error: OSError, out: TextIO) -> bool:
     """A write to standard output names no file, and what was buffered still fails."""
+    if isinstance(error, _OutputError):
+        return True
     if error.filename is not None:
         return False
     try:
