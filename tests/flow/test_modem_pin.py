@@ -56,7 +56,7 @@ def test_a_right_pin_whose_answer_is_lost_is_seen_by_the_sims_state():
 
 
 @pytest.mark.parametrize("tells_tries", [False, True])
-@pytest.mark.parametrize("said", ["+CME ERROR: 3", "+CME ERROR: 13", "+CME ERROR: 100", "ERROR", None])
+@pytest.mark.parametrize("said", ["OK", "+CME ERROR: 3", "+CME ERROR: 13", "+CME ERROR: 100", "ERROR", None])
 def test_a_wrong_pin_never_locks_the_sim_whatever_the_modem_says(said, tells_tries):
     fake, memory = FakeModem(pin="1234", tells_tries=tells_tries), MemoryCallStore()
     judge = fake._sim

@@ -99,9 +99,10 @@ class SimCard:
         """The state that lets a call go on; "" where the PIN was not judged and may be sent again at once."""
         words = answer.final_words
         state = "" if is_wrong_pin(words) else await self._state_after(answer)
-        if state == SIM_READY or (answer.is_ok and not self._talk.was_late and state != SIM_LOCKED):
-            return state or SIM_WANTS_PIN
         left = await self._tries() if state == SIM_WANTS_PIN and tries is not None else None
+        is_likely = answer.is_ok and not self._talk.was_late and state != SIM_LOCKED and not _fewer(left, tries)
+        if state == SIM_READY or is_likely:
+            return state or SIM_WANTS_PIN
         is_plain = not self._has_codes and words == "ERROR" and left is None  # all that this modem can say
         if is_wrong_pin(words) or state == SIM_LOCKED or _fewer(left, tries) or is_plain:
             await self._pins.refused(pin)
