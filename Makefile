@@ -57,7 +57,7 @@ test-line: setup ## The part of test-system with two guests, real pppd and a sim
 image-deps: ## What `image` and `test-image` need on this machine (says what it installs; needs root)
 	@image-build/deps
 
-image: setup ## The SD-card image from Debian packages and this tree, in .cache/image/out (first: make image-deps; root)
+image: setup ## The SD-card image, in .cache/image/out; 20 to 45 minutes the first time (first: make image-deps; root)
 	@image-build/build $(ARGS)
 
 test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image; the call wants make system-deps)
