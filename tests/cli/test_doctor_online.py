@@ -25,6 +25,8 @@ class Names:
     async def addresses(self, host):
         return ("127.0.0.1",)
 
+    addresses_in_dns = addresses
+
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
