@@ -18,7 +18,9 @@ def profiles(args: argparse.Namespace) -> int:
         profile = files.profile(args.name)
         print(f"{profile.name}: {profile.title}")
         for label, value in (("note", profile.note), ("source", profile.source),
-                             ("set up by", ", ".join(profile.init)), ("dialled by", profile.dial),
+                             ("set up by", ", ".join(profile.init)), ("must take", ", ".join(profile.must)),
+                             ("dialled by", profile.dial),
+                             ("line", f"{profile.line_rate_bps} bit/s" if profile.line_rate_bps else ""),
                              ("port", f"{profile.speed_bps} bit/s, {profile.flow_control.value}"),
                              ("hung up by", ", then ".join(way.value for way in profile.hang_up))):  # fmt: skip
             if value:
