@@ -5,6 +5,7 @@ a line that is up or is about to come up; no second number is dialled before the
 is one that the modem gave to this dial; the SIM is never locked by our own tries.
 """
 
+import asyncio
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -95,6 +96,30 @@ async def calls(modem, fake, times):
 def test_whatever_a_modem_says_nobody_believes_a_line_down_that_is_up(fake, cellular):
     profile = replace(CELLULAR, dial="ATDT{number}") if cellular else HAYES
     run_virtual(calls(driver(fake, profile), fake, 2))
+
+
+@fuzz(modems(), st.lists(st.floats(0, 400), min_size=1, max_size=3), examples=100)
+def test_a_station_killed_at_any_time_knows_of_the_line_it_left_up(fake, killed_after_s):
+    memory = MemoryCallStore()
+
+    def start():
+        config = ModemConfig(port="/dev/fake", numbers=("123",))
+        return Modem(config, HAYES, lambda *_: fake, lambda words: None, memory=memory)
+
+    async def run():
+        for after_s in killed_after_s:
+            modem = start()
+            await modem.look_back()
+            assert modem.line_may_be_up or not fake.costs, "on line, and nobody knows"
+            dialling = asyncio.create_task(modem.dial("123"))
+            await asyncio.wait([dialling], timeout=after_s)
+            dialling.cancel()  # and nothing is put down
+            await asyncio.wait([dialling])
+        modem = start()
+        await modem.look_back()
+        await calls(modem, fake, 1)
+
+    run_virtual(run())
 
 
 PINS = st.lists(st.sampled_from(["1234", "9999", "8888"]), min_size=1, max_size=4)
