@@ -403,7 +403,7 @@ def look(bench: Bench, promised: Promised) -> None:
     assert bench.start(), "it does not start"
     (status,) = bench.ask(("status", {}))
     assert status["mode"] == "running", status
-    (listing,) = bench.ask(("account.list", {}))
+    _, listing = bench.ask(("queue.retry", {}), ("account.list", {}))  # a delivery that failed waits its time
     names = {account["name"] for account in listing}
     assert names in promised.accounts, f"accounts {names}, not one of {promised.accounts}"
     assert status["hostname"] in promised.hostnames, status["hostname"]

@@ -6,6 +6,7 @@ try: that takes a tenth of the time of a start.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import mmap
 import os
@@ -111,19 +112,21 @@ class Life:
 
     def kill(self) -> None:
         """SIGKILL."""
-        if not self.has_ended():
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._end(10)
 
     def stop(self) -> None:
         """SIGTERM."""
-        if not self.has_ended():
-            signal.pidfd_send_signal(self._handle, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         self._end(30)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            signal.pidfd_send_signal(self._handle, number)
 
     def _end(self, within_s: float) -> None:
         if not self.has_ended(within_s):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             self.has_ended(10)
             raise AssertionError(f"it did not end within {within_s} s")
         os.close(self._handle)
