@@ -8,7 +8,7 @@ import pytest
 
 from dialpost.core.accounts import Account, Alias, Directory, Local, Unknown
 from dialpost.core.config import Config, DeliveryConfig, StationConfig
-from dialpost.core.errors import AccountError, ControlError, NotFoundError, StorageError
+from dialpost.core.errors import AccountError, ControlError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.password import verify_password
 from dialpost.flow import accounts as module
 from dialpost.flow.account_methods import account_methods
@@ -52,6 +52,7 @@ class Card:
         self.logins = list(directory.accounts)
 
     def create(self, account):
+        self._fault("create")
         self.mail.setdefault(account, (0, 0))
 
     def contents(self, account):
@@ -388,3 +389,52 @@ async def test_methods_refuse_rubbish(service, method, params, words):
 def test_the_directory_knows_the_host_name(service):
     assert isinstance(service.directory, Directory)
     assert service.directory.resolve("postmaster@mail.clinic.example") == Local(("postmaster",))
+
+
+@pytest.mark.parametrize("step", ["write", "create"])
+async def test_what_can_not_be_kept_everywhere_is_taken_back(service, card, step):
+    await service.add("anna", PASSWORD)
+    card.fails = {step}
+    with pytest.raises(StorageError, match=f"^no {step}$" if step == "create" else f"no {step}"):
+        await service.add("ben", PASSWORD)
+    assert "ben" not in card.logins
+    if step == "create":  # all that was written could be written back
+        assert (list(card.accounts), list(service.directory.accounts)) == (["anna"], ["anna"])
+
+
+async def test_one_fault_of_the_login_file_changes_nothing(service, card, monkeypatch):
+    await service.add("anna", PASSWORD)
+    real, faults = Card.write, [StorageError("no write")]
+
+    def write(self, directory, default_quota_bytes):
+        if faults:
+            raise faults.pop()
+        real(self, directory, default_quota_bytes)
+
+    monkeypatch.setattr(Card, "write", write)
+    with pytest.raises(StorageError, match=r"^no write$"):
+        await service.set_password("anna", "another good one")
+    assert list(card.accounts) == list(service.directory.accounts) == card.logins == ["anna"]
+    assert await service.verify("anna", PASSWORD)
+
+
+async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service, card):
+    card.fails = {"write"}
+    with pytest.raises(StorageError, match="It counts all the same, for it could not be taken back: no write"):
+        await service.add("anna", PASSWORD)
+    assert "anna" in service.directory.accounts
+
+
+async def test_without_room_only_deletions_go_through(card):
+    def no_room():
+        raise StorageFullError("the card is full")
+
+    card.accounts = {"anna": Account("anna", (), "hash")}
+    service = AccountService(CONFIG, card, card, card, no_room)
+    for change in (service.add("ben", PASSWORD), service.set_password("anna", PASSWORD),
+                   service.add_alias("all", ["anna"])):  # fmt: skip
+        with pytest.raises(StorageFullError):
+            await change
+    assert list(card.accounts) == ["anna"] and card.aliases == {}
+    await service.delete("anna", MailFate.KEEP)
+    assert list(card.accounts) == []
