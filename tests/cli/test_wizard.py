@@ -13,6 +13,7 @@ import pytest
 from dialpost.cli import wizard_facts
 from dialpost.cli.account import service_on_card
 from dialpost.cli.wizard import SUMMARY, Site, set_up
+from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config import Config, StationConfig
 from dialpost.core.console.wizard_summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
@@ -137,6 +138,21 @@ async def test_what_a_power_cut_left_before_the_commit_does_no_harm(world: First
 async def test_ctrl_c_tells_how_to_leave_and_goes_on(world: FirstStart) -> None:
     done, terminal = await walk(world, [AskCancelledError("x"), *ANSWERS, "yes", "no"])
     assert done and "`quit` ends the wizard" in terminal.text
+
+
+async def test_that_it_works_is_said_only_where_every_step_did(
+    world: FirstStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The station runs and takes mail, but the network could not be told: whoever set it up must hear of that."""
+
+    async def fails(self: object, number: int) -> ApplyResult:
+        return ApplyResult(applied=False, problems=("The network could not be set: it took too long.",))
+
+    monkeypatch.setattr("dialpost.sim.first_start._NothingToApply.run", fails)
+    done, terminal = await walk(world, [*ANSWERS, "yes", "no"])
+    flat = " ".join(terminal.text.split())
+    assert done and "The station works" not in flat
+    assert "not all of it works yet: - The network could not be set: it took too long." in flat
 
 
 @pytest.mark.slow

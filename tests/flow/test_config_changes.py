@@ -69,6 +69,17 @@ async def test_a_commit_is_taken_and_applied(rig):
     )  # fmt: skip
 
 
+async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig):
+    """A wizard that hears of it must not say that the station works; `status` shows it as long as it is so."""
+    rig.apply.problems = ("The network could not be set: it took too long.",)
+    done = await rig.commit(LINE)
+    assert done.problems == rig.apply.problems
+    assert rig.changes.attention() == ["Not put in force: The network could not be set: it took too long."]
+    rig.apply.problems = ()
+    done = await rig.commit(TEXT)
+    assert (done.problems, rig.changes.attention()) == ((), [])
+
+
 async def test_what_means_the_same_restarts_nothing(rig):
     await rig.commit("# a remark\n" + TEXT)
     assert (rig.process.taken, rig.history.current().number) == ([], 2)

@@ -51,22 +51,13 @@ def _starts_the_slot(pi: Pi, card: Card) -> None:
 
 
 def test_no_key_and_no_stick_comes_between(module_work: Path, stick: Path) -> None:
-    """And on it goes up to the console, with the settings U-Boot was given; a clock with a battery on the header is
-    taken in use (QEMU's chip is a DS1338, which has what a DS3231 has).
-    """
-    card = Card(module_work / "card.img", size=CARD_BYTES)
-    card.prepare(OFFICE + '[clock]\nbattery = "ds3231"\n', arguments=f"{ARGUMENTS} ignore_loglevel")
-    with Pi(card, module_work / "pi4", model=Model.PI4, stick=stick, noise=KEYS, arguments=CLOCK) as pi:
+    """As far as the start of the kernel, which says nothing on this machine of QEMU's (it lacks the PCIe bus)."""
+    card = Card(module_work / "card.img", size=CARD_BYTES).prepare(arguments=ARGUMENTS)
+    with Pi(card, module_work / "pi4", model=Model.PI4, stick=stick, noise=KEYS) as pi:
         _starts_the_slot(pi, card)
         pi.took("Raspberry Pi 4, card on emmc2: until the kernel starts")
         assert "Loading Environment from FAT... OK" in pi.console_text()
         assert "starting USB" not in pi.console_text()
-        pi.quiet()
-        pi.console.expect(r"rtc-ds1307 \S+: registered as rtc0")
-        pi.console.expect(r"rtc-ds1307 \S+: setting system clock to 20\d\d")
-        pi.took("Raspberry Pi 4: until the battery's clock is read")
-        pi.console.expect("Dialpost .*Press Enter")
-        pi.took("Raspberry Pi 4: until the console is there")
 
 
 def test_the_same_without_its_settings(module_work: Path, stick: Path) -> None:
@@ -77,9 +68,16 @@ def test_the_same_without_its_settings(module_work: Path, stick: Path) -> None:
         assert "Unable to read" in pi.console_text()
 
 
-def test_a_pi_3_is_no_different(module_work: Path) -> None:
-    """Its card hangs on another controller; without settings the device tree says which."""
-    card = Card(module_work / "pi3.img", size=CARD_BYTES).prepare(arguments=ARGUMENTS)
+def test_a_pi_3_is_no_different_and_reads_the_clock_on_its_header(module_work: Path) -> None:
+    """Its card hangs on another controller; without settings the device tree says which. A clock with a battery is
+    taken in use at the first start (QEMU's DS1338 has all that is used of a DS3231).
+    """
+    card = Card(module_work / "pi3.img", size=CARD_BYTES)
+    card.prepare(OFFICE + '[clock]\nbattery = "ds3231"\n', arguments=f"{ARGUMENTS} ignore_loglevel")
     card.remove("uboot.env")
-    with Pi(card, module_work / "pi3", model=Model.PI3, noise=KEYS) as pi:
+    with Pi(card, module_work / "pi3", model=Model.PI3, noise=KEYS, arguments=CLOCK) as pi:
         _starts_the_slot(pi, card)
+        pi.quiet()
+        pi.console.expect(r"rtc-ds1307 \S+: registered as rtc0")
+        pi.console.expect(r"rtc-ds1307 \S+: setting system clock to 20\d\d")
+        pi.took("Raspberry Pi 3: until the battery's clock is read")

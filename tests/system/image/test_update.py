@@ -226,6 +226,8 @@ def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop
     assert "tries the new release; mail waits" in _type(board, "status")
     assert (_format(board), board.run("cat /run/dialpost-boot/on-trial")) == ("1", "")
     assert "is still on trial" in _type(board, "update good")
+    told = _type(board, "update")
+    assert "runs and is on trial" in told and "next start" not in told, told
     _wait_proven(shop, Slot.B, TRIAL_S)
     assert "rauc.slot=b" in board.run("cat /proc/cmdline")
     eventually(lambda: _format(board) == "2", within_s=120, what="the queue's new format")

@@ -93,7 +93,7 @@ class Pi:
         self.started_s = time.monotonic()
         command = [
             "setpriv", "--pdeathsig", "KILL",
-            *(emulator() if model is Model.PI4 else ["qemu-system-aarch64"]),
+            *(emulator() or ["qemu-system-aarch64"]),
             "-M", model.value[0], "-smp", "4", "-m", model.value[1], "-accel", "tcg,thread=multi",
             "-display", "none", "-kernel", str(OUT / "u-boot-pi.bin"), "-dtb", str(OUT / model.value[2]),
             *_card(model, card.path),
