@@ -80,3 +80,19 @@ def test_a_file_on_the_boot_partition_resets_the_station(board: Machine, card: C
         assert kept != before
         again.switch_off()
     assert card.get("factory-reset") is None
+
+
+def test_a_clock_that_nobody_sets_goes_on_over_a_power_cut(card: Card, module_work: Path) -> None:
+    """Else what was done later is dated before what was done earlier. A day passes at once; the timer's unit keeps
+    the time, the plug is pulled, and the board's own clock shows 1970 again.
+    """
+    with Machine(card, module_work / "cut", clock="1970-01-01T00:00:00") as machine:
+        machine.wait_up()
+        assert machine.run("systemctl is-active dialpost-clock.timer") == "active"
+        kept = int(machine.run("date -s @$(($(date +%s) + 86400)) +%s"))
+        machine.run("systemctl start dialpost-clock.service && sync")
+        machine.pull_plug()
+    with Machine(card, module_work / "after", clock="1970-01-01T00:00:00") as machine:
+        machine.wait_up()
+        assert kept <= int(machine.run("date +%s")) < kept + 3600
+        machine.switch_off()
