@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.link import DialResult
+from dialpost.core.outcomes import Outcome
 from dialpost.sim.line import LineSettings
 from dialpost.sim.once import Load, Once
-from dialpost.sim.provider import ProviderSettings
+from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.sim.provider_session import Received
 from dialpost.sim.report import Report
 from dialpost.sim.world import World, WorldSettings
 
@@ -61,13 +63,26 @@ async def test_one_call_carries_everything_both_ways(tmp_path: Path) -> None:
     ]
 
 
-async def test_up_and_down_run_at_the_same_time(tmp_path: Path) -> None:
-    """A call costs max(up, down), not their sum."""
+async def test_up_and_down_run_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call costs max(up, down), not their sum: each direction begins before the other ends."""
+    order: list[str] = []
+    took, settled = Provider.take, Provider.settled
+
+    def take(self: Provider, message: Received) -> str:
+        order.append("up")
+        return took(self, message)
+
+    def settle(self: Provider, message: Held, outcomes: tuple[Outcome, ...]) -> None:
+        order.append("down")
+        settled(self, message, outcomes)
+
+    monkeypatch.setattr(Provider, "take", take)
+    monkeypatch.setattr(Provider, "settled", settle)
     report = await run(tmp_path, Load(6, 6, size=20_000), rate_bps=500_000)
-    (call,) = report.calls
-    up_s, down_s = (float(str(call[key])) / 50_000 for key in ("bytes_up", "bytes_down"))
     assert report.exit_status == 0, report.words
-    assert float(str(call["online_s"])) < max(up_s, down_s) + 0.6 * min(up_s, down_s)
+    assert (len(report.calls), order.count("up"), order.count("down")) == (1, 6, 6)
+    assert "".join(order).find("down") < "".join(order).rfind("up")
+    assert "".join(order).find("up") < "".join(order).rfind("down")
 
 
 @pytest.mark.parametrize("load", [Load(0, 0), Load(0, 3), Load(3, 0)])
