@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, advice, page, ppp_reason
+from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, advice, ppp_reason
+from dialpost.core.line_reasons_page import page
 from dialpost.core.link import DialResult
 from dialpost.core.ppp_events import PppEnd, PppUp, event, parse_event
+from dialpost.core.ppp_log import LOG_REASONS
 
 
 def test_every_result_of_dialling_has_a_row() -> None:
@@ -22,7 +24,11 @@ def test_every_exit_code_of_pppd_has_a_row() -> None:
     assert set(PPP_REASONS) == set(range(22))
 
 
-@pytest.mark.parametrize("reason", [*DIAL_REASONS.values(), *PPP_REASONS.values()], ids=lambda reason: reason.log)
+@pytest.mark.parametrize(
+    "reason",
+    [*DIAL_REASONS.values(), *PPP_REASONS.values(), *(row.reason for row in LOG_REASONS)],
+    ids=lambda reason: reason.log,
+)
 def test_each_row_says_what_happened_and_a_fault_what_to_do(reason) -> None:
     assert reason.words.endswith(".")
     assert "fault" in reason.light
@@ -31,7 +37,10 @@ def test_each_row_says_what_happened_and_a_fault_what_to_do(reason) -> None:
 
 
 def test_log_words_are_unique() -> None:
-    words = [reason.log for reason in (*DIAL_REASONS.values(), *PPP_REASONS.values())]
+    words = [
+        reason.log
+        for reason in (*DIAL_REASONS.values(), *PPP_REASONS.values(), *(row.reason for row in LOG_REASONS))
+    ]
     assert len(set(words)) == len(words)
 
 
@@ -41,7 +50,9 @@ def test_a_code_of_a_later_pppd_is_told_all_the_same() -> None:
 
 def test_the_page_is_current() -> None:
     kept = Path(__file__).parents[2] / "docs" / "line-reasons.md"
-    assert kept.read_text() == page(), "run: .venv/bin/python -m dialpost.core.line_reasons > docs/line-reasons.md"
+    assert kept.read_text() == page(), (
+        "run: .venv/bin/python -m dialpost.core.line_reasons_page > docs/line-reasons.md"
+    )
 
 
 def test_the_hook_tells_of_the_network_in_one_datagram() -> None:

@@ -1,5 +1,6 @@
 """Root's side of a PPP session: what it takes from the daemon's folder, what it runs when the network comes."""
 
+import contextlib
 import json
 import os
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.ip_text import ip_network
-from dialpost.core.ppp_events import PppUp, Trouble, parse_event
+from dialpost.core.ppp_events import Logged, PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp import session
 
@@ -193,3 +194,36 @@ def test_root_reads_nothing_but_a_small_checked_request(tmp_path, kind, capsys):
     assert caught.value.code == 2
     assert not (tmp_path / "work").exists()
     assert "s3cret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("child", ["none", "one that holds the pipe"])
+def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(events, tmp_path, child):
+    """In a process of its own: root's side takes signals and ends with pppd's status."""
+    pppd = tmp_path / "bin" / "pppd"
+    pppd.parent.mkdir()
+    keeps = "sleep 60 &" if child != "none" else ""
+    pppd.write_text(
+        f"#!/bin/sh\n{keeps}\necho CHAP authentication failed: Access denied\necho Modem hangup\nexit 16\n"
+    )
+    pppd.chmod(0o755)
+    (tmp_path / "request.json").write_text(REQUEST.to_json())
+    command = [
+        sys.executable,
+        "-m",
+        "dialpost.edge.ppp.session",
+        "run",
+        tmp_path / "work",
+        tmp_path / "request.json",
+    ]
+    environment = os.environ | {"PATH": f"{pppd.parent}:/usr/bin:/bin"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as unit:
+        try:
+            assert unit.wait(30) == 16
+            told = parse_event(events.recv(65_536))
+            assert told == Logged(("CHAP authentication failed: Access denied", "Modem hangup"))
+            assert PppEnd(16, told.lines).log == "ppp-refused"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(unit.pid, 9)
+        assert unit.stderr is not None
+        assert b"Access denied" in unit.stderr.read()

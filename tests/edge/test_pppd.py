@@ -88,6 +88,38 @@ case $1 in start) echo Job failed.; exit 1 ;; show) printf '%s\\n' '{kept}' ;; e
     assert end.exit_code == code and words in end.words
 
 
+_UNIT = """#!{python}
+import json, socket, sys
+if sys.argv[1] == "start":
+    hook = {{"event": "up", "IFNAME": "dp-none", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1"}}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect({path!r})
+        if {up}:
+            sock.send(json.dumps(hook).encode())
+        sock.send(json.dumps({{"event": "log", "lines": ["LCP terminated by peer (Idle-Timeout)"]}}).encode())
+    sys.exit(1)
+print("ExecMainCode=1\\nExecMainStatus=16" if sys.argv[1] == "show" else "")
+"""
+
+
+@pytest.mark.parametrize("up", [False, True])
+async def test_under_systemd_the_log_comes_from_the_unit_also_after_the_network_was_up(up, tmp_path, monkeypatch):
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    path = str(tmp_path / "run" / "ppp" / "events")
+    systemctl.write_text(_UNIT.format(python=sys.executable, path=path, up=up))
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:/usr/bin:/bin")
+    pppd = Pppd(tmp_path / "run", under_systemd=True)
+    end = await pppd.start(REQUEST)
+    if up:
+        assert isinstance(end, PppUp)
+        end = await pppd.ended()
+    assert isinstance(end, PppEnd)
+    assert (end.log, end.was_up) == ("ppp-inactive", up)
+    await pppd.stop()
+
+
 async def test_the_secret_is_in_a_private_file_only(make_pppd, tmp_path):
     pppd = make_pppd("sys.exit(10)")
     await pppd.start(REQUEST)

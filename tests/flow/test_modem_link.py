@@ -196,6 +196,61 @@ def test_the_first_end_seen_is_the_end(first):
     play(scene)
 
 
+REFUSED = PppEnd(16, ("CHAP authentication failed: Access denied", "Modem hangup"))
+
+
+@pytest.mark.parametrize("when", ["before it is up", "on line"])
+def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when):
+    """The carrier is gone at once, pppd ends a moment later."""
+
+    async def scene():
+        modem, ppp = FakeModem(), FakePpp()
+        link = link_of(modem, ppp)
+
+        async def refuse(request):
+            modem.carrier.set()
+            await asyncio.sleep(2)
+            return REFUSED
+
+        if when == "before it is up":
+            ppp.start = refuse
+        panel, store, said = Panel(MemoryCallStore()), MemoryCallStore(), []
+        calls = CallManager(
+            CallConfig(redial_attempts=0), link, etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
+            panel=panel,
+        )  # fmt: skip
+        calls.subscribe(said.append)
+        task = asyncio.create_task(calls.run())
+
+        def hang_up(state, _):
+            if state.call is CallState.ONLINE and not modem.carrier.is_set():
+                modem.carrier.set()
+                asyncio.get_running_loop().call_later(2, ppp.end.set_result, REFUSED)
+
+        panel.watch(hang_up)
+        calls.request(CallReason.BUTTON)
+        record = await calls.finished()
+        words = record.detail if when == "before it is up" else record.hangup_detail
+        assert words.startswith("The provider refused the login on the line.")
+        assert not any("lost its carrier" in step for step in said)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    play(scene)
+
+
+def test_a_carrier_that_is_lost_without_a_word_of_pppd_is_told_as_that():
+    async def scene():
+        modem, ppp = FakeModem(), FakePpp()
+        link = link_of(modem, ppp)
+        await link.dial()
+        await link.negotiate()
+        modem.carrier.set()
+        assert await link.lost() == "the modem lost its carrier"
+
+    play(scene)
+
+
 @pytest.mark.parametrize("when", ["before it is up", "on line"])
 @pytest.mark.parametrize(("code", "reason"), [*PPP_REASONS.items(), (99, ppp_reason(99))])
 def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(code, reason, when, caplog):

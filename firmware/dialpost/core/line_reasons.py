@@ -1,63 +1,70 @@
 """Why a line did not come up, or went: one table for the log, the lights, the console and the documentation.
 
 A row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS, version
-2.5.2). docs/line-reasons.md is made from it (`page`). pppd's rows are for an end of its own: where the station
-hangs up, nothing is wrong, and nobody asks for its status.
+2.5.2); what pppd logged tells more than its code (`core/ppp_log`). docs/line-reasons.md is made from both
+(`core/line_reasons_page`). pppd's rows are for an end of its own: where the station hangs up, nothing is wrong,
+and nobody asks for its status.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialpost.core.link import DialResult
+from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import Medium
 from dialpost.core.panel import FAULT_FLASHES
 from dialpost.core.station_state import Fault
 
-_LINE = f"fault: {FAULT_FLASHES[Fault.LINE]} flashes (line)"
+LIGHT = f"fault: {FAULT_FLASHES[Fault.LINE]} flashes (line)"
 _DARK = "fault dark"
+CHECK_LOGIN = (
+    "Correct ppp.user and ppp.password with `dialpost config set` (capitals count); they are the provider's, for "
+    "the line."
+)
+SET_LOGIN = "Set ppp.user and ppp.password with `dialpost config set`; the provider names them."
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """`log` is the word in the log; `light` what the panel shows once the call is over; `words` what happened,
-    for a person; `next_step` what to do, "" where nothing is to be done.
+    for a person; `next_step` what to do, "" where nothing is to be done. `again`: when the station dials again by
+    itself.
     """
 
     log: str
     light: str
     words: str
     next_step: str = ""
+    again: Again = Again.SOON
 
 
 DIAL_REASONS: dict[DialResult, Reason] = {
     DialResult.CONNECTED: Reason("connected", "line lit, " + _DARK, "The line is up."),
-    DialResult.BUSY: Reason("busy", _LINE, "The number is busy.", "It is tried again by itself."),
+    DialResult.BUSY: Reason("busy", LIGHT, "The number is busy.", "It is tried again by itself."),
     DialResult.NO_ANSWER: Reason(
-        "no-answer", _LINE, "Nobody answers at the other end.", "Check the number and that the provider is up."
+        "no-answer", LIGHT, "Nobody answers at the other end.", "Check the number and that the provider is up."
     ),
     DialResult.NO_CARRIER: Reason(
-        "no-carrier", _LINE, "The other end answered but no carrier came.", "Try again; check for line noise."
+        "no-carrier", LIGHT, "The other end answered but no carrier came.", "Try again; check for line noise."
     ),
     DialResult.NO_DIALTONE: Reason(
-        "no-dialtone", _LINE, "There is no dial tone.", "Check the cable between modem and socket."
+        "no-dialtone", LIGHT, "There is no dial tone.", "Check the cable between modem and socket."
     ),
     DialResult.DELAYED: Reason(
-        "delayed", _LINE, "The modem lets this number rest after failed tries, as its country's rules want.",
+        "delayed", LIGHT, "The modem lets this number rest after failed tries, as its country's rules want.",
         "It is tried again by itself; a second number in modem.numbers may help.",
     ),
     DialResult.BLACKLISTED: Reason(
-        "blacklisted", _LINE, "The modem dials this number no more, after too many failed tries.",
-        "Check the number; switching the modem off and on makes it forget.",
-    ),
+        "blacklisted", LIGHT, "The modem dials this number no more, after too many failed tries.",
+        "Check the number; switching the modem off and on makes it forget.", again=Again.AFTER_CHANGE),
     DialResult.VOICE: Reason(
-        "voice", _LINE, "Somebody answered who is no modem.", "Check the number: a person may have been woken."
-    ),
+        "voice", LIGHT, "Somebody answered who is no modem.", "Check the number: a person may have been woken.",
+        again=Again.NEXT_TIME),
     DialResult.ERROR: Reason(
-        "error", _LINE, "The link is not in order.", "Check its power and cables: `dialpost modem test`."
+        "error", LIGHT, "The link is not in order.", "`dialpost doctor` shows what is wrong."
     ),
     DialResult.TIMEOUT: Reason(
-        "timeout", _LINE, "The line did not come up in time.", "Check the number, or raise call.dial_timeout_s."
+        "timeout", LIGHT, "The line did not come up in time.", "Check the number, or raise call.dial_timeout_s."
     ),
     DialResult.CANCELLED: Reason("cancelled", _DARK, "Somebody hung up first."),
 }  # fmt: skip
@@ -65,109 +72,108 @@ DIAL_REASONS: dict[DialResult, Reason] = {
 _OWN_NUMBER = "Check modem.numbers: on most networks it stays empty, and *99***1# is dialled."
 MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     (Medium.CELLULAR, DialResult.NO_CARRIER): Reason(
-        "no-carrier", _LINE, "The network did not begin the data call, or ended it.",
+        "no-carrier", LIGHT, "The network did not begin the data call, or ended it.",
         "Check modem.apn (the operator names it), that the SIM's contract has data and credit, and the reception: "
         "`dialpost modem test`.",
     ),
     (Medium.CELLULAR, DialResult.NO_DIALTONE): Reason(
-        "no-dialtone", _LINE, "There is no network.", "Check the antenna and the reception: `dialpost modem test`."
+        "no-dialtone", LIGHT, "There is no network.", "Check the antenna and the reception: `dialpost modem test`."
     ),
     (Medium.CELLULAR, DialResult.NO_ANSWER): Reason(
-        "no-answer", _LINE, "The network does not answer the data call.", _OWN_NUMBER
+        "no-answer", LIGHT, "The network does not answer the data call.", _OWN_NUMBER
     ),
     (Medium.CELLULAR, DialResult.BUSY): Reason(
-        "busy", _LINE, "The network has no room for a data call, or the modem is in one.",
+        "busy", LIGHT, "The network has no room for a data call, or the modem is in one.",
         f"It is tried again by itself. {_OWN_NUMBER}",
     ),
     (Medium.CELLULAR, DialResult.ERROR): Reason(
-        "error", _LINE, "The modem refused to dial.",
+        "error", LIGHT, "The modem refused to dial.",
         f"Check modem.apn and that the SIM may use data: `dialpost modem test`. {_OWN_NUMBER}",
     ),
     (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
-        "no-carrier", _LINE, "The satellite's network did not begin the call, or lost it.",
+        "no-carrier", LIGHT, "The satellite's network did not begin the call, or lost it.",
         "Check that the antenna sees the whole sky, that the contract has data, and the number; it is tried again "
         "by itself.",
     ),
     (Medium.SATELLITE, DialResult.NO_DIALTONE): Reason(
-        "no-dialtone", _LINE, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
+        "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
     ),
 }  # fmt: skip
 """Rows that read otherwise on a line that is no telephone's."""
 
 PPP_REASONS: dict[int, Reason] = {
     0: Reason(
-        "ppp-ended", _LINE, "The provider ended the network.",
+        "ppp-ended", LIGHT, "The provider ended the network.",
         "What was under way is sent again; the station calls again by itself.",
     ),
     1: Reason(
-        "ppp-fatal", _LINE, "pppd had a fault of its own (no memory, no kernel support ...).",
-        "See the log; switch the station off and on.",
-    ),
+        "ppp-fatal", LIGHT, "pppd had a fault of its own (no memory, no kernel support ...).",
+        "The console's `log` tells more; switch the station off and on.", again=Again.NEXT_TIME),
     2: Reason(
-        "ppp-options", _LINE, "pppd does not understand its options.",
-        "Look at [ppp]: `dialpost config check`.",
-    ),
+        "ppp-options", LIGHT, "pppd does not understand its options.",
+        "Check the [ppp] section: `dialpost config show ppp`.", again=Again.AFTER_CHANGE),
     3: Reason(
-        "ppp-not-root", _LINE, "pppd may not do its work: it needs to be started by root.",
-        "On the station it is dialpost-ppp.service; see `dialpost doctor`.",
+        "ppp-not-root", LIGHT, "pppd may not do its work: it needs to be started by root.",
+        "On the station it is dialpost-ppp.service; see `dialpost doctor`.", again=Again.AFTER_CHANGE),
+    4: Reason(
+        "ppp-no-kernel", LIGHT, "This kernel has no PPP.", "Install or load the module ppp_generic.",
+        again=Again.AFTER_CHANGE,
     ),
-    4: Reason("ppp-no-kernel", _LINE, "This kernel has no PPP.", "Install or load the module ppp_generic."),
     5: Reason(
-        "ppp-terminated", _LINE, "Something on the station ended pppd.",
+        "ppp-terminated", LIGHT, "Something on the station ended pppd.",
         "The station calls again by itself; its log may tell what it was.",
     ),
-    6: Reason("ppp-locked", _LINE, "Another program has the serial port.", "End it, and call again."),
+    6: Reason("ppp-locked", LIGHT, "Another program has the serial port.", "End it, and call again."),
     7: Reason(
-        "ppp-no-port", _LINE, "The serial port could not be opened.",
+        "ppp-no-port", LIGHT, "The serial port could not be opened.",
         "Check the modem's cable: `dialpost modem test`.",
     ),
     8: Reason(
-        "ppp-connect-script", _LINE, "The connect script failed.",
-        "The station uses none: look at /etc/ppp.",
-    ),
+        "ppp-connect-script", LIGHT, "The connect script failed.",
+        "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
     9: Reason(
-        "ppp-pty", _LINE, "The command behind the port could not be run.",
-        "The station uses none: see the log.",
-    ),
+        "ppp-pty", LIGHT, "The command behind the port could not be run.",
+        "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
     10: Reason(
-        "ppp-negotiation", _LINE, "The provider's end does not speak PPP as it should: no network was agreed on.",
+        "ppp-negotiation", LIGHT, "The provider's end does not speak PPP as it should: no network was agreed on.",
         "Call again. If it stays so, ask the provider whether a login comes before PPP (modem.login_script), and "
         "whether the number is right.",
     ),
     11: Reason(
-        "ppp-peer-auth", _LINE, "The provider did not prove who it is.",
-        "The station asks for no proof: see the log.",
-    ),
+        "ppp-peer-auth", LIGHT, "The provider did not prove who it is.",
+        "The station asks for no proof: look at /etc/ppp/options.", again=Again.AFTER_CHANGE),
     12: Reason(
-        "ppp-idle", _LINE, "The network was idle for too long.", "The station sets no such limit: look at /etc/ppp."
+        "ppp-idle", LIGHT, "The network was idle for too long.", "The station sets no such limit: look at /etc/ppp."
     ),
     13: Reason(
-        "ppp-time-limit", _LINE, "The longest time pppd was allowed is over.",
+        "ppp-time-limit", LIGHT, "The longest time pppd was allowed is over.",
         "The station sets no such limit: look at /etc/ppp.",
     ),
     14: Reason(
-        "ppp-callback", _LINE, "The provider wants to call back.",
-        "The station can't be called: ask the provider.",
-    ),
+        "ppp-callback", LIGHT, "The provider wants to call back.",
+        "The station can't be called: ask the provider.", again=Again.AFTER_CHANGE),
     15: Reason(
-        "ppp-dead", _LINE, "The line is dead: the other end no longer answers.",
+        "ppp-dead", LIGHT, "The line is dead: the other end no longer answers.",
         "What was under way is sent again; the station calls again by itself.",
     ),
     16: Reason(
-        "ppp-hangup", _LINE, "The modem lost its carrier.",
+        "ppp-hangup", LIGHT, "The modem lost its carrier.",
         "What was under way is sent again; it calls again by itself.",
     ),
     17: Reason(
-        "ppp-loopback", _LINE, "The line sends back what it gets.",
-        "Check the cable: a loop-back plug may be on.",
+        "ppp-loopback", LIGHT, "The line sends back what it gets.",
+        "Check the cable: a loop-back plug may be on.", again=Again.NEXT_TIME),
+    18: Reason(
+        "ppp-init-script", LIGHT, "The init script failed.", "The station uses none: look at /etc/ppp.",
+        again=Again.AFTER_CHANGE,
     ),
-    18: Reason("ppp-init-script", _LINE, "The init script failed.", "The station uses none: look at /etc/ppp."),
     19: Reason(
-        "ppp-auth", _LINE, "The provider refused the login on the line.",
-        "Check ppp.user and ppp.password (capitals count), then call again.",
+        "ppp-auth", LIGHT, "The provider refused the login on the line.", CHECK_LOGIN, again=Again.AFTER_CHANGE),
+    20: Reason("ppp-too-late", LIGHT, "The traffic limit was reached.", "The station sets none: look at /etc/ppp."),
+    21: Reason(
+        "ppp-auth-files", LIGHT, "pppd has no secret for this provider.", SET_LOGIN,
+        again=Again.AFTER_CHANGE,
     ),
-    20: Reason("ppp-too-late", _LINE, "The traffic limit was reached.", "The station sets none: look at /etc/ppp."),
-    21: Reason("ppp-auth-files", _LINE, "pppd has no secret for this provider.", "Set ppp.user and ppp.password."),
 }  # fmt: skip
 
 
@@ -179,41 +185,12 @@ def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
     return f"{reason.words} {reason.next_step}"
 
 
+AGAIN: dict[DialResult, Again] = {result: reason.again for result, reason in DIAL_REASONS.items()}
+"""When a call that ended so is made again by itself, where nothing more is known of it."""
+
+
 def ppp_reason(exit_code: int) -> Reason:
     """The row of an exit code; a code from the future has a row too."""
     return PPP_REASONS.get(exit_code) or Reason(
-        f"ppp-exit-{exit_code}", _LINE, f"pppd ended with the unknown status {exit_code}.", "See the log."
+        f"ppp-exit-{exit_code}", LIGHT, f"pppd ended with the unknown status {exit_code}.", "See the log."
     )
-
-
-def page() -> str:
-    """docs/line-reasons.md, whole."""
-    rows = [f"| {result.value} | {_cells(reason)} |" for result, reason in DIAL_REASONS.items()]
-    others = [
-        f"| {medium.value}, {result.value} | {_cells(reason)} |"
-        for (medium, result), reason in MEDIUM_REASONS.items()
-    ]
-    codes = [f"| {code} | {_cells(reason)} |" for code, reason in PPP_REASONS.items()]
-    head = "| log | panel, once the call is over | on the console | what to do next |\n|---|---|---|---|---|\n"
-    return (
-        "# Why a line did not come up, or went\n\n"
-        "Made from `firmware/dialpost/core/line_reasons.py`; do not edit it:\n"
-        "`.venv/bin/python -m dialpost.core.line_reasons > docs/line-reasons.md` makes it anew.\n\n"
-        "## Results of dialling\n\n| result " + head + "\n".join(rows) + "\n\n"
-        "The log has them as `call: failed result=...`; a line that came up as `call: connected`.\n\n"
-        "On a cellular or satellite modem some of them mean something else:\n\n| modem, result "
-        + head
-        + "\n".join(others)
-        + "\n\n"
-        "## The network over the line: pppd's exit status\n\n"
-        "Where pppd ends by itself. The log has them as `call: network ended reason=...`. A call that the station\n"
-        "hangs up is no fault.\n\n| status " + head + "\n".join(codes) + "\n"
-    )
-
-
-def _cells(reason: Reason) -> str:
-    return f"{reason.log} | {reason.light} | {reason.words} | {reason.next_step}"
-
-
-if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201

@@ -27,17 +27,27 @@ class DialResult(Enum):
     CANCELLED = "cancelled"  # somebody hung up first
 
 
+class Again(Enum):
+    """When dialling again without being asked can help, after a call that did not come up."""
+
+    SOON = "soon"  # it passes: the redials of call.redial_attempts
+    NEXT_TIME = "next-time"  # not in this series: at the next scheduled time
+    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or a person asks for a call
+
+
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
     """The result, what a person should know about it ("" = nothing more), and the rate if it is told.
 
-    `number` is what was dialled, as people know it ("" = no number is dialled).
+    `number` is what was dialled, as people know it ("" = no number is dialled). `again`: None = as its result
+    has it (`core/line_reasons.AGAIN`).
     """
 
     result: DialResult
     detail: str = ""
     rate_bps: int | None = None
     number: str = ""
+    again: Again | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class LineWatcher(Protocol):
         """It is gone, or about to go."""
 
 
+LAST_WORDS_S = 5.0
+"""So long pppd gets to end by itself after the carrier is gone: it knows whether the provider refused."""
 RELEASE_PAUSE_S = 60.0
 """So often a line that may still be up after a call is hung up once more."""
 
@@ -102,7 +104,7 @@ class ModemLink:
         self._rate_bps: int | None = None
         self._up: PppUp | None = None
         self._carried: Traffic | None = None
-        self._in_call = False
+        self._in_call = self._negotiates = False
         self._free = asyncio.Lock()  # who holds it talks to the modem between calls
         self._may_be_up = asyncio.Event()
 
@@ -152,10 +154,14 @@ class ModemLink:
         if login.result is not DialResult.CONNECTED:
             return login
         self._modem.pause_reading()
-        answer = await self._ppp.start(self._request(self._rate_bps))
+        self._negotiates = True
+        try:
+            answer = await self._ppp.start(self._request(self._rate_bps))
+        finally:
+            self._negotiates = False
         if isinstance(answer, PppEnd):
             maillog.network_ended(reason=answer.log, detail=answer.words)
-            return DialOutcome(DialResult.ERROR, answer.words)
+            return DialOutcome(DialResult.ERROR, answer.words, again=answer.again)
         self._up = answer
         maillog.network_up(interface=answer.interface, local=answer.local, remote=answer.remote)
         for watcher in self._watchers:
@@ -165,12 +171,19 @@ class ModemLink:
         return DialOutcome(DialResult.CONNECTED, rate_bps=self._rate_bps)
 
     async def lost(self) -> str:
-        """Wait for the carrier or pppd to end. Before pppd runs, only the carrier counts."""
-        waits = {asyncio.ensure_future(self._modem.carrier_lost())}
-        if self._up is not None:
-            waits.add(asyncio.ensure_future(self._network_ended()))
+        """Wait for the carrier or pppd to end. Before the network is up only the carrier counts.
+
+        A provider that refuses hangs up at once: pppd, which knows why, gets a moment to end and tell.
+        """
+        carrier = asyncio.ensure_future(self._modem.carrier_lost())
+        waits = {carrier} if self._up is None else {carrier, asyncio.ensure_future(self._network_ended())}
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if pending - {carrier}:
+                told, _ = await asyncio.wait(pending - {carrier}, timeout=LAST_WORDS_S)
+                done = told or done
+            elif self._negotiates:  # who waits for pppd tells, and this is no longer asked
+                await asyncio.sleep(LAST_WORDS_S)
             return next(iter(done)).result()
         finally:
             for wait in waits:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.link import Traffic
-from dialpost.core.ppp_events import PppEnd, PppUp, Trouble, parse_event
+from dialpost.core.ppp_events import MOST_LOGGED, Logged, PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private
 from dialpost.unix_sockets import socket_path
@@ -30,7 +30,8 @@ END_S = 8.0
 """So long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
 TERMINATED = 5
 """pppd's exit status after SIGTERM (pppd(8))."""
-_LINES_KEPT = 20
+_LAST_WORDS_S = 1.0
+_LARGEST_EVENT = 65_536
 _EXITED = str(os.CLD_EXITED)
 
 
@@ -45,7 +46,8 @@ class Pppd:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._lines: deque[str] = deque(maxlen=MOST_LOGGED)
+        self._events: socket.socket | None = None
         self._up: PppUp | None = None
         self._before = Traffic(0, 0)
         self._last: Traffic | None = None
@@ -56,9 +58,10 @@ class Pppd:
         self._lines.clear()
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _listen(self._folder / SOCKET) as events:
-                await self._spawn(request)
-                return await self._until_up(events)
+            self._close_events()
+            self._events = _listen(self._folder / SOCKET)
+            await self._spawn(request)
+            return await self._until_up(self._events)
         except (OSError, ValueError) as error:
             return PppEnd(None, detail=f"pppd could not be started: {error}")
 
@@ -69,14 +72,15 @@ class Pppd:
             return PppEnd(None, detail="pppd does not run")
         code: int | None = await process.wait()
         if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=1.0)
+            await asyncio.wait({self._reading}, timeout=_LAST_WORDS_S)
         if self._under_systemd:
             code = await _unit_status()
-        lines = tuple(self._lines)
+            self._hear_log()
+        lines, was_up = tuple(self._lines), self._up is not None
         if code is None or not 0 <= code < SIGNALLED:
             said = f": {lines[-1]}" if lines else "."
-            return PppEnd(None, lines, f"pppd did not run, or was killed{said}")
-        return PppEnd(code, lines)
+            return PppEnd(None, lines, f"pppd did not run, or was killed{said}", was_up)
+        return PppEnd(code, lines, was_up=was_up)
 
     async def stop(self) -> None:
         """End the session in order, by force if that takes too long. Harmless where none runs."""
@@ -100,6 +104,7 @@ class Pppd:
                 await process.wait()
         if self._reading is not None:
             self._reading.cancel()
+        self._close_events()
         self._process = self._reading = self._up = None
 
     def traffic(self) -> Traffic | None:
@@ -129,7 +134,7 @@ class Pppd:
         ending, trouble = asyncio.ensure_future(self.ended()), ""
         try:
             while True:
-                told = asyncio.ensure_future(loop.sock_recv(events, 4096))
+                told = asyncio.ensure_future(loop.sock_recv(events, _LARGEST_EVENT))
                 try:
                     await asyncio.wait({told, ending}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -140,6 +145,8 @@ class Pppd:
                     self._up = heard
                     self._before = Traffic(0, 0)
                     return heard
+                if isinstance(heard, Logged):
+                    self._lines.extend(heard.lines)
                 if isinstance(heard, Trouble):
                     self._log(heard.words)
                     trouble = heard.words
@@ -147,9 +154,24 @@ class Pppd:
                     end = ending.result()
                     if end.exit_code == TERMINATED and not trouble:  # nobody here has asked for it
                         trouble = "The script that sets up the line's network failed."
-                    return replace(end, detail=trouble or end.detail)
+                    return replace(end, last_lines=tuple(self._lines), detail=trouble or end.detail)
         finally:
             ending.cancel()
+
+    def _hear_log(self) -> None:
+        """What the unit told of pppd's log as it ended; systemctl does not show it."""
+        if self._events is None:
+            return
+        with contextlib.suppress(OSError):  # nothing more is there
+            while True:
+                heard = parse_event(self._events.recv(_LARGEST_EVENT, socket.MSG_DONTWAIT))
+                if isinstance(heard, Logged):
+                    self._lines.extend(heard.lines)
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

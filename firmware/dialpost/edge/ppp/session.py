@@ -16,13 +16,15 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dialpost.core import line_firewall, line_shaping
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line_addresses import connected_networks, why_not
-from dialpost.core.ppp_events import event, trouble
+from dialpost.core.ppp_events import MOST_LOGGED, event, logged, trouble
 from dialpost.core.ppp_options import PppRequest, options
 from dialpost.folders import open_folder
 
@@ -36,6 +38,8 @@ HOOK_S = 60
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # a shell's way to tell of a signal
+_LAST_WORDS_S = 1.0
+_LONGEST_LINE = 4096
 _BAD_REQUEST = 2  # pppd's own status for options that can't be
 
 
@@ -168,13 +172,27 @@ def _serve(folder: Path, request_file: Path) -> None:
     except (OSError, ValueError, TypeError) as error:
         sys.stderr.write(f"{request_file}: {error}\n")
         raise SystemExit(_BAD_REQUEST) from error
-    command = prepare(folder, request, request_file.with_name(SOCKET))
-    child = os.fork()
-    if child == 0:
-        os.execv(command[0], command)
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, number))  # the unit is stopped
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    events = request_file.with_name(SOCKET)
+    command = prepare(folder, request, events)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
+    lines: deque[str] = deque(maxlen=MOST_LOGGED)
+    # A thread: what pppd started may hold the pipe open after pppd has ended.
+    reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
+    reading.start()
+    status = child.wait()
+    reading.join(_LAST_WORDS_S)
+    _tell(events, logged(lines))  # before this process ends, after which nobody listens
     raise SystemExit(status if status >= 0 else SIGNALLED - status)
+
+
+def _pass_on(child: subprocess.Popen[bytes], lines: deque[str]) -> None:
+    """pppd's words to the journal; the last of them are kept."""
+    assert child.stdout is not None
+    while line := child.stdout.readline(_LONGEST_LINE):
+        text = line.decode("utf-8", "replace").strip()
+        lines.append(text)
+        sys.stderr.write(text + "\n")
 
 
 def _read_foreign(path: Path) -> str:
