@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -329,3 +330,34 @@ async def test_a_spoilt_schema_is_damage(tmp_path: Path, statement: str) -> None
     if "TABLE" not in statement:
         await all_there(after, made)
     await after.close()
+
+
+@pytest.mark.parametrize("kept", [None, 0, 31, 32, 900], ids=lambda kept: f"{kept} bytes")
+@pytest.mark.parametrize("zeros", [0, 40_000])
+async def test_a_log_that_lost_all_it_held_is_missing(tmp_path: Path, kept: int | None, zeros: int) -> None:
+    first, made = await filled(tmp_path)
+    cut = crash_copy(tmp_path, tmp_path / "cut")
+    await first.close()
+    used = await reopen(cut, [message.queue_id for message in made])  # what is in the log goes into the database
+    directory = crash_copy(cut, tmp_path / "spoilt")
+    await used.close()
+    with closing(sqlite3.connect(directory / "queue.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    head = wal_head(tmp_path)
+    log = directory / "queue.db-wal"
+    if kept is None:
+        log.unlink(missing_ok=True)
+    else:
+        log.write_bytes(head[: min(kept, 32)].ljust(kept, b"\0") + bytes(zeros if kept >= 32 else 0))
+    after = await reopen(directory, [message.queue_id for message in made])
+    assert ["missing or empty" in sentence for sentence in after.opening_report] == [True]
+    assert after.bodies_known_from == after.first_new_id > made[-1].queue_id  # no body counts as never acknowledged
+    await after.close()
+
+
+def wal_head(directory: Path) -> bytes:
+    """The first 32 bytes of a log SQLite has just begun."""
+    with closing(schema.connect(directory / "other.db")) as connection:
+        connection.execute("CREATE TABLE one (two)")
+        return (directory / "other.db-wal").read_bytes()[:32]

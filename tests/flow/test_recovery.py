@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,3 +156,56 @@ async def test_a_released_message_that_lost_its_body_again_is_held_again(rig: Ri
     assert stored == replace(message, recipients=stored.recipients if stored else ())
     await rig.crash()
     assert await rig.recover() == (0, 0, 1, 1)
+
+
+async def lose_rows(rig: Rig, condition: str) -> None:
+    """As a damaged page leaves it: rows are gone, the rest is sound."""
+    await rig.store.close()
+    with closing(sqlite3.connect(rig.root / "queue.db")) as connection, connection:
+        connection.execute(f"DELETE FROM recipient WHERE {condition}")
+    await rig.start()
+
+
+@pytest.mark.parametrize("state", [DELIVERED, HELD, RecipientState.WAITING])
+async def test_a_recipient_whose_row_is_lost_is_not_finished(rig: Rig, state: RecipientState) -> None:
+    message = await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=state), to_world("eve@far.example")))
+    whole = await rig.accept(a_record(rig.store.next_id(), to_mailbox(state=DELIVERED), to_world()))
+    await lose_rows(rig, "address = 'eve@far.example'")
+    report = await Recovery(rig.store, rig.spool).run()
+    assert (report.removed, report.incomplete) == (0, 1)
+    assert ["lost whom else" in sentence for sentence in report.sentences] == [True]
+    assert sorted(rig.spool.ids()) == [message.queue_id, whole.queue_id]
+    (shown,) = await rig.store.listing(states={HELD}, limit=9)
+    assert (shown.queue_id, shown.recipients[-1].address) == (message.queue_id, "")
+    assert "lost whom it is for" in shown.recipients[-1].last_reply
+    assert (await rig.store.counts()).held == 1
+
+
+async def test_a_message_without_any_recipient_left_is_held_too(rig: Rig) -> None:
+    message = await rig.accept(a_record(rig.store.next_id(), to_mailbox(), to_world()))
+    await lose_rows(rig, "1")
+    assert await rig.recover() == (0, 0, 0, 1)
+    assert list(rig.spool.ids()) == [message.queue_id]
+
+
+async def test_who_is_unknown_is_never_sent_to_and_goes_when_deleted(rig: Rig) -> None:
+    message = await rig.accept(a_record(rig.store.next_id(), to_mailbox(), to_world("eve@far.example")))
+    await lose_rows(rig, "address = 'eve@far.example'")
+    await rig.recover()
+    done = [replace(message.recipients[0], state=DELIVERED)]
+    await rig.store.update_recipients(message.queue_id, done)
+    assert rig.store.finished(9) == []
+    assert await rig.store.set_state(message.queue_id, {HELD}, RecipientState.WAITING) == 0
+    await rig.crash()
+    assert (await Recovery(rig.store, rig.spool).run()).incomplete == 0  # it stands there already
+    assert await rig.store.set_state(message.queue_id, {HELD}, RecipientState.DELETED) == 1
+    assert rig.store.finished(9) == [message.queue_id]
+
+
+async def test_the_last_known_recipient_does_not_take_the_body_along(rig: Rig) -> None:
+    """Mail is delivered while recovery is still looking."""
+    message = await rig.accept(a_record(rig.store.next_id(), to_mailbox(), to_world("eve@far.example")))
+    await lose_rows(rig, "address = 'eve@far.example'")
+    await rig.store.update_recipients(message.queue_id, [replace(message.recipients[0], state=DELIVERED)])
+    assert rig.store.finished(9) == []
+    assert (await Recovery(rig.store, rig.spool).run()).incomplete == 1

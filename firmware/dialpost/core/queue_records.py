@@ -31,6 +31,14 @@ class RecipientState(Enum):
     DELETED = "deleted"  # by the operator
 
 
+class Entry(Enum):
+    """What the queue knows of a message as a whole."""
+
+    UNFINISHED = "unfinished"  # something of it waits or is held
+    FINISHED = "finished"  # every recipient it was accepted for is finished
+    INCOMPLETE = "incomplete"  # the card lost a recipient's row: whether that one got it, nobody knows
+
+
 class Priority(Enum):
     """Order on the line: URGENT before NORMAL before BULK, and within one the smallest first."""
 

@@ -100,6 +100,8 @@ def sender_name(sender: str) -> str:
 def recipient_name(recipient: RecipientRecord) -> str:
     """The address, with the one the sender wrote where an alias stands between."""
     written = recipient.original_address
+    if not recipient.address:
+        return "(unreadable)"
     if written is None or written == recipient.address:
         return one_line(recipient.address)
     return f"{one_line(recipient.address)} (for {one_line(written)})"

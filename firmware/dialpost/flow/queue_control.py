@@ -227,7 +227,12 @@ class QueueControl:
         numbers = None if address is None else _numbers(message, address)
         count = await self._queue.set_state(message.queue_id, move.from_states, move.to_state, numbers)
         if not count:
-            raise ControlError(f"{message.queue_id} has no recipient that {move.wanted}. {_standing(message)}")
+            raise ControlError(
+                f"{message.queue_id} has no recipient that {move.wanted}. {_standing(message)}"
+                if move is not _RELEASE or all(recipient.address for recipient in message.recipients)
+                else f"{message.queue_id} can't be sent: the card lost whom it is for. Its content is in the file "
+                f"spool/{message.queue_id}: send it on by hand, then delete it."
+            )
         maillog.operator(message.queue_id, action=move.done, count=count)
         return Done(count, f"{message.queue_id}: {_recipients(count)} {move.done}.")
 

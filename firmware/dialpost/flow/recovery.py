@@ -4,6 +4,7 @@
 |---|---|---|---|
 | there | unfinished | all is well | nothing; a wrong size: held, reported |
 | there | finished | the removal was cut off | removed |
+| there | a recipient's row is missing | whether that one got it, nobody knows | held, reported |
 | there, empty | none | a power cut took it before it was whole | removed |
 | there | none, numbered by this database | whole, but never acknowledged | set aside, reported |
 | there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
@@ -27,10 +28,11 @@ from typing import Protocol
 
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
-from dialpost.core.queue_records import RecipientState
+from dialpost.core.queue_records import Entry, RecipientState
 from dialpost.flow import maillog
 
 _SLICE = 500
+_KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
 
@@ -45,8 +47,11 @@ class QueueForRecovery(Protocol):
     def bodies_known_from(self) -> QueueId:
         """From here on ids were given out by this very database: a body without a row was not acknowledged."""
 
-    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, bool]:
-        """Those that have a row, and whether something of each is unfinished."""
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
+        """Those that have a row, and how each stands."""
+
+    async def hold_incomplete(self, message: QueueId, reason: str) -> int:
+        """Hold a message for the recipients whose rows are missing; returns how many are."""
 
     async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
         """(id, size) of unfinished messages, ascending."""
@@ -86,6 +91,7 @@ class RecoveryReport:
     set_aside: int = 0
     unconfirmed: int = 0
     held: int = 0
+    incomplete: int = 0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -101,6 +107,11 @@ class RecoveryReport:
             said.append(
                 f"{self.unconfirmed} messages had come in whole but were not confirmed yet when the station "
                 "stopped; they were set aside (set-aside/). Their senders send them again by themselves."
+            )
+        if self.incomplete:
+            said.append(
+                f"{self.incomplete} messages are held because the card lost whom else they are for. `dialpost "
+                "queue list --held` shows them; their headers tell. Send on by hand what matters, then delete them."
             )
         if self.held:
             said.append(
@@ -133,8 +144,12 @@ class Recovery:
         while found := await asyncio.to_thread(lambda: list(islice(ids, _SLICE))):
             old = [queue_id for queue_id in found if queue_id < self._queue.first_new_id]
             known = await self._queue.known(old)
-            useless = [queue_id for queue_id in old if not known.get(queue_id)]
+            useless = [queue_id for queue_id in old if known.get(queue_id) not in _KEEPING]
             await asyncio.to_thread(self._clear, [(queue_id, queue_id in known) for queue_id in useless])
+            for queue_id in (queue_id for queue_id in old if known.get(queue_id) is Entry.INCOMPLETE):
+                missing = await self._queue.hold_incomplete(queue_id, _INCOMPLETE)
+                self._report.incomplete += 1
+                maillog.person_needed(f"{queue_id}: held", why=_INCOMPLETE, recipients_missing=missing)
 
     def _clear(self, bodies: list[tuple[QueueId, bool]]) -> None:
         """In a thread: each body by the table above; `bool` tells whether it has a (finished) row."""
@@ -189,9 +204,11 @@ class Recovery:
         return found
 
 
+_INCOMPLETE = "The card lost whom it is for; perhaps it is in the message's header."
 _NOT_CONFIRMED = (
-    "{} had come in whole, but was not confirmed to its sender yet when the station stopped.\nThe sender sends it "
-    "again by itself. Delete both files when that has happened."
+    "{} had come in whole, but the queue has no entry for it: it was not confirmed to its sender yet when the "
+    "station stopped, and the sender sends it again by itself.\nShould it not come again in some days, the card "
+    "may have lost the entry: send it on by hand. The header inside names the receiver."
 )
 _NO_ENTRY = (
     "{} was in the spool, but no queue entry tells who it was from or for: the queue database was lost or "

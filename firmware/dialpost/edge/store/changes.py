@@ -12,6 +12,7 @@ from dialpost.core.queue_records import BY_STATION, MessageRecord, Priority, Rec
 from dialpost.edge.store import queries
 from dialpost.edge.store.rows import (
     HELD,
+    IS_STAND_IN,
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
@@ -125,7 +126,7 @@ def set_state(
         f"WHEN ?1 = 0 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) "
         f"THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED} ELSE flags END, "
         "last_reply = coalesce(?2, last_reply), last_by = iif(?2 IS NULL, last_by, ?7) WHERE key BETWEEN ?3 AND ?4 "
-        "AND state IN (SELECT value FROM json_each(?5)) "
+        f"AND state IN (SELECT value FROM json_each(?5)) AND NOT (?1 = 0 AND {IS_STAND_IN}) "
         "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
         (
             STATE_CODES[to_state],
@@ -138,6 +139,26 @@ def set_state(
     ).rowcount
     _count_anew(transaction, message, before)
     return moved
+
+
+def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
+    """Where rows of its recipients are missing, one held row in their place; returns how many are missing.
+
+    It keeps the body and shows in listings. It is never made to wait: nobody knows whom it is for.
+    """
+    first, last = key_range(message)
+    missing, key, priority, wire_size = transaction.connection.execute(
+        "SELECT recipients - count(key), coalesce(max(key) + 1, ?1), message.priority, message.wire_size "
+        "FROM message LEFT JOIN recipient ON key BETWEEN ?1 AND ?2 WHERE id = ?3",
+        (first, last, message),
+    ).fetchone()
+    if missing is None or missing <= 0:
+        return 0
+    before = standing_of(transaction.connection, message)
+    stand_in = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
+    transaction.connection.execute(_INSERT_RECIPIENT, stand_in)
+    _count_anew(transaction, message, before)
+    return int(missing)
 
 
 def hold_big(transaction: Transaction, larger_than: int) -> list[int]:

@@ -65,7 +65,7 @@ def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> 
 
 def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
     report = _finish_exchange(path)
-    log_was_there = _keep_log(path)
+    log_was_there = _keep_log(path) and _log_holds_something(path)
     why, sound = damage(path)
     if why is not None and _is_only_begun(path, body_numbers):
         why = None
@@ -76,7 +76,10 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
         _remove(_kept_log(path))  # before the first change: brought back later, it would undo part of what follows
         schema.migrate(connection)
         if why is None and not log_was_there and _was_in_use(connection):
-            report.append("The queue database's log (queue.db-wal) is missing: its last entries may be lost.")
+            report.append(
+                "The queue database's log (queue.db-wal) is missing or empty: its last entries may be lost. "
+                "Messages without an entry are set aside (set-aside/)."
+            )
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
         with contextlib.suppress(OSError):  # then the next start checks again, no more
@@ -214,6 +217,12 @@ def _keep_log(path: Path) -> bool:
         copying.rename(kept)
     _sync(path.parent)
     return True
+
+
+def _log_holds_something(path: Path) -> bool:
+    """A log once used keeps its length: one without a single frame is not the one that was written."""
+    frames = wal_frames(_kept_log(path), page_bytes(path, schema.PAGE_BYTES))
+    return frames is not None and not frames.is_blank
 
 
 def _kept_log(path: Path) -> Path:

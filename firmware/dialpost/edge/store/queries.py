@@ -15,9 +15,10 @@ from dialpost.core.envelope import QueueId
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_id import queue_id, queue_number
-from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
+from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, Entry, MessageRecord, RecipientState
 from dialpost.edge.store.rows import (
     HELD,
+    IS_STAND_IN,
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
@@ -280,15 +281,22 @@ def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -
     ).fetchall()
 
 
-def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, bool]:
-    """Those of `numbers` that have a row, and whether something of each is unfinished."""
+def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Entry]:
+    """Those of `numbers` that have a row, and how each stands: a recipient whose row is missing is not finished."""
     rows = connection.execute(
-        f"SELECT id, EXISTS (SELECT 1 FROM recipient WHERE key BETWEEN id * {KEYS_PER_MESSAGE} "
-        f"AND (id + 1) * {KEYS_PER_MESSAGE} - 1 AND state IN (0, 1)) "
-        "FROM message WHERE id IN (SELECT value FROM json_each(?))",
+        f"SELECT id, recipients > count(key) AND NOT coalesce(max({IS_STAND_IN}), 0), "
+        "coalesce(max(state IN (0, 1)), 0) "
+        f"FROM message LEFT JOIN recipient ON key BETWEEN id * {KEYS_PER_MESSAGE} "
+        f"AND (id + 1) * {KEYS_PER_MESSAGE} - 1 WHERE id IN (SELECT value FROM json_each(?)) GROUP BY id",
         (json.dumps(list(numbers)),),
     )
-    return {number: bool(unfinished) for number, unfinished in rows}
+    return {number: _entry(bool(incomplete), bool(unfinished)) for number, incomplete, unfinished in rows}
+
+
+def _entry(incomplete: bool, unfinished: bool) -> Entry:
+    if incomplete:
+        return Entry.INCOMPLETE
+    return Entry.UNFINISHED if unfinished else Entry.FINISHED
 
 
 def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[int]:

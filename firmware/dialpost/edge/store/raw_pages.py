@@ -36,12 +36,14 @@ class WalFrames:
     """What the frame headers of a log say. Frames count from 1.
 
     `commits` are those frames of the log's present round that end a transaction. `header_is_sound` is
-    False where the log's own header can't be right, so that SQLite would pass over all of it.
+    False where the log's own header can't be right, so that SQLite would pass over all of it. `is_blank`: nothing
+    was ever written into any frame.
     """
 
     header_is_sound: bool
     count: int
     commits: tuple[int, ...]
+    is_blank: bool = False
 
 
 def page_bytes(path: Path, default: int) -> int:
@@ -62,13 +64,14 @@ def wal_frames(path: Path, page_size: int) -> WalFrames | None:
         header = file.read(_WAL_HEADER_BYTES)
         magic, _, said_size = struct.unpack(">III", header[:12])
         is_sound = magic in _WAL_MAGIC and said_size == page_size and _checksum_is_right(header)
-        count, commits = 0, []
+        count, commits, is_blank = 0, [], True
         while len(frame := file.read(_FRAME_HEADER_BYTES)) == _FRAME_HEADER_BYTES:
             count += 1
+            is_blank = is_blank and not any(frame)
             if frame[8:16] == header[16:24] and frame[4:8] != b"\0\0\0\0":
                 commits.append(count)
             file.seek(page_size, 1)
-    return WalFrames(is_sound, count, tuple(commits))
+    return WalFrames(is_sound, count, tuple(commits), is_blank)
 
 
 def _checksum_is_right(header: bytes) -> bool:

@@ -55,6 +55,9 @@ SIZE_HELD, SIZE_TOLD = _SIZE_HOLDS[SizeHold.HELD], _SIZE_HOLDS[SizeHold.TOLD]
 SIZE_PASSED, SIZE_RELEASED = _SIZE_HOLDS[SizeHold.PASSED], _SIZE_HOLDS[SizeHold.RELEASED]
 _SIZE_HOLD_OF = {bits: hold for hold, bits in _SIZE_HOLDS.items()}
 
+IS_STAND_IN = "address = ''"
+"""True of the row that stands for recipients whose own rows the card lost; no real one has an empty address."""
+
 MESSAGE_COLUMNS = (
     "id, sender, size, wire_size, local_prefix, received_s, origin, priority, digest, digest_key, peer, "
     "account, message_id, subject, extra, recipients"

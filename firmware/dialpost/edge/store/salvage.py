@@ -2,8 +2,9 @@
 
 Rows are taken page by page (`raw_pages`), so damage to one page costs that page's rows only. Of several
 versions of a recipient the one farthest on its way is taken: sent twice is worse than asked about, but
-lost is worse than both. A message is saved whole or not at all, and only while its body is there or all of it
-is finished; what is left out is counted in the report and stays in the database set aside.
+lost is worse than both. A message is saved only while its body is there or all of it is finished; what is left
+out is counted in the report and stays in the database set aside. A recipient whose row is lost is not a finished
+one: recovery holds the message.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Salvaged:
     history: int = 0
     without_body: list[int] = field(default_factory=list)
     incomplete: list[tuple[int, int]] = field(default_factory=list)
+    orphans: dict[int, list[str]] = field(default_factory=dict)
+    """Numbers of messages whose own row is lost, with the addresses still known."""
 
     @property
     def report(self) -> tuple[str, ...]:
@@ -43,8 +46,12 @@ class Salvaged:
                 f"{len(self.without_body)} entries whose message is no longer on the card were left out."
             )
         sentences += [
-            f"{queue_id(number)}: {lost} of its recipients could not be read; the others are kept."
+            f"{queue_id(number)}: {lost} of its recipients could not be read; it is held for them."
             for number, lost in self.incomplete
+        ]
+        sentences += [
+            f"{queue_id(number)}: its sender could not be read, so it is set aside; it was for {', '.join(known)}."
+            for number, known in self.orphans.items()
         ]
         return tuple(sentences)
 
@@ -123,7 +130,7 @@ def _weed(connection: sqlite3.Connection, bodies: set[int]) -> Salvaged:
     )
     doomed: list[int] = []
     for number, expected, found, unfinished in connection.execute(per_message):
-        if not found or (unfinished and number not in bodies):
+        if number not in bodies and (unfinished or not found):
             doomed.append(number)
             if unfinished:
                 saved.without_body.append(number)
@@ -134,10 +141,24 @@ def _weed(connection: sqlite3.Connection, bodies: set[int]) -> Salvaged:
         if found < expected and number in bodies:
             saved.incomplete.append((number, expected - found))
     connection.executemany("DELETE FROM message WHERE id = ?", [(number,) for number in doomed])
+    saved.orphans = _orphans(connection, bodies)
     connection.execute(f"DELETE FROM recipient WHERE key / {KEYS_PER_MESSAGE} NOT IN (SELECT id FROM message)")
     # It was not in use yet, so no log of it can be missing; which bodies it knew is not known any more.
     connection.execute("DELETE FROM memory WHERE key IN ('bodies_known_from', 'in_use')")
     return saved
+
+
+def _orphans(connection: sqlite3.Connection, bodies: set[int]) -> dict[int, list[str]]:
+    """Recipients of messages whose body is there and whose own row is not."""
+    found: dict[int, list[str]] = {}
+    rows = connection.execute(
+        f"SELECT key / {KEYS_PER_MESSAGE}, address FROM recipient "
+        f"WHERE key / {KEYS_PER_MESSAGE} NOT IN (SELECT id FROM message) ORDER BY key"
+    )
+    for number, address in rows:
+        if number in bodies:
+            found.setdefault(number, []).append(address)
+    return found
 
 
 def _marks(row: Row) -> str:

@@ -20,7 +20,7 @@ from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DamagedError, StorageError, StorageFullError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.queue_id import queue_id
-from dialpost.core.queue_records import MessageRecord, QueueCounts, RecipientRecord, RecipientState
+from dialpost.core.queue_records import Entry, MessageRecord, QueueCounts, RecipientRecord, RecipientState
 from dialpost.edge.store import changes, opening, queries, schema
 from dialpost.edge.store.faults import storage_error
 from dialpost.edge.store.ids import IdSource
@@ -285,10 +285,15 @@ class Store:
         found = await self._ask(queries.unfinished_numbers, first, limit)
         return [(queue_id(number), size) for number, size in found]
 
-    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, bool]:
-        """Those of `ids` that have a row, and whether something of each is unfinished."""
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
+        """Those of `ids` that have a row, and how each stands."""
         found = await self._ask(queries.known, [number_of(one) for one in ids])
-        return {queue_id(number): unfinished for number, unfinished in found.items()}
+        return {queue_id(number): entry for number, entry in found.items()}
+
+    async def hold_incomplete(self, message: QueueId, reason: str) -> int:
+        """Hold a message for the recipients whose rows are missing (Entry.INCOMPLETE); returns how many are."""
+        number = number_of(message)
+        return await self._change(lambda done: changes.hold_incomplete(done, number, reason))
 
     async def prune(self, before_s: int) -> int:
         """Forget finished messages from before then; returns how many.

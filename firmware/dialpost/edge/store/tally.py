@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from dialpost.core.queue_records import Priority, QueueCounts
-from dialpost.edge.store.rows import HELD, KEYS_PER_MESSAGE, WAITING, key_range
+from dialpost.edge.store.rows import HELD, IS_STAND_IN, KEYS_PER_MESSAGE, WAITING, key_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,12 @@ class Standing:
     is_held: bool = False
     is_urgent: bool = False
     wire_size: int = 0
+    is_whole: bool = True
 
     @property
     def is_finished(self) -> bool:
-        """Nothing of it waits or is held."""
-        return not (self.is_local or self.is_remote or self.is_held)
+        """Nothing of it waits or is held, and no recipient's row was lost."""
+        return self.is_whole and not (self.is_local or self.is_remote or self.is_held)
 
 
 @dataclass(slots=True)
@@ -64,12 +65,13 @@ def standing_of(connection: sqlite3.Connection, message: int) -> Standing:
     row = connection.execute(
         "SELECT coalesce(max(state = ?3 AND domain IS NULL), 0), "
         "coalesce(max(state = ?3 AND domain IS NOT NULL), 0), "
-        "coalesce(max(state = ?4), 0), max(priority), max(wire_size) FROM recipient "
-        "WHERE key BETWEEN ?1 AND ?2",
-        (*key_range(message), WAITING, HELD),
+        "coalesce(max(state = ?4), 0), max(priority), max(wire_size), "
+        f"count(*) >= coalesce((SELECT recipients FROM message WHERE id = ?5), 0) OR max({IS_STAND_IN}) "
+        "FROM recipient WHERE key BETWEEN ?1 AND ?2",
+        (*key_range(message), WAITING, HELD, message),
     ).fetchone()
     is_urgent = row[3] == Priority.URGENT.value
-    return Standing(bool(row[0]), bool(row[1]), bool(row[2]), is_urgent, row[4] or 0)
+    return Standing(bool(row[0]), bool(row[1]), bool(row[2]), is_urgent, row[4] or 0, bool(row[5]))
 
 
 def measure(connection: sqlite3.Connection) -> QueueCounts:
