@@ -141,3 +141,18 @@ async def test_a_folder_that_cannot_be_used_is_the_configurations_fault(daemon, 
     assert daemon.station is not None
     assert (tmp_path / "dialpost.toml").read_bytes().endswith(before)
     face.close()
+
+
+async def test_a_proof_that_could_not_be_noted_is_no_failed_commit(daemon, card, tmp_path, monkeypatch):
+    await daemon.start()
+    face = await Face.open(tmp_path)
+    await face.set("smtp.max_recipients", "600")
+
+    def proven():
+        raise StorageFullError("the card is full")
+
+    monkeypatch.setattr(daemon.history, "proven", proven)
+    await face("config.commit", comment="")
+    assert daemon.station.config.smtp.max_recipients == 600
+    assert daemon.history.unproven() is not None  # the next start proves it
+    face.close()

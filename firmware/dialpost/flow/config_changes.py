@@ -253,7 +253,10 @@ class ConfigChanges:
         if trial is not None:
             self._in_force = trial.number
             if trial.proof is Proof.START and not self._process.trouble:  # its proof is that a station starts
-                await asyncio.to_thread(self._history.proven)
+                try:
+                    await asyncio.to_thread(self._history.proven)
+                except StorageError as error:  # it is in force; the next start proves it again
+                    _log.warning("config: the proof of number=%s could not be noted: %s", trial.number, error)
 
     async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
         await self._process.call_ended()
