@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.errors import StorageError
 from dialpost.edge.spool import rounds
 from dialpost.edge.spool.rounds import CROWD, SyncRounds
 
@@ -145,3 +146,30 @@ async def test_only_a_crowd_waits_for_the_others(
         syncing.begun()
     await syncing.commit(FakeBody("a", steps))
     assert naps == [rounds.GATHER_S]
+
+
+@pytest.mark.parametrize("size", [10, rounds._LARGE_BYTES], ids=["small", "large"])
+async def test_where_no_thread_can_be_started_everybody_hears_of_it(
+    syncing: SyncRounds, steps: list[str], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(syncing.pool, "submit", refuse)
+    waits = [asyncio.create_task(syncing.commit(FakeBody(name, steps, size=size))) for name in "abc"]
+    done, _ = await asyncio.wait(waits, timeout=10)
+    assert [str(task.exception()) for task in waits if task in done] == [
+        "Mail can't be written to the card at the moment: can't start new thread"
+    ] * 3
+    monkeypatch.undo()
+    assert await syncing.commit(FakeBody("d", steps)) == 10
+
+
+async def test_a_bug_in_a_round_leaves_nobody_waiting(syncing: SyncRounds, steps: list[str]) -> None:
+    class Broken(FakeBody):
+        def give_name(self) -> None:
+            raise KeyError("a bug")
+
+    waits = [asyncio.create_task(syncing.commit(Broken(name, steps))) for name in "ab"]
+    done, _ = await asyncio.wait(waits, timeout=10)
+    assert [type(task.exception()) for task in waits if task in done] == [StorageError] * 2

@@ -91,13 +91,12 @@ class SyncRounds:
 
         A cancellation leaves it to be finished all the same. Raises: OSError, StorageError.
         """
-        loop = asyncio.get_running_loop()
         if body.size >= _LARGE_BYTES:
-            (result,) = await loop.run_in_executor(self._pool, self._sync_all, [body])
+            (result,) = await self._in_thread([body])
             if not isinstance(result, int):
                 raise result
             return result
-        future: asyncio.Future[int] = loop.create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, future))
         if self._rounds is None or self._rounds.done():
             self._rounds = asyncio.create_task(self._run())
@@ -109,8 +108,7 @@ class SyncRounds:
             if time.monotonic() < self._crowded_until_s:
                 await asyncio.sleep(GATHER_S)
             batch, self._waiting = self._waiting, []
-            bodies = [body for body, _ in batch]
-            results = await asyncio.get_running_loop().run_in_executor(self._pool, self._sync_all, bodies)
+            results = await self._in_thread([body for body, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
                     continue
@@ -118,6 +116,14 @@ class SyncRounds:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
+
+    async def _in_thread(self, bodies: Sequence[OpenBody]) -> list[Result]:
+        """One round. Whatever happens there is an answer for each body: somebody waits for it."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._sync_all, bodies)
+        except Exception as error:  # no thread could be started, or a bug of ours
+            fault = StorageError(f"Mail can't be written to the card at the moment: {error}")
+            return [fault] * len(bodies)
 
     def _sync_all(self, bodies: Sequence[OpenBody]) -> list[Result]:
         """In a thread: one round. For each body its size, or what went wrong with it."""

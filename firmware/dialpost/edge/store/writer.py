@@ -89,7 +89,7 @@ class Writer:
         while True:
             group, is_last = self._next_group()
             if group:
-                self._commit_group(group)
+                self._answered(group)
                 with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
                     self._loop.call_soon_threadsafe(_answer, group)
             if is_last:
@@ -108,6 +108,14 @@ class Writer:
             except queue.Empty:
                 return group, False
         return group, True
+
+    def _answered(self, group: list[_Task[Any]]) -> None:
+        """Commit; whatever happens the thread goes on, and every caller gets an answer."""
+        try:
+            self._commit_group(group)
+        except Exception as error:  # a bug of ours
+            for task in group:
+                task.error = task.error or storage_error(error, self._path)
 
     def _commit_group(self, group: list[_Task[Any]]) -> None:
         fault = self._commit(group)
