@@ -13,6 +13,7 @@ from typing import Any
 from dialpost.core.errors import ConfigError
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.log_tail import LineFormatter
+from dialpost.edge.log_writer import LogWriter
 
 _DESCRIPTION = """\
 Run the mail station in the foreground until SIGTERM or SIGINT; SIGHUP reads the configuration file again. Logs go
@@ -61,7 +62,8 @@ def _daemon(args: argparse.Namespace) -> int:
 def set_up_logging(level: str) -> None:
     """One line a record on stderr; journald adds the time, a terminal gets it from us."""
     layout = "%(asctime)s %(levelname)s %(message)s" if sys.stderr.isatty() else "%(levelname)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
-    logging.getLogger().handlers[0].setFormatter(LineFormatter(layout))
+    writer = LogWriter(sys.stderr)
+    writer.setFormatter(LineFormatter(layout))
+    logging.basicConfig(handlers=[writer], level=level.upper(), force=True)
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own chatter, two lines a command
     logging.getLogger("asyncio").setLevel(logging.WARNING)

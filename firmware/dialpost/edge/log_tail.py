@@ -29,6 +29,12 @@ def listen() -> LogTail:
     return tail
 
 
+def kind_of(record: logging.LogRecord) -> str:
+    """What lines of one kind have in common: their beginning, as the code has it."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    return str(args[0]) if record.msg == "%s %s" and args else str(record.msg)  # the mail log's way
+
+
 class LineFormatter(logging.Formatter):
     """A record is one line, harmless whatever was put into it; a traceback follows in lines of its own."""
 
@@ -58,8 +64,7 @@ class LogTail(logging.Handler):
                 self._note(record)
 
     def _note(self, record: logging.LogRecord) -> None:
-        args = record.args if isinstance(record.args, tuple) else ()
-        key = str(args[0]) if record.msg == "%s %s" and args else str(record.msg)  # the mail log's way
+        key = kind_of(record)
         before = self._faults.pop(key, None)
         self._faults[key] = LoggedFault(
             key,

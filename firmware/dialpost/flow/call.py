@@ -153,6 +153,7 @@ class CallManager(CallFacts):
         if self._state is not CallState.IDLE:
             self._actions.number += 1  # what was posted before is of a former call
             self._enter(CallState.IDLE, Happening(CallEvent.RESTED))
+            self._settle_if_done()  # who waits for the end of that call
         try:
             while True:
                 self._handle(await self._queue.get())
@@ -260,8 +261,11 @@ class CallManager(CallFacts):
 
     async def _rest(self) -> None:
         number = self._actions.number
-        await self._budget.write()
-        await self._memory.keep()
+        try:
+            await self._budget.write()
+            await self._memory.keep()
+        except Exception as error:  # a bug of ours: the next call must not wait for it
+            maillog.fault("call: stopped by a fault of Dialpost", error=repr(error))
         self._settle_if_done()
         await asyncio.sleep(self._config.cooldown_s)
         self._queue.put_nowait(Happening(CallEvent.RESTED, number))

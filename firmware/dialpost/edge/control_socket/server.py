@@ -17,6 +17,7 @@ from typing import Any
 from dialpost.core.errors import ControlError, DialpostError, JsonError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
+from dialpost.durable import storage_error
 from dialpost.edge.control_socket.client import ControlClient
 from dialpost.unix_sockets import socket_path
 
@@ -25,6 +26,8 @@ _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
 _CHANGE_TIMEOUT_S = 60.0
 """So long a question waits while one station is put in the place of another."""
+
+_AT_THE_CARD = "`dialpost doctor` looks at the card."
 
 _log = logging.getLogger(__name__)
 
@@ -248,6 +251,10 @@ class ControlServer:
             return {"error": words, "kind": "ControlError"}
         except DialpostError as error:
             return {"error": str(error), "kind": type(error).__name__}
+        except OSError as error:  # the card or the system refuses: no fault of ours, and the reason helps
+            fault = storage_error(error, "This could not be done")
+            _log.error("control: %s could not be done: %s", method, fault)
+            return {"error": f"{fault} {_AT_THE_CARD}", "kind": type(fault).__name__}
         except Exception as error:  # a bug of ours must not take the daemon down
             _log.exception("control: %s failed", method)
             return {

@@ -207,7 +207,10 @@ class Maildirs:
         return self.path(account)
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:  # no thread can be started
+            raise StorageError(f"The mailboxes can't be used at the moment: {error}") from error
 
 
 def _free_name(wanted: Path) -> Path:

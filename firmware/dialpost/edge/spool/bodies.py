@@ -104,7 +104,10 @@ class Spool:
 
     async def remove_many(self, ids: Sequence[QueueId]) -> None:
         """`remove` for many, outside the event loop. Tries each; raises the first StorageError at the end."""
-        await asyncio.get_running_loop().run_in_executor(self._rounds.pool, self._remove_all, ids)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._rounds.pool, self._remove_all, ids)
+        except RuntimeError as error:  # no thread can be started
+            raise StorageError(f"Bodies can't be removed at the moment: {error}") from error
 
     def _remove_all(self, ids: Sequence[QueueId]) -> None:
         fault: StorageError | None = None

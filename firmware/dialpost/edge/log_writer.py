@@ -1,0 +1,148 @@
+"""The log's lines on their way to stderr, in a thread of their own: whoever reads them may stand still.
+
+A pipe that nobody empties takes no more after 64 KiB, and a write to it waits for ever. So the event loop only
+queues a line; a line for which the queue has no room is dropped and counted, and the count is said as soon as lines
+go out again. Of one kind of fault a few lines a minute are written, then how many more there were. A handler of
+`logging`: any thread may log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialpost.core.logged_faults import bare
+from dialpost.edge.log_tail import kind_of
+
+MOST_QUEUED = 2000
+MOST_OF_A_KIND = 5
+WINDOW_S = 60.0
+_CLOSE_S = 1.0
+_MOST_KINDS = 200
+
+
+class Stream(Protocol):
+    """Where lines go: an open file with a descriptor."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+
+@dataclass(slots=True)
+class _Kind:
+    """The lines of one kind of fault within a window of time."""
+
+    began_s: float
+    level: str
+    written: int = 0
+    withheld: int = 0
+
+    def words(self, key: str) -> str:
+        return f"{self.level} {self.withheld} more lines like this in {WINDOW_S:.0f} s: {key}"
+
+
+class LogWriter(logging.Handler):
+    """Writes to the descriptor of `stream`. `lost` counts the lines nobody got."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._descriptor = stream.fileno()
+        self._lines: deque[bytes] = deque()
+        self._kinds: dict[str, _Kind] = {}
+        self._some = threading.Condition()
+        self._is_closing = False
+        self._is_idle = True
+        self.lost = 0
+        self._thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line; never waits."""
+        try:
+            if not self._is_one_too_many(record):
+                self._queue(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Let what is queued go out, within a moment."""
+        with self._some:
+            self._summarize(float("inf"))
+            self._is_closing = True
+            self._some.notify_all()
+            self._some.wait_for(lambda: self._is_idle and not self._lines, _CLOSE_S)
+        super().close()
+
+    def _queue(self, line: str) -> None:
+        with self._some:
+            if len(self._lines) >= MOST_QUEUED:
+                self.lost += 1
+                return
+            self._lines.append(line.encode("utf-8", "replace") + b"\n")
+            if self._thread is None:
+                self._begin()
+            self._some.notify_all()
+
+    def _begin(self) -> None:
+        """Where no thread can be started the lines wait for the next try."""
+        thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
+
+    def _is_one_too_many(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return False
+        now_s, key = time.monotonic(), bare(kind_of(record))
+        with self._some:
+            self._summarize(now_s)
+            if len(self._kinds) >= _MOST_KINDS:
+                return False
+            kind = self._kinds.setdefault(key, _Kind(now_s, record.levelname))
+            kind.written += 1
+            kind.withheld += kind.written > MOST_OF_A_KIND
+            return kind.written > MOST_OF_A_KIND
+
+    def _summarize(self, now_s: float) -> None:
+        """Say what was left out of the windows that are over."""
+        for key in [key for key, kind in self._kinds.items() if now_s - kind.began_s >= WINDOW_S]:
+            kind = self._kinds.pop(key)
+            if kind.withheld:
+                self._queue(kind.words(key))
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._some:
+                self._is_idle = not self._lines
+                self._some.notify_all()
+                while not self._lines and not self._is_closing:
+                    self._some.wait(WINDOW_S)
+                    self._summarize(time.monotonic())
+                if not self._lines:
+                    return
+                self._is_idle = False
+                line, lost = self._lines.popleft(), self.lost
+            if lost and self._write(f"WARNING {lost} lines of the log were lost: nobody read it\n".encode()):
+                with self._some:
+                    self.lost -= lost
+            self._write(line)
+
+    def _write(self, line: bytes) -> bool:
+        rest = memoryview(line)
+        try:
+            while rest:
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                except BlockingIOError:
+                    select.select([], [self._descriptor], [])
+        except (OSError, ValueError):  # the reader is gone
+            return False
+        return True
