@@ -38,7 +38,7 @@ from dialpost.core.errors import (
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.places import wanted_doors
 from dialpost.core.station_state import Fault, Phase
-from dialpost.edge import certificate
+from dialpost.edge import certificate, descriptors
 from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
@@ -159,6 +159,11 @@ class Daemon:
         await self._stop_station()
         self._doors.close()
         await self.front.close()
+
+    def make_room(self) -> None:
+        """The system gives no more connections: some that do nothing end."""
+        if self.station is not None:
+            self.station.make_room()
 
     def _show_on_panel(self) -> None:
         """The button's calls are those of the station that runs; another board or brightness counts from now on."""
@@ -430,7 +435,9 @@ async def run(path: Path, set_up: SetUp) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    descriptors.take_all()
     daemon = Daemon(path, set_up=set_up, before_run=_set_log_level)
+    loop.set_exception_handler(descriptors.Shortage(daemon.make_room))
     await daemon.start(inherited_sockets())
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     manager.ready(f"{daemon.config.station.hostname} takes mail" if daemon.config else "waits to be set up")

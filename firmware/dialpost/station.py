@@ -36,7 +36,7 @@ from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.session import Listener
 from dialpost.core.station_state import Fault
-from dialpost.edge import certificate, listeners, log_tail
+from dialpost.edge import certificate, descriptors, listeners, log_tail
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
@@ -154,6 +154,10 @@ class Station:
         """Stop in the opposite order; what is under way is put on record. Harmless if it never started."""
         await self._running.aclose()
 
+    def make_room(self) -> None:
+        """The system gives no more connections: some that do nothing end."""
+        self.intake.make_room()
+
     async def _open(self) -> None:
         """What is on the card: locked, looked at, made where it is missing."""
         self.lock.acquire()
@@ -259,9 +263,12 @@ class Station:
             config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
         )  # fmt: skip
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
+        most_connections = descriptors.connections_for(config.smtp.max_connections)
+        if most_connections < config.smtp.max_connections:
+            _log.warning("connections: file descriptors for %s only", most_connections)
         self.intake = Intake(
             config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
-            on_accepted=self._accepted, as_held=self.big_messages.as_held,
+            on_accepted=self._accepted, as_held=self.big_messages.as_held, most_connections=most_connections,
         )  # fmt: skip
         self.intake.line_rate(expected_rate_bps(config))
         self.queue = QueueControl(

@@ -122,3 +122,16 @@ def test_there_are_never_more_than_most_and_a_lone_provider_always_gets_in(arriv
 def test_a_small_station_serves_whoever_comes(most):
     here = pools(most=most)
     assert [here.admit(busy(f"192.0.2.{number}")) for number in range(most + 1)] == [None] * most + [TOO_MANY_HERE]
+
+
+def test_where_the_system_gives_no_more_the_idlest_strangers_go_first():
+    here = pools()
+    users = [Caller("192.0.2.9", account="anna")]
+    strangers = [Caller(f"192.0.2.{number}", progress_s=-number) for number in range(3)]
+    working = busy("192.0.2.7")
+    for one in (*users, *strangers, working):
+        assert here.admit(one) is None
+    here.make_room(2)
+    assert [one.told for one in (*users, *strangers, working)] == [None, None, GAVE_WAY, GAVE_WAY, None]
+    here.make_room(9)
+    assert [one.told for one in (*users, *strangers, working)] == [GAVE_WAY] * 4 + [None]

@@ -52,6 +52,10 @@ _NEXT = {
     "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
     "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
     "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",
+    "connections: the system gives no more": "Idle ones are ended. Raise the limit (LimitNOFILE, `ulimit "
+    "-n`) or lower smtp.max_connections.",
+    "connections: file descriptors for %s only": "Raise the limit (LimitNOFILE, `ulimit -n`) to have all of "
+    "smtp.max_connections.",
     "clock: nobody told the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
 }
 
@@ -85,6 +89,12 @@ class LoggedFault:
     def is_told_elsewhere(self) -> bool:
         """Whether it has a sentence of its own."""
         return bare(self.key) in TOLD_ELSEWHERE
+
+
+def kind_of(message: object, args: object) -> str:
+    """What log lines of one kind have in common: their beginning, as the code has it (a format and its values)."""
+    is_mail_log = message == "%s %s" and isinstance(args, tuple) and args
+    return str(args[0]) if is_mail_log and isinstance(args, tuple) else str(message)
 
 
 def bare(key: str) -> str:

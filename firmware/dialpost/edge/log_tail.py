@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import Any
 
-from dialpost.core.logged_faults import SHOWN_S, LoggedFault
+from dialpost.core.logged_faults import SHOWN_S, LoggedFault, kind_of
 from dialpost.core.printable import lines, one_line
 
 MOST_LINES = 500
@@ -27,12 +27,6 @@ def listen() -> LogTail:
     for name in _LOGGERS:
         logging.getLogger(name).addHandler(tail)  # harmless where it is there
     return tail
-
-
-def kind_of(record: logging.LogRecord) -> str:
-    """What lines of one kind have in common: their beginning, as the code has it."""
-    args = record.args if isinstance(record.args, tuple) else ()
-    return str(args[0]) if record.msg == "%s %s" and args else str(record.msg)  # the mail log's way
 
 
 class LineFormatter(logging.Formatter):
@@ -64,7 +58,7 @@ class LogTail(logging.Handler):
                 self._note(record)
 
     def _note(self, record: logging.LogRecord) -> None:
-        key = kind_of(record)
+        key = kind_of(record.msg, record.args)
         before = self._faults.pop(key, None)
         self._faults[key] = LoggedFault(
             key,

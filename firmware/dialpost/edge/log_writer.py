@@ -18,8 +18,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialpost.core.logged_faults import bare
-from dialpost.edge.log_tail import kind_of
+from dialpost.core.logged_faults import bare, kind_of
 
 MOST_QUEUED = 2000
 MOST_OF_A_KIND = 5
@@ -99,7 +98,7 @@ class LogWriter(logging.Handler):
     def _is_one_too_many(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return False
-        now_s, key = time.monotonic(), bare(kind_of(record))
+        now_s, key = time.monotonic(), bare(kind_of(record.msg, record.args))
         with self._some:
             self._summarize(now_s)
             if len(self._kinds) >= _MOST_KINDS:

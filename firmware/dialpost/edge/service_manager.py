@@ -41,8 +41,9 @@ class ServiceManager:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)  # a manager that stands still must not stop the mail
             try:
                 sock.connect(address)
-                sock.sendall(message.encode())
+                sock.send(message.encode())
             except OSError:
                 return  # nobody listens any more: the notice is a courtesy, the mail is not

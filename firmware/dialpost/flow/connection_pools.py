@@ -59,6 +59,13 @@ class ConnectionPools:
         self._callers[caller] = (pool, host)
         return None
 
+    def make_room(self, count: int) -> None:
+        """End so many that do nothing, or as many as there are: the system gives no more connections."""
+        idle = [one for one in self._callers if one.is_idle]
+        for one in sorted(idle, key=lambda one: (self._pool(one), one.progress_s))[:count]:
+            self.gone(one)
+            one.give_way(GAVE_WAY)
+
     def gone(self, caller: Caller) -> None:
         """It holds no place any more."""
         self._callers.pop(caller, None)

@@ -47,6 +47,10 @@ NOT_YOURS = Reply(553, ("That sender address does not belong to your account",),
 _HOUR_S = 3600
 
 
+_ROOM_AT_ONCE = 8
+"""So many idle connections end where the system gives no more."""
+
+
 class Accounts(Protocol):
     """The subset of flow/accounts the intake needs."""
 
@@ -80,6 +84,7 @@ class Intake:
         mailboxes: Mailboxes, *, activity: InboundActivity, on_accepted: Callable[[MessageRecord], None],
         monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
         as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
+        most_connections: int | None = None,
     ) -> None:  # fmt: skip
         self._config, self._accounts, self._spool = config, accounts, spool
         self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
@@ -88,7 +93,8 @@ class Intake:
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._refusals = RefusalPace(monotonic)
         smtp = config.smtp
-        self._pools = ConnectionPools(smtp.max_connections, smtp.max_connections_per_peer, self._pool)
+        most = smtp.max_connections if most_connections is None else most_connections
+        self._pools = ConnectionPools(most, smtp.max_connections_per_peer, self._pool)
         self._turns = LineTurns(
             lambda: activity.last_byte_s, served_at_once=served_at_once(config.link.line_rate_bps)
         )
@@ -123,6 +129,10 @@ class Intake:
         if self.is_over_the_line(peer):
             self._activity.opened()
         return None
+
+    def make_room(self) -> None:
+        """The system gives no more connections: some that do nothing end."""
+        self._pools.make_room(_ROOM_AT_ONCE)
 
     async def turn(self, peer: Peer) -> Turn | None:
         """Those who come over a dialled line take turns; on the LAN nobody waits."""
