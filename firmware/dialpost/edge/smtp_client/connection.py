@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import time
@@ -175,6 +176,8 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._take_what_came()
         if self._outlet is not None:
             self._outlet.forget()
         self._end(None if exc is None else str(getattr(exc, "strerror", "") or exc))
@@ -188,6 +191,14 @@ class Connection(asyncio.Protocol):
         self._on_writable()
 
     # Inside
+
+    def _take_what_came(self) -> None:
+        """Read on after a write that failed: asyncio doesn't, and an answer left lying means mail sent twice."""
+        assert self._transport is not None
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            while not (self._ended or self._is_deaf) and (data := os.read(sock.fileno(), _READ_BYTES)):
+                self.data_received(data)
 
     def _on_room(self) -> None:
         if self.unwritten <= WRITE_LOW_BYTES:
