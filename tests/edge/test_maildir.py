@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,7 +63,7 @@ async def test_an_old_message_of_the_same_id_hides_no_new_one(boxes: Maildirs, t
 
 
 async def test_a_repeat_without_looking_still_makes_no_second(boxes: Maildirs, tmp_path: Path) -> None:
-    item = (ONE, body(tmp_path), RECEIVED, 10)
+    item = (ONE, body(tmp_path), RECEIVED, 10, None)
     assert await boxes.deliver_many("anna", [item, item], look_for_earlier=False) == [None, None]
     assert contents(tmp_path) == [f"new/{NAME}"]
 
@@ -70,9 +71,15 @@ async def test_a_repeat_without_looking_still_makes_no_second(boxes: Maildirs, t
 async def test_each_of_a_batch_has_its_own_answer(boxes: Maildirs, tmp_path: Path) -> None:
     good, missing = body(tmp_path), tmp_path / "missing"
     faults = await boxes.deliver_many(
-        "ben", [(ONE, good, RECEIVED, 10), (queue_id(2), missing, RECEIVED, 10), (queue_id(3), good, RECEIVED, 11)]
+        "ben",
+        [
+            (ONE, good, RECEIVED, 10, zlib.crc32(good.read_bytes())),
+            (queue_id(2), missing, RECEIVED, 10, 1),
+            (queue_id(3), good, RECEIVED, 11, None),
+            (queue_id(4), good, RECEIVED, 10, zlib.crc32(b"another")),
+        ],
     )
-    assert [type(fault) for fault in faults] == [type(None), NotFoundError, DamagedError]
+    assert [type(fault) for fault in faults] == [type(None), NotFoundError, DamagedError, DamagedError]
     assert contents(tmp_path, "ben") == [f"new/{NAME}"]
 
 
@@ -84,7 +91,7 @@ async def test_new_is_on_the_card_before_the_call_returns(
     monkeypatch.setattr(maildirs.os, "link", lambda *names: (steps.append("link"), real_link(*names)))
     monkeypatch.setattr(maildirs, "_sync", lambda path: steps.append(f"sync {path.name}"))
     good = body(tmp_path)
-    await boxes.deliver_many("anna", [(queue_id(n), good, RECEIVED, 10) for n in range(3)])
+    await boxes.deliver_many("anna", [(queue_id(n), good, RECEIVED, 10, None) for n in range(3)])
     assert steps == ["link", "link", "link", "sync new"]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import time
 import tracemalloc
+import zlib
 from email import message_from_bytes
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.smtp_target import HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.smtp_client.content import Content
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 from smtp_peer import SETTINGS, Peer, Queue
 
@@ -276,7 +278,7 @@ async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store)
         await send(target, queue)
     assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q2", [("Deferred", 451)]), ("q3", [("Delivered", 250)])]
     texts = [outcomes[0].reply.text for _, outcomes in queue.reports[:2]]
-    assert "No such file" in texts[0] and "damaged" in texts[1]
+    assert "missing" in texts[0] and "spoilt" in texts[1]
 
 
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["chunks", "pipelining"])
@@ -465,3 +467,64 @@ async def test_a_delivered_outcome_names_the_host_and_its_words(store):
     [(_, [outcome])] = queue.reports
     assert isinstance(outcome, Delivered)
     assert (str(outcome.reply), outcome.by, outcome.dsn_passed_on) == ("250 2.0.0 Taken", "mail.example", True)
+
+
+def flip(path: Path, offset: int) -> None:
+    """A bit of the card."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0x04
+    path.write_bytes(data)
+
+
+def checked(message):
+    """As the queue hands it over: with what its body was when it was stored."""
+    return dataclasses.replace(message, checksum=zlib.crc32(message.body.read_bytes()))
+
+
+BIG = b"Subject: x\n\n" + b"a line of text\n" * 10_000
+
+
+@pytest.mark.parametrize("offset", [3, len(RETURN_PATH) + 10, 80_000, -2])
+@pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["BDAT", "DATA"])
+async def test_a_body_with_a_flipped_bit_is_not_offered(store, offset, offers):
+    peer = Peer(ModelServer(offers))
+    messages = [checked(store(number, BIG)) for number in range(3)]
+    flip(messages[1].body, offset)
+    queue = Queue(messages)
+    async with peer.serving() as target:
+        await send(target, queue)
+    assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q0", [("Delivered", 250)]), ("q2", [("Delivered", 250)])]
+    lost = queue.reports[0][1][0]
+    assert (lost.content_lost, "spoilt on the card" in lost.reply.text) == (True, True)
+    assert len(peer.model.delivered) == 2
+
+
+@pytest.mark.parametrize("offset", [3, len(RETURN_PATH) + 10, 80_000, -2])
+@pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["BDAT", "DATA"])
+async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(store, offset, offers, monkeypatch):
+    whole_open = Content.open
+
+    def spoilt_open(content):
+        if content.message.queue_id == "q1":
+            flip(content.message.body, offset)
+        return whole_open(content)
+
+    monkeypatch.setattr(Content, "open", spoilt_open)
+    peer = Peer(ModelServer(offers))
+    queue = Queue([checked(store(number, BIG)) for number in range(2)])
+    async with peer.serving() as target:
+        await send(target, queue)
+    reports = dict(queue.reports)
+    assert [outcome.content_lost for outcome in reports["q1"]] == [True]
+    assert [type(outcome) for outcome in reports["q0"]] == [Delivered]
+    assert len(peer.model.delivered) == 1  # never the spoilt one
+
+
+async def test_what_an_earlier_release_queued_has_no_checksum_and_goes(store):
+    peer = Peer(ModelServer(ALL))
+    message = store(1, BIG)
+    flip(message.body, 80_000)
+    queue = Queue([message])
+    async with peer.serving() as target:
+        await send(target, queue)
+    assert kinds(queue) == [("q1", [("Delivered", 250)])]

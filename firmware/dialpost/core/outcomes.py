@@ -26,12 +26,14 @@ class Deferred:
 
     `counts_as_attempt` is False where the next hop was never reached because the line was down or DNS
     did not answer: that uses up nothing of the retry allowance.
+    `content_lost`: the body is missing or spoilt on the card. Trying again is no use; a person has to look at it.
     """
 
     reply: Reply
     by: str
     answer_unknown: bool = False
     counts_as_attempt: bool = True
+    content_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,8 @@ class MessageRecord:
     for mailboxes only (Return-Path, RFC 5321 §4.4) and are left out on the wire; `wire_size` is the
     rest's length with CRLF line ends, before dot-stuffing: the value for SIZE=.
 
+    `checksum` is the CRC-32 of the stored body, None where nothing is known (queued by an earlier release).
+
     `content_digest` is the SHA-256 of the content as received (before our headers), for RFC 1047.
     """
 
@@ -124,6 +126,7 @@ class MessageRecord:
     ret: Return | None = None
     priority: Priority = Priority.NORMAL
     content_digest: bytes = b""
+    checksum: int | None = None
     peer: str = ""  # address of the client, "" for the station's own
     account: str | None = None  # who submitted it
     message_id_header: str = ""  # Message-ID, for `trace`; "" where there is none

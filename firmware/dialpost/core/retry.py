@@ -11,7 +11,7 @@ from dataclasses import replace
 from dialpost.core.config import OutboundConfig
 from dialpost.core.envelope import Notify
 from dialpost.core.outcomes import Deferred, Outcome
-from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S, RecipientRecord, RecipientState
+from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, RecipientRecord, RecipientState
 
 _HOUR_S = 3600
 
@@ -38,6 +38,8 @@ def after_try(
         last_reply=str(outcome.reply),
         last_by=outcome.by,
     )
+    if isinstance(outcome, Deferred) and outcome.content_lost:
+        return replace(tried, state=RecipientState.HELD, last_reply=outcome.reply.text, last_by=BY_STATION)
     if isinstance(outcome, Deferred):
         next_try_s = 0 if is_dialled else now_s + pause_s(attempts, config) if counts else recipient.next_try_s
         # Once nobody knows whether it arrived, only an acceptance can end the doubt (RFC 1047).

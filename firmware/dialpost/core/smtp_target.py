@@ -65,7 +65,7 @@ class OutgoingMessage:
     """One message for the next hop: `envelope.recipients` are those to be tried now.
 
     `body` holds LF line ends; its first `local_prefix` bytes stay here. `wire_size` is the rest's length
-    with CRLF line ends, before dot-stuffing.
+    with CRLF line ends, before dot-stuffing. `checksum` is the CRC-32 of the whole body, where it is known.
     """
 
     queue_id: QueueId
@@ -73,6 +73,7 @@ class OutgoingMessage:
     wire_size: int
     body: BodyFile
     local_prefix: int = 0
+    checksum: int | None = None
 
 
 class SessionFate(Enum):

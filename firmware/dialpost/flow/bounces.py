@@ -37,6 +37,10 @@ _MAX_LINE = 998  # RFC 5322 §2.1.1; a part of a report can't be encoded to hold
 class BodyWriter(Protocol):
     """One new body (edge/spool)."""
 
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of what was written."""
+
     def write(self, data: bytes) -> None:
         """Add to it."""
 
@@ -232,6 +236,7 @@ class Bouncer:
             recipients=tuple(readers),
             body_type=BodyType.SEVEN_BIT if text.isascii() else BodyType.EIGHT_BIT,
             message_id_header=message_id,
+            checksum=writer.checksum,
             smtputf8=not (text.partition(b"\n\n")[0].isascii() and all(one.address.isascii() for one in readers)),
         )
         try:

@@ -162,7 +162,9 @@ class LaneRun:
             message.sender, recipients, message.body_type, message.smtputf8, message.envid, message.ret
         )
         path = self._bodies.path(message.queue_id)
-        return OutgoingMessage(message.queue_id, envelope, message.wire_size, path, message.local_prefix)
+        return OutgoingMessage(
+            message.queue_id, envelope, message.wire_size, path, message.local_prefix, message.checksum
+        )
 
     async def _done(self, outgoing: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         """Never raises for the card: the client must go on to report what else the server has answered."""

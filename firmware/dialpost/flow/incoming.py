@@ -45,6 +45,10 @@ CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it a
 class BodyWriter(Protocol):
     """One new body (edge/spool)."""
 
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of what was written."""
+
     def write(self, data: bytes) -> None:
         """Add to it. Raises: StorageFullError, StorageError."""
 
@@ -372,7 +376,7 @@ class Incoming:
             content_digest=self._digest.digest(), peer=self.peer.address, account=self.peer.account,
             message_id_header=message_id_text(hostname, self.queue_id, self._received_s) if own_id
             else facts.message_id,
-            subject=facts.subject,
+            subject=facts.subject, checksum=self.body.checksum,
         )  # fmt: skip
 
     def _forget_body(self) -> None:

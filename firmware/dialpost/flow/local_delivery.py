@@ -59,9 +59,13 @@ class Mailboxes(Protocol):
     """The subset of the Maildirs (edge/maildir) local delivery needs."""
 
     async def deliver_many(
-        self, account: str, deliveries: Sequence[tuple[QueueId, Path, int, int]], *, look_for_earlier: bool
+        self,
+        account: str,
+        deliveries: Sequence[tuple[QueueId, Path, int, int, int | None]],
+        *,
+        look_for_earlier: bool,
     ) -> list[StorageError | NotFoundError | None]:
-        """Put bodies (id, file, time received, size) into a mailbox, durably; for each its fault, or None."""
+        """Put bodies (id, file, time received, size, checksum) into a mailbox; for each its fault, or None."""
 
     async def measure(self, account: str) -> int:
         """What the mailbox holds, in bytes."""
@@ -167,7 +171,7 @@ class LocalDelivery:
         faults = await self._mailboxes.deliver_many(
             account,
             [
-                (m.queue_id, self._bodies.path(m.queue_id), m.received_s, m.size)
+                (m.queue_id, self._bodies.path(m.queue_id), m.received_s, m.size, m.checksum)
                 for m in (job.message for job in fitting)
             ],
             look_for_earlier=any(self._may_be_there(job) for job in fitting),

@@ -167,6 +167,8 @@ def _tells_something_new(before: RecipientRecord, after: RecipientRecord) -> boo
 def _log(queue_id: QueueId, address: str, outcome: Outcome) -> None:
     if isinstance(outcome, Delivered):
         maillog.relayed(queue_id, recipient=address, outcome=outcome)
+    elif isinstance(outcome, Deferred) and outcome.content_lost:
+        maillog.person_needed(f"{queue_id}: held", to=f"<{address}>", why=outcome.reply.text)
     elif isinstance(outcome, Deferred):
         maillog.deferred(queue_id, recipient=address, outcome=outcome)
     else:

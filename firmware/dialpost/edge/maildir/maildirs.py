@@ -15,6 +15,7 @@ import contextlib
 import errno
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +29,15 @@ from dialpost.edge.maildir.usage import Usage
 _T = TypeVar("_T")
 
 _HOST = "dialpost"
+_READ_BYTES = 262_144
 _DELETED = ".deleted-"
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
-Delivery = tuple[QueueId, Path, int, int]
-"""One message for one mailbox: id, body in the spool, when it was received (Unix seconds), body's size."""
+Delivery = tuple[QueueId, Path, int, int, int | None]
+"""One message for one mailbox: id, body in the spool, when it was received (Unix seconds), body's size and CRC-32
+(None: not known).
+"""
 
 
 class Maildirs:
@@ -88,7 +92,7 @@ class Maildirs:
 
         Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
         """
-        (fault,) = await self.deliver_many(account, [(queue_id, body, received_s, -1)])
+        (fault,) = await self.deliver_many(account, [(queue_id, body, received_s, -1, None)])
         if fault is not None:
             raise fault
 
@@ -97,7 +101,7 @@ class Maildirs:
     ) -> list[StorageError | NotFoundError | None]:
         """`deliver` for many messages with one fsync: for each its fault, or None.
 
-        A body of another size than said is a DamagedError (-1: not known).
+        A body of another size (-1: not known) or checksum than said is a DamagedError.
         `look_for_earlier` = False saves reading the mailbox's directories: right only where an earlier,
         unrecorded delivery is out of the question.
         """
@@ -124,11 +128,13 @@ class Maildirs:
 
     def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
         """Link or copy one body into new/. Not durable yet."""
-        queue_id, body, _, expected = delivery
+        queue_id, body, _, expected, checksum = delivery
         try:
             size = body.stat().st_size
             if expected not in (size, -1):
                 return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
+            if checksum not in (None, _checksum_of(body)):
+                return DamagedError(f"The body of {queue_id} is spoilt on the card: it is not what was stored")
             name = f"{_stamp(delivery)}.{_HOST},S={size}"
             target = mailbox / "new" / name
             try:
@@ -235,7 +241,7 @@ def _stamp(delivery: Delivery) -> str:
 
     Both, lest an id that a lost database made us use twice hide a new message behind an old one.
     """
-    queue_id, _, received_s, _ = delivery
+    queue_id, _, received_s, _, _ = delivery
     return f"{received_s}.{queue_id}"
 
 
@@ -262,6 +268,15 @@ def _names(directory: Path) -> Iterator[str]:
                 yield entry.name
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def _checksum_of(body: Path) -> int:
+    """CRC-32 of a file."""
+    checksum = 0
+    with body.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def _copy(body: Path, temporary: Path, target: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +23,7 @@ _READ_BYTES = 65_536
 
 
 class ContentError(Exception):
-    """The stored content can't be read, or is not what was stored. The text is for people."""
+    """The stored content is not what was stored, or is no more. The text is for people."""
 
 
 class Source(Protocol):
@@ -49,12 +51,31 @@ class Content:
 
 
 class _FileSource:
+    """The file behind its prefix. Its last block comes only if all of it is what was stored: a message without its
+    end is none, so nothing spoilt is ever sent.
+    """
+
     def __init__(self, message: OutgoingMessage) -> None:
-        self._file = open(message.body, "rb")  # noqa: SIM115, PTH123
-        self._file.seek(message.local_prefix)
+        self._checksum = message.checksum
+        try:
+            self._file = open(message.body, "rb")  # noqa: SIM115, PTH123
+        except FileNotFoundError:
+            raise ContentError("Its content is missing on the card.") from None
+        self._left = os.fstat(self._file.fileno()).st_size
+        self._sum = 0
+        self._read(message.local_prefix)
 
     def next_block(self) -> bytes:
-        return self._file.read(_READ_BYTES)
+        block = self._read(_READ_BYTES)
+        if self._checksum not in (None, self._sum) and (self._left <= 0 or not block):
+            raise ContentError("Its content is spoilt on the card: it is not what was stored.")
+        return block
+
+    def _read(self, count: int) -> bytes:
+        data = self._file.read(count)
+        self._left -= len(data)
+        self._sum = zlib.crc32(data, self._sum)
+        return data
 
     def close(self) -> None:
         self._file.close()
@@ -94,7 +115,7 @@ class Reader:
         if not self._held and self._left:
             self._held = (await asyncio.to_thread(self._source.next_block))[: self._left]
             if not self._held:
-                raise ContentError("the stored message became shorter while it was being sent")
+                raise ContentError("Its content is spoilt on the card: it became shorter while it was sent.")
             self._left -= len(self._held)
         piece, self._held = self._held[:max_bytes], self._held[max_bytes:]
         return piece, not self._held and not self._left
@@ -112,8 +133,7 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
     facts = _survey(_blocks(_FileSource(message)))
     if facts.wire_size < message.wire_size:
         raise ContentError(
-            f"the stored message is damaged: it had {message.wire_size} bytes when it was accepted, "
-            f"now {facts.wire_size}; it stays in the queue"
+            f"Its content is spoilt on the card: {facts.wire_size} bytes instead of {message.wire_size}."
         )
     needs_utf8_header = message.envelope.smtputf8 and facts.eight_bit_header and not offered.smtputf8
     goal = Goal(

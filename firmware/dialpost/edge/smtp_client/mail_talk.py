@@ -43,6 +43,7 @@ class MailTalk:
         self._finished = 0
         self._finished_at_fetch = 0
         self._contents: dict[int, Content] = {}  # by the message's identity
+        self._spoilt: dict[int, ContentError] = {}  # the same; found while it was being sent
         self._reader: Reader | None = None
         self._reading_for: object = None
         self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
@@ -122,10 +123,17 @@ class MailTalk:
                 text = f"The next mail host takes no 8-bit content, and this can't be converted: {error}"
                 refused = Refused(Reply(554, (text,), "5.6.3"), self._talk.settings.helo)
                 self._report(message, (refused,) * len(message.envelope.recipients))
-            except (OSError, ContentError) as error:
-                why = getattr(error, "strerror", None) or str(error)
-                self._put_off(message, Reply(451, (f"The stored message can't be sent: {why}",), "4.3.0"))
+            except ContentError as error:
+                self._report(message, self._lost(message, error))
+            except OSError as error:
+                why = f"The stored message can't be sent: {error.strerror or error}"
+                self._put_off(message, Reply(451, (why,), "4.3.0"))
         return None
+
+    def _lost(self, message: OutgoingMessage, error: ContentError) -> tuple[Outcome, ...]:
+        reply = Reply(451, (str(error),), "4.3.0")
+        outcome = Deferred(reply, self._talk.settings.helo, content_lost=True)
+        return (outcome,) * len(message.envelope.recipients)
 
     async def _put_back_fetched(self) -> None:
         """A message fetched for a session that has ended was not tried."""
@@ -158,6 +166,8 @@ class MailTalk:
         except (OSError, ContentError) as error:
             self._close_reader()
             why = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, ContentError):
+                self._spoilt[id(request.message)] = error
             if self._still_wanted(request):
                 self._talk.tell(self._core.content_failed(f"the stored message can't be read: {why}"))
             return True
@@ -198,7 +208,7 @@ class MailTalk:
     # Reporting
 
     def _fell_or_report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...], *, again: bool) -> None:
-        if again and not self._talk.broken_off:
+        if again and not self._talk.broken_off and id(message) not in self._spoilt:
             self._contents.pop(id(message), None)
             self.fallen.append((message, outcomes))
         else:
@@ -206,6 +216,12 @@ class MailTalk:
 
     def _report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         self._contents.pop(id(message), None)
+        error = self._spoilt.pop(id(message), None)
+        if error is not None:  # recipients that were refused stay so; for the others the content is lost
+            outcomes = tuple(
+                one if isinstance(one, Refused) else lost
+                for one, lost in zip(outcomes, self._lost(message, error), strict=True)
+            )
         self._unreported += 1
         if any(isinstance(outcome, Delivered) for outcome in outcomes):
             self.delivered += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +41,7 @@ class SpoolWriter:
         self._descriptor: int | None = descriptor
         self._buffer = bytearray()
         self._size = 0
+        self._checksum = 0
         self._fault: StorageError | None = None
         self._is_handed_over = False  # to a thread, by `commit`
 
@@ -48,12 +50,18 @@ class SpoolWriter:
         """Bytes taken so far."""
         return self._size
 
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the bytes taken so far."""
+        return self._checksum
+
     def write(self, data: bytes) -> None:
         """Take the next piece. Raises: StorageFullError, StorageError; then the file is gone already."""
         if self._fault is not None:
             raise self._fault
         self._buffer += data
         self._size += len(data)
+        self._checksum = zlib.crc32(data, self._checksum)
         if len(self._buffer) >= _BUFFER_BYTES:
             try:
                 self._home.check_room(len(self._buffer))

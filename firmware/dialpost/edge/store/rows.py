@@ -173,6 +173,7 @@ def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
         account=_text_or_none(row[11]),
         message_id_header=_text(row[12]),
         subject=_text(row[13]),
+        checksum=_checksum(extra.get("crc")),
     )
 
 
@@ -228,6 +229,10 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
+def _checksum(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -258,8 +263,12 @@ def _notify_code(notify: frozenset[Notify] | None) -> int | None:
 
 
 def _extra_text(message: MessageRecord) -> str | None:
-    """What most messages have not, so that it takes no room in their rows."""
+    """What has no column: what most messages have not, and what came later. A release that does not know a key
+    passes over it, so a new one needs no new format.
+    """
     extra: dict[str, object] = {}
+    if message.checksum is not None:
+        extra["crc"] = message.checksum
     if message.body_type is not BodyType.SEVEN_BIT:
         extra["body"] = message.body_type.value
     if message.smtputf8:
