@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -200,3 +201,61 @@ async def test_a_cancelled_commit_is_finished_and_not_undone_by_abort(spool: Spo
     writer.abort()
     spool.close()
     assert spool.size(ONE) == 1
+
+
+DAY_S = 86_400
+NOW_S = 1_900_000_000
+
+
+def set_aside(spool: Spool, number: int, *, dated_s: float, is_unconfirmed: bool = True) -> Path:
+    one = queue_id(number)
+    spool.path(one).write_bytes(b"whole")
+    kept = spool.set_aside(one, "a note", is_unconfirmed=is_unconfirmed)
+    os.utime(kept.with_suffix(".txt"), (dated_s, dated_s))
+    return kept
+
+
+async def test_what_was_never_acknowledged_goes_after_its_time_and_nothing_else(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", 0)
+    spool.prepare()
+    old = set_aside(spool, 1, dated_s=NOW_S - 31 * DAY_S)
+    young = set_aside(spool, 2, dated_s=NOW_S - 29 * DAY_S)
+    somebodys = set_aside(spool, 3, dated_s=NOW_S - 900 * DAY_S, is_unconfirmed=False)
+    assert await spool.clear_aside(NOW_S - 30 * DAY_S, NOW_S) == [old.stem]
+    assert [path.exists() for path in (old, old.with_suffix(".txt"), young, somebodys)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    spool.close()
+
+
+@pytest.mark.parametrize("dated_s", [0, 1_000_000_000, NOW_S + DAY_S])
+async def test_what_was_dated_by_a_wrong_clock_begins_its_time_when_that_is_seen(
+    tmp_path: Path, dated_s: int
+) -> None:
+    spool = Spool(tmp_path / "spool", 0)
+    spool.prepare()
+    kept = set_aside(spool, 1, dated_s=dated_s)
+    assert await spool.clear_aside(NOW_S - 30 * DAY_S, NOW_S) == []
+    assert await spool.clear_aside(NOW_S - DAY_S, NOW_S + 29 * DAY_S) == []
+    assert await spool.clear_aside(NOW_S + DAY_S, NOW_S + 31 * DAY_S) == [kept.stem]
+    spool.close()
+
+
+async def test_the_checksum_is_that_of_the_file(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", 0)
+    spool.prepare()
+    writer = spool.begin(queue_id(1))
+    for piece in (b"x" * 70_000, b"", b"end"):
+        writer.write(piece)
+    size = await writer.commit()
+    data = spool.path(queue_id(1)).read_bytes()
+    assert writer.checksum == zlib.crc32(data)
+    assert spool.is_sound(queue_id(1), size, writer.checksum)
+    assert spool.is_sound(queue_id(1), size, None)
+    assert not spool.is_sound(queue_id(1), size, writer.checksum ^ 1)
+    assert not spool.is_sound(queue_id(1), size + 1, None)
+    assert not spool.is_sound(queue_id(2), size, None)
+    spool.close()

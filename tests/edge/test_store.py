@@ -56,7 +56,7 @@ async def test_a_message_comes_back_as_it_went_in(store: Store) -> None:
     message = a_record(
         store.next_id(), *recipients, sender="", origin=Origin.STATION, body_type=BodyType.EIGHT_BIT, smtputf8=True,
         envid="QQ+2B314159", ret=Return.HEADERS, priority=Priority.URGENT, content_digest=bytes(range(32)),
-        peer="2001:db8::1", account="anna", message_id_header="<1@x>", subject="Grüße, 世界",
+        checksum=0xFFFFFFFF, peer="2001:db8::1", account="anna", message_id_header="<1@x>", subject="Grüße, 世界",
     )  # fmt: skip
     await store.accept(message)
     assert await store.get(message.queue_id) == message

@@ -48,7 +48,7 @@ async def check(directory: Path, promised: dict[QueueId, str]) -> None:
     assert store.opening_report == ()
     report = await Recovery(store, spool).run()
     assert (report.set_aside, report.held, report.faults) == (0, 0, [])
-    aside = {path.stem for path in (directory / "set-aside").glob("*.eml")}  # whole, but not acknowledged
+    aside = {path.stem for path in (directory / "set-aside").rglob("*.eml")}  # whole, but not acknowledged
     assert [queue_id for queue_id in promised if queue_id in aside] == []
     copies = Counter(
         (box.parent.parent.name, box.name.split(".")[1]) for box in (directory / "mail").rglob("*,S=*")

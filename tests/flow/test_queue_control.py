@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,9 @@ async def test_for_a_script_the_address_is_the_address_alone(rig: Rig) -> None:
         ("b@x.example", ""),
     ]
     assert view.sentences[1].startswith("anna@x.example (for team@clinic.example): ")
+
+
+async def test_what_the_card_spoilt_is_not_released(rig: Rig) -> None:
+    message = await rig.accept(to_mailbox(state=RecipientState.HELD), checksum=zlib.crc32(b"y" * 100))
+    with pytest.raises(ControlError, match="missing or spoiled"):
+        await rig.control.release(message.queue_id)

@@ -86,8 +86,8 @@ async def test_a_whole_body_that_was_not_acknowledged_is_kept_aside(rig: Rig) ->
     report = await Recovery(rig.store, rig.spool).run()
     assert (report.removed, report.set_aside, report.unconfirmed) == (0, 0, 1)
     assert ["not confirmed yet" in sentence for sentence in report.sentences] == [True]
-    assert (rig.root / "set-aside" / f"{one}.eml").read_bytes() == b"whole"
-    assert "not confirmed" in (rig.root / "set-aside" / f"{one}.txt").read_text()
+    assert (rig.root / "set-aside" / "unconfirmed" / f"{one}.eml").read_bytes() == b"whole"
+    assert "not confirmed" in (rig.root / "set-aside" / "unconfirmed" / f"{one}.txt").read_text()
 
 
 async def test_bodies_of_a_lost_database_are_set_aside_also_at_a_later_start(rig: Rig) -> None:

@@ -27,6 +27,7 @@ class Fakes:
         self.calls_kept: list[int] = []
         self.trusted = True
         self.fail = False
+        self.cleared: list[tuple[float, float]] = []
 
     def finished(self, limit: int) -> list[QueueId]:
         return [self.done.popleft() for _ in range(min(limit, len(self.done)))]
@@ -43,6 +44,10 @@ class Fakes:
         if self.fail:
             raise StorageError("no")
         self.removed.append(list(ids))
+
+    async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        self.cleared.append((before_s, now_s))
+        return ["D0000001"]
 
     def flow(self) -> Retention:
         loop = asyncio.get_running_loop()
@@ -75,13 +80,14 @@ def test_history_is_forgotten_a_few_times_a_day() -> None:
     run_virtual(run_for(fakes, DAY_S - 10))
     assert fakes.pruned == [NOW - 10 * DAY_S] * (DAY_S // PRUNE_EVERY_S)
     assert fakes.calls_kept == [7] * len(fakes.pruned)
+    assert fakes.cleared == [(NOW - 30 * DAY_S, NOW)] * len(fakes.pruned)
 
 
 def test_never_by_a_clock_that_is_not_trusted() -> None:
     fakes = Fakes()
     fakes.trusted = False
     run_virtual(run_for(fakes, 3 * DAY_S))
-    assert fakes.pruned == []
+    assert (fakes.pruned, fakes.cleared) == ([], [])
 
 
 def test_a_fault_does_not_end_it() -> None:

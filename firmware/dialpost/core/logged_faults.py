@@ -48,7 +48,7 @@ _NEXT = {
     "local delivery: stopped for a moment": f"Mail for the mailboxes here waits. {_CARD}",
     "recovery: could not finish": f"It is tried again at the next start. {_CARD}",
     "recovery failed": f"The message stays in the queue. {_CARD}",
-    "held": "`dialpost queue list --held` shows it; `dialpost queue release` lets it go.",
+    "held": "`dialpost queue list --held` shows it. Ask for it to be sent again, then `dialpost queue delete` it.",
     "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
     "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
     "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",

@@ -6,6 +6,7 @@ them out. `queue_methods` gives the same to the control socket.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,8 +57,8 @@ class QueueForControl(Protocol):
 class BodiesForControl(Protocol):
     """The subset of the spool (edge/spool) the operator's commands need."""
 
-    def size(self, queue_id: QueueId) -> int | None:
-        """A body's length, None where it is missing."""
+    def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
+        """Whether a body is there as it was stored. Blocking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class QueueControl:
     async def release(self, queue_id: str, address: str | None = None) -> Done:
         """Let held recipients go on. Raises: NotFoundError, ControlError where the content is spoiled."""
         message = await self._get(queue_id)
-        if self._bodies.size(message.queue_id) != message.size:
+        if not await asyncio.to_thread(self._bodies.is_sound, message.queue_id, message.size, message.checksum):
             raise ControlError(
                 f"{message.queue_id} can't be sent: its content is missing or spoiled on the card. Ask "
                 f"{sender_name(message.sender)} to send it again, then delete this one."

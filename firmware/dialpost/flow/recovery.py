@@ -32,6 +32,8 @@ from dialpost.core.queue_records import Entry, RecipientState
 from dialpost.flow import maillog
 
 _SLICE = 500
+KEPT_UNCONFIRMED_DAYS = 30
+"""So long what was never acknowledged is kept: longer than any mail server tries (RFC 5321 §4.5.4.1: 4-5 days)."""
 _KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
@@ -79,8 +81,8 @@ class BodiesForRecovery(Protocol):
     def remove(self, queue_id: QueueId) -> None:
         """Take a body away."""
 
-    def set_aside(self, queue_id: QueueId, why: str) -> Path:
-        """Move a body out of the spool, with a note that says why."""
+    def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
+        """Move a body out of the spool, with a note that says why; what `is_unconfirmed` goes after a time."""
 
 
 @dataclass(slots=True)
@@ -106,7 +108,8 @@ class RecoveryReport:
         if self.unconfirmed:
             said.append(
                 f"{self.unconfirmed} messages had come in whole but were not confirmed yet when the station "
-                "stopped; they were set aside (set-aside/). Their senders send them again by themselves."
+                "stopped; they were set aside (set-aside/unconfirmed/). Their senders send them again by "
+                f"themselves, and {KEPT_UNCONFIRMED_DAYS} days from now they are removed."
             )
         if self.incomplete:
             said.append(
@@ -172,7 +175,7 @@ class Recovery:
 
     def _set_aside(self, queue_id: QueueId) -> None:
         if queue_id >= self._queue.bodies_known_from:
-            path = self._bodies.set_aside(queue_id, _NOT_CONFIRMED.format(queue_id))
+            path = self._bodies.set_aside(queue_id, _NOT_CONFIRMED.format(queue_id), is_unconfirmed=True)
             self._report.unconfirmed += 1
             maillog.fault(f"{queue_id}: set aside", path=path, why="never acknowledged")
         else:
@@ -208,7 +211,8 @@ _INCOMPLETE = "The card lost whom it is for; perhaps it is in the message's head
 _NOT_CONFIRMED = (
     "{} had come in whole, but the queue has no entry for it: it was not confirmed to its sender yet when the "
     "station stopped, and the sender sends it again by itself.\nShould it not come again in some days, the card "
-    "may have lost the entry: send it on by hand. The header inside names the receiver."
+    "may have lost the entry: send it on by hand. The header inside names the receiver.\nBoth files are removed "
+    f"after {KEPT_UNCONFIRMED_DAYS} days."
 )
 _NO_ENTRY = (
     "{} was in the spool, but no queue entry tells who it was from or for: the queue database was lost or "

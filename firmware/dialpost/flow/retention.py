@@ -2,7 +2,8 @@
 
 A body is unlinked once every recipient is finished; that is on record already, so a crash in between
 leaves a body that recovery removes. Rows stay for `dialpost trace` and are forgotten after
-`retention.history_days`, and only while the clock is trusted: a clock that jumps must not wipe the history.
+`retention.history_days`, and only while the clock is trusted: a clock that jumps must not wipe the history. So does
+what recovery set aside as never acknowledged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 from dialpost.core.config import RetentionConfig
 from dialpost.core.envelope import QueueId
 from dialpost.flow import maillog
+from dialpost.flow.recovery import KEPT_UNCONFIRMED_DAYS
 
 BATCH = 500
 GATHER_S = 0.5
@@ -41,6 +43,9 @@ class BodiesForRetention(Protocol):
 
     async def remove_many(self, ids: Sequence[QueueId]) -> None:
         """Take bodies away."""
+
+    async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        """Remove what was never acknowledged and was set aside before then; the names."""
 
 
 class Retention:
@@ -77,6 +82,7 @@ class Retention:
                 await self.remove_bodies()
                 if self._monotonic() - pruned_at >= PRUNE_EVERY_S and self._clock_trusted():
                     await self.forget_old()
+                    await self.clear_aside()
                     pruned_at = self._monotonic()
             except Exception as error:  # what could not be removed is removed later; upkeep must not end
                 maillog.fault("retention", error=error or repr(error))
@@ -92,6 +98,15 @@ class Retention:
             await self._bodies.remove_many(ids)
             removed += len(ids)
         return removed
+
+    async def clear_aside(self) -> int:
+        """Remove what was set aside as never acknowledged, after its time; how many. Only with a trusted clock."""
+        now_s = self._wall_clock()
+        before_s = now_s - KEPT_UNCONFIRMED_DAYS * _DAY_S
+        cleared = await self._bodies.clear_aside(before_s, now_s)
+        for name in cleared:
+            maillog.body_removed(name, why=f"never acknowledged, and set aside {KEPT_UNCONFIRMED_DAYS} days ago")
+        return len(cleared)
 
     async def forget_old(self) -> tuple[int, int]:
         """Forget history past its time; returns how many messages and calls. Only with a trusted clock."""

@@ -13,16 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
 from dialpost.core.queue_id import queue_number
+from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S
 from dialpost.edge.spool.faults import storage_error
 from dialpost.edge.spool.rounds import OpenBody, SyncRounds
 from dialpost.edge.spool.writer import PART, SpoolWriter
+
+_T = TypeVar("_T")
+
+_READ_BYTES = 262_144
+UNCONFIRMED = "unconfirmed"
+"""Within set-aside/: what was whole and never acknowledged; the only part of it that is ever cleared."""
 
 
 class Spool:
@@ -92,6 +100,17 @@ class Spool:
         except OSError as error:
             raise storage_error(error, f"The body of {queue_id} can't be read") from error
 
+    def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
+        """Whether a body is there as it was stored; reads all of it. `checksum`: CRC-32, None: not known."""
+        try:
+            found, length = 0, 0
+            with self.path(queue_id).open("rb") as body:
+                while block := body.read(_READ_BYTES):
+                    found, length = zlib.crc32(block, found), length + len(block)
+        except (OSError, StorageError):
+            return False
+        return length == size and checksum in (None, found)
+
     def remove(self, queue_id: QueueId) -> None:
         """Take a body away; mailboxes keep theirs. Not durable: a power cut may bring it back.
 
@@ -104,10 +123,13 @@ class Spool:
 
     async def remove_many(self, ids: Sequence[QueueId]) -> None:
         """`remove` for many, outside the event loop. Tries each; raises the first StorageError at the end."""
+        await self._in_thread(lambda: self._remove_all(ids))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._rounds.pool, self._remove_all, ids)
+            return await asyncio.get_running_loop().run_in_executor(self._rounds.pool, work)
         except RuntimeError as error:  # no thread can be started
-            raise StorageError(f"Bodies can't be removed at the moment: {error}") from error
+            raise StorageError(f"The spool can't be used at the moment: {error}") from error
 
     def _remove_all(self, ids: Sequence[QueueId]) -> None:
         fault: StorageError | None = None
@@ -119,25 +141,50 @@ class Spool:
         if fault is not None:
             raise fault
 
-    def set_aside(self, queue_id: QueueId, why: str) -> Path:
+    def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
         """Move a body out of the spool, with a note that says why, and return where it is now.
 
-        Durable when it returns. Raises: StorageError, StorageFullError.
+        Durable when it returns. What `is_unconfirmed` is cleared by `clear_aside`. Raises: StorageError,
+        StorageFullError.
         """
+        folder = self._aside / UNCONFIRMED if is_unconfirmed else self._aside
         try:
-            self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-            target = self._aside / f"{queue_id}.eml"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target = folder / f"{queue_id}.eml"
             number = 1
             while target.exists():
                 number += 1
-                target = self._aside / f"{queue_id}-{number}.eml"
+                target = folder / f"{queue_id}-{number}.eml"
             target.with_suffix(".txt").write_text(why + "\n", encoding="utf-8")
             self.path(queue_id).rename(target)
-            _sync_directory(self._aside)
+            _sync_directory(folder)
             _sync_directory(self._directory)
         except OSError as error:
             raise storage_error(error, f"The body of {queue_id} can't be set aside") from error
         return target
+
+    async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        """Remove what was never acknowledged and was set aside before then (Unix seconds); the names.
+
+        A note dated by a clock that was wrong, or by one that is ahead of `now_s`, begins its time anew.
+        Raises: StorageError.
+        """
+        return await self._in_thread(lambda: self._clear_aside(before_s, now_s))
+
+    def _clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        cleared: list[str] = []
+        try:
+            for note in sorted((self._aside / UNCONFIRMED).glob("*.txt")):
+                dated_s = note.stat().st_mtime
+                if not EARLIEST_TRUE_TIME_S <= dated_s <= now_s:
+                    os.utime(note, (now_s, now_s))
+                elif dated_s < before_s:
+                    note.with_suffix(".eml").unlink(missing_ok=True)
+                    note.unlink()  # the last: while it is there the body is found again
+                    cleared.append(note.stem)
+        except OSError as error:
+            raise storage_error(error, f"{self._aside} can't be cleared") from error
+        return cleared
 
     def ids(self) -> Iterator[QueueId]:
         """The ids of all whole bodies, in no order."""
