@@ -1,6 +1,10 @@
 """What the server finds out about whether a client heard its 250, on real sockets."""
 
 import asyncio
+import errno
+import socket
+import ssl
+import struct
 
 import pytest
 
@@ -56,6 +60,83 @@ async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command():
         client.writer.close()
         await eventually(lambda: "left" in policy.sinks[0].heard)
     assert set(policy.sinks[0].heard) == {"acknowledged", "left"}
+
+
+def quit_ahead(address, everything, tls, ending):
+    """A plain program on blocking sockets, as devices have: the last command goes with the content, the rest is not
+    looked at. Its 250."""
+    with socket.create_connection(address, timeout=10) as plain:
+        sock, program = plain, plain.makefile("rb")
+        if tls:
+            sock.sendall(b"EHLO x\r\nSTARTTLS\r\n")
+            while not program.readline().startswith(b"220 2"):
+                pass
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            sock = context.wrap_socket(plain)
+            program = sock.makefile("rb")
+        sock.sendall(b"EHLO x\r\n" + ENVELOPE + (CONTENT + b"QUIT\r\n" if everything else b""))
+        while not program.readline().startswith(b"354"):
+            pass
+        if not everything:
+            sock.sendall(CONTENT + b"QUIT\r\n")
+        answer = program.readline()
+        if ending == "reset":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if ending == "end of input":
+            sock.shutdown(socket.SHUT_WR)
+            socket.socket.recv(sock, 4096)
+        program.close()
+        sock.close()
+        return answer
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("everything", [False, True], ids=["QUIT ahead", "all ahead"])
+@pytest.mark.parametrize("ending", ["close", "reset", "end of input"])
+async def test_a_client_that_said_quit_ahead_heard_what_it_was_answered(ending, everything, tls, monkeypatch):
+    monkeypatch.setattr("dialpost.edge.smtp_server.connection.all_acknowledged", lambda transport: False)
+    policy = NotingPolicy()
+    async with door(policy, tls=server_tls()) as connect:
+        answer = await asyncio.to_thread(quit_ahead, ("127.0.0.1", connect.port), everything, tls, ending)
+        assert answer.startswith(b"250")
+        await eventually(lambda: not connect.server._running.connections)
+    assert [each for each in dict.fromkeys(policy.sinks[0].heard) if each != "left"] == ["acknowledged"]
+
+
+async def test_a_reset_between_the_answer_and_our_own_end_is_the_clients(monkeypatch):
+    def is_gone(transport):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    policy = NotingPolicy()
+    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write_eof", is_gone)
+    monkeypatch.setattr("dialpost.edge.smtp_server.connection.all_acknowledged", lambda transport: False)
+    async with door(policy) as connect:
+        client = await connect()
+        client.send(b"EHLO x\r\n" + ENVELOPE + CONTENT + b"QUIT\r\n")
+        await eventually(lambda: policy.sinks and policy.sinks[0].heard[-1:] == ["left"])
+        client.vanish()
+    assert policy.sinks[0].heard == ["acknowledged", "left"]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("ending", ["close", "reset", "line"])
+async def test_no_timer_outlives_its_connection(ending, tls):
+    async with door(NotingPolicy(), tls=server_tls()) as connect:
+        client = await connect()
+        await hand_in(client, tls)
+        (connection,) = connect.server._running.connections
+        if ending == "line":
+            connect.server.abort(lambda address: True)
+        elif ending == "reset":
+            client.vanish()
+        else:
+            client.writer.close()
+        await connection.ended()
+        await eventually(lambda: not connect.server._running.connections)
+        await connection.ended()
+    timers = (connection._last_wait, connection._tcp_wait, connection._timeout_handle)
+    assert all(timer is None or timer.cancelled() for timer in timers)
 
 
 async def test_content_after_354_proves_what_was_said_before_it():

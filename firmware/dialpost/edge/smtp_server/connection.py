@@ -105,6 +105,7 @@ class Connection(SMTP):
         self._deadline_s: float | None = None
         self._last_wait: asyncio.TimerHandle | None = None
         self._tcp_wait: asyncio.TimerHandle | None = None
+        self._is_lost = self._is_cut = False
         self.is_shaking_hands = False
         self.promises = Promises()
 
@@ -119,8 +120,9 @@ class Connection(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone. A commit under way goes on by itself."""
+        self._is_lost = True
         self.running.connections.discard(self)
-        self._look(ended_by_client=isinstance(error, ConnectionError))
+        self._look(ended_by_client=self._ended_by_client(error))
         self.promises.left()
         for wait in (self._last_wait, self._tcp_wait):
             if wait is not None:
@@ -140,13 +142,14 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool:
         """The client sends no more: what it sent is still carried out, and it may hear the answers."""
+        if self._last_wait is not None:  # it was told all, and ends it now
+            self._look(ended_by_client=not self._is_cut)
+            return False
         self._at_end = True
         self._look()
         self.promises.closed_its_side()
         self._wake()
-        if self._last_wait is not None:
-            return False
-        return self._writer.get_extra_info("ssl_object") is None  # TLS knows no half-closed connection
+        return not self._is_secure
 
     def _look(self, *, spoke: bool = False, ended_by_client: bool = False) -> None:
         """See whether the client's TCP has the answers it was given; `spoke`: something just came from it.
@@ -158,6 +161,23 @@ class Connection(SMTP):
             return
         if all_acknowledged(self._writer.transport) or (ended_by_client and not self._at_end):
             self.promises.acknowledged(spoke=spoke)
+
+    def _ended_by_client(self, error: Exception | None) -> bool:
+        """Whether the client let go of the connection, not the station or the line.
+
+        TLS ends with a farewell of both sides (no error), or with the client's end of input in its place
+        (`SSLError`). By then asyncio has no socket any more that could be asked.
+        """
+        if self._is_cut:
+            return False
+        is_farewell = error is None and self._is_secure
+        return is_farewell or isinstance(error, (ConnectionError, ssl.SSLError))
+
+    def _abort(self) -> None:
+        """End it at once: what the client has of the last answers nobody knows."""
+        self._is_cut = True
+        if not self._is_lost:
+            self._wire.abort()
 
     def _close_when_heard(self, pause_s: float = _FIRST_LOOK_S) -> None:
         """Close once the answers reached a client that closed its side and only listens, or that is gone."""
@@ -191,6 +211,11 @@ class Connection(SMTP):
     def _wire(self) -> asyncio.Transport:
         """The transport, which both reads and writes."""
         return cast(asyncio.Transport, self._writer.transport)
+
+    @property
+    def _is_secure(self) -> bool:
+        """Whether this is TLS, which knows no half-closed connection."""
+        return not self._wire.can_write_eof()
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -303,7 +328,7 @@ class Connection(SMTP):
 
     def close(self, *, lingers: bool = True) -> None:
         """Write what was said and end the connection, at the latest in some seconds."""
-        if self._last_wait is not None:
+        if self._last_wait is not None or self._is_lost:
             return
         wire = self._wire
         if self._output and not wire.is_closing():
@@ -313,7 +338,9 @@ class Connection(SMTP):
         self._deadline_s = None
         if self._at_end and lingers and self.promises.are_open:
             self._close_when_heard()
-        elif self._at_end or not lingers or wire.is_closing() or not wire.can_write_eof():
+        elif wire.is_closing():  # to close it twice leaves Python 3.11's TLS without what could abort it
+            pass
+        elif self._at_end or not lingers or not wire.can_write_eof():
             wire.close()
         else:  # the client ends it once it has read the last reply; what it sends until then is thrown away
             if self._is_paused:
@@ -321,8 +348,9 @@ class Connection(SMTP):
             try:
                 wire.write_eof()
             except OSError:  # it is gone already
-                wire.abort()
-        self._last_wait = self.loop.call_later(_CLOSE_S, wire.abort)
+                self._look(ended_by_client=True)
+                self._abort()
+        self._last_wait = self.loop.call_later(_CLOSE_S, self._abort)
 
     def say_at_once(self, reply: Reply) -> None:
         """Put a reply with what goes out next."""
@@ -364,7 +392,7 @@ class Connection(SMTP):
         if self.is_shaking_hands and self._handler_coroutine is not None:
             self._handler_coroutine.cancel()  # asyncio takes an abort for the end of the handshake
         else:
-            self._wire.abort()
+            self._abort()
 
     def give_up(self, reply: Reply, *, lingers: bool = True) -> None:
         """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
@@ -398,7 +426,7 @@ class Connection(SMTP):
             self._timeout_handle = self.loop.call_at(when_s, self._timeout_cb)
         else:
             _log.debug("%s: nothing came in time", self.address)
-            self._timeout_handle = self.loop.call_later(_CLOSE_S, self._writer.transport.abort)
+            self._timeout_handle = self.loop.call_later(_CLOSE_S, self._abort)
             self.give_up(Reply(421, ("Nothing came in time: closing the connection",), "4.4.2"))
 
 
