@@ -10,6 +10,7 @@ from datetime import UTC
 from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.call_states import CallState
 from dialpost.core.config import BudgetConfig, CallConfig
+from dialpost.core.dial_plan import DialPlan
 from dialpost.core.etrn import EtrnAnswer, classify
 from dialpost.core.reply import Reply
 from dialpost.flow.budget import Budget
@@ -45,6 +46,9 @@ class Rig:
     clock_trusted: bool = True
     lines_down: list[float] = field(default_factory=list)
     given_up: list[tuple[CallRecord, int]] = field(default_factory=list)
+    vain: dict[CallReason, str] = field(default_factory=dict)
+    line_settings: str = "as they are"
+    dial_plan: DialPlan | None = None
 
     def play(self, scene: Callable[[Rig], Awaitable[None]]) -> None:
         run_virtual(self._play(scene))
@@ -56,6 +60,8 @@ class Rig:
             self.config, self.link, etrn=self.etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, wall_clock=self.wall_s, budget=self.budget_of(), forecasts=self.forecasts,
             on_line_down=lambda: self.lines_down.append(now()),
+            in_vain=lambda reason: self.vain.get(reason, ""), line_settings=self.line_settings,
+            dial_plan=self.dial_plan,
             on_given_up=lambda record, failures: self.given_up.append((record, failures)),
         )  # fmt: skip
         self.states: list[tuple[float, str]] = []

@@ -20,8 +20,9 @@ from zoneinfo import ZoneInfo
 
 from dialpost import __version__
 from dialpost.core import call_notes, line_shaping, logged_faults
-from dialpost.core.call_record import CallRecord
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.call_record import CallReason, CallRecord
+from dialpost.core.config import Config, LinkKind, Via
+from dialpost.core.config_digest import digest
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import (
     CertificateError,
@@ -34,6 +35,7 @@ from dialpost.core.errors import (
 from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.queue_records import MessageRecord, QueueCounts
+from dialpost.core.redial_rules import vain_call
 from dialpost.core.session import Listener
 from dialpost.core.station_state import Fault
 from dialpost.edge import certificate, descriptors, listeners, log_tail
@@ -67,7 +69,7 @@ from dialpost.flow.etrn import EtrnAsk
 from dialpost.flow.expiry import Expiry
 from dialpost.flow.flush import Flush
 from dialpost.flow.forecasts import Forecasts
-from dialpost.flow.host_troubles import HostTroubles
+from dialpost.flow.host_troubles import HostTroubles, HostUse
 from dialpost.flow.inbound_activity import InboundActivity
 from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link, NoLink
@@ -293,7 +295,8 @@ class Station:
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
             on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
-            line_doubt=self._line_doubt, clock_trusted=self.clock.is_trusted,
+            line_doubt=self._line_doubt, in_vain=self._in_vain,
+            line_settings=digest(config.link, config.modem, config.ppp), clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
 
     def _make_link(self) -> tuple[Link, DialPlan | None]:
@@ -312,6 +315,24 @@ class Station:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")
             return NoLink(str(error)), None
+
+    def _in_vain(self, reason: CallReason) -> str:
+        """Why a call nobody asked for could achieve nothing: every host that it is for refused the login."""
+        config, refused = self.config, self.host_troubles.is_barred
+        outbound = config.outbound
+        is_way_out_barred = (
+            outbound.via is Via.SMARTHOST and not outbound.route
+            and refused(HostUse.OUTBOUND, outbound.smarthost, outbound.port)
+        )  # fmt: skip
+        is_etrn_barred = config.etrn_wanted and refused(HostUse.ETRN, config.etrn_host, config.etrn.port)
+        return vain_call(
+            reason, is_way_out_barred=is_way_out_barred, is_etrn_barred=is_etrn_barred,
+            waits=self.panel.counted.waiting_remote > 0,
+        )  # fmt: skip
+
+    def _pin_allowed(self) -> None:
+        if isinstance(self.calls, CallManager):
+            self.calls.lift_bar()
 
     def _line_doubt(self) -> str:
         """Why the modem's line may be up between calls."""
@@ -340,7 +361,7 @@ class Station:
             await self._open_door(Listener(door), sock)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
-        methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store)
+        methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store, self._pin_allowed)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         methods |= self.updates.methods()

@@ -14,7 +14,8 @@ from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallState
 from dialpost.core.errors import StorageError
 from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.line_reasons import AGAIN
+from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow.call import CallManager
@@ -71,9 +72,14 @@ def test_etrn_and_flush_begin_at_the_same_moment_etrn_first() -> None:
 
 @pytest.mark.parametrize("result", sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED},
                                           key=lambda result: result.value))  # fmt: skip
-def test_every_failed_dial_is_told_and_tried_again(result: DialResult) -> None:
+def test_every_failed_dial_is_told_and_tried_again_where_that_can_help(result: DialResult) -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
+        assert rig.records[0].detail == "in its words"
+        if AGAIN[result] is not Again.SOON:
+            assert [(r.result, r.reason) for r in rig.records] == [(result, CallReason.BUTTON)]
+            assert "in its words" in rig.calls.attention()[0]
+            return
         assert [(r.result, r.reason) for r in rig.records] == [
             (result, CallReason.BUTTON),
             (DialResult.CONNECTED, CallReason.REDIAL),
@@ -119,7 +125,10 @@ def test_no_redial_where_none_is_allowed() -> None:
 def test_dialling_has_a_deadline() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
-        assert (record.result, record.detail) == (DialResult.TIMEOUT, "No line within 60 s.")
+        assert (record.result, record.detail) == (
+            DialResult.TIMEOUT,
+            "No line within 60 s. Check the number, or raise call.dial_timeout_s.",
+        )
         assert rig.link.hung_up_at == [61.0]
 
     Rig(replace(CONFIG, redial_attempts=0), link=FakeLink(dial_s=1e5)).play(scene)
@@ -143,7 +152,8 @@ def test_a_carrier_lost_while_connecting() -> None:
         await rig.reach(CallState.NEGOTIATING)
         rig.link.cut()
         record = await rig.calls.finished()
-        assert (record.result, record.detail) == (DialResult.NO_CARRIER, "NO CARRIER")
+        assert record.result is DialResult.NO_CARRIER
+        assert record.detail.startswith("The line went before mail could flow (NO CARRIER). ")
 
     Rig(replace(CONFIG, redial_attempts=0)).play(scene)
 

@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState
-from dialpost.core.line_reasons import advice
-from dialpost.core.link import DialOutcome, DialResult
+from dialpost.core.line_reasons import AGAIN, DIAL_REASONS, advice
+from dialpost.core.link import Again, DialOutcome, DialResult
 
 CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messages need longer"
+
+
+MAIL_STUCK = "Mail was tried and put off by the next hop: `dialpost queue list` shows its words."
+_WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_script."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout
     if dial is not None and happened.event is CallEvent.CARRIER:
         return replace(record, detail=dial.detail, rate_bps=dial.rate_bps, dialled=dial.number)
     if dial is not None and happened.event is CallEvent.DIAL_FAILED:
-        return replace(record, result=dial.result, detail=dial.detail, dialled=dial.number or record.dialled)
+        number, again = dial.number or record.dialled, dial.again or AGAIN[dial.result]
+        return replace(record, result=dial.result, detail=dial.detail, dialled=number, again=again)
     if state is CallState.ONLINE:
         reason, detail = _why_it_ends(happened)
         return replace(record, hangup_reason=reason, hangup_detail=detail)
@@ -62,9 +67,11 @@ def _why_it_ends(happened: Happening) -> tuple[HangUpReason, str]:
 
 def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> CallRecord:
     if happened.event is CallEvent.DEADLINE:
-        return replace(record, result=DialResult.TIMEOUT, detail=f"No line within {dial_timeout_s} s.")
+        detail = f"No line within {dial_timeout_s} s. {DIAL_REASONS[DialResult.TIMEOUT].next_step}"
+        return replace(record, result=DialResult.TIMEOUT, detail=detail)
     if happened.event is CallEvent.CARRIER_LOST:
-        return replace(record, result=DialResult.NO_CARRIER, detail=happened.detail)
+        detail = f"The line went before mail could flow ({happened.detail}). {_WENT_EARLY}"
+        return replace(record, result=DialResult.NO_CARRIER, detail=detail)
     return replace(record, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
 
 
@@ -97,31 +104,46 @@ def mail_stuck(record: CallRecord) -> bool:
     return not was_cut(record) and record.deferred > 0 and record.sent == 0
 
 
+def reason_words(record: CallRecord) -> str:
+    """Why a call did not come up, and what to do: once, though both link and table may know."""
+    return record.detail or advice(record.result)
+
+
 def given_up_letter(record: CallRecord, failures: int) -> str:
     """What the postmaster is told when the station has stopped dialling: plain text, LF line ends."""
-    said = " ".join(part for part in (record.detail, advice(record.result)) if part)
+    said = reason_words(record)
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
     return (
         f"{times} did not come up{number}, and the station does not try again by itself for now.\n\n"
         f"    The last one ended with: {record.result.value}\n"
         + (f"    {said}\n" if said else "")
-        + "\nMail for the world waits and is not lost; mail that the provider holds stays there. The next call is\n"
-        "made at the next scheduled time, by the button, or by `dialpost call now`. `dialpost call history`\n"
-        "shows what was tried. You are told again only after a call has gone well in between.\n"
+        + "\nMail for the world waits and is not lost; mail that the provider holds stays there. "
+        + (_UNTIL_CHANGED if record.again is Again.AFTER_CHANGE else _UNTIL_SCHEDULED)
+        + "`dialpost call history`\nshows what was tried. You are told again only after a call has gone well in "
+        "between.\n"
     )
 
 
-def attention(record: CallRecord, given_up_after: int = 0) -> list[str]:
+_UNTIL_SCHEDULED = "The next call is\nmade at the next scheduled time, by the button, or by `dialpost call now`. "
+_UNTIL_CHANGED = (
+    "No call is\nmade by itself before a commit changes what the provider refuses; then, or to try once, use\n"
+    "`dialpost call now` or the button. "
+)
+
+
+def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
     """What a person should know of the call, an item each; [] where all went well.
 
-    `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself.
+    `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself. `barred`: why
+    none will be, with the reason of this call in it.
     """
     found = []
     if failed(record):
-        said = " ".join(part for part in (record.detail, advice(record.result)) if part)
-        found.append(f"The last call did not come up: {record.result.value}. {said}".strip())
-        if given_up_after > 1:
+        said = barred or reason_words(record)
+        word = "" if record.result is DialResult.ERROR and said else f" {record.result.value}."
+        found.append(f"The last call did not come up:{word} {said}".strip())
+        if given_up_after > 1 and not barred:
             found.append(
                 f"{given_up_after} calls in a row did not come up, and no redial is due. The next is made at the "
                 "next scheduled time, by the button, or by `dialpost call now`."
@@ -140,5 +162,5 @@ def attention(record: CallRecord, given_up_after: int = 0) -> list[str]:
         if answer.is_fault:
             found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
     if mail_stuck(record):
-        found.append("Mail was tried and put off by the next hop: `dialpost queue list` shows its words.")
+        found.append(MAIL_STUCK)
     return found

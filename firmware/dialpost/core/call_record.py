@@ -12,7 +12,7 @@ from enum import Enum
 from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.forecast import Forecast
 from dialpost.core.json_value import JsonObject, JsonValue
-from dialpost.core.link import DialResult
+from dialpost.core.link import Again, DialResult
 
 
 class CallReason(Enum):
@@ -69,7 +69,7 @@ class CallRecord:
     `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
     other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
     link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out of
-    the hosts mail went to, a sentence each.
+    the hosts mail went to, a sentence each. `again`: when a call that did not come up is made again by itself.
     """
 
     reason: CallReason
@@ -96,6 +96,7 @@ class CallRecord:
     over_budget: bool = False
     forecast: Forecast | None = None
     notes: tuple[str, ...] = ()
+    again: Again = Again.SOON
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store, the control socket and the report."""
@@ -124,6 +125,7 @@ class CallRecord:
             "over_budget": self.over_budget,
             "forecast": None if self.forecast is None else self.forecast.to_json(),
             "notes": list(self.notes),
+            "again": self.again.value,
         }
 
     @classmethod
@@ -160,6 +162,7 @@ class CallRecord:
             over_budget=value.get("over_budget") is True,
             forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
             notes=tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else (),
+            again=Again(value.get("again", Again.SOON.value)),
         )
 
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dialpost.core.call_record import CallReason
 from dialpost.core.config_setting import setting
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
@@ -73,6 +74,22 @@ class RedialRules:
         if self.attempts_busy and self.attempts_busy < self.attempts:
             found.append("redial.attempts_busy is less than redial.attempts; it must not be.")
         return found
+
+
+def vain_call(reason: CallReason, *, is_way_out_barred: bool, is_etrn_barred: bool, waits: bool) -> str:
+    """Why a call nobody asked for could achieve nothing, "" where it could.
+
+    Logins that a mail host refused (`is_way_out_barred`: that of every way out) are refused again. Inbound mail
+    that comes without ETRN, or with it, is worth a call all the same. `waits`: mail for the world is in the queue.
+    """
+    out_only = reason in {CallReason.QUEUE, CallReason.URGENT}
+    if not is_way_out_barred and (out_only or not is_etrn_barred or waits):
+        return ""
+    if is_way_out_barred and not out_only and not is_etrn_barred:
+        return ""
+    hosts = [name for name, barred in (("outbound", is_way_out_barred), ("etrn", is_etrn_barred)) if barred]
+    keys = " and ".join(f"{section}.user, {section}.password" for section in hosts)
+    return f"The login was refused by every mail host that a call would be for. Correct {keys}."
 
 
 @dataclass(frozen=True, slots=True)

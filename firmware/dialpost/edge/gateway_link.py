@@ -17,7 +17,7 @@ import socket
 from collections.abc import Sequence
 
 from dialpost.core.config import LinkKind
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 
 TRY_S = 20.0
 """One attempt to connect takes at most so long; a router that dials holds it until the line is up."""
@@ -75,7 +75,7 @@ class DialupGateway:
         """
         if not self._hosts:
             detail = "No host to reach is configured: set outbound.smarthost or etrn.host."
-            return DialOutcome(DialResult.ERROR, detail)
+            return DialOutcome(DialResult.ERROR, detail, again=Again.AFTER_CHANGE)
         self._doubts.clear()
         why = ""
         try:

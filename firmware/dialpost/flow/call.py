@@ -44,9 +44,11 @@ _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 class CallManager(CallFacts):
     """Makes calls. `run` is its one task; the rest is asked from outside.
 
-    `budget` counts and limits what calls cost, `forecasts` tells it beforehand. `on_line_down` is called when the
-    line is down, however the call went: what hung on it can be given up. `on_given_up` is told the last record and
-    how many calls in a row failed when none is tried any more by itself; once, until one goes well.
+    `in_vain` says why a call nobody asked for by hand could achieve nothing ("" = it could); `line_settings`
+    stands for the settings a refusal on the line can come from. `budget` counts and limits what calls cost,
+    `forecasts` tells it beforehand. `on_line_down` is called when the line is down, however the call went: what
+    hung on it can be given up. `on_given_up` is told the last record and how many calls in a row failed when
+    none is tried any more by itself; once, until one goes well.
     """
 
     def __init__(
@@ -55,11 +57,12 @@ class CallManager(CallFacts):
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
-        line_doubt: Callable[[], str] = str,
+        line_doubt: Callable[[], str] = str, in_vain: Callable[[CallReason], str] = lambda reason: "",
+        line_settings: str = "",
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel = config, link, panel
-        self._line_doubt = line_doubt
+        self._line_doubt, self._in_vain = line_doubt, in_vain
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)
@@ -70,7 +73,7 @@ class CallManager(CallFacts):
         self._over_budget = False
         self._redials = Redials(
             config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted,
-            on_pending=panel.redial,
+            on_pending=panel.redial, settings=line_settings,
         )  # fmt: skip
         self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
         self._actions = CallActions(
@@ -95,7 +98,7 @@ class CallManager(CallFacts):
         if not over_budget and (why := self.refusal()):
             return self._gate.turn_away(why, reason)
         self._settled.clear()
-        if self._state in AT_REST and (held := self._redials.held(reason)):
+        if self._state in AT_REST and (held := self._held(reason)):
             self._settle_if_done()
             return held
         wish = Happening(CallEvent.CALL_WANTED, reason=reason, over_budget=over_budget)
@@ -205,7 +208,7 @@ class CallManager(CallFacts):
         if not wish.over_budget and (why := self.refusal()):
             self._gate.turn_away(why, reason)
             self._settle_if_done()
-        elif self._redials.held(reason):
+        elif self._held(reason):
             self._settle_if_done()
         else:
             self._queue.put_nowait(wish)
@@ -288,8 +291,21 @@ class CallManager(CallFacts):
         if not self._redials.pending and self._wish is None:
             self._settled.set()
 
+    def _held(self, reason: CallReason) -> str:
+        """Why a call from rest must wait, for a person; "" where it need not."""
+        vain = "" if reason.by_hand else self._in_vain(reason)
+        return f"No call now. {vain}" if vain else self._redials.held(reason)
+
+    def lift_bar(self) -> None:
+        """An operator says that what was refused is in order: calls are made by themselves again."""
+        self._redials.bar.lift()
+
     def _redial(self) -> None:
         """A redial's time has come. What a person allowed over the budget holds for its redials too."""
+        if self._in_vain(CallReason.REDIAL):
+            self._redials.forget()
+            self._settle_if_done()
+            return
         if not self._over_budget and (why := self.refusal()):
             self._redials.forget()
             self._gate.turn_away(why, CallReason.REDIAL)

@@ -87,7 +87,8 @@ class CallFacts:
     def attention(self) -> list[str]:
         """What a person should know of the last call and of the budget, an item each."""
         gave_up = self._state in AT_REST and not self._redials.pending
-        told = (
-            [] if self.last_call is None else call_notes.attention(self.last_call, self.failures if gave_up else 0)
-        )
+        last, barred = self.last_call, self._redials.bar.words
+        told = [] if last is None else call_notes.attention(last, self.failures if gave_up else 0, barred)
+        if last is None or not call_notes.failed(last):
+            told.append(barred)  # of a call before that one, or before a restart
         return [one for one in (self._line_doubt(), self.refusal(), *told) if one]

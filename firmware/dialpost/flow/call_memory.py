@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.call_end import ProviderHabits
-from dialpost.core.call_notes import etrn_refused, failed, mail_stuck, was_cut
+from dialpost.core.call_notes import etrn_refused, failed, mail_stuck, reason_words, was_cut
 from dialpost.core.call_record import HANG_UP_WORDS, CallRecord
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
-from dialpost.core.line_reasons import advice
 from dialpost.core.link import DialResult
 from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
@@ -26,6 +25,7 @@ from dialpost.flow.panel import Panel
 from dialpost.flow.redial import Redials
 
 _HABITS_KEY = "call.habits"
+_FAILURES_KEY = "call.failures"
 
 
 class CallStore(Protocol):
@@ -98,7 +98,7 @@ class CallMemory:
             detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
             self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
             return
-        detail = record.detail or advice(record.result)
+        detail = reason_words(record)
         maillog.dial_failed(result=record.result.value, detail=detail)
         self._say(f"no line: {record.result.value}. {detail}".strip())
 
@@ -121,6 +121,8 @@ class CallMemory:
             await self._store.save_call(record.to_json())
             self._unkept = None
             await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
+            told = {"failures": self.failures, "told": self._is_given_up_told}
+            await self._store.remember(_FAILURES_KEY, json.dumps(told))
             await self._redials.keep(self._store)
         except StorageError as error:
             maillog.fault("call: its record could not be kept", error=error)
@@ -134,4 +136,11 @@ class CallMemory:
         with contextlib.suppress(StorageError, ValueError, AttributeError):
             habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
             self.habits = ProviderHabits.from_json(habits)
+        with contextlib.suppress(StorageError, ValueError):
+            told = parse_object(await self._store.recall(_FAILURES_KEY) or "{}")
+            failures = told.get("failures")
+            if isinstance(failures, int) and not isinstance(failures, bool) and failures > 0:
+                self.failures, self._is_given_up_told = failures, told.get("told") is True
         await self._redials.recall(self._store)
+        if self._redials.bar.reason:
+            self._panel.fault(Fault.LINE, True)

@@ -73,6 +73,10 @@ class HostTroubles:
         trouble = self._known.get((use, host, port))
         return trouble if trouble is not None and trouble.is_barred else None
 
+    def is_barred(self, use: HostUse, host: str, port: int) -> bool:
+        """Whether nothing is to be had there now."""
+        return self.login_refused(use, host, port) is not None
+
     def try_again(self) -> None:
         """An operator wants it: refused logins are tried once more. The trouble stands until that goes well."""
         self._known = {key: replace(trouble, is_barred=False) for key, trouble in self._known.items()}

@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from dialpost.core.config import LinkKind
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 
 
 class Link(Protocol):
@@ -47,11 +47,11 @@ class NoLink:
 
     async def dial(self) -> DialOutcome:
         """The reason, as an outcome."""
-        return DialOutcome(DialResult.ERROR, self._why)
+        return DialOutcome(DialResult.ERROR, self._why, again=Again.AFTER_CHANGE)
 
     async def negotiate(self) -> DialOutcome:
         """The same: nothing was dialled."""
-        return DialOutcome(DialResult.ERROR, self._why)
+        return await self.dial()
 
     async def lost(self) -> str:
         """Never: there is no line."""

@@ -19,7 +19,7 @@ from dialpost.core.country import Country
 from dialpost.core.dial_plan import dial_command
 from dialpost.core.errors import ConfigError, PortError, StorageError
 from dialpost.core.line_reasons import advice
-from dialpost.core.link import DialOutcome, DialResult
+from dialpost.core.link import Again, DialOutcome, DialResult
 from dialpost.core.modem_profile import NUMBER, ControlLines, FlowControl, ModemProfile, ResultKind
 from dialpost.core.modem_set_up import PLAIN_WORDS, port_settings, set_up_commands
 from dialpost.flow.modem_hang_up import carrier_falls, hung_up, is_on_hook
@@ -94,7 +94,7 @@ class Modem:
             self._close()
             return DialOutcome(DialResult.ERROR, str(error))
         except ConfigError as error:
-            return DialOutcome(DialResult.ERROR, " ".join(error.problems))
+            return DialOutcome(DialResult.ERROR, " ".join(error.problems), again=Again.AFTER_CHANGE)
 
     async def login(self, user: str, password: str) -> DialOutcome:
         """Play modem.login_script; CONNECTED when it is through, or where there is none."""
@@ -245,7 +245,11 @@ class Modem:
                 "on.",
             )
         said = f'said "{answer.lines[-1]}" and no result' if answer.lines else "said nothing"
-        return DialOutcome(DialResult.TIMEOUT, f"The modem {said} for {self._profile.connect_s} s after dialling.")
+        return DialOutcome(
+            DialResult.TIMEOUT,
+            f"The modem {said} for {self._profile.connect_s} s after dialling. Check the number: does a modem "
+            "answer there?",
+        )
 
     async def _put_down(self) -> bool:
         """Hang up in every way there is; whether it is certain that the line is down."""

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from dialpost.core.config import LinkKind, PppConfig
 from dialpost.core.dial_plan import DialPlan
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp
 from dialpost.core.ppp_options import PppRequest
 from dialpost.flow import maillog
@@ -136,7 +136,10 @@ class ModemLink:
         self._rate_bps = self._carried = None
         number = self._plan.next(self._monotonic()).number
         if not number:
-            return DialOutcome(DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).")
+            return DialOutcome(
+                DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).",
+                again=Again.AFTER_CHANGE,
+            )  # fmt: skip
         self._in_call = True
         try:
             async with self._free:

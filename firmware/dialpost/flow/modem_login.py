@@ -6,7 +6,8 @@ import asyncio
 
 from dialpost.core.at.login import LoggedIn, LoginLost, LoginScript, Send
 from dialpost.core.config import ModemConfig
-from dialpost.core.link import DialOutcome, DialResult
+from dialpost.core.line_reasons import CHECK_LOGIN
+from dialpost.core.link import Again, DialOutcome, DialResult
 from dialpost.flow.modem_port import Port
 
 
@@ -24,15 +25,30 @@ async def log_in(port: Port, config: ModemConfig, user: str, password: str) -> D
                     elif isinstance(step, LoggedIn):
                         return DialOutcome(DialResult.CONNECTED)
                     elif isinstance(step, LoginLost):
-                        return DialOutcome(DialResult.NO_CARRIER, "The line was lost while logging in.")
+                        if script.is_refused:
+                            return _refused(script)
+                        return DialOutcome(
+                            DialResult.NO_CARRIER,
+                            "The line was lost while logging in. If this repeats, check modem.login_script.",
+                        )
                 if waits_for != script.waits_for:  # the next text has its own time; other words win none
                     waits_for = script.waits_for
                     limit.reschedule(loop.time() + config.login_timeout_s)
                 data = await port.read(1)
     except TimeoutError:
+        if script.is_refused:
+            return _refused(script)
         seen = f' Its last words: "{script.seen}".' if script.seen else ""
         return DialOutcome(
             DialResult.ERROR,
             f'The provider did not say "{script.waits_for}" within {config.login_timeout_s} s.{seen} '
             "Check modem.login_script.",
         )
+
+
+def _refused(script: LoginScript) -> DialOutcome:
+    return DialOutcome(
+        DialResult.ERROR,
+        f'The provider refused the login before PPP. Its last words: "{script.seen}". {CHECK_LOGIN}',
+        again=Again.AFTER_CHANGE,
+    )

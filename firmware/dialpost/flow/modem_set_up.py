@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from dialpost.core.at.refusals import is_passing
-from dialpost.core.link import DialOutcome, DialResult
+from dialpost.core.link import Again, DialOutcome, DialResult
 from dialpost.core.modem_profile import ModemProfile, ResultKind
 from dialpost.core.modem_set_up import SetUpCommand
 from dialpost.flow.modem_hang_up import escape
@@ -22,9 +22,9 @@ _SLOW_WAKE_S = 6.0
 class ModemFailedError(Exception):
     """The modem can't be made to dial; `outcome` says why."""
 
-    def __init__(self, detail: str, result: DialResult = DialResult.ERROR) -> None:
+    def __init__(self, detail: str, result: DialResult = DialResult.ERROR, again: Again | None = None) -> None:
         super().__init__(detail)
-        self.outcome = DialOutcome(result, detail)
+        self.outcome = DialOutcome(result, detail, again=again)
 
 
 class Woken(Enum):

@@ -14,7 +14,7 @@ from dialpost.core.at.pin_tries import QUERIES, pin_tries
 from dialpost.core.at.refusals import is_busy, is_wrong_pin
 from dialpost.core.config import ModemConfig
 from dialpost.core.errors import StorageError
-from dialpost.core.link import DialResult
+from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import ModemProfile, ResultKind
 from dialpost.core.modem_signs import (
     DENIED,
@@ -69,7 +69,7 @@ class SimCard:
         if state == SIM_WANTS_PIN:
             state = await self._enter_pin()
         elif state != SIM_READY:
-            raise ModemFailedError(" ".join(sim_trouble(state, said)))
+            raise ModemFailedError(" ".join(sim_trouble(state, said)), again=Again.NEXT_TIME)
         if state == SIM_READY:  # an OK alone opens it for this call, and is no proof
             await self._pins.forget()
         if self._config.apn:
@@ -79,7 +79,7 @@ class SimCard:
         """The state it came to."""
         pin = self._config.sim_pin
         if not pin:
-            raise ModemFailedError("The SIM wants its PIN: set modem.sim_pin.")
+            raise ModemFailedError("The SIM wants its PIN: set modem.sim_pin.", again=Again.AFTER_CHANGE)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SIM_BUSY_S
         while True:
@@ -91,7 +91,7 @@ class SimCard:
                 return state
             if loop.time() >= deadline_s:
                 raise ModemFailedError(
-                    f"The SIM did not take its PIN (it said: {_said(answer)}). It is tried again."
+                    f"The SIM did not take its PIN (it said: {_said(answer)}). It is tried again.",
                 )
             await asyncio.sleep(_SIM_LOOK_S)
 
@@ -108,14 +108,16 @@ class SimCard:
             await self._pins.refused(pin)
             raise ModemFailedError(
                 "The SIM refused the PIN. It is not tried again, for three wrong ones lock the SIM: correct "
-                f"modem.sim_pin. If it was right, {ALLOW} allows it again."
+                f"modem.sim_pin. If it was right, {ALLOW} allows it again.",
+                again=Again.AFTER_CHANGE,
             )
         if not self._talk.was_late and (left is not None or is_busy(words) or _is_busy_word(answer)):
             await self._pins.not_judged(pin)
             return ""
         raise ModemFailedError(
             f"Whether the SIM took its PIN is not known (it said: {_said(answer)}). It is tried again at the next "
-            f"call, {MOST_UNCLEAR} times at most."
+            f"call, {MOST_UNCLEAR} times at most.",
+            again=Again.NEXT_TIME,
         )
 
     async def _state_after(self, answer: Answer) -> str:
@@ -133,7 +135,8 @@ class SimCard:
         if tries is not None and tries < LEAST_TRIES:
             raise ModemFailedError(
                 f"Tries for the PIN that the SIM has left: {tries}. So none is sent. Put it into a "
-                "telephone and enter the PIN there."
+                "telephone and enter the PIN there.",
+                again=Again.AFTER_CHANGE,
             )
         try:
             why_not = await self._pins.why_not(pin, tries_known=tries is not None)
@@ -142,7 +145,7 @@ class SimCard:
                 f"Whether the SIM refused this PIN before can't be found out, so it is not tried ({error})."
             ) from error
         if why_not:
-            raise ModemFailedError(why_not)
+            raise ModemFailedError(why_not, again=Again.AFTER_CHANGE)
 
     async def _tries(self) -> int | None:
         """Those left, where the modem has a word for it."""
@@ -185,7 +188,9 @@ async def _register(
         if any(state in REGISTERED for state in states):
             return
         if states and all(state == DENIED for state in states):
-            raise ModemFailedError("The network refuses this SIM. Is its contract in order?")
+            raise ModemFailedError(
+                "The network refuses this SIM. Is its contract in order? Ask the operator.", again=Again.NEXT_TIME
+            )
         if talk.is_lost:
             raise ModemFailedError(
                 "The modem stopped answering while it looked for a network. Switch it off and on."

@@ -3,6 +3,7 @@
 The configuration says how often and how soon; the country's rules (`core/redial_rules`, asked through the modem's
 `core/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
 comes too soon is made when its time has come. A person is never held back, and sets the rules' counters to zero.
+A refusal that lasts (`core/link.Again`) is not tried again at all before something changed (`flow/call_bar`).
 
 Runs in the daemon's event loop; a timer asks for the call, `flow/call` makes it.
 """
@@ -15,7 +16,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from dialpost.core.call_notes import failed, was_cut
 from dialpost.core.call_record import CallReason, CallRecord
@@ -23,25 +23,18 @@ from dialpost.core.config import CallConfig
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
-from dialpost.flow import maillog
+from dialpost.core.link import Again, DialResult
+from dialpost.flow import call_bar, maillog
+from dialpost.flow.call_bar import CallBar, Memory
 
 _KEY = "call.redials_left"
 _PLAN_KEY = "call.dial_plan"
 
 _NEXT_TIME = "at the next scheduled time, or by the button"
+_AFTER_CHANGE = "after a setting was changed, or by the button or `dialpost call now`"
 _BY_HAND = "only a person can go on: press the button, or `dialpost call now`"
 _CLOCK_FROM_S = 120.0
 """A longer wait is told with its end on the clock."""
-
-
-class Memory(Protocol):
-    """The subset of the store that keeps small values."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key."""
 
 
 class Redials:
@@ -55,8 +48,10 @@ class Redials:
         self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None],
         plan: DialPlan | None = None, *, wall_clock: Callable[[], float] = time.time,
         clock_trusted: Callable[[], bool] = lambda: False,
-        on_pending: Callable[[bool], None] = lambda pending: None,
+        on_pending: Callable[[bool], None] = lambda pending: None, settings: str = "",
     ) -> None:  # fmt: skip
+        self.bar = CallBar(settings)
+        self._refused_numbers: set[str] = set()
         self._on_pending = on_pending
         self._config, self._dial, self._say, self._plan = config, dial, say, plan
         self._wall_clock, self._clock_trusted = wall_clock, clock_trusted
@@ -72,7 +67,7 @@ class Redials:
     def words(self) -> str:
         """When the next try is, for a person; "" where none is."""
         if self._timer is None:
-            return ""
+            return call_bar.SHORT if self.bar.reason else ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
         more = f", then {self.left} more times if need be" if self.left is not None else ""
         why = f" ({self._why})" if self._why else ""
@@ -86,6 +81,8 @@ class Redials:
         if reason.by_hand:
             self._by_person()
             return ""
+        if self.bar.reason:
+            return f"No call now. {self.bar.words}"
         if self.pending:
             return f"The line failed a moment ago; {self.words()}."
         wait_s, why = self._rules()
@@ -99,10 +96,21 @@ class Redials:
     def plan(self, record: CallRecord) -> None:
         """After a call: again, if it failed or was cut and tries are left.
 
-        A call that moved mail starts the count anew: a bad line still gets everything through.
+        A call that moved mail starts the count anew: a bad line still gets everything through. One that met a
+        refusal which lasts, or will not pass in a series of tries, has no redial.
         """
+        if record.result is not DialResult.CANCELLED:
+            self.bar.lift()
         if not failed(record) and not was_cut(record):
+            self._refused_numbers.clear()
             self.forget()
+            return
+        if failed(record) and (again := self._again(record)) is not Again.SOON:
+            self.forget()
+            if again is Again.AFTER_CHANGE:
+                self.bar.set(record)
+            next_try = _AFTER_CHANGE if again is Again.AFTER_CHANGE else _NEXT_TIME
+            self._give_up("given up for now; the next try is " + next_try, next_try)
             return
         left = self.left
         if left is None or record.sent or record.received:
@@ -119,6 +127,13 @@ class Redials:
             return
         self.left = left - 1
         self._wait(wait_s, why, self._pause_s)
+
+    def _again(self, record: CallRecord) -> Again:
+        """When it can help. A number that the modem bars leaves the others."""
+        if record.result is not DialResult.BLACKLISTED or self._plan is None:
+            return record.again
+        self._refused_numbers.add(record.dialled)
+        return Again.SOON if set(self._plan.numbers) - self._refused_numbers else record.again
 
     def started(self, is_redial: bool) -> None:
         """A call begins: this one counts as the next try; one for another reason starts anew."""
@@ -139,6 +154,7 @@ class Redials:
         return step.wait_s, step.why
 
     def _by_person(self) -> None:
+        self._refused_numbers.clear()
         if self._plan is not None:
             self._plan.by_person(asyncio.get_running_loop().time())
 
@@ -192,6 +208,7 @@ class Redials:
     async def keep(self, memory: Memory) -> None:
         """Have the tries left, and those made, survive a restart. Raises: StorageError."""
         await memory.remember(_KEY, json.dumps(self.left))
+        await self.bar.keep(memory)
         if self._plan is not None:
             await self._keep_plan(memory, self._plan)
 
@@ -225,6 +242,7 @@ class Redials:
             if self._plan is not None and kept is not None:
                 now_s = asyncio.get_running_loop().time()
                 self._plan.restore(parse_json(kept), now_s, self._wall_clock(), trusted=self._clock_trusted())
+        await self.bar.recall(memory)
         with contextlib.suppress(StorageError, ValueError):
             left = parse_json(await memory.recall(_KEY) or "null")
             wait_s, why = self._rules()

@@ -123,7 +123,7 @@ def _digest(pin: str) -> str:
     return hashlib.sha256(f"dialpost {pin}".encode()).hexdigest()
 
 
-def pin_methods(memory: Memory) -> dict[str, ControlMethod]:
+def pin_methods(memory: Memory, on_allowed: Callable[[], None] = lambda: None) -> dict[str, ControlMethod]:
     """`modem.refused_pins` {keep?}: the tries kept, or others in their place. `modem.allow_pin`: none any more."""
 
     async def refused_pins(params: JsonObject) -> JsonValue:
@@ -138,6 +138,7 @@ def pin_methods(memory: Memory) -> dict[str, ControlMethod]:
     async def allow_pin(params: JsonObject) -> JsonValue:
         kept = await memory.recall(_KEY) or ""
         await memory.remember(_KEY, "")
+        on_allowed()
         return len(kept.split())
 
     return {_METHOD: refused_pins, ALLOW_METHOD: allow_pin}

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 KEPT_BYTES = 4096
+_REFUSAL = re.compile(
+    r"incorrect|invalid|denied|refused|rejected|fail|wrong|bad (?:user|login|pass)|unknown user"
+    r"|(?:login|username): *\Z",
+    re.IGNORECASE,
+)
+"""What login servers say of a wrong password; asking for the name again is one of their ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class LoginScript:
             (script[n], script[n + 1] if n + 1 < len(script) else None) for n in range(0, len(script), 2)
         ]
         self._user, self._password = user, password
+        self._sent_password = False
         self._heard = self._seen = ""  # all of it; what was not yet waited for
 
     @property
@@ -51,6 +58,11 @@ class LoginScript:
         for secret in {self._password, _in_seven_bits(self._password.encode("utf-8"))} - {""}:
             said = said.replace(secret, "***")
         return "".join(sign if sign.isprintable() else " " for sign in said[-200:]).strip()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the password was sent, and what was said since sounds like a no; only for who waits in vain."""
+        return self._sent_password and _REFUSAL.search(self._seen) is not None
 
     def receive(self, data: bytes) -> list[Send | LoggedIn | LoginLost]:
         """Bytes of the other side, b"" to begin. Some send with parity: the eighth bit counts for nothing."""
@@ -67,6 +79,7 @@ class LoginScript:
                 return found
             self._seen = self._seen[at + len(expected) :]
             self._steps.pop(0)
+            self._sent_password |= answer is not None and "%p" in answer
             if answer is not None:
                 found.append(Send(self._filled(answer).encode("utf-8") + b"\r"))
         found.append(LoggedIn())
