@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.apply.rendered import (
+    CHRONY,
     DOVECOT,
     FIREWALL,
     HOSTNAME,
@@ -302,6 +304,18 @@ def test_one_that_failed_is_told_again_and_keeps_nobody_else(place, source):
     told.broken = set()
     assert apply(source, place, told.services) == ApplyResult(True, reloaded=(f"what {FIREWALL} is for",))
     assert told.new() == [(FIREWALL, True)]
+
+
+def test_one_that_is_optional_makes_no_start_a_bad_one(place, source):
+    """A clock chip that lost its wire: told, tried again at the next run, and no release is rolled back for it."""
+    told = Told()
+    told.broken = {CHRONY}
+    told.services = [replace(one, is_optional=True) if one.path == CHRONY else one for one in told.services]
+    result = apply(source, place, told.services)
+    assert (result.applied, result.problems) == (True, ())
+    assert f"What {CHRONY} is for could not be set: no." in result.notes
+    told.broken = set()
+    assert apply(source, place, told.services).reloaded == (f"what {CHRONY} is for",)
 
 
 def test_one_that_lost_what_it_was_told_is_told_again(place, source):

@@ -70,7 +70,7 @@ def test_one_that_does_not_answer_is_told_and_taken_back(adapters: Path) -> None
 def test_no_clock_where_there_is_no_bus_is_no_fault(tmp_path: Path) -> None:
     tell("none\n", tmp_path / "nothing")
     with pytest.raises(BatteryClockError, match="no I2C bus"):
-        tell("ds3231 0x68\n", tmp_path / "nothing")
+        tell("ds3231 0x68\n", tmp_path / "nothing", driver_s=0)
 
 
 @pytest.mark.parametrize(

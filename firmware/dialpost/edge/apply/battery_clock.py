@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-ADAPTERS = Path("/sys/class/i2c-adapter")
+ADAPTERS = Path("/sys/bus/i2c/devices")
 HEADER = "i2c@7e804000"
 """The controller of pins 3 and 5, as the device trees of the Pi 3, Zero 2 W and 4 call it."""
-_DRIVER_S = 5.0
-"""So long udev may take to load a chip's driver."""
+_DRIVER_S = 10.0
+"""So long udev may take to load the driver of the bus, and again of the chip."""
+_LOOK_S = 0.1
 
 
 class BatteryClockError(Exception):
@@ -23,12 +24,14 @@ class BatteryClockError(Exception):
 def tell(text: str, adapters: Path = ADAPTERS, driver_s: float = _DRIVER_S) -> None:
     """Make the kernel have the chip of `text` ("ds3231 0x68"), or none ("none"). Raises: BatteryClockError."""
     chip, _, address = text.strip().partition(" ")
-    bus = _bus(adapters)
+    deadline_s = time.monotonic() + driver_s
+    while (bus := _bus(adapters)) is None and address and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_S)
     if bus is None:
         if address:
             raise BatteryClockError("this board has no I2C bus on pins 3 and 5 of its header")
         return
-    for there in sorted(bus.glob("*-00[56][18]")):
+    for there in sorted((*bus.glob("*-0051"), *bus.glob("*-0068"))):
         if (there / "name").read_text().strip() == chip and (there / "driver").exists():
             return
         _write(bus / "delete_device", f"0x{int(there.name.rpartition('-')[2], 16):02x}")
@@ -43,7 +46,7 @@ def tell(text: str, adapters: Path = ADAPTERS, driver_s: float = _DRIVER_S) -> N
             raise BatteryClockError(
                 f"no {chip} answers at {address} on pins 3 and 5: check its wires, its supply, and which chip it is"
             )
-        time.sleep(0.1)
+        time.sleep(_LOOK_S)
 
 
 def _bus(adapters: Path) -> Path | None:

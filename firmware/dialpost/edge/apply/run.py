@@ -75,8 +75,9 @@ def _apply(source: Path, place: Place, told: Sequence[Service]) -> ApplyResult:
         config, files, instead = _instead_of(source)
         problems.append(instead)
     changed = tuple(_write_all(files, place, problems))
-    reloaded = tuple(_tell_all(files, place, told, problems))
-    return ApplyResult(not problems, changed, reloaded, tuple(problems), tuple(_notes(config, place)))
+    notes = list(_notes(config, place))
+    reloaded = tuple(_tell_all(files, place, told, problems, notes))
+    return ApplyResult(not problems, changed, reloaded, tuple(problems), tuple(notes))
 
 
 def _rendered(config: Config, source: Path) -> tuple[Rendered, ...]:
@@ -116,7 +117,7 @@ def _write_all(files: Sequence[Rendered], place: Place, problems: list[str]) -> 
 
 
 def _tell_all(
-    files: Sequence[Rendered], place: Place, told: Sequence[Service], problems: list[str]
+    files: Sequence[Rendered], place: Place, told: Sequence[Service], problems: list[str], notes: list[str]
 ) -> Iterator[str]:
     made = {file.path: _hash(file) for file in files}
     state = _state(place)
@@ -128,7 +129,9 @@ def _tell_all(
         try:
             service.tell(wanted != _NOTHING)
         except CommandError as error:
-            problems.append(f"{service.words[0].upper()}{service.words[1:]} could not be set: {error}.")
+            (notes if service.is_optional else problems).append(
+                f"{service.words[0].upper()}{service.words[1:]} could not be set: {error}."
+            )
             continue
         state[service.path] = wanted
         place.write(Rendered(STATE, json.dumps(state)))

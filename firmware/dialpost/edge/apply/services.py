@@ -51,13 +51,15 @@ class Service:
     """Who has to be told of the file at `path`.
 
     `tell` gets whether the file is there, and raises CommandError; `lacks` tells that the service does not have
-    what it was told any more. `words` name it for a person.
+    what it was told any more. `words` name it for a person. Without one that `is_optional` the station is well all
+    the same: its failure is told, and makes no start a bad one.
     """
 
     path: str
     words: str
     tell: Callable[[bool], None]
     lacks: Callable[[], bool] = lambda: False
+    is_optional: bool = False
 
 
 def services(firewall_table: str) -> tuple[Service, ...]:
@@ -68,7 +70,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
         Service(HOSTNAME, "the host name", _hostname),
         Service(HOSTS, "the names of hosts", _nobody),
         Service(LOCALTIME, "the time zone", _nobody),
-        Service(BATTERY_CLOCK, "the clock with a battery", _battery_clock),
+        Service(BATTERY_CLOCK, "the clock with a battery", _battery_clock, is_optional=True),
         Service(CHRONY, "the time servers", lambda there: _if_active(_CHRONY_UNIT, "chronyc", "reload", "sources")),
         Service(DOVECOT, "Dovecot", _dovecot),
     )  # fmt: skip
