@@ -13,6 +13,8 @@ from dialpost.core.errors import AccountError, ControlError
 from dialpost.edge.control_socket import ControlClient, ControlServer, ControlTalk
 from dialpost.edge.control_socket import server as serving
 
+ENDED = r"ended before it answered|broke off"
+
 
 async def echo(params):
     return dict(params)
@@ -316,3 +318,36 @@ async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
     await server.close()
     in_a_row = [run.split() for run in " ".join(happened).split("tick")]
     assert max(map(len, in_a_row)) <= 2
+
+
+@pytest.mark.parametrize("said", [b"", b'{"event": "dialling"}\n', b'{"event": 1}\n{"even'])
+async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(tmp_path, said):
+    """SIGTERM under `call now`: the events simply ended, and each face fell over what was not there."""
+
+    async def ends(reader, writer):
+        await reader.readline()
+        writer.write(said)
+        writer.close()
+
+    path = tmp_path / "control.sock"
+    async with await asyncio.start_unix_server(ends, path):
+        client = ControlClient(path, timeout_s=5)
+        with pytest.raises(ControlError, match=ENDED):
+            await asyncio.to_thread(lambda: list(client.events("call.now", {})))
+        with pytest.raises(ControlError, match=ENDED):
+            await asyncio.to_thread(client.call, "status")
+
+        def talk():
+            with ControlTalk(path, timeout_s=5) as talk:
+                talk.call("status")
+
+        with pytest.raises(ControlError, match=ENDED):
+            await asyncio.to_thread(talk)
+
+
+async def test_a_member_that_an_answer_lacks_is_a_sentence_however_deep(client):
+    told = await asyncio.to_thread(client.call, "echo", inner=[{"a": 1}])
+    assert told["inner"][0]["a"] == 1 and told.get("words", "") == ""
+    for lacking in (told, told["inner"][0]):
+        with pytest.raises(ControlError, match="The daemon's answer lacks 'words'"):
+            lacking["words"]

@@ -9,8 +9,15 @@ from dialpost.cli.output import count, etrn_lines, moment, print_json, size, spa
 from dialpost.cli.station import control_client
 from dialpost.core.amounts import whole_number
 from dialpost.core.printable import LONGEST_LINE, one_line
+from dialpost.edge.control_socket import ControlClient
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
+
+_INTERRUPTED = 130  # as a shell tells of Ctrl-C
+GOES_ON = (
+    "The call goes on, and may cost. `dialpost call cancel` ends it after the current message, "
+    "`dialpost call cancel --now` at once; `dialpost call history` tells how it ended."
+)
 
 _ABOUT = """Calls to the provider: make one, end it, look at those made, and at what they cost.
 
@@ -106,12 +113,19 @@ def _now(args: argparse.Namespace) -> int:
     if args.no_wait:
         print(client.call("call.request", reason="command", over_budget=args.over_budget))
         return 0
-    result: dict[str, Any] = {}
-    for line in client.events("call.now", {"over_budget": args.over_budget}, timeout_s=_WAIT_S):
+    try:
+        return _show_call(client, args.over_budget)
+    except KeyboardInterrupt:
+        print(f"\n{GOES_ON}")
+        return _INTERRUPTED
+
+
+def _show_call(client: ControlClient, over_budget: bool) -> int:
+    """The steps of a call, made here, until it is over. Raises: KeyboardInterrupt, ControlError."""
+    for line in client.events("call.now", {"over_budget": over_budget}, timeout_s=_WAIT_S):
         if "event" in line:
             print(line["event"], flush=True)
-        else:
-            result = line["result"]
+    result = line["result"]
     print(result["words"])
     return int(result["exit_status"])
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from dialpost.cli.call import GOES_ON
 from dialpost.core.config import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
@@ -71,7 +72,7 @@ def _first_call(
         with interruptible():
             _show_call(terminal, client)
     except KeyboardInterrupt:
-        terminal.say("The call goes on; `call history` tells how it ended, `call cancel` ends it.")
+        terminal.say(GOES_ON)
 
 
 def _show_call(terminal: Terminal, client: ControlClient) -> None:

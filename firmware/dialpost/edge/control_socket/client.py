@@ -11,6 +11,7 @@ from typing import Any
 from dialpost.core.errors import ControlError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
+from dialpost.edge.control_socket.answers import answer, no_answer
 from dialpost.unix_sockets import socket_path
 
 
@@ -34,24 +35,28 @@ class ControlClient:
         for value in self.events(method, params):
             if "result" in value:
                 return value["result"]
-        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+        raise no_answer()
 
     def events(
         self, method: str, params: Mapping[str, JsonValue], *, timeout_s: float | None = None
     ) -> Iterator[Any]:
-        """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`."""
+        """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`.
+
+        Raises: ControlError, also where the daemon ends before the result.
+        """
         with self._connect() as sock, sock.makefile("rwb") as stream:
             sock.settimeout(timeout_s or self._timeout_s)
             try:
                 stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
                 stream.flush()
                 for line in stream:
-                    value: Any = parse_object(line)
+                    value: Any = answer(parse_object(line))
                     if "error" in value:
                         raise ControlError(str(value["error"]), str(value.get("kind", "")))
                     yield value
                     if "result" in value:
                         return
+                raise no_answer()
             except TimeoutError:
                 raise ControlError(
                     f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
@@ -101,7 +106,7 @@ class ControlTalk:
             self._stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
             self._stream.flush()
             while line := self._stream.readline():
-                value: Any = parse_object(line)
+                value: Any = answer(parse_object(line))
                 if "error" in value:
                     raise ControlError(str(value["error"]), str(value.get("kind", "")))
                 if "result" in value:
@@ -110,7 +115,7 @@ class ControlTalk:
             raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
         except (OSError, ValueError) as error:
             raise ControlError(f"The talk with the daemon broke off ({error}).") from error
-        raise ControlError("The daemon closed the connection without an answer; its log may say why.")
+        raise no_answer()
 
     def close(self) -> None:
         """Hang up."""
