@@ -173,6 +173,25 @@ async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
     await second.stop()
 
 
+async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path):
+    config = config_in(tmp_path)
+    first = Station(config)
+    await first.start()
+    await first.accounts.add("anna", PASSWORD)
+    await first.stop()
+    for file in (tmp_path / "data").glob("accounts.toml*"):
+        file.unlink()
+    logins = (tmp_path / "data" / "dovecot-users").read_text()
+    second = Station(config)
+    await second.start()
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        await asyncio.to_thread(send, port_of(second, Listener.MX), "anna@clinic.example")
+    assert caught.value.recipients["anna@clinic.example"][0] == 451
+    assert "accounts.toml is missing, though there are mailboxes: anna." in second.attention()[0]
+    assert (tmp_path / "data" / "dovecot-users").read_text() == logins
+    await second.stop()
+
+
 async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path):
     config = config_in(
         tmp_path, relay='networks = ["127.0.0.1/32"]', budget='big_message_bytes = 2000',

@@ -52,6 +52,7 @@ from dialpost.edge.store import rehearsal
 from dialpost.flow.config_changes import ConfigChanges
 from dialpost.flow.config_methods import config_methods
 from dialpost.flow.config_sessions import ConfigSessions
+from dialpost.flow.config_stand_in import stand_in
 from dialpost.flow.config_world import Apply
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
@@ -123,6 +124,7 @@ class Daemon:
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._is_held = False
+        self._stand_in: Config | None = None
         self._standstill: Standstill | None = None
         self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -131,6 +133,7 @@ class Daemon:
 
     async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
         """Return when a station runs, or waits to be set up. Raises: DialpostError; nothing runs then."""
+        await self._repair_file()
         await self.changes.before_start()
         self._doors = Doors(inherited or {})
         config = self._load()
@@ -269,6 +272,7 @@ class Daemon:
             if await _is_the_cards_fault(error, config) or not await self._went_back():
                 await self._run_or_stand_still(config)
                 return
+            await self._repair_file()
             again = self._load()
             if again is None:
                 self._wait_for_set_up()
@@ -386,12 +390,21 @@ class Daemon:
             _log.exception("the station before does not start either")
             self.failed.set()
 
+    async def _repair_file(self) -> None:
+        """A file that the card spoilt or lost does not stop the mail while one that can be used is kept."""
+        found = await asyncio.to_thread(stand_in, self.history, self.file)
+        self._stand_in = found.config if found is not None else None
+        if found is not None:
+            self.changes.remark(found.words)
+
     def _load(self) -> Config | None:
         """The file's configuration; None where it is missing or can't be used: `status` tells why then."""
         self._problems = ()
         try:
             return self.file.load()
         except (ConfigError, NotFoundError):
+            if self._stand_in is not None:  # the card does not take it back
+                return self._stand_in
             self._problems = self._problems_of_file()
             return None
 

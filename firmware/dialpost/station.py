@@ -187,6 +187,11 @@ class Station:
             self.mailboxes,
             self.room.check,
         )
+        await self._open_accounts(account_file)
+        self.tls = await self._own_tls()
+
+    async def _open_accounts(self, account_file: AccountFile) -> None:
+        """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
         if account_file.report:
             self._reports.append(
                 f"{account_file.report} Look whether somebody is missing; until an account is added or changed, "
@@ -194,12 +199,27 @@ class Station:
             )
             maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
             self.accounts.is_restored = True
+        elif lost := self._mailboxes_of_lost_accounts(account_file):
+            self._reports.append(
+                f"{account_file.path} is missing, though there are mailboxes: {', '.join(lost)}. Make the accounts "
+                "again with `dialpost account add NAME` (each finds its mailbox), then restart the station. Until "
+                "then mail to unknown names is deferred, not refused, and mail programs log in as before."
+            )
+            maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
+            self.accounts.is_restored = True
+            return  # what mail programs log in with is all that is left of the accounts
         try:
             await self._with_room(lambda: asyncio.to_thread(self.accounts.start))
         except StorageError as error:  # mail is taken all the same
             self._reports.append(f"Mail programs may see the accounts as they were before: {error}")
             maillog.person_needed("accounts: not all is up to date", error=error)
-        self.tls = await self._own_tls()
+
+    def _mailboxes_of_lost_accounts(self, account_file: AccountFile) -> list[str]:
+        """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
+        if account_file.path.exists():
+            return []
+        postmaster = self.accounts.directory.postmaster_account  # has a mailbox without being in the file
+        return [name for name in self.mailboxes.names() if name != postmaster]
 
     async def _with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Where the card is full, try again with the room kept for that."""

@@ -27,6 +27,7 @@ NOW = 1_820_000_000
 
 @dataclass
 class Accounts:
+    is_restored: bool = False
     directory: Directory = field(
         default_factory=lambda: Directory(
             {"anna": Account("anna"), "ben": Account("ben", quota_bytes=250), "cy": Account("cy", quota_bytes=0)},
@@ -159,6 +160,14 @@ async def test_an_account_that_is_gone_bounces(rig: Rig) -> None:
     assert await rig.states(message) == [BOUNCED, DELIVERED]
     assert rig.told == [("refused", "gone@clinic.example", "550 5.1.1 The mailbox gone does not exist any more")]
     assert not rig.boxes.exists("gone")
+
+
+async def test_an_account_the_card_may_have_lost_bounces_nothing(rig: Rig) -> None:
+    rig.accounts.is_restored = True
+    message = await rig.accept(to_mailbox("gone"), to_mailbox("anna"))
+    await rig.flow.deliver_due()
+    assert await rig.states(message) == [WAITING, DELIVERED]
+    assert rig.told == []
 
 
 async def test_the_postmasters_mailbox_needs_no_account(rig: Rig) -> None:

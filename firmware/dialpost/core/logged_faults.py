@@ -22,6 +22,7 @@ TOLD_ELSEWHERE = {
     "etrn: %s": "core/call_notes, from the call's record",
     "smtp: a person is needed": "flow/host_troubles",
     "set aside": "flow/recovery: its report stands in `status`",
+    "accounts: the file is missing": "station: a report in `status`",
     "accounts: taken from an older copy": "station: a report in `status`",
     "accounts: not all is up to date": "station: a report in `status`",
     "card: full, so the room kept back is used": "station: `status` looks at the card itself",

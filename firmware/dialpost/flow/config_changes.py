@@ -92,6 +92,10 @@ class ConfigChanges:
         number, left_s = self._pending.trial.number, self.pending_left_s
         return [f"Configuration {number} is taken back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
 
+    def remark(self, words: str) -> None:
+        """Something of the configuration that a person should know, for `status`."""
+        self._remark(words)
+
     async def before_start(self) -> None:
         """Before a station is started: what was not confirmed before the power went is taken back."""
         trial = await asyncio.to_thread(self._history.unproven)

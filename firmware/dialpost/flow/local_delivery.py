@@ -78,6 +78,10 @@ class Accounts(Protocol):
     def directory(self) -> Directory:
         """Who has a mailbox here at this moment."""
 
+    @property
+    def is_restored(self) -> bool:
+        """Whether some accounts may be missing from it, because the card lost them."""
+
 
 OnRefused = Callable[[MessageRecord, RecipientRecord, Refused], Awaitable[None]]
 OnDelivered = Callable[[MessageRecord, RecipientRecord, Delivered], Awaitable[None]]
@@ -162,7 +166,10 @@ class LocalDelivery:
         directory = self._accounts.directory
         if account not in directory.accounts and account != directory.postmaster_account:
             for job in jobs:
-                job.outcome = self._refused(550, "5.1.1", f"The mailbox {account} does not exist any more")
+                if self._accounts.is_restored:  # lost on the card, it may be; nobody's mail is given up for that
+                    job.outcome = self._deferred(451, "4.3.0", f"The account {account} is missing", counts=False)
+                else:
+                    job.outcome = self._refused(550, "5.1.1", f"The mailbox {account} does not exist any more")
             return
         await self._keep_quota(account, self._quota_of(account), jobs)
         fitting = [job for job in jobs if job.outcome is None]

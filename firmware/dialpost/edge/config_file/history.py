@@ -47,6 +47,50 @@ class ConfigHistory:
         except OSError as error:
             raise self._unusable(error) from error
 
+    def numbers(self) -> tuple[int, ...]:
+        """Those that are kept, ascending. Raises: StorageError."""
+        try:
+            return tuple(self._files())
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def is_withdrawn(self) -> bool:
+        """Whether there is no file because the only configuration was taken back, not because the card lost it."""
+        return self._withdrawn.exists()
+
+    def is_cut_short(self) -> bool:
+        """Whether the file is the beginning of a kept one and ends within a line, or is empty where there was one.
+
+        An editor leaves neither, a card that lost the rest does. Raises: StorageError.
+        """
+        try:
+            data, files = self.path.read_bytes(), self._files()
+            if data.endswith(b"\n"):
+                return False
+            header = split_header(_decoded(data))[0]
+            numbers = [header.number] if header is not None else list(files)
+            kept = [files[number].read_bytes() for number in numbers if number in files]
+        except OSError as error:
+            raise self._unusable(error) from error
+        return any(len(data) < len(whole.rstrip()) and whole.startswith(data) for whole in kept)
+
+    def put_back(self, number: int) -> str:
+        """Put a kept one in force, as it was, in the place of a file that can't be used; that file's new name.
+
+        Raises: NotFoundError, StorageError.
+        """
+        self.text_of(number)
+        kept = ""
+        try:
+            if self.path.exists():
+                aside = self._free_name()
+                write_durably(aside, self.path.read_bytes(), MODE)
+                kept = aside.name
+            write_durably(self.path, self._files()[number].read_bytes(), self._mode())
+        except OSError as error:
+            raise self._storage_error(error) from error
+        return kept
+
     def text_of(self, number: int) -> str:
         """The text of a numbered configuration. Raises: NotFoundError, StorageError."""
         path = self._files().get(number)
@@ -93,6 +137,7 @@ class ConfigHistory:
                     remove_durably(self._trial) if older is None else write_durably(self._trial, older)
             raise
         with contextlib.suppress(OSError):  # it is in force; the next look makes what is missing in the folder
+            self._withdrawn.unlink(missing_ok=True)
             copy.replace(self._folder / f"{number:04}.toml")
             sync_folder(self._folder)
             self._forget_the_oldest()
@@ -128,6 +173,8 @@ class ConfigHistory:
             commit = self.commit(text, "the station", why, when_s, clock_trusted=clock_trusted)
         else:
             try:
+                self._make_folder()
+                write_durably(self._withdrawn, b"")
                 remove_durably(self.path)
             except OSError as error:
                 raise self._storage_error(error) from error
@@ -135,6 +182,16 @@ class ConfigHistory:
         return commit
 
     # -- on the card ----------------------------------------------------------------------------------
+
+    @property
+    def _withdrawn(self) -> Path:
+        return self._folder / "withdrawn"
+
+    def _free_name(self) -> Path:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.spoilt-{number}")).exists():
+            number += 1
+        return aside
 
     @property
     def _trial(self) -> Path:

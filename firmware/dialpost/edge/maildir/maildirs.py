@@ -160,6 +160,10 @@ class Maildirs:
                     if queue_id is not None:
                         yield queue_id
 
+    def names(self) -> list[str]:
+        """Whose mailboxes there are."""
+        return [path.name for path in self._mailboxes()]
+
     def _mailboxes(self) -> list[Path]:
         try:
             return sorted(path for path in self._root.iterdir() if not path.name.startswith("."))
