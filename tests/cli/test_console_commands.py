@@ -379,3 +379,14 @@ def test_whatever_is_typed_the_session_goes_on_to_its_end(station: LiveDaemon, p
     session.close()
     assert "A fault in Dialpost" not in tty.text
     assert station.config_path.read_bytes() == before
+
+
+def test_the_prompt_has_its_star_only_where_there_is_a_difference(station: LiveDaemon) -> None:
+    before, after = typed(station.config_path, "set budget.currency EUR", "show budget").split("show budget", 1)
+    assert "dialpost*> " in before and "dialpost*> " in after
+    same = typed(
+        station.config_path, "set station.hostname mail.clinic.example", "set budget.currency EUR",
+        "unset budget.currency", "show budget", "compare",
+    )  # fmt: skip
+    assert "No difference." in same
+    assert "dialpost*> " not in same.split("show budget", 1)[1]

@@ -180,7 +180,7 @@ async def test_discard_rollback_and_notices(rig):
     assert (await ask("compare"))["lines"] == []
     await ask("set", key="smtp.max_errors", value="30")
     await ask("commit")
-    assert await ask("rollback", number=1) == {"number": 1, "problems": []}
+    assert await ask("rollback", number=1) == {"number": 1, "problems": [], "changed": True}
     assert (await ask("compare"))["lines"] == ["- smtp.max_errors = 30"]
     assert (await ask("compare", number=1))["lines"] == []
     with pytest.raises(ControlError, match="number is missing"):
@@ -217,5 +217,26 @@ async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path):
     assert (await ask("compare", number=1))["lines"] == []
     with pytest.raises(ConfigError, match="not UTF-8"):
         await ask("rollback", number=1)
-    assert await ask("load", text=TEXT) == {"loaded": True, "problems": []}
+    assert await ask("load", text=TEXT) == {"loaded": True, "problems": [], "changed": True}
     assert (await ask("commit"))["number"] == 2
+
+
+async def test_changed_is_what_compare_has_to_show(rig):
+    """A value set to what it was, or changed and changed back, is no change: the prompt's star goes by this."""
+    ask = await rig.open()
+    for method, params, changed in [
+        ("set", {"key": "smtp.max_errors", "value": "30"}, True),
+        ("notices", {}, True),
+        ("unset", {"key": "smtp.max_errors"}, False),
+        ("set", {"key": "station.hostname", "value": "mail.clinic.example"}, False),
+        ("set", {"key": "smtp.max_errors", "value": "30"}, True),
+        ("discard", {}, False),
+        ("set", {"key": "smtp.max_errors", "value": "30"}, True),
+        ("commit", {}, False),
+        ("rollback", {"number": 1}, True),
+        ("rollback", {"number": 2}, False),
+        ("notices", {}, False),
+    ]:
+        told = await ask(method, **params)
+        assert (method, params, told["changed"]) == (method, params, changed)
+        assert bool((await ask("compare"))["lines"]) is changed

@@ -29,7 +29,7 @@ async def test_one_panel_shows_station_after_station():
     panel.waits_for_set_up()
     assert seen == [
         ("fast", "off", 0),
-        ("on", "flash-2", 0),
+        ("on", "flash-9", 0),
         ("fast", "off", 0),
         ("on", "off", 0),
         ("on", "off", 2),
@@ -37,6 +37,6 @@ async def test_one_panel_shows_station_after_station():
         ("fast", "off", 0),
         ("fast", "off", 1),
         ("on", "off", 1),
-        ("on", "flash-2", 0),
+        ("on", "flash-9", 0),
     ]
     assert panel.counted == QueueCounts()

@@ -135,13 +135,11 @@ class ConfigCommands:
         self._changed(self._session.call("config.unset", key=order.arguments[0]))
 
     def _changed(self, answer: dict[str, Any]) -> None:
-        self._session.is_changed = True
         lines = [_short(line) for line in answer["lines"]]
         self._say_lines([*lines, *answer["words"]], "That is what it was already.")
 
     def _discard(self, order: Order) -> None:
         self._session.call("config.discard")
-        self._session.is_changed = False
         self._terminal.say("Your changes are forgotten.")
 
     def _rebase(self, order: Order) -> None:
@@ -153,7 +151,6 @@ class ConfigCommands:
     def _rollback(self, order: Order) -> None:
         self.give_up_changes()
         found = self._session.call("config.rollback", number=whole(order.arguments[0]))
-        self._session.is_changed = True
         self._faults(found["problems"])
         self._terminal.say(f"Number {found['number']} is your candidate now: `compare`, then `commit`.")
 
@@ -195,7 +192,6 @@ class ConfigCommands:
         if not found["loaded"]:
             self._terminal.say("Nothing was taken; your candidate is as it was.")
             return
-        self._session.is_changed = True
         changes = changed_keys(self._session.call("config.compare")["lines"])
         lines = text.count("\n")
         self._terminal.say(
@@ -230,7 +226,6 @@ class ConfigCommands:
                 self._terminal.say("Nothing was committed.")
                 return
             done = self._session.call("config.commit", **params, anyway=True)
-        self._session.is_changed = False
         self._terminal.say(f"Committed as number {done['number']}.")
         for sentence in done["words"]:
             self._terminal.say(sentence)

@@ -47,6 +47,8 @@ class EditingSession:
         assert self._talk is not None
         try:
             result = self._talk.call(method, **params)
+            if isinstance(result, dict) and "changed" in result:  # (not every method is one of the session)
+                self.is_changed = result["changed"] is True
             if method in {"config.commit", "config.confirm"}:
                 done = result.get("needs_confirm_s") is not None
                 self._on_trial = int(result["number"]) if done else None

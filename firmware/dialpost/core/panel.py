@@ -96,6 +96,7 @@ FAULT_WORDS: dict[Fault, str] = {
     Fault.BUDGET: "the budget is spent, no call is made: dialpost call budget",
     Fault.BUTTON: "the button is stuck: free it, or see to its wiring: dialpost board test",
     Fault.UPDATE: "an update was taken back, the release before runs: dialpost update",
+    Fault.UNSET: "it is not set up yet, or its configuration can't be used: dialpost console",
 }
 
 LINE_PATTERNS: dict[CallState, Pattern] = {

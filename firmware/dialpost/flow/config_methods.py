@@ -19,7 +19,7 @@ from dialpost.core.errors import ConfigError, ControlError
 from dialpost.core.json_value import JsonObject, JsonValue, Talk, TalkMethod
 from dialpost.core.toml_text import parse_toml
 from dialpost.flow.config_changes import ConfigChanges
-from dialpost.flow.config_sessions import ConfigSessions, Session
+from dialpost.flow.config_sessions import ConfigSessions, Session, table_of
 
 MOST_CONFIRM_MIN = 1440.0
 
@@ -61,7 +61,10 @@ def config_methods(
         async def run(params: JsonObject, talk: Talk) -> JsonValue:
             if talk not in of_talk:
                 raise ControlError("No session is open on this connection: config.open begins one.")
-            return await method(of_talk[talk], params)
+            session = of_talk[talk]
+            result = await method(session, params)
+            assert isinstance(result, dict)
+            return {**result, "changed": session.has_difference}  # what the prompt shows
 
         return run
 
@@ -95,7 +98,7 @@ class _Methods:
         if (_flag(params, "all") or (key and not lines)) and not candidate.problems():
             everything = render_config(candidate.config(), secrets=True, all_keys=True)
             lines = lines_of(parse_toml(everything), key)
-        return {"lines": lines, "changed": session.is_changed}
+        return {"lines": lines}
 
     async def set(self, session: Session, params: JsonObject) -> JsonValue:
         """`key`, `value` as typed."""
@@ -112,7 +115,7 @@ class _Methods:
         text = session.base_text
         if (number := _number(params, "number")) is not None:
             text = await self._sessions.text_of(int(number))
-        return {"lines": compare(_table(text), session.candidate.table())}
+        return {"lines": compare(table_of(text), session.candidate.table())}
 
     async def check(self, session: Session, params: JsonObject) -> JsonValue:
         """What is wrong, what should be known, whom it would cut off."""
@@ -207,19 +210,11 @@ def _others(sessions: ConfigSessions, own: Session) -> list[JsonValue]:
         {
             "who": other.who,
             "since_s": round(now_s - other.began_s),
-            "changes": changed_keys(compare(_table(other.base_text), other.candidate.table())),
+            "changes": changed_keys(compare(table_of(other.base_text), other.candidate.table())),
         }
         for other in sessions.sessions
         if other is not own
     ]
-
-
-def _table(text: str) -> dict[str, object]:
-    """What is in a text; nothing where it is not TOML."""
-    try:
-        return Candidate(text).table()
-    except ConfigError:
-        return {}
 
 
 def _text(params: JsonObject, key: str) -> str:

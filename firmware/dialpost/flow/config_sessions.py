@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from dialpost.core.config import Config
-from dialpost.core.config_compare import still_blotted, with_secrets
+from dialpost.core.config_compare import compare, still_blotted, with_secrets
 from dialpost.core.config_edit import Candidate
 from dialpost.core.config_effects import cut_off
 from dialpost.core.config_history import Commit
@@ -71,6 +71,11 @@ class Session:
         """Whether there is something to commit."""
         return self.candidate.text != self.base_text
 
+    @property
+    def has_difference(self) -> bool:
+        """Whether `compare` has something to show: a text may be written otherwise and say the same."""
+        return self.is_changed and bool(compare(table_of(self.base_text), self.candidate.table()))
+
 
 class ConfigSessions:
     """The sessions open now. `first_text` is what a first configuration begins with."""
@@ -108,7 +113,7 @@ class ConfigSessions:
         self._sessions.remove(session)
         self._changes.owner_gone(session)
         self._tell(
-            f"{session.who} ended the session{' without committing' if session.is_changed else ''}.", but=None
+            f"{session.who} ended the session{' without committing' if session.has_difference else ''}.", but=None
         )
 
     def tell_all(self, words: str) -> None:
@@ -243,3 +248,11 @@ def _is_toml(text: str) -> bool:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
+
+
+def table_of(text: str) -> dict[str, object]:
+    """What is in a text; nothing where it is not TOML."""
+    try:
+        return Candidate(text).table()
+    except ConfigError:
+        return {}

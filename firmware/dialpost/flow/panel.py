@@ -80,7 +80,7 @@ class Panel:
         """There is no usable configuration: no station runs, and a person is needed."""
         self._counts, self.counted = None, QueueCounts()
         kept = self._kept()
-        self._become(replace(kept, faults=kept.faults | {Fault.SETUP}))
+        self._become(replace(kept, faults=kept.faults | {Fault.UNSET}))
 
     def _kept(self) -> StationState:
         """What is the panel's own, whatever station runs: the button, and the night."""
