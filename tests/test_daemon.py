@@ -20,6 +20,7 @@ from dialpost.core.config_edit import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink
 
@@ -249,6 +250,21 @@ async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(
     assert daemon.config.station.data_dir == f"{tmp_path}/data"
     assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
     assert f'data_dir = "{tmp_path}/data"' in (tmp_path / "dialpost.toml").read_text()
+
+
+async def test_what_is_odd_in_the_configuration_is_said_once_and_only_of_a_station_that_runs(tmp_path, caplog):
+    """A start that fails has one thing to say; two warnings, twice each, hid it."""
+    odd = text_in(tmp_path).replace("[outbound]\n", '[outbound]\nsmarthost = "127.0.0.1"\n')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "dialpost.toml").write_text(odd.replace('["127.0.0.1:0"]', f'["127.0.0.1:{port}"]', 1))
+        daemon = Daemon(tmp_path / "dialpost.toml")
+        with pytest.raises(ListenError, match="another program has port"):
+            await daemon.start()
+        assert "this machine itself" not in caplog.text
+    await daemon.start()
+    assert caplog.text.count("this machine itself") == 1
+    await daemon.stop()
 
 
 async def test_from_nothing_to_a_running_station_in_one_process(tmp_path):

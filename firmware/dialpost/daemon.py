@@ -335,8 +335,6 @@ class Daemon:
         self._stop_waiting()
         self._stop_waiting = _nothing
         self._before_run(config)
-        for sentence in warnings(config):
-            _log.warning("%s: %s", self.file.path, sentence)
         station = self._make_station(config, panel=self.panel, control=self._control, remarks=self._remarks)
         sockets = self._doors.take(wanted_doors(config))
         try:
@@ -346,6 +344,8 @@ class Daemon:
                 sock.close()
             raise
         self.station, self._config = station, config
+        for sentence in warnings(config):  # of one that runs: where none does, its error is all there is to say
+            _log.warning("%s: %s", self.file.path, sentence)
         for door, host, port in station.doors:
             _log.info("listening door=%s address=%s port=%s", door.value, host, port)
 
