@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import re
 import socket
 from collections import deque
@@ -47,15 +48,32 @@ USUAL = Step(keeps=True)
 
 @dataclass
 class _Count:
-    """In one connection: ends of content it got, and 2yz lines it said since the first."""
+    """In one connection: what came from the client, and 2yz lines said since the end of a content was there.
 
-    dots: int = 0
+    What came counts when it reaches the host, whether its program has read it or not: then nobody on the wire can
+    tell an answer too many from the one to this content.
+    """
+
+    reader: asyncio.StreamReader
+    sock: socket.socket
+    came: bytes = b""
     positive: int = 0
+
+    def ends(self) -> int:
+        """Ends of content that have reached the host."""
+        came = self.came + bytes(self.reader._buffer)
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.sock.fileno())) as same:
+            came += same.recv(1_000_000, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        chunks = re.finditer(rb"BDAT (\d+) LAST\r\n", came)
+        return came.count(b"\r\n.\r\n") + sum(chunk.end() + int(chunk[1]) <= len(came) for chunk in chunks)
 
 
 @dataclass
 class CrookedPeer:
-    """`said` is everything it sent, `took` how often, at most, it said 2yz to the end of a content."""
+    """`said` is everything it sent, `took` how often, at most, it said 2yz to the end of a content.
+
+    One 2yz too many after such an end has reached the host counts: on the wire it is the answer.
+    """
 
     script: deque[Step]
     offers: tuple[str, ...] = WITHOUT_CHUNKING
@@ -84,19 +102,20 @@ class CrookedPeer:
         self.connections += 1
         model = ModelServer(self.offers)
         self.models.append(model)
-        count = _Count()
+        count = _Count(reader, writer.get_extra_info("socket"))
+        count.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said leaves at once
         try:
             usual = model.greet()
             while await self._step(model, writer, usual, count):
                 data = await reader.read(65_536)
                 if not data:
                     break
-                count.dots += data.count(b"\r\n.\r\n") + data.count(b" LAST\r\n")
+                count.came += data
                 usual = model.receive(data)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self.took += min(count.dots, count.positive)
+            self.took += min(count.ends(), count.positive)
             writer.transport.abort()
 
     async def _step(self, model, writer, usual, count) -> bool:
@@ -121,7 +140,7 @@ class CrookedPeer:
 
     async def _say(self, count, writer, data: bytes) -> None:
         self.said += data
-        count.positive += len(re.findall(rb"^2", data, re.MULTILINE)) if count.dots else 0
+        count.positive += len(re.findall(rb"^2", data, re.MULTILINE)) if count.ends() else 0
         writer.write(data)
         await writer.drain()
 

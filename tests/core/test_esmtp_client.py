@@ -867,6 +867,60 @@ def test_a_second_answer_to_one_command_is_not_taken_for_the_next_ones():
     assert (ended.fate, kinds(finished.outcomes)) == (SessionFate.LOST, [("Def", 451)])
 
 
+def sending(offers: bytes):
+    """A session in which all of one message went out, envelope answered."""
+    core = EsmtpClient(SETTINGS, "mail.example")
+    for reply in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 " + offers + b"\r\n"):
+        core.receive(reply)
+        core.data_to_send()
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    core.receive(b"250 ok\r\n250 ok\r\n" + (b"" if offers == b"CHUNKING" else b"354 go on\r\n"))
+    core.feed(BODY, last=True)
+    return core, core.data_to_send()
+
+
+@pytest.mark.parametrize("offers", [b"CHUNKING", b"8BITMIME"])
+def test_a_yes_to_content_is_one_only_if_its_last_byte_can_have_been_heard(offers):
+    core, _ = sending(offers)
+    finished, ended = core.receive(b"250 taken\r\n", unheard_bytes=1)
+    assert ended.fate is SessionFate.LOST and "out of turn" in ended.reason
+    assert kinds(finished.outcomes) == [("Def", 451)] and finished.outcomes[0].answer_unknown
+    assert core.learnt is (Lesson.NO_CHUNKING if offers == b"CHUNKING" else Lesson.NO_PIPELINING)
+    assert not finished.again  # it may have been taken
+    core, _ = sending(offers)
+    [finished] = core.receive(b"250 taken\r\n", unheard_bytes=0)
+    assert kinds(finished.outcomes) == [("Del", 250)]
+
+
+@pytest.mark.parametrize("offers", [b"CHUNKING", b"8BITMIME"])
+def test_a_no_to_content_may_come_before_its_end(offers):
+    core, sent = sending(offers)
+    content = sent[sent.index(b"\r\n") + 2 :] if offers == b"CHUNKING" else sent
+    [finished] = core.receive(b"552 too long\r\n", unheard_bytes=len(content))
+    assert kinds(finished.outcomes) == [("Ref", 552)]
+
+
+def test_a_no_to_a_chunk_before_its_command_was_heard_is_none():
+    core, sent = sending(b"CHUNKING")
+    finished, ended = core.receive(b"552 too long\r\n", unheard_bytes=len(sent))
+    assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
+
+
+def test_a_yes_between_two_chunks_is_one_only_to_the_first():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    for reply in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n"):
+        core.receive(reply)
+        core.data_to_send()
+    core.submit(make_message(1), facts_of(BODY))
+    core.feed(BODY[:9], last=False)
+    core.feed(BODY[9:], last=True)
+    last = core.data_to_send().rpartition(b"BDAT")[2]
+    assert core.receive(b"250 ok\r\n" * 3, unheard_bytes=len(last)) == []
+    finished, ended = core.receive(b"250 ok\r\n", unheard_bytes=1)
+    assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
+
+
 def test_nothing_is_read_after_the_end():
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(b"HTTP/1.1 400 Bad Request\r\n")

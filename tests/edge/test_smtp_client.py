@@ -261,7 +261,7 @@ async def test_chunking_that_is_broken_is_not_used_again(store):
         queue.left.append(store(2))
         second = await send(target, queue, client=client)
     assert (first.fate, second.fate) == (SessionFate.DONE, SessionFate.DONE)
-    assert (first.learnt, second.learnt) == ("it offers CHUNKING but refuses it", "")
+    assert (first.learnt, second.learnt) == ("it offers CHUNKING but does not keep to it", "")
     assert "DATA" in peer.model.commands
     assert kinds(queue) == [("q1", [("Delivered", 250)]), ("q2", [("Delivered", 250)])]
 

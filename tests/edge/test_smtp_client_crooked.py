@@ -4,6 +4,7 @@ import pytest
 
 from crooked_peer import FLOOD_BYTES, Step, play
 from dialpost.core.config import TlsMode
+from dialpost.core.esmtp.mailing import Lesson
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.smtp_target import SessionFate
 from dialpost.edge.smtp_client import SmtpClient
@@ -162,6 +163,19 @@ def test_what_fell_and_finds_no_second_session_is_told_all_the_same(tmp_path):
     assert done.peer.connections == 2
     assert [[type(one) for one in outcomes] for _, outcomes in done.reports] == [[Deferred, Deferred]] * 2
     assert sorted(queue_id for queue_id, _ in done.reports) == sorted(done.offered)
+
+
+def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teaches_more(tmp_path):
+    client = SmtpClient()
+    out_of_order = Step(b"503 need RCPT\r\n250 ok\r\n250 ok\r\n")
+    script = [USUAL, USUAL, out_of_order, *[USUAL] * 5, Step(b"500 what\r\n")]
+    done = play(tmp_path, script, client=client, offers=ALL, messages=1)
+    assert [[command.partition(" ")[0] for command in model.commands] for model in done.peer.models[1:]] == [
+        ["EHLO", "MAIL", "RCPT", "RCPT", "BDAT"],
+        ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "QUIT"],
+    ]
+    assert list(client._lessons.values()) == [{Lesson.NO_PIPELINING, Lesson.NO_CHUNKING}]
+    assert done.end.messages == 1
 
 
 # Where TLS is to begin

@@ -179,8 +179,12 @@ class EsmtpClient:
 
     # What the driver passes on
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Bytes from the server, in any split. Once the session is over nothing more is read."""
+    def receive(self, data: bytes, *, unheard_bytes: int = 0) -> list[Event]:
+        """Bytes from the server, in any split. Once the session is over nothing more is read.
+
+        `unheard_bytes`: so many of the last bytes of `data_to_send` it certainly had not got when it said this.
+        """
+        self._wire.unheard_bytes = unheard_bytes
         try:
             for reply in [] if self.is_over else self._replies.receive(data):
                 if self.is_over:
@@ -236,12 +240,12 @@ class EsmtpClient:
     # Replies
 
     def _may_be_answer(self, reply: Reply) -> bool:
-        """Whether what it would answer has been sent. A server may say good-bye at any time (RFC 5321 §3.8)."""
+        """Whether the server can have heard what it would answer. It may say good-bye any time (RFC 5321 §3.8)."""
         if reply.code == 421 or self.phase is Phase.QUIT:
             return True
         if self._mailing is None or self._etrn_name is not None:
-            return not self._wire.has_output
-        return self._mailing.wait_s is None or self._mailing.is_asked
+            return self._wire.heard_bytes >= self._wire.put_bytes
+        return self._mailing.wait_s is None or self._mailing.is_asked(reply)
 
     def _out_of_turn(self, reply: Reply) -> ProtocolError:
         what = f"the server spoke out of turn: {reply}"

@@ -10,6 +10,10 @@ Replies are counted: each command sent puts one `Expected` into a queue, each re
 A server that gets out of step is left at once; nothing is concluded from replies that may be shifted. Where
 commands were sent together that may be why: some hosts, and boxes on the way to them, lose what follows the first
 of a group or answer it out of order. Then `learnt` says so, and what fell with the session can go without groups.
+
+A yes to content is one only if the server can have heard its last byte. With DATA the 354 proves the step before
+each content. With CHUNKING nothing does: one 2yz too many that leaves it after the last byte has reached its TCP
+is on the wire the BDAT's own answer. It shows at the next answer, when the message has counted as delivered.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ GROUP_WAIT_S = 60.0
 class Lesson(Enum):
     """What a session showed its host not to do as it offers it: the next one goes without."""
 
-    NO_CHUNKING = "it offers CHUNKING but refuses it"
+    NO_CHUNKING = "it offers CHUNKING but does not keep to it"
     NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"
 
 
@@ -74,12 +78,14 @@ class Lesson(Enum):
 class Expected:
     """One reply still to come. `number` is the recipient's, for RCPT.
 
-    `end`: where its command ends on the wire. `behind`: it was sent while another reply was due.
+    `asked`: where its command ends on the wire, `end`: where the content does that belongs to it. `behind`: it was
+    sent while another reply was due.
     """
 
     ask: Ask
     transaction: Transaction
     number: int = -1
+    asked: int = 0
     end: int = 0
     behind: bool = False
 
@@ -153,10 +159,10 @@ class Mailing:
         """Whether the next reply is one of several to commands sent together."""
         return bool(self._expected) and (len(self._expected) > 1 or self._expected[0].behind)
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether the command whose reply is due has been taken to be sent."""
-        return bool(self._expected) and self._expected[0].end <= self._wire.taken_bytes
+    def is_asked(self, reply: Reply) -> bool:
+        """Whether the server can have heard what it would answer: for a yes all of it, for a no the command."""
+        due = self._expected[0]
+        return (due.end if reply.is_positive else due.asked) <= self._wire.heard_bytes
 
     @property
     def waiting_for(self) -> str:
@@ -195,11 +201,13 @@ class Mailing:
         assert current is not None and current.stage is Stage.CONTENT
         wire = self._framing.frame(block, last=last)
         current.content_bytes += len(block)
+        begin = self._wire.put_bytes
         self._wire.send(wire)
         if isinstance(self._framing, ChunkFraming) and wire:
-            self._expect(Expected(Ask.LAST_CHUNK if last else Ask.CHUNK, current))
+            asked = begin + wire.index(b"\n") + 1
+            self._expect(Expected(Ask.LAST_CHUNK if last else Ask.CHUNK, current), asked)
         elif last:
-            self._expect(Expected(Ask.DOT, current))
+            self._expect(Expected(Ask.DOT, current), 0)  # asked by DATA: it may say no at any time
         if last:
             current.content_whole = True
             # A final dot ends a transaction whatever the answer (RFC 5321 §4.1.1.4); a refused BDAT doesn't.
@@ -254,10 +262,15 @@ class Mailing:
         self._settle(current)
         return True
 
-    def out_of_step(self, what: str) -> ProtocolError:
-        """An answer that can't be one, and what it teaches."""
-        if self._offered.pipelining:
+    def out_of_step(self, what: str, due: Expected | None = None) -> ProtocolError:
+        """An answer that can't be one (to `due`, else to the next), and what it teaches."""
+        if due is None and self._expected:
+            due = self._expected[0]
+        is_to_chunk = due is not None and due.ask in (Ask.CHUNK, Ask.LAST_CHUNK)
+        if self._offered.pipelining and not is_to_chunk:
             self.learnt = Lesson.NO_PIPELINING
+        elif self._offered.chunking:
+            self.learnt = Lesson.NO_CHUNKING
         return ProtocolError(what)
 
     def timed_out(self) -> None:
@@ -342,8 +355,10 @@ class Mailing:
             transaction.stage = Stage.CONTENT
         return False
 
-    def _expect(self, due: Expected) -> None:
-        self._expected.append(replace(due, end=self._wire.put_bytes, behind=bool(self._expected)))
+    def _expect(self, due: Expected, asked: int | None = None) -> None:
+        end = self._wire.put_bytes
+        asked = end if asked is None else asked
+        self._expected.append(replace(due, asked=asked, end=end, behind=bool(self._expected)))
         due.transaction.unanswered += 1
 
     def _sent(self, transaction: Transaction, *, needs_reset: bool) -> None:
@@ -363,15 +378,15 @@ class Mailing:
     def _note(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction
         if self._offered.pipelining and self._is_out_of_order(due, reply):
-            raise self.out_of_step(f"the server answered {due.ask.name} out of order: {reply}")
+            raise self.out_of_step(f"the server answered {due.ask.name} out of order: {reply}", due)
         if due.ask is Ask.DATA:
-            self._note_go_ahead(transaction, reply)
+            self._note_go_ahead(due, reply)
         elif reply.is_intermediate:
-            raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}")
+            raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}", due)
         elif due.ask is Ask.MAIL:
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
-            self._note_recipient(transaction, due.number, reply)
+            self._note_recipient(due, reply)
         elif due.ask not in (Ask.RSET, Ask.NO_CONTENT):
             self._note_content(due, transaction, reply)
 
@@ -388,15 +403,17 @@ class Mailing:
         unknown = reply.code in {500, 502} and not self._answers_groups  # it saw a part of a command
         return in_place.get(due.ask, False) and (reply.code == 503 or unknown)
 
-    def _note_recipient(self, transaction: Transaction, number: int, reply: Reply) -> None:
+    def _note_recipient(self, due: Expected, reply: Reply) -> None:
+        transaction = due.transaction
         assert transaction.mail_reply is not None
         if reply.is_positive and not transaction.mail_reply.is_positive:
-            raise self.out_of_step(f"the server refused the sender but took a recipient: {reply}")
-        transaction.verdicts[number] = reply
+            raise self.out_of_step(f"the server refused the sender but took a recipient: {reply}", due)
+        transaction.verdicts[due.number] = reply
 
-    def _note_go_ahead(self, transaction: Transaction, reply: Reply) -> None:
+    def _note_go_ahead(self, due: Expected, reply: Reply) -> None:
+        transaction = due.transaction
         if reply.is_positive and not reply.is_intermediate:  # the first digit decides (RFC 5321 §4.2)
-            raise self.out_of_step(f"the server's answer to DATA is none: {reply}")
+            raise self.out_of_step(f"the server's answer to DATA is none: {reply}", due)
         if not reply.is_positive:
             transaction.content_reply = reply
             self._sent(transaction, needs_reset=True)
@@ -407,7 +424,7 @@ class Mailing:
             transaction.stage = Stage.CONTENT
         else:  # RFC 2920 §3.1: it waits for content nobody gets
             self._wire.send_line(b".")
-            self._expect(Expected(Ask.NO_CONTENT, transaction))
+            self._expect(Expected(Ask.NO_CONTENT, transaction), 0)
             self._sent(transaction, needs_reset=False)
 
     def _note_content(self, due: Expected, transaction: Transaction, reply: Reply) -> None:

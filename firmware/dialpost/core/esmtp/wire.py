@@ -63,16 +63,13 @@ class Wire:
         self._events: list[Event] = []
         self.put_bytes = 0
         """All that was put here so far."""
+        self.unheard_bytes = 0
+        """How much of what was taken the server can't have heard yet, as far as the driver knows."""
 
     @property
-    def taken_bytes(self) -> int:
-        """How much of it was taken to be sent."""
-        return self.put_bytes - len(self._out)
-
-    @property
-    def has_output(self) -> bool:
-        """Whether bytes wait to be sent."""
-        return bool(self._out)
+    def heard_bytes(self) -> int:
+        """How much of what was put here the server can have heard."""
+        return self.put_bytes - len(self._out) - self.unheard_bytes
 
     def send(self, data: bytes) -> None:
         """Put bytes behind those that wait."""

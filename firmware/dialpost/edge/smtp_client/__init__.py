@@ -135,7 +135,7 @@ class SmtpClient:
     def _judged(self, target: HostTarget, before: SessionEnd, end: SessionEnd) -> SessionEnd:
         """Both ends as one. What hangs without groups, too, was not learnt: nothing was."""
         both = _added(before, end)
-        if before.learnt and end.fate is SessionFate.LOST and not end.messages:
+        if before.learnt and not end.learnt and end.fate is SessionFate.LOST and not end.messages:
             self._lessons.pop((target.host, target.port), None)
             return replace(both, learnt="")
         return both

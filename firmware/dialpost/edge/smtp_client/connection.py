@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from dialpost.edge.smtp_client.heard import Heard, unread
 from dialpost.edge.smtp_client.outlet import Outlet
 from dialpost.edge.smtp_client.tls import TlsMemory, TlsRefusedError, TlsUse
 
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._tls: ssl.SSLObject | None = None
         self._handshake: asyncio.Future[None] | None = None
         self._keep: Callable[[], None] = lambda: None
+        self._heard = Heard()
 
     # Used by the talk
 
@@ -71,6 +73,13 @@ class Connection(asyncio.Protocol):
         """Bytes the kernel has not taken yet."""
         return self._outlet.waiting if self._outlet else 0
 
+    @property
+    def unheard(self) -> int:
+        """How many of the last bytes written the other side had not heard when it said what was read last."""
+        if self._outlet is None:
+            return 0
+        return self._heard.unheard(read=self.bytes_down, unheard_raw=self._outlet.unacknowledged)
+
     def when_writable(self, callback: Callable[[], None]) -> None:
         """`callback` is called each time writing may go on."""
         self._on_writable = callback
@@ -80,13 +89,13 @@ class Connection(asyncio.Protocol):
         if self._ended or self._transport is None:
             return
         if self._tls is None:
-            self._write_raw(data)
+            self._write_raw(data, plain=len(data))
             return
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
             self._end(f"TLS broke ({error.reason or error})")
-        self._flush_tls()
+        self._flush_tls(plain=len(data))
 
     async def start_tls(self, memory: TlsMemory, use: TlsUse) -> None:
         """Do the handshake.
@@ -204,13 +213,17 @@ class Connection(asyncio.Protocol):
         if self.unwritten <= WRITE_LOW_BYTES:
             self._on_writable()
 
-    def _write_raw(self, data: bytes) -> None:
-        if data and self._outlet is not None:
+    def _write_raw(self, data: bytes, *, plain: int = 0) -> None:
+        if data and self._outlet is not None and self._transport is not None:
             self.bytes_up += len(data)
+            self._heard.wrote(
+                plain, len(data), read=self.bytes_down, unread=unread(self._transport.get_extra_info("socket")),
+                unheard_raw=self._outlet.unacknowledged,
+            )  # fmt: skip
             self._outlet.write(data)
 
-    def _flush_tls(self) -> None:
-        self._write_raw(self._outgoing.read())
+    def _flush_tls(self, *, plain: int = 0) -> None:
+        self._write_raw(self._outgoing.read(), plain=plain)
 
     def _advance_handshake(self) -> None:
         assert self._tls is not None and self._handshake is not None

@@ -12,15 +12,12 @@ Runs in the event loop; it looks at the kernel's count as long as something wait
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import socket
-import struct
-import termios
 from collections.abc import Callable
+
+from dialpost.edge.smtp_client.heard import unacknowledged
 
 LOOK_S = 0.05
 """A packet of 576 bytes takes about three times as long at 33.6 kbit/s."""
-_SIOCOUTQ = termios.TIOCOUTQ  # the same number on sockets
 
 
 class Outlet:
@@ -37,6 +34,11 @@ class Outlet:
     def waiting(self) -> int:
         """Bytes the kernel has not taken yet."""
         return len(self._waiting) + self._transport.get_write_buffer_size()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes the other side has not acknowledged: those that wait here, and those with the kernel."""
+        return self.waiting + self._in_flight()
 
     def write(self, data: bytes) -> None:
         """Send when the line has room."""
@@ -80,11 +82,4 @@ class Outlet:
             self._on_room()
 
     def _in_flight(self) -> int:
-        """Bytes the other side has not acknowledged; 0 where the kernel can't tell."""
-        sock: socket.socket = self._transport.get_extra_info("socket")
-        try:
-            answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, struct.pack("i", 0))
-        except (OSError, ValueError):
-            return 0
-        (count,) = struct.unpack("i", answer)
-        return int(count)
+        return unacknowledged(self._transport.get_extra_info("socket"))

@@ -147,7 +147,7 @@ class Talk:
 
     def _on_data(self, data: bytes) -> None:
         answers = self.core.answers
-        events = self.core.receive(data)
+        events = self.core.receive(data, unheard_bytes=self.connection.unheard)
         if events:
             self.tell(events)
         if self.core.answers != answers:
