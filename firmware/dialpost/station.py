@@ -38,7 +38,7 @@ from dialpost.core.queue_records import MessageRecord, QueueCounts
 from dialpost.core.redial_rules import vain_call
 from dialpost.core.session import Listener
 from dialpost.core.station_state import Fault
-from dialpost.edge import certificate, descriptors, listeners, log_tail
+from dialpost.edge import card_state, certificate, descriptors, listeners, log_tail
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
@@ -89,6 +89,8 @@ from dialpost.modem_line import expected_rate_bps, modem_line
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+_WRITTEN_FOLDERS = ("spool", "mail")
 
 ROOM_EVERY_S = 60.0
 """So often the room kept back on the card is looked at."""
@@ -501,7 +503,10 @@ class Station:
             list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self.calls.attention()
             + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))
         )  # fmt: skip
-        if self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
+        card = card_state.trouble([self._data, *(self._data / name for name in _WRITTEN_FOLDERS)])
+        if card:
+            found.append(card)
+        elif self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
             found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
         elif self.room.is_used():
             found.append("The card is full: new mail is refused for the time being. Delete old mail or files.")
