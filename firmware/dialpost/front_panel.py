@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from dialpost.core.advice import LOG
 from dialpost.core.board import NO_BOARD, Board
 from dialpost.core.config import Config
 from dialpost.core.config_panel import PanelConfig
@@ -182,7 +183,7 @@ class FrontPanelOfProcess:
                 group.create_task(front.run())
         except Exception:
             _log.exception("panel: it fails by a fault of Dialpost; the station goes on without")
-            self._problem = "The panel does not work, by a fault of Dialpost: see the log."
+            self._problem = f"The panel does not work, by a fault of Dialpost. The log tells more: {LOG}."
         finally:
             self._wired = None
             hardware.close()

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from dialpost import __version__
 from dialpost.core import call_notes, line_shaping, logged_faults
+from dialpost.core.advice import MAKE_ROOM, RESTART
 from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config import Config, LinkKind, Via
 from dialpost.core.config_digest import digest
@@ -204,7 +205,7 @@ class Station:
         elif lost := self._mailboxes_of_lost_accounts(account_file):
             self._reports.append(
                 f"{account_file.path} is missing, though there are mailboxes: {', '.join(lost)}. Make the accounts "
-                "again with `dialpost account add NAME` (each finds its mailbox), then restart the station. Until "
+                f"again with `dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
                 "then mail to unknown names is deferred, not refused, and mail programs log in as before."
             )
             maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
@@ -507,9 +508,9 @@ class Station:
         if card:
             found.append(card)
         elif self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
-            found.append("The card is full: new mail is put off. Delete old mail, or use a larger card.")
+            found.append(f"The card is full: new mail is put off. {MAKE_ROOM}")
         elif self.room.is_used():
-            found.append("The card is full: new mail is refused for the time being. Delete old mail or files.")
+            found.append(f"The card is full: new mail is refused for the time being. {MAKE_ROOM}")
         held, budget = self.panel.counted.held, self.config.budget
         if held and budget.big_message_bytes and not budget.big_windows:
             found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")

@@ -280,7 +280,7 @@ async def test_damage_met_at_work_is_an_error_and_is_looked_into_at_the_next_sta
 
     with monkeypatch.context() as patch:
         patch.setattr(queries, "one_message", malformed)
-        with pytest.raises(DamagedError, match="Restart Dialpost"):
+        with pytest.raises(DamagedError, match="sets it aside"):
             await store.get(made[0].queue_id)
     await store.close()
     assert "queue.db.check" in names(tmp_path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dialpost.core.accounts import POSTMASTER, Directory
+from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, EtrnUse, Via
@@ -113,19 +114,22 @@ def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_tru
     subject = "certificate"
     own = not config.tls.certificate
     renew = (
-        "Remove the folder tls in the data directory and restart; mail programs will ask about the new one."
+        f"Remove the folder tls in the data directory, then {RESTART}. Mail programs will ask about the new one."
         if own
-        else "Renew it and restart the station."
+        else f"Renew it, then {RESTART}."
     )
+    make_again = f"It is made again when the station starts: {RESTART}." if own else renew
     found: list[Finding] = []
     if not facts.covers(config.station.hostname):
         names = ", ".join(facts.names) or "nothing"
         what = f"it is for {names}, not for {config.station.hostname}: mail programs will complain"
-        found.append(warning(subject, what, renew))
+        found.append(warning(subject, what, make_again))
     for domain in config.station.domains if own else ():
         if not facts.covers(domain):
             found.append(
-                warning(subject, f"it was made without {domain}; mail programs set to that name will ask", renew)
+                warning(
+                    subject, f"it was made without {domain}; mail programs set to that name will ask", make_again
+                )
             )
     if clock_trusted:
         found += _validity(subject, facts, now_s, renew)
@@ -151,12 +155,12 @@ def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding
     if free_bytes < reserve_bytes:
         return fault(
             "card", f"{free} free, less than the reserve of {reserve}: new mail is put off (452)",
-            "Delete or archive old mail, or use a larger card.",
+            MAKE_ROOM,
         )  # fmt: skip
     if free_bytes < reserve_bytes + 4 * max_message_bytes:
         return warning(
             "card", f"{free} free: room for a few large messages only above the reserve of {reserve}",
-            "Delete or archive old mail, or use a larger card.",
+            MAKE_ROOM,
         )  # fmt: skip
     return ok("card", f"{free} free, reserve {reserve}")
 
@@ -166,7 +170,7 @@ def durable_write(took_s: float) -> Finding:
     if took_s > _SLOW_WRITE_S:
         return warning(
             "card", f"a durable write took {took_s:.1f} s: every message waits for several of them",
-            "A card this slow is often about to fail. Make a backup, then try another card.",
+            f"A card this slow is often about to fail. {SAVE_ALL} Then try another card.",
         )  # fmt: skip
     return ok("card", f"a durable write takes {took_s * 1000:.0f} ms")
 
@@ -179,14 +183,14 @@ def wear(facts: CardWear | None) -> Finding:
     if facts.fs_faults:
         return fault(
             "card", f"its file system has met {facts.fs_faults} faults; {written}",
-            "Make a backup now, and replace the card: it fails.",
+            f"The card fails: replace it. {SAVE_ALL}",
         )  # fmt: skip
     if facts.used_tenths is None:
         return ok("card", f"{written}; it does not tell how much it can take")
     if facts.used_tenths >= _WORN_TENTHS:
         return warning(
             "card", f"{min(facts.used_tenths, 10) * 10} % of the life its maker gave it is used up; {written}",
-            "Make a backup, and have another card ready.",
+            f"Have another card ready. {SAVE_ALL}",
         )  # fmt: skip
     return ok("card", f"{written}; some {facts.used_tenths * 10} % of its life is used")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dialpost.core.advice import LOG
 from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import Medium
 from dialpost.core.panel import FAULT_FLASHES
@@ -108,10 +109,10 @@ PPP_REASONS: dict[int, Reason] = {
     ),
     1: Reason(
         "ppp-fatal", LIGHT, "pppd had a fault of its own (no memory, no kernel support ...).",
-        "The console's `log` tells more; switch the station off and on.", again=Again.NEXT_TIME),
+        f"Switch the station off and on. The log tells more: {LOG}.", again=Again.NEXT_TIME),
     2: Reason(
         "ppp-options", LIGHT, "pppd does not understand its options.",
-        "Check the [ppp] section: `dialpost config show ppp`.", again=Again.AFTER_CHANGE),
+        "Check the settings of [ppp]: `dialpost config show`.", again=Again.AFTER_CHANGE),
     3: Reason(
         "ppp-not-root", LIGHT, "pppd may not do its work: it needs to be started by root.",
         "On the station it is dialpost-ppp.service; see `dialpost doctor`.", again=Again.AFTER_CHANGE),
@@ -121,7 +122,7 @@ PPP_REASONS: dict[int, Reason] = {
     ),
     5: Reason(
         "ppp-terminated", LIGHT, "Something on the station ended pppd.",
-        "The station calls again by itself; its log may tell what it was.",
+        f"The station calls again by itself; {LOG} may tell what it was.",
     ),
     6: Reason("ppp-locked", LIGHT, "Another program has the serial port.", "End it, and call again."),
     7: Reason(
@@ -192,5 +193,8 @@ AGAIN: dict[DialResult, Again] = {result: reason.again for result, reason in DIA
 def ppp_reason(exit_code: int) -> Reason:
     """The row of an exit code; a code from the future has a row too."""
     return PPP_REASONS.get(exit_code) or Reason(
-        f"ppp-exit-{exit_code}", LIGHT, f"pppd ended with the unknown status {exit_code}.", "See the log."
+        f"ppp-exit-{exit_code}",
+        LIGHT,
+        f"pppd ended with the unknown status {exit_code}.",
+        f"The log tells more: {LOG}.",
     )

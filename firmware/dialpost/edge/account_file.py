@@ -60,8 +60,9 @@ class AccountFile:
             found = _parse(self._previous)
         except (OSError, ValueError):
             raise DamagedError(
-                f"{self.path} {what}, and there is no good {self._previous.name} beside it. Mend it with an editor "
-                "or put back a backup. The station won't start without it, so that no mail is refused by mistake."
+                f"{self.path} {what}, and there is no good {self._previous.name} beside it. Repair it with an "
+                "editor, or remove both and make the accounts again (`dialpost account add NAME` finds each "
+                "mailbox). The station does not start with it as it is, so that no mail is refused by mistake."
             ) from error
         self.report = f"{self.path} {what}: the one before its last change was taken instead."
         if not set_aside:

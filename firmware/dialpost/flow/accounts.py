@@ -181,8 +181,8 @@ class AccountService:
         uses = self.directory.uses_in_configuration(account.name)
         if uses:
             raise AccountError(
-                f"The configuration needs {account.name} for {' and '.join(uses)}. Change it there first, then "
-                "restart the station. Nothing was deleted."
+                f"The configuration needs {account.name} for {' and '.join(uses)}. Change it there "
+                "first (`dialpost config set`). Nothing was deleted."
             )
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:

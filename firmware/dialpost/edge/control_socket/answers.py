@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dialpost.core.advice import LOG, RESTART
 from dialpost.core.errors import ControlError
 
-_NO_ANSWER = "The daemon ended before it answered. `dialpost status` shows whether it runs again; its log says why."
+_NO_ANSWER = f"The daemon ended before it answered. `dialpost status` shows whether it runs again. Why: {LOG}."
 
 
 class Answer(dict[str, Any]):
@@ -18,8 +19,7 @@ class Answer(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         """Raises: ControlError."""
         raise ControlError(
-            f"The daemon's answer lacks {name!r}: it may be of another release than this command. Restart it: "
-            "systemctl restart dialpost"
+            f"The daemon's answer lacks {name!r}: it may be of another release than this command. Then {RESTART}."
         )
 
 

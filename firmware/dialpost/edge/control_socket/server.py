@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dialpost.core.advice import LOG
 from dialpost.core.errors import ControlError, DialpostError, JsonError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
@@ -258,7 +259,7 @@ class ControlServer:
         except Exception as error:  # a bug of ours must not take the daemon down
             _log.exception("control: %s failed", method)
             return {
-                "error": f"A fault in Dialpost stopped this ({type(error).__name__}); see the log.",
+                "error": f"A fault in Dialpost stopped this ({type(error).__name__}). The log tells more: {LOG}.",
                 "kind": "InternalError",
             }
 

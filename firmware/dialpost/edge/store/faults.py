@@ -7,8 +7,10 @@ import sqlite3
 from pathlib import Path
 
 from dialpost import durable
+from dialpost.core.advice import RESTART
 from dialpost.core.errors import DamagedError, DialpostError, ReadOnlyError, StorageError, StorageFullError
 
+_RESTART = f"The station sets it aside and saves what can be read when it starts: {RESTART}."
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MAY_BE_FULL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
@@ -18,7 +20,7 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
     if isinstance(error, DialpostError):
         return error
     if isinstance(error, UnicodeDecodeError):
-        return DamagedError("The queue database is damaged (its own texts can't be read). Restart Dialpost.")
+        return DamagedError(f"The queue database is damaged (its own texts can't be read). {_RESTART}")
     if isinstance(error, OSError):
         return durable.storage_error(error, "The queue database can't be used")
     code = getattr(error, "sqlite_errorcode", None) or 0
@@ -27,10 +29,7 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
     if code & 0xFF == sqlite3.SQLITE_READONLY:
         return ReadOnlyError(f"The card is read-only: the queue database can't be written ({error}).")
     if code & 0xFF in _DAMAGED:
-        return DamagedError(
-            f"The queue database is damaged ({error}). Restart Dialpost: it sets the database aside and "
-            "saves what can be read."
-        )
+        return DamagedError(f"The queue database is damaged ({error}). {_RESTART}")
     if code & 0xFF in _MAY_BE_FULL and _is_full(path):
         return StorageFullError(f"The card is full: the queue database can't be written ({error}).")
     return StorageError(f"The queue database can't be used: {error}")

@@ -1,0 +1,21 @@
+"""What people are told to do in more than one place: said once, and each of it can be done here and now.
+
+Advice names commands in backticks; tests/test_advice.py takes each to the real command line or console.
+"""
+
+from __future__ import annotations
+
+LOG = "`log` at the console, or `journalctl -u dialpost`"
+"""Where the log is."""
+RESTART = "restart it: `reboot` at the console, or `systemctl restart dialpost`"
+"""How the station starts again."""
+MAKE_ROOM = (
+    "Have people delete mail in their mail programs and empty the trash there; `dialpost queue list` shows what "
+    "waits. Or use a larger card."
+)
+"""For a full card."""
+SAVE_ALL = (
+    "Keep what is on it: `save to usb` at the console for the configuration, and have people fetch their mail with "
+    "their mail programs."
+)
+"""For a card that is about to fail."""
