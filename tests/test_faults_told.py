@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import logging
 import smtplib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ import dialpost
 from dialpost.cli.call import call_lines
 from dialpost.cli.status import words as status_words
 from dialpost.core import logged_faults
+from dialpost.core.call_notes import MAIL_STUCK
 from dialpost.core.call_record import CallReason
+from dialpost.core.call_states import CallState
+from dialpost.core.config import LinkKind
 from dialpost.core.config_text import parse_config
 from dialpost.core.session import Listener
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.log_tail import LogTail
 from dialpost.station import Station
+from fakes import FakeLink
 from smtp_model import ModelServer
 
 ROOT = Path(dialpost.__file__).parent
@@ -208,3 +213,35 @@ def test_many_faults_are_a_few_lines():
     told = logged_faults.attention(faults)
     assert len(told) == logged_faults.MOST_SHOWN + 1
     assert told[-1] == "And 15 more: `journalctl -u dialpost -p warning`."
+
+
+async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_settings_change(tmp_path):
+    """Over a restart, too; a call for what the provider holds is made all the same."""
+    async with smarthost() as host:
+        gateway = config_in(tmp_path, host.port)
+        config = replace(gateway, link=replace(gateway.link, kind=LinkKind.DIALUP_GATEWAY))
+        changed = replace(config, outbound=replace(config.outbound, password="another"))
+
+        async def held(config, *, first=False):
+            station = Station(config, link=FakeLink(dial_s=0.01))
+            await station.start()
+            try:
+                if first:
+                    port = next(port for name, _, port in station.doors if name is Listener.MX)
+                    await asyncio.to_thread(send, port)
+                    station.calls.request(CallReason.QUEUE)
+                    await until(station.host_troubles.attention)
+                    await station.calls.finished()
+                    await until(lambda: station.calls.state is CallState.IDLE)
+                told = station.calls.request(CallReason.URGENT)
+                assert sum("refused the login" in one for one in station.attention()) == told.startswith(
+                    "No call now"
+                )
+                assert MAIL_STUCK not in station.attention()
+                return told
+            finally:
+                await station.stop()
+
+        assert "outbound.user, outbound.password" in await held(config, first=True)
+        assert (await held(config)).startswith("No call now.")
+        assert not (await held(changed)).startswith("No call now.")

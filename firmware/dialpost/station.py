@@ -139,6 +139,7 @@ class Station:
         self._link, self._ppp = link, ppp
         self._modem_link: ModemLink | None = None
         self._started_s = self.clock.monotonic_s()
+        self._no_call: tuple[str, ...] = ()
         self._reports: list[str] = []
         self._running = contextlib.AsyncExitStack()
         self._background = Background()
@@ -257,7 +258,10 @@ class Station:
             config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
             wall_clock=clock.wall_s,
         )  # fmt: skip
-        self.host_troubles = HostTroubles(lambda some: self.panel.fault(Fault.SETUP, some))
+        self.host_troubles = HostTroubles(
+            self._host_troubles_changed,
+            {HostUse.OUTBOUND: digest(config.outbound), HostUse.ETRN: digest(config.etrn)},
+        )
         self.updates = UpdateNews(UpdateFile(), UpdateNotes(self._data), self.panel, self.bouncer.tell_postmaster)
         self.delivery = LocalDelivery(
             self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
@@ -337,6 +341,7 @@ class Station:
         except (ConfigError, NotFoundError) as error:
             maillog.person_needed("modem: it can't be used as configured", error=error)
             self._reports.append(f"No call can be made: {error}")
+            self._no_call = (str(error),)
             return NoLink(str(error)), None
 
     def _in_vain(self, reason: CallReason) -> str:
@@ -352,6 +357,16 @@ class Station:
             reason, is_way_out_barred=is_way_out_barred, is_etrn_barred=is_etrn_barred,
             waits=self.panel.counted.waiting_remote > 0,
         )  # fmt: skip
+
+    def _host_troubles_changed(self, some: bool) -> None:
+        async def keep() -> None:
+            try:
+                await self.host_troubles.keep(self.store)
+            except StorageError as error:
+                maillog.fault("smtp: what a host refused could not be put on record", error=error)
+
+        self.panel.fault(Fault.SETUP, some)
+        self._background.once("refused logins", keep)
 
     def _pin_allowed(self) -> None:
         if isinstance(self.calls, CallManager):
@@ -374,6 +389,7 @@ class Station:
     async def _serve(self, inherited: dict[str, list[socket.socket]]) -> None:
         """Open the doors, start what runs beside them, and the control socket last."""
         await self.budget.recall()  # before anybody can ask for a call
+        await self.host_troubles.recall(self.store)
         flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
         for flow in (*flows, self.big_messages, *([self._modem_link] if self._modem_link is not None else [])):
             self._background.keep(type(flow).__name__, flow.run)
@@ -498,10 +514,15 @@ class Station:
             "doors": [f"{door.value} {place_words(host, port)}" for door, host, port in self.doors],
         }
 
+    def _of_calls(self) -> list[str]:
+        """What the calls have to tell that is not told by its cause already."""
+        told = [one for one in self.calls.attention() if not any(why in one for why in self._no_call)]
+        return [one for one in told if one != call_notes.MAIL_STUCK] if self.host_troubles.attention() else told
+
     def attention(self) -> list[str]:
         """What needs a person, a sentence each."""
         found = (
-            list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self.calls.attention()
+            list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self._of_calls()
             + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))
         )  # fmt: skip
         card = card_state.trouble([self._data, *(self._data / name for name in _WRITTEN_FOLDERS)])

@@ -1,18 +1,26 @@
 """Mail hosts that will serve us only after a person has changed something, for whoever looks, and for who calls.
 
 A refused login is refused again, in each call that is paid for, and a host that counts wrong passwords locks the
-account: it is not tried again before something changed. That is a new configuration (a station made for it starts
-with no troubles) or an operator who wants it tried (`try_again`). Other troubles (TLS, a certificate) are tried
-again, as the other side may put them right. Each stands until the host serves us. Runs in the event loop.
+account: it is not tried again before something changed. That is a commit which changes that host's settings, or an
+operator who wants it tried (`try_again`); a restart is none (`keep`, `recall`). Other troubles (TLS, a certificate)
+are tried again, as the other side may put them right. Each stands until the host serves us. Runs in the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
 from dialpost.core.smtp_target import NEEDS_PERSON, SessionFate
+from dialpost.flow.call_bar import Memory
+
+_KEY = "hosts.refused"
 
 
 class HostUse(Enum):
@@ -50,10 +58,13 @@ class HostTrouble:
 
 
 class HostTroubles:
-    """`on_change` is called with whether there is any."""
+    """`on_change` is called with whether there is any. `settings` stands for those of each use (a digest)."""
 
-    def __init__(self, on_change: Callable[[bool], None] = lambda any_left: None) -> None:
-        self._on_change = on_change
+    def __init__(
+        self, on_change: Callable[[bool], None] = lambda any_left: None,
+        settings: Mapping[HostUse, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self._on_change, self._settings = on_change, settings
         self._known: dict[tuple[HostUse, str, int], HostTrouble] = {}
 
     def note(self, use: HostUse, host: str, port: int, fate: SessionFate, reason: str, *, served: bool) -> bool:
@@ -80,6 +91,35 @@ class HostTroubles:
     def try_again(self) -> None:
         """An operator wants it: refused logins are tried once more. The trouble stands until that goes well."""
         self._known = {key: replace(trouble, is_barred=False) for key, trouble in self._known.items()}
+
+    async def keep(self, memory: Memory) -> None:
+        """Have refused logins survive a restart. Raises: StorageError."""
+        refused = [
+            {
+                "use": use.value,
+                "host": host,
+                "port": port,
+                "reason": one.reason,
+                "settings": self._settings.get(use),
+            }
+            for (use, host, port), one in self._known.items()
+            if one.fate is SessionFate.LOGIN_REFUSED
+        ]  # fmt: skip
+        await memory.remember(_KEY, json.dumps(refused))
+
+    async def recall(self, memory: Memory) -> None:
+        """Hold those again whose settings are what they were. What can't be read is none."""
+        with contextlib.suppress(StorageError, ValueError, TypeError, KeyError):
+            kept = parse_json(await memory.recall(_KEY) or "[]")
+            for one in kept if isinstance(kept, list | tuple) else ():
+                if not isinstance(one, Mapping):
+                    continue
+                use, port = HostUse(one["use"]), one["port"]
+                if isinstance(port, int) and one["settings"] == self._settings.get(use):
+                    host, reason = str(one["host"]), str(one["reason"])
+                    self._known[use, host, port] = HostTrouble(use, host, SessionFate.LOGIN_REFUSED, reason, True)
+        if self._known:
+            self._on_change(True)
 
     def at(self, host: str) -> str:
         """The trouble with sending through a host, in words; "" where none is known."""
