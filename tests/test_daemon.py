@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import smtplib
@@ -383,6 +384,32 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
             finally:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
+
+
+def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tmp_path):
+    path = tmp_path / "dialpost.toml"
+    path.write_text(text_in(tmp_path))
+    reading, writing = os.pipe()  # nobody reads
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # some forty lines
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(30)
+        environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
+        with subprocess.Popen(command, env=environ, stderr=writing) as process:
+            try:
+                assert notify.recv(1000).startswith(b"READY=1")
+                face = ControlClient(tmp_path / "run" / "control.sock", 30)
+                port = int(face.call("status")["doors"][0].rpartition(":")[2])
+                with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                    for number in range(100):
+                        client.sendmail("a@clinic.example", [f"{number}@far.example"], b"Subject: x\n\nhello\n")
+                assert face.call("status")["queue"]["waiting_remote"] == 100
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+    os.close(reading)
+    os.close(writing)
 
 
 def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path):

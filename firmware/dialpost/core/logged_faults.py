@@ -53,7 +53,7 @@ _NEXT = {
     "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
     "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
     "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",
-    "connections: the system gives no more": "Idle ones are ended. Raise the limit (LimitNOFILE, `ulimit "
+    "connections: the system gives no more: %s": "Idle ones are ended. Raise the limit (LimitNOFILE, `ulimit "
     "-n`) or lower smtp.max_connections.",
     "connections: file descriptors for %s only": "Raise the limit (LimitNOFILE, `ulimit -n`) to have all of "
     "smtp.max_connections.",
