@@ -405,9 +405,10 @@ def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tm
                     for number in range(100):
                         client.sendmail("a@clinic.example", [f"{number}@far.example"], b"Subject: x\n\nhello\n")
                 assert face.call("status")["queue"]["waiting_remote"] == 100
-            finally:
                 process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
     os.close(reading)
     os.close(writing)
 
