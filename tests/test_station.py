@@ -173,21 +173,23 @@ async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
     await second.stop()
 
 
-async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path):
+@pytest.mark.parametrize("is_damaged", [False, True], ids=["missing", "damaged"])
+async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path, is_damaged):
     config = config_in(tmp_path)
     first = Station(config)
     await first.start()
     await first.accounts.add("anna", PASSWORD)
     await first.stop()
     for file in (tmp_path / "data").glob("accounts.toml*"):
-        file.unlink()
+        file.write_bytes(b"[") if is_damaged else file.unlink()
     logins = (tmp_path / "data" / "dovecot-users").read_text()
     second = Station(config)
     await second.start()
     with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
         await asyncio.to_thread(send, port_of(second, Listener.MX), "anna@clinic.example")
     assert caught.value.recipients["anna@clinic.example"][0] == 451
-    assert "accounts.toml is missing, though there are mailboxes: anna." in second.attention()[0]
+    why = "It is kept as accounts.toml.damaged-1" if is_damaged else "accounts.toml is missing."
+    assert why in second.attention()[0] and "There are mailboxes of: anna." in second.attention()[0]
     assert (tmp_path / "data" / "dovecot-users").read_text() == logins
     await second.stop()
 

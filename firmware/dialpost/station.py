@@ -28,6 +28,7 @@ from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import (
     CertificateError,
     ConfigError,
+    DamagedError,
     DialpostError,
     NotFoundError,
     StorageError,
@@ -184,17 +185,20 @@ class Station:
         self._running.push_async_callback(self.store.close)
         self._reports += self.store.opening_report
         account_file = AccountFile(self._data / "accounts.toml")
-        self.accounts = AccountService(
-            self.config,
-            account_file,
-            DovecotUsers(self._data / "dovecot-users", self._data / "mail"),
-            self.mailboxes,
-            self.room.check,
-        )
-        await self._open_accounts(account_file)
+        why_lost = ""
+        try:
+            self.accounts = self._account_service(account_file)
+        except DamagedError as error:
+            why_lost = f"{error} It is kept as {account_file.put_aside()}."
+            self.accounts = self._account_service(account_file)
+        await self._open_accounts(account_file, why_lost)
         self.tls = await self._own_tls()
 
-    async def _open_accounts(self, account_file: AccountFile) -> None:
+    def _account_service(self, account_file: AccountFile) -> AccountService:
+        logins = DovecotUsers(self._data / "dovecot-users", self._data / "mail")
+        return AccountService(self.config, account_file, logins, self.mailboxes, self.room.check)
+
+    async def _open_accounts(self, account_file: AccountFile, why_lost: str) -> None:
         """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
         if account_file.report:
             self._reports.append(
@@ -203,10 +207,11 @@ class Station:
             )
             maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
             self.accounts.is_restored = True
-        elif lost := self._mailboxes_of_lost_accounts(account_file):
+        elif (lost := self._mailboxes_of_lost_accounts(account_file)) or why_lost:
+            why_lost = why_lost or f"{account_file.path} is missing."
             self._reports.append(
-                f"{account_file.path} is missing, though there are mailboxes: {', '.join(lost)}. Make the accounts "
-                f"again with `dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
+                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Make the accounts again with "
+                f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
                 "then mail to unknown names is deferred, not refused, and mail programs log in as before."
             )
             maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))

@@ -209,3 +209,12 @@ async def test_the_last_known_recipient_does_not_take_the_body_along(rig: Rig) -
     await rig.store.update_recipients(message.queue_id, [replace(message.recipients[0], state=DELIVERED)])
     assert rig.store.finished(9) == []
     assert (await Recovery(rig.store, rig.spool).run()).incomplete == 1
+
+
+async def test_an_empty_body_that_a_lost_database_may_have_known_is_told(rig: Rig) -> None:
+    rig.spool.path(queue_id(5)).touch()
+    await rig.store.close()
+    (rig.root / "queue.db").unlink()
+    await rig.start()
+    assert await rig.recover() == (0, 1, 0, 1)
+    assert (rig.root / "set-aside" / f"{queue_id(5)}.eml").exists()

@@ -60,9 +60,7 @@ class AccountFile:
             found = _parse(self._previous)
         except (OSError, ValueError):
             raise DamagedError(
-                f"{self.path} {what}, and there is no good {self._previous.name} beside it. Repair it with an "
-                "editor, or remove both and make the accounts again (`dialpost account add NAME` finds each "
-                "mailbox). The station does not start with it as it is, so that no mail is refused by mistake."
+                f"{self.path} {what}, and there is no good {self._previous.name} beside it."
             ) from error
         self.report = f"{self.path} {what}: the one before its last change was taken instead."
         if not set_aside:
@@ -72,6 +70,22 @@ class AccountFile:
             self.path.rename(aside)
             self.report += f" It is kept as {aside.name}."
         return found
+
+    def put_aside(self) -> str:
+        """Keep what can't be read under other names, so that the station starts without; the names.
+
+        Raises: StorageError.
+        """
+        kept = []
+        try:
+            for path in (self.path, self._previous):
+                if path.exists():
+                    aside = self._free_name()
+                    path.rename(aside)
+                    kept.append(aside.name)
+        except OSError as error:
+            raise storage_error(error, f"{self.path} can't be set aside") from error
+        return " and ".join(kept)
 
     def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
         """Durable when it returns. Raises: StorageError, the old file unchanged."""

@@ -5,7 +5,7 @@
 | there | unfinished | all is well | nothing; a wrong size: held, reported |
 | there | finished | the removal was cut off | removed |
 | there | a recipient's row is missing | whether that one got it, nobody knows | held, reported |
-| there, empty | none | a power cut took it before it was whole | removed |
+| there, empty | none, numbered by this database | a power cut took it before it was whole | removed |
 | there | none, numbered by this database | whole, but never acknowledged | set aside, reported |
 | there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
 | missing | unfinished | the card lost it | held, reported; the sender is not told anything untrue |
@@ -160,7 +160,7 @@ class Recovery:
             try:
                 if is_finished:
                     self._remove(queue_id, "every recipient is finished")
-                elif not self._bodies.size(queue_id):
+                elif queue_id >= self._queue.bodies_known_from and not self._bodies.size(queue_id):
                     self._remove(queue_id, "empty and never acknowledged")
                 else:
                     self._set_aside(queue_id)
