@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from dialpost import __version__
 from dialpost.cli import (
@@ -29,14 +29,17 @@ from dialpost.cli import (
     status,
     update,
 )
+from dialpost.cli.arguments import file_path
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
 from dialpost.core.errors import DialpostError
+from dialpost.core.printable import LONGEST_VALUE, one_line
 from dialpost.sim import simulate
 
 _DRAWING = frozenset({"simulate", "console", "daemon"})
 """Commands that draw on the terminal, or have a log of their own there."""
 _TALKING = frozenset({"account", "alias", "call", "config", "queue", "trace"})
 """Commands whose arguments are kept or looked for as text, and name no file."""
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_VALUE},}}")
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
 _EPILOG = """\
@@ -61,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
     parser.add_argument(
-        "--config", type=Path, default=Path(os.environ.get("DIALPOST_CONFIG", DEFAULT_CONFIG)), metavar="FILE",
+        "--config", type=file_path, default=os.environ.get("DIALPOST_CONFIG") or DEFAULT_CONFIG, metavar="FILE",
         help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
     )  # fmt: skip
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
@@ -101,19 +104,30 @@ def _run(argv: list[str]) -> int:
         with raw_output() if args.command in _DRAWING else nullcontext():
             return int(args.func(args))
     except DialpostError as error:
-        sys.stderr.write(f"dialpost: {error}\n")
+        sys.stderr.write(f"dialpost: {_LONG_WORD.sub(_shortened, str(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        sys.stderr.write(f"dialpost: {one_line(error.filename)}: {error.strerror}\n")
+        return 1
     except EOFError:  # Ctrl-D, or the end of a pipe, instead of an answer
-        sys.stderr.write("\ndialpost: nothing was answered; nothing was done\n")
+        lead = "\n" if sys.stdin.isatty() else ""  # the question's line goes on
+        sys.stderr.write(f"{lead}dialpost: nothing was answered; nothing was done\n")
         return 1
     except UnicodeDecodeError as error:
         if args.command in _DRAWING:
             raise  # nobody typed it: a bug
         sys.stderr.write(f"dialpost: what was read is no text in {error.encoding}\n")
         return 1
+
+
+def _shortened(word: re.Match[str]) -> str:
+    """Of a name of thousands of characters the beginning, so that the reason behind it is still seen."""
+    return one_line(word[0])
 
 
 def _is_text(word: str) -> bool:

@@ -132,10 +132,10 @@ def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
     ("arguments", "says", "words"),
     [
         (("add", "anna", "--password-stdin"), "short\n", "too short"),
-        (("add", "anna", "--password-stdin"), "", "too short"),
+        (("add", "anna", "--password-stdin"), "", "nothing was answered"),
         (("add", "a b", "--password-stdin"), PASSWORD, "can't be an account's name"),
         (("add", "anna"), "", "use --password-stdin"),
-        (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a size"),
+        (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a usable size"),
         (("passwd", "nobody", "--password-stdin"), PASSWORD, "no account 'nobody'"),
         (("edit", "nobody"), "", "Nothing to change was given"),
         (("delete", "nobody", "--purge"), "", "no account 'nobody'"),
@@ -180,7 +180,8 @@ def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost, tmp_path):
 @pytest.mark.parametrize(
     ("text", "size"),
     [
-        (None, None), ("default", None), ("none", 0), ("0", 0), ("500", 500), ("1.5k", 1500), ("2 GB", 2 * 10**9),
+        (None, None), ("default", None), ("none", 0), ("None", 0),
+        ("DEFAULT", None), ("0", 0), ("500", 500), ("1.5k", 1500), ("2 GB", 2 * 10**9),
         ("1t", 10**12),
     ],
 )  # fmt: skip
@@ -188,9 +189,11 @@ def test_sizes(text, size):
     assert quota_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1X", "1e9", "²", "5 M B"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1X", "1e9", "²", "5 M B", "0.5", "0.0001k", "٥M", "2T", "999999999999999T"]
+)
 def test_no_sizes(text):
-    with pytest.raises(AccountError, match="is not a size"):
+    with pytest.raises(AccountError, match="is not a usable size"):
         quota_bytes(text)
 
 

@@ -113,6 +113,21 @@ def test_explain(capsys):
     assert [line.split()[0] for line in everything.splitlines()] == [field.key for field in all_fields()]
 
 
+def test_explain_takes_a_section_and_a_position_in_a_list(capsys):
+    assert main(["config", "explain", "retention"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("retention: ") and "retention.history_days" in out
+    assert main(["config", "explain", "schedule.entry[1].at"]) == 0
+    assert capsys.readouterr().out.startswith("schedule.entry.at\n")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000 + "x", "/proc/x", "/dev/null/x"])
+def test_init_where_no_file_can_be(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["config", "init", name]) == 1
+    assert "can't be written: " in capsys.readouterr().err
+
+
 def test_explain_nothing_known(capsys):
     status, _, err = run(capsys, "config", "explain", "smtp.max_conections")
     assert status == 1 and "Did you mean smtp.max_connections" in err

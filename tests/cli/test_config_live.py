@@ -63,6 +63,7 @@ def test_set_unset_history_compare_rollback(running, config):
     assert (running.config.smtp.max_errors, running.config.modem.numbers) == (30, ("09611", "09612"))
     assert config("unset", "modem.numbers")[1][0] == '- modem.numbers = ["09611", "09612"]'
     assert config("compare", "1")[1] == ["+ smtp.max_errors = 30"]
+    assert config("compare", "3")[1] == ["No difference."]
     assert config("rollback", "1")[0] == 0
     assert running.config.smtp.max_errors == 5
     status, out, _ = config("history")
@@ -90,6 +91,13 @@ def test_a_password_from_standard_input_is_not_shown(running, config, monkeypatc
     status, out, err = config("set", "outbound.password", "-")
     assert status == 0 and "geheim" not in "".join(out) + err
     assert running.config.outbound.password == "geheim-2"
+
+
+def test_an_input_that_ends_without_a_value_sets_nothing(running, config, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    status, out, err = config("set", "outbound.password", "-")
+    assert (status, out) == (1, []) and "nothing was done" in err
+    assert running.history.current().number == 1
 
 
 def test_without_a_daemon_it_says_so(tmp_path, capsys):

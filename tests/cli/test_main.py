@@ -1,8 +1,11 @@
 """The command line as a whole."""
 
+import errno
+import os
+
 import pytest
 
-from dialpost.__main__ import _config_first, main
+from dialpost.__main__ import DEFAULT_CONFIG, _config_first, main, make_parser
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,47 @@ def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(tmp_path
     assert main(["--config", str(tmp_path / "none.toml"), *argv]) == 2
     said = capsys.readouterr().err
     assert "no text" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["/", ".", "..", ""])
+@pytest.mark.parametrize(
+    "argv", [["daemon", "--config"], ["status", "--config"], ["config", "init"], ["config", "check"],
+             ["simulate", "--once", "--report"], ["daemon", "--first-config"]],
+)  # fmt: skip
+def test_a_path_that_names_no_file_is_not_understood(capsys, argv, name):
+    with pytest.raises(SystemExit) as caught:
+        main([*argv, name])
+    assert caught.value.code == 2 and "names no file" in capsys.readouterr().err
+
+
+def test_an_empty_variable_names_no_configuration(monkeypatch):
+    monkeypatch.setenv("DIALPOST_CONFIG", "")
+    assert str(make_parser().parse_args(["status"]).config) == DEFAULT_CONFIG
+
+
+@pytest.mark.parametrize("number", ["-5", "x", "1.5", "9" * 30, "٥"])
+@pytest.mark.parametrize(
+    "argv", [["queue", "list", "-n"], ["queue", "list", "--offset"], ["trace", "x", "-n"],
+             ["call", "history", "-n"], ["call", "show"], ["config", "compare"], ["config", "rollback"]],
+)  # fmt: skip
+def test_a_number_is_a_whole_one_within_bounds(capsys, argv, number):
+    with pytest.raises(SystemExit) as caught:
+        main([*argv, number])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and ("give a whole number from" in said or "expected one" in said)
+
+
+def test_a_call_after_years_has_a_number_too():
+    assert make_parser().parse_args(["call", "show", "123456"]).number == 123_456
+
+
+def test_a_file_that_no_command_thought_of_is_no_traceback(capsys, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "some/file")
+
+    monkeypatch.setattr("dialpost.cli.status._status", fail)
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == "dialpost: some/file: File name too long\n"
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,25 @@ def test_streams_that_were_closed_before_are_no_fault(descriptors):
     assert done.returncode == 3
 
 
+ASKING = """
+import sys
+from dialpost.cli import output, streams
+def command():
+    print(sys.stdin.isatty())
+    try:
+        output.input_line()
+    except EOFError:
+        return 4
+sys.exit(streams.run_with_streams(command))
+"""
+
+
+@pytest.mark.parametrize("descriptors", [(), (0,), (0, 2)])
+def test_nobody_there_to_ask_is_the_end_of_input(descriptors):
+    done = run(ASKING, preexec_fn=closing(*descriptors), stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (4, b"False\n")
+
+
 def test_a_reader_that_has_gone_ends_the_command_quietly():
     read, write = os.pipe()
     os.close(read)

@@ -116,7 +116,7 @@ async def test_salts_differ(service):
         ({"name": "ben", "addresses": ["ANNA@clinic.example."]}, "belongs to account anna already."),
         ({"name": "ben", "addresses": ["x@world.example"]}, "is not in a domain of this station (clinic.example, "),
         ({"name": "ben", "addresses": ["x@@y"]}, "not usable as an address"),
-        ({"name": "ben", "quota_bytes": -1}, "can't be less than 0"),
+        ({"name": "ben", "quota_bytes": -1}, "10 kB to 1 TB"),
     ],
 )
 async def test_refused(service, card, arguments, words):
@@ -181,6 +181,36 @@ async def test_edit(service, card):
         await service.edit("anna", remove_addresses=["x"])
     with pytest.raises(NotFoundError, match=r"no account 'ben'\. Accounts: anna\."):
         await service.edit("ben", full_name="x")
+
+
+async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(service):
+    made = await service.add("anna", PASSWORD, addresses=["anna", "info", "INFO@clinic.example"])
+    assert made.addresses == ("info@clinic.example",)
+    edited = await service.edit("anna", add_addresses=["anna@clinic.example", "info", "hi"])
+    assert service.directory.addresses_of(edited) == (
+        "anna@clinic.example", "info@clinic.example", "hi@clinic.example",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("quota", [-1, 1, 500, 9_999, 1_099_511_627_777, 2**63])
+async def test_a_quota_that_no_letter_or_no_card_fits_is_refused(service, card, quota):
+    await service.add("anna", PASSWORD, quota_bytes=10_000)
+    with pytest.raises(AccountError, match="like 500M or 2G"):
+        await service.edit("anna", quota_bytes=quota)
+    with pytest.raises(AccountError, match="like 500M or 2G"):
+        await service.add("ben", PASSWORD, quota_bytes=quota)
+    assert service.quota_of("anna") == 10_000 and list(card.accounts) == ["anna"]
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "An\nna", "\x1b[31mAnna", "An\u202ena", "\ud800"])
+async def test_a_full_name_is_one_plain_line(service, card, name):
+    with pytest.raises(AccountError, match="full name"):
+        await service.add("anna", PASSWORD, full_name=name)
+    assert not card.accounts
+    await service.add("anna", PASSWORD, full_name=" Łukasz Żak ")
+    with pytest.raises(AccountError, match="full name"):
+        await service.edit("anna", full_name=name)
+    assert card.accounts["anna"].full_name == "Łukasz Żak"
 
 
 async def test_deleting_says_first_what_is_there(service, card):
@@ -345,10 +375,10 @@ def test_start_makes_what_is_missing(card):
 
 async def test_methods(service, card):
     methods = account_methods(service)
-    made = await methods["account.add"]({"name": "anna", "password": PASSWORD, "quota_bytes": 7})
+    made = await methods["account.add"]({"name": "anna", "password": PASSWORD, "quota_bytes": 70_000})
     view = {
-        "name": "anna", "full_name": "", "addresses": ["anna@clinic.example"], "enabled": True, "quota_bytes": 7,
-        "messages": 0, "bytes": 0, "is_postmaster": True,
+        "name": "anna", "full_name": "", "addresses": ["anna@clinic.example"], "enabled": True,
+        "quota_bytes": 70_000, "messages": 0, "bytes": 0, "is_postmaster": True,
     }  # fmt: skip
     assert made == view
     assert await methods["account.passwd"]({"name": "anna", "password": "another one"}) == view

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import ask_secret, count, print_json, size, table
+from dialpost.cli.output import ask_secret, count, input_line, print_json, size, table
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.config import Config
 from dialpost.core.errors import AccountError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.password import check_strength
+from dialpost.core.printable import one_line
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.data_lock import DataLock
 from dialpost.edge.dovecot_users import DovecotUsers
@@ -28,12 +29,11 @@ from dialpost.edge.maildir import Maildirs
 from dialpost.edge.privileges import become_owner_of
 from dialpost.edge.spare_room import SpareRoom
 from dialpost.flow.account_methods import account_methods
-from dialpost.flow.accounts import AccountService, MailFate
+from dialpost.flow.accounts import MOST_QUOTA_BYTES, AccountService, MailFate
 
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([kKmMgGtT]?)[bB]?\Z")
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmgt]?)b?\Z")
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _NO_QUOTA, _DEFAULT_QUOTA = "none", "default"
-_MAX_PASSWORD_INPUT = 4096
 
 
 def add_parser(commands: Any) -> None:
@@ -228,20 +228,20 @@ def _alias_list(args: argparse.Namespace) -> int:
 
 def quota_bytes(text: str | None) -> int | None:
     """ "500M" as bytes (powers of 1000), "none" as 0, "default" as None. Raises: AccountError."""
-    if text is None or text == _DEFAULT_QUOTA:
-        return None
-    if text == _NO_QUOTA:
-        return 0
-    match = _SIZE.match(text.strip())
-    if not match:
-        raise AccountError(f"{text[:40]!r} is not a size: write it like 500M or 2G, or none.")
-    return int(float(match.group(1)) * _FACTORS[match.group(2).lower()])
+    word = _DEFAULT_QUOTA if text is None else text.strip().lower()
+    if word in {_DEFAULT_QUOTA, _NO_QUOTA}:
+        return 0 if word == _NO_QUOTA else None
+    match = _SIZE.match(word)
+    wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
+    if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit", or more than a request holds
+        raise AccountError(f"{one_line(word, 40)!r} is not a usable size: write it like 500M or 2G, or none.")
+    return int(wanted)
 
 
 def _password(args: argparse.Namespace) -> str:
-    """Asked for twice without echo, or one line of standard input. Raises: AccountError."""
+    """Asked for twice without echo, or one line of standard input. Raises: AccountError, EOFError."""
     if args.password_stdin:
-        password = sys.stdin.readline(_MAX_PASSWORD_INPUT).rstrip("\r\n")
+        password = input_line()
         check_strength(password)
         return password
     if not sys.stdin.isatty():

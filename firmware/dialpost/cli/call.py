@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from dialpost.cli.arguments import whole
 from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span, table
 from dialpost.cli.station import control_client
-from dialpost.core.amounts import whole_number
 from dialpost.core.printable import LONGEST_LINE, one_line
 from dialpost.edge.control_socket import ControlClient
 
@@ -79,11 +79,13 @@ def add_parser(commands: Any) -> None:
     cancel.add_argument("--now", action="store_true", help="hang up at once; what is under way is sent again")
     cancel.set_defaults(func=_cancel)
     history = verbs.add_parser("history", help="the last calls, newest first", **_text(_HISTORY))
-    history.add_argument("-n", "--limit", type=_positive, default=20, metavar="N", help="how many (default 20)")
+    history.add_argument(
+        "-n", "--limit", type=whole(1, 10_000), default=20, metavar="N", help="how many (default 20)"
+    )
     history.add_argument("--json", action="store_true", help="everything known of them, for scripts")
     history.set_defaults(func=_history)
     show = verbs.add_parser("show", help="everything known of one call", **_text(_SHOW))
-    show.add_argument("number", type=_positive, nargs="?", help="its number in `call history` (default: the last)")
+    show.add_argument("number", type=whole(), nargs="?", help="its number in `call history` (default: the last)")
     show.add_argument("--json", action="store_true", help="for scripts")
     show.set_defaults(func=_show)
     forecast = verbs.add_parser("forecast", help="what a call made now would take", **_text(_FORECAST))
@@ -99,13 +101,6 @@ def _text(description: str, epilog: str = "") -> dict[str, Any]:
         "description": description, "epilog": epilog or None,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }  # fmt: skip
-
-
-def _positive(text: str) -> int:
-    number = whole_number(text)
-    if number is None or not 0 < number <= 10_000:
-        raise argparse.ArgumentTypeError("give a whole number from 1 to 10000")
-    return number
 
 
 def _now(args: argparse.Namespace) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from dialpost.board_check import board_warnings
+from dialpost.cli.arguments import file_path
 from dialpost.cli.config_live import add_verbs
 from dialpost.cli.station import load_config
 from dialpost.core.config_check import warnings
 from dialpost.core.config_fields import all_fields
-from dialpost.core.config_text import explain, find_field, markdown, render_config, starter
+from dialpost.core.config_text import markdown, render_config, starter
+from dialpost.core.console.choices import key_help
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.config_file import ConfigFile
 
@@ -26,17 +27,17 @@ def add_parser(commands: Any) -> None:
         description="Tell every fault of a configuration file at once, and what works but should be known. Nothing "
         "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
     )  # fmt: skip
-    check.add_argument("file", type=Path, nargs="?", help="default: the file of --config")
+    check.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
     check.set_defaults(func=_check)
     show = verbs.add_parser("show", help="what is in force, secrets blotted out")
     show.add_argument("--all", action="store_true", help="defaults too")
     show.set_defaults(func=_show)
     explaining = verbs.add_parser("explain", help="what a setting means, what it may be, its default")
-    explaining.add_argument("key", nargs="?", help="like smtp.listen; without it, a list of all")
+    explaining.add_argument("key", nargs="?", help="like smtp.listen, or a section like smtp; alone: a list of all")
     explaining.add_argument("--markdown", action="store_true", help="everything, as docs/configuration.md")
     explaining.set_defaults(func=_explain)
     init = verbs.add_parser("init", help="write a first file to fill in")
-    init.add_argument("file", type=Path, nargs="?", help="default: the file of --config")
+    init.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
     init.set_defaults(func=_init)
     add_verbs(verbs)
 
@@ -67,7 +68,7 @@ def _explain(args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
     elif args.key:
-        print(explain(find_field(args.key)))
+        print("\n".join(key_help(args.key.strip())))
     else:
         for field in all_fields():
             print(f"{field.key:34} {field.setting.help}")

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dialpost.cli.arguments import whole
+from dialpost.cli.output import input_line
 from dialpost.cli.station import control_path
 from dialpost.core.errors import ControlError
 from dialpost.core.printable import one_line
@@ -31,13 +33,13 @@ def add_verbs(verbs: Any) -> None:
     unset.add_argument("keys", nargs="+", metavar="KEY", help="like smtp.max_recipients, outbound.route[2]")
     unset.set_defaults(func=_unset)
     rollback = verbs.add_parser("rollback", help="put an earlier configuration in force again")
-    rollback.add_argument("number", type=int, metavar="N", help="from `dialpost config history`")
+    rollback.add_argument("number", type=whole(), metavar="N", help="from `dialpost config history`")
     rollback.set_defaults(func=_rollback)
     for parser in (setting, unset, rollback):
         parser.add_argument("--comment", default="", help="why, for the history")
         parser.add_argument("--anyway", action="store_true", help="although it cuts somebody off")
     compare = verbs.add_parser("compare", help="what differs between the configuration in force and an earlier one")
-    compare.add_argument("number", type=int, metavar="N", help="from `dialpost config history`")
+    compare.add_argument("number", type=whole(), metavar="N", help="from `dialpost config history`")
     compare.set_defaults(func=_compare)
     history = verbs.add_parser("history", help="who put which configuration in force, and when")
     history.set_defaults(func=_history)
@@ -93,7 +95,10 @@ def _commit(args: argparse.Namespace, change: Callable[[ControlTalk], None], com
 
 def _compare(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
-        _tell(talk.call("config.compare", number=args.number))
+        answer = talk.call("config.compare", number=args.number)
+        _tell(answer)
+        if not answer["lines"]:
+            print("No difference.")
     return 0
 
 
@@ -118,4 +123,5 @@ def _tell(answer: dict[str, Any]) -> None:
 
 
 def _value(word: str) -> str:
-    return sys.stdin.readline().rstrip("\n") if word == FROM_INPUT else word
+    """Raises: EOFError where it is to be read and nothing comes: that is no empty value."""
+    return input_line() if word == FROM_INPUT else word

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
+from dialpost.cli.arguments import file_path
 from dialpost.core.errors import ConfigError
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.log_tail import LineFormatter
@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     first = os.environ.get("DIALPOST_FIRST_CONFIG", "")
     parser.add_argument(
-        "--first-config", type=Path, default=Path(first) if first else None, metavar="FILE",
+        "--first-config", type=file_path, default=first or None, metavar="FILE",
         help="settings that a first configuration begins with (default: $DIALPOST_FIRST_CONFIG, or none)",
     )  # fmt: skip
     parser.set_defaults(func=_daemon)

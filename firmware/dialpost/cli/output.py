@@ -17,6 +17,7 @@ _NARROWEST = 8
 """No column of a table gets narrower than that."""
 _LAST_COLUMN = 20
 """So much room is made for the last one, if it needs it."""
+_LONGEST_INPUT = 65_536
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -104,6 +105,14 @@ def ask_secret(prompt: str) -> str:
     """A line typed without echo: at the terminal, or at the console this command runs in."""
     asked: str = getattr(sys.stdin, "ask_secret", getpass.getpass)(prompt)
     return asked
+
+
+def input_line() -> str:
+    """One line of standard input, as long as nobody's password is. Raises: EOFError where there is none."""
+    line = sys.stdin.readline(_LONGEST_INPUT)
+    if not line:
+        raise EOFError
+    return line.rstrip("\r\n")
 
 
 def print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from dialpost.cli.arguments import whole
 from dialpost.cli.output import count, fitted, print_json, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.printable import one_line, printable
@@ -23,8 +24,10 @@ def add_parser(commands: Any) -> None:
     listing = verbs.add_parser("list", help="what waits or is held, oldest first")
     listing.add_argument("address", nargs="?", help="only what is from or to this address")
     listing.add_argument("--held", action="store_true", help="only what is held")
-    listing.add_argument("-n", "--limit", type=int, default=100, metavar="N", help="at most so many (default 100)")
-    listing.add_argument("--offset", type=int, default=0, metavar="N", help="after so many")
+    listing.add_argument(
+        "-n", "--limit", type=whole(), default=100, metavar="N", help="at most so many (default 100)"
+    )
+    listing.add_argument("--offset", type=whole(0), default=0, metavar="N", help="after so many")
     listing.add_argument("--json", action="store_true", help="for scripts")
     listing.set_defaults(func=_list)
     show = verbs.add_parser("show", help="everything known of one message, recipient by recipient")
@@ -55,7 +58,7 @@ def add_parser(commands: Any) -> None:
         description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
     )  # fmt: skip
     trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID")
-    trace.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="the newest N (default 20)")
+    trace.add_argument("-n", "--limit", type=whole(), default=20, metavar="N", help="the newest N (default 20)")
     trace.add_argument("--json", action="store_true", help="for scripts")
     trace.set_defaults(func=_trace)
 

@@ -1,4 +1,4 @@
-"""Standard output and error of every command: set up once, whatever terminal, locale or pipe they lead to.
+"""Standard input, output and error of every command: set up once, whatever terminal, locale or pipe they lead to.
 
 What a terminal or its character set can't take is replaced on the way (core/printable), so that no command has to
 think of it: a letter by its nearest in ASCII, a control character or direction mark of a foreign text by nothing
@@ -74,6 +74,9 @@ class HarmlessOut(io.TextIOBase):
     def flush(self) -> None:
         self.stream.flush()
 
+    def close(self) -> None:
+        """The stream within is its owner's to close; it may be closed long before this is collected."""
+
     def fileno(self) -> int:
         return self.stream.fileno()
 
@@ -116,10 +119,12 @@ def run_with_streams(command: Callable[[], int]) -> int:
 @contextlib.contextmanager
 def _set_up() -> Iterator[tuple[TextIO, TextIO]]:
     """A stream that was closed by whoever started us leads nowhere; `print` would leave it out, others stumble."""
-    before = sys.stdout, sys.stderr
+    before = sys.stdin, sys.stdout, sys.stderr
     with contextlib.ExitStack() as opened:
+        if not sys.stdin:
+            sys.stdin = opened.enter_context(Path(os.devnull).open(encoding="utf-8"))
         made = []
-        for given in before:
+        for given in before[1:]:
             stream = given or opened.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
             if isinstance(stream, io.TextIOWrapper):
                 opened.callback(_reset, stream, stream.errors)
@@ -129,7 +134,7 @@ def _set_up() -> Iterator[tuple[TextIO, TextIO]]:
         try:
             yield made[0], made[1]
         finally:
-            sys.stdout, sys.stderr = before
+            sys.stdin, sys.stdout, sys.stderr = before
 
 
 def _reset(stream: io.TextIOWrapper, errors: str | None) -> None:

@@ -13,6 +13,7 @@ import errno
 import os
 import termios
 from collections.abc import Callable
+from pathlib import Path
 
 import serial
 
@@ -26,7 +27,7 @@ _WORDS = {
     errno.EPERM: "{device} may not be opened by this user: add it to the group dialout (and log in anew).",
     errno.EBUSY: "{device} is in use by another program. ModemManager likes to take modems: stop and remove it.",
     errno.EAGAIN: "{device} is in use by another Dialpost program (`dialpost modem terminal`?). End it first.",
-    errno.ENOTTY: "{device} is no serial port.",
+    errno.ENOTTY: "{device} is no serial port. `dialpost modem probe` lists those there are.",
     errno.EINVAL: "{device} does not take these settings: look at modem.speed_bps and the profile's flow control.",
     errno.EIO: "{device} does not answer: was the modem unplugged?",
     errno.ENXIO: "{device} is gone: was the modem unplugged?",
@@ -36,6 +37,8 @@ _WORDS = {
 
 def open_port(device: str, speed_bps: int, flow_control: FlowControl) -> SerialPort:
     """Open, lock and set up a port. Raises: PortError with what to do."""
+    if _is_something_else(device):
+        raise PortError(_WORDS[errno.ENOTTY].format(device=device))
     try:
         port = serial.Serial(
             device, speed_bps, timeout=0, write_timeout=0, exclusive=True,
@@ -52,8 +55,18 @@ def open_port(device: str, speed_bps: int, flow_control: FlowControl) -> SerialP
     return SerialPort(port)
 
 
+def _is_something_else(device: str) -> bool:
+    """Whether there is something of that name that can't be a port: a file, a folder. It is not opened for that."""
+    try:
+        return not Path(device).is_char_device() and Path(device).exists()
+    except (OSError, ValueError):  # the opening will tell
+        return False
+
+
 def _in_words(device: str, error: Exception) -> str:
     number = getattr(error, "errno", None)
+    if number is None and isinstance(error.__context__, termios.error):  # pyserial keeps only its words
+        number = error.__context__.args[0]
     if number is None and "lock" in str(error).lower():  # pyserial forgets the number of its flock's failure
         number = errno.EAGAIN
     words = _WORDS.get(number) if number is not None else None

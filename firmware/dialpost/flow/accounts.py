@@ -20,6 +20,7 @@ from dialpost.core.address import parse_mailbox
 from dialpost.core.config import Config
 from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
 from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
+from dialpost.core.printable import printable
 
 _T = TypeVar("_T")
 
@@ -123,8 +124,8 @@ class AccountService:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
             self._check_free(self.own_address(name), name)
-            checked = tuple(self._check_address(address, name) for address in addresses)
-            account = Account(name, checked, hashed, _quota(quota_bytes), True, full_name)
+            checked = self._further(name, (self._check_address(address, name) for address in addresses))
+            account = Account(name, checked, hashed, _quota(quota_bytes), True, _full_name(full_name))
             accounts[name] = account
             return account
 
@@ -158,8 +159,8 @@ class AccountService:
             quota = None if default_quota else own
             return replace(
                 account,
-                addresses=tuple(dict.fromkeys(kept)),
-                full_name=account.full_name if full_name is None else full_name,
+                addresses=self._further(account.name, kept),
+                full_name=account.full_name if full_name is None else _full_name(full_name),
                 quota_bytes=quota,
                 enabled=account.enabled if enabled is None else enabled,
             )
@@ -372,6 +373,10 @@ class AccountService:
             raise AccountError(f"{address} is not in a domain of this station ({ours}).")
         return folded(str(mailbox))
 
+    def _further(self, name: str, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Each once, and without the one that every account has by its name."""
+        return tuple(dict.fromkeys(address for address in addresses if address != self.own_address(name)))
+
     def _check_address(self, address: str, name: str) -> str:
         normal = self._check_own(address)
         self._check_free(normal, name)
@@ -406,10 +411,24 @@ def _messages(count: int) -> str:
 
 
 def _quota(value: int | None) -> int | None:
-    if value is not None and value < 0:
-        raise AccountError("A quota can't be less than 0 (0 = no limit).")
+    if value and not LEAST_QUOTA_BYTES <= value <= MOST_QUOTA_BYTES:
+        raise AccountError(
+            f"A quota of {value} bytes is not possible: it is 10 kB to 1 TB, like 500M or 2G; none = no limit."
+        )
     return value
 
+
+def _full_name(text: str) -> str:
+    """In one line, without blanks around it. Raises: AccountError."""
+    name = text.strip()
+    if len(name) > _LONGEST_NAME or printable(name) != name:
+        raise AccountError(f"A full name has at most {_LONGEST_NAME} characters, none of them a control character.")
+    return name
+
+
+LEAST_QUOTA_BYTES, MOST_QUOTA_BYTES = 10_000, 1_099_511_627_776
+"""Less holds no letter: somebody typed 500 and meant 500M. More is no card's (delivery.default_quota_bytes)."""
+_LONGEST_NAME = 200
 
 _NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"
 """Checked when the name does not exist, so that the time taken does not tell which names do."""

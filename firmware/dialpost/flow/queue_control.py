@@ -178,7 +178,7 @@ class QueueControl:
 
     async def trace(self, text: str, limit: int = 20) -> list[MessageView]:
         """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
-        wanted = text.strip()
+        wanted, limit = text.strip(), min(max(limit, 1), _MOST_LISTED)
         found = await self._queue.find(wanted, limit) if wanted else []
         if not found and _as_stored(wanted) != wanted:
             found = await self._queue.find(_as_stored(wanted), limit)

@@ -72,7 +72,7 @@ def _text(params: JsonObject, key: str) -> str | None:
 
 def _wanted(params: JsonObject, key: str = "queue_id") -> str:
     value = _text(params, key)
-    if not value:
+    if value is None:
         raise ControlError(f"{key} is missing.")
     return value
 

@@ -62,9 +62,9 @@ class ConfigFile:
 
     def create(self, text: str) -> None:
         """Write a first file; one that is there is left alone. Raises: ConfigError, StorageError."""
-        if self.path.exists():
-            raise ConfigError((f"{self.path} is there already; nothing was changed.",))
         try:
+            if self.path.exists():
+                raise ConfigError((f"{self.path} is there already; nothing was changed.",))
             write_durably(self.path, text.encode(), MODE)
             _give_to_station(self.path)
         except OSError as error:

@@ -1,0 +1,32 @@
+"""Types of arguments that several commands take: each refuses what it is not in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from dialpost.core.amounts import whole_number
+
+MOST = 1_000_000_000
+"""Of anything that is counted here: calls, configurations, messages."""
+
+
+def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
+    """A whole number within these bounds, in plain digits."""
+
+    def parse(text: str) -> int:
+        number = whole_number(text)
+        if number is None or not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"give a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def file_path(text: str) -> Path:
+    """A path whose last part can be a file's name: not "/", "." or nothing at all."""
+    path = Path(text)
+    if path.name in {"", ".."}:
+        raise argparse.ArgumentTypeError(f"{text!r} names no file")
+    return path
