@@ -44,6 +44,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.jumping.now_s
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """asyncio's own waits for a real thread, which knows no virtual time."""
+        del timeout
+        executor = self._default_executor  # type: ignore[attr-defined]
+        if executor is not None:
+            executor.shutdown(wait=True)
+
 
 def run_virtual(coroutine: Coroutine[Any, Any, T], limit_s: float = 1_000_000.0) -> T:
     """Run in virtual time; `limit_s` of it may pass."""

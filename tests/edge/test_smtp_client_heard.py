@@ -11,6 +11,7 @@ from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.outcomes import Deferred
 from dialpost.core.smtp_target import HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.smtp_client.connection import Connection
 from dialpost.edge.smtp_client.heard import Heard
 from smtp_peer import SETTINGS, Queue
 
@@ -97,6 +98,22 @@ def host():
     yield made
     made.listener.close()
     made.peer.close()
+
+
+async def test_words_that_lay_unread_when_something_was_written_came_before_it(host):
+    unheard = asyncio.Queue()
+    connection = Connection(lambda _: unheard.put_nowait(connection.unheard), lambda _: None)
+    await asyncio.get_running_loop().create_connection(lambda: connection, *host.listener.getsockname())
+    await host.accept()
+    for said_before, expected in ((True, 6), (False, 0)):
+        if said_before:
+            host.peer.send(b"250 x\r\n")
+        connection.write(b"NOOP\r\n")
+        assert host.peer.recv(100) == b"NOOP\r\n"  # it is acknowledged: only what was unread can tell
+        if not said_before:
+            host.peer.send(b"250 x\r\n")
+        assert await asyncio.wait_for(unheard.get(), 5) == expected
+    connection.abort()
 
 
 @pytest.mark.parametrize("limit", [0, 3216], ids=["", "slow line"])
