@@ -32,7 +32,6 @@ class Pipe:
 def pipe() -> Iterator[Pipe]:
     made = Pipe()
     yield made
-    os.close(made.reading)
     os.close(made.writing)
 
 
@@ -45,6 +44,10 @@ def logger(pipe: Pipe) -> Iterator[logging.Logger]:
     made.addHandler(handler)
     yield made
     made.removeHandler(handler)
+    os.close(pipe.reading)  # what is left goes nowhere, and soon
+    handler.close()
+    assert handler._thread is not None
+    handler._thread.join(20)  # or it would write into whatever gets its descriptor next
 
 
 def test_a_reader_that_stands_still_stops_nobody(pipe: Pipe, logger: logging.Logger) -> None:

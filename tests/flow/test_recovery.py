@@ -218,3 +218,18 @@ async def test_an_empty_body_that_a_lost_database_may_have_known_is_told(rig: Ri
     await rig.start()
     assert await rig.recover() == (0, 1, 0, 1)
     assert (rig.root / "set-aside" / f"{queue_id(5)}.eml").exists()
+
+
+@pytest.mark.parametrize("state", ["x'000000000000'", "18", "-1", "'text'", "1.5"])
+async def test_a_state_the_card_spoilt_is_not_a_finished_one(rig: Rig, state: str) -> None:
+    message = await rig.accept(
+        a_record(rig.store.next_id(), to_mailbox(state=DELIVERED), to_world("eve@x.example"))
+    )
+    await rig.store.close()
+    with closing(sqlite3.connect(rig.root / "queue.db")) as connection, connection:
+        connection.execute(f"UPDATE recipient SET state = {state} WHERE address = 'eve@x.example'")
+    await rig.start()
+    assert (await Recovery(rig.store, rig.spool).run()).incomplete == 1
+    assert list(rig.spool.ids()) == [message.queue_id]
+    (shown,) = await rig.store.listing(states={HELD}, limit=9)
+    assert [one.state for one in shown.recipients] == [DELIVERED, HELD]

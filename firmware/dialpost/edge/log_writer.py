@@ -84,7 +84,7 @@ class LogWriter(logging.Handler):
                 self.lost += 1
                 return
             self._lines.append(line.encode("utf-8", "replace") + b"\n")
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # no thread survives a fork
                 self._begin()
             self._some.notify_all()
 

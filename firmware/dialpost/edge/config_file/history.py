@@ -72,7 +72,8 @@ class ConfigHistory:
             kept = [files[number].read_bytes() for number in numbers if number in files]
         except OSError as error:
             raise self._unusable(error) from error
-        return any(len(data) < len(whole.rstrip()) and whole.startswith(data) for whole in kept)
+        bodies = [_encoded(split_header(_decoded(whole))[1]) for whole in kept]
+        return any(len(data) < len(whole.rstrip()) and whole.startswith(data) for whole in (*kept, *bodies))
 
     def put_back(self, number: int) -> str:
         """Put a kept one in force, as it was, in the place of a file that can't be used; that file's new name.

@@ -12,6 +12,7 @@ from dialpost.core.queue_records import BY_STATION, MessageRecord, Priority, Rec
 from dialpost.edge.store import queries
 from dialpost.edge.store.rows import (
     HELD,
+    IS_ODD,
     IS_STAND_IN,
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
@@ -142,9 +143,11 @@ def set_state(
 
 
 def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
-    """Where rows of its recipients are missing, one held row in their place; returns how many are missing.
+    """Where rows of its recipients are missing, one held row in their place, and those with an odd state are held;
+    returns how many are missing or odd.
 
-    It keeps the body and shows in listings. It is never made to wait: nobody knows whom it is for.
+    The row in their place keeps the body and shows in listings. It is never made to wait: nobody knows whom
+    it is for.
     """
     first, last = key_range(message)
     missing, key, priority, wire_size = transaction.connection.execute(
@@ -152,13 +155,17 @@ def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
         "FROM message LEFT JOIN recipient ON key BETWEEN ?1 AND ?2 WHERE id = ?3",
         (first, last, message),
     ).fetchone()
-    if missing is None or missing <= 0:
-        return 0
+    missing = max(0, missing or 0)
     before = standing_of(transaction.connection, message)
-    stand_in = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
-    transaction.connection.execute(_INSERT_RECIPIENT, stand_in)
+    odd = transaction.connection.execute(
+        f"UPDATE recipient SET state = {HELD}, last_reply = ?, last_by = ? WHERE key BETWEEN ? AND ? AND {IS_ODD}",
+        (reason, BY_STATION, first, last),
+    ).rowcount
+    if missing:
+        row = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
+        transaction.connection.execute(_INSERT_RECIPIENT, row)
     _count_anew(transaction, message, before)
-    return int(missing)
+    return int(missing + odd)
 
 
 def hold_big(transaction: Transaction, larger_than: int) -> list[int]:

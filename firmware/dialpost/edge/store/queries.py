@@ -18,6 +18,7 @@ from dialpost.core.queue_id import queue_id, queue_number
 from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, Entry, MessageRecord, RecipientState
 from dialpost.edge.store.rows import (
     HELD,
+    IS_ODD,
     IS_STAND_IN,
     KEYS_PER_MESSAGE,
     MESSAGE_COLUMNS,
@@ -282,9 +283,12 @@ def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -
 
 
 def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Entry]:
-    """Those of `numbers` that have a row, and how each stands: a recipient whose row is missing is not finished."""
+    """Those of `numbers` that have a row, and how each stands: a recipient's row that is missing or odd is not
+    finished.
+    """
     rows = connection.execute(
-        f"SELECT id, recipients > count(key) AND NOT coalesce(max({IS_STAND_IN}), 0), "
+        f"SELECT id, recipients > count(key) AND NOT coalesce(max({IS_STAND_IN}), 0) "
+        f"OR coalesce(max({IS_ODD}), 0), "
         "coalesce(max(state IN (0, 1)), 0) "
         f"FROM message LEFT JOIN recipient ON key BETWEEN id * {KEYS_PER_MESSAGE} "
         f"AND (id + 1) * {KEYS_PER_MESSAGE} - 1 WHERE id IN (SELECT value FROM json_each(?)) GROUP BY id",

@@ -58,6 +58,9 @@ _SIZE_HOLD_OF = {bits: hold for hold, bits in _SIZE_HOLDS.items()}
 IS_STAND_IN = "address = ''"
 """True of the row that stands for recipients whose own rows the card lost; no real one has an empty address."""
 
+IS_ODD = f"(typeof(state) <> 'integer' OR state NOT BETWEEN 0 AND {max(STATE_CODES.values())})"
+"""True of a row whose state the card spoilt: it is not finished, whatever it says."""
+
 MESSAGE_COLUMNS = (
     "id, sender, size, wire_size, local_prefix, received_s, origin, priority, digest, digest_key, peer, "
     "account, message_id, subject, extra, recipients"

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from dialpost.core.queue_records import Priority, QueueCounts
-from dialpost.edge.store.rows import HELD, IS_STAND_IN, KEYS_PER_MESSAGE, WAITING, key_range
+from dialpost.edge.store.rows import HELD, IS_ODD, IS_STAND_IN, KEYS_PER_MESSAGE, WAITING, key_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,13 @@ def standing_of(connection: sqlite3.Connection, message: int) -> Standing:
         "SELECT coalesce(max(state = ?3 AND domain IS NULL), 0), "
         "coalesce(max(state = ?3 AND domain IS NOT NULL), 0), "
         "coalesce(max(state = ?4), 0), max(priority), max(wire_size), "
-        f"count(*) >= coalesce((SELECT recipients FROM message WHERE id = ?5), 0) OR max({IS_STAND_IN}) "
+        f"count(*) >= coalesce((SELECT recipients FROM message WHERE id = ?5), 0) OR max({IS_STAND_IN}), "
+        f"coalesce(max({IS_ODD}), 0) "
         "FROM recipient WHERE key BETWEEN ?1 AND ?2",
         (*key_range(message), WAITING, HELD, message),
     ).fetchone()
     is_urgent = row[3] == Priority.URGENT.value
-    return Standing(bool(row[0]), bool(row[1]), bool(row[2]), is_urgent, row[4] or 0, bool(row[5]))
+    return Standing(bool(row[0]), bool(row[1]), bool(row[2]), is_urgent, row[4] or 0, bool(row[5] and not row[6]))
 
 
 def measure(connection: sqlite3.Connection) -> QueueCounts:
