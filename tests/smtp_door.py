@@ -96,8 +96,8 @@ class NotingPolicy:
         self.pauses += 1
         return self.pause_s
 
-    async def login(self, peer, name, password):
-        refusal = self._answer("login", name, password)
+    async def login(self, peer, name, password, acts_as=""):
+        refusal = self._answer("login", name, password, *filter(None, [acts_as]))
         if refusal is not None:
             return refusal
         return name if password == "right" else Reply(535, ("wrong",), "5.7.8")

@@ -1,5 +1,7 @@
 """Who a message says it is from."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,15 @@ def test_who_claims_to_be_from_here(addresses, ours):
 def test_the_mark_is_one_field():
     assert unverified_mark("2001:db8::1").count(b"\n") == 1
     assert b"[192.0.2.1]" in unverified_mark("192.0.2.1")
+
+
+@pytest.mark.parametrize("text", [b"a", b"\\", b'\\"', b'"', b'"a', b"!", b"(", b"@", b'""@', b"[a"])
+def test_no_field_takes_time_that_grows_with_its_square(text):
+    def seconds(count):
+        began_s = time.process_time()
+        addresses_in([text * count + b"@"], 10**9)
+        return time.process_time() - began_s
+
+    assert seconds(100_000) < 40 * max(
+        seconds(10_000), 0.005
+    )  # linear: 10 times; the square: 100 times and minutes

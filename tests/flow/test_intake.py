@@ -309,6 +309,20 @@ async def test_logins_are_slowed_down_per_address(rig):
     assert await login(ANNA, "right") == "anna"
 
 
+@pytest.mark.parametrize(
+    ("acts_as", "answer"),
+    [
+        ("anna", "anna"),
+        ("Anna@CLINIC.example", "anna"),
+        ("ben@clinic.example", "535 5.7.8"),
+        ("nobody", "535 5.7.8"),
+    ],
+)
+async def test_who_logs_in_acts_for_themselves_by_any_of_their_names(rig, acts_as, answer):
+    got = await rig.intake.login(replace(ANNA, account=None), "anna", "right", acts_as)
+    assert (got if isinstance(got, str) else str(got)[:9]) == answer
+
+
 async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig):
     async def guess(password):
         return await rig.intake.login(replace(ANNA, account=None), "anna", password)

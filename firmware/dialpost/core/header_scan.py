@@ -18,7 +18,7 @@ MAX_SUBJECT = 100
 MAX_MESSAGE_ID = 250
 _MAX_VALUE_BYTES = 4096
 _MAX_DELIVERED_TO = 1000
-_MAX_AUTHORS = 50
+_MAX_AUTHORS = 10
 """Fields of one kind that are looked at; beyond that the last takes the place of the one before."""
 _BODY_LOOK_BYTES = 4096
 
@@ -66,9 +66,11 @@ class HeaderScan:
         self._authors: list[bytes] = []
         self._senders: list[bytes] = []
         self._body = b""
+        self._facts: HeaderFacts | None = None
 
     def line(self, line: bytes) -> None:
         """A field's first line, or a fold of it; what is neither is passed over."""
+        self._facts = None
         if line[:1] in {b" ", b"\t"}:
             if len(self._value) < _MAX_VALUE_BYTES:
                 self._value += line[:_MAX_VALUE_BYTES]
@@ -82,10 +84,16 @@ class HeaderScan:
         """The body's beginning."""
         missing = _BODY_LOOK_BYTES - len(self._body)
         if missing > 0:
+            self._facts = None
             self._body += text[:missing]
 
     def facts(self) -> HeaderFacts:
-        """What the lines so far tell."""
+        """What the lines so far tell. It is asked for several times, and read once."""
+        if self._facts is None:
+            self._facts = self._read()
+        return self._facts
+
+    def _read(self) -> HeaderFacts:
         self._close_field()
         named = self._named
         return HeaderFacts(

@@ -118,8 +118,11 @@ class IntakePolicy(Protocol):
     def pause_after_refusal(self, peer: Peer) -> float | None:
         """Seconds a peer waits for the refusal just decided; None where refusals are not counted against it."""
 
-    async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
-        """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled)."""
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
+        """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled).
+
+        `acts_as` is whom the client wants to act for (RFC 4616 §2), "" for the same.
+        """
 
     def home(self, peer: Peer) -> str:
         """The domain that names without one get from this peer; "" where it has to say one."""

@@ -38,6 +38,7 @@ from dialpost.flow.mailbox_room import Place, Rooms
 from dialpost.flow.refusal_pace import RefusalPace
 
 WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
+NOT_FOR_OTHERS = Reply(535, ("Nobody logs in here for somebody else",), "5.7.8")
 NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
 NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
 ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being mended: come again later",), "4.3.0")
@@ -152,8 +153,11 @@ class Intake:
             return None
         return self._refusals.refused(peer.address)
 
-    async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
-        """The account's name; 535 where name or password is wrong, 454 while the address has to wait."""
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
+        """The account's name; 535 where name or password is wrong, 454 while the address has to wait.
+
+        Acting for oneself, by any address of the same account, is what mail programs write who fill in both.
+        """
         async with self._throttle.turn(peer.address):
             wait_s = self._throttle.wait_s(peer.address, name)
             if wait_s > 0:
@@ -164,6 +168,8 @@ class Intake:
                 self._throttle.failed(peer.address, name)
                 return self._refuse(peer, "AUTH", WRONG_LOGIN)
             self._throttle.succeeded(peer.address, name)
+            if acts_as and self._accounts.directory.account_of(acts_as) != account:
+                return self._refuse(peer, "AUTH", NOT_FOR_OTHERS)
             return account.name
 
     # -- the envelope ---------------------------------------------------------------------------------

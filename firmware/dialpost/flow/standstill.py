@@ -42,7 +42,7 @@ class RefuseForNow:
         """It is not the peer's fault."""
         return None
 
-    async def login(self, peer: Peer, name: str, password: str) -> str | Reply:
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
         """The accounts are not known."""
         return NO_LOGIN
 

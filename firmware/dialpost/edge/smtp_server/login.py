@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import NamedTuple
 
 from dialpost.edge.smtp_server.connection import BadCommandError, Connection
 
 _MAX_BYTES = 12_288  # RFC 4954 §4.3
 
 
-async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -> tuple[str, str]:
+class Login(NamedTuple):
+    """What a client says of itself; `acts_as` is "" where it names nobody else."""
+
+    name: str
+    password: str
+    acts_as: str = ""
+
+
+async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -> Login:
     """Name and password. Raises: BadCommandError where the client breaks off or sends no such thing."""
     mechanism, _, initial = argument.partition(b" ")
     initial = initial.strip()
@@ -21,7 +30,7 @@ async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -
         return _plain(_decoded(initial) if initial else await _answer(connection, b"", timeout_s))
     if mechanism.upper() == b"LOGIN":
         name = _decoded(initial) if initial else await _answer(connection, b"Username:", timeout_s)
-        return _text(name), _text(await _answer(connection, b"Password:", timeout_s))
+        return Login(_text(name), _text(await _answer(connection, b"Password:", timeout_s)))
     raise BadCommandError(504, "5.5.4", "That way of logging in is not offered")
 
 
@@ -42,14 +51,12 @@ def _decoded(line: bytes) -> bytes:
         raise BadCommandError(501, "5.5.2", "That is not base64") from None
 
 
-def _plain(message: bytes) -> tuple[str, str]:
+def _plain(message: bytes) -> Login:
     parts = message.split(b"\0")
     if len(parts) != 3:
         raise BadCommandError(501, "5.5.2", "That is not what AUTH PLAIN wants")
-    authorize, name, password = map(_text, parts)
-    if authorize not in {"", name}:
-        raise BadCommandError(535, "5.7.8", "Nobody logs in here for somebody else")
-    return name, password
+    acts_as, name, password = map(_text, parts)
+    return Login(name, password, "" if acts_as == name else acts_as)
 
 
 def _text(value: bytes) -> str:

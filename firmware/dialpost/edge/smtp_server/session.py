@@ -338,8 +338,8 @@ class Session(Connection):
             return self._error(NEEDS_TLS)
         if self.peer.account is not None or self._mail is not None:
             return self._error(OUT_OF_ORDER)
-        name, password = await ask_login(self, argument, self.door.config.command_timeout_s)
-        answer = await self.door.policy.login(self.peer, name, password)
+        login = await ask_login(self, argument, self.door.config.command_timeout_s)
+        answer = await self.door.policy.login(self.peer, login.name, login.password, login.acts_as)
         if isinstance(answer, Reply):
             return self._error(answer)
         self.peer = replace(self.peer, account=answer)
