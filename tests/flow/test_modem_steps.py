@@ -7,7 +7,7 @@ import pytest
 
 from dialpost.core.config import ModemConfig
 from dialpost.core.errors import PortError, StorageError
-from dialpost.core.link import DialResult
+from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import ModemProfile
 from dialpost.flow.modem import Modem
 from dialpost.flow.modem_sim import SIM_BUSY_S
@@ -246,6 +246,34 @@ def test_a_line_lost_during_login_is_no_carrier():
     assert outcome.result is DialResult.NO_CARRIER and took_s == pytest.approx(7)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"Login incorrect\r\nlogin: ", b"% Authentication failed\r\n", b"Access denied\r\n", b"\r\nUsername: ",
+     b"Invalid login\r\n\r\nNO CARRIER\r\n"],
+)  # fmt: skip
+def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_again(said):
+    outcome, _ = login([(1, b"login:"), (2, b"password:"), (3, b"\r\n" + said)])
+    assert outcome.again is Again.AFTER_CHANGE
+    assert (
+        outcome.detail.startswith("The provider refused the login before PPP.") and "ppp.password" in outcome.detail
+    )
+    assert "secret" not in outcome.detail
+
+
+@pytest.mark.parametrize(
+    "pushes",
+    [
+        [(1, b"access denied to strangers\r\nlogin:"), (2, b"password:"), (3, b"welcome\r\n")],
+        [(1, b"invalid characters are ignored\r\n")],
+        [(1, b"login:"), (2, b"password:"), (3, b"failures since last login: 0\r\n"), (4, b">")],
+    ],
+)
+def test_what_only_sounds_like_a_refusal_is_none(pushes):
+    """Said before the password, or followed by what was waited for."""
+    outcome, _ = login(pushes)
+    assert outcome.again is None
+
+
 # cellular and satellite
 
 
@@ -274,6 +302,7 @@ def test_a_pin_refused_is_tried_once(answer, codes):
     for _ in range(3):
         outcome = dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234")
         assert outcome.result is DialResult.ERROR and "1234" not in outcome.detail
+        assert outcome.again is Again.AFTER_CHANGE
     assert pins(port) == ['AT+CPIN="1234"']
     dial(port, CELLULAR, RefusedPin(memory), sim_pin="4321")
     assert pins(port) == ['AT+CPIN="1234"', 'AT+CPIN="4321"']
@@ -289,7 +318,9 @@ def test_going_back_to_a_pin_refused_earlier_costs_no_try():
 def test_a_modem_that_tells_no_result_is_quoted():
     outcome = dial(ScriptedPort(ATD="RINGING\nFAX"))
     assert outcome.result is DialResult.TIMEOUT
-    assert outcome.detail == 'The modem said "FAX" and no result for 120 s after dialling.'
+    assert outcome.detail.startswith(
+        'The modem said "FAX" and no result for 120 s after dialling. Check the number'
+    )
 
 
 def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open():

@@ -76,7 +76,7 @@ def test_busy_twice_then_through(exchange: Exchange) -> None:
 
 
 def test_a_wrong_password_is_told_and_nothing_is_lost(exchange: Exchange) -> None:
-    exchange.afresh({"ppp": {"password": "not the one"}})
+    exchange.afresh({**_REDIALS, "ppp": {"password": "not the one"}})
     exchange.load([(2000, 1)], [(2000, 1)])
     (record,) = _calls(exchange, 1, status=1)
     assert record["result"] != "connected"
@@ -84,6 +84,17 @@ def test_a_wrong_password_is_told_and_nothing_is_lost(exchange: Exchange) -> Non
     assert "CHAP Failure" in exchange.provider.log(exchange.provider.answering)
     assert "not the one" not in exchange.station.log("dialpost")
     assert (exchange.station.waiting(), exchange.provider.queue_length()) == (1, 1)
+    assert str(record["detail"]).startswith("The provider refused the login on the line."), exchange.story()
+    assert record["again"] == "after-change", "four tries were allowed, and one was made"
+
+
+def test_a_login_that_is_not_set_is_told_as_that(exchange: Exchange) -> None:
+    """The peer asks for CHAP, the station has no user: both ends give up and pppd sees a hang-up (16)."""
+    exchange.afresh({**_REDIALS, "ppp": {"user": "", "password": ""}})
+    exchange.load([], [(2000, 1)])
+    (record,) = _calls(exchange, 1, status=1)
+    assert "wants a login" in str(record["detail"]) and "ppp.user" in str(record["detail"]), exchange.story()
+    assert (record["again"], exchange.station.waiting()) == ("after-change", 1)
 
 
 def test_nobody_answers_with_ppp(exchange: Exchange) -> None:
@@ -92,8 +103,9 @@ def test_nobody_answers_with_ppp(exchange: Exchange) -> None:
     exchange.load([], [(2000, 1)])
     (record,) = _calls(exchange, 1, status=1)
     assert record["result"] != "connected"
-    assert record["detail"]
-    assert exchange.station.waiting() == 1
+    assert "nothing behind it speaks PPP" in str(record["detail"]), exchange.story()
+    assert "lost its carrier" not in str(record["detail"])
+    assert (record["again"], exchange.station.waiting()) == ("soon", 1)
 
 
 def test_a_dead_line_is_noticed_and_mail_goes_on_by_redial(exchange: Exchange) -> None:
@@ -137,6 +149,8 @@ def test_a_login_dialogue_with_a_wrong_password(exchange: Exchange) -> None:
     exchange.load([], [(2000, 1)])
     (record,) = _calls(exchange, 1, status=1)
     assert record["result"] != "connected"
+    assert "refused the login before PPP" in str(record["detail"]), exchange.story()
+    assert record["again"] == "after-change"
     assert "not-the-one" not in exchange.station.log("dialpost")
     assert exchange.station.waiting() == 1
 
