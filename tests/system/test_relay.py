@@ -127,10 +127,15 @@ def test_mail_auth_parameter_is_no_login(station: Station) -> None:
 def test_claiming_another_address(station: Station, claim: str) -> None:
     with RawClient(station.port, source=OUTSIDE) as client:
         client.reply()
-        replies = client.talk(
-            claim, "EHLO localhost", claim, "MAIL FROM:<spammer@world.example>", f"RCPT TO:<{WORLD}>"
-        )
-        assert [reply[0] for reply in replies] == ["5", "2", "5", "2", "5"]
+        replies = client.talk("EHLO localhost", claim, "MAIL FROM:<spammer@world.example>", f"RCPT TO:<{WORLD}>")
+        assert [reply[0] for reply in replies] == ["2", "5", "2", "5"]
+
+
+def test_a_claim_before_the_greeting_is_the_end(station: Station) -> None:
+    with RawClient(station.port, source=OUTSIDE) as client:
+        client.reply()
+        replies = client.talk("PROXY TCP4 127.0.0.1 127.0.0.1 1000 25", "EHLO localhost")
+        assert [reply[:3] for reply in replies] == ["421", ""]
 
 
 def test_helo_as_ourselves_opens_no_door(station: Station) -> None:
