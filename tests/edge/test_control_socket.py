@@ -351,3 +351,39 @@ async def test_a_member_that_an_answer_lacks_is_a_sentence_however_deep(client):
     for lacking in (told, told["inner"][0]):
         with pytest.raises(ControlError, match="The daemon's answer lacks 'words'"):
             lacking["words"]
+
+
+async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_path):
+    """Ctrl-C while a commit works: the console took its answer for that of the next command."""
+    may_answer = asyncio.Event()
+
+    async def slow(params):
+        await may_answer.wait()
+        return "the first"
+
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, {"slow": slow, "echo": echo}, {})
+    await server.start()
+    loop = asyncio.get_running_loop()
+
+    def ask():
+        with ControlTalk(path, timeout_s=5) as talk:
+            real = talk._stream
+
+            class Interrupted:
+                """A terminal's Ctrl-C while the answer is waited for."""
+
+                write, flush = real.write, real.flush
+
+                def readline(self):
+                    raise KeyboardInterrupt
+
+            talk._stream = Interrupted()
+            with pytest.raises(KeyboardInterrupt):
+                talk.call("slow")
+            talk._stream = real
+            loop.call_soon_threadsafe(may_answer.set)
+            return [talk.call("echo", n=n)["n"] for n in (1, 2)]
+
+    assert await asyncio.to_thread(ask) == [1, 2]
+    await server.close()

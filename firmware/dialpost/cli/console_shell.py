@@ -29,6 +29,9 @@ from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 _log = logging.getLogger(__name__)
 _MOST_CHOICES = 200
 
+_ASKED_OF_STATION = frozenset({"commit", "confirm", "account", "alias", "queue"})
+"""Commands that the station carries out: Ctrl-C ends only the waiting here."""
+_MAY_BE_DONE = " The station may have done it all the same: look before you repeat it."
 _MAKING = frozenset({"commit", "restore", "load"})
 """Commands after which a station may run that no wizard has given a password."""
 
@@ -94,7 +97,7 @@ class Shell:
         except KeyboardInterrupt:
             terminal.drop_typed_ahead()
             terminal.paged(False)
-            terminal.say("Broken off.")
+            terminal.say("Broken off." + (_MAY_BE_DONE if command.words[0] in _ASKED_OF_STATION else ""))
         except (TerminalGoneError, IdleTooLongError):
             raise
         except DialpostError as error:

@@ -85,7 +85,8 @@ class ControlClient:
 class ControlTalk:
     """The asking side of one connection kept open, for a session of many questions. Blocking.
 
-    `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit).
+    `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit). What was
+    asked and broken off by Ctrl-C is answered all the same: that answer is read before the next, and dropped.
     """
 
     def __init__(self, path: Path, timeout_s: float = 180.0) -> None:
@@ -93,6 +94,7 @@ class ControlTalk:
         self._timeout_s = timeout_s
         self._sock = ControlClient(path, timeout_s)._connect()
         self._stream = self._sock.makefile("rwb")
+        self._owed = 0
 
     def __enter__(self) -> ControlTalk:
         return self
@@ -103,10 +105,14 @@ class ControlTalk:
     def call(self, method: str, **params: JsonValue) -> Any:
         """The method's result. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
         try:
+            while self._owed and self._stream.readline():
+                self._owed -= 1
+            self._owed += 1
             self._stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
             self._stream.flush()
             while line := self._stream.readline():
                 value: Any = answer(parse_object(line))
+                self._owed -= 1
                 if "error" in value:
                     raise ControlError(str(value["error"]), str(value.get("kind", "")))
                 if "result" in value:
