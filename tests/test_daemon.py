@@ -132,7 +132,7 @@ async def test_secrets_come_back_only_for_saving(daemon, tmp_path):
     assert "geheim" not in repr(answers)
     assert "geheim2" in (await face("config.text", secrets=True))["text"]
     shown = await face("config.text")
-    assert (await face("config.load", text=shown["text"])) == {"loaded": True, "problems": []}
+    assert (await face("config.load", text=shown["text"])) == {"loaded": True, "problems": [], "changed": True}
     assert "geheim2" in (await face("config.text", secrets=True))["text"]
     face.close()
 
@@ -162,7 +162,7 @@ async def test_a_confirmed_commit_stays(daemon, tmp_path):
     await face.set("station.hostname", "mx.clinic.example")
     await face("config.commit", confirm_min=5)
     assert (await face("config.notices"))["revert_is_mine"]
-    assert await face("config.confirm") == {"number": 2}
+    assert await face("config.confirm") == {"number": 2, "changed": False}
     face.close()
     again = await Face.open(tmp_path)
     assert (await again("config.notices"))["revert_in_s"] is None
@@ -216,7 +216,7 @@ async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to
     with pytest.raises(ControlError, match="anna committed configuration 2 meanwhile") as caught:
         await bruno("config.commit")
     assert caught.value.kind == "StaleError" and "rebase" in str(caught.value)
-    assert await bruno("config.rebase") == {"number": 2, "conflicts": ["smtp.max_recipients"]}
+    assert await bruno("config.rebase") == {"number": 2, "conflicts": ["smtp.max_recipients"], "changed": True}
     assert (await bruno("config.compare"))["lines"] == [
         "- smtp.max_recipients = 600", "+ smtp.max_recipients = 700", "+ retention.history_days = 30",
     ]  # fmt: skip
