@@ -387,3 +387,17 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
 
     assert await asyncio.to_thread(ask) == [1, 2]
     await server.close()
+
+
+def test_an_interrupt_at_the_last_moment_of_a_call_is_not_eaten(tmp_path, monkeypatch):
+    client = ControlClient(tmp_path / "none.sock")
+
+    def events(method, params):
+        try:
+            yield {"result": 1}
+        finally:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "events", events)
+    with pytest.raises(KeyboardInterrupt):
+        client.call("status")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,15 @@ class ControlClient:
 
     def call(self, method: str, **params: JsonValue) -> Any:
         """The method's result. Raises: ControlError with the daemon's words, or why it can't be reached."""
-        for value in self.events(method, params):
-            if "result" in value:
-                return value["result"]
+        with contextlib.closing(self.events(method, params)) as answers:  # left to itself it would eat a Ctrl-C
+            for value in answers:
+                if "result" in value:
+                    return value["result"]
         raise no_answer()
 
     def events(
         self, method: str, params: Mapping[str, JsonValue], *, timeout_s: float | None = None
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`.
 
         Raises: ControlError, also where the daemon ends before the result.
