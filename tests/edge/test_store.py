@@ -434,3 +434,37 @@ async def test_a_queue_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="newer Dialpost"):
         await Store.open(path)
     assert [entry.name for entry in tmp_path.iterdir() if "damaged" in entry.name] == []
+
+
+async def test_a_bug_in_the_writers_thread_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "queue.db")
+
+    def broken(transaction: object) -> None:
+        raise KeyError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._writer, "_committed", broken)
+        async with asyncio.timeout(20):
+            with pytest.raises(StorageError):
+                await store.remember("a", "1")
+    await store.remember("a", "2")
+    assert await store.recall("a") == "2"
+    await store.close()
+
+
+async def test_where_no_thread_can_be_started_a_question_has_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "queue.db")
+
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._reader_thread, "submit", refuse)
+        with pytest.raises(StorageError, match="can't start new thread"):
+            await store.recall("a")
+    assert await store.recall("a") is None
+    await store.close()
