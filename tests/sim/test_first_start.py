@@ -7,6 +7,7 @@ The straight way through is tests/test_first_ten_minutes.
 from __future__ import annotations
 
 import random
+import shlex
 import signal
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ import pytest
 from dialpost.core.errors import ConfigError
 from dialpost.edge.config_file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+from dialpost.sim.console_seat import ConsoleSeat
 from first_start_rig import FirstStartRig, kill
 
 pytestmark = pytest.mark.slow
@@ -160,3 +162,11 @@ def test_a_broken_configuration_is_mended_at_the_rescue_menu(rig: FirstStartRig)
     assert status(rig)["hostname"] == "mail.clinic.example"
     rig.console.send("call now\r")
     rig.console.expect_exact("0 sent, 0 received")
+
+
+@pytest.mark.parametrize("name", ["an office", "l'office", "a$b"])
+def test_the_way_to_the_console_can_be_pasted_into_a_shell(tmp_path, name):
+    seat = ConsoleSeat(tmp_path / "c.toml", tmp_path / name / "console", 9600, {})
+    first, second = (shlex.split(line.partition(" (")[0]) for line in seat.lines())
+    assert first[:2] == ["screen", str(seat.link)] and first[first.index("-D") + 1] == str(seat.link)
+    assert second[second.index("--raw") + 1 :] == [str(seat.link), "9600"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,8 @@ class ConsoleSeat:
 
     def lines(self) -> list[str]:
         """How to sit down at it."""
+        link = shlex.quote(str(self.link))
         return [
-            f"screen {self.link} {self.rate_bps}   or   minicom -D {self.link}   or",
-            f".venv/bin/python -m serial.tools.miniterm --raw {self.link} {self.rate_bps}   (Ctrl-] leaves)",
+            f"screen {link} {self.rate_bps}   or   minicom -D {link}   or",
+            f".venv/bin/python -m serial.tools.miniterm --raw {link} {self.rate_bps}   (Ctrl-] leaves)",
         ]

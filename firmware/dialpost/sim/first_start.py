@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import socket
 import tomllib
@@ -246,9 +247,10 @@ def _instructions(world: FirstStart, console_bps: int) -> Iterator[str]:
     yield ""
     yield from world.papers.lines()
     yield ""
+    console = shlex.quote(str(world.console_path))
     yield "Its serial console waits. In a second terminal (Ctrl-] leaves):"
-    yield f"    .venv/bin/python -m serial.tools.miniterm --raw {world.console_path} {console_bps}"
-    yield f"or `minicom -D {world.console_path}`, or `screen {world.console_path}`."
+    yield f"    .venv/bin/python -m serial.tools.miniterm --raw {console} {console_bps}"
+    yield f"or `minicom -D {console}`, or `screen {console}`."
     yield f"Everything is in {world.folder}. Ctrl-C here ends the simulation."
     yield ""
 
