@@ -220,7 +220,7 @@ class EsmtpClient:
         elif self.is_idle:
             self._end(SessionFate.CLOSED, "the server closed the connection while nothing was under way", None)
         elif self.phase is not Phase.OVER:
-            self._lose(f"the server closed the connection while an answer to {self._what()} was due")
+            self._lose(f"the server closed the connection before it answered ({self._what()})")
         return self._wire.take_events()
 
     def failed(self, why: str) -> list[Event]:
