@@ -7,11 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.call_notes import CUT_SHORT, Happening, attention, etrn_refused, failed, mail_stuck, note
+from dialpost.core.call_notes import (
+    CUT_SHORT,
+    Happening,
+    attention,
+    etrn_refused,
+    failed,
+    given_up_letter,
+    mail_stuck,
+    note,
+)
 from dialpost.core.call_record import HANG_UP_WORDS, CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState
 from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
-from dialpost.core.link import DialOutcome, DialResult
+from dialpost.core.link import Again, DialOutcome, DialResult
 
 RECORD = CallRecord(CallReason.BUTTON, "modem", DialResult.ERROR, 1_700_000_000)
 GOOD = replace(RECORD, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)
@@ -70,7 +79,8 @@ def test_a_failed_dial(result: DialResult) -> None:
 
 def test_the_deadline_of_dialling() -> None:
     record = noted(CallState.DIALING, Happening(CallEvent.DEADLINE))
-    assert (record.result, record.detail) == (DialResult.TIMEOUT, "No line within 60 s.")
+    assert record.result is DialResult.TIMEOUT
+    assert record.detail == "No line within 60 s. Check the number, or raise call.dial_timeout_s."
 
 
 @pytest.mark.parametrize("event", [CallEvent.CANCEL_WANTED, CallEvent.STOP_WANTED])
@@ -98,7 +108,8 @@ def test_how_a_call_ends(happened: Happening, reason: HangUpReason, detail: str)
 
 def test_a_carrier_lost_while_connecting() -> None:
     record = noted(CallState.NEGOTIATING, Happening(CallEvent.CARRIER_LOST, detail="gone"))
-    assert (record.result, record.detail) == (DialResult.NO_CARRIER, "gone")
+    assert record.result is DialResult.NO_CARRIER
+    assert record.detail.startswith("The line went before mail could flow (gone). If this repeats, check ppp.user")
 
 
 def test_only_the_last_answer_for_a_name_counts() -> None:
@@ -121,3 +132,18 @@ def test_what_a_person_is_told() -> None:
     (etrn,) = attention(replace(GOOD, etrn=(NO,)))
     assert "502 no such command" in etrn
     assert "does not do ETRN" in etrn
+
+
+def test_when_it_is_dialled_again_is_kept_and_an_older_record_is_dialled_soon() -> None:
+    refused = replace(RECORD, result=DialResult.ERROR, again=Again.AFTER_CHANGE)
+    assert CallRecord.from_json(refused.to_json()) == refused
+    older = {key: value for key, value in refused.to_json().items() if key != "again"}
+    assert CallRecord.from_json(older).again is Again.SOON
+
+
+def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> None:
+    refused = replace(RECORD, result=DialResult.ERROR, detail="It refused the login.", again=Again.AFTER_CHANGE)
+    [told] = attention(refused, 3, barred="It refused the login. Nothing is dialled by itself.")
+    assert told == "The last call did not come up: It refused the login. Nothing is dialled by itself."
+    assert "before a commit changes" in given_up_letter(refused, 1)
+    assert "next scheduled time" in given_up_letter(replace(refused, again=Again.NEXT_TIME), 1)
