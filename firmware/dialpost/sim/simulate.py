@@ -149,7 +149,7 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Worl
 
 def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     settings = _settings(parser, args)
-    if args.report is not None and (not args.report.name or args.report.is_dir()):
+    if args.report is not None and args.report.name in {"", ".."}:
         parser.error(f"argument --report: '{args.report}' names no file")
     if args.report is not None and not args.report.absolute().parent.is_dir():
         parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
