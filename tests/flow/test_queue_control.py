@@ -165,9 +165,13 @@ async def test_the_methods_give_json_with_the_same_words(rig: Rig) -> None:
     assert (await call("queue.release", queue_id=message.queue_id, address="bob@far.example"))["count"] == 1
     assert (await call("queue.retry"))["count"] == 0
     assert (await call("queue.delete", queue_id=message.queue_id))["count"] == 1
-    for params in ({"queue_id": 7}, {}, {"queue_id": ""}):
+    for params in ({"queue_id": 7}, {}):
         with pytest.raises(ControlError, match="queue_id"):
             await call("queue.show", **params)
+    with pytest.raises(NotFoundError, match="There is no message ''"):
+        await call("queue.show", queue_id="")
+    with pytest.raises(NotFoundError, match="Nothing is known of ''"):
+        await call("trace", text="")
     with pytest.raises(ControlError, match="whole number"):
         await call("queue.list", limit="many")
 
