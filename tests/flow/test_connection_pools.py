@@ -37,24 +37,29 @@ def busy(address, **more):
 def test_two_hosts_that_only_say_noop_shut_nobody_out():
     here = pools(most=10, per_host=5)
     idle = [Caller(f"192.0.2.{number % 2}", progress_s=number) for number in range(10)]
-    assert [here.admit(one) for one in idle[:4]] == [None] * 4
-    for newcomer in (Caller("198.51.100.7"), Caller("p.1"), Caller("10.0.0.1"), *idle[4:]):
+    assert [here.admit(one) for one in idle[:7]] == [None] * 7
+    for newcomer in (Caller("198.51.100.7", progress_s=99), Caller("p.1"), Caller("10.0.0.1"), *idle[7:]):
         assert here.admit(newcomer) is None
     # the strangers that got nowhere for longest went first
-    assert [one.told for one in idle[:5]] == [GAVE_WAY] * 5
+    assert [one.told for one in idle[:4]] == [GAVE_WAY] * 4
 
 
-def test_every_pool_keeps_a_fifth_for_itself():
-    here = pools()
-    strangers = [here.admit(busy(f"192.0.2.{number}")) for number in range(10)]
-    assert strangers == [None] * 4 + [TOO_MANY_HERE] * 6
+def test_one_host_may_have_its_whole_measure():
+    here = pools(most=100, per_host=50)  # as shipped
+    assert [here.admit(busy("192.0.2.1")) for _ in range(51)] == [None] * 50 + [TOO_MANY_FROM_YOU]
+
+
+def test_every_pool_keeps_a_tenth_for_itself():
+    here = pools(most=20)
+    strangers = [here.admit(busy(f"192.0.2.{number}")) for number in range(20)]
+    assert strangers == [None] * 14 + [TOO_MANY_HERE] * 6
     assert [here.admit(busy(f"p.{number}")) for number in range(4)] == [None, None, TOO_MANY_HERE, TOO_MANY_HERE]
     assert [here.admit(busy(f"10.0.0.{number}")) for number in range(3)] == [None, None, TOO_MANY_HERE]
 
 
 def test_a_login_frees_a_strangers_place():
     here = pools()
-    strangers = [busy(f"192.0.2.{number}") for number in range(4)]
+    strangers = [busy(f"192.0.2.{number}") for number in range(7)]
     for one in strangers:
         here.admit(one)
     assert here.admit(busy("198.51.100.1")) == TOO_MANY_HERE

@@ -143,7 +143,7 @@ class SmtpConfig:
         500, "Most recipients of one message; the rest is asked to come again.", minimum=100, maximum=10_000
     )
     max_connections: int = setting(
-        100, "Most connections at once. A fifth is kept for the provider, for users who logged in, for "
+        100, "Most connections at once. A tenth is kept for the provider, for users who logged in, for "
         "relay.networks and for strangers each; idle strangers make room for others.", minimum=1, maximum=2000,
     )  # fmt: skip
     max_connections_per_peer: int = setting(

@@ -1,7 +1,7 @@
 """Who may hold a connection, and who gives way where all places are taken.
 
 Four pools share `smtp.max_connections`: the provider, users who logged in, hosts of the LAN's networks, and
-strangers. Each has a fifth for itself, so that none can shut out another; the rest goes to who comes first. Where a
+strangers. Each has a tenth for itself, so that none can shut out another; the rest goes to who comes first. Where a
 newcomer finds no place, an idle connection of a pool that counts no more than its own ends for it: strangers first,
 of these the one that got nowhere for longest. With none idle, the host with the most strangers' connections gives
 one up to a host with fewer. A host is an IPv4 address or an IPv6 /64. Runs in the event loop.
@@ -21,8 +21,8 @@ TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
 TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: come again later",), "4.7.0")
 GAVE_WAY = Reply(421, ("Your place is needed for another connection: come again later",), "4.7.0")
 
-_SHARES = 5
-"""One for each pool, and one for whom it may concern."""
+_SHARES = 10
+"""One for each pool; the other six go to who comes first, so that one host may have its whole measure."""
 
 
 class Pool(IntEnum):
@@ -39,7 +39,7 @@ class ConnectionPools:
 
     def __init__(self, most: int, most_per_host: int, pool_of: Callable[[Peer], Pool]) -> None:
         self._most, self._most_per_host, self._pool_of = most, most_per_host, pool_of
-        self._kept = most // _SHARES
+        self._kept = max(most // _SHARES, int(most > len(Pool)))
         self._callers: dict[Caller, tuple[Pool, str]] = {}  # as they came; pool and host of each
 
     def admit(self, caller: Caller) -> Reply | None:

@@ -26,7 +26,11 @@ def told() -> dict[str, str]:
 
 def test_every_file_is_what_its_checksum_says(told: dict[str, str]) -> None:
     wanted = {"", ".zst", ".bmap"}
-    assert set(told) == {f"dialpost.img{end}" for end in wanted} | {"dialpost.spdx.json", "dialpost.raucb"}
+    assert set(told) == {f"dialpost.img{end}" for end in wanted} | {
+        "dialpost.spdx.json",
+        "dialpost.raucb",
+        "dialpost-boot.zip",
+    }
     assert told == {name: digest_of(OUT / name) for name in told}
 
 

@@ -1,4 +1,4 @@
-"""Real Dovecot: IMAP and POP3 on the station's own mailboxes and its own user file."""
+"""Real Dovecot of Debian 13: IMAP and POP3 on the station's own mailboxes and its own user file."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from rig.chroots import Chroot, Inmate
 from rig.ports import free_port
 
 _CONFIG = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
 protocols = imap pop3
 base_dir = /run/dovecot
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
+auth_allow_cleartext = yes
 log_path = {directory}/dovecot.log
 auth_verbose = yes
 auth_mechanisms = plain login scram-sha-256
 first_valid_gid = 1
-mail_location = maildir:~
-passdb {{
-  driver = passwd-file
-  args = {users}
+mail_driver = maildir
+mail_path = ~/
+passdb passwd-file {{
+  passwd_file_path = {users}
 }}
 service auth {{
   extra_groups = nogroup  # the user file is readable for the group the station runs in
 }}
-userdb {{
-  driver = passwd-file
-  args = {users}
+userdb passwd-file {{
+  passwd_file_path = {users}
 }}
 service imap-login {{
   inet_listener imap {{
@@ -51,7 +52,7 @@ service pop3-login {{
 class Dovecot:
     """Serves the mailboxes under `data_dir` to the accounts in the `users` file."""
 
-    def __init__(self, directory: Path, *, users: Path, data_dir: Path, mail_location: str = "maildir:~") -> None:
+    def __init__(self, directory: Path, *, users: Path, data_dir: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o777)
         self.directory = directory
