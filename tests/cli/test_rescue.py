@@ -79,8 +79,8 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def test_back_to_an_earlier_configuration_and_the_station_runs(place: Place) -> None:
-    place.spoil("[smtp]\nfoo = 1\n")
     await place.start()
+    place.spoil("[smtp]\nfoo = 1\n")
     left, terminal = await place.rescue(["1", "2", "1"])
     assert left is Left.MENDED, terminal.text
     assert "this is not TOML" in terminal.text and "The station runs, with configuration 4." in terminal.text
@@ -91,8 +91,8 @@ async def test_back_to_an_earlier_configuration_and_the_station_runs(place: Plac
 
 
 async def test_a_number_that_is_not_there_or_not_usable_changes_nothing(place: Place) -> None:
-    place.spoil("[smtp]\nfoo = 1\n")
     await place.start()
+    place.spoil("[smtp]\nfoo = 1\n")
     before = place.path.read_text()
     left, terminal = await place.rescue(["2", "99", "2", "3", "2", "", "0"])
     assert left is Left.GONE and place.path.read_text() == before
@@ -100,8 +100,8 @@ async def test_a_number_that_is_not_there_or_not_usable_changes_nothing(place: P
 
 
 async def test_one_setting_is_mended_with_its_faults_in_words(place: Place) -> None:
-    place.spoil('foo = 1\nline_rate_bps = "fast"\n'.replace("line_rate_bps", "kind2"))
     await place.start()
+    place.spoil('foo = 1\nkind2 = "fast"\n')
     left, terminal = await place.rescue(["3", "link.foo", "", "link.kind2", "", "yes"])
     assert left is Left.MENDED, terminal.text
     assert "There is no key link.foo" in terminal.text
@@ -110,8 +110,8 @@ async def test_one_setting_is_mended_with_its_faults_in_words(place: Place) -> N
 
 
 async def test_a_secret_is_mended_unseen_and_typed_twice(place: Place) -> None:
-    place.path.write_text(place.path.read_text().replace('"a secret of the line"', "5"))
     await place.start()
+    place.path.write_text(place.path.read_text().replace('"a secret of the line"', "5"))
     new = "nobody's business"
     left, terminal = await place.rescue(["3", "ppp.password", new, "another", "ppp.password", new, new, "yes"])
     assert left is Left.MENDED, terminal.text
