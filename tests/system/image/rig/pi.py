@@ -8,6 +8,7 @@ There is neither a second console nor a network: what is seen is the UART on the
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import threading
 import time
@@ -44,7 +45,11 @@ class Model(Enum):
 
 def emulator() -> list[str]:
     """A QEMU that knows the Raspberry Pi 4: this machine's, or that of the tree; [] where there is none."""
-    own = subprocess.run(["qemu-system-aarch64", "-M", "help"], capture_output=True, text=True, check=False).stdout
+    own = ""
+    if shutil.which("qemu-system-aarch64"):
+        own = subprocess.run(
+            ["qemu-system-aarch64", "-M", "help"], capture_output=True, text=True, check=False
+        ).stdout
     if "raspi4b " in own:
         return ["qemu-system-aarch64"]
     if not (_EMULATOR / "usr/bin/qemu-system-aarch64").exists():
