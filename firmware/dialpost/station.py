@@ -552,7 +552,8 @@ async def _close_server(server: asyncio.Server) -> None:
 
 
 def _waits_for(kind: LinkKind) -> str:
-    return "the line" if kind is LinkKind.GATEWAY else "the next call"
+    """A dedicated line is there: what waits, waits for a mail host, and is tried again by itself."""
+    return "the next try" if kind is LinkKind.GATEWAY else "the next call"
 
 
 def _system_zone() -> tzinfo:

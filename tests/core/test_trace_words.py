@@ -110,7 +110,7 @@ def test_nobody_is_told_about_a_bounce() -> None:
 
 def test_what_sends_is_named() -> None:
     message = a_record("D0000001")
-    assert fate(message, message.recipients[0], waits_for="the line") == "Waiting for the line."
+    assert fate(message, message.recipients[0], waits_for="the next try") == "Waiting for the next try."
 
 
 def test_the_whole_story() -> None:

@@ -186,6 +186,13 @@ HTTP = (
 )
 
 
+async def test_a_tab_behind_the_verb_is_no_other_protocol():
+    async with door(NotingPolicy()) as connect:
+        client = await connect()
+        answers = await client.talk("EHLO\tx.example", "MAIL\tFROM:<a@world.example>")
+        assert [answer[:3] for answer in answers[-1:]] == ["250"]
+
+
 @pytest.mark.parametrize(
     "request_line",
     [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"PUT /x HTTP/1.1", b"CONNECT a.example:25 HTTP/1.1", b"get /",

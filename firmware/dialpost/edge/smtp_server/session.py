@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -66,6 +67,7 @@ from dialpost.edge.smtp_server.replies import (
 )
 
 _log = logging.getLogger("dialpost.smtp")
+_VERB = re.compile(rb"[^ \t]+")
 
 MAX_COMMAND_BYTES = 2048
 """RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
@@ -197,23 +199,21 @@ class Session(Connection):
         line = await self.read_line(self._patience_s(), MAX_AUTH_BYTES)
         if self._is_no_smtp(line):
             return NO_SMTP
-        word, _, argument = line.partition(b" ")
-        verb = word.upper()
+        verb, argument = _split(line)
         if len(line) > MAX_COMMAND_BYTES and verb != b"AUTH":
             raise LineTooLongError
         command = _COMMANDS.get(verb)
         if command is None:
             return self._error(UNKNOWN)
         self._manners.verb(verb)
-        return await command(self, argument.strip(b" \t"))
+        return await command(self, argument)
 
     def _is_no_smtp(self, line: bytes) -> bool:
         """Another protocol's text, which would carry SMTP commands behind it (a web page can post to any port).
 
         Nobody's mail program begins with a command that SMTP does not have.
         """
-        is_known = line.partition(b" ")[0].upper() in _COMMANDS
-        return speaks_something_else(line) or (self._manners.is_first and not is_known)
+        return speaks_something_else(line) or (self._manners.is_first and _split(line)[0] not in _COMMANDS)
 
     def _patience_s(self) -> float:
         """How long to wait for the next command. One that only says NOOP gets nowhere, and has to go in the end."""
@@ -529,6 +529,12 @@ class Session(Connection):
     async def not_offered(self, argument: bytes) -> Reply:
         """Known to SMTP, but not done here."""
         return self._error(NOT_OFFERED)
+
+
+def _split(line: bytes) -> tuple[bytes, bytes]:
+    """The verb and its argument. A tab between them harms nobody, and other servers take it."""
+    found = _VERB.match(line)
+    return (found[0].upper(), line[found.end() :].strip(b" \t")) if found else (b"", line)
 
 
 def _text(argument: bytes) -> str:
