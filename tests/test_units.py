@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.edge import update_file
 from unit_exposure import exposure, needs_analyzer
 
 UNITS = Path(__file__).parents[1] / "systemd"
@@ -102,3 +103,10 @@ def test_what_looks_at_the_disk_looks_at_nothing_else() -> None:
                 "dialpost-data.service",
                 "dialpost-health.service",
             }
+
+
+def test_the_daemon_sees_the_kernels_files_that_it_reads() -> None:
+    """ProcSubset=pid hides all of /proc but the processes: a release on trial was then not known as one."""
+    read = {str(update_file._COMMAND_LINE), str(update_file._BOOT_ID)}
+    assert all(path.startswith("/proc/") and not path.startswith("/proc/self/") for path in read)
+    assert re.findall(r"^ProcSubset=(.*)$", (UNITS / "dialpost.service").read_text(), re.MULTILINE) == ["all"]

@@ -80,14 +80,24 @@ class UpdateNotes:
 
 
 def running_slot(command_line: Path = _COMMAND_LINE) -> Slot | None:
-    """The slot U-Boot started, from the kernel's command line; None elsewhere than on the image."""
-    found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", command_line.read_text("utf-8", "replace"))
+    """The slot U-Boot started, from the kernel's command line; None elsewhere than on the image.
+
+    Raises: StorageError where a sandbox hides it.
+    """
+    found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", _kernels(command_line))
     return Slot(found[1]) if found else None
 
 
 def boot_id() -> str:
-    """The kernel's own id of this start."""
-    return _BOOT_ID.read_text("ascii").strip()
+    """The kernel's own id of this start. Raises: StorageError where a sandbox hides it."""
+    return _kernels(_BOOT_ID).strip()
+
+
+def _kernels(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise StorageError(f"{path} can't be read: {error.strerror or error}.") from error
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
