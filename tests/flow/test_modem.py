@@ -21,7 +21,7 @@ from fakes import MemoryCallStore
 PROFILE = ModemProfile(
     name="test", title="t", source="s", settle_s=0.0, answer_s=2.0, guard_s=0.15, connect_s=5, dtr_pulse_ms=50
 )
-CONFIG = ModemConfig(numbers=("0961123",))
+CONFIG = ModemConfig(numbers=("0961123",), extra_init="S12=5")  # the guard time in fiftieths: as in PROFILE
 FAST = TelephoneSettings(rate_bps=400_000, rtt_s=0.01, dial_s=0.05)
 
 
