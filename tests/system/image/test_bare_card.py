@@ -18,6 +18,9 @@ from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S
 POWER_LAMP = 1 << 0  # board/qemu-virt.toml
 JOURNAL = "journalctl -b -u dialpost --no-pager -o cat"
 
+MARGIN_S = 90 * 86_400
+"""systemd sets no earlier time than that of its own package: it must lie well before what is believed."""
+
 
 @pytest.fixture(scope="module")
 def card(module_work: Path) -> Card:
@@ -44,7 +47,7 @@ def test_a_clock_that_was_never_set_shows_no_time_before_the_floor_and_none_that
     board: Machine,
 ) -> None:
     now, floor = (int(board.run(command)) for command in ("date +%s", "stat -c %Y /usr/lib/clock-epoch"))
-    assert floor <= now < floor + 24 * 3600 < EARLIEST_TRUE_TIME_S
+    assert floor <= now < EARLIEST_TRUE_TIME_S - MARGIN_S
 
 
 def test_the_power_lamp_burns(board: Machine) -> None:
