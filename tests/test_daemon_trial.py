@@ -110,6 +110,7 @@ def test_what_waits(tmp_path: Path) -> None:
     with closing(schema.connect(path)) as connection:
         schema.migrate(connection)
     assert not rehearsal.format_waits(path)
+    path.with_name("queue.db-wal").unlink(missing_ok=True)  # from Python 3.12 on it stays, and holds it all
     path.write_bytes(b"spoilt" * 1000)
     assert rehearsal.format_waits(path), "what can't be read must not be mended by a release that may go"
     assert "can't be brought" in rehearsal.rehearse(path)

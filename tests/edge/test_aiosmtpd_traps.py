@@ -176,7 +176,7 @@ async def test_trap_7_a_slow_password_check_holds_up_nobody_else():
     policy = NotingPolicy()
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    async def slow(peer, name, password):
+    async def slow(peer, name, password, acts_as=""):
         asked.set()
         await may_answer.wait()
         return name
