@@ -102,6 +102,8 @@ class MailTalk:
             return  # what was fetched meanwhile is put back
         if self._fetching is not None and self._fetching.done():
             fetched = self._fetching.result()
+            if fetched is not None and not self._core.can_submit:
+                return  # recipients the server had no room for go first; it took them up again meanwhile
             self._fetching = None
             self._is_dry = fetched is None and self._finished == self._finished_at_fetch
             if fetched is not None:
