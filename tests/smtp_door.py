@@ -194,7 +194,8 @@ async def door(policy, *, listener=Listener.MX, tls=None, **settings):
         yield connect
     finally:
         for writer in writers:
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # TLS that was closed twice, on Python 3.11.2
+                writer.transport.abort()
         server.close()
         await asyncio.wait_for(factory.close(), 10)
 
