@@ -36,6 +36,7 @@ class Operator:
         self._accounts: dict[str, set[bool]] = {}
         self._limits = {500}
         self._states: dict[str, set[str]] = {}
+        self._offered: set[str] = set()
 
     async def work(self, is_over: Callable[[], bool]) -> None:
         """One operation after the other until it is over; each is waited for, so that nothing goes on behind us."""
@@ -94,6 +95,7 @@ class Operator:
         """Send a message, then hold or delete it."""
         self._number += 1
         name = f"op.{self._number}.{self._random.randrange(2**32)}@operator.example"
+        self._offered.add(name)
         with smtplib.SMTP("127.0.0.1", self._station.port, "operator.example", timeout=30) as client:
             client.sendmail(_SENDER, [_GONE], make_message(name, _SENDER, [_GONE], size=500))
         self._states[name] = {"waiting"}
@@ -102,6 +104,10 @@ class Operator:
         self._states[name] = {"waiting", state}
         self._ask((f"queue.{wanted}", {"queue_id": found[0]["queue_id"]}))
         self._states[name] = {state}
+
+    def may_leave(self) -> set[str]:
+        """Of its messages those that may go to the world in the end: neither held nor deleted for certain."""
+        return {name for name in self._offered if "waiting" in self._states.get(name, {"waiting"})}
 
     def check(self) -> None:
         """All that was answered is so; what was not answered is one way or the other."""
