@@ -249,7 +249,7 @@ class _End(asyncio.Protocol):
         self.lane = _Lane()
         self._transport: asyncio.Transport | None = None
         self._early: list[bytes | None] = []
-        self._paused = self._eof_in = self._eof_out = False
+        self._paused = self._eof_in = self._eof_out = self._has_begun = False
         self.dead = False
         self.closed = False
 
@@ -265,11 +265,18 @@ class _End(asyncio.Protocol):
             self._deliver(piece)
         self._early.clear()
         if self is self._crossing.near:
-            transport.pause_reading()  # a caller's data follows its handshake
+            # A caller's data follows its handshake. A pause at once does not hold on Python 3.11.2: the transport
+            # begins to read after this.
+            asyncio.get_running_loop().call_soon(self._hold)
             self._crossing.called()
+
+    def _hold(self) -> None:
+        if self._transport is not None and not self._has_begun:
+            self._transport.pause_reading()
 
     def begin(self) -> None:
         """The handshake is through: take data."""
+        self._has_begun = True
         if self._transport is not None and not self.dead:
             self._transport.resume_reading()
 
