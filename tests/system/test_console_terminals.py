@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ def port(tmp_path: Path) -> Iterator[str]:
     child = pexpect.spawn(
         sys.executable, ["-m", "dialpost", "simulate", "--dir", str(tmp_path / "w")], timeout=60,
         dimensions=(30, 200), encoding="utf-8", env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored behind a shell
     )  # fmt: skip
     child.expect(r"minicom -D (\S+)\x1b")
     path = child.match[1]
