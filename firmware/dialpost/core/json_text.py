@@ -2,7 +2,8 @@
 
 Python's reader is right about JSON, but it also takes what JSON has not (NaN, numbers without end, lone
 surrogates), and what it takes breaks who uses it later: `int` of an infinity, a text that has no UTF-8, a depth
-that the next walk doesn't survive. All of that is refused here.
+that the next walk doesn't survive, a key that stands twice and means one thing here and another there (RFC 8259
+§4). All of that is refused here.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 
 from dialpost.core.errors import JsonError
 from dialpost.core.json_value import JsonValue
+from dialpost.core.printable import one_line
 
 DEEPEST = 64
 _INT64 = 2**63
@@ -24,7 +27,7 @@ def parse_json(text: str | bytes) -> JsonValue:
     try:
         if isinstance(text, bytes | bytearray):
             text = text.decode("utf-8-sig")
-        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+        value: JsonValue = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise JsonError(f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except UnicodeDecodeError as error:
@@ -50,6 +53,14 @@ def render_json(value: object) -> str:
     """One line of JSON that every reader takes: octets that were no UTF-8 become "?"."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _SURROGATE.sub("?", text)
+
+
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {one_line(twice, 40)!r} stands twice in an object")
+    return found
 
 
 def _no_constant(name: str) -> None:

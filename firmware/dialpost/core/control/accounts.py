@@ -1,0 +1,141 @@
+"""The methods about mailboxes and aliases. A password goes in and never comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from dialpost.core.config_setting import Setting
+from dialpost.core.control.declared import Method, NoParams
+
+MOST_QUOTA_BYTES = 1_099_511_627_776
+
+
+class MailFate(Enum):
+    """What becomes of the mail of an account that is deleted."""
+
+    KEEP = "keep"
+    ARCHIVE = "archive"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account."""
+
+    name: Annotated[str, "Its name, which its person logs in with."]
+    full_name: Annotated[str, "The person's name."]
+    addresses: Annotated[tuple[str, ...], "Its addresses, the first one first."]
+    enabled: Annotated[bool, "Whether one can log in."]
+    quota_bytes: Annotated[int, "How much its mailbox may hold; 0: no limit."]
+    messages: Annotated[int, "How many it holds."]
+    bytes: Annotated[int, "How much that is."]
+    is_postmaster: Annotated[bool, "Whether mail for postmaster goes to it."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """One alias."""
+
+    address: Annotated[str, "Its address."]
+    targets: Annotated[tuple[str, ...], "The accounts and addresses its mail goes to."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """What became of an account's mail."""
+
+    words: Annotated[str, "For people."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddParams:
+    """Of `account.add`."""
+
+    name: Annotated[str, Setting("Its name; NAME@main domain is its first address.")]
+    password: Annotated[str, Setting("Its password.", secret=True)]
+    addresses: Annotated[tuple[str, ...], Setting("Further addresses of it.")] = ()
+    full_name: Annotated[str, Setting("The person's name.")] = ""
+    quota_bytes: Annotated[
+        int | None,
+        Setting(
+            "How much its mailbox may hold; 0: no limit; without it the station's default.",
+            unit="bytes",
+            minimum=0,
+            maximum=MOST_QUOTA_BYTES,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordParams:
+    """Of `account.passwd`."""
+
+    name: Annotated[str, Setting("The account.")]
+    password: Annotated[str, Setting("Its new password.", secret=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditParams:
+    """Of `account.edit`."""
+
+    name: Annotated[str, Setting("The account.")]
+    add_addresses: Annotated[tuple[str, ...], Setting("Addresses to add.")] = ()
+    remove_addresses: Annotated[tuple[str, ...], Setting("Addresses to remove.")] = ()
+    full_name: Annotated[str | None, Setting("The person's name.")] = None
+    quota_bytes: Annotated[
+        int | None,
+        Setting("How much its mailbox may hold; 0: no limit.", unit="bytes", minimum=0, maximum=MOST_QUOTA_BYTES),
+    ] = None
+    default_quota: Annotated[bool, Setting("Give it the station's default quota.")] = False
+    enabled: Annotated[bool | None, Setting("Whether one can log in.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteParams:
+    """Of `account.delete`."""
+
+    name: Annotated[str, Setting("The account.")]
+    fate: Annotated[
+        MailFate | None,
+        Setting("What becomes of its mail; without it nothing is deleted, and what it has is said."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasAddParams:
+    """Of `alias.add`."""
+
+    address: Annotated[str, Setting("The address; without @ it is in the main domain.")]
+    targets: Annotated[tuple[str, ...], Setting("Names of accounts, or addresses.")]
+    replace: Annotated[bool, Setting("Take the place of one that is there already.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasEditParams:
+    """Of `alias.edit`."""
+
+    address: Annotated[str, Setting("The alias.")]
+    add_targets: Annotated[tuple[str, ...], Setting("Targets to add.")] = ()
+    remove_targets: Annotated[tuple[str, ...], Setting("Targets to remove.")] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasParams:
+    """Of `alias.delete`."""
+
+    address: Annotated[str, Setting("The alias.")]
+
+
+ADD = Method("account.add", "Make an account and its mailbox.", AddParams, Account)
+PASSWD = Method("account.passwd", "Give an account another password.", PasswordParams, Account)
+EDIT = Method("account.edit", "Change addresses, name, quota; lock and unlock.", EditParams, Account)
+DELETE = Method("account.delete", "Delete an account.", DeleteParams, Deleted)
+LIST = Method("account.list", "All accounts.", NoParams, tuple[Account, ...])
+ALIAS_ADD = Method("alias.add", "Make an alias.", AliasAddParams, Alias)
+ALIAS_EDIT = Method("alias.edit", "Add targets to an alias, remove others.", AliasEditParams, Alias)
+ALIAS_DELETE = Method("alias.delete", "Delete an alias; the answer says what it was.", AliasParams, Alias)
+ALIAS_LIST = Method("alias.list", "All aliases.", NoParams, tuple[Alias, ...])
+
+METHODS = (ADD, PASSWD, EDIT, DELETE, LIST, ALIAS_ADD, ALIAS_EDIT, ALIAS_DELETE, ALIAS_LIST)

@@ -1,0 +1,24 @@
+"""The modem's methods: the tries of the SIM's PIN, which `dialpost modem test` shares with the station."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from dialpost.core.config_setting import Setting
+from dialpost.core.control.declared import Method, NoParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinsParams:
+    """Of `modem.refused_pins`."""
+
+    keep: Annotated[str | None, Setting("Digests to keep in the place of those there are.")] = None
+
+
+REFUSED_PINS = Method("modem.refused_pins", "The digests of PINs that a SIM refused.", PinsParams, str)
+ALLOW_PIN = Method(
+    "modem.allow_pin", "Let a PIN that was refused be tried again; how many tries are forgotten.", NoParams, int
+)
+
+METHODS = (REFUSED_PINS, ALLOW_PIN)

@@ -1,0 +1,100 @@
+"""docs/control-api.md, made from the declarations that run."""
+
+from __future__ import annotations
+
+from dialpost.core.control.declared import VERSION, Declared, Parameter
+from dialpost.core.control.shapes import members, objects_in, words
+from dialpost.core.control.table import SUBJECTS
+
+_INTRODUCTION = f"""\
+# The control API
+
+Made from the declarations in `firmware/dialpost/core/control/`, which are what runs. Do not edit it:
+`.venv/bin/python -m dialpost.core.control.page > docs/control-api.md` makes it again.
+
+Every face of the station (the command line, the console, later a web page) asks the daemon through this API, and
+so may a script of yours. It is version {VERSION}; `status` tells which one a daemon has. Within a version an answer
+may gain members and a method may gain optional parameters: pass over members you do not know.
+
+## Asking
+
+Connect to the UNIX stream socket `control.sock` in `station.run_dir` (usually `/run/dialpost/control.sock`). Send
+one request a line, as JSON in UTF-8:
+
+    {{"method": "queue.list", "params": {{"held_only": true}}}}
+
+The answer is any number of `{{"event": ...}}` lines, where the method streams events, and then one of
+
+    {{"result": ...}}
+    {{"error": "What is wrong, in a sentence.", "kind": "ControlError"}}
+
+`null` stands for a parameter that is left out. A parameter that is unknown, missing, out of its range or of another
+type is one error that names it, and nothing is done. The same holds for a line that is no JSON object, has a key
+twice, is nested deeper than 64 brackets or is longer than 4 MiB. A connection may ask several questions, one after
+the other; one without a question for a minute is closed, unless it has an editing session.
+
+## Who may call
+
+The kernel tells the daemon who is at the other end. Only root, the daemon's own user and members of its group
+(`dialpost`) get an answer.
+
+| in the tables | on the socket | in a face where people log in |
+|---|---|---|
+| anyone | all of those | every user who is logged in |
+| admin | all of those | the administrator only |
+| owner | root and the daemon's user | nobody: the station's own units use it |
+"""
+
+
+def page() -> str:
+    """The whole text."""
+    lines = [_INTRODUCTION]
+    for title, methods in SUBJECTS.items():
+        lines += [f"## {title}", ""]
+        for method in methods:
+            lines += _method(method)
+        lines += _shapes(methods)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _method(method: Declared) -> list[str]:
+    lines = [f"### `{method.name}`", "", method.help, ""]
+    lines += [f"- Called by: {method.access.value}"]
+    if method.in_session:
+        lines += ["- Needs the connection's editing session (`config.open`)"]
+    if method.streams:
+        lines += [f"- Events: {method.streams}"]
+    lines += [f"- Answer: {words(method.answer)}", ""]
+    if not method.parameters:
+        return lines
+    lines += ["| parameter | must be | default | |", "|---|---|---|---|"]
+    return [*lines, *(_parameter(one) for one in method.parameters), ""]
+
+
+def _parameter(one: Parameter) -> str:
+    default = "required" if one.is_required else _default(one)
+    note = " Never shown or logged." if one.setting.secret else ""
+    example = f" For example `{one.setting.example}`." if one.setting.example else ""
+    return f"| `{one.name}` | {one.words()} | {default} | {one.setting.help}{example}{note} |"
+
+
+def _default(one: Parameter) -> str:
+    value = getattr(one.default, "value", one.default)
+    if value is None or value in {"", ()}:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _shapes(methods: tuple[Declared, ...]) -> list[str]:
+    """The objects of a subject's answers, each once."""
+    lines: list[str] = []
+    for kind in dict.fromkeys(one for method in methods for one in objects_in(method.answer)):
+        about = " ".join((kind.__doc__ or "").split())
+        lines += [f"#### {kind.__name__}", "", about, "", "| member | type | |", "|---|---|---|"]
+        lines += [f"| `{one.name}` | {words(one.kind)} | {one.help} |" for one in members(kind)]
+        lines += [""]
+    return lines
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201

@@ -1,0 +1,49 @@
+"""The panel's methods: showing a phase that the daemon can't know of, and trying lights and button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from dialpost.core.config_setting import Setting
+from dialpost.core.control.declared import Access, Method
+
+LONGEST_TEST_S = 120.0
+
+
+class WishedPhase(Enum):
+    """A phase that a unit of the service manager may have shown (core/station_state.Phase)."""
+
+    UPDATE = "update"
+    SHUTDOWN = "shutdown"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowParams:
+    """Of `panel.show`."""
+
+    phase: Annotated[WishedPhase, Setting("What to show for the next 30 s.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestParams:
+    """Of `panel.test`."""
+
+    seconds: Annotated[
+        float, Setting("How long the button is echoed.", unit="seconds", minimum=0, maximum=LONGEST_TEST_S)
+    ]
+    board: Annotated[str, Setting("The board's name, to be sure that it is this one.")] = ""
+
+
+SHOW = Method("panel.show", "Show a phase on the panel; which one is shown.", ShowParams, str, access=Access.OWNER)
+TEST = Method(
+    "panel.test",
+    "Light each LED, then echo the button; it does not dial meanwhile.",
+    TestParams,
+    type(None),
+    streams="what is lit, or what the button does, in words",
+)
+
+METHODS = (SHOW, TEST)

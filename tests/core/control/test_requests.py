@@ -1,0 +1,174 @@
+"""What comes over the control socket, against the declarations: one error for each fault, naming what is wrong."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.control.declared import LONGEST_TEXT, Access
+from dialpost.core.control.requests import check, parse_request, unknown_method
+from dialpost.core.control.table import METHODS
+from dialpost.core.errors import ControlError
+
+EVERY = sorted(METHODS)
+WITH_PARAMETERS = [name for name in EVERY if METHODS[name].parameters]
+OTHER_TYPES = [True, 1.5, 7, "text", ["text"], [1], {"a": 1}]
+
+
+def good(parameter):
+    """A value that is allowed."""
+    if parameter.is_list:
+        return st.lists(st.text(max_size=20), max_size=3)
+    if parameter.choices:
+        return st.sampled_from(parameter.choices)
+    if parameter.value_type is bool:
+        return st.booleans()
+    if parameter.value_type is str:
+        return st.text(max_size=int(min(parameter.maximum, 30)))
+    low, high = parameter.setting.minimum, parameter.maximum
+    if parameter.value_type is int:
+        return st.integers(int(low), int(high))
+    return st.floats(low, high)
+
+
+def bad(parameter):
+    """A value of another type, or out of range."""
+    is_number = parameter.value_type in {int, float} and not parameter.is_list
+    fits = {bool: (bool,), int: (int,), float: (int, float)}.get(parameter.value_type, (str,))
+    others = [one for one in OTHER_TYPES if type(one) not in ((list,) if parameter.is_list else fits)]
+    wrong = [st.sampled_from(others)]
+    if parameter.is_list:
+        wrong += [
+            st.just(["x"] * (int(parameter.maximum) + 1)),
+            st.just(["x" * (LONGEST_TEXT + 1)]),
+            st.just([1, "x"]),
+        ]
+    elif parameter.choices:
+        wrong += [st.text(max_size=10).filter(lambda text: text not in parameter.choices)]
+    elif parameter.value_type is str:
+        wrong += [st.just("x" * (int(parameter.maximum) + 1))]
+    elif is_number:
+        wrong += [st.just(parameter.setting.minimum - 1), st.just(int(parameter.maximum) + 1)]
+    return st.one_of(wrong)
+
+
+@st.composite
+def good_params(draw, method):
+    """Parameters that are allowed: those required, and some of the others."""
+    chosen = [one for one in method.parameters if one.is_required or draw(st.booleans())]
+    return {one.name: draw(good(one)) for one in chosen}
+
+
+@given(st.data())
+def test_what_is_declared_is_taken_and_reaches_the_handler_as_declared(data):
+    method = METHODS[data.draw(st.sampled_from(EVERY))]
+    params = data.draw(good_params(method))
+    taken = check(method, json.loads(json.dumps(params)))
+    assert type(taken) is method.params
+    for one in method.parameters:
+        found = getattr(taken, one.name)
+        if one.name in params:
+            value = getattr(found, "value", found)
+            assert (list(value) if one.is_list else value) == params[one.name]
+        else:
+            assert found == one.default
+
+
+@given(st.data())
+def test_a_parameter_of_another_type_or_out_of_range_is_one_error_that_names_it(data):
+    method = METHODS[data.draw(st.sampled_from(WITH_PARAMETERS))]
+    wrong = data.draw(st.sampled_from(method.parameters))
+    params = data.draw(good_params(method)) | {wrong.name: data.draw(bad(wrong))}
+    with pytest.raises(ControlError) as caught:
+        check(method, params)
+    assert str(caught.value) == f"{wrong.name} must be {wrong.words()}."
+
+
+@given(st.data())
+def test_a_parameter_left_out_or_null_is_one_error_only_where_it_is_required(data):
+    method = METHODS[data.draw(st.sampled_from(WITH_PARAMETERS))]
+    left_out = data.draw(st.sampled_from(method.parameters))
+    params = data.draw(good_params(method))
+    params.pop(left_out.name, None)
+    if data.draw(st.booleans()):
+        params[left_out.name] = None
+    if left_out.is_required:
+        with pytest.raises(ControlError) as caught:
+            check(method, params)
+        assert str(caught.value) == f"{left_out.name} is missing: it must be {left_out.words()}."
+    else:
+        assert getattr(check(method, params), left_out.name) == left_out.default
+
+
+@given(st.sampled_from(EVERY), st.text(max_size=60))
+def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name, unknown):
+    method = METHODS[name]
+    if unknown in {one.name for one in method.parameters}:
+        return
+    with pytest.raises(ControlError) as caught:
+        check(method, {unknown: 1})
+    words = str(caught.value)
+    assert words.startswith(f"{name} has no parameter ") and "\n" not in words
+    assert all(one.name in words for one in method.parameters)
+    assert len(words) < 250
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"", "not one JSON object"),
+        (b"garbage", "not JSON"),
+        (b"[1, 2]", "no object"),
+        (b'"status"', "no object"),
+        (b'{"method": "status"', "not JSON"),
+        (b'{"method": "status"} {"method": "status"}', "not JSON"),
+        (b"{}", 'needs "method", a text'),
+        (b'{"method": 7}', 'needs "method", a text'),
+        (b'{"method": "status", "params": [1]}', '"params" must be an object'),
+        (b'{"method": "status", "params": "x"}', '"params" must be an object'),
+        (b'{"method": "status", "parms": {}}', "no 'parms'"),
+        (b'{"method": "status", "method": "queue.delete"}', "'method' stands twice"),
+        (b'{"method": "trace", "params": {"text": "a", "text": "b"}}', "'text' stands twice"),
+        (b'{"method": "trace", "params": {"text": ' + b"[" * 100_000, "too deep"),
+        (b'{"method": "trace", "params": {"text": ' + b"[" * 70 + b"]" * 70 + b"}}", "more than 64 deep"),
+        (b'{"method": "trace", "params": {"text": "\\ud800"}}', "surrogate"),
+        (b'{"method": "trace", "params": {"limit": 123456789012345678901234567890}}', "64 bits"),
+        (b'{"method": "trace", "params": {"limit": NaN}}', "NaN is no number"),
+        (b'{"method": "caf\xe9"}', "not UTF-8"),
+    ],
+)
+def test_a_line_that_is_no_request_is_one_error_that_says_why(line, words):
+    with pytest.raises(ControlError) as caught:
+        parse_request(line)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
+
+
+def test_a_request_is_its_method_and_its_parameters():
+    assert parse_request(b'{"method": "status"}\n') == ("status", {})
+    assert parse_request(b'{"method": "status", "params": null}') == ("status", {})
+    assert parse_request(b'{"params": {"text": "\xc3\xa9"}, "method": "trace"}') == ("trace", {"text": "é"})
+
+
+def test_a_mistyped_method_is_told_the_nearest():
+    assert str(unknown_method("queue.lst", METHODS)) == "This daemon knows no method 'queue.lst'. Is it queue.list?"
+    assert str(unknown_method("fly", METHODS)) == "This daemon knows no method 'fly'."
+    assert len(str(unknown_method("x" * 10_000 + "\n", METHODS))) < 200
+
+
+def test_a_secret_parameter_is_not_in_its_error():
+    with pytest.raises(ControlError) as caught:
+        check(METHODS["account.passwd"], {"name": "anna", "password": "geheim" * 1000})
+    assert "geheim" not in str(caught.value)
+
+
+def test_every_declaration_is_complete():
+    """Numbers have both bounds, helps are sentences, and only the station's own units have methods of their own."""
+    for method in METHODS.values():
+        assert method.help.endswith("."), method.name
+        for one in method.parameters:
+            assert one.setting.help.endswith("."), (method.name, one.name)
+            if one.value_type in {int, float}:
+                assert one.setting.minimum is not None and one.maximum is not None, (method.name, one.name)
+    assert [name for name in EVERY if METHODS[name].access is Access.OWNER] == ["panel.show"]
