@@ -150,6 +150,18 @@ def test_a_connected_provider_holds_the_call_while_it_is_alive() -> None:
     assert isinstance(at(1000.0, replace(evidence, inbound_last_s=995.0)), Wait)
 
 
+def test_a_connected_provider_is_waited_for_from_its_last_sign_or_the_answer_whichever_is_later() -> None:
+    evidence = replace(QUIET, inbound_connections=1, answers=(STARTED,), answered_s=150.0, now_s=150.0)
+    assert ends_at(replace(evidence, inbound_last_s=100.0)) == (210.0, SILENT)
+    assert ends_at(replace(evidence, inbound_last_s=None)) == (210.0, SILENT)
+
+
+@pytest.mark.parametrize("last_s, until_s", [(149.0, 152.0), (120.0, 133.0), (None, 133.0)])
+def test_a_stop_waits_for_the_incoming_message_from_its_last_byte_or_the_stop(last_s, until_s) -> None:
+    receiving = replace(CAME, stop=STOP, inbound_connections=1, inbound_last_s=last_s, progress_s=149.0)
+    assert ends_at(replace(receiving, now_s=131.0)) == (until_s, HangUp(HangUpReason.STOPPED))
+
+
 STOP = Stop(130.0, HangUpReason.STOPPED, inbound_messages=2)
 
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from dialpost.core.config import AuthMechanism, TlsMode
 from dialpost.core.esmtp.client import EsmtpClient
+from dialpost.core.esmtp.extensions import Extensions
 from dialpost.core.esmtp.mailing import Lesson
 from dialpost.core.esmtp.phases import Phase
+from dialpost.core.esmtp.transaction import Mail, Transaction
 from dialpost.core.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.reply import Reply
@@ -196,7 +198,10 @@ def test_data_refused(reply, kind):
     assert b"RSET" in one.groups[2]
 
 
-@pytest.mark.parametrize("reply, kind", [("451 4.3.0 later", "Def"), ("552 5.2.2 full", "Ref")])
+# 552 means "too many recipients, try again" of a recipient only (RFC 5321 §4.5.3.1.10): of content it is a refusal.
+@pytest.mark.parametrize(
+    "reply, kind", [("451 4.3.0 later", "Def"), ("552 5.2.2 full", "Ref"), ("552 too much mail data", "Ref")]
+)
 @EVERY_SERVER
 def test_content_refused(offers, reply, kind):
     verb = "LAST" if "CHUNKING" in offers else "DOT"
@@ -212,7 +217,7 @@ def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through():
     assert [len(taken.content) for taken in one.server.delivered] == [60_002]
 
 
-@pytest.mark.parametrize("code", [530, 535, 538])
+@pytest.mark.parametrize("code", [530, 534, 535, 538])
 @EVERY_SERVER
 def test_log_in_first_is_about_the_session_and_bounces_nothing(offers, code):
     one = talk(offers, [make_message(n) for n in range(5)], always("MAIL", f"{code} 5.7.0 log in"))
@@ -399,6 +404,15 @@ def test_half_a_message_leaves_no_doubt():
     [finished, _] = core.failed("cut")
     [outcome] = finished.outcomes
     assert (outcome.answer_unknown, outcome.counts_as_attempt) == (False, True)
+
+
+@pytest.mark.parametrize("bytes_sent, lost, counts", [(1000, True, True), (1000, False, False), (0, True, False)])
+def test_without_an_answer_only_content_lost_on_its_way_counts_as_an_attempt(bytes_sent, lost, counts):
+    transaction = Transaction(Mail(make_message(1), facts_of(BODY), Extensions(), "station.example"), [0])
+    transaction.content_bytes = bytes_sent
+    transaction.break_off(Reply(451, ("cut",), "4.4.2"), "station.example", "mail.example", lost=lost, in_step=True)
+    [outcome] = transaction.mail.outcomes.values()
+    assert outcome.counts_as_attempt is counts
 
 
 def test_a_refusal_before_the_end_of_the_content_is_its_answer():

@@ -44,6 +44,25 @@ def test_a_weak_one_or_a_full_card_leaves_the_old_one(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
+def test_its_bytes_and_its_name_are_on_the_card_when_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fsync, real_replace, steps = os.fsync, os.replace, []
+
+    def fsync(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real_fsync(descriptor)
+
+    def replace(source: str, target: str, **folders: int) -> None:
+        steps.append("rename")
+        real_replace(source, target, **folders)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    AdminPassword(tmp_path / "dialpost.toml").set("correct horse")
+    assert steps == ["file", "rename", "folder"]
+
+
 def test_a_damaged_file_opens_the_console_to_nobody(tmp_path: Path) -> None:
     password = AdminPassword(tmp_path / "dialpost.toml")
     for damage in (b"", b"\0" * 100, b"\xff\xfe"):

@@ -42,6 +42,14 @@ def test_a_right_login_wipes_that_names_failures(throttle):
     assert throttle.wait_s("a", "anna") == throttle.wait_s("a", "ben") == 0.0
 
 
+def test_a_right_login_takes_back_its_own_failures_and_no_others(throttle):
+    fail(throttle, "ben", "ben", "anna")
+    throttle.succeeded("a", "anna")
+    assert throttle.wait_s("a", "carl") == 0.0
+    fail(throttle, "carl")
+    assert throttle.wait_s("a", "dora") == 60.0  # ben's two and carl's one
+
+
 def test_an_own_login_in_between_gives_no_more_guesses_at_others(throttle):
     fail(throttle, "ben", "ben")
     throttle.succeeded("a", "anna")

@@ -180,6 +180,20 @@ def test_a_call_that_moved_mail_starts_anew() -> None:
     Desk().play(scene)
 
 
+@pytest.mark.parametrize(("moved", "left"), [({}, 3), ({"sent": 1}, 4), ({"received": 1}, 4)], ids=str)
+def test_a_cut_call_that_moved_mail_either_way_gets_all_its_tries_again(moved: dict[str, int], left: int) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.fail()
+        desk.redials.started(is_redial=True)
+        cut = CallRecord(
+            CallReason.SCHEDULE, "modem", DialResult.CONNECTED, 0, hangup_reason=HangUpReason.CARRIER_LOST, **moved
+        )  # fmt: skip
+        desk.redials.plan(cut)
+        assert desk.redials.left == left
+
+    Desk().play(scene)
+
+
 def test_without_a_modem_the_configuration_alone_decides() -> None:
     async def scene(desk: Desk) -> None:
         for tries in range(6):
