@@ -1,6 +1,6 @@
-"""The README's chapter "The first ten minutes", typed as it stands there: every command, every answer as printed.
+"""docs/first-ten-minutes.md, typed as it is printed there: every command, every answer.
 
-The second terminal is the program that the chapter names, at 9600 bit/s. What differs from run to run (the folder,
+The second terminal is the program that the page names, at 9600 bit/s. What differs from run to run (the folder,
 ports, seconds, dates) is made equal on both sides; blanks in a row count as one. While a call waits it says for
 what, and how long each wait is depends on the machine: these lines may be there or not, on both sides.
 """
@@ -21,8 +21,7 @@ import pytest
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from first_start_rig import LOUDEST_S, SAME_LENGTH, FirstStartRig
 
-README = Path(__file__).parents[1] / "README.md"
-CHAPTER = re.compile(r"^## The first ten minutes\n(.*?)^## ", re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[1] / "docs/first-ten-minutes.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- (first terminal|console|shell) -->\n```\n(.*?)\n```", re.DOTALL)
 UNSEEN = re.compile(r"^\| ([A-Za-z' -]+) \| `([^`]+)`", re.MULTILINE)
 PROMPT = re.compile(
@@ -50,25 +49,19 @@ WAITS = {
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the chapter."""
+    """One block of the page."""
 
     where: str
     lines: list[str]
 
 
-def chapter() -> str:
-    found = CHAPTER.search(README.read_text(encoding="utf-8"))
-    assert found
-    return found[1]
-
-
 def blocks() -> list[Block]:
-    return [Block(where, text.split("\n")) for where, text in BLOCK.findall(chapter())]
+    return [Block(where, text.split("\n")) for where, text in BLOCK.findall(PAGE)]
 
 
 def unseen() -> dict[str, str]:
     """What is typed at the prompts that show nothing."""
-    return dict(UNSEEN.findall(chapter()))
+    return dict(UNSEEN.findall(PAGE))
 
 
 def same(line: str) -> str:
@@ -83,13 +76,13 @@ def comparable(lines: list[str]) -> list[str]:
 
 
 class Reader:
-    """Types the chapter and keeps what is answered."""
+    """Types the page and keeps what is answered."""
 
     def __init__(self, rig: FirstStartRig) -> None:
         self.rig = rig
 
     def _printed(self, text: str) -> list[str]:
-        """As the chapter would have it."""
+        """As the page would have it."""
         text = text.replace("\r", "").replace(str(self.rig.folder), SAME_LENGTH)
         if (self.rig.folder / "dialpost.toml").exists():
             for shown, door in PORTS.items():
@@ -147,12 +140,12 @@ def rig() -> Iterator[FirstStartRig]:
         yield made
 
 
-def test_the_chapter_is_complete() -> None:
+def test_the_page_is_complete() -> None:
     assert [block.where for block in blocks()] == ["first terminal", "console", "shell", "console", "shell"]
     assert set(unseen()) == {"Dial-in password", "Admin password", "anna's password"}
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the chapter sends its letter with curl: install curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page sends its letter with curl: install curl")
 @pytest.mark.slow
 def test_every_command_and_answer_is_as_printed(rig: FirstStartRig) -> None:
     first, wizard, letter, calls, mailbox = blocks()

@@ -25,23 +25,24 @@ def page() -> str:
     logged = [f"| {_said(one)} | {_cells(one.reason)} |" for one in LOG_REASONS]
     codes = [f"| {code} | {_cells(reason)} |" for code, reason in PPP_REASONS.items()]
     return (
-        "# Why a line did not come up, or went\n\n"
-        "Made from `firmware/dialpost/core/line_reasons.py` and `core/ppp_log.py`; do not edit it:\n"
-        "`.venv/bin/python -m dialpost.core.line_reasons_page > docs/line-reasons.md` makes it again.\n\n"
-        "The last column says when the station dials again by itself: `soon` = as call.redial_attempts and the\n"
-        "country's rules have it; `not before a change` = automatic calls stop until [modem], [ppp] or [link] is\n"
-        "changed by a commit, or somebody asks for a call (`dialpost call now`, the button).\n\n"
+        "# Why a line did not come up, or dropped\n\n"
+        "Generated from `firmware/dialpost/core/line_reasons.py` and `core/ppp_log.py`; don't edit it.\n"
+        "`.venv/bin/python -m dialpost.core.line_reasons_page > docs/line-reasons.md` renews it.\n\n"
+        "The last column says when the station dials again by itself: `soon` = as call.redial_attempts and\n"
+        "the country's rules allow; `not before a change` = automatic calls stop until a commit changes\n"
+        "[modem], [ppp] or [link], or an operator asks for a call (`dialpost call now`, the button).\n\n"
         "## Results of dialling\n\n" + _table("result", dialled) + "\n"
-        "The log has them as `call: failed result=...`; a line that came up as `call: connected`.\n\n"
+        "The log has them as `call: failed result=...`, and a line that came up as `call: connected`.\n\n"
         "On a cellular or satellite modem some of them mean something else:\n\n"
         + _table("modem, result", others)
         + "\n## The network over the line: what pppd logged\n\n"
-        "Where pppd ends by itself, its log decides: a peer that hangs up after it refused a login leaves pppd\n"
-        "with the status of a lost carrier. The first row that matches counts; below are patterns of its lines.\n\n"
+        "Where pppd ends by itself, its log decides: a peer that hangs up after refusing a login leaves\n"
+        "pppd with the status of a lost carrier. The first matching row counts. The first column holds\n"
+        "regular expressions for pppd's lines.\n\n"
         + _table("pppd says", logged)
         + "\n## The network over the line: pppd's exit status\n\n"
-        "Where its log says nothing of the above. The station's log has them as\n"
-        "`call: network ended reason=...`. A call that the station hangs up is no fault.\n\n"
+        "These apply where pppd's log says none of the above. The station's log has them as\n"
+        "`call: network ended reason=...`. A call that the station hangs up is not a fault.\n\n"
         + _table("status", codes)
     )
 

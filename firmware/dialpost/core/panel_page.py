@@ -9,18 +9,19 @@ from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, SIGNALS, Signal
 _HEAD = """\
 # The front panel
 
-Made from the tables in `firmware/dialpost/core/panel.py` and `core/button.py`, which are what runs. Do not edit it:
-`.venv/bin/python -m dialpost.core.panel_page > docs/panel.md` makes it anew.
+Generated from the tables in `firmware/dialpost/core/panel.py` and `core/button.py`, which are what
+runs; don't edit it. `.venv/bin/python -m dialpost.core.panel_page > docs/panel.md` renews it.
 
-A board has up to four lights: **power**, **line**, **mail**, **fault**. On boards with fewer, one light
-stands for several, and shows the first thing in the table that is true; each thing has a pattern of its own
-there, so one light can be read. A light of three colours adds a colour, which only repeats what the pattern
-says: nobody needs to see it. At night (`panel.night_hours`) the lights are dark; touching the button wakes
-them. `dialpost board test` shows each light, `dialpost status` says all of it in words.
+A board has up to four lights: **power**, **line**, **mail**, **fault**. On boards with fewer, one
+light stands for several and shows the first row of the table that is true; each row has its own
+pattern there, so that one light can be read. A light of three colours adds a colour, which only
+repeats what the pattern says: nobody needs to see colours. At night (`panel.night_hours`) the
+lights are dark; touching the button wakes them. `dialpost board test` shows each light, and
+`dialpost status` says all of it in words.
 
 ## What the lights say
 
-The more urgent first. "all" is every light at once.
+The most urgent comes first. "all" means every light at once.
 
 | what | light | on a light of its own | on a light for several | colour |
 |---|---|---|---|---|
@@ -36,19 +37,19 @@ _FAULTS = """
 _BUTTON = """
 ## The button
 
-Everything happens when it is let go, and the lights say beforehand what will.
+Everything happens when you let go, and the lights say beforehand what will happen.
 
 | how | what |
 |---|---|
 | press (under 3 s) | dial, fetch and send; while a call is under way: hang up after the current message |
 | hold 3 s, let go | hang up at once (the lights blink evenly) |
 | hold 10 s, let go | the factory reset is offered for 5 s (three quick flashes while held, then very fast) |
-| then press once more | the factory reset: the station starts anew, with mail, accounts and configuration erased |
+| then press once more | the factory reset: the station restarts, with mail, accounts and configuration erased |
 | ... or wait, or hold that press for 3 s | nothing is reset |
-| hold on past 15 s | taken back: the lights go out, letting go does nothing |
+| hold on past 15 s | cancelled: the lights go out, letting go does nothing |
 | longer than 30 s, or down when the station starts | stuck: the fault light says so until it is let go |
 
-`panel.button_resets = false` takes the factory reset off the button; such a hold then does nothing.
+`panel.button_resets = false` disables the factory reset by button; such a hold then does nothing.
 
 """
 
@@ -106,7 +107,7 @@ def _contact() -> str:
         for edge, step in row.items()
         if isinstance(step, Turn)
     ]
-    head = f"\nA bouncing contact settles first: a change counts when it has lasted {SETTLE_S * 1000:g} ms.\n\n"
+    head = f"\nA bouncing contact settles first: a change counts once it has lasted {SETTLE_S * 1000:g} ms.\n\n"
     return head + "| contact | edge | then |\n|---|---|---|\n" + _lines(ways)
 
 
