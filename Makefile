@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 MINUTES ?= 10
 
-.PHONY: help setup run test fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
+.PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ run: setup ## The main job with a simulated line, provider and panel (ARGS="--on
 	@$(BIN)/dialpost simulate $(ARGS)
 
 test: setup ## All tests that need no other program than Python
-	$(BIN)/pytest -m "not system" $(ARGS)
+	$(BIN)/pytest -m "not system and not release" $(ARGS)
+
+test-release: setup ## A wheel of this tree, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
+	$(BIN)/pytest tests/release $(ARGS)
 
 fuzz: setup ## Feed what reads foreign bytes with new input for MINUTES (10), and count it; failures stay in .hypothesis
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/pytest -q tests/fuzz $(ARGS)
@@ -43,7 +46,7 @@ lint: setup ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 check: lint ## The same, and the quick tests
-	$(BIN)/pytest -q -m "not system and not slow" $(ARGS)
+	$(BIN)/pytest -q -m "not system and not release and not slow" $(ARGS)
 
 system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
 	@tests/system/servers/install

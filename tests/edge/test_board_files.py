@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import dialpost
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge import board_files
 from dialpost.edge.board_files import BoardFiles
 
 COUNTRY = 'name = "Nowhere"\nsource = "a test"\n'
@@ -37,13 +37,12 @@ def test_a_path_is_that_file(folder: Path, tmp_path: Path) -> None:
         BoardFiles(folder).country("/no/such.toml")
 
 
-def test_the_environment_wins_over_the_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_wins_over_the_packages_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIALPOST_BOARD_DIR", str(folder))
     assert BoardFiles().names("countries") == ["nowhere"]
     monkeypatch.delenv("DIALPOST_BOARD_DIR")
-    assert "generic" in BoardFiles().names("countries"), "the checkout's own"
-    monkeypatch.setattr(board_files, "_CHECKOUT", folder / "none")
-    assert BoardFiles().folder == board_files.INSTALLED
+    assert BoardFiles().folder == Path(dialpost.__file__).parent / "board"
+    assert "generic" in BoardFiles().names("countries")
 
 
 def test_a_name_there_is_none_of_is_told_with_the_nearest(folder: Path) -> None:

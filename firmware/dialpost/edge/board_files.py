@@ -1,13 +1,14 @@
 """The board folder on disk: boards, modem profiles and countries' dial rules, found, read and listed.
 
-The folder is $DIALPOST_BOARD_DIR where that is set, else `board` beside the program's checkout, else
-/usr/share/dialpost/board. A name stands for NAME.toml in it; what has a slash or ends in .toml is a file's path.
+The folder is $DIALPOST_BOARD_DIR where that is set, else the package's own `dialpost/board`, which in a checkout is
+a link to board/. A name stands for NAME.toml in it; what has a slash or ends in .toml is a file's path.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from dialpost.core.board import Board, parse_board
@@ -18,8 +19,6 @@ from dialpost.core.modem_profile import ModemProfile
 from dialpost.core.profile_text import parse_hints, parse_profile
 
 ENVIRONMENT = "DIALPOST_BOARD_DIR"
-INSTALLED = Path("/usr/share/dialpost/board")
-_CHECKOUT = Path(__file__).resolve().parents[3] / "board"
 _MAX_BYTES = 200_000
 _MODEL = Path("/sys/firmware/devicetree/base/model")
 """The same as /proc/device-tree/model, which the daemon's sandbox hides (ProcSubset=pid)."""
@@ -115,7 +114,7 @@ def _find() -> Path:
     told = os.environ.get(ENVIRONMENT)
     if told:
         return Path(told)
-    return _CHECKOUT if _CHECKOUT.is_dir() else INSTALLED
+    return Path(str(files("dialpost"))) / "board"
 
 
 def _read(path: Path) -> str:
