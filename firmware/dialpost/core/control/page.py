@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from dialpost.core.control.declared import VERSION, Declared, Parameter
 from dialpost.core.control.shapes import members, objects_in, words
 from dialpost.core.control.table import SUBJECTS
 
+_WIDTH = 100
+"""Columns of the page's prose."""
 _INTRODUCTION = f"""\
 # The control API
 
-Made from the declarations in `firmware/dialpost/core/control/`, which are what runs. Do not edit it:
-`.venv/bin/python -m dialpost.core.control.page > docs/control-api.md` makes it again.
+Generated from the declarations in `firmware/dialpost/core/control/`, which are what runs; don't
+edit it. `.venv/bin/python -m dialpost.core.control.page > docs/control-api.md` renews it.
 
-Every face of the station (the command line, the console, later a web page) asks the daemon through this API, and
-so may a script of yours. It is version {VERSION}; `status` tells which one a daemon has. Within a version an answer
-may gain members and a method may gain optional parameters: pass over members you do not know.
+Every face of the station (the command line, the console, later a web page) asks the daemon through
+this API, and so may a script of yours. It is version {VERSION}; `status` says which one a daemon
+has. Within a version an answer may gain members and a method may gain optional parameters: ignore
+members that you don't know.
 
 ## Asking
 
-Connect to the UNIX stream socket `control.sock` in `station.run_dir` (usually `/run/dialpost/control.sock`). Send
-one request a line, as JSON in UTF-8:
+Connect to the UNIX stream socket `control.sock` in `station.run_dir` (usually
+`/run/dialpost/control.sock`). Send one request per line, as JSON in UTF-8:
 
     {{"method": "queue.list", "params": {{"held_only": true}}}}
 
-The answer is any number of `{{"event": ...}}` lines, where the method streams events, and then one of
+The answer is any number of `{{"event": ...}}` lines, if the method streams events, and then one of
 
     {{"result": ...}}
     {{"error": "What is wrong, in a sentence.", "kind": "ControlError"}}
 
-`null` stands for a parameter that is left out. A parameter that is unknown, missing, out of its range or of another
-type is one error that names it, and nothing is done. The same holds for a line that is no JSON object, has a key
-twice, is nested deeper than 64 brackets or is longer than 4 MiB. A connection may ask several questions, one after
-the other; one without a question for a minute is closed, unless it has an editing session.
+`null` stands for a parameter that is left out. A parameter that is unknown, missing, out of range
+or of another type is one error that names it, and nothing is done. So is a line that is not a JSON
+object, has a key twice, is nested deeper than 64 brackets or is longer than 4 MiB. A connection may
+send several requests, one after another. One that sends none for a minute is closed, unless it has
+an editing session.
 
 ## Who may call
 
-The kernel tells the daemon who is at the other end. Only root, the daemon's own user and members of its group
-(`dialpost`) get an answer.
+The kernel tells the daemon who is at the other end. Only root, the daemon's own user and members of
+its group (`dialpost`) get an answer.
 
 | in the tables | on the socket | in a face where people log in |
 |---|---|---|
@@ -58,7 +64,7 @@ def page() -> str:
 
 
 def _method(method: Declared) -> list[str]:
-    lines = [f"### `{method.name}`", "", method.help, ""]
+    lines = [f"### `{method.name}`", "", _wrapped(method.help), ""]
     lines += [f"- Called by: {method.access.value}"]
     if method.in_session:
         lines += ["- Needs the connection's editing session (`config.open`)"]
@@ -90,10 +96,14 @@ def _shapes(methods: tuple[Declared, ...]) -> list[str]:
     lines: list[str] = []
     for kind in dict.fromkeys(one for method in methods for one in objects_in(method.answer)):
         about = " ".join((kind.__doc__ or "").split())
-        lines += [f"#### {kind.__name__}", "", about, "", "| member | type | |", "|---|---|---|"]
+        lines += [f"#### {kind.__name__}", "", _wrapped(about), "", "| member | type | |", "|---|---|---|"]
         lines += [f"| `{one.name}` | {words(one.kind)} | {one.help} |" for one in members(kind)]
         lines += [""]
     return lines
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":
