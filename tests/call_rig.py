@@ -9,7 +9,7 @@ from datetime import UTC
 
 from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.call_states import CallState
-from dialpost.core.config import BudgetConfig, CallConfig
+from dialpost.core.config.model import BudgetConfig, CallConfig
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.etrn import EtrnAnswer, classify
 from dialpost.core.reply import Reply

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from dialpost.core.accounts import Account, Directory
-from dialpost.core.config import RetentionConfig
+from dialpost.core.config.model import RetentionConfig
 from dialpost.edge.maildir import Maildirs
 from dialpost.edge.spool import Spool
 from dialpost.edge.store import Store

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
 from dialpost.edge.smtp_client import SmtpClient

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from dialpost.core.apply.result import ApplyResult
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DialpostError, TerminalGoneError
 from dialpost.core.etrn import EtrnAnswer

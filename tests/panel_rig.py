@@ -17,7 +17,7 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from dialpost.core.board import parse_board
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config_panel import PanelConfig
+from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import StorageError
 from dialpost.edge.gpio.panel import BoardPanel
 from dialpost.flow.front_panel import FrontPanel

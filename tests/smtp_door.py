@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dialpost.core.config import SmtpConfig
+from dialpost.core.config.model import SmtpConfig
 from dialpost.core.reply import Reply
 from dialpost.core.session import Listener
 from dialpost.edge.smtp_server import smtp_protocol_factory

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.smtp_target import ConnectSettings, HostTarget
 from smtp_model import ModelServer
 

@@ -17,7 +17,7 @@ import pytest
 
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config_edit import Candidate
+from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlTalk

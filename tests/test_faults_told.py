@@ -17,8 +17,8 @@ from dialpost.core import logged_faults
 from dialpost.core.call_notes import MAIL_STUCK
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import LinkKind
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import LinkKind
+from dialpost.core.config.text import parse_config
 from dialpost.core.session import Listener
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.log_tail import LogTail

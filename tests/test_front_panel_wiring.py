@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dialpost import front_panel
-from dialpost.core.config import Config, PanelConfig, StationConfig
+from dialpost.core.config.model import Config, PanelConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
 from dialpost.core.station_state import Fault
 from dialpost.edge.board_files import BoardFiles

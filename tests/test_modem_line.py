@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from dialpost.core.config import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
+from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
 from dialpost.core.modem_set_up import line_rate_bps
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.board_files import BoardFiles

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.call_record import CallReason
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.core.session import Listener

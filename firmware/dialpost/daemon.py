@@ -2,7 +2,7 @@
 
 The control socket, the panel and the listening sockets are the process's own: they stay while stations change.
 Without a usable configuration only the control socket is served, until a first one is committed. `station` wires
-the mail station itself, `flow/config_changes` decides when which configuration counts.
+the mail station itself, `flow/config/changes` decides when which configuration counts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dialpost import __version__
 from dialpost.board_check import board_warnings
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.call_states import CallState
-from dialpost.core.config import Config, StationConfig
-from dialpost.core.config_check import warnings
-from dialpost.core.config_history import split_header
-from dialpost.core.config_setup import first_text, run_dir_in
+from dialpost.core.config.check import warnings
+from dialpost.core.config.history import split_header
+from dialpost.core.config.model import Config, StationConfig
+from dialpost.core.config.setup import first_text, run_dir_in
 from dialpost.core.errors import (
     CertificateError,
     ConfigError,
@@ -43,17 +43,17 @@ from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.clock import Clock
-from dialpost.edge.config_file import ConfigFile, ConfigHistory
+from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.service_manager import ServiceManager
 from dialpost.edge.spare_room import SpareRoom
 from dialpost.edge.store import rehearsal
-from dialpost.flow.config_changes import ConfigChanges
-from dialpost.flow.config_methods import config_methods
-from dialpost.flow.config_sessions import ConfigSessions
-from dialpost.flow.config_stand_in import stand_in
-from dialpost.flow.config_world import Apply
+from dialpost.flow.config.changes import ConfigChanges
+from dialpost.flow.config.methods import config_methods
+from dialpost.flow.config.sessions import ConfigSessions
+from dialpost.flow.config.stand_in import stand_in
+from dialpost.flow.config.world import Apply
 from dialpost.flow.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
 from dialpost.front_panel import FrontPanelOfProcess
@@ -192,7 +192,7 @@ class Daemon:
         except DialpostError as error:
             _log.error("reload: %s", error)
 
-    # -- what flow/config_changes asks ----------------------------------------------------------------
+    # -- what flow/config/changes asks ----------------------------------------------------------------
 
     @property
     def config(self) -> Config | None:

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from dialpost.core.advice import LOG
 from dialpost.core.board import NO_BOARD, Board
-from dialpost.core.config import Config
-from dialpost.core.config_panel import PanelConfig
+from dialpost.core.config.model import Config
+from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, ControlError, GpioError, NotFoundError
 from dialpost.core.json_value import JsonValue
 from dialpost.edge.board_files import BoardFiles, machine_model

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network

@@ -11,7 +11,7 @@ import logging
 import socket
 
 from dialpost import __version__
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.places import wanted_doors

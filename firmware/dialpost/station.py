@@ -22,8 +22,8 @@ from dialpost import __version__
 from dialpost.core import call_notes, line_shaping, logged_faults
 from dialpost.core.advice import MAKE_ROOM, RESTART
 from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.config import Config, LinkKind, Via
-from dialpost.core.config_digest import digest
+from dialpost.core.config.digest import digest
+from dialpost.core.config.model import Config, LinkKind, Via
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import (
     CertificateError,

@@ -14,7 +14,7 @@ from dialpost.core.accounts import Local
 from dialpost.core.errors import AccountError
 from dialpost.edge import clock
 from dialpost.edge.account_file import AccountFile
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.edge.data_lock import DataLock
 from dialpost.station import Station
 

@@ -19,7 +19,7 @@ from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.core.queue_records import Origin
 from dialpost.core.reply import Reply
 from dialpost.edge import clock
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.flow.call_methods import with_words
 from dialpost.station import Station
 from fakes import FakeLink, a_record

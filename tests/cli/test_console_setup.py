@@ -17,7 +17,7 @@ from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge import usb_sticks
 from dialpost.edge.admin_password import AdminPassword
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 
 SECRET = "anna's secret"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.accounts import Directory
-from dialpost.core.config import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
+from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
 from dialpost.core.findings import Severity
 from dialpost.core.mx import MxRecord
 from dialpost.edge.card_probe import CardProbe

@@ -17,7 +17,7 @@ import pytest
 
 from dialpost.__main__ import main
 from dialpost.cli import modem as face
-from dialpost.core.config import StationConfig
+from dialpost.core.config.model import StationConfig
 from dialpost.core.json_value import ControlMethod
 from dialpost.core.modem_probe import PortFacts
 from dialpost.core.modem_profile import FlowControl

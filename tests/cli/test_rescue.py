@@ -13,7 +13,7 @@ from dialpost.cli.rescue import Left, Rescue
 from dialpost.cli.wizard import Site
 from dialpost.core.errors import AskCancelledError, TerminalGoneError
 from dialpost.daemon import Daemon
-from dialpost.edge.config_file import ConfigFile, ConfigHistory
+from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME
 from fakes import FakeTerminal
 

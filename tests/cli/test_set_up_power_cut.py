@@ -14,7 +14,7 @@ import pytest
 from dialpost.core.password import verify_password
 from dialpost.edge.account_file import AccountFile
 from dialpost.edge.admin_password import AdminPassword
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from first_start_rig import folder
 from set_up_child import ADMIN, ANNA
 

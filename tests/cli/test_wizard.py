@@ -14,13 +14,13 @@ from dialpost.cli import wizard_facts
 from dialpost.cli.account import service_on_card
 from dialpost.cli.wizard import SUMMARY, Site, set_up
 from dialpost.core.apply.result import ApplyResult
-from dialpost.core.config import Config, StationConfig
+from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.wizard_summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
 from dialpost.core.link import DialResult
 from dialpost.core.modem_probe import PortFacts
 from dialpost.edge.admin_password import AdminPassword
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.sim.first_start import FirstStart
 from dialpost.sim.line import LineSettings

@@ -13,7 +13,7 @@ from dialpost.core.authors import (
     unverified_mark,
     user_refusal,
 )
-from dialpost.core.config import FromCheck
+from dialpost.core.config.model import FromCheck
 
 ANNA, BOSS = "anna@clinic.example", "boss@clinic.example"
 

@@ -19,7 +19,7 @@ from dialpost.core.big_messages import (
     sender_words,
     until_change_s,
 )
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 from dialpost.core.queue_records import Origin, RecipientState, SizeHold
 from fakes import a_record, to_mailbox, to_world
 

@@ -18,7 +18,7 @@ from dialpost.core.budget import (
     usage,
     used_words,
 )
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 
 DAY = BudgetConfig(minutes_per_day=30)
 PRICED = BudgetConfig(cost_per_minute=0.2, cost_per_call=0.1, currency="EUR", limit_per_day=5.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import DialMode, ModemConfig
+from dialpost.core.config.model import DialMode, ModemConfig
 from dialpost.core.country import Country, Dialling
 from dialpost.core.dial_plan import DialPlan, Step, dial_command, dial_faults, line_settings
 from dialpost.core.errors import ConfigError

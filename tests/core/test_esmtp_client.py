@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialpost.core.config import AuthMechanism, TlsMode
+from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.esmtp.client import EsmtpClient
 from dialpost.core.esmtp.extensions import Extensions
 from dialpost.core.esmtp.mailing import Lesson

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.config import AuthMechanism
+from dialpost.core.config.model import AuthMechanism
 from dialpost.core.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.errors import ProtocolError
 from dialpost.core.esmtp.commands import mail_line, rcpt_line, wire_address

@@ -8,7 +8,7 @@ from dialpost.core import dns_findings, findings
 from dialpost.core.accounts import Account, Alias, Directory
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
-from dialpost.core.config import (
+from dialpost.core.config.model import (
     Config,
     EtrnConfig,
     EtrnUse,

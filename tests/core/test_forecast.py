@@ -6,7 +6,7 @@ import pytest
 
 from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
 from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 from dialpost.core.forecast import Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.link import DialResult
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.text import parse_config
 from dialpost.core.modem_probe import (
     IDENTITY_COMMANDS,
     Hints,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import PppAuth, PppConfig
+from dialpost.core.config.model import PppAuth, PppConfig
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line_firewall import remove, ruleset
 from dialpost.core.ppp_options import PppRequest, options, with_close_echoes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError

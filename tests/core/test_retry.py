@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import OutboundConfig
+from dialpost.core.config.model import OutboundConfig
 from dialpost.core.envelope import Notify
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.queue_records import RecipientState

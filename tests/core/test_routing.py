@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import AuthMechanism, Config, RouteConfig, StationConfig, TlsMode, TlsVerify, Via
+from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, StationConfig, TlsMode, TlsVerify, Via
 from dialpost.core.routing import NextHop, RouteTable, connect_settings, route_for
 
 STATION = StationConfig(hostname="mail.clinic.example", domains=("clinic.example",))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dialpost.core.call_record import CallReason
-from dialpost.core.config import ScheduleConfig, ScheduleEntry
+from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
 from dialpost.core.schedule import (
     FIRST_WITHOUT_CLOCK_S,
     LONGEST_NAP_S,

@@ -249,7 +249,7 @@ async def test_trap_10_replies_of_one_packet_are_one_write():
 
 async def test_trap_11_it_is_a_protocol_factory_for_sockets_handed_over():
     policy = NotingPolicy()
-    from dialpost.core.config import SmtpConfig
+    from dialpost.core.config.model import SmtpConfig
     from dialpost.edge.smtp_server import smtp_protocol_factory
 
     with socket.create_server(("127.0.0.1", 0)) as inherited:

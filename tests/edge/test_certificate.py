@@ -13,8 +13,8 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.certificate import CertificateFacts
-from dialpost.core.config import Config, StationConfig, TlsConfig
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config, StationConfig, TlsConfig
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import CertificateError
 from dialpost.edge.certificate import Pair, ensure_pair, inspect, own_pair, server_context, station_pair
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.link import DialResult
 from dialpost.edge.gateway_link import DialupGateway, Gateway
 from dialpost.sim.free_ports import free_port

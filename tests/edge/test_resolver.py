@@ -16,7 +16,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from dialpost.core.config import DnsConfig
+from dialpost.core.config.model import DnsConfig
 from dialpost.core.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
 from dialpost.edge import resolver as resolver_module
 from dialpost.edge.resolver import Resolver

@@ -3,7 +3,7 @@
 import pytest
 
 from crooked_peer import FLOOD_BYTES, Step, play
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.esmtp.mailing import Lesson
 from dialpost.core.outcomes import Deferred, Delivered, Refused
 from dialpost.core.smtp_target import SessionFate

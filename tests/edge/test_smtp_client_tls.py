@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.config import TlsMode, TlsVerify
+from dialpost.core.config.model import TlsMode, TlsVerify
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.smtp_target import OutgoingMessage, SessionFate
 from dialpost.edge.smtp_client import SmtpClient

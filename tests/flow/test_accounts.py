@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dialpost.core.accounts import Account, Alias, Directory, Local, Unknown
-from dialpost.core.config import Config, DeliveryConfig, StationConfig
+from dialpost.core.config.model import Config, DeliveryConfig, StationConfig
 from dialpost.core.errors import AccountError, ControlError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.password import verify_password
 from dialpost.flow import accounts as module

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.accounts import Account, Directory
-from dialpost.core.config import BudgetConfig
+from dialpost.core.config.model import BudgetConfig
 from dialpost.core.envelope import Notify
 from dialpost.core.errors import StorageFullError
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientState, SizeHold

@@ -13,7 +13,7 @@ from call_rig import CONFIG, Rig, said
 from dialpost.core.budget import Limit, Spent
 from dialpost.core.call_record import CallReason, HangUpReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import BudgetConfig
+from dialpost.core.config.model import BudgetConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.forecast import Forecast
 from dialpost.core.json_value import JsonValue

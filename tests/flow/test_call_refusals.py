@@ -10,8 +10,8 @@ import pytest
 from call_rig import CONFIG, Rig
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import ModemConfig, PppConfig
-from dialpost.core.config_digest import digest
+from dialpost.core.config.digest import digest
+from dialpost.core.config.model import ModemConfig, PppConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.line_reasons import AGAIN, PPP_REASONS

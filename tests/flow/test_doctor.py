@@ -7,7 +7,7 @@ import pytest
 from dialpost.core.accounts import Account, Directory
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
-from dialpost.core.config import (
+from dialpost.core.config.model import (
     Config,
     EtrnConfig,
     EtrnUse,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import Config, EtrnConfig, OutboundConfig, StationConfig
+from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig
 from dialpost.core.etrn import EtrnOutcome
 from dialpost.core.mx import AddressAnswer, DnsTrouble
 from dialpost.core.reply import Reply

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.config import OutboundConfig
+from dialpost.core.config.model import OutboundConfig
 from dialpost.core.dsn import ReportedRecipient
 from dialpost.core.envelope import Notify, QueueId
 from dialpost.core.errors import StorageFullError

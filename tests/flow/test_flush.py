@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.config import Config, OutboundConfig, RouteConfig, StationConfig, Via
+from dialpost.core.config.model import Config, OutboundConfig, RouteConfig, StationConfig, Via
 from dialpost.core.dsn import ReportedRecipient
 from dialpost.core.envelope import Notify, QueueId
 from dialpost.core.errors import StorageError, StorageFullError

@@ -9,7 +9,7 @@ from email import message_from_bytes
 import pytest
 
 from dialpost.core.accounts import Account, Alias, Directory
-from dialpost.core.config import Config, FromCheck, OwnSenders, RelayConfig, SmtpConfig, StationConfig
+from dialpost.core.config.model import Config, FromCheck, OwnSenders, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.envelope import Envelope, Notify, QueueId, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.queue_records import Origin, Priority, RecipientState

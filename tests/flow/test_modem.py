@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
 from dialpost.edge.serial_port import open_port

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import ModemConfig, PortFlow
+from dialpost.core.config.model import ModemConfig, PortFlow
 from dialpost.core.country import Country
 from dialpost.core.findings import Severity
 from dialpost.core.modem_probe import Hints, PortFacts

@@ -6,7 +6,7 @@ import pytest
 
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import CallConfig, ModemConfig, PppConfig
+from dialpost.core.config.model import CallConfig, ModemConfig, PppConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.line_reasons import DIAL_REASONS, PPP_REASONS, ppp_reason

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import CallConfig, ModemConfig, PppConfig
+from dialpost.core.config.model import CallConfig, ModemConfig, PppConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.link import DialResult

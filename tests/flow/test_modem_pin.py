@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
 from dialpost.flow.modem import Modem

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import PortError, StorageError
 from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import ModemProfile

@@ -10,7 +10,7 @@ import pytest
 
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import CallConfig, ModemConfig
+from dialpost.core.config.model import CallConfig, ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.link import DialOutcome, DialResult

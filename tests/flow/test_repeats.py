@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dialpost.core.accounts import Account, Directory
-from dialpost.core.config import Config, RelayConfig, SmtpConfig, StationConfig
+from dialpost.core.config.model import Config, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.session import Listener
 from dialpost.edge.smtp_server import smtp_protocol_factory
 from dialpost.edge.spool import Spool

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from dialpost.core.config import RetentionConfig
+from dialpost.core.config.model import RetentionConfig
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
 from dialpost.core.queue_id import queue_id

@@ -8,7 +8,7 @@ from datetime import UTC
 
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import ScheduleConfig, ScheduleEntry
+from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
 from dialpost.core.queue_records import QueueCounts
 from dialpost.flow.schedule import Scheduler
 from fakes import MemoryCallStore, now, run_virtual

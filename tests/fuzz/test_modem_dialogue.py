@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.link import DialResult
 from dialpost.core.modem_profile import ModemProfile
 from dialpost.flow.modem import HANG_UP_S, Modem

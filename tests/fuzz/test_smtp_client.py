@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from crooked_peer import USUAL, Step, play
-from dialpost.core.config import AuthMechanism
+from dialpost.core.config.model import AuthMechanism
 from dialpost.core.outcomes import Delivered, Refused
 from fuzzing import fuzz
 from smtp_model import ALL, WITHOUT_CHUNKING

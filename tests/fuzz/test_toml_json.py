@@ -5,12 +5,12 @@ import json
 from hypothesis import example
 from hypothesis import strategies as st
 
-from dialpost.core.board_text import TOP, read_tables
-from dialpost.core.config_edit import Candidate
-from dialpost.core.config_history import Unproven, split_header
-from dialpost.core.config_lines import write_out
-from dialpost.core.config_setup import run_dir_in
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.board_text import TOP, read_tables
+from dialpost.core.config.editing.candidate import Candidate
+from dialpost.core.config.editing.lines import write_out
+from dialpost.core.config.history import Unproven, split_header
+from dialpost.core.config.setup import run_dir_in
+from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard_base import base_config
 from dialpost.core.country import Dialling
 from dialpost.core.errors import ConfigError, JsonError

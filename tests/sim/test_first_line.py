@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.config import (
+from dialpost.core.config.model import (
     CallConfig,
     ClockConfig,
     ClockSource,

@@ -21,8 +21,8 @@ from rig.spaces import LAN_HOST, LAN_STATION, StationBetween
 from rig.station import DOMAIN, NOBODY, PASSWORD, Station
 
 from dialpost.core.apply.dovecot import dovecot
-from dialpost.core.config import LanService
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import LanService
+from dialpost.core.config.text import parse_config
 
 pytestmark = [pytest.mark.system, needs("station", commands=("ip", "setpriv"))]
 

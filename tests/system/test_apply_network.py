@@ -15,8 +15,8 @@ from rig.processes import eventually
 from rig.spaces import StationBetween
 
 from dialpost.core.apply.network import network
-from dialpost.core.config import Config
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config
 
 pytestmark = [pytest.mark.system, needs("station", commands=("ip",))]
 

@@ -14,7 +14,7 @@ from rig.needs import needs
 from rig.postfix import Postfix
 from rig.processes import eventually
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.envelope import Envelope, QueueId, Recipient
 from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.smtp_client import SmtpClient

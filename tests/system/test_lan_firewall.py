@@ -20,8 +20,8 @@ from rig.spaces import (
 
 from dialpost.core import line_firewall
 from dialpost.core.apply.firewall import firewall
-from dialpost.core.config import Config
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config
 from dialpost.core.ip_text import ip_network
 
 pytestmark = [pytest.mark.system, needs(commands=("nft", "ip"), root=True)]

@@ -21,7 +21,7 @@ _FOREIGN = "10.78.0.50"
 """An address of the LAN's network that the line's peer gives itself."""
 _TELL = """
 import json, socket, sys
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.text import parse_config
 from dialpost.core.intake_rules import Sides
 from dialpost.edge.smtp_server.interface import came_in_on
 sides = Sides.from_config(parse_config(sys.argv[1]))

@@ -17,7 +17,7 @@ from typing import Any
 
 from dialpost.cli.output import ask_secret, count, input_line, print_json, size, table
 from dialpost.cli.station import control_client, load_config
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.errors import AccountError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.password import check_strength

@@ -11,7 +11,7 @@ from typing import Any
 from dialpost.cli.output import table
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.board import NO_LINE, Board, Light
-from dialpost.core.config_panel import PanelConfig
+from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.board_files import BoardFiles, machine_model
 from dialpost.edge.control_socket import ControlClient

@@ -23,7 +23,7 @@ from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFo
 from dialpost.core.update_record import UpdateRecord, UpdateState
 from dialpost.edge.boot_records import BootRecords
 from dialpost.edge.boot_trial import BootTrial
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.door_probe import knock
 from dialpost.edge.failed_units import failed_units

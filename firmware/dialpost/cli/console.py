@@ -24,8 +24,8 @@ from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.rescue import Left, Rescue
 from dialpost.cli.station import control_path, load_config
 from dialpost.cli.wizard import set_up
-from dialpost.core.config import Config, ConsoleConfig
-from dialpost.core.config_console import TerminalKind
+from dialpost.core.config.console import TerminalKind
+from dialpost.core.config.model import Config, ConsoleConfig
 from dialpost.core.console.manual import page
 from dialpost.core.errors import (
     AskCancelledError,

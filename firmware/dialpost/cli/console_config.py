@@ -11,8 +11,8 @@ from dialpost.cli.console_session import EditingSession
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.output import span, table
 from dialpost.core.amounts import whole_number
-from dialpost.core.config_compare import changed_keys
-from dialpost.core.config_fields import Field
+from dialpost.core.config.editing.compare import changed_keys
+from dialpost.core.config.fields import Field
 from dialpost.core.console.choices import field_of, key_help
 from dialpost.core.console.editor import Line, Mode, TooLong
 from dialpost.core.console.language import Order

@@ -13,13 +13,13 @@ from dialpost.cli.console_config import ConfigCommands
 from dialpost.cli.console_terminal import ConsoleTerminal
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.amounts import whole_number
-from dialpost.core.config import Config, StationConfig
+from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.language import Order
 from dialpost.core.errors import AskCancelledError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.password import check_strength
 from dialpost.edge import machine, stick_files, usb_sticks
 from dialpost.edge.admin_password import AdminPassword
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.edge.factory_reset import FactoryReset
 
 _LOG_LINES, _MOST_LOG_LINES = 50, 500

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from dialpost.cli.call import GOES_ON
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.core.findings import Finding, Severity

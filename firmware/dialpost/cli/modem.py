@@ -12,7 +12,7 @@ from dialpost.cli import modem_lists
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.call_states import LINE_DOUBT_WORDS, STATE_WORDS
-from dialpost.core.config import Config, LinkKind, ModemConfig, PortFlow, StationConfig
+from dialpost.core.config.model import Config, LinkKind, ModemConfig, PortFlow, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.modem_probe import PortFacts, config_lines

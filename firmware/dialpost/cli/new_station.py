@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dialpost.cli.account import service_on_card
-from dialpost.core.config import Config
-from dialpost.core.config_text import render_config
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import render_config
 from dialpost.core.console.wizard import Result
 from dialpost.core.errors import ConfigError, ControlError
 from dialpost.durable import remove_durably, write_durably

@@ -17,7 +17,7 @@ from typing import Any
 
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.board import Board
-from dialpost.core.config import Config, PanelConfig
+from dialpost.core.config.model import Config, PanelConfig
 from dialpost.core.errors import ConfigError, DialpostError, LineBusyError, NotFoundError
 from dialpost.core.station_state import Phase
 from dialpost.edge.control_socket import ControlClient

@@ -19,9 +19,9 @@ from typing import Any
 from dialpost.cli.console_station import log_lines
 from dialpost.cli.station import control_path
 from dialpost.cli.wizard import Site, say_lines, set_up
-from dialpost.core.config_edit import Candidate
-from dialpost.core.config_history import split_header
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.editing.candidate import Candidate
+from dialpost.core.config.history import split_header
+from dialpost.core.config.text import parse_config
 from dialpost.core.console.choices import field_of
 from dialpost.core.console.rescue import (
     RESET_WORDS,
@@ -48,7 +48,7 @@ from dialpost.core.errors import (
 )
 from dialpost.edge import machine
 from dialpost.edge.clock import Clock
-from dialpost.edge.config_file import ConfigFile, ConfigHistory
+from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.factory_reset import FactoryReset
 

@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from dialpost.core.config import Config, StationConfig
-from dialpost.core.config_setup import run_dir_in
+from dialpost.core.config.model import Config, StationConfig
+from dialpost.core.config.setup import run_dir_in
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge.config_file import ConfigFile
+from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from dialpost.cli.boot_slots import running_slot
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.boot_state import Slot
-from dialpost.core.config import StationConfig
+from dialpost.core.config.model import StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError
 from dialpost.core.update_record import UpdateRecord, UpdateState
 from dialpost.core.update_rules import Release, refusal, release_in, running_release

@@ -17,7 +17,7 @@ from typing import Any
 from dialpost.cli.line_test import try_line
 from dialpost.cli.new_station import Made, Maker
 from dialpost.cli.wizard_facts import look_around, look_for_modems
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard_base import base_config

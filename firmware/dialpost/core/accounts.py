@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dialpost.core.address import Mailbox, parse_mailbox
-from dialpost.core.config import Config
-from dialpost.core.config_values import ACCOUNT_SIGNS, plain_name_hint
+from dialpost.core.config.model import Config
+from dialpost.core.config.values import ACCOUNT_SIGNS, plain_name_hint
 from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable

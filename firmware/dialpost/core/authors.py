@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from dialpost.core.address import parse_mailbox
-from dialpost.core.config import FromCheck
+from dialpost.core.config.model import FromCheck
 from dialpost.core.errors import AddressError
 from dialpost.core.reply import Reply
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, tzinfo
 
 from dialpost.core.amounts import size_words
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 from dialpost.core.header_encoding import text_field
 from dialpost.core.header_scan import fields_of
 from dialpost.core.queue_records import MessageRecord, Origin, RecipientRecord, RecipientState, SizeHold

@@ -1,8 +1,8 @@
 """A board's file (board/NAME.toml): which GPIO lines its lights and its button are on, and its UARTs.
 
-Declared with the configuration's own declarations, read by `core/board_text`; `parse_board` adds the checks that no
-single key can have: a line that the chip has not, that somebody else needs, or that is used twice, is told with the
-board, the light and the line. Pure.
+Declared with the configuration's own declarations, read by `core/config/board_text`; `parse_board` adds the checks
+that no single key can have: a line that the chip has not, that somebody else needs, or that is used twice, is told
+with the board, the light and the line. Pure.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from dialpost.core.board_text import TOP, read_tables
-from dialpost.core.config_setting import setting
+from dialpost.core.config.board_text import TOP, read_tables
+from dialpost.core.config.setting import setting
 from dialpost.core.errors import ConfigError
 from dialpost.core.panel import Led
 

@@ -18,7 +18,7 @@ from enum import Enum
 from math import ceil, floor, inf
 
 from dialpost.core.amounts import minutes_words, money
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 from dialpost.core.json_value import JsonObject, JsonValue
 
 LEAST_USEFUL_S = 10.0

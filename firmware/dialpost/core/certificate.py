@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialpost.core.config import Config
-from dialpost.core.config_lan import LanMethod
+from dialpost.core.config.lan import LanMethod
+from dialpost.core.config.model import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dialpost.core.board_text import TOP, read_tables
-from dialpost.core.config_setting import setting
+from dialpost.core.config.board_text import TOP, read_tables
+from dialpost.core.config.setting import setting
 from dialpost.core.errors import ConfigError
 from dialpost.core.redial_rules import RedialRules
 

@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dialpost.core.config import DialMode, ModemConfig
+from dialpost.core.config.model import DialMode, ModemConfig
 from dialpost.core.country import Country, Dialling
 from dialpost.core.errors import ConfigError
 from dialpost.core.json_value import JsonValue

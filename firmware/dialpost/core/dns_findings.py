@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 
-from dialpost.core.config import Config, Via
+from dialpost.core.config.model import Config, Via
 from dialpost.core.findings import Finding, fault, ok, warning
 from dialpost.core.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
 

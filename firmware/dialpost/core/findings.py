@@ -13,7 +13,7 @@ from dialpost.core.accounts import POSTMASTER, Directory
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
-from dialpost.core.config import Config, EtrnUse, Via
+from dialpost.core.config.model import Config, EtrnUse, Via
 from dialpost.core.json_value import JsonValue
 
 _DAY_S = 86_400

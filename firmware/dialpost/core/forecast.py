@@ -15,7 +15,7 @@ from typing import Protocol
 
 from dialpost.core.amounts import about_span, count_words, money, size_words
 from dialpost.core.budget import call_cost
-from dialpost.core.config_line import BudgetConfig
+from dialpost.core.config.line import BudgetConfig
 from dialpost.core.json_value import JsonObject, JsonValue
 
 BUSY_BYTES = 20_000

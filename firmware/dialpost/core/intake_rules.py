@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.header_scan import HeaderFacts
 from dialpost.core.ip_text import IpAddress, IpNetwork, ip_network
 from dialpost.core.queue_records import Origin

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from dialpost.core.config_setting import setting
+from dialpost.core.config.setting import setting
 
 IDENTITY_COMMANDS = ("I", "I3", "+GMI", "+GMM", "+CGMM", "+CPIN?")
 """Asked one after the other behind AT (V.250 §6.1.3-§6.1.5, 3GPP TS 27.007 §5.2 and §8.3); ERROR is an answer too.

@@ -1,6 +1,6 @@
 """What is particular to a kind of modem: one file of board/modems/, as a value. `core/profile_text` parses it.
 
-Every field is declared as those of the configuration are (`core/config_setting`), so that the file's checks and
+Every field is declared as those of the configuration are (`core/config/setting`), so that the file's checks and
 words come from here. `faults` says what contradicts itself.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.config_setting import setting
+from dialpost.core.config.setting import setting
 
 SPEEDS_BPS = (300, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 """Speeds between board and modem that serial ports have."""

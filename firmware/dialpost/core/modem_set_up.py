@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialpost.core.config import LinkConfig, ModemConfig, PortFlow
+from dialpost.core.config.model import LinkConfig, ModemConfig, PortFlow
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import line_settings
 from dialpost.core.modem_profile import FlowControl, ModemProfile

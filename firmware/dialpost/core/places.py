@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialpost.core.config import Config, Via
+from dialpost.core.config.model import Config, Via
 from dialpost.core.session import Listener
 
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
-from dialpost.core.config import PppAuth, PppConfig
+from dialpost.core.config.model import PppAuth, PppConfig
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.json_text import parse_json
 from dialpost.core.json_value import JsonValue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialpost.core.board_text import TOP, read_tables
+from dialpost.core.config.board_text import TOP, read_tables
 from dialpost.core.errors import ConfigError
 from dialpost.core.modem_probe import Hints
 from dialpost.core.modem_profile import SPEEDS_BPS, ModemProfile

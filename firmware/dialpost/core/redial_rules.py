@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialpost.core.call_record import CallReason
-from dialpost.core.config_setting import setting
+from dialpost.core.config.setting import setting
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialpost.core.config import OutboundConfig
+from dialpost.core.config.model import OutboundConfig
 from dialpost.core.envelope import Notify
 from dialpost.core.outcomes import Deferred, Outcome
 from dialpost.core.queue_records import BY_STATION, EARLIEST_TRUE_TIME_S, RecipientRecord, RecipientState

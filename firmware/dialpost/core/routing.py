@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialpost.core.address import normalise_domain
-from dialpost.core.config import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
+from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
 from dialpost.core.errors import AddressError
 from dialpost.core.smtp_target import ConnectSettings
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from dialpost.core.call_record import CallReason
-from dialpost.core.config import ScheduleConfig, ScheduleEntry
+from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from dialpost.core.config import AuthMechanism, TlsMode, TlsVerify
+from dialpost.core.config.model import AuthMechanism, TlsMode, TlsVerify
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.reply import Reply
 

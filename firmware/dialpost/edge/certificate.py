@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dialpost.core.certificate import CertificateFacts, certificate_names, is_address, plain_name
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.errors import CertificateError
 
 NOT_BEFORE, NOT_AFTER = "20000101000000Z", "20491231235959Z"

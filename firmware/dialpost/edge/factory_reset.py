@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from dialpost.core.config import StationConfig
+from dialpost.core.config.model import StationConfig
 from dialpost.core.errors import StorageError
 from dialpost.durable import sync_folder, write_durably
 

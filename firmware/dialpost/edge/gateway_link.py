@@ -16,7 +16,7 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 
 TRY_S = 20.0

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialpost.core.address import normalise_domain
-from dialpost.core.config import DnsConfig
+from dialpost.core.config.model import DnsConfig
 from dialpost.core.errors import AddressError
 from dialpost.core.mx import (
     AddressAnswer,

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from dialpost.core.accounts import Account, Alias, Directory, check_name, folded
 from dialpost.core.address import parse_mailbox
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
 from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
 from dialpost.core.printable import printable

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dialpost.core import big_messages as rules
-from dialpost.core.config import BudgetConfig
+from dialpost.core.config.model import BudgetConfig
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
 from dialpost.core.queue_records import MessageRecord, RecipientRecord

@@ -28,7 +28,7 @@ from dialpost.core.budget import (
     used_words,
 )
 from dialpost.core.call_record import CallReason
-from dialpost.core.config import BudgetConfig
+from dialpost.core.config.model import BudgetConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue

@@ -20,7 +20,7 @@ from dialpost.core.call_end import GraceRules
 from dialpost.core.call_notes import Happening, note
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState, Ignore, next_state
-from dialpost.core.config import BudgetConfig, CallConfig, LinkKind
+from dialpost.core.config.model import BudgetConfig, CallConfig, LinkKind
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.link import DialResult
 from dialpost.flow import maillog

@@ -16,7 +16,7 @@ from dialpost.core.budget import overrun_s
 from dialpost.core.call_notes import Happening
 from dialpost.core.call_record import HangUpReason
 from dialpost.core.call_states import CallEvent
-from dialpost.core.config import CallConfig
+from dialpost.core.config.model import CallConfig
 from dialpost.core.link import DialOutcome, DialResult
 from dialpost.flow import maillog
 from dialpost.flow.budget import Budget

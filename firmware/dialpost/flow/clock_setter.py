@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from dialpost.core.config import ClockConfig, ClockSource
+from dialpost.core.config.model import ClockConfig, ClockSource
 from dialpost.core.ppp_events import PppUp
 from dialpost.core.sntp import ClockOffset
 from dialpost.flow import maillog

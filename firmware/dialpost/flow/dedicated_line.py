@@ -15,7 +15,7 @@ from dataclasses import replace
 from dialpost.core import call_notes
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult

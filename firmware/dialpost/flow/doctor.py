@@ -16,8 +16,8 @@ from dialpost.core import dns_findings, findings
 from dialpost.core.accounts import Directory
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
-from dialpost.core.config import Config, Via
-from dialpost.core.config_check import warnings
+from dialpost.core.config.check import warnings
+from dialpost.core.config.model import Config, Via
 from dialpost.core.errors import DialpostError
 from dialpost.core.etrn import classify_dialogue
 from dialpost.core.findings import Finding, fault, ok, skipped, warning

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
 from dialpost.core.mx import AddressAnswer, no_addresses
 from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from dialpost.core.config import OutboundConfig
+from dialpost.core.config.model import OutboundConfig
 from dialpost.core.dsn import ReportedRecipient
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError

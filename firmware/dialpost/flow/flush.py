@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
 from dialpost.core.queue_records import MessageRecord, RecipientRecord

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dialpost.core.config import Config, Via
+from dialpost.core.config.model import Config, Via
 from dialpost.core.envelope import QueueId
 from dialpost.core.errors import StorageError
 from dialpost.core.mx import DnsProblem, NoWay

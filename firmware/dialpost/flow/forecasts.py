@@ -6,7 +6,7 @@ import contextlib
 from typing import Protocol
 
 from dialpost.core.call_record import CallRecord
-from dialpost.core.config import BudgetConfig
+from dialpost.core.config.model import BudgetConfig
 from dialpost.core.forecast import Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.json_value import JsonValue
 from dialpost.core.queue_records import QueueCounts

@@ -16,7 +16,7 @@ from typing import Protocol
 from dialpost.core.button import Action, Button, ButtonState
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.config_panel import PanelConfig
+from dialpost.core.config.panel import PanelConfig
 from dialpost.core.day_hours import is_within
 from dialpost.core.errors import StorageError
 from dialpost.core.station_state import Fault, Phase, StationState

@@ -17,7 +17,7 @@ from typing import Protocol
 from dialpost.core.accounts import Directory, NotLocal, Unknown
 from dialpost.core.address import parse_mailbox
 from dialpost.core.authors import claims_to_be_ours, sender_field, unverified_mark, user_refusal
-from dialpost.core.config import Config, OwnSenders
+from dialpost.core.config.model import Config, OwnSenders
 from dialpost.core.content_in import LineEnds
 from dialpost.core.envelope import Envelope, QueueId
 from dialpost.core.errors import AddressError, StorageError, StorageFullError

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dialpost.core.accounts import Account, Directory, Local, NotLocal, Unknown
-from dialpost.core.config import Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.envelope import Envelope, Recipient
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.intake_rules import RepeatWindow, Sides, is_line, may_relay

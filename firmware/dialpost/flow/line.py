@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 
 

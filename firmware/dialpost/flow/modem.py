@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Callable
 
 from dialpost.core.at.results import DIAL_RESULTS
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import dial_command
 from dialpost.core.errors import ConfigError, PortError, StorageError

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.country import Country
 from dialpost.core.dial_plan import DialPlan, dial_faults
 from dialpost.core.errors import PortError

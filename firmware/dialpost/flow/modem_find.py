@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.at.answers import identity_lines, prefix_of, values
-from dialpost.core.config import PortFlow
+from dialpost.core.config.model import PortFlow
 from dialpost.core.errors import PortError
 from dialpost.core.modem_probe import IDENTITY_COMMANDS, Hints, PortFacts, Suggestion, identity, suggest
 from dialpost.core.modem_profile import FlowControl, ModemProfile

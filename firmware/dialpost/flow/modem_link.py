@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from dialpost.core.config import LinkKind, PppConfig
+from dialpost.core.config.model import LinkKind, PppConfig
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.ppp_events import PppEnd, PppUp

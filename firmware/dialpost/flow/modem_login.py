@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dialpost.core.at.login import LoggedIn, LoginLost, LoginScript, Send
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.line_reasons import CHECK_LOGIN
 from dialpost.core.link import Again, DialOutcome, DialResult
 from dialpost.flow.modem_port import Port

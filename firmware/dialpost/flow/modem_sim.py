@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from dialpost.core.at.pin_tries import QUERIES, pin_tries
 from dialpost.core.at.refusals import is_busy, is_wrong_pin
-from dialpost.core.config import ModemConfig
+from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.link import Again, DialResult
 from dialpost.core.modem_profile import ModemProfile, ResultKind

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dialpost.core.config import Config, Via
+from dialpost.core.config.model import Config, Via
 from dialpost.core.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, NoWay, mx_hosts, no_addresses
 from dialpost.core.reply import Reply
 from dialpost.core.routing import NextHop, RouteTable

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dialpost.core.config import OutboundConfig
+from dialpost.core.config.model import OutboundConfig
 from dialpost.core.dsn import ReportedRecipient
 from dialpost.core.envelope import Notify, QueueId
 from dialpost.core.errors import StorageError

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from dialpost.core.call_notes import failed, was_cut
 from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.config import CallConfig
+from dialpost.core.config.model import CallConfig
 from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json

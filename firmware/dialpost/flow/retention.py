@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from dialpost.core.config import RetentionConfig
+from dialpost.core.config.model import RetentionConfig
 from dialpost.core.envelope import QueueId
 from dialpost.flow import maillog
 from dialpost.flow.recovery import KEPT_UNCONFIRMED_DAYS

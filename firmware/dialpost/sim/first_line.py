@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dialpost.core.config import DnsConfig
+from dialpost.core.config.model import DnsConfig
 from dialpost.core.link import Traffic
 from dialpost.core.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
 from dialpost.core.ppp_events import PppEnd, PppUp

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dialpost.core.apply.result import ApplyResult
-from dialpost.core.config import ClockSource, Config
+from dialpost.core.config.model import ClockSource, Config
 from dialpost.core.link import DialResult
 from dialpost.core.panel import Led
 from dialpost.core.station_state import StationState
@@ -110,7 +110,7 @@ class _CountingPpp(SimulatedPpp):
 
 
 class _NothingToApply:
-    """flow/config_changes.Apply: a simulated station must not change the machine it runs on."""
+    """flow/config/changes.Apply: a simulated station must not change the machine it runs on."""
 
     async def run(self, number: int) -> ApplyResult:
         """Say so."""

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.link import DialOutcome, DialResult, Traffic
 from dialpost.sim.relay import Direction, Relay
 

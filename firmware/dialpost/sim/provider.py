@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from weakref import WeakSet
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.envelope import BodyType, Envelope, QueueId, Recipient
 from dialpost.core.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage

@@ -17,7 +17,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dialpost.core.config_console import CONSOLE_SPEEDS_BPS
+from dialpost.core.config.console import CONSOLE_SPEEDS_BPS
 from dialpost.core.errors import DialpostError, StorageError
 
 if TYPE_CHECKING:  # the station's machinery is loaded only when it is simulated

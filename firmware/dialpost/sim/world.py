@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.config import (
+from dialpost.core.config.model import (
     CallConfig,
     Config,
     EtrnConfig,
@@ -31,7 +31,7 @@ from dialpost.core.config import (
     TlsMode,
     TlsVerify,
 )
-from dialpost.core.config_text import render_config
+from dialpost.core.config.text import render_config
 from dialpost.core.errors import DialpostError
 from dialpost.core.panel import project
 from dialpost.core.session import Listener

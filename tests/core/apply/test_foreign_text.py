@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.apply.render import render
-from dialpost.core.config import Config, LanConfig, LanMethod, StationConfig
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config, LanConfig, LanMethod, StationConfig
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 from dialpost.core.ip_text import ip_address, ip_interface, ip_network
 from dialpost.core.line_firewall import ruleset

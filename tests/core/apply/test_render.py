@@ -20,8 +20,8 @@ from dialpost.core.apply.rendered import (
     PLACES,
     Rendered,
 )  # fmt: skip
-from dialpost.core.config import Config, LanService
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config, LanService
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.config_fields import all_fields
+from dialpost.core.config.fields import all_fields
 from dialpost.core.console.choices import field_of, key_help, known_choices
 from dialpost.core.console.commands import COMMANDS, Source
 from dialpost.core.console.editor import Completion

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.config import Config, EtrnUse, LanMethod, LinkKind, TlsMode
-from dialpost.core.config_text import parse_config, render_config
+from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, TlsMode
+from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard import TABLE, Event, Phase, Wizard
 from dialpost.core.console.wizard_draft import Draft
 from dialpost.core.console.wizard_facts import Facts, PortOffer

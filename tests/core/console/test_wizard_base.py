@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.config import Config, LinkKind
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard_base import base_config
 
 WHOLE = """\

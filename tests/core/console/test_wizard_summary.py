@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config import (
+from dialpost.core.config.model import (
     Config,
     LanConfig,
     LanMethod,

@@ -23,8 +23,8 @@ from dialpost.core.apply.rendered import (
     Rendered,
 )  # fmt: skip
 from dialpost.core.apply.result import ApplyResult
-from dialpost.core.config_fields import all_fields
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.fields import all_fields
+from dialpost.core.config.text import parse_config
 from dialpost.edge.apply import Place, apply, preview
 from dialpost.edge.apply.services import CommandError, Service
 

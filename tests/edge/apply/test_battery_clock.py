@@ -8,7 +8,7 @@ import pytest
 
 from dialpost.core.apply.rendered import BATTERY_CLOCK
 from dialpost.core.apply.system import battery_clock as render
-from dialpost.core.config import BatteryClock, ClockConfig, Config
+from dialpost.core.config.model import BatteryClock, ClockConfig, Config
 from dialpost.edge.apply.battery_clock import HEADER, BatteryClockError, tell
 
 

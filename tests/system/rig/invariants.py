@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from dialpost.core.config import Config
-from dialpost.core.config_history import split_header
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.history import split_header
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import DialpostError
 from dialpost.core.queue_records import MessageRecord, RecipientState
 from dialpost.edge.account_file import AccountFile

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, host_name, plain_path
 from dialpost.core.certificate import certificate_names
-from dialpost.core.config import Config, LanService
+from dialpost.core.config.model import Config, LanService
 
 USER = "dialpost"
 RUN = "/run/dialpost-dovecot"

@@ -9,7 +9,7 @@ Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
 from __future__ import annotations
 
 from dialpost.core.apply.rendered import FIREWALL, HEADER, Rendered, interface
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.ip_text import ip_address
 
 TABLE = "dialpost_lan"

@@ -8,7 +8,7 @@ that the line's (metric 0) is taken while the line is up.
 from __future__ import annotations
 
 from dialpost.core.apply.rendered import HEADER, NETWORK, Rendered, address, interface
-from dialpost.core.config import Config, LanConfig, LanMethod, LinkKind
+from dialpost.core.config.model import Config, LanConfig, LanMethod, LinkKind
 
 ROUTE_METRIC = 1024  # what networkd gives to routes of DHCP and of router advertisements
 WIRED = ("en*", "eth*")

@@ -7,7 +7,7 @@ from dialpost.core.apply.firewall import firewall
 from dialpost.core.apply.network import network
 from dialpost.core.apply.rendered import Rendered
 from dialpost.core.apply.system import battery_clock, chrony, hostname, hosts, localtime
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 
 
 def render(config: Config) -> tuple[Rendered, ...]:

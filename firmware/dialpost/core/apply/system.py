@@ -17,7 +17,7 @@ from dialpost.core.apply.rendered import (
     host_name,
     zone,
 )
-from dialpost.core.config import BatteryClock, ClockSource, Config, LinkKind
+from dialpost.core.config.model import BatteryClock, ClockSource, Config, LinkKind
 
 UNNAMED = "dialpost"
 """What a station is called before its first configuration."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dialpost.core.config_fields import Field, all_fields, fields_of, section_help, sections
-from dialpost.core.config_text import explain, find_field
+from dialpost.core.config.fields import Field, all_fields, fields_of, section_help, sections
+from dialpost.core.config.text import explain, find_field
 from dialpost.core.console.commands import RECORD_TYPES, Source
 from dialpost.core.errors import NotFoundError
 

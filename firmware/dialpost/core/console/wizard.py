@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from dialpost.core.amounts import whole_number
-from dialpost.core.config import Config
-from dialpost.core.config_check import warnings
-from dialpost.core.config_text import parse_config, render_config
+from dialpost.core.config.check import warnings
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard_draft import KEEP, Draft
 from dialpost.core.console.wizard_facts import Choice, Facts, PortOffer, picked
 from dialpost.core.console.wizard_step import Step

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialpost.core.config import Config
-from dialpost.core.config_fields import fields_of, sections
-from dialpost.core.config_text import parse_config, toml_value
+from dialpost.core.config.fields import fields_of, sections
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config, toml_value
 from dialpost.core.errors import ConfigError
 from dialpost.core.toml_text import parse_toml
 

@@ -1,7 +1,7 @@
 """What was answered so far, and the configuration it makes. Immutable: an answer makes a new draft.
 
 Answers are kept as texts in their normal form, by the question's name. Values go into the configuration by the
-declarations of `core/config`: they check them, here as in the file.
+declarations of `core/config/model`: they check them, here as in the file.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from dialpost.core.config import Config, EtrnUse, LanMethod, LinkKind, ScheduleEntry, TlsMode
-from dialpost.core.config_check import faults
-from dialpost.core.config_fields import fields_of, sections
-from dialpost.core.config_values import check_value
+from dialpost.core.config.check import faults
+from dialpost.core.config.fields import fields_of, sections
+from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, ScheduleEntry, TlsMode
+from dialpost.core.config.values import check_value
 from dialpost.core.console.wizard_facts import Facts
 
 MOST_USERS = 20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.amounts import whole_number
-from dialpost.core.config import PortFlow
+from dialpost.core.config.model import PortFlow
 from dialpost.core.country import Country
 from dialpost.core.modem_profile import ModemProfile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialpost.core.config import LinkKind
+from dialpost.core.config.model import LinkKind
 from dialpost.core.console.wizard_draft import NONE, Draft, check_key
 from dialpost.core.console.wizard_facts import Choice
 from dialpost.core.console.wizard_step import Step, by_key

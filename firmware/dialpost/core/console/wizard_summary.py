@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialpost.core.config import Config, LanMethod, LinkKind
+from dialpost.core.config.model import Config, LanMethod, LinkKind
 from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
 from dialpost.core.session import Listener
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 
-from dialpost.core.config import AuthMechanism
+from dialpost.core.config.model import AuthMechanism
 from dialpost.core.errors import ProtocolError
 
 _WORDS = {AuthMechanism.PLAIN: "PLAIN", AuthMechanism.LOGIN: "LOGIN", AuthMechanism.CRAM_MD5: "CRAM-MD5"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialpost.core.config import AuthMechanism, TlsMode
+from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.errors import ProtocolError
 from dialpost.core.esmtp.extensions import Extensions, read_extensions
 from dialpost.core.esmtp.login import CLEAR_WORDS, Login, mechanisms_to_try

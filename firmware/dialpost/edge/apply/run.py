@@ -20,7 +20,7 @@ from dialpost.core.apply.render import render
 from dialpost.core.apply.rendered import HOSTS, LOCALTIME, PLACES, RESULT, STATE, Rendered
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.apply.system import ZONES
-from dialpost.core.config import Config
+from dialpost.core.config.model import Config
 from dialpost.core.errors import ConfigError
 from dialpost.core.json_text import parse_json
 from dialpost.edge.apply.place import Place

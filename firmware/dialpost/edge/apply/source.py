@@ -1,6 +1,6 @@
 """The committed configuration, read from a folder that is not root's: a small regular file, no link of any kind.
 
-Where it can't be used, the newest of those that were in force (`FILE.history`, edge/config_file/history) that can.
+Where it can't be used, the newest of those that were in force (`FILE.history`, edge/config/history) that can.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from dialpost.core.config import Config
-from dialpost.core.config_text import parse_config
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 
 _LARGEST = 1_000_000

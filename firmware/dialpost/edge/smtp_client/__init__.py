@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dialpost.core.config import AuthMechanism, TlsMode
+from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.esmtp.mailing import Lesson
 from dialpost.core.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.reply import Reply

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import deque
 
-from dialpost.core.config import TlsMode
+from dialpost.core.config.model import TlsMode
 from dialpost.core.esmtp.client import BLOCK_WAIT_S, EsmtpClient
 from dialpost.core.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.smtp_target import ConnectSettings, HostTarget, SessionFate

@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialpost.core.config import TlsMode, TlsVerify
+from dialpost.core.config.model import TlsMode, TlsVerify
 from dialpost.core.smtp_target import ConnectSettings, HostTarget
 
 MAX_SESSIONS = 32  # some kB each; a station without a smarthost may write to many hosts

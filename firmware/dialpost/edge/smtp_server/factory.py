@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiosmtpd.smtp import SMTP
 
-from dialpost.core.config import SmtpConfig
+from dialpost.core.config.model import SmtpConfig
 from dialpost.core.session import IntakePolicy, Listener, Peer
 from dialpost.edge.smtp_server.connection import Running
 from dialpost.edge.smtp_server.replies import GOING_DOWN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialpost.core.config import SmtpConfig
+from dialpost.core.config.model import SmtpConfig
 from dialpost.core.reply import Reply
 from dialpost.edge.smtp_server.replies import TOO_MANY_COMMANDS, TOO_MANY_ERRORS, TOO_MANY_REFUSALS
 

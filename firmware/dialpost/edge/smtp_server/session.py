@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from aiosmtpd.smtp import SMTP
 
-from dialpost.core.config import SmtpConfig
+from dialpost.core.config.model import SmtpConfig
 from dialpost.core.envelope import Envelope
 from dialpost.core.errors import StorageFullError
 from dialpost.core.reply import Reply

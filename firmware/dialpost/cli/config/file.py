@@ -1,0 +1,82 @@
+"""`dialpost config check|show|explain|init`; `config_live` has the verbs about the running station."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from dialpost.board_check import board_warnings
+from dialpost.cli.arguments import file_path
+from dialpost.cli.config.live import add_verbs
+from dialpost.cli.station import load_config
+from dialpost.core.config.check import warnings
+from dialpost.core.config.fields import all_fields
+from dialpost.core.config.text import markdown, render_config, starter
+from dialpost.core.console.choices import key_help
+from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.edge.config import ConfigFile
+
+
+def add_parser(commands: Any) -> None:
+    """Add `config` to the command line."""
+    parser = commands.add_parser("config", help="check, show, explain and change the configuration")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    check = verbs.add_parser(
+        "check", help="what is wrong with a file",
+        description="Tell every fault of a configuration file at once, and what works but should be known. Nothing "
+        "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
+    )  # fmt: skip
+    check.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
+    check.set_defaults(func=_check)
+    show = verbs.add_parser("show", help="what is in force, secrets blotted out")
+    show.add_argument("--all", action="store_true", help="defaults too")
+    show.set_defaults(func=_show)
+    explaining = verbs.add_parser("explain", help="what a setting means, what it may be, its default")
+    explaining.add_argument("key", nargs="?", help="like smtp.listen, or a section like smtp; alone: a list of all")
+    explaining.add_argument("--markdown", action="store_true", help="everything, as docs/configuration.md")
+    explaining.set_defaults(func=_explain)
+    init = verbs.add_parser("init", help="write a first file to fill in")
+    init.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
+    init.set_defaults(func=_init)
+    add_verbs(verbs)
+
+
+def _check(args: argparse.Namespace) -> int:
+    file = ConfigFile(args.file or args.config)
+    try:
+        config = file.load()
+    except NotFoundError as error:
+        sys.stderr.write(f"dialpost: {error}\n")
+        return 2
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"FAULT    {problem}")
+        return 1
+    for sentence in (*warnings(config), *board_warnings(config), *file.warnings(config)):
+        print(f"WARNING  {file.path}: {sentence}")
+    print(f"{file.path} is usable.")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    print(render_config(load_config(args), secrets=False, all_keys=args.all))
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    if args.markdown:
+        print(markdown(), end="")
+    elif args.key:
+        print("\n".join(key_help(args.key.strip())))
+    else:
+        for field in all_fields():
+            print(f"{field.key:34} {field.setting.help}")
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    file = ConfigFile(args.file or args.config)
+    file.create(starter())
+    print(f"{file.path} is written. Fill it in, then: dialpost config check {file.path}")
+    return 0

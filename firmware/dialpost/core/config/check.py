@@ -1,0 +1,259 @@
+"""What is wrong with a configuration as a whole: keys that contradict each other.
+
+`faults` make it unusable; `warnings` are told but let it through, because a station that does part of its
+work is better than none.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+
+from dialpost.core.config.console import CONSOLE_SPEEDS_BPS
+from dialpost.core.config.lan_check import lan_faults, lan_warnings
+from dialpost.core.config.model import (
+    Config,
+    EtrnConfig,
+    LinkKind,
+    OutboundConfig,
+    RouteConfig,
+    TlsMode,
+    TlsVerify,
+    Via,
+)
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_LEAST_MTU = 128  # pppd's MINMRU
+_SMALL_PREFIX = {4: 24, 6: 56}
+_WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
+
+
+def faults(config: Config) -> Iterator[str]:
+    """A sentence for each contradiction that can't stand."""
+    yield from _twice("station.domains", config.station.domains)
+    yield from _order("outbound.retry_min_s", config.outbound.retry_min_s, "outbound.retry_max_s",
+                      config.outbound.retry_max_s)  # fmt: skip
+    yield from _order("call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s)
+    yield from _order("dns.try_s", config.dns.try_s, "dns.total_s", config.dns.total_s)
+    yield from _listeners(config)
+    yield from _relay(config)
+    yield from _pairs(config)
+    yield from _schedule(config)
+    yield from _routes(config.outbound.route)
+    yield from _circles(config)
+    yield from lan_faults(config)
+    if 0 < config.ppp.mtu < _LEAST_MTU:
+        yield f"ppp.mtu = {config.ppp.mtu} is less than PPP can do: give 0 or at least {_LEAST_MTU}."
+    if config.console.speed_bps not in CONSOLE_SPEEDS_BPS:
+        speeds = ", ".join(map(str, CONSOLE_SPEEDS_BPS))
+        yield f"console.speed_bps = {config.console.speed_bps} is no speed of a serial line: use one of {speeds}."
+    for domain in config.delivery.catch_all:
+        if domain not in config.station.domains:
+            yield f"delivery.catch_all names {domain}, which is not among station.domains."
+
+
+def _twice(key: str, items: tuple[str, ...]) -> Iterator[str]:
+    for item, count in Counter(items).items():
+        if count > 1:
+            yield f"{key} names {item} {count} times; once is enough."
+
+
+def _order(low_key: str, low: float, high_key: str, high: float) -> Iterator[str]:
+    if low > high:
+        yield f"{low_key} = {low:g} is more than {high_key} = {high:g}; it must not be."
+
+
+def _listeners(config: Config) -> Iterator[str]:
+    """Two sockets can't have one address; [::] takes IPv4 as well."""
+    smtp = config.smtp
+    seen: dict[tuple[str, str], str] = {}
+    for key in ("listen", "submission_listen", "submissions_listen"):
+        listens: tuple[str, ...] = getattr(smtp, key)
+        for listen in listens:
+            host, _, port = listen.rpartition(":")
+            anywhere = host.strip("[]") in {"", "::", "0.0.0.0"}
+            place = ("any" if anywhere else host, port)
+            if port != "0" and place in seen:
+                yield f'smtp.{key} has "{listen}", and {seen[place]} too: one of them must have another port.'
+            seen.setdefault(place, f'smtp.{key} "{listen}"')
+
+
+def _circles(config: Config) -> Iterator[str]:
+    """The station can't be its own provider."""
+    own = {config.station.hostname, *config.station.domains}
+    hosts = {"outbound.smarthost": config.outbound.smarthost, "etrn.host": config.etrn.host}
+    hosts |= {f"outbound.route[{n}].host": route.host for n, route in enumerate(config.outbound.route, 1)}
+    for key, host in hosts.items():
+        if host and host in own:
+            yield f'{key} = "{host}" is this station itself: mail would run in circles. Give the provider\'s host.'
+    for key, host, port in _hosts(config):
+        if _is_here(host, config) and port in _own_ports(config):
+            yield (
+                f'{key} = "{host}" with port {port} is this station itself: mail would run in circles. Give the '
+                "provider's host."
+            )
+
+
+def _hosts(config: Config) -> Iterator[tuple[str, str, int]]:
+    """Every host that mail or ETRN goes to, with its port."""
+    yield "outbound.smarthost", config.outbound.smarthost, config.outbound.port
+    yield "etrn.host", config.etrn.host, config.etrn.port
+    for number, route in enumerate(config.outbound.route, 1):
+        yield f"outbound.route[{number}].host", route.host, route.port
+
+
+def _is_here(host: str, config: Config) -> bool:
+    """Whether it is this machine: localhost, or an address that the station gives itself on the LAN."""
+    lan = {address.partition("/")[0] for address in (config.lan.address, config.lan.fallback_address)}
+    if host == "localhost" or host.endswith(".localhost") or (host and host in lan):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _own_ports(config: Config) -> frozenset[int]:
+    smtp = config.smtp
+    listens = (*smtp.listen, *smtp.submission_listen, *smtp.submissions_listen)
+    return frozenset(int(listen.rpartition(":")[2]) for listen in listens)
+
+
+def _relay(config: Config) -> Iterator[str]:
+    for text in config.relay.networks:
+        network = ipaddress.ip_network(text)
+        if network.version == 6 and network.overlaps(_MAPPED) and network.prefixlen >= _MAPPED.prefixlen:
+            yield f'relay.networks has "{text}", IPv4 written as IPv6: write it as an IPv4 network.'
+        elif network.prefixlen < _WIDEST_LAN_PREFIX[network.version]:
+            yield (
+                f'relay.networks has "{text}": that would let the whole world send through this station. '
+                "Name the LAN's own network, like 192.168.1.0/24."
+            )
+
+
+def _pairs(config: Config) -> Iterator[str]:
+    if bool(config.tls.certificate) != bool(config.tls.key):
+        yield "tls.certificate and tls.key belong together: give both, or none to have one made."
+    for label, way in _ways(config):
+        if bool(way.user) != bool(way.password):
+            yield f"{label}.user and {label}.password belong together: give both, or none."
+        if (way.tls_verify is TlsVerify.FINGERPRINT) != bool(way.tls_fingerprint):
+            yield f'{label}.tls_verify = "fingerprint" and {label}.tls_fingerprint belong together.'
+
+
+def _line(config: Config) -> Iterator[str]:
+    """What a modem needs before it can dial."""
+    if config.link.kind is LinkKind.MODEM and not config.modem.numbers and not config.modem.apn:
+        yield "modem.numbers is empty: there is nobody to call. Give the provider's number (or modem.apn)."
+    if config.link.kind is LinkKind.MODEM and not config.modem.port:
+        yield "modem.port is not set: `dialpost modem probe` finds it."
+    if any("%p" in text for text in config.modem.login_script) and not config.ppp.password:
+        yield "modem.login_script sends %p, and ppp.password is empty: give the password there."
+
+
+def _budget(config: Config) -> Iterator[str]:
+    """Limits that allow nothing, or never bind."""
+    budget = config.budget
+    one_step = budget.cost_per_call + budget.cost_per_minute * budget.billing_step_s / 60
+    for key, limit in (
+        ("limit_per_call", budget.limit_per_call),
+        ("limit_per_day", budget.limit_per_day),
+        ("limit_per_month", budget.limit_per_month),
+    ):
+        if limit and not one_step:
+            yield f"budget.{key} never binds: give budget.cost_per_minute or budget.cost_per_call."
+        elif limit and limit < one_step:
+            yield f"budget.{key} = {limit:g}: the shortest call costs more ({one_step:g}), so none will be made."
+    for key, minutes in (
+        ("minutes_per_call", budget.minutes_per_call),
+        ("minutes_per_day", budget.minutes_per_day),
+        ("minutes_per_month", budget.minutes_per_month),
+    ):
+        if 0 < minutes < 1:
+            yield f"budget.{key} = {minutes:g}: less than a minute is hardly enough to log in and send anything."
+    if budget.big_windows and not budget.big_message_bytes:
+        yield "budget.big_windows has no effect: budget.big_message_bytes = 0, so no message is big."
+
+
+def _ways(config: Config) -> list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]]:
+    """Every place in the file that says how to talk to a host."""
+    routes = [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
+    return [("outbound", config.outbound), ("etrn", config.etrn), *routes]
+
+
+def _open_password(label: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:
+    if way.password and way.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
+        yield f'{label}.tls = "{way.tls.value}" may show {label}.password to others; set starttls or implicit.'
+    elif way.password and way.tls_verify is TlsVerify.NONE:
+        yield f'{label}.tls_verify = "none": somebody in between could read {label}.password.'
+
+
+def _schedule(config: Config) -> Iterator[str]:
+    for number, entry in enumerate(config.schedule.entry, 1):
+        label = f"schedule.entry[{number}]"
+        if not entry.at and not entry.every_min:
+            yield f"{label} never calls: give `at` or `every_min`."
+        if (entry.start or entry.end) and not entry.every_min:
+            yield f"{label} has start or end without every_min."
+        if entry.start and entry.end and entry.start >= entry.end:
+            yield (
+                f"{label} starts at {entry.start} and ends at {entry.end}; the end must be later on the same "
+                "day. For a night, make two entries."
+            )
+
+
+def _routes(routes: tuple[RouteConfig, ...]) -> Iterator[str]:
+    for domain, count in Counter(domain for route in routes for domain in route.domains).items():
+        if count > 1:
+            yield f"outbound.route names {domain} {count} times; which way should its mail take?"
+
+
+def warnings(config: Config) -> tuple[str, ...]:
+    """A sentence for each thing that works but that somebody should know."""
+    return tuple(_warnings(config))
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    outbound = config.outbound
+    if outbound.via is Via.SMARTHOST and not outbound.smarthost:
+        yield "outbound.smarthost is not set: mail for the world will wait until it is."
+    if outbound.smarthost and (outbound.port == 465) != (outbound.tls is TlsMode.IMPLICIT):
+        yield (
+            f'outbound.port = {outbound.port} with outbound.tls = "{outbound.tls.value}" is unusual: implicit goes '
+            "with 465, starttls with 587 or 25."
+        )
+    for label, way in _ways(config):
+        yield from _open_password(label, way)
+    for key, host, port in _hosts(config):
+        if _is_here(host, config):
+            yield (
+                f'{key} = "{host}" is this machine itself: right only where a program of yours listens there '
+                f"on port {port} (a tunnel, a filter). Else give the provider's host."
+            )
+    if config.etrn_wanted and not config.etrn_host:
+        yield "etrn.host is not set: the provider will not be asked for mail it holds."
+    if config.etrn_wanted and config.etrn.port in {465, 587}:
+        yield f"etrn.port = {config.etrn.port}: ETRN is not offered on the submission ports; 25 is usual."
+    yield from _line(config)
+    yield from _budget(config)
+    if config.link.kind is not LinkKind.GATEWAY and not config.schedule.entry:
+        yield "There is no schedule.entry: calls are made only by button, command or waiting mail."
+    if not config.smtp.listen:
+        yield "smtp.listen is empty: no mail can come in from the provider or the LAN unless systemd gives sockets."
+    yield from _overlaps(config)
+    yield from lan_warnings(config)
+    for text in config.relay.networks:
+        network = ipaddress.ip_network(text)
+        if not network.is_private and network.prefixlen < _SMALL_PREFIX[network.version]:
+            yield f"relay.networks {text} is a large public network: everybody in it may send through this station."
+
+
+def _overlaps(config: Config) -> Iterator[str]:
+    for ours in config.relay.networks:
+        for theirs in config.relay.provider_networks:
+            one, other = ipaddress.ip_network(ours), ipaddress.ip_network(theirs)
+            if one.version == other.version and one.overlaps(other):
+                yield (
+                    f"relay.networks {ours} and relay.provider_networks {theirs} overlap; the provider's rule wins."
+                )

@@ -1,0 +1,63 @@
+"""The section of the configuration about the station's place on the LAN, and which mail services that may reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dialpost.core.config.setting import setting
+
+
+class LanMethod(Enum):
+    """Where the station's address on the LAN comes from."""
+
+    DHCP = "dhcp"
+    STATIC = "static"
+
+
+class LanService(Enum):
+    """A way to read mail that hosts of the LAN may use."""
+
+    IMAPS = "imaps"  # TLS from the first byte
+    POP3S = "pop3s"
+    IMAP = "imap"  # STARTTLS before any login
+    POP3 = "pop3"
+
+    @property
+    def port(self) -> int:
+        """The port it is served on (RFC 8314 §7)."""
+        return {"imaps": 993, "pop3s": 995, "imap": 143, "pop3": 110}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class LanConfig:
+    """The local network."""
+
+    method: LanMethod = setting(
+        LanMethod.DHCP, "dhcp: the LAN's router gives the address; static: the one in `address`."
+    )
+    interface: str = setting(
+        "", "Which network interface is the LAN's; empty: the wired one. Name it where there is more than one.",
+        kind="interface", example="eth0",
+    )  # fmt: skip
+    address: str = setting(
+        "", "For method = static: the station's address and how many bits of it are the network's.",
+        kind="interface-address", example="192.168.1.25/24",
+    )  # fmt: skip
+    gateway: str = setting(
+        "", "For method = static: the LAN's router; empty: there is none.", kind="ip", example="192.168.1.1"
+    )
+    dns: tuple[str, ...] = setting(
+        (), "Name servers reached by the LAN, beside those DHCP tells; for method = static, empty: the router "
+        "(gateway). Those of a modem's line are not meant.",
+        kind="ip", maximum=3, example='["192.168.1.1"]',
+    )  # fmt: skip
+    fallback_address: str = setting(
+        "192.168.216.25/24", "For method = dhcp: the station answers at this address too, so that it can be "
+        "reached where nobody gives it one. Empty: none.", kind="interface-address",
+    )  # fmt: skip
+    services: tuple[LanService, ...] = setting(
+        (LanService.IMAPS, LanService.POP3S, LanService.IMAP), "How hosts of the LAN may read mail. imap and "
+        "pop3 want STARTTLS before a login.", maximum=4,
+    )  # fmt: skip
+    ssh: bool = setting(False, "Let hosts of the LAN reach the console by ssh (port 22).")

@@ -1,0 +1,107 @@
+"""The configuration file in force: read with every fault in words, a first one written.
+
+What the declarations can't know is checked here: whether a time zone exists on this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import stat
+import zoneinfo
+from pathlib import Path
+
+from dialpost.core.config.model import Config
+from dialpost.core.config.text import parse_config, render_config
+from dialpost.core.errors import ConfigError, NotFoundError, StorageError
+from dialpost.durable import MODE, write_durably
+
+STATION_GROUP = "dialpost"
+_MAX_BYTES = 1_000_000
+
+
+class ConfigFile:
+    """The file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> Config:
+        """The configuration. Raises: ConfigError with every fault; NotFoundError where there is no file."""
+        return self.parse(self.read(), str(self.path))
+
+    def parse(self, text: str, source: str = "") -> Config:
+        """The configuration in `text`, checked as one in force is. Raises: ConfigError with every fault."""
+        config = parse_config(text, source)
+        where = f"{source}: " if source else ""
+        problems = tuple(where + sentence for sentence in _problems_here(config))
+        if problems:
+            raise ConfigError(problems)
+        return config
+
+    def read(self) -> str:
+        """The text. Raises: ConfigError, NotFoundError."""
+        try:
+            with self.path.open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"There is no configuration file {self.path}. Make one with `dialpost config init {self.path}`, or "
+                "name yours with --config FILE."
+            ) from None
+        except OSError as error:
+            raise ConfigError((f"{self.path} can't be read: {error.strerror or error}.",)) from error
+        if len(data) > _MAX_BYTES:
+            raise ConfigError((f"{self.path} is larger than a megabyte: that is no configuration file.",))
+        try:
+            return data.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise ConfigError((f"{self.path}: line {line} is not UTF-8 text; save it as UTF-8.",)) from None
+
+    def create(self, text: str) -> None:
+        """Write a first file; one that is there is left alone. Raises: ConfigError, StorageError."""
+        try:
+            if self.path.exists():
+                raise ConfigError((f"{self.path} is there already; nothing was changed.",))
+            write_durably(self.path, text.encode(), MODE)
+            _give_to_station(self.path)
+        except OSError as error:
+            raise StorageError(f"{self.path} can't be written: {error.strerror or error}.") from error
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether any user of this machine may read it."""
+        return bool(self.path.stat().st_mode & stat.S_IROTH)
+
+    def warnings(self, config: Config) -> tuple[str, ...]:
+        """What should be known of the file itself. `config` is what is in it."""
+        has_secrets = render_config(config, secrets=True) != render_config(config, secrets=False)
+        if not has_secrets or not self.is_open_to_all:
+            return ()
+        return (
+            f"A password is in it, and every user of this machine can read it. Close it with: chmod o= {self.path}",
+        )
+
+
+def _problems_here(config: Config) -> list[str]:
+    zone = config.schedule.timezone
+    try:
+        if zone:
+            zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
+        return [
+            f'schedule.timezone = "{zone}" is not known on this machine; `timedatectl list-timezones` shows all.'
+        ]
+    return []
+
+
+def _give_to_station(path: Path) -> None:
+    """Where root makes the file in a folder of its own for a daemon that is not root, its group must be able to
+    read it. In the station's folder it belongs to the station already.
+    """
+    if os.geteuid() == 0 and path.parent.stat().st_uid == 0:
+        with contextlib.suppress(KeyError):
+            os.chown(path, 0, grp.getgrnam(STATION_GROUP).gr_gid)
+            path.chmod(0o640)

@@ -1,0 +1,388 @@
+"""Putting a configuration in force while the station runs, and taking it back.
+
+A commit is: tried beforehand, written to the card, taken by the running process, applied to the system. If the
+station does not start with it, the one before is put back and the reason told. While a call is up the station goes
+on as it is, and takes the new one when the call has ended. A commit that wants a confirmation is taken back when
+none comes in time, when the connection it was made over is gone, and, by its mark on the card, after a power cut.
+
+One change at a time. All in the daemon's event loop; time is monotonic, the wall clock only dates the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+
+from dialpost.core.apply.result import ApplyResult, not_applied
+from dialpost.core.config.editing.effects import changed_keys, when_it_counts
+from dialpost.core.config.history import Commit, Proof, Unproven
+from dialpost.core.config.model import Config
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, StaleError, StorageError
+from dialpost.flow.config.world import Apply, History, Parser, Process, WallClock
+
+_log = logging.getLogger("dialpost.config")
+
+_NOT_IN_FORCE = "Not put in force: "
+
+Work = Callable[[], Coroutine[object, object, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A commit that waits for its confirmation. `until_s` is monotonic; `owner` is who made it."""
+
+    trial: Unproven
+    owner: object
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a commit came to. `words` tells what should be known of it, a sentence each; `problems` are those of
+    them that say what could not be put in force in the system.
+    """
+
+    commit: Commit
+    words: tuple[str, ...]
+    needs_confirm_s: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+class ConfigChanges:
+    """The one place where the configuration in force is changed. `on_change` is told what happened, in words."""
+
+    def __init__(
+        self, history: History, parser: Parser, process: Process, apply: Apply, clock: WallClock,
+        on_change: Callable[[str], None] = lambda words: None,
+    ) -> None:  # fmt: skip
+        self.on_change = on_change
+        self.remarks: list[str] = []
+        """What a person should know, for `status`: a configuration taken back, something that was not applied."""
+        self._history, self._parser, self._process = history, parser, process
+        self._apply, self._clock = apply, clock
+        self._lock = asyncio.Lock()
+        self._pending: Pending | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._later: asyncio.Task[None] | None = None
+        self._closed = False
+        self._in_force = 0
+        """The number the running station was made with, 0 = not known."""
+
+    @property
+    def pending(self) -> Pending | None:
+        """What waits for a confirmation."""
+        return self._pending
+
+    @property
+    def pending_left_s(self) -> float | None:
+        """Seconds until it is taken back."""
+        if self._pending is None:
+            return None
+        return max(0.0, self._pending.until_s - asyncio.get_running_loop().time())
+
+    def attention(self) -> list[str]:
+        """For `status`, a sentence each."""
+        if self._pending is None:
+            return self.remarks
+        number, left_s = self._pending.trial.number, self.pending_left_s
+        return [f"Configuration {number} is taken back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
+
+    def remark(self, words: str) -> None:
+        """Something of the configuration that a person should know, for `status`."""
+        self._remark(words)
+
+    async def before_start(self) -> None:
+        """Before a station is started: what was not confirmed before the power went is taken back."""
+        trial = await asyncio.to_thread(self._history.unproven)
+        if trial is None or trial.proof is not Proof.CONFIRM:
+            return
+        try:
+            await self._write_back(
+                trial, f"configuration {trial.number} was not confirmed before the station ended"
+            )
+        except DialpostError as error:  # a station with the wrong configuration is better than none
+            self._remark(f"Configuration {trial.number} was not confirmed, and could not be taken back: {error}")
+
+    async def started(self) -> None:
+        """A station started with the configuration in force: it needs no other proof of that, and is kept."""
+        try:
+            await asyncio.to_thread(self._history.proven)
+            commit = await asyncio.to_thread(self._history.current)
+            self._in_force = commit.number if commit else 0
+        except StorageError as error:
+            self._remark(f"The history of the configuration can't be kept: {error}")
+        if self.remarks and self._in_force:  # the system was made by what was taken back
+            self._start(partial(self._applied, self._in_force))
+
+    async def start_failed(self) -> bool:
+        """None started. Whether another configuration was put back, with which it may: a commit not yet proven."""
+        trial = await asyncio.to_thread(self._history.unproven)
+        if trial is None:
+            return False
+        await self._write_back(trial, f"the station did not start with configuration {trial.number}")
+        return True
+
+    async def run_again(self) -> None:
+        """What is in force is run again, where nothing ran for a reason that has gone. Nothing is raised."""
+        async with self._lock:
+            if (config := self._process.config) is None:
+                return
+            try:
+                await self._process.take(config)
+            except DialpostError as error:
+                _log.warning("config: what is in force still does not start: %s", error)
+                return
+            if self._process.trouble:
+                return
+        await self.started()
+
+    async def close(self) -> None:
+        """The daemon ends. What waits for a confirmation is taken back at the next start."""
+        self._closed = True
+        self._stop_timer()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- commit, confirm, revert ----------------------------------------------------------------------
+
+    async def commit(
+        self, text: str, base: Commit | None, who: str, comment: str, *, owner: object,
+        confirm_s: float | None = None,
+    ) -> Done:  # fmt: skip
+        """Put `text` in force. `base` is the configuration it was made from.
+
+        Raises: ConfigError (nothing was changed, or it was rolled back: the text says which), StaleError,
+        ControlError, StorageError.
+        """
+        async with self._lock:
+            self._refuse_while_pending()
+            newest = await asyncio.to_thread(self._history.current)
+            if (newest and newest.number) != (base and base.number):
+                raise StaleError(_stale(newest))
+            config = self._parser.parse(text)
+            if problems := await self._process.rehearse(config):
+                raise ConfigError((*problems, "Nothing was changed."))
+            proof = Proof.START if confirm_s is None else Proof.CONFIRM
+            commit = await self._write(text, who, comment, proof)
+            trial = await asyncio.to_thread(self._history.unproven) or Unproven(commit.number, 0, proof)
+            words = await self._put_in_force(config, trial)
+            self.remarks = []  # of what was before
+            result = await self._applied(commit.number)
+            if confirm_s is not None:
+                self._await_confirmation(trial, owner, confirm_s)
+            _log.info("config: committed number=%s who=%r confirm_s=%s", commit.number, who, confirm_s)
+            self.on_change(committed_words(commit.number, who))
+            return Done(commit, (*words, *result.notes, *result.problems), confirm_s, result.problems)
+
+    async def confirm(self, owner: object) -> int:
+        """The pending commit is good; its number. Raises: ControlError where `owner` has none, StorageError."""
+        async with self._lock:
+            pending = self._pending
+            if pending is None:
+                raise ControlError("No commit waits for a confirmation.")
+            if pending.owner is not owner:
+                raise ControlError(
+                    f"Configuration {pending.trial.number} can be confirmed only in the session that committed it: "
+                    "that is what shows that the station can still be reached."
+                )
+            await asyncio.to_thread(self._history.proven)
+            self._stop_timer()
+            self._pending = None
+            _log.info("config: confirmed number=%s", pending.trial.number)
+            self.on_change(f"Configuration {pending.trial.number} was confirmed.")
+            return pending.trial.number
+
+    def owner_gone(self, owner: object) -> None:
+        """Its connection is gone: what waits for its confirmation is taken back at once."""
+        if self._pending is not None and self._pending.owner is owner:
+            self._start(partial(self._take_back, self._pending, "its session ended without a confirmation"))
+
+    async def reload(self, text: str) -> tuple[str, ...]:
+        """Take the file as somebody changed it (SIGHUP); what should be known of it.
+
+        Raises: ConfigError where it can't be used: the station goes on with what it has. The file stays as it is,
+        unless the station did not start with it: then it is rolled back, and kept in the history.
+        """
+        async with self._lock:
+            self._refuse_while_pending()
+            config = self._parser.parse(text)
+            if problems := await self._process.rehearse(config):
+                raise ConfigError(problems)
+            commit = await asyncio.to_thread(self._history.current)
+            number = commit.number if commit else 0
+            edited = Unproven(number, self._in_force, Proof.START)
+            words = await self._put_in_force(config, edited if self._in_force not in {0, number} else None)
+            self.on_change(f"Configuration {number} was read from the file.")
+            result = await self._applied(number)
+            return (*words, *result.notes, *result.problems)
+
+    # -- how it is done -------------------------------------------------------------------------------
+
+    def _refuse_while_pending(self) -> None:
+        if self._pending is not None:
+            raise ControlError(
+                f"Configuration {self._pending.trial.number} waits for its confirmation "
+                f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is taken back."
+            )
+
+    async def _put_in_force(self, config: Config, trial: Unproven | None) -> list[str]:
+        """Let the process take it, now or after the call; when it counts, in words. Raises: ConfigError."""
+        running = self._process.config
+        self._not_later()
+        if running is None or not self._process.call_is_up:
+            await self._take(config, trial)
+            keys = changed_keys(running, config) if running is not None else ()
+            trouble = [self._process.trouble] if self._process.trouble else []
+            return [*when_it_counts(keys, call_is_up=False), *trouble]
+        self._later = self._start(partial(self._take_after_call, config, trial))
+        return list(when_it_counts(changed_keys(running, config), call_is_up=True))
+
+    async def _take(self, config: Config, trial: Unproven | None) -> None:
+        try:
+            if config != self._process.config:
+                await self._process.take(config)
+        except DialpostError as error:
+            if trial is None:
+                raise ConfigError((f"It did not start with it: {error}", "It goes on as it was.")) from error
+            back = await self._write_back(trial, f"the station did not start with configuration {trial.number}")
+            raise ConfigError(
+                (f"Configuration {trial.number} was rolled back, the station did not start with it: {error}", back)
+            ) from error
+        if trial is not None:
+            self._in_force = trial.number
+            if trial.proof is Proof.START and not self._process.trouble:  # its proof is that a station starts
+                try:
+                    await asyncio.to_thread(self._history.proven)
+                except StorageError as error:  # it is in force; the next start proves it again
+                    _log.warning("config: the proof of number=%s could not be noted: %s", trial.number, error)
+
+    async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
+        await self._process.call_ended()
+        async with self._lock:
+            self._later = None
+            try:
+                await self._take(config, trial)
+            except ConfigError as error:
+                self._drop_pending()
+                self._remark(" ".join(error.problems))
+                if self._in_force:
+                    await self._applied(self._in_force)
+
+    async def _take_back(self, pending: Pending, why: str) -> None:
+        async with self._lock:
+            if self._pending is not pending or self._closed:
+                return
+            self._drop_pending()
+            number = pending.trial.number
+            try:
+                said = await self._write_back(pending.trial, f"configuration {number} was taken back: {why}")
+                await self._run_what_is_in_force()
+            except DialpostError as error:
+                self._remark(f"Configuration {number} could not be taken back: {error}")
+                return
+            self.on_change(f"Configuration {number} was taken back: {why}. {said}")
+
+    async def _run_what_is_in_force(self) -> None:
+        """After a revert: process and system take it, now or after the call. Raises: DialpostError."""
+        commit = await asyncio.to_thread(self._history.current)
+        if commit is None:
+            self._not_later()
+            await self._process.take(None)
+            return
+        try:
+            config = self._parser.parse(await asyncio.to_thread(self._history.text_of, commit.number))
+        except ConfigError:
+            await self._process.take(None)  # what was there before could not be read either
+        else:
+            await self._put_in_force(config, None)
+        await self._applied(commit.number)
+
+    def _await_confirmation(self, trial: Unproven, owner: object, confirm_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        pending = self._pending = Pending(trial, owner, loop.time() + confirm_s)
+        self._timer = loop.call_later(
+            confirm_s, lambda: self._start(partial(self._take_back, pending, "it was not confirmed in time"))
+        )
+
+    async def _write(self, text: str, who: str, comment: str, proof: Proof) -> Commit:
+        return await asyncio.to_thread(
+            lambda: self._history.commit(
+                text, who, comment, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted(), proof=proof
+            )
+        )
+
+    async def _write_back(self, trial: Unproven, why: str) -> str:
+        """Revert on the card; what is in force now, in words."""
+        commit = await asyncio.to_thread(
+            lambda: self._history.revert(
+                trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()
+            )
+        )
+        self._in_force = commit.number if commit else 0
+        now = f"Configuration {trial.back_to} is in force again" if trial.back_to else "There is none again"
+        said = now + (f", as number {commit.number}." if commit else ".")
+        self._remark(f"{why[0].upper()}{why[1:]}. {said}")
+        return said
+
+    async def _applied(self, number: int) -> ApplyResult:
+        try:
+            result = await self._apply.run(number)
+        except DialpostError as error:
+            result = not_applied(str(error))
+        for words in (*result.notes, *result.problems):
+            _log.warning("config: not applied number=%s: %s", number, words)
+        # What of the system is not as the configuration says is for `status`, until a run that puts it right.
+        kept = [words for words in self.remarks if not words.startswith(_NOT_IN_FORCE)]
+        self.remarks = [*kept, *(f"{_NOT_IN_FORCE}{problem}" for problem in result.problems)]
+        return result
+
+    def _remark(self, words: str) -> None:
+        _log.warning("config: %s", words)
+        self.remarks = [*self.remarks[-4:], words]
+
+    def _drop_pending(self) -> None:
+        self._stop_timer()
+        self._pending = None
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _not_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _start(self, work: Work) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Work) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await work()
+            except Exception:
+                _log.exception("config: a change failed")
+
+
+def _stale(newest: Commit | None) -> str:
+    if newest is None:
+        return "The configuration was removed meanwhile: discard and begin anew."
+    return (
+        f"{newest.who} committed configuration {newest.number} meanwhile ({newest.when}). See what differs with "
+        f"`compare {newest.number}`, then `rebase` to put your changes on top of it, or `discard` them."
+    )
+
+
+def committed_words(number: int, who: str) -> str:
+    """What the sessions are told of a commit."""
+    return f"Configuration {number} was committed by {who}."

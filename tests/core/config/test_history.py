@@ -1,0 +1,34 @@
+"""The line on top of a committed configuration: what goes in comes out, and no text is lost for it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.config.history import Commit, Proof, Unproven, split_header, with_header
+
+COMMITS = st.builds(
+    Commit, st.integers(1, 10**6), st.text(max_size=40), st.integers(0, 4_000_000_000), st.booleans(),
+    st.text(max_size=40),
+)  # fmt: skip
+
+
+@given(COMMITS, COMMITS, st.text(max_size=60))
+def test_there_and_back(commit, later, text):
+    body = split_header(text)[1]
+    written = with_header(text, commit)
+    assert split_header(written) == (commit, body)
+    assert split_header(with_header(written, later)) == (later, body)
+    assert written.count("\n") == 1 + body.count("\n")
+
+
+@given(st.text(max_size=60).map(lambda text: "#: " + text))
+def test_a_line_that_is_damaged_is_none(text):
+    commit, rest = split_header(text)
+    assert commit is None or commit.number > 0
+    assert rest == text.partition("\n")[2]
+
+
+def test_a_mark_that_is_damaged_is_none():
+    trial = Unproven(3, 2, Proof.CONFIRM)
+    assert Unproven.from_text(trial.to_text()) == trial
+    for text in ("", "{", "[]", '{"number": 1}', '{"number": 3, "back_to": 2, "proof": "x"}', '"x"', "null"):
+        assert Unproven.from_text(text) is None

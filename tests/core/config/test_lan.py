@@ -1,0 +1,112 @@
+"""The LAN's settings: which values and which pairs of them can stand, and in which words the others are refused."""
+
+import pytest
+
+from dialpost.core.config.check import warnings
+from dialpost.core.config.model import LanService
+from dialpost.core.config.text import parse_config
+from dialpost.core.errors import ConfigError
+
+BASE = (
+    '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+    '[outbound]\nsmarthost = "smtp.provider.example"\n[schedule]\nentry = [{at = ["07:30"]}]\n'
+)
+STATIC = 'method = "static"\naddress = "192.168.1.25/24"\n'
+
+
+def parse(lan, more=""):
+    return parse_config(f"{BASE}{more}\n[lan]\n{lan}" + ("" if "[link]" in more else '\n[link]\nkind = "gateway"'))
+
+
+def problems(lan, more=""):
+    with pytest.raises(ConfigError) as caught:
+        parse(lan, more)
+    return list(caught.value.problems)
+
+
+def test_without_the_section_dhcp_and_an_address_to_fall_back_on():
+    lan = parse("").lan
+    assert (lan.method.value, lan.fallback_address, lan.ssh) == ("dhcp", "192.168.216.25/24", False)
+    assert [service.port for service in lan.services] == [993, 995, 143]
+    assert LanService.POP3.port == 110
+
+
+@pytest.mark.parametrize(
+    ("lan", "said"),
+    [
+        ('method = "static"', ['lan.method = "static" needs lan.address, like 192.168.1.25/24.']),
+        ('address = "192.168.1.25"', ['lan.address = "192.168.1.25" is not allowed: the bits of its network are '
+                                      "missing: write it like 192.168.1.25/24."]),
+        ('address = "127.0.0.1/8"', ['lan.address = "127.0.0.1/8" is not allowed: no host of a LAN can have that '
+                                     "address."]),
+        ('method = "static"\naddress = "192.168.1.0/24"',
+         ["lan.address = 192.168.1.0/24 is the network's own address or that for all its hosts; take one in "
+          "between."]),
+        ('method = "static"\naddress = "192.168.1.255/24"',
+         ["lan.address = 192.168.1.255/24 is the network's own address or that for all its hosts; take one in "
+          "between."]),
+        ('method = "static"\naddress = "192.168.1.9/32"',
+         ["lan.address = 192.168.1.9/32: no other host fits into that network; /24 is usual."]),
+        (STATIC + 'gateway = "192.168.2.1"', ["lan.gateway = 192.168.2.1 is not in the network of lan.address = "
+                                              "192.168.1.25/24, so it could not be reached."]),
+        (STATIC + 'gateway = "fe80::1"', ["lan.gateway = fe80::1 is not in the network of lan.address = "
+                                          "192.168.1.25/24, so it could not be reached."]),
+        (STATIC + 'gateway = "192.168.1.25"', ["lan.gateway = 192.168.1.25 is the station itself; give the "
+                                               "router's address."]),
+        ('services = ["imaps", "imaps"]', ["lan.services names imaps 2 times; once is enough."]),
+        ('services = ["web"]', ['lan.services[1] = "web" is not allowed: each item must be one of: imaps, pop3s, '
+                                "imap, pop3."]),
+        ('fallback_address = "10.0.0.255/24"', ["lan.fallback_address = 10.0.0.255/24 is the network's own address "
+                                                "or that for all its hosts; take one in between."]),
+    ],
+)  # fmt: skip
+def test_what_cannot_stand(lan, said):
+    assert problems(lan) == said
+
+
+@pytest.mark.parametrize("name", ["eth 0", "eth0\n", "lo", "ppp0", "a" * 16, "../eth0", 'eth0"', "eth*", "", "é0"])
+def test_names_that_are_no_lan_interface(name):
+    import json
+
+    if name:
+        assert problems(f"interface = {json.dumps(name)}")
+    else:
+        assert parse('interface = ""').lan.interface == ""
+
+
+@pytest.mark.parametrize("name", ["eth0", "end0", "enx001122334455", "br0.2", "wlan0", "pppoe-lan"])
+def test_names_of_interfaces(name):
+    assert parse(f'interface = "{name}"').lan.interface == name
+
+
+def test_lan_and_line_are_two_networks():
+    ppp = '[ppp]\nlocal_address = "192.168.1.77"\nremote_address = "192.168.2.1"'
+    assert problems(STATIC, ppp) == [
+        "lan.address = 192.168.1.25/24 and ppp.local_address = 192.168.1.77 are in one network: nobody could tell "
+        "LAN from line."
+    ]
+    assert problems('fallback_address = "192.168.2.25/24"', ppp) == [
+        "lan.fallback_address = 192.168.2.25/24 and ppp.remote_address = 192.168.2.1 are in one network: nobody "
+        "could tell LAN from line."
+    ]
+
+
+def test_one_port_one_server():
+    assert problems('services = ["pop3"]', '[smtp]\nlisten = ["[::]:25", "0.0.0.0:110"]') == [
+        'smtp.listen has "0.0.0.0:110", but that port is where pop3 (lan.services) is served.'
+    ]
+
+
+def test_warnings():
+    assert warnings(parse("")) == ()
+    assert warnings(parse(STATIC + 'gateway = "192.168.1.1"')) == ()
+    assert warnings(parse(STATIC)) == (
+        'lan.gateway is empty: with link.kind = "gateway" the router is the way out.',
+        "lan.dns is empty as well: no host is found by its name, the provider's neither.",
+    )
+    assert len(warnings(parse(STATIC + 'dns = ["192.168.1.9"]'))) == 1
+    assert warnings(parse('gateway = "192.168.1.1"')) == ('lan.gateway has no effect while lan.method = "dhcp".',)
+    relay = '[relay]\nprovider_networks = ["192.168.0.0/16"]'
+    assert warnings(parse(STATIC + 'gateway = "192.168.1.1"', relay)) == (
+        "relay.provider_networks 192.168.0.0/16 takes in the LAN 192.168.1.0/24: its hosts may not relay.",
+    )

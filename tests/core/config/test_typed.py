@@ -1,0 +1,178 @@
+"""What people type for each kind of setting: taken in its one form, or refused with that form in the words."""
+
+import pytest
+
+from dialpost.core.accounts import check_name
+from dialpost.core.config.check import warnings
+from dialpost.core.config.editing.entry import read_value
+from dialpost.core.config.fields import all_fields
+from dialpost.core.config.text import find_field, parse_config
+from dialpost.core.country import Country, Dialling
+from dialpost.core.dial_plan import dial_faults
+from dialpost.core.errors import AccountError, ConfigError
+from dialpost.core.printable import printable
+
+BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+
+TAKEN = [
+    ("schedule.entry.at", "8:00", ["08:00"]),
+    ("schedule.entry.at", "8, 12.30, 17h30, 0615", ["08:00", "12:30", "17:30", "06:15"]),
+    ("schedule.entry.at", "8am, 12 am, 12 pm, 5:30 p.m.", ["08:00", "00:00", "12:00", "17:30"]),
+    ("schedule.entry.start", "7:05", "07:05"),
+    ("schedule.entry.days", "mon-fri", ["mon", "tue", "wed", "thu", "fri"]),
+    ("schedule.entry.days", "Monday, wed., FRI – sun", ["mon", "wed", "fri", "sat", "sun"]),
+    ("schedule.entry.days", "fri-mon", ["fri", "sat", "sun", "mon"]),
+    ("schedule.entry.days", "weekend", ["sat", "sun"]),
+    ("schedule.entry.days", "daily", ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]),
+    ("smtp.max_message_bytes", "5M", 5_000_000),
+    ("smtp.max_message_bytes", "2.5 MB", 2_500_000),
+    ("smtp.max_message_bytes", "1GiB", 1_073_741_824),
+    ("smtp.max_message_bytes", "5_000_000", 5_000_000),
+    ("delivery.default_quota_bytes", "500k", 500_000),
+    ("smtp.login_pause_s", "5 min", 300),
+    ("outbound.retry_max_s", "4h", 14_400),
+    ("outbound.give_up_hours", "5 days", 120),
+    ("schedule.entry.every_min", "2 h", 120),
+    ("retention.history_days", "2 weeks", 14),
+    ("link.line_rate_bps", "33.6k", 33_600),
+    ("panel.brightness", "50%", 50),
+    ("budget.big_windows", "22-6", ["22:00-06:00"]),
+    ("budget.big_windows", "22:00 – 6:00", ["22:00-06:00"]),
+    ("modem.numbers", "0961/123-456", ["0961123456"]),
+    ("modem.numbers", "0961–123456", ["0961123456"]),
+    ("modem.numbers", "*99#", ["*99#"]),
+    ("modem.numbers", "*99***1#", ["*99***1#"]),
+    ("modem.numbers", "+43 961 123456", ["+43961123456"]),
+    ("modem.numbers", "201", ["201"]),
+    ("outbound.smarthost", "SMTP.Provider.Example.", "smtp.provider.example"),
+    ("outbound.smarthost", "[2001:db8::1]", "2001:db8::1"),
+    ("relay.networks", "192.168.1.7", ["192.168.1.7/32"]),
+    ("relay.networks", "192.168.1.0/255.255.255.0", ["192.168.1.0/24"]),
+    ("lan.address", "192.168.1.25/255.255.255.0", "192.168.1.25/24"),
+    ("lan.ssh", "y", True),
+    ("lan.ssh", "0", False),
+    ("outbound.tls_fingerprint", "AB " * 31 + "AB", "ab" * 32),
+    ("station.postmaster", "Anna", "anna"),
+]
+
+REFUSED = [
+    ("modem.numbers", "abc", "like 0961 123456"),
+    ("modem.numbers", "2", "so short"),
+    ("modem.numbers", "9" * 42, "42 digits"),
+    ("modem.numbers", "112", "police"),
+    ("modem.numbers", "+112", "police"),
+    ("modem.numbers", "0,112", "police"),
+    ("modem.numbers", "0w911", "police"),
+    ("modem.numbers", "9911", "police"),
+    ("modem.numbers", "*31#112", "police"),
+    ("modem.numbers", "1-1-2", "police"),
+    ("modem.numbers", "0961 123456, 999", "police"),
+    ("modem.numbers", "+49 (0)961 123456", "(0)"),
+    ("modem.numbers", "0961 123456 ext. 3", "like 0961 123456"),
+    ("outbound.smarthost", "0.0.0.0", "like smtp.provider.example"),
+    ("outbound.smarthost", "224.0.0.1", "like smtp.provider.example"),
+    ("outbound.smarthost", "https://smtp.provider.example/", "without https://"),
+    ("outbound.smarthost", "smtp.provider.example:587", "port is a key of its own"),
+    ("outbound.smarthost", "anna@provider.example", "provider.example"),
+    ("station.hostname", "mail", "like mail.clinic.example"),
+    ("station.domains", "@clinic.example", "clinic.example"),
+    ("schedule.entry.at", "24:00", "like 07:30"),
+    ("schedule.entry.at", "noon", "like 07:30"),
+    ("schedule.entry.at", "13 pm", "like 07:30"),
+    ("schedule.entry.days", "m", "like mon-fri"),
+    ("schedule.entry.days", "mon-x", "like mon-fri"),
+    ("schedule.entry.days", "t", "like mon-fri"),
+    ("smtp.max_message_bytes", "5 apples", "like 5M"),
+    ("smtp.max_message_bytes", "-5M", "like 5M"),
+    ("smtp.max_message_bytes", "1e6M", "like 5M"),
+    ("smtp.login_pause_s", "soon", "like 90 s or 5 min"),
+    ("smtp.max_connections", "5M", "a whole number from 1 to 2000"),
+    ("budget.cost_per_minute", "0,20", "0.20"),
+    ("budget.cost_per_minute", "inf", "a number from 0"),
+    ("budget.cost_per_minute", "nan", "a number from 0"),
+    ("outbound.port", "smtp", "from 1 to 65535"),
+    ("budget.big_windows", "22:00", "like 22:00-06:00"),
+    ("budget.big_windows", "22-22", "like 22:00-06:00"),
+    ("station.postmaster", "josé", "like jose"),
+    ("station.postmaster", "Łukasz Żak", "like lukasz.zak"),
+    ("station.postmaster", "anna@clinic.example", "anna"),
+    ("relay.networks", "192.168.1.0", "192.168.1.0/24"),
+    ("relay.networks", "192.168.1.7/24", "192.168.1.0/24"),
+    ("relay.networks", "192.168.1.*", "192.168.1.0/24"),
+    ("relay.networks", "the LAN", "192.168.1.0/24"),
+    ("lan.address", "192.168.1.25", "192.168.1.25/24"),
+    ("lan.dns", "dns.provider.example", "like 192.0.2.53"),
+    ("lan.dns", "0.0.0.0", "no host"),
+    ("lan.interface", "eth 0", "like eth0"),
+    ("lan.ssh", "maybe", "true or false"),
+    ("smtp.listen", "25", "like 0.0.0.0:25"),
+    ("smtp.listen", "localhost:25", "like 0.0.0.0:25"),
+    ("smtp.listen", "[::]:" + "9" * 5_000, "from 0 to 65535"),
+    ("modem.port", "ttyUSB0", "like /dev/ttyUSB0"),
+    ("modem.sim_pin", "12", "like 1234"),
+    ("modem.apn", "my provider", "like internet"),
+    ("outbound.tls", "ssl", "one of: none, opportunistic, starttls, implicit"),
+    ("outbound.tls_fingerprint", "ab:cd", "64 hexadecimal digits"),
+    ("schedule.timezone", "Europe / Vienna", "like Europe/Berlin"),
+    ("etrn.names", "two words", "can't be a part of a domain name"),
+    ("delivery.plus_separator", "/", "one of the signs"),
+]
+
+
+@pytest.mark.parametrize(("key", "text", "expected"), TAKEN)
+def test_what_people_type_is_taken_in_its_one_form(key, text, expected):
+    assert read_value(find_field(key), key, text) == expected
+
+
+@pytest.mark.parametrize(("key", "text", "words"), REFUSED)
+def test_what_is_refused_is_told_with_the_right_form(key, text, words):
+    with pytest.raises(ConfigError) as caught:
+        read_value(find_field(key), key, text)
+    assert words in str(caught.value)
+
+
+JUNK = ["abc def", "-1", "9" * 5_000, "\x1b[31m", "\u202e", "''", '"', "[", "{", "1.5.2", ",", "é", "0x10", "true,"]
+
+
+@pytest.mark.parametrize(
+    "field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key
+)
+def test_junk_is_taken_whole_or_refused_in_one_sentence_for_every_key(field):
+    for text in JUNK:
+        try:
+            read_value(field, field.key, text)
+        except ConfigError as error:
+            for sentence in error.problems:
+                assert field.key in sentence and sentence.endswith("."), sentence
+                assert len(printable(sentence)) < 6_000
+
+
+def test_a_file_may_say_it_the_same_way():
+    text = BASE + '[[schedule.entry]]\ndays = ["mon-fri", "sat"]\nat = ["8:00"]\n[smtp]\nmax_message_bytes = "5M"\n'
+    config = parse_config(text)
+    assert config.schedule.entry[0].days == ("mon", "tue", "wed", "thu", "fri", "sat")
+    assert config.schedule.entry[0].at == ("08:00",) and config.smtp.max_message_bytes == 5_000_000
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "192.168.216.25"])
+def test_this_machine_as_the_mail_host_is_a_fault_at_its_own_doors_and_a_warning_elsewhere(host):
+    text = BASE + f'[outbound]\nsmarthost = "{host}"\n'
+    with pytest.raises(ConfigError, match="circles"):
+        parse_config(text)
+    config = parse_config(text + "port = 2525\n[etrn]\nport = 2526\n")
+    assert any("this machine itself" in sentence for sentence in warnings(config))
+
+
+def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too():
+    country = Country("x", "X", "", dialling=Dialling(emergency=("122",)))
+    config = parse_config(
+        BASE + '[modem]\noutside_line = "0w"\nnumbers = ["122555", "0122555", "0961123456"]\n'
+    ).modem
+    (fault,) = dial_faults(config, country)
+    assert "122555" in fault and "rescue" in fault
+
+
+@pytest.mark.parametrize(("name", "hint"), [("josé", "jose"), ("Łukasz Żak", "lukasz.zak"), ("Müller", "muller")])
+def test_an_accounts_name_is_refused_with_one_that_is_near(name, hint):
+    with pytest.raises(AccountError, match=f"like {hint}"):
+        check_name(name)
