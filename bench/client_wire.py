@@ -17,11 +17,11 @@ from pathlib import Path, PurePath
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from dialpost.core.content_out import Survey
-from dialpost.core.envelope import Envelope, QueueId, Recipient
-from dialpost.core.esmtp.client import EsmtpClient
-from dialpost.core.esmtp.phases import Phase
-from dialpost.core.smtp_target import ConnectSettings, OutgoingMessage
+from dialpost.core.mail.content.outgoing import Survey
+from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
+from dialpost.core.mail.esmtp.client import EsmtpClient
+from dialpost.core.mail.esmtp.phases import Phase
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
 MESSAGES = 20

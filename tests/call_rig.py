@@ -11,8 +11,8 @@ from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.call_states import CallState
 from dialpost.core.config.model import BudgetConfig, CallConfig
 from dialpost.core.dial_plan import DialPlan
-from dialpost.core.etrn import EtrnAnswer, classify
-from dialpost.core.reply import Reply
+from dialpost.core.mail.etrn import EtrnAnswer, classify
+from dialpost.core.mail.reply import Reply
 from dialpost.flow.budget import Budget
 from dialpost.flow.call import CallManager
 from dialpost.flow.forecasts import Forecasts

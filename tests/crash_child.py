@@ -12,14 +12,14 @@ import random
 import sys
 from pathlib import Path
 
-from dialpost.core.accounts import Account, Directory
 from dialpost.core.config.model import RetentionConfig
-from dialpost.edge.maildir import Maildirs
-from dialpost.edge.spool import Spool
-from dialpost.edge.store import Store
-from dialpost.flow.local_delivery import LocalDelivery
-from dialpost.flow.recovery import Recovery
-from dialpost.flow.retention import Retention
+from dialpost.core.mail.accounts import Account, Directory
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store
+from dialpost.flow.mail.local_delivery import LocalDelivery
+from dialpost.flow.mail.queue.recovery import Recovery
+from dialpost.flow.mail.queue.retention import Retention
 from fakes import a_record, to_mailbox, to_world
 
 SESSIONS = 8

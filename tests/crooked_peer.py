@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.envelope import Envelope, QueueId, Recipient
-from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
-from dialpost.edge.smtp_client import SmtpClient
+from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
+from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
+from dialpost.edge.mail.smtp_client import SmtpClient
 from fakes import now, run_virtual
 from smtp_model import WITHOUT_CHUNKING, ModelServer
 

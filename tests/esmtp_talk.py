@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from dialpost.core.content_out import Survey
-from dialpost.core.envelope import Envelope, QueueId, Recipient
-from dialpost.core.esmtp.client import EsmtpClient
-from dialpost.core.esmtp.wire import Ended, EtrnAnswered, Event, Finished, StartTls
-from dialpost.core.outcomes import Outcome
-from dialpost.core.smtp_target import ConnectSettings, OutgoingMessage
+from dialpost.core.mail.content.outgoing import Survey
+from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
+from dialpost.core.mail.esmtp.client import EsmtpClient
+from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Event, Finished, StartTls
+from dialpost.core.mail.outcomes import Outcome
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage
 from smtp_model import ModelServer
 
 SETTINGS = ConnectSettings(helo="station.example")

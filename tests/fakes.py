@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
-from dialpost.core.envelope import QueueId
 from dialpost.core.errors import DialpostError, TerminalGoneError
-from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult, Traffic
-from dialpost.core.queue_records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.config.model import SmtpConfig
-from dialpost.core.reply import Reply
-from dialpost.core.session import Listener
-from dialpost.edge.smtp_server import smtp_protocol_factory
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.session import Listener
+from dialpost.edge.mail.smtp_server import smtp_protocol_factory
 
 HOST = "mail.clinic.example"
 QUEUED = Reply(250, ("Ok: queued as D0000001",), "2.0.0")

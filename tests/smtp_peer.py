@@ -6,7 +6,7 @@ import socket
 import ssl
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.smtp_target import ConnectSettings, HostTarget
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 from smtp_model import ModelServer
 
 SETTINGS = ConnectSettings(helo="station.example", tls=TlsMode.NONE, timeout_scale=0.1)

@@ -21,7 +21,7 @@ from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlTalk
-from dialpost.edge.listeners import ListenError
+from dialpost.edge.mail.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink
 

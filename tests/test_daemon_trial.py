@@ -14,7 +14,7 @@ import pytest
 from dialpost.daemon import Daemon
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.control_socket import ControlClient
-from dialpost.edge.store import rehearsal, schema
+from dialpost.edge.mail.store import rehearsal, schema
 from test_daemon import text_in
 
 NEXT = "CREATE TABLE novelty (key TEXT PRIMARY KEY) WITHOUT ROWID"

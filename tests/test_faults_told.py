@@ -19,7 +19,7 @@ from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
 from dialpost.core.config.model import LinkKind
 from dialpost.core.config.text import parse_config
-from dialpost.core.session import Listener
+from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.log_tail import LogTail
 from dialpost.station import Station

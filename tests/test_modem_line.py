@@ -7,7 +7,7 @@ from dialpost.core.modem_set_up import line_rate_bps
 from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import Clock
-from dialpost.edge.resolver import Resolver
+from dialpost.edge.mail.resolver import Resolver
 from dialpost.modem_line import expected_rate_bps, modem_line
 from fakes import MemoryCallStore
 

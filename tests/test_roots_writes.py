@@ -24,12 +24,12 @@ import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
 from dialpost.core.ppp_events import trouble
 from dialpost.durable import remove_durably, sync_folder, write_durably
-from dialpost.edge.account_file import AccountFile
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.apply.source import good_ones
 from dialpost.edge.bundle_download import NAME, copied, fetched
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.data_lock import DataLock
+from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.ppp import session
 from dialpost.edge.update_unit import WISH, wished
 from dialpost.folders import open_folder

@@ -11,9 +11,9 @@ from dialpost.core.call_record import CallReason
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.link import DialOutcome, DialResult
-from dialpost.core.session import Listener
+from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient
-from dialpost.edge.listeners import ListenError
+from dialpost.edge.mail.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink
 

@@ -36,19 +36,20 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.json_value import JsonObject, JsonValue
-from dialpost.core.places import wanted_doors
+from dialpost.core.mail.places import wanted_doors
 from dialpost.core.station_state import Fault, Phase
-from dialpost.edge import certificate, descriptors
+from dialpost.edge import descriptors
 from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.clock import Clock
 from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
-from dialpost.edge.listeners import Doors, ListenError, inherited_sockets
+from dialpost.edge.mail import certificate
+from dialpost.edge.mail.listeners import Doors, ListenError, inherited_sockets
+from dialpost.edge.mail.store import rehearsal
 from dialpost.edge.service_manager import ServiceManager
 from dialpost.edge.spare_room import SpareRoom
-from dialpost.edge.store import rehearsal
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions

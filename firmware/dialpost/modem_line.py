@@ -17,8 +17,8 @@ from dialpost.core.ppp_events import PppUp
 from dialpost.core.ppp_options import PppRequest, with_close_echoes
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import RELEASED_S, Clock
+from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.ppp import Pppd
-from dialpost.edge.resolver import Resolver
 from dialpost.edge.serial_port import open_port
 from dialpost.edge.sntp_client import ask as ask_time
 from dialpost.flow.clock_setter import ClockSetter

@@ -14,12 +14,12 @@ from dialpost import __version__
 from dialpost.core.config.model import Config
 from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject, JsonValue
-from dialpost.core.places import wanted_doors
-from dialpost.core.session import Listener
-from dialpost.edge import listeners
+from dialpost.core.mail.places import wanted_doors
+from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlServer
-from dialpost.edge.smtp_server import smtp_protocol_factory
-from dialpost.flow.standstill import RefuseForNow
+from dialpost.edge.mail import listeners
+from dialpost.edge.mail.smtp_server import smtp_protocol_factory
+from dialpost.flow.mail.incoming.standstill import RefuseForNow
 
 AGAIN_EVERY_S = 30.0
 

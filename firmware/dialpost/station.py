@@ -35,55 +35,56 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.json_value import ControlMethod, JsonValue
-from dialpost.core.places import hosts_to_knock_at, place_words, wanted_doors
-from dialpost.core.queue_records import MessageRecord, QueueCounts
+from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
+from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
+from dialpost.core.mail.session import Listener
 from dialpost.core.redial_rules import vain_call
-from dialpost.core.session import Listener
 from dialpost.core.station_state import Fault
-from dialpost.edge import card_state, certificate, descriptors, listeners, log_tail
-from dialpost.edge.account_file import AccountFile
+from dialpost.edge import card_state, descriptors, log_tail
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
 from dialpost.edge.data_lock import DataLock
-from dialpost.edge.dovecot_users import DovecotUsers
 from dialpost.edge.gateway_link import DialupGateway
 from dialpost.edge.half_open import HalfOpen
-from dialpost.edge.maildir import Maildirs
-from dialpost.edge.resolver import Resolver
-from dialpost.edge.smtp_client import SmtpClient
-from dialpost.edge.smtp_server import SmtpServer, smtp_protocol_factory
+from dialpost.edge.mail import certificate, listeners
+from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.mail.dovecot_users import DovecotUsers
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.mail.resolver import Resolver
+from dialpost.edge.mail.smtp_client import SmtpClient
+from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store
 from dialpost.edge.spare_room import SpareRoom
-from dialpost.edge.spool import Spool
-from dialpost.edge.store import Store
 from dialpost.edge.update_file import UpdateFile, UpdateNotes
 from dialpost.flow import maillog
-from dialpost.flow.account_methods import account_methods
-from dialpost.flow.accounts import AccountService
 from dialpost.flow.background import Background
-from dialpost.flow.big_messages import BigMessages
-from dialpost.flow.bounces import Bouncer
 from dialpost.flow.budget import Budget
 from dialpost.flow.call import CallManager
 from dialpost.flow.call_methods import call_methods, call_now
 from dialpost.flow.control import control_methods
 from dialpost.flow.dedicated_line import DedicatedLine
-from dialpost.flow.etrn import EtrnAsk
-from dialpost.flow.expiry import Expiry
-from dialpost.flow.flush import Flush
 from dialpost.flow.forecasts import Forecasts
-from dialpost.flow.host_troubles import HostTroubles, HostUse
-from dialpost.flow.inbound_activity import InboundActivity
-from dialpost.flow.intake import Intake
 from dialpost.flow.line import Link, NoLink
-from dialpost.flow.local_delivery import LocalDelivery
+from dialpost.flow.mail.account_methods import account_methods
+from dialpost.flow.mail.accounts import AccountService
+from dialpost.flow.mail.bounces import Bouncer
+from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
+from dialpost.flow.mail.incoming.intake import Intake
+from dialpost.flow.mail.local_delivery import LocalDelivery
+from dialpost.flow.mail.outgoing.etrn import EtrnAsk
+from dialpost.flow.mail.outgoing.flush import Flush
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+from dialpost.flow.mail.queue.big_messages import BigMessages
+from dialpost.flow.mail.queue.control import QueueControl
+from dialpost.flow.mail.queue.expiry import Expiry
+from dialpost.flow.mail.queue.methods import queue_methods
+from dialpost.flow.mail.queue.recovery import Recovery
+from dialpost.flow.mail.queue.retention import Retention
 from dialpost.flow.modem_link import ModemLink, Ppp
 from dialpost.flow.panel import Panel
 from dialpost.flow.panel_methods import panel_methods
-from dialpost.flow.queue_control import QueueControl
-from dialpost.flow.queue_methods import queue_methods
-from dialpost.flow.recovery import Recovery
 from dialpost.flow.refused_pin import pin_methods
-from dialpost.flow.retention import Retention
 from dialpost.flow.schedule import Scheduler
 from dialpost.flow.tool_methods import tool_methods
 from dialpost.flow.update_news import UpdateNews

@@ -13,11 +13,11 @@ import pytest
 from dialpost.__main__ import main
 from dialpost.cli.call import call_lines
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
-from dialpost.core.etrn import classify
 from dialpost.core.forecast import Forecast
 from dialpost.core.link import DialOutcome, DialResult, Traffic
-from dialpost.core.queue_records import Origin
-from dialpost.core.reply import Reply
+from dialpost.core.mail.etrn import classify
+from dialpost.core.mail.queue.records import Origin
+from dialpost.core.mail.reply import Reply
 from dialpost.edge import clock
 from dialpost.edge.config import ConfigFile
 from dialpost.flow.call_methods import with_words

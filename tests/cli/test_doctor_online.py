@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.accounts import Directory
 from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
 from dialpost.core.findings import Severity
-from dialpost.core.mx import MxRecord
+from dialpost.core.mail.accounts import Directory
+from dialpost.core.mail.mx import MxRecord
 from dialpost.edge.card_probe import CardProbe
-from dialpost.edge.certificate import ensure_pair, server_context
-from dialpost.edge.smtp_client import SmtpClient
+from dialpost.edge.mail.certificate import ensure_pair, server_context
+from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.flow.doctor import Doctor, Station
 from smtp_model import ModelServer
 from smtp_peer import Peer

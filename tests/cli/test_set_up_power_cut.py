@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.password import verify_password
-from dialpost.edge.account_file import AccountFile
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.config import ConfigFile
+from dialpost.edge.mail.account_file import AccountFile
 from first_start_rig import folder
 from set_up_child import ADMIN, ANNA
 

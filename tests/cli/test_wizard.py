@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.cli import wizard_facts
-from dialpost.cli.account import service_on_card
+from dialpost.cli.mail.account import service_on_card
 from dialpost.cli.wizard import SUMMARY, Site, set_up
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.model import Config, StationConfig

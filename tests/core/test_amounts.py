@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dialpost.cli.account import quota_bytes
+from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.output import moment
 from dialpost.core.amounts import moment_words, whole_number
 from dialpost.core.config.history import Commit

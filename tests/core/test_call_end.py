@@ -22,8 +22,8 @@ from dialpost.core.call_end import (
     decide,
 )
 from dialpost.core.call_record import HangUpReason
-from dialpost.core.etrn import EtrnAnswer, classify
-from dialpost.core.reply import Reply
+from dialpost.core.mail.etrn import EtrnAnswer, classify
+from dialpost.core.mail.reply import Reply
 
 RULES = GraceRules(3.0, 60.0)
 NO_HABITS = ProviderHabits()

@@ -19,8 +19,8 @@ from dialpost.core.call_notes import (
 )
 from dialpost.core.call_record import HANG_UP_WORDS, CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallEvent, CallState
-from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.link import Again, DialOutcome, DialResult
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 RECORD = CallRecord(CallReason.BUTTON, "modem", DialResult.ERROR, 1_700_000_000)
 GOOD = replace(RECORD, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)

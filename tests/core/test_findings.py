@@ -5,9 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core import dns_findings, findings
-from dialpost.core.accounts import Account, Alias, Directory
 from dialpost.core.card_wear import CardWear
-from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config.model import (
     Config,
     EtrnConfig,
@@ -20,7 +18,9 @@ from dialpost.core.config.model import (
     Via,
 )
 from dialpost.core.findings import Finding, Severity, exit_status
-from dialpost.core.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
+from dialpost.core.mail.accounts import Account, Alias, Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
 
 OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT
 HOST, DOMAIN, PROVIDER = "mail.clinic.example", "clinic.example", "smtp.provider.example"

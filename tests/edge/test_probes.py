@@ -9,10 +9,11 @@ import pytest
 
 from dialpost.core.card_wear import CardWear
 from dialpost.core.errors import StorageError
-from dialpost.edge import card_probe, door_probe
+from dialpost.edge import card_probe
 from dialpost.edge.card_probe import CardProbe
-from dialpost.edge.certificate import ensure_pair, server_context
-from dialpost.edge.door_probe import knock
+from dialpost.edge.mail import door_probe
+from dialpost.edge.mail.certificate import ensure_pair, server_context
+from dialpost.edge.mail.door_probe import knock
 
 
 def test_a_card_in_order(tmp_path):

@@ -18,7 +18,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.forecast import Forecast
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialOutcome, DialResult
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow.budget import Budget
 from dialpost.flow.forecasts import Forecasts

@@ -13,10 +13,10 @@ from call_rig import CONFIG, Rig, said
 from dialpost.core.call_record import CallReason, CallRecord, HangUpReason
 from dialpost.core.call_states import CallState
 from dialpost.core.errors import StorageError
-from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.line_reasons import AGAIN
 from dialpost.core.link import Again, DialOutcome, DialResult, Traffic
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow.call import CallManager
 from dialpost.flow.panel import Panel

@@ -10,8 +10,8 @@ import pytest
 
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
-from dialpost.core.etrn import classify
-from dialpost.core.reply import Reply
+from dialpost.core.mail.etrn import classify
+from dialpost.core.mail.reply import Reply
 from dialpost.core.station_state import Fault
 from dialpost.flow.dedicated_line import LOOK_S, DedicatedLine
 from dialpost.flow.panel import Panel

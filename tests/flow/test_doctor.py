@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.accounts import Account, Directory
 from dialpost.core.card_wear import CardWear
-from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config.model import (
     Config,
     EtrnConfig,
@@ -22,9 +20,11 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.errors import ControlError, DamagedError, StorageError
 from dialpost.core.findings import Severity, exit_status
-from dialpost.core.mx import MxRecord, NoSuchName
-from dialpost.core.reply import Reply
-from dialpost.core.smtp_target import EtrnDialogue, SessionEnd, SessionFate
+from dialpost.core.mail.accounts import Account, Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.mx import MxRecord, NoSuchName
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import EtrnDialogue, SessionEnd, SessionFate
 from dialpost.flow.doctor import OFFLINE, Doctor, Running, Station
 
 OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from dialpost.core.outcomes import Deferred, Delivered, Refused
-from dialpost.core.reply import Reply
+from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.reply import Reply
 from dialpost.flow import maillog
 
 

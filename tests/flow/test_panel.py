@@ -1,7 +1,7 @@
 """The panel's state over several stations: begun anew with each, and a fault where there is none."""
 
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel import Led
-from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow.panel import Panel
 

@@ -9,7 +9,7 @@ from datetime import UTC
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
 from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.schedule import Scheduler
 from fakes import MemoryCallStore, now, run_virtual
 

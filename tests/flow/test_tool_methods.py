@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from dialpost.core.errors import ControlError
-from dialpost.core.mx import DnsProblem, DnsTrouble, NoRecords, NoSuchName
+from dialpost.core.mail.mx import DnsProblem, DnsTrouble, NoRecords, NoSuchName
 from dialpost.edge import log_tail
 from dialpost.flow.tool_methods import tool_methods
 

@@ -6,9 +6,9 @@ import re
 
 from hypothesis import strategies as st
 
-from dialpost.core.content_in import LineEnds
-from dialpost.core.header_in import HeaderPass
-from dialpost.core.header_words import codec_of, decoded, read_words
+from dialpost.core.mail.content.incoming import LineEnds
+from dialpost.core.mail.header.incoming import HeaderPass
+from dialpost.core.mail.header.words import codec_of, decoded, read_words
 from fuzzing import fuzz
 
 PIECES = st.sampled_from(

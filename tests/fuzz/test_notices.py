@@ -6,9 +6,9 @@ import re
 
 from hypothesis import strategies as st
 
-from dialpost.core.dsn import Report, ReportedRecipient, ReportFrame, build_report
-from dialpost.core.mime_downgrade import Downgrade, Goal, plan
-from dialpost.core.reply import Reply
+from dialpost.core.mail.content.downgrade import Downgrade, Goal, plan
+from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, build_report
+from dialpost.core.mail.reply import Reply
 from fakes import a_record, to_world
 from fuzzing import fuzz
 

@@ -5,9 +5,9 @@ import re
 
 from hypothesis import strategies as st
 
-from dialpost.core.content_out import DotStuffing, Survey
-from dialpost.core.header_encoding import ascii_field
-from dialpost.core.mime_downgrade import CannotDowngradeError, Downgrade, Goal, plan
+from dialpost.core.mail.content.downgrade import CannotDowngradeError, Downgrade, Goal, plan
+from dialpost.core.mail.content.outgoing import DotStuffing, Survey
+from dialpost.core.mail.header.encoding import ascii_field
 from fuzzing import fuzz
 
 PIECES = st.sampled_from(

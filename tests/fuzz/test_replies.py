@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from dialpost.core.errors import ProtocolError
-from dialpost.core.esmtp.replies import ReplyReader
+from dialpost.core.mail.esmtp.replies import ReplyReader
 from fuzzing import fuzz
 
 LINES = st.one_of(

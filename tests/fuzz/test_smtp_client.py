@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crooked_peer import USUAL, Step, play
 from dialpost.core.config.model import AuthMechanism
-from dialpost.core.outcomes import Delivered, Refused
+from dialpost.core.mail.outcomes import Delivered, Refused
 from fuzzing import fuzz
 from smtp_model import ALL, WITHOUT_CHUNKING
 

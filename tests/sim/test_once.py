@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.link import DialResult
-from dialpost.core.outcomes import Outcome
+from dialpost.core.mail.outcomes import Outcome
 from dialpost.sim.line import LineSettings
 from dialpost.sim.once import Load, Once
 from dialpost.sim.provider import Held, Provider, ProviderSettings

@@ -248,7 +248,7 @@ def test_a_mailbox_whose_log_a_power_cut_tore_is_read_at_once(
     (folder / "dovecot.index").unlink(missing_ok=True)  # as in a mailbox that is not yet old
     with log.open("ab") as file:
         file.write(bytes(4096 - file.tell() % 4096))
-    look = [sys.executable, "-P", "-m", "dialpost.edge.dovecot_indexes", str(work / "dovecot.conf")]
+    look = [sys.executable, "-P", "-m", "dialpost.edge.mail.dovecot_indexes", str(work / "dovecot.conf")]
     said = subprocess.run(look, capture_output=True, text=True, check=True).stderr
     assert f"{log}: its log was torn" in said
     (work / "run").rename(work / "run-before")

@@ -15,9 +15,9 @@ from rig.postfix import Postfix
 from rig.processes import eventually
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.envelope import Envelope, QueueId, Recipient
-from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionFate
-from dialpost.edge.smtp_client import SmtpClient
+from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionFate
+from dialpost.edge.mail.smtp_client import SmtpClient
 from smtp_peer import Queue
 
 pytestmark = [pytest.mark.system, needs("exim", "postfix")]

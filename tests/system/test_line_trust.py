@@ -22,8 +22,8 @@ _FOREIGN = "10.78.0.50"
 _TELL = """
 import json, socket, sys
 from dialpost.core.config.text import parse_config
-from dialpost.core.intake_rules import Sides
-from dialpost.edge.smtp_server.interface import came_in_on
+from dialpost.core.mail.intake_rules import Sides
+from dialpost.edge.mail.smtp_server.interface import came_in_on
 sides = Sides.from_config(parse_config(sys.argv[1]))
 server = socket.create_server(("::", 25), family=socket.AF_INET6, dualstack_ipv6=True)
 print("ready", flush=True)

@@ -18,7 +18,7 @@ from rig.needs import needs
 from rig.processes import eventually
 from rig.station import DOMAIN, PASSWORD, Station
 
-from dialpost.edge.dovecot_indexes import forget_torn
+from dialpost.edge.mail.dovecot_indexes import forget_torn
 
 pytestmark = [pytest.mark.system, needs("dovecot")]
 

@@ -25,8 +25,8 @@ from dialpost.edge.boot_records import BootRecords
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
-from dialpost.edge.door_probe import knock
 from dialpost.edge.failed_units import failed_units
+from dialpost.edge.mail.door_probe import knock
 from dialpost.edge.service_manager import ServiceManager
 from dialpost.edge.update_file import UpdateFile, boot_id
 

@@ -12,21 +12,21 @@ from typing import Any
 
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
-from dialpost.core.accounts import Directory
-from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
-from dialpost.edge import certificate
-from dialpost.edge.account_file import AccountFile
+from dialpost.core.mail.accounts import Directory
+from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.edge.card_probe import CardProbe
 from dialpost.edge.clock import RELEASED_S, Clock
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
-from dialpost.edge.door_probe import knock
+from dialpost.edge.mail import certificate
+from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.mail.door_probe import knock
+from dialpost.edge.mail.resolver import Resolver
+from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.privileges import become_owner_of
-from dialpost.edge.resolver import Resolver
-from dialpost.edge.smtp_client import SmtpClient
 from dialpost.flow.doctor import Doctor, Running, Station
 
 _MARKS = {

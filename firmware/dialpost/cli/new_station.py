@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.account import service_on_card
+from dialpost.cli.mail.account import service_on_card
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import render_config
 from dialpost.core.console.wizard import Result
@@ -22,7 +22,7 @@ from dialpost.core.errors import ConfigError, ControlError
 from dialpost.durable import remove_durably, write_durably
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.control_socket import ControlTalk
-from dialpost.flow.accounts import AccountService
+from dialpost.flow.mail.accounts import AccountService
 
 _ACCOUNT_FILES = ("accounts.toml", "dovecot-users")
 _WARN_FIRST = "WarnFirstError"

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from math import inf
 
 from dialpost.core.call_record import HangUpReason
-from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 SAMPLES_KEPT = 20
 STARTS_TO_TRUST = 3

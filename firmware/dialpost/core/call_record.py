@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.etrn import EtrnAnswer
 from dialpost.core.forecast import Forecast
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.link import Again, DialResult
+from dialpost.core.mail.etrn import EtrnAnswer
 
 
 class CallReason(Enum):

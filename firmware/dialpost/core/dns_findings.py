@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from dialpost.core.config.model import Config, Via
 from dialpost.core.findings import Finding, fault, ok, warning
-from dialpost.core.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
+from dialpost.core.mail.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
 
 _ASK_AGAIN = "Run this again while the line is up; if it stays so, check dns.servers."
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.accounts import POSTMASTER, Directory
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.card_wear import CardWear
-from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config.model import Config, EtrnUse, Via
 from dialpost.core.json_value import JsonValue
+from dialpost.core.mail.accounts import POSTMASTER, Directory
+from dialpost.core.mail.certificate import CertificateFacts
 
 _DAY_S = 86_400
 _SLOW_WRITE_S = 1.0

@@ -5,7 +5,8 @@ same at the far end). Filled by one direction's bulk, they make each reply and A
 is used in turns instead of both ways at once. Nobody can see into these buffers, and compression makes shaping by
 bytes wrong by a factor; so what is in flight is bounded where it is made:
 
-- inbound by the receive window, one segment for each connection (six are served at once, see flow/line_turns);
+- inbound by the receive window, one segment for each connection (six are served at once, see
+flow/mail/incoming/line_turns);
 - outbound by delay-based congestion control (TCP Vegas: two to four packets of queue), which finds the true rate
   whatever the compression;
 - both by packets that take little time: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
@@ -32,7 +33,7 @@ QUEUE_PACKETS = 30
 VEGAS_PACKETS = (16, 24)
 """Vegas' alpha and beta (they come as 2, 4): how far it lets the round trip grow. It takes what waits in the other
 direction for its own queue and gives way; as it comes, the outbound mail fell to a third of a line that inbound
-mail kept busy. What is in flight is bounded by edge/smtp_client/outlet instead."""
+mail kept busy. What is in flight is bounded by edge/mail/smtp_client/outlet instead."""
 OUTBOUND_S = 0.75
 """So much of the line's time a connection of ours may fill."""
 LEAST_OUTBOUND_SEGMENTS = 4

@@ -74,7 +74,7 @@ class CardProbe:
             if ".damaged-" in path.name:
                 yield path.name
         for path in _entries(self._directory / "set-aside"):
-            if path.name != "unconfirmed":  # goes by itself (flow/retention)
+            if path.name != "unconfirmed":  # goes by itself (flow/mail/queue/retention)
                 yield f"set-aside/{path.name}"
 
     def _sync(self) -> None:

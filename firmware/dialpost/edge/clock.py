@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S
+from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
 
 RELEASED_S = EARLIEST_TRUE_TIME_S
 

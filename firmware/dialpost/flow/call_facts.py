@@ -11,7 +11,7 @@ from dialpost.core import call_notes
 from dialpost.core.call_record import CallRecord
 from dialpost.core.call_states import LINE_DOUBT_WORDS, STATE_WORDS, CallState
 from dialpost.core.json_value import JsonValue
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.budget import Budget
 from dialpost.flow.call_memory import CallMemory
 from dialpost.flow.redial import Redials

@@ -18,7 +18,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.link import DialResult
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.panel import Panel

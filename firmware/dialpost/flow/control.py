@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.call_methods import with_words
 
 

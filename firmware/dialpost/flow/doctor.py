@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dialpost.core import dns_findings, findings
-from dialpost.core.accounts import Directory
 from dialpost.core.card_wear import CardWear
-from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
 from dialpost.core.errors import DialpostError
-from dialpost.core.etrn import classify_dialogue
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
-from dialpost.core.mx import AddressAnswer, MxAnswer
-from dialpost.core.outcomes import Outcome
-from dialpost.core.routing import NextHop, RouteTable, connect_settings
-from dialpost.core.smtp_target import (
+from dialpost.core.mail.accounts import Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.etrn import classify_dialogue
+from dialpost.core.mail.mx import AddressAnswer, MxAnswer
+from dialpost.core.mail.outcomes import Outcome
+from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings
+from dialpost.core.mail.smtp_target import (
     ConnectSettings,
     EtrnDialogue,
     HostTarget,
@@ -32,7 +32,7 @@ from dialpost.core.smtp_target import (
     SessionEnd,
     SessionFate,
 )
-from dialpost.flow.etrn import etrn_settings
+from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
 OFFLINE = "not looked at off line"
 _WHEN = "Run `dialpost doctor --online` while the line is up."
@@ -58,7 +58,7 @@ class Card(Protocol):
 
 
 class Names(Protocol):
-    """The subset of edge/resolver.Resolver needed here."""
+    """The subset of edge/mail/resolver.Resolver needed here."""
 
     async def mx(self, domain: str) -> MxAnswer:
         """A domain's MX records."""
@@ -71,7 +71,7 @@ class Names(Protocol):
 
 
 class Servers(Protocol):
-    """The subset of edge/smtp_client.SmtpClient needed here."""
+    """The subset of edge/mail/smtp_client.SmtpClient needed here."""
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """One ETRN dialogue."""

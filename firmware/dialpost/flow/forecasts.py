@@ -9,7 +9,7 @@ from dialpost.core.call_record import CallRecord
 from dialpost.core.config.model import BudgetConfig
 from dialpost.core.forecast import Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.json_value import JsonValue
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 
 CALLS_LOOKED_AT = 20
 

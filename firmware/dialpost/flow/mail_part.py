@@ -23,8 +23,8 @@ from dialpost.core.call_end import (
     decide,
 )
 from dialpost.core.call_record import HangUpReason
-from dialpost.core.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.link import Traffic
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.flow import maillog
 
 TICK_S = 0.5
@@ -36,7 +36,7 @@ WRAP_UP_S = 5.0
 
 
 class Etrn(Protocol):
-    """The subset of flow/etrn.EtrnAsk a call needs."""
+    """The subset of flow/mail/outgoing/etrn.EtrnAsk a call needs."""
 
     async def ask(self) -> tuple[EtrnAnswer, ...]:
         """Ask for every name; one answer each, whatever happens."""
@@ -63,7 +63,7 @@ class FlushedCounts(Protocol):
 
 
 class FlushForCall(Protocol):
-    """The subset of flow/flush.Flush a call needs."""
+    """The subset of flow/mail/outgoing/flush.Flush a call needs."""
 
     def begin_call(self) -> None:
         """A new call: what was tried in the one before may be tried again."""
@@ -76,7 +76,7 @@ class FlushForCall(Protocol):
 
 
 class Inbound(Protocol):
-    """The subset of flow/inbound_activity.InboundActivity a call needs: the provider's side only."""
+    """The subset of flow/mail/incoming/inbound_activity.InboundActivity a call needs: the provider's side only."""
 
     @property
     def connections(self) -> int:

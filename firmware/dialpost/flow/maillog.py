@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from dialpost.core.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.printable import log_pairs
 
 _log = logging.getLogger("dialpost.mail")

@@ -15,8 +15,8 @@ from typing import Protocol
 from dialpost.core.blink import Pattern
 from dialpost.core.call_states import CallState
 from dialpost.core.errors import StorageError
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel import Led, project
-from dialpost.core.queue_records import QueueCounts
 from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
 
 REFRESH_S = 0.5

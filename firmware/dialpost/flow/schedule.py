@@ -15,7 +15,7 @@ from typing import Protocol
 from dialpost.core.call_record import CallReason
 from dialpost.core.call_states import CallState
 from dialpost.core.config.model import ScheduleConfig
-from dialpost.core.queue_records import QueueCounts
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.schedule import CallFacts, ClockReading, first_plan, look
 
 SHORTEST_NAP_S = 0.2

@@ -7,14 +7,14 @@ from typing import Protocol
 
 from dialpost.core.errors import ControlError
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
-from dialpost.core.mx import DnsProblem, NoRecords, NoSuchName
+from dialpost.core.mail.mx import DnsProblem, NoRecords, NoSuchName
 
 KINDS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 MOST_LINES = 500
 
 
 class Names(Protocol):
-    """The subset of edge/resolver needed here."""
+    """The subset of edge/mail/resolver needed here."""
 
     async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
         """The records as text."""

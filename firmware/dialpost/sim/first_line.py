@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from dialpost.core.config.model import DnsConfig
 from dialpost.core.link import Traffic
-from dialpost.core.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
+from dialpost.core.mail.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
+from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd
 from dialpost.core.ppp_events import PppEnd, PppUp
 from dialpost.core.ppp_options import PppRequest
-from dialpost.core.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd
-from dialpost.edge.resolver import Resolver
-from dialpost.edge.smtp_client import SmtpClient
-from dialpost.edge.smtp_client.mail_talk import NextMessage, OnOutcome
+from dialpost.edge.mail.resolver import Resolver
+from dialpost.edge.mail.smtp_client import SmtpClient
+from dialpost.edge.mail.smtp_client.mail_talk import NextMessage, OnOutcome
 from dialpost.sim.line import SimulatedLine
 from dialpost.sim.subscription import Subscription
 

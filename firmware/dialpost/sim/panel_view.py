@@ -19,8 +19,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 from dialpost.core.errors import DialpostError
+from dialpost.core.mail.session import Listener
 from dialpost.core.panel import SIGNALS, Led, light
-from dialpost.core.session import Listener
 from dialpost.edge.gpio.simulated import SimulatedLines
 from dialpost.sim.letters import DOMAIN, WORLD, make_letters
 from dialpost.sim.world import ACCOUNTS, USERS_ADDRESS, WORLD_ADDRESSES, World, WorldSettings

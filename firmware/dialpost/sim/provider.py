@@ -18,10 +18,10 @@ from pathlib import Path
 from weakref import WeakSet
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.envelope import BodyType, Envelope, QueueId, Recipient
-from dialpost.core.outcomes import Deferred, Delivered, Outcome, Refused
-from dialpost.core.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
-from dialpost.edge.smtp_client import SmtpClient
+from dialpost.core.mail.envelope import BodyType, Envelope, QueueId, Recipient
+from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
+from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.sim.provider_session import ProviderSession, Received
 
 HOSTNAME = "mail.provider.example"

@@ -33,8 +33,8 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.config.text import render_config
 from dialpost.core.errors import DialpostError
+from dialpost.core.mail.session import Listener
 from dialpost.core.panel import project
-from dialpost.core.session import Listener
 from dialpost.core.station_state import StationState
 from dialpost.daemon import Daemon
 from dialpost.flow.panel import Lights

@@ -2,7 +2,6 @@
 
 import pytest
 
-from dialpost.core.accounts import check_name
 from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import read_value
 from dialpost.core.config.fields import all_fields
@@ -10,6 +9,7 @@ from dialpost.core.config.text import find_field, parse_config
 from dialpost.core.country import Country, Dialling
 from dialpost.core.dial_plan import dial_faults
 from dialpost.core.errors import AccountError, ConfigError
+from dialpost.core.mail.accounts import check_name
 from dialpost.core.printable import printable
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'

@@ -20,8 +20,8 @@ from dialpost.core.config.model import (
     StationConfig,
 )
 from dialpost.core.console.wizard_summary import Door, summary
+from dialpost.core.mail.session import Listener
 from dialpost.core.panel import FAULT_WORDS, SIGNALS
-from dialpost.core.session import Listener
 
 SECRETS = ("dial-in secret", "mail secret", "1234-pin", "card 99")
 CONFIG = Config(

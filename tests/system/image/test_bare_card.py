@@ -13,7 +13,7 @@ from image.rig.card import Card
 from image.rig.machine import Machine
 from rig.processes import eventually
 
-from dialpost.core.queue_records import EARLIEST_TRUE_TIME_S
+from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
 
 POWER_LAMP = 1 << 0  # board/qemu-virt.toml
 JOURNAL = "journalctl -b -u dialpost --no-pager -o cat"

@@ -19,11 +19,11 @@ from dialpost.core.config.history import split_header
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import DialpostError
-from dialpost.core.queue_records import MessageRecord, RecipientState
-from dialpost.edge.account_file import AccountFile
-from dialpost.edge.maildir import Maildirs
-from dialpost.edge.spool import Spool
-from dialpost.edge.store import Store
+from dialpost.core.mail.queue.records import MessageRecord, RecipientState
+from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store
 from rig.data_partition import dump, repair
 from rig.mailboxes import StoredMail, maildir_files, read_mail
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from dialpost.edge.store.rows import STATE_CODES
+from dialpost.edge.mail.store.rows import STATE_CODES
 from rig.ports import free_port
 from rig.processes import Child, RigError, eventually
 

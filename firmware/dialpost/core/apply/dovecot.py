@@ -12,8 +12,8 @@ from __future__ import annotations
 from hashlib import sha256
 
 from dialpost.core.apply.rendered import DOVECOT, HEADER, Rendered, host_name, plain_path
-from dialpost.core.certificate import certificate_names
 from dialpost.core.config.model import Config, LanService
+from dialpost.core.mail.certificate import certificate_names
 
 USER = "dialpost"
 RUN = "/run/dialpost-dovecot"

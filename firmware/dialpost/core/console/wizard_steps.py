@@ -6,13 +6,13 @@ configuration (`wizard_draft.check_key`); only what is no key of it (accounts, t
 
 from __future__ import annotations
 
-from dialpost.core.accounts import check_name
 from dialpost.core.config.model import LanMethod, LinkKind
 from dialpost.core.console.wizard_draft import KEEP, MOST_USERS, NONE, OTHER, SAME, Draft, check_key
 from dialpost.core.console.wizard_facts import Choice
 from dialpost.core.console.wizard_line_steps import LINE_STEPS
 from dialpost.core.console.wizard_step import Check, Step, by_key
 from dialpost.core.errors import AccountError
+from dialpost.core.mail.accounts import check_name
 from dialpost.core.password import check_strength
 
 

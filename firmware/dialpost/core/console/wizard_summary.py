@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.config.model import Config, LanMethod, LinkKind
+from dialpost.core.mail.session import Listener
 from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
-from dialpost.core.session import Listener
 
 _WIDTH = 78
 _LIGHTS = "The lights\n----------\n"

@@ -1,0 +1,287 @@
+"""`dialpost account add|passwd|edit|delete|list` and `dialpost alias add|edit|delete|list`.
+
+The running daemon makes the change, so it counts at once. Without one the same methods work on the files, as the
+user they belong to and under the data directory's lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dialpost.cli.output import ask_secret, count, input_line, print_json, size, table
+from dialpost.cli.station import control_client, load_config
+from dialpost.core.config.model import Config
+from dialpost.core.errors import AccountError
+from dialpost.core.json_value import JsonValue
+from dialpost.core.password import check_strength
+from dialpost.core.printable import one_line
+from dialpost.edge.data_lock import DataLock
+from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.mail.dovecot_users import DovecotUsers
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.privileges import become_owner_of
+from dialpost.edge.spare_room import SpareRoom
+from dialpost.flow.mail.account_methods import account_methods
+from dialpost.flow.mail.accounts import MOST_QUOTA_BYTES, AccountService, MailFate
+
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmgt]?)b?\Z")
+_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_NO_QUOTA, _DEFAULT_QUOTA = "none", "default"
+
+
+def add_parser(commands: Any) -> None:
+    """Add `account` and `alias` to the command line."""
+    _add_account_parser(commands)
+    _add_alias_parser(commands)
+
+
+def _add_account_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "account", help="mailboxes: who has one here",
+        description="The accounts of this station. Changes count at once, for mail, SMTP, IMAP and POP3. Passwords "
+        "are asked for, or read from standard input; they never stand on the command line.",
+    )  # fmt: skip
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    add = verbs.add_parser("add", help="make an account and its mailbox")
+    add.add_argument("name", help="its name; NAME@main domain is its first address")
+    add.add_argument("--address", action="append", default=[], dest="addresses", metavar="ADDRESS",
+                     help="another address of it (may be given again)")  # fmt: skip
+    add.add_argument("--full-name", default="", metavar="TEXT", help="the person's name")
+    add.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit (default: the station's)")
+    _add_password_option(add)
+    add.set_defaults(func=_add)
+    passwd = verbs.add_parser("passwd", help="give an account another password")
+    passwd.add_argument("name")
+    _add_password_option(passwd)
+    passwd.set_defaults(func=_passwd)
+    edit = verbs.add_parser("edit", help="change addresses, name, quota; lock and unlock")
+    edit.add_argument("name")
+    edit.add_argument("--add-address", action="append", default=[], metavar="ADDRESS")
+    edit.add_argument("--remove-address", action="append", default=[], metavar="ADDRESS")
+    edit.add_argument("--full-name", metavar="TEXT")
+    edit.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit; default = the station's")
+    lock = edit.add_mutually_exclusive_group()
+    lock.add_argument("--disable", action="store_false", dest="enabled", default=None,
+                      help="nobody can log in; mail keeps coming in")  # fmt: skip
+    lock.add_argument("--enable", action="store_true", dest="enabled", default=None)
+    edit.set_defaults(func=_edit)
+    delete = verbs.add_parser(
+        "delete", help="delete an account; says what is in its mailbox",
+        description="Without one of the three choices nothing is deleted; the command says what the mailbox holds.",
+    )  # fmt: skip
+    delete.add_argument("name")
+    fate = delete.add_mutually_exclusive_group()
+    for option, value, text in (
+        ("--keep-mail", MailFate.KEEP, "leave the mailbox where it is"),
+        ("--archive", MailFate.ARCHIVE, "move the mailbox to the archive folder in the data directory"),
+        ("--purge", MailFate.PURGE, "delete the mail for ever"),
+    ):
+        fate.add_argument(option, action="store_const", const=value.value, dest="fate", help=text)
+    delete.set_defaults(func=_delete)
+    listing = verbs.add_parser("list", help="all accounts")
+    listing.add_argument("--json", action="store_true", help="for scripts")
+    listing.set_defaults(func=_list)
+
+
+def _add_password_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input (one line), don't ask"
+    )
+
+
+def _add_alias_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "alias", help="addresses that stand for others, groups",
+        description="An alias is an address of this station whose mail goes to accounts here, or on to addresses "
+        "in the world. With several targets it is a group.",
+    )  # fmt: skip
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    add = verbs.add_parser("add", help="make an alias")
+    add.add_argument("address", help="the address; without @ it is in the main domain")
+    add.add_argument("targets", nargs="+", metavar="target", help="an account's name, or an address")
+    add.add_argument("--replace", action="store_true", help="where there is one already, let it go here instead")
+    add.set_defaults(func=_alias_add)
+    edit = verbs.add_parser("edit", help="add targets to an alias, take others away")
+    edit.add_argument("address")
+    edit.add_argument("--add", action="append", default=[], metavar="TARGET", help="(may be given again)")
+    edit.add_argument("--remove", action="append", default=[], metavar="TARGET", help="(may be given again)")
+    edit.set_defaults(func=_alias_edit)
+    delete = verbs.add_parser("delete", help="take an alias away")
+    delete.add_argument("address")
+    delete.set_defaults(func=_alias_delete)
+    listing = verbs.add_parser("list", help="all aliases")
+    listing.add_argument("--json", action="store_true", help="for scripts")
+    listing.set_defaults(func=_alias_list)
+
+
+def _add(args: argparse.Namespace) -> int:
+    params: dict[str, Any] = {"name": args.name, "addresses": args.addresses, "full_name": args.full_name}
+    quota = quota_bytes(args.quota)
+    if quota is not None:
+        params["quota_bytes"] = quota
+    account = _call(args, "account.add", **params, password=_password(args))
+    print(f"Account {account['name']} made: {', '.join(account['addresses'])}")
+    if account["messages"]:
+        print(
+            f"A mailbox of that name was there already; it holds {count(account['messages'], 'message')}, which "
+            "belong to this account now."
+        )
+    if account["is_postmaster"]:
+        print("Mail for postmaster goes to it.")
+    return 0
+
+
+def _passwd(args: argparse.Namespace) -> int:
+    account = _call(args, "account.passwd", name=args.name, password=_password(args))
+    print(f"Account {account['name']} has a new password.")
+    return 0
+
+
+def _edit(args: argparse.Namespace) -> int:
+    params: dict[str, Any] = {"add_addresses": args.add_address, "remove_addresses": args.remove_address}
+    if args.full_name is not None:
+        params["full_name"] = args.full_name
+    if args.enabled is not None:
+        params["enabled"] = args.enabled
+    if args.quota is not None:
+        quota = quota_bytes(args.quota)
+        params |= {"default_quota": True} if quota is None else {"quota_bytes": quota}
+    if not any(value not in (None, []) for value in params.values()):
+        raise AccountError("Nothing to change was given; see: dialpost account edit --help")
+    account = _call(args, "account.edit", name=args.name, **params)
+    state = "" if account["enabled"] else "; locked, nobody can log in"
+    print(f"Account {account['name']}: {', '.join(account['addresses'])}; quota {_quota(account)}{state}")
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    print(_call(args, "account.delete", name=args.name, fate=args.fate)["words"])
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    accounts = _call(args, "account.list")
+    if args.json:
+        print_json(accounts)
+    elif not accounts:
+        print("There is no account yet. Make one with: dialpost account add NAME")
+    else:
+        rows = [
+            (
+                account["name"], account["full_name"], count(account["messages"], "message"),
+                f"{size(account['bytes'])} of {_quota(account)}", _marks(account), ", ".join(account["addresses"]),
+            )
+            for account in accounts
+        ]  # fmt: skip
+        print(table(("NAME", "PERSON", "MAIL", "SPACE", "", "ADDRESSES"), rows))
+    return 0
+
+
+def _marks(account: dict[str, Any]) -> str:
+    return " ".join(
+        (["postmaster"] if account["is_postmaster"] else []) + ([] if account["enabled"] else ["locked"])
+    )
+
+
+def _quota(account: dict[str, Any]) -> str:
+    return size(account["quota_bytes"]) if account["quota_bytes"] else "no limit"
+
+
+def _alias_add(args: argparse.Namespace) -> int:
+    more = {"replace": True} if args.replace else {}
+    alias = _call(args, "alias.add", address=args.address, targets=args.targets, **more)
+    print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
+    return 0
+
+
+def _alias_edit(args: argparse.Namespace) -> int:
+    if not (args.add or args.remove):
+        raise AccountError("Nothing to change was given; see: dialpost alias edit --help")
+    alias = _call(args, "alias.edit", address=args.address, add_targets=args.add, remove_targets=args.remove)
+    print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
+    return 0
+
+
+def _alias_delete(args: argparse.Namespace) -> int:
+    alias = _call(args, "alias.delete", address=args.address)
+    print(f"Alias {alias['address']} deleted; it went to {', '.join(alias['targets'])}.")
+    return 0
+
+
+def _alias_list(args: argparse.Namespace) -> int:
+    aliases = _call(args, "alias.list")
+    if args.json:
+        print_json(aliases)
+    elif not aliases:
+        print("There is no alias yet. Make one with: dialpost alias add ADDRESS TARGET")
+    else:
+        print(table(("ADDRESS", "GOES TO"), [(each["address"], ", ".join(each["targets"])) for each in aliases]))
+    return 0
+
+
+def quota_bytes(text: str | None) -> int | None:
+    """ "500M" as bytes (powers of 1000), "none" as 0, "default" as None. Raises: AccountError."""
+    word = _DEFAULT_QUOTA if text is None else text.strip().lower()
+    if word in {_DEFAULT_QUOTA, _NO_QUOTA}:
+        return 0 if word == _NO_QUOTA else None
+    match = _SIZE.match(word)
+    wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
+    if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit", or more than a request holds
+        raise AccountError(f"{one_line(word, 40)!r} is not a usable size: write it like 500M or 2G, or none.")
+    return int(wanted)
+
+
+def _password(args: argparse.Namespace) -> str:
+    """Asked for twice without echo, or one line of standard input. Raises: AccountError, EOFError."""
+    if args.password_stdin:
+        password = input_line()
+        check_strength(password)
+        return password
+    if not sys.stdin.isatty():
+        raise AccountError("There is no terminal to ask for the password: use --password-stdin.")
+    password = ask_secret(f"Password for {args.name}: ")
+    check_strength(password)
+    if ask_secret("Once more: ") != password:
+        raise AccountError("The two are not the same. Nothing was changed.")
+    return password
+
+
+def _call(args: argparse.Namespace, method: str, **params: Any) -> Any:
+    """Let the running daemon do it, or without one do it here."""
+    client = control_client(args)
+    if client.available():
+        return client.call(method, **params)
+    with service_on_card(load_config(args)) as service:
+        return asyncio.run(_wait_for(account_methods(service)[method](params)))
+
+
+async def _wait_for(answer: Awaitable[JsonValue]) -> JsonValue:
+    return await answer
+
+
+@contextmanager
+def service_on_card(config: Config) -> Iterator[AccountService]:
+    """The accounts on the card, with no daemon running. Raises: AlreadyRunningError if there is one after all."""
+    data_dir = Path(config.station.data_dir)
+    become_owner_of(data_dir)
+    lock = DataLock(data_dir)
+    lock.acquire()
+    mailboxes = Maildirs(data_dir / "mail")
+    try:
+        mailboxes.prepare()
+        store = AccountFile(data_dir / "accounts.toml")
+        logins = DovecotUsers(data_dir / "dovecot-users", data_dir / "mail")
+        service = AccountService(config, store, logins, mailboxes, SpareRoom(data_dir).check)
+        if store.report:
+            sys.stderr.write(f"dialpost: {store.report}\n")
+        yield service
+    finally:
+        mailboxes.close()
+        lock.release()

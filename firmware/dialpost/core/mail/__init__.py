@@ -1,0 +1,1 @@
+"""What a message is and what may happen to it: SMTP, routing, the queue, notices."""

@@ -1,0 +1,101 @@
+"""Who a message says it is from, held against who hands it in (RFC 5322 §3.6.2, RFC 6409 §6.1, §8.2).
+
+A user who logged in writes as themselves: the envelope's sender is checked at MAIL, the From that people read here.
+A stranger at port 25 may bear one of our own addresses: so does mail that a list or a forward sends back, which is
+why such mail is marked, not refused, unless the configuration says so. Pure; no header makes it fail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from dialpost.core.address import parse_mailbox
+from dialpost.core.config.model import FromCheck
+from dialpost.core.errors import AddressError
+from dialpost.core.mail.reply import Reply
+
+_ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,128}"|(?<![^\s<>,;:()"\[\]])[^\s<>,;:()"\[\]]+)@[^\s<>,;:()"]+')
+"""A word is tried once, from where it begins, and a quoted name is short (RFC 5321 §4.5.3.1.1: 64 octets): else the
+time would grow with the square of a long field, while all other sessions wait.
+"""
+_UNREADABLE = "?"
+_SHOWN = 100
+
+
+def addresses_in(values: Sequence[bytes], most_bytes: int) -> tuple[str, ...]:
+    """Every address of some fields that hold addresses; "?" for a field in which none can be read, so that it is
+    nobody's. A value of `most_bytes` was cut off.
+
+    Everything that looks like an address counts, also where a name should stand: a mail program may show that.
+    Not email.utils.getaddresses: what it makes of such a field differs between Python's releases.
+    """
+    found: list[str] = []
+    for value in values:
+        text = _bare(value.decode("utf-8", "replace")) if len(value) < most_bytes else ""
+        found += _ADDRESS.findall(text) or [_UNREADABLE]
+    return tuple(dict.fromkeys(found))
+
+
+def _bare(text: str) -> str:
+    """Without comments (RFC 5322 §3.2.2) and quoted names; a quoted local part stays."""
+    out, quoted, depth, position = [], "", 0, 0
+    while position < len(text):
+        sign = text[position]
+        pair = text[position : position + (2 if sign == "\\" else 1)]
+        position += len(pair)
+        if quoted:
+            quoted += pair
+            if sign == '"':
+                out.append(quoted if text[position : position + 1] == "@" else " ")
+                quoted = ""
+        elif sign in "()":
+            depth = max(0, depth + (1 if sign == "(" else -1))
+            out.append(" ")
+        elif not depth and sign == '"':
+            quoted = pair
+        elif not depth:
+            out.append(pair)
+    return "".join(out)
+
+
+def user_refusal(
+    mode: FromCheck, authors: Sequence[str], senders: Sequence[str], is_own: Callable[[str], bool], own: str
+) -> Reply | None:
+    """Why a user may not send this. `authors` are From's addresses, `senders` Sender's, `own` is the user's."""
+    if mode is FromCheck.ALLOW:
+        return None
+    checked = authors if mode is FromCheck.CHECK else senders
+    field = "From" if mode is FromCheck.CHECK else "Sender"
+    for address in checked:
+        if not is_own(address):
+            shown = "" if address == _UNREADABLE else f" {address[:_SHOWN]}"
+            return Reply(550, (f"The {field} address{shown} is none of your account's: write as {own}",), "5.7.1")
+    return None
+
+
+def sender_field(
+    mode: FromCheck, authors: Sequence[str], senders: Sequence[str], is_own: Callable[[str], bool], own: str
+) -> bytes:
+    """The Sender field that a user's message lacks: who really sent what another is named as author of."""
+    if mode is not FromCheck.SENDER or senders or all(map(is_own, authors)):
+        return b""
+    return f"Sender: {own}\n".encode()
+
+
+def claims_to_be_ours(addresses: Sequence[str], domains: Sequence[str]) -> bool:
+    """Whether one of these is in a domain of ours."""
+    return any(_domain(address) in domains for address in addresses)
+
+
+def unverified_mark(peer_address: str) -> bytes:
+    """The field that tells readers and filters that nobody logged in for such a message."""
+    literal = f"IPv6:{peer_address}" if ":" in peer_address else peer_address
+    return f"X-Dialpost-Unverified: an address of this station, without a login, from [{literal}]\n".encode()
+
+
+def _domain(address: str) -> str:
+    try:
+        return parse_mailbox(address).domain
+    except AddressError:
+        return address.rpartition("@")[2].strip().lower()

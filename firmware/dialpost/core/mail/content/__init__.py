@@ -1,0 +1,1 @@
+"""The content of a message on its way in and out."""

@@ -1,0 +1,323 @@
+"""The ESMTP client: one session from greeting to QUIT, without I/O.
+
+The driver passes on what arrives (`receive`, `eof`, `failed`), sends what `data_to_send` gives, and does
+what the events say. It hands in messages while `can_submit`, and content while `content_wanted` asks for
+it. Nothing here waits or knows the time: `waiting_for` tells how long the driver may wait.
+
+Every message handed in comes back in exactly one `Finished`, whatever happens, before `Ended`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dialpost.core.errors import ProtocolError
+from dialpost.core.mail.content.outgoing import ContentFacts
+from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.mailing import ContentRequest, Lesson, Mailing
+from dialpost.core.mail.esmtp.opening import Opening
+from dialpost.core.mail.esmtp.phases import Phase, Step
+from dialpost.core.mail.esmtp.replies import ReplyReader
+from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Event, Wire
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
+
+BLOCK_WAIT_S = 180.0  # each block of content (RFC 5321 §4.5.3.2.5), never the whole message
+
+_PHASE_WAIT_S = {
+    Phase.GREETING: 300.0,
+    Phase.EHLO: 300.0,
+    Phase.HELO: 300.0,
+    Phase.STARTTLS: 120.0,
+    Phase.HANDSHAKE: 180.0,
+    Phase.LOGIN: 180.0,  # RFC 4954 §4
+    Phase.QUIT: 5.0,  # all mail is answered for: a line that is paid for is not kept up for a farewell
+}
+_ETRN_WAIT_S = 300.0
+_ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the server's next reply will answer, and how long it may take, in s."""
+
+    what: str
+    limit_s: float
+
+
+class EsmtpClient:
+    """One session with one server."""
+
+    def __init__(
+        self,
+        settings: ConnectSettings,
+        host: str,
+        *,
+        tls: bool = False,
+        verified: bool = False,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        """`tls`: the connection is inside TLS from the first byte; `verified`: with a checked certificate.
+
+        `trace` gets each line of the dialogue, secrets blotted out and content left out.
+        """
+        self._settings = settings
+        self._host = host
+        self._wire = Wire(trace)
+        self._replies = ReplyReader()
+        self._opening = Opening(settings, self._wire, tls=tls, verified=verified)
+        self._mailing: Mailing | None = None
+        self._etrn_name: str | None = None
+        self.answers = 0  # replies so far: what the driver's clock for the next one starts from
+
+    # What the driver asks
+
+    @property
+    def phase(self) -> Phase:
+        """Where the session stands."""
+        return self._opening.phase
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended: nothing that arrives means anything."""
+        return self.phase is Phase.OVER
+
+    @property
+    def extensions(self) -> Extensions:
+        """What the server offers, as far as known."""
+        return self._opening.extensions
+
+    @property
+    def can_submit(self) -> bool:
+        """Whether one more message is of use now."""
+        return self.phase is Phase.OPEN and self._mailing is not None and self._mailing.can_submit
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the session is open and nothing is under way: time for `submit`, `etrn` or `quit`."""
+        return (
+            self.phase is Phase.OPEN
+            and self._mailing is not None
+            and self._mailing.is_idle
+            and self._etrn_name is None
+        )
+
+    @property
+    def content_wanted(self) -> ContentRequest | None:
+        """Content that may go out now; answer with `feed` or `content_failed`."""
+        if self.phase is not Phase.OPEN or self._mailing is None:
+            return None
+        return self._mailing.content_wanted
+
+    @property
+    def waiting_for(self) -> Waiting | None:
+        """The reply that is due, if one is."""
+        if self.phase in _PHASE_WAIT_S:
+            return Waiting(self.phase.value, _PHASE_WAIT_S[self.phase])
+        if self.phase is Phase.OVER or self._mailing is None:
+            return None
+        if self._etrn_name is not None:
+            return Waiting("ETRN", _ETRN_WAIT_S)
+        limit_s = self._mailing.wait_s
+        return None if limit_s is None else Waiting(self._mailing.waiting_for, limit_s)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether more is to be sent, but not before the server has answered."""
+        held_by_answer = self.waiting_for is not None and self.content_wanted is None
+        return held_by_answer and self._mailing is not None and self._mailing.has_unsent
+
+    @property
+    def learnt(self) -> Lesson | None:
+        """What the next session with this host should do without; messages that fell with it are `again`."""
+        return None if self._mailing is None else self._mailing.learnt
+
+    def data_to_send(self) -> bytes:
+        """The bytes to send now, in order; they are not given again."""
+        return self._wire.take_output()
+
+    # What the driver does
+
+    def submit(self, message: OutgoingMessage, facts: ContentFacts) -> list[Event]:
+        """Send a message after those before it; call only while `can_submit`."""
+        assert self.can_submit and self._mailing is not None
+        self._mailing.submit(message, facts)
+        return self._wire.take_events()
+
+    def feed(self, block: bytes, *, last: bool) -> None:
+        """Stored content (LF line ends) for `content_wanted`; `last` where the message ends with it."""
+        assert self._mailing is not None
+        self._mailing.feed(block, last=last)
+
+    def content_failed(self, why: str) -> list[Event]:
+        """The rest of the content that is wanted can't be read. Nobody gets half a message."""
+        assert self._mailing is not None
+        reply = Reply(451, (why,), "4.3.0")
+        if not self._mailing.content_failed(reply):
+            self._lose(why, "the connection was dropped so that no half message is delivered")
+        return self._wire.take_events()
+
+    def etrn(self, name: str) -> list[Event]:
+        """Ask for the mail queued for `name`; call only while `is_idle`. One at a time: ETRN ends a group
+        (RFC 2920 §3.1).
+        """
+        assert self.is_idle
+        if _ETRN_NAME.match(name):
+            self._etrn_name = name
+            self._wire.send_line(f"ETRN {name}".encode())
+        else:
+            self._wire.tell(EtrnAnswered(name, Reply(501, ("This is no name ETRN can ask for",), "5.5.4")))
+        return self._wire.take_events()
+
+    def quit(self) -> None:
+        """Say good-bye; call only while `is_idle`."""
+        assert self.is_idle
+        self._opening.step(Step.QUITTING)
+        self._wire.send_line(b"QUIT")
+
+    # What the driver passes on
+
+    def receive(self, data: bytes, *, unheard_bytes: int = 0) -> list[Event]:
+        """Bytes from the server, in any split. Once the session is over nothing more is read.
+
+        `unheard_bytes`: so many of the last bytes of `data_to_send` it certainly had not got when it said this.
+        """
+        self._wire.unheard_bytes = unheard_bytes
+        try:
+            for reply in [] if self.is_over else self._replies.receive(data):
+                if self.is_over:
+                    break
+                if not self._may_be_answer(reply):
+                    raise self._out_of_turn(reply)
+                self.answers += 1
+                self._wire.note_reply(reply)
+                self._take(reply)
+            if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
+                raise ProtocolError("the server sent text in clear after it agreed to STARTTLS")
+        except ProtocolError as error:
+            if self.phase is Phase.QUIT:
+                self._end(SessionFate.DONE, "nothing more to send", None)
+            elif not self.is_over:
+                self._lose(str(error), in_step=False)
+        return self._wire.take_events()
+
+    def tls_established(self, *, verified: bool) -> None:
+        """The handshake asked for by `StartTls` is done."""
+        self._opening.tls_established(verified=verified)
+
+    def tls_failed(self, why: str) -> list[Event]:
+        """TLS could not be had as configured: a person has to look at it, the mail waits."""
+        self._wire.drop_output()
+        self._end(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), "4.7.5"))
+        return self._wire.take_events()
+
+    def eof(self) -> list[Event]:
+        """The server closed the connection."""
+        if self.phase is Phase.QUIT:
+            self._end(SessionFate.DONE, "nothing more to send", None)
+        elif self.is_idle:
+            self._end(SessionFate.CLOSED, "the server closed the connection while nothing was under way", None)
+        elif self.phase is not Phase.OVER:
+            self._lose(f"the server closed the connection before it answered ({self._what()})")
+        return self._wire.take_events()
+
+    def failed(self, why: str) -> list[Event]:
+        """The connection can't be used any more (reset, no answer in time, TLS broken ...)."""
+        if self.phase is Phase.QUIT:
+            self._end(SessionFate.DONE, "nothing more to send", None)
+        elif self.phase is not Phase.OVER:
+            self._lose(why)
+        return self._wire.take_events()
+
+    def timed_out(self, why: str) -> list[Event]:
+        """What is due did not come in time."""
+        if self.phase is Phase.OPEN and self._mailing is not None:
+            self._mailing.timed_out()
+        return self.failed(why)
+
+    # Replies
+
+    def _may_be_answer(self, reply: Reply) -> bool:
+        """Whether the server can have heard what it would answer. It may say good-bye any time (RFC 5321 §3.8)."""
+        if reply.code == 421 or self.phase is Phase.QUIT:
+            return True
+        if self._mailing is None or self._etrn_name is not None:
+            return self._wire.heard_bytes >= self._wire.put_bytes
+        return self._mailing.wait_s is None or self._mailing.is_asked(reply)
+
+    def _out_of_turn(self, reply: Reply) -> ProtocolError:
+        what = f"the server spoke out of turn: {reply}"
+        return ProtocolError(what) if self._mailing is None else self._mailing.out_of_step(what)
+
+    def _take(self, reply: Reply) -> None:
+        if self.phase is Phase.QUIT:
+            self._end(SessionFate.DONE, "nothing more to send", None)
+        elif self._mailing is None:
+            self._take_opening(reply)
+        elif self._etrn_name is not None and reply.code != 421:
+            name, self._etrn_name = self._etrn_name, None
+            self._wire.tell(EtrnAnswered(name, reply))
+        elif self._mailing.wait_s is None:
+            self._take_unasked(self._mailing, reply)
+        else:
+            self._take_answer(self._mailing, reply)
+
+    def _take_opening(self, reply: Reply) -> None:
+        refused = self._opening.receive(reply)
+        if refused is not None:
+            if reply.code != 421:
+                self._wire.send_line(b"QUIT")
+            self._end(refused.fate, refused.reason, refused.reply)
+        elif self.phase is Phase.OPEN:
+            offered = replace(
+                self.extensions,
+                pipelining=self.extensions.pipelining and self._settings.pipelining,
+                chunking=self.extensions.chunking and self._settings.chunking,
+            )
+            self._mailing = Mailing(self._wire, offered, host=self._host, station=self._settings.helo)
+
+    def _take_unasked(self, mailing: Mailing, reply: Reply) -> None:
+        if reply.is_positive:
+            raise self._out_of_turn(reply)
+        if mailing.early_answer(reply):
+            reason = "the server refused a message before its end"
+        else:
+            reason = "the server closes the connection"
+        self._close(mailing, SessionFate.CLOSED, reason, reply)
+
+    def _take_answer(self, mailing: Mailing, reply: Reply) -> None:
+        if not mailing.receive(reply):
+            self._close(mailing, SessionFate.CLOSED, "the server closes the connection", reply)
+            return
+        stopped_by = mailing.stopped_by
+        if stopped_by is not None:
+            self._wire.send_line(b"QUIT")
+            reason = "the server takes no mail in this session as it is configured"
+            self._close(mailing, SessionFate.NEEDS_PERSON, reason, stopped_by)
+
+    # Ends
+
+    def _what(self) -> str:
+        waiting = self.waiting_for
+        return waiting.what if waiting else "nothing"
+
+    def _close(self, mailing: Mailing, fate: SessionFate, reason: str, reply: Reply) -> None:
+        mailing.break_off(reply, self._host, lost=False)
+        self._end(fate, reason, reply)
+
+    def _lose(self, why: str, consequence: str = "", *, in_step: bool = True) -> None:
+        self._wire.drop_output()
+        refused = self._opening.refused
+        if refused is not None:  # the server said no, and left while another way was tried
+            self._end(refused.fate, refused.reason, refused.reply)
+            return
+        reply = Reply(451, (f"Connection with {self._host} broken off: {why}",), "4.4.2")
+        if self._mailing is not None:
+            self._mailing.break_off(reply, self._settings.helo, lost=True, in_step=in_step)
+        self._end(SessionFate.LOST, f"{why}; {consequence}" if consequence else why, reply)
+
+    def _end(self, fate: SessionFate, reason: str, reply: Reply | None) -> None:
+        self._opening.step(Step.ENDED)
+        self._wire.tell(Ended(fate, reason, reply))

@@ -1,0 +1,469 @@
+"""What may be sent now, and whose answer the next reply is.
+
+Commands leave in the tightest groups RFC 2920 §3.1 allows: MAIL, RCPT ... DATA end a group, and the
+content begins the next, with the MAIL, RCPT ... DATA of the next message behind its final dot. So each
+message costs one wait. With CHUNKING there is none: BDAT needs no go-ahead, and the next message follows
+at once. Then the look-ahead is bounded, so that a lost line leaves few messages whose fate is unknown,
+and an RSET parts the messages, so that what failed in one means nothing for the next (RFC 3030 §2).
+
+Replies are counted: each command sent puts one `Expected` into a queue, each reply takes the first out.
+A server that gets out of step is left at once; nothing is concluded from replies that may be shifted. Where
+commands were sent together that may be why: some hosts, and boxes on the way to them, lose what follows the first
+of a group or answer it out of order. Then `learnt` says so, and what fell with the session can go without groups.
+
+A yes to content is one only if the server can have heard its last byte. With DATA the 354 proves the step before
+each content. With CHUNKING nothing does: one 2yz too many that leaves it after the last byte has reached its TCP
+is on the wire the BDAT's own answer. It shows at the next answer, when the message has counted as delivered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from dialpost.core.errors import ProtocolError
+from dialpost.core.mail.content.outgoing import ContentFacts
+from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.framing import BLOCK_BYTES, ChunkFraming, DataFraming, Framing
+from dialpost.core.mail.esmtp.transaction import Mail, Stage, Transaction
+from dialpost.core.mail.esmtp.wire import Finished, Wire
+from dialpost.core.mail.outcomes import Deferred
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import OutgoingMessage
+
+MAX_UNANSWERED_MESSAGES = 4
+MAX_UNANSWERED_BYTES = 32_768
+FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be taken
+SURE_RECIPIENTS = 100  # every server takes so many (RFC 5321 §4.5.3.1.8)
+MAX_RECIPIENTS = 1000  # in one transaction, until a server says it takes fewer
+
+
+class Ask(Enum):
+    """What a reply will answer."""
+
+    RSET = auto()
+    MAIL = auto()
+    RCPT = auto()
+    DATA = auto()
+    DOT = auto()
+    NO_CONTENT = auto()  # the lone dot where no recipient was taken
+    CHUNK = auto()
+    LAST_CHUNK = auto()
+
+
+WAIT_S = {
+    Ask.RSET: 300.0,
+    Ask.MAIL: 300.0,
+    Ask.RCPT: 300.0,
+    Ask.DATA: 120.0,
+    Ask.DOT: 600.0,
+    Ask.NO_CONTENT: 600.0,
+    Ask.CHUNK: 300.0,
+    Ask.LAST_CHUNK: 600.0,
+}
+"""How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
+GROUP_WAIT_S = 60.0
+"""So long at most, as long as the host has not shown yet that it answers commands sent together."""
+
+
+class Lesson(Enum):
+    """What a session showed its host not to do as it offers it: the next one goes without."""
+
+    NO_CHUNKING = "it offers CHUNKING but does not keep to it"
+    NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One reply still to come. `number` is the recipient's, for RCPT.
+
+    `asked`: where its command ends on the wire, `end`: where the content does that belongs to it. `behind`: it was
+    sent while another reply was due.
+    """
+
+    ask: Ask
+    transaction: Transaction
+    number: int = -1
+    asked: int = 0
+    end: int = 0
+    behind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRequest:
+    """Content may go out: at most `max_bytes` of the message's stored content, from `offset` on.
+
+    `transaction` tells one reading of the same message from another.
+    """
+
+    message: OutgoingMessage
+    transaction: Transaction
+    offset: int
+    max_bytes: int
+
+
+class Mailing:
+    """The mail part of one open session."""
+
+    def __init__(self, wire: Wire, offered: Extensions, *, host: str, station: str) -> None:
+        self.learnt: Lesson | None = None
+        self._wire = wire
+        self._offered = offered
+        self._host = host
+        self._station = station
+        self._waiting: deque[Transaction] = deque()
+        self._current: Transaction | None = None
+        self._script: deque[tuple[Expected, bytes]] = deque()  # of the current one, not yet sent
+        self._framing: Framing = DataFraming()
+        self._expected: deque[Expected] = deque()
+        self._unsettled: list[Transaction] = []  # begun, without all their replies
+        self._last_begun: Transaction | None = None
+        self._needs_reset = False
+        self._max_recipients = MAX_RECIPIENTS
+        self._stop: Reply | None = None
+        self._answers_groups = False
+
+    # What the driver asks
+
+    @property
+    def can_submit(self) -> bool:
+        """Whether one more message is of use now: one is kept ready behind the one going out."""
+        return not self._waiting and self._stop is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being sent and no reply is due."""
+        return not (self._waiting or self._current or self._unsettled or self._expected)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether more of the messages handed in has to be sent."""
+        return bool(self._waiting or self._current)
+
+    @property
+    def stopped_by(self) -> Reply | None:
+        """The reply that showed that no message can get through in this session, once all is answered."""
+        return self._stop if not self._expected and self._current is None else None
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long the next reply may take; None where none is due."""
+        if not self._expected:
+            return None
+        limit_s = WAIT_S[self._expected[0].ask]
+        return limit_s if self._answers_groups or not self._waits_for_group else min(limit_s, GROUP_WAIT_S)
+
+    @property
+    def _waits_for_group(self) -> bool:
+        """Whether the next reply is one of several to commands sent together."""
+        return bool(self._expected) and (len(self._expected) > 1 or self._expected[0].behind)
+
+    def is_asked(self, reply: Reply) -> bool:
+        """Whether the server can have heard what it would answer: for a yes all of it, for a no the command."""
+        due = self._expected[0]
+        return (due.end if reply.is_positive else due.asked) <= self._wire.heard_bytes
+
+    @property
+    def waiting_for(self) -> str:
+        """What the next reply answers, for people."""
+        return self._expected[0].ask.name.replace("_", " ") if self._expected else "nothing"
+
+    @property
+    def content_wanted(self) -> ContentRequest | None:
+        """Content that may go out now."""
+        current = self._current
+        if current is None or current.stage is not Stage.CONTENT:
+            return None
+        room = BLOCK_BYTES
+        if self._offered.chunking:
+            if not self._offered.pipelining and self._expected:
+                return None
+            if not current.envelope_answered:
+                room = FIRST_CHUNK_BYTES - current.content_bytes
+        if room <= 0:
+            return None
+        return ContentRequest(current.mail.message, current, current.content_bytes, room)
+
+    # What the driver hands in
+
+    def submit(self, message: OutgoingMessage, facts: ContentFacts) -> None:
+        """Take a message to send after those before it. What can't be sent at all is finished at once."""
+        mail = Mail(message, facts, self._offered, self._station)
+        if mail.to_send:
+            self._waiting.append(Transaction(mail, mail.to_send))
+        self._finish_if_done(mail)
+        self.advance()
+
+    def feed(self, block: bytes, *, last: bool) -> None:
+        """The content asked for by `content_wanted`; `last` with (or after) its end."""
+        current = self._current
+        assert current is not None and current.stage is Stage.CONTENT
+        wire = self._framing.frame(block, last=last)
+        current.content_bytes += len(block)
+        begin = self._wire.put_bytes
+        self._wire.send(wire)
+        if isinstance(self._framing, ChunkFraming) and wire:
+            asked = begin + wire.index(b"\n") + 1
+            self._expect(Expected(Ask.LAST_CHUNK if last else Ask.CHUNK, current), asked)
+        elif last:
+            self._expect(Expected(Ask.DOT, current), 0)  # asked by DATA: it may say no at any time
+        if last:
+            current.content_whole = True
+            # A final dot ends a transaction whatever the answer (RFC 5321 §4.1.1.4); a refused BDAT doesn't.
+            self._sent(current, needs_reset=self._offered.chunking)
+        self.advance()
+
+    def content_failed(self, reply: Reply) -> bool:
+        """The content can't be read to its end. False where only leaving the session keeps half a message
+        from being taken for a whole one.
+        """
+        current = self._current
+        assert current is not None and current.stage is Stage.CONTENT
+        current.content_reply = reply
+        if not self._offered.chunking:
+            return False
+        self._sent(current, needs_reset=True)
+        self._settle(current)
+        self.advance()
+        return True
+
+    def receive(self, reply: Reply) -> bool:
+        """The next reply; whether the session goes on after it.
+
+        Raises: ProtocolError where it can't be the answer to what is due.
+        """
+        if not self._expected:
+            raise ProtocolError(f"the server spoke out of turn: {reply}")
+        due = self._expected.popleft()
+        transaction = due.transaction
+        transaction.unanswered -= 1
+        if due.ask is not Ask.RSET:
+            transaction.answered = True
+        self._note(due, reply)
+        self._answers_groups = self._answers_groups or due.behind
+        if reply.code == 421 or (due.ask is Ask.RSET and not reply.is_positive):
+            return False  # some servers count RSETs, refuse the next and close
+        if transaction is self._current and transaction.is_hopeless:
+            self._give_up_sending(transaction)
+        self._settle(transaction)
+        self.advance()
+        return True
+
+    def early_answer(self, reply: Reply) -> bool:
+        """A refusal that came while the content was still going out; whether it can be one."""
+        current = self._current
+        if current is None or current.stage is not Stage.CONTENT or reply.is_positive or self._expected:
+            return False
+        current.content_reply = reply
+        current.answered = True
+        self._current = None
+        current.stage = Stage.SENT
+        self._settle(current)
+        return True
+
+    def out_of_step(self, what: str, due: Expected | None = None) -> ProtocolError:
+        """An answer that can't be one (to `due`, else to the next), and what it teaches."""
+        if due is None and self._expected:
+            due = self._expected[0]
+        is_to_chunk = due is not None and due.ask in (Ask.CHUNK, Ask.LAST_CHUNK)
+        if self._offered.pipelining and not is_to_chunk:
+            self.learnt = Lesson.NO_PIPELINING
+        elif self._offered.chunking:
+            self.learnt = Lesson.NO_CHUNKING
+        return ProtocolError(what)
+
+    def timed_out(self) -> None:
+        """The reply that is due did not come."""
+        if self._waits_for_group:
+            self.learnt = Lesson.NO_PIPELINING
+
+    def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:
+        """The session ends: every message handed in gets its outcomes now."""
+        in_step = self.learnt is None and (in_step or not self._offered.pipelining)
+        self._current = None
+        self._script.clear()
+        self._expected.clear()
+        for transaction in [*self._unsettled, *self._waiting]:
+            transaction.break_off(reply, by, self._host, lost=lost, in_step=in_step)
+            self._finish_if_done(transaction.mail)
+        self._unsettled.clear()
+        self._waiting.clear()
+
+    # Sending
+
+    def advance(self) -> None:
+        """Send all that may be sent now."""
+        while True:
+            if self._current is None and not self._begin_next():
+                return
+            assert self._current is not None
+            if self._current.stage is not Stage.ENVELOPE or not self._send_script(self._current):
+                return
+
+    def _begin_next(self) -> bool:
+        if not self._waiting or self._stop is not None or not self._window_is_open():
+            return False
+        if self._expected and not self._offered.pipelining:
+            return False
+        if self._should_learn_first(self._waiting[0]):
+            return False
+        transaction = self._waiting.popleft()
+        too_many = transaction.keep_first(self._max_recipients)
+        if too_many:
+            self._waiting.appendleft(Transaction(transaction.mail, too_many))
+        self._current = self._last_begun = transaction
+        self._unsettled.append(transaction)
+        transaction.stage = Stage.ENVELOPE
+        mail = transaction.mail
+        if self._needs_reset:
+            self._script.append((Expected(Ask.RSET, transaction), b"RSET"))
+            self._needs_reset = False
+        self._script.append((Expected(Ask.MAIL, transaction), mail.mail_line()))
+        for number in transaction.numbers:
+            self._script.append((Expected(Ask.RCPT, transaction, number), mail.rcpt_line(number)))
+        if not self._offered.chunking:
+            self._script.append((Expected(Ask.DATA, transaction), b"DATA"))
+        return True
+
+    def _should_learn_first(self, transaction: Transaction) -> bool:
+        """Whether to see first how many recipients the server takes, before it gets more of the same."""
+        return len(transaction.numbers) > SURE_RECIPIENTS and any(
+            earlier.mail is transaction.mail for earlier in self._unsettled
+        )
+
+    def _window_is_open(self) -> bool:
+        sent = [transaction for transaction in self._unsettled if transaction.content_whole]
+        return not sent or (
+            len(sent) < MAX_UNANSWERED_MESSAGES
+            and sum(transaction.content_bytes for transaction in sent) < MAX_UNANSWERED_BYTES
+        )
+
+    def _send_script(self, transaction: Transaction) -> bool:
+        while self._script:
+            if self._expected and not self._offered.pipelining:
+                return False
+            due, line = self._script.popleft()
+            self._wire.send_line(line)
+            self._expect(due)
+        if not self._offered.chunking:
+            transaction.stage = Stage.ASKED
+        elif self._expected and not self._offered.pipelining:
+            return False
+        else:
+            self._framing = ChunkFraming()
+            transaction.stage = Stage.CONTENT
+        return False
+
+    def _expect(self, due: Expected, asked: int | None = None) -> None:
+        end = self._wire.put_bytes
+        asked = end if asked is None else asked
+        self._expected.append(replace(due, asked=asked, end=end, behind=bool(self._expected)))
+        due.transaction.unanswered += 1
+
+    def _sent(self, transaction: Transaction, *, needs_reset: bool) -> None:
+        transaction.stage = Stage.SENT
+        self._current = None
+        self._script.clear()
+        self._needs_reset = needs_reset
+
+    def _give_up_sending(self, transaction: Transaction) -> None:
+        """Nobody can be reached by the current transaction any more: send no more of it than was sent."""
+        if transaction.stage is Stage.ASKED:
+            return  # the reply to DATA decides
+        self._sent(transaction, needs_reset=True)
+
+    # Replies
+
+    def _note(self, due: Expected, reply: Reply) -> None:
+        transaction = due.transaction
+        if self._offered.pipelining and self._is_out_of_order(due, reply):
+            raise self.out_of_step(f"the server answered {due.ask.name} out of order: {reply}", due)
+        if due.ask is Ask.DATA:
+            self._note_go_ahead(due, reply)
+        elif reply.is_intermediate:
+            raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}", due)
+        elif due.ask is Ask.MAIL:
+            transaction.mail_reply = reply
+        elif due.ask is Ask.RCPT:
+            self._note_recipient(due, reply)
+        elif due.ask not in (Ask.RSET, Ask.NO_CONTENT):
+            self._note_content(due, transaction, reply)
+
+    def _is_out_of_order(self, due: Expected, reply: Reply) -> bool:
+        """Whether the server says that a command came when it could not: so it did not see what was before it."""
+        transaction = due.transaction
+        mail_reply = transaction.mail_reply
+        in_place = {
+            Ask.MAIL: True,
+            Ask.RCPT: mail_reply is not None
+            and mail_reply.is_positive,  # else it is refused, in this way or another
+            Ask.DATA: bool(transaction.accepted),
+        }
+        unknown = reply.code in {500, 502} and not self._answers_groups  # it saw a part of a command
+        return in_place.get(due.ask, False) and (reply.code == 503 or unknown)
+
+    def _note_recipient(self, due: Expected, reply: Reply) -> None:
+        transaction = due.transaction
+        assert transaction.mail_reply is not None
+        if reply.is_positive and not transaction.mail_reply.is_positive:
+            raise self.out_of_step(f"the server refused the sender but took a recipient: {reply}", due)
+        transaction.verdicts[due.number] = reply
+
+    def _note_go_ahead(self, due: Expected, reply: Reply) -> None:
+        transaction = due.transaction
+        if reply.is_positive and not reply.is_intermediate:  # the first digit decides (RFC 5321 §4.2)
+            raise self.out_of_step(f"the server's answer to DATA is none: {reply}", due)
+        if not reply.is_positive:
+            transaction.content_reply = reply
+            self._sent(transaction, needs_reset=True)
+            return
+        transaction.was_in_step = True  # the one 3yz came in its place: the replies before it did, too
+        if transaction.accepted:
+            self._framing = DataFraming()
+            transaction.stage = Stage.CONTENT
+        else:  # RFC 2920 §3.1: it waits for content nobody gets
+            self._wire.send_line(b".")
+            self._expect(Expected(Ask.NO_CONTENT, transaction), 0)
+            self._sent(transaction, needs_reset=False)
+
+    def _note_content(self, due: Expected, transaction: Transaction, reply: Reply) -> None:
+        refused_before = transaction.content_reply is not None and not transaction.content_reply.is_positive
+        if refused_before:
+            return  # the rest of what was under way: 503 or the like
+        if due.ask is Ask.CHUNK and reply.is_positive:
+            return
+        if due.ask is not Ask.DOT and reply.code in {500, 502} and transaction.accepted:
+            # It offers BDAT and doesn't know it: the bytes that follow may have been read as commands.
+            self.learnt = Lesson.NO_CHUNKING
+            transaction.content_whole = False  # it says that it didn't take it
+            raise ProtocolError(f"the server offers CHUNKING but refused it: {reply}")
+        transaction.content_reply = reply
+
+    def _settle(self, transaction: Transaction) -> None:
+        """Conclude a transaction that has nothing more to send and no reply due."""
+        if transaction.stage is not Stage.SENT or transaction.unanswered:
+            return
+        if transaction not in self._unsettled:
+            return
+        self._unsettled.remove(transaction)
+        about_session = transaction.about_the_session()
+        if about_session is not None:
+            self._stop = self._stop or about_session
+        transaction.conclude(self._host)
+        content = transaction.content_reply
+        if transaction is self._last_begun and content is not None and content.is_positive:
+            self._needs_reset = False
+        left_over = transaction.left_over()
+        if left_over:
+            self._max_recipients = min(self._max_recipients, len(transaction.accepted))
+            self._waiting.appendleft(Transaction(transaction.mail, left_over))
+        self._finish_if_done(transaction.mail)
+
+    def _finish_if_done(self, mail: Mail) -> None:
+        if mail.is_finished:
+            outcomes = mail.in_order()
+            again = self.learnt is not None and all(
+                isinstance(outcome, Deferred) and not outcome.answer_unknown for outcome in outcomes
+            )
+            self._wire.tell(Finished(mail.message, outcomes, again))

@@ -1,0 +1,106 @@
+"""What the parts of the client share: bytes waiting to go out, and the events for the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.outcomes import Outcome
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import OutgoingMessage, SessionFate
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Send what is waiting, then do the TLS handshake, then call `tls_established`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Messages and ETRN may be handed in."""
+
+    extensions: Extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Every recipient of the message has its outcome, in the order of the envelope."""
+
+    message: OutgoingMessage
+    outcomes: tuple[Outcome, ...]
+    again: bool = False
+    """It only fell with a dialogue that can be had in a plainer way at once (see `EsmtpClient.learnt`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EtrnAnswered:
+    """The server's word on one name."""
+
+    name: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over: send what is waiting if that can be done at once, and close."""
+
+    fate: SessionFate
+    reason: str
+    reply: Reply | None
+
+
+Event = StartTls | Ready | Finished | EtrnAnswered | Ended
+
+
+class Wire:
+    """Bytes out and events out."""
+
+    def __init__(self, trace: Callable[[str], None] | None = None) -> None:
+        """`trace` is called with each line of the dialogue, secrets blotted out, content left out."""
+        self._trace = trace
+        self._out = bytearray()
+        self._events: list[Event] = []
+        self.put_bytes = 0
+        """All that was put here so far."""
+        self.unheard_bytes = 0
+        """How much of what was taken the server can't have heard yet, as far as the driver knows."""
+
+    @property
+    def heard_bytes(self) -> int:
+        """How much of what was put here the server can have heard."""
+        return self.put_bytes - len(self._out) - self.unheard_bytes
+
+    def send(self, data: bytes) -> None:
+        """Put bytes behind those that wait."""
+        self._out += data
+        self.put_bytes += len(data)
+
+    def send_line(self, line: bytes, *, shown: str | None = None) -> None:
+        """Put one command line behind what waits; `shown` stands for it in the trace."""
+        self.send(line + b"\r\n")
+        if self._trace is not None:
+            self._trace("> " + (line.decode("utf-8", "replace") if shown is None else shown))
+
+    def note_reply(self, reply: Reply) -> None:
+        """A reply came: only for the trace."""
+        if self._trace is not None:
+            self._trace(f"< {reply}")
+
+    def tell(self, event: Event) -> None:
+        """Put an event behind those not yet taken."""
+        self._events.append(event)
+
+    def take_output(self) -> bytes:
+        """The bytes to send now; they are the caller's from here on."""
+        data, self._out = bytes(self._out), bytearray()
+        return data
+
+    def drop_output(self) -> None:
+        """Forget what was not taken: the connection is gone, or out of step."""
+        self._out.clear()
+
+    def take_events(self) -> list[Event]:
+        """The events since the last call, in order."""
+        events, self._events = self._events, []
+        return events

@@ -1,0 +1,193 @@
+"""What the provider's answers to ETRN mean and what to do about each (RFC 1985).
+
+250 promises nothing, 251 says nothing waits, 252 and 253 say something does. 4xx: the server does ETRN
+but not now or not for us; it is asked again on the next connect. 5xx: it does not do ETRN (so), and no
+further name is tried on it in this call. Every answer is kept in the server's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import EtrnDialogue, SessionFate
+
+
+class EtrnOutcome(Enum):
+    """What an answer (or its absence) amounts to."""
+
+    STARTED = "started"  # 250: the queue was started, whatever is in it
+    NOTHING_WAITS = "nothing-waits"  # 251
+    PENDING = "pending"  # 252, 253
+    TRY_LATER = "try-later"  # 458 and other 4xx
+    NOT_ALLOWED = "not-allowed"  # 459
+    LOGIN_NEEDED = "login-needed"  # 530, 534, 535, 538
+    BAD_NAME = "bad-name"  # 501, 553
+    NOT_DONE = "not-done"  # 500, 502, 504 and other 5xx, or ETRN missing from the EHLO answer
+    UNREACHABLE = "unreachable"  # no connection, or it broke before the answer
+    NEEDS_PERSON = "needs-a-person"  # TLS, certificate or ways to log in not as configured
+    LOGIN_REFUSED = "login-refused"  # and not tried again before something changed
+
+
+_FAULTS = frozenset(EtrnOutcome) - {EtrnOutcome.STARTED, EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
+
+_BY_CODE = {
+    250: EtrnOutcome.STARTED,
+    251: EtrnOutcome.NOTHING_WAITS,
+    252: EtrnOutcome.PENDING,
+    253: EtrnOutcome.PENDING,
+    459: EtrnOutcome.NOT_ALLOWED,
+    501: EtrnOutcome.BAD_NAME,
+    530: EtrnOutcome.LOGIN_NEEDED,  # RFC 4954 §6
+    534: EtrnOutcome.LOGIN_NEEDED,
+    535: EtrnOutcome.LOGIN_NEEDED,
+    538: EtrnOutcome.LOGIN_NEEDED,
+    553: EtrnOutcome.BAD_NAME,
+}
+
+_BY_FATE = {
+    SessionFate.NEEDS_PERSON: EtrnOutcome.NEEDS_PERSON,
+    SessionFate.LOGIN_REFUSED: EtrnOutcome.LOGIN_REFUSED,
+}
+
+_ADVICE = {
+    EtrnOutcome.STARTED: "",
+    EtrnOutcome.NOTHING_WAITS: "",
+    EtrnOutcome.PENDING: "",
+    EtrnOutcome.TRY_LATER: (
+        "Your provider does ETRN but can't start its queue for {name} now. Nothing to do: it is asked again "
+        "on the next connect. If this stays so for a day, ask the provider."
+    ),
+    EtrnOutcome.NOT_ALLOWED: (
+        "Your provider does ETRN but does not allow it for {name} from here. It is asked again on the next "
+        "connect; ask the provider to allow ETRN for {name} from this line, or for the name to use "
+        "(setting etrn.names), or for a login (etrn.user and etrn.password)."
+    ),
+    EtrnOutcome.LOGIN_NEEDED: (
+        "Your provider does not do ETRN without a valid login. Ask it for a user and password and set "
+        "etrn.user and etrn.password."
+    ),
+    EtrnOutcome.BAD_NAME: (
+        "Your provider does not do ETRN under the name {name}. Ask which name it wants (the domain, "
+        "@domain or #name) and set etrn.names."
+    ),
+    EtrnOutcome.NOT_DONE: (
+        "Your provider does not do ETRN on this host. Ask it for the host that does and set etrn.host (and "
+        'etrn.port, mostly 25), or set etrn.use = "never" if it sends your mail without being asked.'
+    ),
+    EtrnOutcome.UNREACHABLE: (
+        "The provider's ETRN host could not be asked. It is tried again on the next connect; check "
+        "etrn.host and etrn.port if this repeats."
+    ),
+    EtrnOutcome.LOGIN_REFUSED: (
+        "The provider's ETRN host refused the login, so it was not asked. It is not tried again before something "
+        "changes: correct etrn.user and etrn.password with `dialpost config set`, or have it tried once more by "
+        "`dialpost call now`."
+    ),
+    EtrnOutcome.NEEDS_PERSON: (
+        "The provider's ETRN host was reached but not asked. Check etrn.user and etrn.password, or etrn.tls, "
+        "etrn.tls_verify and the provider's certificate, by what is said here."
+    ),
+}
+
+_COUNT = re.compile(r"\b(\d{1,9})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class EtrnAnswer:
+    """The answer for one name. `code` is None where the server gave none; `text` is in its words.
+
+    `waiting` is the number of messages a 253 names, 0 for a 251, else None.
+    """
+
+    name: str
+    outcome: EtrnOutcome
+    code: int | None
+    text: str
+    waiting: int | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a person should know: mail may wait at the provider that was not asked for."""
+        return self.outcome in _FAULTS
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in words; "" where all is well."""
+        return _ADVICE[self.outcome].format(name=self.name)
+
+    @property
+    def promises_mail(self) -> bool:
+        """Whether mail may come because of it: 250 (perhaps), 252 and 253 (certainly)."""
+        return self.outcome in {EtrnOutcome.STARTED, EtrnOutcome.PENDING}
+
+    @property
+    def tells_what_waits(self) -> bool:
+        """Whether this server's answers tell a full queue from an empty one (251, 252, 253)."""
+        return self.outcome in {EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
+
+    def words(self) -> str:
+        """Code and text on one line."""
+        return f"{self.code} {self.text}".strip() if self.code is not None else self.text
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For the call's record and the report."""
+        return {"domain": self.name, "code": self.code, "text": self.text, "advice": self.advice,
+                "outcome": self.outcome.value, "waiting": self.waiting}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> EtrnAnswer:
+        """Back from `to_json`. Raises: KeyError, ValueError."""
+        code, waiting = value.get("code"), value.get("waiting")
+        return cls(
+            str(value["domain"]), EtrnOutcome(value["outcome"]),
+            code if isinstance(code, int) else None, str(value["text"]),
+            waiting if isinstance(waiting, int) else None,
+        )  # fmt: skip
+
+
+def classify(name: str, reply: Reply) -> EtrnAnswer:
+    """What the reply to `ETRN name` means. Unknown codes go by their first digit (RFC 5321 §4.2.1)."""
+    outcome = _BY_CODE.get(reply.code)
+    if outcome is None:
+        if reply.is_positive:
+            outcome = EtrnOutcome.STARTED
+        else:
+            outcome = EtrnOutcome.TRY_LATER if reply.is_transient else EtrnOutcome.NOT_DONE
+    words = " ".join(part for part in (reply.enhanced, reply.text) if part)
+    return EtrnAnswer(name, outcome, reply.code, words, _waiting(reply))
+
+
+def _waiting(reply: Reply) -> int | None:
+    if reply.code == 251:
+        return 0
+    if reply.code != 253:
+        return None
+    count = _COUNT.search(reply.text)  # "253 14 pending messages for node x started" (RFC 1985 §5.3)
+    return int(count.group(1)) if count else None
+
+
+def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[EtrnAnswer, ...]:
+    """The answers of one dialogue, in the order of `names`.
+
+    A name not asked because an earlier one got a 5xx is left out: there is nothing to say of it. One left
+    without an answer because the dialogue broke off is told as such.
+    """
+    replies = dict(dialogue.answers)
+    answers = [classify(name, replies[name]) for name in names if name in replies]
+    missing = [name for name in names if name not in replies]
+    if dialogue.error is not None and not _stopped_by_5xx(answers):
+        outcome = _BY_FATE.get(dialogue.fate, EtrnOutcome.UNREACHABLE)
+        answers += [EtrnAnswer(name, outcome, None, dialogue.error) for name in missing]
+    elif not answers:
+        text = "ETRN is not among what the server offers" if not dialogue.offered else "no answer"
+        answers = [EtrnAnswer(name, EtrnOutcome.NOT_DONE, None, text) for name in names]
+    return tuple(answers)
+
+
+def _stopped_by_5xx(answers: Sequence[EtrnAnswer]) -> bool:
+    return bool(answers) and answers[-1].code is not None and answers[-1].code >= 500

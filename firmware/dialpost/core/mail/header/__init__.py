@@ -1,0 +1,1 @@
+"""The header of a message: read, repaired, encoded, added to."""

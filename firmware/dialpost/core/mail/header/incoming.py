@@ -1,0 +1,183 @@
+"""The header of a message on its way in: read, and repaired so that every reader sees it end in the same place.
+
+Works on the stored form (LF line ends), in any split, holding back a few lines at most. What is repaired, as
+Postfix repairs it (its cleanup(8) and smtpd(8)):
+
+- a `From ` or `>From ` line of an mbox file, in front or in the middle, becomes an X-Mailbox-Line field;
+- where a line that is no field follows the header without an empty line, one is put before it; at the end too.
+
+Where more well-known fields come after such a line in a header, nobody can tell whether it is a spoilt field or
+the body: there nothing is changed, and fields on both sides count as seen. A header may be of any length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+
+from dialpost.core.mail.header.scan import FIELD, HeaderFacts, HeaderScan
+
+MAX_LINE_BYTES = 65_536
+"""Of a longer line only so much is looked at."""
+MAX_HELD_BYTES = 65_536
+"""How far is looked for the header's end behind a line that is no field."""
+
+_MBOX = re.compile(rb">*From ")
+_DATED = re.compile(rb">*From .*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\d\d:\d\d")
+_WELL_KNOWN = frozenset(
+    b"return-path received date from sender reply-to to cc bcc message-id in-reply-to references subject "
+    b"mime-version content-type content-transfer-encoding content-disposition delivered-to dkim-signature".split()
+)
+
+
+class _Line(Enum):
+    EMPTY = auto()
+    FIELD = auto()
+    FOLD = auto()
+    MBOX = auto()
+    TEXT = auto()
+
+
+class HeaderPass:
+    """Takes a message, gives it back with its header in order; `added` makes the fields to put at its end."""
+
+    def __init__(self, hostname: str, added: Callable[[HeaderFacts], bytes]) -> None:
+        self._scan = HeaderScan(hostname)
+        self._added = added
+        self._rest = bytearray()
+        self._looked_at = 0
+        self._is_inside_line = False
+        self._has_field = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the header's end was met."""
+        return self._is_over
+
+    def facts(self) -> HeaderFacts:
+        """What was read so far; all of it once the header is over."""
+        return self._scan.facts()
+
+    def feed(self, data: bytes) -> bytes:
+        """The next piece; what is certain now."""
+        if self._is_over:
+            self._scan.body(data)
+            return data
+        self._rest += data
+        out = []
+        while not self.is_over and (piece := self._next_piece()):
+            out.append(self._piece(piece))
+        if self.is_over:
+            rest, self._rest = bytes(self._rest), bytearray()
+            self._scan.body(rest)
+            out.append(rest)
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """The message is whole: what was held back, and an empty line where there was none."""
+        if self._is_over:
+            return b""
+        out = b""
+        if self._rest:
+            rest, self._rest = bytes(self._rest), bytearray()
+            out = self._piece(rest if rest.endswith(b"\n") else rest + b"\n")
+        elif self._is_inside_line:
+            out = self._piece(b"\n")
+        if self._held and not self._are_mailbox_lines(_Line.EMPTY):
+            return out + self._text_begins(b"")
+        return out + (b"" if self._is_over else self._piece(b"\n"))
+
+    def _next_piece(self) -> bytes:
+        """The next line, a part of a very long one, or b"" where more is needed."""
+        end = self._rest.find(b"\n", self._looked_at, MAX_LINE_BYTES)
+        if end < 0 and len(self._rest) < MAX_LINE_BYTES:
+            self._looked_at = len(self._rest)
+            return b""
+        size = MAX_LINE_BYTES if end < 0 else end + 1
+        piece = bytes(self._rest[:size])
+        del self._rest[:size]
+        self._looked_at = 0
+        return piece
+
+    def _piece(self, piece: bytes) -> bytes:
+        was_inside, self._is_inside_line = self._is_inside_line, not piece.endswith(b"\n")
+        if was_inside:
+            return self._hold(piece) if self._held else piece
+        kind = self._kind(piece)
+        if self._held and self._are_mailbox_lines(kind):
+            if kind is _Line.MBOX:
+                return self._hold(piece)
+            return self._mailbox_lines() + self._read(piece, kind)
+        if not self._held:
+            return self._read(piece, kind)
+        if not self._has_field:
+            return self._text_begins(piece)
+        if kind is _Line.EMPTY:
+            return self._held_end(piece)
+        return self._hold(piece)
+
+    def _kind(self, piece: bytes) -> _Line:
+        if piece == b"\n":
+            return _Line.EMPTY
+        if piece[:1] in {b" ", b"\t"}:
+            return _Line.FOLD if self._has_field else _Line.TEXT
+        if FIELD.match(piece):
+            return _Line.FIELD
+        return _Line.MBOX if _MBOX.match(piece) else _Line.TEXT
+
+    def _read(self, piece: bytes, kind: _Line) -> bytes:
+        if kind is _Line.EMPTY:
+            return self._end() + piece
+        if kind is _Line.TEXT and not self._has_field:  # there is no header
+            return self._text_begins(piece)
+        if kind in {_Line.MBOX, _Line.TEXT}:
+            return self._hold(piece)
+        self._has_field = True
+        self._scan.line(piece)
+        return piece
+
+    def _hold(self, piece: bytes) -> bytes:
+        self._held.append(piece)
+        self._held_bytes += len(piece)
+        return self._held_end(b"") if self._held_bytes > MAX_HELD_BYTES else b""
+
+    def _are_mailbox_lines(self, next_kind: _Line) -> bool:
+        """Whether what is held came from an mbox file: a header goes on behind it, or it has such a line's date."""
+        if not all(_MBOX.match(line) for line in self._held):
+            return False
+        if next_kind is _Line.EMPTY:
+            return all(_DATED.match(line[:200]) for line in self._held)
+        return next_kind in {_Line.FIELD, _Line.MBOX}
+
+    def _mailbox_lines(self) -> bytes:
+        lines, self._held, self._held_bytes = self._held, [], 0
+        self._has_field = True
+        return b"".join(b"X-Mailbox-Line: " + line for line in lines)
+
+    def _held_end(self, empty_line: bytes) -> bytes:
+        """An empty line (or too much) behind what is no field: was it the body, or a spoilt header?"""
+        is_spoilt_header = False
+        for line in self._held:
+            field = FIELD.match(line)
+            is_spoilt_header = is_spoilt_header or bool(field and field[1].lower() in _WELL_KNOWN)
+        if not is_spoilt_header:
+            return self._text_begins(empty_line)
+        for line in self._held:
+            self._scan.line(line)
+        held, self._held = b"".join(self._held), []
+        return self._end() + held + empty_line
+
+    def _text_begins(self, line: bytes) -> bytes:
+        """What is held is the body's beginning, and this line too."""
+        text, self._held = b"".join(self._held) + line, []
+        end = self._end()
+        self._scan.body(text)
+        return end + b"\n" + text
+
+    def _end(self) -> bytes:
+        self._is_over = True
+        return self._added(self._scan.facts())

@@ -1,0 +1,133 @@
+"""Who may send what to whom: the decisions of the intake that need no state.
+
+The order is what keeps the station from being an open relay: a login first, then the line and the provider's side,
+which never relay, then the networks named in the configuration; everybody else is outside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.ip_text import IpAddress, IpNetwork, ip_network
+from dialpost.core.mail.header.scan import HeaderFacts
+from dialpost.core.mail.queue.records import Origin
+from dialpost.core.mail.reply import Reply
+
+MAX_OWN_PASSES = 5
+"""How often a message may have come through this host before: a list or a forward brings it back once or twice."""
+
+LINE_INTERFACES = "ppp"
+"""What the names of the line's interfaces begin with: pppd's, and nobody else's."""
+OWN_INTERFACE = "lo"
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
+    """The networks of the configuration; host bits are forgiven ("192.168.1.1/24")."""
+    return tuple(ip_network(text, strict=False) for text in texts)
+
+
+def is_line(interface: str) -> bool:
+    """Whether it is that of a dialled line, where only the provider is."""
+    return interface.startswith(LINE_INTERFACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """From which side a peer comes, before any login: LAN or OUTSIDE.
+
+    The interface a connection came in on decides first: over the line anybody may call themselves by an address of
+    the LAN (the peer's own is negotiated by IPCP, RFC 1332 §3.3). Within the LAN the address decides.
+    """
+
+    networks: tuple[IpNetwork, ...]
+    provider_networks: tuple[IpNetwork, ...]
+    lan_interface: str = ""
+    has_line: bool = False
+    """Whether the station dials: then no address is trusted where the system does not tell the interface."""
+
+    @classmethod
+    def from_config(cls, config: Config) -> Sides:
+        """As configured."""
+        relay = config.relay
+        return cls(
+            parse_networks(relay.networks), parse_networks(relay.provider_networks), config.lan.interface,
+            config.link.kind is LinkKind.MODEM,
+        )  # fmt: skip
+
+    def of(self, address: str, interface: str) -> Origin:
+        """LAN or OUTSIDE. What can't be read is OUTSIDE."""
+        try:
+            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return Origin.OUTSIDE
+        if not self._is_ours(interface) or any(parsed in network for network in self.provider_networks):
+            return Origin.OUTSIDE
+        return Origin.LAN if any(parsed in network for network in self.networks) else Origin.OUTSIDE
+
+    def is_provider(self, address: str, interface: str) -> bool:
+        """Whether that peer is taken for the provider's: with a modem those on its line and those named, behind a
+        router everybody who is not of the LAN.
+        """
+        if self.of(address, interface) is not Origin.OUTSIDE:
+            return False
+        if not self.has_line or is_line(interface) or interface in {"", OWN_INTERFACE}:
+            return True
+        return self.is_named_provider(address)
+
+    def is_named_provider(self, address: str) -> bool:
+        """Whether it is in relay.provider_networks."""
+        try:
+            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.provider_networks)
+
+    def _is_ours(self, interface: str) -> bool:
+        """Whether addresses are what they say on that interface."""
+        if not interface:
+            return not self.has_line
+        if is_line(interface):
+            return False
+        return interface == OWN_INTERFACE or self.lan_interface in {"", interface}
+
+
+def may_relay(origin: Origin) -> bool:
+    """Whether mail from there may go on to the world."""
+    return origin in {Origin.SUBMITTED, Origin.LAN}
+
+
+def loop_refusal(
+    facts: HeaderFacts, max_received: int, recipients: Sequence[str], own_names: Sequence[str] = ()
+) -> Reply | None:
+    """554 5.4.6 where the header shows that the message goes round (RFC 5321 §6.3)."""
+    names = {name.lower() for name in (*recipients, *own_names)}
+    returns = sum(1 for address in facts.delivered_to if address in names)
+    if facts.received > max_received:
+        why = f"Mail loop: {facts.received} Received lines, {max_received} are allowed"
+    elif facts.own_received > MAX_OWN_PASSES or returns > MAX_OWN_PASSES:
+        why = f"Mail loop: this message came through here {max(facts.own_received, returns)} times before"
+    else:
+        return None
+    return Reply(554, (why,), "5.4.6")
+
+
+class RepeatWindow:
+    """Since when a stored message counts as a repeat (RFC 1047), though the clock may be set meanwhile.
+
+    A board without a battery clock stores its first mail in 1970. The window is measured back from what the clock
+    would show had it never been set: it may get longer by a step forward, never shorter.
+    """
+
+    def __init__(self, window_s: int) -> None:
+        self._window_s = window_s
+        self._offset_s: float | None = None
+
+    def since_s(self, wall_s: float, monotonic_s: float) -> int:
+        """Unix seconds, as the clock that stored them showed."""
+        offset_s = wall_s - monotonic_s
+        if self._offset_s is None or offset_s < self._offset_s:
+            self._offset_s = offset_s
+        return int(self._offset_s + monotonic_s) - self._window_s

@@ -1,0 +1,48 @@
+"""What became of one recipient in one attempt: an expected outcome is a value, not an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialpost.core.mail.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The next hop (or the mailbox) has taken responsibility. `reply` is its answer to the content.
+
+    `dsn_passed_on` tells whether the next hop offers DSN and so took over what NOTIFY asked
+    (RFC 3461 §5.2.2); where it is False and SUCCESS was asked, a "relayed" notice is ours to send.
+    """
+
+    reply: Reply
+    by: str
+    dsn_passed_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Try again later. `answer_unknown`: the content was sent whole but no answer was seen (RFC 1047).
+
+    `counts_as_attempt` is False where the next hop was never reached because the line was down or DNS
+    did not answer: that uses up nothing of the retry allowance.
+    `content_lost`: the body is missing or spoilt on the card. Trying again is no use; a person has to look at it.
+    """
+
+    reply: Reply
+    by: str
+    answer_unknown: bool = False
+    counts_as_attempt: bool = True
+    content_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Never try again: a bounce is due. `reply` is the refusing server's, or ours (5yz)."""
+
+    reply: Reply
+    by: str
+
+
+Outcome = Delivered | Deferred | Refused
+"""`by` is the host that answered ("mail.provider.example"), or this station's host name."""

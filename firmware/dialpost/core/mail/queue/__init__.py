@@ -1,0 +1,1 @@
+"""What the queue knows, and the rules it goes by."""

@@ -1,0 +1,1 @@
+"""Mailboxes, the spool, the queue database, SMTP both ways, name service."""

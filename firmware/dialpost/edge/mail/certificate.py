@@ -1,0 +1,262 @@
+"""The station's own TLS certificate: the one configured, or one made at first start with the `openssl` command.
+
+Made are an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
+addresses that mail programs are told. It holds from 2000
+to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
+at it know better. The two files appear together (a folder is renamed into place), durable, the key readable by
+the station's user only.
+
+Blocking, a few milliseconds; for the start of the daemon and for commands, not for a busy event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dialpost.core.config.model import Config
+from dialpost.core.errors import CertificateError
+from dialpost.core.mail.certificate import CertificateFacts, certificate_names, is_address, plain_name
+
+NOT_BEFORE, NOT_AFTER = "20000101000000Z", "20491231235959Z"
+"""Until 2049 the dates have two digits for the year (RFC 5280 §4.1.2.5), which every client reads. One that
+begins before July 2019 is also outside Apple's limit of 825 days."""
+
+_CONFIG = """\
+[ca]
+default_ca = station
+[station]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = server
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+prompt = no
+[name]
+commonName = {common_name}
+[server]
+subjectAltName = {alternatives}
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+"""
+_MAX_COMMON_NAME = 64  # RFC 5280, ub-common-name
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate (chain) and its private key, PEM files. `note` says what had to be done for them, or ""."""
+
+    certificate: Path
+    key: Path
+    note: str = ""
+
+
+def configured_pair(config: Config) -> Pair | None:
+    """The one named in the configuration, None where the station makes its own."""
+    return Pair(Path(config.tls.certificate), Path(config.tls.key)) if config.tls.certificate else None
+
+
+def own_folder(config: Config) -> Path:
+    """Where the self-made certificate is kept."""
+    return Path(config.station.data_dir) / "tls"
+
+
+def own_pair(folder: Path) -> Pair:
+    """Where the station's self-made certificate is, in its folder."""
+    return Pair(folder / "station.pem", folder / "station.key")
+
+
+def station_pair(config: Config) -> Pair:
+    """The certificate the station shows: the one configured, or the self-made one, made now if need be.
+
+    Raises: CertificateError.
+    """
+    configured = configured_pair(config)
+    if configured is not None:
+        server_context(configured)
+        return configured
+    return ensure_pair(own_folder(config), certificate_names(config))
+
+
+def ensure_pair(folder: Path, names: Sequence[str]) -> Pair:
+    """The self-made certificate in `folder`, made now where there is none. `names[0]` is the host name.
+
+    One that can't be used is set aside, never deleted; so is one that lacks a name or address. Durable when it
+    returns. Raises: CertificateError; an old one is then still there.
+    """
+    there = own_pair(folder)
+    if not folder.exists():
+        _make(folder, names, aside=None)
+        return replace(there, note=f"made a certificate for {', '.join(names)}")
+    why = _why_not(there, names)
+    if not why:
+        return there
+    aside = _free_name(folder)
+    _make(folder, names, aside)
+    return replace(there, note=f"made a new certificate, because {why}; the old one is in {aside}")
+
+
+def _why_not(pair: Pair, names: Sequence[str]) -> str:
+    """What speaks against going on with a self-made certificate, "" = nothing."""
+    try:
+        server_context(pair)
+    except CertificateError as error:
+        return str(error).rstrip(".")
+    try:
+        lacking = inspect(pair.certificate).lacking(names)
+    except CertificateError:
+        return ""  # it works; only the command that would tell its names is missing
+    return f"the old one was not for {', '.join(lacking)}" if lacking else ""
+
+
+def server_context(pair: Pair) -> ssl.SSLContext:
+    """What a listener needs to offer TLS (1.2 or newer). Raises: CertificateError."""
+
+    def no_passphrase() -> str:
+        raise CertificateError(
+            f"The private key {pair.key} is locked with a passphrase, and nobody is there to type it at start. "
+            f"Unlock it: openssl pkey -in {pair.key} -out NEW.key"
+        )
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # nobody needs it, and it costs more here than there
+    try:
+        context.load_cert_chain(pair.certificate, pair.key, no_passphrase)
+    except ssl.SSLError as error:
+        raise CertificateError(
+            f"{pair.certificate} and {pair.key} can't be used as certificate and private key: "
+            f"{_ssl_words(error)}. Both must be PEM files and belong to each other."
+        ) from error
+    except OSError as error:
+        missing = next((path for path in (pair.certificate, pair.key) if not os.access(path, os.R_OK)), pair.key)
+        raise CertificateError(f"{missing} can't be read: {error.strerror or error}.") from error
+    return context
+
+
+def inspect(certificate: Path) -> CertificateFacts:
+    """What the first certificate in a PEM file says. Raises: CertificateError."""
+    if not os.access(certificate, os.R_OK):
+        raise CertificateError(f"The certificate {certificate} is not there or can't be read.")
+    wanted = ["-startdate", "-enddate", "-subject", "-issuer", "-ext", "subjectAltName", "-fingerprint", "-sha256"]
+    text = _openssl("x509", "-in", str(certificate.absolute()), "-noout", *wanted)
+    lines = [line.strip() for line in text.splitlines()]
+    said = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith(("DNS:", "IP")))
+    try:
+        return CertificateFacts(
+            names=_names(lines),
+            not_before_s=ssl.cert_time_to_seconds(said["notBefore"]),
+            not_after_s=ssl.cert_time_to_seconds(said["notAfter"]),
+            self_signed=said["subject"] == said["issuer"],
+            fingerprint=next(value for key, value in said.items() if "ingerprint" in key).replace(":", "").lower(),
+        )
+    except (KeyError, StopIteration, ValueError) as error:
+        raise CertificateError(f"The certificate {certificate} can't be understood ({error}).") from error
+
+
+def _names(lines: Sequence[str]) -> tuple[str, ...]:
+    entries = [part.strip() for line in lines if line.startswith(("DNS:", "IP")) for part in line.split(",")]
+    named = (entry.partition(":") for entry in entries)
+    return tuple(plain_name(value.strip()) for kind, _, value in named if kind in {"DNS", "IP Address"})
+
+
+def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for cut_off in folder.parent.glob(f".{folder.name}-*"):  # by a power cut, at an earlier start
+            shutil.rmtree(cut_off, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            _make_in(fresh, names)
+            if aside is not None:
+                folder.rename(aside)
+            fresh.rename(folder)
+            _sync(folder.parent)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except OSError as error:
+        raise CertificateError(f"No certificate can be made in {folder}: {error.strerror or error}.") from error
+
+
+def _make_in(folder: Path, names: Sequence[str]) -> None:
+    """The two files in an empty folder. Names are checked, so nothing in them needs quoting."""
+    common_name = names[0] if len(names[0]) <= _MAX_COMMON_NAME else "Dialpost mail station"
+    alternatives = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in dict.fromkeys(names))
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        # Paths stay relative to `work`: openssl's configuration language gives `$` and `#` a meaning.
+        place = Path(work)
+        (place / "station.cnf").write_text(_CONFIG.format(common_name=common_name, alternatives=alternatives))
+        (place / "index.txt").touch()
+        _openssl(
+            "req", "-new", "-config", "station.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-keyout", "station.key", "-out", "station.csr", cwd=place,
+        )  # fmt: skip
+        # `req -x509` can set no start date before openssl 3.4; `ca -selfsign` always could.
+        _openssl(
+            "ca", "-batch", "-selfsign", "-notext", "-config", "station.cnf", "-keyfile", "station.key",
+            "-in", "station.csr", "-out", "station.pem", "-startdate", NOT_BEFORE, "-enddate", NOT_AFTER,
+            cwd=place,
+        )  # fmt: skip
+        for name, mode in (("station.key", 0o600), ("station.pem", 0o644)):
+            (place / name).chmod(mode)
+            _sync(place / name)
+            (place / name).rename(folder / name)
+    folder.chmod(0o700)
+    _sync(folder)
+
+
+def _openssl(*arguments: str, cwd: Path | None = None) -> str:
+    """Run the command; its standard output. Raises: CertificateError with its words."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENSSL")}
+    try:
+        done = subprocess.run(
+            ["openssl", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+            stdin=subprocess.DEVNULL, env=environment | {"LC_ALL": "C"}, umask=0o077,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise CertificateError(
+            "The command openssl is missing, so no certificate can be made or read. Install the package openssl, "
+            "or name a certificate of your own in tls.certificate and tls.key."
+        ) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CertificateError(f"The command openssl could not be run: {error}.") from error
+    if done.returncode != 0:
+        words = " / ".join(line for line in done.stderr.splitlines() if line.strip())[-300:]
+        raise CertificateError(f"openssl {arguments[0]} failed: {words or f'exit status {done.returncode}'}")
+    return done.stdout
+
+
+def _ssl_words(error: ssl.SSLError) -> str:
+    return {
+        "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+        "NO_START_LINE": "there is no PEM block in one of them",
+        "EE_KEY_TOO_SMALL": "the key is too short to be safe",
+    }.get(error.reason or "", (error.reason or str(error)).replace("_", " ").lower())
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    return candidate
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

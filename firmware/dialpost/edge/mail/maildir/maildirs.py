@@ -1,0 +1,317 @@
+"""Mailboxes: one Maildir for each account, served by Dovecot beside us (maildir(5), Maildir++).
+
+A message gets in by a hard link to its body, so it is written to the card once however many get it. Its
+name says the queue id, never the clock alone, and so is the same at every repeat: a message that was
+delivered before a crash is found again (in new/, cur/ and the folders) and not delivered twice. A delivery
+is durable when its call returned: new/ is fsynced, once for all messages of a batch.
+
+Everything that waits for the card runs in a small pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from dialpost.core.errors import DamagedError, NotFoundError, StorageError, StorageFullError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.ids import queue_number
+from dialpost.edge.mail.maildir.usage import Usage
+
+_T = TypeVar("_T")
+
+_HOST = "dialpost"
+_READ_BYTES = 262_144
+_DELETED = ".deleted-"
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
+
+
+Delivery = tuple[QueueId, Path, int, int, int | None]
+"""One message for one mailbox: id, body in the spool, when it was received (Unix seconds), body's size and CRC-32
+(None: not known).
+"""
+
+
+class Maildirs:
+    """The mailboxes below `root`, one directory for each account's name; archived ones go beside it."""
+
+    def __init__(self, root: Path, archive_root: Path | None = None) -> None:
+        self._root = root
+        self._archive_root = archive_root or root.parent / "archive"
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="maildir")
+        self._usage = Usage()
+
+    def prepare(self) -> None:
+        """Make the root, and finish what a crash left: copies cut off, deletions half done.
+
+        Raises: StorageError, StorageFullError.
+        """
+        with _as_storage_error(f"The mailboxes below {self._root} can't be used"):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for entry in list(self._root.iterdir()):
+                if entry.name.startswith(_DELETED):
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif not entry.name.startswith("."):
+                    for name in _names(entry / "tmp"):
+                        if _queue_id_of(name) is not None:
+                            (entry / "tmp" / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Wait for deliveries under way and end the threads."""
+        self._pool.shutdown(wait=True)
+
+    def path(self, account: str) -> Path:
+        """Where an account's Maildir is. Raises: StorageError where the name could leave the root."""
+        if not account or account.startswith(".") or "/" in account or "\0" in account:
+            raise StorageError(f"{account!r} can't be the name of a mailbox")
+        return self._root / account
+
+    def create(self, account: str) -> None:
+        """Make a mailbox, durably; one that is there is left as it is. Raises: StorageError."""
+        mailbox = self.path(account)
+        with _as_storage_error(f"The mailbox of {account} can't be made"):
+            for directory in (mailbox, mailbox / "tmp", mailbox / "new", mailbox / "cur"):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(mailbox)
+            _sync(self._root)
+
+    def exists(self, account: str) -> bool:
+        """Whether there is a mailbox of this name."""
+        return (self.path(account) / "new").is_dir()
+
+    async def deliver(self, account: str, body: Path, queue_id: QueueId, received_s: int) -> None:
+        """Put a message into a mailbox; nothing happens where it is in it already.
+
+        Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
+        """
+        (fault,) = await self.deliver_many(account, [(queue_id, body, received_s, -1, None)])
+        if fault is not None:
+            raise fault
+
+    async def deliver_many(
+        self, account: str, deliveries: Sequence[Delivery], *, look_for_earlier: bool = True
+    ) -> list[StorageError | NotFoundError | None]:
+        """`deliver` for many messages with one fsync: for each its fault, or None.
+
+        A body of another size (-1: not known) or checksum than said is a DamagedError.
+        `look_for_earlier` = False saves reading the mailbox's directories: right only where an earlier,
+        unrecorded delivery is out of the question.
+        """
+        return await self._in_thread(lambda: self._deliver_many(account, deliveries, look_for_earlier))
+
+    def _deliver_many(
+        self, account: str, deliveries: Sequence[Delivery], look_for_earlier: bool
+    ) -> list[StorageError | NotFoundError | None]:
+        try:
+            mailbox = self.path(account)
+            if not self.exists(account):
+                self.create(account)
+            wanted = {_stamp(delivery) for delivery in deliveries} if look_for_earlier else set()
+            there = _found(mailbox, wanted)
+        except StorageError as error:
+            return [error] * len(deliveries)
+        faults = [None if _stamp(d) in there else self._put(mailbox, d) for d in deliveries]
+        try:
+            _sync(mailbox / "new")
+        except OSError as error:
+            fault = _storage_error(error, f"The mailbox of {account} can't be written")
+            return [fault] * len(deliveries)
+        return faults
+
+    def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
+        """Link or copy one body into new/. Not durable yet."""
+        queue_id, body, _, expected, checksum = delivery
+        try:
+            size = body.stat().st_size
+            if expected not in (size, -1):
+                return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
+            if checksum not in (None, _checksum_of(body)):
+                return DamagedError(f"The body of {queue_id} is spoilt on the card: it is not what was stored")
+            name = f"{_stamp(delivery)}.{_HOST},S={size}"
+            target = mailbox / "new" / name
+            try:
+                os.link(body, target)
+            except FileExistsError:
+                return None
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _copy(body, mailbox / "tmp" / name, target)
+        except FileNotFoundError:
+            return NotFoundError(f"The body of {queue_id} is missing on the card")
+        except OSError as error:
+            return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
+        return None
+
+    def ids(self) -> Iterator[QueueId]:
+        """The queue ids of all messages in all mailboxes, archived ones not."""
+        for mailbox in self._mailboxes():
+            for directory in _directories(mailbox):
+                for name in _names(directory):
+                    queue_id = _queue_id_of(name)
+                    if queue_id is not None:
+                        yield queue_id
+
+    def names(self) -> list[str]:
+        """Whose mailboxes there are."""
+        return [path.name for path in self._mailboxes()]
+
+    def _mailboxes(self) -> list[Path]:
+        try:
+            return sorted(path for path in self._root.iterdir() if not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def usage_bytes(self, account: str) -> int:
+        """What a mailbox holds, all folders together; 0 where there is none. Blocks on a first look."""
+        return self._usage.of(self.path(account))
+
+    async def measure(self, account: str) -> int:
+        """`usage_bytes` outside the event loop."""
+        return await self._in_thread(lambda: self._usage.of(self.path(account)))
+
+    def contents(self, account: str) -> tuple[int, int]:
+        """Messages and bytes in a mailbox, all folders together; (0, 0) where there is none."""
+        mailbox = self.path(account)
+        return sum(1 for directory in _directories(mailbox) for _ in _names(directory)), self._usage.of(mailbox)
+
+    def archive(self, account: str) -> str:
+        """Move a mailbox to the archive, under its name or one with a number; where it is now.
+
+        Durable when it returns. Raises: NotFoundError, StorageError.
+        """
+        mailbox = self._existing(account)
+        with _as_storage_error(f"The mailbox of {account} can't be archived"):
+            self._archive_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target = _free_name(self._archive_root / account)
+            mailbox.rename(target)
+            _sync(self._archive_root)
+            _sync(self._root)
+        self._usage.forget(mailbox)
+        return str(target)
+
+    def purge(self, account: str) -> None:
+        """Delete a mailbox and all mail in it, for ever: gone at once, its space a little later.
+
+        A crash meanwhile is made good by `prepare`. Raises: NotFoundError, StorageError.
+        """
+        mailbox = self._existing(account)
+        with _as_storage_error(f"The mailbox of {account} can't be deleted"):
+            doomed = _free_name(self._root / f"{_DELETED}{account}")
+            mailbox.rename(doomed)
+            _sync(self._root)
+        self._usage.forget(mailbox)
+        self._pool.submit(shutil.rmtree, doomed, ignore_errors=True)
+
+    def _existing(self, account: str) -> Path:
+        if not self.exists(account):
+            raise NotFoundError(f"There is no mailbox of {account}")
+        return self.path(account)
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:  # no thread can be started
+            raise StorageError(f"The mailboxes can't be used at the moment: {error}") from error
+
+
+def _free_name(wanted: Path) -> Path:
+    """`wanted`, or where that is taken the same with a number."""
+    name, number = wanted, 1
+    while name.exists():
+        number += 1
+        name = wanted.with_name(f"{wanted.name}-{number}")
+    return name
+
+
+def _queue_id_of(name: str) -> QueueId | None:
+    """The queue id in a file name of ours ("1700000000.D0000001.dialpost,S=99:2,S"), else None."""
+    parts = name.split(".", 2)
+    if len(parts) < 3 or not parts[2].startswith(_HOST) or queue_number(parts[1]) is None:
+        return None
+    return QueueId(parts[1])
+
+
+def _stamp(delivery: Delivery) -> str:
+    """What a message is known by in a mailbox: time and id.
+
+    Both, lest an id that a lost database made us use twice hide a new message behind an old one.
+    """
+    queue_id, _, received_s, _, _ = delivery
+    return f"{received_s}.{queue_id}"
+
+
+def _found(mailbox: Path, wanted: Set[str]) -> set[str]:
+    """Those of the `wanted` stamps that are anywhere in the mailbox."""
+    if not wanted:
+        return set()
+    stamps = (name.partition(f".{_HOST}")[0] for place in _directories(mailbox) for name in _names(place))
+    return {stamp for stamp in stamps if stamp in wanted}
+
+
+def _directories(mailbox: Path) -> Iterator[Path]:
+    """new/ and cur/ of a mailbox and of all its folders."""
+    for folder in (mailbox, *(mailbox / name for name in _names(mailbox) if name.startswith("."))):
+        yield folder / "new"
+        yield folder / "cur"
+
+
+def _names(directory: Path) -> Iterator[str]:
+    """The names in a directory; nothing where it is none."""
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                yield entry.name
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _checksum_of(body: Path) -> int:
+    """CRC-32 of a file."""
+    checksum = 0
+    with body.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def _copy(body: Path, temporary: Path, target: Path) -> None:
+    """Where the file system has no links: a whole copy, then its name."""
+    try:
+        shutil.copyfile(body, temporary)
+        temporary.chmod(0o600)
+        _sync(temporary)
+        temporary.rename(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _storage_error(error: OSError, what: str) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(f"{what}: the card is full.")
+    return StorageError(f"{what}: {error.strerror or error}.")
+
+
+@contextlib.contextmanager
+def _as_storage_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _storage_error(error, what) from error

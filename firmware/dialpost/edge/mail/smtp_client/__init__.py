@@ -1,0 +1,262 @@
+"""The ESMTP client on real sockets: the edge around `core/mail/esmtp`.
+
+`SmtpClient` sends many messages over one connection to one host, and does ETRN dialogues. It runs in the
+daemon's event loop; only reading the card happens in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dialpost.core.config.model import AuthMechanism, TlsMode
+from dialpost.core.mail.esmtp.mailing import Lesson
+from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import (
+    ConnectSettings,
+    EtrnDialogue,
+    HostTarget,
+    OutgoingMessage,
+    SessionEnd,
+    SessionFate,
+)
+from dialpost.edge.mail.smtp_client.mail_talk import MailTalk, NextMessage, OnOutcome, Report
+from dialpost.edge.mail.smtp_client.talk import Talk
+from dialpost.edge.mail.smtp_client.tls import TlsMemory
+
+__all__ = ["SmtpClient"]
+
+Work = Callable[[Talk], Awaitable[int]]
+"""What is done in a talk; the number of messages delivered."""
+MAX_LESSONS = 256  # hosts; the one learnt about first is forgotten first
+
+
+class SmtpClient:
+    """Connects to other mail hosts. One object serves the whole daemon: it keeps TLS sessions.
+
+    `bytes_up` and `bytes_down` count all connections so far, those under way included. `in_flight_bytes` holds for
+    connections to come: how much of a slow line each may fill, 0 = as the kernel likes.
+    """
+
+    def __init__(self, *, ca_file: Path | None = None) -> None:
+        """`ca_file`: authorities trusted besides the system's."""
+        self.in_flight_bytes = 0
+        self._memory = TlsMemory(ca_file)
+        self._lessons: dict[tuple[str, int], set[Lesson]] = {}
+        self._talks: set[Talk] = set()
+        self._past_up = 0
+        self._past_down = 0
+
+    @property
+    def bytes_up(self) -> int:
+        """Bytes sent so far."""
+        return self._past_up + sum(talk.connection.bytes_up for talk in self._talks)
+
+    @property
+    def bytes_down(self) -> int:
+        """Bytes received so far."""
+        return self._past_down + sum(talk.connection.bytes_down for talk in self._talks)
+
+    async def send(
+        self,
+        target: HostTarget,
+        settings: ConnectSettings,
+        next_message: NextMessage,
+        on_outcome: OnOutcome,
+    ) -> SessionEnd:
+        """Send messages while `next_message` gives any; None from it means: nothing now, end the session.
+
+        Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at
+        a time. Where the host is found not to do what it offers (`SessionEnd.learnt`), what fell with that session
+        goes at once in another, without it. An outcome is for the caller to make durable. A cancellation closes
+        the connection; outcomes the server had already given are still reported before it goes through, no others.
+        Raises: what `next_message` or `on_outcome` raise.
+        """
+        fallen: list[Report] = []
+
+        async def next_or_fallen() -> OutgoingMessage | None:
+            return fallen.pop(0)[0] if fallen else await next_message()
+
+        async def work(talk: Talk) -> int:
+            mail = MailTalk(talk, next_or_fallen, on_outcome)
+            try:
+                await mail.run()
+            finally:
+                fallen[:0] = mail.fallen
+                talk.is_to_repeat = bool(mail.fallen)
+            return mail.delivered
+
+        end = await self._converse(target, settings, work)
+        for message, outcomes in fallen:  # no other session came of it
+            await on_outcome(message, outcomes)
+        return end
+
+    def break_off(self, why: str) -> None:
+        """The line is gone: every session ends now, with an outcome for each message offered in it.
+
+        So what was sent whole and got no answer is told apart (RFC 1047), which a cancellation can't do.
+        """
+        for talk in list(self._talks):
+            talk.break_off(why)
+
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+        """Ask for the mail waiting for each name (RFC 1985), even where ETRN is not listed as offered."""
+        offered = False
+        answers: list[tuple[str, Reply]] = []
+
+        async def work(talk: Talk) -> int:
+            nonlocal offered
+            await _ask_each(talk, names, answers)
+            offered = talk.core.extensions.etrn
+            return 0
+
+        end = await self._converse(target, settings, work)
+        error = None if end.fate is SessionFate.DONE else end.reason
+        return EtrnDialogue(tuple(answers), error, offered, end.fate, end.bytes_up, end.bytes_down)
+
+    async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
+        """The first address, and the first way to talk to it, that lets the work be done."""
+        end = _no_address(target)
+        for address in target.addresses:
+            ways = _ways(settings)
+            while ways:
+                talk = Talk(target, self._as_learnt(target, ways[0]), self._memory, self.in_flight_bytes)
+                end = self._judged(target, end, await self._run(talk, address, work))
+                if talk.broken_off or not (talk.tls_failed or talk.is_to_repeat):
+                    break
+                if not talk.is_to_repeat:
+                    del ways[0]
+            if talk.broken_off or end.ready or end.needs_person:
+                break
+        return end
+
+    def _judged(self, target: HostTarget, before: SessionEnd, end: SessionEnd) -> SessionEnd:
+        """Both ends as one. What hangs without groups, too, was not learnt: nothing was."""
+        both = _added(before, end)
+        if before.learnt and not end.learnt and end.fate is SessionFate.LOST and not end.messages:
+            self._lessons.pop((target.host, target.port), None)
+            return replace(both, learnt="")
+        return both
+
+    def _as_learnt(self, target: HostTarget, settings: ConnectSettings) -> ConnectSettings:
+        lessons = self._lessons.get((target.host, target.port), set())
+        return replace(
+            settings,
+            chunking=settings.chunking and Lesson.NO_CHUNKING not in lessons,
+            pipelining=settings.pipelining and Lesson.NO_PIPELINING not in lessons,
+        )
+
+    async def _run(self, talk: Talk, address: str, work: Work) -> SessionEnd:
+        """One connection: connect, do the work, close."""
+        self._talks.add(talk)
+        delivered = 0
+        try:
+            unreachable = await _connect(talk, address)
+            if unreachable is not None:
+                return unreachable
+            delivered = await work(talk)
+        finally:
+            talk.close()
+            self._talks.discard(talk)
+            self._past_up += talk.connection.bytes_up
+            self._past_down += talk.connection.bytes_down
+        learnt = talk.core.learnt
+        if learnt is not None:
+            lessons = self._lessons.setdefault((talk.target.host, talk.target.port), set())
+            lessons.add(learnt)
+            if len(self._lessons) > MAX_LESSONS:
+                del self._lessons[next(iter(self._lessons))]
+        return replace(_end_of(talk, address), messages=delivered)
+
+
+async def _connect(talk: Talk, address: str) -> SessionEnd | None:
+    """Connect; the end, if it can't be done."""
+    try:
+        await talk.connect(address)
+    except (OSError, TimeoutError) as error:
+        port = talk.target.port
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        reason = f"no connection to {talk.target.host} ({address}, port {port}): {why}"
+        return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.1"))
+    return None
+
+
+async def _ask_each(talk: Talk, names: Sequence[str], answers: list[tuple[str, Reply]]) -> None:
+    left = list(names)
+    while talk.ended is None:
+        while (event := await talk.next_event()) is not None:
+            if isinstance(event, EtrnAnswered):
+                answers.append((event.name, event.reply))
+                if event.reply.is_permanent:
+                    left.clear()  # this server does no ETRN (RFC 1985 §5.2): no use asking for others
+            elif isinstance(event, Ended):
+                return
+        if talk.core.is_idle:
+            if left:
+                talk.tell(talk.core.etrn(left.pop(0)))
+            else:
+                talk.core.quit()
+        talk.flush()
+        await talk.wait()
+
+
+def _no_address(target: HostTarget) -> SessionEnd:
+    reason = f"no address is known for {target.host}"
+    return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.4"))
+
+
+def _ways(settings: ConnectSettings) -> list[ConnectSettings]:
+    """With opportunistic TLS a handshake that fails is followed by a try in clear (RFC 7435 §4.3)."""
+    if settings.tls is TlsMode.OPPORTUNISTIC:
+        return [settings, replace(settings, tls=TlsMode.NONE, auth=_without_clear(settings))]
+    return [settings]
+
+
+def _without_clear(settings: ConnectSettings) -> AuthMechanism:
+    """Naming a way to log in allows it in clear only where the settings themselves want no TLS."""
+    return settings.auth if settings.clear_password else AuthMechanism.AUTO
+
+
+def _end_of(talk: Talk, address: str) -> SessionEnd:
+    ended = talk.ended
+    assert ended is not None
+    reply = ended.reply
+    if not talk.is_ready and reply is None:
+        reply = Reply(451, (ended.reason,), "4.4.2")
+    return SessionEnd(
+        fate=ended.fate,
+        reason=_in_words(ended),
+        ready=talk.is_ready,
+        connected=True,
+        bytes_up=talk.connection.bytes_up,
+        bytes_down=talk.connection.bytes_down,
+        idle_round_trips=talk.idle_round_trips,
+        reply=reply,
+        address=address,
+        tls=talk.connection.tls_version,
+        learnt="" if talk.core.learnt is None else talk.core.learnt.value,
+    )
+
+
+def _in_words(ended: Ended) -> str:
+    """The reason, with the server's own words where it gave any."""
+    reply = ended.reply
+    if reply is None or ended.fate is SessionFate.LOST or ended.reason in reply.text:
+        return ended.reason
+    return f"{ended.reason}: {reply}"
+
+
+def _added(before: SessionEnd, end: SessionEnd) -> SessionEnd:
+    """The later end, with what both moved; but what a server said is not hidden by an address that is dead."""
+    telling = before if before.connected and not end.connected else end
+    return replace(
+        telling,
+        ready=before.ready or end.ready,
+        messages=before.messages + end.messages,
+        bytes_up=before.bytes_up + end.bytes_up,
+        bytes_down=before.bytes_down + end.bytes_down,
+        idle_round_trips=before.idle_round_trips + end.idle_round_trips,
+        learnt="; ".join(filter(None, (before.learnt, end.learnt))),
+    )

@@ -1,0 +1,177 @@
+"""Drives the core over one connection: what both mail and ETRN need.
+
+One task runs a talk. What arrives goes into the core at once, in the event loop's callback; events wait
+for the task. Time-outs are per answer and per block of content (RFC 5321 §4.5.3.2), never on the whole; an answer
+that trickles in or never ends has no more time than one that does not come. Where the server leaves the protocol
+nothing more is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from dialpost.core.config.model import TlsMode
+from dialpost.core.mail.esmtp.client import BLOCK_WAIT_S, EsmtpClient
+from dialpost.core.mail.esmtp.wire import Ended, Event, Ready, StartTls
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, SessionFate
+from dialpost.edge.mail.smtp_client.connection import Connection
+from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError, tls_use
+
+_log = logging.getLogger(__name__)
+CONNECT_WAIT_S = 60.0
+
+
+class Talk:
+    """One connection and its core."""
+
+    def __init__(
+        self, target: HostTarget, settings: ConnectSettings, memory: TlsMemory, in_flight_bytes: int = 0
+    ) -> None:
+        self.target = target
+        self.settings = settings
+        self.ended: Ended | None = None
+        self.is_ready = False
+        self.tls_failed = False
+        self.broken_off = False
+        self.is_to_repeat = False  # what fell with it goes at once in another, without what was found broken
+        self.idle_round_trips = 0
+        trace = self._trace if _log.isEnabledFor(logging.DEBUG) else None
+        self._use = tls_use(target, settings)
+        self._memory = memory
+        implicit = settings.tls is TlsMode.IMPLICIT
+        self.core = EsmtpClient(settings, target.host, tls=implicit, verified=self._use.is_proof, trace=trace)
+        self.connection = Connection(self._on_data, self._on_end, in_flight_bytes)
+        self.connection.when_writable(self._progress)
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._progress_at = asyncio.get_running_loop().time()
+        self._sent_since_wait = False
+        self._connecting: asyncio.Timeout | None = None
+
+    async def connect(self, address: str) -> None:
+        """Make the connection. Raises: OSError (TimeoutError is one)."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._connecting:
+            await loop.create_connection(lambda: self.connection, address, self.target.port)
+        self._connecting = None
+        self._progress()
+        if self.settings.tls is TlsMode.IMPLICIT:
+            await self._do_tls()
+
+    def break_off(self, why: str) -> None:
+        """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
+        self.broken_off = True
+        if self._connecting is not None:
+            self._connecting.reschedule(0.0)
+        self.connection.break_off(why)
+
+    def wake(self) -> None:
+        """Let the task look again."""
+        self._wake.set()
+
+    def tell(self, events: list[Event]) -> None:
+        """Put events behind those that wait."""
+        self._events.extend(events)
+        self._wake.set()
+
+    async def next_event(self) -> Event | None:
+        """The next event for the user of this talk; TLS is dealt with here."""
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, StartTls):
+                if not any(isinstance(later, Ended) for later in self._events):
+                    await self._do_tls()
+                continue
+            if isinstance(event, Ended):
+                self.ended = event
+            self.is_ready = self.is_ready or isinstance(event, Ready)
+            return event
+        return None
+
+    def events_left(self) -> list[Event]:
+        """What was not taken by `next_event`, for an end that leaves no time."""
+        left = list(self._events)
+        self._events.clear()
+        return left
+
+    def flush(self) -> None:
+        """Write what the core wants to send, if the line takes it."""
+        if self.connection.is_writable or self.ended is not None:
+            data = self.core.data_to_send()
+            if data:
+                self._sent_since_wait = True
+                self._progress()
+                self.connection.write(data)
+
+    async def wait(self) -> None:
+        """Sleep until something happens; what takes too long ends the session."""
+        if self._wake.is_set():
+            self._wake.clear()
+            return
+        due = self.core.waiting_for
+        stuck = not self.connection.is_writable
+        limit_s = BLOCK_WAIT_S if stuck else due.limit_s if due else None
+        if self.core.is_held_up and not stuck and self._sent_since_wait:
+            self.idle_round_trips += 1
+            self._sent_since_wait = False
+        unwritten = self.connection.unwritten
+        deadline = None if limit_s is None else self._progress_at + limit_s * self.settings.timeout_scale
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._wake.wait()
+        except TimeoutError:
+            if stuck and self.connection.unwritten < unwritten:
+                self._progress()
+            else:
+                what = "content was not taken" if stuck else f"no answer to {due.what if due else 'us'}"
+                why = f"{what} within {(limit_s or 0) * self.settings.timeout_scale:.0f} s"
+                self.tell(self.core.failed(why) if stuck else self.core.timed_out(why))
+        self._wake.clear()
+
+    def close(self) -> None:
+        """Send what can be sent at once (QUIT), and close."""
+        if self.ended is None or self.ended.fate is SessionFate.LOST:
+            self.connection.abort()
+            return
+        self.flush()
+        self.connection.close()
+
+    def _trace(self, line: str) -> None:
+        _log.debug("%s %s", self.target.host, line)
+
+    def _progress(self) -> None:
+        self._progress_at = asyncio.get_running_loop().time()
+        self._wake.set()
+
+    def _on_data(self, data: bytes) -> None:
+        answers = self.core.answers
+        events = self.core.receive(data, unheard_bytes=self.connection.unheard)
+        if events:
+            self.tell(events)
+        if self.core.answers != answers:
+            self._progress()
+        if self.core.is_over:
+            self.connection.stop_reading()
+
+    def _on_end(self, why: str | None) -> None:
+        self.tell(self.core.eof() if why is None else self.core.failed(f"the connection broke ({why})"))
+
+    async def _do_tls(self) -> None:
+        use = self._use
+        limit_s = 180.0 * self.settings.timeout_scale
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.connection.start_tls(self._memory, use)
+        except TlsRefusedError as error:
+            self.tls_failed = True
+            self.tell(self.core.tls_failed(str(error)))
+        except (ConnectionError, TimeoutError) as error:
+            self.tls_failed = True
+            why = "took too long" if isinstance(error, TimeoutError) else "the server closed the connection"
+            self.tell(self.core.failed(f"TLS handshake: {why}"))
+        else:
+            if self.settings.tls is not TlsMode.IMPLICIT:
+                self.core.tls_established(verified=use.is_proof)
+            self._progress()

@@ -1,0 +1,104 @@
+"""Taking in a message: DATA and BDAT, in large pieces, never whole (RFC 5321 §4.1.1.4, RFC 3030).
+
+Content that can't be kept (too large, a chunk out of place) is read to its end and thrown away, so that the
+dialogue stays in step. Once the content is whole its commit runs as a task of its own: neither the client's end
+nor a cancellation of the session stops it half way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from dialpost.core.mail.content.incoming import DotDecoder
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.session import MessageSink
+from dialpost.core.mail.smtp_commands import ChunkCommand
+from dialpost.edge.mail.smtp_server.connection import Connection
+
+TOO_LARGE = Reply(552, ("The message is larger than this station takes",), "5.3.4")
+_SLOWEST_BYTES_PER_S = 10
+"""A client that over a long time hands in less holds its connection only to hold it (slowloris)."""
+_PIECE_BYTES = 65_536
+
+
+class Arrival:
+    """One message on its way in: a sink, and how much it may take."""
+
+    def __init__(self, sink: MessageSink, max_bytes: int) -> None:
+        self.sink = sink
+        self._room = max_bytes
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Too large: what comes is thrown away."""
+        return self._is_over
+
+    def write(self, data: bytes) -> None:
+        """The next piece."""
+        self._room -= len(data)
+        if self._room < 0 and not self._is_over:
+            self.abort()
+        if not self._is_over:
+            self.sink.write(data)
+
+    def fits(self, more_bytes: int) -> bool:
+        """Whether so much more may come."""
+        return not self._is_over and more_bytes <= self._room
+
+    def abort(self) -> None:
+        """Nothing is kept."""
+        if not self._is_over:
+            self._is_over = True
+            self.sink.abort()
+
+    async def commit(self, commits: set[asyncio.Task[Reply]]) -> Reply:
+        """The content is whole; the answer. Whoever waits may be cancelled, the commit may not."""
+        if self._is_over:
+            return TOO_LARGE
+        task = asyncio.get_running_loop().create_task(self.sink.finish())
+        commits.add(task)
+        task.add_done_callback(commits.discard)
+        return await asyncio.shield(task)
+
+
+class Patience:
+    """How long to wait for the next piece, so that a slow line has its time and a slowloris has not."""
+
+    def __init__(self, connection: Connection, pause_s: float) -> None:
+        self._loop = connection.loop
+        self._pause_s = pause_s
+        self._end_s = self._loop.time() + 2 * pause_s
+
+    def next_s(self) -> float:
+        """Seconds from now."""
+        return min(self._pause_s, max(0.0, self._end_s - self._loop.time()))
+
+    def got(self, count: int) -> None:
+        """So many bytes came."""
+        self._end_s += count / _SLOWEST_BYTES_PER_S
+
+
+async def take_data(connection: Connection, arrival: Arrival, pause_s: float) -> None:
+    """Everything up to the final dot. Raises: ConnectionEndedError."""
+    dots, patience = DotDecoder(), Patience(connection, pause_s)
+    rest: bytes | None = None
+    while rest is None:
+        piece = await connection.read_piece(patience.next_s(), _PIECE_BYTES)
+        patience.got(len(piece))
+        content, rest = dots.feed(piece)
+        if content:
+            arrival.write(content)
+    if rest:
+        connection.unread(rest)
+
+
+async def take_chunk(connection: Connection, arrival: Arrival | None, chunk: ChunkCommand, pause_s: float) -> None:
+    """The bytes of one BDAT; without an `arrival` they are thrown away. Raises: ConnectionEndedError."""
+    left, patience = chunk.size, Patience(connection, pause_s)
+    while left:
+        piece = await connection.read_piece(patience.next_s(), min(left, _PIECE_BYTES))
+        patience.got(len(piece))
+        left -= len(piece)
+        if arrival is not None:
+            arrival.write(piece)

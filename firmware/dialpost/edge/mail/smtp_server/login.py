@@ -1,0 +1,66 @@
+"""AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): getting a name and a password out of a client.
+
+Nothing of it is ever logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import NamedTuple
+
+from dialpost.edge.mail.smtp_server.connection import BadCommandError, Connection
+
+_MAX_BYTES = 12_288  # RFC 4954 §4.3
+
+
+class Login(NamedTuple):
+    """What a client says of itself; `acts_as` is "" where it names nobody else."""
+
+    name: str
+    password: str
+    acts_as: str = ""
+
+
+async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -> Login:
+    """Name and password. Raises: BadCommandError where the client breaks off or sends no such thing."""
+    mechanism, _, initial = argument.partition(b" ")
+    initial = initial.strip()
+    if mechanism.upper() == b"PLAIN":
+        return _plain(_decoded(initial) if initial else await _answer(connection, b"", timeout_s))
+    if mechanism.upper() == b"LOGIN":
+        name = _decoded(initial) if initial else await _answer(connection, b"Username:", timeout_s)
+        return Login(_text(name), _text(await _answer(connection, b"Password:", timeout_s)))
+    raise BadCommandError(504, "5.5.4", "That way of logging in is not offered")
+
+
+async def _answer(connection: Connection, challenge: bytes, timeout_s: float) -> bytes:
+    await connection.push(b"334 " + base64.b64encode(challenge))
+    line = await connection.read_line(timeout_s, _MAX_BYTES)
+    if line == b"*":
+        raise BadCommandError(501, "5.7.0", "The login was broken off")
+    return _decoded(line)
+
+
+def _decoded(line: bytes) -> bytes:
+    if line == b"=":
+        return b""  # RFC 4954 §4: an empty initial response
+    try:
+        return base64.b64decode(line, validate=True)
+    except binascii.Error:
+        raise BadCommandError(501, "5.5.2", "That is not base64") from None
+
+
+def _plain(message: bytes) -> Login:
+    parts = message.split(b"\0")
+    if len(parts) != 3:
+        raise BadCommandError(501, "5.5.2", "That is not what AUTH PLAIN wants")
+    acts_as, name, password = map(_text, parts)
+    return Login(name, password, "" if acts_as == name else acts_as)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadCommandError(501, "5.5.2", "That is not UTF-8") from None

@@ -1,0 +1,230 @@
+"""Message bodies as files that are written once, never changed, and named by queue id.
+
+While it comes in, a body is `ID.part`; it gets its name when it is whole, and both reach the card together
+(one write of the directory), before `SpoolWriter.commit` returns. What is left as `.part` was never whole and
+never acknowledged: the next start removes it. A mailbox gets a hard link to the same file, so a body is
+never opened for writing again.
+
+`begin`, `write` and the small look-ups run in the event loop (into the page cache); whatever waits for the
+card runs in the threads of `rounds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.ids import queue_number
+from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
+from dialpost.edge.mail.spool.faults import storage_error
+from dialpost.edge.mail.spool.rounds import OpenBody, SyncRounds
+from dialpost.edge.mail.spool.writer import PART, SpoolWriter
+
+_T = TypeVar("_T")
+
+_READ_BYTES = 262_144
+UNCONFIRMED = "unconfirmed"
+"""Within set-aside/: what was whole and never acknowledged; the only part of it that is ever cleared."""
+
+
+class Spool:
+    """The directory of bodies. `reserve_bytes` are kept free for everything else on the card; `is_short` tells
+    whether the station itself has no room to spare.
+    """
+
+    def __init__(
+        self, directory: Path, reserve_bytes: int, set_aside_directory: Path | None = None,
+        is_short: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self._directory = directory
+        self._reserve_bytes = reserve_bytes
+        self._aside = set_aside_directory or directory.parent / "set-aside"
+        self._is_short = is_short
+        self._rounds = SyncRounds(directory)
+
+    def prepare(self) -> None:
+        """Make the directory; remove what an earlier run left unfinished. Raises: StorageError."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in self._directory.glob(f"*{PART}"):
+                leftover.unlink()
+        except OSError as error:
+            raise storage_error(error, f"The spool {self._directory} can't be made") from error
+
+    def close(self) -> None:
+        """Wait for commits under way and end the threads."""
+        self._rounds.close()
+
+    def begin(self, queue_id: QueueId) -> SpoolWriter:
+        """Start a body. Raises: StorageFullError where the reserve would be touched; StorageError."""
+        self.check_room(0)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            path = self.path(queue_id)
+            if path.exists():
+                raise StorageError(f"{queue_id} is stored already")
+            part = path.with_name(path.name + PART)
+            descriptor = os.open(part, flags, 0o600)
+        except OSError as error:
+            raise storage_error(error, f"{queue_id} can't be stored") from error
+        self._rounds.begun()
+        return SpoolWriter(self, queue_id, path, descriptor)
+
+    def path(self, queue_id: QueueId) -> Path:
+        """Where the body is, if it is. Raises: StorageError where it is not an id of ours."""
+        if queue_number(queue_id) is None:
+            raise StorageError(f"{queue_id!r} is not a queue id")
+        return self._directory / queue_id
+
+    def open_body(self, queue_id: QueueId) -> BinaryIO:
+        """Open a body for reading. Raises: NotFoundError, StorageError."""
+        try:
+            return self.path(queue_id).open("rb")
+        except FileNotFoundError:
+            raise NotFoundError(f"The body of {queue_id} is missing on the card") from None
+        except OSError as error:
+            raise storage_error(error, f"The body of {queue_id} can't be read") from error
+
+    def size(self, queue_id: QueueId) -> int | None:
+        """Length of a body in bytes, None where there is none. Raises: StorageError."""
+        try:
+            return self.path(queue_id).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, f"The body of {queue_id} can't be read") from error
+
+    def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
+        """Whether a body is there as it was stored; reads all of it. `checksum`: CRC-32, None: not known."""
+        try:
+            found, length = 0, 0
+            with self.path(queue_id).open("rb") as body:
+                while block := body.read(_READ_BYTES):
+                    found, length = zlib.crc32(block, found), length + len(block)
+        except (OSError, StorageError):
+            return False
+        return length == size and checksum in (None, found)
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Take a body away; mailboxes keep theirs. Not durable: a power cut may bring it back.
+
+        Raises: StorageError.
+        """
+        try:
+            self.path(queue_id).unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, f"The body of {queue_id} can't be removed") from error
+
+    async def remove_many(self, ids: Sequence[QueueId]) -> None:
+        """`remove` for many, outside the event loop. Tries each; raises the first StorageError at the end."""
+        await self._in_thread(lambda: self._remove_all(ids))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._rounds.pool, work)
+        except RuntimeError as error:  # no thread can be started
+            raise StorageError(f"The spool can't be used at the moment: {error}") from error
+
+    def _remove_all(self, ids: Sequence[QueueId]) -> None:
+        fault: StorageError | None = None
+        for queue_id in ids:
+            try:
+                self.remove(queue_id)
+            except StorageError as error:
+                fault = fault or error
+        if fault is not None:
+            raise fault
+
+    def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
+        """Move a body out of the spool, with a note that says why, and return where it is now.
+
+        Durable when it returns. What `is_unconfirmed` is cleared by `clear_aside`. Raises: StorageError,
+        StorageFullError.
+        """
+        folder = self._aside / UNCONFIRMED if is_unconfirmed else self._aside
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target = folder / f"{queue_id}.eml"
+            number = 1
+            while target.exists():
+                number += 1
+                target = folder / f"{queue_id}-{number}.eml"
+            target.with_suffix(".txt").write_text(why + "\n", encoding="utf-8")
+            self.path(queue_id).rename(target)
+            _sync_directory(folder)
+            _sync_directory(self._directory)
+        except OSError as error:
+            raise storage_error(error, f"The body of {queue_id} can't be set aside") from error
+        return target
+
+    async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        """Remove what was never acknowledged and was set aside before then (Unix seconds); the names.
+
+        A note dated by a clock that was wrong, or by one that is ahead of `now_s`, begins its time anew.
+        Raises: StorageError.
+        """
+        return await self._in_thread(lambda: self._clear_aside(before_s, now_s))
+
+    def _clear_aside(self, before_s: float, now_s: float) -> list[str]:
+        cleared: list[str] = []
+        try:
+            for note in sorted((self._aside / UNCONFIRMED).glob("*.txt")):
+                dated_s = note.stat().st_mtime
+                if not EARLIEST_TRUE_TIME_S <= dated_s <= now_s:
+                    os.utime(note, (now_s, now_s))
+                elif dated_s < before_s:
+                    note.with_suffix(".eml").unlink(missing_ok=True)
+                    note.unlink()  # the last: while it is there the body is found again
+                    cleared.append(note.stem)
+        except OSError as error:
+            raise storage_error(error, f"{self._aside} can't be cleared") from error
+        return cleared
+
+    def ids(self) -> Iterator[QueueId]:
+        """The ids of all whole bodies, in no order."""
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    if queue_number(entry.name) is not None:
+                        yield QueueId(entry.name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error(error, f"The spool {self._directory} can't be read") from error
+
+    def free_bytes(self) -> int:
+        """Space left for mail: what is free, without the reserve; 0 where that is touched already."""
+        try:
+            status = os.statvfs(self._directory)
+        except OSError as error:
+            raise storage_error(error, f"The spool {self._directory} can't be read") from error
+        return max(0, status.f_bavail * status.f_frsize - self._reserve_bytes)
+
+    def check_room(self, more_bytes: int) -> None:
+        """Raises: StorageFullError where `more_bytes` would touch the reserve."""
+        if self._is_short() or (self._reserve_bytes and self.free_bytes() <= more_bytes):
+            raise StorageFullError("The card is nearly full: no room for more mail until some is freed.")
+
+    # for SpoolWriter
+
+    async def sync(self, body: OpenBody) -> int:
+        """Make a body durable and close it; returns its size. Raises: OSError, StorageError."""
+        return await self._rounds.commit(body)
+
+    def ended(self) -> None:
+        """A writer is done."""
+        self._rounds.ended()
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,135 @@
+"""Writes one body: buffered, as a part until it is whole, gone again after any fault."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from pathlib import Path
+from typing import Protocol
+
+from dialpost.core.errors import StorageError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.edge.mail.spool.faults import storage_error
+from dialpost.edge.mail.spool.rounds import OpenBody
+
+PART = ".part"
+_BUFFER_BYTES = 65_536
+
+
+class Home(Protocol):
+    """What a writer needs of the spool it writes into."""
+
+    def check_room(self, more_bytes: int) -> None:
+        """Raises: StorageFullError where `more_bytes` would touch the reserve."""
+
+    async def sync(self, body: OpenBody) -> int:
+        """Make it durable and close it. Raises: OSError, StorageError."""
+
+    def ended(self) -> None:
+        """The body is committed or given up."""
+
+
+class SpoolWriter:
+    """One body being written. Ends with `commit` or `abort`; after a fault nothing of it is left."""
+
+    def __init__(self, home: Home, queue_id: QueueId, path: Path, descriptor: int) -> None:
+        self.queue_id = queue_id
+        self._home = home
+        self._path = path
+        self._part = path.with_name(path.name + PART)
+        self._descriptor: int | None = descriptor
+        self._buffer = bytearray()
+        self._size = 0
+        self._checksum = 0
+        self._fault: StorageError | None = None
+        self._is_handed_over = False  # to a thread, by `commit`
+
+    @property
+    def size(self) -> int:
+        """Bytes taken so far."""
+        return self._size
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the bytes taken so far."""
+        return self._checksum
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece. Raises: StorageFullError, StorageError; then the file is gone already."""
+        if self._fault is not None:
+            raise self._fault
+        self._buffer += data
+        self._size += len(data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        if len(self._buffer) >= _BUFFER_BYTES:
+            try:
+                self._home.check_room(len(self._buffer))
+                self.flush()
+            except (OSError, StorageError) as error:
+                self._home.ended()
+                raise self._give_up(error) from error
+
+    async def commit(self) -> int:
+        """Make it durable, file and directory entry; returns its size.
+
+        A cancellation leaves a whole body without a row. Raises: StorageFullError, StorageError.
+        """
+        if self._fault is not None:
+            raise self._fault
+        self._is_handed_over = True
+        try:
+            return await self._home.sync(self)
+        except (OSError, StorageError) as error:
+            raise self._give_up(error) from error
+        finally:
+            self._home.ended()
+
+    def abort(self) -> None:
+        """Forget it; nothing is left of it. Does nothing once a commit was begun."""
+        if self._is_handed_over or self._fault is not None:
+            return
+        self._home.ended()
+        self._give_up(StorageError(f"{self.queue_id} was broken off"))
+
+    def flush(self) -> None:
+        """Hand what is buffered to the kernel. Raises: OSError."""
+        descriptor, rest = self._open_descriptor(), memoryview(self._buffer)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        self._buffer = bytearray()
+
+    def give_name(self) -> None:
+        """It is whole: give it its name. Raises: OSError."""
+        self._part.rename(self._path)
+
+    def start(self) -> None:
+        """Let the kernel begin to write it: it does so for pages it is told are not needed any more."""
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(self._open_descriptor(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Wait until its data is on the card. Raises: OSError."""
+        os.fdatasync(self._open_descriptor())
+
+    def close(self) -> None:
+        """Close the file. Raises: OSError."""
+        descriptor, self._descriptor = self._open_descriptor(), None
+        os.close(descriptor)
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise StorageError(f"{self.queue_id} is closed already")
+        return self._descriptor
+
+    def _give_up(self, error: OSError | StorageError) -> StorageError:
+        """Close and remove; returns the error to raise."""
+        self._fault = storage_error(error, f"{self.queue_id} can't be stored")
+        self._buffer = bytearray()
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                self.close()
+        for path in (self._part, self._path):
+            with contextlib.suppress(OSError):  # else the next start finds it: it has no row
+                path.unlink(missing_ok=True)
+        return self._fault

@@ -1,0 +1,290 @@
+"""What is done to the rows. Every function runs in the writer thread, inside one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence, Set
+
+from dialpost.core.errors import StorageError
+from dialpost.core.json_value import JsonObject
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, Priority, RecipientRecord, RecipientState
+from dialpost.edge.mail.store import queries
+from dialpost.edge.mail.store.rows import (
+    HELD,
+    IS_ODD,
+    IS_STAND_IN,
+    KEYS_PER_MESSAGE,
+    MESSAGE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    SIZE_HELD,
+    SIZE_HOLD_BITS,
+    SIZE_PASSED,
+    SIZE_RELEASED,
+    SIZE_TOLD,
+    STATE_CODES,
+    WAITING,
+    clean,
+    key_range,
+    message_row,
+    number_of,
+    recipient_flags,
+    recipient_row,
+)
+from dialpost.edge.mail.store.tally import Standing, standing_of
+from dialpost.edge.mail.store.writer import Transaction
+
+_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+_INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+
+# A try that ends unfinished does not undo what the operator did meanwhile (held, deleted); one that
+# finished a recipient is a fact, whatever the operator had wanted. What holds it for its size is not its business.
+_UPDATE_RECIPIENT = f"""
+UPDATE recipient SET
+    state = CASE WHEN ?2 = 0 AND state <> 0 THEN state ELSE ?2 END,
+    attempts = ?3, next_try_s = ?4, last_try_s = ?5, last_reply = ?6, last_by = ?7,
+    flags = (flags & {SIZE_HOLD_BITS}) | (?8 & ~{SIZE_HOLD_BITS})
+WHERE key = ?1
+"""
+
+
+def insert_message(transaction: Transaction, message: MessageRecord) -> None:
+    """A new message with all its recipients."""
+    if not message.recipients:
+        raise StorageError(f"{message.queue_id} has no recipients")
+    transaction.connection.execute(_INSERT_MESSAGE, message_row(message))
+    transaction.connection.executemany(
+        _INSERT_RECIPIENT, [recipient_row(message, recipient) for recipient in message.recipients]
+    )
+    standing = _standing_of_new(message)
+    transaction.tally.add(standing)
+    if standing.is_finished:
+        transaction.finished.append(number_of(message.queue_id))
+
+
+def _standing_of_new(message: MessageRecord) -> Standing:
+    waiting = [r for r in message.recipients if r.state is RecipientState.WAITING]
+    return Standing(
+        is_local=any(recipient.local_account is not None for recipient in waiting),
+        is_remote=any(recipient.local_account is None for recipient in waiting),
+        is_held=any(recipient.state is RecipientState.HELD for recipient in message.recipients),
+        is_urgent=message.priority is Priority.URGENT,
+        wire_size=message.wire_size,
+    )
+
+
+def update_recipients(transaction: Transaction, updates: Sequence[tuple[int, Sequence[RecipientRecord]]]) -> None:
+    """Write what attempts brought: for each message (by number) its changed recipients."""
+    for message, recipients in updates:
+        before = standing_of(transaction.connection, message)
+        transaction.connection.executemany(
+            _UPDATE_RECIPIENT,
+            [
+                (
+                    message * KEYS_PER_MESSAGE + recipient.number,
+                    STATE_CODES[recipient.state],
+                    recipient.attempts,
+                    recipient.next_try_s,
+                    recipient.last_try_s,
+                    clean(recipient.last_reply) or None,
+                    clean(recipient.last_by) or None,
+                    recipient_flags(recipient),
+                )
+                for recipient in recipients
+            ],
+        )
+        _count_anew(transaction, message, before)
+
+
+def _count_anew(transaction: Transaction, message: int, before: Standing) -> None:
+    after = standing_of(transaction.connection, message)
+    transaction.tally.add(before, -1)
+    transaction.tally.add(after)
+    if after.is_finished and not before.is_finished:
+        transaction.finished.append(message)
+
+
+def set_state(
+    transaction: Transaction,
+    message: int,
+    from_states: Set[RecipientState],
+    to_state: RecipientState,
+    *,
+    numbers: Sequence[int] | None,
+    reason: str | None,
+) -> int:
+    """Move the recipients that are in one of `from_states`; returns how many.
+
+    What is made to wait is due at once, and if it was held for its size it is released for good. `reason`, where
+    given, becomes the last reply, by BY_STATION, and is then what holds it, no longer its size.
+    """
+    before = standing_of(transaction.connection, message)
+    codes = [STATE_CODES[state] for state in from_states]
+    keys = None if numbers is None else [message * KEYS_PER_MESSAGE + number for number in numbers]
+    moved = transaction.connection.execute(
+        "UPDATE recipient SET state = ?1, next_try_s = iif(?1 = 0, 0, next_try_s), "
+        f"flags = CASE WHEN ?2 IS NOT NULL THEN flags & ~{SIZE_HOLD_BITS} "
+        f"WHEN ?1 = 0 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) "
+        f"THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED} ELSE flags END, "
+        "last_reply = coalesce(?2, last_reply), last_by = iif(?2 IS NULL, last_by, ?7) WHERE key BETWEEN ?3 AND ?4 "
+        f"AND state IN (SELECT value FROM json_each(?5)) AND NOT (?1 = 0 AND {IS_STAND_IN}) "
+        "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
+        (
+            STATE_CODES[to_state],
+            None if reason is None else clean(reason),
+            *key_range(message),
+            json.dumps(codes),
+            None if keys is None else json.dumps(keys),
+            BY_STATION,
+        ),
+    ).rowcount
+    _count_anew(transaction, message, before)
+    return moved
+
+
+def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
+    """Where rows of its recipients are missing, one held row in their place, and those with an odd state are held;
+    returns how many are missing or odd.
+
+    The row in their place keeps the body and shows in listings. It is never made to wait: nobody knows whom
+    it is for.
+    """
+    first, last = key_range(message)
+    missing, key, priority, wire_size = transaction.connection.execute(
+        "SELECT recipients - count(key), coalesce(max(key) + 1, ?1), message.priority, message.wire_size "
+        "FROM message LEFT JOIN recipient ON key BETWEEN ?1 AND ?2 WHERE id = ?3",
+        (first, last, message),
+    ).fetchone()
+    missing = max(0, missing or 0)
+    before = standing_of(transaction.connection, message)
+    odd = transaction.connection.execute(
+        f"UPDATE recipient SET state = {HELD}, last_reply = ?, last_by = ? WHERE key BETWEEN ? AND ? AND {IS_ODD}",
+        (reason, BY_STATION, first, last),
+    ).rowcount
+    if missing:
+        row = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
+        transaction.connection.execute(_INSERT_RECIPIENT, row)
+    _count_anew(transaction, message, before)
+    return int(missing + odd)
+
+
+def hold_big(transaction: Transaction, larger_than: int) -> list[int]:
+    """Hold what waits for the world and is larger on the line, unless it was released; the messages' numbers."""
+    found = transaction.connection.execute(
+        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_line WHERE state = 0 "
+        f"AND domain IS NOT NULL AND wire_size > ? AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED} ORDER BY 1",
+        (larger_than,),
+    ).fetchall()
+    for (message,) in found:
+        before = standing_of(transaction.connection, message)
+        transaction.connection.execute(
+            f"UPDATE recipient SET state = {HELD}, flags = (flags & ~{SIZE_HOLD_BITS}) | "
+            f"iif(flags & {SIZE_HOLD_BITS} = {SIZE_PASSED}, {SIZE_TOLD}, {SIZE_HELD}) "
+            f"WHERE key BETWEEN ? AND ? AND state = 0 AND domain IS NOT NULL "
+            f"AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED}",
+            key_range(message),
+        )
+        _count_anew(transaction, message, before)
+    return [message for (message,) in found]
+
+
+def pass_big(transaction: Transaction, up_to: int | None) -> list[int]:
+    """Let what is held for its size go on, where it is not larger than `up_to` (None: whatever its size)."""
+    found = transaction.connection.execute(
+        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_held WHERE state = 1 "
+        f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) AND (?1 IS NULL OR wire_size <= ?1) "
+        "ORDER BY 1",
+        (up_to,),
+    ).fetchall()
+    for (message,) in found:
+        before = standing_of(transaction.connection, message)
+        transaction.connection.execute(
+            f"UPDATE recipient SET state = {WAITING}, next_try_s = 0, "
+            f"flags = (flags & ~{SIZE_HOLD_BITS}) | {SIZE_PASSED} "
+            f"WHERE key BETWEEN ? AND ? AND state = {HELD} "
+            f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD})",
+            key_range(message),
+        )
+        _count_anew(transaction, message, before)
+    return [message for (message,) in found]
+
+
+def told_of_hold(transaction: Transaction, message: int) -> None:
+    """The sender of a message held for its size knows."""
+    transaction.connection.execute(
+        f"UPDATE recipient SET flags = (flags & ~{SIZE_HOLD_BITS}) | {SIZE_TOLD} "
+        f"WHERE key BETWEEN ? AND ? AND flags & {SIZE_HOLD_BITS} = {SIZE_HELD}",
+        key_range(message),
+    )
+
+
+def retry_now(transaction: Transaction, message: int | None) -> int:
+    """Make waiting recipients due at once: of one message, or of all."""
+    if message is None:
+        return transaction.connection.execute(
+            "UPDATE recipient SET next_try_s = 0 WHERE state = ? AND next_try_s <> 0", (WAITING,)
+        ).rowcount
+    return transaction.connection.execute(
+        "UPDATE recipient SET next_try_s = 0 WHERE state = ? AND key BETWEEN ? AND ?",
+        (WAITING, *key_range(message)),
+    ).rowcount
+
+
+def delete_messages(transaction: Transaction, numbers: Sequence[int]) -> int:
+    """Forget finished messages and their recipients; an unfinished one is left."""
+    deleted = 0
+    for message in numbers:
+        first, last = key_range(message)
+        unfinished = transaction.connection.execute(
+            "SELECT 1 FROM recipient WHERE key BETWEEN ? AND ? AND state IN (?, ?) LIMIT 1",
+            (first, last, WAITING, HELD),
+        ).fetchone()
+        if unfinished is None:
+            transaction.connection.execute("DELETE FROM recipient WHERE key BETWEEN ? AND ?", (first, last))
+            deleted += transaction.connection.execute("DELETE FROM message WHERE id = ?", (message,)).rowcount
+    return deleted
+
+
+def insert_call(transaction: Transaction, record: JsonObject) -> None:
+    """One more call in the history; they are numbered from 1."""
+    text = clean(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    transaction.connection.execute("INSERT INTO call (record) VALUES (?)", (text,))
+
+
+def delete_calls(transaction: Transaction, keep: int) -> int:
+    """Forget all but the newest `keep` calls."""
+    return transaction.connection.execute(
+        "DELETE FROM call WHERE number <= (SELECT max(number) FROM call) - ?", (keep,)
+    ).rowcount
+
+
+def remember(transaction: Transaction, key: str, value: str) -> None:
+    """Keep one small fact."""
+    transaction.connection.execute(
+        "INSERT INTO memory VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, clean(value)),
+    )
+
+
+def forget(transaction: Transaction, key: str) -> None:
+    """Drop one small fact."""
+    transaction.connection.execute("DELETE FROM memory WHERE key = ?", (key,))
+
+
+def insert_unless_repeat(
+    transaction: Transaction, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+) -> QueueId | None:
+    """Insert, unless it is a repeat (queries.find_repeat): then the id of what it repeats, now in `not_of`."""
+    earlier = queries.find_repeat(
+        transaction.connection, message, since_s, of_same_peer=of_same_peer, not_of=not_of
+    )
+    if earlier is None:
+        insert_message(transaction, message)
+    else:
+        not_of.add(earlier)
+    return earlier
+
+
+def answer_heard(transaction: Transaction, message: int) -> None:
+    """No repeat of this message will come."""
+    transaction.connection.execute("UPDATE message SET digest_key = NULL WHERE id = ?", (message,))

@@ -1,0 +1,348 @@
+"""Opening the database at start: sound, new, or damaged and replaced by what could be saved.
+
+A damaged database is never deleted: it is set aside as `queue.db.damaged-N` (with its -wal), after
+everything readable has been copied into a new one. A crash at any moment of that leaves a state from
+which the next start goes on: the saved copy gets its final name `queue.db.salvaged` only when it is whole,
+and where that name is found, the exchange is finished first.
+
+Two numbers in the table `memory` outlive restarts: `ids_reserved` (see `ids`) and `bodies_known_from`: a
+body file numbered below it and without a row may belong to a message a lost database knew, and must be
+kept; one from there on was never acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dialpost.edge.mail.store import salvage, schema
+from dialpost.edge.mail.store.faults import storage_error
+from dialpost.edge.mail.store.ids import BLOCK
+from dialpost.edge.mail.store.raw_pages import WalFrames, page_bytes, wal_frames
+from dialpost.edge.mail.store.rows import Row
+
+IDS_RESERVED, BODIES_KNOWN_FROM, IN_USE = "ids_reserved", "bodies_known_from", "in_use"
+
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+"""Of SQLite's I/O errors only these are damage: it says "I/O error" also on a card that is full or read-only."""
+_CHECKED_AFTER_CLEAN_STOP_BYTES = 8 * 1024 * 1024
+
+Numbers = Callable[[], Iterable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open database. `first_number` is the first id this run may give out."""
+
+    connection: sqlite3.Connection
+    first_number: int
+    reserved_until: int
+    bodies_known_from: int
+    report: tuple[str, ...]
+
+
+def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+    """Open the database at `path`, making or salvaging it where needed.
+
+    `body_numbers` are the queue numbers of all body files, `other_numbers` those seen elsewhere (in
+    mailboxes), asked only where the database can't tell. Blocks: run it in a thread.
+
+    Raises: StorageFullError, StorageError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open(path, body_numbers, other_numbers)
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
+        raise storage_error(error, path) from error
+
+
+def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+    report = _finish_exchange(path)
+    log_was_there = _keep_log(path) and _log_holds_something(path)
+    why, sound = damage(path)
+    if why is not None and _is_only_begun(path, body_numbers):
+        why = None
+    if why is not None:
+        report += _replace_damaged(path, why, body_numbers)
+    connection = sound or schema.connect(path)
+    try:
+        _remove(_kept_log(path))  # before the first change: brought back later, it would undo part of what follows
+        schema.migrate(connection)
+        if why is None and not log_was_there and _was_in_use(connection):
+            report.append(
+                "The queue database's log (queue.db-wal) is missing or empty: its last entries may be lost. "
+                "Messages without an entry are set aside (set-aside/)."
+            )
+            connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
+        first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
+        with contextlib.suppress(OSError):  # then the next start checks again, no more
+            wants_check(path).unlink(missing_ok=True)
+    except BaseException:
+        close_unfinished(connection, path)
+        raise
+    return Opened(connection, first, first + BLOCK, known_from, tuple(report))
+
+
+def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
+    """Note that everything was closed in order, and which numbers were reserved for nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE memory SET value = ? WHERE key = ?", (str(next_number), IDS_RESERVED))
+    connection.execute("DELETE FROM memory WHERE key = ?", (IN_USE,))
+    connection.execute("COMMIT")
+    schema.tidy_up_on_close(connection)
+
+
+def close_unfinished(connection: sqlite3.Connection, path: Path) -> None:
+    """Close what could not be closed in order; what of the log SQLite takes away is there for the next start."""
+    with contextlib.suppress(OSError):
+        if not _kept_log(path).exists():
+            _keep_log(path)
+    connection.close()
+
+
+def wants_check(path: Path) -> Path:
+    """The file whose presence asks the next start for a thorough check."""
+    return path.with_name(path.name + ".check")
+
+
+def damage(path: Path) -> tuple[str | None, sqlite3.Connection | None]:
+    """What is wrong with the database file, or None and, where there is one, the connection to it.
+
+    It stays open: closing it would take the log away, and who starts next would miss that. A missing or empty
+    database without a log is in order. Raises: sqlite3.Error where it can't be opened for another reason (no
+    right, card full).
+    """
+    kept = _kept_log(path)
+    if not path.exists() or path.stat().st_size == 0:
+        return ("it is empty" if kept.exists() else None), None
+    frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
+    if frames is not None and not frames.header_is_sound:
+        return "the head of its log is spoiled", None  # SQLite would pass over all of the log
+    connection: sqlite3.Connection | None = None
+    why: str | None = "it could not be looked at"
+    try:
+        connection = schema.connect(path)
+        why = _damage_seen(path, connection, frames)
+    except UnicodeDecodeError:
+        why = "its own texts can't be read"
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise
+        why = str(error)
+    finally:
+        if why is not None and connection is not None:
+            connection.close()
+    return (None, connection) if why is None else (why, None)
+
+
+def _damage_seen(path: Path, connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    version = schema.user_version(connection)
+    if version == 0 or application != schema.APPLICATION_ID:
+        return "it is not a queue database"
+    has_our_tables = schema.objects(connection) == schema.wanted_objects()
+    if version > len(schema.MIGRATIONS):
+        return "its version number is spoilt" if has_our_tables else None
+    if version == len(schema.MIGRATIONS) and not has_our_tables:
+        return "its tables are not as they were made"
+    return _log_damage(connection, frames) or _page_damage(path, connection)
+
+
+def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
+    """Whether the power went while the database was being made: one page, no table, and no body was ever stored."""
+    if not path.exists() or path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
+        return False
+    frames = wal_frames(_kept_log(path), schema.PAGE_BYTES)
+    if frames is not None and not frames.header_is_sound:
+        return False
+    try:
+        with closing(schema.connect(path)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            is_blank = not (application or schema.user_version(connection) or schema.objects(connection))
+            return is_blank and _log_damage(connection, frames) is None
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False
+
+
+def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
+    """Whether SQLite leaves out more of the log than a power cut can spoil: the last commit under way."""
+    if frames is None:
+        return None
+    _, used, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    left_out = [commit for commit in frames.commits if commit > used]
+    return "its log is spoiled in the middle" if len(left_out) > 1 else None
+
+
+def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
+    """What SQLite's own check finds; after an orderly stop it is left out where it would take long."""
+    is_small = path.stat().st_size < _CHECKED_AFTER_CLEAN_STOP_BYTES
+    if not (is_small or _was_in_use(connection) or wants_check(path).exists()):
+        return None
+    with path.open("rb") as file:  # into the cache from front to end, which a card does fastest
+        while file.read(1 << 20):
+            pass
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return None if verdict == "ok" else str(verdict)
+
+
+def _was_in_use(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM memory WHERE key = ?", (IN_USE,)).fetchone() is not None
+
+
+def _keep_log(path: Path) -> bool:
+    """Give the log a second name, so that SQLite can't delete what it does not understand.
+
+    Returns whether there was one. Where a start was cut off here the second name is there already, and counts:
+    under the first one SQLite may have begun another log.
+    """
+    kept, log = _kept_log(path), _family(path)[1]
+    if kept.exists():
+        _remove(log)
+        kept.rename(log)
+    if not log.exists():
+        return False
+    try:
+        os.link(log, kept)
+    except OSError:  # a file system without links
+        copying = kept.with_name(kept.name + ".new")
+        shutil.copyfile(log, copying)
+        _sync(copying)
+        copying.rename(kept)
+    _sync(path.parent)
+    return True
+
+
+def _log_holds_something(path: Path) -> bool:
+    """A log once used keeps its length: one without a single frame is not the one that was written."""
+    frames = wal_frames(_kept_log(path), page_bytes(path, schema.PAGE_BYTES))
+    return frames is not None and not frames.is_blank
+
+
+def _kept_log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal-kept")
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in _DAMAGE_CODES or code in _UNREADABLE_CODES or "no such table" in str(error)
+
+
+def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_numbers: Numbers) -> tuple[int, int]:
+    """Reserve this run's first block above every number ever seen.
+
+    Returns its start and `bodies_known_from`.
+    """
+    facts: dict[str, str] = dict(connection.execute("SELECT key, value FROM memory").fetchall())
+    (highest_row,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+    highest_body = max(body_numbers(), default=0)
+    first = max(int(facts.get(IDS_RESERVED, 1)), highest_row + 1)
+    known_from = int(facts.get(BODIES_KNOWN_FROM, 0))
+    if IDS_RESERVED not in facts or BODIES_KNOWN_FROM not in facts or highest_body >= first:
+        highest = max(highest_body, max(other_numbers(), default=0), highest_row)
+        first = max(first, highest + 1 + (BLOCK if highest else 0))
+        known_from = first
+    rows: list[Row] = [
+        (IDS_RESERVED, str(first + BLOCK)),
+        (BODIES_KNOWN_FROM, str(known_from)),
+        (IN_USE, "1"),
+    ]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", rows)
+    connection.execute("COMMIT")
+    return first, known_from
+
+
+def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
+    """Save what can be read into a new database, set the damaged one aside, put the new one in its place."""
+    making = path.with_name(path.name + ".salvaging")
+    for leftover in _family(making):
+        leftover.unlink(missing_ok=True)
+    saved = salvage.salvage(path, _kept_log(path), making, body_numbers())
+    for extra in _family(making)[1:]:
+        extra.unlink(missing_ok=True)
+    _sync(making)
+    making.rename(_salvaged(path))
+    _sync(path.parent)
+    aside = _exchange(path)
+    return [
+        f"The queue database was damaged ({why}). It was set aside as {aside.name}; nothing was deleted.",
+        *saved.report,
+    ]
+
+
+def _finish_exchange(path: Path) -> list[str]:
+    """What a crash left of an exchange is finished; a sentence about it."""
+    if not _salvaged(path).exists():
+        return []
+    aside = _exchange(path)
+    return [
+        f"The queue database was damaged. It was set aside as {aside.name}; what could be saved from it is in use."
+    ]
+
+
+def _exchange(path: Path) -> Path:
+    """Set the damaged database aside and give the salvaged one its name, from whatever state a crash left.
+
+    The log goes first: beside the new database it would be taken for its own. A name whose log is there and
+    whose database is not is that of an exchange cut off, and is used again.
+    """
+    aside = _aside(path)
+    database, log, index = _family(path)
+    aside_database, aside_log, _ = _family(aside)
+    index.unlink(missing_ok=True)  # made again from the log by whoever opens it
+    for name in (_kept_log(path), log):  # two names of one file, or what SQLite began beside the one kept
+        if name.exists() and not aside_log.exists():
+            name.rename(aside_log)
+        name.unlink(missing_ok=True)
+    _sync(path.parent)
+    if database.exists():
+        database.rename(aside_database)
+        _sync(path.parent)
+    _salvaged(path).rename(path)
+    wants_check(path).unlink(missing_ok=True)
+    _sync(path.parent)
+    return aside
+
+
+def _aside(path: Path) -> Path:
+    """The name for the damaged database: the next free one, or that of an exchange that was cut off."""
+    number = 1
+    while any(name.exists() for name in _family(path.with_name(f"{path.name}.damaged-{number}"))):
+        number += 1
+    last, free = (path.with_name(f"{path.name}.damaged-{each}") for each in (number - 1, number))
+    if number == 1 or _kept_log(path).exists():  # the log is the first that moves
+        return free
+    last_log, log = _family(last)[1], _family(path)[1]
+    its_log_has_moved = last_log.exists() and (not log.exists() or log.samefile(last_log))
+    return last if not path.exists() or (its_log_has_moved and not last.exists()) else free
+
+
+def _salvaged(path: Path) -> Path:
+    return path.with_name(path.name + ".salvaged")
+
+
+def _family(path: Path) -> tuple[Path, Path, Path]:
+    """A database's files: itself, its log, its shared index."""
+    return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def _remove(path: Path) -> None:
+    """Durably, where there is such a file."""
+    if path.exists():
+        path.unlink()
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

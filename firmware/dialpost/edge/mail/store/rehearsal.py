@@ -1,0 +1,54 @@
+"""A new format of the database while a new release is on trial: it must not be made yet.
+
+An older release, which comes back if the new one does not prove itself, can't read a newer format. So on a start
+on trial a database of an older format is left as it is (the station waits), and only a copy of it is brought to the
+new format, to see whether that works. Blocking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from dialpost.core.errors import DialpostError
+from dialpost.edge.mail.store import schema
+
+_COPY = ".rehearsal"
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+def format_waits(path: Path) -> bool:
+    """Whether opening the database would change its format, or could not tell; a missing one is made anew."""
+    if not path.exists():
+        return False
+    try:
+        with closing(schema.connect(path, read_only=True)) as connection:
+            return schema.user_version(connection) < len(schema.MIGRATIONS)
+    except (sqlite3.Error, OSError):
+        return True
+
+
+def rehearse(path: Path) -> str:
+    """Bring a copy to the new format, and throw it away; what went wrong, "" where nothing did."""
+    copy = path.with_name(path.name + _COPY)
+    _remove(copy)
+    try:
+        with closing(schema.connect(path, read_only=True)) as here, closing(sqlite3.connect(copy)) as there:
+            here.backup(there)
+        with closing(schema.connect(copy)) as connection:
+            schema.migrate(connection)
+            if schema.objects(connection) != schema.wanted_objects():
+                return "the queue's new format is not as it should be"
+    except (sqlite3.Error, OSError, DialpostError) as error:
+        return f"the queue can't be brought to its new format: {error}"
+    finally:
+        _remove(copy)
+    return ""
+
+
+def _remove(copy: Path) -> None:
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(OSError):
+            copy.with_name(copy.name + suffix).unlink()

@@ -1,0 +1,389 @@
+"""The queue database as the flows see it: coroutines over one writer and one reader thread.
+
+What a method that changes something wrote is durable when it returns. A caller that is cancelled while
+waiting leaves the change to be done all the same. Queries see every change that has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from dialpost.core.errors import DamagedError, StorageError, StorageFullError
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.ids import queue_id
+from dialpost.core.mail.queue.records import Entry, MessageRecord, QueueCounts, RecipientRecord, RecipientState
+from dialpost.edge.mail.store import changes, opening, queries, schema
+from dialpost.edge.mail.store.faults import storage_error
+from dialpost.edge.mail.store.ids import IdSource
+from dialpost.edge.mail.store.rows import number_of
+from dialpost.edge.mail.store.tally import measure
+from dialpost.edge.mail.store.writer import Change, Transaction, Writer
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_IDS_AT_ONCE = 1000
+
+
+def _nothing() -> Iterable[QueueId]:
+    return ()
+
+
+class Store:
+    """One open queue database. Made by `open`; used from one event loop.
+
+    `opening_report` says in sentences what was wrong and what was done about it; empty when all is well.
+    """
+
+    def __init__(
+        self, path: Path, opened: opening.Opened, wall_clock: Callable[[], float], make_room: Callable[[], bool]
+    ) -> None:
+        self.opening_report = opened.report
+        self.first_new_id = queue_id(opened.first_number)
+        self.bodies_known_from = queue_id(opened.bodies_known_from)
+        self._path = path
+        self._wall_clock = wall_clock
+        self._make_room = make_room
+        self._connection = opened.connection
+        self._counts = measure(opened.connection)
+        self._finished: deque[int] = deque()
+        self._damage: DamagedError | None = None
+        self._writer = Writer(opened.connection, path, self._committed, self._found_damage)
+        self._ids = IdSource(opened.first_number, opened.reserved_until, self._reserve_ids)
+        self._reader_thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._reader: sqlite3.Connection | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+        bodies: Callable[[], Iterable[QueueId]] = _nothing,
+        ids_elsewhere: Callable[[], Iterable[QueueId]] = _nothing,
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> Store:
+        """Open or make the database; a damaged one is set aside and what can be read is saved.
+
+        `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above
+        all of them even where the database is lost. `make_room` is asked where a full card keeps a change of
+        what is there already from being written (new mail is refused then); it tells whether it could.
+        Raises: StorageFullError, StorageError.
+        """
+        opened = await asyncio.to_thread(
+            opening.open_database,
+            path,
+            lambda: queries.as_numbers(bodies()),
+            lambda: queries.as_numbers(ids_elsewhere()),
+        )
+        try:
+            return cls(path, opened, wall_clock, make_room)
+        except sqlite3.Error as error:
+            opening.close_unfinished(opened.connection, path)
+            raise storage_error(error, path) from error
+
+    async def close(self) -> None:
+        """Finish what is under way and close; the next start then knows that the stop was orderly."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._writer.close()
+        await asyncio.to_thread(self._close_connections)
+
+    def _close_connections(self) -> None:
+        self._reader_thread.shutdown(wait=True)
+        if self._reader is not None:
+            self._reader.close()
+        try:
+            if self._damage is None:
+                opening.mark_clean_stop(self._connection, self._ids.upcoming)
+                self._connection.close()
+                return
+        except sqlite3.Error:
+            pass  # the next start takes it for a stop in disorder and checks more
+        opening.close_unfinished(self._connection, self._path)
+
+    # ids
+
+    def next_id(self) -> QueueId:
+        """An id never given out before. Raises: StorageError where none could be reserved (card full ...)."""
+        return queue_id(self._ids.next())
+
+    def _reserve_ids(self, until: int) -> asyncio.Future[None]:
+        return self._add(lambda done: changes.remember(done, opening.IDS_RESERVED, str(until)))
+
+    # messages
+
+    async def accept(self, message: MessageRecord) -> None:
+        """Store a message. Raises: StorageFullError, StorageError; then nothing of it is stored."""
+        await self._add(lambda done: changes.insert_message(done, message))
+
+    async def accept_unless_repeat(
+        self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+    ) -> QueueId | None:
+        """Store a message, or give the id of the one it repeats (queries.find_repeat), as one step.
+
+        What is found is added to `not_of` in the same step: of two at the same moment only one can be its repeat.
+        """
+        return await self._add(
+            lambda done: changes.insert_unless_repeat(
+                done, message, since_s, of_same_peer=of_same_peer, not_of=not_of
+            )
+        )
+
+    async def waiting_bytes(self, account: str) -> int:
+        """What waits in the queue for a mailbox here, held or not."""
+        if not (self._counts.waiting_local or self._counts.held):
+            return 0
+        return await self._ask(queries.waiting_bytes, account)
+
+    def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
+        """The sender of a message heard its 250: nothing that is stored from here on repeats it."""
+        number = number_of(message)
+        return self._add(lambda done: changes.answer_heard(done, number))
+
+    async def get(self, wanted: QueueId) -> MessageRecord | None:
+        """A message with all its recipients."""
+        return await self._ask(queries.one_message, number_of(wanted))
+
+    async def update_recipients(self, message: QueueId, recipients: Sequence[RecipientRecord]) -> None:
+        """Write what an attempt brought. WAITING does not undo a hold or a deletion made meanwhile."""
+        await self.update_many([(message, recipients)])
+
+    async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
+        """`update_recipients` for many messages in one transaction."""
+        numbered = [(number_of(message), recipients) for message, recipients in updates]
+        await self._change(lambda done: changes.update_recipients(done, numbered))
+
+    async def local_batch(self, limit: int, after: QueueId | None = None) -> list[MessageRecord]:
+        """Messages with recipients here that are due (only those recipients), numbered above `after`."""
+        return await self._ask(
+            queries.local_batch, self._now_s(), limit, None if after is None else number_of(after)
+        )
+
+    async def remote_batch(
+        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
+    ) -> list[MessageRecord]:
+        """Messages with due recipients in `domains` (None: any), only those recipients.
+
+        Ordered by priority, wire size, age. `exclude` are those already in flight.
+        """
+        excluded = queries.as_numbers(exclude)
+        return await self._ask(queries.remote_batch, domains, now_s, limit, excluded)
+
+    async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
+        """Domains with due recipients and how many, the fullest first."""
+        return await self._ask(queries.remote_domains, now_s)
+
+    async def overdue(
+        self,
+        received_before_s: int,
+        limit: int,
+        after: QueueId | None = None,
+        *,
+        unnotified: bool = False,
+    ) -> list[MessageRecord]:
+        """Messages received before then with WAITING recipients, here or in the world (only those).
+
+        Oldest first, numbered above `after`. `unnotified`: only recipients without a delay notice yet.
+        """
+        number = None if after is None else number_of(after)
+        return await self._ask(queries.overdue, received_before_s, limit, number, unnotified)
+
+    async def untold_holds(self, limit: int) -> list[MessageRecord]:
+        """Messages held for their size whose senders do not know yet (only the recipients held), oldest first."""
+        return await self._ask(queries.untold_holds, limit)
+
+    async def held_for_size(self) -> tuple[int, int]:
+        """How many messages are held because they are big, and their bytes on the line."""
+        return await self._ask(queries.held_for_size)
+
+    async def counts(self) -> QueueCounts:
+        """How much waits; costs nothing."""
+        return self._counts
+
+    async def listing(
+        self,
+        *,
+        states: Set[RecipientState],
+        limit: int,
+        address: str | None = None,
+        offset: int = 0,
+    ) -> list[MessageRecord]:
+        """Messages with a recipient in one of `states`, with all recipients, oldest first."""
+        return await self._ask(queries.listing, states, limit, address, offset)
+
+    async def find(self, text: str, limit: int) -> list[MessageRecord]:
+        """Messages by queue id, address (sender or recipient) or Message-ID, newest first."""
+        return await self._ask(queries.find, text, limit)
+
+    async def failure_notices(self, about: QueueId) -> list[MessageRecord]:
+        """The notices to the sender that this message could not be delivered, oldest first."""
+        return await self._ask(queries.failure_notices, about)
+
+    # the operator's hand
+
+    async def set_state(
+        self,
+        message: QueueId,
+        from_states: Set[RecipientState],
+        to_state: RecipientState,
+        numbers: Sequence[int] | None = None,
+        reason: str | None = None,
+    ) -> int:
+        """Hold, release or delete recipients (all, or those numbered); returns how many moved.
+
+        What was held for its size and is made to wait is released for good.
+
+        `reason`, where the station itself does it, becomes the last reply, by BY_STATION.
+        """
+        number = number_of(message)
+        return await self._change(
+            lambda done: changes.set_state(done, number, from_states, to_state, numbers=numbers, reason=reason)
+        )
+
+    async def hold_big(self, larger_than: int) -> list[QueueId]:
+        """Hold what waits for the world and is larger on the line, unless a person released it; which."""
+        return [queue_id(one) for one in await self._change(lambda done: changes.hold_big(done, larger_than))]
+
+    async def pass_big(self, up_to: int | None) -> list[QueueId]:
+        """Let what is held for its size go on where it is not larger than `up_to` (None: all); which."""
+        return [queue_id(one) for one in await self._change(lambda done: changes.pass_big(done, up_to))]
+
+    async def told_of_hold(self, message: QueueId) -> None:
+        """The sender of a message held for its size knows."""
+        number = number_of(message)
+        await self._change(lambda done: changes.told_of_hold(done, number))
+
+    async def retry_now(self, message: QueueId | None) -> int:
+        """Make waiting recipients due at once, of one message or of all; returns how many."""
+        number = None if message is None else number_of(message)
+        return await self._change(lambda done: changes.retry_now(done, number))
+
+    # upkeep
+
+    def finished(self, limit: int) -> list[QueueId]:
+        """Messages every recipient of which became finished in this run, each named once, oldest first.
+
+        Their bodies can go. What a crash or a failed removal leaves, the recovery of the next start finds.
+        """
+        return [queue_id(self._finished.popleft()) for _ in range(min(limit, len(self._finished)))]
+
+    async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
+        """(id, size) of messages that wait or are held, ascending, above `after`."""
+        first = -1 if after is None else number_of(after)
+        found = await self._ask(queries.unfinished_numbers, first, limit)
+        return [(queue_id(number), size) for number, size in found]
+
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
+        """Those of `ids` that have a row, and how each stands."""
+        found = await self._ask(queries.known, [number_of(one) for one in ids])
+        return {queue_id(number): entry for number, entry in found.items()}
+
+    async def hold_incomplete(self, message: QueueId, reason: str) -> int:
+        """Hold a message for the recipients whose rows are missing (Entry.INCOMPLETE); returns how many are."""
+        number = number_of(message)
+        return await self._change(lambda done: changes.hold_incomplete(done, number, reason))
+
+    async def prune(self, before_s: int) -> int:
+        """Forget finished messages from before then; returns how many.
+
+        Ask only while the clock is trusted.
+        """
+        pruned = 0
+        while numbers := await self._ask(queries.prunable, before_s, _IDS_AT_ONCE):
+            deleted = await self._delete(numbers)
+            pruned += deleted
+            if not deleted:
+                break
+        return pruned
+
+    async def _delete(self, numbers: Sequence[int]) -> int:
+        return await self._change(lambda done: changes.delete_messages(done, numbers))
+
+    async def save_call(self, call: JsonObject) -> None:
+        """Add a call to the history."""
+        await self._change(lambda done: changes.insert_call(done, call))
+
+    async def calls(self, limit: int) -> list[dict[str, JsonValue]]:
+        """The newest calls first, each with its "number"."""
+        return await self._ask(queries.calls, limit)
+
+    async def prune_calls(self, keep: int) -> int:
+        """Forget all but the newest `keep` calls."""
+        return await self._change(lambda done: changes.delete_calls(done, keep))
+
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a small fact over restarts."""
+        await self._change(lambda done: changes.remember(done, f"fact:{key}", value))
+
+    async def recall(self, key: str) -> str | None:
+        """A fact kept by `remember`, or None."""
+        return await self._ask(queries.recall, f"fact:{key}")
+
+    async def forget(self, key: str) -> None:
+        """Drop a fact."""
+        await self._change(lambda done: changes.forget(done, f"fact:{key}"))
+
+    # inside
+
+    def _add(self, change: Change[_T]) -> asyncio.Future[_T]:
+        """What may be refused on a full card."""
+        return asyncio.shield(self._writer.submit(change))
+
+    async def _change(self, change: Change[_T]) -> _T:
+        """What must be kept also on a full card: fates, and what makes room."""
+        while True:
+            try:
+                return await self._add(change)
+            except StorageFullError:
+                if not await asyncio.to_thread(self._make_room):
+                    raise
+
+    async def _ask(
+        self,
+        query: Callable[Concatenate[sqlite3.Connection, _P], _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        if self._closed:
+            raise StorageError("The queue database is closed.")
+
+        def run() -> _T:
+            if self._reader is None:
+                self._reader = schema.connect(self._path, read_only=True)
+            return query(self._reader, *args, **kwargs)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader_thread, run)
+        except RuntimeError as error:  # no thread can be started
+            raise StorageError(f"The queue database can't be asked at the moment: {error}") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            fault = storage_error(error, self._path)
+            if isinstance(fault, DamagedError):
+                self._found_damage(fault)
+            raise fault from error
+
+    def _committed(self, transaction: Transaction) -> None:
+        """In the writer thread, after each commit."""
+        self._counts = transaction.tally.applied_to(self._counts)
+        self._finished.extend(transaction.finished)
+
+    def _found_damage(self, damage: DamagedError) -> None:
+        """Remember, so that the next start checks thoroughly even after an orderly stop."""
+        self._damage = self._damage or damage
+        with contextlib.suppress(OSError):  # the missing mark of an orderly stop asks for the same
+            opening.wants_check(self._path).touch()
+
+    def _now_s(self) -> int:
+        return int(self._wall_clock())

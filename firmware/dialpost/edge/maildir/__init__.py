@@ -1,5 +1,0 @@
-"""Mailboxes as Maildirs: `maildirs` delivers, archives, purges; `usage` knows how full they are."""
-
-from dialpost.edge.maildir.maildirs import Delivery, Maildirs
-
-__all__ = ["Delivery", "Maildirs"]

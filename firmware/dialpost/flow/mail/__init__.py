@@ -1,0 +1,1 @@
+"""Mail over time: taken in, delivered, sent on, looked after."""

@@ -1,0 +1,434 @@
+"""Changing accounts: effective at once, durable before the answer, all or nothing.
+
+The running daemon holds one `AccountService`; a command without a daemon makes its own on the same file. Key
+derivation runs in a thread: it is slow on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from dialpost.core.address import parse_mailbox
+from dialpost.core.config.model import Config
+from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
+from dialpost.core.mail.accounts import Account, Alias, Directory, check_name, folded
+from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
+from dialpost.core.printable import printable
+
+_T = TypeVar("_T")
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept (edge/mail/account_file)."""
+
+    def load(self) -> tuple[dict[str, Account], dict[str, Alias]]:
+        """All of them."""
+
+    def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
+        """Durable when it returns."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold it against other processes."""
+
+
+class LoginFile(Protocol):
+    """The same accounts for the IMAP server (edge/mail/dovecot_users)."""
+
+    def write(self, directory: Directory, default_quota_bytes: int) -> None:
+        """Make it say just these."""
+
+
+class Mailboxes(Protocol):
+    """The accounts' mail (edge/mail/maildir)."""
+
+    def create(self, account: str) -> None:
+        """Make an empty mailbox; an existing one is left as it is."""
+
+    def contents(self, account: str) -> tuple[int, int]:
+        """Messages and bytes in it; (0, 0) where there is none."""
+
+    def archive(self, account: str) -> str:
+        """Move it out of the way, whole; where it is now."""
+
+    def purge(self, account: str) -> None:
+        """Delete it."""
+
+
+class MailFate(Enum):
+    """What becomes of the mail of a deleted account."""
+
+    KEEP = "keep"  # stays where it is: an account of that name made later finds it
+    ARCHIVE = "archive"
+    PURGE = "purge"
+
+
+class AccountService:
+    """Accounts and aliases of the station."""
+
+    def __init__(
+        self, config: Config, store: AccountStore, logins: LoginFile, mailboxes: Mailboxes,
+        check_room: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._store = store
+        self._logins = logins
+        self._mailboxes = mailboxes
+        self._check_room = check_room
+        self._change = asyncio.Lock()
+        self._verified: dict[str, tuple[str, bytes]] = {}
+        self._session_key = secrets.token_bytes(32)
+        self.directory = self._make(*store.load())
+        self.is_restored = False
+        """The accounts come from an older copy: somebody may be missing, so nobody is refused for good."""
+
+    def start(self) -> None:
+        """Bring what hangs on the accounts up to date: mailboxes, the IMAP server's file."""
+        for name in self.directory.accounts:
+            self._mailboxes.create(name)
+        self._mailboxes.create(self.directory.postmaster_account)
+        self._write_logins(self.directory)
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """The account, if the password is its own. `name` may be an address of it. Takes equally long for a name
+        that does not exist. A password that was right a moment ago is recognised without the slow derivation
+        (phones log in for every message); the memory is a keyed digest, gone with the process.
+        """
+        account = self.directory.account_of(name)
+        hashed = account.password_hash if account else _NOBODY
+        digest = self._digest(password)
+        if account and self._verified.get(account.name) == (hashed, digest):
+            return account if account.enabled else None
+        right = await asyncio.to_thread(verify_password, password, hashed)
+        if not right or account is None:
+            return None
+        self._verified[account.name] = (hashed, digest)
+        return account if account.enabled else None
+
+    async def add(
+        self, name: str, password: str, *, addresses: Iterable[str] = (), full_name: str = "",
+        quota_bytes: int | None = None,
+    ) -> Account:  # fmt: skip
+        """Make an account. Raises: AccountError."""
+        name = check_name(name)
+        check_strength(password)
+        hashed = await self._hash(password)
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
+            if name in accounts:
+                raise AccountError(f"There is an account {name} already.")
+            self._check_free(self.own_address(name), name)
+            checked = self._further(name, (self._check_address(address, name) for address in addresses))
+            account = Account(name, checked, hashed, _quota(quota_bytes), True, _full_name(full_name))
+            accounts[name] = account
+            return account
+
+        return await self._apply(change, mailbox=name)
+
+    async def set_password(self, name: str, password: str) -> Account:
+        """Give an account another password. Raises: AccountError, NotFoundError."""
+        check_strength(password)
+        hashed = await self._hash(password)
+        return await self._edit(name, lambda account: replace(account, password_hash=hashed))
+
+    async def edit(
+        self, name: str, *, add_addresses: Iterable[str] = (), remove_addresses: Iterable[str] = (),
+        full_name: str | None = None, quota_bytes: int | None = None, default_quota: bool = False,
+        enabled: bool | None = None,
+    ) -> Account:  # fmt: skip
+        """Change what is given, leave the rest. Raises: AccountError, NotFoundError."""
+
+        def changed(account: Account) -> Account:
+            gone = {self._check_own(address) for address in remove_addresses}
+            if self.own_address(account.name) in gone:
+                raise AccountError(
+                    f"{self.own_address(account.name)} goes with the account's name; it can't be taken."
+                )
+            missing = sorted(gone - set(account.addresses))
+            if missing:
+                raise AccountError(f"{account.name} does not have the address {', '.join(missing)}.")
+            kept = [address for address in account.addresses if address not in gone]
+            kept += [self._check_address(address, account.name) for address in add_addresses]
+            own = account.quota_bytes if quota_bytes is None else _quota(quota_bytes)
+            quota = None if default_quota else own
+            return replace(
+                account,
+                addresses=self._further(account.name, kept),
+                full_name=account.full_name if full_name is None else _full_name(full_name),
+                quota_bytes=quota,
+                enabled=account.enabled if enabled is None else enabled,
+            )
+
+        return await self._edit(name, changed)
+
+    async def delete(self, name: str, fate: MailFate | None) -> str:
+        """Delete an account; what happened, in words.
+
+        Without a `fate` nothing is deleted: the refusal says what is in the mailbox and what to choose from.
+        """
+        account = self._get(name)
+        count, size = await asyncio.to_thread(self._mailboxes.contents, account.name)
+        holds = f"The mailbox of {account.name} holds {_messages(count)} ({size} bytes)."
+        if fate is None:
+            raise AccountError(
+                f"{holds} Nothing was deleted. Say what shall become of them: --keep-mail, --archive or --purge."
+            )
+        uses = self.directory.uses_in_configuration(account.name)
+        if uses:
+            raise AccountError(
+                f"The configuration needs {account.name} for {' and '.join(uses)}. Change it there "
+                "first (`dialpost config set`). Nothing was deleted."
+            )
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+            del accounts[account.name]
+
+        await self._apply(change, wants_room=False)
+        self._verified.pop(account.name, None)
+        return await self._settle_mail(account.name, count, fate)
+
+    async def _settle_mail(self, name: str, count: int, fate: MailFate) -> str:
+        """Do with the mail of a deleted account as told; what happened, in words."""
+        done, mailbox = f"Account {name} deleted.", f"Its mailbox ({_messages(count)})"
+        try:
+            if fate is MailFate.ARCHIVE:
+                return f"{done} {mailbox} is now in {await asyncio.to_thread(self._mailboxes.archive, name)}."
+            if fate is MailFate.PURGE:
+                await asyncio.to_thread(self._mailboxes.purge, name)
+                return f"{done} {mailbox} was deleted too."
+        except NotFoundError:
+            return f"{done} It had no mailbox."
+        except StorageError as error:
+            raise StorageError(f"{done} {mailbox} is still where it was: {error}") from error
+        return f"{done} {mailbox} stays: an account {name} made later finds it."
+
+    async def add_alias(self, address: str, targets: Iterable[str], *, replaces: bool = False) -> Alias:
+        """Make an alias; one that goes elsewhere is replaced only where that is wanted. Raises: AccountError."""
+        address = self._check_own(address)
+        checked = self._check_targets_of(address, targets)
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            before = aliases.get(address)
+            if before is None:
+                self._check_free(address, None)
+            elif not replaces and set(before.targets) != set(checked):
+                raise AccountError(
+                    f"There is an alias {address} already; it goes to {', '.join(before.targets)}. "
+                    f"Nothing was changed. To add to it: dialpost alias edit {address} "
+                    f"--add {' --add '.join(checked)}. To let it go elsewhere: dialpost alias add --replace "
+                    f"{address} {' '.join(checked)}"
+                )
+            aliases[address] = Alias(address, checked)
+            return aliases[address]
+
+        return await self._apply(change)
+
+    async def edit_alias(self, address: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Alias:
+        """Add targets to an alias and take others away. Raises: AccountError, NotFoundError."""
+        address = self._check_own(address)
+        more = tuple(self._check_target(target) for target in add)
+        # What is to go may be nobody's by now, and is named as `alias list` shows it.
+        less = {folded(target) for target in remove}
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            before = self._alias_in(aliases, address)
+            missing = sorted(less - {folded(target) for target in before.targets})
+            if missing:
+                raise AccountError(f"{address} does not go to {', '.join(missing)}; see: dialpost alias list")
+            kept = [target for target in before.targets if folded(target) not in less]
+            if not (kept or more):
+                raise AccountError(
+                    f"Then {address} would go to nobody. To take it away: dialpost alias delete {address}"
+                )
+            aliases[address] = Alias(address, self._check_targets_of(address, (*kept, *more)))
+            return aliases[address]
+
+        return await self._apply(change)
+
+    def _check_targets_of(self, address: str, targets: Iterable[str]) -> tuple[str, ...]:
+        checked = tuple(dict.fromkeys(self._check_target(target) for target in targets))
+        if not checked:
+            raise AccountError("An alias needs at least one target: an account's name or an address.")
+        if address in checked:
+            raise AccountError(f"{address} can't stand for itself.")
+        return checked
+
+    @staticmethod
+    def _alias_in(aliases: Mapping[str, Alias], address: str) -> Alias:
+        if address not in aliases:
+            known = ", ".join(aliases) or "none yet"
+            raise NotFoundError(f"There is no alias {address}. Aliases: {known}.")
+        return aliases[address]
+
+    async def delete_alias(self, address: str) -> Alias:
+        """Take an alias away; what it was. Raises: NotFoundError."""
+
+        wanted = self._check_own(address)
+
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
+            self._alias_in(aliases, wanted)
+            return aliases.pop(wanted)
+
+        return await self._apply(change)
+
+    def usage(self, name: str) -> tuple[int, int]:
+        """Messages and bytes in an account's mailbox."""
+        return self._mailboxes.contents(name)
+
+    def quota_of(self, name: str) -> int:
+        """The account's quota in bytes, 0 = none."""
+        account = self.directory.accounts.get(name)
+        own = account.quota_bytes if account else None
+        return self._config.delivery.default_quota_bytes if own is None else own
+
+    async def _edit(self, name: str, changed: Callable[[Account], Account]) -> Account:
+        def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
+            account = self._get(name)
+            accounts[account.name] = changed(account)
+            return accounts[account.name]
+
+        return await self._apply(change)
+
+    async def _apply(
+        self, change: Callable[[dict[str, Account], dict[str, Alias]], _T], *, mailbox: str = "",
+        wants_room: bool = True,
+    ) -> _T:  # fmt: skip
+        """Make a change, and the mailbox it needs; keep it, and only then let it count.
+
+        Nothing changed where it raises, unless the card also refuses to take it back; the error says so then.
+        """
+        async with self._change:
+            accounts, aliases = dict(self.directory.accounts), dict(self.directory.aliases)
+            result = change(accounts, aliases)
+            changed = self._make(accounts, aliases)
+            self._check_targets(changed)
+            if wants_room:
+                await asyncio.to_thread(self._check_room)
+            await asyncio.to_thread(self._save, accounts, aliases)
+            try:
+                if mailbox:
+                    await asyncio.to_thread(self._mailboxes.create, mailbox)
+                await asyncio.to_thread(self._write_logins, changed)
+            except StorageError as error:
+                await self._take_back(error, changed)
+                raise
+            self.directory = changed
+            return result
+
+    async def _take_back(self, why: StorageError, changed: Directory) -> None:
+        """A change that is kept and can't count everywhere. Raises: StorageError where it stays."""
+        try:
+            await asyncio.to_thread(self._save, self.directory.accounts, self.directory.aliases)
+            await asyncio.to_thread(self._write_logins, self.directory)
+        except StorageError as error:
+            self.directory = changed
+            raise StorageError(f"{why} It counts all the same, for it could not be taken back: {error}") from error
+
+    def _check_targets(self, changed: Directory) -> None:
+        """Refuse a change after which mail for an alias would get nowhere."""
+        dead = sorted(changed.dead_targets() - self.directory.dead_targets())
+        if dead:
+            alias, target = dead[0]
+            raise AccountError(
+                f"The alias {alias} goes to {target}, which would be nobody's. Change the alias first."
+            )
+
+    def _write_logins(self, directory: Directory) -> None:
+        self._logins.write(directory, self._config.delivery.default_quota_bytes)
+
+    def _save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
+        with self._store.locked():
+            self._store.save(accounts, aliases)
+
+    def _make(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> Directory:
+        return Directory.from_config(self._config, accounts, aliases)
+
+    def own_address(self, name: str) -> str:
+        """The address every account has by its name."""
+        return f"{name}@{self._config.station.domains[0]}"
+
+    def _get(self, name: str) -> Account:
+        account = self.directory.account_of(name)
+        if account is None:
+            known = ", ".join(self.directory.accounts) or "none yet"
+            raise NotFoundError(f"There is no account {name!r}. Accounts: {known}.")
+        return account
+
+    def _check_own(self, address: str) -> str:
+        """One of our addresses in its normal form; a name without @ is in the main domain."""
+        if "@" not in address:
+            address = self.own_address(address)
+        try:
+            mailbox = parse_mailbox(address)
+        except AddressError as error:
+            raise AccountError(str(error)) from None
+        if mailbox.domain not in self._config.station.domains:
+            ours = ", ".join(self._config.station.domains)
+            raise AccountError(f"{address} is not in a domain of this station ({ours}).")
+        return folded(str(mailbox))
+
+    def _further(self, name: str, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Each once, and without the one that every account has by its name."""
+        return tuple(dict.fromkeys(address for address in addresses if address != self.own_address(name)))
+
+    def _check_address(self, address: str, name: str) -> str:
+        normal = self._check_own(address)
+        self._check_free(normal, name)
+        return normal
+
+    def _check_free(self, address: str, name: str | None) -> None:
+        taken = self.directory.taken_by(address)
+        if taken is not None and taken != f"account {name}":
+            raise AccountError(f"{address} belongs to {taken} already.")
+
+    def _check_target(self, target: str) -> str:
+        if target.lower() in self.directory.accounts:
+            return target.lower()
+        if "@" not in target:
+            raise AccountError(f"{target!r} is neither an account nor an address.")
+        try:
+            mailbox = parse_mailbox(target)
+        except AddressError as error:
+            raise AccountError(str(error)) from None
+        # A part before the @ that is ours is kept folded, so that equal targets are equal texts.
+        return folded(str(mailbox)) if mailbox.domain in self._config.station.domains else str(mailbox)
+
+    async def _hash(self, password: str) -> str:
+        return await asyncio.to_thread(hash_password, password, secrets.token_bytes(SALT_BYTES))
+
+    def _digest(self, password: str) -> bytes:
+        return hmac.digest(self._session_key, password.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
+
+
+def _quota(value: int | None) -> int | None:
+    if value and not LEAST_QUOTA_BYTES <= value <= MOST_QUOTA_BYTES:
+        raise AccountError(
+            f"A quota of {value} bytes is not possible: it is 10 kB to 1 TB, like 500M or 2G; none = no limit."
+        )
+    return value
+
+
+def _full_name(text: str) -> str:
+    """In one line, without blanks around it. Raises: AccountError."""
+    name = text.strip()
+    if len(name) > _LONGEST_NAME or printable(name) != name:
+        raise AccountError(f"A full name has at most {_LONGEST_NAME} characters, none of them a control character.")
+    return name
+
+
+LEAST_QUOTA_BYTES, MOST_QUOTA_BYTES = 10_000, 1_099_511_627_776
+"""Less holds no letter: somebody typed 500 and meant 500M. More is no card's (delivery.default_quota_bytes)."""
+_LONGEST_NAME = 200
+
+_NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"
+"""Checked when the name does not exist, so that the time taken does not tell which names do."""

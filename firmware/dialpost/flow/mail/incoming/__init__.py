@@ -1,0 +1,1 @@
+"""Mail coming in: who may connect and send, and the promise."""

@@ -1,0 +1,258 @@
+"""Taking mail in: who may send what to whom, and making it durable before it is promised.
+
+One `Intake` serves every listener. The relay rule (core/mail/intake_rules): to our own domains from anywhere; to
+the world only from a user who logged in or a network named in the configuration; never from the provider's side.
+Runs in the event loop; a message's body streams to the spool (flow/mail/incoming/message).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.line_shaping import served_at_once
+from dialpost.core.mail.accounts import Account, Directory, Local, NotLocal, Unknown
+from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.intake_rules import RepeatWindow, Sides, is_line, may_relay
+from dialpost.core.mail.queue.records import MessageRecord, Origin
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
+from dialpost.flow import maillog
+from dialpost.flow.mail.incoming.connection_pools import ConnectionPools, Pool
+from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
+from dialpost.flow.mail.incoming.line_turns import LineTurns
+from dialpost.flow.mail.incoming.login_throttle import LoginThrottle
+from dialpost.flow.mail.incoming.mailbox_room import Place, Rooms
+from dialpost.flow.mail.incoming.message import (
+    CARD_FAULT,
+    CARD_FULL,
+    MAILBOX_FULL,
+    Incoming,
+    IntakeTools,
+    SpoolForIntake,
+    StoreForIntake,
+)
+from dialpost.flow.mail.incoming.refusal_pace import RefusalPace
+
+WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
+NOT_FOR_OTHERS = Reply(535, ("Nobody logs in here for somebody else",), "5.7.8")
+NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
+NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
+ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being mended: come again later",), "4.3.0")
+NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
+NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
+
+_HOUR_S = 3600
+
+
+_ROOM_AT_ONCE = 8
+"""So many idle connections end where the system gives no more."""
+
+
+class Accounts(Protocol):
+    """The subset of flow/mail/accounts the intake needs."""
+
+    @property
+    def directory(self) -> Directory:
+        """Who has a mailbox here at this moment."""
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the accounts come from an older copy, so that somebody may be missing."""
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """The account, if the password is its own."""
+
+    def quota_of(self, name: str) -> int:
+        """Bytes, 0 = none."""
+
+
+class Mailboxes(Protocol):
+    """The subset of the Maildirs the intake needs."""
+
+    async def measure(self, account: str) -> int:
+        """What a mailbox holds, in bytes."""
+
+
+class Intake:
+    """The decisions behind every SMTP session (core.session.IntakePolicy)."""
+
+    def __init__(
+        self, config: Config, accounts: Accounts, store: StoreForIntake, spool: SpoolForIntake,
+        mailboxes: Mailboxes, *, activity: InboundActivity, on_accepted: Callable[[MessageRecord], None],
+        monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
+        as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
+        most_connections: int | None = None,
+    ) -> None:  # fmt: skip
+        self._config, self._accounts, self._spool = config, accounts, spool
+        self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
+        self._activity = activity
+        self._sides = Sides.from_config(config)
+        self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
+        self._refusals = RefusalPace(monotonic)
+        smtp = config.smtp
+        most = smtp.max_connections if most_connections is None else most_connections
+        self._pools = ConnectionPools(most, smtp.max_connections_per_peer, self._pool)
+        self._turns = LineTurns(
+            lambda: activity.last_byte_s, served_at_once=served_at_once(config.link.line_rate_bps)
+        )
+        self._takes_turns = config.link.kind is not LinkKind.GATEWAY
+        window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
+        self._tools = IntakeTools(
+            config,
+            accounts,
+            store,
+            spool,
+            activity,
+            on_accepted,
+            wall_clock,
+            monotonic,
+            window,
+            self.is_over_the_line,
+            as_held,
+        )
+
+    def line_rate(self, rate_bps: int) -> None:
+        """The line that is about to come up has this rate, in bits per second."""
+        self._turns.served_at_once = served_at_once(rate_bps)
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    def connected(self, caller: Caller) -> Reply | None:
+        """421 where there are too many already."""
+        peer = caller.peer
+        refusal = self._pools.admit(caller)
+        if refusal is not None:
+            return self._refuse(peer, "connect", refusal)
+        if self.is_over_the_line(peer):
+            self._activity.opened()
+        return None
+
+    def make_room(self) -> None:
+        """The system gives no more connections: some that do nothing end."""
+        self._pools.make_room(_ROOM_AT_ONCE)
+
+    async def turn(self, peer: Peer) -> Turn | None:
+        """Those who come over a dialled line take turns; on the LAN nobody waits."""
+        if self._takes_turns and self.is_over_the_line(peer):
+            return await self._turns.turn()
+        return None
+
+    def disconnected(self, caller: Caller) -> None:
+        """One less."""
+        self._pools.gone(caller)
+        if self.is_over_the_line(caller.peer):
+            self._activity.closed()
+
+    def pause_after_refusal(self, peer: Peer) -> float | None:
+        """The provider hands on what others wrote to it, and a paid line does not wait."""
+        if self._pool(peer) is Pool.PROVIDER:
+            return None
+        return self._refusals.refused(peer.address)
+
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
+        """The account's name; 535 where name or password is wrong, 454 while the address has to wait.
+
+        Acting for oneself, by any address of the same account, is what mail programs write who fill in both.
+        """
+        async with self._throttle.turn(peer.address):
+            wait_s = self._throttle.wait_s(peer.address, name)
+            if wait_s > 0:
+                text = f"Too many failed logins: try again in {wait_s:.0f} seconds"
+                return self._refuse(peer, "AUTH", Reply(454, (text,), "4.7.0"))
+            account = await self._accounts.verify(name, password)
+            if account is None:
+                self._throttle.failed(peer.address, name)
+                return self._refuse(peer, "AUTH", WRONG_LOGIN)
+            self._throttle.succeeded(peer.address, name)
+            if acts_as and self._accounts.directory.account_of(acts_as) != account:
+                return self._refuse(peer, "AUTH", NOT_FOR_OTHERS)
+            return account.name
+
+    # -- the envelope ---------------------------------------------------------------------------------
+
+    def home(self, peer: Peer) -> str:
+        """A device in the office and a user may leave out our domain; for the world no name has one by itself."""
+        return self._config.station.domains[0] if may_relay(self.origin(peer)) else ""
+
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
+        """A user sends as themselves only; nobody sends what there is no room for."""
+        if self.is_over_the_line(peer):
+            self._activity.spoke()
+        if peer.account is not None:
+            directory = self._accounts.directory
+            account = directory.accounts.get(peer.account)
+            if account is None or not account.enabled:
+                return self._refuse(peer, "MAIL", NO_ACCOUNT, envelope.sender)
+            # The null sender is everybody's: receipts go out with it (RFC 8098 §2.1).
+            if envelope.sender and not directory.owns(peer.account, envelope.sender):
+                return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
+        if self._spool.free_bytes() - self._rooms.expected_bytes <= declared_bytes:
+            return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
+        return None
+
+    async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
+        """Ours, or somebody's whom this peer may send to."""
+        found = self._accounts.directory.resolve(recipient.address)
+        if isinstance(found, Unknown) and self._accounts.is_restored:
+            return self._refuse(peer, "RCPT", ACCOUNTS_RESTORED, envelope.sender, recipient.address)
+        if isinstance(found, Unknown):
+            return self._refuse(peer, "RCPT", NO_SUCH_USER, envelope.sender, recipient.address)
+        if isinstance(found, NotLocal):
+            if not may_relay(self.origin(peer)):
+                return self._refuse(peer, "RCPT", NO_RELAY, envelope.sender, recipient.address)
+            return None
+        if not found.forwards and not await self._rooms.fits(found.accounts, envelope.declared_bytes):
+            return self._refuse(peer, "RCPT", MAILBOX_FULL, envelope.sender, recipient.address)
+        return None
+
+    async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
+        """A place for the content, or why there is none."""
+        place = self._place_for(envelope)
+        try:
+            if not await place.resize(envelope.declared_bytes):
+                return self._refuse(peer, "DATA", MAILBOX_FULL, envelope.sender)
+            queue_id = self._tools.store.next_id()
+            body = self._spool.begin(queue_id)
+            return Incoming(self._tools, peer, self.origin(peer), envelope, queue_id, body, place)
+        except StorageFullError:
+            place.release()
+            return self._refuse(peer, "DATA", CARD_FULL, envelope.sender)
+        except StorageError as error:
+            place.release()
+            maillog.person_needed("intake: the card failed", error=error)
+            return self._refuse(peer, "DATA", CARD_FAULT, envelope.sender)
+
+    def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
+        """A line in the log."""
+        self._refuse(peer, stage, reply)
+
+    def origin(self, peer: Peer) -> Origin:
+        """From which side this peer sends."""
+        if peer.account is not None:
+            return Origin.SUBMITTED
+        return self._sides.of(peer.address, peer.interface)
+
+    def is_over_the_line(self, peer: Peer) -> bool:
+        """What a call waits for: a user who hands in mail from outside is no reason to keep the line."""
+        return peer.listener is Listener.MX and self._sides.is_provider(peer.address, peer.interface)
+
+    def _pool(self, peer: Peer) -> Pool:
+        if peer.account is not None:
+            return Pool.USERS
+        if is_line(peer.interface) or self._sides.is_named_provider(peer.address):
+            return Pool.PROVIDER
+        return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
+
+    def _place_for(self, envelope: Envelope) -> Place:
+        """Where it will lie. An address that goes on to the world, too, always has room."""
+        found = (self._accounts.directory.resolve(recipient.address) for recipient in envelope.recipients)
+        groups = (one.accounts if isinstance(one, Local) and not one.forwards else () for one in found)
+        return Place(self._rooms, tuple(groups))
+
+    def _refuse(self, peer: Peer, stage: str, reply: Reply, sender: str = "", recipient: str = "") -> Reply:
+        maillog.refused(peer=peer.address, stage=stage, sender=sender, recipient=recipient, reply=str(reply))
+        return reply

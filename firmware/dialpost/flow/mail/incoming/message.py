@@ -1,0 +1,433 @@
+"""One message on its way in: header put in front, body to the spool, envelope to the queue, then the promise.
+
+The body is durable before the database names it, and both before 250. A fault on the way is kept and answered at
+the end, so that the dialogue stays in step; then nothing of the message remains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dialpost.core.address import parse_mailbox
+from dialpost.core.config.model import Config, OwnSenders
+from dialpost.core.errors import AddressError, StorageError, StorageFullError
+from dialpost.core.mail.accounts import Directory, NotLocal, Unknown
+from dialpost.core.mail.authors import claims_to_be_ours, sender_field, unverified_mark, user_refusal
+from dialpost.core.mail.content.incoming import LineEnds
+from dialpost.core.mail.envelope import Envelope, QueueId
+from dialpost.core.mail.header.incoming import HeaderPass
+from dialpost.core.mail.header.scan import HeaderFacts
+from dialpost.core.mail.header.trace import date, message_id, message_id_text, received, return_path
+from dialpost.core.mail.intake_rules import RepeatWindow, loop_refusal
+from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.session import Peer
+from dialpost.flow import maillog
+from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
+from dialpost.flow.mail.incoming.mailbox_room import Place
+
+_log = logging.getLogger("dialpost.mail")
+
+CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
+OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
+MAILBOX_FULL = Reply(452, ("That mailbox has no room for it at the moment: come again later",), "4.2.2")
+NOT_LOGGED_IN = Reply(550, ("Who sends with an address of this station must log in",), "5.7.1")
+CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
+
+
+class BodyWriter(Protocol):
+    """One new body (edge/mail/spool)."""
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of what was written."""
+
+    def write(self, data: bytes) -> None:
+        """Add to it. Raises: StorageFullError, StorageError."""
+
+    async def commit(self) -> int:
+        """Make it durable; its size. Raises: StorageFullError, StorageError."""
+
+    def abort(self) -> None:
+        """Forget it."""
+
+
+class SpoolForIntake(Protocol):
+    """The subset of the spool needed here."""
+
+    def begin(self, queue_id: QueueId) -> BodyWriter:
+        """A new body. Raises: StorageFullError, StorageError."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Remove a body."""
+
+    def free_bytes(self) -> int:
+        """Room on the card, what is kept in reserve left out."""
+
+
+class StoreForIntake(Protocol):
+    """The subset of the store needed here."""
+
+    def next_id(self) -> QueueId:
+        """A new id."""
+
+    async def accept(self, message: MessageRecord) -> None:
+        """Durable when it returns."""
+
+    async def accept_unless_repeat(
+        self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+    ) -> QueueId | None:
+        """The same, but the earlier id where this message came before and its 250 may not have been heard.
+
+        It is then in `not_of`, too.
+        """
+
+    async def waiting_bytes(self, account: str) -> int:
+        """What waits in the queue for a mailbox here, held or not."""
+
+    def answer_heard(self, queue_id: QueueId) -> asyncio.Future[None]:
+        """Nothing that comes from here on is a repeat of this message; durable when the future is done."""
+
+
+class AccountsForIncoming(Protocol):
+    """Who has a mailbox here."""
+
+    @property
+    def directory(self) -> Directory:
+        """At this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeTools:
+    """What every incoming message needs."""
+
+    config: Config
+    accounts: AccountsForIncoming
+    store: StoreForIntake
+    spool: SpoolForIntake
+    activity: InboundActivity
+    on_accepted: Callable[[MessageRecord], None]
+    wall_clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    repeat_window: RepeatWindow
+    is_over_the_line: Callable[[Peer], bool]
+    as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message
+    """What is too big to go at this hour is stored as held: it never is in the flush's sight."""
+    unrepeatable: set[QueueId] = field(default_factory=set)
+    """These have no repeats: their connection still lives, or the note that the 250 was heard is under way."""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The sink of one message (core.session.MessageSink)."""
+
+    tools: IntakeTools
+    peer: Peer
+    origin: Origin
+    envelope: Envelope
+    queue_id: QueueId
+    body: BodyWriter
+    place: Place
+    _line_ends: LineEnds = field(default_factory=LineEnds)
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _header: HeaderPass = field(init=False)
+    _has_begun: bool = False
+    _fault: Reply | None = None
+    _newlines: int = 0
+    _local_prefix: int = 0
+    _recipients: tuple[RecipientRecord, ...] = ()
+    _received_s: int = 0
+    _is_left: bool = False
+    _promised: QueueId | None = None
+    """Whose repeat may come should the 250 not be heard; None where nothing is recognised."""
+    _is_heard: bool = False
+
+    def __post_init__(self) -> None:
+        self._header = HeaderPass(self.tools.config.station.hostname, self._missing_fields)
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece. A fault is kept for the answer."""
+        if self.tools.is_over_the_line(self.peer):
+            self.tools.activity.moved(len(data))
+        if self._fault is not None:
+            return
+        stored = self._line_ends.feed(data)
+        self._digest.update(stored)
+        try:
+            self._take(stored)
+        except StorageError as error:
+            self._keep_fault(error)
+        except Exception:  # the dialogue has to stay in step until the content's end
+            _log.exception("%s: a fault while mail came in", self.queue_id)
+            self._fault = OUR_FAULT
+
+    async def finish(self) -> Reply:
+        """The content is whole: make it durable, then promise."""
+        try:
+            if self._fault is None:
+                rest = self._line_ends.finish()
+                self._digest.update(rest)
+                self._take(rest, is_last=True)
+            if self._fault is None:
+                return await self._commit()
+        except StorageError as error:
+            self._keep_fault(error)
+        except BaseException:
+            self.body.abort()
+            raise
+        finally:
+            self.place.release()
+        self._forget_body()
+        assert self._fault is not None
+        self._log_refusal(self._fault)
+        return self._fault
+
+    def abort(self) -> None:
+        """The client is gone or broke off: forget everything."""
+        self.place.release()
+        self.body.abort()
+
+    def seen(self, *, spoke: bool) -> None:
+        """The 250 reached the client's TCP.
+
+        That is enough for who may mean the same bytes twice. A mail server's repeat carries the Received line of
+        the first time (RFC 5321 §4.4), what is meant anew a new one: there the program itself has to go on talking.
+        """
+        if self._promised is None or self._is_heard or (self._header.facts().received and not spoke):
+            return
+        self._is_heard = True
+        promised, unrepeatable = self._promised, self.tools.unrepeatable
+        unrepeatable.add(promised)
+
+        def noted(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or (error := done.exception()) is None:
+                unrepeatable.discard(promised)
+            else:
+                maillog.fault(f"{promised}: could not note that its 250 was heard", error=error)
+
+        self.tools.store.answer_heard(promised).add_done_callback(noted)
+
+    def left(self) -> None:
+        """Nothing more will be heard of the client: from now on it may send this message again."""
+        self._is_left = True
+        if self._promised is not None and not self._is_heard:
+            self.tools.unrepeatable.discard(self._promised)
+
+    def _take(self, stored: bytes, *, is_last: bool = False) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._begin_body()
+        was_over = self._header.is_over
+        ready = self._header.feed(stored)
+        if is_last:
+            ready += self._header.finish()
+        if self._header.is_over and not was_over:
+            self._judge_header()
+        if self._fault is None:
+            self._put(ready)
+
+    def _begin_body(self) -> None:
+        """Our own lines go in front."""
+        self._received_s = int(self.tools.wall_clock())
+        recipients = resolve(self.envelope, self.tools.accounts.directory)
+        if recipients is None:
+            self._fault = CHANGED_MEANWHILE
+            return
+        self._recipients = recipients
+        prefix = return_path(self.envelope.sender) if any(one.local_account for one in self._recipients) else b""
+        self._local_prefix = len(prefix)
+        self.body.write(prefix)
+        given = self.envelope.recipients
+        only = given[0].address if len(given) == 1 else None
+        hostname = self.tools.config.station.hostname
+        self._put(received(self.peer, hostname, self.queue_id, self._received_s, only))
+
+    def _judge_header(self) -> None:
+        addresses = [recipient.address for recipient in self.envelope.recipients]
+        most = self.tools.config.smtp.max_received_headers
+        facts = self._header.facts()
+        self._fault = self._fault or loop_refusal(facts, most, addresses) or self._author_refusal(facts)
+
+    def _author_refusal(self, facts: HeaderFacts) -> Reply | None:
+        smtp = self.tools.config.smtp
+        if self.peer.account is not None:
+            return user_refusal(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+        if smtp.own_senders is OwnSenders.REFUSE and self._bears_our_name(facts):
+            return NOT_LOGGED_IN
+        return None
+
+    def _is_own(self, address: str) -> bool:
+        return self.peer.account is not None and self.tools.accounts.directory.owns(self.peer.account, address)
+
+    def _own_address(self) -> str:
+        """Of the user who logged in: what the envelope says, or the account's first."""
+        directory = self.tools.accounts.directory
+        account = directory.accounts.get(self.peer.account or "")
+        if self.envelope.sender or account is None:
+            return self.envelope.sender
+        return directory.addresses_of(account)[0]
+
+    def _bears_our_name(self, facts: HeaderFacts) -> bool:
+        """Whether a stranger's message says that it comes from here."""
+        domains = self.tools.config.station.domains
+        return self.origin is Origin.OUTSIDE and claims_to_be_ours((self.envelope.sender, *facts.authors), domains)
+
+    def _missing_fields(self, facts: HeaderFacts) -> bytes:
+        """What a message lacks (RFC 6409 §8), or a mark where it only claims to be from here.
+
+        It goes to the header's end, where all of it was seen.
+        """
+        fields, smtp = b"", self.tools.config.smtp
+        if self.peer.account is not None:
+            fields += sender_field(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+        elif smtp.own_senders is OwnSenders.MARK and self._bears_our_name(facts):
+            fields += unverified_mark(self.peer.address)
+        if self.origin is not Origin.OUTSIDE:
+            if not facts.has_date:
+                fields += date(self._received_s)
+            if not facts.has_message_id:
+                fields += message_id(self.tools.config.station.hostname, self.queue_id, self._received_s)
+        return fields
+
+    def _put(self, data: bytes) -> None:
+        self._newlines += data.count(b"\n")
+        self.body.write(data)
+
+    async def _commit(self) -> Reply:
+        size = await self.body.commit()
+        if not await self.place.resize(size):
+            self._forget_body()
+            self._log_refusal(MAILBOX_FULL)
+            return MAILBOX_FULL
+        message = self.tools.as_held(self._record(size))
+        earlier = await self._store(message)
+        if earlier is not None:
+            self._forget_body()
+            maillog.repeat_recognised(earlier, sender=self.envelope.sender, peer=self.peer.address)
+            return Reply(250, (f"Ok: queued as {earlier}",), "2.0.0")
+        maillog.accepted(
+            self.queue_id, sender=self.envelope.sender, recipients=len(self._recipients), size=size,
+            origin=self.origin.value, peer=self.peer.address, account=self.peer.account,
+        )  # fmt: skip
+        if self.tools.is_over_the_line(self.peer):
+            self.tools.activity.message_in()
+        try:
+            self.tools.on_accepted(message)
+        except Exception:  # it is ours already: whatever is wrong, the sender must not send it again
+            _log.exception("%s: accepted, but not all who had to know were told", self.queue_id)
+        return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
+
+    async def _store(self, message: MessageRecord) -> QueueId | None:
+        if self.origin is Origin.OUTSIDE and self.tools.config.smtp.duplicate_window_hours:
+            return await self._store_unless_repeat(message)
+        await self.tools.store.accept(message)
+        return None
+
+    async def _store_unless_repeat(self, message: MessageRecord) -> QueueId | None:
+        """As a repeat counts what was stored before over a connection that ended before its 250 was heard.
+
+        A client without a trace that has closed its side again without waiting for the answer never hears one:
+        each of its messages is meant.
+        """
+        tools, is_traced = self.tools, bool(self._header.facts().received)
+        self._promise(self.queue_id)
+        since_s = tools.repeat_window.since_s(tools.wall_clock(), tools.monotonic())
+        try:
+            earlier = await tools.store.accept_unless_repeat(
+                message, since_s, of_same_peer=not is_traced, not_of=tools.unrepeatable
+            )
+        except BaseException:
+            tools.unrepeatable.discard(self.queue_id)
+            raise
+        if earlier is None:
+            return None
+        if self._is_left:
+            tools.unrepeatable.discard(earlier)
+            if not is_traced:
+                await tools.store.accept(message)
+                return None
+        tools.unrepeatable.discard(self.queue_id)
+        self._promise(earlier)
+        return earlier
+
+    def _promise(self, queue_id: QueueId) -> None:
+        """The answer will name this message."""
+        self._promised = queue_id
+        if not self._is_left:
+            self.tools.unrepeatable.add(queue_id)
+
+    def _record(self, size: int) -> MessageRecord:
+        facts = self._header.facts()
+        wire_size = size - self._local_prefix + self._newlines
+        hostname = self.tools.config.station.hostname
+        own_id = self.origin is not Origin.OUTSIDE and not facts.has_message_id
+        return MessageRecord(
+            queue_id=self.queue_id, sender=self.envelope.sender, size=size, wire_size=wire_size,
+            local_prefix=self._local_prefix, received_s=self._received_s, origin=self.origin,
+            recipients=self._recipients, body_type=self.envelope.body_type, smtputf8=self.envelope.smtputf8,
+            envid=self.envelope.envid, ret=self.envelope.ret, priority=facts.priority,
+            content_digest=self._digest.digest(), peer=self.peer.address, account=self.peer.account,
+            message_id_header=message_id_text(hostname, self.queue_id, self._received_s) if own_id
+            else facts.message_id,
+            subject=facts.subject, checksum=self.body.checksum,
+        )  # fmt: skip
+
+    def _forget_body(self) -> None:
+        """Nothing of it stays, whole or not. Where even that fails, recovery finds a body without a row."""
+        self.body.abort()
+        with contextlib.suppress(StorageError):
+            self.tools.spool.remove(self.queue_id)
+
+    def _keep_fault(self, error: StorageError) -> None:
+        if isinstance(error, StorageFullError):
+            self._fault = CARD_FULL
+        else:
+            self._fault = CARD_FAULT
+            maillog.person_needed("intake: the card failed", error=error)
+
+    def _log_refusal(self, reply: Reply) -> None:
+        maillog.refused(
+            peer=self.peer.address, stage="content", sender=self.envelope.sender, recipient="", reply=str(reply)
+        )
+
+
+def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...] | None:
+    """Every place the message goes to, each once: accounts here, addresses in the world.
+
+    None where somebody let through at RCPT is nobody now: no part of it can be promised then.
+    """
+    rows: dict[tuple[str, bool], RecipientRecord] = {}
+    for recipient in envelope.recipients:
+        found = directory.resolve(recipient.address)
+        places: list[tuple[str, str | None]] = []
+        if isinstance(found, NotLocal):
+            places = [(_normal(recipient.address), None)]
+        elif isinstance(found, Unknown):
+            return None
+        else:
+            places = [(recipient.address, account) for account in found.accounts]
+            places += [(address, None) for address in found.forwards]
+        for address, account in places:
+            key = (account, True) if account is not None else (address, False)
+            original = recipient.address if address != recipient.address else None
+            row = RecipientRecord(
+                len(rows), address, RecipientState.WAITING, account, recipient.orcpt, recipient.notify,
+                original_address=original,
+            )  # fmt: skip
+            rows.setdefault(key, row)
+    return tuple(rows.values())
+
+
+def _normal(address: str) -> str:
+    """The domain in its one form, so that mail for it is found together."""
+    try:
+        return str(parse_mailbox(address))
+    except AddressError:
+        return address

@@ -1,0 +1,68 @@
+"""What is said to who brings mail while the card keeps the station from starting: later.
+
+Between hosts each message gets a temporary refusal, so it stays where it is (RFC 5321 §4.2.1); mail programs, which
+can't log in either, get it when they connect. Nothing is promised, so nothing can be lost.
+"""
+
+from __future__ import annotations
+
+from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
+from dialpost.flow import maillog
+
+NO_ROOM = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+NO_SERVICE = Reply(421, ("No room for mail at the moment: come again later",), "4.3.1")
+NO_LOGIN = Reply(454, ("Nobody can log in at the moment: come again later",), "4.7.0")
+_MOST_CONNECTIONS = 50
+
+
+class RefuseForNow:
+    """The decisions behind every SMTP session meanwhile (core.session.IntakePolicy)."""
+
+    def __init__(self) -> None:
+        self._connections = 0
+
+    def connected(self, caller: Caller) -> Reply | None:
+        """Hosts are let in, to hear it for each message; mail programs are not."""
+        if caller.peer.listener is not Listener.MX or self._connections >= _MOST_CONNECTIONS:
+            return NO_SERVICE
+        self._connections += 1
+        return None
+
+    async def turn(self, peer: Peer) -> Turn | None:
+        """Nobody waits."""
+        return None
+
+    def disconnected(self, caller: Caller) -> None:
+        """One less."""
+        self._connections -= 1
+
+    def pause_after_refusal(self, peer: Peer) -> float | None:
+        """It is not the peer's fault."""
+        return None
+
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
+        """The accounts are not known."""
+        return NO_LOGIN
+
+    def home(self, peer: Peer) -> str:
+        """Nobody says more than that."""
+        return ""
+
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
+        """452."""
+        self.refused(peer, "MAIL", NO_ROOM)
+        return NO_ROOM
+
+    async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
+        """452."""
+        return NO_ROOM
+
+    async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
+        """452."""
+        return NO_ROOM
+
+    def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
+        """A line in the log."""
+        maillog.refused(peer=peer.address, stage=stage, sender="", recipient="", reply=str(reply))

@@ -1,0 +1,1 @@
+"""Mail going out: the flush, its lanes, and what became of each recipient."""

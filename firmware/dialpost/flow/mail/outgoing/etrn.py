@@ -1,0 +1,102 @@
+"""Asking the provider, for every configured name, to send what it holds (RFC 1985).
+
+One dialogue asks for all names. Each answer is logged in the server's own words with what to do next. A
+connection that can't be made is tried once more: right after connect the first packets are often lost.
+Runs in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from dialpost.core.config.model import Config
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
+from dialpost.core.mail.mx import AddressAnswer, no_addresses
+from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
+from dialpost.flow import maillog
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+
+TRIES = 2
+PAUSE_S = 3.0
+"""Before a connection that failed is tried again."""
+
+
+class EtrnSpeaker(Protocol):
+    """The subset of edge/mail/smtp_client.SmtpClient needed here."""
+
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+        """One dialogue with the host. Never raises for what a server or a line does."""
+
+
+class HostAddresses(Protocol):
+    """The subset of edge/mail/resolver.Resolver needed here."""
+
+    async def addresses(self, host: str) -> AddressAnswer:
+        """The host's IP addresses as text, or why there are none."""
+
+
+class EtrnAsk:
+    """Asks for the configured names. `last_answers` are those of the last time."""
+
+    def __init__(
+        self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles | None = None
+    ) -> None:
+        self._config, self._speaker, self._addresses = config, speaker, addresses
+        self._troubles = troubles or HostTroubles()
+        self.last_answers: tuple[EtrnAnswer, ...] = ()
+
+    async def ask(self) -> tuple[EtrnAnswer, ...]:
+        """Ask for every name; the answers in order. Each is in the log when it returns."""
+        config = self._config
+        names = config.etrn_names
+        if not config.etrn_host:
+            text = "no host is configured: set etrn.host or outbound.smarthost"
+            answers = tuple(EtrnAnswer(name, EtrnOutcome.NEEDS_PERSON, None, text) for name in names)
+        else:
+            answers = classify_dialogue(names, await self._dialogue(config.etrn_host, names))
+        for answer in answers:
+            maillog.etrn_answered(
+                host=config.etrn_host, name=answer.name, reply=answer.words(), advice=answer.advice,
+                is_fault=answer.is_fault,
+            )  # fmt: skip
+        self.last_answers = answers
+        return answers
+
+    async def _dialogue(self, host: str, names: Sequence[str]) -> EtrnDialogue:
+        port = self._config.etrn.port
+        refused = self._troubles.login_refused(HostUse.ETRN, host, port)
+        if refused is not None:
+            return EtrnDialogue((), refused.reason, offered=False, fate=refused.fate)
+        dialogue = await self._asked(host, names)
+        served = dialogue.fate in {SessionFate.DONE, SessionFate.CLOSED}
+        self._troubles.note(HostUse.ETRN, host, port, dialogue.fate, dialogue.error or "", served=served)
+        return dialogue
+
+    async def _asked(self, host: str, names: Sequence[str]) -> EtrnDialogue:
+        dialogue = EtrnDialogue((), "not asked", offered=False)
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
+            addresses = await self._addresses.addresses(host)
+            if not isinstance(addresses, tuple):
+                error = no_addresses(host, [addresses]).reply.text
+                dialogue = EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
+                continue
+            target = HostTarget(host, addresses, self._config.etrn.port)
+            dialogue = await self._speaker.etrn(target, etrn_settings(self._config), names)
+            if dialogue.fate is not SessionFate.UNREACHABLE:
+                break
+        return dialogue
+
+
+def etrn_settings(config: Config) -> ConnectSettings:
+    """How to talk to the provider's ETRN host."""
+    etrn = config.etrn
+    return ConnectSettings(
+        helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
+        tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
+        clear_password=etrn.clear_password,
+        timeout_scale=config.outbound.timeout_scale,
+    )  # fmt: skip

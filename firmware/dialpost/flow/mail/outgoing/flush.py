@@ -1,0 +1,147 @@
+"""Emptying the queue over the line: what is due, urgent first, then the smallest.
+
+Mail is sorted into lanes, one for each host written to (flow/mail/outgoing/lane): the smarthost takes everything
+over one connection, receivers with the same best MX share one, and `outbound.mx_connections` lanes run at a time.
+Every outcome is on record (flow/mail/outgoing/outcome_record) before its message leaves the lane. A host that can't
+be reached passes its domains on to their next MX host, and rests a while.
+
+On a dialled line each recipient is tried once a call, however often `run` is called in it, whatever its waiting
+time; on a dedicated line when its time has come. Runs in the task of the call, or of the dedicated line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence, Set
+from typing import Protocol
+
+from dialpost.core.config.model import Config
+from dialpost.core.errors import StorageError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
+from dialpost.core.mail.routing import RouteTable
+from dialpost.flow import maillog
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles
+from dialpost.flow.mail.outgoing.lane import Bodies, Sender
+from dialpost.flow.mail.outgoing.next_hops import NameService, NextHops
+from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Notices, OutcomeRecord
+from dialpost.flow.mail.outgoing.run import FlushRun, Standing
+
+BREAK_OFF_S = 3.0
+"""So long connections get to put their outcomes on record after the line is gone."""
+
+_FAR_FUTURE_S = 1 << 40
+
+
+class QueueForFlush(Protocol):
+    """The subset of the store (edge/mail/store) the flush needs."""
+
+    async def remote_batch(
+        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
+    ) -> list[MessageRecord]:
+        """Messages with due recipients in the world, only those recipients, in the order of the line."""
+
+    async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
+        """Domains with due recipients."""
+
+    async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
+        """Write what attempts brought, durably, in one transaction."""
+
+
+class Flush:
+    """Sends what waits for the world. `is_dialled`: a call was made for it, so waits between tries don't count.
+
+    `drained` is set while nothing is being sent. `result` is that of the run under way, or of the last one.
+    """
+
+    def __init__(
+        self, config: Config, queue: QueueForFlush, sender: Sender, names: NameService, bodies: Bodies,
+        notices: Notices, *, is_dialled: bool, on_finished: Callable[[], None] = lambda: None,
+        wall_clock: Callable[[], float] = time.time, chance: Callable[[], float] = random.random,
+        troubles: HostTroubles | None = None,
+    ) -> None:  # fmt: skip
+        self._troubles = troubles or HostTroubles()
+        self._config, self._queue, self._sender, self._names, self._bodies = config, queue, sender, names, bodies
+        self._is_dialled, self._wall_clock, self._chance = is_dialled, wall_clock, chance
+        self._table = RouteTable.from_config(config)
+        self._outcomes = OutcomeRecord(
+            config.outbound, config.station.hostname, queue, notices, is_dialled=is_dialled,
+            on_finished=on_finished, wall_clock=wall_clock,
+        )  # fmt: skip
+        self._standing = Standing()
+        self._work: asyncio.Task[None] | None = None
+        self.result = FlushResult()
+        self.drained = asyncio.Event()
+        self.drained.set()
+
+    async def run(self) -> FlushResult:
+        """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
+        self._standing.stopping = self._standing.aborted = False
+        self.result = FlushResult()
+        if not self._is_dialled:
+            self._standing.tried.clear()  # there the time of the next try tells what has had its turn
+        self.drained.clear()
+        self._work = asyncio.create_task(self._run(self.result))
+        try:
+            await asyncio.wait({self._work})
+        finally:
+            if not self._work.done():  # we are cancelled
+                self._work.cancel()
+                await asyncio.gather(self._work, return_exceptions=True)
+            self._standing.lanes.clear()
+            self.drained.set()
+        if not self._work.cancelled() and (error := self._work.exception()) is not None:
+            raise error
+        return self.result
+
+    def stop(self, after_current: bool) -> None:
+        """End the run under way: after the message being sent, or at once, because the line is gone."""
+        self._standing.stopping = True
+        self._standing.more.set()
+        if not after_current and self._work is not None and not self._work.done():
+            self._standing.aborted = True
+            self._sender.break_off("the line is down")
+            asyncio.get_running_loop().call_later(BREAK_OFF_S, self._work.cancel)
+
+    def begin_call(self) -> None:
+        """A new call, or a person who wants it now: everything may be tried again."""
+        self._standing.tried.clear()
+        self._standing.resting.clear()
+
+    def wake(self) -> None:
+        """Mail was accepted: it takes its place in the run under way."""
+        for lane in self._standing.lanes:
+            lane.fetched.clear()
+        self._standing.more.set()
+
+    def trouble_of(self, address: str) -> str:
+        """What a person has to change before mail for this address can go, in words; "" where nothing is known."""
+        hop = self._table.next_hop(address.rpartition("@")[2])
+        return self._troubles.at(hop.host) if hop is not None and hop.host else ""
+
+    @property
+    def sending(self) -> tuple[tuple[QueueId, str], ...]:
+        """What is on its way at this moment, and to which host."""
+        return tuple((queue_id, lane.host) for lane in self._standing.lanes for queue_id in lane.in_flight)
+
+    def is_in_flight(self, queue_id: QueueId) -> bool:
+        """Whether the message is on its way at this moment."""
+        return any(queue_id in lane.in_flight for lane in self._standing.lanes)
+
+    async def _run(self, result: FlushResult) -> None:
+        hops = NextHops(self._config, self._table, self._names, self._chance)
+        run = FlushRun(
+            self._config, self._table, self._queue, self._sender, hops, self._bodies, self._outcomes,
+            self._standing, result, due_s=self._due_s, is_dialled=self._is_dialled, troubles=self._troubles,
+        )  # fmt: skip
+        try:
+            await self._outcomes.write_left_over()
+            await run.run()
+        except StorageError as error:
+            maillog.person_needed("flush: stopped, outcomes can't be put on record", error=error)
+
+    def _due_s(self) -> int:
+        """What counts as due: on a dialled line everything that waits, else what has waited long enough."""
+        return _FAR_FUTURE_S if self._is_dialled else int(self._wall_clock())

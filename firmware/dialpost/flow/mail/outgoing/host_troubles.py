@@ -1,0 +1,132 @@
+"""Mail hosts that will serve us only after a person has changed something, for whoever looks, and for who calls.
+
+A refused login is refused again, in each call that is paid for, and a host that counts wrong passwords locks the
+account: it is not tried again before something changed. That is a commit which changes that host's settings, or an
+operator who wants it tried (`try_again`); a restart is none (`keep`, `recall`). Other troubles (TLS, a certificate)
+are tried again, as the other side may put them right. Each stands until the host serves us. Runs in the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import MappingProxyType
+
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
+from dialpost.core.mail.smtp_target import NEEDS_PERSON, SessionFate
+from dialpost.flow.call_bar import Memory
+
+_KEY = "hosts.refused"
+
+
+class HostUse(Enum):
+    """What a host is needed for; the value is the section of its settings."""
+
+    OUTBOUND = "outbound"
+    ETRN = "etrn"
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrouble:
+    """`reason` is in words, with the server's own. `is_barred`: not to be tried again for now."""
+
+    use: HostUse
+    host: str
+    fate: SessionFate
+    reason: str
+    is_barred: bool
+
+    @property
+    def words(self) -> str:
+        """What happened and what to do next."""
+        section = self.use.value
+        what = "Mail for the world waits" if self.use is HostUse.OUTBOUND else "Mail may wait at the provider"
+        if self.fate is SessionFate.LOGIN_REFUSED:
+            return (
+                f"{what}: {self.host} refused the login ({self.reason}). It is not tried again before something "
+                f"changes: correct {section}.user and {section}.password with `dialpost config set`, or have it "
+                "tried once more by `dialpost call now`."
+            )
+        return (
+            f"{what}: {self.host} can't be used as configured ({self.reason}). Check {section}.tls, "
+            f"{section}.tls_verify, {section}.user and the host's certificate; `dialpost doctor` tests them."
+        )
+
+
+class HostTroubles:
+    """`on_change` is called with whether there is any. `settings` stands for those of each use (a digest)."""
+
+    def __init__(
+        self, on_change: Callable[[bool], None] = lambda any_left: None,
+        settings: Mapping[HostUse, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self._on_change, self._settings = on_change, settings
+        self._known: dict[tuple[HostUse, str, int], HostTrouble] = {}
+
+    def note(self, use: HostUse, host: str, port: int, fate: SessionFate, reason: str, *, served: bool) -> bool:
+        """How a session with a host ended; whether that is a trouble not known before."""
+        key = (use, host, port)
+        if fate in NEEDS_PERSON:
+            before = self._known.get(key)
+            self._known[key] = HostTrouble(use, host, fate, reason, fate is SessionFate.LOGIN_REFUSED)
+            self._on_change(True)
+            return before is None or before.reason != reason
+        if served and self._known.pop(key, None) is not None:
+            self._on_change(bool(self._known))
+        return False
+
+    def login_refused(self, use: HostUse, host: str, port: int) -> HostTrouble | None:
+        """What was refused there, where it should not be tried now; a call for this host alone would be in vain."""
+        trouble = self._known.get((use, host, port))
+        return trouble if trouble is not None and trouble.is_barred else None
+
+    def is_barred(self, use: HostUse, host: str, port: int) -> bool:
+        """Whether nothing is to be had there now."""
+        return self.login_refused(use, host, port) is not None
+
+    def try_again(self) -> None:
+        """An operator wants it: refused logins are tried once more. The trouble stands until that goes well."""
+        self._known = {key: replace(trouble, is_barred=False) for key, trouble in self._known.items()}
+
+    async def keep(self, memory: Memory) -> None:
+        """Have refused logins survive a restart. Raises: StorageError."""
+        refused = [
+            {
+                "use": use.value,
+                "host": host,
+                "port": port,
+                "reason": one.reason,
+                "settings": self._settings.get(use),
+            }
+            for (use, host, port), one in self._known.items()
+            if one.fate is SessionFate.LOGIN_REFUSED
+        ]  # fmt: skip
+        await memory.remember(_KEY, json.dumps(refused))
+
+    async def recall(self, memory: Memory) -> None:
+        """Hold those again whose settings are what they were. What can't be read is none."""
+        with contextlib.suppress(StorageError, ValueError, TypeError, KeyError):
+            kept = parse_json(await memory.recall(_KEY) or "[]")
+            for one in kept if isinstance(kept, list | tuple) else ():
+                if not isinstance(one, Mapping):
+                    continue
+                use, port = HostUse(one["use"]), one["port"]
+                if isinstance(port, int) and one["settings"] == self._settings.get(use):
+                    host, reason = str(one["host"]), str(one["reason"])
+                    self._known[use, host, port] = HostTrouble(use, host, SessionFate.LOGIN_REFUSED, reason, True)
+        if self._known:
+            self._on_change(True)
+
+    def at(self, host: str) -> str:
+        """The trouble with sending through a host, in words; "" where none is known."""
+        return next(
+            (one.words for one in self._known.values() if (one.use, one.host) == (HostUse.OUTBOUND, host)), ""
+        )
+
+    def attention(self) -> list[str]:
+        """What needs a person, a sentence each. ETRN's answers are told with the call they were given in."""
+        return [trouble.words for trouble in self._known.values() if trouble.use is HostUse.OUTBOUND]

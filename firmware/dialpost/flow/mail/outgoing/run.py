@@ -1,0 +1,369 @@
+"""One run of the flush: finds the way of what is due, sorts it into lanes, serves some of them at a time.
+
+A lane is served by a task of its own; everything else happens in the run's task, so nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dialpost.core.config.model import Config, Via
+from dialpost.core.errors import StorageError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.mx import DnsProblem, NoWay
+from dialpost.core.mail.outcomes import Outcome
+from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings
+from dialpost.core.mail.smtp_target import HostTarget, SessionEnd, SessionFate
+from dialpost.flow import maillog
+from dialpost.flow.mail.outgoing.host_troubles import HostTrouble, HostTroubles, HostUse
+from dialpost.flow.mail.outgoing.lane import Bodies, Lane, LaneEnd, LaneFate, LaneRun, Sender
+from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
+from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
+
+REST_S = 300.0
+"""So long, at most, a host that could not be reached rests before new mail makes it be tried again."""
+LOOKUPS_AT_ONCE = 8
+AGAIN_AFTER_S = 3.0
+"""A smarthost that can't be reached is tried once more: right after connect the first packets are often lost."""
+QUICK_S = 10.0
+"""But not where it took longer than this to see that it can't: the line is dear."""
+
+_PAGE = 100
+_LONG_PAGE = 500
+
+
+class QueueForRun(Protocol):
+    """The subset of the store (edge/mail/store) a run needs."""
+
+    async def remote_batch(
+        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
+    ) -> list[MessageRecord]:
+        """Messages with due recipients in the world, only those recipients, in the order of the line."""
+
+    async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
+        """Domains with due recipients."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What outlives a run, and how others steer it.
+
+    `tried` holds, for each host, what was put off in this call; `resting` what is left alone, and until when
+    (monotonic). `stopping`: end after the current messages; `aborted`: the line is gone. `more`: look at the queue
+    again.
+    """
+
+    tried: dict[tuple[NextHop, str], set[QueueId]] = field(default_factory=dict)
+    resting: dict[Hashable, float] = field(default_factory=dict)
+    lanes: list[Lane] = field(default_factory=list)
+    stopping: bool = False
+    aborted: bool = False
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def lane(self, hop: NextHop, host: str, domains: set[str] | None) -> Lane:
+        """A lane that knows what was tried in this call already."""
+        made = Lane(hop, host, domains, self.tried.setdefault((hop, host), set()))
+        self.lanes.append(made)
+        return made
+
+    def let_rest(self, key: Hashable, rest_s: float) -> None:
+        """Leave a host or a domain alone for a while."""
+        self.resting[key] = asyncio.get_running_loop().time() + rest_s
+
+    def is_resting(self, key: Hashable) -> bool:
+        """Whether it is to be left alone."""
+        return self.resting.get(key, 0.0) > asyncio.get_running_loop().time()
+
+
+class FlushRun:
+    """Made for one run; `run` once."""
+
+    def __init__(
+        self, config: Config, table: RouteTable, queue: QueueForRun, sender: Sender, hops: NextHops, bodies: Bodies,
+        outcomes: OutcomeRecord, standing: Standing, result: FlushResult, *, due_s: Callable[[], int],
+        is_dialled: bool, troubles: HostTroubles,
+    ) -> None:  # fmt: skip
+        self._troubles = troubles
+        self._config, self._table, self._queue, self._sender = config, table, queue, sender
+        self._hops, self._bodies, self._outcomes, self._standing = hops, bodies, outcomes, standing
+        self._result, self._due_s, self._is_dialled = result, due_s, is_dialled
+        self._rest_s = min(REST_S, float(config.outbound.retry_min_s))
+        self._placed: set[str] = set()
+        self._order: dict[str, int] = {}
+        self._ways: dict[str, Way] = {}
+        self._failures: dict[str, list[SessionEnd | DnsProblem]] = {}
+        self._waiting: list[Lane] = []
+        self._late: set[int] = set()  # lanes (by identity) that got a domain while they were served
+        self._serving: dict[asyncio.Task[LaneEnd], Lane] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._has_connected = False
+        self._fault: StorageError | None = None
+
+    async def run(self) -> None:
+        """Until nothing is left to do. Raises: StorageError, after what is being sent has ended."""
+        self._standing.more.clear()
+        try:
+            await self._place_due()
+            while not self._standing.stopping or self._serving:
+                self._start()
+                if not self._serving and not self._looking and not self._standing.more.is_set():
+                    break
+                await self._step()
+        finally:
+            tasks = [*self._serving, *self._looking]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._fault is not None:
+            raise self._fault
+
+    async def _step(self) -> None:
+        """Wait until something happened, and see to it."""
+        more = asyncio.create_task(self._standing.more.wait())
+        try:
+            await asyncio.wait({more, *self._serving, *self._looking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            more.cancel()
+        try:
+            for lookup in [task for task in self._looking if task.done()]:
+                self._looking.discard(lookup)
+                await lookup
+            for task in [task for task in self._serving if task.done()]:
+                await self._ended(self._serving.pop(task), task)
+            if self._standing.more.is_set():
+                self._standing.more.clear()
+                if not self._standing.stopping:
+                    await self._place_due()
+        except StorageError as error:  # what can't be recorded must not be sent; what is being sent may end
+            self._fault, self._standing.stopping = error, True
+
+    # Finding the way
+
+    async def _place_due(self) -> None:
+        """Give every domain with something due its lane, or begin to look for its way."""
+        general = self._table.general
+        if self._table.is_one_smarthost and general is not None:
+            self._put(general, general.host, None)
+            return
+        first = await self._queue.remote_batch(None, self._due_s(), _PAGE, frozenset())
+        domains = dict.fromkeys(one.address.rpartition("@")[2].lower() for m in first for one in m.recipients)
+        self._order = {domain: place for place, domain in enumerate(domains)}
+        for domain, _ in await self._queue.remote_domains(self._due_s()):
+            if domain in self._placed or self._standing.is_resting(domain):
+                continue
+            self._placed.add(domain)
+            hop = self._table.next_hop(domain)
+            if hop is not None and hop.via is Via.SMARTHOST:
+                self._put(hop, hop.host, domain)
+            else:
+                self._looking.add(asyncio.create_task(self._look_up(domain)))
+
+    async def _look_up(self, domain: str) -> None:
+        async with self._lookups:
+            way = await self._hops.way(domain)
+        if isinstance(way, NoWay):
+            await self._no_way(domain, way)
+        else:
+            self._ways[domain] = way
+            await self._next_host(domain)
+
+    async def _next_host(self, domain: str) -> None:
+        """Put the domain into the lane of its first host that was not tried in vain."""
+        way = self._ways[domain]
+        failed = self._failures.setdefault(domain, [])
+        left = [host for host in way.hosts[len(failed) :] if not self._standing.is_resting((way.hop, host))]
+        if left:
+            self._ways[domain] = Way(way.hop, (*way.hosts[: len(failed)], *left))
+            self._put(way.hop, left[0], domain)
+        elif failed:
+            await self._nobody_reached(domain, way, failed)
+
+    def _put(self, hop: NextHop, host: str, domain: str | None) -> None:
+        if self._standing.is_resting((hop, host)):
+            return
+        for lane in (*self._waiting, *self._serving.values()):
+            if (lane.hop, lane.host) == (hop, host):
+                if lane not in self._waiting:
+                    self._late.add(id(lane))
+                if domain is not None and lane.domains is not None:
+                    lane.domains.add(domain)
+                return
+        self._waiting.append(self._standing.lane(hop, host, None if domain is None else {domain}))
+
+    # Serving
+
+    def _start(self) -> None:
+        """Serve the most pressing lanes, as many at a time as is allowed."""
+        free = self._config.outbound.mx_connections - len(self._serving)
+        if self._standing.stopping or free <= 0:
+            return
+        self._waiting.sort(key=self._place)
+        started, self._waiting = self._waiting[:free], self._waiting[free:]
+        for lane in started:
+            self._serving[asyncio.create_task(self._serve(lane))] = lane
+
+    def _place(self, lane: Lane) -> int:
+        return min((self._order.get(domain, _PAGE) for domain in lane.domains or ()), default=0)
+
+    async def _serve(self, lane: Lane) -> LaneEnd:
+        standing = self._standing
+        work = LaneRun(
+            lane, self._queue, self._bodies, self._record, due_s=self._due_s,
+            is_stopping=lambda: standing.stopping,
+        )  # fmt: skip
+        if not await work.has_more():
+            return LaneEnd(LaneFate.EMPTY)
+        refused = self._troubles.login_refused(HostUse.OUTBOUND, lane.host, lane.hop.port)
+        if refused is not None:
+            return LaneEnd(LaneFate.UNREACHED, _refused_before(refused))
+        found = await self._hops.addresses(lane.host)
+        if not isinstance(found, tuple):
+            return LaneEnd(LaneFate.UNREACHED, problem=found)
+        if standing.stopping:
+            return LaneEnd(LaneFate.EMPTY)
+        target = HostTarget(lane.host, found, lane.hop.port)
+        settings = connect_settings(lane.hop, self._config)
+        began_s = asyncio.get_running_loop().time()
+        try:
+            end = await work.serve(self._sender, target, settings)
+            took_s = asyncio.get_running_loop().time() - began_s
+            if self._may_be_too_early(lane, end) and took_s < QUICK_S:
+                await asyncio.sleep(AGAIN_AFTER_S)
+                if not standing.stopping:
+                    end = await work.serve(self._sender, target, settings)
+            return end
+        finally:
+            self._result.bytes_up += work.bytes_up
+            self._result.bytes_down += work.bytes_down
+
+    def _may_be_too_early(self, lane: Lane, end: LaneEnd) -> bool:
+        is_unreachable = end.end is not None and end.end.fate is SessionFate.UNREACHABLE
+        return (
+            is_unreachable
+            and end.fate is LaneFate.UNREACHED
+            and self._is_dialled
+            and lane.hop.via is Via.SMARTHOST
+            and not self._standing.stopping
+        )
+
+    async def _ended(self, lane: Lane, task: asyncio.Task[LaneEnd]) -> None:
+        """A lane's run is over: what that means for its mail. Raises: StorageError."""
+        error = task.exception()
+        if isinstance(error, StorageError):
+            raise error
+        if error is not None:  # a bug of ours: the other lanes go on
+            maillog.fault("flush: a fault of Dialpost", host=lane.host, error=repr(error))
+            self._standing.let_rest((lane.hop, lane.host), self._rest_s)
+            return
+        end = task.result()
+        self._has_connected = self._has_connected or (end.end is not None and end.end.connected)
+        if end.end is not None:
+            self._note(lane, end.end)
+        if self._standing.aborted:
+            return  # the line, not the host
+        if end.fate is LaneFate.EMPTY:
+            self._emptied(lane)
+        else:
+            self._standing.let_rest((lane.hop, lane.host), self._rest_s)
+            if end.fate is LaneFate.UNREACHED:
+                await self._unreached(lane, end)
+
+    def _note(self, lane: Lane, end: SessionEnd) -> None:
+        """What of a session's end a person should know."""
+        if end.learnt:
+            maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
+            self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Mail goes on without that.")
+        is_news = self._troubles.note(
+            HostUse.OUTBOUND, lane.host, lane.hop.port, end.fate, end.reason,
+            served=end.ready and not end.needs_person,
+        )  # fmt: skip
+        if is_news:
+            maillog.person_needed("smtp: a person is needed", host=lane.host, reason=end.reason)
+        if end.needs_person:
+            self._result.note(self._troubles.at(lane.host))
+
+    def _emptied(self, lane: Lane) -> None:
+        if id(lane) in self._late:
+            self._late.discard(id(lane))
+            self._waiting.append(lane)
+        else:
+            self._placed -= lane.domains or set()
+
+    # What can't be sent now
+
+    async def _unreached(self, lane: Lane, end: LaneEnd) -> None:
+        why = end.end or end.problem
+        assert why is not None
+        if lane.hop.via is Via.SMARTHOST:
+            outcome = await self._why_not(lane.hop, lane.host, "", [why])
+            await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried)
+            return
+        for domain in sorted(lane.domains or ()):
+            self._failures[domain].append(why)
+            await self._next_host(domain)
+
+    async def _nobody_reached(self, domain: str, way: Way, failed: Sequence[SessionEnd | DnsProblem]) -> None:
+        await self._no_way(domain, await self._why_not(way.hop, way.hosts[len(failed) - 1], domain, failed))
+
+    async def _why_not(
+        self, hop: NextHop, host: str, domain: str, failed: Sequence[SessionEnd | DnsProblem]
+    ) -> NoWay:
+        """What the failures of all hosts come to. One that was found but not reached means: try again."""
+        ends = [one for one in failed if isinstance(one, SessionEnd)]
+        if not ends:
+            problems = [one for one in failed if not isinstance(one, SessionEnd)]
+            return await self._hops.unreachable(hop, domain or host, problems)
+        end = ends[-1]
+        reply = end.reply or Reply(451, (end.reason,), "4.4.1")
+        return NoWay(_transient(reply), counts_as_attempt=self._counts(hop, end))
+
+    def _counts(self, hop: NextHop, end: SessionEnd) -> bool:
+        """Whether a connection that served nothing was a real try."""
+        if end.needs_person and hop.via is Via.SMARTHOST:
+            return False  # our login, our certificate rules: nobody's mail is given up for that
+        # Where no connection came the line itself may be down, unless there are signs that it is not.
+        return end.connected or self._is_dialled or self._has_connected or self._hops.hears_dns
+
+    async def _no_way(self, domain: str, why: NoWay) -> None:
+        self._standing.let_rest(domain, self._rest_s)
+        await self._record_all(
+            [domain], lambda one: why.outcome(one.attempts, self._config.station.hostname), frozenset()
+        )
+
+    async def _record_all(
+        self, domains: Sequence[str] | None, outcome: Callable[[RecipientRecord], Outcome], tried: Set[QueueId]
+    ) -> None:
+        """Everything due for these domains learns why it can't be sent now, a page at a time."""
+        seen = set(tried)
+        while not self._standing.aborted:
+            batch = await self._queue.remote_batch(domains, self._due_s(), _LONG_PAGE, seen)
+            if not batch:
+                return
+            seen |= {message.queue_id for message in batch}
+            jobs: list[Job] = [(message, [outcome(one) for one in message.recipients]) for message in batch]
+            for settled in await self._outcomes.record_many(jobs):
+                self._result.count(settled)
+
+    async def _record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        settled = await self._outcomes.record(message, outcomes)
+        self._result.count(settled)
+        return settled
+
+
+def _refused_before(trouble: HostTrouble) -> SessionEnd:
+    reply = Reply(451, (trouble.words,), "4.7.8")
+    return SessionEnd(trouble.fate, trouble.reason, reply=reply)
+
+
+def _transient(reply: Reply) -> Reply:
+    """The same words as a 4yz: trouble with the session is no refusal of the mail in it."""
+    if reply.is_transient:
+        return reply
+    enhanced = "4" + reply.status()[1:] if reply.enhanced else "4.4.0"
+    return Reply(451, (str(reply),), enhanced)

@@ -1,0 +1,1 @@
+"""The queue over time: what an operator does to it, and what age does."""

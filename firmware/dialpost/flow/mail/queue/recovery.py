@@ -1,0 +1,221 @@
+"""After a start: make bodies and rows agree again, whatever a crash or a failing card left.
+
+| body | row | it means | what is done |
+|---|---|---|---|
+| there | unfinished | all is well | nothing; a wrong size: held, reported |
+| there | finished | the removal was cut off | removed |
+| there | a recipient's row is missing | whether that one got it, nobody knows | held, reported |
+| there, empty | none, numbered by this database | a power cut took it before it was whole | removed |
+| there | none, numbered by this database | whole, but never acknowledged | set aside, reported |
+| there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
+| missing | unfinished | the card lost it | held, reported; the sender is not told anything untrue |
+
+A whole body without a row is not removed even where its sender must have it still: should the database's log
+have lost its end, such bodies are all that is left of acknowledged mail, and nothing else tells.
+
+Runs once, beside the traffic: it looks only at ids given out before this start. It takes a slice at a time, so
+100,000 bodies need no more memory than a few hundred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from dialpost.core.errors import StorageError
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.records import Entry, RecipientState
+from dialpost.flow import maillog
+
+_SLICE = 500
+KEPT_UNCONFIRMED_DAYS = 30
+"""So long what was never acknowledged is kept: longer than any mail server tries (RFC 5321 §4.5.4.1: 4-5 days)."""
+_KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
+_UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
+
+
+class QueueForRecovery(Protocol):
+    """The subset of the store (edge/mail/store) recovery needs."""
+
+    @property
+    def first_new_id(self) -> QueueId:
+        """Lower ids were given out before this start."""
+
+    @property
+    def bodies_known_from(self) -> QueueId:
+        """From here on ids were given out by this very database: a body without a row was not acknowledged."""
+
+    async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
+        """Those that have a row, and how each stands."""
+
+    async def hold_incomplete(self, message: QueueId, reason: str) -> int:
+        """Hold a message for the recipients whose rows are missing; returns how many are."""
+
+    async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
+        """(id, size) of unfinished messages, ascending."""
+
+    async def set_state(
+        self,
+        message: QueueId,
+        from_states: Set[RecipientState],
+        to_state: RecipientState,
+        *,
+        reason: str | None,
+    ) -> int:
+        """Move recipients, durably."""
+
+
+class BodiesForRecovery(Protocol):
+    """The subset of the spool (edge/mail/spool) recovery needs."""
+
+    def ids(self) -> Iterator[QueueId]:
+        """The ids of all bodies."""
+
+    def size(self, queue_id: QueueId) -> int | None:
+        """A body's length, None where it is missing."""
+
+    def remove(self, queue_id: QueueId) -> None:
+        """Take a body away."""
+
+    def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
+        """Move a body out of the spool, with a note that says why; what `is_unconfirmed` goes after a time."""
+
+
+@dataclass(slots=True)
+class RecoveryReport:
+    """What was done. `sentences` is what the operator should know; empty when all is well."""
+
+    removed: int = 0
+    set_aside: int = 0
+    unconfirmed: int = 0
+    held: int = 0
+    incomplete: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One for each kind of trouble."""
+        said = []
+        if self.set_aside:
+            said.append(
+                f"{self.set_aside} messages without a queue entry were set aside (set-aside/). Look at them: each "
+                "has a note beside it; send on by hand what matters."
+            )
+        if self.unconfirmed:
+            said.append(
+                f"{self.unconfirmed} messages had come in whole but were not confirmed yet when the station "
+                "stopped; they were set aside (set-aside/unconfirmed/). Their senders send them again by "
+                f"themselves, and {KEPT_UNCONFIRMED_DAYS} days from now they are removed."
+            )
+        if self.incomplete:
+            said.append(
+                f"{self.incomplete} messages are held because the card lost whom else they are for. `dialpost "
+                "queue list --held` shows them; their headers tell. Send on by hand what matters, then delete them."
+            )
+        if self.held:
+            said.append(
+                f"{self.held} messages are held because their content is missing or spoiled on the card. "
+                "`dialpost queue list` shows them; ask the senders to send them again, then delete them."
+            )
+        return (*said, *self.faults)
+
+
+class Recovery:
+    """One pass over what was there before this start."""
+
+    def __init__(self, queue: QueueForRecovery, bodies: BodiesForRecovery) -> None:
+        self._queue = queue
+        self._bodies = bodies
+        self._report = RecoveryReport()
+
+    async def run(self) -> RecoveryReport:
+        """Do it. Nothing is raised for what the card does: it is in the report."""
+        for part in (self._look_at_bodies, self._look_at_rows):
+            try:
+                await part()
+            except StorageError as error:
+                self._report.faults.append(f"The spool could not be looked through: {error}")
+                maillog.person_needed("recovery: could not finish", error=error)
+        return self._report
+
+    async def _look_at_bodies(self) -> None:
+        ids = self._bodies.ids()
+        while found := await asyncio.to_thread(lambda: list(islice(ids, _SLICE))):
+            old = [queue_id for queue_id in found if queue_id < self._queue.first_new_id]
+            known = await self._queue.known(old)
+            useless = [queue_id for queue_id in old if known.get(queue_id) not in _KEEPING]
+            await asyncio.to_thread(self._clear, [(queue_id, queue_id in known) for queue_id in useless])
+            for queue_id in (queue_id for queue_id in old if known.get(queue_id) is Entry.INCOMPLETE):
+                missing = await self._queue.hold_incomplete(queue_id, _INCOMPLETE)
+                self._report.incomplete += 1
+                maillog.person_needed(f"{queue_id}: held", why=_INCOMPLETE, recipients_missing=missing)
+
+    def _clear(self, bodies: list[tuple[QueueId, bool]]) -> None:
+        """In a thread: each body by the table above; `bool` tells whether it has a (finished) row."""
+        for queue_id, is_finished in bodies:
+            try:
+                if is_finished:
+                    self._remove(queue_id, "every recipient is finished")
+                elif queue_id >= self._queue.bodies_known_from and not self._bodies.size(queue_id):
+                    self._remove(queue_id, "empty and never acknowledged")
+                else:
+                    self._set_aside(queue_id)
+            except StorageError as error:
+                self._report.faults.append(str(error))
+                maillog.person_needed(f"{queue_id}: recovery failed", error=error)
+
+    def _remove(self, queue_id: QueueId, why: str) -> None:
+        self._bodies.remove(queue_id)
+        self._report.removed += 1
+        maillog.body_removed(queue_id, why=why)
+
+    def _set_aside(self, queue_id: QueueId) -> None:
+        if queue_id >= self._queue.bodies_known_from:
+            path = self._bodies.set_aside(queue_id, _NOT_CONFIRMED.format(queue_id), is_unconfirmed=True)
+            self._report.unconfirmed += 1
+            maillog.fault(f"{queue_id}: set aside", path=path, why="never acknowledged")
+        else:
+            path = self._bodies.set_aside(queue_id, _NO_ENTRY.format(queue_id))
+            self._report.set_aside += 1
+            maillog.person_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
+
+    async def _look_at_rows(self) -> None:
+        after: QueueId | None = None
+        while slice_ := await self._queue.unfinished(after, _SLICE):
+            old = [(queue_id, size) for queue_id, size in slice_ if queue_id < self._queue.first_new_id]
+            for queue_id, reason in await asyncio.to_thread(self._spoiled, old):
+                held = await self._queue.set_state(queue_id, _UNFINISHED, RecipientState.HELD, reason=reason)
+                self._report.held += bool(held)
+                maillog.person_needed(f"{queue_id}: held", why=reason)
+            if len(old) < len(slice_):
+                return
+            after = slice_[-1][0]
+
+    def _spoiled(self, messages: list[tuple[QueueId, int]]) -> list[tuple[QueueId, str]]:
+        """In a thread: those whose body is not as it was written, and what is wrong with it."""
+        found = []
+        for queue_id, size in messages:
+            actual = self._bodies.size(queue_id)
+            if actual is None:
+                found.append((queue_id, "Its content is missing on the card."))
+            elif actual != size:
+                found.append((queue_id, f"Its content is spoiled: {actual} bytes instead of {size}."))
+        return found
+
+
+_INCOMPLETE = "The card lost whom it is for; perhaps it is in the message's header."
+_NOT_CONFIRMED = (
+    "{} had come in whole, but the queue has no entry for it: it was not confirmed to its sender yet when the "
+    "station stopped, and the sender sends it again by itself.\nShould it not come again in some days, the card "
+    "may have lost the entry: send it on by hand. The header inside names the receiver.\nBoth files are removed "
+    f"after {KEPT_UNCONFIRMED_DAYS} days."
+)
+_NO_ENTRY = (
+    "{} was in the spool, but no queue entry tells who it was from or for: the queue database was lost or "
+    "damaged.\nIt may be mail that was accepted and not delivered, or mail that was delivered already.\nThe header "
+    "inside may name the receiver. Delete both files when done."
+)

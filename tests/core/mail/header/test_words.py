@@ -1,0 +1,78 @@
+"""Header text as people read it, however badly it was written."""
+
+import base64
+
+import pytest
+
+from dialpost.core.mail.header.words import codec_of, readable
+
+
+def b_word(charset, text, codec=None):
+    return b"=?" + charset + b"?B?" + base64.b64encode(text.encode(codec or charset.decode())) + b"?="
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"plain", "plain"),
+        (b" =?utf-8?q?Gr=C3=BC=C3=9Fe?=.", "Grüße."),
+        (b"(=?utf-8?q?a?=)=?utf-8?q?b_?= c", "(a)b  c"),
+        (b"=?utf-8?q?a?= =?utf-8?q?b?=\n =?iso-8859-1?q?=FC?=", "abü"),
+        (b"=?utf-8?q?=C3?= =?utf-8?b?vA==?=", "ü"),  # a character cut in two
+        (b"=?utf-8*de?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        (b"=?UTF8?Q?=c3=bc?=", "ü"),
+        (b"=?utf-8?B?R3LDvMOfZQ?=", "Grüße"),  # without padding
+        (b"=?utf-8?B?R3LDvMOf\xffZQ=?=", "Grüße"),
+        (b"=?utf-8?q?what? no?=", "what? no"),
+        (b"=?utf-8?q?Gr\xc3\xbc=C3=9Fe?=", "Grüße"),
+        (b"=?utf-8?q?=FC?=", "ü"),  # labelled wrongly
+        (b"=?utf-8?q?Gr=C3=BC=C3?=", "Grü\ufffd"),  # cut off
+        (b"=?iso-8859-1?q?=80=93?=", "€“"),
+        (b"=?us-ascii?q?=E4?=", "ä"),
+        (b"=?unknown-8bit?q?=E4?=", "ä"),
+        (b"=?no-such?q?x?=", "x"),
+        (b"=?hex?q?41?= =?rot13?q?a?= =?idna?q?=FF?=", "41aÿ"),
+        (b_word(b"gb2312", "朱镕基", "gbk"), "朱镕基"),
+        (b_word(b"ks_c_5601-1987", "똠방각하", "cp949"), "똠방각하"),
+        (b_word(b"shift_jis", "髙①", "cp932"), "髙①"),
+        (b_word(b"big5", "中文"), "中文"),
+        (b"=?iso-2022-jp?B?GyRCLSFGfBsoQg==?=", "①日"),
+        (b_word(b"windows-874", "สวัสดี", "cp874"), "สวัสดี"),
+        ("Grüße".encode(), "Grüße"),
+        ("Grüße aus Köln".encode("latin-1"), "Grüße aus Köln"),
+        ("Привет мир".encode("koi8-r"), "Привет мир"),
+        ("Привет мир".encode("cp1251"), "Привет мир"),
+        ("日本語のメール".encode("iso2022_jp"), "日本語のメール"),
+        ("안녕".encode("iso2022_kr"), "안녕"),
+        (b"=?utf\xff8?q?x?=", "=?utfÿ8?q?x?="),
+        (b"=?utf-8?q?a=0D=0Ab?=", "a b"),
+        (b"=?utf-8?q?=C2=9B31m?= a\x1b[31m", "31m a [31m"),
+        (b"=?utf-8?q?", "=?utf-8?q?"),
+    ],
+)
+def test_what_mail_programs_read_is_readable(value, shown):
+    assert readable(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"), [("KOI8-R", "смета"), ("windows-1250", "Łódź"), ("gb2312", "镕基"), ("iso-8859-2", "Ł")]
+)
+def test_raw_text_is_read_by_the_bodys_character_set(charset, text):
+    assert readable(text.encode("gbk" if charset == "gb2312" else charset), charset) == text
+
+
+def test_labels_are_taken_generously_but_only_character_sets():
+    labels = [
+        "ISO_8859-1:1987",
+        "win-1251",
+        "x-windows-949",
+        "iso8859_15",
+        "x-mac-cyrillic",
+        "cp-850",
+        "hz-gb-2312",
+    ]
+    assert [codec_of(label) for label in labels] == [
+        "cp1252", "cp1251", "cp949", "iso8859-15", "mac_cyrillic", "cp850", "hz",
+    ]  # fmt: skip
+    others = ("hex", "rot13", "zlib", "idna", "punycode", "unicode-escape", "undefined", "mbcs", "\0")
+    assert {codec_of(label) for label in others} == {""}

@@ -1,0 +1,263 @@
+"""Reports read back with the standard library's parser: structure, fields, words, and nothing breaking out."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from dataclasses import replace
+from email.message import EmailMessage, Message
+from typing import cast
+
+import pytest
+
+from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, build_report
+from dialpost.core.mail.queue.records import RecipientRecord
+from dialpost.core.mail.reply import Reply
+from fakes import a_record, to_world
+
+ORIGINAL = b"From: anna@clinic.example\nSubject: x\nMessage-ID: <1@x>\n\nHello Bob\n.\n"
+FRAME = ReportFrame(
+    hostname="mail.clinic.example",
+    to="anna@clinic.example",
+    date="Mon, 24 Nov 2025 10:00:00 +0100",
+    arrival="Mon, 24 Nov 2025 09:00:00 +0100",
+    unique="D0000001.abc",
+    original=ORIGINAL,
+    is_whole=True,
+)
+MESSAGE = a_record("D0000001", sender="anna@clinic.example", subject="Order 12", message_id_header="<1@x>")
+NO_USER = Reply(550, ("No such user",), "5.1.1")
+
+
+def gone(recipient: RecipientRecord | None = None, reply: Reply | None = NO_USER) -> ReportedRecipient:
+    return ReportedRecipient(recipient or to_world("bob@far.example", attempts=1), reply, "mx.far.example")
+
+
+def parsed(data: bytes) -> EmailMessage:
+    assert b"\r" not in data
+    assert all(len(line) <= 998 for line in data.split(b"\n"))
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    assert [defect for part in message.walk() for defect in part.defects] == []
+    return cast(EmailMessage, message)
+
+
+def parts(data: bytes) -> list[EmailMessage]:
+    return [cast(EmailMessage, part) for part in parsed(data).iter_parts()]
+
+
+def blocks(data: bytes) -> list[list[tuple[str, str]]]:
+    """The fields of the report: of the message first, then of each recipient."""
+    status = parts(data)[1]
+    payload = status.get_payload()
+    assert isinstance(payload, list)
+    return [
+        [(name, str(value)) for name, value in cast(Message, block).items()] for block in payload if block.items()
+    ]
+
+
+def words(data: bytes) -> str:
+    return str(parts(data)[0].get_content())
+
+
+def test_a_failure_report_whole() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone()], FRAME)
+    message = parsed(data)
+    assert message.get_content_type() == "multipart/report"
+    assert message.get_param("report-type") == "delivery-status"
+    assert {name: str(message[name]) for name in ("From", "To", "Subject", "Auto-Submitted", "In-Reply-To")} == {
+        "From": "Mail station <postmaster@mail.clinic.example>",
+        "To": "anna@clinic.example",
+        "Subject": "Your message could not be delivered: Order 12",
+        "Auto-Submitted": "auto-replied",
+        "In-Reply-To": "<1@x>",
+    }
+    assert [part.get_content_type() for part in parts(data)] == [
+        "text/plain", "message/delivery-status", "message/rfc822",
+    ]  # fmt: skip
+    assert blocks(data) == [
+        [
+            ("Reporting-MTA", "dns; mail.clinic.example"),
+            ("Arrival-Date", "Mon, 24 Nov 2025 09:00:00 +0100"),
+            ("X-Dialpost-Queue-ID", "D0000001"),
+        ],
+        [
+            ("Final-Recipient", "rfc822; bob@far.example"),
+            ("Action", "failed"),
+            ("Status", "5.1.1"),
+            ("Remote-MTA", "dns; mx.far.example"),
+            ("Diagnostic-Code", "smtp; 550 5.1.1 No such user"),
+        ],
+    ]
+    assert data.endswith(b"\n\n" + ORIGINAL + b"\n--=_D0000001.abc.0--\n")
+
+
+def test_the_words_come_first_and_a_clerk_understands_them() -> None:
+    lines = words(build_report(Report.FAILED, MESSAGE, [gone()], FRAME)).splitlines()
+    assert lines[:6] == [
+        "This is the mail station mail.clinic.example.",
+        "",
+        "Your message could NOT be delivered to:",
+        "",
+        "    bob@far.example",
+        "      There is no such person at that address. Check the part before the @.",
+    ]
+    assert "bob@far.example, tries: 1; mx.far.example said: 550 5.1.1 No such user" in " ".join(lines)
+    assert lines.index("* * *") > lines.index("    Subject: Order 12")
+
+
+def test_each_recipient_has_its_block_and_what_the_sender_said_of_it() -> None:
+    first = gone(to_world("bob@far.example", orcpt="rfc822;Bob+2BX+40far.example"))
+    second = gone(to_world("c@far.example", original_address="team@clinic.example"), Reply(452, ("full",)))
+    data = build_report(Report.FAILED, replace(MESSAGE, envid="a+2Bb+3D"), [first, second], FRAME)
+    head, one, two = blocks(data)
+    assert head[0] == ("Original-Envelope-Id", "a+b=")
+    assert one[0] == ("Original-Recipient", "rfc822; Bob+X@far.example")
+    assert two[:4] == [
+        ("Original-Recipient", "rfc822; team@clinic.example"),
+        ("Final-Recipient", "rfc822; c@far.example"),
+        ("Action", "failed"),
+        ("Status", "4.0.0"),  # what was given up keeps the status of its problem
+    ]
+
+
+def test_a_doubtful_one_is_told_as_such() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone(to_world(answer_unknown=True))], FRAME)
+    assert "it may have arrived all the same" in " ".join(words(data).split())
+
+
+def test_a_delay_before_any_try() -> None:
+    frame = replace(FRAME, is_whole=False, original=b"Subject: x\n", retry_until="Sat, 29 Nov 2025 09:00:00 +0100")
+    data = build_report(Report.DELAYED, MESSAGE, [ReportedRecipient(to_world("bob@far.example"), None)], frame)
+    assert blocks(data)[1] == [
+        ("Final-Recipient", "rfc822; bob@far.example"),
+        ("Action", "delayed"),
+        ("Status", "4.4.7"),
+        ("Will-Retry-Until", "Sat, 29 Nov 2025 09:00:00 +0100"),
+    ]
+    text = " ".join(words(data).split())
+    assert "has not been delivered yet. There is nothing you have to do" in text
+    assert "The station has not had a line to the world since." in text
+
+
+@pytest.mark.parametrize(
+    ("report", "reply", "expected"),
+    [
+        (Report.RELAYED, Reply(250, ("queued",), "2.6.0"), [("Action", "relayed"), ("Status", "2.6.0")]),
+        (Report.RELAYED, Reply(250, ("queued",)), [("Action", "relayed"), ("Status", "2.0.0")]),
+        (Report.DELIVERED, Reply(250, ("ok",)), [("Action", "delivered"), ("Status", "2.0.0")]),
+    ],
+)
+def test_good_news(report: Report, reply: Reply, expected: list[tuple[str, str]]) -> None:
+    data = build_report(report, MESSAGE, [gone(reply=reply)], FRAME)
+    assert blocks(data)[1][1:3] == expected
+
+
+def test_headers_only() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone()], replace(FRAME, is_whole=False, original=b"Subject: x\n"))
+    assert parts(data)[2].get_content_type() == "text/rfc822-headers"
+    assert "The header of the message is attached" in " ".join(words(data).split())
+
+
+def test_without_the_original() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone()], replace(FRAME, original=b"", is_whole=False))
+    assert len(parts(data)) == 2
+    assert "can't be read any more" in " ".join(words(data).split())
+
+
+def test_eight_bit_content_is_named_as_such() -> None:
+    original = "Subject: x\nContent-Type: text/plain; charset=utf-8\n\nGrüße\n".encode()
+    data = build_report(Report.FAILED, MESSAGE, [gone()], replace(FRAME, original=original))
+    assert parts(data)[2]["Content-Transfer-Encoding"] == "8bit"
+    assert original in data
+    assert data.partition(original)[0].isascii()
+
+
+def test_words_with_other_letters_go_in_seven_bits() -> None:
+    data = build_report(Report.FAILED, replace(MESSAGE, subject="Grüße"), [gone(reply=Reply(550, ("né",)))], FRAME)
+    assert data.isascii()
+    assert "Subject: Grüße" in words(data)
+    assert str(parsed(data)["Subject"]).endswith("Grüße")
+    assert ("Diagnostic-Code", "smtp; 550 n\\xe9") in blocks(data)[1]
+
+
+@pytest.mark.parametrize(
+    "subject", ["order " * 16, "Grüße aus Köln " * 6, "x" * 100, "日本語" * 30, "=?utf-8?q?x?=", "a\tb", ""]
+)
+def test_the_subject_is_folded_and_reads_the_same(subject: str) -> None:
+    data = build_report(Report.FAILED, replace(MESSAGE, subject=subject), [gone()], FRAME)
+    assert max(map(len, data.partition(b"\n\n")[0].split(b"\n"))) <= 78
+    text = str(parsed(data)["Subject"])
+    about = subject.replace("\t", " ").strip()
+    assert (
+        text == f"Your message could not be delivered: {about}" if about else "Your message could not be delivered"
+    )
+
+
+def test_international_addresses_make_an_international_report() -> None:
+    recipient = to_world("jürgen@far.example")
+    message = replace(MESSAGE, sender="ännchen@clinic.example", smtputf8=True)
+    data = build_report(Report.FAILED, message, [gone(recipient)], replace(FRAME, to="ännchen@clinic.example"))
+    assert "To: <ännchen@clinic.example>".encode() in data
+    raw = data.decode()
+    assert "Content-Type: message/global-delivery-status\nContent-Transfer-Encoding: 8bit\n" in raw
+    assert "\nFinal-Recipient: utf-8; jürgen@far.example\n" in raw
+    assert "Content-Type: message/global\n" in raw
+
+
+def test_an_international_alias_makes_one_too() -> None:
+    recipient = to_world("bob@far.example", original_address="grüße@clinic.example")
+    data = build_report(Report.FAILED, MESSAGE, [gone(recipient)], FRAME)
+    assert b"Content-Type: message/global-delivery-status\n" in data
+    assert data.partition(b"\n\n")[0].isascii()
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_only_the_smtputf8_flag_matters_for_the_kind_of_part(is_whole: bool) -> None:
+    data = build_report(Report.FAILED, replace(MESSAGE, smtputf8=True), [gone()], replace(FRAME, is_whole=is_whole))
+    assert (b"message/global\n" in data, b"message/global-headers\n" in data) == (is_whole, not is_whole)
+
+
+def test_nothing_from_outside_breaks_out_of_its_field() -> None:
+    evil = "x\r\nBcc: all@far.example\n\nbody\x00\u2028y"
+    recipient = to_world("bob@far.example", orcpt="rfc822;a+0D+0AAction:+20delivered", original_address=evil)
+    message = replace(MESSAGE, subject=evil, message_id_header=f"<{evil}>", envid="e+0D+0AX-Evil:+201")
+    data = build_report(Report.FAILED, message, [gone(recipient, Reply(550, (evil,)))], FRAME)
+    report = parsed(data)
+    assert report["Bcc"] is None
+    head, one = blocks(data)
+    assert [name for name, _ in head] == [
+        "Original-Envelope-Id",
+        "Reporting-MTA",
+        "Arrival-Date",
+        "X-Dialpost-Queue-ID",
+    ]
+    assert [name for name, _ in one] == [
+        "Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
+    ]  # fmt: skip
+    assert head[0][1] == "e+0D+0AX-Evil: 1"
+    assert len(parts(data)) == 3
+
+
+def test_long_answers_are_folded() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone(reply=Reply(550, ("word " * 500, "z" * 5000)))], FRAME)
+    code = dict(blocks(data)[1])["Diagnostic-Code"]
+    assert code.count("word") == 500
+    assert code.count("z") == 5000
+
+
+def test_the_boundary_is_in_no_part() -> None:
+    original = ORIGINAL + b"--=_D0000001.abc.0\n--=_D0000001.abc.1--\n"
+    data = build_report(Report.FAILED, MESSAGE, [gone()], replace(FRAME, original=original))
+    assert parsed(data).get_boundary() == "=_D0000001.abc.2"
+    assert len(parts(data)) == 3
+
+
+def test_the_postmaster_is_told_what_nobody_else_can_be_told() -> None:
+    data = build_report(
+        Report.FAILED,
+        replace(MESSAGE, sender=""),
+        [gone()],
+        replace(FRAME, to="postmaster@clinic.example", about_notice=True),
+    )
+    assert str(parsed(data)["Subject"]).startswith("A notice could not be delivered")
+    assert "told to you, the postmaster" in " ".join(words(data).split())

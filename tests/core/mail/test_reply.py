@@ -1,0 +1,33 @@
+"""Replies: the enhanced code is taken off only where it is one (RFC 2034 §4)."""
+
+import pytest
+
+from dialpost.core.mail.reply import Reply
+
+
+@pytest.mark.parametrize(
+    ("code", "lines", "expected"),
+    [
+        (250, ("2.1.5 Ok",), Reply(250, ("Ok",), "2.1.5")),
+        (550, ("5.1.1 No such", "5.1.1 user"), Reply(550, ("No such", "user"), "5.1.1")),
+        (550, ("4.1.1 odd",), Reply(550, ("4.1.1 odd",), None)),
+        (220, ("2.example.org ready",), Reply(220, ("2.example.org ready",), None)),
+        (250, ("2.0.0",), Reply(250, ("",), "2.0.0")),
+        (354, ("go on",), Reply(354, ("go on",), None)),
+    ],
+)
+def test_from_lines(code, lines, expected):
+    assert Reply.from_lines(code, lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "kinds"), [(250, (1, 0, 0)), (354, (1, 0, 0)), (451, (0, 1, 0)), (554, (0, 0, 1))]
+)
+def test_the_class_of_a_reply(code, kinds):
+    reply = Reply(code, ("x",))
+    assert (reply.is_positive, reply.is_transient, reply.is_permanent) == tuple(map(bool, kinds))
+
+
+def test_in_the_servers_words_on_one_line():
+    assert str(Reply.from_lines(550, ("5.1.1 No such", "5.1.1 user"))) == "550 5.1.1 No such user"
+    assert Reply(450, ("busy",)).status() == "4.0.0"

@@ -1,0 +1,179 @@
+"""What stands in MAIL, RCPT and BDAT."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.mail.envelope import BodyType, Envelope, Notify, Recipient, Return
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_commands import ChunkCommand, MailCommand, parse_bdat, parse_mail, parse_rcpt
+
+
+def mail(argument, extended=True):
+    return parse_mail(argument, extended=extended)
+
+
+def rcpt(argument, extended=True, smtputf8=False):
+    return parse_rcpt(argument, extended=extended, smtputf8=smtputf8)
+
+
+def status(answer):
+    assert isinstance(answer, Reply), answer
+    return f"{answer.code} {answer.enhanced}"
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("FROM:<a@b.example>", Envelope("a@b.example", ())),
+        ("from: <a@B.Example.>", Envelope("a@b.example", ())),
+        ("FROM:a@b.example", Envelope("a@b.example", ())),
+        ("FROM:<>", Envelope("", ())),
+        ("FROM:<@r.example,@s.example:A.b@c.example>", Envelope("A.b@c.example", ())),
+        ('FROM:<"a b>c\\"d"@e.example>', Envelope('"a b>c\\"d"@e.example', ())),
+        ("FROM:<a@[IPv6:2001:DB8::1]>", Envelope("a@[IPv6:2001:db8::1]", ())),
+        ("FROM:<mie..k@c.example>", Envelope('"mie..k"@c.example', ())),
+        ("FROM:mie.@c.example", Envelope('"mie."@c.example', ())),
+        ("FROM:  \t<a@b.example>\t", Envelope("a@b.example", ())),
+        ("FROM:Scanner 2 <a@b.example> body=8bitmime", Envelope("a@b.example", (), BodyType.EIGHT_BIT)),
+        ('FROM: "Scan, <2>" <a@b.example>', Envelope("a@b.example", ())),
+        ("FROM:<a@büro.example>", Envelope("a@xn--bro-hoa.example", ())),
+        ("FROM:<ä@b.example> SMTPUTF8", Envelope("ä@b.example", (), smtputf8=True)),
+        ("FROM:<a@b.example> body=8bitmime", Envelope("a@b.example", (), BodyType.EIGHT_BIT)),
+        (
+            "FROM:<a@b.example> RET=hdrs ENVID=Q+2Bq AUTH=<>",
+            Envelope("a@b.example", (), ret=Return.HEADERS, envid="Q+2Bq", auth="<>"),
+        ),
+    ],
+)
+def test_mail(argument, expected):
+    assert mail(argument) == MailCommand(expected, 0)
+
+
+@pytest.mark.parametrize("text", ["<scanner>", "scanner", " <Scanner> ", "Big one <scanner>"])
+def test_a_name_without_a_domain_is_at_home_where_there_is_one(text):
+    sender = parse_mail(f"FROM:{text}", extended=True, home="clinic.example")
+    assert isinstance(sender, MailCommand) and sender.envelope.sender.lower() == "scanner@clinic.example"
+    to = parse_rcpt(f"TO:{text}", extended=False, smtputf8=False, home="clinic.example")
+    assert isinstance(to, Recipient) and to.address.lower() == "scanner@clinic.example"
+    assert status(mail(f"FROM:{text}")) == "553 5.1.7" and status(rcpt(f"TO:{text}")) == "553 5.1.3"
+
+
+@pytest.mark.parametrize("text", ["<>", "<a@>", "<@b.example>", "<a b>", "<a\0>", "Anna <>x", "a@b <c@d.example>"])
+def test_home_makes_no_address_of_what_is_none(text):
+    answer = parse_rcpt(f"TO:{text}", extended=True, smtputf8=False, home="clinic.example")
+    assert status(answer).startswith("5")
+
+
+def test_size():
+    assert mail("FROM:<> SIZE=00012") == MailCommand(Envelope("", ()), 12)
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("", "501 5.5.4"),
+        ("TO:<a@b.example>", "501 5.5.4"),
+        ("FROM:", "501 5.1.7"),
+        ("FROM:<a@b.example", "501 5.1.7"),
+        ("FROM:<a@b.example>x", "501 5.1.7"),
+        ("FROM:<a@b.example> <c@d.example>", "501 5.5.4"),
+        ("FROM:<anna>", "553 5.1.7"),
+        ("FROM:<a@b@c.example>", "553 5.1.7"),
+        ("FROM:<a\0@b.example>", "553 5.1.7"),
+        (f"FROM:<{'a' * 256}@b.example>", "553 5.1.7"),
+        (f"FROM:<a@{'b.' * 130}example>", "553 5.1.7"),
+        ("FROM:<ä@b.example>", "550 5.6.7"),
+        ("FROM:<> SIZE", "501 5.5.4"),
+        ("FROM:<> SIZE=-1", "501 5.5.4"),
+        ("FROM:<> SIZE=²", "501 5.5.4"),
+        ("FROM:<> SIZE=1 size=2", "501 5.5.4"),
+        ("FROM:<> SMTPUTF8=1", "501 5.5.4"),
+        ("FROM:<> BODY=BINARYMIME", "555 5.5.4"),
+        ("FROM:<> BODY=9BIT", "501 5.5.4"),
+        ("FROM:<> RET=ALL", "501 5.5.4"),
+        ("FROM:<> ENVID=", "501 5.5.4"),
+        ("FROM:<> ENVID=a+b", "501 5.5.4"),
+        (f"FROM:<> ENVID={'a' * 101}", "501 5.5.4"),
+        ("FROM:<> XFOO=1", "555 5.5.4"),
+        ("FROM:<> =1", "501 5.5.4"),
+    ],
+)
+def test_mail_refused(argument, expected):
+    assert status(mail(argument)) == expected
+
+
+def test_parameters_want_ehlo():
+    assert status(mail("FROM:<> SIZE=1", extended=False)) == "501 5.5.4"
+    assert status(rcpt("TO:<a@b.example> NOTIFY=NEVER", extended=False)) == "501 5.5.4"
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("TO:<Anna@B.example>", Recipient("Anna@b.example")),
+        ("TO:<PostMaster>", Recipient("postmaster")),
+        ("TO:<a@b.example> NOTIFY=never", Recipient("a@b.example", frozenset({Notify.NEVER}))),
+        (
+            "TO:<a@b.example> NOTIFY=SUCCESS,failure ORCPT=rfc822;Bob+40x.Example",
+            Recipient("a@b.example", frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;Bob+40x.Example"),
+        ),
+        ("TO:<a@b.example> ORCPT=utf-8;J\\x{FC}rgen@x", Recipient("a@b.example", None, "utf-8;J\\x{FC}rgen@x")),
+    ],
+)
+def test_rcpt(argument, expected):
+    assert rcpt(argument) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("TO:<>", "501 5.1.3"),
+        ("TO:<anna>", "553 5.1.3"),
+        ("TO:<ä@b.example>", "553 5.6.7"),
+        ("TO:<a@b.example> NOTIFY=NEVER,SUCCESS", "501 5.5.4"),
+        ("TO:<a@b.example> NOTIFY=DELAY,DELAY", "501 5.5.4"),
+        ("TO:<a@b.example> NOTIFY=", "501 5.5.4"),
+        ("TO:<a@b.example> ORCPT=anna", "501 5.5.4"),
+        ("TO:<a@b.example> ORCPT=rfc822;a+b", "501 5.5.4"),
+        (f"TO:<a@b.example> ORCPT=rfc822;{'a' * 500}", "501 5.5.4"),
+        ("TO:<a@b.example> SIZE=1", "555 5.5.4"),
+    ],
+)
+def test_rcpt_refused(argument, expected):
+    assert status(rcpt(argument)) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [("0", (0, False)), ("10 last", (10, True)), ("7 LAST ", (7, True)), ("-1", None), ("", None), ("1 2", None),
+     ("1 LAST LAST", None), ("٣", None), ("1" * 21, None)],
+)  # fmt: skip
+def test_bdat(argument, expected):
+    if expected is None:
+        assert status(parse_bdat(argument)) == "501 5.5.4"
+    else:
+        assert parse_bdat(argument) == ChunkCommand(*expected)
+
+
+PARTS = st.lists(
+    st.one_of(
+        st.sampled_from(["FROM:", "TO:", "<", ">", '"', "\\", "@", ":", " ", "a", "b.example", "SIZE=", "ENVID=",
+                         "+4", "NOTIFY=", "ORCPT=rfc822;", "SMTPUTF8", "é", "\0", "\r", "postmaster"]),
+        st.text(max_size=5),
+    ),
+    max_size=15,
+).map("".join)  # fmt: skip
+
+
+@given(PARTS, st.booleans(), st.booleans())
+def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text, extended, smtputf8):
+    for answer in (mail("FROM:" + text, extended), rcpt("TO:" + text, extended, smtputf8), parse_bdat(text)):
+        if isinstance(answer, Reply):
+            assert answer.is_permanent and answer.enhanced and answer.enhanced.startswith("5.")
+            assert "\n" not in answer.text and "\r" not in answer.text
+        elif isinstance(answer, Recipient):
+            assert "@" in answer.address or answer.address == "postmaster"
+            assert answer.address.isprintable() and (smtputf8 or answer.address.isascii())
+        elif isinstance(answer, MailCommand):
+            assert answer.envelope.sender == "" or "@" in answer.envelope.sender

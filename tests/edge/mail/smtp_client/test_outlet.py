@@ -1,0 +1,93 @@
+"""No more than the limit is with the kernel, whatever is written; all of it arrives, in order."""
+
+import asyncio
+import hashlib
+import socket
+
+import pytest
+
+from dialpost.edge.mail.smtp_client.connection import WRITE_HIGH_BYTES, Connection
+
+LIMIT = 3216
+CONTENT = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)) * 8  # 64 kB, no two pages alike
+
+
+class Receiver:
+    """A peer whose TCP takes little before it reads, so that the rest can't be acknowledged."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.listener.setblocking(False)
+
+    async def connect(self, in_flight_bytes):
+        loop = asyncio.get_running_loop()
+        self.ends = []
+        connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
+        await loop.create_connection(lambda: connection, *self.listener.getsockname())
+        self.peer, _ = await loop.sock_accept(self.listener)
+        return connection
+
+    async def read(self, most=65_536):
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 10)
+
+    async def read_all(self):
+        data = b""
+        while piece := await self.read():
+            data += piece
+        return data
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.listener.close()
+    made.peer.close()
+
+
+def in_flight(connection):
+    return connection._outlet._in_flight()
+
+
+async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order(receiver):
+    connection = await receiver.connect(LIMIT)
+    rooms = []
+    connection.when_writable(lambda: rooms.append(connection.unwritten))
+    connection.write(CONTENT)
+    assert not connection.is_writable
+    most, got = 0, b""
+    while len(got) < len(CONTENT):
+        most = max(most, in_flight(connection))
+        got += await receiver.read(1000)
+    assert got == CONTENT
+    assert 0 < most <= LIMIT
+    assert connection.unwritten == 0 and connection.is_writable
+    assert rooms and rooms[-1] == 0  # who waits for room was told
+
+
+async def test_without_a_limit_the_kernel_takes_what_it_can(receiver):
+    connection = await receiver.connect(0)
+    connection.write(CONTENT)
+    assert in_flight(connection) > 4 * LIMIT
+    assert connection.is_writable or connection.unwritten >= WRITE_HIGH_BYTES
+
+
+async def test_what_waits_still_goes_out_when_the_connection_is_closed_in_order(receiver):
+    connection = await receiver.connect(LIMIT)
+    connection.write(CONTENT)
+    connection.close()
+    assert await receiver.read_all() == CONTENT
+
+
+async def test_a_line_that_is_gone_leaves_nothing_that_still_looks(receiver):
+    connection = await receiver.connect(LIMIT)
+    connection.write(CONTENT)
+    connection.break_off("the line is down")
+    assert receiver.ends == ["the line is down"]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert connection.unwritten == 0
+    assert connection._outlet._timer is None

@@ -1,0 +1,90 @@
+"""SIGKILL at any moment: what was acknowledged is there, whole, and once.
+
+The kernel survives a SIGKILL, so this proves the order of things and the recovery, not the fsyncs; those
+are proven by their order in test_spool and test_maildir, and by what SQLite is told in test_store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.records import RecipientState
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store
+from dialpost.flow.mail.queue.recovery import Recovery
+
+CHILD = Path(__file__).parents[4] / "crash_child.py"
+SEED = int(os.environ.get("DIALPOST_TEST_SEED", "20250711"))
+
+
+def run_and_kill(directory: Path, seed: int, life_s: float) -> dict[QueueId, str]:
+    """What a child acknowledged (id: digest) before it was killed `life_s` after its start."""
+    with subprocess.Popen(
+        [sys.executable, str(CHILD), str(directory), str(seed)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "report\n", "the database was found damaged"
+        time.sleep(life_s)  # the moment is what is being tried
+        child.kill()
+        lines = child.stdout.read().splitlines(keepends=True)
+    return {QueueId(line[:8]): line.split()[1] for line in lines if line.endswith("\n")}
+
+
+async def check(directory: Path, promised: dict[QueueId, str]) -> None:
+    spool, boxes = Spool(directory / "spool", 0), Maildirs(directory / "mail")
+    spool.prepare()
+    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids)
+    assert store.opening_report == ()
+    report = await Recovery(store, spool).run()
+    assert (report.set_aside, report.held, report.faults) == (0, 0, [])
+    aside = {path.stem for path in (directory / "set-aside").rglob("*.eml")}  # whole, but not acknowledged
+    assert [queue_id for queue_id in promised if queue_id in aside] == []
+    copies = Counter(
+        (box.parent.parent.name, box.name.split(".")[1]) for box in (directory / "mail").rglob("*,S=*")
+    )
+    assert [copy for copy, count in copies.items() if count > 1] == []
+    for queue_id, digest in promised.items():
+        message = await store.get(queue_id)
+        assert message is not None, f"{queue_id} was acknowledged and is not in the queue (seed {SEED})"
+        for recipient in message.recipients:
+            if recipient.state is RecipientState.DELIVERED:
+                (path,) = (directory / "mail" / str(recipient.local_account)).rglob(f"*.{queue_id}.*")
+            else:
+                path = spool.path(queue_id)
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    unfinished = {queue_id for queue_id, _ in await store.unfinished(None, 1_000_000)}
+    assert set(spool.ids()) == unfinished
+    await store.close()
+    spool.close()
+    boxes.close()
+
+
+async def rounds(directory: Path, count: int) -> None:
+    chance = random.Random(SEED)
+    promised: dict[QueueId, str] = {}
+    for number in range(count):
+        fresh = run_and_kill(directory, SEED + 100 * number, chance.uniform(0.0, 0.4))
+        assert not promised.keys() & fresh.keys(), "an id was given twice"
+        promised |= fresh
+    assert len(promised) > count
+    await check(directory, promised)
+
+
+async def test_killed_a_few_times(tmp_path: Path) -> None:
+    await rounds(tmp_path, 5)
+
+
+@pytest.mark.slow
+async def test_killed_many_times(tmp_path: Path) -> None:
+    await rounds(tmp_path, 20)

@@ -1,0 +1,69 @@
+"""Hosts that need a person: told until they serve us; a refused login is not tried before something changed."""
+
+import pytest
+
+from dialpost.core.mail.smtp_target import SessionFate
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+from fakes import MemoryCallStore
+
+OUT, ETRN = HostUse.OUTBOUND, HostUse.ETRN
+
+
+def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried():
+    seen = []
+    troubles = HostTroubles(seen.append)
+    assert troubles.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
+    assert not troubles.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
+    assert troubles.login_refused(OUT, "smart.example", 587) is not None
+    assert troubles.login_refused(OUT, "smart.example", 25) is None
+    assert troubles.login_refused(ETRN, "smart.example", 587) is None
+    troubles.try_again()
+    assert troubles.login_refused(OUT, "smart.example", 587) is None
+    assert "535 no" in troubles.attention()[0], "it stands until it goes well"
+    troubles.note(OUT, "smart.example", 587, SessionFate.LOST, "cut", served=False)
+    assert troubles.attention()
+    troubles.note(OUT, "smart.example", 587, SessionFate.DONE, "", served=True)
+    assert (troubles.attention(), seen) == ([], [True, True, False])
+
+
+def test_a_certificate_is_told_and_tried_again():
+    troubles = HostTroubles()
+    troubles.note(
+        OUT, "smart.example", 587, SessionFate.NEEDS_PERSON, "the certificate is not acceptable", served=False
+    )
+    assert troubles.login_refused(OUT, "smart.example", 587) is None
+    [told] = troubles.attention()
+    assert "the certificate is not acceptable" in told and "outbound.tls_verify" in told
+    assert troubles.at("smart.example") == told
+    assert troubles.at("other.example") == ""
+
+
+@pytest.mark.parametrize(("now", "barred"), [("as it was", True), ("another password", False)])
+async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(now, barred):
+    store = MemoryCallStore()
+    before = HostTroubles(settings={OUT: "as it was", ETRN: "the same"})
+    before.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
+    before.note(ETRN, "etrn.example", 25, SessionFate.LOGIN_REFUSED, "535 no", served=False)
+    before.note(OUT, "other.example", 587, SessionFate.NEEDS_PERSON, "a certificate", served=False)
+    await before.keep(store)
+    seen = []
+    after = HostTroubles(seen.append, {OUT: now, ETRN: "the same"})
+    await after.recall(store)
+    assert after.is_barred(OUT, "smart.example", 587) is barred
+    assert after.is_barred(ETRN, "etrn.example", 25)
+    assert [one for one in after.attention() if "certificate (" in one] == []
+    assert seen == [True]
+    after.note(ETRN, "etrn.example", 25, SessionFate.DONE, "", served=True)
+    await after.keep(store)
+    again = HostTroubles(settings={ETRN: "the same"})
+    await again.recall(store)
+    assert not again.is_barred(ETRN, "etrn.example", 25)
+
+
+@pytest.mark.parametrize("kept", ["", "x", "[1]", '[{"use": 1}]', '[{"use": "etrn", "port": "x"}]', "{}", "null"])
+async def test_what_is_kept_and_is_no_record_bars_nobody(kept):
+    store = MemoryCallStore()
+    store.values["hosts.refused"] = kept
+    troubles = HostTroubles()
+    await troubles.recall(store)
+    assert troubles.attention() == []
