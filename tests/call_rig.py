@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 
-from dialpost.core.call_record import CallReason, CallRecord
-from dialpost.core.call_states import CallState
 from dialpost.core.config.model import BudgetConfig, CallConfig
-from dialpost.core.dial_plan import DialPlan
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.states import CallState
+from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.reply import Reply
-from dialpost.flow.budget import Budget
-from dialpost.flow.call import CallManager
-from dialpost.flow.forecasts import Forecasts
+from dialpost.flow.line.call.budget import Budget
+from dialpost.flow.line.call.forecasts import Forecasts
+from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.panel import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.edge import serial_ports, update_file, usb_sticks
+from dialpost.edge import update_file, usb_sticks
+from dialpost.edge.line import serial_ports
 
 _TREE = Path(__file__).parent.parent
 _WRITABLE = (

@@ -13,7 +13,7 @@ from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import DialpostError, TerminalGoneError
 from dialpost.core.json_value import JsonValue
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState

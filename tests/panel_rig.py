@@ -15,10 +15,10 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from dialpost.core.board import parse_board
-from dialpost.core.call_record import CallReason
-from dialpost.core.call_states import CallState
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import StorageError
+from dialpost.core.line.call.record import CallReason
+from dialpost.core.line.call.states import CallState
 from dialpost.edge.gpio.panel import BoardPanel
 from dialpost.flow.front_panel import FrontPanel
 from dialpost.flow.panel import Panel

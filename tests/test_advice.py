@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from dialpost.__main__ import make_parser
-from dialpost.core.call_notes import attention, given_up_letter
-from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.console.language import Fault, Language
-from dialpost.core.line_reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS
-from dialpost.core.link import DialResult
+from dialpost.core.line.call.notes import attention, given_up_letter
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.link import DialResult
+from dialpost.core.line.ppp.log import LOG_REASONS
+from dialpost.core.line.reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS
 from dialpost.core.panel import FAULT_WORDS
-from dialpost.core.ppp_log import LOG_REASONS
 
 CODE = Path(__file__).parents[1] / "firmware" / "dialpost"
 _HOLE = "\x00"

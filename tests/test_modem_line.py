@@ -3,8 +3,8 @@
 from typing import cast
 
 from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
-from dialpost.core.modem_set_up import line_rate_bps
-from dialpost.core.ppp_options import PppRequest
+from dialpost.core.line.modem.set_up import line_rate_bps
+from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import Clock
 from dialpost.edge.mail.resolver import Resolver

@@ -8,7 +8,7 @@ The places, each with its test here or where named:
 - locks in the data folder: opened without following links;
 - an update: root's copy in root's own folder (`cli/update.Installer`), a wish read without following links;
 - `apply`: reads one regular file with one name (tests/edge/apply), no history that is a link;
-- the line's request (tests/edge/test_ppp_session.py), and the socket that hears of the line;
+- the line's request (tests/edge/line/ppp/test_session.py), and the socket that hears of the line;
 - what the image runs before the station's user has any process (prepare-data, tests/test_prepare_data.py).
 """
 
@@ -22,15 +22,15 @@ import pytest
 
 import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
-from dialpost.core.ppp_events import trouble
+from dialpost.core.line.ppp.events import trouble
 from dialpost.durable import remove_durably, sync_folder, write_durably
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.apply.source import good_ones
 from dialpost.edge.bundle_download import NAME, copied, fetched
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.data_lock import DataLock
+from dialpost.edge.line.ppp import session
 from dialpost.edge.mail.account_file import AccountFile
-from dialpost.edge.ppp import session
 from dialpost.edge.update_unit import WISH, wished
 from dialpost.folders import open_folder
 

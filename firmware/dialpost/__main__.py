@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from dialpost import __version__
-from dialpost.cli import apply, board, call, console, daemon, doctor, modem, panel, status, update
+from dialpost.cli import apply, board, console, daemon, doctor, panel, status, update
 from dialpost.cli.arguments import file_path
 from dialpost.cli.config import file as config
+from dialpost.cli.line import call, modem
 from dialpost.cli.mail import account, queue
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
 from dialpost.core.errors import DialpostError

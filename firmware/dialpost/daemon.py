@@ -21,7 +21,6 @@ from typing import Protocol
 from dialpost import __version__
 from dialpost.board_check import board_warnings
 from dialpost.core.apply.result import ApplyResult
-from dialpost.core.call_states import CallState
 from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
 from dialpost.core.config.model import Config, StationConfig
@@ -36,6 +35,7 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.station_state import Fault, Phase
 from dialpost.edge import descriptors
@@ -55,7 +55,7 @@ from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions
 from dialpost.flow.config.stand_in import stand_in
 from dialpost.flow.config.world import Apply
-from dialpost.flow.dedicated_line import DedicatedLine
+from dialpost.flow.line.dedicated_line import DedicatedLine
 from dialpost.flow.panel import Panel
 from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.standstill import AGAIN_EVERY_S, Standstill

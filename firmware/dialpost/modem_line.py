@@ -9,22 +9,22 @@ from functools import partial
 from pathlib import Path
 
 from dialpost.core.config.model import Config, LinkKind
-from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network
-from dialpost.core.modem_set_up import line_rate_bps, port_settings
-from dialpost.core.ppp_events import PppUp
-from dialpost.core.ppp_options import PppRequest, with_close_echoes
+from dialpost.core.line.dial_plan import DialPlan
+from dialpost.core.line.modem.set_up import line_rate_bps, port_settings
+from dialpost.core.line.ppp.events import PppUp
+from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.clock import RELEASED_S, Clock
+from dialpost.edge.line.ppp import Pppd
+from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.mail.resolver import Resolver
-from dialpost.edge.ppp import Pppd
-from dialpost.edge.serial_port import open_port
 from dialpost.edge.sntp_client import ask as ask_time
 from dialpost.flow.clock_setter import ClockSetter
-from dialpost.flow.modem import Modem
-from dialpost.flow.modem_link import LineWatcher, ModemLink, Ppp
-from dialpost.flow.refused_pin import Memory, RefusedPin
+from dialpost.flow.line.modem.link import LineWatcher, ModemLink, Ppp
+from dialpost.flow.line.modem.modem import Modem
+from dialpost.flow.line.modem.refused_pin import Memory, RefusedPin
 
 _log = logging.getLogger("dialpost.line")
 
@@ -126,7 +126,7 @@ def _say(words: str) -> None:
 
 
 def _mail_hosts(config: Config) -> tuple[IpNetwork, ...]:
-    """Those of the provider's that are known by address; the others are learnt (core/line_firewall)."""
+    """Those of the provider's that are known by address; the others are learnt (core/line/firewall)."""
     found = [ip_network(text, strict=False) for text in config.relay.provider_networks]
     for host in (config.outbound.smarthost, config.etrn_host):
         try:

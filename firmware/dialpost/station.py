@@ -19,12 +19,10 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dialpost import __version__
-from dialpost.core import call_notes, line_shaping, logged_faults
+from dialpost.core import logged_faults
 from dialpost.core.advice import MAKE_ROOM, RESTART
-from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config.digest import digest
 from dialpost.core.config.model import Config, LinkKind, Via
-from dialpost.core.dial_plan import DialPlan
 from dialpost.core.errors import (
     CertificateError,
     ConfigError,
@@ -35,17 +33,21 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.json_value import ControlMethod, JsonValue
+from dialpost.core.line import shaping as line_shaping
+from dialpost.core.line.call import notes as call_notes
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.dial_plan import DialPlan
+from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
-from dialpost.core.redial_rules import vain_call
 from dialpost.core.station_state import Fault
 from dialpost.edge import card_state, descriptors, log_tail
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
 from dialpost.edge.data_lock import DataLock
-from dialpost.edge.gateway_link import DialupGateway
-from dialpost.edge.half_open import HalfOpen
+from dialpost.edge.line.gateway_link import DialupGateway
+from dialpost.edge.line.half_open import HalfOpen
 from dialpost.edge.mail import certificate, listeners
 from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.mail.dovecot_users import DovecotUsers
@@ -59,13 +61,16 @@ from dialpost.edge.spare_room import SpareRoom
 from dialpost.edge.update_file import UpdateFile, UpdateNotes
 from dialpost.flow import maillog
 from dialpost.flow.background import Background
-from dialpost.flow.budget import Budget
-from dialpost.flow.call import CallManager
-from dialpost.flow.call_methods import call_methods, call_now
 from dialpost.flow.control import control_methods
-from dialpost.flow.dedicated_line import DedicatedLine
-from dialpost.flow.forecasts import Forecasts
-from dialpost.flow.line import Link, NoLink
+from dialpost.flow.line.call.budget import Budget
+from dialpost.flow.line.call.forecasts import Forecasts
+from dialpost.flow.line.call.machine import CallManager
+from dialpost.flow.line.call.methods import call_methods, call_now
+from dialpost.flow.line.call.schedule import Scheduler
+from dialpost.flow.line.dedicated_line import DedicatedLine
+from dialpost.flow.line.link import Link, NoLink
+from dialpost.flow.line.modem.link import ModemLink, Ppp
+from dialpost.flow.line.modem.refused_pin import pin_methods
 from dialpost.flow.mail.account_methods import account_methods
 from dialpost.flow.mail.accounts import AccountService
 from dialpost.flow.mail.bounces import Bouncer
@@ -81,11 +86,8 @@ from dialpost.flow.mail.queue.expiry import Expiry
 from dialpost.flow.mail.queue.methods import queue_methods
 from dialpost.flow.mail.queue.recovery import Recovery
 from dialpost.flow.mail.queue.retention import Retention
-from dialpost.flow.modem_link import ModemLink, Ppp
 from dialpost.flow.panel import Panel
 from dialpost.flow.panel_methods import panel_methods
-from dialpost.flow.refused_pin import pin_methods
-from dialpost.flow.schedule import Scheduler
 from dialpost.flow.tool_methods import tool_methods
 from dialpost.flow.update_news import UpdateNews
 from dialpost.modem_line import expected_rate_bps, modem_line

@@ -17,8 +17,8 @@ from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.wizard_summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
-from dialpost.core.link import DialResult
-from dialpost.core.modem_probe import PortFacts
+from dialpost.core.line.link import DialResult
+from dialpost.core.line.modem.probe import PortFacts
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME

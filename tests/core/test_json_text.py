@@ -5,7 +5,7 @@ import pytest
 from dialpost.core.config.history import Commit, Unproven, split_header, with_header
 from dialpost.core.errors import JsonError
 from dialpost.core.json_text import DEEPEST, parse_json, parse_object, render_json
-from dialpost.core.ppp_events import parse_event
+from dialpost.core.line.ppp.events import parse_event
 from dialpost.core.update_record import parse as parse_update
 
 HOSTILE = [

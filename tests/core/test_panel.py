@@ -22,7 +22,7 @@ from dialpost.core.blink import (
     flashes,
     long_then,
 )
-from dialpost.core.call_states import CallState
+from dialpost.core.line.call.states import CallState
 from dialpost.core.panel import (
     FAULT_FLASHES,
     FAULT_WORDS,

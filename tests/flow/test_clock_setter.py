@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dialpost.core.config.model import ClockConfig, ClockSource
-from dialpost.core.ppp_events import PppUp
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.sntp import ClockOffset
 from dialpost.flow.clock_setter import READY_S, ClockSetter
 from fakes import run_virtual

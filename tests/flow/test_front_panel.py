@@ -9,8 +9,8 @@ import pytest
 
 from dialpost.core.blink import Pattern
 from dialpost.core.button import TABLE, ButtonEvent, ButtonState, Go
-from dialpost.core.call_states import CallEvent, CallState, next_state
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.line.call.states import CallEvent, CallState, next_state
 from dialpost.core.panel import SIGNALS, Colour, Led, light, project
 from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
 from fakes import now

@@ -46,14 +46,14 @@ async def test_a_name_is_looked_up() -> None:
 async def test_the_newest_lines_of_the_log_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     log = log_tail.listen()
     assert log_tail.listen() is log
-    for name in ("dialpost.mail", "dialpost.flow.call"):
+    for name in ("dialpost.mail", "dialpost.flow.line.call.machine"):
         logging.getLogger(name).warning("from %s", name)
     tail = tool_methods(Zone(), log)["log.tail"]
     lines = await tail({"lines": 2})
     assert isinstance(lines, list)
     assert [line.split(" ", 2)[2] for line in lines] == [
         "WARNING from dialpost.mail",
-        "WARNING from dialpost.flow.call",
+        "WARNING from dialpost.flow.line.call.machine",
     ]
     logging.getLogger("dialpost").warning("x\ny")
     assert len(log.lines(10_000)) <= log_tail.MOST_LINES

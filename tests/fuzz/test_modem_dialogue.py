@@ -11,10 +11,10 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from dialpost.core.config.model import ModemConfig
-from dialpost.core.link import DialResult
-from dialpost.core.modem_profile import ModemProfile
-from dialpost.flow.modem import HANG_UP_S, Modem
-from dialpost.flow.refused_pin import RefusedPin
+from dialpost.core.line.link import DialResult
+from dialpost.core.line.modem.profile import ModemProfile
+from dialpost.flow.line.modem.modem import HANG_UP_S, Modem
+from dialpost.flow.line.modem.refused_pin import RefusedPin
 from fake_modem import FakeModem, Habit
 from fakes import MemoryCallStore, now, run_virtual
 from fuzzing import fuzz

@@ -12,9 +12,9 @@ from dialpost.core.config.history import Unproven, split_header
 from dialpost.core.config.setup import run_dir_in
 from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard_base import base_config
-from dialpost.core.country import Dialling
 from dialpost.core.errors import ConfigError, JsonError
 from dialpost.core.json_text import parse_json, render_json
+from dialpost.core.line.country import Dialling
 from dialpost.core.toml_text import parse_toml, statement_end
 from fuzzing import fuzz
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config.model import (
     CallConfig,
     ClockConfig,
@@ -22,7 +21,8 @@ from dialpost.core.config.model import (
     StationConfig,
     TlsMode,
 )
-from dialpost.core.link import DialResult
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.link import DialResult
 from dialpost.sim.first_line import LineClient, LineNames, SimulatedPpp
 from dialpost.sim.free_ports import free_port
 from dialpost.sim.letters import WORLD, make_letters

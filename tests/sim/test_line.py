@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.link import DialResult, Traffic
+from dialpost.core.line.link import DialResult, Traffic
 from dialpost.sim.line import LineSettings, SimulatedLine, parse_results
 
 FAST = LineSettings(rate_bps=10_000_000, rtt_s=0.002, dial_s=0.001)

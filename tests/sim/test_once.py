@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.link import DialResult
+from dialpost.core.line.link import DialResult
 from dialpost.core.mail.outcomes import Outcome
 from dialpost.sim.line import LineSettings
 from dialpost.sim.once import Load, Once

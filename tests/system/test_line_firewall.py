@@ -9,7 +9,7 @@ import pytest
 from rig.needs import needs
 
 from dialpost.core.ip_text import ip_network
-from dialpost.core.line_firewall import remove, ruleset
+from dialpost.core.line.firewall import remove, ruleset
 
 pytestmark = needs(commands=("nft", "ip", "unshare"), root=True)
 

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from dialpost.cli.call import GOES_ON
+from dialpost.cli.line.call import GOES_ON
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.core.findings import Finding, Severity
 from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.control_socket import ControlClient
-from dialpost.edge.serial_port import open_port
-from dialpost.flow.modem_check import ModemCheck
+from dialpost.edge.line.serial_port import open_port
+from dialpost.flow.line.modem.check import ModemCheck
 
 _CALL_S = 3600.0
 _MARKS = {Severity.OK: "ok", Severity.SKIPPED: "-", Severity.WARNING: "WARNING", Severity.FAULT: "FAULT"}

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard_facts import Facts, PortOffer
-from dialpost.core.modem_probe import PortFacts
+from dialpost.core.line.modem.probe import PortFacts
 from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.board_files import BoardFiles
-from dialpost.edge.serial_port import open_port
-from dialpost.edge.serial_ports import serial_ports
-from dialpost.flow.modem_find import Found, look, needed_flow
+from dialpost.edge.line.serial_port import open_port
+from dialpost.edge.line.serial_ports import serial_ports
+from dialpost.flow.line.modem.find import Found, look, needed_flow
 
 _LOCALTIME = Path("/etc/localtime")
 _NONE_OF_ITS_OWN = {"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Universal", "Zulu"}

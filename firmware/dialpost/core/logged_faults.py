@@ -15,11 +15,11 @@ MOST_SHOWN = 5
 _QUEUE_ID = re.compile(r"^[A-Z][0-9A-Z]{5,}: ")
 
 TOLD_ELSEWHERE = {
-    "call: failed %s": "core/call_notes, from the call's record",
-    "call: network ended %s": "core/call_notes, from the call's record",
-    "call: given up for now": "core/call_notes, and a letter to the postmaster",
-    "call: not made": "flow/budget: the refusal stands in `status`",
-    "etrn: %s": "core/call_notes, from the call's record",
+    "call: failed %s": "core/line/call/notes, from the call's record",
+    "call: network ended %s": "core/line/call/notes, from the call's record",
+    "call: given up for now": "core/line/call/notes, and a letter to the postmaster",
+    "call: not made": "flow/line/call/budget: the refusal stands in `status`",
+    "etrn: %s": "core/line/call/notes, from the call's record",
     "smtp: a person is needed": "flow/mail/outgoing/host_troubles",
     "set aside": "flow/mail/queue/recovery: its report stands in `status`",
     "accounts: the file is missing": "station: a report in `status`",

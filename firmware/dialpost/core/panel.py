@@ -37,7 +37,7 @@ from dialpost.core.blink import (
     Pattern,
     flashes,
 )
-from dialpost.core.call_states import CallState
+from dialpost.core.line.call.states import CallState
 from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
 
 

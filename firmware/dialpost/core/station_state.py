@@ -1,6 +1,6 @@
 """What the station is doing, as one value: all that the panel, and nothing but the panel, is made from.
 
-`flow/call`, `flow/front_panel` and the daemon fill it in; `core/panel` turns it into lights.
+`flow/line/call/machine`, `flow/front_panel` and the daemon fill it in; `core/panel` turns it into lights.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.call_states import CallState
+from dialpost.core.line.call.states import CallState
 
 
 class Fault(Enum):

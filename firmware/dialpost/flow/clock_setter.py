@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.config.model import ClockConfig, ClockSource
-from dialpost.core.ppp_events import PppUp
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.sntp import ClockOffset
 from dialpost.flow import maillog
 
@@ -47,7 +47,7 @@ class SettableClock(Protocol):
 
 
 class ClockSetter:
-    """A `LineWatcher` (flow/modem_link). `addresses` finds a host's addresses, `ask` asks one of them."""
+    """A `LineWatcher` (flow/line/modem/link). `addresses` finds a host's addresses, `ask` asks one of them."""
 
     def __init__(
         self, config: ClockConfig, clock: SettableClock, *, mail_host: str,

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.flow.call_methods import with_words
+from dialpost.flow.line.call.methods import with_words
 
 
 class Calls(Protocol):
-    """The subset of flow/call.CallManager needed here."""
+    """The subset of flow/line/call/machine.CallManager needed here."""
 
     @property
     def state_words(self) -> str:

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.button import Action, Button, ButtonState
-from dialpost.core.call_record import CallReason
-from dialpost.core.call_states import CallState
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.day_hours import is_within
 from dialpost.core.errors import StorageError
+from dialpost.core.line.call.record import CallReason
+from dialpost.core.line.call.states import CallState
 from dialpost.core.station_state import Fault, Phase, StationState
 from dialpost.flow.panel import Panel
 
@@ -35,7 +35,7 @@ _log = logging.getLogger("dialpost.panel")
 
 
 class Calls(Protocol):
-    """The subset of flow/call.CallManager (or flow/dedicated_line) a button needs."""
+    """The subset of flow/line/call/machine.CallManager (or flow/line/dedicated_line) a button needs."""
 
     @property
     def state(self) -> CallState:

@@ -98,7 +98,7 @@ def network_up(*, interface: str, local: str, remote: str) -> None:
 
 
 def network_ended(*, reason: str, detail: str) -> None:
-    """pppd ended by itself; `reason` is a word of core/line_reasons."""
+    """pppd ended by itself; `reason` is a word of core/line/reasons."""
     _log.warning("call: network ended %s", _pairs(reason=reason, detail=detail))
 
 

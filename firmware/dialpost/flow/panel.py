@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from dialpost.core.blink import Pattern
-from dialpost.core.call_states import CallState
 from dialpost.core.errors import StorageError
+from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel import Led, project
 from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dialpost.core.config.model import DnsConfig
-from dialpost.core.link import Traffic
+from dialpost.core.line.link import Traffic
+from dialpost.core.line.ppp.events import PppEnd, PppUp
+from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.mail.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd
-from dialpost.core.ppp_events import PppEnd, PppUp
-from dialpost.core.ppp_options import PppRequest
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.smtp_client.mail_talk import NextMessage, OnOutcome
@@ -29,7 +29,7 @@ _LOCALHOST = "127.0.0.1"
 
 
 class SimulatedPpp:
-    """flow/modem_link.Ppp: lets in who gives the customer's user and password, and opens the relays."""
+    """flow/line/modem/link.Ppp: lets in who gives the customer's user and password, and opens the relays."""
 
     def __init__(self, line: SimulatedLine, subscription: Subscription) -> None:
         self._line, self._subscription = line, subscription

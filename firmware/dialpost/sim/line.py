@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.config.model import LinkKind
-from dialpost.core.link import DialOutcome, DialResult, Traffic
+from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.sim.relay import Direction, Relay
 
 NEGOTIATION_ROUND_TRIPS = 3
@@ -46,7 +46,7 @@ class LineSettings:
 
 
 class SimulatedLine:
-    """A Link (see flow/call) with a modem, a line and a provider's modem at its far end, all simulated.
+    """A Link (see flow/line/link) with a modem, a line and a provider's modem at its far end, all simulated.
 
     `open_up` and `open_down` add a relay before the first call; each gives the port to connect to, which
     stays the same and refuses connections while the line is down.
@@ -110,7 +110,7 @@ class SimulatedLine:
         self.cuts += 1
         self.lose_carrier(f"NO CARRIER (cut by the simulation in the direction {direction})")
 
-    # -- the station's side: flow/call.Link -----------------------------------------------------------
+    # -- the station's side: flow/line/call/machine.Link -----------------------------------------------------------
 
     async def dial(self) -> DialOutcome:
         """Dial for `dial_s`; the next scripted result, else a carrier."""

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dialpost.core.call_record import HANG_UP_WORDS, CallRecord
-from dialpost.core.link import DialResult
+from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
+from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.sim.letters import DOMAIN, WORLD, make_letters
 from dialpost.sim.relay import BITS_PER_BYTE

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dialpost.core.call_record import CallReason, CallRecord
 from dialpost.core.config.model import (
     CallConfig,
     Config,
@@ -33,6 +32,7 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.config.text import render_config
 from dialpost.core.errors import DialpostError
+from dialpost.core.line.call.record import CallReason, CallRecord
 from dialpost.core.mail.session import Listener
 from dialpost.core.panel import project
 from dialpost.core.station_state import StationState

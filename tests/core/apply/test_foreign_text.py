@@ -17,8 +17,8 @@ from dialpost.core.config.model import Config, LanConfig, LanMethod, StationConf
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 from dialpost.core.ip_text import ip_address, ip_interface, ip_network
-from dialpost.core.line_firewall import ruleset
-from dialpost.core.ppp_options import PppRequest, options
+from dialpost.core.line.firewall import ruleset
+from dialpost.core.line.ppp.options import PppRequest, options
 
 BASE = Config(station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)))
 STATIC = replace(BASE, lan=LanConfig(LanMethod.STATIC, "eth0", "192.0.2.25/24", "192.0.2.1"))

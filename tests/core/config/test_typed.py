@@ -6,9 +6,9 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import read_value
 from dialpost.core.config.fields import all_fields
 from dialpost.core.config.text import find_field, parse_config
-from dialpost.core.country import Country, Dialling
-from dialpost.core.dial_plan import dial_faults
 from dialpost.core.errors import AccountError, ConfigError
+from dialpost.core.line.country import Country, Dialling
+from dialpost.core.line.dial_plan import dial_faults
 from dialpost.core.mail.accounts import check_name
 from dialpost.core.printable import printable
 

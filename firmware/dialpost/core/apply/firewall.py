@@ -1,7 +1,7 @@
 """What may come in at all: nothing but what the LAN is offered, and on the line what its own table looks at again.
 
 nftables asks every table: a packet comes in only where all of them let it. So this table lets through on the line
-just what the line's own (core/line_firewall, there while a call lasts) may allow, and that one decides by host.
+just what the line's own (core/line/firewall, there while a call lasts) may allow, and that one decides by host.
 Before that is loaded, nobody on the line gets further than port 25.
 Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
 """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from dialpost.core.amounts import whole_number
 from dialpost.core.config.model import PortFlow
-from dialpost.core.country import Country
-from dialpost.core.modem_profile import ModemProfile
+from dialpost.core.line.country import Country
+from dialpost.core.line.modem.profile import ModemProfile
 
 
 @dataclass(frozen=True, slots=True)

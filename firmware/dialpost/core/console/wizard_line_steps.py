@@ -6,7 +6,7 @@ from dialpost.core.config.model import LinkKind
 from dialpost.core.console.wizard_draft import NONE, Draft, check_key
 from dialpost.core.console.wizard_facts import Choice
 from dialpost.core.console.wizard_step import Step, by_key
-from dialpost.core.dial_plan import dial_faults
+from dialpost.core.line.dial_plan import dial_faults
 
 
 def _domain(typed: str, draft: Draft) -> str:

@@ -2,12 +2,12 @@
 
 A provider that opens twenty connections over a line of 3 kB/s lets each of them crawl until their time-outs,
 and fills every buffer on the way with packets that our own replies and the outbound mail have to queue behind.
-A few senders keep a line busy: while one waits for a reply, another sends. So a few (core/line_shaping) are
+A few senders keep a line busy: while one waits for a reply, another sends. So a few (core/line/shaping) are
 greeted, the rest in the order they came: one when another ends or rests between messages (some senders keep a
 connection open for seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any
 case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
-Each begins with a window of one segment (core/line_shaping). Where fewer large messages come than the line needs to
+Each begins with a window of one segment (core/line/shaping). Where fewer large messages come than the line needs to
 be kept busy, they share what is left: `Widen` is told how many segments its connection may have in flight. It is
 only ever told more, for a window can't be taken back.
 

@@ -1,0 +1,1 @@
+"""Commands about the call and the modem."""

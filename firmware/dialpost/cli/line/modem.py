@@ -1,0 +1,312 @@
+"""`dialpost modem`: which modems and countries are known, and finding, testing and talking to the one at hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from dialpost.cli.line import modem_lists
+from dialpost.cli.output import count, print_json
+from dialpost.cli.station import load_config
+from dialpost.core.config.model import Config, LinkKind, ModemConfig, PortFlow, StationConfig
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
+from dialpost.core.findings import Finding, Severity, exit_status
+from dialpost.core.line.call.states import LINE_DOUBT_WORDS, STATE_WORDS
+from dialpost.core.line.modem.probe import PortFacts, config_lines
+from dialpost.core.line.modem.profile import SPEEDS_BPS
+from dialpost.core.line.modem.set_up import port_settings
+from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+from dialpost.edge.line.operator_tty import Ended, join
+from dialpost.edge.line.serial_port import open_port
+from dialpost.edge.line.serial_ports import serial_ports
+from dialpost.flow.line.call.facts import AT_REST
+from dialpost.flow.line.modem.check import ModemCheck
+from dialpost.flow.line.modem.find import Found, look, needed_flow
+from dialpost.flow.line.modem.modem import Modem
+from dialpost.flow.line.modem.refused_pin import ALLOW_METHOD, RefusedPin, StationsPins
+
+_LIST = """\
+The profiles of modems there are. One of the names goes into modem.profile.
+
+A profile says how a kind of modem is set up, dialled and hung up. Own ones are TOML files: copy the nearest of
+board/modems, change it, and put its full path into modem.profile.
+"""
+_COUNTRIES = """\
+Whose rules for machines that dial by themselves there are. One of the names goes into modem.country.
+
+The rules say how often and how soon a number that does not answer may be tried again. They win over
+call.redial_attempts and call.redial_pause_s where they are stricter; a call asked for by hand is never held back.
+"""
+_PROBE = """\
+Look for modems: send AT to every serial port that nobody uses, at the usual speeds, and ask what answers for its
+name. Suggests a profile and prints the lines to put into the configuration.
+
+Left out are UARTs that are not fitted and the kernel's console. Other devices (a GPS receiver, a battery backup)
+see a few AT commands; where one of them minds that, name the modem's port. A port takes up to 40 seconds.
+
+Exit status: 0 a modem was found, 1 none was.
+"""
+_TERMINAL = """\
+Talk to the modem yourself: what you type goes to it, what it says appears here. Ctrl-] leaves.
+
+Every other key is the modem's, Ctrl-C too. The modem's settings, and a call if you made one, stay as they are when
+you leave: ATH hangs up. The port is locked meanwhile, so the station can't dial; it sets the modem up anew before
+its next call.
+
+Good first lines: AT (it says OK), ATI3 (its name), AT&V (its settings), ATX4DT; (a dial tone? ATH ends it).
+"""
+_TEST = """\
+Go through everything that a call needs, one step after the other, and say in words how it is: the settings, the
+port, whether the modem answers, what it is, whether it takes its profile's commands, the control lines, SIM,
+network and signal or else the dial tone.
+
+Nothing is dialled, and no PIN is entered, unless --dial is given: then the first number that the country's rules
+allow is called as the station would, and hung up as soon as it answers. That may cost money. A SIM's PIN is then
+entered once, where the running station knows of no refusal: one that was refused is never tried again.
+
+Exit status: 0 all is well, 1 warnings, 2 faults.
+"""
+_ALLOW_PIN = """\
+Let the SIM's PIN be tried again, after the station has stopped trying it.
+
+A PIN that the SIM refused is never sent again by itself, for three wrong ones lock the SIM; nor is one of which
+the SIM did not say whether it is right, after two tries. When you are sure that modem.sim_pin is right, this
+command forgets those refusals: the next call tries it. Where the modem tells that only one try is left, none is
+made all the same: put the SIM into a telephone and enter the PIN there.
+"""
+_MARKS = {
+    Severity.OK: "ok      ",
+    Severity.SKIPPED: "-       ",
+    Severity.WARNING: "WARNING ",
+    Severity.FAULT: "FAULT   ",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Add `modem` to the command line."""
+    parser = commands.add_parser("modem", help="find, test and talk to the modem; list profiles and countries")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = _verb(verbs, "list", "the profiles of modems", _LIST, modem_lists.profiles)
+    listing.add_argument("name", nargs="?", help="tell everything of this one")
+    countries = _verb(verbs, "countries", "the countries' rules for redialling", _COUNTRIES, modem_lists.countries)
+    countries.add_argument("name", nargs="?", help="tell everything of this one")
+    probe = _verb(verbs, "probe", "find the modem's port and its profile", _PROBE, _probe)
+    probe.add_argument("--port", metavar="DEVICE", help="look at this port only, like /dev/ttyUSB0")
+    terminal = _verb(verbs, "terminal", "talk to the modem yourself; Ctrl-] leaves", _TERMINAL, _terminal)
+    test = _verb(verbs, "test", "try everything a call needs, and say how it is", _TEST, _test)
+    test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
+    _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ALLOW_PIN, _allow_pin)
+    for each in (probe, test):
+        each.add_argument("--json", action="store_true", help="for scripts")
+    for each in (terminal, test):
+        each.add_argument("--port", metavar="DEVICE", help="this port instead of modem.port")
+        each.add_argument("--profile", metavar="NAME", help="this profile instead of modem.profile")
+    for each in (probe, terminal, test):
+        each.add_argument(
+            "--speed", type=int, metavar="BPS", choices=SPEEDS_BPS, help="speed of the port, in bit/s"
+        )
+
+
+def _verb(verbs: Any, name: str, short: str, long: str, func: Any) -> Any:
+    parser = verbs.add_parser(
+        name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(func=func)
+    return parser
+
+
+# -- the modem at hand ---------------------------------------------------------------------------------------
+
+
+def _probe(args: argparse.Namespace) -> int:
+    config = _config_if_any(args)
+    _refuse_during_call(config)
+    ports = [port for port in serial_ports() if not args.port or args.port in {port.device, port.name}]
+    if args.port and not ports:
+        ports = [PortFacts(args.port, args.port)]
+    found = asyncio.run(_look_at(ports, (args.speed,) if args.speed else (), quiet=args.json))
+    modems = [one for one in found if one.suggestion is not None]
+    if args.json:
+        print_json([_found_json(one) for one in found])
+        return 0 if modems else 1
+    if not ports:
+        print(
+            "This machine has no serial port. Is the modem plugged in and on? `dmesg | tail` tells of USB devices."
+        )
+        return 1
+    if not modems:
+        print("\nNo modem was found. Is it on, is its cable in, and does another program (ModemManager) use it?")
+        return 1
+    best = max(modems, key=lambda one: one.suggestion.likeness if one.suggestion else -1)
+    assert best.suggestion is not None
+    print(f"\nPut this into the configuration ({args.config}):\n")
+    print(config_lines(best.port, best.suggestion.profile) + _port_lines(best))
+    print("Then `dialpost modem test` goes through all a call needs. Set modem.country and modem.numbers too.")
+    return 0
+
+
+async def _look_at(ports: list[PortFacts], speeds: tuple[int, ...], *, quiet: bool) -> list[Found]:
+    hints = BoardFiles().hints()
+    found = []
+    for port in ports:
+        if not quiet:
+            told = f" ({port.description})" if port.description else ""
+            print(f"{port.name or port.device}{told}: ", end="", flush=True)
+        one = await look(port, hints, open_port, speeds)
+        found.append(one)
+        if not quiet:
+            print(_found_words(one), flush=True)
+    return found
+
+
+def _found_words(one: Found) -> str:
+    if one.trouble:
+        return one.trouble
+    if one.suggestion is None:
+        return "nothing answers"
+    says = f', says "{one.says}"' if one.says else ""
+    lacks = ", without RTS and CTS" if one.lacks_flow_control else ""
+    return (
+        f"a modem at {one.speed_bps} bit/s{lacks}{says}; profile {one.suggestion.profile}, as {one.suggestion.why}"
+    )
+
+
+def _found_json(one: Found) -> dict[str, Any]:
+    return {
+        "device": one.port.device, "name": one.port.name, "description": one.port.description, "usb": one.port.usb,
+        "speed_bps": one.speed_bps or None, "says": one.says, "trouble": one.trouble,
+        "lacks_flow_control": one.lacks_flow_control,
+        "profile": one.suggestion.profile if one.suggestion else None,
+        "why": one.suggestion.why if one.suggestion else None,
+    }  # fmt: skip
+
+
+def _port_lines(one: Found) -> str:
+    """What to set besides, where it answers at another speed than its profile names, or lacks RTS and CTS."""
+    assert one.suggestion is not None
+    profile = BoardFiles().profile(one.suggestion.profile)
+    speed = f"speed_bps = {one.speed_bps}\n" if one.speed_bps != profile.speed_bps else ""
+    flow = needed_flow(one, profile)
+    return speed + (f'flow_control = "{flow.value}"\n' if flow is not PortFlow.PROFILE else "")
+
+
+def _terminal(args: argparse.Namespace) -> int:
+    config = _config_if_any(args)
+    _refuse_during_call(config)
+    modem = _modem_at_hand(args, config)
+    profile = BoardFiles().profile(modem.profile)
+    speed_bps, flow_control = port_settings(profile, modem)
+    port = open_port(modem.port, speed_bps, flow_control)
+    try:
+        sys.stderr.write(f"Talking to {modem.port} at {speed_bps} bit/s. Ctrl-] leaves.\n")
+        ended = join(port.fileno(), sys.stdin.fileno(), sys.stdout.fileno())
+        if ended is Ended.PORT_GONE:
+            sys.stderr.write(f"\ndialpost: {modem.port} is gone: was the modem unplugged?\n")
+            return 1
+        is_up = bool(port.carrier())
+        more = "A call is still up: come back and say ATH to end it." if is_up else "The modem is left as it is."
+        sys.stderr.write(f"\n{more}\n")
+        return 0
+    finally:
+        port.close(keep_dtr=True)
+
+
+def _test(args: argparse.Namespace) -> int:
+    config = _config_if_any(args)
+    _refuse_during_call(config)
+    files = BoardFiles()
+    modem = _modem_at_hand(args, config)
+    profile, country = files.profile(modem.profile), files.country(modem.country)
+    pins = RefusedPin(StationsPins(_control(config).call))
+    caller = Modem(modem, profile, open_port, _say, country=country, refused_pin=pins) if args.dial else None
+
+    async def run() -> list[Finding]:
+        found = []
+        async for finding in ModemCheck(modem, profile, country, open_port).examine(caller):
+            found.append(finding)
+            if not args.json:
+                _show(finding)
+        return found
+
+    found = asyncio.run(run())
+    if args.json:
+        print_json([finding.to_json() for finding in found])
+    else:
+        faults = sum(finding.severity is Severity.FAULT for finding in found)
+        print(f"\n{count(faults, 'fault')}." if faults else "\nThe modem is ready.")
+    return exit_status(found)
+
+
+def _allow_pin(args: argparse.Namespace) -> int:
+    noted = _control(_config_if_any(args)).call(ALLOW_METHOD)
+    if noted:
+        print(f"{count(int(str(noted)), 'try', 'tries')} forgotten. The next call sends modem.sim_pin once more.")
+    else:
+        print("No try of a PIN was on record: modem.sim_pin is sent where the SIM asks for it.")
+    return 0
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"          {words}\n")
+
+
+def _show(finding: Finding) -> None:
+    print(f"{_MARKS[finding.severity]}{finding.subject}: {finding.what}", flush=True)
+    if finding.advice:
+        print(f"        -> {finding.advice}")
+
+
+# -- around it -----------------------------------------------------------------------------------------------
+
+
+def _config_if_any(args: argparse.Namespace) -> Config | None:
+    """The configuration; None before there is one. A faulty one is told, and the commands go on without it."""
+    try:
+        return load_config(args)
+    except NotFoundError:
+        return None
+    except ConfigError as error:
+        sys.stderr.write(f"dialpost: {error}\n")
+        return None
+
+
+def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConfig:
+    """What is configured, with what the command line says instead. Raises: ConfigError where no port is named."""
+    modem = config.modem if config is not None else ModemConfig()
+    changes = {"port": args.port, "profile": args.profile, "speed_bps": args.speed}
+    given = {name: value for name, value in changes.items() if value}
+    fields = {name: getattr(modem, name) for name in ModemConfig.__dataclass_fields__}
+    made = ModemConfig(**(fields | given))
+    if not made.port:
+        raise ConfigError(
+            ("Which port? modem.port is not set: `dialpost modem probe` finds it, --port names one here.",)
+        )
+    return made
+
+
+def _control(config: Config | None) -> ControlClient:
+    run_dir = Path(config.station.run_dir if config is not None else StationConfig().run_dir)
+    return ControlClient(run_dir / SOCKET_NAME, 10.0)
+
+
+def _refuse_during_call(config: Config | None) -> None:
+    """A running station that is in a call keeps its modem. Raises: DialpostError with what to do."""
+    client = _control(config)
+    if not client.available():
+        return
+    try:
+        status = client.call("status")
+    except ControlError as error:
+        sys.stderr.write(f"dialpost: whether a call is under way can't be asked ({error}); going on.\n")
+        return
+    words = str(status["call_state_words"])
+    at_rest = words.startswith((LINE_DOUBT_WORDS, *(STATE_WORDS[state] for state in AT_REST)))
+    if status["link"] == LinkKind.MODEM.value and not at_rest:
+        raise DialpostError(
+            f"The station is in a call ({words}) and has the modem. Wait for its end, or end it with "
+            "`dialpost call cancel`."
+        )

@@ -1,0 +1,84 @@
+"""`dialpost modem list` and `dialpost modem countries`: what the board folder knows."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+
+from dialpost.cli.output import span, table
+from dialpost.core.line.country import Country
+from dialpost.core.line.redial_rules import RedialRules
+from dialpost.edge.board_files import BoardFiles
+
+
+def profiles(args: argparse.Namespace) -> int:
+    """The profiles, or one of them."""
+    files = BoardFiles()
+    if args.name:
+        profile = files.profile(args.name)
+        print(f"{profile.name}: {profile.title}")
+        for label, value in (("note", profile.note), ("source", profile.source),
+                             ("set up by", ", ".join(profile.init)), ("must take", ", ".join(profile.must)),
+                             ("dialled by", profile.dial),
+                             ("line", f"{profile.line_rate_bps} bit/s" if profile.line_rate_bps else ""),
+                             ("port", f"{profile.speed_bps} bit/s, {profile.flow_control.value}"),
+                             ("hung up by", ", then ".join(way.value for way in profile.hang_up))):  # fmt: skip
+            if value:
+                _print(f"  {label + ':':<12}", value)
+        return 0
+    known = files.profiles()
+    print(table(("NAME", "MODEM"), [(profile.name, profile.title) for profile in known]))
+    print("\n`dialpost modem list NAME` tells more; `dialpost modem probe` suggests one for the modem at hand.")
+    return 0
+
+
+def countries(args: argparse.Namespace) -> int:
+    """The countries, or one of them."""
+    files = BoardFiles()
+    if args.name:
+        _show_country(files.country(args.name))
+        return 0
+    rows = [
+        (country.key, _limit(country.redial), _pauses(country.redial), country.name)
+        for country in files.countries()
+    ]
+    print(table(("NAME", "FAILED TRIES TO A NUMBER", "WAIT BETWEEN THEM", "WHERE"), rows))
+    print("\n`dialpost modem countries NAME` tells where the rules come from.")
+    return 0
+
+
+def _limit(rules: RedialRules) -> str:
+    if rules.period_attempts:
+        return f"{rules.period_attempts} in {span(rules.period_s)}"
+    if not rules.attempts:
+        return "no limit"
+    busy = f" ({rules.attempts_busy} if busy)" if rules.attempts_busy else ""
+    rest = f"then {span(rules.rest_s)} of rest" if rules.rest_s else "then none by itself"
+    return f"{rules.attempts} in a row{busy}, {rest}"
+
+
+def _pauses(rules: RedialRules) -> str:
+    first, last = rules.pauses_s[0], rules.pauses_s[-1]
+    return span(first) if first == last else f"{span(first)} to {span(last)}"
+
+
+def _show_country(country: Country) -> None:
+    rules, dialling = country.redial, country.dialling
+    print(f"{country.key}: {country.name}")
+    waits = ", ".join(span(pause_s) for pause_s in rules.pauses_s)
+    lines = [
+        ("tries", _limit(rules)),
+        ("waits", f"{waits}{' and so on' if len(rules.pauses_s) > 1 else ''} after a failed try to a number"),
+        ("", f"{span(rules.other_number_pause_s)} before another number" if rules.other_number_pause_s else ""),
+        ("dialling", "tone" + (" or pulse" if dialling.pulse else " only: pulses reach wrong numbers")),
+        ("no answer", f"on hook after {span(dialling.answer_within_s)}"),
+        ("note", country.note),
+        ("source", country.source),
+    ]
+    for label, value in lines:
+        if value:
+            _print(f"  {label + ':' if label else '':<11}", value)
+
+
+def _print(label: str, value: str) -> None:
+    print(textwrap.fill(value, 100, initial_indent=label, subsequent_indent=" " * len(label)))

@@ -1,0 +1,1 @@
+"""The way to the world: modem, PPP and the call."""

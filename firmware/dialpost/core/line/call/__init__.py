@@ -1,0 +1,1 @@
+"""The call: its states, its record, its end, its cost."""

@@ -1,0 +1,261 @@
+"""When to hang up: a rule on evidence, so that a call is neither longer than needed nor strands mail.
+
+The call may end when nothing is left to send, nobody from the provider is connected, and it has been
+quiet for long enough. How long is enough follows from what the provider answered to ETRN (RFC 1985):
+
+- nothing waits (251): at once;
+- refused, or not asked: the shortest grace, for mail that comes unasked;
+- it may or will come (250, 252, 253) and nothing has come yet: up to `grace_max_s`. Only where a server
+  always says 250, which promises nothing, and has shown several times how fast it starts, less;
+- something came: the grace learnt from this provider's own gaps. Where its answers tell a full queue
+  from an empty one (251, 252, 253), it is asked once more, and the answer decides.
+- something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
+  own mail still goes out), because a server puts off what met a time-out until it is asked again. Only after
+  messages came, and `MOST_ASKS` times at most: what we put off ourselves must not be asked for for ever.
+
+Times are monotonic seconds. `flow/line/call/machine` gathers the evidence and asks again whenever it changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+
+SAMPLES_KEPT = 20
+STARTS_TO_TRUST = 3
+"""So many starts must have been seen before an unanswered 250 is waited for less than `grace_max_s`."""
+IDLE_CONNECTION_S = 60.0
+"""A provider's connection that carries nothing for so long (or grace_max_s, if longer) holds no call."""
+MOST_ASKS = 4
+"""ETRN dialogues in one call with a provider whose answers tell nothing."""
+SETTLED_S = 1.0
+"""So long nobody is connected before it counts as quiet."""
+STALL_S = 120.0
+"""After the end was asked for, so long may the current message stand still before the line is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraceRules:
+    """The bounds of every quiet time: call.grace_min_s and call.grace_max_s, in this order of size."""
+
+    min_s: float
+    max_s: float
+
+    def clamp(self, seconds: float) -> float:
+        """The time, brought within the bounds; the upper one wins where they are the wrong way round."""
+        return min(max(seconds, self.min_s), self.max_s)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHabits:
+    """What this provider's past calls showed, in seconds, newest last.
+
+    `gaps_s`: quiet times between two of its connections in one call. `starts_s`: from its answer to ETRN
+    to its first sign of life.
+    """
+
+    gaps_s: tuple[float, ...] = ()
+    starts_s: tuple[float, ...] = ()
+
+    def with_gap(self, seconds: float) -> ProviderHabits:
+        """With one more gap, the oldest forgotten."""
+        return ProviderHabits((*self.gaps_s, round(seconds, 3))[-SAMPLES_KEPT:], self.starts_s)
+
+    def with_start(self, seconds: float) -> ProviderHabits:
+        """With one more start, the oldest forgotten."""
+        return ProviderHabits(self.gaps_s, (*self.starts_s, round(seconds, 3))[-SAMPLES_KEPT:])
+
+    def grace_s(self, rules: GraceRules) -> float:
+        """How long after its last activity nothing more is to be expected.
+
+        Twice the longest gap seen: a gap longer than the grace is never seen, so there must be room to
+        learn. Before the first gap, a cautious guess.
+        """
+        return rules.clamp(2 * max(self.gaps_s) if self.gaps_s else 5 * rules.min_s)
+
+    def start_grace_s(self, rules: GraceRules) -> float:
+        """How long to wait for a first sign after a 250, which promises nothing."""
+        if len(self.starts_s) < STARTS_TO_TRUST:
+            return rules.max_s
+        return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
+
+    def restart_s(self, rules: GraceRules) -> float:
+        """How long after a repeated question it may take to begin with what it had put off."""
+        return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For the store."""
+        return {"gaps_s": self.gaps_s, "starts_s": self.starts_s}
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> ProviderHabits:
+        """Back from `to_json`; what is no number is left out."""
+        return cls(_numbers(value.get("gaps_s")), _numbers(value.get("starts_s")))
+
+
+def _numbers(value: JsonValue) -> tuple[float, ...]:
+    items = value if isinstance(value, list | tuple) else ()
+    return tuple(float(item) for item in items if isinstance(item, int | float) and 0 <= item < inf)[-SAMPLES_KEPT:]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known at `now_s`.
+
+    `asked_s`, `answered_s`: when the last ETRN dialogue began and ended; both are the moment the line
+    came up where no ETRN is sent. `inbound_last_s` is the last byte to or from the provider's side on an
+    inbound connection in this call, None before the first; `inbound_messages` counts messages in this call,
+    `messages_since_ask` those since `asked_s`. `stop` is set once the end after the current message is
+    wanted: since when, why, and how many messages had come by then.
+    """
+
+    now_s: float
+    outbound_drained: bool
+    outbound_busy: bool
+    etrn_under_way: bool
+    asked_s: float
+    answered_s: float
+    answers: tuple[EtrnAnswer, ...]
+    inbound_connections: int
+    inbound_last_s: float | None
+    inbound_messages: int
+    messages_since_ask: int
+    stop: Stop | None = None
+    asks: int = 1  # ETRN dialogues begun in this call
+    progress_s: float = 0.0  # when the last byte moved, in any direction, as far as is known
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The end after the current message was asked for."""
+
+    since_s: float
+    reason: HangUpReason
+    inbound_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Stay on line; look again at `until_s` unless something changes before. `why` is for a person."""
+
+    until_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """One more ETRN: its answer tells whether anything still waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Nothing more is to be gained."""
+
+    reason: HangUpReason
+
+
+Decision = Wait | AskAgain | HangUp
+
+
+def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """Stay, ask once more, or hang up."""
+    if evidence.stop is not None:
+        return _stopping(evidence, evidence.stop, rules)
+    if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
+        return AskAgain()
+    if not evidence.outbound_drained:
+        return Wait(inf, "mail is being sent")
+    if evidence.etrn_under_way:
+        return Wait(inf, "the provider is being asked for mail")
+    if evidence.inbound_connections:
+        idle_since = max(evidence.inbound_last_s or 0.0, evidence.answered_s)
+        until = idle_since + max(rules.max_s, IDLE_CONNECTION_S)
+        if evidence.now_s < until:
+            return Wait(until, "the provider is connected")
+        return HangUp(HangUpReason.PROVIDER_SILENT)
+    return _quiet(evidence, rules, habits)
+
+
+def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
+    """The current messages, one each way, may be finished; then it ends."""
+    if evidence.now_s >= max(evidence.progress_s, stop.since_s) + STALL_S:
+        return HangUp(stop.reason)
+    if evidence.outbound_busy:
+        return Wait(max(evidence.progress_s, stop.since_s) + STALL_S, "the current message is being sent")
+    if evidence.inbound_connections and evidence.inbound_messages == stop.inbound_messages:
+        until = max(evidence.inbound_last_s or 0.0, stop.since_s) + rules.min_s
+        if evidence.now_s < until:
+            return Wait(until, "the current message is being received")
+    return HangUp(stop.reason)
+
+
+def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """Nobody is connected and nothing is left to send: has it been quiet for long enough?"""
+    last = evidence.inbound_last_s
+    came = last is not None and last > evidence.asked_s
+    quiet_from = _quiet_from(evidence)
+    if not any(answer.promises_mail for answer in evidence.answers):
+        return _nothing_promised(evidence, rules, habits, came, quiet_from)
+    if not came and last is not None and evidence.asks > 1 and not _tells(evidence):
+        until = max(last + habits.grace_s(rules), evidence.answered_s + habits.restart_s(rules))
+        return _after(evidence, until, "waiting whether more comes", HangUp(HangUpReason.DONE))
+    if not came:
+        certain = any(answer.outcome is EtrnOutcome.PENDING for answer in evidence.answers)
+        grace = rules.max_s if certain else habits.start_grace_s(rules)
+        reason = HangUpReason.PROVIDER_SILENT if certain else HangUpReason.DONE
+        return _after(evidence, quiet_from + grace, "waiting for the provider to start", HangUp(reason))
+    if _tells(evidence):
+        grace = rules.min_s if _count_reached(evidence) else habits.grace_s(rules)
+        return _after(evidence, quiet_from + grace, "waiting whether more comes", AskAgain())
+    if _is_worth_asking(evidence):
+        return Wait(quiet_from + SETTLED_S, "waiting whether more comes")
+    return _after(
+        evidence, quiet_from + habits.grace_s(rules), "waiting whether more comes", HangUp(HangUpReason.DONE)
+    )
+
+
+def _quiet_from(evidence: Evidence) -> float:
+    last = evidence.inbound_last_s
+    return max(evidence.answered_s, last if last is not None else evidence.answered_s)
+
+
+def _tells(evidence: Evidence) -> bool:
+    """Whether an answer told a full queue from an empty one."""
+    return any(answer.tells_what_waits for answer in evidence.answers)
+
+
+def _is_worth_asking(evidence: Evidence) -> bool:
+    """Whether mail came, nobody is connected any more, and only another ETRN shows whether some stayed behind."""
+    return (
+        not evidence.etrn_under_way
+        and not evidence.inbound_connections
+        and evidence.messages_since_ask > 0
+        and evidence.asks < MOST_ASKS
+        and any(answer.promises_mail for answer in evidence.answers)
+        and not _tells(evidence)
+    )
+
+
+def _nothing_promised(
+    evidence: Evidence, rules: GraceRules, habits: ProviderHabits, came: bool, quiet_from: float
+) -> Decision:
+    answers = evidence.answers
+    if answers and not came and all(answer.outcome is EtrnOutcome.NOTHING_WAITS for answer in answers):
+        return HangUp(HangUpReason.DONE)
+    grace = habits.grace_s(rules) if came else rules.min_s
+    return _after(evidence, quiet_from + grace, "waiting whether mail comes", HangUp(HangUpReason.DONE))
+
+
+def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Decision:
+    return then if evidence.now_s >= until_s else Wait(until_s, why)
+
+
+def _count_reached(evidence: Evidence) -> bool:
+    """Whether as many messages came as the answers named; False where one of them named no number."""
+    counts = [answer.waiting for answer in evidence.answers if answer.promises_mail]
+    known = [count for count in counts if count is not None]
+    return len(known) == len(counts) and evidence.messages_since_ask >= sum(known)

@@ -1,0 +1,135 @@
+"""What a call will take, told before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
+
+Learnt from the calls made: how fast the line carried the fuller direction when it was busy, and how much paid time
+calls take beside that (logging in, ETRN, what comes in, the quiet at the end). Before the first such call, the rate
+of the last CONNECT or of the configuration. What the provider holds is not known; what it usually sends is in the
+time beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Protocol
+
+from dialpost.core.amounts import about_span, count_words, money, size_words
+from dialpost.core.config.line import BudgetConfig
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.line.call.budget import call_cost
+
+BUSY_BYTES = 20_000
+"""A call that carried less in its fuller direction says nothing about the rate: most of it was waiting."""
+NOMINAL_SHARE = 0.85
+"""So much of a line's nominal rate is left for mail below TCP/IP and PPP."""
+USUAL_BESIDE_S = 20.0
+"""Paid time beside the sending, before any call has shown it."""
+PER_MESSAGE_BYTES = 400
+"""Commands, answers and their packets, for each message."""
+
+
+class PastCall(Protocol):
+    """The figures of a call that tell something about the next (a CallRecord)."""
+
+    @property
+    def online_s(self) -> float:
+        """From the network's start to its end."""
+
+    @property
+    def paid_s(self) -> float:
+        """From the answer to the line's end; 0 in records of former versions."""
+
+    @property
+    def bytes_up(self) -> int:
+        """To the world."""
+
+    @property
+    def bytes_down(self) -> int:
+        """To the station."""
+
+    @property
+    def rate_bps(self) -> int | None:
+        """What the modem said."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineSpeed:
+    """How fast the line is: `rate_bps` for mail, and the paid seconds beside; `measured`: by former calls."""
+
+    rate_bps: float
+    beside_s: float = USUAL_BESIDE_S
+    measured: bool = False
+
+
+def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
+    """What the calls that were on line show, the newest first; those that were not are passed over."""
+    online = [call for call in calls if call.online_s > 0]
+    rates = sorted(
+        8 * max(call.bytes_up, call.bytes_down) / call.online_s
+        for call in online
+        if max(call.bytes_up, call.bytes_down) >= BUSY_BYTES
+    )
+    if rates:
+        # Each is too low, as part of the time was waiting; the highest may be of another line.
+        rate_bps = rates[max(0, len(rates) - 1 - len(rates) // 10)]
+    else:
+        told = next((call.rate_bps for call in online if call.rate_bps), nominal_bps)
+        rate_bps = told * NOMINAL_SHARE
+    beside = [max(0.0, (call.paid_s or call.online_s) - 8 * call.bytes_up / rate_bps) for call in online]
+    return LineSpeed(rate_bps, median(beside) if beside else USUAL_BESIDE_S, bool(rates))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What waits and what sending it takes. `seconds` are paid ones; `held` messages stay: they are too big."""
+
+    messages: int
+    bytes: int
+    seconds: float
+    cost: float = 0.0
+    currency: str = ""
+    held: int = 0
+    held_bytes: int = 0
+
+    def words(self) -> str:
+        """For a person, without a full stop."""
+        parts = (
+            [count_words(self.messages, "message"), size_words(self.bytes)] if self.messages else ["nothing waits"]
+        )
+        parts.append(f"about {about_span(self.seconds)}")
+        if self.cost:
+            parts.append(f"about {money(self.cost, self.currency)}")
+        words = ", ".join(parts)
+        if self.held:
+            words += f"; {count_words(self.held, 'big message')} ({size_words(self.held_bytes)}) held back"
+        return words
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For the record of the call, and the control socket."""
+        return {
+            "messages": self.messages, "bytes": self.bytes, "seconds": round(self.seconds, 1),
+            "cost": round(self.cost, 6), "currency": self.currency, "held": self.held,
+            "held_bytes": self.held_bytes,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Forecast:
+        """Back from `to_json`; what is missing is nothing."""
+        return cls(
+            int(_number(value, "messages")), int(_number(value, "bytes")), _number(value, "seconds"),
+            _number(value, "cost"), str(value.get("currency", "")), int(_number(value, "held")),
+            int(_number(value, "held_bytes")),
+        )  # fmt: skip
+
+
+def _number(value: JsonObject, key: str) -> float:
+    found = value.get(key, 0)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else 0.0
+
+
+def forecast(
+    messages: int, size: int, speed: LineSpeed, budget: BudgetConfig, *, held: int = 0, held_bytes: int = 0
+) -> Forecast:
+    """What a call made now would take; `messages` and `size` are without those held."""
+    seconds = speed.beside_s + 8 * (size + PER_MESSAGE_BYTES * messages) / speed.rate_bps
+    return Forecast(messages, size, seconds, call_cost(budget, seconds), budget.currency, held, held_bytes)

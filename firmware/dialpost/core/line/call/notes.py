@@ -1,0 +1,166 @@
+"""What each event of a call adds to its record, and what a finished record tells a person.
+
+Pure; `flow/line/call/machine` applies it in the order things happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.states import CallEvent, CallState
+from dialpost.core.line.link import Again, DialOutcome, DialResult
+from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice
+
+CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messages need longer"
+
+
+MAIL_STUCK = "Mail was tried and put off by the next hop: `dialpost queue list` shows its words."
+_WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_script."
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of the call machine with what it brought.
+
+    `call` is the number of the call it belongs to, None for a wish of a person, schedule or timer. `over_budget`:
+    the wish holds though the budget is spent.
+    """
+
+    event: CallEvent
+    call: int | None = None
+    detail: str = ""
+    dial: DialOutcome | None = None
+    ended: HangUpReason | None = None
+    reason: CallReason | None = None
+    over_budget: bool = False
+
+
+def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout_s: int) -> CallRecord:
+    """The record after an event that changed the state; `state` is the one it came in."""
+    dial = happened.dial
+    if dial is not None and happened.event is CallEvent.LINE_UP:
+        rate_bps = dial.rate_bps or record.rate_bps
+        number = dial.number or record.dialled
+        detail = dial.detail or record.detail
+        return replace(record, result=dial.result, detail=detail, rate_bps=rate_bps, dialled=number)
+    if dial is not None and happened.event is CallEvent.CARRIER:
+        return replace(record, detail=dial.detail, rate_bps=dial.rate_bps, dialled=dial.number)
+    if dial is not None and happened.event is CallEvent.DIAL_FAILED:
+        number, again = dial.number or record.dialled, dial.again or AGAIN[dial.result]
+        return replace(record, result=dial.result, detail=dial.detail, dialled=number, again=again)
+    if state is CallState.ONLINE:
+        reason, detail = _why_it_ends(happened)
+        return replace(record, hangup_reason=reason, hangup_detail=detail)
+    if state in {CallState.DIALING, CallState.NEGOTIATING}:
+        return _not_up(record, happened, dial_timeout_s)
+    return record
+
+
+def _why_it_ends(happened: Happening) -> tuple[HangUpReason, str]:
+    if happened.event is CallEvent.CARRIER_LOST:
+        return HangUpReason.CARRIER_LOST, happened.detail
+    if happened.event is CallEvent.DEADLINE:
+        return happened.ended or HangUpReason.MAX_CALL_TIME, happened.detail or CUT_SHORT
+    return happened.ended or HangUpReason.CANCELLED, happened.detail
+
+
+def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> CallRecord:
+    if happened.event is CallEvent.DEADLINE:
+        detail = f"No line within {dial_timeout_s} s. {DIAL_REASONS[DialResult.TIMEOUT].next_step}"
+        return replace(record, result=DialResult.TIMEOUT, detail=detail)
+    if happened.event is CallEvent.CARRIER_LOST:
+        detail = f"The line went before mail could flow ({happened.detail}). {_WENT_EARLY}"
+        return replace(record, result=DialResult.NO_CARRIER, detail=detail)
+    return replace(record, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
+
+
+def station_stopped(record: CallRecord, state: CallState) -> CallRecord:
+    """The record of a call that the end of the daemon ended in this state."""
+    if state is CallState.ONLINE:
+        return replace(record, hangup_reason=HangUpReason.STATION_STOPPED)
+    if state in {CallState.DIALING, CallState.NEGOTIATING}:
+        return replace(record, result=DialResult.CANCELLED)
+    return record
+
+
+def failed(record: CallRecord) -> bool:
+    """Whether the line did not come up, and nobody called it off."""
+    return record.result not in {DialResult.CONNECTED, DialResult.CANCELLED}
+
+
+def was_cut(record: CallRecord) -> bool:
+    """Whether the line was lost in the middle."""
+    return record.hangup_reason is HangUpReason.CARRIER_LOST
+
+
+def etrn_refused(record: CallRecord) -> bool:
+    """Whether the last answer for one of the names asks for a person."""
+    return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
+
+
+def mail_stuck(record: CallRecord) -> bool:
+    """Whether the line was up and stayed up, and yet nothing of what was tried went out."""
+    return not was_cut(record) and record.deferred > 0 and record.sent == 0
+
+
+def reason_words(record: CallRecord) -> str:
+    """Why a call did not come up, and what to do: once, though both link and table may know."""
+    return record.detail or advice(record.result)
+
+
+def given_up_letter(record: CallRecord, failures: int) -> str:
+    """What the postmaster is told when the station has stopped dialling: plain text, LF line ends."""
+    said = reason_words(record)
+    number = f" (last dialled: {record.dialled})" if record.dialled else ""
+    times = "A call" if failures == 1 else f"{failures} calls in a row"
+    return (
+        f"{times} did not come up{number}, and the station does not try again by itself for now.\n\n"
+        f"    The last one ended with: {record.result.value}\n"
+        + (f"    {said}\n" if said else "")
+        + "\nMail for the world waits and is not lost; mail that the provider holds stays there. "
+        + (_UNTIL_CHANGED if record.again is Again.AFTER_CHANGE else _UNTIL_SCHEDULED)
+        + "`dialpost call history`\nshows what was tried. You are told again only after a call has gone well in "
+        "between.\n"
+    )
+
+
+_UNTIL_SCHEDULED = "The next call is\nmade at the next scheduled time, by the button, or by `dialpost call now`. "
+_UNTIL_CHANGED = (
+    "No call is\nmade by itself before a commit changes what the provider refuses; then, or to try once, use\n"
+    "`dialpost call now` or the button. "
+)
+
+
+def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
+    """What a person should know of the call, an item each; [] where all went well.
+
+    `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself. `barred`: why
+    none will be, with the reason of this call in it.
+    """
+    found = []
+    if failed(record):
+        said = barred or reason_words(record)
+        word = "" if record.result is DialResult.ERROR and said else f" {record.result.value}."
+        found.append(f"The last call did not come up:{word} {said}".strip())
+        if given_up_after > 1 and not barred:
+            found.append(
+                f"{given_up_after} calls in a row did not come up, and no redial is due. The next is made at the "
+                "next scheduled time, by the button, or by `dialpost call now`."
+            )
+    elif was_cut(record):
+        found.append(
+            f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). What was under way "
+            "is sent again at the next call."
+        )
+    elif record.hangup_reason is HangUpReason.BUDGET_SPENT:
+        found.append(
+            f"The last call was ended because its budget was spent ({record.hangup_detail}). What is left goes "
+            "with the next call."
+        )
+    for answer in {answer.name: answer for answer in record.etrn}.values():
+        if answer.is_fault:
+            found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
+    if mail_stuck(record):
+        found.append(MAIL_STUCK)
+    return found

@@ -1,0 +1,177 @@
+"""What a call was, as kept in the history and shown to people.
+
+Times are Unix seconds as the wall clock was believed; durations were measured with the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.line.call.forecast import Forecast
+from dialpost.core.line.link import Again, DialResult
+from dialpost.core.mail.etrn import EtrnAnswer
+
+
+class CallReason(Enum):
+    """Why a call was made."""
+
+    BUTTON = "button"
+    COMMAND = "command"  # dialpost call now, the console
+    SCHEDULE = "schedule"
+    QUEUE = "queue"  # schedule.when_waiting messages wait
+    URGENT = "urgent"
+    REDIAL = "redial"  # after a failed dial or a lost line
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person asked for it: then no pause holds it back."""
+        return self in {CallReason.BUTTON, CallReason.COMMAND}
+
+
+class HangUpReason(Enum):
+    """Why a call ended."""
+
+    DONE = "done"  # nothing more to send, nothing more is coming
+    PROVIDER_SILENT = "provider-silent"  # it promised mail and sent nothing for call.grace_max_s
+    STOPPED = "stopped"  # by hand, after the current message
+    CANCELLED = "cancelled"  # by hand, at once
+    MAX_CALL_TIME = "max-call-time"  # call.max_call_s is over
+    BUDGET_SPENT = "budget-spent"  # of the call, the day or the month
+    CARRIER_LOST = "carrier-lost"
+    NOT_CONNECTED = "not-connected"  # the line never came up
+    STATION_STOPPED = "station-stopped"  # the daemon was told to end
+
+
+HANG_UP_WORDS = {
+    HangUpReason.DONE: "nothing more to send and nothing more coming",
+    HangUpReason.PROVIDER_SILENT: "the provider was asked for mail but sent nothing more",
+    HangUpReason.STOPPED: "ended by hand after the current message",
+    HangUpReason.CANCELLED: "ended by hand at once",
+    HangUpReason.MAX_CALL_TIME: "the longest call allowed was over",
+    HangUpReason.BUDGET_SPENT: "the budget was spent",
+    HangUpReason.CARRIER_LOST: "the line was lost",
+    HangUpReason.NOT_CONNECTED: "the line did not come up",
+    HangUpReason.STATION_STOPPED: "the station was stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call, finished. `started` is Unix seconds; `sent` and `received` count messages.
+
+    `bytes_up` and `bytes_down` are what the line carried, or (where the link can't count) the mail's own.
+    `deferred` counts messages tried and put off. `detail` is what the link said of the dialling;
+    `hangup_detail` what is known beyond the reason, such as the words of a lost carrier.
+
+    `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
+    other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
+    link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out of
+    the hosts mail went to, a sentence each. `again`: when a call that did not come up is made again by itself.
+    """
+
+    reason: CallReason
+    link: str
+    result: DialResult
+    started: int
+    online_s: float = 0.0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    sent: int = 0
+    received: int = 0
+    deferred: int = 0
+    refused: int = 0
+    etrn: tuple[EtrnAnswer, ...] = ()
+    hangup_reason: HangUpReason = HangUpReason.NOT_CONNECTED
+    detail: str = ""
+    hangup_detail: str = ""
+    rate_bps: int | None = None
+    dialled: str = ""
+    connect_s: float = 0.0
+    paid_s: float = 0.0
+    cost: float = 0.0
+    currency: str = ""
+    over_budget: bool = False
+    forecast: Forecast | None = None
+    notes: tuple[str, ...] = ()
+    again: Again = Again.SOON
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For the store, the control socket and the report."""
+        return {
+            "reason": self.reason.value,
+            "link": self.link,
+            "result": self.result.value,
+            "started": self.started,
+            "online_s": round(self.online_s, 3),
+            "bytes_up": self.bytes_up,
+            "bytes_down": self.bytes_down,
+            "sent": self.sent,
+            "received": self.received,
+            "deferred": self.deferred,
+            "refused": self.refused,
+            "etrn": [answer.to_json() for answer in self.etrn],
+            "hangup_reason": self.hangup_reason.value,
+            "detail": self.detail,
+            "hangup_detail": self.hangup_detail,
+            "rate_bps": self.rate_bps,
+            "dialled": self.dialled,
+            "connect_s": round(self.connect_s, 3),
+            "paid_s": round(self.paid_s, 3),
+            "cost": round(self.cost, 6),
+            "currency": self.currency,
+            "over_budget": self.over_budget,
+            "forecast": None if self.forecast is None else self.forecast.to_json(),
+            "notes": list(self.notes),
+            "again": self.again.value,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> CallRecord:
+        """Back from `to_json`; keys a former version did not write take their defaults.
+
+        Raises: KeyError, ValueError where it is no call's record.
+        """
+        answers = value.get("etrn")
+        items = answers if isinstance(answers, list | tuple) else ()
+        rate, expected, notes = value.get("rate_bps"), value.get("forecast"), value.get("notes")
+        return cls(
+            reason=CallReason(value["reason"]),
+            link=str(value["link"]),
+            result=DialResult(value["result"]),
+            started=_whole(value, "started"),
+            online_s=_number(value, "online_s"),
+            bytes_up=_whole(value, "bytes_up"),
+            bytes_down=_whole(value, "bytes_down"),
+            sent=_whole(value, "sent"),
+            received=_whole(value, "received"),
+            deferred=_whole(value, "deferred"),
+            refused=_whole(value, "refused"),
+            etrn=tuple(EtrnAnswer.from_json(item) for item in items if isinstance(item, dict)),
+            hangup_reason=HangUpReason(value.get("hangup_reason", HangUpReason.NOT_CONNECTED.value)),
+            detail=str(value.get("detail", "")),
+            hangup_detail=str(value.get("hangup_detail", "")),
+            rate_bps=rate if isinstance(rate, int) else None,
+            dialled=str(value.get("dialled", "")),
+            connect_s=_number(value, "connect_s"),
+            paid_s=_number(value, "paid_s"),
+            cost=_number(value, "cost"),
+            currency=str(value.get("currency", "")),
+            over_budget=value.get("over_budget") is True,
+            forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
+            notes=tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else (),
+            again=Again(value.get("again", Again.SOON.value)),
+        )
+
+
+def _number(value: JsonObject, key: str) -> float:
+    found = value.get(key, 0)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise ValueError(f"{key} of a call's record is not a number: {found!r}")
+    return float(found)
+
+
+def _whole(value: JsonObject, key: str) -> int:
+    return int(_number(value, key))

@@ -1,0 +1,59 @@
+"""What a link answers when it is told to dial, as values.
+
+A link is the way to the world: a modem with its PPP session, or a router on the LAN. It knows nothing of
+mail. The call (`flow/line/call/machine`) names the interface it needs as a Protocol; these are the words they
+share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class DialResult(Enum):
+    """How an attempt to bring the line up ended: the vocabulary of modems (ITU-T V.250 and their makers'), with
+    three more."""
+
+    CONNECTED = "connected"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    NO_CARRIER = "no-carrier"
+    NO_DIALTONE = "no-dialtone"
+    DELAYED = "delayed"  # the modem itself makes this number rest before it dials it again
+    BLACKLISTED = "blacklisted"  # the modem itself will not dial this number any more
+    VOICE = "voice"  # somebody answered who is no modem
+    ERROR = "error"  # the link itself is not in order; `detail` says how
+    TIMEOUT = "timeout"  # no result within call.dial_timeout_s
+    CANCELLED = "cancelled"  # somebody hung up first
+
+
+class Again(Enum):
+    """When dialling again without being asked can help, after a call that did not come up."""
+
+    SOON = "soon"  # it passes: the redials of call.redial_attempts
+    NEXT_TIME = "next-time"  # not in this series: at the next scheduled time
+    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or a person asks for a call
+
+
+@dataclass(frozen=True, slots=True)
+class DialOutcome:
+    """The result, what a person should know about it ("" = nothing more), and the rate if it is told.
+
+    `number` is what was dialled, as people know it ("" = no number is dialled). `again`: None = as its result
+    has it (`core/line/reasons.AGAIN`).
+    """
+
+    result: DialResult
+    detail: str = ""
+    rate_bps: int | None = None
+    number: str = ""
+    again: Again | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes carried since the line came up: `up` to the world, `down` to the station."""
+
+    up: int
+    down: int

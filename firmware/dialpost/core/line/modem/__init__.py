@@ -1,0 +1,1 @@
+"""Modems: what is particular to a kind, and what they say."""

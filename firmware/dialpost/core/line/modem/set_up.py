@@ -1,0 +1,63 @@
+"""What a modem is told before a call, in which order, and what of it must succeed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialpost.core.config.model import LinkConfig, ModemConfig, PortFlow
+from dialpost.core.line.country import Country
+from dialpost.core.line.dial_plan import line_settings
+from dialpost.core.line.modem.profile import FlowControl, ModemProfile
+
+PLAIN_WORDS = "ATQ0V1E0"
+"""Answers at all (Q0), in words (V1), without echo (E0): V.250 §6.2.4-§6.2.6."""
+
+_FASTEST_TELEPHONE_BPS, _PORTS_ONLY_BPS = 56_000, 38_400
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpCommand:
+    """One command. `is_must`: without it no call can be made; a refusal of any other is noted."""
+
+    command: str
+    is_must: bool = False
+    is_own: bool = False  # modem.extra_init
+
+
+def port_settings(profile: ModemProfile, config: ModemConfig) -> tuple[int, FlowControl]:
+    """Speed in bit/s and flow control of the port: the configuration's, or else the profile's."""
+    flow = config.flow_control
+    flow_control = profile.flow_control if flow is PortFlow.PROFILE else FlowControl(flow.value)
+    return config.speed_bps or profile.speed_bps, flow_control
+
+
+def line_rate_bps(told_bps: int | None, profile: ModemProfile, configured_bps: int, port_bps: int) -> int:
+    """The line's rate. `told_bps` is of CONNECT, which on many modems is the port's speed.
+
+    A profile has a rate of its own where its CONNECT never tells the line's; a configured one that is not the
+    default wins over that. No telephone line is faster than V.92, and 38400 is a port's.
+    """
+    if profile.line_rate_bps:
+        is_configured = configured_bps != LinkConfig().line_rate_bps
+        return configured_bps if is_configured else profile.line_rate_bps
+    if not told_bps or told_bps == port_bps:
+        return configured_bps
+    if profile.telephone and (told_bps > _FASTEST_TELEPHONE_BPS or told_bps == _PORTS_ONLY_BPS):
+        return configured_bps
+    return told_bps
+
+
+def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:
+    """All of them in turn. The first ones may be the modem's defaults, which bring its echo back."""
+    commands = [SetUpCommand(command, command in profile.must) for command in profile.init]
+    commands.append(SetUpCommand(PLAIN_WORDS))
+    if profile.telephone:
+        for setting in line_settings(config, country):
+            of_profile = profile.blind_dial_init if setting == "X3" else setting
+            if of_profile:
+                commands.append(SetUpCommand(f"AT{of_profile}"))
+    extra = config.extra_init
+    if extra:
+        own = extra if extra.upper().startswith("AT") else f"AT{extra}"
+        commands.append(SetUpCommand(own, is_own=True))
+    return commands

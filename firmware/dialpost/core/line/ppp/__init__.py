@@ -1,0 +1,1 @@
+"""What pppd is told, and what it says."""

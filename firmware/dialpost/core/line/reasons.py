@@ -1,0 +1,200 @@
+"""Why a line did not come up, or went: one table for the log, the lights, the console and the documentation.
+
+A row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS, version
+2.5.2); what pppd logged tells more than its code (`core/line/ppp/log`). docs/line-reasons.md is made from both
+(`core/line/reasons_page`). pppd's rows are for an end of its own: where the station hangs up, nothing is wrong,
+and nobody asks for its status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialpost.core.advice import LOG
+from dialpost.core.line.link import Again, DialResult
+from dialpost.core.line.modem.profile import Medium
+from dialpost.core.panel import FAULT_FLASHES
+from dialpost.core.station_state import Fault
+
+LIGHT = f"fault: {FAULT_FLASHES[Fault.LINE]} flashes (line)"
+_DARK = "fault dark"
+CHECK_LOGIN = (
+    "Correct ppp.user and ppp.password with `dialpost config set` (capitals count); they are the provider's, for "
+    "the line."
+)
+SET_LOGIN = "Set ppp.user and ppp.password with `dialpost config set`; the provider names them."
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`log` is the word in the log; `light` what the panel shows once the call is over; `words` what happened,
+    for a person; `next_step` what to do, "" where nothing is to be done. `again`: when the station dials again by
+    itself.
+    """
+
+    log: str
+    light: str
+    words: str
+    next_step: str = ""
+    again: Again = Again.SOON
+
+
+DIAL_REASONS: dict[DialResult, Reason] = {
+    DialResult.CONNECTED: Reason("connected", "line lit, " + _DARK, "The line is up."),
+    DialResult.BUSY: Reason("busy", LIGHT, "The number is busy.", "It is tried again by itself."),
+    DialResult.NO_ANSWER: Reason(
+        "no-answer", LIGHT, "Nobody answers at the other end.", "Check the number and that the provider is up."
+    ),
+    DialResult.NO_CARRIER: Reason(
+        "no-carrier", LIGHT, "The other end answered but no carrier came.", "Try again; check for line noise."
+    ),
+    DialResult.NO_DIALTONE: Reason(
+        "no-dialtone", LIGHT, "There is no dial tone.", "Check the cable between modem and socket."
+    ),
+    DialResult.DELAYED: Reason(
+        "delayed", LIGHT, "The modem lets this number rest after failed tries, as its country's rules want.",
+        "It is tried again by itself; a second number in modem.numbers may help.",
+    ),
+    DialResult.BLACKLISTED: Reason(
+        "blacklisted", LIGHT, "The modem dials this number no more, after too many failed tries.",
+        "Check the number; switching the modem off and on makes it forget.", again=Again.AFTER_CHANGE),
+    DialResult.VOICE: Reason(
+        "voice", LIGHT, "Somebody answered who is no modem.", "Check the number: a person may have been woken.",
+        again=Again.NEXT_TIME),
+    DialResult.ERROR: Reason(
+        "error", LIGHT, "The link is not in order.", "`dialpost doctor` shows what is wrong."
+    ),
+    DialResult.TIMEOUT: Reason(
+        "timeout", LIGHT, "The line did not come up in time.", "Check the number, or raise call.dial_timeout_s."
+    ),
+    DialResult.CANCELLED: Reason("cancelled", _DARK, "Somebody hung up first."),
+}  # fmt: skip
+
+_OWN_NUMBER = "Check modem.numbers: on most networks it stays empty, and *99***1# is dialled."
+MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
+    (Medium.CELLULAR, DialResult.NO_CARRIER): Reason(
+        "no-carrier", LIGHT, "The network did not begin the data call, or ended it.",
+        "Check modem.apn (the operator names it), that the SIM's contract has data and credit, and the reception: "
+        "`dialpost modem test`.",
+    ),
+    (Medium.CELLULAR, DialResult.NO_DIALTONE): Reason(
+        "no-dialtone", LIGHT, "There is no network.", "Check the antenna and the reception: `dialpost modem test`."
+    ),
+    (Medium.CELLULAR, DialResult.NO_ANSWER): Reason(
+        "no-answer", LIGHT, "The network does not answer the data call.", _OWN_NUMBER
+    ),
+    (Medium.CELLULAR, DialResult.BUSY): Reason(
+        "busy", LIGHT, "The network has no room for a data call, or the modem is in one.",
+        f"It is tried again by itself. {_OWN_NUMBER}",
+    ),
+    (Medium.CELLULAR, DialResult.ERROR): Reason(
+        "error", LIGHT, "The modem refused to dial.",
+        f"Check modem.apn and that the SIM may use data: `dialpost modem test`. {_OWN_NUMBER}",
+    ),
+    (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
+        "no-carrier", LIGHT, "The satellite's network did not begin the call, or lost it.",
+        "Check that the antenna sees the whole sky, that the contract has data, and the number; it is tried again "
+        "by itself.",
+    ),
+    (Medium.SATELLITE, DialResult.NO_DIALTONE): Reason(
+        "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
+    ),
+}  # fmt: skip
+"""Rows that read otherwise on a line that is no telephone's."""
+
+PPP_REASONS: dict[int, Reason] = {
+    0: Reason(
+        "ppp-ended", LIGHT, "The provider ended the network.",
+        "What was under way is sent again; the station calls again by itself.",
+    ),
+    1: Reason(
+        "ppp-fatal", LIGHT, "pppd had a fault of its own (no memory, no kernel support ...).",
+        f"Switch the station off and on. The log tells more: {LOG}.", again=Again.NEXT_TIME),
+    2: Reason(
+        "ppp-options", LIGHT, "pppd does not understand its options.",
+        "Check the settings of [ppp]: `dialpost config show`.", again=Again.AFTER_CHANGE),
+    3: Reason(
+        "ppp-not-root", LIGHT, "pppd may not do its work: it needs to be started by root.",
+        "On the station it is dialpost-ppp.service; see `dialpost doctor`.", again=Again.AFTER_CHANGE),
+    4: Reason(
+        "ppp-no-kernel", LIGHT, "This kernel has no PPP.", "Install or load the module ppp_generic.",
+        again=Again.AFTER_CHANGE,
+    ),
+    5: Reason(
+        "ppp-terminated", LIGHT, "Something on the station ended pppd.",
+        f"The station calls again by itself; {LOG} may tell what it was.",
+    ),
+    6: Reason("ppp-locked", LIGHT, "Another program has the serial port.", "End it, and call again."),
+    7: Reason(
+        "ppp-no-port", LIGHT, "The serial port could not be opened.",
+        "Check the modem's cable: `dialpost modem test`.",
+    ),
+    8: Reason(
+        "ppp-connect-script", LIGHT, "The connect script failed.",
+        "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
+    9: Reason(
+        "ppp-pty", LIGHT, "The command behind the port could not be run.",
+        "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
+    10: Reason(
+        "ppp-negotiation", LIGHT, "The provider's end does not speak PPP as it should: no network was agreed on.",
+        "Call again. If it stays so, ask the provider whether a login comes before PPP (modem.login_script), and "
+        "whether the number is right.",
+    ),
+    11: Reason(
+        "ppp-peer-auth", LIGHT, "The provider did not prove who it is.",
+        "The station asks for no proof: look at /etc/ppp/options.", again=Again.AFTER_CHANGE),
+    12: Reason(
+        "ppp-idle", LIGHT, "The network was idle for too long.", "The station sets no such limit: look at /etc/ppp."
+    ),
+    13: Reason(
+        "ppp-time-limit", LIGHT, "The longest time pppd was allowed is over.",
+        "The station sets no such limit: look at /etc/ppp.",
+    ),
+    14: Reason(
+        "ppp-callback", LIGHT, "The provider wants to call back.",
+        "The station can't be called: ask the provider.", again=Again.AFTER_CHANGE),
+    15: Reason(
+        "ppp-dead", LIGHT, "The line is dead: the other end no longer answers.",
+        "What was under way is sent again; the station calls again by itself.",
+    ),
+    16: Reason(
+        "ppp-hangup", LIGHT, "The modem lost its carrier.",
+        "What was under way is sent again; it calls again by itself.",
+    ),
+    17: Reason(
+        "ppp-loopback", LIGHT, "The line sends back what it gets.",
+        "Check the cable: a loop-back plug may be on.", again=Again.NEXT_TIME),
+    18: Reason(
+        "ppp-init-script", LIGHT, "The init script failed.", "The station uses none: look at /etc/ppp.",
+        again=Again.AFTER_CHANGE,
+    ),
+    19: Reason(
+        "ppp-auth", LIGHT, "The provider refused the login on the line.", CHECK_LOGIN, again=Again.AFTER_CHANGE),
+    20: Reason("ppp-too-late", LIGHT, "The traffic limit was reached.", "The station sets none: look at /etc/ppp."),
+    21: Reason(
+        "ppp-auth-files", LIGHT, "pppd has no secret for this provider.", SET_LOGIN,
+        again=Again.AFTER_CHANGE,
+    ),
+}  # fmt: skip
+
+
+def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
+    """What happened and what to do next, in one text; "" where there is nothing to say."""
+    if result in {DialResult.CONNECTED, DialResult.CANCELLED}:
+        return ""
+    reason = MEDIUM_REASONS.get((medium, result)) or DIAL_REASONS[result]
+    return f"{reason.words} {reason.next_step}"
+
+
+AGAIN: dict[DialResult, Again] = {result: reason.again for result, reason in DIAL_REASONS.items()}
+"""When a call that ended so is made again by itself, where nothing more is known of it."""
+
+
+def ppp_reason(exit_code: int) -> Reason:
+    """The row of an exit code; a code from the future has a row too."""
+    return PPP_REASONS.get(exit_code) or Reason(
+        f"ppp-exit-{exit_code}",
+        LIGHT,
+        f"pppd ended with the unknown status {exit_code}.",
+        f"The log tells more: {LOG}.",
+    )

@@ -1,0 +1,227 @@
+"""pppd: brings the network up over an open serial port, says how it ended, counts its bytes.
+
+Under systemd pppd is `dialpost-ppp.service`, run by root, which checks the request itself (edge/line/ppp/session);
+the station's user may start and stop that one unit by a polkit rule. Elsewhere pppd is a child of the station,
+which must then be root. Either way one process is waited for, and a datagram tells that the network is up.
+
+Runs in the event loop. Nothing that pppd or a line does is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from dialpost.core.line.link import Traffic
+from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppEnd, PppUp, Trouble, parse_event
+from dialpost.core.line.ppp.options import PppRequest
+from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private
+from dialpost.unix_sockets import socket_path
+
+UNIT = "dialpost-ppp.service"
+END_S = 8.0
+"""So long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
+TERMINATED = 5
+"""pppd's exit status after SIGTERM (pppd(8))."""
+_LAST_WORDS_S = 1.0
+_LARGEST_EVENT = 65_536
+_EXITED = str(os.CLD_EXITED)
+
+
+class Pppd:
+    """One session at a time: `start`, (`ended`), `stop`."""
+
+    def __init__(
+        self, run_dir: Path, *, under_systemd: bool | None = None, log: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self._folder = run_dir / "ppp"
+        self._under_systemd = _unit_is_there() if under_systemd is None else under_systemd
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._lines: deque[str] = deque(maxlen=MOST_LOGGED)
+        self._events: socket.socket | None = None
+        self._up: PppUp | None = None
+        self._before = Traffic(0, 0)
+        self._last: Traffic | None = None
+
+    async def start(self, request: PppRequest) -> PppUp | PppEnd:
+        """Bring the network up; how it ended where it did not come up. A cancellation leaves it for `stop`."""
+        self._up = self._last = None
+        self._lines.clear()
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._close_events()
+            self._events = _listen(self._folder / SOCKET)
+            await self._spawn(request)
+            return await self._until_up(self._events)
+        except (OSError, ValueError) as error:
+            return PppEnd(None, detail=f"pppd could not be started: {error}")
+
+    async def ended(self) -> PppEnd:
+        """Wait until pppd ends by itself."""
+        process = self._process
+        if process is None:
+            return PppEnd(None, detail="pppd does not run")
+        code: int | None = await process.wait()
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=_LAST_WORDS_S)
+        if self._under_systemd:
+            code = await _unit_status()
+            self._hear_log()
+        lines, was_up = tuple(self._lines), self._up is not None
+        if code is None or not 0 <= code < SIGNALLED:
+            said = f": {lines[-1]}" if lines else "."
+            return PppEnd(None, lines, f"pppd did not run, or was killed{said}", was_up)
+        return PppEnd(code, lines, was_up=was_up)
+
+    async def stop(self) -> None:
+        """End the session in order, by force if that takes too long. Harmless where none runs."""
+        process = self._process
+        if process is None:
+            return
+        self.traffic()
+        if process.returncode is None:
+            if self._under_systemd:
+                await _systemctl("stop", UNIT)
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), END_S)
+            except TimeoutError:
+                if self._under_systemd:
+                    await _systemctl("kill", "--signal=SIGKILL", UNIT)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if self._reading is not None:
+            self._reading.cancel()
+        self._close_events()
+        self._process = self._reading = self._up = None
+
+    def traffic(self) -> Traffic | None:
+        """Bytes of IP the session carried, headers included; still told after its end."""
+        if self._up is not None:
+            counted = _counters(self._up.interface)
+            if counted is not None:
+                self._last = Traffic(counted.up - self._before.up, counted.down - self._before.down)
+        return self._last
+
+    async def _spawn(self, request: PppRequest) -> None:
+        if self._under_systemd:
+            write_private(self._folder / REQUEST, request.to_json())
+            await _systemctl("stop", UNIT)  # one that outlived a former daemon
+            command = ["systemctl", "start", "--wait", UNIT]
+        else:
+            command = prepare(self._folder, request, self._folder / SOCKET)
+        # No session of its own: the tty would become that session's, and be hung up under the modem when pppd ends.
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, process_group=0,
+        )  # fmt: skip
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    async def _until_up(self, events: socket.socket) -> PppUp | PppEnd:
+        loop = asyncio.get_running_loop()
+        ending, trouble = asyncio.ensure_future(self.ended()), ""
+        try:
+            while True:
+                told = asyncio.ensure_future(loop.sock_recv(events, _LARGEST_EVENT))
+                try:
+                    await asyncio.wait({told, ending}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    if not told.done():
+                        told.cancel()
+                heard = parse_event(told.result()) if told.done() and not told.cancelled() else None
+                if isinstance(heard, PppUp):
+                    self._up = heard
+                    self._before = Traffic(0, 0)
+                    return heard
+                if isinstance(heard, Logged):
+                    self._lines.extend(heard.lines)
+                if isinstance(heard, Trouble):
+                    self._log(heard.words)
+                    trouble = heard.words
+                if ending.done():
+                    end = ending.result()
+                    if end.exit_code == TERMINATED and not trouble:  # nobody here has asked for it
+                        trouble = "The script that sets up the line's network failed."
+                    return replace(end, last_lines=tuple(self._lines), detail=trouble or end.detail)
+        finally:
+            ending.cancel()
+
+    def _hear_log(self) -> None:
+        """What the unit told of pppd's log as it ended; systemctl does not show it."""
+        if self._events is None:
+            return
+        with contextlib.suppress(OSError):  # nothing more is there
+            while True:
+                heard = parse_event(self._events.recv(_LARGEST_EVENT, socket.MSG_DONTWAIT))
+                if isinstance(heard, Logged):
+                    self._lines.extend(heard.lines)
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            text = line.decode("utf-8", "replace").strip()
+            self._lines.append(text)
+            self._log(text)
+
+
+def _listen(path: Path) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    with socket_path(path) as short:
+        sock.bind(short)
+    return sock
+
+
+def _counters(interface: str) -> Traffic | None:
+    """The kernel's, None where the interface is gone."""
+    folder = Path("/sys/class/net") / interface / "statistics"
+    try:
+        return Traffic(int((folder / "tx_bytes").read_text()), int((folder / "rx_bytes").read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def _unit_is_there() -> bool:
+    """Whether systemd runs this machine and knows the unit."""
+    if not Path("/run/systemd/system").is_dir() or shutil.which("systemctl") is None:
+        return False
+    places = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+    return any(Path(place, UNIT).exists() for place in places)
+
+
+async def _systemctl(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "systemctl", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return said.decode("utf-8", "replace").strip()
+
+
+async def _unit_status() -> int | None:
+    """pppd's exit status as systemd keeps it; None where it never ran, or a signal ended it: a signal's number
+    is no exit status (9 is not "pty could not be run").
+    """
+    said = await _systemctl("show", "--property=ExecMainCode", "--property=ExecMainStatus", UNIT)
+    facts = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    status = facts.get("ExecMainStatus", "")
+    return int(status) if facts.get("ExecMainCode") == _EXITED and status.isdigit() else None

@@ -1,0 +1,234 @@
+"""The root side of a PPP session: checks the request, writes pppd's files, sets up and clears the interface.
+
+Runs as root: in `dialpost-ppp.service` (`main run`), where what the daemon asked for is not to be trusted, or in
+the daemon's own child where there is no systemd. pppd runs `main up` and `main down` when the network comes and
+goes. Everything is kept in one folder that is root's alone; secrets never stand on a command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dialpost.core.ip_text import ip_network
+from dialpost.core.line import firewall as line_firewall
+from dialpost.core.line import shaping as line_shaping
+from dialpost.core.line.addresses import connected_networks, why_not
+from dialpost.core.line.ppp.events import MOST_LOGGED, event, logged, trouble
+from dialpost.core.line.ppp.options import PppRequest, options
+from dialpost.folders import open_folder
+
+REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
+"""On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
+ROUTES = Path("/proc/net/route")
+HOOK_S = 60
+"""So long pppd's script may take; on a slow board it is through in three seconds."""
+_COMMAND_S = 10.0
+_LARGEST_REQUEST = 65_536
+SIGNALLED = 128  # a shell's way to tell of a signal
+_LAST_WORDS_S = 1.0
+_LONGEST_LINE = 4096
+_BAD_REQUEST = 2  # pppd's own status for options that can't be
+
+
+def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
+    """Write what pppd needs into the folder (made 0700); the command to run. Raises: OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    scripts = {name: folder / name for name in ("up", "down")}
+    write_private(folder / REQUEST, request.to_json())
+    write_private(
+        folder / OPTIONS, options(request, up_script=str(scripts["up"]), down_script=str(scripts["down"])), 0o600
+    )
+    for name, script in scripts.items():
+        write_private(script, _script(name, folder, socket_path), 0o700)
+    pppd = shutil.which("pppd", path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH) or "pppd"
+    return [pppd, "file", str(folder / OPTIONS)]
+
+
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that is the caller's alone from its first byte on. Raises: OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    path.touch(mode=mode, exist_ok=False)
+    path.write_text(text, "utf-8")
+
+
+def _script(name: str, folder: Path, socket_path: Path) -> str:
+    """pppd gives its scripts an almost empty environment: where Python finds this program is written down.
+
+    One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would be
+    told that it is up.
+    """
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-B", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
+    return (
+        f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\n"
+        f'timeout -k 5 {HOOK_S} {shlex.join(command)} || kill "$PPPD_PID"\n'
+    )
+
+
+def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
+    """The network came up: firewall first, then the shape, then the station is told."""
+    request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
+    interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
+    if wrong := why_not(local, peer, connected_networks(_routes())):
+        raise SystemExit(wrong)
+    rules = line_firewall.ruleset(
+        interface, (*request.mail_hosts, ip_network(peer)), filtered=request.firewall,
+        timestamps_off=request.shaping, share_with_lan=request.share_with_lan,
+    )  # fmt: skip
+    why = _run(["nft", "-f", "-"], rules)
+    if request.firewall and why:  # an open line is worse than none: pppd ends
+        raise SystemExit(f"The firewall of the line could not be set, so the line was put down ({why}).")
+    commands = [["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]] if request.share_with_lan else []
+    line = line_shaping.shape(request.rate_bps, request.mtu)
+    if request.shaping:
+        commands += line_shaping.commands(line, interface, peer, local, default_route=request.default_route)
+    for command in commands:
+        if why := _run(command):
+            _tell(socket_path, trouble(why))
+    if request.shaping:
+        _tune(line_shaping.tunables(line))
+    _name_servers(*(environment[key] for key in ("DNS1", "DNS2") if environment.get(key)))
+    if shutil.which("chronyc", path=SYSTEM_PATH):
+        _run(["chronyc", "-m", "online", "burst 3/5"])
+    _tell(socket_path, event("up", environment))
+
+
+def down(socket_path: Path, environment: dict[str, str]) -> None:
+    """The network is gone: nothing of it stays."""
+    _run(["nft", "-f", "-"], line_firewall.remove())
+    if shutil.which("chronyc", path=SYSTEM_PATH):
+        _run(["chronyc", "offline"])
+    _name_servers()
+    _tell(socket_path, event("down", environment))
+
+
+def _routes() -> str:
+    try:
+        return ROUTES.read_text("ascii")
+    except OSError:
+        return ""
+
+
+def _name_servers(*addresses: str) -> None:
+    if NAME_SERVERS.exists():
+        _run([str(NAME_SERVERS), "line", *addresses])
+
+
+def _run(command: Sequence[str], given: str = "") -> str:
+    """Run one command; "" or why it did not work. Ends in bounded time whatever the command does."""
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )  # fmt: skip
+        _, said = child.communicate(given, timeout=_COMMAND_S)
+    except subprocess.TimeoutExpired:
+        child.kill()  # not waited for: what hangs in the kernel can't even be killed
+        return f"{shlex.join(command)}: nothing within {_COMMAND_S:g} s"
+    except OSError as error:
+        return f"{shlex.join(command)}: {error}"
+    return f"{shlex.join(command)}: status {child.returncode}: {said.strip()}" if child.returncode else ""
+
+
+def _tune(parameters: Mapping[str, int]) -> None:
+    for parameter, value in parameters.items():
+        with contextlib.suppress(OSError):  # another kernel: the line works without
+            Path(parameter).write_text(str(value), "ascii")
+
+
+def _tell(socket_path: Path, datagram: bytes) -> None:
+    """The socket lies in the daemon's folder: a link there would have root speak to somebody else."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        folder = open_folder(socket_path.parent)
+        try:
+            if stat.S_ISSOCK(os.stat(socket_path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+                sock.sendto(datagram, f"/proc/self/fd/{folder}/{socket_path.name}")
+        finally:
+            os.close(folder)  # (a station that is gone needs no telling)
+
+
+def _serve(folder: Path, request_file: Path) -> None:
+    """The unit's whole work: check what the daemon wrote, run pppd, and end as it ended.
+
+    pppd must be no session leader, as a unit's first process is: the tty would become its session's, and be hung up
+    for the daemon, too, when pppd ends, so that the modem could not be told to hang up.
+    """
+    try:
+        request = PppRequest.from_json(_read_foreign(request_file))
+    except (OSError, ValueError, TypeError) as error:
+        sys.stderr.write(f"{request_file}: {error}\n")
+        raise SystemExit(_BAD_REQUEST) from error
+    events = request_file.with_name(SOCKET)
+    command = prepare(folder, request, events)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
+    lines: deque[str] = deque(maxlen=MOST_LOGGED)
+    # A thread: what pppd started may hold the pipe open after pppd has ended.
+    reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
+    reading.start()
+    status = child.wait()
+    reading.join(_LAST_WORDS_S)
+    _tell(events, logged(lines))  # before this process ends, after which nobody listens
+    raise SystemExit(status if status >= 0 else SIGNALLED - status)
+
+
+def _pass_on(child: subprocess.Popen[bytes], lines: deque[str]) -> None:
+    """pppd's words to the journal; the last of them are kept."""
+    assert child.stdout is not None
+    while line := child.stdout.readline(_LONGEST_LINE):
+        text = line.decode("utf-8", "replace").strip()
+        lines.append(text)
+        sys.stderr.write(text + "\n")
+
+
+def _read_foreign(path: Path) -> str:
+    """A file in a folder that is not root's: a small regular one, no link. Raises: OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no regular file")
+        data = file.read(_LARGEST_REQUEST + 1)
+    if len(data) > _LARGEST_REQUEST:
+        raise ValueError("it is too large for a request")
+    return data.decode("utf-8")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`up FOLDER SOCKET`, `down FOLDER SOCKET`, run by pppd; `run FOLDER REQUEST`, run by the unit."""
+    what, folder, other = arguments[0], Path(arguments[1]), Path(arguments[2])
+    if what == "up":
+        try:
+            up(folder, other, dict(os.environ))
+        except (SystemExit, Exception) as error:
+            _tell(other, trouble(str(error)))
+            _end_pppd()
+    elif what == "down":
+        down(other, dict(os.environ))
+    else:
+        _serve(folder, other)
+
+
+def _end_pppd() -> None:
+    """pppd does not look at the status of its script; it names itself in PPPD_PID (pppd(8), SCRIPTS)."""
+    pid = os.environ.get("PPPD_PID", "")
+    if pid.isdigit():
+        os.kill(int(pid), 15)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

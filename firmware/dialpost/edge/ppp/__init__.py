@@ -1,5 +1,0 @@
-"""pppd and what runs as root around it: `pppd` is the daemon's side, `session` the root's."""
-
-from dialpost.edge.ppp.pppd import Pppd
-
-__all__ = ["Pppd"]

@@ -1,0 +1,1 @@
+"""The line over time: the modem, the call, the links."""

@@ -1,0 +1,1 @@
+"""One call after the other: the machine, its actions, its memory."""

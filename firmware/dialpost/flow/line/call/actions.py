@@ -1,0 +1,174 @@
+"""What a call does in its states: dial, negotiate, carry the mail, watch line and clock, hang up.
+
+Each action is a task of the state it was begun in. It never sets the state: it posts an event with the number of
+its call, so that a late word can be told from one of the call under way. None raises for what a link does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Protocol
+
+from dialpost.core.amounts import about_span
+from dialpost.core.config.model import CallConfig
+from dialpost.core.line.call.budget import overrun_s
+from dialpost.core.line.call.notes import Happening
+from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.line.call.states import CallEvent
+from dialpost.core.line.link import DialOutcome, DialResult
+from dialpost.flow import maillog
+from dialpost.flow.line.call.budget import Budget
+from dialpost.flow.line.call.forecasts import Forecasts
+from dialpost.flow.line.call.running import RunningCall
+from dialpost.flow.line.link import Link
+
+HANG_UP_S = 60.0
+"""So long the link gets to hang up before the call is taken as over all the same."""
+SETTLE_S = 10.0
+"""So long the ended actions of a call get to put their outcomes on record, before the link hangs up."""
+CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"
+
+
+class Tries(Protocol):
+    """The subset of flow/line/call/memory.CallMemory that keeps the tries over a power cut."""
+
+    async def keep_ahead(self) -> None:
+        """The try about to be made, as a failed one."""
+
+    async def keep_answered(self) -> None:
+        """It was none."""
+
+
+class CallActions:
+    """The tasks of the state the call is in. `number` is that of the call under way."""
+
+    def __init__(
+        self, config: CallConfig, link: Link, budget: Budget, forecasts: Forecasts | None,
+        post: Callable[[Happening], None], say: Callable[[str], None], memory: Tries,
+    ) -> None:  # fmt: skip
+        self._memory = memory
+        self._config, self._link, self._budget, self._forecasts = config, link, budget, forecasts
+        self._post, self._say = post, say
+        self._running: list[asyncio.Task[None]] = []
+        self._ended: list[asyncio.Task[None]] = []
+        self._deadline: asyncio.TimerHandle | None = None
+        self.number = 0
+
+    def start(self, action: Coroutine[None, None, None], deadline_s: float | None = None) -> None:
+        """Begin an action of the state just entered; at the deadline DEADLINE is posted."""
+        self._running.append(asyncio.create_task(action))
+        if deadline_s is not None:
+            event = Happening(CallEvent.DEADLINE, self.number)
+            self._deadline = asyncio.get_running_loop().call_later(deadline_s, self._post, event)
+
+    def cancel(self) -> None:
+        """The state is left: its actions end. They may take a moment to put things on record."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        for action in self._running:
+            action.cancel()
+        self._ended, self._running = self._running, []
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it is over."""
+        before = self._ended
+        self.cancel()
+        await asyncio.gather(*before, *self._ended, return_exceptions=True)
+
+    # -- the actions ----------------------------------------------------------------------------------
+
+    async def dial(self, call: RunningCall) -> None:
+        """Say what the call will take, put that on record, and bring up the carrier."""
+        await self._tell_forecast(call)
+        await self._budget.begin()
+        await self._memory.keep_ahead()
+        self._say("dialling")
+        await self._bring_up(self._link.dial, CallEvent.CARRIER)
+
+    async def keep_answered(self) -> None:
+        """Put on record that the number answered."""
+        await self._memory.keep_answered()
+
+    async def negotiate(self) -> None:
+        """Bring up the network."""
+        await self._bring_up(self._link.negotiate, CallEvent.LINE_UP)
+
+    async def watch_line(self) -> None:
+        """Tell when the line is lost."""
+        number = self.number
+        try:
+            why = await self._link.lost()
+        except Exception as error:
+            why = f"a fault in the link: {error!r}"
+        self._post(Happening(CallEvent.CARRIER_LOST, number, why))
+
+    async def count_cost(self) -> None:
+        """Keep what the call uses up on record while it lasts."""
+        await self._budget.keep_counting()
+
+    async def limit_time(self) -> None:
+        """Ask for the end at the longest call allowed."""
+        await asyncio.sleep(self._config.max_call_s)
+        self._post(Happening(CallEvent.STOP_WANTED, self.number, ended=HangUpReason.MAX_CALL_TIME))
+
+    async def limit_cost(self) -> None:
+        """Ask for the end when the budget is spent; a message that takes much longer then is cut."""
+        number = self.number
+        why = self._budget.used_words(await self._budget.until_spent())
+        self._say(f"the budget is spent: {why}")
+        self._post(Happening(CallEvent.STOP_WANTED, number, why, ended=HangUpReason.BUDGET_SPENT))
+        await asyncio.sleep(overrun_s(self._budget.paid_s))
+        why = f"{why}; {CUT_FOR_BUDGET}"
+        self._post(Happening(CallEvent.DEADLINE, number, why, ended=HangUpReason.BUDGET_SPENT))
+
+    async def carry_mail(self, call: RunningCall) -> None:
+        """The mail of the call, until the evidence says end."""
+        number, ended = self.number, HangUpReason.DONE
+        assert call.mail is not None
+        try:
+            ended = await call.mail.run()
+        except Exception as error:
+            maillog.fault("call: stopped by a fault of Dialpost", error=repr(error))
+        detail = call.stop_detail if ended is call.stop_reason else ""
+        self._post(Happening(CallEvent.MAIL_DONE, number, detail, ended=ended))
+
+    async def hang_up(self) -> None:
+        """Put the line down, after the actions before have put their outcomes on record."""
+        number = self.number
+        if self._ended:
+            await asyncio.wait(self._ended, timeout=SETTLE_S)
+        try:
+            await self._link.hang_up()
+        except Exception as error:
+            maillog.fault("call: hanging up failed", error=repr(error))
+        self._post(Happening(CallEvent.LINE_DOWN, number))
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    async def _bring_up(self, action: Callable[[], Coroutine[None, None, DialOutcome]], done: CallEvent) -> None:
+        number = self.number
+        try:
+            outcome = await action()
+        except Exception as error:  # a link must not raise; if it does the call fails, not the station
+            outcome = DialOutcome(DialResult.ERROR, f"a fault in the link: {error!r}")
+        event = done if outcome.result is DialResult.CONNECTED else CallEvent.DIAL_FAILED
+        self._post(Happening(event, number, dial=outcome))
+
+    async def _tell_forecast(self, call: RunningCall) -> None:
+        if self._forecasts is None:
+            return
+        try:
+            expected = await self._forecasts.next_call()
+        except Exception as error:  # a call is worth more than its forecast
+            maillog.fault("call: no forecast could be made", error=repr(error))
+            return
+        call.record = replace(call.record, forecast=expected)
+        self._say(f"forecast: {expected.words()}")
+        left = self._budget.allowance()
+        if not call.record.over_budget and left.seconds < expected.seconds:
+            self._say(
+                f"the budget allows {about_span(left.seconds)} of it; what is left then waits for the next call"
+            )

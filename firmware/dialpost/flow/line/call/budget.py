@@ -1,0 +1,231 @@
+"""Counting what calls use up, durably, and saying when the budget is spent.
+
+What is on the card is never less than what was used: before a call is dialled, and each minute of it, the minute
+to come is written as used already; the true figures follow when the line is down. A power cut in a call therefore
+costs the budget at most a minute too much and never gives one back. Runs in the daemon's event loop, in the
+call's task; the rules are in `core/line/call/budget`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from typing import Protocol
+
+from dialpost.core.config.model import BudgetConfig
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_object
+from dialpost.core.json_value import JsonValue
+from dialpost.core.line.call.budget import (
+    HANG_UP_S,
+    Allowance,
+    Spent,
+    allowance,
+    call_cost,
+    call_limits,
+    spent_words,
+    usage,
+    used_words,
+)
+from dialpost.core.line.call.record import CallReason
+from dialpost.core.station_state import Fault
+from dialpost.flow import maillog
+from dialpost.flow.panel import Panel
+
+LOOK_AGAIN_S = 60.0
+"""So often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""
+KEEP_EVERY_S = 60.0
+"""So often in a call the counters are written, each time as far ahead."""
+_AHEAD_S = KEEP_EVERY_S + 5.0  # a write takes its time
+_KEY = "budget.spent"
+
+
+class Memory(Protocol):
+    """The subset of the store that keeps small values."""
+
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a small value, durably."""
+
+    async def recall(self, key: str) -> str | None:
+        """The value kept under the key."""
+
+
+class Budget:
+    """The counters, and the meter of the call under way (`paid_s`, `cost`: still told after its end)."""
+
+    def __init__(
+        self, config: BudgetConfig, memory: Memory, *, zone: tzinfo = UTC,
+        clock_trusted: Callable[[], bool] = lambda: True, wall_clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        self._config, self._memory, self._zone = config, memory, zone
+        self._clock_trusted, self._wall_clock = clock_trusted, wall_clock
+        self._spent = Spent()
+        self._is_recalled = False
+        self._answered_s: float | None = None
+        self.paid_s = 0.0
+        self.cost = 0.0
+
+    @property
+    def spent(self) -> Spent:
+        """What is used up of today and of this month."""
+        self.count()
+        return self._spent.on(self._today())
+
+    @property
+    def currency(self) -> str:
+        """In which costs are told."""
+        return self._config.currency
+
+    async def recall(self) -> None:
+        """Once: what was used before a restart. What can't be read counts as nothing, and is told."""
+        if self._is_recalled:
+            return
+        self._is_recalled = True
+        with contextlib.suppress(StorageError):
+            text = await self._memory.recall(_KEY)
+            try:
+                self._spent = Spent.from_json(parse_object(text or "{}"))
+            except (ValueError, AttributeError):
+                maillog.fault("budget: what was spent can't be read; it is counted anew", found=text)
+
+    def allowance(self) -> Allowance:
+        """How much longer a call may last: the one under way, or one made now."""
+        spent = self.spent
+        return allowance(self._config, spent, self.paid_s if self._answered_s is not None else 0.0)
+
+    def refusal(self) -> str:
+        """Why no call may be made now, for a person; "" where one may."""
+        found = self.allowance()
+        if found.limit is None or not found.is_spent:
+            return ""
+        return spent_words(self._config, self.spent, found.limit, clock_trusted=self._clock_trusted())
+
+    def used_words(self, found: Allowance) -> str:
+        """What ran out: "30 of 30 minutes used today (budget.minutes_per_day)"."""
+        if found.limit is None:
+            return ""
+        return f"{used_words(self._config, self.spent, found.limit)}, {found.limit.value}"
+
+    def limits_in_words(self) -> list[str]:
+        """What is used of each limit of day and month; [] where there is none."""
+        config = self._config
+        limits = (config.minutes_per_day, config.minutes_per_month, config.limit_per_day, config.limit_per_month)
+        return [text for text in usage(config, self.spent) if " of " in text] if any(limits) else []
+
+    def facts(self) -> dict[str, JsonValue]:
+        """For `dialpost call budget`."""
+        left = self.allowance()
+        return {
+            "usage": usage(self._config, self.spent),
+            "call_limits": call_limits(self._config),
+            "left_s": None if left.limit is None else round(left.seconds, 1),
+            "limit": None if left.limit is None else left.limit.value,
+            "spent": self.spent.to_json(),
+            "refusal": self.refusal(),
+            "clock_trusted": self._clock_trusted(),
+        }
+
+    # -- one call -------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """A call is about to be dialled: its first minute counts as used, should the power fail."""
+        self.paid_s = self.cost = 0.0
+        self._answered_s = None
+        await self._write(ahead_s=_AHEAD_S)
+
+    def answered(self) -> None:
+        """The other end answered: from here on it is paid."""
+        self._answered_s = asyncio.get_running_loop().time()
+
+    async def keep_counting(self) -> None:
+        """Write the counters each minute, one ahead, until cancelled."""
+        while True:
+            await self._write(ahead_s=_AHEAD_S)
+            await asyncio.sleep(KEEP_EVERY_S)
+
+    async def until_spent(self) -> Allowance:
+        """Wait until it is time to end the call; what ran out. Midnight may bring new minutes."""
+        while True:
+            left = self.allowance()
+            if left.seconds <= HANG_UP_S:
+                return left
+            await asyncio.sleep(min(left.seconds - HANG_UP_S, KEEP_EVERY_S))
+
+    def ended(self) -> None:
+        """The line is down."""
+        self.count()
+        self._answered_s = None
+
+    async def write(self) -> None:
+        """The true figures, durable when it returns; a card that fails is told, and they are kept in memory."""
+        await self._write(ahead_s=0.0)
+
+    def count(self) -> None:
+        """Bring the meter and the counters up to now: what passed is added to the day it passed on."""
+        if self._answered_s is None:
+            return
+        total_s = asyncio.get_running_loop().time() - self._answered_s
+        cost = call_cost(self._config, total_s)
+        today = self._today()
+        more_s, more_cost = total_s - self.paid_s, cost - self.cost
+        self._spent = self._spent.on(today).plus(more_s, more_cost, dated=today is not None)
+        self.paid_s, self.cost = total_s, cost
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _today(self) -> str | None:
+        if not self._clock_trusted():
+            return None
+        return datetime.fromtimestamp(self._wall_clock(), self._zone).date().isoformat()
+
+    async def _write(self, ahead_s: float) -> None:
+        spent = self.spent
+        if ahead_s:
+            cost = call_cost(self._config, self.paid_s + ahead_s) - self.cost
+            spent = spent.plus(ahead_s, cost, dated=self._today() is not None)
+        try:
+            await self._memory.remember(_KEY, json.dumps(spent.to_json()))
+        except StorageError as error:
+            maillog.fault("budget: what is spent could not be kept", error=error)
+
+
+class BudgetGate:
+    """Turns calls away while the budget is spent, and shows that on the panel until there is budget again."""
+
+    def __init__(self, budget: Budget, panel: Panel, say: Callable[[str], None]) -> None:
+        self._budget, self._panel, self._say = budget, panel, say
+        self._timer: asyncio.TimerHandle | None = None
+
+    def turn_away(self, why: str, reason: CallReason) -> str:
+        """A call is not made, because of `why`: told in the log once, as the schedule asks again and again."""
+        is_news = Fault.BUDGET not in self._panel.state.faults
+        self._panel.fault(Fault.BUDGET, True)
+        self._look_later()
+        if is_news:
+            maillog.fault("call: not made", reason=reason.value, why=why)
+        if is_news or reason is CallReason.REDIAL:
+            self._say(why)
+        return why
+
+    def look(self) -> None:
+        """Show on the panel whether the budget is spent; while it is, look again later."""
+        is_spent = bool(self._budget.refusal())
+        self._panel.fault(Fault.BUDGET, is_spent)
+        if is_spent:
+            self._look_later()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self.look)

@@ -1,0 +1,50 @@
+"""Gathering what a forecast of the next call is made from: the queue's counts and the calls on record."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Protocol
+
+from dialpost.core.config.model import BudgetConfig
+from dialpost.core.json_value import JsonValue
+from dialpost.core.line.call.forecast import Forecast, LineSpeed, forecast, line_speed
+from dialpost.core.line.call.record import CallRecord
+from dialpost.core.mail.queue.records import QueueCounts
+
+CALLS_LOOKED_AT = 20
+
+
+class HistoryAndQueue(Protocol):
+    """The subset of the store a forecast needs."""
+
+    async def calls(self, limit: int) -> list[dict[str, JsonValue]]:
+        """The last calls, newest first."""
+
+    async def counts(self) -> QueueCounts:
+        """What waits, without what is held."""
+
+    async def held_for_size(self) -> tuple[int, int]:
+        """How many messages are held because they are big, and their bytes on the line."""
+
+
+class Forecasts:
+    """Tells what the next call will take. Every method raises StorageError where the card can't be read."""
+
+    def __init__(self, budget: BudgetConfig, nominal_bps: int, store: HistoryAndQueue) -> None:
+        self._budget, self._nominal_bps, self._store = budget, nominal_bps, store
+
+    async def speed(self) -> LineSpeed:
+        """How fast the line has shown itself to be."""
+        past = []
+        for call in await self._store.calls(CALLS_LOOKED_AT):
+            with contextlib.suppress(KeyError, ValueError):  # spoilt, or of another version
+                past.append(CallRecord.from_json(call))
+        return line_speed(past, self._nominal_bps)
+
+    async def next_call(self) -> Forecast:
+        """What a call made now would take."""
+        speed, counts = await self.speed(), await self._store.counts()
+        held, held_bytes = await self._store.held_for_size()
+        return forecast(
+            counts.waiting_remote, counts.bytes_waiting, speed, self._budget, held=held, held_bytes=held_bytes
+        )

@@ -1,0 +1,331 @@
+"""What happens while the line is up: ETRN and the flush at the same moment, inbound beside them, the end.
+
+One `MailPart` is one call's. The provider is asked first, so that its mail comes down while ours goes up:
+the line is full duplex and a call costs max(up, down), not their sum. When to end is decided by
+`core/line/call/end` on the evidence gathered here. Runs in the daemon's event loop, in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dialpost.core.line.call.end import (
+    AskAgain,
+    Evidence,
+    GraceRules,
+    HangUp,
+    ProviderHabits,
+    Stop,
+    Wait,
+    decide,
+)
+from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.line.link import Traffic
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.flow import maillog
+
+TICK_S = 0.5
+"""So often, at least, the evidence is looked at, and the panel learns whether mail moves."""
+MOVING_S = 1.0
+"""So long after its last byte mail still counts as moving: the light shall not stutter."""
+WRAP_UP_S = 5.0
+"""So long the flush gets to put its outcomes on record after the line is gone."""
+
+
+class Etrn(Protocol):
+    """The subset of flow/mail/outgoing/etrn.EtrnAsk a call needs."""
+
+    async def ask(self) -> tuple[EtrnAnswer, ...]:
+        """Ask for every name; one answer each, whatever happens."""
+
+
+class FlushedCounts(Protocol):
+    """The subset of a flush's result that a call's record keeps: messages, of one run."""
+
+    @property
+    def sent(self) -> int:
+        """Taken by a next hop."""
+
+    @property
+    def deferred(self) -> int:
+        """Tried and put off."""
+
+    @property
+    def refused(self) -> int:
+        """Refused for good."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of it a person should know."""
+
+
+class FlushForCall(Protocol):
+    """The subset of flow/mail/outgoing/flush.Flush a call needs."""
+
+    def begin_call(self) -> None:
+        """A new call: what was tried in the one before may be tried again."""
+
+    async def run(self) -> FlushedCounts:
+        """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
+
+    def stop(self, after_current: bool) -> None:
+        """End the run under way: after the message being sent, or at once."""
+
+
+class Inbound(Protocol):
+    """The subset of flow/mail/incoming/inbound_activity.InboundActivity a call needs: the provider's side only."""
+
+    @property
+    def connections(self) -> int:
+        """Open now."""
+
+    @property
+    def last_activity_s(self) -> float | None:
+        """When the last byte went over one of them (monotonic), None if never."""
+
+    @property
+    def messages(self) -> int:
+        """Messages taken in, ever."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of mail received, ever."""
+
+    async def changed(self) -> None:
+        """Wait until a connection is made or ends, or a message is in."""
+
+
+class LineMeter(Protocol):
+    """The subset of a link that counts."""
+
+    def traffic(self) -> Traffic | None:
+        """Bytes since the line came up, None where the link can't count."""
+
+    def doubt(self, why: str) -> None:
+        """The provider can't be reached: the link may check whether it is still up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Messages of one call so far, and the bytes of mail received."""
+
+    sent: int = 0
+    received: int = 0
+    deferred: int = 0
+    refused: int = 0
+    bytes_received: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class MailPart:
+    """The mail of one call. `run` once; `stop` ends it after the current message."""
+
+    def __init__(
+        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, meter: LineMeter,
+        rules: GraceRules, habits: ProviderHabits, say: Callable[[str], None], moving: Callable[[bool], None],
+    ) -> None:  # fmt: skip
+        self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
+        self._rules = rules
+        self._say, self._moving = say, moving
+        self.habits = habits
+        self.answers: tuple[EtrnAnswer, ...] = ()
+        self._latest: tuple[EtrnAnswer, ...] = ()
+        self._sent = self._deferred = self._refused = 0
+        self._notes: tuple[str, ...] = ()
+        self._sending = True
+        self._etrn_task: asyncio.Task[None] | None = None
+        self._flush_task: asyncio.Task[None] | None = None
+        self._more = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._asks = 0
+        self._stop: Stop | None = None
+        self._why = ""
+        self._began_s = self._asked_s = self._answered_s = self._progress_s = 0.0
+        self._messages_before = self._messages_at_ask = inbound.messages
+        self._bytes_before = inbound.bytes
+        self._stale = inbound.connections
+        self._moved_s = -MOVING_S
+        self._quiet_since_s: float | None = None
+        self._started = False
+        self._counted: tuple[Traffic | None, int] = (meter.traffic(), inbound.bytes)
+
+    @property
+    def tally(self) -> Tally:
+        """What went over the line so far; the flush's part grows when a run of it ends."""
+        return Tally(
+            self._sent, self._inbound.messages - self._messages_before, self._deferred, self._refused,
+            self._inbound.bytes - self._bytes_before, self._notes,
+        )  # fmt: skip
+
+    def stop(self, reason: HangUpReason) -> None:
+        """End after the current message each way."""
+        if self._stop is None:
+            self._stop = Stop(asyncio.get_running_loop().time(), reason, self.tally.received)
+            self._flush.stop(after_current=True)
+            self._changed.set()
+
+    def mail_accepted(self) -> None:
+        """New mail may wait for the world: it goes out in this call."""
+        self._more.set()
+        self._changed.set()
+
+    async def run(self) -> HangUpReason:
+        """Mail flows until the evidence says end. On cancellation (the line is gone) what was achieved
+        is put on record first, within WRAP_UP_S.
+        """
+        self._flush.begin_call()
+        now = asyncio.get_running_loop().time()
+        self._began_s = self._asked_s = self._answered_s = self._progress_s = now
+        if self._etrn is not None:
+            self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+        self._flush_task = asyncio.create_task(self._send())
+        try:
+            return await self._until_end()
+        finally:
+            await self._wrap_up()
+
+    async def _until_end(self) -> HangUpReason:
+        while True:
+            self._changed.clear()
+            self._observe()
+            decision = decide(self._evidence(), self._rules, self.habits)
+            if isinstance(decision, HangUp):
+                return decision.reason
+            if isinstance(decision, AskAgain) and self._etrn is not None:
+                self._say("asking the provider whether more waits")
+                self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+            elif isinstance(decision, Wait):
+                await self._pause(decision)
+
+    async def _pause(self, decision: Wait) -> None:
+        if decision.why != self._why:
+            self._why = decision.why
+            self._say(decision.why)
+        now = asyncio.get_running_loop().time()
+        waits = {
+            asyncio.ensure_future(self._changed.wait()),
+            asyncio.ensure_future(self._inbound.changed()),
+        }
+        try:
+            await asyncio.wait(
+                waits, timeout=max(0.0, min(TICK_S, decision.until_s - now)),
+                return_when=asyncio.FIRST_COMPLETED,
+            )  # fmt: skip
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _ask(self, etrn: Etrn) -> None:
+        self._asked_s = asyncio.get_running_loop().time()
+        self._asks += 1
+        self._messages_at_ask = self._inbound.messages
+        try:
+            self._latest = await etrn.ask()
+        except Exception as error:  # a bug of ours must not strand the call
+            maillog.fault("etrn stopped by a fault of Dialpost", error=repr(error))
+            return
+        finally:
+            self._answered_s = asyncio.get_running_loop().time()
+            self._changed.set()
+        self.answers += self._latest
+        for answer in self._latest:
+            self._say(f"ETRN {answer.name}: {answer.words()}")
+            if answer.outcome is EtrnOutcome.UNREACHABLE:
+                self._meter.doubt(answer.text)
+
+    async def _send(self) -> None:
+        """Flush, and again whenever mail was accepted, until stopped."""
+        while self._stop is None:
+            self._more.clear()
+            self._sending = True
+            try:
+                result = await self._flush.run()
+                self._sent += result.sent
+                self._deferred += result.deferred
+                self._refused += result.refused
+                self._notes = tuple(dict.fromkeys((*self._notes, *result.notes)))
+            except Exception as error:  # a bug of ours: what waits stays in the queue
+                maillog.fault("flush stopped by a fault of Dialpost", error=repr(error))
+            finally:
+                self._sending = False
+                self._changed.set()
+            await self._more.wait()
+
+    def _observe(self) -> None:
+        """Learn the provider's habits from what changed, and whether mail moves."""
+        last = self._inbound.last_activity_s
+        if last is not None and last >= self._began_s:
+            if self._quiet_since_s is not None and last > self._quiet_since_s:
+                self.habits = self.habits.with_gap(last - self._quiet_since_s)
+                self._quiet_since_s = None
+            elif self._quiet_since_s is None and self._first_sign(last):
+                self.habits = self.habits.with_start(max(0.0, last - self._answered_s))
+            if not self._live_connections():
+                self._quiet_since_s = last
+        counted = (self._meter.traffic(), self._inbound.bytes)
+        now_s = asyncio.get_running_loop().time()
+        if counted != self._counted:
+            self._progress_s = self._moved_s = now_s
+        self._counted = counted
+        self._moving(now_s - self._moved_s < MOVING_S)
+
+    def _first_sign(self, last_s: float) -> bool:
+        """Whether this is the provider's first activity in the call, seen for the first time."""
+        if self._started or not any(answer.promises_mail for answer in self._latest):
+            return False
+        self._started = last_s > self._asked_s
+        return self._started
+
+    def _live_connections(self) -> int:
+        """The provider's connections of this call. Those open when it began are dead ones of a call that
+        was cut: nobody told TCP, and they stay until they time out. Should one of this call be taken for
+        such, its bytes still hold the line.
+        """
+        self._stale = min(self._stale, self._inbound.connections)
+        return self._inbound.connections - self._stale
+
+    def _evidence(self) -> Evidence:
+        etrn_task, last = self._etrn_task, self._inbound.last_activity_s
+        under_way = etrn_task is not None and not etrn_task.done()
+        evidence = Evidence(
+            now_s=asyncio.get_running_loop().time(),
+            outbound_drained=not self._sending and not self._more.is_set(),
+            outbound_busy=self._sending,
+            etrn_under_way=under_way,
+            asked_s=self._asked_s,
+            answered_s=self._answered_s,
+            answers=self._latest,
+            inbound_connections=self._live_connections(),
+            inbound_last_s=last if last is not None and last >= self._began_s else None,
+            inbound_messages=self.tally.received,
+            messages_since_ask=self._inbound.messages - self._messages_at_ask,
+            stop=self._stop,
+            asks=self._asks,
+            progress_s=self._progress_s,
+        )
+        if self._counted[0] is None:  # the link can't count: the client's own time-outs must do
+            return replace(evidence, progress_s=evidence.now_s)
+        return evidence
+
+    async def _wrap_up(self) -> None:
+        """The line is given up: let the flush put its outcomes on record, then end what still runs."""
+        self._moving(False)
+        if self._etrn_task is not None:
+            self._etrn_task.cancel()
+        tasks = [task for task in (self._etrn_task, self._flush_task) if task is not None]
+        if self._sending:
+            self._flush.stop(after_current=False)
+            waiting = asyncio.ensure_future(self._until_not_sending())
+            await asyncio.wait({waiting}, timeout=WRAP_UP_S)
+            waiting.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_not_sending(self) -> None:
+        while self._sending:
+            self._changed.clear()
+            await self._changed.wait()

@@ -1,0 +1,146 @@
+"""What remains of a call: its record, the provider's habits, the redials left, what log and panel show of it.
+
+A record is kept once, also where the daemon ends in between. Runs in the call's task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_object
+from dialpost.core.json_value import JsonValue
+from dialpost.core.line.call.end import ProviderHabits
+from dialpost.core.line.call.notes import etrn_refused, failed, mail_stuck, reason_words, was_cut
+from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
+from dialpost.core.line.link import DialResult
+from dialpost.core.mail.queue.records import QueueCounts
+from dialpost.core.station_state import Fault
+from dialpost.flow import maillog
+from dialpost.flow.line.call.redial import Redials
+from dialpost.flow.panel import Panel
+
+_HABITS_KEY = "call.habits"
+_FAILURES_KEY = "call.failures"
+
+
+class CallStore(Protocol):
+    """The subset of the store that remembers calls."""
+
+    async def save_call(self, call: dict[str, JsonValue]) -> None:
+        """Keep one call's record."""
+
+    async def remember(self, key: str, value: str) -> None:
+        """Keep a small value."""
+
+    async def recall(self, key: str) -> str | None:
+        """The value kept under the key."""
+
+
+class CallMemory:
+    """The past calls, as far as the next one and the schedule need them."""
+
+    def __init__(
+        self, store: CallStore, panel: Panel, redials: Redials, say: Callable[[str], None],
+        on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
+    ) -> None:  # fmt: skip
+        self._store, self._panel, self._redials, self._say = store, panel, redials, say
+        self._on_given_up, self._is_given_up_told = on_given_up, False
+        self._unkept: CallRecord | None = None
+        self.habits = ProviderHabits()
+        self.last_call: CallRecord | None = None
+        self.last_end_s: float | None = None
+        self.failures = 0
+        self.left_behind = QueueCounts()
+
+    async def keep_ahead(self) -> None:
+        """A call is about to be dialled: should the power fail in it, it counts as a failed try."""
+        await self._keep_tries(self._redials.keep_ahead)
+
+    async def keep_answered(self) -> None:
+        """The other end answered."""
+        await self._keep_tries(self._redials.keep_answered)
+
+    async def _keep_tries(self, keep: Callable[[CallStore], Awaitable[None]]) -> None:
+        try:
+            await keep(self._store)
+        except StorageError as error:  # a call is worth more than the count of its tries
+            maillog.fault("call: its try could not be put on record", error=error)
+
+    def online(self) -> None:
+        """A call came on line: former failures are over."""
+        self.failures = 0
+        self._is_given_up_told = False
+        self._panel.fault(Fault.LINE, False)
+        self._panel.arrived(False)
+
+    def ended(self, record: CallRecord) -> None:
+        """A call is over: log, watchers, panel and redials learn of it; `keep` makes it durable."""
+        self.last_call = self._unkept = record
+        self.last_end_s = asyncio.get_running_loop().time()
+        self._tell(record)
+        self._show(record)
+        self._redials.plan(record)
+        if failed(record) and not self._redials.pending and not self._is_given_up_told:
+            self._is_given_up_told = True
+            self._on_given_up(record, self.failures)
+
+    def _tell(self, record: CallRecord) -> None:
+        if record.result is DialResult.CONNECTED:
+            maillog.hung_up(
+                reason=record.hangup_reason.value, online_s=record.online_s, sent=record.sent,
+                received=record.received,
+            )  # fmt: skip
+            detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
+            self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
+            return
+        detail = reason_words(record)
+        maillog.dial_failed(result=record.result.value, detail=detail)
+        self._say(f"no line: {record.result.value}. {detail}".strip())
+
+    def _show(self, record: CallRecord) -> None:
+        self.failures = self.failures + 1 if failed(record) else self.failures
+        if failed(record) or record.result is DialResult.CONNECTED:
+            self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
+        if record.result is DialResult.CONNECTED:
+            self._panel.fault(Fault.ETRN, etrn_refused(record))
+            self._panel.fault(Fault.MAIL, mail_stuck(record))
+            self._panel.arrived(record.received > 0)
+        self._panel.queue_changed()
+
+    async def keep(self) -> None:
+        """The last record, the habits and the redials left survive a restart; what it left is counted."""
+        record = self._unkept
+        if record is None:
+            return
+        try:
+            await self._store.save_call(record.to_json())
+            self._unkept = None
+            await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
+            told = {"failures": self.failures, "told": self._is_given_up_told}
+            await self._store.remember(_FAILURES_KEY, json.dumps(told))
+            await self._redials.keep(self._store)
+        except StorageError as error:
+            maillog.fault("call: its record could not be kept", error=error)
+            self._panel.fault(Fault.STORAGE, True)
+        await self._panel.refresh()
+        if record.result is DialResult.CONNECTED and not was_cut(record):
+            self.left_behind = self._panel.counted
+
+    async def recall(self) -> None:
+        """What a restart left; what can't be read is begun anew."""
+        with contextlib.suppress(StorageError, ValueError, AttributeError):
+            habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
+            self.habits = ProviderHabits.from_json(habits)
+        with contextlib.suppress(StorageError, ValueError):
+            told = parse_object(await self._store.recall(_FAILURES_KEY) or "{}")
+            failures = told.get("failures")
+            if isinstance(failures, int) and not isinstance(failures, bool) and failures > 0:
+                self.failures, self._is_given_up_told = failures, told.get("told") is True
+        await self._redials.recall(self._store)
+        if self._redials.bar.reason:
+            self._panel.fault(Fault.LINE, True)

@@ -1,0 +1,253 @@
+"""Calling again after a failed dial or a lost line: how often, after what pause, remembered over a restart.
+
+The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, asked through the
+modem's `core/line/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
+comes too soon is made when its time has come. A person is never held back, and sets the rules' counters to zero.
+A refusal that lasts (`core/line/link.Again`) is not tried again at all before something changed
+(`flow/line/call/bar`).
+
+Runs in the daemon's event loop; a timer asks for the call, `flow/line/call/machine` makes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable
+
+from dialpost.core.config.model import CallConfig
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
+from dialpost.core.line.call.notes import failed, was_cut
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.dial_plan import DialPlan
+from dialpost.core.line.link import Again, DialResult
+from dialpost.flow import maillog
+from dialpost.flow.line.call import bar as call_bar
+from dialpost.flow.line.call.bar import CallBar, Memory
+
+_KEY = "call.redials_left"
+_PLAN_KEY = "call.dial_plan"
+
+_NEXT_TIME = "at the next scheduled time, or by the button"
+_AFTER_CHANGE = "after a setting was changed, or by the button or `dialpost call now`"
+_BY_HAND = "only a person can go on: press the button, or `dialpost call now`"
+_CLOCK_FROM_S = 120.0
+"""A longer wait is told with its end on the clock."""
+
+
+class Redials:
+    """The tries left, and the timer of the next. `left` is None while no redial is due.
+
+    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours. `on_pending` is told when a
+    call begins to wait for its time, and when it no longer does.
+    """
+
+    def __init__(
+        self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None],
+        plan: DialPlan | None = None, *, wall_clock: Callable[[], float] = time.time,
+        clock_trusted: Callable[[], bool] = lambda: False,
+        on_pending: Callable[[bool], None] = lambda pending: None, settings: str = "",
+    ) -> None:  # fmt: skip
+        self.bar = CallBar(settings)
+        self._refused_numbers: set[str] = set()
+        self._on_pending = on_pending
+        self._config, self._dial, self._say, self._plan = config, dial, say, plan
+        self._wall_clock, self._clock_trusted = wall_clock, clock_trusted
+        self._timer: asyncio.TimerHandle | None = None
+        self._why = ""
+        self.left: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a call is waiting for its time."""
+        return self._timer is not None
+
+    def words(self) -> str:
+        """When the next try is, for a person; "" where none is."""
+        if self._timer is None:
+            return call_bar.SHORT if self.bar.reason else ""
+        left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
+        more = f", then {self.left} more times if need be" if self.left is not None else ""
+        why = f" ({self._why})" if self._why else ""
+        return f"dialling again {self._moment(left_s)}{more}{why}"
+
+    def held(self, reason: CallReason) -> str:
+        """Whether a call from rest must wait: "" = go ahead, else why and until when, for a person.
+
+        A call the rules hold back is made when they allow it.
+        """
+        if reason.by_hand:
+            self._by_person()
+            return ""
+        if self.bar.reason:
+            return f"No call now. {self.bar.words}"
+        if self.pending:
+            return f"The line failed a moment ago; {self.words()}."
+        wait_s, why = self._rules()
+        if wait_s <= 0:
+            return ""
+        if math.isinf(wait_s):
+            return f"No call now: {why}; {_BY_HAND}."
+        self._wait(wait_s, why, pause_s=0.0)
+        return f"No call now: {self.words()}."
+
+    def plan(self, record: CallRecord) -> None:
+        """After a call: again, if it failed or was cut and tries are left.
+
+        A call that moved mail starts the count anew: a bad line still gets everything through. One that met a
+        refusal which lasts, or will not pass in a series of tries, has no redial.
+        """
+        if record.result is not DialResult.CANCELLED:
+            self.bar.lift()
+        if not failed(record) and not was_cut(record):
+            self._refused_numbers.clear()
+            self.forget()
+            return
+        if failed(record) and (again := self._again(record)) is not Again.SOON:
+            self.forget()
+            if again is Again.AFTER_CHANGE:
+                self.bar.set(record)
+            next_try = _AFTER_CHANGE if again is Again.AFTER_CHANGE else _NEXT_TIME
+            self._give_up("given up for now; the next try is " + next_try, next_try)
+            return
+        left = self.left
+        if left is None or record.sent or record.received:
+            left = self._config.redial_attempts
+        if left <= 0:
+            self.forget()
+            if self._config.redial_attempts:
+                self._give_up("given up for now; the next try is " + _NEXT_TIME, _NEXT_TIME)
+            return
+        wait_s, why = self._rules()
+        if math.isinf(wait_s):
+            self.forget()
+            self._give_up(f"given up: {why}; {_BY_HAND}", _BY_HAND)
+            return
+        self.left = left - 1
+        self._wait(wait_s, why, self._pause_s)
+
+    def _again(self, record: CallRecord) -> Again:
+        """When it can help. A number that the modem bars leaves the others."""
+        if record.result is not DialResult.BLACKLISTED or self._plan is None:
+            return record.again
+        self._refused_numbers.add(record.dialled)
+        return Again.SOON if set(self._plan.numbers) - self._refused_numbers else record.again
+
+    def started(self, is_redial: bool) -> None:
+        """A call begins: this one counts as the next try; one for another reason starts anew."""
+        self._stop_timer()
+        if not is_redial:
+            self.left = None
+
+    def forget(self) -> None:
+        """No further try."""
+        self._stop_timer()
+        self.left = None
+
+    def _rules(self) -> tuple[float, str]:
+        """How long the country's rules hold the next call back, and why."""
+        if self._plan is None:
+            return 0.0, ""
+        step = self._plan.next(asyncio.get_running_loop().time())
+        return step.wait_s, step.why
+
+    def _by_person(self) -> None:
+        self._refused_numbers.clear()
+        if self._plan is not None:
+            self._plan.by_person(asyncio.get_running_loop().time())
+
+    @property
+    def _pause_s(self) -> float:
+        return max(self._config.redial_pause_s, self._config.cooldown_s)
+
+    def _wait(self, rules_s: float, why: str, pause_s: float) -> None:
+        """Have the call made after a pause, or later where the rules want it."""
+        self._stop_timer()
+        self._why = why if rules_s > pause_s else ""
+        wait_s = max(pause_s, rules_s)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._now)
+        self._on_pending(True)
+        self._say(f"dialling again {self._moment(wait_s)}" + (f" ({self._why})" if self._why else ""))
+
+    def _now(self) -> None:
+        self._timer = None
+        self._on_pending(False)
+        wait_s, why = self._rules()
+        if wait_s <= 0:
+            self._dial()
+        elif math.isinf(wait_s):
+            self.forget()
+            self._give_up(f"given up: {why}; {_BY_HAND}", _BY_HAND)
+        else:
+            self._wait(wait_s, why, pause_s=0.0)
+
+    def _give_up(self, words: str, next_try: str) -> None:
+        maillog.fault("call: given up for now", next=next_try)
+        self._say(words)
+
+    def _moment(self, wait_s: float) -> str:
+        """ "in 30 s", "in 47 min (14:20)"."""
+        if wait_s < _CLOCK_FROM_S:
+            return f"in {wait_s:.3g} s"
+        minutes = math.ceil(wait_s / 60)
+        hours, rest = divmod(minutes, 60)
+        told = f"{minutes} min" if not hours else f"{hours} h" + (f" {rest} min" if rest else "")
+        if not self._clock_trusted():
+            return f"in {told}"
+        return f"in {told} ({time.strftime('%H:%M', time.localtime(self._wall_clock() + wait_s))})"
+
+    def _stop_timer(self) -> None:
+        self._why = ""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._on_pending(False)
+
+    async def keep(self, memory: Memory) -> None:
+        """Have the tries left, and those made, survive a restart. Raises: StorageError."""
+        await memory.remember(_KEY, json.dumps(self.left))
+        await self.bar.keep(memory)
+        if self._plan is not None:
+            await self._keep_plan(memory, self._plan)
+
+    async def keep_ahead(self, memory: Memory) -> None:
+        """Before a dial: as if it had failed. So a board whose power fails with each try does not try for ever.
+
+        Raises: StorageError.
+        """
+        left = self.left - 1 if self.left else None
+        await memory.remember(_KEY, json.dumps(left))
+        if self._plan is not None:
+            await self._keep_plan(memory, self._plan.as_if_failed(asyncio.get_running_loop().time()))
+
+    async def keep_answered(self, memory: Memory) -> None:
+        """The other end answered: the number's failures are over. Raises: StorageError."""
+        if self._plan is not None:
+            await self._keep_plan(memory, self._plan)
+
+    async def _keep_plan(self, memory: Memory, plan: DialPlan) -> None:
+        now_s = asyncio.get_running_loop().time()
+        kept = plan.to_json(now_s, self._wall_clock(), trusted=self._clock_trusted())
+        await memory.remember(_PLAN_KEY, json.dumps(kept))
+
+    async def recall(self, memory: Memory) -> None:
+        """Go on where a restart broke off: a try that was due is made after the pause.
+
+        What can't be read is begun anew.
+        """
+        with contextlib.suppress(StorageError, ValueError):
+            kept = await memory.recall(_PLAN_KEY)
+            if self._plan is not None and kept is not None:
+                now_s = asyncio.get_running_loop().time()
+                self._plan.restore(parse_json(kept), now_s, self._wall_clock(), trusted=self._clock_trusted())
+        await self.bar.recall(memory)
+        with contextlib.suppress(StorageError, ValueError):
+            left = parse_json(await memory.recall(_KEY) or "null")
+            wait_s, why = self._rules()
+            if isinstance(left, int) and not isinstance(left, bool) and left >= 0 and not math.isinf(wait_s):
+                self.left = min(left, self._config.redial_attempts)
+                self._wait(wait_s, why, self._pause_s)

@@ -1,0 +1,190 @@
+"""The link `gateway`: a dedicated line is always up, so there are no calls.
+
+It has the face of `flow/line/call/machine.CallManager`. Mail is flushed when it is accepted, when a next try is
+due, and when asked for; `call now` and the schedule flush at once and, where `etrn.use = "always"`, send ETRN.
+Each run that was asked for is kept in the history as a call. Runs as one task in the daemon's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from dialpost.core.config.model import LinkKind
+from dialpost.core.errors import StorageError
+from dialpost.core.json_value import JsonValue
+from dialpost.core.line.call import notes as call_notes
+from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.states import CallState
+from dialpost.core.line.link import DialResult
+from dialpost.core.mail.queue.records import QueueCounts
+from dialpost.core.station_state import Fault
+from dialpost.flow import maillog
+from dialpost.flow.line.call.mail_part import Etrn, FlushForCall, Inbound
+from dialpost.flow.line.call.memory import CallStore
+from dialpost.flow.panel import Panel
+
+LOOK_S = 60.0
+"""So often what was put off is looked at, whether its time has come."""
+GATHER_S = 0.05
+"""Mail that comes in a bunch goes out in one connection."""
+
+
+class DedicatedLine:
+    """Flushes over a line that is always up. `run` is its one task."""
+
+    def __init__(
+        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, store: CallStore, panel: Panel,
+        wall_clock: Callable[[], float] = time.time, on_by_hand: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._on_by_hand = on_by_hand
+        self._etrn, self._flush, self._inbound = etrn, flush, inbound
+        self._store, self._panel, self._wall_clock = store, panel, wall_clock
+        self._wake, self._settled = asyncio.Event(), asyncio.Event()
+        self._wanted: CallReason | None = None
+        self._watchers: list[Callable[[str], None]] = []
+        self._last_call: CallRecord | None = None
+        self._last_try: CallRecord | None = None  # the last run that had something to do, asked for or not
+        self._running = False
+        self.failures = 0
+        self.last_end_s: float | None = None
+        self.left_behind = QueueCounts()
+
+    @property
+    def state(self) -> CallState:
+        """IDLE between two runs (the schedule may ask), ONLINE while mail goes out."""
+        return CallState.ONLINE if self._running or self._wanted else CallState.IDLE
+
+    @property
+    def state_words(self) -> str:
+        """What the line is doing, for a person."""
+        return "dedicated line; sending" if self._running else "dedicated line; no calls are made"
+
+    @property
+    def last_call(self) -> CallRecord | None:
+        """The last run that was asked for, None before the first."""
+        return self._last_call
+
+    def refusal(self) -> str:
+        """A dedicated line is not paid by the call: nothing ever speaks against sending."""
+        return ""
+
+    def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
+        """Send now, and ask by ETRN if that is configured; what happens, in words."""
+        if reason.by_hand:
+            self._on_by_hand()
+        self._settled.clear()
+        if self._wanted is None or reason.by_hand:
+            self._wanted = reason
+        self._wake.set()
+        return "The line is dedicated: sending now what waits."
+
+    def cancel(self, at_once: bool) -> str:
+        """End the run under way; mail accepted later still goes out."""
+        self._wanted = None
+        if not self._running:
+            self._settled.set()
+            return "A dedicated line makes no calls; nothing is being sent."
+        self._flush.stop(after_current=not at_once)
+        return "Sending stops" + (" at once." if at_once else " after the current message.")
+
+    def mail_accepted(self) -> None:
+        """New mail is in the queue: it goes out at once."""
+        self._panel.queue_changed()
+        self._wake.set()
+
+    def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
+        """Be told each step in words; the answer ends it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    async def finished(self) -> CallRecord:
+        """Wait for the end of the run asked for."""
+        while True:
+            await self._settled.wait()
+            if self._last_call is not None:
+                return self._last_call
+            self._settled.clear()
+
+    def status(self) -> dict[str, JsonValue]:
+        """State and last run, for the control API."""
+        last = self._last_call.to_json() if self._last_call is not None else None
+        return {"state": self.state.value, "words": self.state_words, "current": None, "last": last,
+                "redials_left": None}  # fmt: skip
+
+    def attention(self) -> list[str]:
+        """What a person should know of the last run, an item each."""
+        if self._last_try is None:
+            return []
+        etrn = self._last_call.etrn if self._last_call is not None else ()
+        return call_notes.attention(replace(self._last_try, etrn=etrn))
+
+    async def run(self) -> None:
+        """Send what waits until cancelled."""
+        self._panel.call(CallState.ONLINE)
+        while True:
+            self._wake.clear()
+            reason, self._wanted, self._running = self._wanted, None, True
+            try:
+                await self._once(reason)
+            finally:
+                self._running = False
+                self._panel.mail_moves(False)
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+                await asyncio.sleep(GATHER_S)
+            except TimeoutError:
+                pass
+
+    async def _once(self, reason: CallReason | None) -> None:
+        """One run. Asked for by somebody (`reason`), it asks by ETRN too and is kept as a call."""
+        loop = asyncio.get_running_loop()
+        began_s, messages, received = loop.time(), self._inbound.messages, self._inbound.bytes
+        record = CallRecord(
+            reason or CallReason.QUEUE, LinkKind.GATEWAY.value, DialResult.CONNECTED, int(self._wall_clock()),
+            hangup_reason=HangUpReason.DONE,
+        )  # fmt: skip
+        asking = asyncio.create_task(self._etrn.ask()) if self._etrn is not None and reason else None
+        try:
+            self._panel.mail_moves(True)
+            if reason is not None and reason.by_hand:
+                self._flush.begin_call()  # a host that rests is tried all the same
+            result = await self._flush.run()
+            record = replace(
+                record, sent=result.sent, deferred=result.deferred, refused=result.refused, notes=result.notes
+            )
+            if asking is not None:
+                record = replace(record, etrn=await asking)
+        except Exception as error:  # a bug of ours must not stop the line
+            maillog.fault("flush stopped by a fault of Dialpost", error=repr(error))
+        finally:
+            if asking is not None:
+                asking.cancel()
+        record = replace(
+            record, online_s=loop.time() - began_s, received=self._inbound.messages - messages,
+            bytes_down=self._inbound.bytes - received,
+        )  # fmt: skip
+        await self._ended(record, kept=reason is not None)
+
+    async def _ended(self, record: CallRecord, kept: bool) -> None:
+        if record.sent or record.deferred or kept:
+            self._last_try = record
+        if record.sent or record.deferred:
+            self._panel.fault(Fault.MAIL, call_notes.mail_stuck(record))
+        await self._panel.refresh()
+        self.left_behind = self._panel.counted
+        if not kept:
+            return
+        self._panel.fault(Fault.ETRN, call_notes.etrn_refused(record))
+        self._last_call, self.last_end_s = record, asyncio.get_running_loop().time()
+        try:
+            await self._store.save_call(record.to_json())
+        except StorageError as error:
+            maillog.fault("call: its record could not be kept", error=error)
+        for watcher in list(self._watchers):
+            watcher(f"sent {record.sent}, put off {record.deferred}")
+        if self._wanted is None:
+            self._settled.set()

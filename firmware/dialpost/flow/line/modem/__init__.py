@@ -1,0 +1,1 @@
+"""A modem on an open port: found, set up, dialled, hung up."""

@@ -1,0 +1,99 @@
+"""Looking for modems on serial ports: who answers AT, at which speed, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dialpost.core.config.model import PortFlow
+from dialpost.core.errors import PortError
+from dialpost.core.line.at.answers import identity_lines, prefix_of, values
+from dialpost.core.line.modem.probe import IDENTITY_COMMANDS, Hints, PortFacts, Suggestion, identity, suggest
+from dialpost.core.line.modem.profile import FlowControl, ModemProfile
+from dialpost.flow.line.modem.port import OpenPort
+from dialpost.flow.line.modem.talk import ModemTalk
+
+UART_SPEEDS_BPS = (115_200, 9600, 57_600, 38_400, 19_200, 230_400, 4800, 2400, 1200, 460_800, 921_600, 300)
+ACM_SPEEDS_BPS = (115_200, 9600)
+"""A modem that is a USB device itself (ttyACM) takes any speed; behind a USB-to-serial cable its own counts."""
+
+_ANSWER_S = 3.0
+_WAKE_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is on a port. `suggestion` is None where nothing answered; `trouble` says why it could not be asked."""
+
+    port: PortFacts
+    speed_bps: int = 0
+    says: str = ""
+    suggestion: Suggestion | None = None
+    trouble: str = ""
+    lacks_flow_control: bool = False  # it answers only while RTS and CTS are not looked at
+
+
+async def look(port: PortFacts, hints: dict[str, Hints], open_port: OpenPort, speeds: Sequence[int] = ()) -> Found:
+    """Ask one port, speed by speed, until it answers. The port is as before afterwards, its settings excepted."""
+    opened = None
+    try:
+        for speed_bps in speeds or _speeds(port):
+            if opened is None:
+                opened = open_port(port.device, speed_bps, FlowControl.NONE)
+            else:
+                opened.set_speed(speed_bps)
+            talk = ModemTalk(opened)
+            if await talk.wakes(limit_s=_WAKE_S):
+                answers = await _identify(talk)
+                opened.close(keep_dtr=True)
+                lacks = not await _answers_with_rts_cts(port, speed_bps, open_port)
+                suggestion = suggest(port, answers, hints)
+                return Found(port, speed_bps, identity(answers[:-1]), suggestion, lacks_flow_control=lacks)
+    except PortError as error:
+        return Found(port, trouble=str(error))
+    finally:
+        if opened is not None:
+            opened.close(keep_dtr=True)
+    return Found(port)
+
+
+def needed_flow(found: Found, profile: ModemProfile) -> PortFlow:
+    """What modem.flow_control has to be for the modem found."""
+    lacks = found.lacks_flow_control and profile.flow_control is FlowControl.RTSCTS
+    return PortFlow.NONE if lacks else PortFlow.PROFILE
+
+
+def _speeds(port: PortFacts) -> tuple[int, ...]:
+    return ACM_SPEEDS_BPS if port.usb and "ttyACM" in (port.name or port.device) else UART_SPEEDS_BPS
+
+
+async def _answers_with_rts_cts(port: PortFacts, speed_bps: int, open_port: OpenPort) -> bool:
+    """Whether it answers too while the port waits for CTS, as a call does. Raises: PortError."""
+    opened = open_port(port.device, speed_bps, FlowControl.RTSCTS)
+    try:
+        return await ModemTalk(opened).wakes(limit_s=_WAKE_S)
+    finally:
+        opened.close(keep_dtr=True)
+
+
+async def _identify(talk: ModemTalk) -> tuple[str, ...]:
+    """The answers to `IDENTITY_COMMANDS`, "" where one is refused; the last keeps its error's words."""
+    await talk.ask("ATE0V1Q0", _ANSWER_S)
+    return (*await identify(talk, _ANSWER_S), await sim_words(talk, _ANSWER_S))
+
+
+async def identify(talk: ModemTalk, limit_s: float) -> list[str]:
+    """What the modem says to each of `IDENTITY_COMMANDS` but the last, without chatter; "" where one is refused."""
+    found = []
+    for command in IDENTITY_COMMANDS[:-1]:
+        answer = await talk.ask(f"AT{command}", limit_s)
+        found.append(" ".join(identity_lines(answer.lines, f"AT{command}")) if answer.is_ok else "")
+    return found
+
+
+async def sim_words(talk: ModemTalk, limit_s: float) -> str:
+    """What it says to the last of them: of its SIM, or +CME ERROR where none is in it."""
+    command = f"AT{IDENTITY_COMMANDS[-1]}"
+    answer = await talk.ask(command, limit_s, tells=True)
+    told = values(answer.lines, prefix_of(command))
+    return f"{prefix_of(command)}: {told[-1]}" if told else answer.final_words

@@ -1,0 +1,262 @@
+"""`dialpost call` and `dialpost queue release` against a running station whose line is simulated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dialpost.__main__ import main
+from dialpost.cli.line.call import call_lines
+from dialpost.core.line.call.forecast import Forecast
+from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.link import DialOutcome, DialResult, Traffic
+from dialpost.core.mail.etrn import classify
+from dialpost.core.mail.queue.records import Origin
+from dialpost.core.mail.reply import Reply
+from dialpost.edge import clock
+from dialpost.edge.config import ConfigFile
+from dialpost.flow.line.call.methods import with_words
+from dialpost.station import Station
+from fakes import FakeLink, a_record
+
+CONFIG = """\
+[station]
+hostname = "mail.clinic.example"
+domains = ["clinic.example"]
+data_dir = "{folder}/data"
+run_dir = "{folder}/run"
+[smtp]
+listen = ["127.0.0.1:0"]
+submission_listen = ["127.0.0.1:0"]
+submissions_listen = ["127.0.0.1:0"]
+disk_reserve_bytes = 0
+[outbound]
+via = "mx"
+[etrn]
+use = "never"
+[link]
+kind = "dialup-gateway"
+[call]
+grace_min_s = 0.2
+cooldown_s = 0.1
+redial_attempts = 0
+[budget]
+minutes_per_day = 30
+minutes_per_call = 20
+cost_per_minute = 0.2
+currency = "EUR"
+big_message_bytes = 5000
+{more}
+"""
+
+
+class Daemon:
+    """A station in a thread of its own, so that the command line can be used as it is."""
+
+    def __init__(self, folder, more: str = "") -> None:
+        self.path = folder / "dialpost.toml"
+        self.path.write_text(CONFIG.format(folder=folder, more=more))
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+
+    def run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    async def _start(self) -> None:
+        self.link = FakeLink(dial_s=0.05)
+        self.link.negotiate_s = self.link.hang_up_s = 0.01
+        self.link.counted = Traffic(1234, 56_000)
+        self.station = Station(ConfigFile(self.path).load(), link=self.link)
+        await self.station.start()
+
+    def __enter__(self) -> Daemon:
+        self.thread.start()
+        self.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.station.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+    async def hand_in(self, size: int) -> str:
+        station = self.station
+        queue_id = station.store.next_id()
+        writer = station.spool.begin(queue_id)
+        writer.write(b"From: anna@clinic.example\n\n" + b"x" * (size - 27))
+        await writer.commit()
+        message = station.big_messages.as_held(
+            a_record(
+                queue_id, sender="anna@clinic.example", origin=Origin.SUBMITTED, size=size, wire_size=size,
+                local_prefix=0,
+            )
+        )  # fmt: skip
+        await station.store.accept(message)
+        station._accepted(message)
+        return queue_id
+
+    async def spend(self, seconds: float) -> None:
+        self.station.budget._spent = self.station.budget.spent.plus(seconds, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def whatever_the_date(monkeypatch):
+    """The machine's own clock is no part of these tests."""
+    monkeypatch.setattr(clock, "RELEASED_S", 0)
+
+
+@pytest.fixture
+def daemon(tmp_path) -> Iterator[Daemon]:
+    with Daemon(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def dialpost(daemon, capsys):
+    """Run a command: exit status, standard output, standard error."""
+
+    def run(*arguments):
+        status = main(["--config", str(daemon.path), *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_before_the_first_call(dialpost):
+    assert dialpost("call", "history") == (0, "No call has been made yet.\n", "")
+    status, out, err = dialpost("call", "show")
+    assert (status, out) == (1, "")
+    assert "No call has been made yet." in err
+    status, out, _ = dialpost("call", "budget")
+    assert (status, out.splitlines()[:2]) == (
+        0, ["0 of 30 minutes used today", "0 minutes used this month"],
+    )  # fmt: skip
+    assert "a call may last 20 minutes" in out
+    assert "A call made now may last 20 min (budget.minutes_per_call)." in out
+
+
+def test_a_call_is_forecast_shown_and_kept(dialpost):
+    status, out, err = dialpost("call", "now")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "Dialling."
+    assert lines[1].startswith("forecast: nothing waits, about 20 s, about 0.20 EUR")
+    assert lines[2] == "dialling"
+    assert lines[-1].startswith("Done: 0 sent, 0 received, 0 s on line, 0.20 EUR (nothing more to send")
+
+    status, out, _ = dialpost("call", "history", "-n", "5")
+    header, row = out.splitlines()
+    assert header.split()[:4] == ["NO", "STARTED", "WHY", "RESULT"]
+    assert row.split()[0] == "1"
+    assert row.split()[-6:] == ["1.2", "kB/56", "kB", "0.20", "EUR", "done"]
+
+    status, out, _ = dialpost("call", "show", "1")
+    assert "33600 bit/s; mail could flow after " in out
+    assert "expected: nothing waits, about 20 s, about 0.20 EUR" in out
+    assert "paid 0 s: 0.20 EUR" in out
+    [call] = json.loads(dialpost("call", "history", "--json")[1])
+    assert (call["number"], call["cost"], call["over_budget"]) == (1, 0.2, False)
+    assert json.loads(dialpost("call", "show", "--json")[1]) == call
+    assert dialpost("call", "show", "7")[2].endswith("There is no call 7 in the history.\n")
+
+
+def test_a_spent_budget_refuses_and_may_be_overruled(dialpost, daemon):
+    daemon.run(daemon.spend(1800))
+    for arguments in (("call", "now"), ("call", "now", "--no-wait")):
+        status, out, err = dialpost(*arguments)
+        assert (status, out) == (1, "")
+        assert "The budget is spent: 30 of 30 minutes used today (budget.minutes_per_day)." in err
+    assert daemon.link.dialled_at == []
+    assert "The budget is spent" in dialpost("call", "budget")[1]
+    assert "The budget is spent" in dialpost("call", "forecast")[1]
+    status, out, _ = dialpost("status")
+    assert status == 3
+    assert "ATTENTION The budget is spent" in out
+    assert dialpost("call", "now", "--over-budget")[0] == 0
+    assert "made for: command, over the budget by hand" in dialpost("call", "show")[1]
+
+
+def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost, daemon):
+    daemon.run(daemon.hand_in(4000))
+    daemon.run(daemon.spend(1780))
+    status, out, _ = dialpost("call", "forecast")
+    assert status == 0
+    first, second = out.splitlines()
+    assert first == "1 message, 4.0 kB, about 20 s, about 0.20 EUR (at 28.6 kbit/s, not measured yet)"
+    assert second.startswith("The budget allows ")
+    assert json.loads(dialpost("call", "forecast", "--json")[1])["is_enough"] is False
+
+
+def test_a_big_message_is_held_told_and_released(dialpost, daemon):
+    queue_id = daemon.run(daemon.hand_in(9000))
+    assert "; 1 big message (9.0 kB) held back" in dialpost("call", "forecast")[1]
+    words = f"held: larger than 5.0 kB; release it by: dialpost queue release {queue_id}"
+    assert words in dialpost("queue", "list")[1]
+    assert words[1:] in dialpost("queue", "show", queue_id)[1]
+    assert dialpost("queue", "release", queue_id) == (0, f"{queue_id}: 1 recipient released.\n", "")
+    assert "held back" not in dialpost("call", "forecast")[1]
+    assert "Waiting for the next call" in dialpost("queue", "show", queue_id)[1]
+    assert "has no recipient that is held" in dialpost("queue", "release", queue_id)[2]
+
+
+def test_a_failed_dial_has_its_exit_status(dialpost, daemon):
+    daemon.link.outcomes.append(DialOutcome(DialResult.BUSY, "BUSY", number="0961 123456"))
+    status, out, _ = dialpost("call", "now")
+    assert status == 1
+    assert out.splitlines()[-1] == "The line did not come up: busy. BUSY"
+    assert "dialled 0961 123456" in dialpost("call", "show")[1]
+
+
+@pytest.mark.parametrize("arguments", [("history", "-n", "0"), ("history", "-n", "x"), ("show", "-1"), ("shw",)])
+def test_bad_arguments(arguments, dialpost, capsys):
+    with pytest.raises(SystemExit) as ended:
+        dialpost("call", *arguments)
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("verb", [(), ("now",), ("cancel",), ("history",), ("show",), ("forecast",), ("budget",)])
+def test_every_command_explains_itself(verb, dialpost, capsys):
+    with pytest.raises(SystemExit) as ended:
+        dialpost("call", *verb, "--help")
+    assert ended.value.code == 0
+    assert all(len(line) <= 120 for line in capsys.readouterr().out.splitlines())
+
+
+def test_everything_of_a_call_is_told():
+    record = CallRecord(
+        CallReason.COMMAND, "modem", DialResult.CONNECTED, int(time.time()), online_s=130.0, bytes_up=340_000,
+        bytes_down=12_000, sent=11, received=3, deferred=1, refused=2,
+        etrn=(classify("clinic.example", Reply(458, ("Unable to queue messages",))),),
+        hangup_reason=HangUpReason.BUDGET_SPENT, hangup_detail="2 of 2 minutes used today",
+        detail="CONNECT 33600/ARQ/V34", rate_bps=33_600, dialled="0961 123456", connect_s=31.4, paid_s=140.0,
+        cost=0.6, currency="EUR", over_budget=False, forecast=Forecast(12, 340_000, 118.0, 0.4, "EUR"),
+    )  # fmt: skip
+    lines = call_lines(with_words({"number": 7} | record.to_json()))
+    assert lines[0].startswith("Call 7, ")
+    assert lines[1:8] == [
+        "  CONNECT 33600/ARQ/V34",
+        "  dialled 0961 123456; 33600 bit/s; mail could flow after 31.4 s",
+        "  expected: 12 messages, 340 kB, about 2 min, about 0.40 EUR",
+        "  on line 2 min, paid 2 min: 0.60 EUR",
+        "  ended: the budget was spent (2 of 2 minutes used today)",
+        "  11 messages sent, 3 messages received, 1 put off, 2 refused",
+        "  340 kB up, 12 kB down",
+    ]
+    assert "458 Unable to queue messages" in lines[8]
+
+
+def test_a_record_of_a_former_version_is_shown():
+    old = {"reason": "button", "link": "modem", "result": "connected", "started": 1_700_000_000, "number": 1}
+    lines = call_lines(with_words(old))
+    assert lines[1:4] == [
+        "  on line 0 s, paid 0 s",
+        "  ended: the line did not come up",
+        "  0 messages sent, 0 messages received",
+    ]

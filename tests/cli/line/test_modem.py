@@ -1,0 +1,320 @@
+"""`dialpost modem`: against the simulated telephone line, as a user would call it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from dialpost.__main__ import main
+from dialpost.cli.line import modem as face
+from dialpost.core.config.model import StationConfig
+from dialpost.core.json_value import ControlMethod
+from dialpost.core.line.modem.probe import PortFacts
+from dialpost.core.line.modem.profile import FlowControl
+from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
+from dialpost.sim.telephone import Telephone, TelephoneSettings
+from fakes import MemoryCallStore
+
+
+class Line:
+    """A simulated line in a thread of its own; `path` is the modem's port."""
+
+    def __init__(self, settings: TelephoneSettings) -> None:
+        self.telephone = Telephone(settings)
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._over: asyncio.Event = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+        self._thread.start()
+        assert self._started.wait(10)
+        self.path = self.telephone.station_path
+
+    async def _run(self) -> None:
+        await self.telephone.start()
+        self._started.set()
+        await self._over.wait()
+        await self.telephone.stop()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10)
+        self._loop.close()
+
+
+@pytest.fixture
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    made = Line(getattr(request, "param", TelephoneSettings(dial_s=0.01)))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration and no daemon of the machine is met."""
+    monkeypatch.setenv("DIALPOST_CONFIG", str(tmp_path / "dialpost.toml"))
+    monkeypatch.setattr(face, "StationConfig", lambda: StationConfig(run_dir=str(tmp_path / "run")))
+
+
+def configure(folder: Path, port: str, more: str = "") -> str:
+    path = folder / "dialpost.toml"
+    path.write_text(
+        f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\nrun_dir = "{folder}/run"\n'
+        '[outbound]\nsmarthost = "192.0.2.1"\n[ppp]\ndefault_route = true\n'
+        f'[modem]\nport = "{port}"\nnumbers = ["0961123456"]\n{more}'
+    )
+    return str(path)
+
+
+@contextlib.contextmanager
+def station(folder: Path, methods: Mapping[str, ControlMethod]) -> Iterator[None]:
+    """A control socket that answers these."""
+    ready, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        server = ControlServer(folder / "run" / SOCKET_NAME, dict(methods), {})
+        await server.start()
+        ready.set()
+        await asyncio.to_thread(over.wait)
+        await server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield
+    finally:
+        over.set()
+        thread.join(10)
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    status = main(["modem", *argv])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_list_and_countries(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "list")
+    assert status == 0
+    assert [row.split()[0] for row in out.splitlines()[1:6]] == [
+        "cellular",
+        "courier",
+        "hayes",
+        "iridium",
+        "usb-v92",
+    ]
+    assert "source:     Iridium ISU AT Command Reference" in run(capsys, "list", "iridium")[1]
+    out = run(capsys, "countries")[1]
+    assert "12 in a row, then 1 h of rest" in next(row for row in out.splitlines() if row.startswith("austria"))
+    out = run(capsys, "countries", "new-zealand")[1]
+    assert "10 in 30 min" in out and "tone only" in out and "Telepermit" in out
+    status, _, err = run(capsys, "countries", "Austira")
+    assert (status, "Did you mean austria?" in err) == (1, True)
+
+
+def test_probe_finds_the_modem_and_says_what_to_configure(
+    line: Line, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf_end, deaf_port = os.openpty()
+    deaf = os.ttyname(deaf_port)
+    ports = [PortFacts(deaf, deaf), PortFacts(line.path, line.path, "Conexant USB Modem", "0572:1340")]
+    monkeypatch.setattr(face, "serial_ports", lambda: ports)
+    status, out, _ = run(capsys, "probe", "--speed", "115200")
+    assert status == 0
+    assert f"{deaf}: nothing answers" in out
+    assert 'says "56000; Simulated Modem V.90; Dialpost"; profile usb-v92, as its USB id is 0572:1340' in out
+    assert f'[modem]\nprofile = "usb-v92"\nport = "{line.path}"\n' in out
+    found = json.loads(run(capsys, "probe", "--json", "--port", line.path)[1])
+    assert [(one["device"], one["profile"], one["speed_bps"]) for one in found] == [(line.path, "usb-v92", 115_200)]
+    os.close(deaf_end)
+    os.close(deaf_port)
+
+
+def test_probe_without_a_modem_says_what_to_look_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "serial_ports", list)
+    assert run(capsys, "probe")[:2] == (
+        1,
+        "This machine has no serial port. Is the modem plugged in and on? `dmesg | tail` tells of USB devices.\n",
+    )  # fmt: skip
+    status, out, _ = run(capsys, "probe", "--port", "/dev/no-such")
+    assert status == 1
+    assert "There is no /dev/no-such" in out and "No modem was found" in out
+
+
+def subjects(out: str) -> list[tuple[str, str]]:
+    found = [
+        row.split(":")[0].split(None, 1) for row in out.splitlines() if row[:1] not in {"", " "} and ":" in row
+    ]
+    return [(mark, subject) for mark, subject in found]
+
+
+def test_every_step_of_a_sound_modem(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(tmp_path, line.path)
+    status, out, _ = run(capsys, "test")
+    assert subjects(out) == [
+        ("ok", "settings"), ("ok", "port"), ("ok", "answer"), ("ok", "identity"), ("ok", "set-up"),
+        ("ok", "control lines"), ("ok", "dial tone"), ("-", "a call"),
+    ]  # fmt: skip
+    assert status == 0
+    assert out.endswith("\nThe modem is ready.\n")
+    assert line.telephone.calls == 0, "nothing was dialled"
+
+
+def test_a_call_is_made_when_asked_for_and_hung_up(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(tmp_path, line.path)
+    status, out, _ = run(capsys, "test", "--dial")
+    assert status == 0, out
+    assert "0961123456 answered: CONNECT" in out and "The line is down again." in out
+    assert line.telephone.calls == 1
+    assert not line.telephone.is_up
+
+
+@pytest.mark.parametrize("line", [TelephoneSettings(dial_s=0.01, results=("BUSY",))], indirect=True)
+def test_a_call_that_fails_says_why(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(tmp_path, line.path)
+    status, out, _ = run(capsys, "test", "--dial")
+    assert (status, "FAULT   a call: 0961123456: busy." in out) == (2, True)
+
+
+@pytest.mark.parametrize("line", [TelephoneSettings(dial_s=0.01, results=("NO DIALTONE",))], indirect=True)
+def test_no_dial_tone_is_told_and_nothing_is_dialled_then(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(tmp_path, line.path)
+    status, out, _ = run(capsys, "test", "--dial")
+    assert status == 2
+    assert "FAULT   dial tone: There is none.\n        -> Check the cable between modem and socket." in out
+    assert "a call: Nothing was dialled, because of the fault above." in out
+    assert line.telephone.calls == 0
+
+
+@pytest.mark.parametrize("line", [TelephoneSettings(sim_pin="1234")], indirect=True)
+def test_a_sim_s_pin_is_not_entered(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(tmp_path, line.path, 'profile = "cellular"\n')
+    status, out, _ = run(capsys, "test")
+    assert (status, "SIM: The SIM wants its PIN.\n        -> Set modem.sim_pin." in out) == (2, True)
+    configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
+    status, out, _ = run(capsys, "test")
+    assert (status, "It is not entered here: a call does that, once." in out) == (0, True)
+
+
+@pytest.mark.parametrize("line", [TelephoneSettings(sim_pin="1234")], indirect=True)
+def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def status(params: Any) -> Any:
+        return {"call_state_words": "on hook", "link": "modem"}
+
+    def tries() -> int:
+        return line.telephone._station.modem.pin_tries
+
+    configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
+    before, store = tries(), MemoryCallStore()
+    assert "can't be found out, so it is not tried" in run(capsys, "test", "--dial")[1]
+    assert tries() == before
+    with station(tmp_path, {"status": status, **pin_methods(store)}):
+        assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
+        assert "The SIM refused this PIN before" in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 1
+        assert "9999" not in str(store.values)
+        assert "refused" in asyncio.run(RefusedPin(store).why_not("9999", tries_known=True))
+        assert "1 try forgotten" in run(capsys, "allow-pin")[1]
+        assert "No try of a PIN was on record" in run(capsys, "allow-pin")[1]
+        assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 2
+        run(capsys, "allow-pin")
+        assert "telephone" in run(capsys, "test", "--dial")[1]
+        assert tries() == before - 2, "the last try is a person's"
+
+
+@pytest.mark.parametrize("profile", ["cellular", "iridium"])
+def test_network_and_signal(line: Line, profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(tmp_path, line.path, f'profile = "{profile}"\n')
+    status, out, _ = run(capsys, "test")
+    assert status == 0, out
+    assert "network: The modem is in its home network." in out
+    assert ("-73 dBm (20 of 31)" if profile == "cellular" else "5 of 5 bars") in out
+    assert "dial tone" not in out
+
+
+def test_what_the_modem_does_not_take_is_named(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(tmp_path, line.path, 'extra_init = "AT+NO"\n')
+    status, out, _ = run(capsys, "test")
+    assert status == 1
+    assert "WARNING set-up: It does not take AT+NO. A call is made all the same" in out
+    assert "-> Correct modem.extra_init." in out
+
+
+def test_a_port_in_use_is_told(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(tmp_path, line.path)
+    port = face.open_port(line.path, 115_200, FlowControl.NONE)
+    try:
+        status, out, _ = run(capsys, "test")
+    finally:
+        port.close(keep_dtr=True)
+    assert (status, "is in use by another Dialpost program" in out) == (2, True)
+
+
+def test_without_a_port_it_says_how_to_find_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("test", "terminal"):
+        status, _, err = run(capsys, verb)
+        assert (status, "`dialpost modem probe` finds it" in err) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["probe", "test", "terminal"])
+@pytest.mark.parametrize(("words", "link", "refused"), [
+    ("on line", "modem", True), ("dialling", "modem", True), ("on hook", "modem", False),
+    ("on hook; dialling again in 20 s", "modem", False), ("on line", "gateway", False),
+])  # fmt: skip
+def test_a_station_in_a_call_keeps_its_modem(
+    verb: str, words: str, link: str, refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    configure(tmp_path, "/dev/no-such")
+    monkeypatch.setattr(face, "serial_ports", list)
+
+    async def status(params: Any) -> Any:
+        return {"call_state_words": words, "link": link}
+
+    with station(tmp_path, {"status": status}):
+        _, out, err = run(capsys, verb)
+    assert (f"The station is in a call ({words}) and has the modem." in err) is refused
+    assert ("no-such" in out + err or "no serial port" in out) is not refused
+
+
+def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> None:
+    config = configure(tmp_path, line.path)
+    child = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=20)
+    child.expect_exact("Ctrl-] leaves.")
+    child.send("ATI3\r")
+    child.expect_exact("Simulated Modem V.90")
+    child.expect_exact("OK")
+    child.send("ATS7=33\r\x1d")
+    child.expect_exact("The modem is left as it is.")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    again = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=20)
+    again.expect_exact("Ctrl-] leaves.")
+    again.send("ATS7?\r")
+    again.expect_exact("033")
+    again.send("\x1d")
+    again.expect(pexpect.EOF)
+    again.close()

@@ -1,0 +1,205 @@
+"""When to hang up: every kind of provider, every kind of quiet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from dialpost.core.line.call.end import (
+    MOST_ASKS,
+    SAMPLES_KEPT,
+    STALL_S,
+    AskAgain,
+    Decision,
+    Evidence,
+    GraceRules,
+    HangUp,
+    ProviderHabits,
+    Stop,
+    Wait,
+    decide,
+)
+from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.mail.etrn import EtrnAnswer, classify
+from dialpost.core.mail.reply import Reply
+
+RULES = GraceRules(3.0, 60.0)
+NO_HABITS = ProviderHabits()
+DONE = HangUp(HangUpReason.DONE)
+SILENT = HangUp(HangUpReason.PROVIDER_SILENT)
+
+
+def said(code: int, text: str = "ok") -> EtrnAnswer:
+    return classify("clinic.example", Reply(code, (text,)))
+
+
+STARTED, NOTHING, PENDING = said(250), said(251), said(252)
+THREE = said(253, "3 pending messages for node clinic.example started")
+LATER, NOT_DONE = said(458), said(502)
+
+# Line up at 100, asked at 100, answered at 101, nothing to send, nobody came.
+QUIET = Evidence(
+    now_s=101.0, outbound_drained=True, outbound_busy=False, etrn_under_way=False, asked_s=100.0,
+    answered_s=101.0, answers=(), inbound_connections=0, inbound_last_s=None, inbound_messages=0,
+    messages_since_ask=0,
+)  # fmt: skip
+
+
+def at(now_s: float, evidence: Evidence, habits: ProviderHabits = NO_HABITS) -> Decision:
+    return decide(replace(evidence, now_s=now_s), RULES, habits)
+
+
+def ends_at(evidence: Evidence, habits: ProviderHabits = NO_HABITS) -> tuple[float, Decision]:
+    """When a call with no further events stops waiting, and how; follows the rule's own wake-ups."""
+    now_s = evidence.now_s
+    while isinstance(found := at(now_s, evidence, habits), Wait):
+        assert found.until_s > now_s, "it would spin"
+        now_s = found.until_s
+    return now_s, found
+
+
+def test_it_stays_while_mail_goes_out() -> None:
+    found = at(1e6, replace(QUIET, outbound_drained=False, outbound_busy=True))
+    assert isinstance(found, Wait)
+    assert found.until_s == inf
+
+
+def test_it_stays_while_etrn_is_under_way() -> None:
+    assert isinstance(at(1e6, replace(QUIET, etrn_under_way=True)), Wait)
+
+
+@pytest.mark.parametrize("answers", [(), (LATER,), (NOT_DONE,), (NOTHING, LATER)])
+def test_nothing_promised_ends_after_the_shortest_grace(answers: tuple[EtrnAnswer, ...]) -> None:
+    assert ends_at(replace(QUIET, answers=answers)) == (104.0, DONE)
+
+
+def test_nothing_waits_ends_at_once() -> None:
+    assert ends_at(replace(QUIET, answers=(NOTHING,))) == (101.0, DONE)
+    assert ends_at(replace(QUIET, answers=(NOTHING, NOTHING))) == (101.0, DONE)
+
+
+@pytest.mark.parametrize("answer", [PENDING, THREE])
+def test_a_certain_promise_is_waited_for_up_to_the_longest_grace(answer: EtrnAnswer) -> None:
+    quick = ProviderHabits(gaps_s=(0.1,) * 5, starts_s=(0.1,) * 5)
+    assert ends_at(replace(QUIET, answers=(answer,))) == (161.0, SILENT)
+    assert ends_at(replace(QUIET, answers=(answer,)), quick) == (161.0, SILENT)
+    assert ends_at(replace(QUIET, answers=(NOTHING, answer)), quick) == (161.0, SILENT)
+
+
+def test_a_250_too_until_the_provider_is_known() -> None:
+    evidence = replace(QUIET, answers=(STARTED,))
+    assert ends_at(evidence) == (161.0, DONE)
+    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 1.0))) == (161.0, DONE)
+    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 1.0, 1.0))) == (116.0, DONE)
+    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 9.0, 1.0))) == (137.0, DONE)
+    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 59.0, 1.0))) == (161.0, DONE)
+
+
+CAME = replace(QUIET, inbound_last_s=120.0, inbound_messages=2, messages_since_ask=2, now_s=120.0)
+
+
+ASKED_AGAIN = replace(
+    CAME, answers=(STARTED,), asks=2, asked_s=121.0, answered_s=121.5, messages_since_ask=0, now_s=121.5
+)
+
+
+def test_after_mail_came_the_learnt_grace_holds() -> None:
+    assert ends_at(ASKED_AGAIN) == (135.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(4.0, 10.0, 1.0))) == (140.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(0.7,))) == (123.0, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(2.0, 1.0))) == (123.5, DONE)
+    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(50.0,))) == (180.0, DONE)
+
+
+def test_what_a_250_says_nothing_about_is_asked_for_again_while_the_grace_runs() -> None:
+    came = replace(CAME, answers=(STARTED,))
+    assert ends_at(came) == (121.0, AskAgain())
+    assert at(130.0, replace(came, outbound_drained=False)) == AskAgain()  # it costs nothing then
+    assert isinstance(at(130.0, replace(came, inbound_connections=1)), Wait)
+    assert ends_at(replace(came, asks=MOST_ASKS)) == (135.0, DONE)  # what we put off is not asked for for ever
+    assert ends_at(replace(came, messages_since_ask=0)) == (135.0, DONE)
+
+
+def test_a_provider_that_tells_is_asked_once_more() -> None:
+    assert ends_at(replace(CAME, answers=(THREE,))) == (135.0, AskAgain())
+    assert ends_at(replace(CAME, answers=(THREE,), messages_since_ask=3)) == (123.0, AskAgain())
+    assert ends_at(replace(CAME, answers=(THREE, PENDING), messages_since_ask=3)) == (135.0, AskAgain())
+
+
+def test_the_answer_to_the_last_question_decides() -> None:
+    asked = replace(CAME, asked_s=124.0, answered_s=125.0, now_s=125.0, messages_since_ask=0)
+    assert ends_at(replace(asked, answers=(NOTHING,))) == (125.0, DONE)
+    assert ends_at(replace(asked, answers=(THREE,))) == (185.0, SILENT)
+    assert ends_at(replace(asked, answers=(LATER,))) == (128.0, DONE)
+
+
+def test_what_came_while_it_was_asked_is_seen() -> None:
+    crossed = replace(CAME, asked_s=119.0, answered_s=121.0, now_s=121.0, answers=(NOTHING,))
+    assert ends_at(crossed) == (136.0, DONE)
+
+
+def test_mail_that_comes_unasked_is_waited_for_too() -> None:
+    assert ends_at(replace(CAME, answers=(NOT_DONE,))) == (135.0, DONE)
+
+
+def test_a_connected_provider_holds_the_call_while_it_is_alive() -> None:
+    evidence = replace(CAME, inbound_connections=1, answers=(STARTED,))
+    assert ends_at(evidence) == (180.0, SILENT)
+    assert isinstance(at(1000.0, replace(evidence, inbound_last_s=995.0)), Wait)
+
+
+def test_a_connected_provider_is_waited_for_from_its_last_sign_or_the_answer_whichever_is_later() -> None:
+    evidence = replace(QUIET, inbound_connections=1, answers=(STARTED,), answered_s=150.0, now_s=150.0)
+    assert ends_at(replace(evidence, inbound_last_s=100.0)) == (210.0, SILENT)
+    assert ends_at(replace(evidence, inbound_last_s=None)) == (210.0, SILENT)
+
+
+@pytest.mark.parametrize("last_s, until_s", [(149.0, 152.0), (120.0, 133.0), (None, 133.0)])
+def test_a_stop_waits_for_the_incoming_message_from_its_last_byte_or_the_stop(last_s, until_s) -> None:
+    receiving = replace(CAME, stop=STOP, inbound_connections=1, inbound_last_s=last_s, progress_s=149.0)
+    assert ends_at(replace(receiving, now_s=131.0)) == (until_s, HangUp(HangUpReason.STOPPED))
+
+
+STOP = Stop(130.0, HangUpReason.STOPPED, inbound_messages=2)
+
+
+def test_a_stop_lets_the_message_being_sent_end() -> None:
+    sending = replace(CAME, stop=STOP, outbound_drained=False, outbound_busy=True, progress_s=150.0)
+    assert isinstance(at(151.0, sending), Wait)
+    assert at(151.0, replace(sending, outbound_busy=False)) == HangUp(HangUpReason.STOPPED)
+
+
+def test_a_stop_lets_the_message_being_received_end() -> None:
+    receiving = replace(CAME, stop=STOP, inbound_connections=1, inbound_last_s=149.0, progress_s=149.0)
+    assert isinstance(at(150.0, receiving), Wait)
+    assert at(150.0, replace(receiving, inbound_messages=3)) == HangUp(HangUpReason.STOPPED)
+    assert at(153.0, receiving) == HangUp(HangUpReason.STOPPED)
+
+
+def test_a_stop_does_not_wait_for_a_line_that_stands_still() -> None:
+    sending = replace(CAME, stop=STOP, outbound_drained=False, outbound_busy=True, progress_s=120.0)
+    assert ends_at(replace(sending, now_s=131.0)) == (130.0 + STALL_S, HangUp(HangUpReason.STOPPED))
+
+
+def test_a_stop_ends_a_wait_for_more() -> None:
+    assert at(131.0, replace(CAME, stop=STOP, answers=(THREE,))) == HangUp(HangUpReason.STOPPED)
+
+
+def test_bounds_the_wrong_way_round_still_end() -> None:
+    rules = GraceRules(90.0, 10.0)
+    assert decide(replace(QUIET, now_s=112.0, answers=(STARTED,)), rules, NO_HABITS) == DONE
+
+
+def test_only_the_last_samples_are_kept() -> None:
+    habits = NO_HABITS.with_gap(50.0)
+    for _ in range(SAMPLES_KEPT):
+        habits = habits.with_gap(1.0).with_start(2.0)
+    assert (habits.gaps_s, habits.starts_s) == ((1.0,) * SAMPLES_KEPT, (2.0,) * SAMPLES_KEPT)
+
+
+def test_habits_through_json_and_back() -> None:
+    habits = ProviderHabits((1.0, 2.5), (0.25,))
+    assert ProviderHabits.from_json(habits.to_json()) == habits
+    assert ProviderHabits.from_json({"gaps_s": ["x", -1, 3], "starts_s": 7}) == ProviderHabits((3.0,), ())

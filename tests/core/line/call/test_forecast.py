@@ -1,0 +1,87 @@
+"""What a call will take: learnt from calls made, told in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
+from dialpost.core.config.line import BudgetConfig
+from dialpost.core.line.call.forecast import Forecast, LineSpeed, forecast, line_speed
+from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.link import DialResult
+
+
+def call(**figures) -> CallRecord:
+    return CallRecord(CallReason.BUTTON, "modem", DialResult.CONNECTED, 0, **figures)
+
+
+def test_before_any_call_the_configuration_is_believed():
+    assert line_speed([], 33_600) == LineSpeed(33_600 * 0.85, 20.0, measured=False)
+
+
+def test_the_rate_of_the_last_connect_is_better():
+    calls = [call(online_s=10, rate_bps=28_800, paid_s=14), call(online_s=10, rate_bps=14_400, paid_s=18)]
+    found = line_speed(calls, 33_600)
+    assert found == LineSpeed(28_800 * 0.85, 16.0, measured=False)
+
+
+def test_a_failed_dial_says_nothing():
+    assert line_speed([call(rate_bps=9600)], 33_600).rate_bps == 33_600 * 0.85
+
+
+def test_busy_calls_show_the_rate_and_what_is_paid_beside():
+    # 100 kB up in 40 s, 20 kB up in 20 s: the rest of the second was waiting.
+    calls = [
+        call(online_s=40, paid_s=50, bytes_up=100_000),
+        call(online_s=20, paid_s=28, bytes_up=20_000, bytes_down=5000),
+        call(online_s=6, paid_s=10, bytes_up=500),
+    ]
+    found = line_speed(calls, 33_600)
+    assert found.measured
+    assert found.rate_bps == pytest.approx(20_000)
+    assert found.beside_s == pytest.approx(10.0)  # of 10, 20 and 9.8
+
+
+def test_one_call_over_another_line_does_not_spoil_it():
+    calls = [call(online_s=40, bytes_up=100_000) for _ in range(19)] + [call(online_s=1, bytes_up=1_000_000)]
+    assert line_speed(calls, 33_600).rate_bps == pytest.approx(20_000)
+
+
+def test_the_example():
+    priced = BudgetConfig(cost_per_minute=0.2, currency="EUR")
+    found = forecast(12, 340_000, LineSpeed(28_560), priced)
+    assert found.seconds == pytest.approx(20 + 8 * (340_000 + 12 * 400) / 28_560)
+    assert found.words() == "12 messages, 340 kB, about 2 min, about 0.40 EUR"
+
+
+def test_an_empty_queue_still_takes_a_call():
+    assert forecast(0, 0, LineSpeed(28_560), BudgetConfig()).words() == "nothing waits, about 20 s"
+
+
+def test_what_is_held_is_told():
+    found = forecast(1, 2000, LineSpeed(28_560), BudgetConfig(), held=2, held_bytes=4_100_000)
+    assert found.words() == "1 message, 2.0 kB, about 20 s; 2 big messages (4.1 MB) held back"
+
+
+def test_round_trip_and_what_is_missing():
+    found = Forecast(12, 340_000, 118.5, 0.4, "EUR", 1, 900_000)
+    assert Forecast.from_json(found.to_json()) == found
+    assert Forecast.from_json({}) == Forecast(0, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "5 s"), (12, "10 s"), (57, "55 s"), (59, "1 min"), (90, "2 min"), (3569, "59 min"), (3600, "1 h"),
+     (4830, "1 h 20 min"), (7199, "2 h")],
+)  # fmt: skip
+def test_spans(seconds, words):
+    assert about_span(seconds) == words
+
+
+def test_amounts():
+    assert [size_words(n) for n in (0, 812, 3400, 9960, 340_000, 12_000_000)] == [
+        "0 B", "812 B", "3.4 kB", "10 kB", "340 kB", "12 MB",
+    ]  # fmt: skip
+    assert (money(0.4, "EUR"), money(12, "")) == ("0.40 EUR", "12.00")
+    assert (minutes_words(720), minutes_words(30)) == ("12", "0.5")
+    assert (count_words(1, "message"), count_words(0, "message")) == ("1 message", "0 messages")

@@ -1,0 +1,127 @@
+"""What pppd is told, and what root refuses to take from the daemon."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dialpost.core.config.model import PppAuth, PppConfig
+from dialpost.core.ip_text import ip_network
+from dialpost.core.line.firewall import remove, ruleset
+from dialpost.core.line.ppp.options import PppRequest, options, with_close_echoes
+
+REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret")
+
+
+def lines(request: PppRequest) -> list[str]:
+    return options(request, up_script="/x/up", down_script="/x/down").splitlines()
+
+
+def test_a_telephone_line() -> None:
+    found = lines(REQUEST)
+    assert found[:2] == ["/dev/ttyUSB0", "115200"]
+    for wanted in ("nodetach", "noauth", "crtscts", "local", "mtu 576", "mru 576", "asyncmap 0", "noipdefault",
+                   "usepeerdns", "defaultroute", "deflate 15,15", "lcp-echo-interval 20", "lcp-echo-failure 4",
+                   "lcp-echo-adaptive", 'user "clinic"', 'password "s3cret"', "ip-up-script /x/up"):  # fmt: skip
+        assert wanted in found
+    assert not any(line.startswith("novj") for line in found)
+
+
+def test_a_satellite_line_gets_small_packets_and_patience() -> None:
+    found = lines(replace(REQUEST, rate_bps=2400))
+    assert "mtu 296" in found and "lcp-restart 10" in found
+
+
+@pytest.mark.parametrize("auth", PppAuth)
+def test_only_the_configured_way_of_logging_in_is_allowed(auth: PppAuth) -> None:
+    refused = {line for line in lines(replace(REQUEST, auth=auth.value)) if line.startswith("refuse-")} - {
+        "refuse-eap"
+    }
+    ways = {"refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2"}
+    allowed = {PppAuth.AUTO: ways, PppAuth.NONE: set()}.get(auth, {f"refuse-{auth.value}"})
+    assert refused == ways - allowed
+
+
+def test_what_is_off_is_off() -> None:
+    found = lines(
+        replace(REQUEST, compression=False, use_peer_dns=False, default_route=False, echo_interval_s=0,
+                user="", flow_control="xonxoff", has_carrier_line=True, local_address="192.0.2.2",
+                remote_address="192.0.2.1")
+    )  # fmt: skip
+    for wanted in ("noccp", "nodefaultroute", "xonxoff", "asyncmap a0000", "modem", "192.0.2.2:192.0.2.1"):
+        assert wanted in found
+    for unwanted in ("usepeerdns", "noipdefault", "local", "crtscts"):
+        assert unwanted not in found
+    assert not any(line.startswith(("lcp-echo", "user", "password", "deflate")) for line in found)
+
+
+@pytest.mark.parametrize(
+    ("rate_bps", "interval_s", "failures", "expected"),
+    [(33_600, 20, 4, (4, 3)), (2400, 20, 4, (10, 4)), (33_600, 2, 2, (2, 2)), (33_600, 0, 4, (0, 4))],
+)
+def test_without_dcd_echoes_come_closer(rate_bps, interval_s, failures, expected) -> None:
+    asked = replace(REQUEST, rate_bps=rate_bps, echo_interval_s=interval_s, echo_failures=failures)
+    found = with_close_echoes(asked)
+    assert (found.echo_interval_s, found.echo_failures) == expected
+
+
+def test_signs_of_a_password_stay_signs() -> None:
+    found = lines(replace(REQUEST, password='a"b\\c #d'))
+    assert 'password "a\\"b\\\\c #d"' in found
+
+
+def test_the_request_survives_its_way() -> None:
+    request = PppRequest.from_config(
+        PppConfig(user="u", password="p", mtu=500), device="/dev/ttyS0", speed_bps=9600, rate_bps=9600,
+        flow_control="none", has_carrier_line=True, mail_hosts=(ip_network("192.0.2.0/24"),),
+    )  # fmt: skip
+    assert PppRequest.from_json(request.to_json()) == request
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"device": "/dev/sda"}, {"device": "/dev/ttyS0\nplugin x.so"}, {"device": "/dev/../tmp/ttyS0"},
+        {"device": "ttyS0"},
+        {"user": "a\nconnect /tmp/x"}, {"password": "a\nplugin x.so"}, {"password": "\0"}, {"user": "x" * 300},
+        {"local_address": "1.2.3.4\nplugin x"}, {"remote_address": "::1"}, {"mtu": 2000},
+        {"mtu": "576\nplugin x"},
+        {"speed_bps": True}, {"mtu": True}, {"echo_interval_s": False}, {"echo_failures": True},
+        {"rate_bps": 33600.0}, {"compression": 1}, {"auth": "none\nplugin x"}, {"flow_control": "x"},
+        {"mail_hosts": ["x; flush ruleset"]}, {"mail_hosts": ["fe80::%x; flush ruleset;/64"]},
+        {"mail_hosts": ["::1%eth0"]},
+        {"mail_hosts": [["192.0.2.1"]]}, {"local_address": "1.2.3.4%x"}, {"remote_address": " 1.2.3.4"},
+        {"mail_hosts": "0.0.0.0/0"}, {"rate_bps": 0}, {"plugin": "x.so"}, {"echo_failures": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_root_takes_nothing_else(change: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        PppRequest.from_json(json.dumps(json.loads(REQUEST.to_json()) | change))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '"x"', "{}"])
+def test_what_is_no_request_is_none(text: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        PppRequest.from_json(text)
+
+
+def test_only_mail_hosts_reach_the_mail_port() -> None:
+    hosts = ("192.0.2.1", "192.0.2.1/32", "198.51.100.0/24", "2001:db8::1")
+    rules = ruleset("ppp0", [ip_network(host) for host in hosts], filtered=True,
+                    timestamps_off=True, share_with_lan=False)  # fmt: skip
+    assert rules.startswith(remove())
+    assert 'iifname "ppp0" ip saddr { 192.0.2.1, 198.51.100.0/24 } tcp dport 25 accept' in rules
+    assert 'iifname "ppp0" ip6 saddr { 2001:db8::1 } tcp dport 25 accept' in rules
+    assert 'iifname "ppp0" drop' in rules and 'oifname "ppp0" drop' in rules
+    assert "masquerade" not in rules
+    assert rules.count("reset tcp option timestamp") == 2
+
+
+def test_sharing_lets_the_lan_out_and_nobody_in() -> None:
+    rules = ruleset("ppp0", (), filtered=True, timestamps_off=False, share_with_lan=True)
+    assert 'oifname "ppp0" masquerade' in rules
+    assert 'iifname "ppp0" ct state established,related accept' in rules
+    assert 'oifname "ppp0" drop' not in rules
+    assert "timestamp" not in rules and "saddr {" not in rules

@@ -1,0 +1,52 @@
+"""Which addresses the line may have."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.line.addresses import connected_networks, why_not
+
+TABLE = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0101A8C0	0003	0	0	1024	00000000	0	0	0
+eth0	0001A8C0	00000000	0001	0	0	1024	00FFFFFF	0	0	0
+eth0	00D8A8C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+eth0	0101A8C0	00000000	0005	0	0	1024	FFFFFFFF	0	0	0
+ppp0	0100000A	00000000	0005	0	0	0	FFFFFFFF	0	0	0
+ppp0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
+ppp0	00000000	00000000	0001	0	0	0	00000000	0	0	0
+eth1	0002A8C0	0101A8C0	0003	0	0	0	00FFFFFF	0	0	0
+"""
+LAN = connected_networks(TABLE)
+
+
+def test_the_networks_this_machine_is_in():
+    assert [str(network) for network in LAN] == ["192.168.1.0/24", "192.168.216.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("local", "peer", "words"),
+    [
+        ("10.0.0.2", "10.0.0.1", ""),
+        ("100.64.1.2", "192.168.2.1", ""),
+        (
+            "10.0.0.2",
+            "192.168.1.50",
+            "the provider's end of the line, but that is in the LAN's network 192.168.1.0/24",
+        ),
+        ("192.168.1.50", "10.0.0.1", "this end of the line, but that is in the LAN's network 192.168.1.0/24"),
+        ("10.0.0.2", "192.168.216.25", "192.168.216.0/24"),
+        ("10.0.0.2", "127.0.0.1", "no line can have"),
+        ("0.0.0.0", "10.0.0.1", "no line can have"),
+        ("10.0.0.2", "224.0.0.1", "no line can have"),
+    ],
+)
+def test_an_address_of_the_lan_is_refused(local, peer, words):
+    found = why_not(local, peer, LAN)
+    assert words in found and bool(found) == bool(words)
+
+
+@given(st.text())
+def test_any_route_table_can_be_read(text):
+    connected_networks(text)
+    connected_networks("head\n" + text)

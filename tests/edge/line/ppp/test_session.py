@@ -1,0 +1,229 @@
+"""Root's side of a PPP session: what it takes from the daemon's folder, what it runs when the network comes."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.ip_text import ip_network
+from dialpost.core.line.ppp.events import Logged, PppEnd, PppUp, Trouble, parse_event
+from dialpost.core.line.ppp.options import PppRequest
+from dialpost.edge.line.ppp import session
+
+REQUEST = PppRequest(
+    "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", mail_hosts=(ip_network("192.0.2.25"),)
+)
+_TOOL = """#!{python}
+import sys
+sys.stderr.write("no\\n") if {status} else None
+given = "" if sys.argv[0].endswith("ip") else sys.stdin.read()
+open({record!r}, "a").write(" ".join(sys.argv[1:]) + chr(10) + given)
+sys.exit({status})
+"""
+ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", "DNS1": "192.0.2.53"}
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Programs that write down how they were run, in the place of nft and ip; no file of this machine's kernel."""
+    monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
+    tunables = session.line_shaping.tunables
+    monkeypatch.setattr(
+        session.line_shaping, "tunables",
+        lambda line: {str(tmp_path / Path(name).name): value for name, value in tunables(line).items()},
+    )  # fmt: skip
+
+    def make(status=0):
+        folder = tmp_path / "tools"
+        folder.mkdir(exist_ok=True)
+        for name in ("nft", "ip", "sysctl"):
+            (folder / name).write_text(
+                _TOOL.format(
+                    python=sys.executable, record=str(tmp_path / name), status=status if name == "nft" else 0
+                )
+            )
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def events(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "events"))
+        sock.setblocking(False)
+        yield sock
+
+
+def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, events, tmp_path):
+    record = tools()
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    rules = (record / "nft").read_text()
+    assert "192.0.2.25" in rules and "10.0.0.1" in rules and 'iifname "ppp7" drop' in rules
+    assert "route replace default dev ppp7" in (record / "ip").read_text()
+    assert int((tmp_path / "alpha").read_text()) > 0
+    assert parse_event(events.recv(4096)) == PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
+
+
+ROUTE_TABLE = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0100000A	0003	0	0	1024	00000000	0	0	0
+eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
+"""
+
+
+@pytest.mark.parametrize("change", [{}, {"IPREMOTE": "192.0.2.1"}, {"IPLOCAL": "192.0.2.2"}], ids=str)
+def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(tools, events, tmp_path, monkeypatch, change):
+    record = tools()
+    (tmp_path / "route").write_text(ROUTE_TABLE)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    for name, value in (ENVIRONMENT | change).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PPPD_PID", raising=False)
+    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    heard = parse_event(events.recv(4096))
+    assert isinstance(heard, Trouble) and "in the LAN's network 10.0.0.0/24" in heard.words
+    assert not (record / "nft").exists()
+
+
+def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(tools, events, tmp_path, monkeypatch):
+    record = tools()
+    told = tmp_path / "name-servers"
+    told.write_text(f'#!/bin/sh\necho "$@" >>{record / "told"}\n')
+    told.chmod(0o755)
+    monkeypatch.setattr(session, "NAME_SERVERS", told)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT | {"DNS2": "192.0.2.54"})
+    session.down(tmp_path / "events", ENVIRONMENT)
+    assert (record / "told").read_text() == "line 192.0.2.53 192.0.2.54\nline\n"
+
+
+def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path):
+    tools(status=1)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    with pytest.raises(SystemExit, match="firewall"):
+        session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    with pytest.raises(BlockingIOError):
+        events.recv(4096)
+
+
+def test_why_the_line_was_put_down_again_is_told_to_the_station(tools, events, tmp_path, monkeypatch):
+    tools(status=1)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PPPD_PID", raising=False)
+    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    heard = parse_event(events.recv(4096))
+    assert isinstance(heard, Trouble)
+    assert "firewall" in heard.words and "status 1: no" in heard.words
+
+
+def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypatch):
+    record = tools()
+    (record / "tools" / "ip").write_text("#!/bin/sh\nexec sleep 60\n")
+    (record / "tools" / "nft").write_text("#!/bin/sh\nexit 0\n")
+    monkeypatch.setenv("PATH", f"{record / 'tools'}:{os.environ['PATH']}:/bin:/usr/bin")
+    monkeypatch.setattr(session, "_COMMAND_S", 1.0)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    told = [parse_event(events.recv(4096)) for _ in range(4)]
+    assert all(isinstance(heard, Trouble) and "nothing within" in heard.words for heard in told[:3])
+    assert isinstance(told[3], PppUp)
+
+
+@pytest.mark.parametrize("fault", ["crashes", "hangs", "works"])
+def test_a_script_that_fails_or_hangs_ends_pppd(tmp_path, monkeypatch, fault):
+    """As pppd runs it: in the place of Python a program that does what `fault` says."""
+    program = tmp_path / "python"
+    program.write_text({"crashes": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n",
+                        "works": "#!/bin/sh\nexit 0\n"}[fault])  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setattr(session.sys, "executable", str(program))
+    monkeypatch.setattr(session, "HOOK_S", 0.3)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    with subprocess.Popen(["sleep", "60"]) as pppd:
+        subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": str(pppd.pid)}, check=False)
+        if fault == "works":
+            assert pppd.poll() is None
+            pppd.kill()
+        else:
+            assert pppd.wait(10) == -15
+
+
+def test_going_down_takes_the_firewall_away(tools, events, tmp_path):
+    record = tools()
+    session.down(tmp_path / "events", ENVIRONMENT)
+    assert "delete table inet dialpost_line" in (record / "nft").read_text()
+    assert parse_event(events.recv(4096)) is None
+
+
+def test_what_pppd_is_given_is_roots_alone(tmp_path):
+    command = session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    assert command[1:] == ["file", str(tmp_path / "work" / "options")]
+    for path in (tmp_path / "work").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert "s3cret" in (tmp_path / "work" / "options").read_text()
+    assert "s3cret" not in (tmp_path / "work" / "up").read_text()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "large", "missing", "bad", "plugin"])
+def test_root_reads_nothing_but_a_small_checked_request(tmp_path, kind, capsys):
+    path = tmp_path / "request.json"
+    if kind == "link":
+        (tmp_path / "real").write_text(REQUEST.to_json())
+        path.symlink_to(tmp_path / "real")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.write_text(REQUEST.to_json() + " " * 70_000)
+    elif kind == "bad":
+        path.write_text("{")
+    elif kind == "plugin":
+        path.write_text(json.dumps(json.loads(REQUEST.to_json()) | {"user": "x\nplugin /tmp/x.so"}))
+    with pytest.raises(SystemExit) as caught:
+        session.main(["run", str(tmp_path / "work"), str(path)])
+    assert caught.value.code == 2
+    assert not (tmp_path / "work").exists()
+    assert "s3cret" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("child", ["none", "one that holds the pipe"])
+def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(events, tmp_path, child):
+    """In a process of its own: root's side takes signals and ends with pppd's status."""
+    pppd = tmp_path / "bin" / "pppd"
+    pppd.parent.mkdir()
+    keeps = "sleep 60 &" if child != "none" else ""
+    pppd.write_text(
+        f"#!/bin/sh\n{keeps}\necho CHAP authentication failed: Access denied\necho Modem hangup\nexit 16\n"
+    )
+    pppd.chmod(0o755)
+    (tmp_path / "request.json").write_text(REQUEST.to_json())
+    command = [
+        sys.executable,
+        "-m",
+        "dialpost.edge.line.ppp.session",
+        "run",
+        tmp_path / "work",
+        tmp_path / "request.json",
+    ]
+    environment = os.environ | {"PATH": f"{pppd.parent}:/usr/bin:/bin"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as unit:
+        try:
+            assert unit.wait(30) == 16
+            told = parse_event(events.recv(65_536))
+            assert told == Logged(("CHAP authentication failed: Access denied", "Modem hangup"))
+            assert PppEnd(16, told.lines).log == "ppp-refused"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(unit.pid, 9)
+        assert unit.stderr is not None
+        assert b"Access denied" in unit.stderr.read()

@@ -1,0 +1,275 @@
+"""The modem over a real pseudo-terminal, with the simulated modem and line (sim/telephone) at its other end."""
+
+import asyncio
+import contextlib
+import os
+import re
+import tty
+from dataclasses import replace
+
+import pytest
+
+from dialpost.core.config.model import ModemConfig
+from dialpost.core.line.link import DialResult
+from dialpost.core.line.modem.profile import ModemProfile
+from dialpost.edge.line.serial_port import open_port
+from dialpost.flow.line.modem.modem import Modem
+from dialpost.flow.line.modem.refused_pin import RefusedPin
+from dialpost.sim.telephone import Telephone, TelephoneSettings
+from fakes import MemoryCallStore
+
+PROFILE = ModemProfile(
+    name="test", title="t", source="s", settle_s=0.0, answer_s=2.0, guard_s=0.15, connect_s=5, dtr_pulse_ms=50
+)
+CONFIG = ModemConfig(numbers=("0961123",), extra_init="S12=5")  # the guard time in fiftieths: as in PROFILE
+FAST = TelephoneSettings(rate_bps=400_000, rtt_s=0.01, dial_s=0.05)
+
+
+@contextlib.asynccontextmanager
+async def rig(settings=FAST, *, profile=PROFILE, **config):
+    telephone = await Telephone(settings).start()
+    said = []
+    modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, open_port, said.append)
+    modem.said = said
+    try:
+        yield telephone, modem
+    finally:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(modem.hang_up(), 20)
+        await telephone.stop()
+
+
+async def test_it_dials_carries_and_hangs_up_by_escape():
+    async with rig(extra_init="S12=5") as (telephone, modem):
+        outcome = await modem.dial("0961123")
+        assert (outcome.result, outcome.rate_bps, outcome.detail) == (
+            DialResult.CONNECTED,
+            400_000,
+            "CONNECT 400000",
+        )
+        assert telephone.is_up and telephone.events[0][1] == "dials 0961123"
+        provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        os.write(provider, b"right behind CONNECT")
+        got = b""
+        while len(got.lstrip(b"\n")) < 5:  # the LF of CONNECT's line end may still come: PPP passes it over
+            got += await modem._opened.read(20)
+        assert got.lstrip(b"\n").startswith(b"right")
+        os.close(provider)
+        assert await modem.hang_up() == ""
+        assert not telephone.is_up and telephone.events[-1][1] == "hung up"
+        assert (await modem.dial("0961123")).result is DialResult.CONNECTED  # and again
+
+
+CELLULAR = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",), signal_query="+CSQ")
+HABITS = {
+    "late": replace(FAST, answer_s=3.0, late=("AT+CSQ",)),
+    "slow": replace(FAST, answer_s=1.2),
+    "chatters": replace(FAST, chatter="^RSSI:17", dial_s=2.5),
+    "silent": replace(FAST, stored="E0Q1"),
+    "in numbers": replace(FAST, stored="V0"),
+    "refuses": replace(FAST, refuses=("&F", "X", "S7")),
+}
+
+
+@pytest.mark.parametrize(
+    "habit", [pytest.param(one, marks=pytest.mark.slow) if one in {"slow", "late"} else one for one in HABITS]
+)
+async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
+    profile = CELLULAR if habit in {"late", "chatters"} else replace(PROFILE, init=("AT&F", "AT&C1"))
+    async with rig(HABITS[habit], profile=profile, extra_init="S12=5") as (telephone, modem):
+        outcome = await modem.dial("*99#" if profile is CELLULAR else "0961123")
+        assert (outcome.result, outcome.detail) == (DialResult.CONNECTED, "CONNECT 400000")
+        assert telephone.calls == 1 and telephone.is_up
+        assert await modem.hang_up() == "" and not telephone.is_up
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [("BUSY", DialResult.BUSY), ("NO CARRIER", DialResult.NO_CARRIER), ("NO DIALTONE", DialResult.NO_DIALTONE),
+     ("NO ANSWER", DialResult.NO_ANSWER), ("ERROR", DialResult.ERROR), ("DELAYED", DialResult.DELAYED),
+     ("BLACKLISTED", DialResult.BLACKLISTED)],
+)  # fmt: skip
+async def test_a_call_that_fails_is_told_in_the_modems_words(said, result):
+    async with rig(replace(FAST, results=(said,))) as (_telephone, modem):
+        outcome = await modem.dial("1")
+        assert outcome.result is result
+        assert said in outcome.detail and len(outcome.detail) > len(said) + 20
+        assert await modem.hang_up() == ""
+
+
+async def test_a_modem_that_says_nothing_after_dialling_is_a_time_out():
+    async with rig(replace(FAST, results=("SILENCE",)), profile=replace(PROFILE, connect_s=1)) as (
+        _telephone,
+        modem,
+    ):
+        assert (await modem.dial("1")).result is DialResult.TIMEOUT
+
+
+async def test_a_dial_that_is_called_off_leaves_the_modem_free():
+    async with rig(replace(FAST, dial_s=30.0)) as (telephone, modem):
+        dialling = asyncio.create_task(modem.dial("1"))
+        while not telephone.events:
+            await asyncio.sleep(0.01)
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+        assert await modem.hang_up() == ""
+        assert not telephone.is_up and telephone._dialling.cancelled()
+
+
+async def test_a_call_left_up_by_a_power_cut_is_ended_first():
+    async with rig(extra_init="S12=5") as (telephone, modem):
+        await modem.dial("1")
+        modem._port.close(keep_dtr=True)
+        modem._port = None  # the station starts anew; the modem is still on line
+        assert telephone.is_up
+        assert (await modem.dial("2")).result is DialResult.CONNECTED
+        assert [what for _, what in telephone.events] == ["dials 1", "CONNECT", "hung up", "dials 2", "CONNECT"]
+
+
+async def test_a_port_that_is_not_there_is_told():
+    modem = Modem(replace(CONFIG, port="/dev/no-such-port"), PROFILE, open_port, lambda words: None)
+    outcome = await modem.dial("1")
+    assert outcome.result is DialResult.ERROR
+    assert "/dev/no-such-port" in outcome.detail and "plugged in" in outcome.detail
+    assert await modem.hang_up() == ""
+
+
+async def test_a_port_in_use_by_us_is_told():
+    async with rig() as (telephone, modem):
+        held = open_port(telephone.station_path, 9600, PROFILE.flow_control)
+        assert "in use" in (await modem.dial("1")).detail
+        held.close(keep_dtr=False)
+        assert (await modem.dial("1")).result is DialResult.CONNECTED
+
+
+async def test_silence_and_garbage_are_told_apart():
+    for answer, words in ((b"", "does not answer"), (b"\xff\x81\xfe" * 10, "garbage")):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        profile = replace(PROFILE, guard_s=0.05, answer_s=0.5)
+        modem = Modem(replace(CONFIG, port=os.ttyname(slave)), profile, open_port, lambda words: None)
+
+        def reply(master=master, answer=answer):
+            os.read(master, 100)
+            os.write(master, answer)
+
+        asyncio.get_running_loop().add_reader(master, reply)
+        outcome = await modem.dial("1")
+        asyncio.get_running_loop().remove_reader(master)
+        assert outcome.result is DialResult.ERROR and words in outcome.detail
+        modem._close()
+        os.close(master)
+        os.close(slave)
+
+
+async def test_a_refused_pin_is_never_tried_again():
+    profile = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",))
+    memory = MemoryCallStore()
+    async with rig(replace(FAST, sim_pin="1234"), profile=profile, sim_pin="9999") as (telephone, modem):
+        modem._refused_pin = RefusedPin(memory)
+        for _ in range(3):
+            outcome = await modem.dial("*99#")
+            assert outcome.result is DialResult.ERROR and "refused" in outcome.detail
+        assert telephone._station.modem.pin_tries == 2
+        after_restart = Modem(modem._config, profile, open_port, modem.said.append, refused_pin=RefusedPin(memory))
+        await modem.hang_up()
+        assert "not tried again" in (await after_restart.dial("*99#")).detail
+        assert telephone._station.modem.pin_tries == 2
+        assert "9999" not in str(memory.values)
+        await after_restart.hang_up()
+        modem._config = replace(modem._config, sim_pin="1234", apn="internet")
+        assert (await modem.dial("*99#")).result is DialResult.CONNECTED
+
+
+async def test_login_answers_what_the_provider_asks():
+    script = ("ogin:", "%u", "assword:", "%p", ">")
+    async with rig(login_script=script) as (telephone, modem):
+        await modem.dial("1")
+        provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY)
+        os.write(provider, b"Welcome\r\nLogin: ")
+        logging_in = asyncio.create_task(modem.login("anna", "s%crt"))
+        assert await asyncio.to_thread(os.read, provider, 100) == b"anna\r"
+        os.write(provider, b"anna\r\nPass")
+        os.write(provider, b"word: ")
+        assert await asyncio.to_thread(os.read, provider, 100) == b"s%crt\r"
+        os.write(provider, b"\r\nPPP>")
+        assert (await logging_in).result is DialResult.CONNECTED
+        os.close(provider)
+    assert not any("s%crt" in words for words in modem.said)
+
+
+async def test_a_login_that_stands_still_says_what_it_waited_for():
+    async with rig(login_script=("ogin:", "%u"), login_timeout_s=1) as (telephone, modem):
+        await modem.dial("1")
+        provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY)
+        os.write(provider, b"Name? ")
+        outcome = await modem.login("anna", "x")
+        assert outcome.result is DialResult.ERROR
+        assert '"ogin:"' in outcome.detail and "Name?" in outcome.detail
+        os.close(provider)
+
+
+class FakeLines:
+    """A port with control lines: DTR hangs up, DCD tells."""
+
+    device = "/dev/fake"
+
+    def __init__(self, *, dtr_works=True, obeys=True):
+        self.obeys = obeys
+        self.dcd, self.dtr_works, self.written, self.dtr = True, dtr_works, b"", []
+
+    def set_dtr(self, on):
+        self.dtr.append(on)
+        if not on and self.dtr_works:
+            self.dcd = False
+        return True
+
+    def carrier(self):
+        return self.dcd
+
+    def set_speed(self, speed_bps):
+        pass
+
+    async def write(self, data):
+        self.written += data
+        if data.endswith(b"ATH\r"):
+            self.dcd = self.dcd and not self.obeys
+
+    async def read(self, most):
+        if re.search(rb"ATH?\r\Z", self.written):
+            self.written = b""
+            return b"\r\nOK\r\n"
+        await asyncio.Event().wait()
+        return b""
+
+    def close(self, *, keep_dtr):
+        self.closed = keep_dtr
+
+
+@pytest.mark.parametrize("dtr_works", [True, False])
+async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
+    port = FakeLines(dtr_works=dtr_works)
+    modem = Modem(CONFIG, replace(PROFILE, guard_s=0.01, answer_s=0.1), lambda *_: port, lambda words: None)
+    modem._port, modem.line_may_be_up, modem.has_carrier_line = port, True, True
+    assert await modem.hang_up() == ""
+    assert port.dtr[:2] == [False, True] and not port.dcd
+    assert port.closed is False
+
+
+async def test_a_modem_that_will_not_hang_up_is_told():
+    port = FakeLines(dtr_works=False, obeys=False)
+    profile = replace(PROFILE, hang_up=PROFILE.hang_up[:1])
+    modem = Modem(CONFIG, profile, lambda *_: port, lambda words: None)
+    modem._port, modem.line_may_be_up, modem.has_carrier_line = port, True, True
+    assert "does not say that it hung up" in await modem.hang_up()
+
+
+async def test_the_fall_of_dcd_is_seen_at_once():
+    port = FakeLines()
+    modem = Modem(CONFIG, PROFILE, lambda *_: port, lambda words: None)
+    modem._port, modem.has_carrier_line = port, True
+    waiting = asyncio.create_task(modem.carrier_lost())
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    port.dcd = False
+    assert "carrier" in await asyncio.wait_for(waiting, 1.0)
