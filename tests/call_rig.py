@@ -16,7 +16,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.machine import CallManager
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
 
 

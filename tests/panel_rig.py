@@ -14,15 +14,15 @@ import gpiozero.pins.mock
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from dialpost.core.board import parse_board
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
-from dialpost.edge.gpio.panel import BoardPanel
-from dialpost.flow.front_panel import FrontPanel
-from dialpost.flow.panel import Panel
-from dialpost.flow.panel_lamps import PanelLamps
+from dialpost.core.panel.board import parse_board
+from dialpost.edge.panel.gpio.panel import BoardPanel
+from dialpost.flow.panel.button import FrontPanel
+from dialpost.flow.panel.lamps import PanelLamps
+from dialpost.flow.panel.state import Panel
 from fakes import now, run_virtual
 
 HEAD = 'title = "Rig"\nsource = "made up"\n[gpio]\nchip = "rig"\nlines = 28\n'

@@ -22,7 +22,7 @@ from dialpost.core.line.call.record import CallReason, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.ppp.log import LOG_REASONS
 from dialpost.core.line.reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS
-from dialpost.core.panel import FAULT_WORDS
+from dialpost.core.panel.lights import FAULT_WORDS
 
 CODE = Path(__file__).parents[1] / "firmware" / "dialpost"
 _HOLE = "\x00"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.board import Board, Light
+from dialpost.core.panel.board import Board, Light
 from dialpost.edge.board_files import BoardFiles
 
 _TREE = Path(__file__).parents[1]

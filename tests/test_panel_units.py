@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.__main__ import make_parser
-from dialpost.cli.panel import PHASES
+from dialpost.cli.panel.show import PHASES
 from unit_exposure import exposure, needs_analyzer
 
 FOLDER = Path(__file__).parents[1] / "systemd"

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from dialpost import __version__
-from dialpost.cli import apply, board, console, daemon, doctor, panel, status, update
+from dialpost.cli import apply, console, daemon, doctor, status, update
 from dialpost.cli.arguments import file_path
 from dialpost.cli.config import file as config
 from dialpost.cli.line import call, modem
 from dialpost.cli.mail import account, queue
+from dialpost.cli.panel import board
+from dialpost.cli.panel import show as panel
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
 from dialpost.core.errors import DialpostError
 from dialpost.core.printable import LONGEST_VALUE, one_line

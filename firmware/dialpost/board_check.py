@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dialpost.core.board import NO_BOARD
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.line.dial_plan import dial_faults
+from dialpost.core.panel.board import NO_BOARD
 from dialpost.edge.board_files import BoardFiles
 
 

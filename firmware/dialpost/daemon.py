@@ -37,7 +37,7 @@ from dialpost.core.errors import (
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
-from dialpost.core.station_state import Fault, Phase
+from dialpost.core.panel.station_state import Fault, Phase
 from dialpost.edge import descriptors
 from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
@@ -56,7 +56,7 @@ from dialpost.flow.config.sessions import ConfigSessions
 from dialpost.flow.config.stand_in import stand_in
 from dialpost.flow.config.world import Apply
 from dialpost.flow.line.dedicated_line import DedicatedLine
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.standstill import AGAIN_EVERY_S, Standstill
 from dialpost.station import Station

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dialpost.core.advice import LOG
-from dialpost.core.board import NO_BOARD, Board
 from dialpost.core.config.model import Config
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, ControlError, GpioError, NotFoundError
 from dialpost.core.json_value import JsonValue
+from dialpost.core.panel.board import NO_BOARD, Board
 from dialpost.edge.board_files import BoardFiles, machine_model
 from dialpost.edge.clock import Clock
 from dialpost.edge.factory_reset import FactoryReset
-from dialpost.flow.front_panel import Calls, FrontPanel
-from dialpost.flow.panel import Panel
-from dialpost.flow.panel_lamps import PanelLamps
-from dialpost.flow.panel_walk import LONGEST_S, Say, walk
+from dialpost.flow.panel.button import Calls, FrontPanel
+from dialpost.flow.panel.lamps import PanelLamps
+from dialpost.flow.panel.state import Panel
+from dialpost.flow.panel.walk import LONGEST_S, Say, walk
 
 if TYPE_CHECKING:
-    from dialpost.edge.gpio.panel import BoardPanel
+    from dialpost.edge.panel.gpio.panel import BoardPanel
 
 WAIT_S = 15.0
 """So long another process (the one that shows the boot) may take to let the lines go."""
@@ -53,7 +53,7 @@ Open = Callable[[Board, int], "Awaitable[BoardPanel]"]
 
 async def open_lines(board: Board, brightness: int) -> BoardPanel:
     """The real ones. Raises: GpioError, ImportError."""
-    from dialpost.edge.gpio.panel import open_panel
+    from dialpost.edge.panel.gpio.panel import open_panel
 
     return await open_panel(board, brightness, WAIT_S)
 

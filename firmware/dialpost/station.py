@@ -41,7 +41,7 @@ from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.edge import card_state, descriptors, log_tail
 from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
@@ -86,8 +86,8 @@ from dialpost.flow.mail.queue.expiry import Expiry
 from dialpost.flow.mail.queue.methods import queue_methods
 from dialpost.flow.mail.queue.recovery import Recovery
 from dialpost.flow.mail.queue.retention import Retention
-from dialpost.flow.panel import Panel
-from dialpost.flow.panel_methods import panel_methods
+from dialpost.flow.panel.methods import panel_methods
+from dialpost.flow.panel.state import Panel
 from dialpost.flow.tool_methods import tool_methods
 from dialpost.flow.update_news import UpdateNews
 from dialpost.modem_line import expected_rate_bps, modem_line

@@ -8,9 +8,9 @@ import pytest
 
 from dialpost.core.boot_state import Slot
 from dialpost.core.errors import StorageError
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.core.update_record import UpdateRecord, UpdateState
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from dialpost.flow.update_news import UpdateNews
 
 RECORD = UpdateRecord("1", UpdateState.INSTALLED, "0.3.0", "0.2.0", Slot.B, "boot-1")

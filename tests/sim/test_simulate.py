@@ -15,7 +15,7 @@ from pexpect import fdpexpect
 
 from dialpost.__main__ import main
 from dialpost.core.errors import DialpostError
-from dialpost.core.panel import Led
+from dialpost.core.panel.lights import Led
 from dialpost.sim import simulate as simulation
 from dialpost.sim.letters import DOMAIN
 from dialpost.sim.panel_view import _cut

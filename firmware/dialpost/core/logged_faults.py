@@ -31,7 +31,7 @@ TOLD_ELSEWHERE = {
     "config: what is in force still does not start: %s": "flow/config/changes",
     "config: not applied number=%s: %s": "flow/config/changes",
     "config: %s": "flow/config/changes",
-    "panel: the button is stuck: %s": "flow/front_panel",
+    "panel: the button is stuck: %s": "flow/panel/button",
     "panel: %s": "front_panel",
     "panel: it fails by a fault of Dialpost; the station goes on without": "front_panel",
     "panel: button held 10 s; a second press resets the station": "the panel's own lights; no fault",

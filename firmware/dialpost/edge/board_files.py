@@ -11,12 +11,12 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from dialpost.core.board import Board, parse_board
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.line.country import Country, parse_country
 from dialpost.core.line.modem.probe import Hints
 from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.core.line.modem.profile_text import parse_hints, parse_profile
+from dialpost.core.panel.board import Board, parse_board
 
 ENVIRONMENT = "DIALPOST_BOARD_DIR"
 _MAX_BYTES = 200_000

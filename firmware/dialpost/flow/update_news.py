@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.core.update_record import UpdateRecord, UpdateState
 
 _UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})

@@ -22,12 +22,12 @@ from pathlib import Path
 from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.model import ClockSource, Config
 from dialpost.core.line.link import DialResult
-from dialpost.core.panel import Led
-from dialpost.core.station_state import StationState
+from dialpost.core.panel.lights import Led
+from dialpost.core.panel.station_state import StationState
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlServer
 from dialpost.edge.line.serial_ports import ENVIRONMENT as SERIAL_PORTS
-from dialpost.flow.panel import Lights, Panel
+from dialpost.flow.panel.state import Lights, Panel
 from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.first_line import SERVER_PORTS, LineClient, LineNames, SimulatedPpp
 from dialpost.sim.free_ports import free_port

@@ -1,7 +1,7 @@
 """The simulated panel in a terminal: lights, the button on keys, what goes on. Plain ANSI, 80 x 24 will do.
 
-The panel is the station's own down to gpiozero's devices, which are on mock pins (`edge/gpio/simulated`): a light
-is drawn as its pin is, a key is a finger on the button for some time.
+The panel is the station's own down to gpiozero's devices, which are on mock pins (`edge/panel/gpio/simulated`): a
+light is drawn as its pin is, a key is a finger on the button for some time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from dialpost.core.errors import DialpostError
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel import SIGNALS, Led, light
-from dialpost.edge.gpio.simulated import SimulatedLines
+from dialpost.core.panel.lights import SIGNALS, Led, light
+from dialpost.edge.panel.gpio.simulated import SimulatedLines
 from dialpost.sim.letters import DOMAIN, WORLD, make_letters
 from dialpost.sim.world import ACCOUNTS, USERS_ADDRESS, WORLD_ADDRESSES, World, WorldSettings
 

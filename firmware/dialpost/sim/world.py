@@ -34,10 +34,10 @@ from dialpost.core.config.text import render_config
 from dialpost.core.errors import DialpostError
 from dialpost.core.line.call.record import CallReason, CallRecord
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel import project
-from dialpost.core.station_state import StationState
+from dialpost.core.panel.lights import project
+from dialpost.core.panel.station_state import StationState
 from dialpost.daemon import Daemon
-from dialpost.flow.panel import Lights
+from dialpost.flow.panel.state import Lights
 from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
@@ -46,7 +46,7 @@ from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.station import Station
 
 if TYPE_CHECKING:
-    from dialpost.edge.gpio.simulated import SimulatedLines
+    from dialpost.edge.panel.gpio.simulated import SimulatedLines
 
 HOSTNAME = f"mail.{DOMAIN}"
 USERS_ADDRESS, PROVIDER_ADDRESS = "127.0.0.1", "127.0.0.2"

@@ -21,7 +21,7 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.console.wizard_summary import Door, summary
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel import FAULT_WORDS, SIGNALS
+from dialpost.core.panel.lights import FAULT_WORDS, SIGNALS
 
 SECRETS = ("dial-in secret", "mail secret", "1234-pin", "card 99")
 CONFIG = Config(

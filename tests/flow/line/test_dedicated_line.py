@@ -12,9 +12,9 @@ from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.etrn import classify
 from dialpost.core.mail.reply import Reply
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.dedicated_line import LOOK_S, DedicatedLine
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, MemoryCallStore, run_virtual
 
 REFUSED = (classify("clinic.example", Reply(459, ("not you",))),)

@@ -27,7 +27,7 @@ from rig.needs import needs_guests
 from rig.processes import eventually
 from rig.station import DOMAIN
 
-from dialpost.core import blink
+from dialpost.core.panel import blink
 
 pytestmark = needs_guests("line")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dialpost.core.config.model import Config, LanMethod, LinkKind
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
+from dialpost.core.panel.lights import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
 
 _WIDTH = 78
 _LIGHTS = "The lights\n----------\n"

@@ -20,11 +20,11 @@ from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.line.call.mail_part import Etrn, FlushForCall, Inbound
 from dialpost.flow.line.call.memory import CallStore
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 
 LOOK_S = 60.0
 """So often what was put off is looked at, whether its time has come."""

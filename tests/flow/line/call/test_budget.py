@@ -19,7 +19,7 @@ from dialpost.core.line.call.record import CallReason, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from fakes import FakeEtrn, FakeFlush, FakeLink, MemoryCallStore, now, run_virtual

@@ -17,9 +17,9 @@ from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.line.reasons import AGAIN
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.machine import CallManager
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
 
 

@@ -17,7 +17,7 @@ from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.line.redial_rules import RedialRules
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.call.redial import Redials
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fakes import FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
 
 CONFIG = CallConfig(redial_attempts=5, redial_pause_s=30.0, cooldown_s=5.0)

@@ -18,7 +18,7 @@ from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.ppp.log import LOG_REASONS
 from dialpost.core.line.reasons import AGAIN, PPP_REASONS
 from dialpost.core.line.redial_rules import vain_call
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from fakes import FakeLink, MemoryCallStore
 
 REFUSED = DialOutcome(

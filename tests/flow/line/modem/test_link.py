@@ -13,10 +13,10 @@ from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.line.ppp.events import PppEnd, PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, ppp_reason
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import ModemLink
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fakes import FakeFlush, FakeInbound, MemoryCallStore, run_virtual
 
 UP = PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))

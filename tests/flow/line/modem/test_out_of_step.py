@@ -13,7 +13,7 @@ from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import RELEASE_PAUSE_S, ModemLink
 from dialpost.flow.line.modem.modem import Modem
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 from fake_modem import FakeModem, Habit, Line
 from fakes import FakeFlush, FakeInbound, MemoryCallStore, now, run_virtual
 

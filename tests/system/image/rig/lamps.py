@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from image.rig.qmp import Qmp
 
-from dialpost.core.blink import Pattern
+from dialpost.core.panel.blink import Pattern
 
 POWER, LINE, MAIL, FAULT = (1 << line for line in (0, 1, 2, 4))  # board/qemu-virt.toml
 COLOURS = tuple(1 << line for line in (5, 6, 7))

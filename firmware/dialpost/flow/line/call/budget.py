@@ -32,9 +32,9 @@ from dialpost.core.line.call.budget import (
     used_words,
 )
 from dialpost.core.line.call.record import CallReason
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 
 LOOK_AGAIN_S = 60.0
 """So often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""

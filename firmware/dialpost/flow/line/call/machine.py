@@ -33,7 +33,7 @@ from dialpost.flow.line.call.memory import CallMemory, CallStore
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 
 HARD_LIMIT_FACTOR = 2
 """A call still running at so many times call.max_call_s is cut, in the middle of a message if need be."""

@@ -19,10 +19,10 @@ from dialpost.core.line.call.notes import etrn_refused, failed, mail_stuck, reas
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.station_state import Fault
+from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.line.call.redial import Redials
-from dialpost.flow.panel import Panel
+from dialpost.flow.panel.state import Panel
 
 _HABITS_KEY = "call.habits"
 _FAILURES_KEY = "call.failures"

@@ -1,4 +1,4 @@
-"""The dialled line: the modem brings the carrier, pppd the network over it. One of the three links of flow/line/call.
+"""The dialled line: the modem brings the carrier, pppd the network over it. One of the call's three links.
 
 dial: the number whose turn it is (core/line/dial_plan), by the modem. negotiate: the provider's login dialogue
 where it has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is seen first. hang_up:

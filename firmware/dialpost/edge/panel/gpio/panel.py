@@ -2,8 +2,8 @@
 
 Runs in the event loop. The button's edges are seen in the factory's thread and reach the loop by
 `call_soon_threadsafe`, nothing else crosses. gpiozero's own holds, blinking and default factory are not used: what
-a hold means is `core/button`'s, when a light changes `flow/panel_lamps`'s, and `DigitalInputDevice` has no thread
-that wakes ten times a second, as `Button` has.
+a hold means is `core/panel/button`'s, when a light changes `flow/panel/lamps`'s, and `DigitalInputDevice` has no
+thread that wakes ten times a second, as `Button` has.
 
 At full brightness a light is switched, nothing else; a light of three colours then knows seven of them. Below, and
 only then, lines are dimmed by software (`pwm`).
@@ -20,12 +20,12 @@ from typing import Any
 from gpiozero import LED, PWMLED, DigitalInputDevice
 from gpiozero.exc import GPIOZeroError
 
-from dialpost.core.board import Bias, Board, Light, Switch
 from dialpost.core.errors import GpioError, GpioNotThereError, LineBusyError
-from dialpost.edge.gpio.factory import LibgpiodFactory
+from dialpost.core.panel.board import Bias, Board, Light, Switch
+from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 
 DEBOUNCE_S = 0.005
-"""What the kernel takes out, so that a bounce does not wake us a dozen times; `core/button` does the rest."""
+"""What the kernel takes out, so that a bounce does not wake us a dozen times; `core/panel/button` does the rest."""
 TRY_AGAIN_S = 0.1
 
 Colour = tuple[float, float, float]

@@ -1,8 +1,8 @@
 """The button: from edges to calls, and to the factory reset; and the lights' sleep at night.
 
-`core/button` says what a finger meant; here it is carried out on whatever station runs now: stations come and go
-below the panel when the configuration changes. `edge` may be called from the event loop only (edge/gpio sees to
-that); `run` is the one task.
+`core/panel/button` says what a finger meant; here it is carried out on whatever station runs now: stations come and
+go below the panel when the configuration changes. `edge` may be called from the event loop only (edge/panel/gpio
+sees to that); `run` is the one task.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from dialpost.core.button import Action, Button, ButtonState
 from dialpost.core.config.panel import PanelConfig
-from dialpost.core.day_hours import is_within
 from dialpost.core.errors import StorageError
 from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
-from dialpost.core.station_state import Fault, Phase, StationState
-from dialpost.flow.panel import Panel
+from dialpost.core.panel.button import Action, Button, ButtonState
+from dialpost.core.panel.day_hours import is_within
+from dialpost.core.panel.station_state import Fault, Phase, StationState
+from dialpost.flow.panel.state import Panel
 
 LOOK_AT_CLOCK_S = 20.0
 """So often it is looked whether it is night: a minute's begin is near enough."""

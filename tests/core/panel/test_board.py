@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.board import Bias, parse_board
 from dialpost.core.errors import ConfigError
-from dialpost.core.panel import Led
+from dialpost.core.panel.board import Bias, parse_board
+from dialpost.core.panel.lights import Led
 from dialpost.edge.board_files import BoardFiles, machine_model
 
 HEAD = """

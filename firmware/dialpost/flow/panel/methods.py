@@ -10,8 +10,8 @@ import asyncio
 
 from dialpost.core.errors import ControlError
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
-from dialpost.core.station_state import Phase
-from dialpost.flow.panel import Panel
+from dialpost.core.panel.station_state import Phase
+from dialpost.flow.panel.state import Panel
 
 WISH_S = 30.0
 """So long a phase is shown after it was last wished for."""

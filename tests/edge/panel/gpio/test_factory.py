@@ -21,9 +21,9 @@ from gpiozero import LED, PWMLED, Button, Device, DigitalInputDevice
 from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinSetInput
 
 from dialpost.core.errors import GpioError, GpioNotThereError, LineBusyError
-from dialpost.edge.gpio import chips
-from dialpost.edge.gpio.chips import default_label, open_chip
-from dialpost.edge.gpio.factory import LibgpiodFactory
+from dialpost.edge.panel.gpio import chips
+from dialpost.edge.panel.gpio.chips import default_label, open_chip
+from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from fake_gpiod import FakeMachine
 
 LABEL = "9030000.pl061"
@@ -103,7 +103,7 @@ def test_it_is_registered_at_gpiozeros_entry_point() -> None:
 def test_gpiozero_takes_it_by_its_name_from_the_environment(machine, monkeypatch) -> None:
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "dialpost-libgpiod")
     monkeypatch.setenv("DIALPOST_GPIO_CHIP", LABEL)
-    monkeypatch.setattr("dialpost.edge.gpio.factory.DEVICES", machine.folder)
+    monkeypatch.setattr("dialpost.edge.panel.gpio.factory.DEVICES", machine.folder)
     monkeypatch.setattr(LibgpiodFactory.__init__, "__defaults__", (None, machine.folder))
     made = Device._default_pin_factory()
     assert isinstance(made, LibgpiodFactory)
@@ -280,7 +280,7 @@ def test_edges_come_with_the_kernels_time(machine, factory) -> None:
 
 
 def test_trap_when_released_fires_after_a_hold_too(machine, factory) -> None:
-    """So a press is not told from a hold by gpiozero's events; `core/button` does it, from the times."""
+    """So a press is not told from a hold by gpiozero's events; `core/panel/button` does it, from the times."""
     happens: queue.Queue[object] = queue.Queue()
     machine.line(3).level = True
     with Button(3, hold_time=0.01, pin_factory=factory) as button:

@@ -18,10 +18,10 @@ import gpiod
 from gpiozero.pins import BoardInfo, HeaderInfo, PinInfo
 from gpiozero.pins.pi import PiFactory
 
-from dialpost.edge.gpio.chips import DEVICES, default_label, open_chip
-from dialpost.edge.gpio.pins import LibgpiodPin
-from dialpost.edge.gpio.pwm import SoftPwm
-from dialpost.edge.gpio.watcher import EdgeWatcher
+from dialpost.edge.panel.gpio.chips import DEVICES, default_label, open_chip
+from dialpost.edge.panel.gpio.pins import LibgpiodPin
+from dialpost.edge.panel.gpio.pwm import SoftPwm
+from dialpost.edge.panel.gpio.watcher import EdgeWatcher
 
 CHIP_VARIABLE = "DIALPOST_GPIO_CHIP"
 

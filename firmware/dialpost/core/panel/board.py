@@ -14,7 +14,7 @@ from enum import Enum
 from dialpost.core.config.board_text import TOP, read_tables
 from dialpost.core.config.setting import setting
 from dialpost.core.errors import ConfigError
-from dialpost.core.panel import Led
+from dialpost.core.panel.lights import Led
 
 NO_LINE = -1
 _MOST_LINES = 1024

@@ -16,13 +16,13 @@ import sys
 from typing import Any
 
 from dialpost.cli.station import control_path, load_config
-from dialpost.core.board import Board
 from dialpost.core.config.model import Config, PanelConfig
 from dialpost.core.errors import ConfigError, DialpostError, LineBusyError, NotFoundError
-from dialpost.core.station_state import Phase
+from dialpost.core.panel.board import Board
+from dialpost.core.panel.station_state import Phase
 from dialpost.edge.control_socket import ControlClient
-from dialpost.flow.panel import Panel
-from dialpost.flow.panel_lamps import PanelLamps
+from dialpost.flow.panel.lamps import PanelLamps
+from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import find_board
 
 PHASES = (Phase.BOOT, Phase.SHUTDOWN, Phase.UPDATE, Phase.CRASHED)
@@ -109,7 +109,7 @@ async def _told_daemon(daemon: ControlClient, phase: Phase) -> bool:
 
 async def _on_lines(config: PanelConfig, board: Board, phase: Phase) -> None:
     """Until cancelled. Raises: GpioError."""
-    from dialpost.edge.gpio.panel import open_panel
+    from dialpost.edge.panel.gpio.panel import open_panel
 
     hardware = await open_panel(board, config.brightness, WAIT_S)
     panel = Panel()

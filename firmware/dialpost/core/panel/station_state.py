@@ -1,6 +1,6 @@
 """What the station is doing, as one value: all that the panel, and nothing but the panel, is made from.
 
-`flow/line/call/machine`, `flow/front_panel` and the daemon fill it in; `core/panel` turns it into lights.
+`flow/line/call/machine`, `flow/panel/button` and the daemon fill it in; `core/panel/lights` turns it into lights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dialpost.core.line.call.states import CallState
 
 
 class Fault(Enum):
-    """What a person should see to, the gravest first. Each has its number of flashes (`core/panel`)."""
+    """What a person should see to, the gravest first. Each has its number of flashes (`core/panel/lights`)."""
 
     STORAGE = "storage"  # the card is full or damaged
     SETUP = "setup"  # the configuration keeps mail from flowing: login refused, certificate ...
@@ -37,7 +37,7 @@ class Phase(Enum):
 
 
 class ButtonShow(Enum):
-    """What the button would do if it were let go now (`core/button`)."""
+    """What the button would do if it were let go now (`core/panel/button`)."""
 
     NOTHING = "nothing"
     HANG_UP = "hang-up"  # held 3 s: letting go hangs up

@@ -11,15 +11,15 @@ import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
-from dialpost.core.panel import Led, Shown, light
-from dialpost.core.station_state import StationState
-from dialpost.flow.panel import Lights, Panel
+from dialpost.core.panel.lights import Led, Shown, light
+from dialpost.core.panel.station_state import StationState
+from dialpost.flow.panel.state import Lights, Panel
 
 Colour = tuple[float, float, float]
 
 
 class Lamps(Protocol):
-    """What the lamps are on: edge/gpio, or a picture."""
+    """What the lamps are on: edge/panel/gpio, or a picture."""
 
     def show(self, index: int, colour: Colour | None) -> None:
         """Light the lamp of that number in that colour (red, green, blue from 0 to 1); None = dark."""

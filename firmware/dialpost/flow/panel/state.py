@@ -1,6 +1,6 @@
 """The panel's state: collects the facts behind the lights and tells those who show them.
 
-The lights themselves are `core/panel`, a projection; whoever drives them (GPIO, the simulated panel, a
+The lights themselves are `core/panel/lights`, a projection; whoever drives them (GPIO, the simulated panel, a
 web page) watches here. Runs in the daemon's event loop; `run` keeps the queue's counts fresh.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from dialpost.core.blink import Pattern
 from dialpost.core.errors import StorageError
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.panel import Led, project
-from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.blink import Pattern
+from dialpost.core.panel.lights import Led, project
+from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
 
 REFRESH_S = 0.5
 """The counts are asked for at most so often, however much mail comes in."""

@@ -1,7 +1,7 @@
 """A panel tried by hand: each light in turn, then what the button does, in words for whoever stands before it.
 
-Who has the lines walks over them: the daemon while it runs (front_panel), else the command itself (cli/board). The
-button acts on nothing meanwhile. Runs in the event loop.
+Who has the lines walks over them: the daemon while it runs (front_panel), else the command itself
+(cli/panel/board). The button acts on nothing meanwhile. Runs in the event loop.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-from dialpost.core.board import Board
-from dialpost.core.button import Action, Button
-from dialpost.core.panel import Colour
+from dialpost.core.panel.board import Board
+from dialpost.core.panel.button import Action, Button
+from dialpost.core.panel.lights import Colour
 
 LIT_S = 1.0
 LONGEST_S = 120.0
@@ -34,7 +34,7 @@ _MEANS = {
 
 
 class Lines(Protocol):
-    """The subset of edge/gpio.BoardPanel needed here."""
+    """The subset of edge/panel/gpio.BoardPanel needed here."""
 
     def show(self, index: int, colour: tuple[float, float, float] | None) -> None:
         """Light the lamp of that number in that colour; None = dark."""

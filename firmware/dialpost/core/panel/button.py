@@ -11,7 +11,7 @@ lasted `SETTLE_S`, and then from its first edge. `TABLE` tells press, hold and s
 - held past 30 s, or down when the station starts: stuck, until it is let go.
 
 Everything acts when the button is let go, so that a hold can be taken back: by holding on. `show` says at any
-moment what letting go would do; the lights show it (`core/panel`).
+moment what letting go would do; the lights show it (`core/panel/lights`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.station_state import ButtonShow
+from dialpost.core.panel.station_state import ButtonShow
 
 SETTLE_S = 0.03
 """A contact's change counts when it has lasted so long: switches bounce for up to about 10 ms."""

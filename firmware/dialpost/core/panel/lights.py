@@ -2,7 +2,7 @@
 
 `SIGNALS` is the one table: what can be shown, the most urgent first, on which light and how. A board has one light
 for each of `Led`, or fewer that share: a light shows the first signal in the table that is true and is its own.
-docs/panel.md is made from the table (`core/panel_page`).
+docs/panel.md is made from the table (`core/panel/page`).
 
 Two columns: `alone` is the pattern on a light that shows one `Led` only, `shared` on a light for several. The
 `shared` patterns differ, so that a one-light board can be read: only a call's beginning (dialling, connecting) and
@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core import blink
-from dialpost.core.blink import (
+from dialpost.core.line.call.states import CallState
+from dialpost.core.panel import blink
+from dialpost.core.panel.blink import (
     DOUBLE,
     DOUBLE_WINK,
     EVEN,
@@ -37,8 +38,7 @@ from dialpost.core.blink import (
     Pattern,
     flashes,
 )
-from dialpost.core.line.call.states import CallState
-from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
 
 
 class Led(Enum):

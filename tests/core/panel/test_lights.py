@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.blink import (
+from dialpost.core.line.call.states import CallState
+from dialpost.core.panel.blink import (
     DOUBLE,
     FAST,
     FLICKER,
@@ -22,8 +23,7 @@ from dialpost.core.blink import (
     flashes,
     long_then,
 )
-from dialpost.core.line.call.states import CallState
-from dialpost.core.panel import (
+from dialpost.core.panel.lights import (
     FAULT_FLASHES,
     FAULT_WORDS,
     LINE_PATTERNS,
@@ -34,11 +34,11 @@ from dialpost.core.panel import (
     light,
     project,
 )
-from dialpost.core.panel_page import page
-from dialpost.core.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.page import page
+from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
 
 ALL = tuple(Led)
-PAGE = Path(__file__).parents[2] / "docs" / "panel.md"
+PAGE = Path(__file__).parents[3] / "docs" / "panel.md"
 
 
 def every_state() -> list[StationState]:
@@ -219,6 +219,6 @@ def test_a_pattern_says_when_it_changes_next(pattern: Pattern) -> None:
 
 def test_the_page_is_made_from_the_tables() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), (
-        "docs/panel.md is old: .venv/bin/python -m dialpost.core.panel_page > docs/panel.md"
+        "docs/panel.md is old: .venv/bin/python -m dialpost.core.panel.page > docs/panel.md"
     )
     assert all(signal.alone.words and signal.words for signal in SIGNALS)

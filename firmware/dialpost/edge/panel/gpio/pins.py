@@ -29,7 +29,7 @@ from gpiozero.pins.pi import PiPin
 from dialpost.core.errors import GpioError, LineBusyError
 
 if TYPE_CHECKING:
-    from dialpost.edge.gpio.factory import LibgpiodFactory
+    from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 
 CONSUMER = "dialpost"
 """What `gpioinfo` shows beside our lines."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from dialpost.cli.output import table
 from dialpost.cli.station import control_path, load_config
-from dialpost.core.board import NO_LINE, Board, Light
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.panel.board import NO_LINE, Board, Light
 from dialpost.edge.board_files import BoardFiles, machine_model
 from dialpost.edge.control_socket import ControlClient
-from dialpost.flow.panel_walk import LONGEST_S, walk
+from dialpost.flow.panel.walk import LONGEST_S, walk
 from dialpost.front_panel import find_board
 
 BUTTON_S = 15.0
@@ -138,7 +138,7 @@ def _test(args: argparse.Namespace) -> int:
 
 
 async def _walk(board: Board, seconds: float) -> int:
-    from dialpost.edge.gpio.panel import open_panel
+    from dialpost.edge.panel.gpio.panel import open_panel
 
     lines = await open_panel(board, 100, 0.0)
     try:

@@ -9,9 +9,9 @@ import asyncio
 
 from gpiozero.pins.mock import MockFactory
 
-from dialpost.core.board import Board
-from dialpost.core.panel import Led
-from dialpost.edge.gpio.panel import BoardPanel
+from dialpost.core.panel.board import Board
+from dialpost.core.panel.lights import Led
+from dialpost.edge.panel.gpio.panel import BoardPanel
 
 
 class SimulatedLines:

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from dialpost.__main__ import main
-from dialpost.cli import board as board_command
-from dialpost.cli import panel as panel_command
+from dialpost.cli.panel import board as board_command
+from dialpost.cli.panel import show as panel_command
 from dialpost.cli.station import load_config
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
-from dialpost.edge.gpio import chips
-from dialpost.edge.gpio.factory import LibgpiodFactory
-from dialpost.edge.gpio.panel import BoardPanel
-from dialpost.flow import panel_walk
-from dialpost.flow.panel import Panel
-from dialpost.flow.panel_methods import panel_methods
+from dialpost.edge.panel.gpio import chips
+from dialpost.edge.panel.gpio.factory import LibgpiodFactory
+from dialpost.edge.panel.gpio.panel import BoardPanel
+from dialpost.flow.panel import walk as panel_walk
+from dialpost.flow.panel.methods import panel_methods
+from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess
 from fake_gpiod import FakeMachine
 
@@ -236,7 +236,7 @@ async def test_show_asks_the_daemon_that_has_the_lines(tmp_path, machine) -> Non
 
 
 async def test_a_wish_that_is_not_renewed_ends_by_itself(monkeypatch) -> None:
-    monkeypatch.setattr("dialpost.flow.panel_methods.WISH_S", 0.05)
+    monkeypatch.setattr("dialpost.flow.panel.methods.WISH_S", 0.05)
     panel, back = Panel(), asyncio.Event()
     panel.started()
     show = panel_methods(panel)["panel.show"]

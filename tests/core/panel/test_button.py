@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.button import (
+from dialpost.core.panel.button import (
     CONTACTS,
     LIMIT_S,
     SHOWS,
@@ -19,7 +19,7 @@ from dialpost.core.button import (
     Ignore,
     Turn,
 )
-from dialpost.core.station_state import ButtonShow
+from dialpost.core.panel.station_state import ButtonShow
 
 Story = list[tuple[float, object]]
 

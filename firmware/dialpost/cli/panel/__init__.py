@@ -1,0 +1,1 @@
+"""Commands about the front panel and its board."""

@@ -1,0 +1,1 @@
+"""The front panel: what the lights show and what the button means."""

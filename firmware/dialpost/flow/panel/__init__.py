@@ -1,0 +1,1 @@
+"""The front panel over time: lights, button, a walk through both."""
