@@ -16,9 +16,9 @@ import pexpect
 from pexpect import fdpexpect
 
 from dialpost.__main__ import make_parser
-from dialpost.cli.console_session import EditingSession
-from dialpost.cli.console_shell import Shell
-from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.cli.console.session import EditingSession
+from dialpost.cli.console.shell import Shell
+from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.errors import TerminalGoneError
 from dialpost.daemon import Daemon
 from dialpost.sim.console_seat import ConsoleSeat

@@ -13,8 +13,8 @@ import signal
 import sys
 from pathlib import Path
 
-from dialpost.cli.wizard import Site, set_up
-from dialpost.edge.admin_password import AdminPassword
+from dialpost.cli.console.wizard import Site, set_up
+from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.sim.first_start import FirstStart
 from dialpost.sim.line import LineSettings

@@ -24,10 +24,10 @@ import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
 from dialpost.core.line.ppp.events import trouble
 from dialpost.durable import remove_durably, sync_folder, write_durably
-from dialpost.edge.admin_password import AdminPassword
 from dialpost.edge.apply.source import good_ones
 from dialpost.edge.bundle_download import NAME, copied, fetched
 from dialpost.edge.config import ConfigFile
+from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.data_lock import DataLock
 from dialpost.edge.line.ppp import session
 from dialpost.edge.mail.account_file import AccountFile

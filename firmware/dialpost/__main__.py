@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from dialpost import __version__
-from dialpost.cli import apply, console, daemon, doctor, status, update
+from dialpost.cli import apply, daemon, doctor, status, update
 from dialpost.cli.arguments import file_path
 from dialpost.cli.config import file as config
+from dialpost.cli.console import console
 from dialpost.cli.line import call, modem
 from dialpost.cli.mail import account, queue
 from dialpost.cli.panel import board

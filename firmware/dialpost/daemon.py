@@ -39,11 +39,11 @@ from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.panel.station_state import Fault, Phase
 from dialpost.edge import descriptors
-from dialpost.edge.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.apply_unit import ApplyUnit
 from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.clock import Clock
 from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.mail import certificate
 from dialpost.edge.mail.listeners import Doors, ListenError, inherited_sockets

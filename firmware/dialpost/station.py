@@ -61,6 +61,7 @@ from dialpost.edge.spare_room import SpareRoom
 from dialpost.edge.update_file import UpdateFile, UpdateNotes
 from dialpost.flow import maillog
 from dialpost.flow.background import Background
+from dialpost.flow.console.tool_methods import tool_methods
 from dialpost.flow.control import control_methods
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
@@ -88,7 +89,6 @@ from dialpost.flow.mail.queue.recovery import Recovery
 from dialpost.flow.mail.queue.retention import Retention
 from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
-from dialpost.flow.tool_methods import tool_methods
 from dialpost.flow.update_news import UpdateNews
 from dialpost.modem_line import expected_rate_bps, modem_line
 

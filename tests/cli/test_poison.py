@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from dialpost.__main__ import main, make_parser
-from dialpost.cli.console_faces import Faces
-from dialpost.cli.console_terminal import ConsoleTerminal
+from dialpost.cli.console.faces import Faces
+from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.printable import LONGEST_LINE
 from dialpost.edge.control_socket import ControlClient
 

@@ -8,7 +8,7 @@ from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.output import moment
 from dialpost.core.amounts import moment_words, whole_number
 from dialpost.core.config.history import Commit
-from dialpost.core.console.wizard_facts import picked
+from dialpost.core.console.wizard.facts import picked
 from dialpost.core.errors import AccountError
 from dialpost.core.password import SCHEME, verify_password
 from dialpost.core.update_rules import BOARD, Release, release_in

@@ -4,7 +4,7 @@ import pytest
 
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.text import parse_config
-from dialpost.core.console.wizard_base import base_config
+from dialpost.core.console.wizard.base import base_config
 from dialpost.core.errors import ConfigError
 from dialpost.core.toml_text import DEEPEST, comment_start, parse_toml, statement_end
 

@@ -11,7 +11,7 @@ from dialpost.core.config.editing.lines import write_out
 from dialpost.core.config.history import Unproven, split_header
 from dialpost.core.config.setup import run_dir_in
 from dialpost.core.config.text import parse_config
-from dialpost.core.console.wizard_base import base_config
+from dialpost.core.console.wizard.base import base_config
 from dialpost.core.errors import ConfigError, JsonError
 from dialpost.core.json_text import parse_json, render_json
 from dialpost.core.line.country import Dialling

@@ -1,7 +1,7 @@
 """The rescue menu: what can be done with a station whose configuration can't be read, or whose daemon does not run.
 
-Pure: a page of numbered lines, and what a typed number means. `cli/rescue` does it. The numbers never change, so
-that somebody on the telephone can say "press 3".
+Pure: a page of numbered lines, and what a typed number means. `cli/console/rescue` does it. The numbers never
+change, so that somebody on the telephone can say "press 3".
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a dialogue needs of whoever sits at the console: it says lines and asks for lines.
 
-The wizard, the rescue menu and the command line's questions are run through this; `cli/console` has the real one.
+The wizard, the rescue menu and the command line's questions are run through this; `cli/console/console` has the
+real one.
 """
 
 from __future__ import annotations

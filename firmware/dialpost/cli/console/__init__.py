@@ -1,0 +1,1 @@
+"""`dialpost console`: the dialogue at a terminal."""

@@ -1,0 +1,266 @@
+"""The console's commands about the configuration: each asks the editing session and says what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dialpost.cli.console.session import EditingSession
+from dialpost.cli.console.terminal import ConsoleTerminal
+from dialpost.cli.output import span, table
+from dialpost.core.amounts import whole_number
+from dialpost.core.config.editing.compare import changed_keys
+from dialpost.core.config.fields import Field
+from dialpost.core.console.choices import field_of, key_help
+from dialpost.core.console.editor import Line, Mode, TooLong
+from dialpost.core.console.language import Order
+from dialpost.core.errors import AskCancelledError, ControlError, NotFoundError
+from dialpost.core.printable import one_line
+
+END_OF_TEXT = "."
+LONGEST_TEXT = 1_000_000
+_LONGEST_ANSWER = 150
+
+
+class ConfigCommands:
+    """Bound to one terminal and one session."""
+
+    def __init__(self, terminal: ConsoleTerminal, session: EditingSession) -> None:
+        self._terminal, self._session = terminal, session
+
+    def handlers(self) -> dict[str, Callable[[Order], None]]:
+        """The commands by name."""
+        return {
+            "show": lambda order: self._show(order, everything=False),
+            "show all": lambda order: self._show(order, everything=True),
+            "set": self._set,
+            "unset": self._unset,
+            "explain": self._explain,
+            "compare": self._compare,
+            "check": self._check,
+            "commit": lambda order: self._commit(),
+            "commit confirm": self._commit_confirm,
+            "commit comment": lambda order: self._commit(comment=order.arguments[0]),
+            "confirm": self._confirm,
+            "discard": self._discard,
+            "rebase": self._rebase,
+            "rollback": self._rollback,
+            "history": self._history,
+            "save to screen": self._save_to_screen,
+            "restore from paste": self._paste,
+            "who": self._who,
+        }
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there are changes that are not committed."""
+        return self._session.is_changed
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    def _show(self, order: Order, *, everything: bool) -> None:
+        key = order.arguments[0] if order.arguments else ""
+        found = self._session.call("config.show", key=key, all=everything)
+        self._say_lines(found["lines"], "Nothing is set there: the defaults hold (`show all`).")
+
+    def _explain(self, order: Order) -> None:
+        self._terminal.say("\n".join(key_help(order.arguments[0])))
+
+    def _compare(self, order: Order) -> None:
+        params = {"number": whole(order.arguments[0])} if order.arguments else {}
+        self._say_lines(self._session.call("config.compare", **params)["lines"], "No difference.")
+
+    def _check(self, order: Order) -> None:
+        found = self._session.call("config.check")
+        for sentence in found["problems"]:
+            self._terminal.say(f"FAULT    {sentence}")
+        for sentence in (*found["warnings"], *found["cuts"]):
+            self._terminal.say(f"WARNING  {sentence}")
+        if not found["problems"]:
+            self._terminal.say("It can be committed.")
+
+    def _history(self, order: Order) -> None:
+        rows = [
+            (commit["number"], commit["when"], commit["who"], commit["comment"])
+            for commit in self._session.call("config.history")["commits"]
+        ]
+        self._terminal.say(table(("NO", "WHEN", "WHO", "WHY"), rows) if rows else "Nothing was committed yet.")
+
+    def _who(self, order: Order) -> None:
+        found = self._session.call("config.notices")
+        for other in found["others"]:
+            changes = other["changes"]
+            what = f"{changes} key{'' if changes == 1 else 's'} changed, not committed" if changes else "no changes"
+            self._terminal.say(f"{other['who']}, for {span(other['since_s'])}: {what}")
+        if not found["others"]:
+            self._terminal.say("Nobody else edits the configuration.")
+
+    def _save_to_screen(self, order: Order) -> None:
+        self._terminal.say(self._session.call("config.text")["text"].rstrip("\n"))
+
+    # -- changing -------------------------------------------------------------------------------------
+
+    def _set(self, order: Order) -> None:
+        key = order.arguments[0]
+        field = field_of(key)
+        if field is not None and field.setting.secret:
+            if len(order.arguments) > 1:
+                self._terminal.forget_newest()
+                self._terminal.say(f"{key} is a secret: `set {key}` without the value asks for it, unseen.")
+                return
+            value = json.dumps(self.ask_twice(field), ensure_ascii=False)
+        elif len(order.arguments) > 1:
+            value = order.arguments[1]
+        else:
+            value = self._ask_value(key, field)
+        self._changed(self._session.call("config.set", key=key, value=value))
+
+    def _ask_value(self, key: str, field: Field | None) -> str:
+        if field is None:
+            self._session.call("config.show", key=key)  # says which key was meant
+            raise NotFoundError(f"There is no key {key}.")
+        self._terminal.say(f"{field.setting.help} It is {field.type_words()}.")
+        return self._terminal.ask(f"{key} = ")
+
+    def ask_twice(self, field: Field) -> str:
+        """A secret. Raises: AskCancelledError."""
+        value = self._terminal.ask(f"{field.key} (not shown): ", secret=True)
+        if self._terminal.ask("Once more: ", secret=True) != value:
+            raise AskCancelledError("The two are not the same.")
+        return value
+
+    def _unset(self, order: Order) -> None:
+        self._changed(self._session.call("config.unset", key=order.arguments[0]))
+
+    def _changed(self, answer: dict[str, Any]) -> None:
+        lines = [_short(line) for line in answer["lines"]]
+        self._say_lines([*lines, *answer["words"]], "That is what it was already.")
+
+    def _discard(self, order: Order) -> None:
+        self._session.call("config.discard")
+        self._terminal.say("Your changes are forgotten.")
+
+    def _rebase(self, order: Order) -> None:
+        found = self._session.call("config.rebase")
+        self._terminal.say(f"Your changes are now on top of number {found['number']}.")
+        for key in found["conflicts"]:
+            self._terminal.say(f"{key} was changed there too; yours stands. Look at `compare`.")
+
+    def _rollback(self, order: Order) -> None:
+        self.give_up_changes()
+        found = self._session.call("config.rollback", number=whole(order.arguments[0]))
+        self._faults(found["problems"])
+        self._terminal.say(f"Number {found['number']} is your candidate now: `compare`, then `commit`.")
+
+    def _paste(self, order: Order) -> None:
+        self.give_up_changes()
+        self._terminal.say(f"Paste the text, then a line with only a dot ({END_OF_TEXT}). Ctrl-C gives up.")
+        self.load(self._pasted())
+
+    def give_up_changes(self) -> None:
+        """Ask before another configuration takes the place of changes not committed. Raises: AskCancelledError."""
+        if not self.is_changed:
+            return
+        self._terminal.say("You have changes that are not committed (`compare` shows them); they would be lost.")
+        if self._terminal.ask("Go on all the same? Type yes: ").strip().lower() != "yes":
+            raise AskCancelledError("Your changes are as they were.")
+
+    def _pasted(self) -> str:
+        lines: list[str] = []
+        is_cut, room = False, LONGEST_TEXT
+        while True:
+            event = self._terminal.line("", Mode.TEXT)
+            if isinstance(event, TooLong):
+                is_cut = True
+            elif not isinstance(event, Line):
+                raise AskCancelledError("Nothing was taken.")
+            elif event.text.strip() == END_OF_TEXT:
+                break
+            else:
+                room -= len(event.text)
+                lines += [event.text] if room > 0 else []
+        if is_cut or room <= 0:
+            raise AskCancelledError("That was too long for a configuration. Nothing was taken.")
+        return "\n".join(lines) + "\n"
+
+    def load(self, text: str) -> None:
+        """Make a text the candidate, and say what it is."""
+        found = self._session.call("config.load", text=text)
+        self._faults(found["problems"])
+        if not found["loaded"]:
+            self._terminal.say("Nothing was taken; your candidate is as it was.")
+            return
+        changes = changed_keys(self._session.call("config.compare")["lines"])
+        lines = text.count("\n")
+        self._terminal.say(
+            f"{lines} line{'' if lines == 1 else 's'} taken; {changes or 'no'} change{'' if changes == 1 else 's'} "
+            "to what is in force. `compare` shows them, `commit` makes them count."
+        )
+
+    # -- in force -------------------------------------------------------------------------------------
+
+    def _commit_confirm(self, order: Order) -> None:
+        text = order.arguments[0]
+        try:
+            minutes = float(text)
+            if not math.isfinite(minutes):
+                raise ValueError
+        except ValueError:
+            raise NotFoundError(f"MINUTES must be a number, not {text}.") from None
+        self._commit(confirm_min=minutes)
+
+    def _commit(self, *, confirm_min: float | None = None, comment: str = "") -> None:
+        params: dict[str, Any] = {"comment": comment}
+        if confirm_min is not None:
+            params["confirm_min"] = confirm_min
+        try:
+            done = self._session.call("config.commit", **params)
+        except ControlError as error:
+            if error.kind == "StaleError":
+                self._terminal.say("`rebase` puts your changes on top of it.")
+            if error.kind != "WarnFirstError":
+                raise
+            if not self._wanted(str(error), is_tried=confirm_min is not None):
+                self._terminal.say("Nothing was committed.")
+                return
+            done = self._session.call("config.commit", **params, anyway=True)
+        self._terminal.say(f"Committed as number {done['number']}.")
+        for sentence in done["words"]:
+            self._terminal.say(sentence)
+        if "needs_confirm_s" in done:
+            self._terminal.say(
+                f"It is taken back in {span(done['needs_confirm_s'])}, or when this session ends, unless you "
+                "`confirm`."
+            )
+
+    def _wanted(self, cuts: str, *, is_tried: bool) -> bool:
+        for sentence in cuts.split("\n"):
+            self._terminal.say(f"WARNING  {sentence}")
+        if not is_tried:
+            self._terminal.say("`commit confirm 5` would take it back by itself if you are locked out.")
+        return self._terminal.ask("Commit all the same? Type yes: ").strip().lower() == "yes"
+
+    def _confirm(self, order: Order) -> None:
+        self._terminal.say(f"Number {self._session.call('config.confirm')['number']} stays.")
+
+    def _faults(self, problems: Sequence[str]) -> None:
+        for sentence in problems:
+            self._terminal.say(f"FAULT    {sentence}")
+
+    def _say_lines(self, lines: Sequence[str], otherwise: str) -> None:
+        self._terminal.say("\n".join(lines) if lines else otherwise)
+
+
+def _short(line: str) -> str:
+    """A long list in part: after each item added to it, a slow line has better to do. `compare` shows all."""
+    return line if len(line) <= _LONGEST_ANSWER else f"{line[:_LONGEST_ANSWER]} ..."
+
+
+def whole(text: str) -> int:
+    """A number typed. Raises: NotFoundError."""
+    number = whole_number(text)
+    if number is None:
+        raise NotFoundError(f"{one_line(text, 40)} is no number; `history` lists them.")
+    return number

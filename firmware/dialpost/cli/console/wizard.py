@@ -1,0 +1,213 @@
+"""The set-up wizard at a terminal: asks, puts the answers in force, tries the line, leaves a page to print.
+
+Until the person says `yes` on the review page nothing is written. Then accounts and admin password are made, and
+the configuration is committed last: that one rename is what makes the station. Whatever comes before it and fails,
+or is broken off by a hang-up, is taken back; a power cut leaves no configuration, so the wizard begins anew.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dialpost.cli.console.line_test import try_line
+from dialpost.cli.console.new_station import Made, Maker
+from dialpost.cli.console.wizard_facts import look_around, look_for_modems
+from dialpost.core.config.model import Config
+from dialpost.core.console.terminal import Terminal
+from dialpost.core.console.wizard.base import base_config
+from dialpost.core.console.wizard.machine import REVIEW_KEY, Question, Result, Wizard
+from dialpost.core.console.wizard.summary import Door, first_needed, summary
+from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
+from dialpost.durable import write_durably
+from dialpost.edge.control_socket import ControlClient, ControlTalk
+
+SUMMARY = "summary.txt"
+_WHO = "the set-up wizard"
+_WIDTH = 76
+_SET_UP, _RUNNING = "set-up", "running"
+
+_WELCOME = """\
+This station has not been set up yet. A few questions do that; it takes about five minutes.
+Have the provider's letter at hand: number, user, password, mail host.
+
+Enter takes what stands in [ ]. `?` explains a question, `back` goes to the one before, `quit` ends and keeps
+nothing. Nothing counts before you have seen all answers on one page and said `yes`.
+"""
+_AGAIN = """\
+The set-up wizard. The answers that hold now stand in [ ], Enter keeps them. `?` explains, `back` goes back,
+`quit` ends and changes nothing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the station is: its configuration file and control socket, and the terminal's own device ("" = none),
+    which is not looked at for a modem. Within `interruptible` Ctrl-C breaks a long answer off.
+    """
+
+    config_path: Path
+    socket: Path
+    own_tty: str = ""
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def set_up(terminal: Terminal, site: Site) -> bool:
+    """Run the wizard; whether a configuration was put in force.
+
+    Raises: ControlError where no daemon answers, TerminalGoneError, IdleTooLongError.
+    """
+    with ControlTalk(site.socket, 120.0) as talk:
+        mode = talk.call("config.open", who=_WHO)["mode"]
+        say(terminal, _WELCOME if mode == _SET_UP else _AGAIN)
+        base = base_config(talk.call("config.text", secrets=True)["text"])
+        accounts = _accounts(talk) if mode == _RUNNING else ()
+        wizard = Wizard(look_around(site.config_path, accounts), base)
+        maker = Maker(site.config_path, talk, is_running=mode == _RUNNING)
+        while True:
+            _ask_all(terminal, wizard, site)
+            result = wizard.result()
+            if result is None:
+                return False
+            made = _put_in_force(terminal, maker, result)
+            if made is not None:
+                break
+            wizard.reopen()
+    text = leave_summary(terminal, site, result.config, [*accounts, *(name for name, _ in result.accounts)])
+    try_line(terminal, result.config, ControlClient(site.socket), site.interruptible)
+    terminal.say()
+    terminal.say(first_needed(text))
+    terminal.say()
+    say_lines(
+        terminal,
+        f"The whole page, with the lights and where things are, is kept as {SUMMARY}: `summary` shows it, `summary "
+        "save` writes it to a USB stick.",
+    )
+    say_lines(terminal, _end(made))
+    return True
+
+
+# -- asking ---------------------------------------------------------------------------------------------------
+
+
+def say(terminal: Terminal, text: str) -> None:
+    """Paragraphs, filled to the width of a terminal; lines that begin with a blank stay as they are."""
+    for index, paragraph in enumerate(text.rstrip("\n").split("\n\n")):
+        if index:
+            terminal.say()
+        lines = paragraph.splitlines()
+        if any(line.startswith((" ", "-")) for line in lines) or not lines:
+            terminal.say(paragraph)
+        else:
+            terminal.say(textwrap.fill(" ".join(lines), _WIDTH, break_on_hyphens=False, break_long_words=False))
+
+
+def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
+    """Until all is taken or given up. A question is shown once; after a refusal only its line comes again. For a
+    modem is looked when it is asked for, each time until there is one.
+    """
+    shown: Question | None = None
+    has_modem = False
+    while not wizard.is_done:
+        is_anew = shown is None or shown.key != "port"
+        if wizard.question().key == "port" and is_anew and not has_modem:
+            terminal.say()
+            found = look_for_modems(terminal, site.own_tty, site.interruptible)
+            has_modem = any(offer.profile for offer in found)
+            wizard.learn_ports(found)
+        question = wizard.question()
+        if question != shown:
+            _show(terminal, question)
+            shown = question
+        try:
+            said = wizard.answer(terminal.ask(question.prompt, secret=question.secret))
+        except AskCancelledError:
+            said = "`quit` ends the wizard, `back` goes to the question before."
+        if said:
+            say_lines(terminal, said)
+        elif wizard.question().key == REVIEW_KEY:
+            shown = None
+
+
+def _show(terminal: Terminal, question: Question) -> None:
+    if not question.help:
+        return
+    terminal.say()
+    if question.key == REVIEW_KEY:
+        terminal.say(question.help)
+        return
+    say_lines(terminal, question.help)
+    for number, choice in enumerate(question.choices, 1):
+        terminal.say(f"{number:4}  {choice.words}")
+
+
+def say_lines(terminal: Terminal, text: str) -> None:
+    """Each line filled to the width."""
+    for line in text.splitlines():
+        terminal.say(textwrap.fill(line, _WIDTH, break_on_hyphens=False, break_long_words=False))
+
+
+# -- in force -------------------------------------------------------------------------------------------------
+
+
+def _accounts(talk: ControlTalk) -> tuple[str, ...]:
+    found: list[dict[str, Any]] = talk.call("account.list")
+    return tuple(str(account["name"]) for account in found)
+
+
+def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
+    """What the station runs with; None where it does not, and why has been told."""
+    for sentence in result.warnings:
+        say_lines(terminal, f"Note: {sentence}")
+    terminal.say()
+    terminal.say("Saving ...")
+    try:
+        made = maker.make(result, lambda sentences: _is_wanted(terminal, sentences))
+    except (TerminalGoneError, IdleTooLongError):
+        raise
+    except DialpostError as error:
+        say_lines(terminal, f"It could not be put in force:\n{error}\nYour answers are still there.")
+        return None
+    for sentence in made.words:
+        say_lines(terminal, sentence)
+    return made
+
+
+def _end(made: Made) -> str:
+    """That it works is said only where every step did."""
+    if not made.problems:
+        return "The station works."
+    lacks = "\n".join(f"- {problem}" for problem in made.problems)
+    return (
+        f"The station runs, but not all of it works yet:\n{lacks}\nChange the setting that is meant (`set`, "
+        "`commit`), or restart the station (`reboot`), which tries it again. `status` shows what is left."
+    )
+
+
+def _is_wanted(terminal: Terminal, sentences: Sequence[str]) -> bool:
+    say_lines(terminal, "\n".join(sentences))
+    return terminal.ask("Do it all the same? yes or no [no]: ").strip().lower() in {"y", "yes"}
+
+
+# -- afterwards -----------------------------------------------------------------------------------------------
+
+
+def leave_summary(terminal: Terminal, site: Site, config: Config, users: Sequence[str]) -> str:
+    """Make the page and keep it on the card; the text."""
+    doors = []
+    try:
+        told = ControlClient(site.socket).call("status").get("doors", [])
+        doors = [door for words in told if (door := Door.from_words(str(words))) is not None]
+    except DialpostError as error:
+        say_lines(terminal, str(error))
+    text = summary(config, users, doors, str(site.config_path))
+    path = Path(config.station.data_dir) / SUMMARY
+    try:
+        write_durably(path, text.encode(), 0o640)
+    except OSError as error:
+        say_lines(terminal, f"The page could not be kept as {path}: {error.strerror or error}.")
+    return text

@@ -1,0 +1,1 @@
+"""What the control API offers a person at the console."""

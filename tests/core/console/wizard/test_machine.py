@@ -1,0 +1,440 @@
+"""The set-up wizard: what it asks and refuses, the way back, the review page, what comes of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, TlsMode
+from dialpost.core.config.text import parse_config, render_config
+from dialpost.core.console.wizard.draft import Draft
+from dialpost.core.console.wizard.facts import Facts, PortOffer
+from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard
+from dialpost.core.console.wizard.steps import steps
+from dialpost.edge.board_files import BoardFiles
+
+ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
+BOARD = BoardFiles(Path(__file__).parents[4] / "board")
+FACTS = Facts(
+    ports=(
+        PortOffer("/dev/ttyUSB0", "a Courier", "courier", 57_600),
+        PortOffer("/dev/ttyS1", "nothing answers"),
+        PortOffer("/dev/ttyACM3", "a cellular modem", "cellular"),
+        PortOffer("/dev/ttyUSB7", "an Iridium phone", "iridium"),
+    ),
+    profiles=tuple(BOARD.profiles()),
+    countries=tuple(BOARD.countries()),
+    timezones=frozenset({"UTC", "Europe/Vienna", "Europe/Berlin", "America/New_York"}),
+)
+LINE = ["clinic.example", "1", "1", "0961 123456", "austria", "clinic", DIAL, DIAL]
+MAIL = ["smtp.provider.example", "1", "", ""]
+PLACE = ["1", "", ADMIN, ADMIN]
+USERS = ["anna", ANNA, ANNA, ""]
+USUAL = [*LINE, *MAIL, *PLACE, *USERS]
+
+
+def walk(lines: Iterable[str], facts: Facts = FACTS, base: Config | None = None) -> tuple[Wizard, list[str]]:
+    """The wizard after these lines, and what it said to each."""
+    wizard = Wizard(facts, base)
+    return wizard, [wizard.answer(line) for line in lines]
+
+
+def through(lines: Iterable[str], facts: Facts = FACTS, base: Config | None = None) -> Wizard:
+    """The same where nothing is refused."""
+    wizard, said = walk(lines, facts, base)
+    assert said == [""] * len(said)
+    return wizard
+
+
+def config_of(wizard: Wizard) -> Config:
+    assert wizard.answer("yes") == ""
+    result = wizard.result()
+    assert result is not None
+    assert parse_config(render_config(result.config, secrets=True)) == result.config
+    return result.config
+
+
+def test_the_table_is_total_and_every_phase_is_reached() -> None:
+    assert {phase: set(row) for phase, row in TABLE.items()} == {phase: set(Event) for phase in Phase}
+    reached, edge = {Phase.ASKING}, {Phase.ASKING}
+    while edge:
+        edge = {step for phase in edge for step in TABLE[phase].values() if step is not None} - reached
+        reached |= edge
+    assert reached == set(Phase)
+
+
+def test_the_usual_answers_make_a_whole_configuration() -> None:
+    wizard = through(USUAL)
+    assert wizard.phase is Phase.REVIEW
+    config = config_of(wizard)
+    assert wizard.is_done
+    assert (config.station.hostname, config.station.domains) == ("mail.clinic.example", ("clinic.example",))
+    assert config.station.postmaster == "anna"
+    assert config.link.kind is LinkKind.MODEM
+    modem = config.modem
+    assert (modem.port, modem.profile, modem.speed_bps) == ("/dev/ttyUSB0", "courier", 57_600)
+    assert (modem.numbers, modem.country) == (("0961123456",), "austria")
+    assert (config.ppp.user, config.ppp.password) == ("clinic", DIAL)
+    assert (config.outbound.smarthost, config.outbound.port) == ("smtp.provider.example", 25)
+    assert (config.outbound.tls, config.outbound.user) == (TlsMode.OPPORTUNISTIC, "")
+    assert config.etrn.host == "" and config.etrn_host == "smtp.provider.example"
+    assert config.schedule.timezone == "Europe/Vienna", "the country's, which Enter took"
+    assert config.schedule.entry == ()
+    result = wizard.result()
+    assert result is not None
+    assert (result.admin_password, result.accounts) == (ADMIN, (("anna", ANNA),))
+    assert ADMIN not in repr(result) and ANNA not in repr(result) and DIAL not in repr(result)
+
+
+def test_no_answer_is_shown_that_is_a_secret() -> None:
+    wizard, said = Wizard(FACTS), ""
+    for line in USUAL:
+        question = wizard.question()
+        assert question.secret == (line in {ADMIN, DIAL, ANNA})
+        said += question.help + question.prompt + str(question.choices) + wizard.answer(line)
+        said += wizard.answer("?") if not wizard.question().secret else ""
+    said += wizard.question().help
+    assert not [secret for secret in (ADMIN, DIAL, ANNA) if secret in said]
+    assert ANNA not in repr(wizard._draft)
+
+
+@pytest.mark.parametrize(
+    ("before", "wrong", "told"),
+    [
+        ([], "no domain!", "no domain!"),
+        ([], "", "An answer is needed"),
+        ([], "10.0.0.1", "number, not a domain"),
+        ([], "yes", "Yes has no dot in it"),
+        ([], "localhost", "like clinic.example"),
+        (["clinic.example"], "4", "number from 1 to 3"),
+        (["clinic.example"], "dial", "number from 1 to 3"),
+        (["clinic.example", "1"], "ttyUSB0", "full path"),
+        (["clinic.example", "1", "1"], "call me", "digits"),
+        (["clinic.example", "1", "1", "0961"], "atlantis", "number from 1 to"),
+        (["clinic.example", "1", "1", "+43961"], "generic", "do not say what is dialled for the +"),
+        (LINE, "clinic.example", "this station itself"),
+        (LINE, "mail.clinic.example", "this station itself"),
+        (LINE, "smtp.provider.example:587", "port"),
+        ([*LINE, "smtp.provider.example", "1", ""], "25:00", "time of day"),
+        ([*LINE, *MAIL, "1"], "Europe/Wien", "not known on this machine"),
+        ([*LINE, *MAIL, "1"], "berlin", "Did you mean Europe/Berlin"),
+        ([*LINE, *MAIL, "2"], "192.168.1.25", "192.168.1.25/24"),
+        ([*LINE, *MAIL, "2"], "192.168.1.0/24", "network's own address"),
+        ([*LINE, *MAIL, "2", "192.168.1.25/24"], "10.0.0.1", "could not be reached"),
+        ([*LINE, *MAIL, "2", "192.168.1.25/24"], "192.168.1.25", "the station itself"),
+        ([*LINE, *MAIL, "1", ""], "short", "at least 8"),
+        ([*LINE, *MAIL, *PLACE], "an na", "letters a to z"),
+        ([*LINE, *MAIL, *PLACE, "anna", ANNA, ANNA], "Anna", "anna already"),
+    ],
+)  # fmt: skip
+def test_a_bad_answer_is_refused_at_once_with_what_is_allowed(before: list[str], wrong: str, told: str) -> None:
+    wizard = through(before)
+    question = wizard.question()
+    said = wizard.answer(wrong)
+    assert told in said
+    assert wizard.question() == question, "the same is asked again"
+
+
+def test_two_halves_of_a_secret_must_be_the_same() -> None:
+    wizard, said = walk([*LINE[:7], "dial-in secreT"])
+    assert "not the same" in said[-1]
+    question = wizard.question()
+    assert (question.key, question.text, question.secret) == ("ppp_password", "Dial-in password", True)
+    for line in (DIAL, DIAL, *MAIL, *PLACE, *USERS):
+        assert wizard.answer(line) == ""
+    assert config_of(wizard).ppp.password == DIAL
+
+
+def test_back_keeps_the_answers_and_enter_takes_them_again() -> None:
+    wizard = through(LINE[:6])
+    assert wizard.question().key == "ppp_password"
+    wizard.answer("back")
+    assert wizard.question().default == "clinic"
+    wizard.answer("back")
+    country = wizard.question()
+    assert country.choices[int(country.default) - 1].value == "austria"
+    wizard.answer("back")
+    assert wizard.question().default == "0961123456"
+    for line in ("0961 777", "", "", DIAL, DIAL, *MAIL, *PLACE, *USERS):
+        assert wizard.answer(line) == ""
+    config = config_of(wizard)
+    assert (config.modem.numbers, config.modem.country, config.ppp.user) == (("0961777",), "austria", "clinic")
+
+
+def test_back_over_a_secret_needs_it_not_again() -> None:
+    wizard = through([*LINE, "back"])
+    assert wizard.question().default == "unchanged"
+    for line in ("", *MAIL, *PLACE, *USERS):
+        assert wizard.answer(line) == ""
+    assert config_of(wizard).ppp.password == DIAL
+
+
+def test_back_between_the_halves_and_at_the_start() -> None:
+    wizard, said = walk(["back"])
+    assert "first question" in said[0] and wizard.question().key == "domain"
+    wizard = through([*LINE[:7], "back"])
+    assert (wizard.question().text, wizard.phase) == ("Dial-in password", Phase.ASKING)
+
+
+def test_quit_keeps_nothing() -> None:
+    for length in range(len(USUAL) + 1):
+        wizard = through(USUAL[:length])
+        assert "Nothing was kept" in wizard.answer(" QUIT ")
+        assert wizard.is_done and wizard.result() is None
+        assert wizard._draft.answers == {}
+        assert wizard.answer("yes") == "" and wizard.result() is None
+
+
+def test_every_question_explains_itself() -> None:
+    wizard = Wizard(FACTS)
+    for line in USUAL:
+        question = wizard.question()
+        if wizard.phase is not Phase.REPEATING:
+            assert question.help.endswith(".") or question.help.endswith("?")
+            assert question.help in wizard.answer("?") and "`back`" in wizard.answer("?")
+            assert wizard.question() == question
+        wizard.answer(line)
+    assert "`yes`" in wizard.answer("?")
+
+
+def numbers(wizard: Wizard) -> dict[str, str]:
+    """The review page's lines: the label to its number."""
+    page = [line for line in wizard.question().help.splitlines() if line[:3].strip().isdigit()]
+    return {line[5:24].strip(): line[:3].strip() for line in page}
+
+
+def test_any_line_of_the_review_page_can_be_changed() -> None:
+    wizard = through(USUAL)
+    lines = numbers(wizard)
+    changes = {
+        "Station's name": "post.clinic.example",
+        "Outside line": "0w",
+        "Mail host": "192.0.2.7",
+        "Domain": "ward.example",
+        "Times of calls": "17:30, 07:30 07:30",
+    }
+    for label, answer in changes.items():
+        assert wizard.answer(lines[label]) == ""
+        assert wizard.phase is Phase.CHANGING
+        assert wizard.answer(answer) == ""
+        assert wizard.phase is Phase.REVIEW
+    config = config_of(wizard)
+    assert config.station.hostname == "post.clinic.example"
+    assert config.modem.outside_line == "0w"
+    assert config.outbound.smarthost == "192.0.2.7"
+    assert config.station.domains == ("ward.example",)
+    assert [entry.at for entry in config.schedule.entry] == [("07:30", "17:30")]
+
+
+def test_a_secret_is_changed_from_the_review_page_in_two_halves() -> None:
+    wizard = through(USUAL)
+    wizard.answer(numbers(wizard)["anna's password"])
+    assert wizard.answer("a new secret") == ""
+    assert wizard.phase is Phase.REPEATING_CHANGE
+    assert "not the same" in wizard.answer("another one")
+    assert (wizard.answer("a new secret"), wizard.answer("a new secret")) == ("", "")
+    assert wizard.phase is Phase.REVIEW
+    wizard.answer("yes")
+    result = wizard.result()
+    assert result is not None and result.accounts == (("anna", "a new secret"),)
+
+
+def test_what_a_change_makes_necessary_is_asked_and_what_it_makes_needless_is_dropped() -> None:
+    wizard = through(USUAL)
+    assert wizard.answer(numbers(wizard)["Local network"]) == ""
+    assert wizard.answer("2") == ""
+    assert wizard.question().key == "lan_address"
+    assert wizard.answer("192.168.1.25/24") == ""
+    assert wizard.question().key == "gateway"
+    assert wizard.answer("192.168.1.1") == ""
+    assert (wizard.question().key, wizard.question().default) == ("dns", "192.168.1.1")
+    assert "Three" in wizard.answer("9.9.9.1 9.9.9.2 9.9.9.3 9.9.9.4")
+    assert "IP address" in wizard.answer("nowhere")
+    assert wizard.answer("192.168.1.1, 9.9.9.9") == ""
+    assert wizard.answer(numbers(wizard)["Way to the world"]) == ""
+    assert wizard.answer("gateway") == ""
+    assert "Provider's number" not in numbers(wizard)
+    config = config_of(wizard)
+    assert config.link.kind is LinkKind.GATEWAY
+    assert (config.modem.numbers, config.modem.port, config.ppp.user) == ((), "", "")
+    assert (config.lan.method, config.lan.address) == (LanMethod.STATIC, "192.168.1.25/24")
+    assert (config.lan.gateway, config.lan.dns) == ("192.168.1.1", ("192.168.1.1", "9.9.9.9"))
+
+
+def test_back_from_a_change_leaves_the_answer_and_yes_asks_for_what_is_missing() -> None:
+    wizard = through(USUAL)
+    wizard.answer(numbers(wizard)["Local network"])
+    wizard.answer("static")
+    wizard.answer("back")
+    assert wizard.phase is Phase.REVIEW and "(not answered yet)" in wizard.question().help
+    assert "no answer yet" in wizard.answer("yes")
+    assert wizard.question().key == "lan_address"
+
+
+def test_an_answer_that_another_made_wrong_is_found_at_the_end() -> None:
+    wizard = through([*LINE, "smtp.provider.example", "2", *MAIL[2:], *PLACE, *USERS])
+    wizard.answer(numbers(wizard)["Dial-in user"])
+    assert wizard.answer("none") == ""
+    assert "not among the choices" in wizard.answer("yes")
+    assert wizard.question().key == "mail_login"
+    assert wizard.answer("1") == ""
+    assert config_of(wizard).outbound.user == ""
+
+
+def test_review_refuses_what_is_no_answer_to_it() -> None:
+    wizard = through(USUAL)
+    for line in ("", "no", "0", "99", "²", "y"):
+        assert "Please `yes`" in wizard.answer(line)
+    wizard.answer("back")
+    assert wizard.question().key == "user2"
+
+
+def test_reopened_after_a_refusal_nothing_is_lost() -> None:
+    wizard = through([*USUAL, "yes"])
+    first = wizard.result()
+    wizard.reopen()
+    assert wizard.phase is Phase.REVIEW and not wizard.is_done and wizard.result() is None
+    wizard.answer("yes")
+    assert wizard.result() == first
+
+
+def test_logins_at_the_mail_host() -> None:
+    same = config_of(through([*LINE, "smtp.provider.example", "2", *MAIL[2:], *PLACE, *USERS])).outbound
+    assert (same.user, same.password, same.port, same.tls) == ("clinic", DIAL, 587, TlsMode.STARTTLS)
+    own = [*LINE, "smtp.provider.example", "3", "clinic@provider.example", "mail secret", "mail secret"]
+    outbound = config_of(through([*own, *MAIL[2:], *PLACE, *USERS])).outbound
+    assert (outbound.user, outbound.password) == ("clinic@provider.example", "mail secret")
+
+
+def test_etrn_of_another_host_or_none() -> None:
+    asked = [*LINE, "smtp.provider.example", "1"]
+    other = config_of(through([*asked, "etrn.provider.example", "", *PLACE, *USERS])).etrn
+    assert (other.host, other.use) == ("etrn.provider.example", EtrnUse.AUTO)
+    none = config_of(through([*asked, "none", "", *PLACE, *USERS]))
+    assert none.etrn.use is EtrnUse.NEVER and not none.etrn_wanted
+
+
+def test_a_router_is_asked_no_telephone_number() -> None:
+    lines = [
+        "clinic.example",
+        "2",
+        "smtp.provider.example",
+        "1",
+        "",
+        "07:30",
+        *PLACE[:1],
+        "Europe/Berlin",
+        *PLACE[2:],
+        *USERS,
+    ]
+    config = config_of(through(lines))
+    assert config.link.kind is LinkKind.DIALUP_GATEWAY
+    assert [entry.at for entry in config.schedule.entry] == [("07:30",)]
+    always = ["clinic.example", "3", "smtp.provider.example", "1", *PLACE[:1], "", *PLACE[2:], *USERS]
+    config = config_of(through(always))
+    assert config.link.kind is LinkKind.GATEWAY and not config.etrn_wanted
+    assert config.schedule.timezone == "UTC"
+
+
+def test_an_unknown_modem_is_asked_for_its_kind_and_a_cellular_one_for_its_card() -> None:
+    plain = ["clinic.example", "1", "/dev/ttyS1", "hayes", *LINE[3:], *MAIL, *PLACE, *USERS]
+    assert config_of(through(plain)).modem.profile == "hayes"
+    typed = ["clinic.example", "1", "/dev/ttyXY9", "courier", *LINE[3:], *MAIL, *PLACE, *USERS]
+    assert config_of(through(typed)).modem.port == "/dev/ttyXY9"
+    cellular = ["clinic.example", "1", "3", "m2m.provider", "1234", "1234", "", "", "none"]
+    config = config_of(through([*cellular, *MAIL, "1", "", *PLACE[2:], *USERS]))
+    modem = config.modem
+    assert (modem.apn, modem.sim_pin, modem.numbers) == ("m2m.provider", "1234", ("*99***1#",))
+    no_pin = ["clinic.example", "1", "3", "", "", "", "", "none", *MAIL, "1", "", *PLACE[2:], *USERS]
+    assert config_of(through(no_pin)).modem.sim_pin == ""
+
+
+def test_the_country_is_guessed_by_number_or_time_zone() -> None:
+    def offered(facts: Facts, number: str) -> str:
+        question = through(["clinic.example", "1", "1", number], facts).question()
+        return question.choices[int(question.default) - 1].value
+
+    assert offered(FACTS, "+49 30 1234") == "germany"
+    assert offered(FACTS, "0961 1234") == "generic"
+    assert offered(replace(FACTS, system_timezone="Europe/Vienna"), "0961 1234") == "austria"
+
+
+def test_several_users_and_who_is_postmaster() -> None:
+    users = ["anna", ANNA, ANNA, "Bruno@clinic.example", BRUNO, BRUNO, ""]
+    wizard = through([*LINE, *MAIL, *PLACE, *users])
+    assert [choice.value for choice in wizard.question().choices] == ["anna", "bruno"]
+    wizard.answer("bruno")
+    assert config_of(wizard).station.postmaster == "bruno"
+    result = wizard.result()
+    assert result is not None and result.accounts == (("anna", ANNA), ("bruno", BRUNO))
+
+
+def test_a_postmaster_who_is_taken_out_again_is_none() -> None:
+    wizard = through([*LINE, *MAIL, *PLACE, "anna", ANNA, ANNA, "bruno", BRUNO, BRUNO, "", "2"])
+    wizard.answer(numbers(wizard)["User 2"])
+    assert wizard.answer("none") == ""
+    assert config_of(wizard).station.postmaster == "anna"
+
+
+def test_twenty_users_and_no_more() -> None:
+    wizard = through([*LINE, *MAIL, *PLACE])
+    for number in range(1, 21):
+        assert wizard.question().key == f"user{number}"
+        for line in (f"user{number}", ANNA, ANNA):
+            assert wizard.answer(line) == ""
+    assert wizard.question().key == "postmaster"
+
+
+def test_a_second_run_starts_from_what_is_there_and_enter_keeps_it() -> None:
+    first = config_of(through([*LINE, *MAIL[:3], "07:30 17:30", *PLACE, *USERS]))
+    base = replace(first, budget=replace(first.budget, minutes_per_day=30.0))
+    facts = replace(FACTS, accounts=("anna",), has_admin_password=True)
+    wizard, asked = Wizard(facts, base), []
+    while wizard.phase is not Phase.REVIEW:
+        asked.append(wizard.question().key)
+        assert wizard.answer("") == "", wizard.question()
+    assert "admin_password" not in asked
+    assert config_of(wizard) == base
+
+
+def test_without_any_port_one_can_be_typed() -> None:
+    wizard = through(["clinic.example", "1"], replace(FACTS, ports=()))
+    assert wizard.question().choices == () and "An answer is needed" in wizard.answer("")
+    assert wizard.answer("/dev/ttyUSB0") == "" and wizard.question().key == "profile"
+
+
+def test_noise_never_breaks_it_and_never_gets_through() -> None:
+    chance = random.Random(7)
+    signs = [chr(number) for number in range(1, 0x250)] + ["\ud7ff", "\u202e", "漁", " ", "\t"]
+    wizard = Wizard(FACTS)
+    for line in USUAL:
+        for _ in range(20):
+            noise = "\x07" + "".join(chance.choice(signs) for _ in range(chance.randrange(1, 60)))
+            if wizard.phase is Phase.REPEATING:
+                assert "not the same" in wizard.answer(noise)
+                assert wizard.answer(line) == ""
+            else:
+                assert "can't be typed" in wizard.answer(noise)
+        assert wizard.answer(line) == ""
+    assert config_of(wizard).station.domains == ("clinic.example",)
+
+
+@pytest.mark.parametrize("link", [kind.value for kind in LinkKind])
+def test_each_question_has_more_to_say_than_what_it_shows_already(link: str) -> None:
+    """`?` at a question that only repeats itself explains nothing."""
+    answers = {"link": link, "lan": "static", "mail_login": "other", "user1": "anna", "user2": "mie"}
+    for step in steps(Draft(FACTS, Config(), answers)):
+        if step.name.startswith("password"):  # says how long it must be
+            continue
+        assert step.more, step.name
+
+
+def test_the_way_to_the_world_is_explained() -> None:
+    wizard = through(USUAL[:1])
+    assert wizard.question().key == "link"
+    said = wizard.answer("?")
+    assert all(word in said for word in ("mobile", "satellite", "fibre", "router"))

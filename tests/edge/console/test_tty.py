@@ -1,0 +1,156 @@
+"""The console's terminal on a pseudo-terminal: bytes both ways, Ctrl-C at work, a terminal that goes."""
+
+from __future__ import annotations
+
+import os
+import select
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
+from dialpost.edge.console.tty import ConsoleTty
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[int, ConsoleTty]]:
+    person, slave = os.openpty()
+    console = ConsoleTty(Path(os.ttyname(slave)), 9600)
+    os.close(slave)
+    yield person, console
+    console.close()
+    os.close(person)
+
+
+def test_every_byte_goes_through_both_ways_and_nothing_is_echoed(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    every = bytes(byte for byte in range(256) if byte not in {0x11, 0x13})  # but Ctrl-Q and Ctrl-S
+    os.write(person, every)
+    found = b""
+    while len(found) < len(every):
+        piece = console.read(5)
+        assert piece
+        found += piece
+    assert found == every
+    console.write(b"said\r\n\xff", 5)
+    assert os.read(person, 100) == b"said\r\n\xff"
+    assert console.read(0) == b""
+
+
+def test_a_long_paste_is_read_ahead_while_nobody_asks(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    data = b"x" * 79 + b"\r"
+    for _ in range(200):
+        os.write(person, data)
+    found = b""
+    while len(found) < 200 * len(data):
+        piece = console.read(5)
+        assert piece
+        found += piece
+    assert found == data * 200
+
+
+def test_ctrl_c_interrupts_a_command_at_work_and_is_no_signal_at_other_times(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    os.write(person, b"\x03")
+    assert console.read(5) == b"\x03"
+    typist = threading.Timer(0.05, os.write, (person, b"a\x03"))
+    typist.start()
+    with pytest.raises(KeyboardInterrupt), console.interruptible():
+        time.sleep(30)
+    typist.join()
+    os.write(person, b"next")
+    assert console.read(5) == b"next"
+
+
+def test_ctrl_c_at_a_question_of_a_command_is_for_the_question(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    with console.interruptible():
+        typist = threading.Timer(0.05, os.write, (person, b"\x03"))
+        typist.start()
+        assert console.read(5) == b"\x03"
+        typist.join()
+        typist = threading.Timer(0.05, os.write, (person, b"\x03"))
+        typist.start()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(30)
+
+
+def test_a_closed_terminal_ends_a_command_and_every_question() -> None:
+    person, slave = os.openpty()
+    other = ConsoleTty(Path(os.ttyname(slave)), 9600)
+    os.close(slave)
+    closer = threading.Timer(0.05, os.close, (person,))
+    closer.start()
+    with pytest.raises(KeyboardInterrupt), other.interruptible():
+        time.sleep(30)
+    closer.join()
+    for _ in range(2):
+        with pytest.raises(TerminalGoneError):
+            other.read(5)
+    with pytest.raises(TerminalGoneError):
+        other.write(b"x", 5)
+    other.close()
+
+
+def test_a_terminal_that_takes_nothing_is_given_up(pair: tuple[int, ConsoleTty]) -> None:
+    _, console = pair
+    with pytest.raises(IdleTooLongError):
+        console.write(b"x" * 1_000_000, 0.1)
+
+
+def test_ctrl_s_stops_the_output_and_any_key_goes_on(pair: tuple[int, ConsoleTty]) -> None:
+    """An XOFF out of line noise stops it no longer than to the next key."""
+    person, console = pair
+    for go_on in (b"\x11", b"a"):
+        os.write(person, b"\x13")
+        writer = threading.Thread(target=console.write, args=(b"said", 5))
+        writer.start()
+        assert not select.select([person], [], [], 0.2)[0]
+        os.write(person, go_on)
+        assert select.select([person], [], [], 5)[0]
+        assert os.read(person, 100) == b"said"
+        writer.join(5)
+
+
+def test_lent_to_somebody_else_nothing_is_taken_from_it(pair: tuple[int, ConsoleTty]) -> None:
+    person, console = pair
+    with console.lent() as descriptor:
+        os.write(person, b"theirs")
+        assert os.read(descriptor, 100) == b"theirs"
+    os.write(person, b"ours")
+    assert console.read(5) == b"ours"
+
+
+def test_what_is_no_terminal_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="can't be opened: No such file"):
+        ConsoleTty(tmp_path / "none", 9600)
+    with pytest.raises(PortError, match="is no terminal"):
+        ConsoleTty(Path("/dev/null"), 9600)
+
+
+def test_the_settings_are_as_before_afterwards() -> None:
+    person, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    console = ConsoleTty(Path(os.ttyname(slave)), 19200)
+    assert termios.tcgetattr(slave)[4:6] == [termios.B19200] * 2
+    assert console.size() == (80, 24)
+    console.close()
+    assert termios.tcgetattr(slave) == before
+    os.close(slave)
+    os.close(person)
+
+
+def test_a_telnet_option_of_3_interrupts_no_command(pair: tuple[int, ConsoleTty]) -> None:
+    """IAC DO SUPPRESS-GO-AHEAD has Ctrl-C's byte in it, and may come in two reads."""
+    person, console = pair
+    with console.interruptible():
+        os.write(person, b"\xff\xfd")
+        assert console._pieces.get(timeout=5) == b"\xff\xfd"
+        os.write(person, b"\x03ok")
+        assert console._pieces.get(timeout=5) == b"\x03ok"
+        assert console._interruptible

@@ -1,0 +1,62 @@
+"""What a person may ask for: name service over the line, the newest log lines."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from dialpost.core.errors import ControlError
+from dialpost.core.mail.mx import DnsProblem, DnsTrouble, NoRecords, NoSuchName
+from dialpost.edge import log_tail
+from dialpost.flow.console.tool_methods import tool_methods
+
+ZONE = {
+    ("a.example", "A"): ("192.0.2.1",),
+    ("a.example", "MX"): ("10 mail.a.example.",),
+    ("4.2.0.192.in-addr.arpa", "PTR"): ("mail.a.example.",),
+}
+
+
+class Zone:
+    async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
+        if name == "slow.example":
+            return DnsTrouble(name, "192.0.2.53 does not answer")
+        if not any(name == there for there, _ in ZONE):
+            return NoSuchName(name)
+        return ZONE.get((name, kind)) or NoRecords(name)
+
+
+async def asked(**params: object) -> object:
+    return await tool_methods(Zone(), log_tail.listen())["lookup"](params)  # type: ignore[arg-type]
+
+
+async def test_a_name_is_looked_up() -> None:
+    assert await asked(name="a.example") == ["a.example  A  192.0.2.1", "a.example  MX  10 mail.a.example."]
+    assert await asked(name="a.example", kind="mx") == ["a.example  MX  10 mail.a.example."]
+    assert await asked(name="a.example", kind="TXT") == ["a.example  TXT  none"]
+    assert await asked(name="b.example") == ["b.example: there is no such name."]
+    assert await asked(name="slow.example") == ["slow.example: no answer (192.0.2.53 does not answer)."]
+    assert await asked(name="192.0.2.4") == ["4.2.0.192.in-addr.arpa  PTR  mail.a.example."]
+    for wrong in ({}, {"name": "a.example", "kind": "XYZZY"}):
+        with pytest.raises(ControlError):
+            await asked(**wrong)
+
+
+async def test_the_newest_lines_of_the_log_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_tail.listen()
+    assert log_tail.listen() is log
+    for name in ("dialpost.mail", "dialpost.flow.line.call.machine"):
+        logging.getLogger(name).warning("from %s", name)
+    tail = tool_methods(Zone(), log)["log.tail"]
+    lines = await tail({"lines": 2})
+    assert isinstance(lines, list)
+    assert [line.split(" ", 2)[2] for line in lines] == [
+        "WARNING from dialpost.mail",
+        "WARNING from dialpost.flow.line.call.machine",
+    ]
+    logging.getLogger("dialpost").warning("x\ny")
+    assert len(log.lines(10_000)) <= log_tail.MOST_LINES
+    for wrong in (0, 501, "5", True):
+        with pytest.raises(ControlError):
+            await tail({"lines": wrong})
