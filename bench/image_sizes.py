@@ -8,7 +8,7 @@ from pathlib import Path
 
 from image.rig.card import IMAGE, OUT, SLOT_OFFSETS
 
-from dialpost.core.boot_state import Slot
+from dialpost.core.system.boot.state import Slot
 from figures import Amounts, Row, show
 
 _MOST_MB = 400

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.edge import update_file, usb_sticks
 from dialpost.edge.line import serial_ports
+from dialpost.edge.system.update import file as update_file
+from dialpost.edge.system.usb import sticks as usb_sticks
 
 _TREE = Path(__file__).parent.parent
 _WRITABLE = (

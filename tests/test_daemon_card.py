@@ -12,7 +12,7 @@ from dialpost.core.errors import ControlError, ReadOnlyError, StorageFullError
 from dialpost.daemon import Daemon
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.store import Store
-from dialpost.edge.spare_room import SpareRoom
+from dialpost.edge.system.card.spare_room import SpareRoom
 from test_daemon import Face, text_in, until
 
 FULL = StorageFullError("The card is full: the queue database can't grow.")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dialpost.daemon import Daemon
-from dialpost.edge.boot_trial import BootTrial
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.store import rehearsal, schema
+from dialpost.edge.system.boot.trial import BootTrial
 from test_daemon import text_in
 
 NEXT = "CREATE TABLE novelty (key TEXT PRIMARY KEY) WITHOUT ROWID"

@@ -12,7 +12,7 @@ import pytest
 
 import dialpost
 from dialpost.cli.line.call import call_lines
-from dialpost.cli.status import words as status_words
+from dialpost.cli.system.status import words as status_words
 from dialpost.core import logged_faults
 from dialpost.core.config.model import LinkKind
 from dialpost.core.config.text import parse_config
@@ -21,7 +21,7 @@ from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient
-from dialpost.edge.log_tail import LogTail
+from dialpost.edge.system.log.tail import LogTail
 from dialpost.station import Station
 from fakes import FakeLink
 from smtp_model import ModelServer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.panel.board import Board, Light
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 _TREE = Path(__file__).parents[1]
 PAGE = (_TREE / "docs/flashing.md").read_text()

@@ -12,10 +12,10 @@ from dialpost import front_panel
 from dialpost.core.config.model import Config, PanelConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
 from dialpost.core.panel.station_state import Fault
-from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.panel.gpio import chips
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel, open_panel
+from dialpost.edge.system.board_files import BoardFiles
 from dialpost.flow.panel import walk as panel_walk
 from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess, find_board

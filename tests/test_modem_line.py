@@ -5,9 +5,9 @@ from typing import cast
 from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
 from dialpost.core.line.modem.set_up import line_rate_bps
 from dialpost.core.line.ppp.options import PppRequest
-from dialpost.edge.board_files import BoardFiles
-from dialpost.edge.clock import Clock
 from dialpost.edge.mail.resolver import Resolver
+from dialpost.edge.system.board_files import BoardFiles
+from dialpost.edge.system.clock import Clock
 from dialpost.modem_line import expected_rate_bps, modem_line
 from fakes import MemoryCallStore
 

@@ -3,10 +3,10 @@
 The places, each with its test here or where named:
 
 - the configuration, its history and the console's password: written through `dialpost.durable`, and root's console
-  is the station's user before it begins (`edge/privileges`, tests/edge/test_privileges.py);
+  is the station's user before it begins (`edge/system/privileges`, tests/edge/system/test_privileges.py);
 - accounts and `doctor`: the same, from their first line on;
 - locks in the data folder: opened without following links;
-- an update: root's copy in root's own folder (`cli/update.Installer`), a wish read without following links;
+- an update: root's copy in root's own folder (`cli/system/update.Installer`), a wish read without following links;
 - `apply`: reads one regular file with one name (tests/edge/apply), no history that is a link;
 - the line's request (tests/edge/line/ppp/test_session.py), and the socket that hears of the line;
 - what the image runs before the station's user has any process (prepare-data, tests/test_prepare_data.py).
@@ -24,14 +24,14 @@ import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
 from dialpost.core.line.ppp.events import trouble
 from dialpost.durable import remove_durably, sync_folder, write_durably
-from dialpost.edge.apply.source import good_ones
-from dialpost.edge.bundle_download import NAME, copied, fetched
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
-from dialpost.edge.data_lock import DataLock
 from dialpost.edge.line.ppp import session
 from dialpost.edge.mail.account_file import AccountFile
-from dialpost.edge.update_unit import WISH, wished
+from dialpost.edge.system.apply.source import good_ones
+from dialpost.edge.system.data_lock import DataLock
+from dialpost.edge.system.update.bundle_download import NAME, copied, fetched
+from dialpost.edge.system.update.unit import WISH, wished
 from dialpost.folders import open_folder
 
 NOBODY = 65_534

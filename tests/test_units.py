@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.edge import update_file
+from dialpost.edge.system.update import file as update_file
 from unit_exposure import exposure, needs_analyzer
 
 UNITS = Path(__file__).parents[1] / "systemd"

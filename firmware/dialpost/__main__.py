@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from dialpost import __version__
-from dialpost.cli import apply, daemon, doctor, status, update
 from dialpost.cli.arguments import file_path
 from dialpost.cli.config import file as config
 from dialpost.cli.console import console
@@ -23,6 +22,7 @@ from dialpost.cli.mail import account, queue
 from dialpost.cli.panel import board
 from dialpost.cli.panel import show as panel
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
+from dialpost.cli.system import apply, daemon, doctor, status, update
 from dialpost.core.errors import DialpostError
 from dialpost.core.printable import LONGEST_VALUE, one_line
 from dialpost.sim import simulate

@@ -12,7 +12,7 @@ from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.line.dial_plan import dial_faults
 from dialpost.core.panel.board import NO_BOARD
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 
 def board_warnings(config: Config) -> list[str]:

@@ -20,7 +20,6 @@ from typing import Protocol
 
 from dialpost import __version__
 from dialpost.board_check import board_warnings
-from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
 from dialpost.core.config.model import Config, StationConfig
@@ -38,18 +37,19 @@ from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.panel.station_state import Fault, Phase
-from dialpost.edge import descriptors
-from dialpost.edge.apply_unit import ApplyUnit
-from dialpost.edge.boot_trial import BootTrial
-from dialpost.edge.clock import Clock
+from dialpost.core.system.apply.result import ApplyResult
 from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.edge.mail import certificate
 from dialpost.edge.mail.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.mail.store import rehearsal
-from dialpost.edge.service_manager import ServiceManager
-from dialpost.edge.spare_room import SpareRoom
+from dialpost.edge.system import descriptors
+from dialpost.edge.system.apply_unit import ApplyUnit
+from dialpost.edge.system.boot.trial import BootTrial
+from dialpost.edge.system.card.spare_room import SpareRoom
+from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.service_manager import ServiceManager
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions

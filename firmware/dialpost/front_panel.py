@@ -21,9 +21,9 @@ from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, ControlError, GpioError, NotFoundError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.panel.board import NO_BOARD, Board
-from dialpost.edge.board_files import BoardFiles, machine_model
-from dialpost.edge.clock import Clock
-from dialpost.edge.factory_reset import FactoryReset
+from dialpost.edge.system.board_files import BoardFiles, machine_model
+from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.factory_reset import FactoryReset
 from dialpost.flow.panel.button import Calls, FrontPanel
 from dialpost.flow.panel.lamps import PanelLamps
 from dialpost.flow.panel.state import Panel

@@ -15,16 +15,16 @@ from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.modem.set_up import line_rate_bps, port_settings
 from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
-from dialpost.edge.board_files import BoardFiles
-from dialpost.edge.clock import RELEASED_S, Clock
 from dialpost.edge.line.ppp import Pppd
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.mail.resolver import Resolver
-from dialpost.edge.sntp_client import ask as ask_time
-from dialpost.flow.clock_setter import ClockSetter
+from dialpost.edge.system.board_files import BoardFiles
+from dialpost.edge.system.clock import RELEASED_S, Clock
+from dialpost.edge.system.sntp_client import ask as ask_time
 from dialpost.flow.line.modem.link import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import Memory, RefusedPin
+from dialpost.flow.system.clock_setter import ClockSetter
 
 _log = logging.getLogger("dialpost.line")
 

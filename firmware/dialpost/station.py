@@ -42,10 +42,7 @@ from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doo
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.core.panel.station_state import Fault
-from dialpost.edge import card_state, descriptors, log_tail
-from dialpost.edge.clock import Clock
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
-from dialpost.edge.data_lock import DataLock
 from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.half_open import HalfOpen
 from dialpost.edge.mail import certificate, listeners
@@ -57,12 +54,16 @@ from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
-from dialpost.edge.spare_room import SpareRoom
-from dialpost.edge.update_file import UpdateFile, UpdateNotes
+from dialpost.edge.system import descriptors
+from dialpost.edge.system.card import state as card_state
+from dialpost.edge.system.card.spare_room import SpareRoom
+from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.data_lock import DataLock
+from dialpost.edge.system.log import tail as log_tail
+from dialpost.edge.system.update.file import UpdateFile, UpdateNotes
 from dialpost.flow import maillog
 from dialpost.flow.background import Background
 from dialpost.flow.console.tool_methods import tool_methods
-from dialpost.flow.control import control_methods
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.machine import CallManager
@@ -89,7 +90,8 @@ from dialpost.flow.mail.queue.recovery import Recovery
 from dialpost.flow.mail.queue.retention import Retention
 from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
-from dialpost.flow.update_news import UpdateNews
+from dialpost.flow.system.control import control_methods
+from dialpost.flow.system.update_news import UpdateNews
 from dialpost.modem_line import expected_rate_bps, modem_line
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@
 # The boot state is two records of 512 bytes in front of the first partition, at 1 MiB and 2 MiB, each with its
 # checksum (`env import -c`); the one with the higher number counts, the other is written next. Values (hex):
 #   dp_seq  number of the record    dp_first  slot wanted: a or b    dp_good  slot proven last
-#   dp_left_a, dp_left_b  tries left. firmware/dialpost/core/boot_state.py is the same in Python.
+#   dp_left_a, dp_left_b  tries left. firmware/dialpost/core/system/boot/state.py is the same in Python.
 
 # A Pi has its memory at 0, the board of the emulator at 0x40000000; the same places serve both. What U-Boot would choose for
 # addresses would lay the device tree into the kernel.

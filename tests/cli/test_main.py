@@ -79,7 +79,7 @@ def test_a_file_that_no_command_thought_of_is_no_traceback(capsys, monkeypatch):
     def fail(_):
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "some/file")
 
-    monkeypatch.setattr("dialpost.cli.status._status", fail)
+    monkeypatch.setattr("dialpost.cli.system.status._status", fail)
     assert main(["status"]) == 1
     assert capsys.readouterr().err == "dialpost: some/file: File name too long\n"
 
@@ -92,6 +92,6 @@ def test_an_answer_that_is_none_is_no_traceback(tmp_path, capsys, monkeypatch, f
     def ask(_):
         raise fault
 
-    monkeypatch.setattr("dialpost.cli.status._status", ask)
+    monkeypatch.setattr("dialpost.cli.system.status._status", ask)
     assert main(["status"]) == 1
     assert words in capsys.readouterr().err

@@ -11,7 +11,7 @@ from dialpost.core.config.history import Commit
 from dialpost.core.console.wizard.facts import picked
 from dialpost.core.errors import AccountError
 from dialpost.core.password import SCHEME, verify_password
-from dialpost.core.update_rules import BOARD, Release, release_in
+from dialpost.core.system.update.rules import BOARD, Release, release_in
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dialpost.core.config.history import Commit, Unproven, split_header, with_he
 from dialpost.core.errors import JsonError
 from dialpost.core.json_text import DEEPEST, parse_json, parse_object, render_json
 from dialpost.core.line.ppp.events import parse_event
-from dialpost.core.update_record import parse as parse_update
+from dialpost.core.system.update.record import parse as parse_update
 
 HOSTILE = [
     pytest.param("[" * 100_000, "deep", id="100,000 brackets"),

@@ -20,9 +20,9 @@ from rig.processes import eventually
 from rig.spaces import LAN_HOST, LAN_STATION, StationBetween
 from rig.station import DOMAIN, NOBODY, PASSWORD, Station
 
-from dialpost.core.apply.dovecot import dovecot
 from dialpost.core.config.model import LanService
 from dialpost.core.config.text import parse_config
+from dialpost.core.system.apply.dovecot import dovecot
 
 pytestmark = [pytest.mark.system, needs("station", commands=("ip", "setpriv"))]
 

@@ -14,9 +14,9 @@ from rig.needs import needs
 from rig.processes import eventually
 from rig.spaces import StationBetween
 
-from dialpost.core.apply.network import network
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
+from dialpost.core.system.apply.network import network
 
 pytestmark = [pytest.mark.system, needs("station", commands=("ip",))]
 

@@ -46,7 +46,7 @@ def test_it_needs_no_more_rights_than_its_unit_gives_it(work: Path) -> None:
     for path in (folder, file):
         os.chown(path, 65_534, 65_534)
     rights = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}", "--no-new-privs"]
-    program = [*rights, sys.executable, "-P", "-m", "dialpost.edge.apply", str(file)]
+    program = [*rights, sys.executable, "-P", "-m", "dialpost.edge.system.apply", str(file)]
     environment = {**os.environ, "APPLY": " ".join(program), "FILE": str(file)}
     command = [*_SPACES, "bash", "-uc", _SCRIPT]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)

@@ -11,7 +11,7 @@ import pytest
 from rig.chroots import Chroot
 from rig.needs import needs
 
-from dialpost.edge.usb_mount import OPTIONS, USER
+from dialpost.edge.system.usb.mount import OPTIONS, USER
 
 pytestmark = [pytest.mark.system, needs("station", commands=("losetup", "mkfs.ext4"))]
 

@@ -17,8 +17,8 @@ from dialpost.__main__ import make_parser
 from dialpost.cli.console import station as console_station
 from dialpost.core.console.commands import COMMANDS
 from dialpost.core.errors import TerminalGoneError
-from dialpost.edge import usb_sticks
 from dialpost.edge.console.admin_password import AdminPassword
+from dialpost.edge.system.usb import sticks as usb_sticks
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import json
 import pytest
 
 from dialpost.__main__ import main
-from dialpost.cli import doctor
 from dialpost.cli.mail.account import quota_bytes
+from dialpost.cli.system import doctor
 from dialpost.core.errors import AccountError
 from dialpost.core.mail.accounts import Local
-from dialpost.edge import clock
 from dialpost.edge.config import ConfigFile
-from dialpost.edge.data_lock import DataLock
 from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.system import clock
+from dialpost.edge.system.data_lock import DataLock
 from dialpost.station import Station
 
 PASSWORD = "a good long one"

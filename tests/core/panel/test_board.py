@@ -7,7 +7,7 @@ import pytest
 from dialpost.core.errors import ConfigError
 from dialpost.core.panel.board import Bias, parse_board
 from dialpost.core.panel.lights import Led
-from dialpost.edge.board_files import BoardFiles, machine_model
+from dialpost.edge.system.board_files import BoardFiles, machine_model
 
 HEAD = """
 title = "Test board"

@@ -8,7 +8,7 @@ import pytest
 
 from dialpost.core.errors import ControlError
 from dialpost.core.mail.mx import DnsProblem, DnsTrouble, NoRecords, NoSuchName
-from dialpost.edge import log_tail
+from dialpost.edge.system.log import tail as log_tail
 from dialpost.flow.console.tool_methods import tool_methods
 
 ZONE = {

@@ -13,7 +13,7 @@ from image.rig.card import SLOT_OFFSETS, Card
 from image.rig.machine import BOOT_S, Machine
 from rig.data_partition import DATA_OFFSET
 
-from dialpost.core.boot_state import TRIES_ON_TRIAL, TRIES_PROVEN, BootState, Slot
+from dialpost.core.system.boot.state import TRIES_ON_TRIAL, TRIES_PROVEN, BootState, Slot
 
 UNITS = "/usr/lib/systemd/system"
 HANG_S = 150

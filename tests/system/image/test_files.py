@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from image.rig.card import IMAGE, OUT
 
-from dialpost.core.boot_state import FRESH, RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
+from dialpost.core.system.boot.state import FRESH, RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
 
 _PIECE = 1 << 20
 

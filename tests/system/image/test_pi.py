@@ -13,7 +13,7 @@ import pytest
 from image.rig.card import SLOT_BYTES, SLOT_OFFSETS, Card
 from image.rig.pi import ARGUMENTS, Pi
 
-from dialpost.core.boot_state import FRESH, BootState, Slot, choose
+from dialpost.core.system.boot.state import FRESH, BootState, Slot, choose
 
 CARD_BYTES = 4 << 30
 PIECE_BYTES = 1 << 20

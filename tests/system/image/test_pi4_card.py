@@ -11,7 +11,7 @@ import pytest
 from image.rig.card import OFFICE, Card
 from image.rig.pi import ARGUMENTS, Model, Pi, emulator
 
-from dialpost.core.boot_state import FRESH, Slot, choose
+from dialpost.core.system.boot.state import FRESH, Slot, choose
 
 CARD_BYTES = 4 << 30
 CLOCK = ("-device", "ds1338,bus=i2c-bus.1,address=0x68")

@@ -28,7 +28,7 @@ from image.rig.scenes import INSTALLED, During, Scene, plan
 from rig.data_partition import DATA_OFFSET
 from rig.invariants import Reset
 
-from dialpost.core.boot_state import Slot
+from dialpost.core.system.boot.state import Slot
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,7 @@
 """The frozen selector in real U-Boot: for each boot state, valid or not, which slot it starts and what it writes.
 
-The boot partition is the image's own; the slots are small ones that only say their name. `core/boot_state` is the
-reference: U-Boot and Python must agree.
+The boot partition is the image's own; the slots are small ones that only say their name. `core/system/boot/state`
+is the reference: U-Boot and Python must agree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from image.rig.card import OUT, SLOT_OFFSETS, Card
 from image.rig.machine import u_boot_command
 
-from dialpost.core.boot_state import (
+from dialpost.core.system.boot.state import (
     FRESH,
     RECORD_OFFSETS,
     UNKNOWN,

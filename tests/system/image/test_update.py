@@ -21,7 +21,7 @@ from image.rig.card import OFFICE, Card
 from image.rig.machine import BOOT_S, Machine
 from rig.processes import eventually
 
-from dialpost.core.boot_state import TRIES_ON_TRIAL, TRIES_PROVEN, Slot
+from dialpost.core.system.boot.state import TRIES_ON_TRIAL, TRIES_PROVEN, Slot
 
 PASSWORD = "correct horse battery"
 FAULT_LAMP = 1 << 4  # board/qemu-virt.toml

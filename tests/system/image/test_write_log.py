@@ -35,7 +35,7 @@ from rig.recording import (
 )
 from rig.write_log import WriteLog
 
-from dialpost.core.boot_state import Slot
+from dialpost.core.system.boot.state import Slot
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from dialpost import daemon
-from dialpost.cli.daemon import set_up_logging
+from dialpost.cli.system.daemon import set_up_logging
 
 
 def live(config: Path, log: Path) -> int:

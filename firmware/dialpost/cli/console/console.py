@@ -39,7 +39,7 @@ from dialpost.core.errors import (
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.console.tty import ConsoleTty
 from dialpost.edge.control_socket import ControlClient
-from dialpost.edge.privileges import DEVICE_GROUPS, become_owner_of
+from dialpost.edge.system.privileges import DEVICE_GROUPS, become_owner_of
 
 _log = logging.getLogger(__name__)
 

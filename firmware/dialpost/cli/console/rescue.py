@@ -46,11 +46,11 @@ from dialpost.core.errors import (
     NotFoundError,
     TerminalGoneError,
 )
-from dialpost.edge import machine
-from dialpost.edge.clock import Clock
 from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.control_socket import ControlClient, ControlTalk
-from dialpost.edge.factory_reset import FactoryReset
+from dialpost.edge.system import machine
+from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.factory_reset import FactoryReset
 
 _LOG_LINES = 50
 _COMMENT = "the rescue menu"

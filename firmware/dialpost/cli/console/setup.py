@@ -12,7 +12,8 @@ from dialpost.cli.console.wizard import Site, leave_summary, set_up
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.console.language import Order
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge import stick_files, usb_sticks
+from dialpost.edge.system.usb import files as stick_files
+from dialpost.edge.system.usb import sticks as usb_sticks
 
 
 class SetUpCommands:

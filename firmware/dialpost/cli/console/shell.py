@@ -23,8 +23,9 @@ from dialpost.core.console.commands import Source
 from dialpost.core.console.editor import InputEnded, Line, Mode, TooLong
 from dialpost.core.console.language import Fault, Language, Order
 from dialpost.core.errors import DialpostError, IdleTooLongError, NotFoundError, TerminalGoneError
-from dialpost.edge import stick_files, usb_sticks
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
+from dialpost.edge.system.usb import files as stick_files
+from dialpost.edge.system.usb import sticks as usb_sticks
 
 _log = logging.getLogger(__name__)
 _MOST_CHOICES = 200

@@ -17,10 +17,12 @@ from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.language import Order
 from dialpost.core.errors import AskCancelledError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.password import check_strength
-from dialpost.edge import machine, stick_files, usb_sticks
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
-from dialpost.edge.factory_reset import FactoryReset
+from dialpost.edge.system import machine
+from dialpost.edge.system.factory_reset import FactoryReset
+from dialpost.edge.system.usb import files as stick_files
+from dialpost.edge.system.usb import sticks as usb_sticks
 
 _LOG_LINES, _MOST_LOG_LINES = 50, 500
 RESET_WORDS = "erase everything"

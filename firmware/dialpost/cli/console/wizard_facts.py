@@ -12,10 +12,10 @@ from pathlib import Path
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard.facts import Facts, PortOffer
 from dialpost.core.line.modem.probe import PortFacts
-from dialpost.edge.board_files import BoardFiles
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.line.serial_ports import serial_ports
+from dialpost.edge.system.board_files import BoardFiles
 from dialpost.flow.line.modem.find import Found, look, needed_flow
 
 _LOCALTIME = Path("/etc/localtime")

@@ -8,7 +8,7 @@ import textwrap
 from dialpost.cli.output import span, table
 from dialpost.core.line.country import Country
 from dialpost.core.line.redial_rules import RedialRules
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 
 def profiles(args: argparse.Namespace) -> int:

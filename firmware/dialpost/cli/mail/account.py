@@ -22,12 +22,12 @@ from dialpost.core.errors import AccountError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.password import check_strength
 from dialpost.core.printable import one_line
-from dialpost.edge.data_lock import DataLock
 from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.mail.dovecot_users import DovecotUsers
 from dialpost.edge.mail.maildir import Maildirs
-from dialpost.edge.privileges import become_owner_of
-from dialpost.edge.spare_room import SpareRoom
+from dialpost.edge.system.card.spare_room import SpareRoom
+from dialpost.edge.system.data_lock import DataLock
+from dialpost.edge.system.privileges import become_owner_of
 from dialpost.flow.mail.account_methods import account_methods
 from dialpost.flow.mail.accounts import MOST_QUOTA_BYTES, AccountService, MailFate
 

@@ -13,8 +13,8 @@ from dialpost.cli.station import control_path, load_config
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.panel.board import NO_LINE, Board, Light
-from dialpost.edge.board_files import BoardFiles, machine_model
 from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.system.board_files import BoardFiles, machine_model
 from dialpost.flow.panel.walk import LONGEST_S, walk
 from dialpost.front_panel import find_board
 

@@ -62,7 +62,7 @@ class DovecotUsers:
         home = self._mail_root / account.name
         quota = default_quota_bytes if account.quota_bytes is None else account.quota_bytes
         # `mail` and `quota_rule` are for Dovecot 2.3. 2.4 knows where mail is from its own configuration
-        # (core/apply/dovecot), and the quota as `quota_storage_size`.
+        # (core/system/apply/dovecot), and the quota as `quota_storage_size`.
         extra = f"userdb_mail=maildir:{home}"
         if quota:
             extra += f" userdb_quota_rule=*:bytes={quota} userdb_quota_storage_size={quota}B"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dialpost.core.apply.result import ApplyResult
 from dialpost.core.config.history import Commit, Proof, Unproven
 from dialpost.core.config.model import Config
+from dialpost.core.system.apply.result import ApplyResult
 
 
 class History(Protocol):
@@ -76,7 +76,7 @@ class Apply(Protocol):
 
 
 class WallClock(Protocol):
-    """The subset of edge/clock.Clock needed here."""
+    """The subset of edge/system/clock.Clock needed here."""
 
     def wall_s(self) -> float:
         """Unix seconds as believed."""

@@ -21,7 +21,7 @@ class Names(Protocol):
 
 
 class Log(Protocol):
-    """The subset of edge/log_tail needed here."""
+    """The subset of edge/system/log/tail needed here."""
 
     def lines(self, most: int) -> list[str]:
         """The newest lines."""

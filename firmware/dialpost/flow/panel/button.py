@@ -49,7 +49,7 @@ class Calls(Protocol):
 
 
 class FactoryReset(Protocol):
-    """edge/factory_reset."""
+    """edge/system/factory_reset."""
 
     async def request(self, by: str) -> str:
         """Mark the card and start the machine anew; what happens now, in words. Raises: StorageError."""

@@ -15,7 +15,7 @@ from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
 from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard
 from dialpost.core.console.wizard.steps import steps
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
 BOARD = BoardFiles(Path(__file__).parents[4] / "board")

@@ -16,7 +16,7 @@ from dialpost.core.line.at.results import (
 )
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.modem.profile import ResultKind
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 K = ResultKind
 

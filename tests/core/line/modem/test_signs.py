@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.findings import Severity
 from dialpost.core.line.modem.signs import (
     registration,
     registration_finding,
@@ -12,6 +11,7 @@ from dialpost.core.line.modem.signs import (
     sim_finding,
     sim_state,
 )
+from dialpost.core.system.doctor.findings import Severity
 
 
 @pytest.mark.parametrize(

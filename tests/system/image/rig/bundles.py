@@ -16,7 +16,7 @@ from pathlib import Path
 
 from image.rig.card import IMAGE, OUT, SLOT_BYTES, SLOT_OFFSETS, TREE
 
-from dialpost.core.boot_state import Slot
+from dialpost.core.system.boot.state import Slot
 
 BOARD = "dialpost-arm64"
 _CACHE = OUT.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from image.rig.root_shell import ARGUMENTS
 
-from dialpost.core.boot_state import RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
+from dialpost.core.system.boot.state import RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
 
 TREE = Path(__file__).resolve().parents[4]
 CACHE = Path(os.environ.get("DIALPOST_IMAGE_CACHE", TREE / ".cache/image"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from image.rig.card import IMAGE, SLOT_BYTES, SLOT_OFFSETS, Card
 from image.rig.machine import Machine
 
-from dialpost.core.boot_state import Slot, choose
+from dialpost.core.system.boot.state import Slot, choose
 from rig.data_partition import DATA_OFFSET, copy_range, room_bytes, size_bytes
 from rig.invariants import BOSS, PASSWORD, READER, Promise, Reset, config_number, config_text, judge_data
 from rig.load import Ledger

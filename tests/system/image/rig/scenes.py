@@ -80,7 +80,7 @@ END"""
 RESET_SCRIPT = """cat >/run/reset.py <<'END'
 import asyncio
 from pathlib import Path
-from dialpost.edge.factory_reset import FactoryReset
+from dialpost.edge.system.factory_reset import FactoryReset
 print("asking", flush=True)
 print("answer:", asyncio.run(FactoryReset(Path("/var/lib/dialpost")).request("rig")), flush=True)
 END"""

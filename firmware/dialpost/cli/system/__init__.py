@@ -1,0 +1,1 @@
+"""Commands about the machine: daemon, doctor, status, apply, boot, update."""

@@ -1,0 +1,182 @@
+"""`dialpost-health.service`: looks at the station after each start, and tells U-Boot that it was a good one.
+
+Looked at are: no failed unit; where there is a configuration, that it can be read, that the daemon answers, that
+every door greets, and that the card takes a file (fsync). The line is not asked. Runs as root, ends when it has
+said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dialpost.cli.system.boot_slots import running_slot
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, StorageError
+from dialpost.core.system.boot.health import HealthGate, Verdict, is_on_trial, rolled_back
+from dialpost.core.system.boot.state import Slot
+from dialpost.core.system.update.record import UpdateRecord, UpdateState
+from dialpost.edge.config import ConfigFile
+from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+from dialpost.edge.mail.door_probe import knock
+from dialpost.edge.system.boot.records import BootRecords
+from dialpost.edge.system.boot.trial import BootTrial
+from dialpost.edge.system.failed_units import failed_units
+from dialpost.edge.system.service_manager import ServiceManager
+from dialpost.edge.system.update.file import UpdateFile, boot_id
+
+CONFIG = Path("/etc/dialpost/dialpost.toml")
+LOOK_EVERY_S = 10.0
+RUNNING, ON_TRIAL = "running", "on-trial"
+
+_log = logging.getLogger("dialpost.health")
+
+
+def main() -> int:
+    """Watch this start until it is judged; the exit status."""
+    logging.basicConfig(stream=sys.stderr, level="INFO", format="%(levelname)s %(message)s")
+    records, updates, trial = BootRecords(), UpdateFile(), BootTrial()
+    slot = running_slot(Path("/proc/cmdline").read_text())
+    state = records.read()
+    if is_on_trial(state, slot):
+        _log.info("slot %s is on trial", slot.value)
+    if rolled_back(state, slot):
+        _log.error(
+            "slot %s was wanted and did not prove itself: slot %s runs instead", state.first.value, slot.value
+        )
+    judged = judge_update(updates, slot, is_well=False)
+    if judged is not None and judged.state is UpdateState.ROLLED_BACK and judged.slot is not slot:
+        records.write(records.read().unusable(judged.slot))
+    if station_mode() == RUNNING:
+        tell_station("update.look")
+    gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
+    verdict = watch(gate, faults, alive=ServiceManager().alive)
+    if verdict is Verdict.GIVE_UP:
+        _log.error("slot %s did not prove itself in time: the machine is started anew", slot.value)
+        subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
+        return 1
+    records.write(records.read().proven(slot))
+    judge_update(updates, slot, is_well=True)
+    _log.info("this start was a good one: slot %s", slot.value)
+    trial.end()
+    tell_it_was_good()
+    return 0
+
+
+def tell_it_was_good() -> None:
+    """A station that waited for this begins now, and looks at the update by itself; one not set up has none."""
+    method = {ON_TRIAL: "trial.over", RUNNING: "update.look"}.get(station_mode())
+    if method:
+        tell_station(method)
+
+
+def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateRecord | None:
+    """Put on record what this start says of the last update; the record, None where there was none."""
+    record = updates.read()
+    if record is None:
+        return None
+    judged = record.judged(slot, boot or boot_id(), is_well=is_well)
+    if judged != record:
+        _log.warning("update: %s", judged.words)
+        try:
+            updates.write(judged)
+        except StorageError as error:  # news that is lost must not keep a good start from being one
+            _log.error("update: %s", error)
+    return judged
+
+
+def station_mode(config_path: Path = CONFIG) -> str:
+    """What the daemon does (RUNNING, ON_TRIAL, or that it is to be set up), which decides what it can be asked; ""
+    where none answers.
+    """
+    try:
+        config = ConfigFile(config_path).load()
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call("status")
+    except DialpostError as error:
+        _log.info("status: %s", error)
+        return ""
+    return str(status.get("mode", ""))
+
+
+def tell_station(method: str, config_path: Path = CONFIG) -> bool:
+    """Ask the daemon for something; whether it did it. It may be one that waits to be set up."""
+    try:
+        config = ConfigFile(config_path).load()
+        ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call(method)
+    except DialpostError as error:
+        _log.info("%s: %s", method, error)
+        return False
+    return True
+
+
+def watch(
+    gate: HealthGate, look: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep, alive: Callable[[], None] = lambda: None,
+) -> Verdict:  # fmt: skip
+    """Look again and again until the gate has decided. Each new set of faults is told once.
+
+    `alive` is called before each look: without it the service manager takes the watch for hung.
+    """
+    told: list[str] = []
+    while True:
+        alive()
+        found = look()
+        if found != told:
+            _log.warning("not well: %s", "; ".join(found)) if found else _log.info("all is well")
+            told = found
+        verdict = gate.judge(clock(), found)
+        if verdict is not Verdict.WAIT:
+            return verdict
+        pause(LOOK_EVERY_S)
+
+
+def faults(config_path: Path = CONFIG) -> list[str]:
+    """What is not well now, a sentence each."""
+    found = failed_units()
+    if not config_path.exists():
+        return found
+    try:
+        config = ConfigFile(config_path).load()
+    except (ConfigError, NotFoundError) as error:
+        return [*found, f"the configuration can't be read: {error}"]
+    found += card_faults(Path(config.station.data_dir))
+    try:
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
+        if status["mode"] == ON_TRIAL:  # no door is open until the release has proven itself
+            found += [str(problem) for problem in status["problems"]]
+        else:
+            found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))
+    except (ControlError, KeyError, TypeError) as error:
+        found.append(f"the daemon does not answer: {error}")
+    return found
+
+
+async def _door_faults(doors: list[str]) -> list[str]:
+    answers = await asyncio.gather(*(knock(door) for door in doors))
+    faults = [f"{door}: {answer}" for door, answer in zip(doors, answers, strict=True) if answer]
+    return faults if doors else ["no door is open"]
+
+
+def card_faults(folder: Path) -> list[str]:
+    """The folder is the station's user's: what lies there under that name is not followed, and not waited for."""
+    probe = folder / ".health"
+    try:
+        probe.unlink(missing_ok=True)
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"is the card well?\n")
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError as error:
+        return [f"{folder} takes no file: {error.strerror}"]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""`dialpost daemon`: run the station in the foreground (systemd does this)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from typing import Any
+
+from dialpost.cli.arguments import file_path
+from dialpost.core.errors import ConfigError
+from dialpost.edge.config import ConfigFile
+from dialpost.edge.system.log.tail import LineFormatter
+from dialpost.edge.system.log.writer import LogWriter
+
+_DESCRIPTION = """\
+Run the mail station in the foreground until SIGTERM or SIGINT; SIGHUP reads the configuration file again. Logs go
+to stderr. Without a configuration that can be used it waits to be set up: it serves the control socket, for the
+console and `dialpost config`, and takes mail as soon as a first configuration is committed.
+Exit status: 0 stopped on request, 1 it can't start (the reason is said).
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `daemon` to the command line."""
+    parser = commands.add_parser(
+        "daemon", help="run the station (systemd does this)", description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "--run-dir", default=os.environ.get("DIALPOST_RUN_DIR", ""), metavar="DIR",
+        help="where the control socket is without a configuration (default: $DIALPOST_RUN_DIR, or the usual)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-dir", default=os.environ.get("DIALPOST_DATA_DIR", ""), metavar="DIR",
+        help="station.data_dir of a first configuration (default: $DIALPOST_DATA_DIR, or the usual)",
+    )  # fmt: skip
+    first = os.environ.get("DIALPOST_FIRST_CONFIG", "")
+    parser.add_argument(
+        "--first-config", type=file_path, default=first or None, metavar="FILE",
+        help="settings that a first configuration begins with (default: $DIALPOST_FIRST_CONFIG, or none)",
+    )  # fmt: skip
+    parser.set_defaults(func=_daemon)
+
+
+def _daemon(args: argparse.Namespace) -> int:
+    set_up_logging("info")
+    # Imported here: the daemon's whole machinery is no business of `dialpost status`.
+    from dialpost.daemon import SetUp, run
+
+    first = ConfigFile(args.first_config).read() if args.first_config else ""
+    for name in ("run_dir", "data_dir"):
+        folder = getattr(args, name)
+        if folder and not folder.startswith("/"):
+            raise ConfigError((f"--{name.replace('_', '-')} {folder}: it must be a full path that starts with /.",))
+    os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
+    return asyncio.run(run(args.config, SetUp(args.data_dir, args.run_dir, first)))
+
+
+def set_up_logging(level: str) -> None:
+    """One line a record on stderr; journald adds the time, a terminal gets it from us."""
+    layout = "%(asctime)s %(levelname)s %(message)s" if sys.stderr.isatty() else "%(levelname)s %(message)s"
+    writer = LogWriter(sys.stderr)
+    writer.setFormatter(LineFormatter(layout))
+    logging.basicConfig(handlers=[writer], level=level.upper(), force=True)
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own chatter, two lines a command
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,0 +1,223 @@
+"""`dialpost update FILE`: verify an update, write it to the slot that does not run, and start it next.
+
+What runs goes on until the reboot; mail and configuration lie elsewhere and stay. The new release then has three
+starts to prove itself (dialpost-health.service), else the one before comes back. Root does it itself; the console's
+user has it done by dialpost-update.service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from dialpost.cli.station import control_client, load_config
+from dialpost.cli.system.boot_slots import running_slot
+from dialpost.core.config.model import StationConfig
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError
+from dialpost.core.system.boot.state import Slot
+from dialpost.core.system.update.record import UpdateRecord, UpdateState
+from dialpost.core.system.update.rules import Release, refusal, release_in, running_release
+from dialpost.edge.system.boot.trial import BootTrial
+from dialpost.edge.system.update.bundle_download import copied, fetched, is_address
+from dialpost.edge.system.update.file import RECORD, UpdateFile, boot_id
+from dialpost.edge.system.update.rauc import Rauc
+from dialpost.edge.system.update.unit import DONE, UpdateUnit, wished
+from dialpost.edge.system.usb import sticks as usb_sticks
+
+_OS_RELEASE = Path("/etc/os-release")
+_CMDLINE = Path("/proc/cmdline")
+_PANEL = "dialpost-panel-update.service"
+_SUFFIX = ".raucb"
+
+
+def add_parser(commands: Any) -> None:
+    """Add `update` to the command line."""
+    parser = commands.add_parser(
+        "update", help="install a new release from a file",
+        description="Verify an update (.raucb) and write it to the slot that does not run. What runs goes on; "
+        "the new release begins with the next start, and has three of those to prove itself: else the one before "
+        "comes back by itself. Mail, accounts and configuration stay. Without FILE: what runs, and what became of "
+        "the last update. Exit status: 0 installed, 1 refused or failed (the reason is said), nothing has changed "
+        "then.",
+    )  # fmt: skip
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE",
+        help="a file, the name of one on the USB stick, or an http:// address on the LAN; `usb` is the newest "
+        "*.raucb on the stick",
+    )  # fmt: skip
+    parser.add_argument("--check", action="store_true", help="only say what it is and whether it may be installed")
+    parser.add_argument("--reboot", action="store_true", help="start it at once when it is written")
+    parser.add_argument("--wished", action="store_true", help=argparse.SUPPRESS)  # dialpost-update.service
+    parser.set_defaults(func=_update)
+
+
+def _update(args: argparse.Namespace) -> int:
+    folder = _data_dir(args)
+    if args.wished:
+        return _do_wish(folder)
+    if args.file is None:
+        return _tell_state(args)
+    with ExitStack() as stack:
+        is_root, is_remote = os.geteuid() == 0, is_address(args.file)
+        into = RECORD.parent if is_root else folder  # the station's user could lead root's write away
+        file = stack.enter_context(fetched(args.file, into, _say)) if is_remote else find(args.file)
+        install = Installer().install if is_root else UpdateUnit(folder).install
+        status = update(file, Rauc(), install, is_check=args.check, is_reboot=args.reboot)
+    with suppress(ControlError):  # none may run; `status` tells then what waits
+        control_client(args).call("update.look")
+    return status
+
+
+def find(text: str, sticks: Callable[[], list[Path]] = usb_sticks.mounted) -> Path:
+    """The file that is meant. Raises: UpdateError."""
+    path = Path(text)
+    if path.is_file():
+        return path.resolve()
+    try:
+        found = [file for stick in sticks() for file in stick.glob(f"*{_SUFFIX}") if file.is_file()]
+    except OSError as error:
+        raise UpdateError(f"The stick can't be read: {error.strerror or error}.") from error
+    if text == "usb":
+        if found:
+            return max(found, key=lambda file: file.stat().st_mtime)
+        raise UpdateError(f"There is no stick with a file *{_SUFFIX} at its top.")
+    named = [file for file in found if file.name in {text, text + _SUFFIX}]
+    if named:
+        return named[0]
+    there = ", ".join(sorted(file.name for file in found))
+    raise UpdateError(f"There is no file {text}." + (f" On the stick: {there}." if there else ""))
+
+
+def update(
+    file: Path, rauc: Rauc, install: Callable[[Path, Callable[[str], None]], None], *, is_check: bool,
+    is_reboot: bool, os_release: Path = _OS_RELEASE, start_anew: Callable[[], bool] | None = None,
+) -> int:  # fmt: skip
+    """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
+    offered, running = judge(file, rauc, os_release)
+    _say(f"{file.name}: version {offered.name}; what runs is version {running.name}.")
+    if is_check:
+        return 0
+    install(file, _say)
+    if is_reboot and (start_anew or _start_anew)():
+        _say("It is installed; the station starts anew.")
+    else:
+        _say("It is installed, and begins with the next start: `reboot`.")
+    return 0
+
+
+def _start_anew() -> bool:
+    """Whether the service manager does it; why not is said."""
+    done = subprocess.run(
+        ["systemctl", "--no-ask-password", "--no-block", "reboot"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        _say(f"The station could not be started anew: {' '.join(done.stderr.split()) or done.returncode}.")
+    return done.returncode == 0
+
+
+def judge(
+    file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE, trial: BootTrial | None = None
+) -> tuple[Release, Release]:
+    """What the bundle carries and what runs. Raises: UpdateError where it may not be installed."""
+    if (trial or BootTrial()).is_on():  # the other slot is the only proven one
+        raise UpdateError("The release that runs is still on trial: wait until `update` says that it is well.")
+    try:
+        running = running_release(os_release.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UpdateError(f"There is nothing here to update: {error}.") from error
+    if not file.is_file():
+        raise UpdateError(f"There is no file {file}.")
+    try:
+        offered = release_in(rauc.info(file))
+    except ValueError as error:
+        raise UpdateError(f"{file.name} is no update for this station: {error}.") from error
+    if why := refusal(offered, running):
+        raise UpdateError(f"{why} Nothing was changed.")
+    return offered, running
+
+
+class Installer:
+    """Root's side: writes the slot by RAUC, and puts on record what was written.
+
+    All is done with a copy in `folder`, which is root's: on a stick or in the station's folder the file that was
+    looked at could be another when it is installed.
+    """
+
+    def __init__(
+        self, rauc: Rauc | None = None, updates: UpdateFile | None = None, folder: Path = RECORD.parent
+    ) -> None:
+        self._rauc, self._updates, self._folder = rauc or Rauc(), updates or UpdateFile(), folder / "update"
+
+    def install(self, file: Path, tell: Callable[[str], None]) -> None:
+        """Raises: UpdateError; the station goes on as it was."""
+        with copied(file, self._folder, tell) as own:
+            self._install(own, tell)
+
+    def _install(self, file: Path, tell: Callable[[str], None]) -> None:
+        offered, running = judge(file, self._rauc)
+        slot = running_slot(_CMDLINE.read_text())
+        self._updates.clear()  # the slot it tells of is overwritten now
+        _panel("start")
+        try:
+            self._rauc.install(file, tell)
+        finally:
+            _panel("stop")
+        self._updates.write(_record(offered, running, slot.other))
+
+
+def _record(offered: Release, running: Release, slot: Slot) -> UpdateRecord:
+    now = boot_id()
+    return UpdateRecord(
+        f"{now}-{os.getpid()}", UpdateState.INSTALLED, offered.name, running.name, slot, now
+    )  # fmt: skip
+
+
+def _do_wish(folder: Path) -> int:
+    """dialpost-update.service: what is said here is read by the one who wished."""
+    try:
+        Installer().install(wished(folder), _say)
+    except DialpostError as error:
+        _say(str(error))
+        return 1
+    _say(f"{DONE}it is installed.")
+    return 0
+
+
+def _tell_state(args: argparse.Namespace) -> int:
+    """What runs, what became of the last update; what a person has read here is marked as seen."""
+    try:
+        running = running_release(_OS_RELEASE.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UpdateError(f"There is nothing here to update: {error}.") from error
+    _say(f"Version {running.name} runs.")
+    try:
+        words = str(control_client(args).call("update.status")["words"])
+        control_client(args).call("update.seen")
+    except ControlError:  # no station runs: it is to be set up, or on trial
+        record = UpdateFile().now()
+        words = record.words if record is not None else ""
+    _say(words or "It was never updated.")
+    return 0
+
+
+def _data_dir(args: argparse.Namespace) -> Path:
+    try:
+        return Path(load_config(args).station.data_dir)
+    except (ConfigError, NotFoundError):
+        return Path(StationConfig().data_dir)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _panel(verb: str) -> None:
+    """The lights tell of it where there are any; an update does not hang on them."""
+    subprocess.run(["systemctl", "--no-block", verb, _PANEL], check=False, capture_output=True)

@@ -1,0 +1,63 @@
+"""The LAN's interface for systemd-networkd: systemd.network(5) of systemd 257.
+
+With DHCP the fallback address is there all the time, beside the one the LAN's router gives: there is no moment to
+wait for, and whoever plugs a computer into the station alone reaches it. Default routes of the LAN get a metric, so
+that the line's (metric 0) is taken while the line is up.
+"""
+
+from __future__ import annotations
+
+from dialpost.core.config.model import Config, LanConfig, LanMethod, LinkKind
+from dialpost.core.system.apply.rendered import HEADER, NETWORK, Rendered, address, interface
+
+ROUTE_METRIC = 1024  # what networkd gives to routes of DHCP and of router advertisements
+WIRED = ("en*", "eth*")
+"""What the kernel and udev call wired interfaces."""
+
+
+def network(config: Config) -> Rendered:
+    """The .network file. Raises: ValueError."""
+    lan = config.lan
+    sections = [_match(lan), ("Link", ["RequiredForOnline=no"]), _network(lan), *_addresses(lan)]
+    if lan.method is LanMethod.DHCP:
+        # The router knows the board by its MAC address, whatever its machine-id.
+        options = ["ClientIdentifier=mac", f"RouteMetric={ROUTE_METRIC}", "UseHostname=no", "UseTimezone=no"]
+        sections.append(("DHCPv4", options))
+    # Without a machine-id (a board's very first start) networkd would make no DUID of its usual kind, and give up.
+    sections.append(("DHCPv6", ["DUIDType=link-layer"]))
+    # The line carries IPv4 only: with it, a way out by IPv6 would be one that the LAN's router pays for.
+    line = ["UseGateway=no"] if config.link.kind is LinkKind.MODEM else [f"RouteMetric={ROUTE_METRIC}"]
+    sections.append(("IPv6AcceptRA", line))
+    text = "\n".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections)
+    return Rendered(NETWORK, HEADER + text)
+
+
+def _match(lan: LanConfig) -> tuple[str, list[str]]:
+    if lan.interface:
+        return "Match", [f"Name={interface(lan.interface)}"]
+    return "Match", ["Type=ether", f"Name={' '.join(WIRED)}"]
+
+
+def _network(lan: LanConfig) -> tuple[str, list[str]]:
+    lines = [f"DHCP={'yes' if lan.method is LanMethod.DHCP else 'no'}", "LinkLocalAddressing=ipv6"]
+    lines += ["IPv6AcceptRA=yes", "LLMNR=no", "MulticastDNS=no"]
+    return "Network", lines + [f"DNS={address(server)}" for server in _name_servers(lan)]
+
+
+def _name_servers(lan: LanConfig) -> tuple[str, ...]:
+    """Where nobody told one, the router's address: nearly all answer there, and without any no name is found."""
+    is_told = lan.dns or lan.method is LanMethod.DHCP or not lan.gateway
+    return lan.dns if is_told else (lan.gateway,)
+
+
+def _addresses(lan: LanConfig) -> list[tuple[str, list[str]]]:
+    if lan.method is LanMethod.DHCP:
+        if not lan.fallback_address:
+            return []
+        # Where another host has that address already (a second station), this one does without.
+        probing = [] if ":" in lan.fallback_address else ["DuplicateAddressDetection=ipv4"]
+        return [("Address", [f"Address={address(lan.fallback_address)}", *probing])]
+    found = [("Address", [f"Address={address(lan.address)}"])]
+    if lan.gateway:
+        found.append(("Route", [f"Gateway={address(lan.gateway)}", f"Metric={ROUTE_METRIC}"]))
+    return found

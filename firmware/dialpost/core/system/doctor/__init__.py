@@ -1,0 +1,1 @@
+"""What `dialpost doctor` concludes."""

@@ -1,0 +1,107 @@
+"""What name service says of the station and its domains, judged: will the world's mail find its way here?
+
+Three ways are right: the MX is this station; it is the provider, which holds mail until ETRN asks for it; or a
+domain's mail is fetched in another way, which nobody can see from here and so is only remarked on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from dialpost.core.config.model import Config, Via
+from dialpost.core.mail.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
+from dialpost.core.system.doctor.findings import Finding, fault, ok, warning
+
+_ASK_AGAIN = "Run this again while the line is up; if it stays so, check dns.servers."
+
+
+def host_records(config: Config, answer: AddressAnswer) -> Finding:
+    """The host name's own addresses."""
+    name, subject = config.station.hostname, "host name"
+    if isinstance(answer, DnsTrouble):
+        return warning(subject, f"name service does not answer for {name}: {answer.why}", _ASK_AGAIN)
+    advice = (
+        f"Ask whoever runs the domain to enter {name}. Mail that goes through a smarthost leaves all the same."
+        if config.outbound.via is Via.SMARTHOST
+        else f"Have {name} entered: many servers refuse mail from a host whose name does not exist."
+    )
+    if isinstance(answer, NoSuchName):
+        return warning(subject, f"the world does not know {name}", advice)
+    if isinstance(answer, NoRecords) or not answer:
+        return warning(subject, f"{name} has no address in DNS", advice)
+    if all(_is_only_here(address) for address in answer):
+        return warning(subject, f"{name} is {', '.join(answer)} in DNS, which nobody outside can reach", advice)
+    return ok(subject, f"{name} is {', '.join(answer)} in DNS")
+
+
+def domain_records(
+    config: Config, domain: str, answer: MxAnswer, addresses: Mapping[str, AddressAnswer]
+) -> Iterator[Finding]:
+    """Where the world sends a domain's mail. `addresses` tells those of each MX host."""
+    subject = f"domain {domain}"
+    if isinstance(answer, DnsTrouble):
+        yield warning(subject, f"name service does not answer: {answer.why}", _ASK_AGAIN)
+    elif isinstance(answer, NoSuchName):
+        yield fault(
+            subject, "it does not exist in DNS: nobody can write to it", "Register it, or check its spelling."
+        )
+    elif isinstance(answer, NoRecords) or not answer:
+        yield warning(
+            subject, "it has no MX record: senders fall back to its address record, if there is one",
+            f"Have an MX record entered, like: {domain}. MX 10 {config.station.hostname}.",
+        )  # fmt: skip
+    elif all(not record.host for record in answer):
+        yield fault(
+            subject, "DNS says it takes no mail at all (a null MX)", "Have that record replaced by a real MX."
+        )
+    else:
+        records = sorted(answer, key=lambda record: (record.preference, record.host))
+        yield _mx_finding(config, subject, records)
+        yield from _host_findings(subject, records, addresses)
+
+
+def _mx_finding(config: Config, subject: str, records: list[MxRecord]) -> Finding:
+    shown = ", ".join(f"{record.host} ({record.preference})" for record in records)
+    hosts = [record.host for record in records]
+    if config.station.hostname in hosts:
+        if hosts[0] == config.station.hostname or config.etrn_host in hosts:
+            return ok(subject, f"the world sends its mail to {shown}")
+        return warning(
+            subject, f"the world sends its mail to {shown}: another host comes before this station",
+            "Right only if that host passes the mail on to this station.",
+        )  # fmt: skip
+    if config.etrn_wanted and config.etrn_host in hosts:
+        return ok(subject, f"the world sends its mail to {shown}, which is asked for it by ETRN")
+    held = (
+        f"Right only if it holds mail for this station. ETRN asks {config.etrn_host}: is that the same host?"
+        if config.etrn_wanted and config.etrn_host
+        else "Right only if it passes mail on to this station by itself."
+    )
+    return warning(subject, f"the world sends its mail to {shown}, not to this station", held)
+
+
+def _host_findings(
+    subject: str, records: list[MxRecord], addresses: Mapping[str, AddressAnswer]
+) -> Iterator[Finding]:
+    reachable = 0
+    for record in records:
+        answer: AddressAnswer | None = addresses.get(record.host)
+        if isinstance(answer, NoSuchName | NoRecords) or answer == ():
+            yield warning(subject, f"its MX host {record.host} has no address", "Have the MX record put right.")
+        else:
+            reachable += 1
+    if not reachable:
+        yield fault(subject, "none of its MX hosts can be reached by anybody", "Have the MX records put right.")
+
+
+def problem_words(problem: DnsProblem) -> str:
+    """Why a host has no address, in words."""
+    if isinstance(problem, DnsTrouble):
+        return f"name service does not answer for {problem.name}: {problem.why}"
+    return f"{problem.name} is not in DNS" if isinstance(problem, NoSuchName) else f"{problem.name} has no address"
+
+
+def _is_only_here(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified

@@ -1,0 +1,274 @@
+"""What `dialpost doctor` concludes from what it found: pure rules, one function for each subject.
+
+A finding says what is so, and where that is not well, what to do. The facts come from `flow/system/doctor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
+from dialpost.core.config.model import Config, EtrnUse, Via
+from dialpost.core.json_value import JsonValue
+from dialpost.core.mail.accounts import POSTMASTER, Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.system.card_wear import CardWear
+
+_DAY_S = 86_400
+_SLOW_WRITE_S = 1.0
+_SOON_DAYS = 30
+_WORN_TENTHS = 9
+_PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
+
+
+class Severity(Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    SKIPPED = "skipped"  # not looked at; it is said why
+    WARNING = "warning"  # works, but not as well as it should, or not for everybody
+    FAULT = "fault"  # mail will not arrive, or not leave
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`subject` is what was looked at, `what` is what is so, `advice` what to do ("" = nothing)."""
+
+    subject: str
+    severity: Severity
+    what: str
+    advice: str = ""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """For scripts."""
+        return {
+            "subject": self.subject,
+            "severity": self.severity.value,
+            "what": self.what,
+            "advice": self.advice,
+        }
+
+
+def ok(subject: str, what: str) -> Finding:
+    """All is well."""
+    return Finding(subject, Severity.OK, what)
+
+
+def skipped(subject: str, what: str, advice: str = "") -> Finding:
+    """It was not looked at."""
+    return Finding(subject, Severity.SKIPPED, what, advice)
+
+
+def warning(subject: str, what: str, advice: str = "") -> Finding:
+    """Somebody should know."""
+    return Finding(subject, Severity.WARNING, what, advice)
+
+
+def fault(subject: str, what: str, advice: str = "") -> Finding:
+    """Somebody has to act."""
+    return Finding(subject, Severity.FAULT, what, advice)
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """0 all is well, 1 warnings, 2 faults."""
+    severities = {finding.severity for finding in findings}
+    if Severity.FAULT in severities:
+        return 2
+    return 1 if Severity.WARNING in severities else 0
+
+
+def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
+    """`remarks` on its contents and on the file itself."""
+    for sentence in remarks:
+        yield warning("configuration", sentence, f"Change it in {path}; `dialpost config explain KEY` tells more.")
+    if not remarks:
+        yield ok("configuration", f"{path} has nothing to remark on")
+
+
+def host_name(config: Config) -> Finding:
+    """The name by itself; what DNS says of it is `core/system/doctor/dns_findings`' matter."""
+    name = config.station.hostname
+    if name.endswith(_PRIVATE_SUFFIXES):
+        return warning(
+            "host name", f"{name} is a name only this network knows; some servers refuse mail from such a name.",
+            "Set station.hostname to a name in a domain of yours, like mail.clinic.example.",
+        )  # fmt: skip
+    return ok("host name", name)
+
+
+def clock(now_s: float, released_s: int, shown: str) -> Finding:
+    """Nothing expires by a clock that can't be right, and no certificate can be checked by it."""
+    if now_s < released_s:
+        return fault(
+            "clock", f"it shows {shown}, a time before this release was made",
+            "Nothing is given up by a wrong clock, but certificates can't be checked with one. It is set from the "
+            "line after the next call where chrony runs; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
+        )  # fmt: skip
+    return ok("clock", shown)
+
+
+def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_trusted: bool) -> list[Finding]:
+    """For the host name? And at this time?"""
+    subject = "certificate"
+    own = not config.tls.certificate
+    renew = (
+        f"Remove the folder tls in the data directory, then {RESTART}. Mail programs will ask about the new one."
+        if own
+        else f"Renew it, then {RESTART}."
+    )
+    make_again = f"It is made again when the station starts: {RESTART}." if own else renew
+    found: list[Finding] = []
+    if not facts.covers(config.station.hostname):
+        names = ", ".join(facts.names) or "nothing"
+        what = f"it is for {names}, not for {config.station.hostname}: mail programs will complain"
+        found.append(warning(subject, what, make_again))
+    for domain in config.station.domains if own else ():
+        if not facts.covers(domain):
+            found.append(
+                warning(
+                    subject, f"it was made without {domain}; mail programs set to that name will ask", make_again
+                )
+            )
+    if clock_trusted:
+        found += _validity(subject, facts, now_s, renew)
+    if not found:
+        kind = "made here, so mail programs ask once whether to trust it" if own else "configured"
+        found.append(ok(subject, f"for {', '.join(facts.names)}; {kind}; SHA-256 {facts.fingerprint}"))
+    return found
+
+
+def _validity(subject: str, facts: CertificateFacts, now_s: float, renew: str) -> Iterator[Finding]:
+    days = int((facts.not_after_s - now_s) // _DAY_S)
+    if now_s < facts.not_before_s:
+        yield fault(subject, "it is not valid yet", "Check the clock, or get a certificate that is valid now.")
+    elif days < 0:
+        yield fault(subject, f"it expired {-days} days ago: mail programs refuse it", renew)
+    elif days < _SOON_DAYS:
+        yield warning(subject, f"it expires in {days} days", renew)
+
+
+def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding:
+    """Room for mail above the reserve."""
+    free, reserve = _mb(free_bytes), _mb(reserve_bytes)
+    if free_bytes < reserve_bytes:
+        return fault(
+            "card", f"{free} free, less than the reserve of {reserve}: new mail is put off (452)",
+            MAKE_ROOM,
+        )  # fmt: skip
+    if free_bytes < reserve_bytes + 4 * max_message_bytes:
+        return warning(
+            "card", f"{free} free: room for a few large messages only above the reserve of {reserve}",
+            MAKE_ROOM,
+        )  # fmt: skip
+    return ok("card", f"{free} free, reserve {reserve}")
+
+
+def durable_write(took_s: float) -> Finding:
+    """How long a small file took until it was safe on the card."""
+    if took_s > _SLOW_WRITE_S:
+        return warning(
+            "card", f"a durable write took {took_s:.1f} s: every message waits for several of them",
+            f"A card this slow is often about to fail. {SAVE_ALL} Then try another card.",
+        )  # fmt: skip
+    return ok("card", f"a durable write takes {took_s * 1000:.0f} ms")
+
+
+def wear(facts: CardWear | None) -> Finding:
+    """How worn the card is."""
+    if facts is None:
+        return skipped("card", "how worn it is can't be told: it is no ext4 file system of this machine's own")
+    written = f"{facts.written_bytes / 1e9:.1f} GB written in its life"
+    if facts.fs_faults:
+        return fault(
+            "card", f"its file system has met {facts.fs_faults} faults; {written}",
+            f"The card fails: replace it. {SAVE_ALL}",
+        )  # fmt: skip
+    if facts.used_tenths is None:
+        return ok("card", f"{written}; it does not tell how much it can take")
+    if facts.used_tenths >= _WORN_TENTHS:
+        return warning(
+            "card", f"{min(facts.used_tenths, 10) * 10} % of the life its maker gave it is used up; {written}",
+            f"Have another card ready. {SAVE_ALL}",
+        )  # fmt: skip
+    return ok("card", f"{written}; some {facts.used_tenths * 10} % of its life is used")
+
+
+def set_aside(names: Sequence[str]) -> Finding:
+    """What could not be read and is kept for a person."""
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        return warning(
+            "set aside", f"kept because it could not be read: {shown}",
+            "It may hold mail. Look at it, or keep a copy elsewhere; then delete it to silence this.",
+        )  # fmt: skip
+    return ok("set aside", "nothing had to be")
+
+
+def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_postmaster: str) -> Iterator[Finding]:
+    """`mailboxes` says how many messages each mailbox on the card holds, those of no account too."""
+    subject = "accounts"
+    count = len(directory.accounts)
+    if not count:
+        yield fault(
+            subject, "there are none: mail for every name but postmaster is refused",
+            "Make one: dialpost account add NAME",
+        )  # fmt: skip
+    elif not any(account.enabled for account in directory.accounts.values()):
+        yield warning(subject, "all are locked: nobody can log in", "dialpost account edit NAME --enable")
+    else:
+        yield ok(
+            subject, f"{count} in {', '.join(directory.domains)}; postmaster is {directory.postmaster_account}"
+        )
+    if configured_postmaster and configured_postmaster not in directory.accounts:
+        yield warning(
+            subject, f"station.postmaster names {configured_postmaster}, which is no account; "
+            f"{directory.postmaster_account} gets that mail",
+            f"Make it (dialpost account add {configured_postmaster}) or change station.postmaster.",
+        )  # fmt: skip
+    for domain, name in directory.catch_all.items():
+        if name not in directory.accounts:
+            yield warning(
+                subject, f"delivery.catch_all of {domain} names {name}, which is no account",
+                f"Make it (dialpost account add {name}) or change delivery.catch_all.",
+            )  # fmt: skip
+    for alias, target in sorted(directory.dead_targets()):
+        yield warning(
+            subject, f"the alias {alias} goes to {target}, which is nobody's", f"dialpost alias add {alias} TARGET"
+        )
+    yield from _orphans(directory, mailboxes)
+
+
+def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Finding]:
+    for name, messages in mailboxes.items():
+        if messages and name not in directory.accounts:
+            whose = "mail for postmaster" if name == POSTMASTER else "mail of a deleted account"
+            yield warning(
+                "accounts", f"{messages} messages are in the mailbox {name}, which has no account ({whose})",
+                f"To read them: dialpost account add {name}. To be rid of them, delete that account with --purge.",
+            )  # fmt: skip
+
+
+def ways_out(config: Config) -> Finding:
+    """Whether there is a way to the world at all."""
+    outbound = config.outbound
+    if outbound.via is Via.SMARTHOST and not outbound.smarthost:
+        return fault(
+            "mail for the world", "no smarthost is set: it waits here for ever",
+            'Set outbound.smarthost to the provider\'s mail host, or outbound.via = "mx".',
+        )  # fmt: skip
+    way = f"through {outbound.smarthost}, port {outbound.port}" if outbound.via is Via.SMARTHOST else "straight out"
+    return ok("mail for the world", way)
+
+
+def etrn_use(config: Config) -> Finding | None:
+    """Whether the provider is asked at all; None where it is and an answer has to tell the rest."""
+    if config.etrn_wanted:
+        return None
+    why = "switched off" if config.etrn.use is EtrnUse.NEVER else "not used on a dedicated line"
+    return skipped("ETRN", f"{why} (etrn.use)")
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

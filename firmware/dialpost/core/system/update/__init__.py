@@ -1,0 +1,1 @@
+"""Updates: which may be installed, and what became of the last."""

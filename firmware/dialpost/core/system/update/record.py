@@ -1,0 +1,146 @@
+"""What became of the last update: one record on the card, written by root, read by the station.
+
+`dialpost update` makes it (INSTALLED) when the new release is written; `dialpost-health.service` judges it at a
+later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
+wanted, which is so only after the new one used up its tries or could not be loaded. FELL_BACK is the same much
+later: a release that was proven once can no longer be started (a worn card), and the one before runs.
+
+TRYING, between INSTALLED and PROVEN, is seen and never written: it follows from the start one is in
+(`UpdateRecord.now`), and the release before, should it come back, would not know the word.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from dialpost.core.json_text import parse_object
+from dialpost.core.system.boot.state import Slot
+
+
+class UpdateState(Enum):
+    """How far an update has come."""
+
+    INSTALLED = "installed"
+    TRYING = "trying"
+    PROVEN = "proven"
+    ROLLED_BACK = "rolled-back"
+    FELL_BACK = "fell-back"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRecord:
+    """`id` tells one update from the next; `version` is the new release's name, `before` that of the one that wrote
+    it; `boot_id` is the kernel's id of the start it was written in.
+    """
+
+    id: str
+    state: UpdateState
+    version: str
+    before: str
+    slot: Slot
+    boot_id: str
+
+    def judged(self, running: Slot, boot_id: str, *, is_well: bool) -> UpdateRecord:
+        """The record after a look at a start: which slot runs, and whether that start counts as a good one."""
+        if self.state is UpdateState.PROVEN and running is not self.slot:
+            return replace(self, state=UpdateState.FELL_BACK, id=f"{self.id}-fell-back")  # news of its own
+        if self.state is not UpdateState.INSTALLED or boot_id == self.boot_id:
+            return self
+        if running is not self.slot:
+            return replace(self, state=UpdateState.ROLLED_BACK)
+        return replace(self, state=UpdateState.PROVEN) if is_well else self
+
+    def now(self, running: Slot, boot_id: str) -> UpdateRecord:
+        """As it stands in this start, for people: a release that runs begins no more with the next start."""
+        seen = self.judged(running, boot_id, is_well=False)
+        is_tried = seen.state is UpdateState.INSTALLED and boot_id != self.boot_id
+        return replace(seen, state=UpdateState.TRYING) if is_tried else seen
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person should see to it."""
+        return self.state in {UpdateState.ROLLED_BACK, UpdateState.FELL_BACK}
+
+    @property
+    def words(self) -> str:
+        """For a person, a sentence or two."""
+        return _WORDS[self.state].format(version=self.version, before=self.before)
+
+    @property
+    def letter(self) -> tuple[str, str] | None:
+        """Subject and text for the postmaster; None where there is nothing to tell yet."""
+        found = _LETTERS.get(self.state)
+        if found is None:
+            return None
+        subject, text = found
+        return subject, text.format(version=self.version, before=self.before)
+
+    def render(self) -> bytes:
+        """The file."""
+        values = {
+            "id": self.id, "state": self.state.value, "version": self.version, "before": self.before,
+            "slot": self.slot.value, "boot_id": self.boot_id,
+        }  # fmt: skip
+        return json.dumps(values).encode() + b"\n"
+
+
+def parse(data: bytes) -> UpdateRecord | None:
+    """The record in a file; None where it is none."""
+    try:
+        values = parse_object(data)
+        texts = {name: str(values[name]) for name in ("id", "version", "before", "boot_id")}
+        return UpdateRecord(state=UpdateState(values["state"]), slot=Slot(values["slot"]), **texts)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+_WORDS = {
+    UpdateState.INSTALLED: (
+        "Version {version} is installed and begins with the next start (`reboot`). It has three starts to prove "
+        "itself, else version {before} comes back."
+    ),
+    UpdateState.TRYING: (
+        "Version {version} runs and is on trial: when all has been well for two minutes it stays. Leave the "
+        "station on, and do not restart it meanwhile: each restart uses up one of its three starts, and after "
+        "them version {before} comes back."
+    ),
+    UpdateState.PROVEN: "The update to version {version} is done: it runs and is well.",
+    UpdateState.ROLLED_BACK: (
+        "The update to version {version} did not prove itself: version {before} runs again. `update` marks this as "
+        "read."
+    ),
+    UpdateState.FELL_BACK: (
+        "Version {version} could not be started any more: version {before}, the one before it, runs instead. The "
+        "card may be worn out. `update` marks this as read."
+    ),
+}
+_LETTERS = {
+    UpdateState.PROVEN: (
+        "The station runs a new release",
+        "The station was updated to version {version}. It is well; mail, accounts and\n"
+        "configuration are as they were. Before, it ran version {before}.\n\n"
+        "There is nothing to do.\n",
+    ),
+    UpdateState.ROLLED_BACK: (
+        "The update of the station was taken back",
+        "The update to version {version} did not prove itself: it could not be started,\n"
+        "or it was not well within its three tries. The station runs version {before}\n"
+        "again by itself. Mail, accounts and configuration are as they were.\n\n"
+        "What to do: nothing is urgent. Ask whoever gave you the update for a better\n"
+        "one. The fault light goes on telling of it until somebody types `update` at\n"
+        "the console, which marks it as read.\n",
+    ),
+    UpdateState.FELL_BACK: (
+        "The station runs an older release",
+        "Version {version} was well for a while, and now it could not be started. The\n"
+        "station runs the release before it, {before}. This happens when the power\n"
+        "fails at every start, or when the card wears out. Mail, accounts and\n"
+        "configuration are as they were.\n\n"
+        "What to do: save the configuration to a USB stick (`save to usb` at the\n"
+        "console), install the newer release again, and have a new card ready. The\n"
+        "fault light goes on telling of it until somebody types `update` at the\n"
+        "console, which marks it as read.\n",
+    ),
+}

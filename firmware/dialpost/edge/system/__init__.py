@@ -1,0 +1,1 @@
+"""The machine: systemd, the card, the clock, updates."""

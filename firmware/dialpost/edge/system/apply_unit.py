@@ -1,0 +1,96 @@
+"""Asking root to apply the committed configuration: starts `dialpost-apply.service` and waits for what it says.
+
+The daemon has no right to change the system. It asks systemd to start that one unit (polkit lets its user do just
+that: systemd/dialpost.rules); the unit reads the configuration file by itself, checks it, and leaves its result in
+a file. Nothing is handed over. Runs in the event loop; nothing is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from dialpost.core.system.apply.result import ApplyResult, not_applied
+
+UNIT = "dialpost-apply.service"
+RESULT = Path("/run/dialpost-apply/result.json")
+TIMEOUT_S = 90.0
+_BOOTED = Path("/run/systemd/system")
+_PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+_LARGEST = 1_000_000
+
+
+class ApplyUnit:
+    """One at a time: a run that began before the file was written would not know of it."""
+
+    def __init__(
+        self, *, result: Path = RESULT, systemctl: str = "systemctl", is_there: bool | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:  # fmt: skip
+        self._result = result
+        self._systemctl = systemctl
+        self._is_there = is_there
+        self._timeout_s = timeout_s
+        self._one = asyncio.Lock()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this machine has the unit: not in a development tree, not in a container."""
+        if self._is_there is not None:
+            return self._is_there
+        return _BOOTED.is_dir() and any(Path(place, UNIT).exists() for place in _PLACES)
+
+    async def apply(self) -> ApplyResult:
+        """Make the system as the configuration file says now. Returns when it is so, or why it is not.
+
+        A cancellation leaves the unit running: it ends by itself.
+        """
+        if not self.is_there:
+            words = "This machine has no dialpost-apply.service: its network and services stay as they are."
+            return ApplyResult(applied=False, notes=(words,))
+        async with self._one:
+            before = self._mark()
+            status, said = await self._start()
+            if self._mark() == before:
+                return not_applied(f"{UNIT} did not say how it ended{_because(status, said)}.")
+            return self._read()
+
+    async def _start(self) -> tuple[int, str]:
+        """`systemctl start` returns when the unit has ended."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._systemctl, "start", UNIT, stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+        except OSError as error:
+            return -1, str(error)
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), self._timeout_s)
+        except TimeoutError:
+            return -1, f"it took longer than {self._timeout_s:g} s"
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        return process.returncode or 0, " ".join(said.decode("utf-8", "replace").split())
+
+    def _mark(self) -> tuple[int, int] | None:
+        """Tells one result from the next: each run puts a new file into place."""
+        try:
+            there = self._result.stat()
+        except OSError:
+            return None
+        return there.st_ino, there.st_mtime_ns
+
+    def _read(self) -> ApplyResult:
+        try:
+            with self._result.open("rb") as file:
+                return ApplyResult.from_json(file.read(_LARGEST).decode("utf-8"))
+        except (OSError, ValueError) as error:
+            return not_applied(f"What {UNIT} said in {self._result} can't be read: {error}.")
+
+
+def _because(status: int, said: str) -> str:
+    return f" ({said or f'status {status}'})" if status else ""

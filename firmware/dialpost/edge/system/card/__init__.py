@@ -1,0 +1,1 @@
+"""The card: its room, its state, its speed."""

@@ -1,0 +1,114 @@
+"""The card as `dialpost doctor` looks at it: room, whether and how fast a write is safe, what was set aside.
+
+Changes nothing but one small file of its own, which it removes again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dialpost.core.errors import StorageError
+from dialpost.core.system.card_wear import CardWear
+
+_PROBE = b"Dialpost looks whether it can write here.\n" * 100
+_MAX_NAMES = 1000
+
+
+class CardProbe:
+    """Looks at one data directory."""
+
+    def __init__(self, directory: Path, sys: Path = Path("/sys")) -> None:
+        self._directory, self._sys = directory, sys
+
+    def free_bytes(self) -> int:
+        """Space an ordinary user may still fill. Raises: StorageError."""
+        try:
+            return shutil.disk_usage(self._directory).free
+        except OSError as error:
+            raise self._fault(error) from error
+
+    def durable_write_s(self) -> float:
+        """How long it takes until a small new file is safe (file and folder fsynced). Raises: StorageError."""
+        probe = self._directory / f".doctor-{os.getpid()}"
+        begun = time.monotonic()
+        try:
+            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                with os.fdopen(fd, "wb", buffering=0) as file:
+                    file.write(_PROBE)
+                    os.fsync(file.fileno())
+                self._sync()
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._fault(error) from error
+        return time.monotonic() - begun
+
+    def wear(self) -> CardWear | None:
+        """What the kernel knows of the card's age; None where the folder is on no ext4 file system."""
+        try:
+            number = self._directory.stat().st_dev
+            device = (self._sys / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}").resolve(strict=True)
+            facts = self._sys / "fs" / "ext4" / device.name
+            written = int((facts / "lifetime_write_kbytes").read_text()) * 1024
+            faults = int((facts / "errors_count").read_text())
+        except (OSError, ValueError):
+            return None
+        return CardWear(written, faults, _life_used(device))
+
+    def set_aside(self) -> tuple[str, ...]:
+        """What could not be read once and is kept, as paths below the data directory."""
+        return tuple(sorted(self._set_aside()))[:_MAX_NAMES]
+
+    def mailboxes(self) -> dict[str, int]:
+        """Every mailbox on the card and how many messages are in it, all folders together."""
+        found = (path for path in _entries(self._directory / "mail") if not path.name.startswith("."))
+        return {path.name: sum(1 for _ in _messages(path)) for path in sorted(found) if path.is_dir()}
+
+    def _set_aside(self) -> Iterator[str]:
+        for path in _entries(self._directory):
+            if ".damaged-" in path.name:
+                yield path.name
+        for path in _entries(self._directory / "set-aside"):
+            if path.name != "unconfirmed":  # goes by itself (flow/mail/queue/retention)
+                yield f"set-aside/{path.name}"
+
+    def _sync(self) -> None:
+        fd = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _fault(self, error: OSError) -> StorageError:
+        return StorageError(f"{self._directory} can't be used: {error.strerror or error}.")
+
+
+def _life_used(device: Path) -> int | None:
+    """From the disk of a partition, or a disk without any: the worse of its two kinds of memory."""
+    for disk in (device.parent, device):
+        try:
+            found = [int(word, 16) for word in (disk / "device" / "life_time").read_text().split()]
+        except (OSError, ValueError):
+            continue
+        return max(found) or None if found else None  # 0: it does not say
+    return None
+
+
+def _messages(mailbox: Path) -> Iterator[Path]:
+    folders = [mailbox, *(path for path in _entries(mailbox) if path.name.startswith(".") and path.is_dir())]
+    for folder in folders:
+        for part in ("new", "cur"):
+            yield from _entries(folder / part)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where there is none or it may not be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

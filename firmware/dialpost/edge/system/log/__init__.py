@@ -1,0 +1,1 @@
+"""The log's lines: written without waiting, the newest kept."""

@@ -1,0 +1,1 @@
+"""Updates: fetched, installed by RAUC, recorded."""

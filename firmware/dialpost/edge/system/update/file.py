@@ -1,0 +1,107 @@
+"""The record of the last update on the card, and what the station noted of having told it. Blocking.
+
+The record is root's, in /data/station, which a factory reset takes along; the notes are the station's own.
+$DIALPOST_UPDATE_RECORD names another record, for tests: they must not see that of a station they run on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from pathlib import Path
+
+from dialpost.core.errors import StorageError
+from dialpost.core.json_text import parse_json
+from dialpost.core.system.boot.state import Slot
+from dialpost.core.system.update.record import UpdateRecord, parse
+from dialpost.durable import remove_durably, write_durably
+
+ENVIRONMENT = "DIALPOST_UPDATE_RECORD"
+RECORD = Path("/data/station/update.json")
+NOTES = "update-notes.json"
+_LARGEST = 65_536
+_COMMAND_LINE = Path("/proc/cmdline")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class UpdateFile:
+    """The record at `path`, or where it lies on a station."""
+
+    def __init__(self, path: Path | None = None, command_line: Path = _COMMAND_LINE) -> None:
+        self._path, self._command_line = path or Path(os.environ.get(ENVIRONMENT) or RECORD), command_line
+
+    def read(self) -> UpdateRecord | None:
+        """None where no update was ever installed here, or the file is damaged."""
+        try:
+            with self._path.open("rb") as file:
+                return parse(file.read(_LARGEST))
+        except OSError:
+            return None
+
+    def now(self) -> UpdateRecord | None:
+        """The record as it stands in this start; as it was written where this machine has no slots."""
+        record, slot = self.read(), running_slot(self._command_line)
+        return record.now(slot, boot_id()) if record is not None and slot is not None else record
+
+    def write(self, record: UpdateRecord) -> None:
+        """Durable when it returns. Raises: StorageError; the old one holds then."""
+        _write(self._path, record.render(), 0o644)
+
+    def clear(self) -> None:
+        """There is no update to judge any more. Raises: StorageError."""
+        try:
+            remove_durably(self._path)
+        except OSError as error:
+            raise StorageError(f"{self._path} can't be removed: {error.strerror or error}.") from error
+
+
+class UpdateNotes:
+    """Which updates were told by mail, and which a person has seen, by name of the note."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NOTES
+
+    def get(self, name: str) -> str:
+        """ "" where nothing was noted."""
+        return self._read().get(name, "")
+
+    def note(self, name: str, value: str) -> None:
+        """Durable when it returns. Raises: StorageError."""
+        _write(self._path, json.dumps(self._read() | {name: value}).encode() + b"\n", 0o640)
+
+    def _read(self) -> dict[str, str]:
+        with contextlib.suppress(OSError, ValueError):
+            values = parse_json(self._path.read_bytes())
+            if isinstance(values, dict):
+                return {str(name): str(value) for name, value in values.items()}
+        return {}
+
+
+def running_slot(command_line: Path = _COMMAND_LINE) -> Slot | None:
+    """The slot U-Boot started, from the kernel's command line; None elsewhere than on the image.
+
+    Raises: StorageError where a sandbox hides it.
+    """
+    found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", _kernels(command_line))
+    return Slot(found[1]) if found else None
+
+
+def boot_id() -> str:
+    """The kernel's own id of this start. Raises: StorageError where a sandbox hides it."""
+    return _kernels(_BOOT_ID).strip()
+
+
+def _kernels(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise StorageError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    try:
+        write_durably(path, data, mode)
+    except OSError as error:
+        raise StorageError(f"{path} can't be written: {error.strerror or error}.") from error

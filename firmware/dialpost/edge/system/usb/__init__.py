@@ -1,0 +1,1 @@
+"""USB sticks: mounted, listed, read and written."""

@@ -1,0 +1,96 @@
+"""News of updates: one that proved itself, or was taken back, is told by mail, by the fault light, by `status`.
+
+Looked at when the station starts, and when dialpost-health.service has judged the start (`update.look` on the
+control socket). The letter is written once for each update; a power cut between letter and note may bring it twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
+from dialpost.core.panel.station_state import Fault
+from dialpost.core.system.update.record import UpdateRecord, UpdateState
+
+_UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})
+_TOLD, _SEEN = "told", "seen"
+
+
+class Records(Protocol):
+    """The subset of the record's file needed here."""
+
+    def now(self) -> UpdateRecord | None:
+        """The last update, as it stands in this start."""
+
+
+class Notes(Protocol):
+    """What was told and seen."""
+
+    def get(self, name: str) -> str:
+        """ "" where nothing was noted."""
+
+    def note(self, name: str, value: str) -> None:
+        """Durable."""
+
+
+class Faults(Protocol):
+    """The subset of the panel needed here."""
+
+    def fault(self, fault: Fault, present: bool) -> None:
+        """Show it, or no longer."""
+
+
+class UpdateNews:
+    """`tell` writes a letter to the postmaster: subject, text."""
+
+    def __init__(
+        self, records: Records, notes: Notes, panel: Faults, tell: Callable[[str, str], Awaitable[None]]
+    ) -> None:
+        self._records, self._notes, self._panel, self._tell = records, notes, panel, tell
+        self._record: UpdateRecord | None = None
+        self._is_seen = False
+        self._one = asyncio.Lock()
+
+    async def look(self) -> None:
+        """See what became of the last update, and tell what is new. Raises: DialpostError where that fails."""
+        async with self._one:
+            self._record = record = await asyncio.to_thread(self._records.now)
+            self._is_seen = record is not None and await asyncio.to_thread(self._notes.get, _SEEN) == record.id
+            self._panel.fault(Fault.UPDATE, self._is_trouble)
+            if record is None or record.letter is None:
+                return
+            if await asyncio.to_thread(self._notes.get, _TOLD) == record.id:
+                return
+            await self._tell(*record.letter)
+            await asyncio.to_thread(self._notes.note, _TOLD, record.id)
+
+    def attention(self) -> list[str]:
+        """What a person should know, a sentence each."""
+        record = self._record
+        if record is None or not (self._is_trouble or record.state in _UNDER_WAY):
+            return []
+        return [record.words]
+
+    def methods(self) -> dict[str, ControlMethod]:
+        """The methods of the control socket by name."""
+        return {"update.look": self._looked, "update.status": self._status, "update.seen": self._seen}
+
+    @property
+    def _is_trouble(self) -> bool:
+        return self._record is not None and self._record.is_trouble and not self._is_seen
+
+    async def _looked(self, params: JsonObject) -> JsonValue:
+        await self.look()
+        return None
+
+    async def _status(self, params: JsonObject) -> JsonValue:
+        await self.look()
+        return {"words": self._record.words if self._record is not None else ""}
+
+    async def _seen(self, params: JsonObject) -> JsonValue:
+        if self._record is not None:
+            await asyncio.to_thread(self._notes.note, _SEEN, self._record.id)
+        await self.look()
+        return None

@@ -1,0 +1,61 @@
+"""`dialpost apply`: the diff anybody may see, a system under another root, a machine without the unit."""
+
+import pytest
+
+from dialpost.__main__ import main
+from dialpost.core.system.apply.rendered import NETWORK, PLACES
+from dialpost.edge.system import apply_unit
+
+CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+
+
+@pytest.fixture
+def apply(tmp_path, capsys):
+    """Runs `dialpost apply ARGUMENTS` on a configuration; its status, output and complaints."""
+    file = tmp_path / "dialpost.toml"
+    file.write_text(CONFIG)
+    root = tmp_path / "root"
+    root.mkdir()
+
+    def run(*arguments, text=CONFIG):
+        file.write_text(text)
+        status = main(["--config", str(file), "apply", *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    run.root = root
+    return run
+
+
+def test_a_dry_run_shows_the_diff_and_changes_nothing(apply):
+    status, out, err = apply("--dry-run", "--root", str(apply.root))
+    assert (status, err) == (1, "")
+    assert [line[4:] for line in out.splitlines() if line.startswith("+++ ")] == list(PLACES)
+    assert "+Address=192.168.216.25/24" in out.splitlines()
+    assert list(apply.root.iterdir()) == []
+
+
+def test_a_system_under_another_root_is_made_once(apply):
+    status, out, _ = apply("--root", str(apply.root))
+    assert status == 0
+    assert [line.split()[1] for line in out.splitlines()] == list(PLACES)
+    assert (apply.root / NETWORK.lstrip("/")).exists()
+    assert apply("--root", str(apply.root)) == (0, "Everything is as the configuration says.\n", "")
+    assert apply("--dry-run", "--root", str(apply.root)) == (0, "Nothing would change.\n", "")
+
+
+def test_a_faulty_file_is_told_and_nothing_is_written(apply):
+    status, out, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + '[lan]\nmethod = "static"\n')
+    assert (status, out) == (1, "") and "lan.address" in err
+    status, _, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + 'data_dir = "/a b"\n')
+    assert status == 1 and "'/a b' is no path" in err
+    assert list(apply.root.iterdir()) == []
+
+
+def test_a_machine_that_is_no_station_is_left_alone(apply, monkeypatch, tmp_path):
+    monkeypatch.setattr(apply_unit, "_BOOTED", tmp_path / "none")
+    status, out, err = apply()
+    assert (status, out) == (1, "")
+    assert err == (
+        "dialpost: This machine has no dialpost-apply.service: its network and services stay as they are.\n"
+    )

@@ -1,0 +1,253 @@
+"""What doctor concludes: each subject when all is well, and in each way it can be wrong."""
+
+from dataclasses import replace
+
+import pytest
+
+from dialpost.core.config.model import (
+    Config,
+    EtrnConfig,
+    EtrnUse,
+    LinkConfig,
+    LinkKind,
+    OutboundConfig,
+    StationConfig,
+    TlsConfig,
+    Via,
+)
+from dialpost.core.mail.accounts import Account, Alias, Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
+from dialpost.core.system.card_wear import CardWear
+from dialpost.core.system.doctor import dns_findings, findings
+from dialpost.core.system.doctor.findings import Finding, Severity, exit_status
+
+OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT
+HOST, DOMAIN, PROVIDER = "mail.clinic.example", "clinic.example", "smtp.provider.example"
+CONFIG = Config(
+    station=StationConfig(HOST, (DOMAIN,)),
+    outbound=OutboundConfig(smarthost=PROVIDER),
+    link=LinkConfig(LinkKind.MODEM),
+)
+YEAR_S = 365 * 86_400
+NOW_S = 60 * YEAR_S
+
+
+def told(found):
+    """Severity and the part of the text a test cares about."""
+    made = [found] if isinstance(found, Finding) else list(found)
+    return [(finding.severity, finding.what) for finding in made]
+
+
+def has(found, *expected):
+    """Each finding in order: its severity, and words in it."""
+    made = told(found)
+    assert [severity for severity, _ in made] == [severity for severity, _ in expected], made
+    for (_, what), (_, words) in zip(made, expected, strict=True):
+        assert words in what
+
+
+def test_every_remark_but_ok_says_what_to_do():
+    bad = [
+        findings.disk(0, 100, 10), findings.disk(120, 100, 10), findings.durable_write(9.0),
+        findings.wear(CardWear(0, 1)), findings.wear(CardWear(0, 0, 10)), findings.set_aside(["x"]),
+        findings.clock(0, 1, "1970"), findings.ways_out(Config()),
+        findings.host_name(replace(CONFIG, station=StationConfig("a.local", (DOMAIN,)))),
+        *findings.configuration(["x"], "f"),
+        *findings.accounts(Directory({}, {}, (DOMAIN,)), {"gone": 3}, "boss"),
+        *findings.certificate(CONFIG, CertificateFacts((), 0, 5, True, ""), NOW_S, True),
+    ]  # fmt: skip
+    assert [finding for finding in bad if finding.severity in {WARNING, FAULT} and not finding.advice] == []
+    assert {finding.severity for finding in bad} == {WARNING, FAULT}
+
+
+@pytest.mark.parametrize(
+    ("severities", "status"),
+    [((), 0), ((OK, SKIPPED), 0), ((OK, WARNING), 1), ((WARNING, FAULT, OK), 2), ((FAULT,), 2)],
+)
+def test_exit_status(severities, status):
+    assert exit_status([Finding("x", severity, "y") for severity in severities]) == status
+
+
+def test_json():
+    assert findings.fault("card", "full", "make room").to_json() == {
+        "subject": "card", "severity": "fault", "what": "full", "advice": "make room",
+    }  # fmt: skip
+
+
+def test_configuration():
+    has(findings.configuration([], "f.toml"), (OK, "f.toml has nothing to remark on"))
+    has(findings.configuration(["One.", "Two."], "f"), (WARNING, "One."), (WARNING, "Two."))
+
+
+@pytest.mark.parametrize(
+    ("free", "severity", "words"),
+    [(99, FAULT, "new mail is put off"), (139, WARNING, "few large messages"), (140, OK, "free, reserve")],
+)
+def test_disk(free, severity, words):
+    has(findings.disk(free, 100, 10), (severity, words))
+
+
+def test_a_slow_card():
+    has(findings.durable_write(0.004), (OK, "4 ms"))
+    has(findings.durable_write(2.5), (WARNING, "2.5 s"))
+
+
+def test_how_worn_the_card_is():
+    has([findings.wear(None)], (SKIPPED, "no ext4"))
+    has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not tell"))
+    has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
+    has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of the life"))
+    has([findings.wear(CardWear(5 * 10**9, 2, 1))], (FAULT, "met 2 faults"))
+
+
+def test_clock():
+    has(findings.clock(5, 6, "1970-01-01"), (FAULT, "before this release"))
+    has(findings.clock(6, 6, "2026-11-01"), (OK, "2026-11-01"))
+
+
+def test_set_aside():
+    has(findings.set_aside([]), (OK, "nothing had to be"))
+    has(findings.set_aside([f"n{n}" for n in range(7)]), (WARNING, "n0, n1, n2, n3, n4 and 2 more"))
+
+
+def facts(**changes):
+    values = {"names": (HOST, DOMAIN), "not_before_s": 0, "not_after_s": NOW_S + YEAR_S}
+    return CertificateFacts(**({"self_signed": True, "fingerprint": "ab"} | values | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "words"),
+    [
+        ({}, OK, "made here, so mail programs ask once"),
+        ({"names": (DOMAIN,)}, WARNING, f"not for {HOST}"),
+        ({"names": ()}, WARNING, "it is for nothing"),
+        ({"names": (HOST,)}, WARNING, f"made without {DOMAIN}"),
+        ({"not_after_s": NOW_S - 86_400 * 3 + 5}, FAULT, "expired 3 days ago"),
+        ({"not_after_s": NOW_S + 86_400 * 29}, WARNING, "expires in 29 days"),
+        ({"not_after_s": NOW_S + 86_400 * 30}, OK, "made here"),
+        ({"not_before_s": NOW_S + 1}, FAULT, "not valid yet"),
+    ],
+)
+def test_certificate(changes, severity, words):
+    found = findings.certificate(CONFIG, facts(**changes), NOW_S, clock_trusted=True)
+    assert (found[0].severity, words in found[0].what) == (severity, True), found
+
+
+def test_a_clock_that_is_wrong_says_nothing_of_a_certificate():
+    has(findings.certificate(CONFIG, facts(not_before_s=NOW_S + 1), NOW_S, clock_trusted=False), (OK, "made here"))
+
+
+def test_a_configured_certificate_needs_only_the_host_name():
+    config = replace(CONFIG, tls=TlsConfig("/c.pem", "/k.pem"))
+    has(findings.certificate(config, facts(names=("*.clinic.example",)), NOW_S, True), (OK, "configured"))
+
+
+def directory(*accounts, aliases=(), catch_all=None, postmaster=""):
+    return Directory(
+        {account.name: account for account in accounts}, {alias.address: alias for alias in aliases}, (DOMAIN,),
+        catch_all or {}, postmaster,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "mailboxes", "postmaster", "expected"),
+    [
+        (directory(Account("anna")), {"anna": 5}, "", [(OK, "1 in clinic.example; postmaster is anna")]),
+        (directory(), {"postmaster": 0}, "", [(FAULT, "there are none")]),
+        (
+            directory(), {"postmaster": 2}, "",
+            [(FAULT, "there are none"), (WARNING, "2 messages are in the mailbox postmaster")],
+        ),
+        (directory(Account("anna", enabled=False)), {}, "", [(WARNING, "all are locked")]),
+        (directory(Account("anna")), {}, "boss", [(OK, ""), (WARNING, "names boss, which is no account")]),
+        (
+            directory(Account("anna"), catch_all={DOMAIN: "boss"}), {}, "",
+            [(OK, ""), (WARNING, "delivery.catch_all of clinic.example names boss")],
+        ),
+        (
+            directory(Account("anna"), aliases=[Alias("all@clinic.example", ("anna", "gone"))]), {}, "",
+            [(OK, ""), (WARNING, "the alias all@clinic.example goes to gone")],
+        ),
+        (directory(Account("anna")), {"ben": 1}, "", [(OK, ""), (WARNING, "mail of a deleted account")]),
+    ],
+)  # fmt: skip
+def test_accounts(found, mailboxes, postmaster, expected):
+    has(findings.accounts(found, mailboxes, postmaster), *expected)
+
+
+def test_ways_out():
+    has(findings.ways_out(CONFIG), (OK, f"through {PROVIDER}, port 587"))
+    has(findings.ways_out(replace(CONFIG, outbound=OutboundConfig(via=Via.MX))), (OK, "straight out"))
+    has(findings.ways_out(replace(CONFIG, outbound=OutboundConfig())), (FAULT, "waits here for ever"))
+
+
+def test_etrn_use():
+    assert findings.etrn_use(CONFIG) is None
+    has(findings.etrn_use(replace(CONFIG, link=LinkConfig(LinkKind.GATEWAY))), (SKIPPED, "dedicated line"))
+    has(findings.etrn_use(replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER))), (SKIPPED, "switched off"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "severity", "words"),
+    [
+        (("192.0.2.7", "2001:db8::7"), OK, "is 192.0.2.7, 2001:db8::7 in DNS"),
+        (("127.0.1.1",), WARNING, "nobody outside can reach"),
+        (("127.0.1.1", "192.0.2.7"), OK, "192.0.2.7"),
+        ((), WARNING, "no address"),
+        (NoRecords(HOST), WARNING, "no address"),
+        (NoSuchName(HOST), WARNING, "the world does not know"),
+        (DnsTrouble(HOST, "SERVFAIL"), WARNING, "SERVFAIL"),
+    ],
+)
+def test_the_host_name_in_dns(answer, severity, words):
+    has(dns_findings.host_records(CONFIG, answer), (severity, words))
+
+
+ADDRESSES = {HOST: ("192.0.2.7",), PROVIDER: ("192.0.2.8",), "mx.other.example": ("192.0.2.9",)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((MxRecord(10, HOST),), [(OK, HOST)]),
+        ((MxRecord(20, PROVIDER), MxRecord(10, HOST)), [(OK, f"{HOST} (10), {PROVIDER} (20)")]),
+        ((MxRecord(10, PROVIDER), MxRecord(20, HOST)), [(OK, PROVIDER)]),
+        ((MxRecord(10, PROVIDER),), [(OK, "asked for it by ETRN")]),
+        ((MxRecord(10, "mx.other.example"), MxRecord(20, HOST)), [(WARNING, "another host comes before")]),
+        ((MxRecord(10, "mx.other.example"),), [(WARNING, "not to this station")]),
+        (
+            (MxRecord(10, HOST), MxRecord(20, "gone.example")),
+            [(OK, HOST), (WARNING, "its MX host gone.example has no address")],
+        ),
+        (
+            (MxRecord(10, "gone.example"),),
+            [(WARNING, "not to this station"), (WARNING, "gone.example has no"), (FAULT, "none of its MX hosts")],
+        ),
+        ((MxRecord(0, ""),), [(FAULT, "takes no mail at all")]),
+        ((), [(WARNING, "no MX record")]),
+        (NoRecords(DOMAIN), [(WARNING, "no MX record")]),
+        (NoSuchName(DOMAIN), [(FAULT, "does not exist")]),
+        (DnsTrouble(DOMAIN, "no answer within 45 s"), [(WARNING, "no answer within 45 s")]),
+    ],
+)
+def test_a_domain_in_dns(answer, expected):
+    addresses = ADDRESSES | {"gone.example": NoSuchName("gone.example")}
+    has(dns_findings.domain_records(CONFIG, DOMAIN, answer, addresses), *expected)
+
+
+def test_without_etrn_the_provider_as_mx_is_only_remarked_on():
+    config = replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER))
+    has(dns_findings.domain_records(config, DOMAIN, (MxRecord(1, PROVIDER),), ADDRESSES), (WARNING, "not to this"))
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (NoSuchName("x.example"), "x.example is not in DNS"),
+        (NoRecords("x.example"), "x.example has no address"),
+        (DnsTrouble("x.example", "REFUSED"), "name service does not answer for x.example: REFUSED"),
+    ],
+)
+def test_problem_words(problem, words):
+    assert dns_findings.problem_words(problem) == words

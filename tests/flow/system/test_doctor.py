@@ -1,0 +1,237 @@
+"""Doctor as a whole: every subject is looked at, one that fails does not stop the rest, off line means off line."""
+
+from dataclasses import replace
+
+import pytest
+
+from dialpost.core.config.model import (
+    Config,
+    EtrnConfig,
+    EtrnUse,
+    LinkConfig,
+    LinkKind,
+    OutboundConfig,
+    RouteConfig,
+    ScheduleConfig,
+    ScheduleEntry,
+    StationConfig,
+    Via,
+)
+from dialpost.core.errors import ControlError, DamagedError, StorageError
+from dialpost.core.mail.accounts import Account, Directory
+from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.mx import MxRecord, NoSuchName
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import EtrnDialogue, SessionEnd, SessionFate
+from dialpost.core.system.card_wear import CardWear
+from dialpost.core.system.doctor.findings import Severity, exit_status
+from dialpost.flow.system.doctor import OFFLINE, Doctor, Running, Station
+
+OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT
+HOST, DOMAIN, PROVIDER = "mail.clinic.example", "clinic.example", "smtp.provider.example"
+CONFIG = Config(
+    station=StationConfig(HOST, (DOMAIN,)),
+    outbound=OutboundConfig(smarthost=PROVIDER, user="clinic", password="secret"),
+    link=LinkConfig(LinkKind.DIALUP_GATEWAY),
+    schedule=ScheduleConfig((ScheduleEntry(at=("07:00",)),)),
+)
+NOW_S = 2_000_000_000
+
+
+class FakeCard:
+    def free_bytes(self):
+        return 10**10
+
+    def durable_write_s(self):
+        return 0.01
+
+    def wear(self):
+        return CardWear(5 * 10**9)
+
+    def set_aside(self):
+        return ()
+
+    def mailboxes(self):
+        return {"anna": 3}
+
+
+class FakeNames:
+    def __init__(self):
+        self.asked = []
+
+    async def mx(self, domain):
+        self.asked.append(domain)
+        return (MxRecord(10, HOST), MxRecord(20, PROVIDER))
+
+    async def addresses(self, host):
+        self.asked.append(host)
+        if host == HOST:
+            return ("127.0.1.1",)  # /etc/hosts, on the station itself
+        return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
+
+    async def addresses_in_dns(self, host):
+        self.asked.append(host)
+        return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
+
+
+class FakeServers:
+    """The provider's host: `end` is how a session there goes, `dialogue` what ETRN brings."""
+
+    def __init__(self):
+        self.end = SessionEnd(SessionFate.DONE, "", ready=True, address="192.0.2.7", tls="TLSv1.3")
+        self.dialogue = EtrnDialogue(((DOMAIN, Reply(250, ("queueing started",))),), None, True)
+        self.reached = []
+
+    async def send(self, target, settings, next_message, on_outcome):
+        self.reached.append((target.host, target.port, settings.user))
+        assert await next_message() is None
+        return self.end
+
+    async def etrn(self, target, settings, names):
+        self.reached.append((target.host, target.port, tuple(names)))
+        return self.dialogue
+
+
+async def no_fault(door):
+    return ""
+
+
+def station(**changes):
+    directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
+    values = {
+        "config_path": "/etc/dialpost.toml", "config_remarks": (), "card": FakeCard(),
+        "directory": lambda: (directory, ""),
+        "certificate": lambda: CertificateFacts((HOST, DOMAIN), 0, 2 * NOW_S, True, "ab"),
+        "daemon": lambda: Running((), ("smtp 127.0.0.1:25",)),
+        "knock": no_fault, "clock": lambda: (NOW_S, NOW_S - 1, "2033"),
+    }  # fmt: skip
+    return Station(**(values | changes))
+
+
+async def examine(config=CONFIG, *, online, servers=None, names=None, **changes):
+    doctor = Doctor(config, station(**changes), names or FakeNames(), servers or FakeServers())
+    return [finding async for finding in doctor.examine(online=online)]
+
+
+def brief(found):
+    return [(finding.subject, finding.severity) for finding in found]
+
+
+def raising(error):
+    def fails():
+        raise error
+
+    return fails
+
+
+HERE = [
+    ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", OK), ("card", OK),
+    ("card", OK), ("set aside", OK), ("accounts", OK), ("certificate", OK), ("daemon", OK), ("doors", OK),
+]  # fmt: skip
+
+
+async def test_off_line_nothing_is_asked_of_the_world():
+    names, servers = FakeNames(), FakeServers()
+    found = await examine(online=False, names=names, servers=servers)
+    assert brief(found) == [*HERE, ("DNS", SKIPPED), ("smarthost", SKIPPED), ("ETRN", SKIPPED)]
+    assert [finding.what for finding in found[-3:]] == [OFFLINE] * 3
+    assert (names.asked, servers.reached, exit_status(found)) == ([], [], 0)
+
+
+async def test_on_line_all_is_well():
+    names, servers = FakeNames(), FakeServers()
+    found = await examine(online=True, names=names, servers=servers)
+    assert brief(found) == [
+        *HERE, ("host name", OK), ("domain clinic.example", OK), ("smarthost", OK), ("ETRN", OK),
+    ]  # fmt: skip
+    assert servers.reached == [(PROVIDER, 587, "clinic"), (PROVIDER, 25, (DOMAIN,))]
+    assert found[-2].what == f"{PROVIDER}, port 587 would take mail, logged in as clinic; TLSv1.3"
+    assert found[-1].what == f"{DOMAIN}: 250 queueing started ({PROVIDER}, port 25)"
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("end", "advice"),
+    [
+        (SessionEnd(SessionFate.NEEDS_PERSON, "535 no such user"), "outbound.password"),
+        (SessionEnd(SessionFate.UNREACHABLE, "no answer"), "outbound.smarthost and outbound.port"),
+        (SessionEnd(SessionFate.LOST, "closed"), "465: implicit"),
+        (SessionEnd(SessionFate.CLOSED, "421 later"), "Try again later"),
+        (SessionEnd(SessionFate.NOT_SERVED, "554 no"), "ask the provider"),
+    ],
+)
+async def test_a_smarthost_that_will_not(end, advice):
+    servers = FakeServers()
+    servers.end = end
+    found = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "smarthost"]
+    assert brief(found) == [("smarthost", FAULT)]
+    assert end.reason in found[0].what and advice in found[0].advice
+
+
+async def test_etrn_refused_in_the_provider_s_words():
+    servers = FakeServers()
+    servers.dialogue = EtrnDialogue(((DOMAIN, Reply(500, ("What is ETRN?",))),), None, False)
+    (found,) = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "ETRN"]
+    assert found.severity is FAULT and "500 What is ETRN?" in found.what and "does not do ETRN" in found.advice
+
+
+async def test_every_smarthost_of_a_route_is_tried_once():
+    route = RouteConfig(domains=("a.example", ".b.example"), host="gone.example")
+    same = RouteConfig(domains=("c.example",), host="")
+    config = replace(CONFIG, outbound=replace(CONFIG.outbound, route=(route, same, replace(route, via=Via.MX))))
+    servers = FakeServers()
+    found = [
+        finding for finding in await examine(config, online=True, servers=servers) if finding.subject == "smarthost"
+    ]
+    assert [(finding.severity, "gone.example is not in DNS" in finding.what) for finding in found] == [
+        (OK, False), (FAULT, True),
+    ]  # fmt: skip
+
+
+async def test_without_etrn_and_smarthost_neither_is_asked():
+    config = replace(CONFIG, outbound=OutboundConfig(via=Via.MX), etrn=EtrnConfig(EtrnUse.NEVER))
+    servers = FakeServers()
+    assert brief(await examine(config, online=False))[-2:] == [("DNS", SKIPPED), ("ETRN", SKIPPED)]
+    await examine(config, online=True, servers=servers)
+    assert servers.reached == []
+
+
+async def test_one_thing_that_fails_does_not_stop_the_rest():
+    class BrokenCard(FakeCard):
+        def durable_write_s(self):
+            raise StorageError("/data can't be used: Read-only file system.")
+
+    found = await examine(
+        online=False, card=BrokenCard(), directory=raising(DamagedError("accounts.toml can't be read")),
+        certificate=raising(StorageError("no key")), daemon=raising(ControlError("not allowed")),
+    )  # fmt: skip
+    assert brief(found) == [
+        ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", FAULT),
+        ("set aside", OK), ("accounts", FAULT), ("certificate", FAULT), ("daemon", FAULT), ("DNS", SKIPPED),
+        ("smarthost", SKIPPED), ("ETRN", SKIPPED),
+    ]  # fmt: skip
+    assert [finding.what for finding in found if finding.severity is FAULT] == [
+        "/data can't be used: Read-only file system.", "accounts.toml can't be read", "no key", "not allowed",
+    ]  # fmt: skip
+
+
+async def test_the_daemon():
+    async def silent(door):
+        return "no greeting within 15 s"
+
+    stopped = await examine(online=False, daemon=lambda: None, certificate=lambda: None)
+    assert brief(stopped)[9:11] == [("certificate", SKIPPED), ("daemon", FAULT)]
+    running = await examine(
+        online=False, daemon=lambda: Running(("Look here.",), ("smtp a:1", "smtp b:2")), knock=silent
+    )
+    assert [(finding.severity, finding.what) for finding in running[10:13]] == [
+        (WARNING, "Look here."),
+        (FAULT, "smtp a:1: no greeting within 15 s"),
+        (FAULT, "smtp b:2: no greeting within 15 s"),
+    ]
+
+
+async def test_a_mended_accounts_file_is_told():
+    directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
+    found = await examine(online=False, directory=lambda: (directory, "accounts.toml is damaged"))
+    assert [finding.severity for finding in found if finding.subject == "accounts"] == [WARNING, OK]
