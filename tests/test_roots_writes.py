@@ -2,14 +2,15 @@
 
 The places, each with its test here or where named:
 
-- the configuration, its history and the console's password: written through `dialpost.durable`, and root's console
+- the configuration, its history and the console's password: written through `dialpost.edge.ground.durable`, and
+root's console
   is the station's user before it begins (`edge/system/privileges`, tests/edge/system/test_privileges.py);
 - accounts and `doctor`: the same, from their first line on;
 - locks in the data folder: opened without following links;
 - an update: root's copy in root's own folder (`cli/system/update.Installer`), a wish read without following links;
-- `apply`: reads one regular file with one name (tests/edge/apply), no history that is a link;
+- `apply`: reads one regular file with one name (tests/edge/system/apply), no history that is a link;
 - the line's request (tests/edge/line/ppp/test_session.py), and the socket that hears of the line;
-- what the image runs before the station's user has any process (prepare-data, tests/test_prepare_data.py).
+- what the image runs before the station's user has any process (prepare-data, tests/image_build).
 """
 
 import os
@@ -23,16 +24,16 @@ import pytest
 import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
 from dialpost.core.line.ppp.events import trouble
-from dialpost.durable import remove_durably, sync_folder, write_durably
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
+from dialpost.edge.ground.durable import remove_durably, sync_folder, write_durably
+from dialpost.edge.ground.folders import open_folder
 from dialpost.edge.line.ppp import session
 from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.system.apply.source import good_ones
 from dialpost.edge.system.data_lock import DataLock
 from dialpost.edge.system.update.bundle_download import NAME, copied, fetched
 from dialpost.edge.system.update.unit import WISH, wished
-from dialpost.folders import open_folder
 
 NOBODY = 65_534
 IMAGE = Path(__file__).parents[1] / "image-build" / "rootfs" / "usr" / "lib" / "dialpost"
@@ -212,4 +213,4 @@ def test_nothing_else_in_the_program_gives_files_away():
         for path in program.rglob("*.py")
         if re.search(r"\bos\.(chown|lchown|fchown)\(|shutil\.chown\(", path.read_text())
     }
-    assert found == {"dialpost/durable.py", "dialpost/edge/config/file.py"}
+    assert found == {"dialpost/edge/ground/durable.py", "dialpost/edge/config/file.py"}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dialpost import durable
 from dialpost.core.config.history import Proof, Unproven
 from dialpost.core.errors import NotFoundError, StorageError
 from dialpost.edge.config import ConfigFile, ConfigHistory, history
+from dialpost.edge.ground import durable
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 OTHER = TEXT.replace("mail.", "mx.")

@@ -19,9 +19,9 @@ from dialpost.core.config.model import Config
 from dialpost.core.config.text import render_config
 from dialpost.core.console.wizard.machine import Result
 from dialpost.core.errors import ConfigError, ControlError
-from dialpost.durable import remove_durably, write_durably
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.ground.durable import remove_durably, write_durably
 from dialpost.flow.mail.accounts import AccountService
 
 _ACCOUNT_FILES = ("accounts.toml", "dovecot-users")

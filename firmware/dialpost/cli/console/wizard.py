@@ -23,8 +23,8 @@ from dialpost.core.console.wizard.base import base_config
 from dialpost.core.console.wizard.machine import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard.summary import Door, first_needed, summary
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
-from dialpost.durable import write_durably
 from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.ground.durable import write_durably
 
 SUMMARY = "summary.txt"
 _WHO = "the set-up wizard"

@@ -15,7 +15,7 @@ from pathlib import Path
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.errors import ConfigError, NotFoundError, StorageError
-from dialpost.durable import MODE, write_durably
+from dialpost.edge.ground.durable import MODE, write_durably
 
 STATION_GROUP = "dialpost"
 _MAX_BYTES = 1_000_000

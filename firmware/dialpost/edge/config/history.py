@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dialpost.core.config.history import Commit, Proof, Unproven, split_header, with_header
 from dialpost.core.errors import NotFoundError, StorageError
-from dialpost.durable import MODE, remove_durably, sync_folder, write_durably
+from dialpost.edge.ground.durable import MODE, remove_durably, sync_folder, write_durably
 
 KEPT = 100
 BY_HAND = "an editor"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dialpost.core.errors import DamagedError, StorageError
 from dialpost.core.password import SALT_BYTES, SCHEME, check_strength, hash_password, verify_password
-from dialpost.durable import write_durably
+from dialpost.edge.ground.durable import write_durably
 
 NAME = "console-password"
 _MOST_BYTES = 4096

@@ -12,7 +12,7 @@ from dialpost.core.errors import ControlError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
 from dialpost.edge.control_socket.answers import answer, no_answer
-from dialpost.unix_sockets import socket_path
+from dialpost.edge.ground.unix_sockets import socket_path
 
 
 class ControlClient:

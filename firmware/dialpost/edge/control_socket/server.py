@@ -18,9 +18,9 @@ from dialpost.core.advice import LOG
 from dialpost.core.errors import ControlError, DialpostError, JsonError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
-from dialpost.durable import storage_error
 from dialpost.edge.control_socket.client import ControlClient
-from dialpost.unix_sockets import socket_path
+from dialpost.edge.ground.durable import storage_error
+from dialpost.edge.ground.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0

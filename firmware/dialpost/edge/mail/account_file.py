@@ -17,7 +17,7 @@ from typing import Any
 from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError
 from dialpost.core.mail.accounts import Account, Alias, check_name, folded
 from dialpost.core.toml_text import parse_toml
-from dialpost.durable import storage_error, write_durably
+from dialpost.edge.ground.durable import storage_error, write_durably
 
 _HEADER = "# Accounts of this station. Change them with `dialpost account` and `dialpost alias`.\n"
 

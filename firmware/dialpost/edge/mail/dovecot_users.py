@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from dialpost.core.mail.accounts import Account, Directory
-from dialpost.durable import storage_error, write_durably
+from dialpost.edge.ground.durable import storage_error, write_durably
 
 _FIELD = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f\"\\#]+\Z")
 """What a field can hold: Dovecot knows no escaping, so an address like `"a:b"@...` can't be a name to log in by."""

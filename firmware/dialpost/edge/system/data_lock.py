@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from dialpost.core.errors import AlreadyRunningError
-from dialpost.durable import storage_error
+from dialpost.edge.ground.durable import storage_error
 
 
 class DataLock:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from dialpost.core.config.model import StationConfig
 from dialpost.core.errors import StorageError
-from dialpost.durable import sync_folder, write_durably
+from dialpost.edge.ground.durable import sync_folder, write_durably
 
 MARKER = "factory-reset"
 NOT_HERE = "This is no installed station, and nothing here erases it: delete its folders to begin anew."

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from edge.test_store_damage import all_there, crash_copy, filled, spoil_head
 
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.edge.mail.store import Store, opening, queries
+from edge.mail.store.test_damage import all_there, crash_copy, filled, spoil_head
 
 STEPS = ("rename", "replace", "unlink", "link", "fsync", "open")
 _CUT = 77

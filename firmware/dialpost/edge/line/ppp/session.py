@@ -27,7 +27,7 @@ from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.addresses import connected_networks, why_not
 from dialpost.core.line.ppp.events import MOST_LOGGED, event, logged, trouble
 from dialpost.core.line.ppp.options import PppRequest, options
-from dialpost.folders import open_folder
+from dialpost.edge.ground.folders import open_folder
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -6,9 +6,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from dialpost import durable
 from dialpost.core.advice import RESTART
 from dialpost.core.errors import DamagedError, DialpostError, ReadOnlyError, StorageError, StorageFullError
+from dialpost.edge.ground import durable
 
 _RESTART = f"The station sets it aside and saves what can be read when it starts: {RESTART}."
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -15,7 +15,7 @@ import os
 import threading
 from pathlib import Path
 
-from dialpost.durable import storage_error
+from dialpost.edge.ground.durable import storage_error
 
 FILES = 8
 FILE_BYTES = 262_144

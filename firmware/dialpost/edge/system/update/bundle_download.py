@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from dialpost.core.errors import UpdateError
-from dialpost.folders import open_folder
+from dialpost.edge.ground.folders import open_folder
 
 _PIECE_BYTES = 256 * 1024
 _LARGEST_BYTES = 2_000_000_000

@@ -16,7 +16,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, parse
-from dialpost.durable import remove_durably, write_durably
+from dialpost.edge.ground.durable import remove_durably, write_durably
 
 ENVIRONMENT = "DIALPOST_UPDATE_RECORD"
 RECORD = Path("/data/station/update.json")

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-BUILD = Path(__file__).parents[1] / "image-build"
+BUILD = Path(__file__).parents[2] / "image-build"
 HEAD = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
 
 

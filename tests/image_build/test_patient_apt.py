@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "image-build/patient-apt"
+SCRIPT = Path(__file__).parents[2] / "image-build/patient-apt"
 LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 17 (apt-get)"
 
 

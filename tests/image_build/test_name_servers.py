@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "image-build/rootfs/usr/lib/dialpost/name-servers"
+SCRIPT = Path(__file__).parents[2] / "image-build/rootfs/usr/lib/dialpost/name-servers"
 STATE = (
     "OPER_STATE=routable\nDNS=192.168.1.1 fe80::1%2 192.0.2.1:5353#name 2001:db8::5#dns.example\nNTP=192.168.1.9\n"
 )

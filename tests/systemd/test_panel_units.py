@@ -12,7 +12,7 @@ from dialpost.__main__ import make_parser
 from dialpost.cli.panel.show import PHASES
 from unit_exposure import exposure, needs_analyzer
 
-FOLDER = Path(__file__).parents[1] / "systemd"
+FOLDER = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(FOLDER.glob("dialpost-panel-*.service"))
 MOST_EXPOSED = 1.0
 

@@ -11,7 +11,7 @@ import pytest
 from dialpost.edge.system.update import file as update_file
 from unit_exposure import exposure, needs_analyzer
 
-UNITS = Path(__file__).parents[1] / "systemd"
+UNITS = Path(__file__).parents[2] / "systemd"
 LIMITS = {"dialpost.service": 2.0, "dialpost-console@.service": 3.0}
 OPEN = re.compile(
     r"(SupplementaryGroups|ReadWritePaths|DeviceAllow|DevicePolicy|RestrictAddressFamilies)=.|[A-Za-z]+=(no|all)\Z"

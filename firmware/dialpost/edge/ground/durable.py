@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dialpost.core.errors import ReadOnlyError, StorageError, StorageFullError
-from dialpost.folders import open_folder
+from dialpost.edge.ground.folders import open_folder
 
 MODE = 0o600
 """There are passwords in most of them."""
@@ -24,7 +24,8 @@ def write_durably(
     before_rename: Callable[[int], None] = lambda descriptor: None,
 ) -> None:  # fmt: skip
     """A new file, fsynced, renamed into place, its folder fsynced. The owner stays; a file that was not there, or
-    one written with `owner`, gets the folder's. As root no link of another user is followed (dialpost.folders).
+    one written with `owner`, gets the folder's. As root no link of another user is followed
+    (dialpost.edge.ground.folders).
 
     `before_rename` is given the new file's descriptor, once it is whole. Raises: OSError; the old file is there
     then, unless the card also refuses to take it back.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "image-build/rootfs/usr/lib/dialpost/prepare-data"
+SCRIPT = Path(__file__).parents[2] / "image-build/rootfs/usr/lib/dialpost/prepare-data"
 
 
 def _replace(source: Path, to: Path) -> int:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-BUILD = Path(__file__).parents[1] / "image-build"
+BUILD = Path(__file__).parents[2] / "image-build"
 SHIPPED = (
     "bootcode.bin", "start.elf", "start4.elf", "start_cd.elf", "start4cd.elf", "fixup.dat", "fixup4.dat",
     "fixup_cd.dat", "fixup4cd.dat", "u-boot.bin", "boot.scr", "uboot.env",

@@ -1,0 +1,1 @@
+"""What edges share: durable files, folders of other users, long socket paths. The only edges that edges import."""
