@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
-from dialpost.core.config_setting import Setting
+from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Method, NoParams
 
 MOST_QUOTA_BYTES = 1_099_511_627_776

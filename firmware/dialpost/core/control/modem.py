@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from dialpost.core.config_setting import Setting
+from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Method, NoParams
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
-from dialpost.core.config_setting import Setting
+from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method
 
 LONGEST_TEST_S = 120.0
 
 
 class WishedPhase(Enum):
-    """A phase that a unit of the service manager may have shown (core/station_state.Phase)."""
+    """A phase that a unit of the service manager may have shown (core/panel/station_state.Phase)."""
 
     UPDATE = "update"
     SHUTDOWN = "shutdown"

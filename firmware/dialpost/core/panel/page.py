@@ -9,8 +9,8 @@ from dialpost.core.panel.lights import FAULT_FLASHES, FAULT_WORDS, SIGNALS, Sign
 _HEAD = """\
 # The front panel
 
-Generated from the tables in `firmware/dialpost/core/panel.py` and `core/button.py`, which are what
-runs; don't edit it. `.venv/bin/python -m dialpost.core.panel_page > docs/panel.md` renews it.
+Generated from the tables in `firmware/dialpost/core/panel/lights.py` and `button.py`, which are
+what runs; don't edit it. `.venv/bin/python -m dialpost.core.panel.page > docs/panel.md` renews it.
 
 A board has up to four lights: **power**, **line**, **mail**, **fault**. On boards with fewer, one
 light stands for several and shows the first row of the table that is true; each row has its own

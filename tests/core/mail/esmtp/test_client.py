@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.config.model import AuthMechanism, TlsMode
-from dialpost.core.esmtp.client import EsmtpClient
-from dialpost.core.esmtp.extensions import Extensions
-from dialpost.core.esmtp.mailing import Lesson
-from dialpost.core.esmtp.phases import Phase
-from dialpost.core.esmtp.transaction import Mail, Transaction
-from dialpost.core.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
-from dialpost.core.outcomes import Deferred, Delivered, Refused
-from dialpost.core.reply import Reply
-from dialpost.core.smtp_target import SessionFate
+from dialpost.core.mail.esmtp.client import EsmtpClient
+from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.mailing import Lesson
+from dialpost.core.mail.esmtp.phases import Phase
+from dialpost.core.mail.esmtp.transaction import Mail, Transaction
+from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
+from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import SessionFate
 from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
