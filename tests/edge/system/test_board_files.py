@@ -8,7 +8,7 @@ import pytest
 
 import dialpost
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge.board_files import BoardFiles
+from dialpost.edge.system.board_files import BoardFiles
 
 COUNTRY = 'name = "Nowhere"\nsource = "a test"\n'
 
