@@ -1,4 +1,4 @@
-"""`dialpost config check|show|explain|init`; `config_live` has the verbs about the running station."""
+"""`dialpost config check|show|explain|init`; `live` has the verbs about the running station."""
 
 from __future__ import annotations
 

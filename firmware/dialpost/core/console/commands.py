@@ -1,6 +1,6 @@
 """Every command of the console, declared once: its words, its arguments, what it does.
 
-Parsing, Tab, "?", `help` and docs/console.md are made from this table; `cli/console_commands` has one function for
+Parsing, Tab, "?", `help` and docs/console.md are made from this table; `cli/console/shell` has one function for
 each command that is no `face`. A face is a command of the `dialpost` command line: the same words, the same code.
 """
 

@@ -34,7 +34,7 @@ _MEANS = {
 
 
 class Lines(Protocol):
-    """The subset of edge/panel/gpio.BoardPanel needed here."""
+    """The subset of edge/panel/gpio/panel.BoardPanel needed here."""
 
     def show(self, index: int, colour: tuple[float, float, float] | None) -> None:
         """Light the lamp of that number in that colour; None = dark."""

@@ -8,7 +8,7 @@
 
 `?` explains, `back` goes one question back, `quit` ends and keeps nothing, Enter takes what stands in brackets. A
 secret is asked twice. When all is answered comes the review page, where a number changes a line and `yes` takes
-all. What is asked, and what may be answered: `wizard_steps`; which configuration comes of it: `wizard_draft`.
+all. What is asked, and what may be answered: `steps`; which configuration comes of it: `draft`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The set-up wizard's questions, in their order: what each asks, explains, offers and accepts.
 
 A question knows which of the others it needs (`applies`). What an answer may be is said by the declarations of the
-configuration (`wizard_draft.check_key`); only what is no key of it (accounts, the way of a login) is checked here.
+configuration (`draft.check_key`); only what is no key of it (accounts, the way of a login) is checked here.
 """
 
 from __future__ import annotations

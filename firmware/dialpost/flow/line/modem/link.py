@@ -54,7 +54,7 @@ class Modem(Protocol):
 
 
 class Ppp(Protocol):
-    """The subset of edge/pppd.Pppd the link needs."""
+    """The subset of edge/line/ppp/pppd.Pppd the link needs."""
 
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
         """Bring the network up; how it ended where it did not come up."""

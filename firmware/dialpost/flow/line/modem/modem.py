@@ -1,6 +1,6 @@
 """The modem: opens its port, dials, logs in where the provider wants it before PPP, watches the carrier, hangs up.
 
-The steps are `modem_set_up`, `modem_sim`, `modem_login` and `modem_hang_up`, over one `ModemTalk`. Nothing that a
+The steps are `set_up`, `sim`, `login` and `hang_up`, over one `ModemTalk`. Nothing that a
 line, a modem or a port does is raised out of here: it is a `DialOutcome`, or words. One task at a time: dial,
 login, (pause_reading, pppd, carrier_lost, resume_reading), hang_up. A cancelled `dial` or `login` leaves the port
 open for `hang_up`, which closes it. From ATD on the line counts as up until something proves that it is down:

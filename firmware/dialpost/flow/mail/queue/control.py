@@ -1,7 +1,7 @@
 """What an operator does to the queue: list, show, retry, hold, release, delete, and trace a message.
 
 Every answer carries the words a clerk understands (core/mail/queue/trace); the face that prints it only lays
-them out. `queue_methods` gives the same to the control socket.
+them out. `methods` gives the same to the control socket.
 """
 
 from __future__ import annotations

@@ -1,0 +1,85 @@
+"""Every module and every path that a page, a docstring or a comment names is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).parents[1]
+PACKAGE = TREE / "firmware/dialpost"
+READ = (".md", ".py", ".toml", ".service", ".socket", ".sh", ".cmd", ".rules", "Makefile")
+OLD = ("CHANGELOG.md",)
+"""Says what was true when it was written."""
+
+LAYER = r"(?:core|flow|edge|cli|sim)"
+BY_LAYER = re.compile(
+    rf"(?:firmware/dialpost/|(?<![\w/.$<>-])){LAYER}/[a-z_0-9]+(?:/[a-z_0-9]+)*(?:\.[A-Za-z_]\w*)?"
+)
+"""`core/mail/routing`, `core/mail/routing.py`, `core/mail/routing.decide`, with or without the folders above."""
+
+DOTTED = re.compile(rf"(?<![\w.])dialpost\.{LAYER}(?:\.[A-Za-z_]\w*)+")
+"""A module, or what is in one: `dialpost.core.mail.routing.decide`."""
+
+IN_TREE = re.compile(r"(?<![\w/.$<>{}-])(?:tests|bench|docs|board|systemd|image-build)/[\w./@-]*\w")
+"""A path of the tree, as prose names it."""
+
+
+def texts() -> list[Path]:
+    """Every text that git knows and that names modules."""
+    listed = subprocess.run(["git", "ls-files"], cwd=TREE, capture_output=True, text=True, check=True).stdout
+    names = [name for name in listed.splitlines() if name.endswith(READ) and name not in OLD]
+    return [TREE / name for name in names if name != f"tests/{Path(__file__).name}"]
+
+
+def module(parts: list[str]) -> Path | None:
+    """The file of a module or package below the import package."""
+    path = PACKAGE.joinpath(*parts)
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def holds(parts: list[str], name: str | None) -> bool:
+    """Whether the module is there, and has what is named of it."""
+    file = module(parts)
+    if file is None:
+        return False
+    return name in (None, "py", "toml") or re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) is not None
+
+
+def missing_modules(text: str) -> Iterator[str]:
+    for found in BY_LAYER.finditer(text):
+        path, _, name = found[0].removeprefix("firmware/dialpost/").partition(".")
+        if not holds(path.split("/"), name or None):
+            yield found[0]
+    for found in DOTTED.finditer(text):
+        parts = found[0].split(".")[1:]
+        known = next((n for n in range(len(parts), 0, -1) if module(parts[:n])), 0)
+        if not known or not holds(parts[:known], parts[known] if known < len(parts) else None):
+            yield found[0]
+
+
+@pytest.mark.parametrize("file", texts(), ids=lambda file: str(file.relative_to(TREE)))
+def test_every_module_named_is_there(file: Path) -> None:
+    assert list(missing_modules(file.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in texts() if file.suffix == ".md"], ids=lambda file: str(file.relative_to(TREE))
+)
+def test_every_path_a_page_names_is_there(file: Path) -> None:
+    named = {path.rstrip("/.") for path in IN_TREE.findall(file.read_text(encoding="utf-8"))}
+    assert {path for path in named if not (TREE / path).exists() and not (file.parent / path).exists()} == set()
+
+
+def test_what_is_not_there_is_found() -> None:
+    """The rules above are tried on names that went."""
+    assert list(missing_modules("`core/routing` firmware/dialpost/core/mail/routing.py")) == ["core/routing"]
+    assert list(missing_modules("core/mail/routing.no_such dialpost.core.config_line")) == [
+        "core/mail/routing.no_such", "dialpost.core.config_line",
+    ]  # fmt: skip
