@@ -1,4 +1,4 @@
-"""What the image does with a clock that nobody set (image-build/rootfs/usr/lib/dialpost/clock-floor), without a board."""
+"""What the image does with a clock that nobody set (its clock-floor), without a board."""
 
 import os
 import subprocess
