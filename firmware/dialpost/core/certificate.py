@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from dialpost.core.config import Config
 from dialpost.core.config_lan import LanMethod
 
+SOON_DAYS = 30
+"""One that ends within so many days is renewed, or the owner is asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
