@@ -3,10 +3,14 @@
 What finds such things by itself is pointed at empty places for the whole run, children included. What a test opens,
 makes, renames or removes in this process all the same, outside temporary folders, fails the test that did it. (The
 system tests have rigs of their own and are not watched.)
+
+Nor does a test leave a connection open when its event loop ends. Python 3.13 raises for one that a server
+accepted, and it does so whenever the object is collected, so in the middle of some other test.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import re
@@ -122,6 +126,26 @@ def _watched_open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | Non
 
 _real_open, os.open = os.open, _watched_open
 os.supports_dir_fd.add(_watched_open)
+
+
+_left_open: list[str] = []
+_close = asyncio.SelectorEventLoop.close
+
+
+def _close_and_look(loop: asyncio.SelectorEventLoop) -> None:
+    """Close an event loop, and note each connection it still holds."""
+    for transport in [] if loop.is_closed() else list(loop._transports.values()):  # type: ignore[attr-defined]
+        if transport._sock is not None:
+            _left_open.append(f"{transport!r} of {transport.get_protocol()!r}")
+    _close(loop)
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    _left_open.clear()
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "close", _close_and_look)
+    yield
+    assert not _left_open, f"left open when the event loop ended: {_left_open[:5]}"
 
 
 @pytest.fixture(scope="session", autouse=True)
