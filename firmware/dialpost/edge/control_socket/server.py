@@ -20,6 +20,7 @@ from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
 from dialpost.durable import storage_error
 from dialpost.edge.control_socket.client import ControlClient
+from dialpost.transports import abort
 from dialpost.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -173,7 +174,7 @@ class ControlServer:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
         for writer in writers:
-            writer.transport.abort()  # a face that doesn't read would keep what is left of its answer, and us
+            abort(writer.transport)  # a face that doesn't read would keep what is left of its answer, and us
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
         with contextlib.suppress(OSError):
