@@ -21,6 +21,7 @@ from dialpost.core.mail.content.outgoing import Survey
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.esmtp.client import EsmtpClient
 from dialpost.core.mail.esmtp.phases import Phase
+from dialpost.core.mail.esmtp.wire import Finished
 from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
@@ -47,6 +48,8 @@ class Line:
     idle_s: float = 0.0
     counting: bool = False
     began_s: float = 0.0
+    unheard: int = 0  # messages the server has taken, and the client doesn't know
+    unheard_s: float = 0.0
     arrivals: list[tuple[float, int, bool, bytes]] = field(default_factory=list)
     _order: int = 0
 
@@ -75,7 +78,9 @@ class Line:
             self.idle_s += self.now_s - self.up_free_s
 
     def next_arrival(self) -> tuple[bool, bytes]:
+        before_s = self.now_s
         self.now_s, _, at_server, data = heapq.heappop(self.arrivals)
+        self.unheard_s += self.unheard * (self.now_s - before_s)
         return at_server, data
 
     @property
@@ -89,17 +94,19 @@ class Line:
 
 @dataclass
 class Cost:
-    """A message's share."""
+    """A message's share. `unheard_s`: how long the server has it and the client doesn't know: a cut doubles it."""
 
     idle_round_trips: float
     idle_s: float
     protocol_bytes: float
     seconds: float
+    unheard_s: float
 
 
 def _cost(line: Line, content: int) -> Cost:
     protocol = line.bytes_up / MESSAGES - content
-    return Cost(line.gaps / MESSAGES, line.idle_s / MESSAGES, protocol, (line.now_s - line.began_s) / MESSAGES)
+    times = (line.now_s - line.began_s) / MESSAGES, line.unheard_s / MESSAGES
+    return Cost(line.gaps / MESSAGES, line.idle_s / MESSAGES, protocol, *times)
 
 
 def with_our_core(line: Line, offers: tuple[str, ...]) -> Cost:
@@ -111,12 +118,15 @@ def with_our_core(line: Line, offers: tuple[str, ...]) -> Cost:
     left = [OutgoingMessage(QueueId(f"q{n}"), envelope, facts.wire_size, PurePath("-")) for n in range(MESSAGES)]
     server, core = ModelServer(offers), EsmtpClient(ConnectSettings(helo="station.example"), "mail.example")
     line.send_down(server.greet())
+    heard = 0
     while len(server.delivered) < MESSAGES or not core.is_idle:
         at_server, data = line.next_arrival()
         if at_server:
             line.send_down(server.receive(data))
+            line.unheard = len(server.delivered) - heard
             continue
-        core.receive(data)
+        heard += sum(isinstance(event, Finished) for event in core.receive(data))
+        line.unheard = len(server.delivered) - heard
         if core.phase is Phase.OPEN and not line.counting:
             line.begin()
         _send(line, core, left, facts)
@@ -144,6 +154,7 @@ class _SmtplibEnd:
 
     def __init__(self, line: Line, server: ModelServer) -> None:
         self._line, self._server, self._received = line, server, b""
+        self.heard = 0
 
     def sendall(self, data: bytes) -> None:
         self._line.send_up(bytes(data))
@@ -154,6 +165,7 @@ class _SmtplibEnd:
             at_server, data = self._line.next_arrival()
             if at_server:
                 self._line.send_down(self._server.receive(data))
+                self._line.unheard = len(self._server.delivered) - self.heard
             else:
                 self._received += data
         line, _, self._received = self._received.partition(b"\n")
@@ -167,11 +179,12 @@ def with_smtplib(line: Line) -> Cost:
     """The same messages by Python's own client."""
     server = ModelServer(ALL)
     client = smtplib.SMTP(local_hostname="station.example")
-    client.sock = client.file = _SmtplibEnd(line, server)
+    client.sock = client.file = end = _SmtplibEnd(line, server)
     client.ehlo()
     line.begin()
     for _ in range(MESSAGES):
         client.sendmail(SENDER, [RECIPIENT], BODY)
+        end.heard, line.unheard = end.heard + 1, 0
     return _cost(line, len(BODY) + BODY.count(b"\n"))
 
 

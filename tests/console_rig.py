@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import re
@@ -22,6 +21,7 @@ from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.errors import TerminalGoneError
 from dialpost.daemon import Daemon
 from dialpost.sim.console_seat import ConsoleSeat
+from loop_thread import LoopThread
 
 CONFIG = """\
 [station]
@@ -50,27 +50,16 @@ class LiveDaemon:
         self.socket = folder / "run" / "control.sock"
         if config is not None:
             self.config_path.write_text(config.replace("{folder}", str(folder)), encoding="utf-8")
-        self._loop = asyncio.new_event_loop()
-        self._started, self._over = threading.Event(), asyncio.Event()
-        self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
-        self._thread.start()
-        assert self._started.wait(30)
-        if self._fault is not None:
-            self._thread.join(10)
-            raise self._fault
-
-    async def _run(self) -> None:
-        self.daemon = Daemon(self.config_path)
+        self._loop: LoopThread | None = LoopThread()
         try:
-            await self.daemon.start()
-        except BaseException as error:
-            self._fault = error
-            return
-        finally:
-            self._started.set()
-        await self._over.wait()
-        await self.daemon.stop()
+            self._loop.run(self._start())
+        except BaseException:
+            self._loop.stop()
+            raise
+
+    async def _start(self) -> None:
+        self.daemon = Daemon(self.config_path)
+        await self.daemon.start()
 
     def ask(self, function: Callable[[], object]) -> object:
         """Run a function in the daemon's loop."""
@@ -78,15 +67,17 @@ class LiveDaemon:
         async def run() -> object:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        assert self._loop is not None
+        return self._loop.run(run())
 
     def stop(self) -> None:
         """End it."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._over.set)
-            self._thread.join(30)
-            assert not self._thread.is_alive()
-        self._loop.close()
+        if self._loop is not None:
+            loop, self._loop = self._loop, None
+            try:
+                loop.run(self.daemon.stop())
+            finally:
+                loop.stop()
 
 
 @contextlib.contextmanager
@@ -198,19 +189,13 @@ class SerialSeat:
 
     def __init__(self, config_path: Path, rate_bps: int = 9600) -> None:
         self.seat = ConsoleSeat(config_path, config_path.with_name("console"), rate_bps, {"TZ": "UTC"})
-        self._loop = asyncio.new_event_loop()
-        self._started, self._over = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
-        self._thread.start()
-        assert self._started.wait(10)
+        self._loop = LoopThread()
+        self._loop.run(self._start())
         self._child: fdpexpect.fdspawn | None = None
         self._typists: list[threading.Thread] = []
 
-    async def _run(self) -> None:
+    async def _start(self) -> None:
         self.seat.start()
-        self._started.set()
-        await self._over.wait()
-        await self.seat.stop()
 
     def sit_down(self) -> None:
         """Open the port, as a terminal program does."""
@@ -259,10 +244,8 @@ class SerialSeat:
         """Take it all away."""
         if self._child is not None:
             self.get_up()
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        self._loop.close()
+        self._loop.run(self.seat.stop())
+        self._loop.stop()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -195,10 +195,12 @@ def test_the_line_tells_only_a_socket_in_its_own_place(folder, tmp_path):
 def test_the_drift_file_that_is_a_link(tmp_path, victim):
     """The image's clock-floor works in chronyd's folder."""
     lead(tmp_path / "chrony.drift", victim)
+    (tmp_path / "clock-epoch").write_text("1\n")
     script = (
         (IMAGE / "clock-floor")
         .read_text()
         .replace("/var/lib/chrony", str(tmp_path))
+        .replace("/usr/lib/clock-epoch", str(tmp_path / "clock-epoch"))
         .replace("_chrony:_chrony", f"{os.getuid()}")
     )
     subprocess.run(["sh", "-c", script], check=True, timeout=30)

@@ -13,12 +13,13 @@ OTHERS = ["\u2028", "\u2029", "\ud800", "\udfff", "\ufeff", "\u200b", "\ufffe", 
 @pytest.mark.parametrize("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
 def test_no_dangerous_character_goes_out(char):
     text = f"a{char}b{char}"
+    [(name, [value])] = for_json({text: [text]}).items()
     ways = [
-        printable(text), one_line(text), lines(text), log_pairs({"k": text}), for_json({text: [text]}),
+        printable(text), one_line(text), lines(text), log_pairs({"k": text}), name, value,
         plain(text, utf8=True), plain(text, utf8=False), *rows(text, 80, utf8=True),
     ]  # fmt: skip
     for way in ways:
-        assert char == "\n" or char not in str(way), way
+        assert char == "\n" or char not in way, way
     assert printable(text) in ("ab", "a?b?", "a b ")
 
 
@@ -39,6 +40,7 @@ def test_a_long_value_is_cut_and_says_so():
 
 def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines():
     assert for_json({"a": (1, None, True, 2.5, "x\ny\x1b")}) == {"a": [1, None, True, 2.5, "x\ny?"]}
+    assert for_json(["x" * 3000]) == ["x" * 1000]
 
 
 @pytest.mark.parametrize(

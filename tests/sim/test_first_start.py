@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import random
 import shlex
+import shutil
 import signal
+import smtplib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -137,27 +140,67 @@ def test_a_program_that_leaves_the_port_and_comes_back_finds_the_wizard_where_it
     rig.console.expect_exact("Domain [clinic.example]:")
 
 
-def test_a_broken_configuration_is_put_right_by_itself_and_said(rig: FirstStartRig) -> None:
+def set_up(rig: FirstStartRig) -> Path:
+    """A station that was set up and switched off; where its configuration is."""
     to_the_users(rig)
     users_and_yes(rig)
     rig.answer("Call now?", "no")
     rig.console.expect_exact("dialpost> ")
-    path = rig.folder / "dialpost.toml"
     rig.end_first()
     rig.console.close(force=True)
-    path.write_text(path.read_text() + "[broken\n")
+    return rig.folder / "dialpost.toml"
+
+
+def start_again(rig: FirstStartRig) -> None:
+    """With a configuration that can't be used; the password is typed."""
     with pytest.raises(ConfigError):
-        ConfigFile(path).load()
+        ConfigFile(rig.folder / "dialpost.toml").load()
     rig.start_first()
     rig.console = rig.attach()
     rig.press_enter()
     rig.answer("Password:", ADMIN)
+
+
+def test_a_broken_configuration_is_put_right_by_itself_and_said(rig: FirstStartRig) -> None:
+    path = set_up(rig)
+    path.write_text(path.read_text() + "[broken\n")
+    start_again(rig)
     rig.console.expect_exact("dialpost> ")
     rig.console.send("status\r")
     rig.console.expect_exact("this is not TOML")
     rig.console.expect_exact("dialpost> ")
     ConfigFile(path).load()
     assert len(list(rig.folder.glob("dialpost.toml.spoilt-*"))) == 1
+
+
+def test_the_rescue_menu_leads_to_a_station_that_takes_mail_where_no_earlier_configuration_is_left(
+    rig: FirstStartRig,
+) -> None:
+    """The file can't be used, and what the card keeps of earlier ones is lost: nothing stands in for it."""
+    path = set_up(rig)
+    whole = path.read_text()
+    path.write_text(whole.replace("[station]\n", "[station]\nfoo = 1\n", 1))
+    shutil.rmtree(path.with_name("dialpost.toml.history"))
+    start_again(rig)
+    for number, said in (
+        ("1", "station.foo"), ("2", "No earlier configuration is kept"), ("4", "Paste it now."),
+    ):  # fmt: skip
+        rig.console.expect_exact("This is the rescue menu.")
+        rig.answer("A number:", number)
+        rig.console.expect_exact(said)
+    rig.console.send("nonsense\r.\r")
+    rig.console.expect_exact("This is the rescue menu.")
+    rig.answer("A number:", "3")
+    rig.answer("Which key?", "station.foo")
+    rig.answer("take the key out)", "")
+    rig.answer("Put it in force?", "yes")
+    rig.console.expect_exact("The station runs")
+    rig.console.expect_exact("dialpost> ")
+    assert ConfigFile(path).load().modem.numbers == ("0961555017",)
+    assert status(rig)["hostname"] == "mail.clinic.example"
+    with smtplib.SMTP("127.0.0.1", rig.port("listen"), timeout=60) as smtp:
+        smtp.sendmail("x@far.example", ["anna@clinic.example"], "Subject: after the rescue\r\n\r\nx\r\n")
+    rig.console.send("exit\r")
 
 
 @pytest.mark.parametrize("name", ["an office", "l'office", "a$b"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -11,7 +11,10 @@ import pytest
 
 from dialpost.core.line.link import DialResult, Traffic
 from dialpost.sim.line import LineSettings, SimulatedLine, parse_results
+from fakes import now, run_virtual
 
+HANGS_S = 60.0
+"""Ends a test in which nothing happens any more."""
 FAST = LineSettings(rate_bps=10_000_000, rtt_s=0.002, dial_s=0.001)
 
 
@@ -25,6 +28,13 @@ class Far:
         self.greeting = b""
         self.connected = asyncio.Event()
         self.ended = asyncio.Event()
+        self.came = asyncio.Event()
+
+    async def has(self, enough: Callable[[list[int]], bool]) -> None:
+        """Wait until the connections have received that many bytes each."""
+        while not enough([len(got) for got in self.got]):
+            self.came.clear()
+            await self.came.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         received = bytearray()
@@ -36,6 +46,7 @@ class Far:
         try:
             while data := await reader.read(65536):
                 received += data
+                self.came.set()
         except ConnectionResetError:
             end = "reset"
         self.ends.append(end)
@@ -51,7 +62,9 @@ async def line_to(far: Far, settings: LineSettings) -> AsyncIterator[tuple[Simul
         yield line, line.open_up(server.sockets[0].getsockname()[1])
     finally:
         line.close()
-        await asyncio.sleep(0.3)  # the reset of what was left
+        async with asyncio.timeout(HANGS_S):
+            while any(relay._dying for relay in line._relays):  # the reset of what was left
+                await asyncio.sleep(0.01)
         server.close()
 
 
@@ -93,44 +106,47 @@ async def test_bytes_pass_both_ways_whole_and_an_end_of_file_too() -> None:
         writer.close()
 
 
-async def test_the_rate_and_the_round_trip_hold() -> None:
-    far = Far()
-    far.greeting = b"220 hello\r\n"
-    loop = asyncio.get_running_loop()
-    async with line_to(far, LineSettings(rate_bps=100_000, rtt_s=0.2, dial_s=0.0)) as (line, port):
-        await up(line)
-        began = loop.time()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await reader.readexactly(11)
-        assert loop.time() - began == pytest.approx(2 * 0.2, abs=0.1), "handshake and greeting: two round trips"
-        began = loop.time()
-        writer.write(bytes(5000))
-        while len(far.got[0]) < 5000:
-            await asyncio.sleep(0.005)
-        assert loop.time() - began == pytest.approx(0.5 + 0.1, abs=0.1), "5,000 bytes at 10,000 a second"
-        writer.close()
+def test_the_rate_and_the_round_trip_hold() -> None:
+    """In virtual time: a loaded machine makes nothing late."""
+
+    async def scene() -> None:
+        far = Far()
+        far.greeting = b"220 hello\r\n"
+        async with line_to(far, LineSettings(rate_bps=100_000, rtt_s=0.2, dial_s=0.0)) as (line, port):
+            await up(line)
+            began = now()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await reader.readexactly(11)
+            assert now() - began == pytest.approx(2 * 0.2, abs=0.1), "handshake and greeting: two round trips"
+            began = now()
+            writer.write(bytes(5000))
+            await far.has(lambda got: got[0] == 5000)
+            assert now() - began == pytest.approx(0.5 + 0.1, abs=0.1), "5,000 bytes at 10,000 a second"
+            writer.close()
+
+    run_virtual(scene())
 
 
-async def test_both_directions_run_at_the_same_time_and_connections_share_one_fairly() -> None:
-    far = Far()
-    far.greeting = bytes(5000)
-    loop = asyncio.get_running_loop()
-    async with line_to(far, LineSettings(rate_bps=100_000, rtt_s=0.01, dial_s=0.0)) as (line, port):
-        await up(line)
-        began = loop.time()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        second_reader, second = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(bytes(4000))
-        second.write(bytes(1000))
-        while len(far.got) < 2 or min(map(len, far.got)) < 1000:
-            await asyncio.sleep(0.005)
-        assert max(map(len, far.got)) < 3000, "the short one did not wait for the long one"
-        while sum(map(len, far.got)) < 5000:
-            await asyncio.sleep(0.005)
-        await asyncio.gather(reader.readexactly(5000), second_reader.readexactly(5000))
-        assert loop.time() - began == pytest.approx(1.0, abs=0.25), "10,000 down while 5,000 went up"
-        writer.close()
-        second.close()
+def test_both_directions_run_at_the_same_time_and_connections_share_one_fairly() -> None:
+    async def scene() -> None:
+        far = Far()
+        far.greeting = bytes(5000)
+        async with line_to(far, LineSettings(rate_bps=100_000, rtt_s=0.01, dial_s=0.0)) as (line, port):
+            await up(line)
+            began = now()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            second_reader, second = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(bytes(4000))
+            second.write(bytes(1000))
+            await far.has(lambda got: len(got) == 2 and min(got) >= 1000)
+            assert max(map(len, far.got)) < 3000, "the short one did not wait for the long one"
+            await far.has(lambda got: sum(got) == 5000)
+            await asyncio.gather(reader.readexactly(5000), second_reader.readexactly(5000))
+            assert now() - began == pytest.approx(1.0, abs=0.25), "10,000 down while 5,000 went up"
+            writer.close()
+            second.close()
+
+    run_virtual(scene())
 
 
 async def test_a_sender_is_held_when_the_line_is_full() -> None:
@@ -153,7 +169,7 @@ async def test_a_cut_lets_exactly_so_many_bytes_through(cut: int) -> None:
         await up(line)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(bytes(100_000))
-        assert "NO CARRIER" in await asyncio.wait_for(line.lost(), 5)
+        assert "NO CARRIER" in await asyncio.wait_for(line.lost(), HANGS_S)
         await far.ended.wait()
         assert ([len(got) for got in far.got], far.ends) == ([cut], ["reset"])
         assert not line.is_up
@@ -207,7 +223,7 @@ async def test_whoever_got_the_last_byte_may_act_on_it() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"\r\n.\r\n")
         await line.lost()
-        await asyncio.wait_for(acted.wait(), 5)
+        await asyncio.wait_for(acted.wait(), HANGS_S)
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()
@@ -224,8 +240,9 @@ async def test_a_closed_connection_leaves_nothing_behind() -> None:
             assert await reader.read() == b""
             writer.close()
             await writer.wait_closed()
-        await asyncio.sleep(0.05)
-        assert [len(relay._crossings) for relay in line._relays] == [0]
+        async with asyncio.timeout(HANGS_S):
+            while any(relay._crossings for relay in line._relays):
+                await asyncio.sleep(0)
 
 
 async def test_nobody_listening_at_the_far_end_is_a_reset() -> None:

@@ -18,6 +18,14 @@ from dialpost.core.mail.esmtp.mailing import MAX_UNANSWERED_MESSAGES
 
 pytestmark = [pytest.mark.system, needs("postfix", "exim")]
 
+UNDER_WAY = {True: MAX_UNANSWERED_MESSAGES, False: 1}
+"""With CHUNKING, and without: how many messages may have been sent whole without an answer, which bounds what one
+cut can double. The bound is the client's own (`Mailing._window_is_open`), whatever the server does; with DATA the
+next content waits for a 354, which comes behind the answer to the one before. Postfix often uses it up: it answers
+when it has nothing more to read, so four that came together are taken and answered together. In a trace of 20 cuts
+the copies were those in doubt, or fewer where the cut reached Postfix first. Why 4: docs/decisions/0004.
+"""
+
 
 def a_message_was_taken(seen: bytes) -> bool:
     """The station or Postfix has just said where a message is queued (the fourth of this connection)."""
@@ -82,12 +90,11 @@ def test_an_answer_never_seen_is_kept_visible_and_only_that_message_is_sent_agai
             station.add_account("anna")
             ids = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=10, prefix="out")
             station.call()
-            assert "sent, no answer seen" in station.cli("queue", "list")
+            in_doubt = station.cli("queue", "list").count("sent, no answer seen")
+            assert 1 <= in_doubt <= UNDER_WAY[chunking]
             call_until(station, lambda: station.waiting()["waiting_remote"] == 0)
             eventually(lambda: server.queue() == [])
             names = arrived(server.maildir("world.example"))
-            # Nobody can know whether it arrived: better twice than never, and never more than what was under way.
-            # With CHUNKING those are all that went ahead: Postfix answers together what it got together.
-            under_way = MAX_UNANSWERED_MESSAGES if chunking else 1
+            # Nobody can know whether it arrived: better twice than never, and never another message twice.
             assert sorted(set(names)) == sorted(ids)
-            assert len(names) <= len(ids) + under_way, names
+            assert len(names) <= len(ids) + in_doubt, names

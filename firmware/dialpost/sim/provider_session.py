@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from dialpost.edge.ground.transports import abort
+
 MAX_LINE = 64_000
 _PATH = re.compile(r"^(?:FROM|TO):\s*<([^>]*)>\s*(.*)$", re.IGNORECASE)
 
@@ -65,7 +67,7 @@ class ProviderSession(asyncio.Protocol):
     def abort(self) -> None:
         """The provider's machine is gone."""
         if self._transport is not None:
-            self._transport.abort()
+            abort(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

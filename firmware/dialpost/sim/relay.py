@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dialpost.edge.ground.transports import abort
+
 BITS_PER_BYTE = 10
 PACKET_S = 0.05
 """A packet takes about so long on the line, within MIN_PACKET and MAX_PACKET bytes."""
@@ -257,7 +259,7 @@ class _End(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self.closed:  # reset while it was being made
-            transport.abort()
+            abort(transport)
             return
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
@@ -340,5 +342,5 @@ class _End(asyncio.Protocol):
             sock = self._transport.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
+            abort(self._transport)
         self.closed = True

@@ -1,13 +1,12 @@
 """`dialpost config set` and its like against a running daemon."""
 
-import asyncio
 import io
-import threading
 
 import pytest
 
 from dialpost.__main__ import main
 from dialpost.daemon import Daemon
+from loop_thread import LoopThread
 
 TEXT = """\
 [station]
@@ -35,15 +34,11 @@ def running(tmp_path):
     """A daemon in a thread of its own, so that the command line can be used as it is."""
     path = tmp_path / "dialpost.toml"
     path.write_text(TEXT.format(folder=tmp_path))
-    daemon, loop = Daemon(path), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(daemon.start(), loop).result(60)
+    daemon, loop = Daemon(path), LoopThread()
+    loop.run(daemon.start())
     yield daemon
-    asyncio.run_coroutine_threadsafe(daemon.stop(), loop).result(60)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    loop.run(daemon.stop())
+    loop.stop()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dialpost.cli.console import console
 from dialpost.cli.console.console import Failures, Visit
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.errors import IdleTooLongError, TerminalGoneError
-from dialpost.edge.console.admin_password import AdminPassword
+from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 
 IDLE_S = 0.4
 
@@ -64,6 +64,17 @@ def test_a_commit_not_confirmed_is_taken_back_when_the_session_times_out(station
     visit(station.config_path, again).run(5.0)
     assert "No difference." in again.text
     assert "EUR" not in station.config_path.read_text()
+
+
+def test_a_console_without_a_password_says_so_as_soon_as_somebody_is_in(station: LiveDaemon) -> None:
+    tty = Sleeper("who\rexit\r")
+    visit(station.config_path, tty).run(5.0)
+    before, _, _ = tty.text.partition("Nobody else edits")
+    assert NO_PASSWORD in " ".join(before.split())
+    AdminPassword(station.config_path).set("correct horse")
+    tty = Sleeper("correct horse\rexit\r")
+    visit(station.config_path, tty).run(5.0)
+    assert NO_PASSWORD not in " ".join(tty.text.split())
 
 
 def test_line_noise_keeps_no_session_alive(station: LiveDaemon) -> None:

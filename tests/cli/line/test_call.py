@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Iterator
 
@@ -23,6 +21,7 @@ from dialpost.edge.system import clock
 from dialpost.flow.line.call.methods import with_words
 from dialpost.station import Station
 from fakes import FakeLink, a_record
+from loop_thread import LoopThread
 
 CONFIG = """\
 [station]
@@ -61,11 +60,10 @@ class Daemon:
     def __init__(self, folder, more: str = "") -> None:
         self.path = folder / "dialpost.toml"
         self.path.write_text(CONFIG.format(folder=folder, more=more))
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.loop = LoopThread()
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        return self.loop.run(coroutine)
 
     async def _start(self) -> None:
         self.link = FakeLink(dial_s=0.05)
@@ -75,15 +73,12 @@ class Daemon:
         await self.station.start()
 
     def __enter__(self) -> Daemon:
-        self.thread.start()
         self.run(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
         self.run(self.station.stop())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        self.loop.close()
+        self.loop.stop()
 
     async def hand_in(self, size: int) -> str:
         station = self.station

@@ -25,6 +25,7 @@ from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
 from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
 from dialpost.sim.telephone import Telephone, TelephoneSettings
 from fakes import MemoryCallStore
+from loop_thread import LoopThread
 
 
 class Line:
@@ -32,24 +33,13 @@ class Line:
 
     def __init__(self, settings: TelephoneSettings) -> None:
         self.telephone = Telephone(settings)
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._over: asyncio.Event = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
-        self._thread.start()
-        assert self._started.wait(10)
+        self._loop = LoopThread()
+        self._loop.run(self.telephone.start())
         self.path = self.telephone.station_path
 
-    async def _run(self) -> None:
-        await self.telephone.start()
-        self._started.set()
-        await self._over.wait()
-        await self.telephone.stop()
-
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
-        self._loop.close()
+        self._loop.run(self.telephone.stop())
+        self._loop.stop()
 
 
 @pytest.fixture

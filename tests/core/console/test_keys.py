@@ -84,6 +84,10 @@ def test_keys_within_and_behind(data, expected):
     assert keys(data) == expected
 
 
+def test_a_subnegotiation_without_an_end_is_over_after_a_while():
+    assert keys(b"\xff\xfa" + b"\x18" * 600 + b"\ry")[-2:] == [Key.ENTER, "y"]
+
+
 def test_an_endless_string_or_subnegotiation_holds_nothing():
     for start in (b"\x1b]", b"\x1b[", b"\xff\xfa", b"\x1bP"):
         decoder = KeyDecoder()

@@ -10,6 +10,7 @@ from dialpost.core.config.model import FromCheck
 from dialpost.core.mail.authors import (
     addresses_in,
     claims_to_be_ours,
+    repaired,
     sender_field,
     unverified_mark,
     user_refusal,
@@ -42,6 +43,55 @@ ANNA, BOSS = "anna@clinic.example", "boss@clinic.example"
 )
 def test_every_address_of_a_field_is_found(value, addresses):
     assert addresses_in([value], 4096) == addresses
+
+
+OURS = ("clinic.example", "ward.example")
+
+
+@pytest.mark.parametrize(
+    ("value", "then"),
+    [
+        (b" bert\n", b" bert@clinic.example\n"),
+        (b"bert", b"bert@clinic.example"),
+        (b" <b.er-t>\n", b" <b.er-t@clinic.example>\n"),
+        (b" Bert Bear <bert> \n", b" Bert Bear <bert@clinic.example> \n"),
+        (b' "Bert, B." <bert>', b' "Bert, B." <bert@clinic.example>'),
+        (b" =?utf-8?q?B=C3=A4r?= <bert>", b" =?utf-8?q?B=C3=A4r?= <bert@clinic.example>"),
+        (b" Bert@home <bert@clinic.example>\n", b' "Bert@home" <bert@clinic.example>\n'),
+        (b" Bert @ home <bert@clinic.example>\n", b' "Bert @ home" <bert@clinic.example>\n'),
+        (b" B\xc3\xa4r@x <bert@clinic.example>", b' "B\xc3\xa4r@x" <bert@clinic.example>'),
+        (b" me@far.example <bert@clinic.example>", b' "me@far.example" <bert@clinic.example>'),
+    ],
+)
+def test_what_mail_programs_get_wrong_is_repaired(value, then):
+    assert repaired(value, OURS) == then
+    [address] = addresses_in([then], 4096)
+    assert address.endswith("@clinic.example")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" bert@clinic.example", b" Bert <bert@clinic.example>", b' "Bert@home" <bert@clinic.example>',
+        b" boss@clinic.example <anna@clinic.example>", b" x boss@WARD.example. <anna@clinic.example>",
+        b" 'boss@clinic.example' <anna@clinic.example>", b" bert, anna", b" bert bear", b" <bert", b" bert>", b"",
+        b" staff: bert;", b" =?utf-8?q?bert?=", b" =?utf-8?q?a?= b@c <anna@clinic.example>", b" (x) bert",
+        b" a@b <c@d> <anna@clinic.example>", b" a@b <c@d>, anna@clinic.example", b" bert\n <anna@clinic.example>",
+        b" <bert> anna@clinic.example", b' "bert <bert>', b" <>", b" @", b" bert@",
+    ],
+)  # fmt: skip
+def test_what_is_right_or_can_be_read_in_two_ways_stays(value):
+    assert repaired(value, OURS) == value
+
+
+@given(st.text(alphabet='ab@.<>", (:;=?\n', max_size=24).map(str.encode))
+def test_a_repair_never_makes_a_foreign_address_ones_own(value):
+    """Whoever was found as an author before is one still, unless it stands in front of the brackets."""
+    before, then = addresses_in([value], 4096), addresses_in([repaired(value, OURS)], 4096)
+    assert len(then) == 1 or then == before
+    assert repaired(repaired(value, OURS), OURS) == repaired(value, OURS)
+    if repaired(value, OURS) != value and "?" not in before:
+        assert then[0] == before[-1]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
@@ -99,3 +149,13 @@ def test_no_field_takes_time_that_grows_with_its_square(text):
     assert seconds(100_000) < 40 * max(
         seconds(10_000), 0.005
     )  # linear: 10 times; the square: 100 times and minutes
+
+
+@pytest.mark.parametrize("text", [b" ", b"@", b" @", b"a@ ", b"a.", b'"', b'" <', b"<", b"\n", b"a<", b"@b <a@"])
+def test_no_repair_takes_time_that_grows_with_its_square(text):
+    def seconds(count):
+        began_s = time.process_time()
+        assert repaired(text * count, OURS) == text * count
+        return time.process_time() - began_s
+
+    assert seconds(100_000) < 40 * max(seconds(10_000), 0.005)

@@ -59,6 +59,20 @@ def test_a_name_without_a_domain_is_at_home_where_there_is_one(text):
     assert status(mail(f"FROM:{text}")) == "553 5.1.7" and status(rcpt(f"TO:{text}")) == "553 5.1.3"
 
 
+def test_the_postmaster_needs_no_domain_and_gets_none():
+    """RFC 5321 §4.1.1.3: whose postmaster is meant, the directory knows."""
+    to = parse_rcpt("TO:<Postmaster>", extended=False, smtputf8=False, home="clinic.example")
+    assert to == Recipient("postmaster")
+
+
+@pytest.mark.parametrize(
+    "text", ["\t<a@b.example>", "\ta@b.example", "<a@b.example>\tBODY=8BITMIME", "a@b.example\t"]
+)
+def test_a_tab_is_a_blank(text):
+    found = mail(f"FROM:{text}")
+    assert isinstance(found, MailCommand) and found.envelope.sender == "a@b.example"
+
+
 @pytest.mark.parametrize("text", ["<>", "<a@>", "<@b.example>", "<a b>", "<a\0>", "Anna <>x", "a@b <c@d.example>"])
 def test_home_makes_no_address_of_what_is_none(text):
     answer = parse_rcpt(f"TO:{text}", extended=True, smtputf8=False, home="clinic.example")

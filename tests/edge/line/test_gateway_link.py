@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -55,7 +56,11 @@ async def test_why_it_did_not_come_up_is_told_before_the_callers_deadline() -> N
     assert asyncio.get_running_loop().time() - began < 0.4
 
 
-async def test_a_name_that_is_not_found_is_told() -> None:
+async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*args: object, **kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)  # no name server is asked
     outcome = await link(("no-such-host.invalid", 25), timeout_s=0.4).dial()
     assert outcome.result is DialResult.TIMEOUT
     assert "no-such-host.invalid" in outcome.detail

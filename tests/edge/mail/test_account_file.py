@@ -79,6 +79,14 @@ def test_damage_falls_back_and_is_set_aside(file, content):
     assert AccountFile(file.path).load() == (ACCOUNTS, {})
 
 
+def test_what_is_no_utf8_is_said_in_words_with_its_line(file):
+    file.path.write_bytes(b'version = 1\n\n[[account]]\nname = "J\xfcrgen"\n')
+    with pytest.raises(DamagedError) as raised:
+        file.load()
+    assert "is damaged (line 4 is no text in UTF-8)" in str(raised.value)
+    assert "codec" not in str(raised.value)
+
+
 def test_damage_without_a_good_copy_stops_the_start(file):
     file.path.write_bytes(b"\0" * 100)
     with pytest.raises(DamagedError, match=r"no good accounts\.toml\.previous"):

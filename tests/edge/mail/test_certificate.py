@@ -9,6 +9,7 @@ import stat
 import subprocess
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,15 @@ from dialpost.core.config.model import Config, StationConfig, TlsConfig
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import CertificateError
 from dialpost.core.mail.certificate import CertificateFacts
-from dialpost.edge.mail.certificate import Pair, ensure_pair, inspect, own_pair, server_context, station_pair
+from dialpost.edge.mail.certificate import (
+    NOT_AFTER,
+    Pair,
+    ensure_pair,
+    inspect,
+    own_pair,
+    server_context,
+    station_pair,
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
 
@@ -125,6 +134,30 @@ def test_a_damaged_one_is_set_aside_and_made_anew(tmp_path, spoil):
     assert "the old one is in" in made.note
     server_context(made)
     assert (tmp_path / "tls.old-1").is_dir()
+
+
+END_S = int(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("ends", "days_after", "why"),
+    [
+        ("20300101000000Z", -31, ""), ("20300101000000Z", -29, "expires soon"),
+        ("20300101000000Z", 3, "has expired"), (NOT_AFTER, -31, ""), (NOT_AFTER, -29, ""), (NOT_AFTER, 300, ""),
+    ],
+)  # fmt: skip
+def test_one_that_ends_soon_is_replaced_at_the_start_unless_the_clock_is_past_all_ends(
+    tmp_path, monkeypatch, ends, days_after, why
+):
+    with monkeypatch.context() as shorter:
+        shorter.setattr("dialpost.edge.mail.certificate.NOT_AFTER", ends)
+        old_end_s = inspect(ensure_pair(tmp_path / "tls", NAMES, 0).certificate).not_after_s
+    now_s = old_end_s + days_after * 86_400
+    made = ensure_pair(tmp_path / "tls", NAMES, now_s)
+    assert (why in made.note, bool(made.note)) == (True, bool(why))
+    assert inspect(made.certificate).not_after_s == (END_S if why else old_end_s)
+    assert ensure_pair(tmp_path / "tls", NAMES, now_s).note == ""
+    assert (tmp_path / "tls.old-1/station.pem").is_file() == bool(why)
 
 
 def test_what_a_power_cut_left_of_one_is_cleared_away(tmp_path):

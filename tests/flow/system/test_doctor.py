@@ -215,6 +215,23 @@ async def test_one_thing_that_fails_does_not_stop_the_rest():
     ]  # fmt: skip
 
 
+async def test_every_check_that_could_not_be_made_says_what_to_do_next():
+    class LostCard(FakeCard):
+        def free_bytes(self):
+            raise StorageError("/data can't be used: No such file or directory.")
+
+        set_aside = free_bytes
+
+    found = await examine(
+        online=False, card=LostCard(), directory=raising(DamagedError("accounts.toml is damaged")),
+        certificate=raising(StorageError("no key")), daemon=raising(ControlError("not allowed")),
+    )  # fmt: skip
+    faults = [finding for finding in found if finding.severity is FAULT]
+    assert [finding.subject for finding in faults] == ["card", "set aside", "accounts", "certificate", "daemon"]
+    assert all("`" in finding.advice for finding in faults)
+    assert "`reboot` at the console" in faults[0].advice
+
+
 async def test_the_daemon():
     async def silent(door):
         return "no greeting within 15 s"

@@ -65,7 +65,7 @@ class _State(Enum):
     ESCAPE = "after ESC"
     ESCAPE_MORE = "after ESC and intermediate bytes"  # ECMA-35 §13.2: ESC ( B
     CONTROL = "after CSI"
-    IGNORED = "in a control sequence that is none or too long"
+    IGNORED = "in a control sequence that is too long"
     ONE_MORE = "after SS2, or a function key of the Linux console"
     SINGLE = "after SS3"
     STRING = "in an OSC, DCS, APC, PM or SOS, up to ST or BEL"
@@ -208,10 +208,9 @@ class KeyDecoder:
     def _in_control(self, state: _State, char: str) -> Key | None:
         """ECMA-48 §5.4: parameter bytes, intermediate bytes, one final byte from @ to ~."""
         if char < "@":
-            is_late = char >= "0" and self._sequence[-1:] != "" and self._sequence[-1] < "0"
-            is_bad = state is _State.IGNORED or is_late or len(self._sequence) >= _LONGEST_SEQUENCE
-            self._state = _State.IGNORED if is_bad else _State.CONTROL
-            self._sequence += "" if is_bad else char
+            is_too_long = state is _State.IGNORED or len(self._sequence) >= _LONGEST_SEQUENCE
+            self._state = _State.IGNORED if is_too_long else _State.CONTROL
+            self._sequence += "" if is_too_long else char
             return None
         if state is _State.IGNORED:
             return None

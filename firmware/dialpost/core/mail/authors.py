@@ -19,6 +19,16 @@ _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,128}"|(?<![^\s<>,;:()"\[\]])[^\s<>,
 """A word is tried once, from where it begins, and a quoted name is short (RFC 5321 §4.5.3.1.1: 64 octets): else the
 time would grow with the square of a long field, while all other sessions wait.
 """
+_BARE = re.compile(
+    rb"""(?P<before>\s{0,20}(?:(?:"[^"\\\x00-\x1f]{0,200}"\s{0,20}|[^<>,@;:()"\\\x00-\x1f]{0,200})<)?)"""
+    rb"""(?P<name>(?!=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}){0,9})"""
+    rb"""(?P<after>>?\s{0,20})\Z"""
+)
+_UNQUOTED = re.compile(
+    rb"""\s{0,20}(?P<words>[^<>,;:()"\\\x00-\x1f]{0,200}@[^<>,;:()"\\\x00-\x1f]{0,200}?)\s{0,20}"""
+    rb"""(?P<address><[^\s<>,;:()"\\@]{1,64}@[^\s<>,;:()"\\@]{1,255}>\s{0,20})\Z"""
+)
+"""Bounded, so that no line takes long."""
 _UNREADABLE = "?"
 _SHOWN = 100
 
@@ -35,6 +45,25 @@ def addresses_in(values: Sequence[bytes], most_bytes: int) -> tuple[str, ...]:
         text = _bare(value.decode("utf-8", "replace")) if len(value) < most_bytes else ""
         found += _ADDRESS.findall(text) or [_UNREADABLE]
     return tuple(dict.fromkeys(found))
+
+
+def repaired(value: bytes, domains: Sequence[str]) -> bytes:
+    """The value of a From, Sender or Reply-To field without folds, in a form that every reader takes the same way.
+
+    A name without a domain gets the first of `domains`, as Postfix completes it for its own users. Words with an @
+    in front of an address in brackets are quoted, as the mail program should have done (RFC 5322 §3.2.5), unless
+    one of them names an address in one of `domains`: that may be meant to be read as a colleague.
+    """
+    bare = _BARE.match(value)
+    if bare is not None and domains and (b"<" in bare["before"]) == (b">" in bare["after"]):
+        return bare["before"] + bare["name"] + b"@" + domains[0].encode() + bare["after"]
+    unquoted = _UNQUOTED.match(value)
+    if unquoted is None or b"=?" in unquoted["words"]:
+        return value
+    words = unquoted["words"].lower()
+    if any(b"@" + domain.lower().encode() in words for domain in domains):
+        return value
+    return b' "' + unquoted["words"] + b'" ' + unquoted["address"]
 
 
 def _bare(text: str) -> str:

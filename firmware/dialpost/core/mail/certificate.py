@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from dialpost.core.config.lan import LanMethod
 from dialpost.core.config.model import Config
 
+SOON_DAYS = 30
+"""One that ends within so many days is renewed, or the owner is asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:

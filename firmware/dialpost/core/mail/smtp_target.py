@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dialpost.core.config.model import AuthMechanism, TlsMode, TlsVerify
 from dialpost.core.mail.envelope import Envelope, QueueId
+from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.reply import Reply
 
 
@@ -33,7 +34,7 @@ class ConnectSettings:
 
     `tls_fingerprint` is the SHA-256 of the certificate (DER) in hex, with or without colons.
     `clear_password`: name and password may go over a connection without TLS. `timeout_scale` multiplies every
-    time-out of RFC 5321 §4.5.3.2.
+    time-out of RFC 5321 §4.5.3.2. `without`: what the host was found not to do, although it offers it.
     """
 
     helo: str
@@ -47,6 +48,7 @@ class ConnectSettings:
     pipelining: bool = True
     chunking: bool = True
     timeout_scale: float = 1.0
+    without: frozenset[Lesson] = frozenset()
 
     def __repr__(self) -> str:
         """Without the password: this may end up in a log or a traceback."""

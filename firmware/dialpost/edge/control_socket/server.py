@@ -20,6 +20,7 @@ from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
 from dialpost.edge.control_socket.client import ControlClient
 from dialpost.edge.ground.durable import storage_error
+from dialpost.edge.ground.transports import abort
 from dialpost.edge.ground.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -96,7 +97,7 @@ class ControlServer:
         self._complete = asyncio.Event()
         self._complete.set()
         self._server: asyncio.Server | None = None
-        self._talks: set[asyncio.Task[None]] = set()
+        self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._inode = 0
 
     async def start(self) -> None:
@@ -168,24 +169,29 @@ class ControlServer:
         if self._server is None:
             return
         self._server.close()
+        writers = list(self._talks.values())
         for talk in list(self._talks):
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
+        for writer in writers:
+            abort(writer.transport)  # a face that doesn't read would keep what is left of its answer, and us
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:  # not one that another daemon has put there since
                 self._path.unlink()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._talks.add(task)
-        try:
-            await self._talk(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the face is gone, or we are going: nothing of the mail hangs on it
-        finally:
-            self._talks.discard(task)
-            writer.close()
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin a talk. No coroutine: one cancelled before its first step would close nothing."""
+        task = asyncio.create_task(self._talk(reader, writer))
+        self._talks[task] = writer
+        task.add_done_callback(self._over)
+
+    def _over(self, talk: asyncio.Task[None]) -> None:
+        self._talks.pop(talk).close()
+        if not talk.cancelled() and isinstance(error := talk.exception(), Exception):
+            gone = isinstance(error, OSError | asyncio.IncompleteReadError)  # nothing of the mail hangs on a face
+            _log.log(logging.DEBUG if gone else logging.ERROR, "control: a talk ended with %r", error)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid, gid = _peer_of(writer)

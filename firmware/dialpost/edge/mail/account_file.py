@@ -136,8 +136,12 @@ class AccountFile:
 
 def _parse(path: Path) -> _Contents:
     """Raises: OSError; ValueError where it is not what `_render` writes."""
+    data = path.read_bytes()
     try:
-        table: dict[str, Any] = parse_toml(path.read_text(encoding="utf-8"), largest=_LARGEST)
+        table: dict[str, Any] = parse_toml(data.decode("utf-8"), largest=_LARGEST)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is no text in UTF-8") from None
     except ConfigError as error:
         raise ValueError(str(error)) from None
     if table.get("version") != 1:

@@ -3,7 +3,8 @@
 Made are an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
 addresses that mail programs are told. It holds from 2000
 to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
-at it know better. The two files appear together (a folder is renamed into place), durable, the key readable by
+at it know better. One in its place that ends within SOON_DAYS (put there by hand) is replaced at the start.
+The two files appear together (a folder is renamed into place), durable, the key readable by
 the station's user only.
 
 Blocking, a few milliseconds; for the start of the daemon and for commands, not for a busy event loop.
@@ -16,17 +17,21 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dialpost.core.config.model import Config
 from dialpost.core.errors import CertificateError
-from dialpost.core.mail.certificate import CertificateFacts, certificate_names, is_address, plain_name
+from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts, certificate_names, is_address, plain_name
 
 NOT_BEFORE, NOT_AFTER = "20000101000000Z", "20491231235959Z"
 """Until 2049 the dates have two digits for the year (RFC 5280 §4.1.2.5), which every client reads. One that
 begins before July 2019 is also outside Apple's limit of 825 days."""
+
+_END_S = 2_524_607_999
+"""NOT_AFTER in Unix seconds."""
 
 _CONFIG = """\
 [ca]
@@ -91,17 +96,17 @@ def station_pair(config: Config) -> Pair:
     return ensure_pair(own_folder(config), certificate_names(config))
 
 
-def ensure_pair(folder: Path, names: Sequence[str]) -> Pair:
+def ensure_pair(folder: Path, names: Sequence[str], now_s: float | None = None) -> Pair:
     """The self-made certificate in `folder`, made now where there is none. `names[0]` is the host name.
 
-    One that can't be used is set aside, never deleted; so is one that lacks a name or address. Durable when it
-    returns. Raises: CertificateError; an old one is then still there.
+    One that can't be used is set aside, never deleted; so is one that lacks a name or address, or ends soon.
+    Durable when it returns. Raises: CertificateError; an old one is then still there.
     """
     there = own_pair(folder)
     if not folder.exists():
         _make(folder, names, aside=None)
         return replace(there, note=f"made a certificate for {', '.join(names)}")
-    why = _why_not(there, names)
+    why = _why_not(there, names, time.time() if now_s is None else now_s)
     if not why:
         return there
     aside = _free_name(folder)
@@ -109,16 +114,20 @@ def ensure_pair(folder: Path, names: Sequence[str]) -> Pair:
     return replace(there, note=f"made a new certificate, because {why}; the old one is in {aside}")
 
 
-def _why_not(pair: Pair, names: Sequence[str]) -> str:
+def _why_not(pair: Pair, names: Sequence[str], now_s: float) -> str:
     """What speaks against going on with a self-made certificate, "" = nothing."""
     try:
         server_context(pair)
     except CertificateError as error:
         return str(error).rstrip(".")
     try:
-        lacking = inspect(pair.certificate).lacking(names)
+        facts = inspect(pair.certificate)
     except CertificateError:
         return ""  # it works; only the command that would tell its names is missing
+    soon_s = now_s + SOON_DAYS * 86_400
+    if facts.not_after_s < soon_s < _END_S:  # behind the end of a new one the clock is wrong
+        return "the old one has expired" if facts.not_after_s < now_s else "the old one expires soon"
+    lacking = facts.lacking(names)
     return f"the old one was not for {', '.join(lacking)}" if lacking else ""
 
 

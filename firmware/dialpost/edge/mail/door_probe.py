@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import ssl
 
+from dialpost.edge.ground.transports import abort
+
 TIMEOUT_S = 15.0
 LINE_BYTES = 512
 """As much of a greeting as is looked at (RFC 5321 §4.5.3.1.5)."""
@@ -37,7 +39,7 @@ async def _greeting(host: str, port: int, tls: ssl.SSLContext | None) -> str:
         return f"it says {line[:200].decode('utf-8', 'replace').strip()!r} instead of a greeting"
     finally:
         with contextlib.suppress(OSError):
-            writer.transport.abort()  # without close(): TLS closed twice can't be aborted (Python 3.11.2)
+            abort(writer.transport)  # without close(): TLS closed twice can't be aborted (Python 3.11.2)
             await writer.wait_closed()
 
 

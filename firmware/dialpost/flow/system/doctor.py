@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import Protocol
 
+from dialpost.core.advice import LOG, RESTART
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
 from dialpost.core.errors import DialpostError
@@ -35,6 +36,25 @@ from dialpost.core.system.doctor.findings import Finding, fault, ok, skipped, wa
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
 OFFLINE = "not looked at off line"
+_LOOK = f"Look at the log: {LOG}."
+_NEXT = {
+    "configuration": _LOOK,
+    "clock": _LOOK,
+    "card": (
+        f"The station makes the folder when it starts: {RESTART}. Where that does not help, the card is faulty or "
+        "was not found at the start: try another."
+    ),
+    "set aside": _LOOK,
+    "accounts": (
+        f"Where you may not read it, try as root. Where it is spoilt, {RESTART}: it is kept under another name, "
+        "and mail goes on. Then add the accounts again, each finds its mailbox: `dialpost account add NAME`."
+    ),
+    "certificate": (
+        f"The station makes its own certificate again when it starts: {RESTART}. For one from elsewhere: put its "
+        "files right, or take tls.certificate and tls.key out of the configuration."
+    ),
+}
+"""What to do where a check could not even be made."""
 _WHEN = "Run `dialpost doctor --online` while the line is up."
 
 
@@ -133,7 +153,7 @@ class Doctor:
             try:
                 made = await asyncio.to_thread(_listed, check)
             except DialpostError as error:
-                made = [fault(subject, str(error))]
+                made = [fault(subject, str(error), _NEXT[subject])]
             for finding in made:
                 yield finding
         async for finding in self._daemon():
@@ -179,7 +199,7 @@ class Doctor:
         try:
             running = await asyncio.to_thread(self._station.daemon)
         except DialpostError as error:
-            yield fault("daemon", str(error))
+            yield fault("daemon", str(error), _LOOK)
             return
         if running is None:
             yield fault("daemon", "it is not running: no mail is taken or sent", "systemctl start dialpost")

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.config.model import AuthMechanism, TlsMode
+from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.client import EsmtpClient
 from dialpost.core.mail.esmtp.extensions import Extensions
-from dialpost.core.mail.esmtp.mailing import Lesson
+from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.phases import Phase
 from dialpost.core.mail.esmtp.transaction import Mail, Transaction
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
@@ -507,6 +508,97 @@ def test_a_server_that_offers_chunking_without_knowing_it_is_remembered():
     assert kinds(one.outcomes["q1"]) == [("Def", 451)]
     assert one.core.learnt is Lesson.NO_CHUNKING
     assert one.ended.fate is SessionFate.LOST
+
+
+# Parameters that are offered and refused (RFC 5321 §4.1.1.11)
+
+
+REFUSALS = ("555 5.5.4 unsupported option", "504 no", "501 5.5.4 invalid arguments")
+DSN_MESSAGE = dataclasses.replace(
+    make_message(1),
+    envelope=Envelope(
+        "anna@clinic.example",
+        tuple(Recipient(address, notify=frozenset({Notify.FAILURE})) for address in THREE),
+        ret=Return.HEADERS,
+    ),
+)
+
+
+def refusing(verb, word, reply, then=None):
+    """A host that refuses each command of that verb with a parameter of that kind."""
+    return lambda said, argument, before: reply if said == verb and word in argument else then
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("reply", REFUSALS)
+def test_a_refused_size_is_left_out_in_the_same_session_and_from_then_on(offers, reply):
+    one = talk(offers, [make_message(1), make_message(2), make_message(3)], refusing("MAIL", "SIZE=", reply))
+    assert {name: kinds(outcomes) for name, outcomes in one.outcomes.items()} == {
+        name: [("Del", 250)] for name in ("q1", "q2", "q3")
+    }
+    assert sorted(taken.content for taken in one.server.delivered) == [BODY_WIRE] * 3
+    assert one.ended.fate is SessionFate.DONE
+    assert one.core.lessons == ((Lesson.NO_SIZE,) if "SIZE" in " ".join(offers) else ())
+    assert one.server.commands[-1] == "QUIT"
+    assert not any("SIZE=" in command for command in one.server.commands[-4:])
+
+
+@pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING, ("SIZE", "DSN")])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+def test_refused_parameters_of_dsn_are_left_out_and_nothing_is_passed_on(offers, verb):
+    word = "NOTIFY=" if verb == "RCPT" else "RET="
+    one = talk(offers, [DSN_MESSAGE], refusing(verb, word, "555 parameters not recognized"))
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
+    assert not any(outcome.dsn_passed_on for outcome in one.outcomes["q1"])
+    assert [taken.recipients for taken in one.server.delivered] == [THREE]
+    assert Lesson.NO_DSN in one.core.lessons
+
+
+def test_one_recipient_refused_for_its_parameters_goes_alone():
+    answers = refusing("RCPT", "b@x.example> NOTIFY", "555 5.5.4 what")
+    one = talk(WITHOUT_CHUNKING, [DSN_MESSAGE], answers)
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
+    assert [outcome.dsn_passed_on for outcome in one.outcomes["q1"]] == [True, False, True]
+    assert [taken.recipients for taken in one.server.delivered] == [(THREE[0], THREE[2]), (THREE[1],)]
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+def test_what_is_refused_without_parameters_as_well_is_refused_and_teaches_nothing(offers, verb):
+    one = talk(offers, [DSN_MESSAGE, make_message(2)], refusing(verb, "", "555 5.5.2 syntax error"))
+    assert kinds(one.outcomes["q1"]) == [("Ref", 555)] * 3
+    assert kinds(one.outcomes["q2"]) == [("Ref", 555)]
+    assert one.core.lessons == ()
+    assert one.server.delivered == []
+
+
+def greeted(how):
+    core = EsmtpClient(how, "mail.example")
+    for said in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250-SIZE\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n"):
+        core.receive(said)
+        core.data_to_send()
+    return core
+
+
+def test_a_host_that_refuses_a_parameter_and_leaves_bounces_nothing():
+    core = greeted(SETTINGS)
+    core.submit(make_message(1), facts_of(BODY))
+    assert b"SIZE=" in core.data_to_send()
+    finished, _ = core.receive(b"555 5.5.4 no\r\n421 bye\r\n")
+    assert kinds(finished.outcomes) == [("Def", 421)]
+
+
+def test_a_refused_body_parameter_ends_the_session_for_one_that_converts():
+    facts = dataclasses.replace(facts_of(BODY), eight_bit=True)
+    core = greeted(SETTINGS)
+    core.submit(make_message(1), facts)
+    assert b"BODY=8BITMIME" in core.data_to_send()
+    finished, _ = core.receive(b"555 5.5.4 Unsupported option: BODY=8BITMIME\r\n")
+    assert (kinds(finished.outcomes), finished.again) == ([("Def", 451)], True)
+    assert core.lessons == (Lesson.NO_8BITMIME,)
+    plainer = greeted(dataclasses.replace(SETTINGS, without=frozenset(core.lessons)))
+    assert (plainer.extensions.eight_bit, plainer.extensions.smtputf8) == (False, False)
+    assert plainer.extensions.pipelining
 
 
 # Opening

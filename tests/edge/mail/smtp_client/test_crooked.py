@@ -2,13 +2,14 @@
 
 import pytest
 
+import crooked_peer
 from crooked_peer import FLOOD_BYTES, Step, play
 from dialpost.core.config.model import TlsMode
-from dialpost.core.mail.esmtp.mailing import Lesson
+from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.mail.smtp_target import SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
-from smtp_model import ALL
+from smtp_model import ALL, ModelServer
 
 USUAL = Step(keeps=True)
 PHASES = {"greeting": 0, "EHLO": 1, "MAIL": 2, "content": 3}
@@ -90,8 +91,6 @@ class Box:
 
 @pytest.fixture
 def swallowing(monkeypatch):
-    import crooked_peer
-
     def make(offers):
         model = crooked_peer_model(offers)
         model.receive = Box(model).receive
@@ -176,6 +175,22 @@ def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teach
     ]
     assert list(client._lessons.values()) == [{Lesson.NO_PIPELINING, Lesson.NO_CHUNKING}]
     assert done.end.messages == 1
+
+
+def test_a_host_that_refuses_what_it_offers_gets_the_mail_and_is_remembered(tmp_path, monkeypatch):
+    def answers(verb, argument, before):
+        return "555 5.5.4 Unsupported option" if verb == "MAIL" and "SIZE=" in argument else None
+
+    monkeypatch.setattr(crooked_peer, "ModelServer", lambda offers: ModelServer(offers, answers))
+    client = SmtpClient()
+    first = play(tmp_path, [], client=client)
+    assert [[type(one) for one in outcomes] for _, outcomes in first.reports] == [[Delivered, Delivered]] * 2
+    assert (first.peer.connections, first.end.learnt) == (1, "it offers SIZE but refuses it with MAIL")
+    assert list(client._lessons.values()) == [{Lesson.NO_SIZE}]
+    client._lessons = {("mail.example", port): {Lesson.NO_SIZE} for port in range(65_536)}
+    second = play(tmp_path, [], client=client)
+    assert (second.end.messages, second.end.learnt) == (2, "")
+    assert not any("SIZE=" in command for model in second.peer.models for command in model.commands)
 
 
 # Where TLS is to begin

@@ -25,7 +25,7 @@ class Receiver:
     async def connect(self, in_flight_bytes):
         loop = asyncio.get_running_loop()
         self.ends = []
-        connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
+        self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
         await loop.create_connection(lambda: connection, *self.listener.getsockname())
         self.peer, _ = await loop.sock_accept(self.listener)
         return connection
@@ -41,11 +41,13 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver():
+async def receiver():
     made = Receiver()
     yield made
+    made.connection.break_off("the test is over")
     made.listener.close()
     made.peer.close()
+    await asyncio.sleep(0)  # the transport closes in the loop's next round
 
 
 def in_flight(connection):

@@ -1,6 +1,7 @@
 """The interface a connection came in on."""
 
 import socket
+import struct
 
 import pytest
 
@@ -31,3 +32,24 @@ def test_a_socket_that_can_not_tell_is_no_fault():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert came_in_on(ours) == ""
+
+
+class Told:
+    """A socket of a system that answers something else than Linux does today."""
+
+    family = socket.AF_INET
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    def setsockopt(self, level, option, value, /):
+        pass
+
+    def getsockopt(self, level, option, size, /):
+        return self._answer
+
+
+@pytest.mark.parametrize("index", [None, 0, -1, 2**31 - 1])
+def test_an_answer_that_names_no_interface_is_none(index):
+    header = bytes(socket.CMSG_LEN(0))
+    assert came_in_on(Told(b"" if index is None else header + struct.pack("@i", index))) == ""

@@ -553,6 +553,14 @@ async def test_connections_whose_line_is_down_are_dropped_and_others_are_not():
     assert [sink.fate for sink in policy.sinks] == ["aborted"]
 
 
+async def test_the_policy_learns_the_interface_a_peer_came_in_on():
+    policy = NotingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk("EHLO scanner", "MAIL FROM:<a@b.example>")
+    assert [peer.interface for peer, _, _ in policy.of("mail")] == ["lo"]
+
+
 async def test_names_without_a_domain_get_the_one_the_policy_tells():
     policy = NotingPolicy()
     async with door(policy) as connect:

@@ -519,6 +519,21 @@ def test_a_store_that_fails_does_not_stop_calls(caplog: pytest.LogCaptureFixture
     Rig(store=Full()).play(scene)
 
 
+def test_a_bug_in_keeping_the_record_ends_the_call_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(MemoryCallStore):
+        async def save_call(self, call: Any) -> None:
+            raise RuntimeError("a bug")
+
+    async def scene(rig: Rig) -> None:
+        for _ in range(2):
+            record = await asyncio.wait_for(rig.call(), 1000)
+            assert record.result is DialResult.CONNECTED
+            await asyncio.wait_for(rig.reach(CallState.IDLE), 1000)
+        assert "a bug" in caplog.text
+
+    Rig(store=Broken()).play(scene)
+
+
 def test_the_log_tells_the_call(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="dialpost.mail")
 
@@ -640,10 +655,13 @@ def test_it_can_be_run_again_after_a_bug_ended_it() -> None:
         task = asyncio.create_task(rig.calls.run())
         rig.calls.request(CallReason.BUTTON)
         await rig.reach(CallState.ONLINE)
+        waiting = asyncio.create_task(rig.calls.finished())
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         task = asyncio.create_task(rig.calls.run())
         await rig.reach(CallState.IDLE)
+        ended = await asyncio.wait_for(waiting, 1000)
+        assert ended.hangup_reason is HangUpReason.STATION_STOPPED, "who waited for that call hears of its end"
         record = await rig.call()
         assert (record.result, record.hangup_reason) == (DialResult.CONNECTED, HangUpReason.DONE)
         task.cancel()

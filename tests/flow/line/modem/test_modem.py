@@ -1,10 +1,13 @@
-"""The modem over a real pseudo-terminal, with the simulated modem and line (sim/telephone) at its other end."""
+"""The modem over a real pseudo-terminal, with the simulated modem and line (sim/telephone) at its other end.
+
+What waits for seconds goes over a wire in memory instead, in virtual time.
+"""
 
 import asyncio
 import contextlib
+import functools
 import os
 import re
-import tty
 from dataclasses import replace
 
 import pytest
@@ -16,7 +19,7 @@ from dialpost.edge.line.serial_port import open_port
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.sim.telephone import Telephone, TelephoneSettings
-from fakes import MemoryCallStore
+from fakes import MemoryCallStore, run_virtual
 
 PROFILE = ModemProfile(
     name="test", title="t", source="s", settle_s=0.0, answer_s=2.0, guard_s=0.15, connect_s=5, dtr_pulse_ms=50
@@ -25,11 +28,90 @@ CONFIG = ModemConfig(numbers=("0961123",), extra_init="S12=5")  # the guard time
 FAST = TelephoneSettings(rate_bps=400_000, rtt_s=0.01, dial_s=0.05)
 
 
+def in_virtual_time(test):
+    """Hours pass in milliseconds; only for tests in which no byte goes through the kernel."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        run_virtual(test(*args, **kwargs))
+
+    return run
+
+
+class Wire:
+    """In place of the simulated modem's pseudo-terminal (sim/telephone.PtyEnd), without a kernel between."""
+
+    path = "/dev/wire"
+
+    def __init__(self, on_data, room):
+        self.on_data, self.is_open = on_data, True
+        self.to_computer, self.came = bytearray(), asyncio.Event()
+
+    def look(self):
+        """There is always room."""
+
+    def write(self, data):
+        self.to_computer += data
+        self.came.set()
+
+    def close(self):
+        self.is_open = False
+
+
+class WirePort:
+    """The computer's end of it: no control lines."""
+
+    device = Wire.path
+
+    def __init__(self, wire):
+        self._wire = wire
+
+    async def read(self, most):
+        while not self._wire.to_computer:
+            self._wire.came.clear()
+            await self._wire.came.wait()
+        data = bytes(self._wire.to_computer[:most])
+        del self._wire.to_computer[:most]
+        return data
+
+    async def write(self, data):
+        asyncio.get_running_loop().call_soon(self._wire.on_data, data)
+
+    def set_speed(self, speed_bps):
+        self._wire.to_computer.clear()
+
+    def set_dtr(self, on):
+        return False
+
+    def carrier(self):
+        return None
+
+    def fileno(self):
+        return -1
+
+    def close(self, *, keep_dtr):
+        self._wire.to_computer.clear()
+
+
 @contextlib.asynccontextmanager
-async def rig(settings=FAST, *, profile=PROFILE, **config):
-    telephone = await Telephone(settings).start()
+async def wired(settings=FAST, **more):
+    """The rig over a wire, for virtual time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dialpost.sim.telephone.PtyEnd", Wire)
+        telephone = await Telephone(settings).start()
+
+    def opens(*_):
+        return WirePort(telephone._station.pty)
+
+    async with rig(telephone=telephone, opens=opens, **more) as both:
+        yield both
+
+
+@contextlib.asynccontextmanager
+async def rig(settings=FAST, *, profile=PROFILE, telephone=None, opens=open_port, **config):
+    telephone = telephone or await Telephone(settings).start()
     said = []
-    modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, open_port, said.append)
+    modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, opens, said.append)
     modem.said = said
     try:
         yield telephone, modem
@@ -71,12 +153,11 @@ HABITS = {
 }
 
 
-@pytest.mark.parametrize(
-    "habit", [pytest.param(one, marks=pytest.mark.slow) if one in {"slow", "late"} else one for one in HABITS]
-)
+@pytest.mark.parametrize("habit", HABITS)
+@in_virtual_time
 async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
     profile = CELLULAR if habit in {"late", "chatters"} else replace(PROFILE, init=("AT&F", "AT&C1"))
-    async with rig(HABITS[habit], profile=profile, extra_init="S12=5") as (telephone, modem):
+    async with wired(HABITS[habit], profile=profile, extra_init="S12=5") as (telephone, modem):
         outcome = await modem.dial("*99#" if profile is CELLULAR else "0961123")
         assert (outcome.result, outcome.detail) == (DialResult.CONNECTED, "CONNECT 400000")
         assert telephone.calls == 1 and telephone.is_up
@@ -89,24 +170,27 @@ async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
      ("NO ANSWER", DialResult.NO_ANSWER), ("ERROR", DialResult.ERROR), ("DELAYED", DialResult.DELAYED),
      ("BLACKLISTED", DialResult.BLACKLISTED)],
 )  # fmt: skip
+@in_virtual_time
 async def test_a_call_that_fails_is_told_in_the_modems_words(said, result):
-    async with rig(replace(FAST, results=(said,))) as (_telephone, modem):
+    async with wired(replace(FAST, results=(said,))) as (_telephone, modem):
         outcome = await modem.dial("1")
         assert outcome.result is result
         assert said in outcome.detail and len(outcome.detail) > len(said) + 20
         assert await modem.hang_up() == ""
 
 
+@in_virtual_time
 async def test_a_modem_that_says_nothing_after_dialling_is_a_time_out():
-    async with rig(replace(FAST, results=("SILENCE",)), profile=replace(PROFILE, connect_s=1)) as (
+    async with wired(replace(FAST, results=("SILENCE",)), profile=replace(PROFILE, connect_s=1)) as (
         _telephone,
         modem,
     ):
         assert (await modem.dial("1")).result is DialResult.TIMEOUT
 
 
+@in_virtual_time
 async def test_a_dial_that_is_called_off_leaves_the_modem_free():
-    async with rig(replace(FAST, dial_s=30.0)) as (telephone, modem):
+    async with wired(replace(FAST, dial_s=30.0)) as (telephone, modem):
         dialling = asyncio.create_task(modem.dial("1"))
         while not telephone.events:
             await asyncio.sleep(0.01)
@@ -116,8 +200,9 @@ async def test_a_dial_that_is_called_off_leaves_the_modem_free():
         assert not telephone.is_up and telephone._dialling.cancelled()
 
 
+@in_virtual_time
 async def test_a_call_left_up_by_a_power_cut_is_ended_first():
-    async with rig(extra_init="S12=5") as (telephone, modem):
+    async with wired(extra_init="S12=5") as (telephone, modem):
         await modem.dial("1")
         modem._port.close(keep_dtr=True)
         modem._port = None  # the station starts anew; the modem is still on line
@@ -142,36 +227,30 @@ async def test_a_port_in_use_by_us_is_told():
         assert (await modem.dial("1")).result is DialResult.CONNECTED
 
 
-async def test_silence_and_garbage_are_told_apart():
-    for answer, words in ((b"", "does not answer"), (b"\xff\x81\xfe" * 10, "garbage")):
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        profile = replace(PROFILE, guard_s=0.05, answer_s=0.5)
-        modem = Modem(replace(CONFIG, port=os.ttyname(slave)), profile, open_port, lambda words: None)
-
-        def reply(master=master, answer=answer):
-            os.read(master, 100)
-            os.write(master, answer)
-
-        asyncio.get_running_loop().add_reader(master, reply)
-        outcome = await modem.dial("1")
-        asyncio.get_running_loop().remove_reader(master)
-        assert outcome.result is DialResult.ERROR and words in outcome.detail
-        modem._close()
-        os.close(master)
-        os.close(slave)
+@pytest.mark.parametrize(("answer", "words"), [(b"", "does not answer"), (b"\xff\x81\xfe" * 10, "garbage")])
+@in_virtual_time
+async def test_silence_and_garbage_are_told_apart(answer, words):
+    wire = Wire(lambda data: wire.write(answer), room=None)
+    profile = replace(PROFILE, guard_s=0.05, answer_s=0.5)
+    modem = Modem(replace(CONFIG, port=wire.path), profile, lambda *_: WirePort(wire), lambda words: None)
+    outcome = await modem.dial("1")
+    assert outcome.result is DialResult.ERROR and words in outcome.detail
+    modem._close()
 
 
+@in_virtual_time
 async def test_a_refused_pin_is_never_tried_again():
     profile = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",))
     memory = MemoryCallStore()
-    async with rig(replace(FAST, sim_pin="1234"), profile=profile, sim_pin="9999") as (telephone, modem):
+    async with wired(replace(FAST, sim_pin="1234"), profile=profile, sim_pin="9999") as (telephone, modem):
         modem._refused_pin = RefusedPin(memory)
         for _ in range(3):
             outcome = await modem.dial("*99#")
             assert outcome.result is DialResult.ERROR and "refused" in outcome.detail
         assert telephone._station.modem.pin_tries == 2
-        after_restart = Modem(modem._config, profile, open_port, modem.said.append, refused_pin=RefusedPin(memory))
+        after_restart = Modem(
+            modem._config, profile, modem._open_port, modem.said.append, refused_pin=RefusedPin(memory)
+        )
         await modem.hang_up()
         assert "not tried again" in (await after_restart.dial("*99#")).detail
         assert telephone._station.modem.pin_tries == 2
@@ -247,6 +326,7 @@ class FakeLines:
 
 
 @pytest.mark.parametrize("dtr_works", [True, False])
+@in_virtual_time
 async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
     port = FakeLines(dtr_works=dtr_works)
     modem = Modem(CONFIG, replace(PROFILE, guard_s=0.01, answer_s=0.1), lambda *_: port, lambda words: None)
@@ -256,6 +336,7 @@ async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
     assert port.closed is False
 
 
+@in_virtual_time
 async def test_a_modem_that_will_not_hang_up_is_told():
     port = FakeLines(dtr_works=False, obeys=False)
     profile = replace(PROFILE, hang_up=PROFILE.hang_up[:1])
@@ -264,6 +345,7 @@ async def test_a_modem_that_will_not_hang_up_is_told():
     assert "does not say that it hung up" in await modem.hang_up()
 
 
+@in_virtual_time
 async def test_the_fall_of_dcd_is_seen_at_once():
     port = FakeLines()
     modem = Modem(CONFIG, PROFILE, lambda *_: port, lambda words: None)

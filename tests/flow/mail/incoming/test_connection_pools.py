@@ -63,6 +63,16 @@ def test_every_pool_keeps_a_tenth_for_itself():
     assert [here.admit(busy(f"10.0.0.{number}")) for number in range(3)] == [None, None, TOO_MANY_HERE]
 
 
+def test_idle_strangers_give_way_to_the_provider_down_to_their_tenth():
+    here = pools(most=20)
+    strangers = [Caller(f"192.0.2.{number}", progress_s=number) for number in range(14)]
+    for one in strangers:
+        here.admit(one)
+    provider = [here.admit(busy(f"p.{number}")) for number in range(15)]
+    assert provider == [None] * 14 + [TOO_MANY_HERE]
+    assert [one.told for one in strangers] == [GAVE_WAY] * 12 + [None] * 2
+
+
 def test_a_login_frees_a_strangers_place():
     here = pools()
     strangers = [busy(f"192.0.2.{number}") for number in range(7)]

@@ -681,6 +681,41 @@ async def test_a_users_from_must_be_their_own(rig):
     assert [message.account for message in rig.told] == ["anna"]
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (b"From: anna\r\n", b"From: anna@clinic.example\n"),
+        (b"FROM: Anna <anna>\r\n", b"FROM: Anna <anna@clinic.example>\n"),
+        (b"From: Anna@home <anna@clinic.example>\r\n", b'From: "Anna@home" <anna@clinic.example>\n'),
+        (b"From: anna\r\n <anna@clinic.example>\r\n", b"From: anna\n <anna@clinic.example>\n"),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", b""])
+async def test_a_users_from_that_a_mail_program_got_wrong_is_repaired(rig, written, kept, end):
+    reply, _, body = await rig.take(written + end, peer=ANNA, sender="")
+    assert reply.code == 250
+    assert kept in body and (b"\nSubject: x\n" in body) == (b"Subject" in end)
+    assert message_from_bytes(body).get_all("From", []) == [kept.partition(b":")[2].strip().decode()]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"From: ben\r\n", b"From: Anna <ben>\r\n", b"From: ben@clinic.example <anna@clinic.example>\r\n",
+        b"From: anna@home <ben@clinic.example>\r\n", b"From: anna\r\nFrom: ben\r\n",
+        b"From: anna\r\n <ben@clinic.example>\r\n", b"From: anna <anna>\r\n\t, ben@clinic.example\r\n",
+    ],
+)  # fmt: skip
+async def test_no_repair_makes_a_user_somebody_else(rig, written):
+    reply, _, _ = await rig.take(written + b"\r\nx\r\n", peer=ANNA, sender="")
+    assert reply.code == 550
+
+
+async def test_a_strangers_from_stays_as_it_is(rig):
+    _, _, body = await rig.take(b"From: anna\r\n\r\nx\r\n", peer=OUTSIDE, sender="x@far.example")
+    assert b"\nFrom: anna\n" in body
+
+
 async def test_a_sender_field_can_tell_who_it_was(make_rig):
     rig = await make_rig(with_smtp(user_from=FromCheck.SENDER))
     _, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="staff@clinic.example")

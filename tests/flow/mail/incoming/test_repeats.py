@@ -164,7 +164,7 @@ WAYS = st.one_of(st.sampled_from(ENDINGS), st.sampled_from(CUTS), st.just("one b
 class Repeats(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.loop = asyncio.new_event_loop()
+        self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.station = Station(Path(self.folder.name))
         self.meant: list[Meant] = []
@@ -173,11 +173,14 @@ class Repeats(RuleBasedStateMachine):
         self.run(self.station.start())
 
     def run(self, what):
-        return self.loop.run_until_complete(asyncio.wait_for(what, 60))
+        async def within_a_minute():
+            return await asyncio.wait_for(what, 60)
+
+        return self.runner.run(within_a_minute())
 
     def teardown(self):
         self.run(self.station.kill())
-        self.loop.close()
+        self.runner.close()
         self.folder.cleanup()
 
     def new(self, is_traced, text, address):

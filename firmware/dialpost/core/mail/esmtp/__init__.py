@@ -8,6 +8,7 @@ client pipelines or knows BDAT, and on a slow line every wait for an answer cost
     login        PLAIN, LOGIN, CRAM-MD5                    commands     MAIL and RCPT lines
     transaction  one message tried: verdicts -> outcomes   mailing      what may be sent now, and whose
     framing      DATA and BDAT content                                  answer a reply is
+    lessons      what is offered, but not done
 
 RFC 5321, 1870 (SIZE), 1985 (ETRN), 2034, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 3461 (DSN),
 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8). Runs in the event loop of whoever drives it; never waits.

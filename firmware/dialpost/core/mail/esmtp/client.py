@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.esmtp.extensions import Extensions
-from dialpost.core.mail.esmtp.mailing import ContentRequest, Lesson, Mailing
+from dialpost.core.mail.esmtp.lessons import Lesson, without
+from dialpost.core.mail.esmtp.mailing import ContentRequest, Mailing
 from dialpost.core.mail.esmtp.opening import Opening
 from dialpost.core.mail.esmtp.phases import Phase, Step
 from dialpost.core.mail.esmtp.replies import ReplyReader
@@ -86,8 +87,8 @@ class EsmtpClient:
 
     @property
     def extensions(self) -> Extensions:
-        """What the server offers, as far as known."""
-        return self._opening.extensions
+        """What the server offers, as far as known, without what it was found not to do."""
+        return without(self._opening.extensions, self._settings.without)
 
     @property
     def can_submit(self) -> bool:
@@ -133,6 +134,14 @@ class EsmtpClient:
     def learnt(self) -> Lesson | None:
         """What the next session with this host should do without; messages that fell with it are `again`."""
         return None if self._mailing is None else self._mailing.learnt
+
+    @property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """Everything this session showed the host not to do."""
+        if self._mailing is None:
+            return ()
+        parameters = sorted(self._mailing.refused_parameters, key=lambda lesson: lesson.name)
+        return (*([self._mailing.learnt] if self._mailing.learnt else []), *parameters)
 
     def data_to_send(self) -> bytes:
         """The bytes to send now, in order; they are not given again."""

@@ -26,6 +26,7 @@ from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.framing import BLOCK_BYTES, ChunkFraming, DataFraming, Framing
+from dialpost.core.mail.esmtp.lessons import Lesson, means_body, without
 from dialpost.core.mail.esmtp.transaction import Mail, Stage, Transaction
 from dialpost.core.mail.esmtp.wire import Finished, Wire
 from dialpost.core.mail.outcomes import Deferred
@@ -67,13 +68,6 @@ GROUP_WAIT_S = 60.0
 """So long at most, as long as the host has not shown yet that it answers commands sent together."""
 
 
-class Lesson(Enum):
-    """What a session showed its host not to do as it offers it: the next one goes without."""
-
-    NO_CHUNKING = "it offers CHUNKING but does not keep to it"
-    NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"
-
-
 @dataclass(frozen=True, slots=True)
 class Expected:
     """One reply still to come. `number` is the recipient's, for RCPT.
@@ -108,6 +102,7 @@ class Mailing:
 
     def __init__(self, wire: Wire, offered: Extensions, *, host: str, station: str) -> None:
         self.learnt: Lesson | None = None
+        self.refused_parameters: set[Lesson] = set()
         self._wire = wire
         self._offered = offered
         self._host = host
@@ -384,6 +379,9 @@ class Mailing:
         elif reply.is_intermediate:
             raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}", due)
         elif due.ask is Ask.MAIL:
+            if transaction.mail.says_body and means_body(reply):
+                self.learnt = Lesson.NO_8BITMIME
+                raise ProtocolError(f"the server offers 8BITMIME but refused it: {reply}")
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
             self._note_recipient(due, reply)
@@ -447,6 +445,9 @@ class Mailing:
         if transaction not in self._unsettled:
             return
         self._unsettled.remove(transaction)
+        if transaction.accepted:
+            self.refused_parameters |= transaction.mail.without
+            self._offered = without(self._offered, self.refused_parameters)
         about_session = transaction.about_the_session()
         if about_session is not None:
             self._stop = self._stop or about_session
@@ -458,6 +459,11 @@ class Mailing:
         if left_over:
             self._max_recipients = min(self._max_recipients, len(transaction.accepted))
             self._waiting.appendleft(Transaction(transaction.mail, left_over))
+        plainer = transaction.plainer()
+        if plainer is not None:
+            lesson, numbers = plainer
+            transaction.mail.without |= {lesson}
+            self._waiting.appendleft(Transaction(transaction.mail, numbers))
         self._finish_if_done(transaction.mail)
 
     def _finish_if_done(self, mail: Mail) -> None:

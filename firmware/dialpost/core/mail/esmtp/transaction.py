@@ -14,6 +14,7 @@ from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.envelope import Recipient
 from dialpost.core.mail.esmtp.commands import mail_line, rcpt_line, wire_address
 from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.lessons import PARAMETERS, Lesson, may_mean_parameters, without
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import OutgoingMessage
@@ -32,6 +33,8 @@ class Mail:
         self.message = message
         self.facts = facts
         self.outcomes: dict[int, Outcome] = {}
+        self.without: frozenset[Lesson] = frozenset()
+        """Parameters left out because the server refused them."""
         self._offered = offered
         self._station = station
         envelope = message.envelope
@@ -85,24 +88,46 @@ class Mail:
     @property
     def passes_dsn(self) -> bool:
         """Whether the server takes over what was asked by NOTIFY (RFC 3461 §5.2.2)."""
-        return self._offered.dsn
+        return self._usable.dsn
 
-    def mail_line(self) -> bytes:
-        """The MAIL command."""
+    @property
+    def says_body(self) -> bool:
+        """Whether MAIL names the content's form, and the content could be converted instead."""
+        return self.facts.eight_bit and self._offered.eight_bit and not self._utf8
+
+    @property
+    def _usable(self) -> Extensions:
+        return without(self._offered, self.without)
+
+    def to_leave_out(self, number: int | None) -> Lesson | None:
+        """What MAIL (None), or the RCPT of a recipient, can still do without; None = nothing."""
+        line = self._line(number, self._usable)
+        for lesson in PARAMETERS:
+            if self._line(number, without(self._usable, {lesson})) != line:
+                return lesson
+        return None
+
+    def _line(self, number: int | None, usable: Extensions) -> bytes:
+        if number is not None:
+            recipient = self.message.envelope.recipients[number]
+            return rcpt_line(recipient, self._addresses[number], usable, utf8=self._utf8)
         assert isinstance(self._sender, str)
         return mail_line(
             self.message.envelope,
             self._sender,
-            self._offered,
+            usable,
             size=self.facts.wire_size,
             eight_bit=self.facts.eight_bit,
             utf8=self._utf8,
         )
 
+    def mail_line(self) -> bytes:
+        """The MAIL command."""
+        return self._line(None, self._usable)
+
     def rcpt_line(self, number: int) -> bytes:
         """The RCPT command of one recipient."""
-        recipient = self.message.envelope.recipients[number]
-        return rcpt_line(recipient, self._addresses[number], self._offered, utf8=self._utf8)
+        return self._line(number, self._usable)
 
 
 class Stage(Enum):
@@ -169,9 +194,20 @@ class Transaction:
             return ()
         return tuple(number for number in self.numbers if _too_many(self.verdicts.get(number)))
 
+    def plainer(self) -> tuple[Lesson, tuple[int, ...]] | None:
+        """Recipients that may have been refused for a parameter only, and which to try them without."""
+        if self.mail_reply is not None and not self.mail_reply.is_positive:
+            lesson = self.mail.to_leave_out(None) if may_mean_parameters(self.mail_reply) else None
+            return None if lesson is None else (lesson, self.numbers)
+        refused = [number for number, reply in self.verdicts.items() if may_mean_parameters(reply)]
+        found = [(number, self.mail.to_leave_out(number)) for number in refused]
+        numbers = tuple(number for number, lesson in found if lesson is not None)
+        return (Lesson.NO_DSN, numbers) if numbers else None  # RCPT has no other parameters
+
     def conclude(self, host: str) -> None:
-        """Turn the replies into outcomes; left over recipients get none yet."""
-        again = frozenset(self.left_over())
+        """Turn the replies into outcomes; recipients to be tried again in this session get none yet."""
+        _, plainer = self.plainer() or (None, ())
+        again = {*self.left_over(), *plainer}
         dsn = self.mail.passes_dsn
         for number in self.numbers:
             if number not in again:
@@ -185,8 +221,10 @@ class Transaction:
         `lost`: the end came without a word, so content sent whole may have been taken (RFC 1047).
         `in_step`: the replies so far can be trusted to belong to what they seem to answer.
         """
+        _, plainer = self.plainer() or (None, ())
         for number in self.numbers:
-            own = self._refusal_for(number) if in_step or self.was_in_step else None
+            is_sure = (in_step or self.was_in_step) and number not in plainer
+            own = self._refusal_for(number) if is_sure else None
             if own is not None:
                 self.mail.outcomes[number] = _outcome(own, host, dsn=False, at_rcpt=self._ended_at_rcpt(number))
             else:

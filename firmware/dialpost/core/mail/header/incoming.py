@@ -6,6 +6,8 @@ Postfix repairs it (its cleanup(8) and smtpd(8)):
 - a `From ` or `>From ` line of an mbox file, in front or in the middle, becomes an X-Mailbox-Line field;
 - where a line that is no field follows the header without an empty line, one is put before it; at the end too.
 
+For one's own users also (core/mail/authors): a From, Sender or Reply-To with a bare name or an unquoted @.
+
 Where more well-known fields come after such a line in a header, nobody can tell whether it is a spoilt field or
 the body: there nothing is changed, and fields on both sides count as seen. A header may be of any length.
 """
@@ -13,9 +15,10 @@ the body: there nothing is changed, and fields on both sides count as seen. A he
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
+from dialpost.core.mail.authors import repaired
 from dialpost.core.mail.header.scan import FIELD, HeaderFacts, HeaderScan
 
 MAX_LINE_BYTES = 65_536
@@ -23,6 +26,7 @@ MAX_LINE_BYTES = 65_536
 MAX_HELD_BYTES = 65_536
 """How far is looked for the header's end behind a line that is no field."""
 
+_AUTHOR_FIELDS = frozenset({b"from", b"sender", b"reply-to"})
 _MBOX = re.compile(rb">*From ")
 _DATED = re.compile(rb">*From .*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\d\d:\d\d")
 _WELL_KNOWN = frozenset(
@@ -40,9 +44,14 @@ class _Line(Enum):
 
 
 class HeaderPass:
-    """Takes a message, gives it back with its header in order; `added` makes the fields to put at its end."""
+    """Takes a message, gives it back with its header in order; `added` makes the fields to put at its end.
 
-    def __init__(self, hostname: str, added: Callable[[HeaderFacts], bytes]) -> None:
+    `domains` are those that complete the bare names of one's own users; none: such fields stay as they are.
+    """
+
+    def __init__(self, hostname: str, added: Callable[[HeaderFacts], bytes], domains: Sequence[str] = ()) -> None:
+        self._domains = domains
+        self._author_line = b""
         self._scan = HeaderScan(hostname)
         self._added = added
         self._rest = bytearray()
@@ -104,6 +113,22 @@ class HeaderPass:
         return piece
 
     def _piece(self, piece: bytes) -> bytes:
+        """An author's line that could be repaired waits for the next one: a fold would belong to it."""
+        line, self._author_line = self._author_line, b""
+        if not line:
+            return self._next(piece)
+        if piece[:1] not in {b" ", b"\t"}:
+            line = self._repaired(line)
+        self._scan.line(line)
+        return line + self._next(piece)
+
+    def _repaired(self, line: bytes) -> bytes:
+        field = FIELD.match(line)
+        if not self._domains or field is None or field[1].lower() not in _AUTHOR_FIELDS:
+            return line
+        return line[: field.end()] + repaired(line[field.end() :], self._domains)
+
+    def _next(self, piece: bytes) -> bytes:
         was_inside, self._is_inside_line = self._is_inside_line, not piece.endswith(b"\n")
         if was_inside:
             return self._hold(piece) if self._held else piece
@@ -137,6 +162,9 @@ class HeaderPass:
         if kind in {_Line.MBOX, _Line.TEXT}:
             return self._hold(piece)
         self._has_field = True
+        if kind is _Line.FIELD and self._repaired(piece) != piece:
+            self._author_line = piece
+            return b""
         self._scan.line(piece)
         return piece
 

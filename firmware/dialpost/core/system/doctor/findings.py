@@ -13,12 +13,11 @@ from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.config.model import Config, EtrnUse, Via
 from dialpost.core.json_value import JsonValue
 from dialpost.core.mail.accounts import POSTMASTER, Directory
-from dialpost.core.mail.certificate import CertificateFacts
+from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
 from dialpost.core.system.card_wear import CardWear
 
 _DAY_S = 86_400
 _SLOW_WRITE_S = 1.0
-_SOON_DAYS = 30
 _WORN_TENTHS = 9
 _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
 
@@ -114,22 +113,19 @@ def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_tru
     subject = "certificate"
     own = not config.tls.certificate
     renew = (
-        f"Remove the folder tls in the data directory, then {RESTART}. Mail programs will ask about the new one."
+        f"It is made again when the station starts: {RESTART}. Mail programs will ask about the new one."
         if own
         else f"Renew it, then {RESTART}."
     )
-    make_again = f"It is made again when the station starts: {RESTART}." if own else renew
     found: list[Finding] = []
     if not facts.covers(config.station.hostname):
         names = ", ".join(facts.names) or "nothing"
         what = f"it is for {names}, not for {config.station.hostname}: mail programs will complain"
-        found.append(warning(subject, what, make_again))
+        found.append(warning(subject, what, renew))
     for domain in config.station.domains if own else ():
         if not facts.covers(domain):
             found.append(
-                warning(
-                    subject, f"it was made without {domain}; mail programs set to that name will ask", make_again
-                )
+                warning(subject, f"it was made without {domain}; mail programs set to that name will ask", renew)
             )
     if clock_trusted:
         found += _validity(subject, facts, now_s, renew)
@@ -145,7 +141,7 @@ def _validity(subject: str, facts: CertificateFacts, now_s: float, renew: str) -
         yield fault(subject, "it is not valid yet", "Check the clock, or get a certificate that is valid now.")
     elif days < 0:
         yield fault(subject, f"it expired {-days} days ago: mail programs refuse it", renew)
-    elif days < _SOON_DAYS:
+    elif days < SOON_DAYS:
         yield warning(subject, f"it expires in {days} days", renew)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.config.model import AuthMechanism, TlsMode
-from dialpost.core.mail.esmtp.mailing import Lesson
+from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
@@ -142,11 +142,7 @@ class SmtpClient:
 
     def _as_learnt(self, target: HostTarget, settings: ConnectSettings) -> ConnectSettings:
         lessons = self._lessons.get((target.host, target.port), set())
-        return replace(
-            settings,
-            chunking=settings.chunking and Lesson.NO_CHUNKING not in lessons,
-            pipelining=settings.pipelining and Lesson.NO_PIPELINING not in lessons,
-        )
+        return replace(settings, without=frozenset(lessons))
 
     async def _run(self, talk: Talk, address: str, work: Work) -> SessionEnd:
         """One connection: connect, do the work, close."""
@@ -162,10 +158,9 @@ class SmtpClient:
             self._talks.discard(talk)
             self._past_up += talk.connection.bytes_up
             self._past_down += talk.connection.bytes_down
-        learnt = talk.core.learnt
-        if learnt is not None:
-            lessons = self._lessons.setdefault((talk.target.host, talk.target.port), set())
-            lessons.add(learnt)
+        learnt = talk.core.lessons
+        if learnt:
+            self._lessons.setdefault((talk.target.host, talk.target.port), set()).update(learnt)
             if len(self._lessons) > MAX_LESSONS:
                 del self._lessons[next(iter(self._lessons))]
         return replace(_end_of(talk, address), messages=delivered)
@@ -236,7 +231,7 @@ def _end_of(talk: Talk, address: str) -> SessionEnd:
         reply=reply,
         address=address,
         tls=talk.connection.tls_version,
-        learnt="" if talk.core.learnt is None else talk.core.learnt.value,
+        learnt="; ".join(lesson.value for lesson in talk.core.lessons),
     )
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
 from dialpost.edge.mail.smtp_client.outlet import Outlet
 from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError, TlsUse
@@ -143,13 +144,13 @@ class Connection(asyncio.Protocol):
             self._outlet.let_go()
             self._transport.close()
             # A line that takes nothing any more must not keep the socket for ever.
-            asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
+            asyncio.get_running_loop().call_later(_LINGER_S, abort, self._transport)
 
     def abort(self) -> None:
         """Close at once; what was not sent is forgotten."""
         self._ended = True
         if self._transport is not None:
-            self._transport.abort()
+            abort(self._transport)
 
     def break_off(self, why: str) -> None:
         """The line is gone: end as if the network had said so, at once."""

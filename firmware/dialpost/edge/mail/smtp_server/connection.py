@@ -28,6 +28,7 @@ from aiosmtpd.smtp import SMTP
 
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
+from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_server.interface import came_in_on
 from dialpost.edge.mail.smtp_server.promises import Promises, all_acknowledged, is_reset
 
@@ -177,7 +178,7 @@ class Connection(SMTP):
         """End it at once: what the client has of the last answers nobody knows."""
         self._is_cut = True
         if not self._is_lost:
-            self._wire.abort()
+            abort(self._wire)
 
     def _close_when_heard(self, pause_s: float = _FIRST_LOOK_S) -> None:
         """Close once the answers reached a client that closed its side and only listens, or that is gone."""

@@ -150,7 +150,9 @@ class Incoming:
     _is_heard: bool = False
 
     def __post_init__(self) -> None:
-        self._header = HeaderPass(self.tools.config.station.hostname, self._missing_fields)
+        station = self.tools.config.station
+        own = station.domains if self.origin is not Origin.OUTSIDE else ()
+        self._header = HeaderPass(station.hostname, self._missing_fields, own)
 
     def write(self, data: bytes) -> None:
         """Take the next piece. A fault is kept for the answer."""
