@@ -63,17 +63,17 @@ image-deps: ## What `image` and `test-image` need on this machine (says what it 
 image: setup ## The SD-card image, in .cache/image/out; 20 to 45 minutes the first time (first: make image-deps; root)
 	@image-build/build $(ARGS)
 
-test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image; the call wants make system-deps)
+test-image: setup ## Start the image in an emulated board and use it as an operator does (first: make image; the call wants make system-deps)
 	$(BIN)/pytest tests/system/image $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)
 
-format: setup ## Let ruff lay out and mend the code
+format: setup ## Let ruff format and fix the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## Resolve pyproject.toml anew into the two lock files (needs the network)
+lock: setup ## Resolve pyproject.toml again into the two lock files (needs the network)
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
