@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pexpect
@@ -39,6 +39,8 @@ disk_reserve_bytes = 0
 [outbound]
 smarthost = "smtp.provider.example"
 """
+HANGS_S = 120
+"""Longer than anything takes on a busy machine."""
 PROMPT = r"dialpost\*?> \Z"
 
 
@@ -55,9 +57,9 @@ class LiveDaemon:
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
         self._thread.start()
-        assert self._started.wait(30)
+        assert self._started.wait(HANGS_S)
         if self._fault is not None:
-            self._thread.join(10)
+            self._thread.join(HANGS_S)
             raise self._fault
 
     async def _run(self) -> None:
@@ -78,13 +80,13 @@ class LiveDaemon:
         async def run() -> object:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(HANGS_S)
 
     def stop(self) -> None:
         """End it."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
-            self._thread.join(30)
+            self._thread.join(HANGS_S)
             assert not self._thread.is_alive()
         self._loop.close()
 
@@ -160,10 +162,12 @@ def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:
 class Seat:
     """The real program at a pseudo-terminal of its own, as over ssh."""
 
-    def __init__(self, config_path: Path, *, term: str = "vt100") -> None:
+    def __init__(
+        self, config_path: Path, *, term: str = "vt100", program: Sequence[str] = ("-m", "dialpost")
+    ) -> None:
         environment = {"PATH": os.environ["PATH"], "TERM": term, "USER": "tester", "TZ": "UTC"}
         self.child = pexpect.spawn(
-            sys.executable, ["-m", "dialpost", "--config", str(config_path), "console"], timeout=30,
+            sys.executable, [*program, "--config", str(config_path), "console"], timeout=HANGS_S,
             env=environment, dimensions=(24, 80), echo=False,
         )  # fmt: skip
         self.child.delaybeforesend = None
@@ -202,7 +206,7 @@ class SerialSeat:
         self._started, self._over = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(HANGS_S)
         self._child: fdpexpect.fdspawn | None = None
         self._typists: list[threading.Thread] = []
 
@@ -215,7 +219,7 @@ class SerialSeat:
     def sit_down(self) -> None:
         """Open the port, as a terminal program does."""
         descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
-        self._child = fdpexpect.fdspawn(descriptor, timeout=60)
+        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S)
 
     def kill(self) -> None:
         """The console's process is gone at once; the next comes as on the board."""
@@ -238,7 +242,7 @@ class SerialSeat:
         data = text.encode() if isinstance(text, str) else text
         assert self._child is not None
         for typist in self._typists:
-            typist.join(120)
+            typist.join(HANGS_S)
         typist = threading.Thread(target=_write_all, args=(self._child.child_fd, data), daemon=True)
         self._typists = [typist]  # a terminal program reads while it writes, and waits where the port is full
         typist.start()
@@ -260,7 +264,7 @@ class SerialSeat:
         if self._child is not None:
             self.get_up()
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(30)
+        self._thread.join(HANGS_S)
         assert not self._thread.is_alive()
         self._loop.close()
 
