@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 MINUTES ?= 10
+# In several processes (ARGS=-n0: in this one). The tests start hundreds of interpreters, which are slow without byte code.
+PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
 
@@ -30,8 +32,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: setup ## The main job with a simulated line, provider and panel (ARGS="--once --outbound 20 ...")
 	@$(BIN)/dialpost simulate $(ARGS)
 
-test: setup ## All tests that need no other program than Python
-	$(BIN)/pytest -m "not system and not release" $(ARGS)
+test: setup ## All tests that need no other program than Python, in parallel (ARGS="-n0 --pdb": one by one)
+	$(PARALLEL) -m "not system and not release" $(ARGS)
 
 test-release: setup ## A wheel of this tree, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
 	$(BIN)/pytest tests/release $(ARGS)
@@ -46,7 +48,7 @@ lint: setup ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 check: lint ## The same, and the quick tests
-	$(BIN)/pytest -q -m "not system and not release and not slow" $(ARGS)
+	$(PARALLEL) -q -m "not system and not release and not slow" $(ARGS)
 
 system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
 	@tests/system/servers/install
