@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -44,6 +45,15 @@ HANGS_S = 120
 PROMPT = r"dialpost\*?> \Z"
 
 
+class _LeapingLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be set ahead."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
 class LiveDaemon:
     """The real daemon, its loop in a thread. `config` None: there is no configuration file."""
 
@@ -52,7 +62,7 @@ class LiveDaemon:
         self.socket = folder / "run" / "control.sock"
         if config is not None:
             self.config_path.write_text(config.replace("{folder}", str(folder)), encoding="utf-8")
-        self._loop = asyncio.new_event_loop()
+        self._loop = _LeapingLoop()
         self._started, self._over = threading.Event(), asyncio.Event()
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
@@ -81,6 +91,21 @@ class LiveDaemon:
             return function()
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(HANGS_S)
+
+    def leap(self, seconds: float) -> None:
+        """Let all timers run that are due within these seconds."""
+
+        def leap() -> None:
+            self._loop.ahead_s += seconds
+
+        self.ask(leap)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Wait until this holds in the daemon's loop; nobody tells when."""
+        give_up_s = time.monotonic() + HANGS_S
+        while not self.ask(happened):
+            assert time.monotonic() < give_up_s
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End it."""

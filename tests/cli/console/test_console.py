@@ -78,9 +78,10 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
     seat.until(PROMPT)
     other.until(PROMPT)
     seat.command("set budget.currency EUR")
-    said = seat.command("commit confirm 0.05")
-    assert "Committed as number 2." in said and "It is taken back in 3 s" in said
+    said = seat.command("commit confirm 2")
+    assert "Committed as number 2." in said and "It is taken back in 2 min" in said
     assert "EUR" in station.config_path.read_text()
+    station.leap(120.0)
     other.until("taken back")
     assert "EUR" not in station.config_path.read_text()
     seat.until("`discard` makes your candidate what is in force again.")

@@ -75,6 +75,8 @@ def test_a_commit_not_confirmed_is_taken_back_when_the_session_times_out(station
     tty = Sleeper("set budget.currency EUR\rcommit confirm 60\r")
     visit(station.config_path, tty).run(IDLE_S)
     assert "Committed as number 2." in tty.text
+    changes = station.daemon.changes
+    station.until(lambda: changes.pending is None and not changes._lock.locked())
     again = Sleeper("compare 1\rexit\r")
     visit(station.config_path, again).run(IDLE_S)
     assert "No difference." in again.text
