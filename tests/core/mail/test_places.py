@@ -14,7 +14,8 @@ DIRECT = NO_ETRN + '[outbound]\nvia = "mx"\n'
 
 def test_each_listener_has_its_doors() -> None:
     config = parse_config(
-        STATION + SMARTHOST + '[smtp]\nlisten = ["127.0.0.1:25"]\nsubmission_listen = ["127.0.0.1:587", "[::1]:587"]\n'
+        STATION + SMARTHOST + '[smtp]\nlisten = ["127.0.0.1:25"]\n'
+        'submission_listen = ["127.0.0.1:587", "[::1]:587"]\n'
         'submissions_listen = []\n'
     )  # fmt: skip
     assert wanted_doors(config) == {
