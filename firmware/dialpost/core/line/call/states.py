@@ -2,8 +2,8 @@
 
 The table is total: every state x event is a next state or IGNORE with a reason. Whatever happens, a call
 goes through HANGING_UP, so that the line is always put in order by the link, and through COOLDOWN.
-`flow/line/call/machine` assigns the state in one place, from `next_state`. docs/call-states.md is generated from this
-table (`mermaid`).
+`flow/line/call/machine` assigns the state in one place, from `next_state`. docs/call-states.md is generated from
+this table (`mermaid`).
 """
 
 from __future__ import annotations
@@ -175,10 +175,12 @@ def page() -> str:
     ]
     return (
         "# The states of a call\n\n"
-        "Generated from the table in `firmware/dialpost/core/line/call/states.py`, which is what runs; don't edit\n"
-        "it. `.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md` renews it.\n\n"
+        "Generated from the table in `firmware/dialpost/core/line/call/states.py`, which is what runs;\n"
+        "don't edit it. `.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md` renews it.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
-        "What each state ignores, and why:\n\n| state | event | because |\n|---|---|---|\n" + "\n".join(ignored) + "\n"
+        "What each state ignores, and why:\n\n| state | event | because |\n|---|---|---|\n"
+        + "\n".join(ignored)
+        + "\n"
     )
 
 
