@@ -16,7 +16,6 @@ from pathlib import Path
 import pexpect
 from pexpect import fdpexpect
 
-from dialpost.__main__ import make_parser
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.shell import Shell
 from dialpost.cli.console.terminal import ConsoleTerminal
@@ -165,13 +164,11 @@ class ScriptedTty:
 
 
 def make_shell(config_path: Path, tty: ScriptedTty, *, who: str = "a test") -> tuple[Shell, EditingSession]:
-    """A shell at this tty, with the command line's own grammar."""
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    """A shell at this tty."""
     args = argparse.Namespace(config=config_path, tty=None)
     terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
     session = EditingSession(config_path.parent / "run" / "control.sock", who)
-    return Shell(terminal, session, args, commands, who), session
+    return Shell(terminal, session, args, who), session
 
 
 def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:

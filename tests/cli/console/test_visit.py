@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 
 from console_rig import LiveDaemon, ScriptedTty, live_daemon
-from dialpost.__main__ import make_parser
 from dialpost.cli.console import console, terminal
 from dialpost.cli.console.console import Failures, Visit
 from dialpost.cli.console.terminal import ConsoleTerminal
@@ -54,11 +53,9 @@ def station(tmp_path: Path) -> Iterator[LiveDaemon]:
 
 
 def visit(config_path: Path, tty: ScriptedTty, *, serial: bool = False, failures: Failures | None = None) -> Visit:
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     args = argparse.Namespace(config=config_path, tty=Path("/dev/ttyS0") if serial else None)
     terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
-    return Visit(terminal, args, commands, failures or Failures())
+    return Visit(terminal, args, failures or Failures())
 
 
 def test_a_session_where_nothing_is_typed_ends_and_drops_its_changes_saying_so(station: LiveDaemon) -> None:
