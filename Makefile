@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 MINUTES ?= 10
+# In several processes (ARGS=-n0: in this one). The tests start hundreds of interpreters, which are slow without byte code.
+PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
 
@@ -30,8 +32,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: setup ## The main job with a simulated line, provider and panel (ARGS="--once --outbound 20 ...")
 	@$(BIN)/dialpost simulate $(ARGS)
 
-test: setup ## All tests that need no other program than Python
-	$(BIN)/pytest -m "not system and not release" $(ARGS)
+test: setup ## All tests that need no other program than Python, in parallel (ARGS="-n0 --pdb": one by one)
+	$(PARALLEL) -m "not system and not release" $(ARGS)
 
 test-release: setup ## A wheel of this tree, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
 	$(BIN)/pytest tests/release $(ARGS)
@@ -46,7 +48,7 @@ lint: setup ## Format, lint, types, import layers
 	$(BIN)/lint-imports
 
 check: lint ## The same, and the quick tests
-	$(BIN)/pytest -q -m "not system and not release and not slow" $(ARGS)
+	$(PARALLEL) -q -m "not system and not release and not slow" $(ARGS)
 
 system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
 	@tests/system/servers/install
@@ -63,17 +65,17 @@ image-deps: ## What `image` and `test-image` need on this machine (says what it 
 image: setup ## The SD-card image, in .cache/image/out; 20 to 45 minutes the first time (first: make image-deps; root)
 	@image-build/build $(ARGS)
 
-test-image: setup ## Start the image in an emulated board and use it as a person does (first: make image; the call wants make system-deps)
+test-image: setup ## Start the image in an emulated board and use it as an operator does (first: make image; the call wants make system-deps)
 	$(BIN)/pytest tests/system/image $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)
 
-format: setup ## Let ruff lay out and mend the code
+format: setup ## Let ruff format and fix the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## Resolve pyproject.toml anew into the two lock files (needs the network)
+lock: setup ## Resolve pyproject.toml again into the two lock files (needs the network)
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml

@@ -33,7 +33,7 @@ class Contender(Protocol):
     def stop(self) -> None: ...
 
     def settled(self) -> bool:
-        """Nothing is left to do: each message is in the mailbox, or was put off."""
+        """Nothing is left to do: each message is in the mailbox, or was deferred."""
 
     def delivered(self) -> int:
         """How many messages are in the mailbox."""
@@ -70,7 +70,7 @@ class Dialpost:
 
 
 class PostfixContender:
-    """Debian's Postfix on `directory`: the same domain in Maildirs, the world put off."""
+    """Debian's Postfix on `directory`: the same domain in Maildirs, the world deferred."""
 
     name = "Postfix"
 

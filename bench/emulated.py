@@ -36,7 +36,7 @@ _PARTS = ("daemon", "console", "dovecot")
 
 
 def image(work: Path, amounts: Amounts) -> list[Row]:
-    """Everything that is told of the image: one card, two starts of one board."""
+    """All figures of the image: one card, two starts of one board."""
     rows = image_sizes(work, amounts)
     card = Card(work / "card.img").prepare(_CONFIG)
     folder = Path(tempfile.mkdtemp(prefix="dp-bench-"))  # short: sockets lie in it

@@ -80,7 +80,7 @@ def main() -> int:
     print(f"Written to {args.json}.")
     tell(unmeasured)
     broken = [row for row in rows if row.kept is False]
-    # The image takes half an hour to make: who did not ask for it by name is only told that it is left out.
+    # The image takes half an hour to make: without a request by name it is skipped, with a message.
     failed = unmeasured.keys() - (set() if args.only else {"image"})
     return 1 if failed or (args.enforce and broken) else 0
 

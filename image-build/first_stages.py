@@ -58,7 +58,7 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A file; any of `names` will do. `why` is the setting it follows from, for a person."""
+    """A file; any of `names` will do. `why` is the setting it follows from, for the operator."""
 
     names: tuple[str, ...]
     why: str
@@ -137,7 +137,7 @@ def _take(
 
 
 def _split(line: str) -> tuple[str, str]:
-    """`key=value`, or `include FILE` and `initramfs FILE [ADDRESS]`, which have no sign between."""
+    """`key=value`, or `include FILE` and `initramfs FILE [ADDRESS]`, which have no character between."""
     first, _, rest = line.partition(" ")
     if first in {"include", "initramfs"}:
         return first, rest.strip().split(" ")[0]
@@ -178,7 +178,7 @@ def _kernel(model: Model, settings: Settings) -> Iterator[Want]:
         for tree in settings.get("device_tree", "default"):
             if not tree:
                 raise ValueError(
-                    "config.txt: `device_tree=` hands none over, and U-Boot is told by it which card is ours"
+                    "config.txt: `device_tree=` hands none over, and it tells U-Boot which card is ours"
                 )
             if tree != "default":
                 yield Want((prefix + tree,), f"device_tree={tree}")

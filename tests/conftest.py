@@ -6,6 +6,8 @@ system tests have rigs of their own and are not watched.)
 
 Nor does a test leave a connection open when its event loop ends. Python 3.13 raises for one that a server
 accepted, and it does so whenever the object is collected, so in the middle of some other test.
+
+`make test` and `make check` run the tests in several processes at once (pytest-xdist); each watches itself.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +151,32 @@ def _leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(asyncio.SelectorEventLoop, "close", _close_and_look)
     yield
     assert not _left_open, f"left open when the event loop ended: {_left_open[:5]}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two processes a core: many tests mostly wait, for sockets, children and what must not happen."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # as xdist itself has it
+    return min(2 * len(os.sched_getaffinity(0)), 16)
+
+
+_inputs: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count here, where the reports of all processes come together."""
+    if report.when == "call":
+        _inputs[report.nodeid] += sum(count for name, count in report.user_properties if name == "inputs")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counted = sorted((nodeid, count) for nodeid, count in _inputs.items() if count)
+    if counted:
+        terminalreporter.section("inputs of the fuzz tests")
+        for nodeid, count in counted:
+            terminalreporter.write_line(f"{count:9,}  {nodeid}")
+        terminalreporter.write_line(f"{sum(count for _, count in counted):9,}  in all")
 
 
 @pytest.fixture(scope="session", autouse=True)

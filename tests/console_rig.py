@@ -8,20 +8,20 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pexpect
 from pexpect import fdpexpect
 
-from dialpost.__main__ import make_parser
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.shell import Shell
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.errors import TerminalGoneError
 from dialpost.daemon import Daemon
 from dialpost.sim.console_seat import ConsoleSeat
-from loop_thread import LoopThread
+from loop_thread import HANGS_S, LoopThread
 
 CONFIG = """\
 [station]
@@ -69,6 +69,18 @@ class LiveDaemon:
 
         assert self._loop is not None
         return self._loop.run(run())
+
+    def leap(self, seconds: float) -> None:
+        """Let all timers run that are due within these seconds."""
+        assert self._loop is not None
+        self._loop.leap(seconds)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Wait until this holds in the daemon's loop; nobody tells when."""
+        give_up_s = time.monotonic() + HANGS_S
+        while not self.ask(happened):
+            assert time.monotonic() < give_up_s
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End it."""
@@ -129,13 +141,11 @@ class ScriptedTty:
 
 
 def make_shell(config_path: Path, tty: ScriptedTty, *, who: str = "a test") -> tuple[Shell, EditingSession]:
-    """A shell at this tty, with the command line's own grammar."""
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    """A shell at this tty."""
     args = argparse.Namespace(config=config_path, tty=None)
     terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
     session = EditingSession(config_path.parent / "run" / "control.sock", who)
-    return Shell(terminal, session, args, commands, who), session
+    return Shell(terminal, session, args, who), session
 
 
 def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:
@@ -151,10 +161,12 @@ def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:
 class Seat:
     """The real program at a pseudo-terminal of its own, as over ssh."""
 
-    def __init__(self, config_path: Path, *, term: str = "vt100") -> None:
+    def __init__(
+        self, config_path: Path, *, term: str = "vt100", program: Sequence[str] = ("-m", "dialpost")
+    ) -> None:
         environment = {"PATH": os.environ["PATH"], "TERM": term, "USER": "tester", "TZ": "UTC"}
         self.child = pexpect.spawn(
-            sys.executable, ["-m", "dialpost", "--config", str(config_path), "console"], timeout=30,
+            sys.executable, [*program, "--config", str(config_path), "console"], timeout=HANGS_S,
             env=environment, dimensions=(24, 80), echo=False,
         )  # fmt: skip
         self.child.delaybeforesend = None
@@ -200,7 +212,7 @@ class SerialSeat:
     def sit_down(self) -> None:
         """Open the port, as a terminal program does."""
         descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
-        self._child = fdpexpect.fdspawn(descriptor, timeout=60)
+        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S)
 
     def kill(self) -> None:
         """The console's process is gone at once; the next comes as on the board."""
@@ -223,7 +235,7 @@ class SerialSeat:
         data = text.encode() if isinstance(text, str) else text
         assert self._child is not None
         for typist in self._typists:
-            typist.join(120)
+            typist.join(HANGS_S)
         typist = threading.Thread(target=_write_all, args=(self._child.child_fd, data), daemon=True)
         self._typists = [typist]  # a terminal program reads while it writes, and waits where the port is full
         typist.start()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.__main__ import make_parser
+from dialpost.cli.parser import make_parser
 from dialpost.core.console.language import Fault, Language
 from dialpost.core.line.call.notes import attention, given_up_letter
 from dialpost.core.line.call.record import CallReason, CallRecord
@@ -59,18 +59,16 @@ NOT_OFFERED = re.compile(
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts in a module's code that are no docstrings, with their line; values put in are holes."""
-    tree = ast.parse(path.read_text("utf-8"))
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     passed = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             passed |= {id(value) for value in node.values}
             parts = [str(value.value) if isinstance(value, ast.Constant) else _HOLE for value in node.values]
             yield node.lineno, "".join(parts)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed:
             yield node.lineno, node.value
 

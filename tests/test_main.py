@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from dialpost.__main__ import DEFAULT_CONFIG, _config_first, main, make_parser
+from dialpost.__main__ import _config_first, main
+from dialpost.cli.parser import DEFAULT_CONFIG, make_parser
 
 
 @pytest.mark.parametrize(

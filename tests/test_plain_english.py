@@ -24,7 +24,7 @@ TODO = Path(__file__).with_name("plain_english_todo.txt")
 RETIRED = {
     r"\bput(?:s|ting)? (?:it |them |mail |all |this )?off\b": "defer",
     r"\bc[oa]m(?:e|es|ing) again\b": "retry, return, restart",
-    r"\banew\b": "again, restart",
+    r"(?<!-)\banew\b": "again, restart",
     r"\bmend(?:s|ed|ing|er)?\b": "repair, fix",
     r"\bso long\b(?! that\b)": "for this long, as long as, how long ...",
     r"\bso often\b(?! that\b)": "how often ..., as often as",

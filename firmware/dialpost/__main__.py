@@ -6,78 +6,21 @@ Exit status, the same for every command: 0 done, 1 it could not be done (the rea
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from dialpost import __version__
-from dialpost.cli.arguments import file_path
-from dialpost.cli.config import file as config
-from dialpost.cli.console import console
-from dialpost.cli.line import call, modem
-from dialpost.cli.mail import account, queue
-from dialpost.cli.panel import board
-from dialpost.cli.panel import show as panel
+from dialpost.cli.parser import command_in, make_parser, parse
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
-from dialpost.cli.system import apply, daemon, doctor, status, update
 from dialpost.core.errors import DialpostError
 from dialpost.core.printable import LONGEST_VALUE, one_line
-from dialpost.sim import simulate
 
 _DRAWING = frozenset({"simulate", "console", "daemon"})
 """Commands that draw on the terminal, or have a log of their own there."""
 _TALKING = frozenset({"account", "alias", "call", "config", "queue", "trace"})
 """Commands whose arguments are kept or looked for as text, and name no file."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_VALUE},}}")
-DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
-
-_EPILOG = """\
-The usual day:
-  dialpost status               what is the station doing, what waits, what needs a person
-  dialpost call now             dial, fetch and send
-  dialpost trace anna@...       where is my message
-  dialpost account add anna     a new mailbox, effective at once
-  dialpost doctor               is everything set up so that mail will arrive
-
-Every command has its own --help.
-"""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The whole command line's grammar."""
-    parser = argparse.ArgumentParser(
-        prog="dialpost",
-        description="Mail station for places whose line to the world is dialled, slow, dear or often down.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
-    parser.add_argument(
-        "--config", type=file_path, default=os.environ.get("DIALPOST_CONFIG") or DEFAULT_CONFIG, metavar="FILE",
-        help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
-    )  # fmt: skip
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for face in (
-        status,
-        call,
-        queue,
-        account,
-        config,
-        apply,
-        doctor,
-        modem,
-        board,
-        panel,
-        console,
-        update,
-        daemon,
-        simulate,
-    ):
-        face.add_parser(commands)
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    args = make_parser().parse_args(_config_first(argv))
+    words = _config_first(argv)
+    parser = make_parser(command_in(words) or "")
+    args = parse(parser, words)
+    if args.command is None:
+        parser.print_help()
+        return 0
     if args.command == "config":
         whole_lines()
     if args.command in _TALKING and (wrong := [word for word in argv if not _is_text(word)]):

@@ -5,14 +5,23 @@ Python's own answer to it there is a traceback of whatever was being imported, o
 
 from __future__ import annotations
 
-import signal
+import os
+import sys
+
+from dialpost import __version__
 
 _INTERRUPTED = 130
 """Exit status: 128 + SIGINT, as shells have it."""
+_READER_GONE = 141
+"""Exit status: 128 + SIGPIPE."""
 
 
 def main() -> int:
     """Run the command line in this process, as its last deed; its exit status."""
+    if sys.argv[1:] == ["--version"]:  # asked by scripts, again and again: not even `argparse` is read for it
+        return _version()
+    import signal
+
     answer = signal.getsignal(signal.SIGINT)
     is_pythons = answer is signal.default_int_handler  # under nohup, in a background job, it is ignored
     if is_pythons:
@@ -28,3 +37,17 @@ def main() -> int:
     finally:
         if is_pythons:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _version() -> int:
+    """As `cli.parser` declares it. Output that nobody takes is no traceback."""
+    if not sys.stdout:  # closed by whoever started us
+        return 0
+    try:
+        os.write(1, f"dialpost {__version__}\n".encode())
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"dialpost: the output can't be written: {error.strerror}\n")
+            return 1
+        return _READER_GONE
+    return 0

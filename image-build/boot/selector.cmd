@@ -51,7 +51,7 @@ else
   ${devtype} write ${m}7000400 ${place} 1
 fi
 
-# Arguments a person wrote for the kernel: extra_args=... in args.txt on the FAT partition.
+# Arguments that an operator wrote for the kernel: extra_args=... in args.txt on the FAT partition.
 setenv extra_args
 if load ${devtype} ${devnum}:1 ${m}7001000 args.txt; then env import -t ${m}7001000 ${filesize} extra_args; fi
 

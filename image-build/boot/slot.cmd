@@ -1,6 +1,6 @@
 # The own part of a slot of the boot, updated with it: kernel, initial RAM disk, device tree, command line. The frozen
 # selector (boot.scr on FAT) has set devtype, devnum, part, slot, extra_args, and m for the place of the memory.
-# Neither a kernel that panics nor a service manager that crashes may stay that way: both start anew. No rootwait: the
+# Neither a kernel that panics nor a service manager that crashes may stay that way: both restart. No rootwait: the
 # initial RAM disk waits 30 s for a slow card; where that disk is broken, the kernel shall panic instead of waiting for ever.
 part uuid ${devtype} ${devnum}:${part} root
 setenv bootargs "root=PARTUUID=${root} ro rauc.slot=${slot} panic=10 loglevel=4 fsck.repair=yes net.ifnames=0 systemd.getty_auto=no systemd.crash_action=reboot"

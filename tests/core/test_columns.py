@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.columns import cut, pad, width, wrap
+from dialpost.core.columns import _head, cut, pad, width, wrap
 
 
 def test_width_counts_columns_not_characters():
@@ -29,3 +29,8 @@ def test_wrap_keeps_every_word_and_fits(text, columns, indent):
     assert "".join("".join(rows).split()) == "".join(text.split())
     for row in rows:
         assert width(row) <= max(columns, indent + 2) or row.isascii() or width(row.split()[-1]) > columns - indent
+
+
+def test_a_text_narrower_than_its_room_stays_whole():
+    assert _head("abc", 3) == _head("abc", 9) == "abc"
+    assert _head("日本", 3) == "日"

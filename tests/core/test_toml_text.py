@@ -81,3 +81,14 @@ def test_statements_and_comments_are_found_behind_quotes_and_brackets():
     assert statement_end(['a = """', "]", '"""', "b = 1"], 0) == 3
     assert comment_start('a = "#" # here') == 8
     assert comment_start('a = "#"') is None
+
+
+def test_tables_too_deep_in_each_other_as_values():
+    """Each key and header has few parts enough; together they go deeper than anything that walks them may."""
+    parts = ".".join("a" * 31)
+    with pytest.raises(ConfigError, match="too deep"):
+        parse_toml(f"[{parts}]\n{parts} = {{{parts} = 1}}\n")
+
+
+def test_a_fraction_may_have_many_digits():
+    assert parse_toml("a = " + "1" * 200 + ".5")["a"] == float("1" * 200 + ".5")

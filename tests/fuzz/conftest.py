@@ -22,7 +22,6 @@ with `@hypothesis.example(...)` above `@fuzz`.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +31,6 @@ from hypothesis.statistics import collector
 from fuzzing import MINUTES
 
 _HERE = Path(__file__).parent
-_inputs: Counter[str] = Counter()
 
 
 @pytest.hookimpl(trylast=True)
@@ -46,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _counted(item: pytest.Item, run: Callable[[], None], share_s: float) -> Callable[[], None]:
     def count(stats: dict[str, dict[str, list[object]]]) -> None:
         cases = sum(len(phase["test-cases"]) for name, phase in stats.items() if name.endswith("-phase"))
-        _inputs[item.nodeid] += cases
+        item.user_properties.append(("inputs", cases))  # tests/conftest.py adds them up
 
     def runtest() -> None:
         end_s = time.monotonic() + share_s
@@ -56,12 +54,3 @@ def _counted(item: pytest.Item, run: Callable[[], None], share_s: float) -> Call
                 run()
 
     return runtest
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _inputs:
-        return
-    terminalreporter.section("inputs of the fuzz tests")
-    for nodeid, count in sorted(_inputs.items()):
-        terminalreporter.write_line(f"{count:9,}  {nodeid}")
-    terminalreporter.write_line(f"{sum(_inputs.values()):9,}  in all")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.__main__ import make_parser
 from dialpost.cli.panel.show import PHASES
+from dialpost.cli.parser import make_parser
 from unit_exposure import exposure, needs_analyzer
 
 FOLDER = Path(__file__).parents[2] / "systemd"

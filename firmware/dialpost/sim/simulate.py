@@ -42,7 +42,7 @@ Exit status of --once: 0 everything arrived exactly once; 3 the provider did not
 def add_parser(commands: Any) -> None:
     """Add `simulate` to the command line."""
     parser = commands.add_parser(
-        "simulate", help="try the station with a simulated line and provider",
+        "simulate",
         description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="carry the messages, count, and end")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import re
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, make_shell, typed
-from dialpost.__main__ import make_parser
 from dialpost.cli.console import station as console_station
+from dialpost.cli.parser import command_parser
 from dialpost.core.console.commands import COMMANDS
 from dialpost.core.errors import TerminalGoneError
 from dialpost.edge.console.admin_password import AdminPassword
@@ -43,11 +42,8 @@ def test_every_command_of_the_table_is_carried_out_by_something(station: LiveDae
 
 
 def _verbs(name: str) -> set[tuple[str, ...]]:
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    face = commands.choices[name]
-    verbs = [each.choices for each in face._actions if isinstance(each, argparse._SubParsersAction)]
-    return {(name, verb) for verb in verbs[0]} if verbs else {(name,)}
+    verbs = command_parser(name).commands
+    return {(name, verb) for verb in verbs.choices} if verbs else {(name,)}
 
 
 @pytest.mark.parametrize(

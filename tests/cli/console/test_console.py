@@ -13,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from console_rig import CONFIG, PROMPT, LiveDaemon, Seat, live_daemon
+from console_rig import CONFIG, HANGS_S, PROMPT, LiveDaemon, Seat, live_daemon
 from dialpost.cli.console.console import Failures
 from dialpost.edge.console.admin_password import AdminPassword
 from screen import Screen
@@ -23,6 +23,13 @@ from screen import Screen
 def station(tmp_path: Path) -> Iterator[LiveDaemon]:
     with live_daemon(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def seat(station: LiveDaemon) -> Iterator[Seat]:
+    made = Seat(station.config_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -71,9 +78,10 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
     seat.until(PROMPT)
     other.until(PROMPT)
     seat.command("set budget.currency EUR")
-    said = seat.command("commit confirm 0.05")
-    assert "Committed as number 2." in said and "It is taken back in 3 s" in said
+    said = seat.command("commit confirm 2")
+    assert "Committed as number 2." in said and "It is taken back in 2 min" in said
     assert "EUR" in station.config_path.read_text()
+    station.leap(120.0)
     other.until("taken back")
     assert "EUR" not in station.config_path.read_text()
     seat.until("`discard` makes your candidate what is in force again.")
@@ -145,8 +153,7 @@ def test_news_do_not_disturb_the_line_being_typed(seats: list[Seat]) -> None:
     other.until(PROMPT)
 
 
-def test_tab_completes_and_the_question_mark_tells(seats: list[Seat]) -> None:
-    seat, _ = seats
+def test_tab_completes_and_the_question_mark_tells(seat: Seat) -> None:
     seat.until(PROMPT)
     seat.type("set bud\tcurr\tE")
     seat.until(re.escape("set budget.currency E"))
@@ -159,8 +166,7 @@ def test_tab_completes_and_the_question_mark_tells(seats: list[Seat]) -> None:
     assert "usage: commit" in said and "confirm" in said and "comment" in said
 
 
-def test_cursor_keys_history_and_long_lines(seats: list[Seat]) -> None:
-    seat, _ = seats
+def test_cursor_keys_history_and_long_lines(seat: Seat) -> None:
     seat.until(PROMPT)
     assert "no command dance" in seat.command("dance")
     seat.type("\x1b[A\x1b[D\x7fn" + "\x1b[C" + "\r")  # up, left: danc|e, n instead of c
@@ -169,8 +175,7 @@ def test_cursor_keys_history_and_long_lines(seats: list[Seat]) -> None:
     assert "budget.currency" in seat.until(PROMPT)
 
 
-def test_garbage_does_no_harm(station: LiveDaemon, seats: list[Seat]) -> None:
-    seat, _ = seats
+def test_garbage_does_no_harm(station: LiveDaemon, seat: Seat) -> None:
     seat.until(PROMPT)
     noise = bytes(byte for byte in range(256) if byte not in {0x03, 0x04, 0x0A, 0x0D, 0x13}) * 5
     seat.type(noise + b"\x1b[999999999\x1b]0;x\x1bP\xff\xfe\x00\x15\r")
@@ -180,8 +185,7 @@ def test_garbage_does_no_harm(station: LiveDaemon, seats: list[Seat]) -> None:
     assert "budget.currency" in seat.command("compare")
 
 
-def test_ctrl_c_breaks_a_command_off_and_the_session_goes_on(station: LiveDaemon, seats: list[Seat]) -> None:
-    seat, _ = seats
+def test_ctrl_c_breaks_a_command_off_and_the_session_goes_on(station: LiveDaemon, seat: Seat) -> None:
     seat.until(PROMPT)
     seat.type("junk\x03")
     seat.until(PROMPT)
@@ -206,8 +210,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(station: LiveDaemon) -> None:
     seat.close()
 
 
-def test_the_screen_shows_80_by_24_what_a_person_expects(seats: list[Seat]) -> None:
-    seat, _ = seats
+def test_the_screen_shows_80_by_24_what_a_person_expects(seat: Seat) -> None:
     seat.until(PROMPT)
     screen = Screen()
     seat.type("help\r")
@@ -226,7 +229,7 @@ def test_a_pipe_of_commands_is_carried_out_to_its_end(station: LiveDaemon, tmp_p
 
     done = subprocess.run(
         [sys.executable, "-m", "dialpost", "--config", str(station.config_path), "console"],
-        input=b"set budget.currency EUR\ncommit\nshow budget\n", capture_output=True, timeout=60, check=False,
+        input=b"set budget.currency EUR\ncommit\nshow budget\n", capture_output=True, timeout=HANGS_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert b"Committed as number 2." in done.stdout and b'budget.currency = "EUR"' in done.stdout
@@ -236,7 +239,10 @@ def test_without_a_daemon_the_console_comes_up_all_the_same(tmp_path: Path) -> N
     config = tmp_path / "dialpost.toml"
     config.write_text('[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'
                       f'run_dir = "{tmp_path}/run"\ndata_dir = "{tmp_path}/data"\n')  # fmt: skip
-    seat = Seat(config)
+    impatient = "from dialpost.cli.console import console; console.DAEMON_STARTS_S = 0.1"
+    main = "import runpy; runpy.run_module('dialpost', run_name='__main__')"
+    seat = Seat(config, program=("-c", f"{impatient}; {main}"))
+    seat.until("does not answer yet")
     seat.until("No Dialpost daemon is running")
     seat.close()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, typed
-from dialpost.__main__ import make_parser
 from dialpost.cli.console import console
 from dialpost.cli.console.console import Failures, Visit
 from dialpost.cli.console.terminal import ConsoleTerminal
@@ -71,11 +70,9 @@ def test_changes_that_are_not_committed_come_first(own: LiveDaemon) -> None:
 
 def visit(config_path: Path, *lines: str) -> str:
     """What is shown to somebody who types these lines."""
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     tty = ScriptedTty("".join(f"{line}\r" for line in lines))
     terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
-    Visit(terminal, argparse.Namespace(config=config_path, tty=None), commands, Failures()).run(60.0)
+    Visit(terminal, argparse.Namespace(config=config_path, tty=None), Failures()).run(60.0)
     return tty.text
 
 

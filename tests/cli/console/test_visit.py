@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from console_rig import LiveDaemon, ScriptedTty, live_daemon
-from dialpost.__main__ import make_parser
-from dialpost.cli.console import console
+from dialpost.cli.console import console, terminal
 from dialpost.cli.console.console import Failures, Visit
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.errors import IdleTooLongError, TerminalGoneError
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 
-IDLE_S = 0.4
+IDLE_S = 60.0
+
+
+class Clock:
+    """Time passes for the terminal only while nothing is typed."""
+
+    now_s = 0.0
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CLOCK, "now_s", 1000.0)
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: CLOCK.now_s))
 
 
 class Sleeper(ScriptedTty):
@@ -28,7 +42,7 @@ class Sleeper(ScriptedTty):
     def read(self, timeout_s: float) -> bytes:
         if self._typed or timeout_s == 0:
             return super().read(timeout_s)
-        time.sleep(min(timeout_s, 0.02))
+        CLOCK.now_s += timeout_s
         return self.noise
 
 
@@ -39,11 +53,9 @@ def station(tmp_path: Path) -> Iterator[LiveDaemon]:
 
 
 def visit(config_path: Path, tty: ScriptedTty, *, serial: bool = False, failures: Failures | None = None) -> Visit:
-    parser = make_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     args = argparse.Namespace(config=config_path, tty=Path("/dev/ttyS0") if serial else None)
     terminal = ConsoleTerminal(tty, dumb=False, utf8=False, idle_s=0.0)
-    return Visit(terminal, args, commands, failures or Failures())
+    return Visit(terminal, args, failures or Failures())
 
 
 def test_a_session_where_nothing_is_typed_ends_and_drops_its_changes_saying_so(station: LiveDaemon) -> None:
@@ -60,8 +72,10 @@ def test_a_commit_not_confirmed_is_taken_back_when_the_session_times_out(station
     tty = Sleeper("set budget.currency EUR\rcommit confirm 60\r")
     visit(station.config_path, tty).run(IDLE_S)
     assert "Committed as number 2." in tty.text
+    changes = station.daemon.changes
+    station.until(lambda: changes.pending is None and not changes._lock.locked())
     again = Sleeper("compare 1\rexit\r")
-    visit(station.config_path, again).run(5.0)
+    visit(station.config_path, again).run(IDLE_S)
     assert "No difference." in again.text
     assert "EUR" not in station.config_path.read_text()
 
@@ -97,9 +111,9 @@ def test_a_half_typed_password_and_a_pager_time_out_too(station: LiveDaemon) -> 
 def test_a_question_of_a_command_times_out_as_the_session_does(station: LiveDaemon) -> None:
     for question in ("account add anna\r", "set outbound.password\r", "shutdown\r", "restore from paste\r"):
         tty = Sleeper(question)
-        began_s = time.monotonic()
+        began_s = CLOCK.now_s
         visit(station.config_path, tty).run(IDLE_S)
-        assert time.monotonic() - began_s < 3 * IDLE_S
+        assert IDLE_S < CLOCK.now_s - began_s < IDLE_S + 2 * terminal.POLL_S
         assert "Nothing was typed for" in tty.text
 
 
@@ -120,7 +134,7 @@ def test_at_a_serial_line_nobody_is_waited_for_with_a_clock(station: LiveDaemon)
         def read(self, timeout_s: float) -> bytes:
             self.reads += timeout_s > 0
             if self.reads == 1:
-                time.sleep(3 * IDLE_S)
+                CLOCK.now_s += 3 * IDLE_S
             return super().read(timeout_s)
 
     tty = Late("\rexit\r")
@@ -136,7 +150,7 @@ def test_after_many_wrong_passwords_the_visit_is_over(station: LiveDaemon, monke
     for _ in range(2):
         tty = ScriptedTty("")
         tty._typed = [b"correct house\r"] * console.MOST_TRIES
-        visit(station.config_path, tty, failures=failures).run(60.0)
+        visit(station.config_path, tty, failures=failures).run(IDLE_S)
         assert tty.text.count("That is not the password.") == console.MOST_TRIES
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 30.0]
 
@@ -146,6 +160,6 @@ def test_a_terminal_that_takes_nothing_or_is_gone_ends_the_visit(station: LiveDa
         def write(self, data: bytes, timeout_s: float) -> None:
             raise IdleTooLongError("The terminal has taken nothing for a long time.")
 
-    visit(station.config_path, Stuck("show\r")).run(60.0)
+    visit(station.config_path, Stuck("show\r")).run(IDLE_S)
     with pytest.raises(TerminalGoneError):
-        visit(station.config_path, ScriptedTty("set budget.currency EUR\r")).run(60.0)
+        visit(station.config_path, ScriptedTty("set budget.currency EUR\r")).run(IDLE_S)

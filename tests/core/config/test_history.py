@@ -1,5 +1,7 @@
 """The line on top of a committed configuration: what goes in comes out, and no text is lost for it."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +34,12 @@ def test_a_mark_that_is_damaged_is_none():
     assert Unproven.from_text(trial.to_text()) == trial
     for text in ("", "{", "[]", '{"number": 1}', '{"number": 3, "back_to": 2, "proof": "x"}', '"x"', "null"):
         assert Unproven.from_text(text) is None
+
+
+def test_a_commit_for_the_control_api() -> None:
+    commit = Commit(14, "anna", 1_820_000_000, False, "a new number")
+    assert commit.to_json() == {
+        "number": 14, "who": "anna", "when": commit.when, "when_s": 1_820_000_000, "clock_trusted": False,
+        "comment": "a new number",
+    }  # fmt: skip
+    assert commit.when.startswith("2027-09-03 ") and commit.when != replace(commit, clock_trusted=True).when

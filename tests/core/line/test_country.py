@@ -75,3 +75,12 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_country("x", "[redial]\nattempts = -1\nfoo = 1\n", "x.toml")
     assert len(caught.value.problems) == 4
+
+
+def test_an_emergency_number_has_digits_only() -> None:
+    text = 'name = "X"\nsource = "a test"\n[dialling]\nemergency = ["112", "1-1-2"]\n'
+    with pytest.raises(ConfigError) as told:
+        parse_country("x", text, "x.toml")
+    assert told.value.problems == (
+        'x.toml: dialling.emergency has "1-1-2", which is not allowed: it has digits only.',
+    )

@@ -162,3 +162,18 @@ def test_what_the_modem_is_told_before_it_dials() -> None:
     assert line_settings(ModemConfig(), AUSTRIA) == ("S7=60",)
     japan = replace(AUSTRIA, dialling=Dialling(blind_pause_s=3, answer_within_s=120))
     assert line_settings(ModemConfig(wait_for_dial_tone=False), japan) == ("S7=120", "X3", "S6=3")
+
+
+def test_a_try_about_to_be_made_counts_as_failed_in_the_copy_alone() -> None:
+    plan = DialPlan(replace(THREE, numbers=("111",)), AUSTRIA)
+    copy = plan.as_if_failed(100.0)
+    assert copy.next(100.0).wait_s == 5.0
+    assert plan.next(100.0) == Step("111")
+    assert DialPlan(ModemConfig(), ANYWHERE).as_if_failed(0.0).numbers == ()
+
+
+def test_the_copy_goes_on_where_the_plan_stands() -> None:
+    plan = DialPlan(THREE, ANYWHERE)
+    plan.tried("111", DialResult.BUSY, 0.0)
+    assert plan.next(1.0).number == "222"
+    assert plan.as_if_failed(1.0).next(2.0).number == "333"

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.link import DialResult
-from dialpost.core.line.redial_rules import COUNTED, KEPT_TRIES, MayDial, RedialHistory, RedialRules, may_dial
+from dialpost.core.line.redial_rules import (
+    COUNTED,
+    KEPT_TRIES,
+    MayDial,
+    RedialHistory,
+    RedialRules,
+    may_dial,
+    vain_call,
+)
 
 FREE = RedialRules(attempts=0, rest_s=0, pauses_s=(0,))
 A, B = "0961123456", "0962654321"
@@ -182,3 +191,25 @@ def test_a_restart_never_shortens_a_wait(tries: list[tuple[float, DialResult]], 
 def test_what_is_no_history_is_told(value: object) -> None:
     with pytest.raises(ValueError):
         RedialHistory.from_json(value, 0.0, 0.0, trusted=False)  # type: ignore[arg-type]
+
+
+HOSTS_OF = {"outbound": "outbound.user, outbound.password", "etrn": "etrn.user, etrn.password"}
+
+
+@pytest.mark.parametrize("reason", CallReason)
+@pytest.mark.parametrize("out_barred", [False, True])
+@pytest.mark.parametrize("etrn_barred", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_call_is_vain_where_nobody_would_take_the_login(
+    reason: CallReason, out_barred: bool, etrn_barred: bool, waits: bool
+) -> None:
+    """Mail out is a reason unless its login is refused; mail in is one unless ETRN's is."""
+    for_mail_out_alone = reason in {CallReason.QUEUE, CallReason.URGENT}
+    brings_mail_in = not for_mail_out_alone and not etrn_barred
+    takes_mail_out = not out_barred and (for_mail_out_alone or waits)
+    told = vain_call(reason, is_way_out_barred=out_barred, is_etrn_barred=etrn_barred, waits=waits)
+    assert bool(told) is not (brings_mail_in or takes_mail_out)
+    if told:
+        assert [name for name, keys in HOSTS_OF.items() if keys in told] == [
+            name for name, barred in (("outbound", out_barred), ("etrn", etrn_barred)) if barred
+        ]

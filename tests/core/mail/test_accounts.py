@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.address import parse_mailbox
+from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AccountError
 from dialpost.core.mail.accounts import Account, Alias, Directory, Local, NotLocal, Unknown, check_name
 
@@ -212,3 +213,25 @@ def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local):
         assert made.resolve(written) == Local(("anna",))
         assert made.owns("anna", written)
     assert made.resolve("all@clinic.example") == Local((), (f'"{local}"@world.example',))
+
+
+def test_the_directory_of_a_configuration():
+    config = parse_config(
+        '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\npostmaster = "ben"\n'
+        '[delivery]\nplus_separator = "-"\ncatch_all = {"clinic.example" = "anna"}\n'
+    )
+    accounts = {account.name: account for account in ACCOUNTS}
+    assert Directory.from_config(config, accounts, {}) == Directory(
+        accounts, {}, ("clinic.example",), {"clinic.example": "anna"}, "ben", "-", "mail.clinic.example"
+    )
+
+
+def test_who_is_postmaster_by_default():
+    assert directory([Account("anna"), Account("postmaster", enabled=False)]).postmaster_account == "postmaster"
+
+
+def test_what_has_an_address_already():
+    there = directory()
+    assert there.taken_by("Info@second.example") == "account anna"
+    assert there.taken_by("TEAM@clinic.example") == "an alias"
+    assert there.taken_by("nobody@clinic.example") is None

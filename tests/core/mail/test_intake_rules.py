@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dialpost.core.config.text import parse_config
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.intake_rules import (
     MAX_OWN_PASSES,
@@ -89,3 +90,14 @@ def test_the_window_for_repeats_goes_with_the_hours_not_with_the_clocks_steps():
     window = RepeatWindow(100)
     steps = [(60, 0), (1_000_060, 0), (1_000_100, 40), (50, 50), (2_000_000, 200)]
     assert [window.since_s(wall_s, monotonic_s) for wall_s, monotonic_s in steps] == [-40, -40, 0, -50, 100]
+
+
+def test_the_sides_of_a_configuration():
+    text = (
+        '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n[lan]\ninterface = "eth7"\n'
+        '[relay]\nnetworks = ["192.168.1.0/24"]\nprovider_networks = ["10.9.0.0/16"]\n[link]\nkind = "{}"\n'
+    )
+    for kind, has_line in (("modem", True), ("gateway", False)):
+        assert Sides.from_config(parse_config(text.format(kind))) == Sides(
+            parse_networks(["192.168.1.0/24"]), parse_networks(["10.9.0.0/16"]), "eth7", has_line
+        )

@@ -115,3 +115,11 @@ def test_no_smarthost_is_no_way_but_a_route_still_is_one() -> None:
 )
 def test_one_way_for_all(config: Config, expected: bool) -> None:
     assert RouteTable.from_config(config).is_one_smarthost is expected
+
+
+def test_a_route_by_mx_has_tls_of_its_own() -> None:
+    route = replace(to("", "partner.example"), via=Via.MX, tls=TlsMode.STARTTLS)
+    config = config_with(route, mx_port=2525)
+    assert route_for("partner.example", config) == NextHop(
+        Via.MX, "", 2525, TlsMode.STARTTLS, route.tls_verify, route.tls_fingerprint
+    )

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from dialpost.core.mail.envelope import BodyType, Envelope, Notify, Recipient, Return
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.smtp_commands import ChunkCommand, MailCommand, parse_bdat, parse_mail, parse_rcpt
+from dialpost.core.mail.smtp_commands import (
+    ChunkCommand,
+    MailCommand,
+    parse_bdat,
+    parse_mail,
+    parse_rcpt,
+    speaks_something_else,
+)
 
 
 def mail(argument, extended=True):
@@ -191,3 +198,25 @@ def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text, extended, s
             assert answer.address.isprintable() and (smtputf8 or answer.address.isascii())
         elif isinstance(answer, MailCommand):
             assert answer.envelope.sender == "" or "@" in answer.envelope.sender
+
+
+@pytest.mark.parametrize(
+    ("line", "is_other"),
+    [
+        (b"GET / HTTP/1.1", True), (b"get", True), (b"CONNECT x:25", True), (b"XYZZY / HTTP/1.0", True),
+        (b"Host: clinic.example", True), (b"HELO x", False), (b"MAIL FROM:<a@x.example>", False), (b"", False),
+        (b"   ", False), (b"GETT /", False),
+    ],
+)  # fmt: skip
+def test_who_speaks_another_protocol(line, is_other):
+    assert speaks_something_else(line) is is_other
+
+
+@pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G"])
+def test_auth_wants_xtext(parameter):
+    assert status(mail(f"FROM:<a@x.example> {parameter}")).startswith("501")
+
+
+@pytest.mark.parametrize("value", ["", "SOMETIMES", "NEVER,DELAY", "SUCCESS,SUCCESS", "SUCCESS,"])
+def test_notify_wants_its_words(value):
+    assert status(rcpt(f"TO:<a@x.example> NOTIFY={value}")) == "501 5.5.4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dialpost.core.errors import ConfigError
-from dialpost.core.panel.board import Bias, parse_board
+from dialpost.core.panel.board import Bias, Light, parse_board
 from dialpost.core.panel.lights import Led
 from dialpost.edge.system.board_files import BoardFiles, machine_model
 
@@ -179,3 +179,13 @@ def test_the_machines_name_ends_with_a_zero_byte_in_the_device_tree(tmp_path) ->
     (tmp_path / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.4\0")
     assert machine_model(tmp_path / "model") == "Raspberry Pi 4 Model B Rev 1.4"
     assert machine_model(tmp_path / "none") == ""
+
+
+def test_an_led_that_shows_something_twice() -> None:
+    text = '[[led]]\nname = "left"\nshows = ["line", "line"]\nline = 5\n'
+    assert faults(text) == ["mine.toml: board mine: LED left: shows names something twice."]
+
+
+def test_a_light_of_three_colours_has_lines_and_no_line() -> None:
+    assert Light("left", (Led.LINE,), line=5).is_coloured is False
+    assert Light("left", (Led.LINE,), red=5).is_coloured is True

@@ -4,21 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from dialpost.core.config.model import LinkKind
 from dialpost.core.line.link import DialResult
 from dialpost.edge.line.gateway_link import DialupGateway, Gateway
-from dialpost.sim.free_ports import free_port
+from fakes import VirtualTimeLoop, now, run_virtual
+
+HANGS_S = 60.0
+"""Only what hangs takes so long."""
 
 
-async def serve(port: int = 0) -> asyncio.Server:
-    return await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port)
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A port of ours, where connections are refused until somebody listens."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        yield made
 
 
-def link(*hosts: tuple[str, int], timeout_s: float = 5.0) -> DialupGateway:
-    return DialupGateway(hosts, timeout_s, try_s=0.3, pause_s=0.02)
+def at(served: socket.socket | asyncio.Server) -> tuple[str, int]:
+    host, port = (served.sockets[0] if isinstance(served, asyncio.Server) else served).getsockname()
+    return host, port
+
+
+async def serve(sock: socket.socket | None = None) -> asyncio.Server:
+    where = {"sock": sock} if sock is not None else {"host": "127.0.0.1", "port": 0}
+    return await asyncio.start_server(lambda reader, writer: writer.close(), **where)
+
+
+class Link(DialupGateway):
+    """Tells how often it has looked for the provider."""
+
+    def __init__(self, *hosts: tuple[str, int], timeout_s: float = HANGS_S) -> None:
+        super().__init__(hosts, timeout_s, try_s=HANGS_S, pause_s=0.02)
+        self.looked = asyncio.Semaphore(0)
+
+    async def _knock_all(self) -> str | None:
+        found = await super()._knock_all()
+        self.looked.release()
+        return found
+
+
+def link(*hosts: tuple[str, int], timeout_s: float = HANGS_S) -> Link:
+    return Link(*hosts, timeout_s=timeout_s)
 
 
 async def test_a_dedicated_line_is_always_up() -> None:
@@ -30,40 +61,44 @@ async def test_a_dedicated_line_is_always_up() -> None:
         await asyncio.wait_for(gateway.lost(), 0.05)
 
 
-async def test_it_knocks_until_the_provider_answers() -> None:
-    port = free_port()
-    dialling = asyncio.create_task(link(("127.0.0.1", port)).dial())
-    await asyncio.sleep(0.1)
+async def test_it_knocks_until_the_provider_answers(deaf: socket.socket) -> None:
+    gateway = link(at(deaf))
+    dialling = asyncio.create_task(gateway.dial())
+    for _ in range(3):
+        await gateway.looked.acquire()
     assert not dialling.done(), "a refused connection is no answer: routers refuse while they dial"
-    server = await serve(port)
+    server = await serve(deaf)
     assert (await dialling).result is DialResult.CONNECTED
     server.close()
 
 
-async def test_any_of_the_hosts_will_do() -> None:
+async def test_any_of_the_hosts_will_do(deaf: socket.socket) -> None:
     server = await serve()
-    port = server.sockets[0].getsockname()[1]
-    assert (await link(("127.0.0.1", free_port()), ("127.0.0.1", port)).dial()).result is DialResult.CONNECTED
+    assert (await link(at(deaf), at(server)).dial()).result is DialResult.CONNECTED
     server.close()
 
 
-async def test_why_it_did_not_come_up_is_told_before_the_callers_deadline() -> None:
-    port = free_port()
-    began = asyncio.get_running_loop().time()
-    outcome = await link(("127.0.0.1", port), timeout_s=0.4).dial()
-    assert outcome.result is DialResult.TIMEOUT
-    assert f"127.0.0.1 port {port} can't be reached" in outcome.detail
-    assert asyncio.get_running_loop().time() - began < 0.4
+def test_why_it_did_not_come_up_is_told_before_the_callers_deadline(deaf: socket.socket) -> None:
+    async def story() -> None:
+        outcome = await link(at(deaf), timeout_s=60.0).dial()
+        assert outcome.result is DialResult.TIMEOUT
+        assert f"127.0.0.1 port {at(deaf)[1]} can't be reached" in outcome.detail
+        assert 50.0 < now() < 60.0
+
+    run_virtual(story())
 
 
-async def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(*args: object, **kwargs: object) -> None:
+def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def not_found(*of: object, **how: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", nobody)  # no name server is asked
-    outcome = await link(("no-such-host.invalid", 25), timeout_s=0.4).dial()
-    assert outcome.result is DialResult.TIMEOUT
-    assert "no-such-host.invalid" in outcome.detail
+    async def story() -> None:
+        outcome = await link(("no-such-host.invalid", 25)).dial()
+        assert outcome.result is DialResult.TIMEOUT
+        assert "no-such-host.invalid is not found by name service (Name or" in outcome.detail
+
+    monkeypatch.setattr(VirtualTimeLoop, "getaddrinfo", not_found)
+    run_virtual(story())
 
 
 async def test_no_host_configured() -> None:
@@ -74,33 +109,37 @@ async def test_no_host_configured() -> None:
 
 async def test_a_doubt_is_checked_before_the_line_counts_as_lost() -> None:
     server = await serve()
-    port = server.sockets[0].getsockname()[1]
-    gateway = link(("127.0.0.1", port))
+    gateway = link(at(server))
     assert (await gateway.dial()).result is DialResult.CONNECTED
+    await gateway.looked.acquire()
     lost = asyncio.create_task(gateway.lost())
     gateway.doubt("the flush could not connect")
-    await asyncio.sleep(0.2)
+    await gateway.looked.acquire()
+    await asyncio.sleep(0)
     assert not lost.done()
     server.close()
     await server.wait_closed()
     gateway.doubt("the flush could not connect")
-    assert "can't be reached" in await asyncio.wait_for(lost, 2)
+    assert "can't be reached" in await lost
 
 
 async def test_a_doubt_of_a_former_call_does_not_count() -> None:
     server = await serve()
-    gateway = link(("127.0.0.1", server.sockets[0].getsockname()[1]))
+    gateway = link(at(server))
     gateway.doubt("long ago")
     assert (await gateway.dial()).result is DialResult.CONNECTED
     server.close()
     await server.wait_closed()
+    await gateway.looked.acquire()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(gateway.lost(), 0.1)
+        await asyncio.wait_for(gateway.lost(), 0.05)
+    assert gateway.looked.locked(), "nothing was looked for"
 
 
-async def test_a_cancelled_dial_ends() -> None:
-    dialling = asyncio.create_task(link(("127.0.0.1", free_port())).dial())
-    await asyncio.sleep(0.1)
+async def test_a_cancelled_dial_ends(deaf: socket.socket) -> None:
+    gateway = link(at(deaf))
+    dialling = asyncio.create_task(gateway.dial())
+    await gateway.looked.acquire()
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling

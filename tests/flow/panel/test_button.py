@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import fields
 
 import pytest
 
@@ -29,6 +30,13 @@ STATES = [
 ]  # fmt: skip
 
 
+def _name(state: StationState) -> str:
+    """The same in each process: a set's order is not."""
+    parts = {field.name: getattr(state, field.name) for field in fields(state)}
+    parts["faults"] = "+".join(sorted(fault.value for fault in state.faults))
+    return " ".join(f"{name}={getattr(value, 'value', value)}" for name, value in parts.items() if value)
+
+
 def steps(pattern: Pattern, until_ms: int, begin: float, *, high: float = 1.0) -> list[tuple[float, float]]:
     """What a pin does that shows the pattern from `begin` on, and was dark before; by looking each millisecond."""
     told = [(0.0, 1.0 - high)]
@@ -42,7 +50,7 @@ def steps(pattern: Pattern, until_ms: int, begin: float, *, high: float = 1.0) -
 # -- every state on every kind of board -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", STATES, ids=str)
+@pytest.mark.parametrize("state", STATES, ids=_name)
 def test_every_state_as_four_lights_show_it(state: StationState, monkeypatch) -> None:
     async def story() -> None:
         async with PanelRig(FOUR) as rig:
@@ -65,7 +73,7 @@ def test_every_state_as_four_lights_show_it(state: StationState, monkeypatch) ->
     run_rig(story, monkeypatch)
 
 
-@pytest.mark.parametrize("state", STATES, ids=str)
+@pytest.mark.parametrize("state", STATES, ids=_name)
 def test_every_state_as_one_active_low_light_shows_it(state: StationState, monkeypatch) -> None:
     async def story() -> None:
         rig = PanelRig(ONE)
@@ -170,11 +178,12 @@ Segments = list[tuple[float, StationState]]
 def expected(segments: Segments, leds: tuple[Led, ...], until_ms: int) -> list[tuple[float, float]]:
     """What a lamp's pin does while the state is as told, looked at each millisecond; a new pattern begins anew."""
     told, level, shown, since_ms = [(0.0, 0.0)], 0.0, None, 0
+    states = {round(at_s * 1000): state for at_s, state in segments}
     for ms in range(until_ms):
-        state = [state for at_s, state in segments if round(at_s * 1000) <= ms][-1]
-        now_shown = light(leds, state)
-        if now_shown != shown:
-            shown, since_ms = now_shown, ms
+        if ms in states:
+            now_shown = light(leds, states[ms])
+            if now_shown != shown:
+                shown, since_ms = now_shown, ms
         is_lit = float(now_shown.pattern.lit_at(ms - since_ms))
         if is_lit != level:
             level = is_lit

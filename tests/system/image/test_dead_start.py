@@ -115,7 +115,7 @@ def test_a_card_whose_data_cannot_be_mounted_is_tried_again_and_again(
         file.truncate(end)
     left = _tries_left(card)
     with Machine(card, module_work / "blank") as blank:
-        blank.console.expect_exact("the station starts anew in a minute", timeout=BOOT_S)
+        blank.console.expect_exact("the station restarts in a minute", timeout=BOOT_S)
         assert _tries_left(card) == left - 1
         blank.qmp.wait_for("RESET", 300)
         blank.took("a start without /data, until it begins anew")

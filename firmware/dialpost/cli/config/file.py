@@ -20,7 +20,7 @@ from dialpost.edge.config import ConfigFile
 
 def add_parser(commands: Any) -> None:
     """Add `config` to the command line."""
-    parser = commands.add_parser("config", help="check, show, explain and change the configuration")
+    parser = commands.add_parser("config")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     check = verbs.add_parser(
         "check", help="what is wrong with a file",

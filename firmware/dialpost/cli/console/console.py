@@ -61,15 +61,15 @@ the line is there, one session after the other. `help` inside lists the commands
 def add_parser(commands: Any) -> None:
     """Add `console` to the command line."""
     parser = commands.add_parser(
-        "console", help="the console, at this terminal or at a serial line", description=_ABOUT,
+        "console", description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
     parser.add_argument("--markdown", action="store_true", help="print docs/console.md and end")
-    parser.set_defaults(func=lambda args: _console(args, commands))
+    parser.set_defaults(func=_console)
 
 
-def _console(args: argparse.Namespace, commands: Any) -> int:
+def _console(args: argparse.Namespace) -> int:
     if args.markdown:
         print(page(), end="")
         return 0
@@ -83,7 +83,7 @@ def _console(args: argparse.Namespace, commands: Any) -> int:
         tty = ConsoleTty(args.tty, config.speed_bps)
         terminal = make_terminal(tty, config, is_serial=args.tty is not None)
         try:
-            Visit(terminal, args, commands, failures).run(config.idle_min * 60.0)
+            Visit(terminal, args, failures).run(config.idle_min * 60.0)
         except TerminalGoneError:
             return 0
         finally:
@@ -129,10 +129,8 @@ class Failures:
 class Visit:
     """One visit, from the greeting to the good-bye."""
 
-    def __init__(
-        self, terminal: ConsoleTerminal, args: argparse.Namespace, commands: Any, failures: Failures
-    ) -> None:
-        self._terminal, self._args, self._commands, self._failures = terminal, args, commands, failures
+    def __init__(self, terminal: ConsoleTerminal, args: argparse.Namespace, failures: Failures) -> None:
+        self._terminal, self._args, self._failures = terminal, args, failures
         self._who = who(args.tty)
         self._session = EditingSession(control_path(args), self._who)
 
@@ -216,7 +214,7 @@ class Visit:
         if found["mode"] == "set-up":
             terminal.say("`setup` begins the set-up again; `exit` leaves.")
         terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
-        Shell(terminal, self._session, args, self._commands, self._who).run()
+        Shell(terminal, self._session, args, self._who).run()
 
     def _set_up(self) -> bool:
         """The wizard; whether a station runs now."""

@@ -11,9 +11,10 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from dialpost.cli.commands import COMMANDS
 from dialpost.cli.console.terminal import ConsoleTerminal
+from dialpost.cli.parser import command_parser, parse
 from dialpost.core.errors import DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.core.printable import LONGEST_LINE, one_line
 
@@ -21,17 +22,17 @@ _LENDING = ("modem", "terminal")
 
 
 class Faces:
-    """The commands of an `argparse` parser. `commands` is its action with the sub-parsers."""
+    """Runs them for one console. `shared` holds what `dialpost console` itself was given."""
 
-    def __init__(self, commands: Any, shared: argparse.Namespace, terminal: ConsoleTerminal) -> None:
-        self._commands, self._shared, self._terminal = commands, shared, terminal
+    def __init__(self, shared: argparse.Namespace, terminal: ConsoleTerminal) -> None:
+        self._shared, self._terminal = shared, terminal
 
     def run(self, words: Sequence[str]) -> None:
         """Carry out a command. Expected failures are told. Raises: KeyboardInterrupt, TerminalGoneError ..."""
         with streams(self._terminal) as fd_of:
             try:
-                parser = self._commands.choices[words[0]]
-                args = parser.parse_args(list(words[1:]), argparse.Namespace(config=self._shared.config))
+                parser = command_parser(words[0])
+                args = parse(parser, words[1:], argparse.Namespace(config=self._shared.config))
                 with self._lent(words, fd_of):
                     args.func(args)
             except (TerminalGoneError, IdleTooLongError):
@@ -53,12 +54,13 @@ class Faces:
 
     def options(self, words: Sequence[str]) -> list[tuple[str, str]]:
         """The options of a command, each with its help."""
-        parser = self._commands.choices.get(words[0])
+        if words[0] not in COMMANDS:
+            return []
+        parser = command_parser(words[0])
         for word in words[1:]:
-            verbs = next((each.choices for each in parser._actions if isinstance(each.choices, dict)), {})
-            parser = verbs.get(word, parser)
+            parser = parser.commands.choices.get(word, parser) if parser.commands else parser
         found = []
-        for action in parser._actions if parser is not None else ():
+        for action in parser._actions:
             name = next((each for each in action.option_strings if each.startswith("--")), "")
             if name and name not in {"--help", "--json"}:
                 found.append((name, (action.help or "").replace("%%", "%")))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dialpost.cli.console.config import ConfigCommands
 from dialpost.cli.console.faces import Faces
@@ -38,13 +37,13 @@ _MAKING = frozenset({"commit", "restore", "load"})
 
 
 class Shell:
-    """One session's command line. `commands` is argparse's action with the commands of the command line."""
+    """One session's command line."""
 
     def __init__(
-        self, terminal: ConsoleTerminal, session: EditingSession, args: argparse.Namespace, commands: Any, who: str
+        self, terminal: ConsoleTerminal, session: EditingSession, args: argparse.Namespace, who: str
     ) -> None:
         self._terminal, self._session, self._args = terminal, session, args
-        self._faces = Faces(commands, args, terminal)
+        self._faces = Faces(args, terminal)
         config = ConfigCommands(terminal, session)
         self._handlers: dict[str, Callable[[Order], None]] = (
             config.handlers()

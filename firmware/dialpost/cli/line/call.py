@@ -67,9 +67,7 @@ While the clock is not right no new day begins."""
 
 def add_parser(commands: Any) -> None:
     """Add `call` to the command line."""
-    parser = commands.add_parser(
-        "call", help="dial now, hang up, look at past calls and their cost", **_text(_ABOUT)
-    )
+    parser = commands.add_parser("call", **_text(_ABOUT))
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     now = verbs.add_parser("now", help="dial, fetch and send", **_text(_NOW, _NOW_END))
     now.add_argument("--no-wait", action="store_true", help="return at once instead of showing the call")

@@ -88,7 +88,7 @@ _MARKS = {
 
 def add_parser(commands: Any) -> None:
     """Add `modem` to the command line."""
-    parser = commands.add_parser("modem", help="find, test and talk to the modem; list profiles and countries")
+    parser = commands.add_parser("modem")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = _verb(verbs, "list", "the profiles of modems", _LIST, modem_lists.profiles)
     listing.add_argument("name", nargs="?", help="tell everything of this one")

@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_account_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "account", help="mailboxes: who has one here",
+        "account",
         description="The accounts of this station. Changes count at once, for mail, SMTP, IMAP and POP3. Passwords "
         "are asked for, or read from standard input; they never stand on the command line.",
     )  # fmt: skip
@@ -98,7 +98,7 @@ def _add_password_option(parser: argparse.ArgumentParser) -> None:
 
 def _add_alias_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "alias", help="addresses that stand for others, groups",
+        "alias",
         description="An alias is an address of this station whose mail goes to accounts here, or on to addresses "
         "in the world. With several targets it is a group.",
     )  # fmt: skip

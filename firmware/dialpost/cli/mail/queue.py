@@ -16,7 +16,7 @@ from dialpost.core.printable import one_line, printable
 def add_parser(commands: Any) -> None:
     """Add `queue` and `trace` to the command line."""
     parser = commands.add_parser(
-        "queue", help="what waits; retry, hold, release or delete it",
+        "queue",
         description="The messages that are not yet with all their recipients. Only `delete` loses anything, and it "
         "asks first.",
     )  # fmt: skip
@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
     delete.add_argument("--yes", action="store_true", help="don't ask")
     delete.set_defaults(func=_delete)
     trace = commands.add_parser(
-        "trace", help="where is my message, in words",
+        "trace",
         description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
     )  # fmt: skip
     trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID")

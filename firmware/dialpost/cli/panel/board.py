@@ -25,7 +25,7 @@ DAEMON_S = 30.0
 
 def add_parser(commands: Any) -> None:
     """Add `board` to the command line."""
-    parser = commands.add_parser("board", help="the board's LEDs, button and UARTs: list, show, test")
+    parser = commands.add_parser("board")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the boards Dialpost knows, and which one this is")
     listing.set_defaults(func=_list)

@@ -36,7 +36,7 @@ RENEW_S = 10.0
 
 def add_parser(commands: Any) -> None:
     """Add `panel` to the command line."""
-    parser = commands.add_parser("panel", help="show on the panel that the station boots, goes down, is updated")
+    parser = commands.add_parser("panel")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser(
         "show", help="show one phase until ended (systemd's units do this)",

@@ -17,7 +17,7 @@ from dialpost.edge.system.apply_unit import ApplyUnit
 def add_parser(commands: Any) -> None:
     """Add `apply` to the command line."""
     parser = commands.add_parser(
-        "apply", help="put network, firewall, name, time zone and mailbox access in force",
+        "apply",
         description="Make this system as the configuration file says: address on the LAN, firewall, host name, "
         "time zone, time servers, Dovecot. Done by dialpost-apply.service, at each boot and each commit. "
         "Exit status: 0 it is so (with --dry-run: nothing would change), 1 it is not, or something would change.",

@@ -26,7 +26,7 @@ Exit status: 0 stopped on request, 1 it can't start (the reason is said).
 def add_parser(commands: Any) -> None:
     """Add `daemon` to the command line."""
     parser = commands.add_parser(
-        "daemon", help="run the station (systemd does this)", description=_DESCRIPTION,
+        "daemon", description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(

@@ -40,7 +40,7 @@ _MARKS = {
 def add_parser(commands: Any) -> None:
     """Add `doctor` to the command line."""
     parser = commands.add_parser(
-        "doctor", help="is this station set up so that mail will arrive?",
+        "doctor",
         description="Looks at configuration, clock, card, accounts, certificate and daemon; with --online also at "
         "what the world's name service says, at the smarthost's login and at ETRN (which starts the provider's "
         "queue). Nothing is changed. Exit status: 0 all is well, 1 warnings, 2 faults.",

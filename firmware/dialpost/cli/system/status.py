@@ -12,7 +12,7 @@ from dialpost.cli.station import control_client
 def add_parser(commands: Any) -> None:
     """Add `status` to the command line."""
     parser = commands.add_parser(
-        "status", help="what the station is doing, what waits, what needs a person",
+        "status",
         description="The station's state in a few lines. Exit status: 0 nothing needs a person, "
         "1 the daemon can't be asked, 3 something needs a person (it is said what).",
     )  # fmt: skip

@@ -39,7 +39,7 @@ _SUFFIX = ".raucb"
 def add_parser(commands: Any) -> None:
     """Add `update` to the command line."""
     parser = commands.add_parser(
-        "update", help="install a new release from a file",
+        "update",
         description="Verify an update (.raucb) and write it to the slot that does not run. What runs goes on; "
         "the new release begins with the next start, and has three of those to prove itself: else the one before "
         "comes back by itself. Mail, accounts and configuration stay. Without FILE: what runs, and what became of "

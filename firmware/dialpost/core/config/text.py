@@ -250,7 +250,7 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from the declarations by `dialpost config explain --markdown`; don't edit.",
+        "Generated from the declarations by `dialpost config explain --markdown`; don't edit.",
         "",
     ]
     for name, cls in sections().items():

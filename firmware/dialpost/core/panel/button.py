@@ -103,10 +103,10 @@ class Turn:
     tells: ButtonEvent | None = None
 
 
-_SAME = Ignore("it is so already")
-_UNTIMED = Ignore("this state has no time")
-_IS_DOWN = Ignore("it is down already")
-_IS_UP = Ignore("it is up already")
+_SAME = Ignore("no change")
+_UNTIMED = Ignore("this state has no deadline")
+_IS_DOWN = Ignore("already down")
+_IS_UP = Ignore("already up")
 
 CONTACTS: dict[Contact, dict[Edge, Turn | Ignore]] = {
     Contact.OPEN: {Edge.CLOSES: Turn(Contact.CLOSING), Edge.OPENS: _SAME, Edge.SETTLED: _UNTIMED},

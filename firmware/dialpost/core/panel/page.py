@@ -118,7 +118,7 @@ def _ignored() -> str:
         for event, step in row.items()
         if isinstance(step, Ignore)
     ]
-    return "\nWhat is ignored, and why:\n\n| state | event | because |\n|---|---|---|\n" + _lines(ways)
+    return "\nWhat each state ignores, and why:\n\n| state | event | because |\n|---|---|---|\n" + _lines(ways)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.editing.compare import compare
 from dialpost.core.config.editing.keys import find_place, places
@@ -309,3 +310,32 @@ def test_any_password_survives(password):
 def test_the_defaults_are_a_configuration_that_needs_only_a_name():
     made = Candidate("").set("station.hostname", "m.a.example").set("station.domains", "a.example")
     assert made.config() == Config(station=made.config().station)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "words"),
+    [
+        ("smtp = 1", "smtp.max_recipients", "5", "smtp must be a section: unset smtp first."),
+        ("[delivery]\ncatch_all = 1", "delivery.catch_all.clinic.example", "anna",
+         "delivery.catch_all is not a table: unset it first."),
+        ("[outbound]\nroute = 1", "outbound.route[1].host", "x.example",
+         "outbound.route is not a list: unset it first."),
+        ("[outbound]\nroute = [1]", "outbound.route[1].host", "x.example",
+         "outbound.route[1] is not a table: unset it first."),
+    ],
+)  # fmt: skip
+def test_nothing_is_set_in_what_is_no_section_table_or_list(text, key, value, words):
+    with pytest.raises(ConfigError) as told:
+        Candidate(text).set(key, value)
+    assert told.value.problems == (words,)
+
+
+def test_warnings_are_told_only_of_what_could_be_put_in_force():
+    assert Candidate("[station]\nhostname = 1\n").warnings() == ()
+    assert Candidate(BASE).warnings() == warnings(Candidate(BASE).config())
+
+
+def test_a_domain_that_is_not_in_the_table_can_not_be_unset():
+    text = '[delivery]\ncatch_all = {"a.example" = "anna"}\n'
+    with pytest.raises(NotFoundError, match="is not set"):
+        Candidate(text).unset("delivery.catch_all.b.example")

@@ -5,7 +5,14 @@ import tomllib
 import pytest
 
 from dialpost.core.config.editing.candidate import Candidate
-from dialpost.core.config.editing.compare import blotted, compare, lines_of, still_blotted, with_secrets
+from dialpost.core.config.editing.compare import (
+    blotted,
+    changed_keys,
+    compare,
+    lines_of,
+    still_blotted,
+    with_secrets,
+)
 from dialpost.core.errors import ConfigError
 
 OLD = """\
@@ -92,3 +99,8 @@ def test_an_empty_secret_is_none():
     text = '[outbound]\npassword = ""\n'
     assert (lines_of(table(text)), blotted(text)) == (['outbound.password = ""'], text)
     assert Candidate(text).text == text
+
+
+def test_a_key_with_another_value_is_one_change():
+    assert changed_keys([]) == 0
+    assert changed_keys(["- a.b = 1", "+ a.b = 2", "+ a.c = 1"]) == 2

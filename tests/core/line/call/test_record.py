@@ -67,7 +67,7 @@ def test_a_carrier_and_then_the_network() -> None:
     assert (up.result, up.rate_bps, up.detail) == (DialResult.CONNECTED, 33_600, "CONNECT 33600/V34")
 
 
-@pytest.mark.parametrize("result", set(DialResult) - {DialResult.CONNECTED})
+@pytest.mark.parametrize("result", [result for result in DialResult if result is not DialResult.CONNECTED])
 def test_a_failed_dial(result: DialResult) -> None:
     record = noted(CallState.DIALING, Happening(CallEvent.DIAL_FAILED, dial=DialOutcome(result, "why")))
     assert (record.result, record.detail, record.hangup_reason) == (

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dialpost.core.line.modem.signs import (
+    _registration_state,
+    is_sim_starting,
     registration,
     registration_finding,
     signal_finding,
+    signal_line,
     sim_finding,
     sim_state,
 )
@@ -71,3 +74,22 @@ def test_sim(line: str, has_pin: bool, severity: Severity, says: str) -> None:
     said = "" if line.startswith("+CPIN") else line
     finding = sim_finding(sim_state(["^RSSI:17", line]), said, has_pin)
     assert (finding.severity, says in finding.what) == (severity, True)
+
+
+def test_a_state_may_come_without_its_cell() -> None:
+    assert _registration_state('2,5,"00A1"') == (5, True)
+    assert _registration_state("5") == (5, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "may_say_more"),
+    [("NOT READY", "", True), ("", "+CME ERROR: 14", True), ("", "+CME ERROR: 12", False),
+     ("SIM PIN", "+CME ERROR: 14", False), ("READY", "", False)],
+)  # fmt: skip
+def test_a_sim_that_starts(state: str, words: str, may_say_more: bool) -> None:
+    assert is_sim_starting(state, words) is may_say_more
+
+
+def test_the_line_that_tells_the_signal() -> None:
+    assert signal_line(["+CSQ: 1,99", "RING", "+CSQ: 17,99"], "+csq") == "+CSQ: 17,99"
+    assert signal_line(["RING"], "+CSQ") == ""

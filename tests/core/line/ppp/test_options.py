@@ -125,3 +125,18 @@ def test_sharing_lets_the_lan_out_and_nobody_in() -> None:
     assert 'iifname "ppp0" ct state established,related accept' in rules
     assert 'oifname "ppp0" drop' not in rules
     assert "timestamp" not in rules and "saddr {" not in rules
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"local_address": "192.0.2.01"}, "local_address must be an IPv4 address"),
+     ({"mail_hosts": ("192.0.2.1",)}, "mail_hosts has what is no network")],
+)  # fmt: skip
+def test_a_request_made_here_is_checked_too(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(REQUEST, **change)
+
+
+def test_the_other_end_s_address_alone() -> None:
+    assert {"noipdefault", ":192.0.2.1"} <= set(lines(replace(REQUEST, remote_address="192.0.2.1")))
+    assert ":192.0.2.1" not in lines(replace(REQUEST, local_address="192.0.2.2", remote_address="192.0.2.1"))

@@ -44,3 +44,7 @@ def test_an_encoded_line_end_in_a_subject_is_no_line_end():
 def test_the_fields_of_a_block():
     block = b"A: b\n c\nno field\nFrom : d\n\nE: f\n"
     assert fields_of(block) == [(b"a", b" b c"), (b"from", b" d")]
+
+
+def test_the_authors_of_senders_are_kept():
+    assert scan("Sender: Anna <anna@clinic.example>\n").senders

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from dialpost.core.mail.header import words
 from dialpost.core.mail.header.words import codec_of, readable
 
 
@@ -76,3 +77,23 @@ def test_labels_are_taken_generously_but_only_character_sets():
     ]  # fmt: skip
     others = ("hex", "rot13", "zlib", "idna", "punycode", "unicode-escape", "undefined", "mbcs", "\0")
     assert {codec_of(label) for label in others} == {""}
+
+
+def test_a_fault_of_ours_stops_no_mail(monkeypatch):
+    def broken(value, body_charset):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(words, "read_words", broken)
+    assert words.readable(b" caf\xe9\n x ") == "caf\ufffd  x"
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "shown"),
+    [(b"a\x81b", "windows-1252", "a\x81b"), (b"a\xff", "euc-kr", "a\ufffd"), (b"a", "no-such", "a")],
+)
+def test_bytes_a_character_set_leaves_open(text, label, shown):
+    assert words.decoded(text, label) == shown
+
+
+def test_what_is_no_character_set():
+    assert words.codec_of("no-such-set") == words.codec_of("x" * 500) == words.codec_of("") == ""

@@ -9,7 +9,7 @@ import pytest
 from dialpost.core.config.model import OutboundConfig
 from dialpost.core.mail.envelope import Notify
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
-from dialpost.core.mail.queue.records import RecipientState
+from dialpost.core.mail.queue.records import BY_STATION, RecipientState
 from dialpost.core.mail.queue.retry import after_try, delay_notice_is_due, give_up_is_due, pause_s
 from dialpost.core.mail.reply import Reply
 from fakes import to_world
@@ -97,3 +97,11 @@ def test_the_delay_notice(changes: dict[str, object], received_s: int, trusted: 
 def test_no_delay_notice_where_none_is_wanted() -> None:
     config = replace(CONFIG, delay_notice_hours=0)
     assert not delay_notice_is_due(to_world(), NOW - 999 * HOUR, NOW, config, clock_trusted=True)
+
+
+def test_content_that_is_lost_is_held() -> None:
+    lost = Deferred(Reply(451, ("The message's content can't be read",), "4.3.0"), "x", content_lost=True)
+    held = after_try(to_world(), lost, NOW, CONFIG, is_dialled=False)
+    assert (held.state, held.last_reply, held.last_by) == (
+        RecipientState.HELD, "The message's content can't be read", BY_STATION,
+    )  # fmt: skip

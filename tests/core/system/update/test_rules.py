@@ -50,3 +50,8 @@ def test_what_runs() -> None:
     assert running_release("IMAGE_ID=dialpost\nBUILD_ID=\n") == Release(BOARD, "unknown", 0)
     with pytest.raises(ValueError, match="does not run the station's image"):
         running_release("ID=debian\n")
+
+
+def test_a_build_is_named_by_its_date_where_it_has_one() -> None:
+    assert Release("board", "1.2.3", 0).name == "1.2.3"
+    assert Release("board", "1.2.3", 1_820_000_000).name.startswith("1.2.3 of 2027-09-03")

@@ -2,8 +2,8 @@
 
 The table is total: every state x event is a next state or IGNORE with a reason. Whatever happens, a call
 goes through HANGING_UP, so that the line is always put in order by the link, and through COOLDOWN.
-`flow/line/call/machine` assigns the state in one place, from `next_state`. docs/call-states.md is made from this
-table (`mermaid`).
+`flow/line/call/machine` assigns the state in one place, from `next_state`. docs/call-states.md is generated from
+this table (`mermaid`).
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ LINE_DOUBT_WORDS = "between calls, but the line may still be up"
 """In place of the words above, where a modem did not say that it hung up."""
 
 _NO_CALL = Ignore("there is no call")
-_LATE = Ignore("late word of an action that was ended")
+_LATE = Ignore("late report of an action that was cancelled")
 _CALL_RUNS = Ignore("a call is under way")
-_ENDING = Ignore("the call is being ended already")
-_NO_LIMIT = Ignore("this state waits for an event, not for a time")
+_ENDING = Ignore("the call is already ending")
+_NO_LIMIT = Ignore("this state waits for an event and has no deadline")
 
 TABLE: dict[CallState, dict[CallEvent, Step]] = {
     CallState.IDLE: {
@@ -95,7 +95,7 @@ TABLE: dict[CallState, dict[CallEvent, Step]] = {
     },
     CallState.NEGOTIATING: {
         CallEvent.CALL_WANTED: _CALL_RUNS,
-        CallEvent.CARRIER: Ignore("it is known already"),
+        CallEvent.CARRIER: Ignore("already known"),
         CallEvent.DIAL_FAILED: CallState.HANGING_UP,
         CallEvent.LINE_UP: CallState.ONLINE,
         CallEvent.MAIL_DONE: _LATE,
@@ -112,7 +112,7 @@ TABLE: dict[CallState, dict[CallEvent, Step]] = {
         CallEvent.DIAL_FAILED: _LATE,
         CallEvent.LINE_UP: _LATE,
         CallEvent.MAIL_DONE: CallState.HANGING_UP,
-        CallEvent.STOP_WANTED: Ignore("the mail is told; it posts MAIL_DONE after the current message"),
+        CallEvent.STOP_WANTED: Ignore("passed to the mail part, which posts MAIL_DONE after the current message"),
         CallEvent.CANCEL_WANTED: CallState.HANGING_UP,
         CallEvent.CARRIER_LOST: CallState.HANGING_UP,
         CallEvent.LINE_DOWN: _LATE,
@@ -120,7 +120,7 @@ TABLE: dict[CallState, dict[CallEvent, Step]] = {
         CallEvent.RESTED: _LATE,
     },
     CallState.HANGING_UP: {
-        CallEvent.CALL_WANTED: Ignore("the wish is kept until the rest is over"),
+        CallEvent.CALL_WANTED: Ignore("the request is kept until the cooldown is over"),
         CallEvent.CARRIER: _ENDING,
         CallEvent.DIAL_FAILED: _ENDING,
         CallEvent.LINE_UP: _ENDING,
@@ -133,7 +133,7 @@ TABLE: dict[CallState, dict[CallEvent, Step]] = {
         CallEvent.RESTED: _LATE,
     },
     CallState.COOLDOWN: {
-        CallEvent.CALL_WANTED: Ignore("the wish is kept until the rest is over"),
+        CallEvent.CALL_WANTED: Ignore("the request is kept until the cooldown is over"),
         CallEvent.CARRIER: _LATE,
         CallEvent.DIAL_FAILED: _LATE,
         CallEvent.LINE_UP: _LATE,
@@ -175,10 +175,12 @@ def page() -> str:
     ]
     return (
         "# The states of a call\n\n"
-        "Made from the table in `firmware/dialpost/core/line/call/states.py`, which is what runs. Do not edit\n"
-        "it: `.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md` makes it anew.\n\n"
+        "Generated from the table in `firmware/dialpost/core/line/call/states.py`, which is what runs;\n"
+        "don't edit it. `.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md` renews it.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
-        "What is ignored, and why:\n\n| state | event | because |\n|---|---|---|\n" + "\n".join(ignored) + "\n"
+        "What each state ignores, and why:\n\n| state | event | because |\n|---|---|---|\n"
+        + "\n".join(ignored)
+        + "\n"
     )
 
 

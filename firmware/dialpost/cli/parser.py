@@ -1,0 +1,150 @@
+"""The grammar of the command line: `argparse`, in which a command is declared by its face when it is chosen.
+
+The same declarations serve the command line, the console, the man pages and the completion of shells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from dialpost import __version__
+from dialpost.cli.arguments import file_path
+from dialpost.cli.commands import COMMANDS
+
+DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
+
+_DESCRIPTION = "Mail station for places whose line to the world is dialled, slow, dear or often down."
+_EPILOG = """\
+The usual day:
+  dialpost status               what is the station doing, what waits, what needs a person
+  dialpost call now             dial, fetch and send
+  dialpost trace anna@...       where is my message
+  dialpost account add anna     a new mailbox, effective at once
+  dialpost doctor               is everything set up so that mail will arrive
+
+Every command has its own --help.
+"""
+_VALUED = "--config"
+"""The one option before the command that takes a value."""
+
+
+class Layout(argparse.HelpFormatter):
+    """Help as wide as the terminal: paragraphs are filled; one with indented lines, such as examples, stays."""
+
+    def __init__(self, prog: str) -> None:
+        # Without a width argparse imports `shutil` and its compressors, for each argument that is declared.
+        super().__init__(prog, width=_columns() - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = text.strip("\n").split("\n\n")
+        return "\n\n".join(self._fill_block(block, width, indent) for block in blocks)
+
+    def _fill_block(self, block: str, width: int, indent: str) -> str:
+        lines = block.split("\n")
+        if any(line.startswith(" ") for line in lines):
+            return "\n".join(indent + line for line in lines)
+        return super()._fill_text(block, width, indent)
+
+
+class Parser(argparse.ArgumentParser):
+    """`commands` is what was added by `add_subparsers`; None where the command has none of its own."""
+
+    commands: Any = None
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**({"formatter_class": Layout} | settings))
+
+    def add_subparsers(self, **settings: Any) -> Any:
+        """As argparse does. Raises: ValueError, as it does, where they are added twice."""
+        # Given the name, argparse need not lay out a usage line to find it.
+        self.commands = super().add_subparsers(**({"prog": self.prog} | settings))
+        return self.commands
+
+
+class _Commands:
+    """Where a face adds its commands: their lines of help stand in `COMMANDS`."""
+
+    def __init__(self, commands: Any) -> None:
+        self._commands = commands
+
+    def add_parser(self, name: str, **settings: Any) -> Any:
+        return self._commands.add_parser(name, help=COMMANDS[name][1], **settings)
+
+
+def make_parser(chosen: str | None = None) -> Parser:
+    """The whole grammar. With `chosen`, of commands from other modules only the names and the lines of help."""
+    parser = Parser(prog="dialpost", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
+    parser.add_argument(
+        _VALUED, type=file_path, default=os.environ.get("DIALPOST_CONFIG") or DEFAULT_CONFIG, metavar="FILE",
+        help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
+    )  # fmt: skip
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    wanted = {module for name, (module, _) in COMMANDS.items() if chosen in {None, name}}
+    for name, (module, line) in COMMANDS.items():
+        if module not in wanted:
+            commands.add_parser(name, help=line)
+        elif name not in commands.choices:
+            import_module(module).add_parser(_Commands(commands))
+    return parser
+
+
+def command_parser(name: str) -> Parser:
+    """The parser of one command, whose face is imported now. `name` is one of `COMMANDS`."""
+    found: Parser = make_parser(name).commands.choices[name]
+    return found
+
+
+def command_in(words: Sequence[str]) -> str | None:
+    """The command that is meant: the first word that is neither an option nor the value of one."""
+    passed = ""
+    for word in words:
+        if passed != _VALUED and not word.startswith("-"):
+            return word
+        passed = word
+    return None
+
+
+def parse(parser: Parser, words: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:
+    """The arguments. What is not understood ends the process with status 2 and names the nearest there is."""
+    within, wrong = _follow(parser, words)
+    if wrong is not None:
+        from dialpost.cli.nearest import no_such_command
+
+        within.error(no_such_command(make_parser() if within is parser else within, wrong))
+    args, left = parser.parse_known_args(words, namespace)
+    if left:
+        from dialpost.cli.nearest import not_understood
+
+        within.error(not_understood(within, left))
+    return args
+
+
+def _follow(parser: Parser, words: Sequence[str]) -> tuple[Parser, str | None]:
+    """The parser of the innermost command named, and the word that should have named one and does not."""
+    passed = ""
+    for word in words:
+        if parser.commands is None or word in {"-h", "--help", "--"}:
+            break
+        if passed != _VALUED and not word.startswith("-"):
+            if word not in parser.commands.choices:
+                return parser, word
+            parser = parser.commands.choices[word]
+        passed = word
+    return parser, None
+
+
+def _columns() -> int:
+    """Of the terminal, as `shutil.get_terminal_size` finds it."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 80
+    except (OSError, ValueError):
+        return 80

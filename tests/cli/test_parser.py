@@ -1,0 +1,99 @@
+"""The grammar as a whole: a command's face is imported when it is chosen, and a mistyped word names the nearest."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dialpost.__main__ import main
+from dialpost.cli.commands import COMMANDS
+from dialpost.cli.parser import command_in, command_parser, make_parser
+
+COUNT = """
+import os, sys
+sys.argv = ["dialpost", *sys.argv[1:]]
+from dialpost.command import main
+try:
+    main()
+except SystemExit:
+    pass
+os.write(3, repr(sorted(sys.modules)).encode())
+"""
+
+
+def modules_of(folder: Path, *words: str) -> list[str]:
+    """All that a process of its own has imported when this command is done."""
+    out, into = os.pipe()
+    script = f"import os; os.dup2({into}, 3)\n{COUNT}"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--config", str(folder / "dialpost.toml"), *words]
+        if words != ("--version",) else [sys.executable, "-c", script, *words],
+        pass_fds=(into,), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(into)
+    with os.fdopen(out) as told:
+        text = told.read()
+    assert text, done.stderr
+    found: list[str] = eval(text)
+    return found
+
+
+def test_every_command_of_the_table_is_declared_by_its_module_and_no_other():
+    assert list(make_parser().commands.choices) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_alone_has_the_grammar_it_has_among_all(name):
+    assert command_parser(name).format_help() == make_parser().commands.choices[name].format_help()
+
+
+def test_the_help_of_all_needs_no_face():
+    assert make_parser("").format_help() == make_parser().format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [(["status"], "status"), (["--config", "queue", "call", "now"], "call"), (["--config=f", "--version"], None),
+     ([], None), (["--help"], None)],
+)  # fmt: skip
+def test_the_command_is_the_first_word_that_is_no_option(words, command):
+    assert command_in(words) == command
+
+
+def test_alone_it_prints_its_help(capsys):
+    assert main([]) == 0
+    assert capsys.readouterr().out == make_parser().format_help()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("stauts", "`dialpost status`"), ("queue shwo 3", "`dialpost queue show`"),
+     ("queue-show", "`dialpost queue show`"),
+     ("queue ls", "`dialpost queue list`"),
+     ("release 3", "`dialpost queue release`"), ("help", "`dialpost --help`"),
+     ("version", "`dialpost --version`"), ("status --jsn", "--json"), ("call now --over-budgte", "--over-budget"),
+     ("--vers", "--version"), ("show 3", "`dialpost call show`, `dialpost queue show` or `dialpost config show`")],
+)  # fmt: skip
+def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
+    with pytest.raises(SystemExit) as caught:
+        main(typed.split())
+    assert caught.value.code == 2 and f"Did you mean {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("xyzzy", '"xyzzy". `dialpost --help` lists them.'), ("status x", '`dialpost status` takes no argument "x"'),
+     ("status --qqq", "has no option --qqq. `dialpost status --help` lists them."),
+     ("\x9b2J", '"?2J"')],
+)  # fmt: skip
+def test_where_nothing_is_near_the_help_is_named(capsys, typed, said):
+    with pytest.raises(SystemExit):
+        main(typed.split())
+    assert said in capsys.readouterr().err
+
+
+def test_the_version_needs_next_to_no_module(tmp_path):
+    told = modules_of(tmp_path, "--version")
+    assert "dialpost.command" in told and len(told) <= 60, told

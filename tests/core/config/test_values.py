@@ -1,0 +1,67 @@
+"""Values as people type them, kind by kind: taken in their normal form, or refused in words."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from dialpost.core.config.fields import fields_of
+from dialpost.core.config.setting import setting
+from dialpost.core.config.typed import amount
+from dialpost.core.config.values import KIND_CHECKS, check_value
+
+
+@dataclass(frozen=True)
+class Sample:
+    sign: str = setting("+", "A sign.", maximum=1)
+    times: int = setting(3, "A number without an upper bound.", minimum=2, unit="times")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("weekday", "mon-fri", "it must be one day"),
+        ("weekday", "someday", "it must be one of"),
+        ("address", "no at sign", ""),
+        ("address", "a@", ""),
+    ],
+)
+def test_what_is_refused(kind: str, value: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        KIND_CHECKS[kind](value)
+
+
+def test_what_is_taken() -> None:
+    assert KIND_CHECKS["weekday"]("Mon") == "mon"
+    assert KIND_CHECKS["address"]("Anna@Clinic.Example") == "Anna@clinic.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "number"),
+    [
+        ("7", "bytes", 7), ("2.5", "seconds", 2.5), ("50 %", "percent", 50), ("90 min", "seconds", 5400),
+        ("2 hours", "minutes", 120), ("33.6k", "bits per second", 33_600), ("5M", "bytes", 5_000_000),
+    ],
+)  # fmt: skip
+def test_amounts(text: str, unit: str, number: float) -> None:
+    assert amount(text, unit) == number
+
+
+@pytest.mark.parametrize("text", ["", "x", "5 %", "5 parsecs"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(ValueError):
+        amount(text, "seconds")
+
+
+def test_a_text_has_its_longest_length() -> None:
+    [field, _] = fields_of(Sample, "sample")
+    assert check_value(field, "+") == "+"
+    with pytest.raises(ValueError, match=r"at most 1 character$"):
+        check_value(field, "++")
+
+
+def test_a_number_may_have_a_lower_bound_alone() -> None:
+    [_, field] = fields_of(Sample, "sample")
+    assert field.range_words() == " of at least 2 times"
+    assert check_value(field, 2) == 2
+    with pytest.raises(ValueError, match="at least 2"):
+        check_value(field, 1)

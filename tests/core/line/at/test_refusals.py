@@ -1,0 +1,37 @@
+"""Which refusals of a modem pass in seconds, and which are final."""
+
+import pytest
+
+from dialpost.core.line.at.refusals import is_busy, is_passing, is_passing_of_a_sim, is_wrong_pin
+
+PASSING = (13, 14, 30, 100, 512, 515, 516, 601)
+OF_A_SIM = (3, 4, 10, 20, 23)
+
+
+@pytest.mark.parametrize("number", range(700))
+def test_numbers(number: int) -> None:
+    words = f"+CME ERROR: {number}"
+    assert is_busy(words) is (number in {14, 512, 515})
+    assert is_passing(words) is (number in PASSING)
+    assert is_passing_of_a_sim(words) is (number in PASSING + OF_A_SIM)
+    assert is_wrong_pin(words) is (number in {12, 16, 18})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("+CME ERROR: SIM busy", (True, True, True, False)),
+        ("+cms error: please wait, in progress", (True, True, True, False)),
+        ("+CME ERROR: initialization", (True, True, True, False)),
+        ("+CME ERROR: SIM failure", (False, False, True, False)),
+        ("+CME ERROR: SIM not inserted", (False, False, True, False)),
+        (" error ", (False, False, True, False)),
+        ("+CME ERROR: incorrect password", (False, False, False, True)),
+        ("+CME ERROR: SIM PUK required", (False, False, False, True)),
+        ("+CME ERROR: invalid index", (False, False, False, False)),
+        ("+CMS ERROR: 512", (True, True, True, False)),
+        ("NO CARRIER", (False, False, False, False)),
+    ],
+)
+def test_words(words: str, told: tuple[bool, ...]) -> None:
+    assert (is_busy(words), is_passing(words), is_passing_of_a_sim(words), is_wrong_pin(words)) == told
