@@ -14,7 +14,7 @@ from typing import Protocol
 
 from dialpost.core import dns_findings, findings
 from dialpost.core.accounts import Directory
-from dialpost.core.advice import LOG, RESTART
+from dialpost.core.advice import LOG, RESTART, START
 from dialpost.core.card_wear import CardWear
 from dialpost.core.certificate import CertificateFacts
 from dialpost.core.config import Config, Via
@@ -202,7 +202,7 @@ class Doctor:
             yield fault("daemon", str(error), _LOOK)
             return
         if running is None:
-            yield fault("daemon", "it is not running: no mail is taken or sent", "systemctl start dialpost")
+            yield fault("daemon", "it is not running: no mail is taken or sent", f"Start it: {START}.")
             return
         for sentence in running.attention:
             yield warning("daemon", sentence)
@@ -211,7 +211,7 @@ class Doctor:
         for door in running.doors:
             wrong = await self._station.knock(door)
             if wrong:
-                yield fault("doors", f"{door}: {wrong}", "See the daemon's log: journalctl -u dialpost")
+                yield fault("doors", f"{door}: {wrong}", _LOOK)
             else:
                 yield ok("doors", f"{door} answers")
 
