@@ -157,6 +157,13 @@ def test_an_update_that_is_fetched(folder, victim, monkeypatch):
     assert not (folder / NAME).is_symlink()
 
 
+def test_an_update_is_written_in_the_place_of_a_link(folder, victim, tmp_path):
+    (tmp_path / "x.raucb").write_bytes(b"good" * 1000)
+    lead(folder / NAME, victim)
+    with copied(tmp_path / "x.raucb", folder, lambda line: None) as copy:
+        assert copy.read_bytes() == b"good" * 1000 and not copy.is_symlink()
+
+
 def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
     own = tmp_path / "own"
     (folder / "x.raucb").write_bytes(b"good" * 1000)
@@ -170,7 +177,10 @@ def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
 def test_what_is_no_file_is_no_update(folder, tmp_path):
     os.mkfifo(folder / "x.raucb")
     for bad in (folder / "x.raucb", folder, Path("/dev/zero")):
-        with pytest.raises(UpdateError), copied(bad, tmp_path / "own", lambda line: None):
+        with (
+            pytest.raises(UpdateError, match=r"is no file|directory"),
+            copied(bad, tmp_path / "own", lambda line: None),
+        ):
             pass
 
 
