@@ -32,7 +32,7 @@ EXAMPLES = {
     "ADDRESS": "a@b.example", "TARGET": "anna", "FILE": "/tmp/x", _HOLE: "anna",
 }  # fmt: skip
 SYSTEM = {
-    "journalctl -u dialpost", "journalctl -u dialpost -p warning", "systemctl restart dialpost", "dmesg | tail",
+    "journalctl -u dialpost", "systemctl restart dialpost", "systemctl start dialpost", "dmesg | tail",
     "gpiodetect", "ip address", "timedatectl list-timezones", "ulimit -n", "systemctl",
     "systemctl enable --now dialpost-console@NAME", "usermod -s /bin/sh dialpost",
     "rm /etc/dialpost/console-password", "make run", "minicom -D /dev/ttyUSB0 -b 115200",
@@ -108,6 +108,11 @@ def is_console_line(command: str) -> bool:
     return found is not None and (
         not isinstance(found, Fault) or "needs" in found.text or LANGUAGE.help(f"{command} ") != LANGUAGE.help("")
     )
+
+
+def test_no_advice_needs_a_shell_that_a_station_with_only_a_console_lacks() -> None:
+    needing = [text for _, text in ALL if re.search(r"systemctl (?:re)?start |journalctl .* dialpost", text)]
+    assert needing and all("at the console" in text for text in needing), needing
 
 
 def test_there_is_advice_to_look_at() -> None:

@@ -215,7 +215,7 @@ def test_many_faults_are_a_few_lines():
     faults = [logged_faults.LoggedFault(f"k{n}", f"k{n} x", True, 1, n) for n in range(20)]
     told = logged_faults.attention(faults)
     assert len(told) == logged_faults.MOST_SHOWN + 1
-    assert told[-1] == "And 15 more: `journalctl -u dialpost -p warning`."
+    assert told[-1] == "And 15 more: `log` at the console, or `journalctl -u dialpost`."
 
 
 async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_settings_change(tmp_path):

@@ -40,10 +40,11 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[int]:
     work, own = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("own")
     cases = "".join(f"def test_{number}(tmp_path):\n    {line}\n" for number, line in enumerate(TOUCHES))
     (own / "test_touches.py").write_text(SCRIPT + cases)
+    paths = os.pathsep.join(map(str, (TESTS, *sys.path)))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", own, "-p", "conftest", "-p",
          "no:cacheprovider", "-rE", own / "test_touches.py"],
-        cwd=work, env=os.environ | {"PYTHONPATH": str(TESTS), "TMPDIR": str(own)},
+        cwd=work, env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(own)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     words = [

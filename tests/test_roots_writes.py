@@ -113,6 +113,16 @@ def test_links_that_are_roots_own_are_followed(folder, tmp_path):
     assert (folder / "file").read_bytes() == b"new"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: only root's own links are followed")
+def test_more_links_than_the_kernel_follows_are_not_followed(folder, tmp_path):
+    (tmp_path / "link0").symlink_to("station")
+    for number in range(40):
+        (tmp_path / f"link{number + 1}").symlink_to(f"link{number}")
+    os.close(open_folder(tmp_path / "link39"))
+    with pytest.raises(OSError, match="link"):
+        open_folder(tmp_path / "link40")
+
+
 def test_links_that_lead_nowhere_end(folder):
     lead(folder / "a", folder / "b")
     lead(folder / "b", folder / "a")
@@ -149,6 +159,13 @@ def test_an_update_that_is_fetched(folder, victim, monkeypatch):
     assert not (folder / NAME).is_symlink()
 
 
+def test_an_update_is_written_in_the_place_of_a_link(folder, victim, tmp_path):
+    (tmp_path / "x.raucb").write_bytes(b"good" * 1000)
+    lead(folder / NAME, victim)
+    with copied(tmp_path / "x.raucb", folder, lambda line: None) as copy:
+        assert copy.read_bytes() == b"good" * 1000 and not copy.is_symlink()
+
+
 def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
     own = tmp_path / "own"
     (folder / "x.raucb").write_bytes(b"good" * 1000)
@@ -162,12 +179,16 @@ def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
 def test_what_is_no_file_is_no_update(folder, tmp_path):
     os.mkfifo(folder / "x.raucb")
     for bad in (folder / "x.raucb", folder, Path("/dev/zero")):
-        with pytest.raises(UpdateError), copied(bad, tmp_path / "own", lambda line: None):
+        with (
+            pytest.raises(UpdateError, match=r"is no file|directory"),
+            copied(bad, tmp_path / "own", lambda line: None),
+        ):
             pass
 
 
-def test_a_wish_is_not_read_through_a_link(folder, victim):
-    lead(folder / WISH, victim)
+def test_a_wish_is_not_read_through_a_link(folder, tmp_path):
+    (tmp_path / "elsewhere").write_text("/media/stick/x.raucb\n")
+    lead(folder / WISH, tmp_path / "elsewhere")
     with pytest.raises(UpdateError, match="Nobody has asked"):
         wished(folder)
 

@@ -9,6 +9,8 @@ LOG = "`log` at the console, or `journalctl -u dialpost`"
 """Where the log is."""
 RESTART = "restart it: `reboot` at the console, or `systemctl restart dialpost`"
 """How the station starts again."""
+START = "`reboot` at the console, or `systemctl start dialpost`"
+"""How a daemon starts that does not run."""
 MAKE_ROOM = (
     "Have people delete mail in their mail programs and empty the trash there; `dialpost queue list` shows what "
     "waits. Or use a larger card."

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dialpost.core.advice import LOG
+
 SHOWN_S = 86_400.0
 MOST_SHOWN = 5
 _QUEUE_ID = re.compile(r"^[A-Z][0-9A-Z]{5,}: ")
@@ -42,7 +44,7 @@ TOLD_ELSEWHERE = {
 """By the beginning of the log's line, as the code has it: who tells an operator."""
 
 _CARD = "`dialpost doctor` looks at the card: delete mail if it is full, replace it if it fails."
-_OURS = "It is a fault in Dialpost: keep the log (`journalctl -u dialpost`) for whoever looks after it."
+_OURS = f"It is a fault in Dialpost: keep the log ({LOG}) for whoever looks after it."
 _NEXT = {
     "intake: the card failed": _CARD,
     "flush: stopped, outcomes can't be put on record": f"Nothing is sent before that is possible. {_CARD}",
@@ -84,7 +86,7 @@ class LoggedFault:
             return _NEXT[name]
         if "fault of Dialpost" in name or "fault" in name or "failed" in name:
             return _OURS
-        return "`dialpost doctor` looks further; `journalctl -u dialpost` has what was before it."
+        return f"`dialpost doctor` looks further. What was before it: {LOG}."
 
     @property
     def is_told_elsewhere(self) -> bool:
@@ -115,5 +117,5 @@ def notes(faults: Sequence[LoggedFault]) -> list[str]:
 
 def _shown(faults: list[LoggedFault]) -> list[str]:
     left_out = len(faults) - MOST_SHOWN
-    more = [f"And {left_out} more: `journalctl -u dialpost -p warning`."] if left_out > 0 else []
+    more = [f"And {left_out} more: {LOG}."] if left_out > 0 else []
     return [fault.words for fault in faults[-MOST_SHOWN:]] + more

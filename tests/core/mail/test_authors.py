@@ -38,6 +38,7 @@ ANNA, BOSS = "anna@clinic.example", "boss@clinic.example"
         (b"", ("?",)),
         (b" undisclosed:;", ("?",)),
         (b" x" * 3000, ("?",)),
+        (b" a@b.example," * 400, ("?",)),  # cut off: who else may stand in it nobody knows
         (b"(" * 4000, ("?",)),
     ],
 )
@@ -137,6 +138,11 @@ def test_who_claims_to_be_from_here(addresses, ours):
 def test_the_mark_is_one_field():
     assert unverified_mark("2001:db8::1").count(b"\n") == 1
     assert b"[192.0.2.1]" in unverified_mark("192.0.2.1")
+
+
+def test_the_mark_names_an_ipv6_address_as_a_literal():
+    """RFC 5321 §4.1.3."""
+    assert unverified_mark("2001:db8::1").endswith(b"from [IPv6:2001:db8::1]\n")
 
 
 @pytest.mark.parametrize("text", [b"a", b"\\", b'\\"', b'"', b'"a', b"!", b"(", b"@", b'""@', b"[a"])

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dialpost.core.advice import START
 from dialpost.core.errors import ControlError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
@@ -74,8 +75,7 @@ class ControlClient:
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             raise ControlError(
-                f"No Dialpost daemon is running (nothing answers at {self._path}). "
-                "Start it with: systemctl start dialpost"
+                f"No Dialpost daemon is running (nothing answers at {self._path}). Start it: {START}"
             ) from None
         except OSError as error:
             sock.close()

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialpost.core.advice import LOG, RESTART
+from dialpost.core.advice import LOG, RESTART, START
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
 from dialpost.core.errors import DialpostError
@@ -202,7 +202,7 @@ class Doctor:
             yield fault("daemon", str(error), _LOOK)
             return
         if running is None:
-            yield fault("daemon", "it is not running: no mail is taken or sent", "systemctl start dialpost")
+            yield fault("daemon", "it is not running: no mail is taken or sent", f"Start it: {START}.")
             return
         for sentence in running.attention:
             yield warning("daemon", sentence)
@@ -211,7 +211,7 @@ class Doctor:
         for door in running.doors:
             wrong = await self._station.knock(door)
             if wrong:
-                yield fault("doors", f"{door}: {wrong}", "See the daemon's log: journalctl -u dialpost")
+                yield fault("doors", f"{door}: {wrong}", _LOOK)
             else:
                 yield ok("doors", f"{door} answers")
 
