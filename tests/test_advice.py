@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.cli.parser import make_parser
+from dialpost.core.call_reason import CallReason
 from dialpost.core.console.language import Fault, Language
 from dialpost.core.line.call.notes import attention, given_up_letter
 from dialpost.core.line.call.record import CallRecord
