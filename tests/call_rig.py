@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig, CallConfig
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.mail.etrn import EtrnAnswer, classify

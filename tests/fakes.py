@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import DialpostError, TerminalGoneError
 from dialpost.core.json_value import JsonValue
@@ -16,7 +17,6 @@ from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
-from dialpost.core.system.apply.result import ApplyResult
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ import gpiozero.pins.mock
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import StorageError
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.panel.board import parse_board
 from dialpost.edge.panel.gpio.panel import BoardPanel

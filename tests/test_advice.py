@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from dialpost.cli.parser import make_parser
+from dialpost.core.call_reason import CallReason
 from dialpost.core.console.language import Fault, Language
 from dialpost.core.line.call.notes import attention, given_up_letter
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.ppp.log import LOG_REASONS
 from dialpost.core.line.reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS

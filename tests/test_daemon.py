@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.errors import ControlError
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlTalk

@@ -14,10 +14,10 @@ import dialpost
 from dialpost.cli.line.call import call_lines
 from dialpost.cli.system.status import words as status_words
 from dialpost.core import logged_faults
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import LinkKind
 from dialpost.core.config.text import parse_config
 from dialpost.core.line.call.notes import MAIL_STUCK
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient

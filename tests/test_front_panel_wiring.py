@@ -11,7 +11,7 @@ import pytest
 from dialpost import front_panel
 from dialpost.core.config.model import Config, PanelConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
-from dialpost.core.panel.station_state import Fault
+from dialpost.core.faults import Fault
 from dialpost.edge.panel.gpio import chips
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel, open_panel

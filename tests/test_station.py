@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AlreadyRunningError
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient

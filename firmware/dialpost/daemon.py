@@ -20,6 +20,7 @@ from typing import Protocol
 
 from dialpost import __version__
 from dialpost.board_check import board_warnings
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
 from dialpost.core.config.model import Config, StationConfig
@@ -33,11 +34,11 @@ from dialpost.core.errors import (
     StorageError,
     StorageFullError,
 )
+from dialpost.core.faults import Fault
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
-from dialpost.core.panel.station_state import Fault, Phase
-from dialpost.core.system.apply.result import ApplyResult
+from dialpost.core.panel.station_state import Phase
 from dialpost.edge.config import ConfigFile, ConfigHistory
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer

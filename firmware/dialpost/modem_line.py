@@ -23,7 +23,8 @@ from dialpost.edge.system.clock import RELEASED_S, Clock
 from dialpost.edge.system.sntp_client import ask as ask_time
 from dialpost.flow.line.modem.link import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
-from dialpost.flow.line.modem.refused_pin import Memory, RefusedPin
+from dialpost.flow.line.modem.refused_pin import RefusedPin
+from dialpost.flow.memory import Memory
 from dialpost.flow.system.clock_setter import ClockSetter
 
 _log = logging.getLogger("dialpost.line")

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from dialpost import __version__
 from dialpost.core import logged_faults
 from dialpost.core.advice import MAKE_ROOM, RESTART
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.digest import digest
 from dialpost.core.config.model import Config, LinkKind, Via
 from dialpost.core.errors import (
@@ -32,16 +33,16 @@ from dialpost.core.errors import (
     StorageError,
     StorageFullError,
 )
+from dialpost.core.faults import Fault
 from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel.station_state import Fault
 from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
 from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.half_open import HalfOpen

@@ -4,7 +4,6 @@ import logging
 
 import pytest
 
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.flow import maillog
 
@@ -17,11 +16,9 @@ def lines(caplog):
 
 def test_one_line_for_each_fate(lines):
     maillog.accepted("A1", sender="", recipients=2, size=812, origin="lan", peer="127.0.0.1", account=None)
-    maillog.relayed("A1", recipient="b@x.example", outcome=Delivered(Reply(250, ("Ok",), "2.0.0"), "mx.x.example"))
-    maillog.deferred(
-        "A1", recipient="c@x.example", outcome=Deferred(Reply(421, ("lost",)), "mx", answer_unknown=True)
-    )
-    maillog.bounced("A1", recipient="d@x.example", outcome=Refused(Reply(550, ("no",), "5.1.1"), "mx"))
+    maillog.relayed("A1", recipient="b@x.example", by="mx.x.example", reply=Reply(250, ("Ok",), "2.0.0"))
+    maillog.deferred("A1", recipient="c@x.example", by="mx", reply=Reply(421, ("lost",)), answer_unknown=True)
+    maillog.bounced("A1", recipient="d@x.example", by="mx", reply=Reply(550, ("no",), "5.1.1"))
     assert lines() == [
         ("INFO", "A1: accepted from=<> nrcpt=2 size=812 origin=lan peer=127.0.0.1"),
         ("INFO", 'A1: relayed to=<b@x.example> by=mx.x.example reply="250 2.0.0 Ok"'),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import (
     CallConfig,
     ClockConfig,
@@ -21,7 +22,7 @@ from dialpost.core.config.model import (
     StationConfig,
     TlsMode,
 )
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.sim.first_line import LineClient, LineNames, SimulatedPpp
 from dialpost.sim.free_ports import free_port

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from dialpost.core.printable import one_line
-
-if TYPE_CHECKING:
-    from dialpost.cli.parser import Parser
 
 _MOST = 3
 """Of commands that are proposed."""
 _LONGEST = 40
 """Characters of a typed word that are repeated."""
+
+
+class Parser(Protocol):
+    """What is asked of `cli/parser.Parser`."""
+
+    prog: str
+    commands: Any
+    _actions: list[argparse.Action]
 
 
 def no_such_command(parser: Parser, word: str) -> str:

@@ -1,4 +1,4 @@
-"""IP addresses and networks out of a text: what comes back is a value, and only that is ever written anywhere.
+"""IP addresses, networks and names of interfaces out of a text: only the value that comes back is written anywhere.
 
 `ipaddress` keeps the zone of an IPv6 address as it was written (RFC 4007 §11), and a zone may be any text: a file
 for root made of it would hold that text. No setting of ours means the link-local address of one interface, so a
@@ -8,10 +8,13 @@ zone is refused.
 from __future__ import annotations
 
 import ipaddress
+import re
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
 
 
 def ip_address(text: str) -> IpAddress:
@@ -27,6 +30,13 @@ def ip_network(text: str, *, strict: bool = True) -> IpNetwork:
 def ip_interface(text: str) -> IpInterface:
     """An address with the bits of its network. Raises: ValueError."""
     return ipaddress.ip_interface(_without_zone(text))
+
+
+def interface_name(text: str) -> str:
+    """A network interface's name (IFNAMSIZ: 15 characters). Raises: ValueError."""
+    if not _INTERFACE.match(text):
+        raise ValueError(f"{text[:80]!r} is no network interface")
+    return text
 
 
 def _without_zone(text: str) -> str:

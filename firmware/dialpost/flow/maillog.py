@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.printable import log_pairs
 
 _log = logging.getLogger("dialpost.mail")
@@ -48,28 +47,28 @@ def delivered(queue_id: str, *, recipient: str, account: str) -> None:
     _log.info("%s: delivered %s", queue_id, _pairs(to=f"<{recipient}>", account=account))
 
 
-def relayed(queue_id: str, *, recipient: str, outcome: Delivered) -> None:
+def relayed(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
     """The next hop took responsibility."""
-    _log.info("%s: relayed %s", queue_id, _pairs(to=f"<{recipient}>", by=outcome.by, reply=outcome.reply))
+    _log.info("%s: relayed %s", queue_id, _pairs(to=f"<{recipient}>", by=by, reply=reply))
 
 
-def deferred(queue_id: str, *, recipient: str, outcome: Deferred) -> None:
+def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_unknown: bool = False) -> None:
     """Put off; it stays in the queue."""
     _log.info(
         "%s: deferred %s",
         queue_id,
         _pairs(
             to=f"<{recipient}>",
-            by=outcome.by,
-            reply=outcome.reply,
-            answer="unknown" if outcome.answer_unknown else None,
+            by=by,
+            reply=reply,
+            answer="unknown" if answer_unknown else None,
         ),
     )
 
 
-def bounced(queue_id: str, *, recipient: str, outcome: Refused) -> None:
+def bounced(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
     """Given up; the sender is told where that is due."""
-    _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=outcome.by, reply=outcome.reply))
+    _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=by, reply=reply))
 
 
 def body_removed(queue_id: str, *, why: str) -> None:

@@ -19,11 +19,11 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import ClockSource, Config
 from dialpost.core.line.link import DialResult
 from dialpost.core.panel.lights import Led
 from dialpost.core.panel.station_state import StationState
-from dialpost.core.system.apply.result import ApplyResult
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlServer
 from dialpost.edge.line.serial_ports import ENVIRONMENT as SERIAL_PORTS

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import (
     CallConfig,
     Config,
@@ -32,7 +33,7 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.config.text import render_config
 from dialpost.core.errors import DialpostError
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.mail.session import Listener
 from dialpost.core.panel.lights import project
 from dialpost.core.panel.station_state import StationState

@@ -13,12 +13,12 @@ import pytest
 from dialpost.cli.console import wizard_facts
 from dialpost.cli.console.wizard import SUMMARY, Site, set_up
 from dialpost.cli.mail.account import service_on_card
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.wizard.summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.modem.probe import PortFacts
-from dialpost.core.system.apply.result import ApplyResult
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME

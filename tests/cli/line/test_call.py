@@ -10,8 +10,9 @@ import pytest
 
 from dialpost.__main__ import main
 from dialpost.cli.line.call import call_lines
+from dialpost.core.call_reason import CallReason
 from dialpost.core.line.call.forecast import Forecast
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.etrn import classify
 from dialpost.core.mail.queue.records import Origin

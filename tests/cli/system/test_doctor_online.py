@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
+from dialpost.core.findings import Severity
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.mx import MxRecord
-from dialpost.core.system.doctor.findings import Severity
 from dialpost.edge.mail.certificate import ensure_pair, server_context
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.system.card.probe import CardProbe

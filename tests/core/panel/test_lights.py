@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dialpost.core.faults import FAULT_FLASHES, Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.panel.blink import (
     DOUBLE,
@@ -23,19 +24,9 @@ from dialpost.core.panel.blink import (
     flashes,
     long_then,
 )
-from dialpost.core.panel.lights import (
-    FAULT_FLASHES,
-    FAULT_WORDS,
-    LINE_PATTERNS,
-    SIGNALS,
-    Colour,
-    Led,
-    Shown,
-    light,
-    project,
-)
+from dialpost.core.panel.lights import FAULT_WORDS, LINE_PATTERNS, SIGNALS, Colour, Led, Shown, light, project
 from dialpost.core.panel.page import page
-from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 
 ALL = tuple(Led)
 PAGE = Path(__file__).parents[3] / "docs" / "panel.md"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.system.apply.result import ApplyResult, not_applied
+from dialpost.core.config.applied import ApplyResult, not_applied
 from dialpost.edge.system.apply_unit import ApplyUnit
 
 DONE = ApplyResult(applied=True, changed=("/run/x",), reloaded=("the firewall",), notes=("a note",))

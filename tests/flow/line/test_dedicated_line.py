@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.line.call.record import CallReason
+from dialpost.core.call_reason import CallReason
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.etrn import classify
 from dialpost.core.mail.reply import Reply
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.dedicated_line import LOOK_S, DedicatedLine
 from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, MemoryCallStore, run_virtual

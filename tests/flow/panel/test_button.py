@@ -9,11 +9,12 @@ from dataclasses import fields
 import pytest
 
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallEvent, CallState, next_state
 from dialpost.core.panel.blink import Pattern
 from dialpost.core.panel.button import TABLE, ButtonEvent, ButtonState, Go
 from dialpost.core.panel.lights import SIGNALS, Colour, Led, light, project
-from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 from fakes import now
 from panel_rig import FOUR, ONE, RGB, PanelRig, run_rig
 

@@ -1,8 +1,8 @@
 """The panel's state over several stations: begun anew with each, and a fault where there is none."""
 
+from dialpost.core.faults import Fault
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel.lights import Led
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow.panel.state import Panel
 
 

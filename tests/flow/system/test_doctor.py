@@ -18,13 +18,13 @@ from dialpost.core.config.model import (
     Via,
 )
 from dialpost.core.errors import ControlError, DamagedError, StorageError
+from dialpost.core.findings import Severity, exit_status
 from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.core.mail.mx import MxRecord, NoSuchName
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import EtrnDialogue, SessionEnd, SessionFate
 from dialpost.core.system.card_wear import CardWear
-from dialpost.core.system.doctor.findings import Severity, exit_status
 from dialpost.flow.system.doctor import OFFLINE, Doctor, Running, Station
 
 OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT

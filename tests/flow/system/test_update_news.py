@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.errors import StorageError
-from dialpost.core.panel.station_state import Fault
+from dialpost.core.faults import Fault
 from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
 from dialpost.flow.panel.state import Panel

@@ -10,7 +10,7 @@ from dialpost.cli.line.call import GOES_ON
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
-from dialpost.core.system.doctor.findings import Finding, Severity
+from dialpost.core.findings import Finding, Severity
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.system.board_files import BoardFiles

@@ -13,11 +13,11 @@ from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind, ModemConfig, PortFlow, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
+from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.line.call.states import LINE_DOUBT_WORDS, STATE_WORDS
 from dialpost.core.line.modem.probe import PortFacts, config_lines
 from dialpost.core.line.modem.profile import SPEEDS_BPS
 from dialpost.core.line.modem.set_up import port_settings
-from dialpost.core.system.doctor.findings import Finding, Severity, exit_status
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.line.operator_tty import Ended, join
 from dialpost.edge.line.serial_port import open_port

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dialpost.cli.station import load_config
-from dialpost.core.system.apply.result import ApplyResult
+from dialpost.core.config.applied import ApplyResult
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply_unit import ApplyUnit
 

@@ -14,9 +14,9 @@ from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.certificate import CertificateFacts
-from dialpost.core.system.doctor.findings import Finding, Severity, exit_status
 from dialpost.edge.config import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.mail import certificate

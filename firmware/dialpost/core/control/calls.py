@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method, NoParams
-from dialpost.core.line.call.record import CallReason
 
 MOST_CALLS = 10_000
 

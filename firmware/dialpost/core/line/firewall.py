@@ -15,8 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from dialpost.core.ip_text import IpNetwork
-from dialpost.core.system.apply.rendered import interface as interface_name
+from dialpost.core.ip_text import IpNetwork, interface_name
 
 TABLE = "dialpost_line"
 _ASKED = """  set asked {

@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialpost.core.advice import LOG
+from dialpost.core.faults import FAULT_FLASHES, Fault
 from dialpost.core.line.link import Again, DialResult
 from dialpost.core.line.modem.profile import Medium
-from dialpost.core.panel.lights import FAULT_FLASHES
-from dialpost.core.panel.station_state import Fault
 
 LIGHT = f"fault: {FAULT_FLASHES[Fault.LINE]} flashes (line)"
 _DARK = "fault dark"

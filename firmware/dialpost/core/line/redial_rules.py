@@ -15,9 +15,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.setting import setting
 from dialpost.core.json_value import JsonValue
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.link import DialResult
 
 COUNTED = frozenset(

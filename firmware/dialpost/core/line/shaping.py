@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dialpost.core.mail.intake_rules import served_at_once
+
 SLOW_BPS = 256_000
 """Above this rate the kernel's own ways are good enough."""
 HEADERS_BYTES = 40
 """IPv4 and TCP without options."""
 IN_FLIGHT_S = 0.5
 """So much of the line's time may be in flight inbound over all connections served at once."""
-SERVED_AT_ONCE = 6
 FIRST_SEGMENTS = 3
 LEAST_RTO_S = 3
 """No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 mends them)."""
@@ -55,11 +56,6 @@ def mtu_for(rate_bps: int) -> int:
     if rate_bps < 14_400:
         return 296
     return 576 if rate_bps <= SLOW_BPS else 1500
-
-
-def served_at_once(rate_bps: int) -> int:
-    """How many of the provider's connections are served at once: enough to keep the line busy."""
-    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3
 
 
 def shape(rate_bps: int, mtu: int = 0) -> LineShape:

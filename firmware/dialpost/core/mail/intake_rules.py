@@ -23,6 +23,9 @@ LINE_INTERFACES = "ppp"
 """What the names of the line's interfaces begin with: pppd's, and nobody else's."""
 OWN_INTERFACE = "lo"
 
+SERVED_AT_ONCE = 6
+"""Connections of the provider that are served at the same time on a line of 14.4 kbit/s or more."""
+
 
 def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
     """The networks of the configuration; host bits are forgiven ("192.168.1.1/24")."""
@@ -131,3 +134,8 @@ class RepeatWindow:
         if self._offset_s is None or offset_s < self._offset_s:
             self._offset_s = offset_s
         return int(self._offset_s + monotonic_s) - self._window_s
+
+
+def served_at_once(rate_bps: int) -> int:
+    """How many of the provider's connections are served at once: enough to keep the line busy."""
+    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3

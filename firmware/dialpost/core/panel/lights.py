@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from dialpost.core.faults import FAULT_FLASHES, Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.panel import blink
 from dialpost.core.panel.blink import (
@@ -38,7 +39,7 @@ from dialpost.core.panel.blink import (
     Pattern,
     flashes,
 )
-from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 
 
 class Led(Enum):
@@ -84,8 +85,6 @@ class Shown:
     colour: Colour | None = None
     signal: str = ""
 
-
-FAULT_FLASHES: dict[Fault, int] = {fault: number for number, fault in enumerate(Fault, start=1)}
 
 FAULT_WORDS: dict[Fault, str] = {
     Fault.STORAGE: "the card is full or damaged: dialpost doctor",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dialpost.core.faults import FAULT_FLASHES
 from dialpost.core.panel.blink import OFF
 from dialpost.core.panel.button import CONTACTS, LIMIT_S, SETTLE_S, TABLE, Go, Ignore, Turn
-from dialpost.core.panel.lights import FAULT_FLASHES, FAULT_WORDS, SIGNALS, Signal
+from dialpost.core.panel.lights import FAULT_WORDS, SIGNALS, Signal
 
 _HEAD = """\
 # The front panel

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from dialpost.core.system.apply.result import ApplyResult, not_applied
+from dialpost.core.config.applied import ApplyResult, not_applied
 
 UNIT = "dialpost-apply.service"
 RESULT = Path("/run/dialpost-apply/result.json")

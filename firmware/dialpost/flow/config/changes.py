@@ -17,11 +17,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 
+from dialpost.core.config.applied import ApplyResult, not_applied
 from dialpost.core.config.editing.effects import changed_keys, when_it_counts
 from dialpost.core.config.history import Commit, Proof, Unproven
 from dialpost.core.config.model import Config
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, StaleError, StorageError
-from dialpost.core.system.apply.result import ApplyResult, not_applied
 from dialpost.flow.config.world import Apply, History, Parser, Process, WallClock
 
 _log = logging.getLogger("dialpost.config")

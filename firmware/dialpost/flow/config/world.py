@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.history import Commit, Proof, Unproven
 from dialpost.core.config.model import Config
-from dialpost.core.system.apply.result import ApplyResult
 
 
 class History(Protocol):

@@ -12,19 +12,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import LinkKind
 from dialpost.core.errors import StorageError
+from dialpost.core.faults import Fault
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call import notes as call_notes
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.line.call.mail_part import Etrn, FlushForCall, Inbound
 from dialpost.flow.line.call.memory import CallStore
-from dialpost.flow.panel.state import Panel
+from dialpost.flow.line.panel import LinePanel
 
 LOOK_S = 60.0
 """So often what was put off is looked at, whether its time has come."""
@@ -36,7 +37,7 @@ class DedicatedLine:
     """Flushes over a line that is always up. `run` is its one task."""
 
     def __init__(
-        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, store: CallStore, panel: Panel,
+        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, store: CallStore, panel: LinePanel,
         wall_clock: Callable[[], float] = time.time, on_by_hand: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._on_by_hand = on_by_hand

@@ -284,10 +284,16 @@ def _log(job: _Job) -> None:
         case Delivered():
             maillog.delivered(queue_id, recipient=address, account=job.recipient.local_account or "")
         case Refused() as outcome:
-            maillog.bounced(queue_id, recipient=address, outcome=outcome)
+            maillog.bounced(queue_id, recipient=address, by=outcome.by, reply=outcome.reply)
         case Deferred(reply) if job.is_lost:
             maillog.person_needed(f"{queue_id}: held", to=f"<{address}>", why=reply.text)
         case Deferred() as outcome:
-            maillog.deferred(queue_id, recipient=address, outcome=outcome)
+            maillog.deferred(
+                queue_id,
+                recipient=address,
+                by=outcome.by,
+                reply=outcome.reply,
+                answer_unknown=outcome.answer_unknown,
+            )
         case None:
             pass

@@ -13,13 +13,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.panel import PanelConfig
 from dialpost.core.errors import StorageError
-from dialpost.core.line.call.record import CallReason
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.panel.button import Action, Button, ButtonState
 from dialpost.core.panel.day_hours import is_within
-from dialpost.core.panel.station_state import Fault, Phase, StationState
+from dialpost.core.panel.station_state import Phase, StationState
 from dialpost.flow.panel.state import Panel
 
 LOOK_AT_CLOCK_S = 20.0

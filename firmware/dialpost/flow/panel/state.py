@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from dialpost.core.errors import StorageError
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel.blink import Pattern
 from dialpost.core.panel.lights import Led, project
-from dialpost.core.panel.station_state import ButtonShow, Fault, Phase, StationState
+from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 
 REFRESH_S = 0.5
 """The counts are asked for at most so often, however much mail comes in."""
@@ -51,6 +52,11 @@ class Panel:
     def state(self) -> StationState:
         """The facts now."""
         return self._state
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        """The faults there are now."""
+        return self._state.faults
 
     @property
     def lights(self) -> Lights:

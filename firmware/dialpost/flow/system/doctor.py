@@ -16,6 +16,7 @@ from dialpost.core.advice import LOG, RESTART, START
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
 from dialpost.core.errors import DialpostError
+from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.core.mail.etrn import classify_dialogue
@@ -32,7 +33,6 @@ from dialpost.core.mail.smtp_target import (
 )
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
-from dialpost.core.system.doctor.findings import Finding, fault, ok, skipped, warning
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
 OFFLINE = "not looked at off line"

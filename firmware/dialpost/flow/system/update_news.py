@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from dialpost.core.faults import Fault
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
-from dialpost.core.panel.station_state import Fault
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
 
 _UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})

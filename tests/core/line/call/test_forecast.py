@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.line import BudgetConfig
 from dialpost.core.line.call.forecast import Forecast, LineSpeed, forecast, line_speed
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.line.call.notes import (
     CUT_SHORT,
     Happening,
@@ -17,7 +18,7 @@ from dialpost.core.line.call.notes import (
     mail_stuck,
     note,
 )
-from dialpost.core.line.call.record import HANG_UP_WORDS, CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome

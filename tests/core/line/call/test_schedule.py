@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.schedule import (
     FIRST_WITHOUT_CLOCK_S,
     LONGEST_NAP_S,

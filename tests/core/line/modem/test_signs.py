@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dialpost.core.findings import Severity
 from dialpost.core.line.modem.signs import (
     _registration_state,
     is_sim_starting,
@@ -14,7 +15,6 @@ from dialpost.core.line.modem.signs import (
     sim_finding,
     sim_state,
 )
-from dialpost.core.system.doctor.findings import Severity
 
 
 @pytest.mark.parametrize(

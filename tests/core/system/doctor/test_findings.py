@@ -15,12 +15,12 @@ from dialpost.core.config.model import (
     TlsConfig,
     Via,
 )
+from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.core.mail.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
-from dialpost.core.system.doctor.findings import Finding, Severity, exit_status
 
 OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT
 HOST, DOMAIN, PROVIDER = "mail.clinic.example", "clinic.example", "smtp.provider.example"

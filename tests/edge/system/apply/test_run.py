@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.fields import all_fields
 from dialpost.core.config.text import parse_config
 from dialpost.core.system.apply.rendered import (
@@ -24,7 +25,6 @@ from dialpost.core.system.apply.rendered import (
     STATE,
     Rendered,
 )  # fmt: skip
-from dialpost.core.system.apply.result import ApplyResult
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply.services import CommandError, Service
 

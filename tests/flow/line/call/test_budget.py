@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 import pytest
 
 from call_rig import CONFIG, Rig, said
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig
 from dialpost.core.errors import StorageError
+from dialpost.core.faults import Fault
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.budget import Limit, Spent
 from dialpost.core.line.call.forecast import Forecast
-from dialpost.core.line.call.record import CallReason, HangUpReason
+from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from fakes import FakeEtrn, FakeFlush, FakeLink, MemoryCallStore, now, run_virtual

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from call_rig import CONFIG, Rig, said
+from dialpost.core.call_reason import CallReason
 from dialpost.core.errors import StorageError
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.faults import Fault
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.line.reasons import AGAIN
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual

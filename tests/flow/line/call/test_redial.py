@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig, ModemConfig
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from call_rig import CONFIG, Rig
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.digest import digest
 from dialpost.core.config.model import ModemConfig, PppConfig
-from dialpost.core.line.call.record import CallReason
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
@@ -18,7 +19,6 @@ from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.ppp.log import LOG_REASONS
 from dialpost.core.line.reasons import AGAIN, PPP_REASONS
 from dialpost.core.line.redial_rules import vain_call
-from dialpost.core.panel.station_state import Fault
 from fakes import FakeLink, MemoryCallStore
 
 REFUSED = DialOutcome(

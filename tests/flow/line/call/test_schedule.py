@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.line.call.schedule import Scheduler

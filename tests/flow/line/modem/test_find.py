@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.config.model import ModemConfig, PortFlow
+from dialpost.core.findings import Severity
 from dialpost.core.line.country import Country
 from dialpost.core.line.modem.probe import Hints, PortFacts
 from dialpost.core.line.modem.profile import FlowControl, ModemProfile
-from dialpost.core.system.doctor.findings import Severity
 from dialpost.flow.line.modem.check import ModemCheck
 from dialpost.flow.line.modem.find import look, needed_flow
 from dialpost.flow.line.modem.modem import Modem

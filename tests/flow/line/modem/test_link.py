@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig, ModemConfig, PppConfig
-from dialpost.core.line.call.record import CallReason
+from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
@@ -13,7 +14,6 @@ from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.line.ppp.events import PppEnd, PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, ppp_reason
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import ModemLink
 from dialpost.flow.panel.state import Panel

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.config.model import Config, LanMethod, LinkKind
+from dialpost.core.faults import FAULT_FLASHES
 from dialpost.core.mail.session import Listener
-from dialpost.core.panel.lights import FAULT_FLASHES, FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
+from dialpost.core.panel.lights import FAULT_WORDS, FAULTS_OF_CALLS, OF_CALLS, SIGNALS
 
 _WIDTH = 78
 _LIGHTS = "The lights\n----------\n"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.call_reason import CallReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice

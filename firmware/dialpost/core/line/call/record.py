@@ -9,26 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.forecast import Forecast
 from dialpost.core.line.link import Again, DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
-
-
-class CallReason(Enum):
-    """Why a call was made."""
-
-    BUTTON = "button"
-    COMMAND = "command"  # dialpost call now, the console
-    SCHEDULE = "schedule"
-    QUEUE = "queue"  # schedule.when_waiting messages wait
-    URGENT = "urgent"
-    REDIAL = "redial"  # after a failed dial or a lost line
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether a person asked for it: then no pause holds it back."""
-        return self in {CallReason.BUTTON, CallReason.COMMAND}
 
 
 class HangUpReason(Enum):

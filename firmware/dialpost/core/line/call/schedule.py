@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
-from dialpost.core.line.call.record import CallReason
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400

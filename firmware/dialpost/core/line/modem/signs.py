@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from dialpost.core.findings import Finding, Severity, ok
 from dialpost.core.line.at.answers import values
 from dialpost.core.line.at.refusals import is_passing_of_a_sim
-from dialpost.core.system.doctor.findings import Finding, Severity, ok
 
 _REGISTRATION = {
     0: "is not looking for a network",

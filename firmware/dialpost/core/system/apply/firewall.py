@@ -9,8 +9,8 @@ Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
 from __future__ import annotations
 
 from dialpost.core.config.model import Config
-from dialpost.core.ip_text import ip_address
-from dialpost.core.system.apply.rendered import FIREWALL, HEADER, Rendered, interface
+from dialpost.core.ip_text import interface_name, ip_address
+from dialpost.core.system.apply.rendered import FIREWALL, HEADER, Rendered
 
 TABLE = "dialpost_lan"
 LINE = "ppp*"
@@ -22,7 +22,7 @@ _LISTENERS = "mld-listener-query, mld-listener-report, mld-listener-done, mld2-l
 
 def firewall(config: Config) -> Rendered:
     """The ruleset; loading it replaces the one before at once. Raises: ValueError."""
-    lan = [interface(config.lan.interface)] if config.lan.interface else ["en*", "eth*"]
+    lan = [interface_name(config.lan.interface)] if config.lan.interface else ["en*", "eth*"]
     body = _lan_chain(config) + _input(config, lan) + _forward(config, lan)
     start = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
     return Rendered(FIREWALL, f"{HEADER}{start}table inet {TABLE} {{\n{body}}}\n")

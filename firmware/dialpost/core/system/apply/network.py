@@ -8,7 +8,8 @@ that the line's (metric 0) is taken while the line is up.
 from __future__ import annotations
 
 from dialpost.core.config.model import Config, LanConfig, LanMethod, LinkKind
-from dialpost.core.system.apply.rendered import HEADER, NETWORK, Rendered, address, interface
+from dialpost.core.ip_text import interface_name
+from dialpost.core.system.apply.rendered import HEADER, NETWORK, Rendered, address
 
 ROUTE_METRIC = 1024  # what networkd gives to routes of DHCP and of router advertisements
 WIRED = ("en*", "eth*")
@@ -34,7 +35,7 @@ def network(config: Config) -> Rendered:
 
 def _match(lan: LanConfig) -> tuple[str, list[str]]:
     if lan.interface:
-        return "Match", [f"Name={interface(lan.interface)}"]
+        return "Match", [f"Name={interface_name(lan.interface)}"]
     return "Match", ["Type=ether", f"Name={' '.join(WIRED)}"]
 
 

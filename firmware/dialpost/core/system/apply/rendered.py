@@ -32,7 +32,6 @@ HEADER = "# Made by dialpost-apply from the station's configuration; written ane
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*\Z")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_+@-][A-Za-z0-9_.+@-]{0,200}){1,40}\Z")
-_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,3}\Z")
 _LONGEST_NAME = 253
 
@@ -59,11 +58,6 @@ def host_name(text: str) -> str:
 def plain_path(text: str) -> str:
     """A full path without anything that a shell, Dovecot or a step upwards could be made of. Raises: ValueError."""
     return _checked(_PATH, text.rstrip("/"), "path of plain letters and digits", 1024)
-
-
-def interface(text: str) -> str:
-    """A network interface's name. Raises: ValueError."""
-    return _checked(_INTERFACE, text, "network interface", 15)
 
 
 def zone(text: str) -> str:

@@ -10,8 +10,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 
 from dialpost.core.config.model import Config, Via
+from dialpost.core.findings import Finding, fault, ok, warning
 from dialpost.core.mail.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
-from dialpost.core.system.doctor.findings import Finding, fault, ok, warning
 
 _ASK_AGAIN = "Run this again while the line is up; if it stays so, check dns.servers."
 

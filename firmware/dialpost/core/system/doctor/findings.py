@@ -6,12 +6,10 @@ A finding says what is so, and where that is not well, what to do. The facts com
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.config.model import Config, EtrnUse, Via
-from dialpost.core.json_value import JsonValue
+from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import POSTMASTER, Directory
 from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
 from dialpost.core.system.card_wear import CardWear
@@ -20,62 +18,6 @@ _DAY_S = 86_400
 _SLOW_WRITE_S = 1.0
 _WORN_TENTHS = 9
 _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
-
-
-class Severity(Enum):
-    """How bad it is."""
-
-    OK = "ok"
-    SKIPPED = "skipped"  # not looked at; it is said why
-    WARNING = "warning"  # works, but not as well as it should, or not for everybody
-    FAULT = "fault"  # mail will not arrive, or not leave
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`subject` is what was looked at, `what` is what is so, `advice` what to do ("" = nothing)."""
-
-    subject: str
-    severity: Severity
-    what: str
-    advice: str = ""
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """For scripts."""
-        return {
-            "subject": self.subject,
-            "severity": self.severity.value,
-            "what": self.what,
-            "advice": self.advice,
-        }
-
-
-def ok(subject: str, what: str) -> Finding:
-    """All is well."""
-    return Finding(subject, Severity.OK, what)
-
-
-def skipped(subject: str, what: str, advice: str = "") -> Finding:
-    """It was not looked at."""
-    return Finding(subject, Severity.SKIPPED, what, advice)
-
-
-def warning(subject: str, what: str, advice: str = "") -> Finding:
-    """Somebody should know."""
-    return Finding(subject, Severity.WARNING, what, advice)
-
-
-def fault(subject: str, what: str, advice: str = "") -> Finding:
-    """Somebody has to act."""
-    return Finding(subject, Severity.FAULT, what, advice)
-
-
-def exit_status(findings: Sequence[Finding]) -> int:
-    """0 all is well, 1 warnings, 2 faults."""
-    severities = {finding.severity for finding in findings}
-    if Severity.FAULT in severities:
-        return 2
-    return 1 if Severity.WARNING in severities else 0
 
 
 def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gpiod
 from gpiod.line import Bias, Clock, Direction, Edge, Value
@@ -27,9 +27,8 @@ from gpiozero.exc import (
 from gpiozero.pins.pi import PiPin
 
 from dialpost.core.errors import GpioError, LineBusyError
-
-if TYPE_CHECKING:
-    from dialpost.edge.panel.gpio.factory import LibgpiodFactory
+from dialpost.edge.panel.gpio.pwm import SoftPwm
+from dialpost.edge.panel.gpio.watcher import EdgeWatcher
 
 CONSUMER = "dialpost"
 """What `gpioinfo` shows beside our lines."""
@@ -41,10 +40,22 @@ _EDGES = {"none": Edge.NONE, "rising": Edge.RISING, "falling": Edge.FALLING, "bo
 _LEVEL = {False: Value.INACTIVE, True: Value.ACTIVE}
 
 
+class Lines(Protocol):
+    """What a pin needs of its factory (`edge/panel/gpio/factory`)."""
+
+    label: str
+    chip: gpiod.Chip
+    pwm: SoftPwm
+    edges: EdgeWatcher
+
+    def ticks(self) -> float:
+        """The clock of the edges' times."""
+
+
 class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
     """See the module. Not for several threads at once, as gpiozero's own pins."""
 
-    def __init__(self, factory: LibgpiodFactory, info: Any) -> None:
+    def __init__(self, factory: Lines, info: Any) -> None:
         super().__init__(factory, info)
         self._request: gpiod.LineRequest | None = None
         self._forget()

@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from difflib import unified_diff
 from pathlib import Path
 
+from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config
 from dialpost.core.errors import ConfigError
 from dialpost.core.json_text import parse_json
 from dialpost.core.system.apply.firewall import TABLE
 from dialpost.core.system.apply.render import render
 from dialpost.core.system.apply.rendered import HOSTS, LOCALTIME, PLACES, RESULT, STATE, Rendered
-from dialpost.core.system.apply.result import ApplyResult
 from dialpost.core.system.apply.system import ZONES
 from dialpost.edge.system.apply.place import Place
 from dialpost.edge.system.apply.services import CommandError, Service, services

@@ -8,12 +8,12 @@ restart; another one (a wrong PIN, a setting that can't be) does not: a SIM is c
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_object
 from dialpost.core.line.call.notes import reason_words
 from dialpost.core.line.call.record import CallRecord
+from dialpost.flow.memory import Memory
 
 _KEY = "call.barred"
 
@@ -23,16 +23,6 @@ NEXT_STEP = (
     "Nothing is dialled by itself before a commit changes [modem], [ppp] or [link]: it would be refused again. To "
     "try once, use `dialpost call now` or the button."
 )
-
-
-class Memory(Protocol):
-    """The subset of the store that keeps small values."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key."""
 
 
 class CallBar:

@@ -14,10 +14,11 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig
 from dialpost.core.errors import StorageError
+from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.budget import (
@@ -31,10 +32,9 @@ from dialpost.core.line.call.budget import (
     usage,
     used_words,
 )
-from dialpost.core.line.call.record import CallReason
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
-from dialpost.flow.panel.state import Panel
+from dialpost.flow.line.panel import LinePanel
+from dialpost.flow.memory import Memory
 
 LOOK_AGAIN_S = 60.0
 """So often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""
@@ -42,16 +42,6 @@ KEEP_EVERY_S = 60.0
 """So often in a call the counters are written, each time as far ahead."""
 _AHEAD_S = KEEP_EVERY_S + 5.0  # a write takes its time
 _KEY = "budget.spent"
-
-
-class Memory(Protocol):
-    """The subset of the store that keeps small values."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value, durably."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key."""
 
 
 class Budget:
@@ -196,13 +186,13 @@ class Budget:
 class BudgetGate:
     """Turns calls away while the budget is spent, and shows that on the panel until there is budget again."""
 
-    def __init__(self, budget: Budget, panel: Panel, say: Callable[[str], None]) -> None:
+    def __init__(self, budget: Budget, panel: LinePanel, say: Callable[[str], None]) -> None:
         self._budget, self._panel, self._say = budget, panel, say
         self._timer: asyncio.TimerHandle | None = None
 
     def turn_away(self, why: str, reason: CallReason) -> str:
         """A call is not made, because of `why`: told in the log once, as the schedule asks again and again."""
-        is_news = Fault.BUDGET not in self._panel.state.faults
+        is_news = Fault.BUDGET not in self._panel.faults
         self._panel.fault(Fault.BUDGET, True)
         self._look_later()
         if is_news:

@@ -15,11 +15,12 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig, CallConfig, LinkKind
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.end import GraceRules
 from dialpost.core.line.call.notes import Happening, note
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState, Ignore, next_state
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialResult
@@ -33,7 +34,7 @@ from dialpost.flow.line.call.memory import CallMemory, CallStore
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
-from dialpost.flow.panel.state import Panel
+from dialpost.flow.line.panel import LinePanel
 
 HARD_LIMIT_FACTOR = 2
 """A call still running at so many times call.max_call_s is cut, in the middle of a message if need be."""
@@ -53,7 +54,7 @@ class CallManager(CallFacts):
 
     def __init__(
         self, config: CallConfig, link: Link, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound,
-        store: CallStore, panel: Panel, wall_clock: Callable[[], float] = time.time,
+        store: CallStore, panel: LinePanel, wall_clock: Callable[[], float] = time.time,
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.errors import StorageError
+from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.end import ProviderHabits
@@ -19,33 +20,27 @@ from dialpost.core.line.call.notes import etrn_refused, failed, mail_stuck, reas
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.core.panel.station_state import Fault
 from dialpost.flow import maillog
 from dialpost.flow.line.call.redial import Redials
-from dialpost.flow.panel.state import Panel
+from dialpost.flow.line.panel import LinePanel
+from dialpost.flow.memory import Memory
 
 _HABITS_KEY = "call.habits"
 _FAILURES_KEY = "call.failures"
 
 
-class CallStore(Protocol):
+class CallStore(Memory, Protocol):
     """The subset of the store that remembers calls."""
 
     async def save_call(self, call: dict[str, JsonValue]) -> None:
         """Keep one call's record."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key."""
 
 
 class CallMemory:
     """The past calls, as far as the next one and the schedule need them."""
 
     def __init__(
-        self, store: CallStore, panel: Panel, redials: Redials, say: Callable[[str], None],
+        self, store: CallStore, panel: LinePanel, redials: Redials, say: Callable[[str], None],
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._store, self._panel, self._redials, self._say = store, panel, redials, say

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from dialpost.core.amounts import money
+from dialpost.core.call_reason import CallReason
 from dialpost.core.errors import ControlError, NotFoundError
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.core.line.call.forecast import Forecast, LineSpeed
-from dialpost.core.line.call.record import HANG_UP_WORDS, CallReason, CallRecord
+from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 
 Emit = Callable[[JsonValue], None]

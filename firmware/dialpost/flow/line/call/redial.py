@@ -18,16 +18,18 @@ import math
 import time
 from collections.abc import Callable
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.line.call.notes import failed, was_cut
-from dialpost.core.line.call.record import CallReason, CallRecord
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import Again, DialResult
 from dialpost.flow import maillog
 from dialpost.flow.line.call import bar as call_bar
-from dialpost.flow.line.call.bar import CallBar, Memory
+from dialpost.flow.line.call.bar import CallBar
+from dialpost.flow.memory import Memory
 
 _KEY = "call.redials_left"
 _PLAN_KEY = "call.dial_plan"

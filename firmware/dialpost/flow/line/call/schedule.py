@@ -12,8 +12,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Protocol
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import ScheduleConfig
-from dialpost.core.line.call.record import CallReason
 from dialpost.core.line.call.schedule import CallFacts, ClockReading, first_plan, look
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import PortError
+from dialpost.core.findings import Finding, Severity, ok, skipped
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan, dial_faults
 from dialpost.core.line.link import DialOutcome, DialResult
@@ -18,7 +19,6 @@ from dialpost.core.line.modem.probe import identity
 from dialpost.core.line.modem.profile import FlowControl, ModemProfile, ResultKind
 from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands
 from dialpost.core.line.modem.signs import registration_finding, signal_finding, signal_line, sim_finding
-from dialpost.core.system.doctor.findings import Finding, Severity, ok, skipped
 from dialpost.flow.line.modem.find import identify
 from dialpost.flow.line.modem.port import OpenPort, Port
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp

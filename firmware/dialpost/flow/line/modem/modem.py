@@ -25,10 +25,11 @@ from dialpost.core.line.reasons import advice
 from dialpost.flow.line.modem.hang_up import carrier_falls, hung_up, is_on_hook
 from dialpost.flow.line.modem.login import log_in
 from dialpost.flow.line.modem.port import OpenPort, Port
-from dialpost.flow.line.modem.refused_pin import Memory, RefusedPin
+from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp, Woken, wake
 from dialpost.flow.line.modem.sim import SimCard, find_network
 from dialpost.flow.line.modem.talk import Answer, ModemTalk
+from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
 """DCD is looked at so often: a poll costs one system call, and no thread waits for the kernel."""

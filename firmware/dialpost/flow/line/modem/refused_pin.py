@@ -19,6 +19,7 @@ from typing import Protocol
 from dialpost.core.errors import ControlError, StorageError
 from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.flow import maillog
+from dialpost.flow.memory import Memory
 
 _KEY = "modem.refused_pin"
 _METHOD = "modem.refused_pins"
@@ -29,16 +30,6 @@ MOST_UNCLEAR = 2
 _MOST_UNSEEN = 2
 _MOST_KEPT = 10
 _UNCLEAR = "?"
-
-
-class Memory(Protocol):
-    """The subset of the store that keeps small values."""
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small value. Raises: StorageError."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value kept under the key. Raises: StorageError."""
 
 
 class RefusedPin:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.smtp_target import NEEDS_PERSON, SessionFate
-from dialpost.flow.line.call.bar import Memory
+from dialpost.flow.memory import Memory
 
 _KEY = "hosts.refused"
 

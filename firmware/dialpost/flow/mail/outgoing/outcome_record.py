@@ -166,10 +166,12 @@ def _tells_something_new(before: RecipientRecord, after: RecipientRecord) -> boo
 
 def _log(queue_id: QueueId, address: str, outcome: Outcome) -> None:
     if isinstance(outcome, Delivered):
-        maillog.relayed(queue_id, recipient=address, outcome=outcome)
+        maillog.relayed(queue_id, recipient=address, by=outcome.by, reply=outcome.reply)
     elif isinstance(outcome, Deferred) and outcome.content_lost:
         maillog.person_needed(f"{queue_id}: held", to=f"<{address}>", why=outcome.reply.text)
     elif isinstance(outcome, Deferred):
-        maillog.deferred(queue_id, recipient=address, outcome=outcome)
+        maillog.deferred(
+            queue_id, recipient=address, by=outcome.by, reply=outcome.reply, answer_unknown=outcome.answer_unknown
+        )
     else:
-        maillog.bounced(queue_id, recipient=address, outcome=outcome)
+        maillog.bounced(queue_id, recipient=address, by=outcome.by, reply=outcome.reply)

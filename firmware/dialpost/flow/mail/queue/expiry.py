@@ -18,7 +18,6 @@ from dialpost.core.config.model import OutboundConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import QueueId
-from dialpost.core.mail.outcomes import Refused
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.mail.queue.retry import delay_notice_is_due, give_up_is_due
 from dialpost.core.mail.reply import Reply
@@ -95,10 +94,8 @@ class Expiry:
             rows = [replace(one, state=RecipientState.BOUNCED) for one in due]
             await self._queue.update_recipients(message.queue_id, rows)
             for one in due:
-                outcome = Refused(
-                    _answer(one) or Reply(451, ("no answer",), "4.4.7"), one.last_by or self._hostname
-                )
-                maillog.bounced(message.queue_id, recipient=one.address, outcome=outcome)
+                reply, by = _answer(one) or Reply(451, ("no answer",), "4.4.7"), one.last_by or self._hostname
+                maillog.bounced(message.queue_id, recipient=one.address, by=by, reply=reply)
             given_up += len(due)
         if given_up:
             self._on_finished()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dialpost.core.system.apply.result import ApplyResult, not_applied
+from dialpost.core.config.applied import ApplyResult, not_applied
 
 FULL = ApplyResult(True, ("/etc/hostname",), ("the host name",), ("späte Sache",), ("a note",))
 
