@@ -30,6 +30,9 @@ from dialpost.edge.system.update import file as update_file
 from dialpost.edge.system.usb import sticks as usb_sticks
 
 _TREE = Path(__file__).parent.parent
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 2 << 30
+
 _WRITABLE = (
     tempfile.gettempdir(),
     *(str(_TREE / name) for name in (".cache", ".hypothesis", ".pytest_cache", ".mypy_cache")),
@@ -151,6 +154,19 @@ def _leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(asyncio.SelectorEventLoop, "close", _close_and_look)
     yield
     assert not _left_open, f"left open when the event loop ended: {_left_open[:5]}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the temporary folders of a parallel run in memory, where that can be: a test waits for fsync hundreds of
+    times. The processes that run the tests, and their children, inherit it. TMPDIR chooses another place.
+    """
+    if "TMPDIR" in os.environ or not getattr(config.option, "numprocesses", 0):
+        return
+    if os.access(_MEMORY, os.W_OK | os.X_OK):
+        there = os.statvfs(_MEMORY)
+        if not there.f_flag & os.ST_NOEXEC and there.f_bavail * there.f_frsize >= _ENOUGH_BYTES:
+            os.environ["TMPDIR"] = str(_MEMORY)
+            tempfile.tempdir = None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,7 +24,7 @@ import pytest
 import dialpost
 from dialpost.core.errors import AlreadyRunningError, StorageError, UpdateError
 from dialpost.core.line.ppp.events import trouble
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.ground.durable import remove_durably, sync_folder, write_durably
 from dialpost.edge.ground.folders import open_folder

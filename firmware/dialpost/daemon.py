@@ -39,9 +39,11 @@ from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.panel.station_state import Phase
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
-from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.edge.control_socket import SOCKET_NAME
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.mail import certificate
 from dialpost.edge.mail.listeners import Doors, ListenError, inherited_sockets
 from dialpost.edge.mail.store import rehearsal

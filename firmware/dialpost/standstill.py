@@ -16,7 +16,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.mail.session import Listener
-from dialpost.edge.control_socket import ControlServer
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.mail import listeners
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
 from dialpost.flow.mail.incoming.standstill import RefuseForNow

@@ -43,7 +43,8 @@ from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
-from dialpost.edge.control_socket import SOCKET_NAME, ControlServer, EventMethod
+from dialpost.edge.control_socket import SOCKET_NAME
+from dialpost.edge.control_socket.server import ControlServer, EventMethod
 from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.half_open import HalfOpen
 from dialpost.edge.mail import certificate, listeners

@@ -1,5 +1,6 @@
 """The grammar as a whole: a command's face is imported when it is chosen, and a mistyped word names the nearest."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from console_rig import live_daemon
+from dialpost import __version__
 from dialpost.__main__ import main
 from dialpost.cli.commands import COMMANDS
 from dialpost.cli.parser import command_in, command_parser, make_parser
@@ -23,21 +26,20 @@ os.write(3, repr(sorted(sys.modules)).encode())
 """
 
 
-def modules_of(folder: Path, *words: str) -> list[str]:
-    """All that a process of its own has imported when this command is done."""
+def modules_of(folder: Path, *words: str) -> tuple[list[str], str]:
+    """All that a process of its own has imported when this command is done, and what it printed."""
     out, into = os.pipe()
     script = f"import os; os.dup2({into}, 3)\n{COUNT}"
     done = subprocess.run(
-        [sys.executable, "-c", script, "--config", str(folder / "dialpost.toml"), *words]
-        if words != ("--version",) else [sys.executable, "-c", script, *words],
-        pass_fds=(into,), capture_output=True, timeout=60, check=False,
+        [sys.executable, "-c", script, *words], pass_fds=(into,), cwd=folder, capture_output=True, timeout=60,
+        check=False,
     )  # fmt: skip
     os.close(into)
     with os.fdopen(out) as told:
         text = told.read()
     assert text, done.stderr
-    found: list[str] = eval(text)
-    return found
+    found: list[str] = ast.literal_eval(text)
+    return found, done.stdout.decode()
 
 
 def test_every_command_of_the_table_is_declared_by_its_module_and_no_other():
@@ -95,5 +97,13 @@ def test_where_nothing_is_near_the_help_is_named(capsys, typed, said):
 
 
 def test_the_version_needs_next_to_no_module(tmp_path):
-    told = modules_of(tmp_path, "--version")
-    assert "dialpost.command" in told and len(told) <= 60, told
+    modules, said = modules_of(tmp_path, "--version")
+    assert said == f"dialpost {__version__}\n"
+    assert "dialpost.command" in modules and len(modules) <= 60, modules
+
+
+def test_status_needs_neither_the_daemons_machinery_nor_the_configurations(tmp_path):
+    with live_daemon(tmp_path) as station:
+        modules, said = modules_of(tmp_path, "--config", str(station.config_path), "status")
+    assert "Dialpost" in said
+    assert "dialpost.cli.system.status" in modules and len(modules) <= 120, modules

@@ -10,8 +10,9 @@ import stat
 import pytest
 
 from dialpost.core.errors import AccountError, ControlError
-from dialpost.edge.control_socket import ControlClient, ControlServer, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.control_socket import server as serving
+from dialpost.edge.control_socket.server import ControlServer
 
 ENDED = r"ended before it answered|broke off"
 

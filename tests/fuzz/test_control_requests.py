@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import example
 from hypothesis import strategies as st
 
-from dialpost.edge.control_socket import ControlServer
+from dialpost.edge.control_socket.server import ControlServer
 from fuzzing import fuzz
 
 VALUES = st.recursive(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.errors import ConfigError
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.sim.console_seat import ConsoleSeat
 from first_start_rig import FirstStartRig, kill

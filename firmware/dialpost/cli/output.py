@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -50,7 +48,11 @@ def fitted(text: str, indent: int = 0) -> str:
 
 def terminal_columns() -> int:
     """How wide the terminal is; 0 where the output goes elsewhere: a file or a pipe is not broken into rows."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    import shutil  # with its compressors, which most commands never need
+
+    return shutil.get_terminal_size().columns
 
 
 def _broken(lead: str, text: str, columns: int, indent: int) -> list[str]:
@@ -103,6 +105,8 @@ def etrn_lines(answer: dict[str, Any]) -> list[str]:
 
 def ask_secret(prompt: str) -> str:
     """A line typed without echo: at the terminal, or at the console this command runs in."""
+    import getpass
+
     asked: str = getattr(sys.stdin, "ask_secret", getpass.getpass)(prompt)
     return asked
 

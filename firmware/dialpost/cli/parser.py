@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from dialpost import __version__
@@ -90,7 +89,7 @@ def make_parser(chosen: str | None = None) -> Parser:
         if module not in wanted:
             commands.add_parser(name, help=line)
         elif name not in commands.choices:
-            import_module(module).add_parser(_Commands(commands))
+            __import__(module, fromlist=["add_parser"]).add_parser(_Commands(commands))
     return parser
 
 

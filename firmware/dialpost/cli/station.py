@@ -1,4 +1,8 @@
-"""Finding the running daemon from a command: which configuration, which socket."""
+"""Finding the running daemon from a command: which configuration, which socket.
+
+Commands that only ask the daemon start fast: of the configuration they read where the socket is. All of it is read
+and checked where there is none.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,21 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dialpost.core.config.model import Config, StationConfig
-from dialpost.core.config.setup import run_dir_in
+from dialpost.core.config.run_dir import DEFAULT_RUN_DIR, plain_run_dir
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.reading import config_text
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
+
+if TYPE_CHECKING:
+    from dialpost.core.config.model import Config
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """The configuration named on the command line. Raises: ConfigError with every fault found, NotFoundError."""
+    from dialpost.edge.config.file import ConfigFile
+
     return ConfigFile(args.config).load()
 
 
@@ -24,6 +33,9 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
     """A client of the daemon. A configuration that is missing or can't be read does not stop the operator from
     asking: the fault is told, and the socket is looked for where a daemon without one has it.
     """
+    path = _named_socket(args.config)
+    if path is not None and path.exists():
+        return ControlClient(path, timeout_s)
     try:
         path = Path(load_config(args).station.run_dir) / SOCKET_NAME
     except (ConfigError, NotFoundError) as error:
@@ -35,9 +47,20 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
     return ControlClient(path, timeout_s)
 
 
+def _named_socket(config: Path) -> Path | None:
+    """Where a configuration has it; None where that takes a parser, or there is no configuration."""
+    try:
+        folder = plain_run_dir(config_text(config))
+    except (ConfigError, NotFoundError):
+        return None
+    return None if folder is None else Path(folder) / SOCKET_NAME
+
+
 def control_path(args: argparse.Namespace) -> Path:
     """Where the daemon's socket is, whatever state the configuration is in."""
+    from dialpost.core.config.setup import run_dir_in
+
     named = ""
     with contextlib.suppress(ConfigError, NotFoundError):
-        named = run_dir_in(ConfigFile(args.config).read())
-    return Path(named or os.environ.get("DIALPOST_RUN_DIR", "") or StationConfig().run_dir) / SOCKET_NAME
+        named = run_dir_in(config_text(args.config))
+    return Path(named or os.environ.get("DIALPOST_RUN_DIR", "") or DEFAULT_RUN_DIR) / SOCKET_NAME

@@ -25,7 +25,7 @@ from dialpost.core.line.link import DialResult
 from dialpost.core.panel.lights import Led
 from dialpost.core.panel.station_state import StationState
 from dialpost.daemon import Daemon, SetUp
-from dialpost.edge.control_socket import ControlServer
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.line.serial_ports import ENVIRONMENT as SERIAL_PORTS
 from dialpost.flow.panel.state import Lights, Panel
 from dialpost.sim.console_seat import ConsoleSeat

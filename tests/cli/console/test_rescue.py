@@ -13,7 +13,8 @@ from dialpost.cli.console.rescue import Left, Rescue
 from dialpost.cli.console.wizard import Site
 from dialpost.core.errors import AskCancelledError, TerminalGoneError
 from dialpost.daemon import Daemon
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.control_socket import SOCKET_NAME
 from fakes import FakeTerminal
 

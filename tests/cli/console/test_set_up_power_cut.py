@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.password import verify_password
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.mail.account_file import AccountFile
 from first_start_rig import folder

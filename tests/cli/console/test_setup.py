@@ -14,7 +14,7 @@ from dialpost.cli.console import console
 from dialpost.cli.console.console import Failures, Visit
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.daemon import Daemon, SetUp
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.system.usb import sticks as usb_sticks
 

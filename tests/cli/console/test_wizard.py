@@ -19,7 +19,7 @@ from dialpost.core.console.wizard.summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.modem.probe import PortFacts
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.sim.first_start import FirstStart

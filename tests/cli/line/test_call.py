@@ -17,7 +17,7 @@ from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.etrn import classify
 from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.system import clock
 from dialpost.flow.line.call.methods import with_words
 from dialpost.station import Station

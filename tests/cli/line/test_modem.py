@@ -21,7 +21,8 @@ from dialpost.core.config.model import StationConfig
 from dialpost.core.json_value import ControlMethod
 from dialpost.core.line.modem.probe import PortFacts
 from dialpost.core.line.modem.profile import FlowControl
-from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.edge.control_socket import SOCKET_NAME
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
 from dialpost.sim.telephone import Telephone, TelephoneSettings
 from fakes import MemoryCallStore

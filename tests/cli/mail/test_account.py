@@ -12,7 +12,7 @@ from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.system import doctor
 from dialpost.core.errors import AccountError
 from dialpost.core.mail.accounts import Local
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.system import clock
 from dialpost.edge.system.data_lock import DataLock

@@ -16,7 +16,8 @@ from dialpost.__main__ import main
 from dialpost.cli.panel import board as board_command
 from dialpost.cli.panel import show as panel_command
 from dialpost.cli.station import load_config
-from dialpost.edge.control_socket import SOCKET_NAME, ControlServer
+from dialpost.edge.control_socket import SOCKET_NAME
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.panel.gpio import chips
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel

@@ -351,3 +351,25 @@ def test_each_comment_of_the_starter_file_can_be_made_a_line():
 def test_the_page_of_settings_is_as_the_declarations_are():
     page = Path(__file__).parents[3] / "docs" / "configuration.md"
     assert page.read_text() == markdown(), "run: dialpost config explain --markdown > docs/configuration.md"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[smtp]\nlisten = ["127.0.0.1:25", "127.0.0.1:25"]', 'smtp.listen'),
+        ('[outbound]\nsmarthost = "x.example"\ntls_verify = "fingerprint"',
+         'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.'),
+        ('[outbound]\nsmarthost = "x.example"\ntls_fingerprint = "' + "ab" * 32 + '"',
+         'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.'),
+        ('[[schedule.entry]]\nat = ["10:00"]\nstart = "08:00"',
+         "schedule.entry[1] has start or end without every_min."),
+        ('[station]\ndomains = ["a.example", "b.example", "a.example"]', "station.domains names a.example 2 times"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself(text, words):
+    head = (
+        "" if text.startswith("[station]") else '[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'
+    )
+    with pytest.raises(ConfigError) as told:
+        parse_config(head + text.replace("[station]", '[station]\nhostname = "mail.a.example"') + "\n")
+    assert any(words in problem for problem in told.value.problems), told.value.problems

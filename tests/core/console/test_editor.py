@@ -18,6 +18,7 @@ from dialpost.core.console.editor import (
     Mode,
     TooLong,
 )
+from dialpost.core.console.keys import Key
 from dialpost.core.console.line_text import LONGEST
 from screen import Screen
 
@@ -275,3 +276,38 @@ def test_nothing_is_ever_asked_of_the_terminal(pieces: list[bytes]) -> None:
     _, screen = talk(*pieces)
     for query in ("\x1b[6n", "\x1b[c", "\x1b[0c", "\x1bZ", "\x1b[5n", "\x05"):
         assert query not in screen.everything
+
+
+def test_what_was_typed_ahead_can_be_dropped() -> None:
+    editor = LineEditor()
+    assert not editor.has_input
+    editor.receive(b"show\x1b")
+    assert editor.has_input
+    editor.drop_input()
+    assert not editor.has_input
+    events, _ = talk(b"[Aset\r", editor=editor)
+    assert events == [Line("[Aset")], "the escape was dropped with the rest"
+
+
+def test_a_line_can_be_forgotten() -> None:
+    editor = LineEditor()
+    talk(b"show\r", b"set password x\r", editor=editor)
+    editor.forget_newest()
+    assert talk(UP + b"\r", editor=editor)[0] == [Line("show")]
+
+
+def test_one_key_outside_of_a_line() -> None:
+    editor = LineEditor()
+    assert editor.key() is None
+    editor.receive(b"\x1b[Aq")
+    assert (editor.key(), editor.keys_pressed) == (Key.UP, 1)
+    assert (editor.key(), editor.key()) == ("q", None)
+    assert editor.keys_pressed == 2
+
+
+def test_tab_rings_where_nothing_can_be_completed() -> None:
+    editor = LineEditor()
+    editor.begin("> ", Mode.ANSWER, Words())
+    editor.receive(b"\t")
+    assert editor.event() is None
+    assert b"\a" in editor.data_to_send()

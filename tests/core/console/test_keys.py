@@ -96,3 +96,7 @@ def test_an_endless_string_or_subnegotiation_holds_nothing():
         assert len(decoder._sequence) <= 16 and len(decoder._utf8) <= 4
         decoder.pause()
         assert decoder.receive(ord("x")) == "x"
+
+
+def test_a_control_after_escape_is_what_the_two_mean_together():
+    assert keys(b"\x1b\x7f") == [Key.KILL_WORD]

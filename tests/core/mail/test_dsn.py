@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, build_report
+from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, _with_sendable_original, build_report
 from dialpost.core.mail.queue.records import RecipientRecord
 from dialpost.core.mail.reply import Reply
 from fakes import a_record, to_world
@@ -261,3 +261,18 @@ def test_the_postmaster_is_told_what_nobody_else_can_be_told() -> None:
     )
     assert str(parsed(data)["Subject"]).startswith("A notice could not be delivered")
     assert "told to you, the postmaster" in " ".join(words(data).split())
+
+
+def test_held_mail_is_told_with_why_and_that_it_need_not_be_sent_again() -> None:
+    text = words(build_report(Report.DELAYED, MESSAGE, [gone()], replace(FRAME, held_because="It is big.")))
+    assert "It is big. Please do not send it a second time." in " ".join(text.split())
+    assert "It waits for:" in text and "bob" in text
+
+
+def test_an_original_that_can_not_be_made_seven_bit_comes_as_its_header() -> None:
+    header = b"From: a\nContent-Type: multipart/signed; boundary=b\n"
+    body = b"--b\nContent-Type: text/plain\n\n\xff\n--b--\n"
+    frame = replace(FRAME, original=header + b"\n" + body, is_whole=True)
+    assert _with_sendable_original(frame) == replace(frame, original=header, is_whole=False)
+    plain = replace(FRAME, original=b"From: a\n\n\xff\n", is_whole=True)
+    assert _with_sendable_original(plain) is plain

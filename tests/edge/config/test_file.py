@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.errors import ConfigError, NotFoundError, StorageError
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 OTHER = TEXT.replace("mail.", "mx.")

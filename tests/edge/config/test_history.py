@@ -8,7 +8,9 @@ import pytest
 
 from dialpost.core.config.history import Proof, Unproven
 from dialpost.core.errors import NotFoundError, StorageError
-from dialpost.edge.config import ConfigFile, ConfigHistory, history
+from dialpost.edge.config import history
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.ground import durable
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'

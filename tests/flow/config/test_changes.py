@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from dialpost.core.errors import ConfigError, ControlError, StaleError, StorageError
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.flow.config.changes import ConfigChanges
 from fakes import FakeApply, FakeProcess
 

@@ -3,7 +3,8 @@
 import pytest
 
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.system.clock import Clock
 from dialpost.flow.config import sessions as config_sessions
 from dialpost.flow.config.changes import ConfigChanges

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dialpost.core.config.history import Proof, Unproven
 from dialpost.core.errors import ConfigError
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.flow.config.stand_in import stand_in
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n\n[smtp]\nmax_errors = 30\n'

@@ -15,7 +15,7 @@ from dialpost.core.config.fields import all_fields
 from dialpost.core.config.text import markdown, render_config, starter
 from dialpost.core.console.choices import key_help
 from dialpost.core.errors import ConfigError, NotFoundError
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 
 
 def add_parser(commands: Any) -> None:

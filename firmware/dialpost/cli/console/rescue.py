@@ -46,7 +46,8 @@ from dialpost.core.errors import (
     NotFoundError,
     TerminalGoneError,
 )
-from dialpost.edge.config import ConfigFile, ConfigHistory
+from dialpost.edge.config.file import ConfigFile
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.system import machine
 from dialpost.edge.system.clock import Clock

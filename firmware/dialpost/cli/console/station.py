@@ -17,7 +17,7 @@ from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.language import Order
 from dialpost.core.errors import AskCancelledError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.password import check_strength
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.system import machine
 from dialpost.edge.system.factory_reset import FactoryReset

@@ -21,7 +21,7 @@ from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFo
 from dialpost.core.system.boot.health import HealthGate, Verdict, is_on_trial, rolled_back
 from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.mail.door_probe import knock
 from dialpost.edge.system.boot.records import BootRecords

@@ -11,7 +11,7 @@ from typing import Any
 
 from dialpost.cli.arguments import file_path
 from dialpost.core.errors import ConfigError
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.system.log.tail import LineFormatter
 from dialpost.edge.system.log.writer import LogWriter
 

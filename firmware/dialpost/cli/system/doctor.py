@@ -17,7 +17,7 @@ from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.certificate import CertificateFacts
-from dialpost.edge.config import ConfigFile
+from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.control_socket import SOCKET_NAME, ControlClient
 from dialpost.edge.mail import certificate
 from dialpost.edge.mail.account_file import AccountFile

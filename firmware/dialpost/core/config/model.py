@@ -27,6 +27,7 @@ from dialpost.core.config.line import (
     PppConfig,
 )
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.config.run_dir import DEFAULT_RUN_DIR
 from dialpost.core.config.setting import Setting, section, setting
 
 __all__ = [
@@ -117,7 +118,7 @@ class StationConfig:
     data_dir: str = setting(
         "/var/lib/dialpost", "Where mail, queue, accounts and certificate are kept.", kind="path"
     )
-    run_dir: str = setting("/run/dialpost", "Where the control socket is made.", kind="path")
+    run_dir: str = setting(DEFAULT_RUN_DIR, "Where the control socket is made.", kind="path")
     log_level: str = setting("info", "How much is logged: debug, info, warning or error.")
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config, render_config
-from dialpost.core.errors import ConfigError, NotFoundError, StorageError
+from dialpost.core.errors import ConfigError, StorageError
+from dialpost.edge.config.reading import config_text
 from dialpost.edge.ground.durable import MODE, write_durably
 
 STATION_GROUP = "dialpost"
-_MAX_BYTES = 1_000_000
 
 
 class ConfigFile:
@@ -42,23 +42,7 @@ class ConfigFile:
 
     def read(self) -> str:
         """The text. Raises: ConfigError, NotFoundError."""
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
-        except FileNotFoundError:
-            raise NotFoundError(
-                f"There is no configuration file {self.path}. Make one with `dialpost config init {self.path}`, or "
-                "name yours with --config FILE."
-            ) from None
-        except OSError as error:
-            raise ConfigError((f"{self.path} can't be read: {error.strerror or error}.",)) from error
-        if len(data) > _MAX_BYTES:
-            raise ConfigError((f"{self.path} is larger than a megabyte: that is no configuration file.",))
-        try:
-            return data.decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise ConfigError((f"{self.path}: line {line} is not UTF-8 text; save it as UTF-8.",)) from None
+        return config_text(self.path)
 
     def create(self, text: str) -> None:
         """Write a first file; one that is there is left alone. Raises: ConfigError, StorageError."""

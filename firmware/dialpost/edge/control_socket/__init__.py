@@ -8,13 +8,12 @@ any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
 A connection may ask several things one after the other. One that is silent for a minute is closed, unless a method
 asked it to stay (an editing session): that method is told when the connection is gone.
 
-`ControlServer` is the daemon's. `ControlClient` is for short-lived commands, `ControlTalk` for many questions over
-one connection.
+`server.ControlServer` is the daemon's; it is not imported here, as commands need no asyncio. `ControlClient` is for
+short-lived commands, `ControlTalk` for many questions over one connection.
 """
 
 from dialpost.edge.control_socket.client import ControlClient, ControlTalk
-from dialpost.edge.control_socket.server import ControlServer, EventMethod
 
 SOCKET_NAME = "control.sock"
 
-__all__ = ["SOCKET_NAME", "ControlClient", "ControlServer", "ControlTalk", "EventMethod"]
+__all__ = ["SOCKET_NAME", "ControlClient", "ControlTalk"]

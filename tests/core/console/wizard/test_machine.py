@@ -438,3 +438,15 @@ def test_the_way_to_the_world_is_explained() -> None:
     assert wizard.question().key == "link"
     said = wizard.answer("?")
     assert all(word in said for word in ("mobile", "satellite", "fibre", "router"))
+
+
+def test_ports_looked_at_meanwhile_are_offered() -> None:
+    wizard = through(["clinic.example", "1"], replace(FACTS, ports=()))
+    assert not wizard.question().choices
+    wizard.learn_ports(FACTS.ports)
+    assert len(wizard.question().choices) == len(FACTS.ports)
+
+
+def test_a_fixed_address_may_have_no_name_server() -> None:
+    wizard = through([*LINE, *MAIL, "2", "192.168.1.25/24", "192.168.1.1", " NONE "])
+    assert wizard._draft.get("dns") == "none"

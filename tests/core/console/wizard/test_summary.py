@@ -19,7 +19,7 @@ from dialpost.core.config.model import (
     ScheduleEntry,
     StationConfig,
 )
-from dialpost.core.console.wizard.summary import Door, summary
+from dialpost.core.console.wizard.summary import Door, first_needed, summary
 from dialpost.core.mail.session import Listener
 from dialpost.core.panel.lights import FAULT_WORDS, SIGNALS
 
@@ -99,3 +99,9 @@ def test_a_fixed_address_and_times_of_calls_are_told() -> None:
 )
 def test_a_door_from_what_status_says(words: str, door: Door | None) -> None:
     assert Door.from_words(words) == door
+
+
+def test_what_is_needed_at_once_stands_first() -> None:
+    first = first_needed(page())
+    assert page().startswith(first) and first == first.rstrip()
+    assert "LIGHTS" not in first.upper() and "anna" in first

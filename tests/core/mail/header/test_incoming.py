@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.core.mail.header.incoming import MAX_HELD_BYTES, HeaderPass
+from dialpost.core.mail.header.incoming import MAX_HELD_BYTES, MAX_LINE_BYTES, HeaderPass
 from dialpost.core.mail.queue.records import Priority
 
 HOST = "mail.clinic.example"
@@ -105,3 +105,8 @@ def test_a_body_without_an_empty_line_is_not_held_for_ever():
 def test_fields_are_cut_to_what_a_list_can_show():
     _, facts = passed(b"Subject: " + b"s" * 5000 + b"\nMessage-ID: <" + b"m" * 5000 + b">\n\n")
     assert (len(facts.subject), len(facts.message_id)) == (100, 250)
+
+
+def test_a_very_long_line_that_never_ends_is_closed():
+    line = b"X: ".ljust(MAX_LINE_BYTES, b"y")
+    assert passed(line)[0] == line + b"\n" + ADDED + b"\n"

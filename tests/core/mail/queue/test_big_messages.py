@@ -152,3 +152,7 @@ def test_nothing_of_the_message_breaks_out_of_the_note():
     assert read["Subject"].startswith("=?utf-8?")
     assert read["Content-Transfer-Encoding"] == "8bit"
     assert note(big(), ALWAYS_BY_HAND).find(b"when somebody there releases it") > 0
+
+
+def test_what_was_held_under_another_configuration_says_so():
+    assert held_words(BudgetConfig(), "D0000012").startswith("held for its size until the station is started anew")

@@ -8,8 +8,8 @@ from datetime import UTC
 import pytest
 
 from dialpost.core.mail.envelope import Notify
-from dialpost.core.mail.queue.records import Origin, Priority, RecipientRecord, RecipientState
-from dialpost.core.mail.queue.trace import arrival, fate, trace, when
+from dialpost.core.mail.queue.records import Origin, Priority, RecipientRecord, RecipientState, SizeHold
+from dialpost.core.mail.queue.trace import arrival, fate, recipient_name, trace, when
 from fakes import a_record, to_mailbox, to_world
 
 NOON = 1_823_083_200  # 2027-10-09 12:00 UTC
@@ -140,3 +140,12 @@ def test_where_it_came_from(origin: Origin, words: str) -> None:
     message = a_record("D0000001", sender="", origin=origin, peer="10.0.0.1", received_s=NOON, size=99)
     expected = f"D0000001 from a mail system (no sender: a notice), 99 B: accepted on 2027-10-09 12:00 {words}."
     assert arrival(message, UTC) == expected
+
+
+def test_mail_held_for_its_size_says_what_it_waits_for() -> None:
+    held = to_world(state=STATES.HELD, size_hold=SizeHold.HELD)
+    assert fate(a_record("D0000001", held), held, size_hold="held: too big") == "Held: too big"
+
+
+def test_a_recipient_that_can_not_be_read() -> None:
+    assert recipient_name(to_world("")) == "(unreadable)"

@@ -251,3 +251,7 @@ def test_without_etrn_the_provider_as_mx_is_only_remarked_on():
 )
 def test_problem_words(problem, words):
     assert dns_findings.problem_words(problem) == words
+
+
+def test_a_host_name_the_world_knows():
+    assert told([findings.host_name(CONFIG)])[0][0] is OK

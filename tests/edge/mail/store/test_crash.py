@@ -24,7 +24,7 @@ from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.queue.recovery import Recovery
 
-CHILD = Path(__file__).parents[4] / "crash_child.py"
+CHILD = Path(__file__).parents[3] / "crash_child.py"
 SEED = int(os.environ.get("DIALPOST_TEST_SEED", "20250711"))
 
 
