@@ -17,6 +17,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
+from dialpost.flow.mail.incoming.connection_pools import Pool
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
 
@@ -294,6 +295,20 @@ async def test_connections_are_limited_in_total_and_per_peer(rig):
     assert [answer and str(answer)[:9] for answer in answers] == [None, None, "421 4.7.0", None, None, "421 4.7.0"]
     rig.intake.disconnected(callers[0])
     assert rig.intake.connected(callers[-1]) is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "pool"),
+    [
+        (LAN, Pool.LAN),
+        (ANNA, Pool.USERS),
+        (replace(LAN, interface="ppp0"), Pool.PROVIDER),
+        (replace(OUTSIDE, interface="ppp0"), Pool.PROVIDER),
+        (replace(OUTSIDE, interface="eth0"), Pool.STRANGERS),
+    ],
+)
+async def test_who_came_over_the_line_takes_the_providers_places(rig, peer, pool):
+    assert rig.intake._pool(peer) is pool
 
 
 async def test_logins_are_slowed_down_per_address(rig):
