@@ -11,7 +11,7 @@ MINUTES ?= 10
 # In several processes (ARGS=-n0: in this one). The tests start hundreds of interpreters, which are slow without byte code.
 PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image bench lock clean
+.PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image release bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ run: setup ## The main job with a simulated line, provider and panel (ARGS="--on
 test: setup ## All tests that need no other program than Python, in parallel (ARGS="-n0 --pdb": one by one)
 	$(PARALLEL) -m "not system and not release" $(ARGS)
 
-test-release: setup ## A wheel of this tree, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
+test-release: setup ## What `make release` makes without root; its wheel, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
 	$(BIN)/pytest tests/release $(ARGS)
 
 fuzz: setup ## Feed what reads foreign bytes with new input for MINUTES (10), and count it; failures stay in .hypothesis
@@ -67,6 +67,9 @@ image: setup ## The SD-card image, in .cache/image/out; 20 to 45 minutes the fir
 
 test-image: setup ## Start the image in an emulated board and use it as an operator does (first: make image; the call wants make system-deps)
 	$(BIN)/pytest tests/system/image $(ARGS)
+
+release: setup ## All that is published of this version, in dist/ (image and bundle included: root; ARGS=--wheel: without them)
+	@$(BIN)/python release/build.py $(ARGS)
 
 bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)

@@ -35,7 +35,7 @@ class Mode(Enum):
 
 
 class Book(Protocol):
-    """The subset of edge/config.ConfigHistory needed here. Blocking."""
+    """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
         """The one in force."""
@@ -48,7 +48,7 @@ class Book(Protocol):
 
 
 class Checker(Parser, Protocol):
-    """The subset of edge/config.ConfigFile needed here. Blocking."""
+    """The subset of edge/config/file.ConfigFile needed here. Blocking."""
 
     def load(self) -> Config:
         """The file's configuration, or every fault."""

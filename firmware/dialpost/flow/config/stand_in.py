@@ -14,7 +14,7 @@ from dialpost.core.errors import ConfigError, NotFoundError, StorageError
 
 
 class HistoryForStandIn(Protocol):
-    """The subset of edge/config.ConfigHistory needed here. Blocking."""
+    """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def numbers(self) -> Sequence[int]:
         """Those that are kept, ascending. Raises: StorageError."""
@@ -33,7 +33,7 @@ class HistoryForStandIn(Protocol):
 
 
 class FileForStandIn(Protocol):
-    """The subset of edge/config.ConfigFile needed here."""
+    """The subset of edge/config/file.ConfigFile needed here."""
 
     def load(self) -> Config:
         """The configuration in force. Raises: ConfigError, NotFoundError."""

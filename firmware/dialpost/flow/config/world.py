@@ -10,7 +10,7 @@ from dialpost.core.config.model import Config
 
 
 class History(Protocol):
-    """The subset of edge/config.ConfigHistory needed here. Blocking."""
+    """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
         """The one in force, None where there is none."""
@@ -34,7 +34,7 @@ class History(Protocol):
 
 
 class Parser(Protocol):
-    """The subset of edge/config.ConfigFile needed here."""
+    """The subset of edge/config/file.ConfigFile needed here."""
 
     def parse(self, text: str, source: str = "") -> Config:
         """The configuration, or every fault of it."""
