@@ -14,6 +14,7 @@ from typing import Any
 from dialpost import __version__
 from dialpost.cli.arguments import file_path
 from dialpost.cli.commands import COMMANDS
+from dialpost.cli.examples import examples_text
 
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
@@ -26,7 +27,17 @@ The usual day:
   dialpost account add anna     a new mailbox, effective at once
   dialpost doctor               is everything set up so that mail will arrive
 
-Every command has its own --help.
+Every command has its own --help, and a manual page: man dialpost-status.
+
+Files:
+  /etc/dialpost/dialpost.toml   the configuration
+  /var/lib/dialpost             mail, queue, accounts and certificate (station.data_dir)
+  /run/dialpost/control.sock    where commands reach the daemon (station.run_dir)
+
+Exit status:
+  0  done
+  1  it could not be done; the reason is on standard error
+  2  the command was not understood
 """
 _VALUED = "--config"
 """The one option before the command that takes a value."""
@@ -66,13 +77,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Commands:
-    """Where a face adds its commands: their lines of help stand in `COMMANDS`."""
+    """Where a face adds its commands: their lines of help stand in `COMMANDS`, their examples in `EXAMPLES`."""
 
     def __init__(self, commands: Any) -> None:
         self._commands = commands
 
     def add_parser(self, name: str, **settings: Any) -> Any:
-        return self._commands.add_parser(name, help=COMMANDS[name][1], **settings)
+        epilog = "\n\n".join(filter(None, (settings.pop("epilog", None), examples_text(name))))
+        return self._commands.add_parser(name, help=COMMANDS[name][1], epilog=epilog, **settings)
 
 
 def make_parser(chosen: str | None = None) -> Parser:

@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
     """Add `simulate` to the command line."""
     parser = commands.add_parser(
         "simulate",
-        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_DESCRIPTION,
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="carry the messages, count, and end")
     parser.add_argument("--outbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages to the world")

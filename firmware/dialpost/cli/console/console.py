@@ -62,7 +62,6 @@ def add_parser(commands: Any) -> None:
     """Add `console` to the command line."""
     parser = commands.add_parser(
         "console", description=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
     parser.add_argument("--markdown", action="store_true", help="print docs/console.md and end")

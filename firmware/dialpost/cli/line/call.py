@@ -97,7 +97,6 @@ def add_parser(commands: Any) -> None:
 def _text(description: str, epilog: str = "") -> dict[str, Any]:
     return {
         "description": description, "epilog": epilog or None,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
     }  # fmt: skip
 
 

@@ -112,9 +112,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _verb(verbs: Any, name: str, short: str, long: str, func: Any) -> Any:
-    parser = verbs.add_parser(
-        name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = verbs.add_parser(name, help=short, description=long)
     parser.set_defaults(func=func)
     return parser
 

@@ -27,7 +27,6 @@ def add_parser(commands: Any) -> None:
     """Add `daemon` to the command line."""
     parser = commands.add_parser(
         "daemon", description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
         "--run-dir", default=os.environ.get("DIALPOST_RUN_DIR", ""), metavar="DIR",
