@@ -373,3 +373,12 @@ def test_what_contradicts_itself(text, words):
     with pytest.raises(ConfigError) as told:
         parse_config(head + text.replace("[station]", '[station]\nhostname = "mail.a.example"') + "\n")
     assert any(words in problem for problem in told.value.problems), told.value.problems
+
+
+def test_a_list_has_its_longest_length():
+    field = next(
+        field for field in all_fields() if field.is_list and field.setting.maximum and field.value_type is str
+    )
+    items = ", ".join(f'"{n}"' for n in range(int(field.setting.maximum) + 1))
+    with pytest.raises(ConfigError, match=rf"has {int(field.setting.maximum) + 1} items; at most"):
+        parse_config(f"[{field.key.rpartition('.')[0]}]\n{field.name} = [{items}]\n")

@@ -13,6 +13,7 @@ from dialpost.core.console.choices import field_of, key_help, known_choices
 from dialpost.core.console.commands import COMMANDS, Source
 from dialpost.core.console.editor import Completion
 from dialpost.core.console.language import Fault, Language, Order
+from dialpost.core.console.row import Row
 from dialpost.core.errors import NotFoundError
 
 OPTIONS = (("--no-wait", "return at once"), ("--over-budget", "call all the same"))
@@ -181,3 +182,14 @@ def test_whatever_is_typed_is_an_order_a_fault_or_nothing(text: str) -> None:
     assert found is None or isinstance(found, Order | Fault)
     LANGUAGE.complete(text)
     LANGUAGE.help(text)
+
+
+def test_what_has_no_known_choices_has_none():
+    assert known_choices(Source.NONE, ["x"]) == known_choices(Source.VALUE, []) == []
+    assert known_choices(Source.VALUE, ["smtp.max_recipients", ""]) == []
+    assert known_choices(Source.VALUE, ["no.such", ""]) == []
+
+
+def test_a_prompt_that_leaves_no_room_is_cut():
+    row = Row(20, utf8=False)
+    assert row.draw("x" * 40 + "> ", "show", 4) == b"x" * 11 + b"show"

@@ -50,3 +50,22 @@ def test_an_address_of_the_lan_is_refused(local, peer, words):
 def test_any_route_table_can_be_read(text):
     connected_networks(text)
     connected_networks("head\n" + text)
+
+
+ROUTES = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0101A8C0	0003	0	0	0	00000000	0	0	0
+eth0	0001A8C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+eth0	0001A8C0	00000000	0001	0	0	9	00FFFFFF	0	0	0
+eth0	0002A8C0	0101A8C0	0003	0	0	0	00FFFFFF	0	0	0
+eth0	0701A8C0	00000000	0001	0	0	0	FFFFFFFF	0	0	0
+ppp0	0000000A	00000000	0001	0	0	0	000000FF	0	0	0
+wlan0	0000000A	00000000	0001	0	0	0	000000FF	0	0	0
+wlan1	nonsense	00000000	0001	0	0	0	000000FF	0	0	0
+short
+"""
+
+
+def test_what_of_a_table_of_routes_is_a_network_of_ours() -> None:
+    assert list(map(str, connected_networks(ROUTES))) == ["192.168.1.0/24", "10.0.0.0/8"]
+    assert connected_networks("") == ()

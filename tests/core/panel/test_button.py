@@ -249,3 +249,11 @@ def test_turns_are_told_only_when_settled() -> None:
         for edge, step in row.items():
             if isinstance(step, Turn):
                 assert (step.tells is not None) is (edge is Edge.SETTLED)
+
+
+def test_without_a_reset_to_offer_the_longest_hold_is_taken_back() -> None:
+    button = Button(0.0, offers_reset=False)
+    button.contact(True, 1.0)
+    while button.deadline_s is not None and button.deadline_s < 12.0:
+        button.tick(button.deadline_s)
+    assert button.state is ButtonState.TAKEN_BACK

@@ -24,3 +24,7 @@ def test_what_should_not_be_there_is_found_where_it_is() -> None:
 def test_what_is_no_key(key: str) -> None:
     with pytest.raises(NotFoundError):
         find_place(key)
+
+
+def test_an_empty_section_is_found_as_a_whole() -> None:
+    assert find_in("smtp", {"smtp": {}}).section == "smtp"

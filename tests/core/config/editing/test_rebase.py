@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.config.editing.candidate import Candidate
-from dialpost.core.config.editing.rebase import rebase
+from dialpost.core.config.editing.rebase import _values, rebase
 from dialpost.core.errors import ConfigError, NotFoundError
 
 BASE = Candidate("""\
@@ -81,3 +81,7 @@ def test_it_is_a_merge(ours, theirs):
     again, none = rebase(BASE, other, made)
     if not both:
         assert (again.table(), none) == (made.table(), ())
+
+
+def test_what_should_be_a_section_is_one_value():
+    assert _values(Candidate("smtp = 1\n"))["smtp"] == 1

@@ -336,3 +336,13 @@ def test_a_text_is_found_though_much_came_before():
 def test_nothing_secret_goes_out_before_it_was_asked_for(said):
     steps, waits_for = play(("ogin:", "%u", "assword:", "%p"), said)
     assert steps in ([], [LoginLost()]) and waits_for == "ogin:"
+
+
+def test_a_no_is_one_only_after_the_password_was_sent() -> None:
+    script = LoginScript(("ogin:", "%u", "word:", "%p", "$"), "anna", "geheim")
+    script.receive(b"Login incorrect\r\nlogin:")
+    assert not script.is_refused
+    script.receive(b"password:")
+    assert not script.is_refused
+    script.receive(b"Login incorrect\r\n")
+    assert script.is_refused

@@ -148,3 +148,8 @@ def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> N
     assert told == "The last call did not come up: It refused the login. Nothing is dialled by itself."
     assert "before a commit changes" in given_up_letter(refused, 1)
     assert "next scheduled time" in given_up_letter(replace(refused, again=Again.NEXT_TIME), 1)
+
+
+@pytest.mark.parametrize("reason", CallReason)
+def test_a_person_asks_by_the_button_or_a_command(reason: CallReason) -> None:
+    assert reason.by_hand is (reason.name in {"BUTTON", "COMMAND"})

@@ -1042,3 +1042,134 @@ def test_what_can_not_become_a_reply_is_not_waited_for(beginning):
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(beginning)
     assert ended.fate is SessionFate.LOST and "not SMTP" in ended.reason
+
+
+def hear(core, replies):
+    """Send what is to be sent, then take the replies to it one by one."""
+    core.data_to_send()
+    for line in re.findall(rb"(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n", replies):
+        core.receive(line)
+        core.data_to_send()
+
+
+def test_what_is_waited_for_is_named_and_limited():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    assert core.waiting_for.what and not core.is_held_up
+    hear(core, b"220 x\r\n")
+    hear(core, b"250 ETRN\r\n")
+    core.etrn("clinic.example")
+    core.data_to_send()
+    assert core.waiting_for.what == "ETRN"
+    core.failed("cut")
+    assert core.waiting_for is None
+
+
+def test_it_is_held_up_only_while_more_is_to_be_sent_and_an_answer_is_due():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250 x\r\n")
+    assert not core.is_held_up
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    assert core.is_held_up  # MAIL went alone, RCPT waits for its answer
+    hear(core, b"250 ok\r\n250 ok\r\n354 go\r\n")
+    assert core.content_wanted is not None and not core.is_held_up
+
+
+def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too():
+    core = EsmtpClient(REQUIRED, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250 STARTTLS\r\n")
+    [_, ended] = core.receive(b"220 go\r\n25")
+    assert (ended.fate, ended.reason) == (
+        SessionFate.LOST,
+        "the server sent text in clear after it agreed to STARTTLS",
+    )
+
+
+def test_tls_that_can_not_be_had_needs_a_person():
+    core = EsmtpClient(REQUIRED, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250 STARTTLS\r\n")
+    hear(core, b"220 go\r\n")
+    core.data_to_send()
+    [ended] = core.tls_failed("the certificate is another host's")
+    assert (ended.fate, ended.reply.code, ended.reply.enhanced) == (SessionFate.NEEDS_PERSON, 451, "4.7.5")
+    assert core.data_to_send() == b""
+
+
+@pytest.mark.parametrize("end", ["eof", "nonsense", "failed"])
+def test_after_quit_any_end_is_a_good_one(end):
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250 x\r\n")
+    core.quit()
+    [ended] = {"eof": core.eof, "nonsense": lambda: core.receive(b"??\r\n"), "failed": lambda: core.failed("x")}[
+        end
+    ]()
+    assert ended.fate is SessionFate.DONE
+
+
+def test_a_group_that_is_not_answered_in_time_goes_without_pipelining_next():
+    learnt = []
+    for offers in (b"250-x\r\n250 PIPELINING\r\n", b"250 x\r\n"):
+        core = EsmtpClient(SETTINGS, "mail.example")
+        hear(core, b"220 x\r\n")
+        hear(core, offers)
+        core.submit(make_message(1), facts_of(BODY))
+        core.data_to_send()
+        [_, ended] = core.timed_out("nothing came")
+        assert ended.fate is SessionFate.LOST
+        learnt.append(core.learnt)
+    assert learnt == [Lesson.NO_PIPELINING, None]
+    greeting = EsmtpClient(SETTINGS, "mail.example")
+    [ended] = greeting.timed_out("nothing came")
+    assert greeting.learnt is None
+
+
+def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250 CHUNKING\r\n")
+    core.submit(make_message(1), facts_of(b"x" * 60_000))
+    hear(core, b"250 ok\r\n")
+    hear(core, b"250 ok\r\n")
+    core.feed(b"x" * core.content_wanted.max_bytes, last=False)
+    core.data_to_send()
+    assert core.content_wanted is None
+    hear(core, b"250 ok\r\n")
+    assert core.content_wanted is not None
+
+
+def test_positive_but_not_a_yes_to_starttls_is_no_answer():
+    _, events, _ = opening(REQUIRED, "220 x", "250-x\r\n250 STARTTLS", "354 go on")
+    assert events[-1].fate is SessionFate.LOST and "answer to STARTTLS is none" in events[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("auth", "words"),
+    [(AuthMechanism.CRAM_MD5, "does not offer the configured way to log in; it offers: GSSAPI"),
+     (AuthMechanism.AUTO, "offers no way to log in that is known here; it offers: GSSAPI")],
+)  # fmt: skip
+def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
+    settings_here = dataclasses.replace(LOGIN, auth=auth)
+    _, events, _ = opening(settings_here, *TO_LOGIN, "250-x\r\n250 AUTH GSSAPI", verified=True)
+    assert (events[-1].fate, words in events[-1].reason) == (SessionFate.NEEDS_PERSON, True)
+
+
+@pytest.mark.parametrize(
+    ("offered", "replies", "words"),
+    [("CRAM-MD5 PLAIN", ["334 ???", "235 ok"], "took a login that was cancelled"),
+     ("CRAM-MD5", ["334 ???"], "")],
+)  # fmt: skip
+def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, words):
+    settings_here = dataclasses.replace(LOGIN, tls=TlsMode.NONE)
+    _, events, _ = opening(
+        settings_here, "220 x", f"250-x\r\n250 AUTH {offered}", *replies, tls=True, verified=False
+    )
+    assert events[-1].fate is SessionFate.LOST and words in events[-1].reason
+
+
+def test_a_recipient_without_an_address_is_refused_here():
+    one = talk(ALL, [make_message(1, recipients=("a@x.example", ""))])
+    assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 553)]

@@ -210,3 +210,15 @@ def test_addresses_in_other_scripts():
     assert wire_address('"a b\\""@example.org', utf8=False) == '"a b\\""@example.org'
     assert wire_address("", utf8=False) == ""
     assert wire_address("Postmaster", utf8=False) == "Postmaster"
+
+
+def test_nothing_is_read_behind_what_is_no_reply():
+    replies = ReplyReader()
+    with pytest.raises(ProtocolError):
+        list(replies.receive(b"no reply\r\n"))
+    assert list(replies.receive(b"220 x\r\n")) == []
+
+
+def test_a_domain_that_is_none_is_refused_here():
+    refused = wire_address("a@-ü-.example", utf8=False)
+    assert isinstance(refused, Reply) and (refused.code, refused.enhanced) == (553, "5.1.3")
