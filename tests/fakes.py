@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import selectors
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.control.serving import Asked, ServedMethods
 from dialpost.core.errors import DialpostError, TerminalGoneError
-from dialpost.core.json_value import JsonValue
+from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.etrn import EtrnAnswer
@@ -312,3 +314,27 @@ class FakeApply:
     async def run(self, number: int) -> ApplyResult:
         self.numbers.append(number)
         return ApplyResult(not self.problems, problems=self.problems)
+
+
+class Asking:
+    """A connection of a face to the control socket: who asks, and the events it was sent."""
+
+    user = "root"
+
+    def __init__(self, user: str = "root") -> None:
+        self.user = user
+        self.events: list[JsonValue] = []
+        self.gone: Callable[[], None] = lambda: None
+
+    def stay(self, when_gone: Callable[[], None]) -> None:
+        """It may be silent."""
+        self.gone = when_gone
+
+    def emit(self, event: JsonValue) -> None:
+        """Keep it."""
+        self.events.append(event)
+
+
+async def asked(methods: ServedMethods, name: str, params: JsonObject, asking: Asked | None = None) -> Any:
+    """The answer of a method of the control API as it goes over the socket."""
+    return json.loads(json.dumps(await methods[name].run(params, asking or Asking())))

@@ -344,6 +344,7 @@ async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypat
     monkeypatch.setattr("dialpost.edge.control_socket.server._REQUEST_TIMEOUT_S", 0.05)
     face = await Face.open(tmp_path)
     silent = await asyncio.to_thread(ControlTalk, tmp_path / "run" / "control.sock", 10)
+    assert b"No whole request came" in await asyncio.to_thread(silent._stream.readline)
     assert await asyncio.to_thread(silent._stream.readline) == b""  # one without a session is closed
     assert (await face("config.check"))["problems"] == []
     silent.close()

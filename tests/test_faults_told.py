@@ -17,6 +17,8 @@ from dialpost.core import logged_faults
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import LinkKind
 from dialpost.core.config.text import parse_config
+from dialpost.core.control.calls import SHOW
+from dialpost.core.control.station import STATUS
 from dialpost.core.line.call.notes import MAIL_STUCK
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.session import Listener
@@ -101,7 +103,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             await asyncio.to_thread(send, port)
             await until(station.host_troubles.attention)
             client = ControlClient(tmp_path / "run" / "control.sock", 10)
-            status = await asyncio.to_thread(client.call, "status")
+            status = await asyncio.to_thread(client.ask, STATUS)
             [line] = [line for line in status_words(status) if "ATTENTION Mail for the world waits" in line]
             for told in (
                 "127.0.0.1 refused the login",
@@ -110,7 +112,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
                 "call now",
             ):
                 assert told in line
-            assert status["attention"], "so the command ends with 3"
+            assert status.attention, "so the command ends with 3"
             await asyncio.to_thread(send, port)
             await until(lambda: station.panel.counted.waiting_remote == 2)
             for message in await asyncio.to_thread(client.call, "queue.list"):
@@ -123,7 +125,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             await station.calls.finished()
             assert len(host.connections) == 2, "an operator may have it tried"
             [call] = await asyncio.to_thread(client.call, "call.history")
-            shown = await asyncio.to_thread(client.call, "call.show", number=call["number"])
+            shown = await asyncio.to_thread(client.ask, SHOW, number=call["number"])
             assert "refused the login (the server refused the login: 535" in "\n".join(call_lines(shown))
             host.right = True
             station.calls.request(CallReason.COMMAND)

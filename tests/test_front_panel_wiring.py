@@ -20,6 +20,7 @@ from dialpost.flow.panel import walk as panel_walk
 from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess, find_board
 from fake_gpiod import FakeMachine
+from fakes import Asking, asked
 from panel_rig import FakeCalls
 
 VIRT = BoardFiles().board("qemu-virt")
@@ -130,6 +131,13 @@ async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brigh
 # -- tried by hand while the daemon has the lines -------------------------------------------------------
 
 
+async def tried(front, params, say=lambda line: None):
+    """Ask for `panel.test`, each event said as it comes."""
+    asking = Asking()
+    asking.emit = say
+    return await asked(front.methods(), "panel.test", params, asking)
+
+
 async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     tmp_path, machine, monkeypatch
 ) -> None:
@@ -140,12 +148,12 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     front.panel.started()
     await until(lambda: machine.line(0).level)
     before = {line: list(machine.line(line).levels) for line in (1, 2, 4)}
-    testing = asyncio.create_task(front.test({"seconds": 2}, told.append))
+    testing = asyncio.create_task(tried(front, {"seconds": 2}, told.append))
     await until(lambda: told and "press it within 2 s" in told[-1])
     assert not machine.line(0).level  # dark: not the station's state
     front.panel.fault(Fault.LINE, True)
     with pytest.raises(ControlError, match="being tested already"):
-        await front.test({"seconds": 1}, told.append)
+        await tried(front, {"seconds": 1}, told.append)
     request, now_s = machine.line(3).request, asyncio.get_running_loop().time()
     request.edge(True, now_s)
     request.edge(False, now_s + 0.1)
@@ -175,7 +183,7 @@ async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(tmp_pa
     front, told = FrontPanelOfProcess(Panel()), []
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: Fault.BUTTON in front.panel.state.faults)
-    testing = asyncio.create_task(front.test({"seconds": 1}, told.append))
+    testing = asyncio.create_task(tried(front, {"seconds": 1}, told.append))
     await until(lambda: told and "DOWN: it counts as stuck" in told[-1])
     machine.line(3).level = False
     machine.line(3).request.edge(False, asyncio.get_running_loop().time())
@@ -189,7 +197,7 @@ async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: machine.line(3).holder)
-    testing = asyncio.create_task(front.test({"seconds": 60}, lambda line: None))
+    testing = asyncio.create_task(tried(front, {"seconds": 60}))
     await until(lambda: machine.line(0).level)
     front.serve(config(tmp_path, board="none"), FakeCalls(front.panel))
     with pytest.raises(ControlError, match="set up anew meanwhile"):
@@ -198,7 +206,7 @@ async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine
     assert not machine.line(0).level
     assert [line.holder for line in machine.lines["gpiochip0"]] == [""] * 8
     with pytest.raises(ControlError, match="shows no panel now"):
-        await front.test({"seconds": 60}, lambda line: None)
+        await tried(front, {"seconds": 60})
     await front.close()
 
 
@@ -208,9 +216,9 @@ async def test_a_time_that_is_none_is_refused(tmp_path, machine, seconds) -> Non
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: machine.line(3).holder)
     with pytest.raises(ControlError, match="from 0 to 120"):
-        await front.test({"seconds": seconds}, lambda line: None)
+        await tried(front, {"seconds": seconds})
     with pytest.raises(ControlError, match=r"runs with the board qemu-virt.*set panel\.board rpi-3b"):
-        await front.test({"seconds": 1, "board": "rpi-3b"}, lambda line: None)
+        await tried(front, {"seconds": 1, "board": "rpi-3b"})
     await front.close()
 
 

@@ -25,6 +25,9 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
 from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.config.setup import first_text, run_dir_in
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import serve
+from dialpost.core.control.station import STATUS, TRIAL_OVER, Status
 from dialpost.core.errors import (
     CertificateError,
     ConfigError,
@@ -35,7 +38,6 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.faults import Fault
-from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.panel.station_state import Phase
@@ -144,8 +146,8 @@ class Daemon:
         first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
-            Path(self._run_dir(config, first)) / SOCKET_NAME, {}, {"panel.test": self.front.test},
-            config_methods(sessions, self.changes, board_warnings),
+            Path(self._run_dir(config, first)) / SOCKET_NAME,
+            config_methods(sessions, self.changes, board_warnings) | self.front.methods(),
         )  # fmt: skip
         try:
             if config is None:
@@ -329,7 +331,7 @@ class Daemon:
         self.panel.waits_for_set_up()
         self._is_held = False
         self._stop_waiting()
-        self._stop_waiting = self._control.offer({"status": self._status}, {})
+        self._stop_waiting = self._control.offer(serve(STATUS, self._status))
 
     async def _run(self, config: Config) -> None:
         if self._trial.is_on() and (problems := await asyncio.to_thread(_held_on_trial, config)) is not None:
@@ -359,21 +361,22 @@ class Daemon:
         the sockets' backlog. `problems` are what speaks against the new format.
         """
 
-        async def status(params: JsonObject) -> JsonValue:
-            words = "tries the new release; mail waits until it has proven itself, some two minutes."
-            return {
-                "mode": "on-trial", "version": __version__, "words": words, "problems": list(problems),
-                "attention": [*problems, *self._remarks()],
-            }  # fmt: skip
+        async def status(wanted: NoParams) -> Status:
+            return Status(
+                mode="on-trial",
+                version=__version__,
+                words="tries the new release; mail waits until it has proven itself, some two minutes.",
+                problems=tuple(problems),
+                attention=(*problems, *self._remarks()),
+            )
 
-        async def over(params: JsonObject) -> JsonValue:
+        async def over(wanted: NoParams) -> None:
             self._in_background(self._begin_proven())  # the answer goes out first: this method is withdrawn by it
-            return None
 
         _log.info("the queue's format is that of the release before: it waits until this one has proven itself")
         self._config, self._is_held = config, True
         self._stop_waiting()
-        self._stop_waiting = self._control.offer({"status": status, "trial.over": over}, {})
+        self._stop_waiting = self._control.offer(serve(STATUS, status) | serve(TRIAL_OVER, over))
 
     async def _begin_proven(self) -> None:
         if self._is_held and self._config is not None:
@@ -429,7 +432,7 @@ class Daemon:
             text = self.file.read()
         return run_dir_in(text) or self._set_up.run_dir or run_dir_in(first) or StationConfig().run_dir
 
-    async def _status(self, params: JsonObject) -> JsonValue:
+    async def _status(self, wanted: NoParams) -> Status:
         """While no station answers."""
         mode = "unreadable" if self._problems else "set-up"
         words = (
@@ -437,12 +440,12 @@ class Daemon:
             if self._problems
             else "waits to be set up: there is no configuration yet, and no mail is taken."
         )
-        return {
-            "mode": mode,
-            "version": __version__,
-            "words": words,
-            "attention": [*(self._problems or ("It has to be set up.",)), *self._remarks()],
-        }
+        return Status(
+            mode=mode,
+            version=__version__,
+            words=words,
+            attention=(*(self._problems or ("It has to be set up.",)), *self._remarks()),
+        )
 
 
 async def run(path: Path, set_up: SetUp) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 from dialpost.core.advice import LOG
 from dialpost.core.config.model import Config
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.control.panel import TEST, TestParams
+from dialpost.core.control.serving import Served, serve_events
 from dialpost.core.errors import ConfigError, ControlError, GpioError, NotFoundError
-from dialpost.core.json_value import JsonValue
 from dialpost.core.panel.board import NO_BOARD, Board
 from dialpost.edge.system.board_files import BoardFiles, machine_model
 from dialpost.edge.system.clock import Clock
@@ -27,7 +28,7 @@ from dialpost.edge.system.factory_reset import FactoryReset
 from dialpost.flow.panel.button import Calls, FrontPanel
 from dialpost.flow.panel.lamps import PanelLamps
 from dialpost.flow.panel.state import Panel
-from dialpost.flow.panel.walk import LONGEST_S, Say, walk
+from dialpost.flow.panel.walk import Say, walk
 
 if TYPE_CHECKING:
     from dialpost.edge.panel.gpio.panel import BoardPanel
@@ -108,14 +109,13 @@ class FrontPanelOfProcess:
         """What a person should see to, a sentence each."""
         return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
 
-    async def test(self, params: Mapping[str, JsonValue], say: Say) -> JsonValue:
-        """The method `panel.test` {seconds, board?} of the control socket: every light, then the button.
+    def methods(self) -> dict[str, Served]:
+        """The methods of the control socket by name."""
+        return serve_events(TEST, self._try)
 
-        The button acts on nothing meanwhile; afterwards all is as before. Raises: ControlError.
-        """
-        seconds, named, wired = params.get("seconds"), params.get("board") or "", self._wired
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_S:
-            raise ControlError(f"seconds must be a number from 0 to {LONGEST_S:g}.")
+    async def _try(self, wanted: TestParams, say: Say) -> None:
+        """Every light, then the button. It acts on nothing meanwhile; afterwards all is as before."""
+        seconds, named, wired = wanted.seconds, wanted.board, self._wired
         if wired is None:
             raise ControlError(
                 self._problem
@@ -130,11 +130,11 @@ class FrontPanelOfProcess:
         if self._test is not None and not self._test.done():
             raise ControlError("The panel is being tested already: wait until that is over.")
         _log.info("panel: tried by hand for %g s; the button does not dial meanwhile", seconds)
-        test = self._test = wired.group.create_task(self._walk(wired, float(seconds), say), name="panel-test")
+        test = self._test = wired.group.create_task(self._walk(wired, seconds, say), name="panel-test")
         await asyncio.wait([test])
         if test.cancelled():
             raise ControlError("The panel was set up anew meanwhile: try again.")
-        return test.result()
+        test.result()
 
     async def _walk(self, wired: _Wired, seconds: float, say: Say) -> None:
         wired.lamps.lend()

@@ -12,8 +12,10 @@ import socket
 
 from dialpost import __version__
 from dialpost.core.config.model import Config
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import serve
+from dialpost.core.control.station import STATUS, Status
 from dialpost.core.errors import StorageError
-from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket.server import ControlServer
@@ -43,7 +45,7 @@ class Standstill:
         except BaseException:
             await self.stop()
             raise
-        self._running.callback(self._control.offer({"status": self._status}, {}, otherwise=self._words()))
+        self._running.callback(self._control.offer(serve(STATUS, self._status), otherwise=self._words()))
 
     async def stop(self) -> None:
         """Close all of it."""
@@ -66,9 +68,11 @@ class Standstill:
             "It starts by itself when the card can be used again."
         )
 
-    async def _status(self, params: JsonObject) -> JsonValue:
-        return {
-            "mode": "standstill", "version": __version__, "hostname": self._config.station.hostname, "doors": [],
-            "words": "stands still because of its card; mail is refused for the time being (452).",
-            "attention": [self._words()],
-        }  # fmt: skip
+    async def _status(self, wanted: NoParams) -> Status:
+        return Status(
+            mode="standstill",
+            version=__version__,
+            hostname=self._config.station.hostname,
+            words="stands still because of its card; mail is refused for the time being (452).",
+            attention=(self._words(),),
+        )

@@ -24,6 +24,8 @@ from dialpost.core.advice import MAKE_ROOM, RESTART
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.digest import digest
 from dialpost.core.config.model import Config, LinkKind, Via
+from dialpost.core.control.serving import ServedMethods
+from dialpost.core.control.station import Status
 from dialpost.core.errors import (
     CertificateError,
     ConfigError,
@@ -34,7 +36,6 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.faults import Fault
-from dialpost.core.json_value import ControlMethod, JsonValue
 from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
@@ -44,7 +45,7 @@ from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doo
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import SOCKET_NAME
-from dialpost.edge.control_socket.server import ControlServer, EventMethod
+from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.half_open import HalfOpen
 from dialpost.edge.mail import certificate, listeners
@@ -69,7 +70,7 @@ from dialpost.flow.console.tool_methods import tool_methods
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.machine import CallManager
-from dialpost.flow.line.call.methods import call_methods, call_now
+from dialpost.flow.line.call.methods import call_methods
 from dialpost.flow.line.call.schedule import Scheduler
 from dialpost.flow.line.dedicated_line import DedicatedLine
 from dialpost.flow.line.link import Link, NoLink
@@ -417,17 +418,17 @@ class Station:
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         methods |= self.updates.methods()
         self._background.once("UpdateNews", self._tell_of_updates)
-        await self._offer(methods, {"call.now": call_now(self.calls)})
+        await self._offer(methods)
         self.panel.started()
 
-    async def _offer(self, methods: dict[str, ControlMethod], events: dict[str, EventMethod]) -> None:
+    async def _offer(self, methods: ServedMethods) -> None:
         """Give the methods to the process's control socket, or to one of this station's own."""
         if self._control is None:
-            own = ControlServer(Path(self.config.station.run_dir) / SOCKET_NAME, methods, events)
+            own = ControlServer(Path(self.config.station.run_dir) / SOCKET_NAME, methods)
             await own.start()
             self._running.push_async_callback(own.close)
         else:
-            self._running.callback(self._control.offer(methods, events))
+            self._running.callback(self._control.offer(methods))
 
     async def _open_door(self, door: Listener, sock: socket.socket) -> None:
         factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
@@ -511,20 +512,21 @@ class Station:
         """What waits."""
         return await self.store.counts()
 
-    def facts(self) -> dict[str, JsonValue]:
+    def facts(self) -> Status:
         """Who this is, for `status`."""
-        return {
-            "mode": "running",
-            "hostname": self.config.station.hostname,
-            "version": __version__,
-            "link": self.config.link.kind.value,
-            "uptime_s": round(self.clock.monotonic_s() - self._started_s),
-            "accounts": len(self.accounts.directory.accounts),
-            "free_bytes": self.spool.free_bytes(),
-            "budget": [] if isinstance(self.calls, DedicatedLine) else self.budget.limits_in_words(),
-            "notes": list(logged_faults.notes(self.log.faults(self._started_s))),
-            "doors": [f"{door.value} {place_words(host, port)}" for door, host, port in self.doors],
-        }
+        return Status(
+            mode="running",
+            hostname=self.config.station.hostname,
+            version=__version__,
+            link=self.config.link.kind.value,
+            uptime_s=round(self.clock.monotonic_s() - self._started_s),
+            accounts=len(self.accounts.directory.accounts),
+            free_bytes=self.spool.free_bytes(),
+            budget=() if isinstance(self.calls, DedicatedLine) else tuple(self.budget.limits_in_words()),
+            notes=tuple(logged_faults.notes(self.log.faults(self._started_s))),
+            doors=tuple(f"{door.value} {place_words(host, port)}" for door, host, port in self.doors),
+            attention=(),
+        )
 
     def _of_calls(self) -> list[str]:
         """What the calls have to tell that is not told by its cause already."""

@@ -9,6 +9,9 @@ import stat
 
 import pytest
 
+from dialpost.core.control.declared import Access
+from dialpost.core.control.serving import Served
+from dialpost.core.control.station import UPDATE_STATUS
 from dialpost.core.errors import AccountError, ControlError
 from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.control_socket import server as serving
@@ -17,28 +20,33 @@ from dialpost.edge.control_socket.server import ControlServer
 ENDED = r"ended before it answered|broke off"
 
 
-async def echo(params):
+async def echo(params, asked):
     return dict(params)
 
 
-async def refuse(params):
+async def refuse(params, asked):
     raise AccountError("There is no account 'bob'.")
 
 
-async def bug(params):
+async def bug(params, asked):
     raise RuntimeError("secret detail")
 
 
-async def count(params, emit):
+async def count(params, asked):
     for number in range(3):
-        emit(number)
+        asked.emit(number)
     return "done"
+
+
+def served(**methods):
+    """Methods of these names, whatever they are given."""
+    return {name: Served(run) for name, run in methods.items()}
 
 
 @pytest.fixture
 async def client(tmp_path):
     server = ControlServer(
-        tmp_path / "run" / "control.sock", {"echo": echo, "refuse": refuse, "bug": bug}, {"count": count}
+        tmp_path / "run" / "control.sock", served(echo=echo, refuse=refuse, bug=bug, count=count)
     )
     await server.start()
     yield ControlClient(tmp_path / "run" / "control.sock", timeout_s=5)
@@ -84,7 +92,7 @@ async def test_the_socket_is_closed_to_other_users(client, tmp_path):
 async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path):
     """The umask belongs to the whole process: another task's folders must not get the socket's."""
     (tmp_path / "before").mkdir()
-    server = ControlServer(tmp_path / "run" / "control.sock", {}, {})
+    server = ControlServer(tmp_path / "run" / "control.sock", {})
 
     async def make_folders():
         for number in range(200):
@@ -119,7 +127,7 @@ def test_without_a_daemon_the_message_says_what_to_do(tmp_path):
 async def test_a_socket_file_left_behind_is_replaced(tmp_path):
     path = tmp_path / "control.sock"
     path.write_text("left by a killed daemon")
-    server = ControlServer(path, {"echo": echo}, {})
+    server = ControlServer(path, served(echo=echo))
     await server.start()
     assert await asyncio.to_thread(ControlClient(path).call, "echo", a=1) == {"a": 1}
     await server.close()
@@ -128,13 +136,13 @@ async def test_a_socket_file_left_behind_is_replaced(tmp_path):
 
 async def test_a_path_that_cannot_be_made_says_which_key_to_set(tmp_path):
     (tmp_path / "file").write_text("")
-    server = ControlServer(tmp_path / "file" / "control.sock", {}, {})
+    server = ControlServer(tmp_path / "file" / "control.sock", {})
     with pytest.raises(ControlError, match=r"station\.run_dir"):
         await server.start()
 
 
 async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path):
-    second = ControlServer(tmp_path / "run" / "control.sock", {}, {})
+    second = ControlServer(tmp_path / "run" / "control.sock", {})
     with pytest.raises(ControlError, match=r"station\.run_dir"):
         await second.start()
     await second.close()
@@ -142,14 +150,14 @@ async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path
 
 
 async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
-    server = ControlServer(tmp_path / "control.sock", {"echo": echo}, {})
+    server = ControlServer(tmp_path / "control.sock", served(echo=echo))
     await server.start()
     client = ControlClient(tmp_path / "control.sock", timeout_s=5)
 
-    async def louder(params):
+    async def louder(params, asked):
         return "louder"
 
-    withdraw = server.offer({"echo": louder, "refuse": refuse}, {"count": count})
+    withdraw = server.offer(served(echo=louder, refuse=refuse, count=count))
     assert await asyncio.to_thread(client.call, "echo", a=1) == "louder"
     assert await asyncio.to_thread(client.call, "count") == "done"
     withdraw()
@@ -169,7 +177,7 @@ async def talking(tmp_path):
         talk.stay(lambda: gone.append(params["name"]))
         return talk.user
 
-    server = ControlServer(tmp_path / "control.sock", {"echo": echo}, {}, {"stay": stay})
+    server = ControlServer(tmp_path / "control.sock", served(echo=echo, stay=stay))
     await server.start()
     yield server, tmp_path / "control.sock", gone
     await server.close()
@@ -213,14 +221,14 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
     server, path, _ = talking
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def long(params):
+    async def long(params, asked):
         begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
-    withdraw = server.offer({"long": long}, {})
+    withdraw = server.offer(served(long=long))
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "long"))
     await asyncio.wait_for(begun.wait(), 10)
     withdraw()
@@ -235,7 +243,7 @@ async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "count"))
     assert await asyncio.to_thread(ControlClient(path, 10).call, "echo", n=1) == {"n": 1}  # the rest goes on
     assert not asking.done()
-    withdraw = server.offer({}, {"count": count})
+    withdraw = server.offer(served(count=count))
     server.resume()
     assert await asking == "done"
     withdraw()
@@ -287,7 +295,7 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
     while len(str(folder)) < length:
         folder /= "x" * min(200, max(1, length - len(str(folder)) - 1))
     path = folder / "control.sock"
-    server = ControlServer(path, {"echo": echo}, {})
+    server = ControlServer(path, served(echo=echo))
     await server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert await asyncio.to_thread(ControlClient(path, 5).call, "echo", n=1) == {"n": 1}
@@ -298,10 +306,10 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
 async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
     happened = []
 
-    async def note(params):
+    async def note(params, asked):
         happened.append("request")
 
-    server = ControlServer(tmp_path / "control.sock", {"note": note}, {})
+    server = ControlServer(tmp_path / "control.sock", served(note=note))
     await server.start()
     reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
     writer.write(b'{"method": "note", "params": {}}\n' * 500)
@@ -346,24 +354,58 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
             await asyncio.to_thread(talk)
 
 
-async def test_a_member_that_an_answer_lacks_is_a_sentence_however_deep(client):
-    told = await asyncio.to_thread(client.call, "echo", inner=[{"a": 1}])
-    assert told["inner"][0]["a"] == 1 and told.get("words", "") == ""
-    for lacking in (told, told["inner"][0]):
+async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(tmp_path):
+    async def lacking(params, asked):
+        return {"colour": "blue"}
+
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, {UPDATE_STATUS.name: Served(lacking)})
+    await server.start()
+
+    def talk():
+        with ControlTalk(path, timeout_s=5) as talk:
+            talk.ask(UPDATE_STATUS)
+
+    for ask in (talk, lambda: ControlClient(path, 5).ask(UPDATE_STATUS)):
         with pytest.raises(ControlError, match="The daemon's answer lacks 'words'"):
-            lacking["words"]
+            await asyncio.to_thread(ask)
+    await server.close()
+
+
+async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypatch):
+    server = ControlServer(
+        tmp_path / "control.sock", {"mine": Served(echo, Access.OWNER), "ours": Served(echo, Access.ADMIN)}
+    )
+    await server.start()
+    client = ControlClient(tmp_path / "control.sock", 5)
+    assert await asyncio.to_thread(client.call, "mine", n=1) == {"n": 1}
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    assert await asyncio.to_thread(client.call, "ours", n=1) == {"n": 1}
+    with pytest.raises(ControlError, match=r"^mine is for the station's own units"):
+        await asyncio.to_thread(client.call, "mine", n=1)
+    await server.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b'{"method": "echo", "params": {"text": "'])
+async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(client, monkeypatch, begun):
+    monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
+    reader, writer = await asyncio.open_unix_connection(client._path)
+    writer.write(begun)
+    (answer,) = [json.loads(line) async for line in reader]
+    assert answer == {"error": "No whole request came within 0 s.", "kind": "ControlError"}
+    writer.close()
 
 
 async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_path):
     """Ctrl-C while a commit works: the console took its answer for that of the next command."""
     may_answer = asyncio.Event()
 
-    async def slow(params):
+    async def slow(params, asked):
         await may_answer.wait()
         return "the first"
 
     path = tmp_path / "control.sock"
-    server = ControlServer(path, {"slow": slow, "echo": echo}, {})
+    server = ControlServer(path, served(slow=slow, echo=echo))
     await server.start()
     loop = asyncio.get_running_loop()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import example
 from hypothesis import strategies as st
 
+from dialpost.core.control.serving import Served
 from dialpost.edge.control_socket.server import ControlServer
 from fuzzing import fuzz
 
@@ -27,7 +28,7 @@ REQUESTS = st.one_of(
 ).map(lambda line: line.replace(b"\n", b" "))
 
 
-async def echo(params):
+async def echo(params, asked):
     return dict(params)
 
 
@@ -55,7 +56,7 @@ def test_any_requests_are_answered_one_by_one(requests, is_half):
     async def run():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "c.sock"
-            server = ControlServer(path, {"echo": echo}, {})
+            server = ControlServer(path, {"echo": Served(echo)})
             await server.start()
             try:
                 return await talk(path, requests, is_half=is_half)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from dialpost.core.amounts import moment_words
 from dialpost.core.columns import cut, pad, width, wrap
+from dialpost.core.control.calls import Etrn
+from dialpost.core.control.shapes import to_json
+from dialpost.core.json_value import JsonValue
 from dialpost.core.printable import for_json, one_line
 
 _NARROWEST = 8
@@ -96,11 +98,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def etrn_lines(answer: dict[str, Any]) -> list[str]:
+def etrn_lines(answer: Etrn) -> list[str]:
     """What the provider answered for one name, in its own words, and what to do about it."""
-    said = one_line(" ".join(str(part) for part in (answer["code"], answer["text"]) if part))
-    lines = [f"ETRN      {answer['domain']}: {said}"]
-    return [*lines, f"          {answer['advice']}"] if answer["advice"] else lines
+    said = one_line(" ".join(str(part) for part in (answer.code, answer.text) if part))
+    lines = [f"ETRN      {answer.domain}: {said}"]
+    return [*lines, f"          {answer.advice}"] if answer.advice else lines
 
 
 def ask_secret(prompt: str) -> str:
@@ -119,7 +121,12 @@ def input_line() -> str:
     return line.rstrip("\r\n")
 
 
-def print_json(value: Any) -> None:
+def print_answer(answer: object) -> None:
+    """An answer of the control API, or a shape of a command's own, for scripts: see docs/control-api.md."""
+    print_json(to_json(answer))
+
+
+def print_json(value: JsonValue) -> None:
     """For scripts: indented, sorted, UTF-8, harmless by itself: a line cut on its way would be no JSON."""
     out = getattr(sys.stdout, "stream", sys.stdout)
     out.write(json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n")

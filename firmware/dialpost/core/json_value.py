@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """Read-only on purpose: what came over the wire is taken apart, never changed in place."""
 
 JsonObject: TypeAlias = Mapping[str, JsonValue]
-
-ControlMethod: TypeAlias = Callable[[JsonObject], Awaitable[JsonValue]]
-"""One method of the control API: named parameters in, one value out. Raises DialpostError to refuse."""
 
 
 class Talk(Protocol):
@@ -23,7 +20,3 @@ class Talk(Protocol):
 
     def stay(self, when_gone: Callable[[], None]) -> None:
         """Let it be silent as long as it likes from now on; `when_gone` is called once it is gone, however."""
-
-
-TalkMethod: TypeAlias = Callable[[JsonObject, Talk], Awaitable[JsonValue]]
-"""A ControlMethod that is told in which connection it was asked."""

@@ -19,7 +19,7 @@ from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.system import clock
-from dialpost.flow.line.call.methods import with_words
+from dialpost.flow.line.call.methods import stored_call
 from dialpost.station import Station
 from fakes import FakeLink, a_record
 from loop_thread import LoopThread
@@ -234,7 +234,7 @@ def test_everything_of_a_call_is_told():
         detail="CONNECT 33600/ARQ/V34", rate_bps=33_600, dialled="0961 123456", connect_s=31.4, paid_s=140.0,
         cost=0.6, currency="EUR", over_budget=False, forecast=Forecast(12, 340_000, 118.0, 0.4, "EUR"),
     )  # fmt: skip
-    lines = call_lines(with_words({"number": 7} | record.to_json()))
+    lines = call_lines(stored_call({"number": 7} | record.to_json()))
     assert lines[0].startswith("Call 7, ")
     assert lines[1:8] == [
         "  CONNECT 33600/ARQ/V34",
@@ -250,7 +250,7 @@ def test_everything_of_a_call_is_told():
 
 def test_a_record_of_a_former_version_is_shown():
     old = {"reason": "button", "link": "modem", "result": "connected", "started": 1_700_000_000, "number": 1}
-    lines = call_lines(with_words(old))
+    lines = call_lines(stored_call(old))
     assert lines[1:4] == [
         "  on line 0 s, paid 0 s",
         "  ended: the line did not come up",

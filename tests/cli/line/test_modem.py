@@ -8,9 +8,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
@@ -18,7 +17,9 @@ import pytest
 from dialpost.__main__ import main
 from dialpost.cli.line import modem as face
 from dialpost.core.config.model import StationConfig
-from dialpost.core.json_value import ControlMethod
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import ServedMethods, serve
+from dialpost.core.control.station import STATUS, Status
 from dialpost.core.line.modem.probe import PortFacts
 from dialpost.core.line.modem.profile import FlowControl
 from dialpost.edge.control_socket import SOCKET_NAME
@@ -68,12 +69,12 @@ def configure(folder: Path, port: str, more: str = "") -> str:
 
 
 @contextlib.contextmanager
-def station(folder: Path, methods: Mapping[str, ControlMethod]) -> Iterator[None]:
+def station(folder: Path, methods: ServedMethods) -> Iterator[None]:
     """A control socket that answers these."""
     ready, over = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        server = ControlServer(folder / "run" / SOCKET_NAME, dict(methods), {})
+        server = ControlServer(folder / "run" / SOCKET_NAME, methods)
         await server.start()
         ready.set()
         await asyncio.to_thread(over.wait)
@@ -208,8 +209,8 @@ def test_a_sim_s_pin_is_not_entered(line: Line, tmp_path: Path, capsys: pytest.C
 def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
     line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def status(params: Any) -> Any:
-        return {"call_state_words": "on hook", "link": "modem"}
+    async def status(wanted: NoParams) -> Status:
+        return Status(mode="running", version="1", attention=(), call_state_words="on hook", link="modem")
 
     def tries() -> int:
         return line.telephone._station.modem.pin_tries
@@ -218,7 +219,7 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
     before, store = tries(), MemoryCallStore()
     assert "can't be found out, so it is not tried" in run(capsys, "test", "--dial")[1]
     assert tries() == before
-    with station(tmp_path, {"status": status, **pin_methods(store)}):
+    with station(tmp_path, serve(STATUS, status) | pin_methods(store)):
         assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
         assert "The SIM refused this PIN before" in run(capsys, "test", "--dial")[1]
         assert tries() == before - 1
@@ -281,10 +282,10 @@ def test_a_station_in_a_call_keeps_its_modem(
     configure(tmp_path, "/dev/no-such")
     monkeypatch.setattr(face, "serial_ports", list)
 
-    async def status(params: Any) -> Any:
-        return {"call_state_words": words, "link": link}
+    async def status(wanted: NoParams) -> Status:
+        return Status(mode="running", version="1", attention=(), call_state_words=words, link=link)
 
-    with station(tmp_path, {"status": status}):
+    with station(tmp_path, serve(STATUS, status)):
         _, out, err = run(capsys, verb)
     assert (f"The station is in a call ({words}) and has the modem." in err) is refused
     assert ("no-such" in out + err or "no serial port" in out) is not refused

@@ -26,6 +26,7 @@ from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess
 from fake_gpiod import FakeMachine
+from fakes import asked
 
 CONFIG = """[station]
 hostname = "mail.clinic.example"
@@ -150,7 +151,7 @@ async def test_a_running_daemon_does_the_test(tmp_path, machine, capsys) -> None
     path = file(tmp_path)
     front = FrontPanelOfProcess(Panel())
     front.serve(load_config(argparse.Namespace(config=Path(path))), None)
-    server = ControlServer(tmp_path / "run" / SOCKET_NAME, {}, {"panel.test": front.test})
+    server = ControlServer(tmp_path / "run" / SOCKET_NAME, front.methods())
     await server.start()
     try:
         async with asyncio.timeout(10):
@@ -217,7 +218,7 @@ async def test_show_asks_the_daemon_that_has_the_lines(tmp_path, machine) -> Non
     panel, seen = Panel(), []
     panel.started()
     (tmp_path / "run").mkdir()
-    server = ControlServer(tmp_path / "run" / SOCKET_NAME, panel_methods(panel), {})
+    server = ControlServer(tmp_path / "run" / SOCKET_NAME, panel_methods(panel))
     await server.start()
     path = file(tmp_path)
     process = await asyncio.create_subprocess_exec(
@@ -240,7 +241,6 @@ async def test_a_wish_that_is_not_renewed_ends_by_itself(monkeypatch) -> None:
     monkeypatch.setattr("dialpost.flow.panel.methods.WISH_S", 0.05)
     panel, back = Panel(), asyncio.Event()
     panel.started()
-    show = panel_methods(panel)["panel.show"]
-    assert await show({"phase": "update"}) == "update"
+    assert await asked(panel_methods(panel), "panel.show", {"phase": "update"}) == "update"
     panel.watch(lambda state, lights: back.set() if state.phase.value == "running" else None)
     await asyncio.wait_for(back.wait(), 10)

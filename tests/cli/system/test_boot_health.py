@@ -128,6 +128,6 @@ def test_the_daemon_is_asked_only_for_what_it_has(
     """A station that runs knows no `trial.over`, one on trial no `update.look`: each refusal was a log line."""
     told: list[str] = []
     monkeypatch.setattr(boot_health, "station_mode", lambda: mode)
-    monkeypatch.setattr(boot_health, "tell_station", lambda method: told.append(method) is None)
+    monkeypatch.setattr(boot_health, "tell_station", lambda method: told.append(method.name) is None)
     boot_health.tell_it_was_good()
     assert told == asked

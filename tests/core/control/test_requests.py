@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.control.declared import LONGEST_TEXT, Access
-from dialpost.core.control.requests import check, parse_request, unknown_method
+from dialpost.core.control.requests import check, parse_request, unanswered
 from dialpost.core.control.table import METHODS
 from dialpost.core.errors import ControlError
 
@@ -152,9 +152,12 @@ def test_a_request_is_its_method_and_its_parameters():
 
 
 def test_a_mistyped_method_is_told_the_nearest():
-    assert str(unknown_method("queue.lst", METHODS)) == "This daemon knows no method 'queue.lst'. Is it queue.list?"
-    assert str(unknown_method("fly", METHODS)) == "This daemon knows no method 'fly'."
-    assert len(str(unknown_method("x" * 10_000 + "\n", METHODS))) < 200
+    assert str(unanswered("queue.lst")) == "This daemon knows no method 'queue.lst'. Is it queue.list?"
+    assert str(unanswered("fly")) == "This daemon knows no method 'fly'."
+    assert str(unanswered("queue.list")) == (
+        "queue.list is not answered now: no station runs. `dialpost status` says why."
+    )
+    assert len(str(unanswered("x" * 10_000 + "\n"))) < 200
 
 
 def test_a_secret_parameter_is_not_in_its_error():
@@ -171,4 +174,4 @@ def test_every_declaration_is_complete():
             assert one.setting.help.endswith("."), (method.name, one.name)
             if one.value_type in {int, float}:
                 assert one.setting.minimum is not None and one.maximum is not None, (method.name, one.name)
-    assert [name for name in EVERY if METHODS[name].access is Access.OWNER] == ["panel.show"]
+    assert [name for name in EVERY if METHODS[name].access is Access.OWNER] == ["panel.show", "trial.over"]

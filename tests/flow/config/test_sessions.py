@@ -10,7 +10,7 @@ from dialpost.flow.config import sessions as config_sessions
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions
-from fakes import FakeApply, FakeProcess
+from fakes import Asking, FakeApply, FakeProcess, asked
 
 TEXT = """\
 [station]
@@ -20,16 +20,6 @@ domains = ["clinic.example"]
 user = "clinic"
 password = "geheim"
 """
-
-
-class Talk:
-    user = "root"
-
-    def __init__(self) -> None:
-        self.gone = None
-
-    def stay(self, when_gone) -> None:
-        self.gone = when_gone
 
 
 class Rig:
@@ -47,11 +37,11 @@ class Rig:
         self.methods = config_methods(self.sessions, self.changes)
 
     async def open(self, who: str = "anna"):
-        talk = Talk()
-        found = await self.methods["config.open"]({"who": who}, talk)
+        talk = Asking()
+        found = await asked(self.methods, "config.open", {"who": who}, talk)
 
         async def ask(method: str, **params):
-            return await self.methods[f"config.{method}"](params, talk)
+            return await asked(self.methods, f"config.{method}", params, talk)
 
         ask.found, ask.talk = found, talk
         return ask
@@ -65,17 +55,23 @@ async def rig(tmp_path):
 
 
 async def test_without_a_session_nothing_is_told(rig):
-    for name, method in rig.methods.items():
+    required = {
+        "set": {"key": "a", "value": ""},
+        "unset": {"key": "a"},
+        "rollback": {"number": 1},
+        "load": {"text": ""},
+    }
+    for name in rig.methods:
         if name != "config.open":
             with pytest.raises(ControlError, match=r"config\.open begins one"):
-                await method({}, Talk())
+                await asked(rig.methods, name, required.get(name.partition(".")[2], {}))
 
 
 async def test_one_session_a_connection(rig):
     ask = await rig.open("")
     assert rig.sessions.sessions[0].who == "root"
     with pytest.raises(ControlError, match="has a session already"):
-        await rig.methods["config.open"]({}, ask.talk)
+        await asked(rig.methods, "config.open", {}, ask.talk)
     ask.talk.gone()
     assert rig.sessions.sessions == ()
     assert (await rig.open()).found["session"] == 2

@@ -12,6 +12,7 @@ from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
 from dialpost.flow.panel.state import Panel
 from dialpost.flow.system.update_news import UpdateNews
+from fakes import asked
 
 RECORD = UpdateRecord("1", UpdateState.INSTALLED, "0.3.0", "0.2.0", Slot.B, "boot-1")
 BACK = replace(RECORD, state=UpdateState.ROLLED_BACK)
@@ -54,7 +55,7 @@ async def test_without_an_update_there_is_no_news() -> None:
     world = World()
     await world.news.look()
     assert (world.letters, world.news.attention(), world.faults) == ([], [], frozenset())
-    assert await world.news.methods()["update.status"]({}) == {"words": ""}
+    assert await asked(world.news.methods(), "update.status", {}) == {"words": ""}
 
 
 async def test_an_installed_one_waits_for_the_next_start() -> None:
@@ -82,11 +83,11 @@ async def test_one_that_was_taken_back_is_shown_until_it_is_seen() -> None:
     await again.look()
     assert world.letters == ["The update of the station was taken back"]
     assert (again.attention(), world.faults) == ([BACK.words], frozenset({Fault.UPDATE}))
-    assert await again.methods()["update.status"]({}) == {"words": BACK.words}
-    await again.methods()["update.seen"]({})
+    assert await asked(again.methods(), "update.status", {}) == {"words": BACK.words}
+    await asked(again.methods(), "update.seen", {})
     assert (again.attention(), world.faults) == ([], frozenset())
     world.record = replace(BACK, id="2")  # the next one
-    await again.methods()["update.look"]({})
+    await asked(again.methods(), "update.look", {})
     assert (len(world.letters), world.faults) == (2, frozenset({Fault.UPDATE}))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from dialpost.cli.arguments import whole
 from dialpost.cli.output import input_line
 from dialpost.cli.station import control_path
+from dialpost.core.control import config as api
 from dialpost.core.errors import ControlError
 from dialpost.core.printable import one_line
 from dialpost.edge.control_socket import ControlTalk
@@ -53,7 +54,7 @@ def _set(args: argparse.Namespace) -> int:
 
     def change(talk: ControlTalk) -> None:
         for key, value in pairs:
-            _tell(talk.call("config.set", key=key, value=value))
+            _tell_change(talk.ask(api.SET, key=key, value=value))
 
     return _commit(args, change)
 
@@ -61,15 +62,15 @@ def _set(args: argparse.Namespace) -> int:
 def _unset(args: argparse.Namespace) -> int:
     def change(talk: ControlTalk) -> None:
         for key in args.keys:
-            _tell(talk.call("config.unset", key=key))
+            _tell_change(talk.ask(api.UNSET, key=key))
 
     return _commit(args, change)
 
 
 def _rollback(args: argparse.Namespace) -> int:
     def change(talk: ControlTalk) -> None:
-        talk.call("config.rollback", number=args.number)
-        _tell(talk.call("config.compare"))
+        talk.ask(api.ROLLBACK, number=args.number)
+        _tell(talk.ask(api.COMPARE).lines)
 
     return _commit(args, change, f"back to {args.number}")
 
@@ -77,48 +78,52 @@ def _rollback(args: argparse.Namespace) -> int:
 def _commit(args: argparse.Namespace, change: Callable[[ControlTalk], None], comment: str = "") -> int:
     with _talk(args) as talk:
         change(talk)
-        found = talk.call("config.check")
-        for sentence in found["problems"]:
+        found = talk.ask(api.CHECK)
+        for sentence in found.problems:
             sys.stderr.write(f"dialpost: {sentence}\n")
-        if found["problems"]:
+        if found.problems:
             return 1
         try:
-            done = talk.call("config.commit", comment=args.comment or comment, anyway=args.anyway)
+            done = talk.ask(api.COMMIT, comment=args.comment or comment, anyway=args.anyway)
         except ControlError as error:
             hint = " Say --anyway to do it all the same." if error.kind == "WarnFirstError" else ""
             raise ControlError(f"{error}{hint}", error.kind) from None
-    for sentence in done["words"]:
+    for sentence in done.words:
         print(sentence)
-    print(f"Configuration {done['number']} is committed.")
+    print(f"Configuration {done.number} is committed.")
     return 0
 
 
 def _compare(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
-        answer = talk.call("config.compare", number=args.number)
-        _tell(answer)
-        if not answer["lines"]:
+        answer = talk.ask(api.COMPARE, number=args.number)
+        _tell(answer.lines)
+        if not answer.lines:
             print("No difference.")
     return 0
 
 
 def _history(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
-        for commit in talk.call("config.history")["commits"]:
-            comment = f"  {one_line(commit['comment'])}" if commit["comment"] else ""
-            print(f"{commit['number']:4}  {commit['when']}  {one_line(commit['who'])}{comment}")
+        for commit in talk.ask(api.HISTORY).commits:
+            comment = f"  {one_line(commit.comment)}" if commit.comment else ""
+            print(f"{commit.number:4}  {commit.when}  {one_line(commit.who)}{comment}")
     return 0
 
 
 def _talk(args: argparse.Namespace) -> ControlTalk:
     """A session of its own. Raises: ControlError."""
     talk = ControlTalk(control_path(args))
-    talk.call("config.open", who="")
+    talk.ask(api.OPEN, who="")
     return talk
 
 
-def _tell(answer: dict[str, Any]) -> None:
-    for line in (*answer["lines"], *answer.get("words", ())):
+def _tell_change(change: api.Changed) -> None:
+    _tell((*change.lines, *change.words))
+
+
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
         print(line)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.terminal import ConsoleTerminal
@@ -16,6 +15,7 @@ from dialpost.core.config.fields import Field
 from dialpost.core.console.choices import field_of, key_help
 from dialpost.core.console.editor import Line, Mode, TooLong
 from dialpost.core.console.language import Order
+from dialpost.core.control import config as api
 from dialpost.core.errors import AskCancelledError, ControlError, NotFoundError
 from dialpost.core.printable import one_line
 
@@ -62,43 +62,43 @@ class ConfigCommands:
 
     def _show(self, order: Order, *, everything: bool) -> None:
         key = order.arguments[0] if order.arguments else ""
-        found = self._session.call("config.show", key=key, all=everything)
-        self._say_lines(found["lines"], "Nothing is set there: the defaults hold (`show all`).")
+        found = self._session.ask(api.SHOW, key=key, all=everything)
+        self._say_lines(found.lines, "Nothing is set there: the defaults hold (`show all`).")
 
     def _explain(self, order: Order) -> None:
         self._terminal.say("\n".join(key_help(order.arguments[0])))
 
     def _compare(self, order: Order) -> None:
-        params = {"number": whole(order.arguments[0])} if order.arguments else {}
-        self._say_lines(self._session.call("config.compare", **params)["lines"], "No difference.")
+        number = whole(order.arguments[0]) if order.arguments else None
+        self._say_lines(self._session.ask(api.COMPARE, number=number).lines, "No difference.")
 
     def _check(self, order: Order) -> None:
-        found = self._session.call("config.check")
-        for sentence in found["problems"]:
+        found = self._session.ask(api.CHECK)
+        for sentence in found.problems:
             self._terminal.say(f"FAULT    {sentence}")
-        for sentence in (*found["warnings"], *found["cuts"]):
+        for sentence in (*found.warnings, *found.cuts):
             self._terminal.say(f"WARNING  {sentence}")
-        if not found["problems"]:
+        if not found.problems:
             self._terminal.say("It can be committed.")
 
     def _history(self, order: Order) -> None:
         rows = [
-            (commit["number"], commit["when"], commit["who"], commit["comment"])
-            for commit in self._session.call("config.history")["commits"]
+            (commit.number, commit.when, commit.who, commit.comment)
+            for commit in self._session.ask(api.HISTORY).commits
         ]
         self._terminal.say(table(("NO", "WHEN", "WHO", "WHY"), rows) if rows else "Nothing was committed yet.")
 
     def _who(self, order: Order) -> None:
-        found = self._session.call("config.notices")
-        for other in found["others"]:
-            changes = other["changes"]
+        found = self._session.ask(api.NOTICES)
+        for other in found.others:
+            changes = other.changes
             what = f"{changes} key{'' if changes == 1 else 's'} changed, not committed" if changes else "no changes"
-            self._terminal.say(f"{other['who']}, for {span(other['since_s'])}: {what}")
-        if not found["others"]:
+            self._terminal.say(f"{other.who}, for {span(other.since_s)}: {what}")
+        if not found.others:
             self._terminal.say("Nobody else edits the configuration.")
 
     def _save_to_screen(self, order: Order) -> None:
-        self._terminal.say(self._session.call("config.text")["text"].rstrip("\n"))
+        self._terminal.say(self._session.ask(api.TEXT).text.rstrip("\n"))
 
     # -- changing -------------------------------------------------------------------------------------
 
@@ -115,11 +115,11 @@ class ConfigCommands:
             value = order.arguments[1]
         else:
             value = self._ask_value(key, field)
-        self._changed(self._session.call("config.set", key=key, value=value))
+        self._changed(self._session.ask(api.SET, key=key, value=value))
 
     def _ask_value(self, key: str, field: Field | None) -> str:
         if field is None:
-            self._session.call("config.show", key=key)  # says which key was meant
+            self._session.ask(api.SHOW, key=key)  # says which key was meant
             raise NotFoundError(f"There is no key {key}.")
         self._terminal.say(f"{field.setting.help} It is {field.type_words()}.")
         return self._terminal.ask(f"{key} = ")
@@ -132,27 +132,27 @@ class ConfigCommands:
         return value
 
     def _unset(self, order: Order) -> None:
-        self._changed(self._session.call("config.unset", key=order.arguments[0]))
+        self._changed(self._session.ask(api.UNSET, key=order.arguments[0]))
 
-    def _changed(self, answer: dict[str, Any]) -> None:
-        lines = [_short(line) for line in answer["lines"]]
-        self._say_lines([*lines, *answer["words"]], "That is what it was already.")
+    def _changed(self, answer: api.Changed) -> None:
+        lines = [_short(line) for line in answer.lines]
+        self._say_lines([*lines, *answer.words], "That is what it was already.")
 
     def _discard(self, order: Order) -> None:
-        self._session.call("config.discard")
+        self._session.ask(api.DISCARD)
         self._terminal.say("Your changes are forgotten.")
 
     def _rebase(self, order: Order) -> None:
-        found = self._session.call("config.rebase")
-        self._terminal.say(f"Your changes are now on top of number {found['number']}.")
-        for key in found["conflicts"]:
+        found = self._session.ask(api.REBASE)
+        self._terminal.say(f"Your changes are now on top of number {found.number}.")
+        for key in found.conflicts:
             self._terminal.say(f"{key} was changed there too; yours stands. Look at `compare`.")
 
     def _rollback(self, order: Order) -> None:
         self.give_up_changes()
-        found = self._session.call("config.rollback", number=whole(order.arguments[0]))
-        self._faults(found["problems"])
-        self._terminal.say(f"Number {found['number']} is your candidate now: `compare`, then `commit`.")
+        found = self._session.ask(api.ROLLBACK, number=whole(order.arguments[0]))
+        self._faults(found.problems)
+        self._terminal.say(f"Number {found.number} is your candidate now: `compare`, then `commit`.")
 
     def _paste(self, order: Order) -> None:
         self.give_up_changes()
@@ -187,12 +187,12 @@ class ConfigCommands:
 
     def load(self, text: str) -> None:
         """Make a text the candidate, and say what it is."""
-        found = self._session.call("config.load", text=text)
-        self._faults(found["problems"])
-        if not found["loaded"]:
+        found = self._session.ask(api.LOAD, text=text)
+        self._faults(found.problems)
+        if not found.loaded:
             self._terminal.say("Nothing was taken; your candidate is as it was.")
             return
-        changes = changed_keys(self._session.call("config.compare")["lines"])
+        changes = changed_keys(self._session.ask(api.COMPARE).lines)
         lines = text.count("\n")
         self._terminal.say(
             f"{lines} line{'' if lines == 1 else 's'} taken; {changes or 'no'} change{'' if changes == 1 else 's'} "
@@ -212,11 +212,8 @@ class ConfigCommands:
         self._commit(confirm_min=minutes)
 
     def _commit(self, *, confirm_min: float | None = None, comment: str = "") -> None:
-        params: dict[str, Any] = {"comment": comment}
-        if confirm_min is not None:
-            params["confirm_min"] = confirm_min
         try:
-            done = self._session.call("config.commit", **params)
+            done = self._session.ask(api.COMMIT, comment=comment, confirm_min=confirm_min)
         except ControlError as error:
             if error.kind == "StaleError":
                 self._terminal.say("`rebase` puts your changes on top of it.")
@@ -225,13 +222,13 @@ class ConfigCommands:
             if not self._wanted(str(error), is_tried=confirm_min is not None):
                 self._terminal.say("Nothing was committed.")
                 return
-            done = self._session.call("config.commit", **params, anyway=True)
-        self._terminal.say(f"Committed as number {done['number']}.")
-        for sentence in done["words"]:
+            done = self._session.ask(api.COMMIT, comment=comment, confirm_min=confirm_min, anyway=True)
+        self._terminal.say(f"Committed as number {done.number}.")
+        for sentence in done.words:
             self._terminal.say(sentence)
-        if "needs_confirm_s" in done:
+        if done.needs_confirm_s is not None:
             self._terminal.say(
-                f"It is taken back in {span(done['needs_confirm_s'])}, or when this session ends, unless you "
+                f"It is taken back in {span(done.needs_confirm_s)}, or when this session ends, unless you "
                 "`confirm`."
             )
 
@@ -243,7 +240,7 @@ class ConfigCommands:
         return self._terminal.ask("Commit all the same? Type yes: ").strip().lower() == "yes"
 
     def _confirm(self, order: Order) -> None:
-        self._terminal.say(f"Number {self._session.call('config.confirm')['number']} stays.")
+        self._terminal.say(f"Number {self._session.ask(api.CONFIRM).number} stays.")
 
     def _faults(self, problems: Sequence[str]) -> None:
         for sentence in problems:

@@ -27,6 +27,7 @@ from dialpost.cli.station import control_path, load_config
 from dialpost.core.config.console import TerminalKind
 from dialpost.core.config.model import Config, ConsoleConfig
 from dialpost.core.console.manual import page
+from dialpost.core.control.config import Opened
 from dialpost.core.errors import (
     AskCancelledError,
     ConfigError,
@@ -44,7 +45,6 @@ from dialpost.edge.system.privileges import DEVICE_GROUPS, become_owner_of
 _log = logging.getLogger(__name__)
 
 MOST_TRIES = 5
-NO_DAEMON = "no daemon"
 DAEMON_STARTS_S = 10.0
 """So long a daemon that does not answer is waited for: after a boot the console is there first."""
 _LONGEST_PAUSE_S = 30.0
@@ -194,9 +194,9 @@ class Visit:
         terminal, args = self._terminal, self._args
         while True:
             found = self._open()
-            if found["mode"] == "set-up" and self._set_up():
+            if found is not None and found.mode == "set-up" and self._set_up():
                 continue
-            if found["mode"] in {"unreadable", NO_DAEMON}:
+            if found is None or found.mode == "unreadable":
                 left = Rescue(terminal, args, self._who, site_of(args, terminal)).run()
                 if left is Left.MENDED:
                     continue
@@ -205,15 +205,21 @@ class Visit:
             break
         if not AdminPassword(args.config).is_set():
             terminal.say(NO_PASSWORD)
-        for other in found["others"]:
-            terminal.say(f"{other['who']} is editing the configuration too.")
-        if found["mode"] == "running" and found["problems"]:
-            terminal.say("The configuration file can't be used as it is now; the station goes on with what it had:")
-            terminal.say("\n".join(found["problems"]))
-        if found["mode"] == "set-up":
-            terminal.say("`setup` begins the set-up again; `exit` leaves.")
+        if found is not None:
+            self._greet(found)
         terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
         Shell(terminal, self._session, args, self._who).run()
+
+    def _greet(self, found: Opened) -> None:
+        """What to know of the session before the first command."""
+        terminal = self._terminal
+        for other in found.others:
+            terminal.say(f"{other.who} is editing the configuration too.")
+        if found.mode == "running" and found.problems:
+            terminal.say("The configuration file can't be used as it is now; the station goes on with what it had:")
+            terminal.say("\n".join(found.problems))
+        if found.mode == "set-up":
+            terminal.say("`setup` begins the set-up again; `exit` leaves.")
 
     def _set_up(self) -> bool:
         """The wizard; whether a station runs now."""
@@ -223,7 +229,7 @@ class Visit:
             self._terminal.say(str(error))
             return False
 
-    def _open(self) -> dict[str, Any]:
+    def _open(self) -> Opened | None:
         """Begin the session. A daemon that is just starting is waited for."""
         path, is_told = control_path(self._args), False
         give_up_s = time.monotonic() + DAEMON_STARTS_S
@@ -234,13 +240,13 @@ class Visit:
             time.sleep(0.5)
         try:
             found = self._session.open()
-            while found["mode"] == "unreadable" and not found["problems"] and time.monotonic() < give_up_s:
+            while found.mode == "unreadable" and not found.problems and time.monotonic() < give_up_s:
                 time.sleep(0.2)  # nothing is wrong with it: one station is being put in the place of another
                 found = self._session.open()
             return found
         except ControlError as error:
             self._terminal.say(str(error))
-            return {"mode": NO_DAEMON, "problems": [], "others": []}
+            return None
 
 
 def _greeting(args: argparse.Namespace) -> str:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dialpost.cli.line.call import GOES_ON
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.console.terminal import Terminal
+from dialpost.core.control.calls import NOW
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.core.findings import Finding, Severity
 from dialpost.edge.control_socket import ControlClient
@@ -76,9 +77,6 @@ def _first_call(
 
 
 def _show_call(terminal: Terminal, client: ControlClient) -> None:
-    for told in client.events("call.now", {}, timeout_s=_CALL_S):
-        if "event" in told:
-            terminal.say(f"  {told['event']}")
-        else:
-            for line in str(told["result"]["words"]).splitlines():
-                terminal.say(line)
+    ended = client.follow(NOW, lambda step: terminal.say(f"  {step}"), _CALL_S)
+    for line in ended.words.splitlines():
+        terminal.say(line)

@@ -12,12 +12,13 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dialpost.cli.mail.account import service_on_card
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import render_config
 from dialpost.core.console.wizard.machine import Result
+from dialpost.core.control import accounts
+from dialpost.core.control import config as api
 from dialpost.core.errors import ConfigError, ControlError
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import ControlTalk
@@ -58,7 +59,7 @@ class Maker:
             undo.pop_all()
         if self._is_running:
             for name, secret in result.accounts:
-                self._talk.call("account.add", name=name, password=secret)
+                self._talk.ask(accounts.ADD, name=name, password=secret)
         return made
 
     def _accounts_on_card(self, result: Result, undo: contextlib.ExitStack) -> None:
@@ -71,16 +72,16 @@ class Maker:
                 asyncio.run(_add(service, name, secret))
 
     def _commit(self, config: Config, is_wanted: Callable[[Sequence[str]], bool]) -> Made:
-        loaded: dict[str, Any] = self._talk.call("config.load", text=render_config(config, secrets=True))
-        if loaded["problems"]:
-            raise ConfigError(tuple(str(problem) for problem in loaded["problems"]))
+        loaded = self._talk.ask(api.LOAD, text=render_config(config, secrets=True))
+        if loaded.problems:
+            raise ConfigError(loaded.problems)
         try:
-            done: dict[str, Any] = self._talk.call("config.commit", comment="set up")
+            done = self._talk.ask(api.COMMIT, comment="set up")
         except ControlError as error:
             if error.kind != _WARN_FIRST or not is_wanted(str(error).splitlines()):
                 raise
-            done = self._talk.call("config.commit", comment="set up", anyway=True)
-        return Made(tuple(map(str, done["words"])), tuple(map(str, done["problems"])))
+            done = self._talk.ask(api.COMMIT, comment="set up", anyway=True)
+        return Made(done.words, done.problems)
 
 
 async def _add(service: AccountService, name: str, password: str) -> None:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from dialpost.cli.console.station import log_lines
 from dialpost.cli.console.wizard import Site, say_lines, set_up
@@ -37,6 +36,7 @@ from dialpost.core.console.rescue import (
 )
 from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard.base import base_config
+from dialpost.core.control import config as api
 from dialpost.core.errors import (
     AskCancelledError,
     ConfigError,
@@ -231,26 +231,26 @@ class Rescue:
             self._terminal.say(f"Saved as number {commit.number}. It counts when the daemon starts.")
             return
         with ControlTalk(control_path(self._args), 120.0) as talk:
-            talk.call("config.open", who=f"{self._who}, {_COMMENT}")
-            loaded: dict[str, Any] = talk.call("config.load", text=text)
-            if loaded["problems"]:
-                raise ConfigError(tuple(str(problem) for problem in loaded["problems"]))
+            talk.ask(api.OPEN, who=f"{self._who}, {_COMMENT}")
+            loaded = talk.ask(api.LOAD, text=text)
+            if loaded.problems:
+                raise ConfigError(loaded.problems)
             done = self._commit(talk, comment)
-        for words in done["words"]:
-            say_lines(self._terminal, str(words))
-        self._terminal.say(f"The station runs, with configuration {done['number']}.")
+        for words in done.words:
+            say_lines(self._terminal, words)
+        self._terminal.say(f"The station runs, with configuration {done.number}.")
         self._leave(Left.MENDED)
 
-    def _commit(self, talk: ControlTalk, comment: str) -> dict[str, Any]:
+    def _commit(self, talk: ControlTalk, comment: str) -> api.Committed:
         try:
-            done: dict[str, Any] = talk.call("config.commit", comment=comment)
+            done = talk.ask(api.COMMIT, comment=comment)
         except ControlError as error:
             if error.kind != "WarnFirstError":
                 raise
             say_lines(self._terminal, str(error))
             if not self._is_sure("Do it all the same?"):
                 raise AskCancelledError("no") from error
-            done = talk.call("config.commit", comment=comment, anyway=True)
+            done = talk.ask(api.COMMIT, comment=comment, anyway=True)
         return done
 
     # -- the machine ----------------------------------------------------------------------------------

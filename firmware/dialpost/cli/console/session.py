@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
+from dialpost.core.control import config as api
+from dialpost.core.control.declared import A, D, Method, P
 from dialpost.core.errors import ControlError
-from dialpost.core.json_value import JsonValue
 from dialpost.edge.control_socket import ControlTalk
 
 _LAST_CALL_S = 60.0
@@ -28,31 +28,32 @@ class EditingSession:
         self._is_warned = False
         self._on_trial: int | None = None
 
-    def open(self) -> dict[str, Any]:
+    def open(self) -> api.Opened:
         """Begin it; what it finds (mode, number, problems, others). Raises: ControlError."""
         self.close()
         talk = ControlTalk(self._socket)
         try:
-            found: dict[str, Any] = talk.call("config.open", who=self._who)
+            found = talk.ask(api.OPEN, who=self._who)
         except ControlError:
             talk.close()
             raise
         self._talk = talk
         return found
 
-    def call(self, method: str, **params: JsonValue) -> Any:
+    def ask(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
         """Ask. Raises: ControlError; without `kind` the daemon is gone, and with it the candidate."""
         if self._talk is None:
             self.open()
         assert self._talk is not None
         try:
-            result = self._talk.call(method, **params)
-            if isinstance(result, dict) and "changed" in result:  # (not every method is one of the session)
-                self.is_changed = result["changed"] is True
-            if method in {"config.commit", "config.confirm"}:
-                done = result.get("needs_confirm_s") is not None
-                self._on_trial = int(result["number"]) if done else None
-            return result
+            answer = self._talk.ask(method, *args, **params)
+            if isinstance(answer, api.InSession):  # (not every method is one of the session)
+                self.is_changed = answer.changed
+            if isinstance(answer, api.Committed):
+                self._on_trial = None if answer.needs_confirm_s is None else answer.number
+            elif method.name == api.CONFIRM.name:
+                self._on_trial = None
+            return answer
         except ControlError as error:
             if error.kind:
                 raise
@@ -72,25 +73,25 @@ class EditingSession:
         if self._talk is None:
             return []
         with contextlib.suppress(ControlError):
-            found = self.call("config.notices")
-            return [*found["notices"], *self._taken_back(found), *self._last_call(found)]
+            found = self.ask(api.NOTICES)
+            return [*found.notices, *self._taken_back(found), *self._last_call(found)]
         return ["The daemon does not answer any more."]
 
-    def _taken_back(self, found: dict[str, Any]) -> list[str]:
+    def _taken_back(self, found: api.Notices) -> list[str]:
         """Once, when a commit of this session was taken back: its candidate still stands on it."""
-        was, self._on_trial = self._on_trial, found["revert_number"] if found["revert_is_mine"] else None
+        was, self._on_trial = self._on_trial, found.revert_number if found.revert_is_mine else None
         if was is None or self._on_trial is not None:
             return []
         self.is_changed = True
         return ["`discard` makes your candidate what is in force again."]
 
-    def _last_call(self, found: dict[str, Any]) -> list[str]:
+    def _last_call(self, found: api.Notices) -> list[str]:
         """Once, when a commit of this session is taken back soon."""
-        left_s = found["revert_in_s"]
-        if left_s is None or not found["revert_is_mine"]:
+        left_s = found.revert_in_s
+        if left_s is None or not found.revert_is_mine:
             self._is_warned = False
             return []
         if left_s > _LAST_CALL_S or self._is_warned:
             return []
         self._is_warned = True
-        return [f"Number {found['revert_number']} is taken back in {left_s:.0f} s unless you `confirm` it."]
+        return [f"Number {found.revert_number} is taken back in {left_s:.0f} s unless you `confirm` it."]

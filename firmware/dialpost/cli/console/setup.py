@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.cli.console.wizard import Site, leave_summary, set_up
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.console.language import Order
+from dialpost.core.control.accounts import LIST
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.system.usb import files as stick_files
 from dialpost.edge.system.usb import sticks as usb_sticks
@@ -45,8 +45,7 @@ class SetUpCommands:
 
     def _page(self) -> str:
         """Made anew, so that it tells what holds now. Raises: ControlError where no station runs."""
-        accounts: list[dict[str, Any]] = self._session.call("account.list")
-        users = [str(account["name"]) for account in accounts]
+        users = [account.name for account in self._session.ask(LIST)]
         return leave_summary(self._terminal, site_of(self._args, self._terminal), load_config(self._args), users)
 
 

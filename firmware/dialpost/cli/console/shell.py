@@ -21,6 +21,7 @@ from dialpost.core.console.choices import key_help, known_choices
 from dialpost.core.console.commands import Source
 from dialpost.core.console.editor import InputEnded, Line, Mode, TooLong
 from dialpost.core.console.language import Fault, Language, Order
+from dialpost.core.control import accounts, config, queue
 from dialpost.core.errors import DialpostError, IdleTooLongError, NotFoundError, TerminalGoneError
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.system.usb import files as stick_files
@@ -44,10 +45,10 @@ class Shell:
     ) -> None:
         self._terminal, self._session, self._args = terminal, session, args
         self._faces = Faces(args, terminal)
-        config = ConfigCommands(terminal, session)
+        about_config = ConfigCommands(terminal, session)
         self._handlers: dict[str, Callable[[Order], None]] = (
-            config.handlers()
-            | StationCommands(terminal, args, config, who).handlers()
+            about_config.handlers()
+            | StationCommands(terminal, args, about_config, who).handlers()
             | SetUpCommands(terminal, session, args).handlers()
             | {"help": self._help, "exit": lambda order: None}
         )
@@ -151,16 +152,16 @@ class Shell:
             return []
 
     def _numbers(self) -> list[tuple[str, str]]:
-        commits = self._session.call("config.history")["commits"]
-        return [(str(one["number"]), f"{one['when']} {one['who']}") for one in commits]
+        commits = self._session.ask(config.HISTORY).commits
+        return [(str(one.number), f"{one.when} {one.who}") for one in commits]
 
     def _accounts(self) -> list[tuple[str, str]]:
-        found = control_client(self._args, 5.0).call("account.list")
-        return [(str(one["name"]), str(one["full_name"])) for one in found]
+        found = control_client(self._args, 5.0).ask(accounts.LIST)
+        return [(one.name, one.full_name) for one in found]
 
     def _queue_ids(self) -> list[tuple[str, str]]:
-        found = control_client(self._args, 5.0).call("queue.list", limit=_MOST_CHOICES)
-        return [(str(one["queue_id"]), str(one["sender"])) for one in found]
+        found = control_client(self._args, 5.0).ask(queue.LIST, limit=_MOST_CHOICES)
+        return [(one.queue_id, one.sender) for one in found]
 
 
 def _update_files() -> list[tuple[str, str]]:

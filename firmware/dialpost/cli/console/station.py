@@ -15,6 +15,7 @@ from dialpost.cli.station import control_client, load_config
 from dialpost.core.amounts import whole_number
 from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.language import Order
+from dialpost.core.control.station import LOG, LOOKUP
 from dialpost.core.errors import AskCancelledError, ConfigError, DialpostError, NotFoundError
 from dialpost.core.password import check_strength
 from dialpost.edge.config.file import ConfigFile
@@ -63,7 +64,7 @@ class StationCommands:
 
     def _lookup(self, order: Order) -> None:
         name, kind = (*order.arguments, "")[:2]
-        self._terminal.say("\n".join(control_client(self._args).call("lookup", name=name, kind=kind)))
+        self._terminal.say("\n".join(control_client(self._args).ask(LOOKUP, name=name, kind=kind)))
 
     def _ping(self, order: Order) -> None:
         host = order.arguments[0]
@@ -75,12 +76,10 @@ class StationCommands:
         if ":" in host or host.replace(".", "").isdigit():
             return host
         try:
-            found = control_client(self._args).call("lookup", name=host, kind="A")
+            found = control_client(self._args).ask(LOOKUP, name=host, kind="A")
         except DialpostError:
             return host
-        return next(
-            (str(line).rpartition(" ")[2] for line in found if "  A  " in line and "none" not in line), host
-        )
+        return next((line.rpartition(" ")[2] for line in found if "  A  " in line and "none" not in line), host)
 
     # -- USB sticks -----------------------------------------------------------------------------------
 
@@ -151,8 +150,7 @@ def log_lines(args: argparse.Namespace, most: int) -> list[str]:
     found = machine.journal(most)
     if found is not None:
         return found
-    kept: list[str] = control_client(args).call("log.tail", lines=most)
-    return kept
+    return list(control_client(args).ask(LOG, lines=most))
 
 
 def change_password(terminal: ConsoleTerminal, password: AdminPassword) -> None:

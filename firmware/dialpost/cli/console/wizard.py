@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dialpost.cli.console.line_test import try_line
 from dialpost.cli.console.new_station import Made, Maker
@@ -22,6 +21,9 @@ from dialpost.core.console.terminal import Terminal
 from dialpost.core.console.wizard.base import base_config
 from dialpost.core.console.wizard.machine import REVIEW_KEY, Question, Result, Wizard
 from dialpost.core.console.wizard.summary import Door, first_needed, summary
+from dialpost.core.control import accounts
+from dialpost.core.control import config as api
+from dialpost.core.control.station import STATUS
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
 from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.ground.durable import write_durably
@@ -62,11 +64,11 @@ def set_up(terminal: Terminal, site: Site) -> bool:
     Raises: ControlError where no daemon answers, TerminalGoneError, IdleTooLongError.
     """
     with ControlTalk(site.socket, 120.0) as talk:
-        mode = talk.call("config.open", who=_WHO)["mode"]
+        mode = talk.ask(api.OPEN, who=_WHO).mode
         say(terminal, _WELCOME if mode == _SET_UP else _AGAIN)
-        base = base_config(talk.call("config.text", secrets=True)["text"])
-        accounts = _accounts(talk) if mode == _RUNNING else ()
-        wizard = Wizard(look_around(site.config_path, accounts), base)
+        base = base_config(talk.ask(api.TEXT, secrets=True).text)
+        names = _account_names(talk) if mode == _RUNNING else ()
+        wizard = Wizard(look_around(site.config_path, names), base)
         maker = Maker(site.config_path, talk, is_running=mode == _RUNNING)
         while True:
             _ask_all(terminal, wizard, site)
@@ -77,7 +79,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
             if made is not None:
                 break
             wizard.reopen()
-    text = leave_summary(terminal, site, result.config, [*accounts, *(name for name, _ in result.accounts)])
+    text = leave_summary(terminal, site, result.config, [*names, *(name for name, _ in result.accounts)])
     try_line(terminal, result.config, ControlClient(site.socket), site.interruptible)
     terminal.say()
     terminal.say(first_needed(text))
@@ -154,9 +156,8 @@ def say_lines(terminal: Terminal, text: str) -> None:
 # -- in force -------------------------------------------------------------------------------------------------
 
 
-def _accounts(talk: ControlTalk) -> tuple[str, ...]:
-    found: list[dict[str, Any]] = talk.call("account.list")
-    return tuple(str(account["name"]) for account in found)
+def _account_names(talk: ControlTalk) -> tuple[str, ...]:
+    return tuple(account.name for account in talk.ask(accounts.LIST))
 
 
 def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
@@ -200,8 +201,8 @@ def leave_summary(terminal: Terminal, site: Site, config: Config, users: Sequenc
     """Make the page and keep it on the card; the text."""
     doors = []
     try:
-        told = ControlClient(site.socket).call("status").get("doors", [])
-        doors = [door for words in told if (door := Door.from_words(str(words))) is not None]
+        told = ControlClient(site.socket).ask(STATUS).doors
+        doors = [door for words in told if (door := Door.from_words(words)) is not None]
     except DialpostError as error:
         say_lines(terminal, str(error))
     text = summary(config, users, doors, str(site.config_path))

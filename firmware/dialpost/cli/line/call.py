@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from dialpost.cli.arguments import whole
-from dialpost.cli.output import count, etrn_lines, moment, print_json, size, span, table
+from dialpost.cli.output import count, etrn_lines, moment, print_answer, size, span, table
 from dialpost.cli.station import control_client
+from dialpost.core.control import calls as api
 from dialpost.core.printable import LONGEST_LINE, one_line
 from dialpost.edge.control_socket import ControlClient
 
@@ -103,7 +104,7 @@ def _text(description: str, epilog: str = "") -> dict[str, Any]:
 def _now(args: argparse.Namespace) -> int:
     client = control_client(args)
     if args.no_wait:
-        print(client.call("call.request", reason="command", over_budget=args.over_budget))
+        print(client.ask(api.REQUEST, over_budget=args.over_budget))
         return 0
     try:
         return _show_call(client, args.over_budget)
@@ -114,33 +115,30 @@ def _now(args: argparse.Namespace) -> int:
 
 def _show_call(client: ControlClient, over_budget: bool) -> int:
     """The steps of a call, made here, until it is over. Raises: KeyboardInterrupt, ControlError."""
-    for line in client.events("call.now", {"over_budget": over_budget}, timeout_s=_WAIT_S):
-        if "event" in line:
-            print(line["event"], flush=True)
-    result = line["result"]
-    print(result["words"])
-    return int(result["exit_status"])
+    ended = client.follow(api.NOW, lambda step: print(step, flush=True), _WAIT_S, over_budget=over_budget)
+    print(ended.words)
+    return ended.exit_status
 
 
 def _cancel(args: argparse.Namespace) -> int:
-    print(control_client(args).call("call.cancel", at_once=args.now))
+    print(control_client(args).ask(api.CANCEL, at_once=args.now))
     return 0
 
 
 def _history(args: argparse.Namespace) -> int:
-    calls = control_client(args).call("call.history", limit=args.limit)
+    calls = control_client(args).ask(api.HISTORY, limit=args.limit)
     if args.json:
-        print_json(calls)
+        print_answer(calls)
         return 0
     if not calls:
         print("No call has been made yet.")
         return 0
     rows = [
         (
-            call["number"], moment(call["started"]), call["reason"], call["result"], _seconds(call["connect_s"]),
-            span(call["online_s"]), f"{call['sent']}/{call['received']}",
-            f"{size(call['bytes_up'])}/{size(call['bytes_down'])}", call["cost_words"] or "-",
-            call["hangup_reason"],
+            call.number, moment(call.started), call.reason, call.result, _seconds(call.connect_s),
+            span(call.online_s), f"{call.sent}/{call.received}",
+            f"{size(call.bytes_up)}/{size(call.bytes_down)}", call.cost_words or "-",
+            call.hangup_reason,
         )
         for call in calls
     ]  # fmt: skip
@@ -161,43 +159,41 @@ def _history(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    call = control_client(args).call("call.show", number=args.number)
+    call = control_client(args).ask(api.SHOW, number=args.number)
     if args.json:
-        print_json(call)
+        print_answer(call)
     else:
         print("\n".join(call_lines(call)))
     return 0
 
 
-def call_lines(call: dict[str, Any]) -> list[str]:
+def call_lines(call: api.Call) -> list[str]:
     """Everything of one call, a line each."""
-    over = ", over the budget by hand" if call["over_budget"] else ""
-    lines = [
-        f"Call {call['number']}, {moment(call['started'])}: {call['result']}, made for: {call['reason']}{over}"
-    ]
-    how = [f"dialled {call['dialled']}"] if call["dialled"] else []
-    how += [f"{call['rate_bps']} bit/s"] if call["rate_bps"] else []
-    how += [f"mail could flow after {_seconds(call['connect_s'])}"] if call["connect_s"] else []
+    over = ", over the budget by hand" if call.over_budget else ""
+    lines = [f"Call {call.number}, {moment(call.started)}: {call.result}, made for: {call.reason}{over}"]
+    how = [f"dialled {call.dialled}"] if call.dialled else []
+    how += [f"{call.rate_bps} bit/s"] if call.rate_bps else []
+    how += [f"mail could flow after {_seconds(call.connect_s)}"] if call.connect_s else []
     facts = [
-        call["detail"],
+        call.detail,
         "; ".join(how),
-        f"expected: {call['forecast_words']}" if call["forecast_words"] else "",
-        f"on line {span(call['online_s'])}, paid {_paid(call)}",
-        f"ended: {call['hangup_words']}" + (f" ({call['hangup_detail']})" if call["hangup_detail"] else ""),
-        f"{count(call['sent'], 'message')} sent, {count(call['received'], 'message')} received"
-        + (f", {call['deferred']} put off" if call["deferred"] else "")
-        + (f", {call['refused']} refused" if call["refused"] else ""),
-        f"{size(call['bytes_up'])} up, {size(call['bytes_down'])} down",
+        f"expected: {call.forecast_words}" if call.forecast_words else "",
+        f"on line {span(call.online_s)}, paid {_paid(call)}",
+        f"ended: {call.hangup_words}" + (f" ({call.hangup_detail})" if call.hangup_detail else ""),
+        f"{count(call.sent, 'message')} sent, {count(call.received, 'message')} received"
+        + (f", {call.deferred} put off" if call.deferred else "")
+        + (f", {call.refused} refused" if call.refused else ""),
+        f"{size(call.bytes_up)} up, {size(call.bytes_down)} down",
     ]
     lines += [f"  {one_line(fact)}" for fact in facts if fact]
-    lines += ["  " + line for answer in call["etrn"] for line in etrn_lines(answer)]
-    lines += [f"  {one_line(note, LONGEST_LINE)}" for note in call.get("notes", [])]
+    lines += ["  " + line for answer in call.etrn for line in etrn_lines(answer)]
+    lines += [f"  {one_line(note, LONGEST_LINE)}" for note in call.notes]
     return lines
 
 
-def _paid(call: dict[str, Any]) -> str:
-    paid = span(call["paid_s"])
-    return f"{paid}: {call['cost_words']}" if call["cost_words"] else paid
+def _paid(call: api.Call) -> str:
+    paid = span(call.paid_s)
+    return f"{paid}: {call.cost_words}" if call.cost_words else paid
 
 
 def _seconds(seconds: float) -> str:
@@ -205,32 +201,32 @@ def _seconds(seconds: float) -> str:
 
 
 def _forecast(args: argparse.Namespace) -> int:
-    found = control_client(args).call("call.forecast")
+    found = control_client(args).ask(api.FORECAST)
     if args.json:
-        print_json(found)
+        print_answer(found)
         return 0
-    source = "as former calls showed" if found["measured"] else "not measured yet"
-    print(f"{found['words']} (at {found['rate_bps'] / 1000:.1f} kbit/s, {source})")
-    if found["refusal"]:
-        print(found["refusal"])
-    elif not found["is_enough"]:
-        print(f"The budget allows {span(found['left_s'])}: what is left then waits for the next call.")
+    source = "as former calls showed" if found.measured else "not measured yet"
+    print(f"{found.words} (at {found.rate_bps / 1000:.1f} kbit/s, {source})")
+    if found.refusal:
+        print(found.refusal)
+    elif found.left_s is not None and not found.is_enough:
+        print(f"The budget allows {span(found.left_s)}: what is left then waits for the next call.")
     return 0
 
 
 def _budget(args: argparse.Namespace) -> int:
-    found = control_client(args).call("call.budget")
+    found = control_client(args).ask(api.BUDGET)
     if args.json:
-        print_json(found)
+        print_answer(found)
         return 0
-    for sentence in [*found["usage"], *found["call_limits"]]:
+    for sentence in [*found.usage, *found.call_limits]:
         print(sentence)
-    if found["refusal"]:
-        print(found["refusal"])
-    elif found["limit"] is None:
+    if found.refusal:
+        print(found.refusal)
+    elif found.left_s is None:
         print("Nothing in [budget] limits a call.")
     else:
-        print(f"A call made now may last {span(found['left_s'])} ({found['limit']}).")
-    if not found["clock_trusted"]:
+        print(f"A call made now may last {span(found.left_s)} ({found.limit}).")
+    if not found.clock_trusted:
         print("The clock is not right: no new day begins until it is set, which the next call does.")
     return 0

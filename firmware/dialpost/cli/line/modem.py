@@ -12,6 +12,8 @@ from dialpost.cli.line import modem_lists
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind, ModemConfig, PortFlow, StationConfig
+from dialpost.core.control.modem import ALLOW_PIN
+from dialpost.core.control.station import STATUS
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.line.call.states import LINE_DOUBT_WORDS, STATE_WORDS
@@ -27,7 +29,7 @@ from dialpost.flow.line.call.facts import AT_REST
 from dialpost.flow.line.modem.check import ModemCheck
 from dialpost.flow.line.modem.find import Found, look, needed_flow
 from dialpost.flow.line.modem.modem import Modem
-from dialpost.flow.line.modem.refused_pin import ALLOW_METHOD, RefusedPin, StationsPins
+from dialpost.flow.line.modem.refused_pin import RefusedPin, StationsPins
 
 _LIST = """\
 The profiles of modems there are. One of the names goes into modem.profile.
@@ -70,7 +72,7 @@ entered once, where the running station knows of no refusal: one that was refuse
 
 Exit status: 0 all is well, 1 warnings, 2 faults.
 """
-_ALLOW_PIN = """\
+_ABOUT_ALLOW_PIN = """\
 Let the SIM's PIN be tried again, after the station has stopped trying it.
 
 A PIN that the SIM refused is never sent again by itself, for three wrong ones lock the SIM; nor is one of which
@@ -99,7 +101,7 @@ def add_parser(commands: Any) -> None:
     terminal = _verb(verbs, "terminal", "talk to the modem yourself; Ctrl-] leaves", _TERMINAL, _terminal)
     test = _verb(verbs, "test", "try everything a call needs, and say how it is", _TEST, _test)
     test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
-    _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ALLOW_PIN, _allow_pin)
+    _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ABOUT_ALLOW_PIN, _allow_pin)
     for each in (probe, test):
         each.add_argument("--json", action="store_true", help="for scripts")
     for each in (terminal, test):
@@ -219,7 +221,7 @@ def _test(args: argparse.Namespace) -> int:
     files = BoardFiles()
     modem = _modem_at_hand(args, config)
     profile, country = files.profile(modem.profile), files.country(modem.country)
-    pins = RefusedPin(StationsPins(_control(config).call))
+    pins = RefusedPin(StationsPins(_control(config).ask))
     caller = Modem(modem, profile, open_port, _say, country=country, refused_pin=pins) if args.dial else None
 
     async def run() -> list[Finding]:
@@ -240,9 +242,9 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _allow_pin(args: argparse.Namespace) -> int:
-    noted = _control(_config_if_any(args)).call(ALLOW_METHOD)
+    noted = _control(_config_if_any(args)).ask(ALLOW_PIN)
     if noted:
-        print(f"{count(int(str(noted)), 'try', 'tries')} forgotten. The next call sends modem.sim_pin once more.")
+        print(f"{count(noted, 'try', 'tries')} forgotten. The next call sends modem.sim_pin once more.")
     else:
         print("No try of a PIN was on record: modem.sim_pin is sent where the SIM asks for it.")
     return 0
@@ -297,13 +299,13 @@ def _refuse_during_call(config: Config | None) -> None:
     if not client.available():
         return
     try:
-        status = client.call("status")
+        status = client.ask(STATUS)
     except ControlError as error:
         sys.stderr.write(f"dialpost: whether a call is under way can't be asked ({error}); going on.\n")
         return
-    words = str(status["call_state_words"])
+    words = status.call_state_words
     at_rest = words.startswith((LINE_DOUBT_WORDS, *(STATE_WORDS[state] for state in AT_REST)))
-    if status["link"] == LinkKind.MODEM.value and not at_rest:
+    if status.link == LinkKind.MODEM.value and not at_rest:
         raise DialpostError(
             f"The station is in a call ({words}) and has the modem. Wait for its end, or end it with "
             "`dialpost call cancel`."

@@ -10,16 +10,19 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import ask_secret, count, input_line, print_json, size, table
+from dialpost.cli.output import ask_secret, count, input_line, print_answer, size, table
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.config.model import Config
+from dialpost.core.control import accounts as api
+from dialpost.core.control.accounts import MOST_QUOTA_BYTES, MailFate
+from dialpost.core.control.declared import A, D, Method, P
+from dialpost.core.control.serving import answer_here
 from dialpost.core.errors import AccountError
-from dialpost.core.json_value import JsonValue
 from dialpost.core.password import check_strength
 from dialpost.core.printable import one_line
 from dialpost.edge.mail.account_file import AccountFile
@@ -29,7 +32,7 @@ from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.data_lock import DataLock
 from dialpost.edge.system.privileges import become_owner_of
 from dialpost.flow.mail.account_methods import account_methods
-from dialpost.flow.mail.accounts import MOST_QUOTA_BYTES, AccountService, MailFate
+from dialpost.flow.mail.accounts import AccountService
 
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmgt]?)b?\Z")
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -83,7 +86,7 @@ def _add_account_parser(commands: Any) -> None:
         ("--archive", MailFate.ARCHIVE, "move the mailbox to the archive folder in the data directory"),
         ("--purge", MailFate.PURGE, "delete the mail for ever"),
     ):
-        fate.add_argument(option, action="store_const", const=value.value, dest="fate", help=text)
+        fate.add_argument(option, action="store_const", const=value, dest="fate", help=text)
     delete.set_defaults(func=_delete)
     listing = verbs.add_parser("list", help="all accounts")
     listing.add_argument("--json", action="store_true", help="for scripts")
@@ -122,61 +125,70 @@ def _add_alias_parser(commands: Any) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    params: dict[str, Any] = {"name": args.name, "addresses": args.addresses, "full_name": args.full_name}
     quota = quota_bytes(args.quota)
-    if quota is not None:
-        params["quota_bytes"] = quota
-    account = _call(args, "account.add", **params, password=_password(args))
-    print(f"Account {account['name']} made: {', '.join(account['addresses'])}")
-    if account["messages"]:
+    account = _ask(
+        args,
+        api.ADD,
+        name=args.name,
+        addresses=tuple(args.addresses),
+        full_name=args.full_name,
+        quota_bytes=quota,
+        password=_password(args),
+    )
+    print(f"Account {account.name} made: {', '.join(account.addresses)}")
+    if account.messages:
         print(
-            f"A mailbox of that name was there already; it holds {count(account['messages'], 'message')}, which "
+            f"A mailbox of that name was there already; it holds {count(account.messages, 'message')}, which "
             "belong to this account now."
         )
-    if account["is_postmaster"]:
+    if account.is_postmaster:
         print("Mail for postmaster goes to it.")
     return 0
 
 
 def _passwd(args: argparse.Namespace) -> int:
-    account = _call(args, "account.passwd", name=args.name, password=_password(args))
-    print(f"Account {account['name']} has a new password.")
+    account = _ask(args, api.PASSWD, name=args.name, password=_password(args))
+    print(f"Account {account.name} has a new password.")
     return 0
 
 
 def _edit(args: argparse.Namespace) -> int:
-    params: dict[str, Any] = {"add_addresses": args.add_address, "remove_addresses": args.remove_address}
-    if args.full_name is not None:
-        params["full_name"] = args.full_name
-    if args.enabled is not None:
-        params["enabled"] = args.enabled
-    if args.quota is not None:
-        quota = quota_bytes(args.quota)
-        params |= {"default_quota": True} if quota is None else {"quota_bytes": quota}
-    if not any(value not in (None, []) for value in params.values()):
+    add, remove = tuple(args.add_address), tuple(args.remove_address)
+    if not (add or remove) and args.full_name is None and args.enabled is None and args.quota is None:
         raise AccountError("Nothing to change was given; see: dialpost account edit --help")
-    account = _call(args, "account.edit", name=args.name, **params)
-    state = "" if account["enabled"] else "; locked, nobody can log in"
-    print(f"Account {account['name']}: {', '.join(account['addresses'])}; quota {_quota(account)}{state}")
+    quota = quota_bytes(args.quota)
+    account = _ask(
+        args,
+        api.EDIT,
+        name=args.name,
+        add_addresses=add,
+        remove_addresses=remove,
+        full_name=args.full_name,
+        quota_bytes=quota,
+        default_quota=args.quota is not None and quota is None,
+        enabled=args.enabled,
+    )
+    state = "" if account.enabled else "; locked, nobody can log in"
+    print(f"Account {account.name}: {', '.join(account.addresses)}; quota {_quota(account)}{state}")
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
-    print(_call(args, "account.delete", name=args.name, fate=args.fate)["words"])
+    print(_ask(args, api.DELETE, name=args.name, fate=args.fate).words)
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
-    accounts = _call(args, "account.list")
+    accounts = _ask(args, api.LIST)
     if args.json:
-        print_json(accounts)
+        print_answer(accounts)
     elif not accounts:
         print("There is no account yet. Make one with: dialpost account add NAME")
     else:
         rows = [
             (
-                account["name"], account["full_name"], count(account["messages"], "message"),
-                f"{size(account['bytes'])} of {_quota(account)}", _marks(account), ", ".join(account["addresses"]),
+                account.name, account.full_name, count(account.messages, "message"),
+                f"{size(account.bytes)} of {_quota(account)}", _marks(account), ", ".join(account.addresses),
             )
             for account in accounts
         ]  # fmt: skip
@@ -184,45 +196,43 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _marks(account: dict[str, Any]) -> str:
-    return " ".join(
-        (["postmaster"] if account["is_postmaster"] else []) + ([] if account["enabled"] else ["locked"])
-    )
+def _marks(account: api.Account) -> str:
+    return " ".join((["postmaster"] if account.is_postmaster else []) + ([] if account.enabled else ["locked"]))
 
 
-def _quota(account: dict[str, Any]) -> str:
-    return size(account["quota_bytes"]) if account["quota_bytes"] else "no limit"
+def _quota(account: api.Account) -> str:
+    return size(account.quota_bytes) if account.quota_bytes else "no limit"
 
 
 def _alias_add(args: argparse.Namespace) -> int:
-    more = {"replace": True} if args.replace else {}
-    alias = _call(args, "alias.add", address=args.address, targets=args.targets, **more)
-    print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
+    alias = _ask(args, api.ALIAS_ADD, address=args.address, targets=tuple(args.targets), replace=args.replace)
+    print(f"{alias.address} goes to {', '.join(alias.targets)}")
     return 0
 
 
 def _alias_edit(args: argparse.Namespace) -> int:
     if not (args.add or args.remove):
         raise AccountError("Nothing to change was given; see: dialpost alias edit --help")
-    alias = _call(args, "alias.edit", address=args.address, add_targets=args.add, remove_targets=args.remove)
-    print(f"{alias['address']} goes to {', '.join(alias['targets'])}")
+    add, remove = tuple(args.add), tuple(args.remove)
+    alias = _ask(args, api.ALIAS_EDIT, address=args.address, add_targets=add, remove_targets=remove)
+    print(f"{alias.address} goes to {', '.join(alias.targets)}")
     return 0
 
 
 def _alias_delete(args: argparse.Namespace) -> int:
-    alias = _call(args, "alias.delete", address=args.address)
-    print(f"Alias {alias['address']} deleted; it went to {', '.join(alias['targets'])}.")
+    alias = _ask(args, api.ALIAS_DELETE, address=args.address)
+    print(f"Alias {alias.address} deleted; it went to {', '.join(alias.targets)}.")
     return 0
 
 
 def _alias_list(args: argparse.Namespace) -> int:
-    aliases = _call(args, "alias.list")
+    aliases = _ask(args, api.ALIAS_LIST)
     if args.json:
-        print_json(aliases)
+        print_answer(aliases)
     elif not aliases:
         print("There is no alias yet. Make one with: dialpost alias add ADDRESS TARGET")
     else:
-        print(table(("ADDRESS", "GOES TO"), [(each["address"], ", ".join(each["targets"])) for each in aliases]))
+        print(table(("ADDRESS", "GOES TO"), [(each.address, ", ".join(each.targets)) for each in aliases]))
     return 0
 
 
@@ -253,17 +263,13 @@ def _password(args: argparse.Namespace) -> str:
     return password
 
 
-def _call(args: argparse.Namespace, method: str, **params: Any) -> Any:
+def _ask(args: argparse.Namespace, method: Method[P, D, A], *rest: P.args, **params: P.kwargs) -> A:
     """Let the running daemon do it, or without one do it here."""
     client = control_client(args)
     if client.available():
-        return client.call(method, **params)
+        return client.ask(method, *rest, **params)
     with service_on_card(load_config(args)) as service:
-        return asyncio.run(_wait_for(account_methods(service)[method](params)))
-
-
-async def _wait_for(answer: Awaitable[JsonValue]) -> JsonValue:
-    return await answer
+        return asyncio.run(answer_here(account_methods(service), method, *rest, **params))
 
 
 @contextmanager

@@ -8,9 +8,12 @@ import time
 from typing import Any
 
 from dialpost.cli.arguments import whole
-from dialpost.cli.output import count, fitted, print_json, size, span, table
+from dialpost.cli.output import count, fitted, print_answer, size, span, table
 from dialpost.cli.station import control_client
+from dialpost.core.control import queue as api
 from dialpost.core.printable import one_line, printable
+
+_MOVES = {"hold": api.HOLD, "release": api.RELEASE}
 
 
 def add_parser(commands: Any) -> None:
@@ -47,7 +50,7 @@ def add_parser(commands: Any) -> None:
         move = verbs.add_parser(verb, help=text, description=more)
         move.add_argument("id")
         move.add_argument("address", nargs="?", help="only this recipient")
-        move.set_defaults(func=_move, method=f"queue.{verb}")
+        move.set_defaults(func=_move)
     delete = verbs.add_parser("delete", help="throw it away; the sender is not told")
     delete.add_argument("id")
     delete.add_argument("address", nargs="?", help="only this recipient")
@@ -64,11 +67,11 @@ def add_parser(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
-    found = control_client(args).call(
-        "queue.list", address=args.address, held_only=args.held, limit=args.limit, offset=args.offset
+    found = control_client(args).ask(
+        api.LIST, address=args.address, held_only=args.held, limit=args.limit, offset=args.offset
     )
     if args.json:
-        print_json(found)
+        print_answer(found)
         return 0
     if not found:
         print("Nothing waits.")
@@ -76,68 +79,66 @@ def _list(args: argparse.Namespace) -> int:
     now = time.time()
     rows = []
     for message in found:
-        for number, one in enumerate(message["recipients"]):
+        for number, one in enumerate(message.recipients):
             lead = (
-                (message["queue_id"], span(now - message["received_s"]), size(message["size"]),
-                 message["sender"] or "(the station)")
+                (message.queue_id, span(now - message.received_s), size(message.size),
+                 message.sender or "(the station)")
                 if number == 0
                 else ("", "", "", "")
             )  # fmt: skip
-            mark = " (sent, no answer seen)" if one["answer_unknown"] else ""
-            rows.append(
-                (*lead, one.get("name") or one["address"], (one.get("held_because") or one["state"]) + mark)
-            )
+            mark = " (sent, no answer seen)" if one.answer_unknown else ""
+            rows.append((*lead, one.name or one.address, (one.held_because or one.state) + mark))
     print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
     print(f"{count(len(found), 'message')}. `dialpost queue show ID` tells more.")
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    message = control_client(args).call("queue.show", queue_id=args.id)
+    message = control_client(args).ask(api.SHOW, queue_id=args.id)
     if args.json:
-        print_json(message)
+        print_answer(message)
     else:
         _tell(message)
     return 0
 
 
-def _tell(message: dict[str, Any]) -> None:
-    subject = one_line(message["subject"]) or "(no subject)"
-    print(fitted(f"{one_line(message['queue_id'])}  {size(message['size'])}  {subject}"))
-    print("\n".join(fitted(f"  {printable(sentence)}", indent=4) for sentence in message["sentences"]))
+def _tell(message: api.Message) -> None:
+    subject = one_line(message.subject) or "(no subject)"
+    print(fitted(f"{one_line(message.queue_id)}  {size(message.size)}  {subject}"))
+    print("\n".join(fitted(f"  {printable(sentence)}", indent=4) for sentence in message.sentences))
 
 
 def _retry(args: argparse.Namespace) -> int:
     if bool(args.id) == args.all:
         sys.stderr.write("dialpost: say either one ID or --all\n")
         return 2
-    print(control_client(args).call("queue.retry", queue_id=args.id)["words"])
+    print(control_client(args).ask(api.RETRY, queue_id=args.id).words)
     return 0
 
 
 def _move(args: argparse.Namespace) -> int:
-    print(control_client(args).call(args.method, queue_id=args.id, address=args.address)["words"])
+    print(control_client(args).ask(_MOVES[args.verb], queue_id=args.id, address=args.address).words)
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
     client = control_client(args)
     if not args.yes:
-        _tell(client.call("queue.show", queue_id=args.id))
+        _tell(client.ask(api.SHOW, queue_id=args.id))
         if not sys.stdin.isatty():
             sys.stderr.write("dialpost: nothing was deleted; say --yes to delete without being asked\n")
             return 2
         if input("Delete it for good, without telling the sender? Type yes: ").strip().lower() != "yes":
             print("Nothing was deleted.")
             return 1
-    print(client.call("queue.delete", queue_id=args.id, address=args.address)["words"])
+    print(client.ask(api.DELETE, queue_id=args.id, address=args.address).words)
     return 0
 
 
 def _trace(args: argparse.Namespace) -> int:
-    found = control_client(args).call("trace", text=args.text, limit=args.limit)
+    found = control_client(args).ask(api.TRACE, text=args.text, limit=args.limit)
     if args.json:
-        print_json(found)
+        print_answer(found)
         return 0
     for message in found:
         _tell(message)

@@ -11,11 +11,12 @@ from typing import Any
 from dialpost.cli.output import table
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.control.panel import LONGEST_TEST_S, TEST
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.panel.board import NO_LINE, Board, Light
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.system.board_files import BoardFiles, machine_model
-from dialpost.flow.panel.walk import LONGEST_S, walk
+from dialpost.flow.panel.walk import walk
 from dialpost.front_panel import find_board
 
 BUTTON_S = 15.0
@@ -38,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "The daemon does it while it runs, as it has the lines; the button does not dial meanwhile.",
     )  # fmt: skip
     test.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
-    listened = f"how long the button is listened to, at most {LONGEST_S:g} (default {BUTTON_S:g})"
+    listened = f"how long the button is listened to, at most {LONGEST_TEST_S:g} (default {BUTTON_S:g})"
     test.add_argument("--seconds", type=_seconds, default=BUTTON_S, metavar="S", help=listened)
     test.set_defaults(func=_test)
 
@@ -130,9 +131,7 @@ def _test(args: argparse.Namespace) -> int:
     daemon = ControlClient(control_path(args), args.seconds + DAEMON_S)
     if daemon.available():  # it has the lines
         named = board.name if args.name else ""
-        for told in daemon.events("panel.test", {"board": named, "seconds": args.seconds}):
-            if "event" in told:
-                _say(told["event"])
+        daemon.follow(TEST, _say, args.seconds + DAEMON_S, board=named, seconds=args.seconds)
         return 0
     return asyncio.run(_walk(board, args.seconds))
 
@@ -157,6 +156,6 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"give a number of seconds from 0 to {LONGEST_S:g}")
+    if not 0 <= seconds <= LONGEST_TEST_S:
+        raise argparse.ArgumentTypeError(f"give a number of seconds from 0 to {LONGEST_TEST_S:g}")
     return seconds

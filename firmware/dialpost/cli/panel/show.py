@@ -17,6 +17,7 @@ from typing import Any
 
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.config.model import Config, PanelConfig
+from dialpost.core.control.panel import SHOW, WishedPhase
 from dialpost.core.errors import ConfigError, DialpostError, LineBusyError, NotFoundError
 from dialpost.core.panel.board import Board
 from dialpost.core.panel.station_state import Phase
@@ -101,7 +102,8 @@ async def _show_until_ended(config: PanelConfig, board: Board, daemon: ControlCl
 async def _told_daemon(daemon: ControlClient, phase: Phase) -> bool:
     """Whether a daemon answered."""
     try:
-        await asyncio.to_thread(daemon.call, "panel.show", phase=phase.value)
+        wished = WishedPhase(phase.value)
+        await asyncio.to_thread(lambda: daemon.ask(SHOW, phase=wished))
     except DialpostError:
         return False
     return True

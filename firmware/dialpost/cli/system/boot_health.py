@@ -13,10 +13,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dialpost.cli.system.boot_slots import running_slot
+from dialpost.core.control.declared import Method, NoParams
+from dialpost.core.control.station import STATUS, TRIAL_OVER, UPDATE_LOOK
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, StorageError
 from dialpost.core.system.boot.health import HealthGate, Verdict, is_on_trial, rolled_back
 from dialpost.core.system.boot.state import Slot
@@ -53,7 +55,7 @@ def main() -> int:
     if judged is not None and judged.state is UpdateState.ROLLED_BACK and judged.slot is not slot:
         records.write(records.read().unusable(judged.slot))
     if station_mode() == RUNNING:
-        tell_station("update.look")
+        tell_station(UPDATE_LOOK)
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
     verdict = watch(gate, faults, alive=ServiceManager().alive)
     if verdict is Verdict.GIVE_UP:
@@ -70,7 +72,7 @@ def main() -> int:
 
 def tell_it_was_good() -> None:
     """A station that waited for this begins now, and looks at the update by itself; one not set up has none."""
-    method = {ON_TRIAL: "trial.over", RUNNING: "update.look"}.get(station_mode())
+    method = {ON_TRIAL: TRIAL_OVER, RUNNING: UPDATE_LOOK}.get(station_mode())
     if method:
         tell_station(method)
 
@@ -96,20 +98,20 @@ def station_mode(config_path: Path = CONFIG) -> str:
     """
     try:
         config = ConfigFile(config_path).load()
-        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call("status")
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).ask(STATUS)
     except DialpostError as error:
         _log.info("status: %s", error)
         return ""
-    return str(status.get("mode", ""))
+    return status.mode
 
 
-def tell_station(method: str, config_path: Path = CONFIG) -> bool:
+def tell_station(method: Method[[], NoParams, None], config_path: Path = CONFIG) -> bool:
     """Ask the daemon for something; whether it did it. It may be one that waits to be set up."""
     try:
         config = ConfigFile(config_path).load()
-        ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).call(method)
+        ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).ask(method)
     except DialpostError as error:
-        _log.info("%s: %s", method, error)
+        _log.info("%s: %s", method.name, error)
         return False
     return True
 
@@ -146,17 +148,17 @@ def faults(config_path: Path = CONFIG) -> list[str]:
         return [*found, f"the configuration can't be read: {error}"]
     found += card_faults(Path(config.station.data_dir))
     try:
-        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).call("status")
-        if status["mode"] == ON_TRIAL:  # no door is open until the release has proven itself
-            found += [str(problem) for problem in status["problems"]]
+        status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).ask(STATUS)
+        if status.mode == ON_TRIAL:  # no door is open until the release has proven itself
+            found += status.problems
         else:
-            found += asyncio.run(_door_faults([str(door) for door in status["doors"]]))
-    except (ControlError, KeyError, TypeError) as error:
+            found += asyncio.run(_door_faults(status.doors))
+    except ControlError as error:
         found.append(f"the daemon does not answer: {error}")
     return found
 
 
-async def _door_faults(doors: list[str]) -> list[str]:
+async def _door_faults(doors: Sequence[str]) -> list[str]:
     answers = await asyncio.gather(*(knock(door) for door in doors))
     faults = [f"{door}: {answer}" for door, answer in zip(doors, answers, strict=True) if answer]
     return faults if doors else ["no door is open"]

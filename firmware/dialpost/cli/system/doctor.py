@@ -13,6 +13,7 @@ from typing import Any
 from dialpost.cli.output import count, print_json
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.control.station import STATUS
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Directory
@@ -132,8 +133,8 @@ def _daemon(config: Config) -> Running | None:
     client = ControlClient(Path(config.station.run_dir) / SOCKET_NAME)
     if not client.available():
         return None
-    status = client.call("status")
-    return Running(tuple(status["attention"]), tuple(status.get("doors", ())))
+    status = client.ask(STATUS)
+    return Running(status.attention, status.doors)
 
 
 def _resolver(config: Config) -> Resolver:

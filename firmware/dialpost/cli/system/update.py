@@ -19,6 +19,7 @@ from typing import Any
 from dialpost.cli.station import control_client, load_config
 from dialpost.cli.system.boot_slots import running_slot
 from dialpost.core.config.model import StationConfig
+from dialpost.core.control.station import UPDATE_LOOK, UPDATE_SEEN, UPDATE_STATUS
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError
 from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
@@ -70,7 +71,7 @@ def _update(args: argparse.Namespace) -> int:
         install = Installer().install if is_root else UpdateUnit(folder).install
         status = update(file, Rauc(), install, is_check=args.check, is_reboot=args.reboot)
     with suppress(ControlError):  # none may run; `status` tells then what waits
-        control_client(args).call("update.look")
+        control_client(args).ask(UPDATE_LOOK)
     return status
 
 
@@ -197,8 +198,8 @@ def _tell_state(args: argparse.Namespace) -> int:
         raise UpdateError(f"There is nothing here to update: {error}.") from error
     _say(f"Version {running.name} runs.")
     try:
-        words = str(control_client(args).call("update.status")["words"])
-        control_client(args).call("update.seen")
+        words = control_client(args).ask(UPDATE_STATUS).words
+        control_client(args).ask(UPDATE_SEEN)
     except ControlError:  # no station runs: it is to be set up, or on trial
         record = UpdateFile().now()
         words = record.words if record is not None else ""

@@ -15,7 +15,7 @@ MOST_QUOTA_BYTES = 1_099_511_627_776
 class MailFate(Enum):
     """What becomes of the mail of an account that is deleted."""
 
-    KEEP = "keep"
+    KEEP = "keep"  # stays where it is: an account of that name made later finds it
     ARCHIVE = "archive"
     PURGE = "purge"
 

@@ -28,6 +28,7 @@ MOST_ITEMS = 1000
 P = ParamSpec("P")
 D = TypeVar("D")
 A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 
 
 class Access(Enum):
@@ -60,11 +61,11 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Declared, Generic[P, D, A]):
+class Method(Declared, Generic[P, D, A_co]):
     """The same with its types: called with P, handled as a D, answered with an A."""
 
     params: Callable[P, D]
-    answer: type[A]
+    answer: type[A_co]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method
 
 LONGEST_TEST_S = 120.0
+"""How long the button is echoed at most: it does not dial meanwhile."""
 
 
 class WishedPhase(Enum):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from dialpost.core.control.declared import LONGEST_TEXT, A, D, Method, P, Parameter, parameters_of
+from dialpost.core.control.table import METHODS
 from dialpost.core.errors import ControlError, JsonError
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonObject, JsonValue
@@ -36,9 +37,11 @@ def parse_request(line: bytes) -> tuple[str, JsonObject]:
     return method, params or {}
 
 
-def unknown_method(name: str, known: Mapping[str, object]) -> ControlError:
-    """What to say to who asks for one that is not there."""
-    hint = _nearest(name, known)
+def unanswered(name: str) -> ControlError:
+    """What to say to who asks for a method that nobody answers now."""
+    if name in METHODS:
+        return ControlError(f"{name} is not answered now: no station runs. `dialpost status` says why.")
+    hint = _nearest(name, METHODS)
     return ControlError(f"This daemon knows no method {_named(name)}." + (f" Is it {hint}?" if hint else ""))
 
 

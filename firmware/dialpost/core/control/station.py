@@ -25,16 +25,18 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The station's state. Where no station runs only `mode`, `version`, `words`, `hostname` and `attention` say
-    something."""
+    """The station's state. Where no station runs only `mode`, `version`, `words` and `attention` say something."""
 
     mode: Annotated[
-        str, "`running`, `set-up` (no configuration yet), `unreadable` (it can't be used) or `standstill`."
+        str,
+        "`running`, `set-up` (no configuration yet), `unreadable` (it can't be used), `on-trial` (a release that "
+        "has yet to prove itself) or `standstill` (the card can't be used).",
     ]
     version: Annotated[str, "The release of Dialpost that runs."]
     attention: Annotated[tuple[str, ...], "What needs the operator, a sentence each."]
     api: Annotated[int, "The version of this API."] = VERSION
     words: Annotated[str, "Why no station runs; empty where one does."] = ""
+    problems: Annotated[tuple[str, ...], "What speaks against a release on trial, a sentence each."] = ()
     hostname: Annotated[str, "The station's name."] = ""
     link: Annotated[str, "The kind of link."] = ""
     uptime_s: Annotated[int, "Since the station's start."] = 0
@@ -80,10 +82,17 @@ STATUS = Method(
 )
 LOOKUP = Method("lookup", "What name service says, a line each. It does not dial.", LookupParams, tuple[str, ...])
 LOG = Method("log.tail", "The newest lines of the log.", LogParams, tuple[str, ...])
+TRIAL_OVER = Method(
+    "trial.over",
+    "The release on trial has proven itself: the station starts.",
+    NoParams,
+    type(None),
+    access=Access.OWNER,
+)
 UPDATE_LOOK = Method(
     "update.look", "See what became of the last update, and report what is new.", NoParams, type(None)
 )
 UPDATE_STATUS = Method("update.status", "What became of the last update.", NoParams, UpdateState)
 UPDATE_SEEN = Method("update.seen", "The operator has read it: the fault light goes out.", NoParams, type(None))
 
-METHODS = (STATUS, LOOKUP, LOG, UPDATE_LOOK, UPDATE_STATUS, UPDATE_SEEN)
+METHODS = (STATUS, LOOKUP, LOG, TRIAL_OVER, UPDATE_LOOK, UPDATE_STATUS, UPDATE_SEEN)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dialpost.core.advice import START
+from dialpost.core.advice import LOG, START
+from dialpost.core.control.declared import A, D, Method, P
+from dialpost.core.control.shapes import from_json, to_json
 from dialpost.core.errors import ControlError
 from dialpost.core.json_text import parse_object, render_json
 from dialpost.core.json_value import JsonValue
-from dialpost.edge.control_socket.answers import answer, no_answer
 from dialpost.edge.ground.unix_sockets import socket_path
 
 
 class ControlClient:
-    """The asking side, for commands. Each call is one connection."""
+    """The asking side, for commands. Each question is one connection.
+
+    `ask` and `follow` take a declared method and give its typed answer; `call` and `events` are the raw wire.
+    """
 
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
         self._path = path
@@ -31,13 +35,33 @@ class ControlClient:
         except ControlError:
             return False
 
+    def ask(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
+        """The method's answer. Raises: ControlError with the daemon's words, or why it can't be reached."""
+        return from_json(method.answer, self.call(method.name, **_as_json(params)))
+
+    def follow(
+        self,
+        method: Method[P, D, A],
+        say: Callable[[str], None],
+        timeout_s: float,
+        *args: P.args,
+        **params: P.kwargs,
+    ) -> A:
+        """The same with each event said as it comes; the daemon may be silent for `timeout_s`."""
+        with contextlib.closing(self.events(method.name, _as_json(params), timeout_s=timeout_s)) as answers:
+            for value in answers:
+                if "result" in value:
+                    return from_json(method.answer, value["result"])
+                say(from_json(str, value.get("event")))
+        raise _no_answer()
+
     def call(self, method: str, **params: JsonValue) -> Any:
-        """The method's result. Raises: ControlError with the daemon's words, or why it can't be reached."""
+        """The method's result as it came. Raises: ControlError."""
         with contextlib.closing(self.events(method, params)) as answers:  # left to itself it would eat a Ctrl-C
             for value in answers:
                 if "result" in value:
                     return value["result"]
-        raise no_answer()
+        raise _no_answer()
 
     def events(
         self, method: str, params: Mapping[str, JsonValue], *, timeout_s: float | None = None
@@ -52,13 +76,13 @@ class ControlClient:
                 stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
                 stream.flush()
                 for line in stream:
-                    value: Any = answer(parse_object(line))
+                    value: Any = parse_object(line)
                     if "error" in value:
                         raise ControlError(str(value["error"]), str(value.get("kind", "")))
                     yield value
                     if "result" in value:
                         return
-                raise no_answer()
+                raise _no_answer()
             except TimeoutError:
                 raise ControlError(
                     f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
@@ -103,8 +127,12 @@ class ControlTalk:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def ask(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
+        """The method's answer. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
+        return from_json(method.answer, self.call(method.name, **_as_json(params)))
+
     def call(self, method: str, **params: JsonValue) -> Any:
-        """The method's result. Raises: ControlError with the daemon's words (its `kind` the class of the error)."""
+        """The method's result as it came. Raises: ControlError."""
         try:
             while self._owed and self._stream.readline():
                 self._owed -= 1
@@ -112,7 +140,7 @@ class ControlTalk:
             self._stream.write(render_json({"method": method, "params": params}).encode() + b"\n")
             self._stream.flush()
             while line := self._stream.readline():
-                value: Any = answer(parse_object(line))
+                value: Any = parse_object(line)
                 self._owed -= 1
                 if "error" in value:
                     raise ControlError(str(value["error"]), str(value.get("kind", "")))
@@ -122,10 +150,21 @@ class ControlTalk:
             raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
         except (OSError, ValueError) as error:
             raise ControlError(f"The talk with the daemon broke off ({error}).") from error
-        raise no_answer()
+        raise _no_answer()
 
     def close(self) -> None:
         """Hang up."""
         with contextlib.suppress(OSError):
             self._stream.close()
         self._sock.close()
+
+
+def _as_json(params: Mapping[str, object]) -> dict[str, JsonValue]:
+    return {name: to_json(value) for name, value in params.items()}
+
+
+def _no_answer() -> ControlError:
+    """The connection ended first."""
+    return ControlError(
+        f"The daemon ended before it answered. `dialpost status` shows whether it runs again. Why: {LOG}."
+    )

@@ -11,13 +11,16 @@ import pwd
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dialpost.core.advice import LOG
-from dialpost.core.errors import ControlError, DialpostError, JsonError
-from dialpost.core.json_text import parse_object, render_json
-from dialpost.core.json_value import ControlMethod, JsonValue, Talk, TalkMethod
+from dialpost.core.control.declared import Access
+from dialpost.core.control.requests import parse_request, unanswered
+from dialpost.core.control.serving import Asked, Served, ServedMethods
+from dialpost.core.errors import ControlError, DialpostError
+from dialpost.core.json_text import render_json
+from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.edge.control_socket.client import ControlClient
 from dialpost.edge.ground.durable import storage_error
 from dialpost.edge.ground.transports import abort
@@ -33,9 +36,6 @@ _AT_THE_CARD = "`dialpost doctor` looks at the card."
 
 _log = logging.getLogger(__name__)
 
-EventMethod = Callable[[Mapping[str, JsonValue], Callable[[JsonValue], None]], Any]
-"""Like a ControlMethod, with a second argument that sends one event line at once."""
-
 
 def may_control(uid: int, gid: int) -> bool:
     """Whether a process of this user may use the socket: root, our own user, or a member of our group."""
@@ -48,21 +48,30 @@ def may_control(uid: int, gid: int) -> bool:
         return False
 
 
-class _Connection:
-    """The server's side of one connection (core/json_value.Talk)."""
+def may_call(access: Access, uid: int) -> bool:
+    """Whether a user who may use the socket may call such a method. The rest is for faces where people log in."""
+    return access is not Access.OWNER or uid in {0, os.geteuid()}
 
-    def __init__(self, uid: int) -> None:
+
+class _Connection:
+    """The server's side of one connection (core/control/serving.Asked)."""
+
+    def __init__(self, uid: int, writer: asyncio.StreamWriter) -> None:
         self.timeout_s: float | None = _REQUEST_TIMEOUT_S
-        self._uid = uid
+        self.uid, self._writer = uid, writer
         self._when_gone: list[Callable[[], None]] = []
 
     @property
     def user(self) -> str:
         """The peer's name, or its number where it has none."""
         try:
-            return pwd.getpwuid(self._uid).pw_name
+            return pwd.getpwuid(self.uid).pw_name
         except KeyError:
-            return str(self._uid)
+            return str(self.uid)
+
+    def emit(self, event: JsonValue) -> None:
+        """Send an event at once."""
+        _send(self._writer, {"event": event})
 
     def stay(self, when_gone: Callable[[], None]) -> None:
         """No time limit from now on."""
@@ -81,19 +90,11 @@ class ControlServer:
     Between `pause` and `resume` a question for a method that is not there waits: it is being offered anew.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        methods: Mapping[str, ControlMethod],
-        events: Mapping[str, EventMethod],
-        talks: Mapping[str, TalkMethod] | None = None,
-    ) -> None:
+    def __init__(self, path: Path, methods: ServedMethods) -> None:
         self._path = path
         self._methods = dict(methods)
-        self._events = dict(events)
-        self._talk_methods = dict(talks or {})
         self._otherwise = ""
-        self._offered: set[asyncio.Task[JsonValue]] = set()
+        self._offered: set[asyncio.Future[JsonValue]] = set()
         self._complete = asyncio.Event()
         self._complete.set()
         self._server: asyncio.Server | None = None
@@ -120,22 +121,19 @@ class ControlServer:
                 "Set station.run_dir to a folder this user may write to."
             ) from error
 
-    def offer(
-        self, methods: Mapping[str, ControlMethod], events: Mapping[str, EventMethod], *, otherwise: str = ""
-    ) -> Callable[[], None]:
+    def offer(self, methods: ServedMethods, *, otherwise: str = "") -> Callable[[], None]:
         """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile.
 
         `otherwise` is said meanwhile to who asks for anything else.
 
         What is being answered when they are withdrawn is broken off, and the face told so.
         """
-        covered, covered_events, covered_words = dict(self._methods), dict(self._events), self._otherwise
+        covered, covered_words = self._methods, self._otherwise
         self._otherwise = otherwise
-        self._methods |= {name: self._breakable(method) for name, method in methods.items()}
-        self._events |= {name: self._breakable(method) for name, method in events.items()}
+        self._methods = covered | {name: self._breakable(method) for name, method in methods.items()}
 
         def withdraw() -> None:
-            self._methods, self._events, self._otherwise = covered, covered_events, covered_words
+            self._methods, self._otherwise = covered, covered_words
             for task in self._offered:
                 task.cancel()
 
@@ -149,9 +147,9 @@ class ControlServer:
         """They are all there again."""
         self._complete.set()
 
-    def _breakable(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        async def run(*args: object) -> JsonValue:
-            task: asyncio.Task[JsonValue] = asyncio.ensure_future(method(*args))
+    def _breakable(self, method: Served) -> Served:
+        async def run(params: JsonObject, asked: Asked) -> JsonValue:
+            task: asyncio.Future[JsonValue] = asyncio.ensure_future(method.run(params, asked))
             self._offered.add(task)
             try:
                 await asyncio.wait([task])
@@ -162,7 +160,7 @@ class ControlServer:
                 raise ControlError("The station has taken a new configuration meanwhile: ask again.")
             return task.result()
 
-        return run
+        return replace(method, run=run)
 
     async def close(self) -> None:
         """Stop listening, end the talks under way and remove the socket file."""
@@ -195,9 +193,9 @@ class ControlServer:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid, gid = _peer_of(writer)
-        connection = _Connection(uid)
+        connection = _Connection(uid, writer)
         try:
-            await self._questions(reader, writer, connection, uid, gid)
+            await self._questions(reader, writer, connection, gid)
         finally:
             connection.gone()
 
@@ -206,7 +204,6 @@ class ControlServer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         connection: _Connection,
-        uid: int,
         gid: int,
     ) -> None:
         while True:
@@ -214,48 +211,38 @@ class ControlServer:
                 async with asyncio.timeout(connection.timeout_s):
                     line = await reader.readline()
             except TimeoutError:
-                return  # silent
+                await _refuse(writer, f"No whole request came within {_REQUEST_TIMEOUT_S:.0f} s.")
+                return
             except ValueError:
                 await self._refuse_too_long(reader, writer)
                 return
             if not line:
                 return
-            if not may_control(uid, gid):  # after the request is read: a close before would drown the refusal
-                _log.warning("control: refused uid=%s", uid)
-                _send(writer, {"error": _not_allowed(), "kind": "ControlError"})
-                await writer.drain()
+            if not may_control(connection.uid, gid):  # once it is read: a close before would drown the refusal
+                _log.warning("control: refused uid=%s", connection.uid)
+                await _refuse(writer, _not_allowed())
                 return
-            _send(writer, await self._answer(line, connection, lambda value: _send(writer, {"event": value})))
+            _send(writer, await self._answer(line, connection))
             await writer.drain()
             await asyncio.sleep(0)  # one face's requests that came ahead let the rest of the station have its turn
 
     async def _refuse_too_long(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Say so, and read on for a moment: a close with bytes unread would take the answer away again."""
-        _send(writer, {"error": f"The request has more than {MAX_REQUEST_BYTES} bytes.", "kind": "ControlError"})
-        await writer.drain()
+        await _refuse(writer, f"The request has more than {MAX_REQUEST_BYTES} bytes.")
         writer.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
                 while await reader.read(65_536):
                     pass
 
-    async def _answer(
-        self, line: bytes, connection: Talk, emit: Callable[[JsonValue], None]
-    ) -> dict[str, JsonValue]:
+    async def _answer(self, line: bytes, connection: _Connection) -> dict[str, JsonValue]:
+        method = ""
         try:
-            method, params = _request(line)
-        except ControlError as error:
-            return {"error": str(error), "kind": "ControlError"}
-        try:
-            await self._until_known(method)
-            if method in self._talk_methods:
-                return {"result": await self._talk_methods[method](params, connection)}
-            if method in self._methods:
-                return {"result": await self._methods[method](params)}
-            if method in self._events:
-                return {"result": await self._events[method](params, emit)}
-            words = self._otherwise or f"This daemon knows no method {method[:80]!r}."
-            return {"error": words, "kind": "ControlError"}
+            method, params = parse_request(line)
+            served = await self._served(method)
+            if not may_call(served.access, connection.uid):
+                raise ControlError(f"{method} is for the station's own units: root and the daemon's user.")
+            return {"result": await served.run(params, connection)}
         except DialpostError as error:
             return {"error": str(error), "kind": type(error).__name__}
         except OSError as error:  # the card or the system refuses: no fault of ours, and the reason helps
@@ -269,11 +256,15 @@ class ControlServer:
                 "kind": "InternalError",
             }
 
-    async def _until_known(self, method: str) -> None:
-        if method not in self._methods and method not in self._events and method not in self._talk_methods:
+    async def _served(self, method: str) -> Served:
+        """Waits where a station is being put in the place of another. Raises: ControlError where it is unknown."""
+        if method not in self._methods:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHANGE_TIMEOUT_S):
                     await self._complete.wait()
+        if method not in self._methods:
+            raise ControlError(self._otherwise) if self._otherwise else unanswered(method)
+        return self._methods[method]
 
 
 def _bound(path: Path) -> socket.socket:
@@ -295,20 +286,6 @@ def _bound(path: Path) -> socket.socket:
     return bound
 
 
-def _request(line: bytes) -> tuple[str, dict[str, JsonValue]]:
-    """Method and parameters. Raises: ControlError with what is wrong."""
-    try:
-        request = parse_object(line)
-    except JsonError as error:
-        raise ControlError(f"The request is not one JSON object with a method. {error}") from None
-    method, params = request.get("method"), request.get("params")
-    if not isinstance(method, str):
-        raise ControlError('The request is not one JSON object with a method: it needs "method", a text.')
-    if params is not None and not isinstance(params, dict):
-        raise ControlError('The request\'s "params" must be an object in { }.')
-    return method, params or {}
-
-
 def _peer_of(writer: asyncio.StreamWriter) -> tuple[int, int]:
     sock = writer.get_extra_info("socket")
     packed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -325,3 +302,8 @@ def _not_allowed() -> str:
 
 def _send(writer: asyncio.StreamWriter, value: Mapping[str, JsonValue]) -> None:
     writer.write(render_json(value).encode() + b"\n")
+
+
+async def _refuse(writer: asyncio.StreamWriter, words: str) -> None:
+    _send(writer, {"error": words, "kind": "ControlError"})
+    await writer.drain()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 from typing import Protocol
 
+from dialpost.core.control.serving import Served, serve
+from dialpost.core.control.station import LOG, LOOKUP, LogParams, LookupParams
 from dialpost.core.errors import ControlError
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.core.mail.mx import DnsProblem, NoRecords, NoSuchName
 
 KINDS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
-MOST_LINES = 500
 
 
 class Names(Protocol):
@@ -27,31 +27,28 @@ class Log(Protocol):
         """The newest lines."""
 
 
-def tool_methods(names: Names, log: Log) -> dict[str, ControlMethod]:
+def tool_methods(names: Names, log: Log) -> dict[str, Served]:
     """`lookup` {name, kind?} and `log.tail` {lines?}; both answer with lines."""
 
-    async def lookup(params: JsonObject) -> JsonValue:
-        name, kinds = _question(str(params.get("name") or ""), str(params.get("kind") or "").upper())
+    async def lookup(wanted: LookupParams) -> tuple[str, ...]:
+        name, kinds = _question(wanted.name, wanted.kind.upper())
         lines: list[str] = []
         for kind in kinds:
             found = await names.records(name, kind)
             if isinstance(found, tuple):
                 lines += [f"{name}  {kind}  {record}" for record in found]
             elif isinstance(found, NoSuchName):
-                return [f"{name}: there is no such name."]
+                return (f"{name}: there is no such name.",)
             elif isinstance(found, NoRecords):
                 lines += [f"{name}  {kind}  none"] if len(kinds) == 1 else []
             else:
-                return [*lines, f"{name}: no answer ({found.why})."]
-        return lines or [f"{name}: no address and no MX."]
+                return (*lines, f"{name}: no answer ({found.why}).")
+        return tuple(lines) or (f"{name}: no address and no MX.",)
 
-    async def tail(params: JsonObject) -> JsonValue:
-        lines = params.get("lines", 50)
-        if isinstance(lines, bool) or not isinstance(lines, int) or not 0 < lines <= MOST_LINES:
-            raise ControlError(f"lines must be a number from 1 to {MOST_LINES}.")
-        return log.lines(lines)
+    async def tail(wanted: LogParams) -> tuple[str, ...]:
+        return tuple(log.lines(wanted.lines))
 
-    return {"lookup": lookup, "log.tail": tail}
+    return {**serve(LOOKUP, lookup), **serve(LOG, tail)}
 
 
 def _question(name: str, kind: str) -> tuple[str, tuple[str, ...]]:

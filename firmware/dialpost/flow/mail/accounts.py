@@ -12,11 +12,11 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from enum import Enum
 from typing import Protocol, TypeVar
 
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config.model import Config
+from dialpost.core.control.accounts import MOST_QUOTA_BYTES, MailFate
 from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
 from dialpost.core.mail.accounts import Account, Alias, Directory, check_name, folded
 from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
@@ -59,14 +59,6 @@ class Mailboxes(Protocol):
 
     def purge(self, account: str) -> None:
         """Delete it."""
-
-
-class MailFate(Enum):
-    """What becomes of the mail of a deleted account."""
-
-    KEEP = "keep"  # stays where it is: an account of that name made later finds it
-    ARCHIVE = "archive"
-    PURGE = "purge"
 
 
 class AccountService:
@@ -426,7 +418,7 @@ def _full_name(text: str) -> str:
     return name
 
 
-LEAST_QUOTA_BYTES, MOST_QUOTA_BYTES = 10_000, 1_099_511_627_776
+LEAST_QUOTA_BYTES = 10_000
 """Less holds no letter: somebody typed 500 and meant 500M. More is no card's (delivery.default_quota_bytes)."""
 _LONGEST_NAME = 200
 

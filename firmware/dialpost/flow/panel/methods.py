@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 
-from dialpost.core.errors import ControlError
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
+from dialpost.core.control.panel import SHOW, ShowParams
+from dialpost.core.control.serving import Served, serve
 from dialpost.core.panel.station_state import Phase
 from dialpost.flow.panel.state import Panel
 
 WISH_S = 30.0
 """So long a phase is shown after it was last wished for."""
 
-WISHED = {phase.value: phase for phase in (Phase.UPDATE, Phase.SHUTDOWN, Phase.RUNNING)}
+_WISHED = frozenset({Phase.UPDATE, Phase.SHUTDOWN, Phase.RUNNING})
 
 
-def panel_methods(panel: Panel) -> dict[str, ControlMethod]:
+def panel_methods(panel: Panel) -> dict[str, Served]:
     """The methods by name."""
     timers: list[asyncio.TimerHandle] = []
 
@@ -27,16 +27,12 @@ def panel_methods(panel: Panel) -> dict[str, ControlMethod]:
         if panel.state.phase in {Phase.UPDATE, Phase.SHUTDOWN}:
             panel.phase(Phase.RUNNING)
 
-    async def show(params: JsonObject) -> JsonValue:
-        wished = params.get("phase")
-        phase = WISHED.get(wished) if isinstance(wished, str) else None
-        if phase is None:
-            raise ControlError(f"phase must be one of: {', '.join(WISHED)}.")
+    async def show(wanted: ShowParams) -> str:
         while timers:
             timers.pop().cancel()
-        if panel.state.phase in WISHED.values():  # a station that starts or resets has the last word
-            panel.phase(phase)
+        if panel.state.phase in _WISHED:  # a station that starts or resets has the last word
+            panel.phase(Phase(wanted.phase.value))
             timers.append(asyncio.get_running_loop().call_later(WISH_S, back))
         return panel.state.phase.value
 
-    return {"panel.show": show}
+    return serve(SHOW, show)

@@ -16,8 +16,6 @@ from dialpost.core.panel.button import Action, Button
 from dialpost.core.panel.lights import Colour
 
 LIT_S = 1.0
-LONGEST_S = 120.0
-"""So long at most the button is listened to: meanwhile it dials for nobody."""
 
 OnEdge = Callable[[bool, float], None]
 Say = Callable[[str], None]

@@ -1,17 +1,20 @@
-"""The control API: what every face (command line, console) may ask of the station; here its state.
+"""The control API's state of the station as a whole: `status`.
 
-Each method takes a JSON object and gives a JSON value back; a refusal is a DialpostError whose text is
-for a person. Nothing here decides about mail: it asks the flows and puts their answers into words.
-`call_methods`, `queue_methods` and `account_methods` have the others. Runs in the daemon's event loop.
+Nothing here decides about mail: it asks the flows and puts their answers together. `call_methods`, `queue_methods`
+and `account_methods` have the others. Runs in the daemon's event loop.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
+from dialpost.core.control import station as api
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import Served, serve
+from dialpost.core.json_value import JsonValue
 from dialpost.core.mail.queue.records import QueueCounts
-from dialpost.flow.line.call.methods import with_words
+from dialpost.flow.line.call.methods import stored_call
 
 
 class Calls(Protocol):
@@ -35,34 +38,33 @@ class StationFacts(Protocol):
     async def counts(self) -> QueueCounts:
         """What waits."""
 
-    def facts(self) -> dict[str, JsonValue]:
-        """hostname, version, link, uptime_s, accounts, free_bytes."""
+    def facts(self) -> api.Status:
+        """Who this is: hostname, version, link, uptime_s, accounts, free_bytes ..."""
 
     def attention(self) -> list[str]:
         """What needs a person, a sentence each."""
 
 
-def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -> dict[str, ControlMethod]:
+def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -> dict[str, Served]:
     """The method for the state as a whole."""
 
-    async def status(params: JsonObject) -> JsonValue:
+    async def status(wanted: NoParams) -> api.Status:
         counts = await station.counts()
-        calls_kept = await history.calls(1)
-        queue: dict[str, JsonValue] = {
-            "waiting_local": counts.waiting_local,
-            "waiting_remote": counts.waiting_remote,
-            "urgent": counts.urgent,
-            "held": counts.held,
-            "bytes_waiting": counts.bytes_waiting,
-        }
-        call = with_words(calls_kept[0]) if calls_kept else None
-        etrn = call["etrn"] if call is not None else []
-        return station.facts() | {
-            "queue": queue,
-            "call_state_words": calls.state_words,
-            "last_call": call,
-            "etrn": etrn,
-            "attention": station.attention(),
-        }
+        kept = await history.calls(1)
+        last_call = stored_call(kept[0]) if kept else None
+        return replace(
+            station.facts(),
+            queue=api.Waiting(
+                waiting_local=counts.waiting_local,
+                waiting_remote=counts.waiting_remote,
+                urgent=counts.urgent,
+                held=counts.held,
+                bytes_waiting=counts.bytes_waiting,
+            ),
+            call_state_words=calls.state_words,
+            last_call=last_call,
+            etrn=last_call.etrn if last_call is not None else (),
+            attention=tuple(station.attention()),
+        )
 
-    return {"status": status}
+    return serve(api.STATUS, status)

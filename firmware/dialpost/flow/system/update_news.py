@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from dialpost.core.control import station as api
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import Served, serve
 from dialpost.core.faults import Fault
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
 
 _UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})
@@ -73,24 +75,26 @@ class UpdateNews:
             return []
         return [record.words]
 
-    def methods(self) -> dict[str, ControlMethod]:
+    def methods(self) -> dict[str, Served]:
         """The methods of the control socket by name."""
-        return {"update.look": self._looked, "update.status": self._status, "update.seen": self._seen}
+        return {
+            **serve(api.UPDATE_LOOK, self._looked),
+            **serve(api.UPDATE_STATUS, self._status),
+            **serve(api.UPDATE_SEEN, self._seen),
+        }
 
     @property
     def _is_trouble(self) -> bool:
         return self._record is not None and self._record.is_trouble and not self._is_seen
 
-    async def _looked(self, params: JsonObject) -> JsonValue:
+    async def _looked(self, wanted: NoParams) -> None:
         await self.look()
-        return None
 
-    async def _status(self, params: JsonObject) -> JsonValue:
+    async def _status(self, wanted: NoParams) -> api.UpdateState:
         await self.look()
-        return {"words": self._record.words if self._record is not None else ""}
+        return api.UpdateState(words=self._record.words if self._record is not None else "")
 
-    async def _seen(self, params: JsonObject) -> JsonValue:
+    async def _seen(self, wanted: NoParams) -> None:
         if self._record is not None:
             await asyncio.to_thread(self._notes.note, _SEEN, self._record.id)
         await self.look()
-        return None

@@ -282,9 +282,9 @@ def test_the_facts_for_the_command():
         return budget.facts()
 
     facts = run_virtual(scene())
-    assert facts["usage"] == ["12 of 30 minutes used today", "0 minutes used this month"]
-    assert (facts["left_s"], facts["limit"], facts["refusal"]) == (1080.0, Limit.DAY_MINUTES.value, "")
-    assert facts["call_limits"] == ["a call may last 20 minutes"]
+    assert facts.usage == ("12 of 30 minutes used today", "0 minutes used this month")
+    assert (facts.left_s, facts.limit, facts.refusal) == (1080.0, Limit.DAY_MINUTES.value, "")
+    assert facts.call_limits == ("a call may last 20 minutes",)
 
 
 # -- the forecast

@@ -10,7 +10,7 @@ from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
 from fake_modem import FakeModem, Habit
-from fakes import MemoryCallStore, run_virtual
+from fakes import MemoryCallStore, asked, run_virtual
 
 CELLULAR = ModemProfile(name="test", title="t", source="s", cellular=True, dial="ATD{number}", init=("AT&F",))
 CONFIG = ModemConfig(port="/dev/fake", numbers=("1",), apn="web")
@@ -73,7 +73,7 @@ def test_a_refused_pin_is_held_until_the_operator_lifts_it():
     assert "dialpost modem allow-pin" in call(fake, memory, "9999").detail
     assert "dialpost modem allow-pin" in call(fake, memory, "9999").detail
     assert fake.judged == ["9999"]
-    assert run_virtual(pin_methods(memory)["modem.allow_pin"]({})) == 1
+    assert run_virtual(asked(pin_methods(memory), "modem.allow_pin", {})) == 1
     fake.pin = "9999"  # it was right after all
     assert call(fake, memory, "9999").result is DialResult.CONNECTED
     assert fake.judged == ["9999", "9999"]
@@ -84,13 +84,13 @@ def test_two_tries_are_all_where_the_modem_does_not_tell_how_many_are_left():
     for pin in ("1111", "2222", "1234"):
         outcome = call(fake, memory, pin)
     assert fake.judged == ["1111", "2222"] and "allow-pin" in outcome.detail
-    run_virtual(pin_methods(memory)["modem.allow_pin"]({}))
+    run_virtual(asked(pin_methods(memory), "modem.allow_pin", {}))
     assert call(fake, memory, "1234").result is DialResult.CONNECTED
 
 
 def test_the_last_try_is_a_persons_even_where_it_was_allowed():
     fake, memory = FakeModem(pin="1234", tells_tries=True, tries=1), MemoryCallStore()
-    run_virtual(pin_methods(memory)["modem.allow_pin"]({}))
+    run_virtual(asked(pin_methods(memory), "modem.allow_pin", {}))
     assert "telephone" in call(fake, memory, "1234").detail
     assert fake.judged == [] and fake.tries == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.queue.control import QueueControl
 from dialpost.flow.mail.queue.methods import queue_methods
-from fakes import a_record, to_mailbox, to_world
+from fakes import a_record, asked, to_mailbox, to_world
 
 
 class Rig:
@@ -150,7 +149,7 @@ async def test_the_methods_give_json_with_the_same_words(rig: Rig) -> None:
     methods = queue_methods(rig.control)
 
     async def call(method: str, **params: JsonValue) -> Any:
-        return json.loads(json.dumps(await methods[method](params)))
+        return await asked(methods, method, params)
 
     for shown in (
         await call("queue.list"),

@@ -17,10 +17,10 @@ from datetime import UTC, datetime, tzinfo
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig
+from dialpost.core.control import calls as api
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
-from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.budget import (
     HANG_UP_S,
     Allowance,
@@ -106,18 +106,26 @@ class Budget:
         limits = (config.minutes_per_day, config.minutes_per_month, config.limit_per_day, config.limit_per_month)
         return [text for text in usage(config, self.spent) if " of " in text] if any(limits) else []
 
-    def facts(self) -> dict[str, JsonValue]:
+    def facts(self) -> api.Budget:
         """For `dialpost call budget`."""
-        left = self.allowance()
-        return {
-            "usage": usage(self._config, self.spent),
-            "call_limits": call_limits(self._config),
-            "left_s": None if left.limit is None else round(left.seconds, 1),
-            "limit": None if left.limit is None else left.limit.value,
-            "spent": self.spent.to_json(),
-            "refusal": self.refusal(),
-            "clock_trusted": self._clock_trusted(),
-        }
+        left, spent = self.allowance(), self.spent
+        return api.Budget(
+            usage=tuple(usage(self._config, spent)),
+            call_limits=tuple(call_limits(self._config)),
+            left_s=None if left.limit is None else round(left.seconds, 1),
+            limit=None if left.limit is None else left.limit.value,
+            spent=api.Spent(
+                day=spent.day,
+                day_s=round(spent.day_s, 1),
+                day_cost=round(spent.day_cost, 6),
+                month_s=round(spent.month_s, 1),
+                month_cost=round(spent.month_cost, 6),
+                undated_s=round(spent.undated_s, 1),
+                undated_cost=round(spent.undated_cost, 6),
+            ),
+            refusal=self.refusal(),
+            clock_trusted=self._clock_trusted(),
+        )
 
     # -- one call -------------------------------------------------------------------------------------
 

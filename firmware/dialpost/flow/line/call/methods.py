@@ -1,6 +1,6 @@
-"""The calls' commands on the control socket: `call.now`, `call.history`, `call.forecast`, `call.budget` ...
+"""The calls' methods on the control socket: `call.now`, `call.history`, `call.forecast`, `call.budget` ...
 
-Takes JSON parameters apart, asks the call machine, the history and the budget, and puts their answers into words.
+Asks the call machine, the history and the budget, and puts their answers into words.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from dialpost.core.amounts import money
 from dialpost.core.call_reason import CallReason
+from dialpost.core.control import calls as api
+from dialpost.core.control.declared import NoParams
+from dialpost.core.control.serving import Emit, Served, serve, serve_events
 from dialpost.core.errors import ControlError, NotFoundError
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast, LineSpeed
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
-
-Emit = Callable[[JsonValue], None]
-
-_MOST_LISTED = 10_000
+from dialpost.core.mail.etrn import EtrnAnswer
 
 
 class Calls(Protocol):
@@ -54,7 +54,7 @@ class CallHistory(Protocol):
 class BudgetFacts(Protocol):
     """The subset of flow/line/call/budget.Budget the commands need."""
 
-    def facts(self) -> dict[str, JsonValue]:
+    def facts(self) -> api.Budget:
         """What is spent, what is left, and whether a call may be made."""
 
 
@@ -70,76 +70,59 @@ class ForecastsForControl(Protocol):
 
 def call_methods(
     calls: Calls, history: CallHistory, budget: BudgetFacts | None, forecasts: ForecastsForControl
-) -> dict[str, ControlMethod]:
+) -> dict[str, Served]:
     """The methods by name. `budget` is None where no calls are made."""
 
-    async def request(params: JsonObject) -> JsonValue:
-        over_budget = bool(params.get("over_budget"))
-        _check(calls, over_budget)
-        return calls.request(_reason(params), over_budget=over_budget)
+    async def request(wanted: api.RequestParams) -> str:
+        _check(calls, wanted.over_budget)
+        return calls.request(wanted.reason, over_budget=wanted.over_budget)
 
-    async def cancel(params: JsonObject) -> JsonValue:
-        return calls.cancel(bool(params.get("at_once")))
+    async def cancel(wanted: api.CancelParams) -> str:
+        return calls.cancel(wanted.at_once)
 
-    async def listing(params: JsonObject) -> JsonValue:
-        limit = params.get("limit", 20)
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _MOST_LISTED:
-            raise ControlError(f"limit must be a whole number from 1 to {_MOST_LISTED}.")
-        return [with_words(call) for call in await history.calls(limit)]
+    async def listing(wanted: api.HistoryParams) -> tuple[api.Call, ...]:
+        return tuple(stored_call(call) for call in await history.calls(wanted.limit))
 
-    async def show(params: JsonObject) -> JsonValue:
-        number = params.get("number")
-        for call in await history.calls(1 if number is None else _MOST_LISTED):
-            if number is None or call["number"] == number:
-                return with_words(call)
+    async def show(wanted: api.ShowParams) -> api.Call:
+        for call in await history.calls(1 if wanted.number is None else api.MOST_CALLS):
+            if wanted.number is None or call["number"] == wanted.number:
+                return stored_call(call)
         raise NotFoundError(
-            "No call has been made yet." if number is None else f"There is no call {number} in the history."
+            "No call has been made yet."
+            if wanted.number is None
+            else f"There is no call {wanted.number} in the history."
         )
 
-    async def forecast(params: JsonObject) -> JsonValue:
-        expected, speed = await forecasts.next_call(), await forecasts.speed()
-        facts = budget.facts() if budget is not None else {}
-        left_s = facts.get("left_s")
-        is_enough = not isinstance(left_s, int | float) or left_s >= expected.seconds
-        return expected.to_json() | {
-            "words": expected.words(),
-            "rate_bps": round(speed.rate_bps),
-            "measured": speed.measured,
-            "left_s": left_s,
-            "is_enough": is_enough,
-            "refusal": facts.get("refusal", ""),
-        }
+    async def forecast(wanted: NoParams) -> api.NextCall:
+        facts = budget.facts() if budget is not None else None
+        return _next_call(await forecasts.next_call(), await forecasts.speed(), facts)
 
-    async def spent(params: JsonObject) -> JsonValue:
+    async def spent(wanted: NoParams) -> api.Budget:
         if budget is None:
             raise ControlError("The line is dedicated: no calls are made, so none are counted.")
         return budget.facts()
 
-    return {
-        "call.request": request,
-        "call.cancel": cancel,
-        "call.history": listing,
-        "call.show": show,
-        "call.forecast": forecast,
-        "call.budget": spent,
-    }
-
-
-def call_now(calls: Calls) -> Callable[[JsonObject, Emit], object]:
-    """The method behind `dialpost call now`: its events are the call's steps, its result how it ended."""
-
-    async def now(params: JsonObject, emit: Emit) -> JsonValue:
-        over_budget = bool(params.get("over_budget"))
-        _check(calls, over_budget)
+    async def now(wanted: api.NowParams, emit: Emit) -> api.Ended:
+        _check(calls, wanted.over_budget)
         unsubscribe = calls.subscribe(emit)
         try:
-            emit(calls.request(CallReason.COMMAND, over_budget=over_budget))
+            emit(calls.request(CallReason.COMMAND, over_budget=wanted.over_budget))
             record = await calls.finished()
         finally:
             unsubscribe()
-        return {"words": ended_words(record), "exit_status": exit_status(record), "call": record.to_json()}
+        return api.Ended(
+            words=ended_words(record), exit_status=exit_status(record), call=call_answer(record, number=None)
+        )
 
-    return now
+    return {
+        **serve_events(api.NOW, now),
+        **serve(api.REQUEST, request),
+        **serve(api.CANCEL, cancel),
+        **serve(api.HISTORY, listing),
+        **serve(api.SHOW, show),
+        **serve(api.FORECAST, forecast),
+        **serve(api.BUDGET, spent),
+    }
 
 
 def _check(calls: Calls, over_budget: bool) -> None:
@@ -148,25 +131,87 @@ def _check(calls: Calls, over_budget: bool) -> None:
         raise ControlError(why)
 
 
-def _reason(params: JsonObject) -> CallReason:
-    try:
-        return CallReason(params.get("reason", CallReason.COMMAND.value))
-    except ValueError:
-        known = ", ".join(reason.value for reason in CallReason)
-        raise ControlError(f"reason must be one of: {known}.") from None
+def _next_call(expected: Forecast, speed: LineSpeed, budget: api.Budget | None) -> api.NextCall:
+    left_s = budget.left_s if budget is not None else None
+    return api.NextCall(
+        messages=expected.messages,
+        bytes=expected.bytes,
+        seconds=round(expected.seconds, 1),
+        cost=round(expected.cost, 6),
+        currency=expected.currency,
+        held=expected.held,
+        held_bytes=expected.held_bytes,
+        words=expected.words(),
+        rate_bps=round(speed.rate_bps),
+        measured=speed.measured,
+        left_s=left_s,
+        is_enough=left_s is None or left_s >= expected.seconds,
+        refusal=budget.refusal if budget is not None else "",
+    )
 
 
-def with_words(call: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """A stored call, complete also where a former version kept less, with what a person reads in words."""
-    record = CallRecord.from_json(call)
-    return (
-        dict(call)
-        | record.to_json()
-        | {
-            "hangup_words": HANG_UP_WORDS[record.hangup_reason],
-            "cost_words": money(record.cost, record.currency) if record.cost else "",
-            "forecast_words": record.forecast.words() if record.forecast is not None else "",
-        }
+def stored_call(call: Mapping[str, JsonValue]) -> api.Call:
+    """A call of the history, complete also where a former version kept less."""
+    number = call.get("number")
+    return call_answer(CallRecord.from_json(call), number=number if isinstance(number, int) else None)
+
+
+def call_answer(record: CallRecord, *, number: int | None) -> api.Call:
+    """A call with what people read of it in words."""
+    return api.Call(
+        number=number,
+        reason=record.reason.value,
+        link=record.link,
+        result=record.result.value,
+        started=record.started,
+        online_s=round(record.online_s, 3),
+        bytes_up=record.bytes_up,
+        bytes_down=record.bytes_down,
+        sent=record.sent,
+        received=record.received,
+        deferred=record.deferred,
+        refused=record.refused,
+        etrn=tuple(etrn_answer(one) for one in record.etrn),
+        hangup_reason=record.hangup_reason.value,
+        detail=record.detail,
+        hangup_detail=record.hangup_detail,
+        rate_bps=record.rate_bps,
+        dialled=record.dialled,
+        connect_s=round(record.connect_s, 3),
+        paid_s=round(record.paid_s, 3),
+        cost=round(record.cost, 6),
+        currency=record.currency,
+        over_budget=record.over_budget,
+        forecast=None if record.forecast is None else _expected(record.forecast),
+        notes=record.notes,
+        again=record.again.value,
+        hangup_words=HANG_UP_WORDS[record.hangup_reason],
+        cost_words=money(record.cost, record.currency) if record.cost else "",
+        forecast_words=record.forecast.words() if record.forecast is not None else "",
+    )
+
+
+def etrn_answer(answer: EtrnAnswer) -> api.Etrn:
+    """The provider's answer for one name."""
+    return api.Etrn(
+        domain=answer.name,
+        code=answer.code,
+        text=answer.text,
+        advice=answer.advice,
+        outcome=answer.outcome.value,
+        waiting=answer.waiting,
+    )
+
+
+def _expected(forecast: Forecast) -> api.Expected:
+    return api.Expected(
+        messages=forecast.messages,
+        bytes=forecast.bytes,
+        seconds=round(forecast.seconds, 1),
+        cost=round(forecast.cost, 6),
+        currency=forecast.currency,
+        held=forecast.held,
+        held_bytes=forecast.held_bytes,
     )
 
 

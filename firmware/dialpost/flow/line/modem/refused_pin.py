@@ -16,14 +16,14 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from dialpost.core.control import modem as api
+from dialpost.core.control.declared import A, D, Method, NoParams, P
+from dialpost.core.control.serving import Served, serve
 from dialpost.core.errors import ControlError, StorageError
-from dialpost.core.json_value import ControlMethod, JsonObject, JsonValue
 from dialpost.flow import maillog
 from dialpost.flow.memory import Memory
 
 _KEY = "modem.refused_pin"
-_METHOD = "modem.refused_pins"
-ALLOW_METHOD = "modem.allow_pin"
 ALLOW = "`dialpost modem allow-pin`"
 """What lifts a ban, for messages."""
 MOST_UNCLEAR = 2
@@ -114,32 +114,31 @@ def _digest(pin: str) -> str:
     return hashlib.sha256(f"dialpost {pin}".encode()).hexdigest()
 
 
-def pin_methods(memory: Memory, on_allowed: Callable[[], None] = lambda: None) -> dict[str, ControlMethod]:
-    """`modem.refused_pins` {keep?}: the tries kept, or others in their place. `modem.allow_pin`: none any more."""
+def pin_methods(memory: Memory, on_allowed: Callable[[], None] = lambda: None) -> dict[str, Served]:
+    """`modem.refused_pins` and `modem.allow_pin`."""
 
-    async def refused_pins(params: JsonObject) -> JsonValue:
-        keep = params.get("keep")
-        if keep is None:
+    async def refused_pins(wanted: api.PinsParams) -> str:
+        if wanted.keep is None:
             return await memory.recall(_KEY) or ""
-        if not isinstance(keep, str) or not re.fullmatch(rf"(\??[0-9a-f]{{64}} ?){{0,{_MOST_KEPT}}}", keep):
+        if not re.fullmatch(rf"(\??[0-9a-f]{{64}} ?){{0,{_MOST_KEPT}}}", wanted.keep):
             raise ControlError("keep must be digests of PINs.")
-        await memory.remember(_KEY, keep)
-        return keep
+        await memory.remember(_KEY, wanted.keep)
+        return wanted.keep
 
-    async def allow_pin(params: JsonObject) -> JsonValue:
+    async def allow_pin(wanted: NoParams) -> int:
         kept = await memory.recall(_KEY) or ""
         await memory.remember(_KEY, "")
         on_allowed()
         return len(kept.split())
 
-    return {_METHOD: refused_pins, ALLOW_METHOD: allow_pin}
+    return {**serve(api.REFUSED_PINS, refused_pins), **serve(api.ALLOW_PIN, allow_pin)}
 
 
 class Ask(Protocol):
     """The station's control API, as edge/control_socket's client has it. Raises: ControlError."""
 
-    def __call__(self, method: str, **params: JsonValue) -> JsonValue:
-        """The method's result."""
+    def __call__(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
+        """The method's answer."""
 
 
 class StationsPins:
@@ -150,14 +149,14 @@ class StationsPins:
 
     async def remember(self, key: str, value: str) -> None:
         """Have the station keep them. Raises: StorageError."""
-        await self._asked(keep=value)
+        await self._asked(value)
 
     async def recall(self, key: str) -> str | None:
         """Those the station keeps. Raises: StorageError."""
-        return str(await self._asked())
+        return await self._asked(None)
 
-    async def _asked(self, **params: JsonValue) -> JsonValue:
+    async def _asked(self, keep: str | None) -> str:
         try:
-            return await asyncio.to_thread(self._ask, _METHOD, **params)
+            return await asyncio.to_thread(lambda: self._ask(api.REFUSED_PINS, keep=keep))
         except ControlError as error:
             raise StorageError(str(error)) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dialpost.core.address import parse_mailbox
+from dialpost.core.control.queue import MOST_LISTED, Done, Message, Recipient
 from dialpost.core.errors import AddressError, ControlError, NotFoundError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_id as queue_id_of
@@ -21,7 +22,6 @@ from dialpost.core.mail.queue.trace import arrival, fate, recipient_name, sender
 from dialpost.flow import maillog
 
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
-_MOST_LISTED = 10_000
 
 
 class QueueForControl(Protocol):
@@ -59,56 +59,6 @@ class BodiesForControl(Protocol):
 
     def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
         """Whether a body is there as it was stored. Blocking."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientView:
-    """One recipient: its state's name and where its copy is, in words.
-
-    `original_address` is what the sender wrote, "" where that is the same; `name` has both, for people.
-    `held_because` says what a message held for its size waits for, "" where it is not.
-    """
-
-    number: int
-    address: str
-    state: str
-    words: str
-    is_local: bool
-    attempts: int
-    next_try_s: int
-    answer_unknown: bool
-    held_because: str = ""
-    original_address: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageView:
-    """One message. `summary` says how it came in; `recipients` are all, or for a list the unfinished ones."""
-
-    queue_id: str
-    sender: str
-    subject: str
-    size: int
-    received_s: int
-    priority: str
-    origin: str
-    message_id: str
-    summary: str
-    recipients: tuple[RecipientView, ...]
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The whole story, a sentence each."""
-        return self.summary, *(f"{one.name or one.address}: {one.words}" for one in self.recipients)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a command did: how many recipients it touched, and that in words."""
-
-    count: int
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,24 +111,24 @@ class QueueControl:
         held_only: bool = False,
         limit: int = 100,
         offset: int = 0,
-    ) -> list[MessageView]:
+    ) -> list[Message]:
         """What waits or is held (of or to `address`), oldest first, with the unfinished recipients."""
         states = {RecipientState.HELD} if held_only else _UNFINISHED
         found = await self._queue.listing(
             states=states,
-            limit=min(max(limit, 1), _MOST_LISTED),
+            limit=min(max(limit, 1), MOST_LISTED),
             address=None if address is None else _as_stored(address),
             offset=max(offset, 0),
         )
         return [self._view(message, _UNFINISHED) for message in found]
 
-    async def show(self, queue_id: str) -> MessageView:
+    async def show(self, queue_id: str) -> Message:
         """One message with all recipients. Raises: NotFoundError."""
         return await self._whole_view(await self._get(queue_id))
 
-    async def trace(self, text: str, limit: int = 20) -> list[MessageView]:
+    async def trace(self, text: str, limit: int = 20) -> list[Message]:
         """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
-        wanted, limit = text.strip(), min(max(limit, 1), _MOST_LISTED)
+        wanted, limit = text.strip(), min(max(limit, 1), MOST_LISTED)
         found = await self._queue.find(wanted, limit) if wanted else []
         if not found and _as_stored(wanted) != wanted:
             found = await self._queue.find(_as_stored(wanted), limit)
@@ -195,11 +145,13 @@ class QueueControl:
         count = await self._queue.retry_now(None if message is None else message.queue_id)
         self._on_work()
         if message is None:
-            return Done(count, "Everything that waits is tried at the next opportunity.")
+            return Done(count=count, words="Everything that waits is tried at the next opportunity.")
         maillog.operator(message.queue_id, action="retry", count=count)
         if not count:
             raise ControlError(f"{message.queue_id} has no recipient that waits. {_standing(message)}")
-        return Done(count, f"{message.queue_id} is tried at the next opportunity ({_recipients(count)}).")
+        return Done(
+            count=count, words=f"{message.queue_id} is tried at the next opportunity ({_recipients(count)})."
+        )
 
     async def hold(self, queue_id: str, address: str | None = None) -> Done:
         """Keep waiting recipients (of that address, or all) back. Raises: NotFoundError, ControlError."""
@@ -235,7 +187,7 @@ class QueueControl:
                 f"spool/{message.queue_id}: send it on by hand, then delete it."
             )
         maillog.operator(message.queue_id, action=move.done, count=count)
-        return Done(count, f"{message.queue_id}: {_recipients(count)} {move.done}.")
+        return Done(count=count, words=f"{message.queue_id}: {_recipients(count)} {move.done}.")
 
     async def _get(self, text: str) -> MessageRecord:
         number = queue_number(text.strip())
@@ -244,7 +196,7 @@ class QueueControl:
             raise NotFoundError(f"There is no message {text!r}. `dialpost queue list` shows what waits.")
         return message
 
-    async def _whole_view(self, message: MessageRecord) -> MessageView:
+    async def _whole_view(self, message: MessageRecord) -> Message:
         """All recipients; of one given up also whether the notice about it arrived."""
         is_bounced = any(one.state is RecipientState.BOUNCED for one in message.recipients)
         notices = await self._queue.failure_notices(message.queue_id) if is_bounced and message.sender else []
@@ -252,8 +204,14 @@ class QueueControl:
 
     def _view(
         self, message: MessageRecord, states: Set[RecipientState], notices: Sequence[MessageRecord] = ()
-    ) -> MessageView:
-        return MessageView(
+    ) -> Message:
+        summary = arrival(message)
+        recipients = tuple(
+            self._recipient_view(message, recipient, notices)
+            for recipient in message.recipients
+            if recipient.state in states
+        )
+        return Message(
             queue_id=message.queue_id,
             sender=message.sender,
             subject=message.subject,
@@ -262,20 +220,17 @@ class QueueControl:
             priority=message.priority.name.lower(),
             origin=message.origin.value,
             message_id=message.message_id_header,
-            summary=arrival(message),
-            recipients=tuple(
-                self._recipient_view(message, recipient, notices)
-                for recipient in message.recipients
-                if recipient.state in states
-            ),
+            summary=summary,
+            recipients=recipients,
+            sentences=(summary, *(f"{one.name or one.address}: {one.words}" for one in recipients)),
         )
 
     def _recipient_view(
         self, message: MessageRecord, recipient: RecipientRecord, notices: Sequence[MessageRecord]
-    ) -> RecipientView:
+    ) -> Recipient:
         notice = min(notices, key=lambda one: abs(one.received_s - recipient.last_try_s), default=None)
         because = self._size_hold(message.queue_id) if recipient.is_held_for_size else ""
-        return RecipientView(
+        return Recipient(
             number=recipient.number,
             address=recipient.address,
             state=recipient.state.value,
