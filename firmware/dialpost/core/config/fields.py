@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Union, get_args, get_origin, get_type_hints
 
 from dialpost.core.config.model import Config, Setting
+from dialpost.core.config.setting import plain_number
 
 ConfigValue = str | int | float | bool | Enum | tuple[object, ...] | dict[str, str]
 
@@ -74,11 +75,6 @@ class Field:
         if high is None:
             return f" of at least {plain_number(low or 0)}{suffix}"
         return f" from {plain_number(low or 0)} to {plain_number(high)}{suffix}"
-
-
-def plain_number(value: float) -> str:
-    """As one writes it: 1099511627776, 0.5; never 1.1e+12."""
-    return str(int(value)) if value == int(value) else str(value)
 
 
 _KIND_WORDS = {

@@ -54,3 +54,8 @@ def section(factory: Callable[[], _T], help: str) -> _T:
     """Declare a nested section with all its defaults."""
     made: _T = field(default_factory=factory, metadata={"setting": Setting(help)})
     return made
+
+
+def plain_number(value: float) -> str:
+    """As one writes it: 1099511627776, 0.5; never 1.1e+12."""
+    return str(int(value)) if value == int(value) else str(value)

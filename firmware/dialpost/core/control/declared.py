@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Generic, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
-from dialpost.core.config.fields import plain_number
-from dialpost.core.config.setting import Setting
+from dialpost.core.config.setting import Setting, plain_number
 
 VERSION = 1
 """Of the API. An answer may gain members, and a method may gain parameters with a default. A method, parameter or
