@@ -7,6 +7,7 @@ console's prompts can't drift apart.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,6 +112,11 @@ def section_help(name: str) -> str:
 
 def fields_of(cls: type, prefix: str) -> tuple[Field, ...]:
     """The keys of a section or of one table of a list, in the order of the file."""
+    return _declared(cls, prefix)
+
+
+@functools.cache
+def _declared(cls: type, prefix: str) -> tuple[Field, ...]:
     hints = get_type_hints(cls)
     return tuple(_field(item, hints[item.name], prefix) for item in dataclasses.fields(cls))
 

@@ -15,7 +15,7 @@ from dialpost.core.errors import DamagedError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.mail.queue.records import MessageRecord, RecipientState
-from dialpost.edge.mail.store import Store, queries, schema
+from dialpost.edge.mail.store import Store, opening, queries, schema
 from fakes import a_record, to_mailbox, to_world
 
 LONG_REPLY = "450 4.7.1 " + "wait " * 400  # spills over a page
@@ -101,6 +101,35 @@ async def test_a_lost_head_costs_nothing(tmp_path: Path, what: bytes) -> None:
     assert again.opening_report == ()
     await all_there(again, made)
     await again.close()
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_a_length_nobody_has_memory_for_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_left: bool
+) -> None:
+    """SQLite has one error for a spoilt length and for a machine without memory: that one is no damage."""
+    store, made = await filled(tmp_path)
+    await store.close()
+    connect = schema.connect
+    asked = []
+
+    def out_of_memory_once(path: Path, **how: bool) -> sqlite3.Connection:
+        asked.append(path)
+        if len(asked) == 1:
+            raise MemoryError
+        return connect(path, **how)
+
+    monkeypatch.setattr(schema, "connect", out_of_memory_once)
+    monkeypatch.setattr(opening, "_is_memory_left", lambda: is_left)
+    if not is_left:
+        with pytest.raises(MemoryError):
+            await reopen(tmp_path, [])
+        assert names(tmp_path) == {"queue.db"}
+        return
+    after = await reopen(tmp_path, [message.queue_id for message in made if message is not made[5]])
+    assert "set aside as queue.db.damaged-1" in after.opening_report[0]
+    await all_there(after, made)
+    await after.close()
 
 
 async def test_a_lost_head_is_mended_by_the_log_where_that_has_it(tmp_path: Path) -> None:

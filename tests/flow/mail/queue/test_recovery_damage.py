@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.mail.envelope import QueueId
@@ -61,7 +61,8 @@ async def start(folder: Path) -> set[str]:
     return kept - finished
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
+@example(where=0.607421875, how="ones", length=115, seed=0)  # SQLite: out of memory
 @given(
     where=st.floats(0, 0.999),
     how=st.sampled_from(["zeros", "ones", "flip", "noise"]),

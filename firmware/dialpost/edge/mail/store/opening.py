@@ -33,6 +33,8 @@ _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_F
 _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 """Of SQLite's I/O errors only these are damage: it says "I/O error" also on a card that is full or read-only."""
 _CHECKED_AFTER_CLEAN_STOP_BYTES = 8 * 1024 * 1024
+_PLENTY_BYTES = 16 * 1024 * 1024
+"""More than SQLite needs to look at a sound database: see `schema.connect`."""
 
 Numbers = Callable[[], Iterable[int]]
 
@@ -132,6 +134,10 @@ def damage(path: Path) -> tuple[str | None, sqlite3.Connection | None]:
         why = _damage_seen(path, connection, frames)
     except UnicodeDecodeError:
         why = "its own texts can't be read"
+    except MemoryError:
+        if not _is_memory_left():
+            raise
+        why = "it asks for more memory than there can be"
     except sqlite3.Error as error:
         if not _is_damage(error):
             raise
@@ -155,6 +161,14 @@ def _damage_seen(path: Path, connection: sqlite3.Connection, frames: WalFrames |
     return _log_damage(connection, frames) or _page_damage(path, connection)
 
 
+def _is_memory_left() -> bool:
+    """SQLite says "out of memory" of a spoilt length, too: whether it is the machine's fault."""
+    try:
+        return len(bytearray(_PLENTY_BYTES)) == _PLENTY_BYTES
+    except MemoryError:
+        return False
+
+
 def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
     """Whether the power went while the database was being made: one page, no table, and no body was ever stored."""
     if not path.exists() or path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
@@ -167,7 +181,7 @@ def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             is_blank = not (application or schema.user_version(connection) or schema.objects(connection))
             return is_blank and _log_damage(connection, frames) is None
-    except (sqlite3.Error, UnicodeDecodeError):
+    except (sqlite3.Error, UnicodeDecodeError, MemoryError):
         return False
 
 
