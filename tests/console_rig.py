@@ -197,7 +197,7 @@ class Seat:
 
 
 class SerialSeat:
-    """The real program at a simulated serial line, its loop in a thread; a person's program may come and go."""
+    """The real program at a simulated serial line, its loop in a thread; an operator's program may come and go."""
 
     def __init__(self, config_path: Path, rate_bps: int = 9600) -> None:
         self.seat = ConsoleSeat(config_path, config_path.with_name("console"), rate_bps, {"TZ": "UTC"})

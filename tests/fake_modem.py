@@ -25,7 +25,7 @@ class Line(Enum):
 
 @dataclass(frozen=True)
 class Habit:
-    """What is done with one answer: after so many seconds, so often, or never."""
+    """What is done with one answer: after how many seconds, how often, or never."""
 
     late_s: float = 0.01
     copies: int = 1

@@ -244,7 +244,7 @@ def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> Mes
 
 
 class FakeTerminal:
-    """A person who answers each prompt with the next line of a script. `shown` is what was printed, prompts too.
+    """An operator who answers each prompt with the next line of a script. `shown` is what was printed, prompts too.
 
     At the script's end the person is gone. An exception in the script is raised instead of an answer.
     """

@@ -1,4 +1,4 @@
-"""A person before the simulated first start: one terminal where it runs, one with a program on its console."""
+"""An operator before the simulated first start: one terminal where it runs, one with a program on its console."""
 
 from __future__ import annotations
 

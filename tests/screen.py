@@ -1,4 +1,4 @@
-"""A model of a terminal that shows text: enough of a VT100 to see what a person would see."""
+"""A model of a terminal that shows text: enough of a VT100 to see what an operator would see."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Reader:
         return self._printed(shown)
 
     def _until_on_hook(self) -> None:
-        """A person types slower than the line rests after a call."""
+        """An operator types slower than the line rests after a call."""
         client = ControlClient(self.rig.folder / "run" / SOCKET_NAME)
         give_up_s = time.monotonic() + LOUDEST_S
         while not str(client.call("status")["call_state_words"]).startswith("on hook"):

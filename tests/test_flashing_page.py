@@ -1,4 +1,4 @@
-"""docs/flashing.md tells a person where to put a wire: its pins are those of the board files, and of the header."""
+"""docs/flashing.md says where to put a wire: its pins are those of the board files, and of the header."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dialpost.edge.panel.gpio.panel import BoardPanel
 
 WAIT_S = 15.0
-"""So long another process (the one that shows the boot) may take to let the lines go."""
+"""How long another process (the one that shows the boot) may take to let the lines go."""
 
 _log = logging.getLogger("dialpost.panel")
 
@@ -91,7 +91,7 @@ class FrontPanelOfProcess:
         self._problem = ""
 
     def serve(self, config: Config, calls: Calls | None) -> None:
-        """The calls of the station that runs now, None where none does. Another board takes its lines anew."""
+        """The calls of the station that runs now, None where none does. Another board takes its lines again."""
         self._zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else None
         if config.panel != self._config:
             self._begin(config)
@@ -106,7 +106,7 @@ class FrontPanelOfProcess:
             await asyncio.gather(task, return_exceptions=True)
 
     def attention(self) -> list[str]:
-        """What a person should see to, a sentence each."""
+        """What an operator should see to, a sentence each."""
         return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
 
     def methods(self) -> dict[str, Served]:

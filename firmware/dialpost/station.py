@@ -103,7 +103,7 @@ _T = TypeVar("_T")
 _WRITTEN_FOLDERS = ("spool", "mail")
 
 ROOM_EVERY_S = 60.0
-"""So often the room kept back on the card is looked at."""
+"""How often the room kept back on the card is looked at."""
 
 
 class Station:
@@ -111,7 +111,7 @@ class Station:
     (the simulated lines).
 
     `panel` and `control` outlive it where they are given: the process has them for every station it makes.
-    `remarks` tells what a person should know of the process.
+    `remarks` tells what an operator should know of the process.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Station:
 
     async def _own_tls(self) -> ssl.SSLContext | None:
         """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
-        programs must wait for a person.
+        programs must wait for people.
         """
         try:
             pair = await asyncio.to_thread(certificate.station_pair, self.config)
@@ -534,7 +534,7 @@ class Station:
         return [one for one in told if one != call_notes.MAIL_STUCK] if self.host_troubles.attention() else told
 
     def attention(self) -> list[str]:
-        """What needs a person, a sentence each."""
+        """What needs an operator, a sentence each."""
         found = (
             list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self._of_calls()
             + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))

@@ -1,4 +1,4 @@
-"""The control socket: answers, events, refusals, faults, and what a person reads when nobody is there."""
+"""The control socket: answers, events, refusals, faults, and what an operator reads when nobody is there."""
 
 import asyncio
 import contextlib

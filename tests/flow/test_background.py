@@ -1,4 +1,4 @@
-"""Tasks beside the mail: begun anew after a bug, ended with the station."""
+"""Tasks beside the mail: started over after a bug, ended with the station."""
 
 import asyncio
 

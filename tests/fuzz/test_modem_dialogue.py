@@ -72,7 +72,7 @@ def driver(fake, profile):
 
 
 async def calls(modem, fake, times):
-    """So many calls with one driver; what it says is held against what the modem knows."""
+    """How many calls with one driver; what it says is held against what the modem knows."""
     for _ in range(times):
         began_s, connects = now(), fake.results_of_dials.count(fake.dialled)
         outcome = await modem.dial("123")

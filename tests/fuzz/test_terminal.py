@@ -1,4 +1,4 @@
-"""Any bytes at the console: keys or nothing, the same in any pieces, and what a person types afterwards arrives."""
+"""Any bytes at the console: keys or nothing, the same in any pieces, and what is typed afterwards arrives."""
 
 from hypothesis import strategies as st
 

@@ -79,7 +79,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     console.expect_exact("Provider's number:")
     noise = bytes(chance.randrange(256) for _ in range(300)).replace(b"\r", b"").replace(b"\n", b"")
     console.write((noise.replace(b"\x1d", b"").replace(b"\x14", b"")).decode("latin-1"))
-    console.send("\x15\r")  # what is left of it is wiped out, as a person would
+    console.send("\x15\r")  # what is left of it is wiped out, as an operator would
     rig.answer("Provider's number:", "0961 555 017")
     for prompt, line in (
         ("Country [6]:", ""), ("Dial-in user:", "clinic"), ("Dial-in password:", DIAL), ("once more:", "other"),

@@ -1,4 +1,4 @@
-"""Every write of a station to its disk is recorded, and the disk is built anew as it was at a flush, with
+"""Every write of a station to its disk is recorded, and the disk is built again as it was at a flush, with
 nothing of what came later or with a part of it, as a card may have kept it when the power went: everything
 acknowledged is there once and whole, the configuration is the old or the new one. The image's own test
 (image/test_write_log.py) does the same with a whole board; here the station runs at this machine's speed.
@@ -69,7 +69,7 @@ def record(disk: Path, work: Path, ledger: Recorder, stage: Callable[[str], None
         disk / "config", data_dir=disk / "dialpost", log=work / "station.log", domains=(DOMAIN,), settings=settings
     )
     base = station.config.read_text()
-    os.sync()  # it was put there by a person
+    os.sync()  # it was put there by an operator
     stage("first start")
     ledger.note(lambda promise: replace(promise, base=base, configs=frozenset({FIRST, FIRST + 1})))
     with station:

@@ -80,7 +80,7 @@ def test_etrn_refused_is_told_in_the_providers_words(work: Path) -> None:
             said = "Etrn command rejected: Access denied"
             shown = station.run("status")
             assert said in shown.stdout
-            assert shown.returncode == 3  # something needs a person
+            assert shown.returncode == 3  # something needs an operator
             assert said in station.log_text()
             assert said in station.last_call()["etrn"][0]["text"]
             assert station.last_call()["etrn"][0]["code"] == 554

@@ -6,7 +6,7 @@ raised is a broken promise: bad input, a full disk, a damaged store, a peer that
 
 
 class DialpostError(Exception):
-    """Base of every error Dialpost raises on purpose. `str(error)` is fit for a person to read."""
+    """Base of every error Dialpost raises on purpose. `str(error)` is fit for people to read."""
 
 
 class AddressError(DialpostError):

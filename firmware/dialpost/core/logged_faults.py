@@ -1,7 +1,7 @@
 """Every fault the daemon writes to its log is told where an operator looks, too: `status`, and through it `doctor`.
 
-An ERROR needs a person: a line of ATTENTION, for a day after it was seen last. A WARNING was handled: a note. What
-has a sentence of its own there already, kept until it is over, is named here with the place that tells it.
+An ERROR needs an operator: a line of ATTENTION, for a day after it was last seen. A WARNING was handled: a note.
+What has a sentence of its own there already, kept until it is over, is named here with the place that tells it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def bare(key: str) -> str:
 
 
 def attention(faults: Sequence[LoggedFault]) -> list[str]:
-    """What needs a person, the newest last."""
+    """What needs an operator, the newest last."""
     return _shown([fault for fault in faults if fault.needs_person and not fault.is_told_elsewhere])
 
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 
 RESTART_PAUSE_S = 5.0
-"""After a bug ended a task, so long before it is started anew: a poisoned message must not spin the board."""
+"""After a bug ended a task, so long before it is restarted: a poisoned message must not spin the board."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, name: str, work: Work) -> None:
-        """Run it until the end; after a bug of ours, anew after a pause: the mail must not wait for a person."""
+        """Run it until the end; after a bug of ours, again after a pause: the mail must not wait for people."""
 
         async def keep() -> None:
             while True:

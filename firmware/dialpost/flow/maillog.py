@@ -2,7 +2,7 @@
 
 Every line starts with the queue id (or the subject of the line), then key=value pairs; values with
 blanks or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
-a fate or transition, WARNING a fault that was handled, ERROR wants a person. Never a body or a password.
+a fate or transition, WARNING a fault that was handled, ERROR wants an operator. Never a body or a password.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def body_removed(queue_id: str, *, why: str) -> None:
 
 
 def operator(queue_id: str, *, action: str, count: int) -> None:
-    """A person held, released, deleted or retried it."""
+    """An operator held, released, deleted or retried it."""
     _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
 
 
@@ -136,7 +136,7 @@ def fault(what: str, **details: object) -> None:
 
 
 def person_needed(what: str, **details: object) -> None:
-    """A fault only a person can mend."""
+    """A fault only an operator can repair."""
     _log.error("%s %s", what, _pairs(**details))
 
 

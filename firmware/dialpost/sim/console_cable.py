@@ -1,4 +1,4 @@
-"""A serial cable between two pseudo-terminals: the station's console at one end, a person's program at the other.
+"""A serial cable between two pseudo-terminals: the station's console at one end, an operator at the other.
 
 Ten bits a byte at the cable's rate, both ways at once. `path` is where minicom, screen or miniterm open their end;
 `station_path` is the station's. Both ends stay open when a program leaves: a pseudo-terminal has no DTR to tell.

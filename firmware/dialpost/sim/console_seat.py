@@ -1,4 +1,4 @@
-"""The station's console at a simulated serial port: the real program at one end of a cable, a person at the other.
+"""The station's console at a simulated serial port: the real program at one end, an operator at the other.
 
 As on the board a session that is over is followed by the next, and a program that leaves the port and comes back
 finds it as it was: this serial line has no hang-up. Runs in the event loop.

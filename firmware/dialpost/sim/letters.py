@@ -39,7 +39,7 @@ class Letter:
 def make_letters(
     prefix: str, count: int, seed: int, *, sender: str, recipients: tuple[str, ...], size: int | None = None
 ) -> list[Letter]:
-    """So many messages, the same for the same arguments; sizes vary unless `size` is given.
+    """How many messages, the same for the same arguments; sizes vary unless `size` is given.
 
     Each goes to one of the recipients, every fifth to all of them.
     """

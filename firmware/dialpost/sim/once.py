@@ -20,7 +20,7 @@ from dialpost.sim.world import ACCOUNTS, WORLD_ADDRESSES, World
 
 MOST_CALLS = 12
 MOST_DULL_CALLS = 2
-"""So many calls in a row may move nothing before the run is given up."""
+"""How many calls in a row may move nothing before the run is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Once:
         return list({answer.name: answer for answer in answered[-1]}.values()) if answered else []
 
     def _words(self, report: Report) -> list[str]:
-        """How it ended, for a person."""
+        """How it ended, for people."""
         out, came = report.outbound, report.inbound
         words = list(self._trouble)
         words.append(_count_words("to the world", out, "wait in the station's queue"))

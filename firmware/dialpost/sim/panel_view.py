@@ -35,7 +35,7 @@ _KEYS = (
     "s: anna sends a message   a: one for anna comes to the provider   q: quit",
 )
 _HOLDS_S = {"\r": 0.15, "\n": 0.15, " ": 0.15, "h": 3.3, "r": 10.5}
-"""So long a key holds the button."""
+"""How long a key holds the button."""
 _SILENT = {"works", "waiting", "arrived", "online"}
 """Signals that the other lines tell better."""
 _TOLD_BY_THE_CALL = ("call:", "etrn:")

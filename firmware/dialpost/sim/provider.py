@@ -164,7 +164,7 @@ class Provider:
     # -- deliveries -----------------------------------------------------------------------------------
 
     def _start_deliveries(self) -> None:
-        """Up to `connections` at once; one under way goes on, and starts anew if it comes to nothing."""
+        """Up to `connections` at once; one under way goes on, and restarts if it comes to nothing."""
         self._asked += 1
         for _ in range(self.settings.connections - len(self._deliveries)):
             task = asyncio.create_task(self._deliver())

@@ -21,7 +21,7 @@ PACKET_S = 0.05
 """A packet takes about so long on the line, within MIN_PACKET and MAX_PACKET bytes."""
 MIN_PACKET, MAX_PACKET = 64, 8192
 ROOM_PACKETS = 4
-"""So many packets a connection may have waiting in front of the line before its sender is held."""
+"""How many packets a connection may have waiting in front of the line before its sender is held."""
 SOCKET_BUFFER = 8192
 """The relay's own socket buffers, kept small: what lies in them is on neither side."""
 LIMBO_S = 0.25

@@ -1,4 +1,4 @@
-"""`dialpost console` as a person meets it: the real program on a pseudo-terminal, the real daemon behind it."""
+"""`dialpost console` as an operator meets it: the real program on a pseudo-terminal, the real daemon behind it."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_two_sessions_see_each_other(seats: list[Seat]) -> None:
     seat.command("set budget.currency EUR")
     assert re.search(r"tester at pts/\d+, for \d+ s: 1 key changed, not committed", other.command("who"))
     seat.command("commit")
-    other.until("committed")  # told above the line, which is drawn anew
+    other.until("committed")  # told above the line, which is drawn again
     other.until(PROMPT)
     assert "EUR" in other.command("discard") + other.command("show budget")
 

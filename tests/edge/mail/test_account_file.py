@@ -91,7 +91,7 @@ def test_damage_without_a_good_copy_stops_the_start(file):
     file.path.write_bytes(b"\0" * 100)
     with pytest.raises(DamagedError, match=r"no good accounts\.toml\.previous"):
         file.load()
-    assert names(file) == ["accounts.toml"]  # nothing moved: it is for a person to mend
+    assert names(file) == ["accounts.toml"]  # nothing moved: it is for people to repair
 
 
 def test_a_lost_file_comes_back_from_the_one_before(file):

@@ -1,4 +1,4 @@
-"""The station's certificate: made once, good for a real TLS client, mended rather than mourned."""
+"""The station's certificate: made once, good for a real TLS client, repaired rather than mourned."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What a person may ask for: name service over the line, the newest log lines."""
+"""What an operator may ask for: name service over the line, the newest log lines."""
 
 from __future__ import annotations
 

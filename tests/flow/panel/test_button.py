@@ -177,7 +177,7 @@ Segments = list[tuple[float, StationState]]
 
 
 def expected(segments: Segments, leds: tuple[Led, ...], until_ms: int) -> list[tuple[float, float]]:
-    """What a lamp's pin does while the state is as told, looked at each millisecond; a new pattern begins anew."""
+    """What a lamp's pin does while the state is as told, looked at each millisecond; a new pattern starts over."""
     told, level, shown, since_ms = [(0.0, 0.0)], 0.0, None, 0
     states = {round(at_s * 1000): state for at_s, state in segments}
     for ms in range(until_ms):

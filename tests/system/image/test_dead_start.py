@@ -1,4 +1,4 @@
-"""Starts that get nowhere begin anew by themselves, and each counts as a try: one that hangs before the station is
+"""Starts that get nowhere start over by themselves, and each counts as a try: one that hangs before the station is
 up, a service manager that crashes, a data partition that cannot be mounted. One card for all.
 """
 

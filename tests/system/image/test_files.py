@@ -59,7 +59,7 @@ def test_what_the_block_map_names_is_all_there_is_on_the_card(told: dict[str, st
 
 
 def test_nothing_of_an_earlier_life_of_the_card_chooses_the_slot() -> None:
-    """A card whose boot state said slot B, written anew by the map: what is there now says slot A."""
+    """A card whose boot state said slot B, written again by the map: what is there now says slot A."""
     tree = ElementTree.parse(f"{IMAGE}.bmap").getroot()
     block = int(tree.findtext("BlockSize", ""))
     earlier = BootState(sequence=0x70, first=Slot.B, good=Slot.B, left_a=0, left_b=3).render()

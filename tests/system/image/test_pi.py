@@ -67,7 +67,7 @@ def _loads(pi: Pi, card: Card, slot: Slot, state: BootState) -> None:
 
 
 def _offers_the_set_up(pi: Pi, slot: Slot) -> None:
-    """Linux's part, up to what a person at the UART sees."""
+    """Linux's part, up to what an operator at the UART sees."""
     pi.console.expect("Dialpost .*Press Enter")
     pi.took(f"Raspberry Pi, slot {slot.value}: until the console is there")
     pi.console.sendline()

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 SEED = int(os.environ.get("DIALPOST_POWER_SEED") or random.SystemRandom().randrange(2**32))
 KILLS = int(os.environ.get("DIALPOST_POWER_KILLS") or 30)
 LANES = min(KILLS, int(os.environ.get("DIALPOST_POWER_LANES") or min(4, os.cpu_count() or 1)))
-"""So many stations at once: each has one processor."""
+"""How many stations at once: each has one processor."""
 _TAKE_BACK = (
     "mount -o remount,rw /boot/firmware && rm /boot/firmware/dialpost.toml && sync -f /boot/firmware && "
     "mount -o remount,ro /boot/firmware"

@@ -1,4 +1,4 @@
-"""The walk of a person with a card: set up at the serial console, mail by modem in both directions at the press of
+"""An operator's walk with a card: set up at the serial console, mail by modem in both directions at the press of
 the button, and the reset back to the card as it came. One board for all; each test is a leg of the walk and needs
 those before it. The provider's end of the line is real pppd and real Postfix.
 """

@@ -1,4 +1,4 @@
-"""What stands still is started anew, though nobody is there to pull the plug: the daemon by the service manager,
+"""What stands still is restarted, though nobody is there to pull the plug: the daemon by the service manager,
 the service manager and the kernel by the watchdog of the board (QEMU's i6300esb). One board for all tests; each
 finds it up and leaves it so.
 """
@@ -22,7 +22,7 @@ LATE_S = 240
 STANDSTILLS = {
     # PID 1 takes no SIGSTOP; the kernel's freezer holds it as it holds any process.
     "the service manager": "echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze",
-    # The image's own panic=10 would start it anew without a watchdog's help: here it waits for ever.
+    # The image's own panic=10 would start it again without a watchdog's help: here it waits for ever.
     "the kernel": "echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger",
 }
 

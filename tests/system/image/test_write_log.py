@@ -1,4 +1,4 @@
-"""Every write of a session to the card is recorded, and the card is built anew as it was at a flush: as if the
+"""Every write of a session to the card is recorded, and the card is built again as it was at a flush: as if the
 power had gone there. A real card may also have kept any part of what was written after the flush, so that is
 tried, too. No start is needed to judge such a card: its file system is repaired as a mount does it, and its
 files are opened by the station's own code.

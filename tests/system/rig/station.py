@@ -98,7 +98,7 @@ class Station:
         self.configure(defaults)
 
     def configure(self, settings: Settings) -> None:
-        """Write the configuration file anew (a running daemon does not see it)."""
+        """Write the configuration file again (a running daemon does not see it)."""
         self.settings = settings
         self.config.write_text(config_text(settings))
 

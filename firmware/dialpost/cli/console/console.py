@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 MOST_TRIES = 5
 DAEMON_STARTS_S = 10.0
-"""So long a daemon that does not answer is waited for: after a boot the console is there first."""
+"""How long a daemon that does not answer is waited for: after a boot the console is there first."""
 _LONGEST_PAUSE_S = 30.0
 _DUMB = {"", "dumb", "unknown"}
 

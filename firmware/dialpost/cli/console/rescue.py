@@ -1,6 +1,6 @@
 """The rescue menu at a terminal: from a configuration that can't be used to a station that runs.
 
-Through the daemon where one answers (it takes what is mended at once); without one on the card directly, for the
+Through the daemon where one answers (it takes what is repaired at once); without one on the card directly, for the
 next start. Who is let in is decided before (`cli/console/console`). Blocking; one person, one line at a time.
 """
 
@@ -141,7 +141,7 @@ class Rescue:
         lines = log_lines(self._args, _LOG_LINES)
         self._terminal.say("\n".join(lines) if lines else "Nothing was logged yet.")
 
-    # -- mending --------------------------------------------------------------------------------------
+    # -- repairing --------------------------------------------------------------------------------------
 
     def _go_back(self) -> None:
         self._history.current()  # what was edited by hand gets its number first

@@ -1,4 +1,4 @@
-"""The console's side of an editing session: one connection to the daemon, opened anew where it broke.
+"""The console's side of an editing session: one connection to the daemon, opened again where it broke.
 
 The candidate lives in the daemon and ends with the connection. What the person must hear of it is collected here:
 notices of other sessions, a commit that is about to be taken back.

@@ -16,7 +16,7 @@ from dialpost.core.console.page import MORE, Page, plain, rows
 from dialpost.core.errors import AskCancelledError, IdleTooLongError
 
 POLL_S = 2.0
-"""So often it is asked whether there is something to tell while a line is waited for."""
+"""How often it is asked whether there is something to tell while a line is waited for."""
 _PAUSE_S = 0.3
 _DRAW_LATER_S = 0.02
 _WRITE_S = 120.0

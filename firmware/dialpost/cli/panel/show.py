@@ -28,11 +28,11 @@ from dialpost.front_panel import find_board
 
 PHASES = (Phase.BOOT, Phase.SHUTDOWN, Phase.UPDATE, Phase.CRASHED)
 WAIT_S = 20.0
-"""So long the chip may take to appear at power on, and another process to let the lines go."""
+"""How long the chip may take to appear at power on, and another process to let the lines go."""
 DAEMON_S = 5.0
-"""So long the daemon may take to answer."""
+"""How long the daemon may take to answer."""
 RENEW_S = 10.0
-"""So often the daemon is told again; it forgets a wish after 30 s."""
+"""How often the daemon is told again; it forgets a wish after 30 s."""
 
 
 def add_parser(commands: Any) -> None:

@@ -191,7 +191,7 @@ def _do_wish(folder: Path) -> int:
 
 
 def _tell_state(args: argparse.Namespace) -> int:
-    """What runs, what became of the last update; what a person has read here is marked as seen."""
+    """What runs, what became of the last update; what an operator has read here is marked as seen."""
     try:
         running = running_release(_OS_RELEASE.read_text("utf-8"))
     except (OSError, ValueError) as error:

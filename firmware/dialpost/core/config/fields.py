@@ -45,7 +45,7 @@ class Field:
         return ("debug", "info", "warning", "error") if self.key == "station.log_level" else ()
 
     def type_words(self) -> str:
-        """The type for a person: "a whole number from 1 to 20", "one of: a, b", "a list of domains"."""
+        """The type for people: "a whole number from 1 to 20", "one of: a, b", "a list of domains"."""
         if self.is_table:
             return "a table of domain = account"
         return f"a list of {self._words(many=True)}" if self.is_list else self.item_words()

@@ -29,7 +29,7 @@ class Commit:
 
     @property
     def when(self) -> str:
-        """The time for a person; a wrong clock is told."""
+        """The time for people; a wrong clock is told."""
         shown = moment_words(self.when_s, "%Y-%m-%d %H:%M:%S UTC")
         return shown if self.clock_trusted else f"{shown} (by a clock that was wrong)"
 
@@ -43,7 +43,7 @@ class Proof(Enum):
     """What a configuration just committed still has to show. Without it the one before comes back."""
 
     START = "start"  # the station starts with it
-    CONFIRM = "confirm"  # a person says that it is good
+    CONFIRM = "confirm"  # an operator says that it is good
 
 
 @dataclass(frozen=True, slots=True)

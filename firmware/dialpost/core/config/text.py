@@ -38,7 +38,7 @@ def parse_config(text: str, source: str = "") -> Config:
 
 
 def check_given(field: Field, label: str, value: object) -> object:
-    """The value of one key in its normal form. `label` is the key as a person wrote it. Raises: ConfigError."""
+    """The value of one key in its normal form. `label` is the key as an operator wrote it. Raises: ConfigError."""
     reader = _Reader()
     checked = reader.given(field, label, value)
     if reader.problems:
@@ -229,7 +229,7 @@ def find_field(key: str) -> Field:
 
 
 def explain(field: Field) -> str:
-    """Everything a person should know of one key."""
+    """Everything an operator should know of one key."""
     setting = field.setting
     lines = [field.key, f"  {setting.help}", f"  It is {field.type_words()}."]
     if field.is_list and (setting.minimum or setting.maximum):

@@ -1,1 +1,1 @@
-"""The console: what a person at a serial line, over ssh or at a local terminal types and reads. Bytes and lines."""
+"""The console: what an operator types and reads at a serial line, over ssh or at a terminal. Bytes and lines."""

@@ -48,7 +48,7 @@ def keys(typed: str) -> list[tuple[str, str]]:
 
 
 def field_of(key: str) -> Field | None:
-    """The declaration of a key as a person writes it, with positions in lists; None where there is none."""
+    """The declaration of a key as an operator writes it, with positions in lists; None where there is none."""
     bare = _INDEX.sub("", key)
     try:
         return find_field(bare)

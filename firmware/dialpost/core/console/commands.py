@@ -52,7 +52,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `help` is a line, `more` what else a person should know.
+    """One command. `help` is a line, `more` what else an operator should know.
 
     `face`: the words of the `dialpost` command that does it; what follows goes to it unchanged, options too.
     """

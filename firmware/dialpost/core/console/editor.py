@@ -1,4 +1,4 @@
-"""The line editor: a terminal's bytes in, its bytes out, and the lines a person finished.
+"""The line editor: a terminal's bytes in, its bytes out, and the lines an operator finished.
 
     editor.begin("dialpost> ")
     editor.receive(data)            # any piece of the stream, whole or byte by byte
@@ -238,7 +238,7 @@ class LineEditor:
             self._line.put(found)
 
     def _show_under(self, lines: Sequence[str]) -> None:
-        """Leave the line standing, print, and have it drawn anew below."""
+        """Leave the line standing, print, and have it drawn again below."""
         self._output += self._row.finish(self._prompt, self._line.text)
         self._output += b"".join(line.encode("ascii", "replace") + b"\r\n" for line in lines)
 

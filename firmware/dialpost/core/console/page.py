@@ -38,14 +38,14 @@ def plain(text: str, *, utf8: bool) -> str:
 
 
 class Page:
-    """How much of the screen is filled since a person pressed a key."""
+    """How much of the screen is filled since an operator pressed a key."""
 
     def __init__(self, height: int, width: int) -> None:
         self._room, self._width = max(4, height) - 1, width
         self._used = 0
 
     def start(self) -> None:
-        """A person looks: from here a whole screen may be filled."""
+        """An operator looks: from here a whole screen may be filled."""
         self._used = 0
 
     def one_more(self) -> None:

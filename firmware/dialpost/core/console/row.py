@@ -64,7 +64,7 @@ class Row:
         return out
 
     def clear_screen(self) -> bytes:
-        """An empty screen; the row is drawn anew after it."""
+        """An empty screen; the row is drawn again after it."""
         self._shown, self._column = "", 0
         return _CLEAR_SCREEN
 
@@ -133,7 +133,7 @@ class DumbRow:
         shown, self._shown = self._shown, wanted
         erased = len(shown) - same
         if erased and same // self._width != (len(shown) - 1) // self._width:
-            # BS does not go up a row: write it anew on the next.
+            # BS does not go up a row: write it again on the next.
             return b"\r\n" + self._encode(wanted)
         return b"\b \b" * erased + self._encode(wanted[same:])
 
@@ -154,7 +154,7 @@ class DumbRow:
         return out
 
     def clear_screen(self) -> bytes:
-        """No screen to clear: the line is written anew on the next row."""
+        """No screen to clear: the line is written again on the next row."""
         return self.wipe()
 
     def _encode(self, text: str) -> bytes:

@@ -7,7 +7,7 @@ One `DialPlan` for each modem, shared by who dials and who decides when (both in
     command = dial_command(step.number, config.modem, country)      # -> "ATDT0W0961123456"
     for line in line_settings(config.modem, country): ...           # -> "S7=60", "X3", "S6=2": sent before dialling
     plan.tried(step.number, result, now_s)          # after every try, DialResult.CONNECTED included
-    plan.by_person(now_s)                           # a person asked for a call: all rules begin anew
+    plan.by_person(now_s)                           # an operator asked for a call: all rules start over
     text = json.dumps(plan.to_json(now_s, wall_s, trusted=...)); plan.restore(json.loads(text), ...)
 
 `flow/line/call/redial` asks `next` before each automatic call, waits, and keeps the plan over a restart; who dials
@@ -38,7 +38,7 @@ _OF_THE_NUMBER = COUNTED | {DialResult.DELAYED, DialResult.BLACKLISTED}
 @dataclass(frozen=True, slots=True)
 class Step:
     """What to dial next: `number` ("" = none is configured) after `wait_s` seconds (0 = now, infinity = only when
-    a person asks). `why` tells a wait, for a person.
+    an operator asks). `why` tells a wait, for people.
     """
 
     number: str
@@ -74,7 +74,7 @@ class DialPlan:
             self._turn = index if result is DialResult.CONNECTED else (index + 1) % len(self.numbers)
 
     def by_person(self, now_s: float) -> None:
-        """A person asked for a call."""
+        """An operator asked for a call."""
         self.history = self.history.by_person()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:

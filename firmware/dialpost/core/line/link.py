@@ -33,12 +33,12 @@ class Again(Enum):
 
     SOON = "soon"  # it passes: the redials of call.redial_attempts
     NEXT_TIME = "next-time"  # not in this series: at the next scheduled time
-    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or a person asks for a call
+    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or an operator asks for a call
 
 
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
-    """The result, what a person should know about it ("" = nothing more), and the rate if it is told.
+    """The result, what an operator should know about it ("" = nothing more), and the rate if it is told.
 
     `number` is what was dialled, as people know it ("" = no number is dialled). `again`: None = as its result
     has it (`core/line/reasons.AGAIN`).

@@ -27,7 +27,7 @@ SET_LOGIN = "Set ppp.user and ppp.password with `dialpost config set`; the provi
 @dataclass(frozen=True, slots=True)
 class Reason:
     """`log` is the word in the log; `light` what the panel shows once the call is over; `words` what happened,
-    for a person; `next_step` what to do, "" where nothing is to be done. `again`: when the station dials again by
+    for people; `next_step` what to do, "" where nothing is to be done. `again`: when the station dials again by
     itself.
     """
 

@@ -1,7 +1,7 @@
 """May this number be dialled now by a machine: a country's rules applied to the tries made so far.
 
 Pure: `now_s` is monotonic and passed in. A try counts when digits went out and no modem answered; a number
-that answered starts anew, and so does everything when a person asks for a call (47 CFR 68.318(b)(1): "reactivated
+that answered starts over, and so does all when an operator asks for a call (47 CFR 68.318(b)(1): "reactivated
 by either manual or external means"; PTC 200: "for any single manual call initiation").
 
 The history survives a restart. On the card a try has an age, not a time: after a restart as much time has passed as
@@ -102,7 +102,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class MayDial:
-    """The answer: wait `wait_s` (0 = dial now, infinity = only when a person asks), and why, for a person."""
+    """The answer: wait `wait_s` (0 = dial now, infinity = only when an operator asks), and why, for people."""
 
     wait_s: float = 0.0
     why: str = ""
@@ -131,7 +131,7 @@ class RedialHistory:
         return RedialHistory({**kept, number: tries})
 
     def by_person(self) -> RedialHistory:
-        """A person asked for a call: every series begins anew."""
+        """An operator asked for a call: every series starts over."""
         return RedialHistory()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:

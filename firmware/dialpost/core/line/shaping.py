@@ -28,7 +28,7 @@ IN_FLIGHT_S = 0.5
 """So much of the line's time may be in flight inbound over all connections served at once."""
 FIRST_SEGMENTS = 3
 LEAST_RTO_S = 3
-"""No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 mends them)."""
+"""No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 repairs them)."""
 QUEUE_PACKETS = 30
 """ppp interfaces start with 3, and would drop what a second connection sends."""
 VEGAS_PACKETS = (16, 24)

@@ -1,6 +1,6 @@
 """Notices about the fate of a message: RFC 3464 reports that say it in plain words first.
 
-A report has three parts (RFC 6522): words for a person, with the technical side below them, the fields for a
+A report has three parts (RFC 6522): words for people, with the technical side below them, the fields for a
 program, and the message (or its header). International addresses make it an RFC 6533 one. Pure: everything that
 comes from outside (dates, ids, the original) is passed in. What others wrote (answers, ENVID, ORCPT, subjects)
 never breaks out of its field. The result has LF line ends.

@@ -112,7 +112,7 @@ class EtrnAnswer:
 
     @property
     def is_fault(self) -> bool:
-        """Whether a person should know: mail may wait at the provider that was not asked for."""
+        """Whether an operator should know: mail may wait at the provider that was not asked for."""
         return self.outcome in _FAULTS
 
     @property

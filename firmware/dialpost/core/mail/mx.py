@@ -13,7 +13,7 @@ from dialpost.core.mail.outcomes import Deferred, Refused
 from dialpost.core.mail.reply import Reply
 
 MAX_HOSTS = 5
-"""So many hosts of one domain are tried in a row; RFC 5321 §5.1 wants two addresses at least."""
+"""How many hosts of one domain are tried in a row; RFC 5321 §5.1 wants two addresses at least."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,5 +29,5 @@ def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
 
 
 def place_words(host: str, port: int) -> str:
-    """As a person writes it."""
+    """As an operator writes it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Pattern:
     """How a light behaves: `steps_ms` are times lit and dark in turn, for ever; () is steady.
 
-    `lit` is what a steady light shows, or what a pattern starts with. `words` is how a person would call it.
+    `lit` is what a steady light shows, or what a pattern starts with. `words` is how an operator would call it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Pattern:
 
 
 def flashes(count: int) -> Pattern:
-    """So many short flashes, then a pause long enough to count them."""
+    """How many short flashes, then a pause long enough to count them."""
     words = f"{count} flash{'' if count == 1 else 'es'}, a pause"
     return Pattern(f"flash-{count}", (200, 300) * (count - 1) + (200, 1500), words=words)
 

@@ -1,4 +1,4 @@
-"""The button: from the contact's edges to what a person meant. Pure; times are passed in (`now_s`, monotonic).
+"""The button: from the contact's edges to what an operator meant. Pure; times are passed in (`now_s`, monotonic).
 
 Two small machines, each one total table. `CONTACTS` lets a bouncing contact settle: a change counts when it has
 lasted `SETTLE_S`, and then from its first edge. `TABLE` tells press, hold and stuck apart:

@@ -108,7 +108,7 @@ LINE_PATTERNS: dict[CallState, Pattern] = {
 }
 
 GRAVE = frozenset({Fault.STORAGE, Fault.SETUP})
-"""Faults that no redial mends: they go before it on a shared light."""
+"""Faults that no redial repairs: they go before it on a shared light."""
 
 
 def _button(name: str, words: str, show: ButtonShow, pattern: Pattern, colour: Colour) -> Signal:

@@ -19,7 +19,7 @@ class Phase(Enum):
     RUNNING = "running"
     UPDATE = "update"  # a new release is being written or started: don't pull the plug
     SHUTDOWN = "shutdown"  # going down on purpose
-    CRASHED = "crashed"  # the program ended by a fault; the service manager starts it anew
+    CRASHED = "crashed"  # the program ended by a fault; the service manager starts it again
     RESETTING = "resetting"  # the factory reset was confirmed
 
 

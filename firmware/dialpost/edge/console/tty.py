@@ -1,4 +1,4 @@
-"""The terminal a person sits at: a UART, a pseudo-terminal, the terminal of an ssh login.
+"""The terminal an operator sits at: a UART, a pseudo-terminal, the terminal of an ssh login.
 
 Characters come one by one, without echo, eight bits; the kernel stops a paste by XOFF before its buffer overflows
 and lets one stop the output with Ctrl-S (any key goes on, so that an XOFF out of noise stops it for a moment only).

@@ -30,7 +30,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
 _CHANGE_TIMEOUT_S = 60.0
-"""So long a question waits while one station is put in the place of another."""
+"""How long a question waits while one station is put in the place of another."""
 
 _AT_THE_CARD = "`dialpost doctor` looks at the card."
 
@@ -87,7 +87,7 @@ class _Connection:
 class ControlServer:
     """Serves the API on `path` until `close`: the methods given, and those offered while they are.
 
-    Between `pause` and `resume` a question for a method that is not there waits: it is being offered anew.
+    Between `pause` and `resume` a question for a method that is not there waits: it is being offered again.
     """
 
     def __init__(self, path: Path, methods: ServedMethods) -> None:
@@ -140,7 +140,7 @@ class ControlServer:
         return withdraw
 
     def pause(self) -> None:
-        """Methods are about to be withdrawn and offered anew."""
+        """Methods are about to be withdrawn and offered again."""
         self._complete.clear()
 
     def resume(self) -> None:

@@ -1,7 +1,7 @@
 """Connections that a lost line left half open: the next line tells their other ends that they are dead.
 
 Nobody tells TCP of a lost line. The provider's mail server would go on sending into connections that are none any
-more, each until its own time-out, and as each of them ends it puts off what it holds for us: mail stays behind that
+more, each until its own time-out, and as each of them ends it defers what it holds for us: mail stays behind that
 the redial was made for. So the kernel keeps its half of each until the line is up again; a reset with the right
 sequence number then reaches the provider before the first ETRN does. Where the station has another address by then
 the reset goes nowhere, as without it.

@@ -113,7 +113,7 @@ class SerialPort:
                 raise PortError(_in_words(self.device, error)) from error
 
     def set_speed(self, speed_bps: int) -> None:
-        """Set the port up anew at this speed (pppd may have changed it); what was not yet read is dropped."""
+        """Set the port up again at this speed (pppd may have changed it); what was not yet read is dropped."""
         self._check_open()
         try:
             self._port.baudrate = speed_bps

@@ -29,7 +29,7 @@ _Contents = tuple[dict[str, Account], dict[str, Alias]]
 
 
 class AccountFile:
-    """The file at `path`. After `load`, `report` says what had to be mended, "" = nothing."""
+    """The file at `path`. After `load`, `report` says what had to be repaired, "" = nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,6 +1,6 @@
 """Before Dovecot starts: the indexes of a mailbox whose log a power cut tore are taken away.
 
-`dialpost-dovecot.service` runs this. Dovecot makes them anew from the mailbox itself: the numbers of messages are
+`dialpost-dovecot.service` runs this. Dovecot makes them again from the mailbox itself: the numbers of messages are
 in `dovecot-uidlist`, what was read and answered in the files' names. Its own way is to refuse the mailbox until the
 mail program connects once more.
 

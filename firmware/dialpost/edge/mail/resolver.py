@@ -129,7 +129,7 @@ class Resolver:
         return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found)
 
     async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
-        """The records of a kind (MX, TXT ...) as a zone file has them; for a person who asks."""
+        """The records of a kind (MX, TXT ...) as a zone file has them; for whoever asks."""
         found = await self._ask(name, kind)
         return tuple(record.to_text() for record in found) if isinstance(found, tuple) else found
 

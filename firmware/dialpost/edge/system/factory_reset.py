@@ -26,7 +26,7 @@ from dialpost.edge.ground.durable import sync_folder, write_durably
 MARKER = "factory-reset"
 NOT_HERE = "This is no installed station, and nothing here erases it: delete its folders to begin anew."
 REBOOT_S = 20.0
-"""So long the service manager may take to accept the wish for a reboot."""
+"""How long the service manager may take to accept the wish for a reboot."""
 
 _log = logging.getLogger("dialpost.panel")
 
@@ -34,7 +34,7 @@ _log = logging.getLogger("dialpost.panel")
 class FactoryReset:
     """The one way to ask for it: the button and the console use the same.
 
-    `reboot` gives "" where the machine is going down, else why not, for a person; it is looked for where not given.
+    `reboot` gives "" where the machine is going down, else why not, for people; it is looked for where not given.
     """
 
     def __init__(self, data_dir: Path, reboot: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -43,7 +43,7 @@ class FactoryReset:
         self._reboot = reboot or _reboot
 
     async def request(self, by: str) -> str:
-        """Mark the card and have the machine started anew; what happens now, in words. `by` says who asked.
+        """Mark the card and have the machine started again; what happens now, in words. `by` says who asked.
 
         When it returns, the marker is durable. Raises: StorageError where it can't be written; then nothing
         happens.

@@ -61,7 +61,7 @@ class ConfigChanges:
     ) -> None:  # fmt: skip
         self.on_change = on_change
         self.remarks: list[str] = []
-        """What a person should know, for `status`: a configuration taken back, something that was not applied."""
+        """What an operator should know, for `status`: a configuration rolled back, something not applied."""
         self._history, self._parser, self._process = history, parser, process
         self._apply, self._clock = apply, clock
         self._lock = asyncio.Lock()
@@ -93,7 +93,7 @@ class ConfigChanges:
         return [f"Configuration {number} is taken back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
 
     def remark(self, words: str) -> None:
-        """Something of the configuration that a person should know, for `status`."""
+        """Something of the configuration that an operator should know, for `status`."""
         self._remark(words)
 
     async def before_start(self) -> None:

@@ -133,7 +133,7 @@ class ConfigSessions:
         return session.candidate
 
     async def discard(self, session: Session) -> None:
-        """Begin anew from the newest."""
+        """Begin again from the newest."""
         session.base, session.base_text = await self._newest()
         session.candidate = _candidate(session.base_text)
 

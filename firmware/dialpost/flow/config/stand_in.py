@@ -44,7 +44,7 @@ class FileForStandIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What is in force instead, and all that a person should know of it."""
+    """What is in force instead, and all that an operator should know of it."""
 
     config: Config
     words: str

@@ -1,1 +1,1 @@
-"""What the control API offers a person at the console."""
+"""What the control API offers an operator at the console."""

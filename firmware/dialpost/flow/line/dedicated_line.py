@@ -28,7 +28,7 @@ from dialpost.flow.line.call.memory import CallStore
 from dialpost.flow.line.panel import LinePanel
 
 LOOK_S = 60.0
-"""So often what was put off is looked at, whether its time has come."""
+"""How often what was deferred is looked at, whether its time has come."""
 GATHER_S = 0.05
 """Mail that comes in a bunch goes out in one connection."""
 
@@ -60,7 +60,7 @@ class DedicatedLine:
 
     @property
     def state_words(self) -> str:
-        """What the line is doing, for a person."""
+        """What the line is doing, for people."""
         return "dedicated line; sending" if self._running else "dedicated line; no calls are made"
 
     @property
@@ -116,7 +116,7 @@ class DedicatedLine:
                 "redials_left": None}  # fmt: skip
 
     def attention(self) -> list[str]:
-        """What a person should know of the last run, an item each."""
+        """What an operator should know of the last run, an item each."""
         if self._last_try is None:
             return []
         etrn = self._last_call.etrn if self._last_call is not None else ()

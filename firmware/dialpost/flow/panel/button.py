@@ -24,7 +24,7 @@ from dialpost.core.panel.station_state import Phase, StationState
 from dialpost.flow.panel.state import Panel
 
 LOOK_AT_CLOCK_S = 20.0
-"""So often it is looked whether it is night: a minute's begin is near enough."""
+"""How often it is looked whether it is night: a minute's begin is near enough."""
 SOON_S = 0.001
 """What is due so soon is due: less than a timer can tell must not be waited for in a circle."""
 REBOOT_S = 120.0
@@ -53,7 +53,7 @@ class FactoryReset(Protocol):
     """edge/system/factory_reset."""
 
     async def request(self, by: str) -> str:
-        """Mark the card and start the machine anew; what happens now, in words. Raises: StorageError."""
+        """Mark the card and start the machine again; what happens now, in words. Raises: StorageError."""
 
 
 class FrontPanel:
@@ -95,7 +95,7 @@ class FrontPanel:
         self._wake.set()
 
     def attention(self) -> list[str]:
-        """What a person should see to, a sentence each."""
+        """What an operator should see to, a sentence each."""
         if self._button is not None and self._button.state is ButtonState.STUCK:
             return ["The panel's button is stuck: free it, or see to its wiring (`dialpost board test`)."]
         return []

@@ -1,6 +1,6 @@
 """Showing the panel's state on a board's lamps: which are lit now, and when that changes next.
 
-One task; it sleeps until the state changes or a pattern's next step is due. A pattern begins anew when a lamp gets
+One task; it sleeps until the state changes or a pattern's next step is due. A pattern starts over when a lamp gets
 another, so that flashes can be counted from the first.
 """
 

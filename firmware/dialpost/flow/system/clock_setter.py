@@ -20,7 +20,7 @@ from dialpost.core.system.sntp import ClockOffset
 from dialpost.flow import maillog
 
 READY_S = 10.0
-"""So long the mail waits for a clock that is not trusted."""
+"""How long the mail waits for a clock that is not trusted."""
 STEP_S = 2.0
 """A clock that is off by less is left as it is."""
 LOOK_S = 1.0

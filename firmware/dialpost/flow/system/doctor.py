@@ -108,7 +108,7 @@ class Servers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the daemon says of itself: what needs a person, and the doors it listens at ("smtp 127.0.0.1:25")."""
+    """What the daemon says of itself: what needs an operator, and the doors it listens at ("smtp 127.0.0.1:25")."""
 
     attention: tuple[str, ...]
     doors: tuple[str, ...]

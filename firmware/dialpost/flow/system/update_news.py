@@ -69,7 +69,7 @@ class UpdateNews:
             await asyncio.to_thread(self._notes.note, _TOLD, record.id)
 
     def attention(self) -> list[str]:
-        """What a person should know, a sentence each."""
+        """What an operator should know, a sentence each."""
         record = self._record
         if record is None or not (self._is_trouble or record.state in _UNDER_WAY):
             return []

@@ -1,4 +1,4 @@
-"""The page a new station leaves: everything a person needs, nothing secret, narrow enough to print."""
+"""The page a new station leaves: everything an operator needs, nothing secret, narrow enough to print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished call tells a person, and what a record says of a call that was broken off."""
+"""What a finished call tells an operator, and what a record says of a call that was broken off."""
 
 from dataclasses import replace
 

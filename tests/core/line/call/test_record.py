@@ -1,4 +1,4 @@
-"""A call's record: to the store and back, what events add, what it tells a person."""
+"""A call's record: to the store and back, what events add, what it tells an operator."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Driver:
         return found.call
 
     def run(self, seconds: float) -> list[tuple[float, CallReason]]:
-        """Follow the schedule's own naps for so long; the calls it made, by seconds since the start."""
+        """Follow the schedule's own naps for this long; the calls it made, by seconds since the start."""
         end = self.mono_s + seconds
         before = len(self.calls)
         while self.mono_s <= end:

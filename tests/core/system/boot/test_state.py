@@ -31,7 +31,7 @@ states = st.builds(
 
 
 def _starts(state: BootState, count: int) -> tuple[str, BootState]:
-    """So many starts after which nobody says that all is well: the slots started, and the state then."""
+    """How many starts after which nobody says that all is well: the slots started, and the state then."""
     started = ""
     for _ in range(count):
         slot, following = choose(state)

@@ -15,7 +15,7 @@ RECORD = UpdateRecord("1", UpdateState.INSTALLED, "0.3.0 of today", "0.2.0 of ol
 @pytest.mark.parametrize(
     ("running", "boot", "is_well", "state"),
     [
-        (Slot.A, "boot-1", True, UpdateState.INSTALLED),  # not started anew yet
+        (Slot.A, "boot-1", True, UpdateState.INSTALLED),  # not started again yet
         (Slot.B, "boot-2", False, UpdateState.INSTALLED),  # on trial
         (Slot.B, "boot-2", True, UpdateState.PROVEN),
         (Slot.A, "boot-5", False, UpdateState.ROLLED_BACK),

@@ -205,7 +205,7 @@ async def test_a_call_left_up_by_a_power_cut_is_ended_first():
     async with wired(extra_init="S12=5") as (telephone, modem):
         await modem.dial("1")
         modem._port.close(keep_dtr=True)
-        modem._port = None  # the station starts anew; the modem is still on line
+        modem._port = None  # the station restarts; the modem is still on line
         assert telephone.is_up
         assert (await modem.dial("2")).result is DialResult.CONNECTED
         assert [what for _, what in telephone.events] == ["dials 1", "CONNECT", "hung up", "dials 2", "CONNECT"]

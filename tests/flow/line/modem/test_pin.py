@@ -1,4 +1,4 @@
-"""A SIM's PIN: only a refusal is one, the last tries are a person's, and the operator can lift a ban."""
+"""A SIM's PIN: only a refusal is one, the last tries are an operator's, and the operator can lift a ban."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Hosts that need a person: told until they serve us; a refused login is not tried before something changed."""
+"""Hosts that need an operator: told until they serve us; a refused login is not tried before something changed."""
 
 import pytest
 

@@ -35,7 +35,7 @@ class Rig:
         self.store = await Store.open(self.root / "queue.db", bodies=self.spool.ids)
 
     async def crash(self) -> None:
-        """Start anew as if the power had failed: the old store is just left where it is."""
+        """Start again as if the power had failed: the old store is just left where it is."""
         await self.store._writer.close()
         self.left.append(self.store)
         await self.start()

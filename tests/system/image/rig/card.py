@@ -55,7 +55,7 @@ class Card:
         return self
 
     def put(self, name: str, text: str) -> None:
-        """Write a file onto the boot partition, as a person with a card reader does."""
+        """Write a file onto the boot partition, as an operator with a card reader does."""
         self._mtools("mcopy", "-o", "-", f"::{name}", data=text.encode())
 
     def remove(self, name: str) -> None:

@@ -1,6 +1,6 @@
 """The emulated board (-M virt): starts the image from its card by U-Boot, as a Pi does, without a network outside.
 
-What a person has in front of him is here: the serial console, the button, the lamps, the plug. Times are those of
+What an operator has at hand is here: the serial console, the button, the lamps, the plug. Times are those of
 software emulation on a shared host; every wait ends with an event, its limit is only for what never comes.
 """
 

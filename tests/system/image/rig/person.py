@@ -1,4 +1,4 @@
-"""A person at the serial console: goes through the set-up wizard with the provider's letter beside him (the
+"""An operator at the serial console: goes through the set-up wizard with the provider's letter at hand (the
 dialogue is that of the README's first ten minutes), and types commands.
 """
 

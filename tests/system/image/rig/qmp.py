@@ -36,7 +36,7 @@ class Qmp:
                 return answer["return"]
 
     def monitor(self, line: str) -> str:
-        """A command of the monitor for people."""
+        """A command of the monitor for an operator."""
         return str(self.ask("human-monitor-command", **{"command-line": line}))
 
     def wait_for(self, event: str, within_s: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A change gives a new candidate. Values are checked as they come; what contradicts between keys is told by
 `problems`, because a change of two keys goes through a state in which they do not fit. Comments and order stay
-wherever the text is written as people write it; where it is not, it is written anew and `keeps_comments` says so.
+wherever the text is written as people write it; where it is not, it is written again and `keeps_comments` says so.
 """
 
 from __future__ import annotations

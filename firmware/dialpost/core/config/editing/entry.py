@@ -1,4 +1,4 @@
-"""What a person types as a value, read by the declaration of its key.
+"""What an operator types as a value, read by the declaration of its key.
 
 Texts need no quotes, a list is separated by commas, yes and no will do for true and false; TOML's own writing is
 understood as well. Where a comma or a blank at the edge belongs to the value, quotes keep it.

@@ -1,7 +1,7 @@
 """Changing one key in a configuration's text so that its comments and its order stay.
 
 Works line by line on what people and `dialpost config init` write: sections in brackets, one key a line (its value
-may run over several). TOML allows more; so whoever calls looks at what the changed text means, and writes it anew,
+may run over several). TOML allows more; so whoever calls looks at what the changed text means, and writes it again,
 without comments, where that is not what was wanted (`core/config/editing/candidate`).
 """
 

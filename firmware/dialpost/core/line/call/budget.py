@@ -24,9 +24,9 @@ from dialpost.core.json_value import JsonObject, JsonValue
 LEAST_USEFUL_S = 10.0
 """A day or month with less left than this is spent: connecting alone would use it up."""
 OVERRUN_S = 300.0
-"""A message begun within the budget may be finished for so long, but at most as long as the call was allowed."""
+"""A message begun within the budget may be finished for this long, but at most as long as the call was allowed."""
 HANG_UP_S = 5.0
-"""So long before the time is over its end is asked for, since hanging up is paid too."""
+"""How long before the time is over its end is asked for, since hanging up is paid too."""
 _CENT = 1e-9  # sums of prices are compared with this much patience
 
 
@@ -207,7 +207,7 @@ def call_limits(config: BudgetConfig) -> list[str]:
 
 
 def spent_words(config: BudgetConfig, spent: Spent, limit: Limit, *, clock_trusted: bool) -> str:
-    """Why no call is made, and what to do, for a person."""
+    """Why no call is made, and what to do, for people."""
     if limit is Limit.CALL_COST:
         return (
             f"No call is made: one costs more than {limit.value} allows "

@@ -10,7 +10,7 @@ quiet for long enough. How long is enough follows from what the provider answere
 - something came: the grace learnt from this provider's own gaps. Where its answers tell a full queue
   from an empty one (251, 252, 253), it is asked once more, and the answer decides.
 - something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
-  own mail still goes out), because a server puts off what met a time-out until it is asked again. Only after
+  own mail still goes out), because a server defers what met a time-out until it is asked again. Only after
   messages came, and `MOST_ASKS` times at most: what we put off ourselves must not be asked for for ever.
 
 Times are monotonic seconds. `flow/line/call/machine` gathers the evidence and asks again whenever it changes.
@@ -27,13 +27,13 @@ from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 SAMPLES_KEPT = 20
 STARTS_TO_TRUST = 3
-"""So many starts must have been seen before an unanswered 250 is waited for less than `grace_max_s`."""
+"""How many starts must have been seen before an unanswered 250 is waited for less than `grace_max_s`."""
 IDLE_CONNECTION_S = 60.0
-"""A provider's connection that carries nothing for so long (or grace_max_s, if longer) holds no call."""
+"""A provider's connection that carries nothing for this long (or grace_max_s, if longer) holds no call."""
 MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers tell nothing."""
 SETTLED_S = 1.0
-"""So long nobody is connected before it counts as quiet."""
+"""How long nobody is connected before it counts as quiet."""
 STALL_S = 120.0
 """After the end was asked for, so long may the current message stand still before the line is dropped."""
 
@@ -140,7 +140,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Stay on line; look again at `until_s` unless something changes before. `why` is for a person."""
+    """Stay on line; look again at `until_s` unless something changes before. `why` is for people."""
 
     until_s: float
     why: str

@@ -92,7 +92,7 @@ class Forecast:
     held_bytes: int = 0
 
     def words(self) -> str:
-        """For a person, without a full stop."""
+        """For people, without a full stop."""
         parts = (
             [count_words(self.messages, "message"), size_words(self.bytes)] if self.messages else ["nothing waits"]
         )

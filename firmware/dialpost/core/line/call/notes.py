@@ -1,4 +1,4 @@
-"""What each event of a call adds to its record, and what a finished record tells a person.
+"""What each event of a call adds to its record, and what a finished record tells an operator.
 
 Pure; `flow/line/call/machine` applies it in the order things happen.
 """
@@ -24,7 +24,7 @@ _WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_scr
 class Happening:
     """One event of the call machine with what it brought.
 
-    `call` is the number of the call it belongs to, None for a wish of a person, schedule or timer. `over_budget`:
+    `call` is the number of the call it belongs to, None for an operator, schedule or timer. `over_budget`:
     the wish holds though the budget is spent.
     """
 
@@ -96,7 +96,7 @@ def was_cut(record: CallRecord) -> bool:
 
 
 def etrn_refused(record: CallRecord) -> bool:
-    """Whether the last answer for one of the names asks for a person."""
+    """Whether the last answer for one of the names needs an operator."""
     return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
 
 
@@ -134,7 +134,7 @@ _UNTIL_CHANGED = (
 
 
 def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
-    """What a person should know of the call, an item each; [] where all went well.
+    """What an operator should know of the call, an item each; [] where all went well.
 
     `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself. `barred`: why
     none will be, with the reason of this call in it.

@@ -6,8 +6,8 @@ Pure: the clock readings and the time zone are passed in. The rules:
   the change (02:30 becomes 03:30); one that comes twice in autumn is held the first time only.
 - Intervals are counted in real minutes from `start` to `end`; where `end` is not after `start`, to `end`
   of the next day. A weekday is that of the start.
-- A clock that jumps (chrony after a start in 1970, a person) neither fires all it jumped over nor
-  repeats it: the plan is made anew from where the clock now stands.
+- A clock that jumps (chrony after a start in 1970, an operator) neither fires all it jumped over nor
+  repeats it: the plan is made again from where the clock now stands.
 - A clock that is not trusted is not used: calls come at the mean distance of the scheduled ones, counted
   from the start of the station, the first after at most an hour.
 - `min_pause_min` holds for every call of these; what falls into the pause is made up for at its end.
@@ -30,7 +30,7 @@ DAY_S = 86_400
 CLOCK_JUMP_S = 90.0
 """A wall clock that differs by more from what the monotonic one says has been set."""
 LONGEST_NAP_S = 300.0
-"""However far the next call is, the clock is looked at so often, to see that it was set."""
+"""However far the next call is, the clock is looked at this often, to see that it was set."""
 FIRST_WITHOUT_CLOCK_S = 3600.0
 LONGEST_FAILURE_PAUSE_S = 3600.0
 

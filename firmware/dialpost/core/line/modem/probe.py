@@ -61,7 +61,7 @@ class Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A profile's name, how sure it is, and why, for a person."""
+    """A profile's name, how sure it is, and why, for people."""
 
     profile: str
     likeness: Likeness

@@ -62,7 +62,7 @@ class ResultKind(Enum):
     NO_ANSWER = "no-answer"
     DELAYED = "delayed"  # the modem itself makes a number rest between tries
     BLACKLISTED = "blacklisted"  # the modem itself will not dial a number any more
-    VOICE = "voice"  # a person answered, not a modem
+    VOICE = "voice"  # somebody answered, not a modem
 
 
 @dataclass(frozen=True, slots=True)

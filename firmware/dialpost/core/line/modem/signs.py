@@ -1,4 +1,4 @@
-"""What a modem with a SIM or a satellite's antenna says of network and signal, in words for a person.
+"""What a modem with a SIM or a satellite's antenna says of network and signal, in words for people.
 
 Sources: 3GPP TS 27.007 §7.2 (+CREG), §8.3 (+CPIN), §8.5 (+CSQ: 0..31, 99 = not known); Iridium ISU AT command
 reference (+CSQF: 0..5 bars).

@@ -76,7 +76,7 @@ class PppEnd:
 
     @property
     def words(self) -> str:
-        """What happened and what to do next, for a person."""
+        """What happened and what to do next, for people."""
         reason = self.reason
         if reason is None:
             return self.detail or "pppd was ended"

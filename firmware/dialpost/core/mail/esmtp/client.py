@@ -217,7 +217,7 @@ class EsmtpClient:
         self._opening.tls_established(verified=verified)
 
     def tls_failed(self, why: str) -> list[Event]:
-        """TLS could not be had as configured: a person has to look at it, the mail waits."""
+        """TLS could not be had as configured: an operator has to look at it, the mail waits."""
         self._wire.drop_output()
         self._end(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), "4.7.5"))
         return self._wire.take_events()

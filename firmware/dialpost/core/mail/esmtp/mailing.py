@@ -65,7 +65,7 @@ WAIT_S = {
 }
 """How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
 GROUP_WAIT_S = 60.0
-"""So long at most, as long as the host has not shown yet that it answers commands sent together."""
+"""How long at most, as long as the host has not shown yet that it answers commands sent together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class SizeHold(Enum):
     HELD = "held"  # with RecipientState.HELD; the sender is still to be told
     TOLD = "told"  # the same, and the sender was told
     PASSED = "passed"  # it was held and may go now: the window is open, or the limit was raised
-    RELEASED = "released"  # a person let it go; nothing holds it for its size again
+    RELEASED = "released"  # an operator let it go; nothing holds it for its size again
 
 
 BY_STATION = "this station"
@@ -95,7 +95,7 @@ class RecipientRecord:
 
     @property
     def is_held_for_size(self) -> bool:
-        """Whether it waits for the window of big messages, or for a person."""
+        """Whether it waits for the window of big messages, or for an operator."""
         return self.state is RecipientState.HELD and self.size_hold in {SizeHold.HELD, SizeHold.TOLD}
 
 

@@ -66,7 +66,7 @@ def zone(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """An address, with or without /BITS, written anew from what was read. Raises: ValueError."""
+    """An address, with or without /BITS, written again from what was read. Raises: ValueError."""
     return str(ip_interface(text) if "/" in text else ip_address(text))
 
 

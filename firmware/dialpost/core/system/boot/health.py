@@ -1,7 +1,7 @@
 """When a start counts as good: local health has held for a while. Nothing here asks for the line.
 
-A slot on trial that does not get there in time is given up: the machine is started anew, and its tries run out. A
-proven slot is never given up, whatever fails: a start anew would not mend it.
+A slot on trial that does not get there in time is given up: the machine is restarted, and its tries run out. A
+proven slot is never given up, whatever fails: a restart would not repair it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from enum import Enum
 from dialpost.core.system.boot.state import BootState, Slot
 
 HOLD_S = 120.0
-"""So long everything must be well without a gap."""
+"""How long everything must be well without a gap."""
 ILL_S = 120.0
-"""A slot on trial that has started and is ill without a gap for so long is given up."""
+"""A slot on trial that has started and is ill without a gap for this long is given up."""
 GIVE_UP_S = 900.0
-"""So long after the start a slot on trial may take at most to be well for HOLD_S."""
+"""How long after the start a slot on trial may take at most to be well for HOLD_S."""
 STARTING = "the system is starting"
-"""The fault that time alone mends."""
+"""The fault that time alone repairs."""
 
 
 class Verdict(Enum):

@@ -134,7 +134,7 @@ def wear(facts: CardWear | None) -> Finding:
 
 
 def set_aside(names: Sequence[str]) -> Finding:
-    """What could not be read and is kept for a person."""
+    """What could not be read and is kept for people."""
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         return warning(

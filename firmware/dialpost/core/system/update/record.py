@@ -60,12 +60,12 @@ class UpdateRecord:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether a person should see to it."""
+        """Whether an operator should see to it."""
         return self.state in {UpdateState.ROLLED_BACK, UpdateState.FELL_BACK}
 
     @property
     def words(self) -> str:
-        """For a person, a sentence or two."""
+        """For people, a sentence or two."""
         return _WORDS[self.state].format(version=self.version, before=self.before)
 
     @property

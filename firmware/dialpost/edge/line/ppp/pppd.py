@@ -27,7 +27,7 @@ from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, 
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
-"""So long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
+"""How long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
 TERMINATED = 5
 """pppd's exit status after SIGTERM (pppd(8))."""
 _LAST_WORDS_S = 1.0

@@ -35,7 +35,7 @@ NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
 """On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
 ROUTES = Path("/proc/net/route")
 HOOK_S = 60
-"""So long pppd's script may take; on a slow board it is through in three seconds."""
+"""How long pppd's script may take; on a slow board it is through in three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # a shell's way to tell of a signal

@@ -117,7 +117,7 @@ class MailTalk:
             self._core.quit()
 
     async def _fetch(self) -> Content | None:
-        """The next message that can be read; one that can't is put off and the next one taken."""
+        """The next message that can be read; one that can't is deferred and the next one taken."""
         while (message := await self._next_message()) is not None:
             try:
                 return await asyncio.to_thread(look_over, message, self._core.extensions)

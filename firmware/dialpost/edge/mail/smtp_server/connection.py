@@ -5,7 +5,7 @@ aiosmtpd keeps the connection's life (made, lost, the session's task); what pass
 - Input is kept in one buffer, whatever a packet holds, and taken from it line by line or, within a message, in
   large pieces. Reading stops while the buffer is full, so a fast sender costs no memory.
 - Replies are gathered and written when the input is used up: one write for all commands of a packet (RFC 2920).
-- One timer per connection checks a deadline that every wait sets anew. It is off while the station itself works.
+- One timer per connection checks a deadline that every wait sets again. It is off while the station itself works.
 - End of input is no reason to stop: what came before it is carried out, as a half-closed client expects.
 - The end is said before it comes: with input left unread, the kernel would reset the connection and the last reply
   be lost to the client.
@@ -39,7 +39,7 @@ INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
 _TURN_S = 0.001
-"""So long at most, and one command more, a client's input is worked on before the others have their turn."""
+"""How long at most, and one command more, a client's input is worked on before the others have their turn."""
 _MOST_TEXT = 480
 """RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
 _NOT_PRINTABLE = re.compile(r"[^ -~]")

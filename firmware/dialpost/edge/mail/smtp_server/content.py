@@ -75,7 +75,7 @@ class Patience:
         return min(self._pause_s, max(0.0, self._end_s - self._loop.time()))
 
     def got(self, count: int) -> None:
-        """So many bytes came."""
+        """How many bytes came."""
         self._end_s += count / _SLOWEST_BYTES_PER_S
 
 

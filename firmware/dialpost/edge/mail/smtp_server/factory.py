@@ -16,7 +16,7 @@ from dialpost.edge.mail.smtp_server.replies import GOING_DOWN
 from dialpost.edge.mail.smtp_server.session import Door, Session
 
 _GRACE_S = 10.0
-"""So long sessions under way get to come to their next answer when the station goes down."""
+"""How long sessions under way get to come to their next answer when the station goes down."""
 
 
 class SmtpServer:

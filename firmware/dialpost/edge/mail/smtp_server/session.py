@@ -73,7 +73,7 @@ MAX_COMMAND_BYTES = 2048
 """RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
 MAX_AUTH_BYTES = 12_288  # RFC 4954 §4.3
 _MOST_WAITS = 6
-"""So many times the wait for one command a client may go on without getting anywhere."""
+"""How many times the wait for one command a client may go on without getting anywhere."""
 _HANDSHAKE_S = 60.0
 """For implicit TLS: a hundred bytes a second are enough."""
 

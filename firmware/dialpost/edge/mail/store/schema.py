@@ -2,7 +2,7 @@
 
 Laid out so that a message costs the card little (figures in docs/decisions): small pages, because every
 commit writes whole pages; few indexes, partial ones, because each is another page; no index for what
-only a person asks for (`trace`, `list`), which scans. A recipient's key is its message's number times
+only an operator asks for (`trace`, `list`), which scans. A recipient's key is its message's number times
 2**20 plus its own number, so rows are appended and found by range.
 
 Numbers that stand for enum members are in `rows`. State 0 is WAITING.

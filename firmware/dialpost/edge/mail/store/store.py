@@ -253,7 +253,7 @@ class Store:
         )
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger on the line, unless a person released it; which."""
+        """Hold what waits for the world and is larger on the line, unless an operator released it; which."""
         return [queue_id(one) for one in await self._change(lambda done: changes.hold_big(done, larger_than))]
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:

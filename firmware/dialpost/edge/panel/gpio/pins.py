@@ -33,7 +33,7 @@ from dialpost.edge.panel.gpio.watcher import EdgeWatcher
 CONSUMER = "dialpost"
 """What `gpioinfo` shows beside our lines."""
 EVENTS_KEPT = 64
-"""So many edges the kernel keeps for us: a bouncing contact makes a dozen."""
+"""How many edges the kernel keeps for us: a bouncing contact makes a dozen."""
 
 _BIAS = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "floating": Bias.DISABLED}
 _EDGES = {"none": Edge.NONE, "rising": Edge.RISING, "falling": Edge.FALLING, "both": Edge.BOTH}
@@ -72,7 +72,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
         self._seen: int | None = None
 
     def close(self) -> None:
-        """Let the line go; the pin may be used anew afterwards."""
+        """Let the line go; the pin may be used again afterwards."""
         self.when_changed = None
         self._factory.pwm.drop(self)
         request, self._request = self._request, None

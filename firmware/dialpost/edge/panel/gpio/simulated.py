@@ -36,7 +36,7 @@ class SimulatedLines:
         return False
 
     def hold(self, seconds: float | None) -> None:
-        """Put a finger on the button for so long; None = until `let_go`. A finger that is there already stays."""
+        """Put a finger on the button for this long; None = until `let_go`. A finger that is there already stays."""
         if self._board is None or self._board.button is None or self._down_since_s is not None:
             return
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ ADAPTERS = Path("/sys/bus/i2c/devices")
 HEADER = "i2c@7e804000"
 """The controller of pins 3 and 5, as the device trees of the Pi 3, Zero 2 W and 4 call it."""
 _DRIVER_S = 10.0
-"""So long udev may take to load the driver of the bus, and again of the chip."""
+"""How long udev may take to load the driver of the bus, and again of the chip."""
 _LOOK_S = 0.1
 
 

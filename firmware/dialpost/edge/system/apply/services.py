@@ -51,7 +51,7 @@ class Service:
     """Who has to be told of the file at `path`.
 
     `tell` gets whether the file is there, and raises CommandError; `lacks` tells that the service does not have
-    what it was told any more. `words` name it for a person. Without one that `is_optional` the station is well all
+    what it was told any more. `words` name it for people. Without one that `is_optional` the station is well all
     the same: its failure is told, and makes no start a bad one.
     """
 
@@ -77,7 +77,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
 
 
 def _nobody(there: bool) -> None:
-    """It is read anew by whoever needs it."""
+    """It is read again by whoever needs it."""
 
 
 def _firewall(there: bool) -> None:

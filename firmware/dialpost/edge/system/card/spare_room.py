@@ -70,7 +70,7 @@ class SpareRoom:
     def check(self) -> None:
         """Try what a start needs, durably, and remove it again.
 
-        Raises: StorageFullError, StorageError; the text is for a person.
+        Raises: StorageFullError, StorageError; the text is for people.
         """
         made: list[Path] = []
         there = next(folder for folder in (self._directory, *self._directory.parents) if folder.is_dir())

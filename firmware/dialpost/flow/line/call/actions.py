@@ -25,9 +25,9 @@ from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
 
 HANG_UP_S = 60.0
-"""So long the link gets to hang up before the call is taken as over all the same."""
+"""How long the link gets to hang up before the call is taken as over all the same."""
 SETTLE_S = 10.0
-"""So long the ended actions of a call get to put their outcomes on record, before the link hangs up."""
+"""How long the ended actions of a call get to put their outcomes on record, before the link hangs up."""
 CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"
 
 

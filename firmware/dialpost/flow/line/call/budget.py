@@ -37,9 +37,9 @@ from dialpost.flow.line.panel import LinePanel
 from dialpost.flow.memory import Memory
 
 LOOK_AGAIN_S = 60.0
-"""So often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""
+"""How often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""
 KEEP_EVERY_S = 60.0
-"""So often in a call the counters are written, each time as far ahead."""
+"""How often in a call the counters are written, each time as far ahead."""
 _AHEAD_S = KEEP_EVERY_S + 5.0  # a write takes its time
 _KEY = "budget.spent"
 
@@ -88,7 +88,7 @@ class Budget:
         return allowance(self._config, spent, self.paid_s if self._answered_s is not None else 0.0)
 
     def refusal(self) -> str:
-        """Why no call may be made now, for a person; "" where one may."""
+        """Why no call may be made now, for people; "" where one may."""
         found = self.allowance()
         if found.limit is None or not found.is_spent:
             return ""

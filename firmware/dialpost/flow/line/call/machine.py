@@ -293,7 +293,7 @@ class CallManager(CallFacts):
             self._settled.set()
 
     def _held(self, reason: CallReason) -> str:
-        """Why a call from rest must wait, for a person; "" where it need not."""
+        """Why a call from rest must wait, for people; "" where it need not."""
         vain = "" if reason.by_hand else self._in_vain(reason)
         return f"No call now. {vain}" if vain else self._redials.held(reason)
 
@@ -302,7 +302,7 @@ class CallManager(CallFacts):
         self._redials.bar.lift()
 
     def _redial(self) -> None:
-        """A redial's time has come. What a person allowed over the budget holds for its redials too."""
+        """A redial's time has come. What an operator allowed over the budget holds for its redials too."""
         if self._in_vain(CallReason.REDIAL):
             self._redials.forget()
             self._settle_if_done()

@@ -30,9 +30,9 @@ from dialpost.flow import maillog
 TICK_S = 0.5
 """So often, at least, the evidence is looked at, and the panel learns whether mail moves."""
 MOVING_S = 1.0
-"""So long after its last byte mail still counts as moving: the light shall not stutter."""
+"""How long after its last byte mail still counts as moving: the light shall not stutter."""
 WRAP_UP_S = 5.0
-"""So long the flush gets to put its outcomes on record after the line is gone."""
+"""How long the flush gets to put its outcomes on record after the line is gone."""
 
 
 class Etrn(Protocol):
@@ -59,7 +59,7 @@ class FlushedCounts(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of it a person should know."""
+        """What of it an operator should know."""
 
 
 class FlushForCall(Protocol):

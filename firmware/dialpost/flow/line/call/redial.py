@@ -2,7 +2,7 @@
 
 The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, asked through the
 modem's `core/line/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
-comes too soon is made when its time has come. A person is never held back, and sets the rules' counters to zero.
+comes too soon is made when its time has come. An operator is never held back, and sets the rules' counters to zero.
 A refusal that lasts (`core/line/link.Again`) is not tried again at all before something changed
 (`flow/line/call/bar`).
 
@@ -69,7 +69,7 @@ class Redials:
         return self._timer is not None
 
     def words(self) -> str:
-        """When the next try is, for a person; "" where none is."""
+        """When the next try is, for people; "" where none is."""
         if self._timer is None:
             return call_bar.SHORT if self.bar.reason else ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
@@ -78,7 +78,7 @@ class Redials:
         return f"dialling again {self._moment(left_s)}{more}{why}"
 
     def held(self, reason: CallReason) -> str:
-        """Whether a call from rest must wait: "" = go ahead, else why and until when, for a person.
+        """Whether a call from rest must wait: "" = go ahead, else why and until when, for people.
 
         A call the rules hold back is made when they allow it.
         """
@@ -100,7 +100,7 @@ class Redials:
     def plan(self, record: CallRecord) -> None:
         """After a call: again, if it failed or was cut and tries are left.
 
-        A call that moved mail starts the count anew: a bad line still gets everything through. One that met a
+        A call that moved mail starts the count again: a bad line still gets everything through. One that met a
         refusal which lasts, or will not pass in a series of tries, has no redial.
         """
         if record.result is not DialResult.CANCELLED:
@@ -140,7 +140,7 @@ class Redials:
         return Again.SOON if set(self._plan.numbers) - self._refused_numbers else record.again
 
     def started(self, is_redial: bool) -> None:
-        """A call begins: this one counts as the next try; one for another reason starts anew."""
+        """A call begins: this one counts as the next try; one for another reason starts over."""
         self._stop_timer()
         if not is_redial:
             self.left = None
@@ -239,7 +239,7 @@ class Redials:
     async def recall(self, memory: Memory) -> None:
         """Go on where a restart broke off: a try that was due is made after the pause.
 
-        What can't be read is begun anew.
+        What can't be read is started over.
         """
         with contextlib.suppress(StorageError, ValueError):
             kept = await memory.recall(_PLAN_KEY)

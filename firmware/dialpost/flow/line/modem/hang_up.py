@@ -15,7 +15,7 @@ from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 ROUNDS = 2
 _FALL_S, _LOOK_S = 1.0, 0.1
-"""So long DCD may take to fall, and so often it is looked at."""
+"""How long DCD may take to fall, and how often it is looked at."""
 
 
 async def is_on_hook(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier_tells: bool) -> bool:

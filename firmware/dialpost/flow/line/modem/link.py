@@ -80,9 +80,9 @@ class LineWatcher(Protocol):
 
 
 LAST_WORDS_S = 5.0
-"""So long pppd gets to end by itself after the carrier is gone: it knows whether the provider refused."""
+"""How long pppd gets to end by itself after the carrier is gone: it knows whether the provider refused."""
 RELEASE_PAUSE_S = 60.0
-"""So often a line that may still be up after a call is hung up once more."""
+"""How often a line that may still be up after a call is hung up once more."""
 
 
 class ModemLink:
@@ -144,7 +144,7 @@ class ModemLink:
         try:
             async with self._free:
                 outcome = await self._modem.dial(number)
-        except asyncio.CancelledError:  # by the call's deadline, or a person: the number had its try
+        except asyncio.CancelledError:  # by the call's deadline, or an operator: the number had its try
             self._plan.tried(number, DialResult.TIMEOUT, self._monotonic())
             raise
         self._plan.tried(number, outcome.result, self._monotonic())

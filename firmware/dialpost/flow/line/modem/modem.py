@@ -32,9 +32,9 @@ from dialpost.flow.line.modem.talk import Answer, ModemTalk
 from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
-"""DCD is looked at so often: a poll costs one system call, and no thread waits for the kernel."""
+"""DCD is looked at this often: a poll costs one system call, and no thread waits for the kernel."""
 DOUBT_S = 60.0
-"""After an OK to ATD the real result is waited for so long: the OK may be late, of a command before."""
+"""After an OK to ATD the real result is waited for this long: the OK may be late, of a command before."""
 _LINE_KEY = "modem.line_may_be_up"
 HANG_UP_S = 45.0
 """Hanging up takes no longer, whatever the modem does. A slow one needs most of it to prove that it is done."""

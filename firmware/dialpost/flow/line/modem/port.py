@@ -38,4 +38,4 @@ class Port(Protocol):
 
 
 OpenPort = Callable[[str, int, FlowControl], Port]
-"""Device, speed in bit/s, flow control. Raises: PortError with a sentence for a person."""
+"""Device, speed in bit/s, flow control. Raises: PortError with a sentence for people."""

@@ -14,7 +14,7 @@ from dialpost.flow.line.modem.hang_up import escape
 from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 BUSY_S = 20.0
-"""So long in all a modem may say that it is busy, or keep silent, before a command is given up."""
+"""How long in all a modem may say that it is busy, or keep silent, before a command is given up."""
 _BUSY_LOOK_S = 1.0
 _SLOW_WAKE_S = 6.0
 

@@ -33,9 +33,9 @@ from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp
 from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 SIM_BUSY_S = 20.0
-"""So long a SIM that was just switched on may take to say what it wants, or be busy."""
+"""How long a SIM that was just switched on may take to say what it wants, or be busy."""
 LEAST_TRIES = 2
-"""With fewer left no PIN is sent: the last one is a person's."""
+"""With fewer left no PIN is sent: the last one is an operator's."""
 _SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
 _OPENING_S = 3.0
 CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")

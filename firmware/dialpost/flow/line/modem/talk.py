@@ -21,9 +21,9 @@ from dialpost.flow.line.modem.port import Port
 
 ANSWER_S = 3.0
 OWED_S = 6.0
-"""So long a late answer is waited for before a new command is sent."""
+"""How long a late answer is waited for before a new command is sent."""
 QUIET_S = 0.7
-"""After an answer nothing more came for so long: it was the only one."""
+"""After an answer nothing more came for this long: it was the only one."""
 SLOWEST_S = 12.0
 """A modem that takes longer for an answer is not waited for."""
 STALE_S = 1.5

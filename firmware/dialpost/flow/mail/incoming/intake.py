@@ -48,7 +48,7 @@ _HOUR_S = 3600
 
 
 _ROOM_AT_ONCE = 8
-"""So many idle connections end where the system gives no more."""
+"""How many idle connections end where the system gives no more."""
 
 
 class Accounts(Protocol):

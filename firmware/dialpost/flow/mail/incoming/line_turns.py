@@ -26,10 +26,10 @@ SMALL_WEIGHT = 0.75
 MOST_SEGMENTS = 4
 """For one connection: what it was given stays with it when others come."""
 REST_S = 1.0
-"""So long after a message the next one of the same connection keeps its turn."""
+"""How long after a message the next one of the same connection keeps its turn."""
 STALLED_S = 2.0
 SETTLED_S = 4.0
-"""So long nobody new must have come before those there share what the line can carry."""
+"""How long nobody new must have come before those there share what the line can carry."""
 PATIENCE_S = 150.0
 
 Widen = Callable[[int], None]
@@ -58,7 +58,7 @@ class LineTurn:
         return self._widen is not None
 
     def may_fill(self, segments: int) -> None:
-        """So many may be in flight."""
+        """How many may be in flight."""
         if self._widen is not None and segments > self._segments:
             self._segments = segments
             self._widen(segments)

@@ -200,7 +200,7 @@ class Incoming:
         """The 250 reached the client's TCP.
 
         That is enough for who may mean the same bytes twice. A mail server's repeat carries the Received line of
-        the first time (RFC 5321 §4.4), what is meant anew a new one: there the program itself has to go on talking.
+        the first time (RFC 5321 §4.4), a second one has another: there the program itself has to go on talking.
         """
         if self._promised is None or self._is_heard or (self._header.facts().received and not spoke):
             return

@@ -1,4 +1,4 @@
-"""Mail hosts that will serve us only after a person has changed something, for whoever looks, and for who calls.
+"""Mail hosts that will serve us only after an operator has changed something, for whoever looks, and for who calls.
 
 A refused login is refused again, in each call that is paid for, and a host that counts wrong passwords locks the
 account: it is not tried again before something changed. That is a commit which changes that host's settings, or an
@@ -128,5 +128,5 @@ class HostTroubles:
         )
 
     def attention(self) -> list[str]:
-        """What needs a person, a sentence each. ETRN's answers are told with the call they were given in."""
+        """What needs an operator, a sentence each. ETRN's answers are told with the call they were given in."""
         return [trouble.words for trouble in self._known.values() if trouble.use is HostUse.OUTBOUND]

@@ -24,7 +24,7 @@ from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, Outgoing
 
 BATCH = 20
 MAX_BARREN = 2
-"""So many connections in a row may end without a delivery before the lane is left for later."""
+"""How many connections in a row may end without a delivery before the lane is left for later."""
 
 
 class QueueForLane(Protocol):
@@ -84,7 +84,7 @@ class LaneEnd:
 class Lane:
     """Mail for one host of one next hop: for these domains, or for every one (None).
 
-    `tried` holds what was put off in this call and is not offered again in it.
+    `tried` holds what was deferred in this call and is not offered again in it.
     """
 
     hop: NextHop

@@ -50,7 +50,7 @@ class FlushResult:
     notes: tuple[str, ...] = ()
 
     def note(self, words: str) -> None:
-        """What of the run a person should know, each once."""
+        """What of the run an operator should know, each once."""
         if words and words not in self.notes:
             self.notes += (words,)
 
@@ -89,7 +89,7 @@ class OutcomeRecord:
                 self._unwritten.pop(key, None)
 
     async def record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Put one message's outcomes on record; what they came to (a bounce that found no room is put off).
+        """Put one message's outcomes on record; what they came to (a bounce that found no room is deferred).
 
         Raises: StorageError; the outcomes are then kept for `write_left_over`.
         """

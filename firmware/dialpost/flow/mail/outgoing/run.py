@@ -31,7 +31,7 @@ LOOKUPS_AT_ONCE = 8
 AGAIN_AFTER_S = 3.0
 """A smarthost that can't be reached is tried once more: right after connect the first packets are often lost."""
 QUICK_S = 10.0
-"""But not where it took longer than this to see that it can't: the line is dear."""
+"""But not where it took longer than this to see that it can't: the line is expensive."""
 
 _PAGE = 100
 _LONG_PAGE = 500
@@ -53,7 +53,7 @@ class QueueForRun(Protocol):
 class Standing:
     """What outlives a run, and how others steer it.
 
-    `tried` holds, for each host, what was put off in this call; `resting` what is left alone, and until when
+    `tried` holds, for each host, what was deferred in this call; `resting` what is left alone, and until when
     (monotonic). `stopping`: end after the current messages; `aborted`: the line is gone. `more`: look at the queue
     again.
     """
@@ -275,7 +275,7 @@ class FlushRun:
                 await self._unreached(lane, end)
 
     def _note(self, lane: Lane, end: SessionEnd) -> None:
-        """What of a session's end a person should know."""
+        """What of a session's end an operator should know."""
         if end.learnt:
             maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
             self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Mail goes on without that.")

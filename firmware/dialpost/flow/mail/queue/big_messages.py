@@ -1,4 +1,4 @@
-"""Holding big messages back until their window opens or a person releases them, and telling people of it.
+"""Holding big messages back until their window opens or an operator releases them, and telling people of it.
 
 What comes in too big is stored as held (`as_held`, asked by the intake); what waits already is held or let go when
 a window closes or opens, and at the start, as the configuration may have changed. The sender gets one notice, the
@@ -25,7 +25,7 @@ from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.flow import maillog
 
 LOOK_EVERY_S = 300.0
-"""So often the clock is looked at, at least: it may have been set."""
+"""How often the clock is looked at, at least: it may have been set."""
 _MOST_HEADER_BYTES = 1_048_576
 _READ_BYTES = 65_536
 _BATCH = 50
@@ -35,7 +35,7 @@ class Queue(Protocol):
     """The subset of the store needed here. Each raises StorageError; what changes is durable then."""
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger, unless a person released it."""
+        """Hold what waits for the world and is larger, unless an operator released it."""
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:
         """Let what is held for its size go on where it is not larger (None: all)."""
@@ -139,7 +139,7 @@ class BigMessages:
             await self._notices.announce(note, message.recipients)
 
     def _header(self, message: MessageRecord) -> bytes | None:
-        """The message's header; None where it can't be had whole: a list's mail might look like a person's."""
+        """The message's header; None where it can't be had whole: a list's mail might look like somebody's own."""
         header = b""
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:

@@ -81,7 +81,7 @@ class QueueControl:
 
     `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for`
     is what sends mail to the world here ("the next call", "the line"); `size_hold` says of a message (by its id)
-    that is held for its size what it waits for; `trouble_of` what a person has to change before mail for an address
+    that is held for its size what it waits for; `trouble_of` what must change before mail for an address
     can go.
     """
 

@@ -33,7 +33,7 @@ from dialpost.flow import maillog
 
 _SLICE = 500
 KEPT_UNCONFIRMED_DAYS = 30
-"""So long what was never acknowledged is kept: longer than any mail server tries (RFC 5321 §4.5.4.1: 4-5 days)."""
+"""How long unacknowledged mail is kept: longer than any mail server tries (RFC 5321 §4.5.4.1: 4-5 days)."""
 _KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
