@@ -19,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 TREE = Path(__file__).resolve().parents[1]
@@ -92,13 +94,20 @@ def _make(out: Path, source: Path, version: str, *, with_image: bool) -> None:
     _archive(source, out / f"dialpost-{version}.tar.gz", f"dialpost-{version}")
     _run(
         sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps",
-        "--no-build-isolation", "--wheel-dir", out, source, epoch=epoch,
+        "--no-build-isolation", "--wheel-dir", out, source, environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )  # fmt: skip
+    pages = [
+        sys.executable,
+        source / "release/pages.py",
+        out,
+        datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d"),
+    ]
+    _run(*pages, environment={"PYTHONPATH": str(source / "firmware")})
     (wheel,) = out.glob("*.whl")
     document = _materials(wheel, version, epoch)
     (out / f"{wheel.name}.spdx.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     if with_image:
-        _run(TREE / "image-build/build", epoch=epoch)
+        _run(TREE / "image-build/build")
         made = Path(os.environ.get("DIALPOST_IMAGE_CACHE") or TREE / ".cache/image") / "out"
         for name in _IMAGE_FILES:
             shutil.copy2(made / name, out / name)
@@ -165,10 +174,9 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=TREE, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _run(*words: str | Path, epoch: int = 0) -> None:
-    """Raises: CalledProcessError. Times in what is made are the commit's, so that it can be made again."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)} if epoch else None
-    subprocess.run(words, check=True, env=environment, stderr=subprocess.PIPE, text=True)
+def _run(*words: str | Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Raises: CalledProcessError."""
+    subprocess.run(words, check=True, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":

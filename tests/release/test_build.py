@@ -49,6 +49,7 @@ def test_the_folder_holds_what_is_published_and_its_checksums(made: Path) -> Non
     names = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
     wheel = f"dialpost-{__version__}-py3-none-any.whl"
     assert {wheel, f"{wheel}.spdx.json", f"dialpost-{__version__}.tar.gz", "SHA256SUMS"} <= names
+    assert {"man/dialpost.1", "man/dialpost-queue.1", "completion/dialpost", "completion/_dialpost"} <= names
     sums = dict(reversed(line.split("  ")) for line in (made / "SHA256SUMS").read_text().splitlines())
     assert sums == {name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in names - {"SHA256SUMS"}}
 

@@ -61,25 +61,29 @@ def _add_account_parser(commands: Any) -> None:
     _add_password_option(add)
     add.set_defaults(func=_add)
     passwd = verbs.add_parser("passwd", help="give an account another password")
-    passwd.add_argument("name")
+    passwd.add_argument("name", help="the name of the account")
     _add_password_option(passwd)
     passwd.set_defaults(func=_passwd)
     edit = verbs.add_parser("edit", help="change addresses, name, quota; lock and unlock")
-    edit.add_argument("name")
-    edit.add_argument("--add-address", action="append", default=[], metavar="ADDRESS")
-    edit.add_argument("--remove-address", action="append", default=[], metavar="ADDRESS")
-    edit.add_argument("--full-name", metavar="TEXT")
+    edit.add_argument("name", help="the name of the account")
+    edit.add_argument("--add-address", action="append", default=[], metavar="ADDRESS",
+                      help="one more address of it (may be given again)")  # fmt: skip
+    edit.add_argument("--remove-address", action="append", default=[], metavar="ADDRESS",
+                      help="an address it shall no longer have (may be given again)")  # fmt: skip
+    edit.add_argument("--full-name", metavar="TEXT", help="the user's name")
     edit.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit; default = the station's")
     lock = edit.add_mutually_exclusive_group()
     lock.add_argument("--disable", action="store_false", dest="enabled", default=None,
                       help="nobody can log in; mail keeps coming in")  # fmt: skip
-    lock.add_argument("--enable", action="store_true", dest="enabled", default=None)
+    lock.add_argument(
+        "--enable", action="store_true", dest="enabled", default=None, help="its user can log in again"
+    )
     edit.set_defaults(func=_edit)
     delete = verbs.add_parser(
         "delete", help="delete an account; says what is in its mailbox",
         description="Without one of the three choices nothing is deleted; the command says what the mailbox holds.",
     )  # fmt: skip
-    delete.add_argument("name")
+    delete.add_argument("name", help="the name of the account")
     fate = delete.add_mutually_exclusive_group()
     for option, value, text in (
         ("--keep-mail", MailFate.KEEP, "leave the mailbox where it is"),
@@ -112,12 +116,12 @@ def _add_alias_parser(commands: Any) -> None:
     add.add_argument("--replace", action="store_true", help="where there is one already, let it go here instead")
     add.set_defaults(func=_alias_add)
     edit = verbs.add_parser("edit", help="add targets to an alias, take others away")
-    edit.add_argument("address")
+    edit.add_argument("address", help="the address of the alias")
     edit.add_argument("--add", action="append", default=[], metavar="TARGET", help="(may be given again)")
     edit.add_argument("--remove", action="append", default=[], metavar="TARGET", help="(may be given again)")
     edit.set_defaults(func=_alias_edit)
     delete = verbs.add_parser("delete", help="take an alias away")
-    delete.add_argument("address")
+    delete.add_argument("address", help="the address of the alias")
     delete.set_defaults(func=_alias_delete)
     listing = verbs.add_parser("list", help="all aliases")
     listing.add_argument("--json", action="store_true", help="for scripts")

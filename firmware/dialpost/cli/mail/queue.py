@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
     listing.add_argument("--json", action="store_true", help="for scripts")
     listing.set_defaults(func=_list)
     show = verbs.add_parser("show", help="everything known of one message, recipient by recipient")
-    show.add_argument("id")
+    show.add_argument("id", help="the message, as `queue list` names it")
     show.add_argument("--json", action="store_true", help="for scripts")
     show.set_defaults(func=_show)
     retry = verbs.add_parser("retry", help="try at the next opportunity, whatever wait was set")
@@ -48,11 +48,11 @@ def add_parser(commands: Any) -> None:
          "budget.big_message_bytes. One released is not held for its size again."),
     ):  # fmt: skip
         move = verbs.add_parser(verb, help=text, description=more)
-        move.add_argument("id")
+        move.add_argument("id", help="the message, as `queue list` names it")
         move.add_argument("address", nargs="?", help="only this recipient")
         move.set_defaults(func=_move)
     delete = verbs.add_parser("delete", help="throw it away; the sender is not told")
-    delete.add_argument("id")
+    delete.add_argument("id", help="the message, as `queue list` names it")
     delete.add_argument("address", nargs="?", help="only this recipient")
     delete.add_argument("--yes", action="store_true", help="don't ask")
     delete.set_defaults(func=_delete)
@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
         "trace",
         description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
     )  # fmt: skip
-    trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID")
+    trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID", help="what to look for")
     trace.add_argument("-n", "--limit", type=whole(), default=20, metavar="N", help="the newest N (default 20)")
     trace.add_argument("--json", action="store_true", help="for scripts")
     trace.set_defaults(func=_trace)

@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         "is asked to show it; where it does not, the lines are taken and let go at the end. Exit status: 0 shown, "
         "or there is no panel; 1 the lines can't be had.",
     )  # fmt: skip
-    show.add_argument("phase", choices=[phase.value for phase in PHASES])
+    show.add_argument("phase", choices=[phase.value for phase in PHASES], help="what the system is doing")
     show.set_defaults(func=_show)
 
 
