@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 MINUTES ?= 10
+SEED ?= 1
 # In several processes (ARGS=-n0: in this one). The tests start hundreds of interpreters, which are slow without byte code.
 PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 
@@ -40,6 +41,15 @@ test-release: setup ## What `make release` makes without root; its wheel, instal
 
 fuzz: setup ## Feed what reads foreign bytes with new input for MINUTES (10), and count it; failures stay in .hypothesis
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/pytest -q tests/fuzz $(ARGS)
+
+cover: setup ## Run the core's own tests and name every line of the core that none of them runs; there must be none
+	@core=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")'); \
+	  COVERAGE_CORE=$$core $(BIN)/coverage run -m pytest -q tests/core $(ARGS)
+	@$(BIN)/coverage report
+
+mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SEED (1): which changes does no test notice?
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.lock
+	$(BIN)/python tests/mutants/run.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 lint: setup ## Format, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -78,10 +88,11 @@ format: setup ## Let ruff format and fix the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## Resolve pyproject.toml again into the two lock files (needs the network)
+lock: setup ## Resolve pyproject.toml again into the lock files (needs the network)
 	$(BIN)/pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev --extra mutants -c requirements-dev.lock -o requirements-mutants.lock pyproject.toml
 
 clean: ## Remove what `make` made (not your mail, nor the update keys in .cache/image/keys)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache firmware/*.egg-info

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.config.fields import all_fields
 from dialpost.core.console.choices import field_of, key_help, known_choices
-from dialpost.core.console.commands import COMMANDS, Source
+from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
 from dialpost.core.console.editor import Completion
 from dialpost.core.console.language import Fault, Language, Order
 from dialpost.core.console.row import Row
@@ -193,3 +193,15 @@ def test_what_has_no_known_choices_has_none():
 def test_a_prompt_that_leaves_no_room_is_cut():
     row = Row(20, utf8=False)
     assert row.draw("x" * 40 + "> ", "show", 4) == b"x" * 11 + b"show"
+
+
+def test_behind_a_whole_command_an_abbreviation_is_its_argument() -> None:
+    commands = (
+        Command(Group.STATION, ("show",), "", (Argument("WHAT"),)),
+        Command(Group.STATION, ("show", "queue"), ""),
+    )
+    language = Language(sources, lambda face: (), commands)
+    short, whole = language.parse("show que"), language.parse("show queue")
+    assert isinstance(short, Order) and isinstance(whole, Order)
+    assert (short.command.words, short.arguments) == (("show",), ("que",))
+    assert (whole.command.words, whole.arguments) == (("show", "queue"), ())

@@ -189,3 +189,10 @@ def test_an_led_that_shows_something_twice() -> None:
 def test_a_light_of_three_colours_has_lines_and_no_line() -> None:
     assert Light("left", (Led.LINE,), line=5).is_coloured is False
     assert Light("left", (Led.LINE,), red=5).is_coloured is True
+
+
+def test_a_light_is_a_table() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_board("mine", 'led = ["left"]\n' + HEAD, "mine.toml")
+    [problem] = told.value.problems
+    assert problem.endswith("is not allowed: write [[led]] and its keys below.")

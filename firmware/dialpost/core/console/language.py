@@ -92,8 +92,6 @@ class Language:
                 break
             if is_done and _takes_argument(commands, depth) and hits != [word.text]:
                 break
-            if not hits and not longer:
-                break
             if not hits:
                 return Fault(_unknown(words, depth, nexts))
             if len(hits) > 1:

@@ -14,7 +14,7 @@ from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
 from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard
-from dialpost.core.console.wizard.steps import steps
+from dialpost.core.console.wizard.steps import _usual_login, steps
 from dialpost.edge.system.board_files import BoardFiles
 
 ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
@@ -450,3 +450,13 @@ def test_ports_looked_at_meanwhile_are_offered() -> None:
 def test_a_fixed_address_may_have_no_name_server() -> None:
     wizard = through([*LINE, *MAIL, "2", "192.168.1.25/24", "192.168.1.1", " NONE "])
     assert wizard._draft.get("dns") == "none"
+
+
+@pytest.mark.parametrize(("user", "login"), [("", "none"), ("clinic", "same"), ("other", "other")])
+def test_a_second_run_offers_the_login_there_is(user: str, login: str) -> None:
+    base = config_of(through(USUAL))
+    base = replace(
+        base, outbound=replace(base.outbound, user=user, password=user and "x" * 9, tls=TlsMode.STARTTLS)
+    )
+    draft = Draft(FACTS, base, {"ppp_user": "clinic"})
+    assert _usual_login(draft) == login

@@ -229,7 +229,9 @@ class Mailing:
         Raises: ProtocolError where it can't be the answer to what is due.
         """
         if not self._expected:
-            raise ProtocolError(f"the server spoke out of turn: {reply}")
+            raise ProtocolError(
+                f"the server spoke out of turn: {reply}"
+            )  # pragma: no cover - the client looks first
         due = self._expected.popleft()
         transaction = due.transaction
         transaction.unanswered -= 1
@@ -443,7 +445,7 @@ class Mailing:
         if transaction.stage is not Stage.SENT or transaction.unanswered:
             return
         if transaction not in self._unsettled:
-            return
+            return  # pragma: no cover - settled once; a second time must not harm
         self._unsettled.remove(transaction)
         if transaction.accepted:
             self.refused_parameters |= transaction.mail.without

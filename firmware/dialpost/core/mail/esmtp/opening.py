@@ -60,7 +60,7 @@ class Opening:
             return self._starttls(reply)
         if self.phase is Phase.LOGIN:
             return self._auth(reply)
-        raise ProtocolError(f"the server spoke out of turn: {reply}")
+        raise ProtocolError(f"the server spoke out of turn: {reply}")  # pragma: no cover - the client looks first
 
     def tls_established(self, *, verified: bool) -> None:
         """The handshake is done: all that was learnt before it is forgotten (RFC 3207 §4.2)."""

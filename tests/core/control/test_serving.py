@@ -1,0 +1,75 @@
+"""A handler bound to its declaration: checked parameters in, JSON out, events between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+import pytest
+
+from dialpost.core.config.setting import Setting
+from dialpost.core.control.declared import Access, Method
+from dialpost.core.control.serving import Emit, serve, serve_events, serve_talk
+from dialpost.core.errors import ControlError
+from dialpost.core.json_value import JsonValue, Talk
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    number: Annotated[int, Setting("A number.", minimum=0, maximum=9)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    doubled: Annotated[int, Setting("Twice as much.")]
+    colours: Annotated[tuple[Colour, ...], Setting("All there are.")]
+
+
+METHOD = Method("test.double", "Double it.", Params, Answer, access=Access.OWNER)
+DOUBLED = {"doubled": 14, "colours": ["red"]}
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.events: list[JsonValue] = []
+
+    def emit(self, event: JsonValue) -> None:
+        self.events.append(event)
+
+
+async def plain(params: Params) -> Answer:
+    return Answer(doubled=2 * params.number, colours=(Colour.RED,))
+
+
+async def with_events(params: Params, emit: Emit) -> Answer:
+    emit("half")
+    return await plain(params)
+
+
+async def with_talk(params: Params, talk: Talk) -> Answer:
+    assert isinstance(talk, Connection)
+    talk.emit("mine")
+    return await plain(params)
+
+
+@pytest.mark.parametrize(
+    ("served", "events"),
+    [
+        (serve(METHOD, plain), []),
+        (serve_events(METHOD, with_events), ["half"]),
+        (serve_talk(METHOD, with_talk), ["mine"]),
+    ],
+)
+async def test_each_kind_of_method(served, events) -> None:
+    [(name, method)] = served.items()
+    assert (name, method.access) == ("test.double", Access.OWNER)
+    asked = Connection()
+    assert await method.run({"number": 7}, asked) == DOUBLED
+    assert asked.events == events
+    with pytest.raises(ControlError, match="number"):
+        await method.run({"number": "x"}, asked)

@@ -1,0 +1,72 @@
+"""Which of the core's tests reach which line of the core, measured once and again only where something changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+from trial import measure
+
+
+class Reach:
+    """Tests by line, and how long each takes."""
+
+    def __init__(self, core: Path) -> None:
+        self._core = core
+        self._seconds: dict[str, float] = {}
+        self._by_line: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+    def add(self, found: dict[str, dict[str, dict[str, list[str]]]], seconds: dict[str, float]) -> None:
+        """What one file of tests reaches."""
+        self._seconds |= seconds
+        for path, lines in found.items():
+            for line, tests in lines.items():
+                self._by_line[path][int(line)].update(tests)
+
+    def tests(self, path: Path, first: int, last: int) -> list[str]:
+        """Those that run one of the lines, the module's own first. For what runs on import: all of the module's;
+        where it has only declarations, all of its package's.
+        """
+        lines = self._by_line.get(path.relative_to(self._core).as_posix(), {})
+        found = {test for line in range(first, last + 1) for test in lines.get(line, ())}
+        if not found:
+            found = {test for tests in lines.values() for test in tests}
+        if not found:
+            package = "/".join(("tests/core", *path.relative_to(self._core).parent.parts)) + "/"
+            found = {test for test in self._seconds if test.startswith(package)}
+        return sorted(found, key=lambda test: (Path(test.partition("::")[0]).name != f"test_{path.stem}.py", test))
+
+    def limit_s(self, tests: Iterable[str]) -> float:
+        """After this long a mutant runs for ever."""
+        return 30 + 20 * sum(self._seconds.get(test, 0.0) for test in tests)
+
+
+def reach_of(test_files: Iterable[Path], tree: Path, core: Path, cache: Path, pool: Executor) -> Reach:
+    """From the cache where neither the tests nor what they reached changed. Raises: RuntimeError if one fails."""
+    reach = Reach(core)
+    for kept in pool.map(partial(_of_file, tree=tree, core=core, cache=cache), sorted(test_files)):
+        reach.add(kept["reach"], kept["seconds"])
+    return reach
+
+
+def _of_file(test_file: Path, *, tree: Path, core: Path, cache: Path) -> dict[str, dict]:  # type: ignore[type-arg]
+    name = test_file.relative_to(tree).as_posix()
+    place = cache / (name.replace("/", "+") + ".json")
+    if place.exists():
+        kept: dict[str, dict] = json.loads(place.read_text())  # type: ignore[type-arg]
+        if all(_digest(tree / path) == digest for path, digest in kept["of"].items()):
+            return kept
+    found = measure(name, core, place.with_suffix(".coverage"))
+    files = [test_file, *(core / path for path in found["reach"])]  # type: ignore[attr-defined]
+    found["of"] = {path.relative_to(tree).as_posix(): _digest(path) for path in files}
+    place.write_text(json.dumps(found))
+    return found  # type: ignore[return-value]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""

@@ -1,0 +1,174 @@
+"""Where the core can be mutated, by cosmic-ray's operators, and a sample of it that a seed decides.
+
+A site is a place in the source that at least one operator can change. The sample takes each site at most once, with
+one of its mutations, so that a `+`, which eleven operators replace, weighs no more than a `not`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import parso
+from cosmic_ray import plugins
+from cosmic_ray.ast import ast_nodes
+from cosmic_ray.ast.ast_query import ASTQuery
+from cosmic_ray.mutating import mutate_code
+
+Position = tuple[int, int]
+
+_KINDS = {
+    "ReplaceBinaryOperator": {"operator"}, "ReplaceComparisonOperator": {"comparison"},
+    "ReplaceUnaryOperator": {"factor", "not_test"},
+}  # fmt: skip
+"""The nodes that a large family of operators looks at: asking each of them about each node takes minutes."""
+_SAME_HERE = ("_Is_Eq", "_Eq_Is", "_IsNot_NotEq", "_NotEq_IsNot")
+"""Identity for equality and back: no difference for enums and classes, and for small numbers by CPython's leave."""
+_BINARY = frozenset({"+", "-", "*", "/", "//", "%", "**", ">>", "<<", "|", "&", "^"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mutation. `line` and `last_line` bound the statement, `where` is "module stem.Class.function"."""
+
+    path: Path
+    line: int
+    last_line: int
+    where: str
+    operator: str
+    occurrence: int
+
+    def source(self) -> str:
+        """The whole module, mutated."""
+        operator = plugins.get_operator(self.operator)()
+        mutated: str | None = mutate_code(self.path.read_text(), operator, self.occurrence)
+        assert mutated is not None, self
+        return mutated
+
+    def change(self) -> tuple[str, str]:
+        """What it takes away and what it puts there, as stripped lines."""
+        lines = difflib.ndiff(self.path.read_text().splitlines(), self.source().splitlines())
+        changed = [line for line in lines if line[0] in "+-"]
+        return _joined(changed, "-"), _joined(changed, "+")
+
+
+def _joined(lines: list[str], sign: str) -> str:
+    return " ".join(line[1:].strip() for line in lines if line[0] == sign)
+
+
+def sample(paths: list[Path], seed: int, count: int) -> list[Mutant]:
+    """`count` mutants at different sites, or all there are; the same for the same sources and seed."""
+    chooser = random.Random(seed)
+    sites = [site for path in sorted(paths) for site in sites_of(path)]
+    chosen = chooser.sample(sites, min(count, len(sites)))
+    return [chooser.choice(mutants) for mutants in chosen]
+
+
+def sites_of(path: Path) -> list[list[Mutant]]:
+    """The mutants of one module, those at the same place together."""
+    source = path.read_text()
+    tree = ast.parse(source)
+    idle, statements = list(_idle_spans(tree)), _statements(tree)
+    nodes = [node for node in ast_nodes(parso.parse(source)) if _can_be_mutated(node)]
+    found: dict[tuple[Position, Position], list[Mutant]] = defaultdict(list)
+    for name in plugins.operator_names():
+        operator_class = plugins.get_operator(name)
+        if operator_class.arguments() or name.endswith(_SAME_HERE):
+            continue  # VariableReplacer and VariableInserter need names
+        operator = operator_class()
+        kinds = next((kinds for family, kinds in _KINDS.items() if family in name), None)
+        of_kind = nodes if kinds is None else [node for node in nodes if node.type in kinds]
+        positions = ((node, *place) for node in of_kind for place in operator.mutation_positions(node))
+        for occurrence, (node, start, end) in enumerate(positions):
+            if any(first <= start and end <= last for first, last in idle):
+                continue
+            where = ".".join(filter(None, (path.stem, ASTQuery(node).get_definition_name())))
+            line, last_line = statements.get(start[0], (start[0], start[0]))
+            found[start, end].append(Mutant(path, line, last_line, where, name, occurrence))
+    return [found[place] for place in sorted(found)]
+
+
+def _can_be_mutated(node: object) -> bool:
+    """Leaves no operator looks at are most of a tree."""
+    kind = getattr(node, "type", "")
+    return kind not in {"name", "string", "newline"} and (
+        kind != "operator" or getattr(node, "value", "") in _BINARY
+    )
+
+
+def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
+    """What does not run: annotations, aliases of types. And what a test could only repeat: a dataclass's options,
+    the value of a named constant, a setting's default and bounds.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _is_figure(node.value):
+            yield _span(node.value)
+    for node in ast.walk(tree):
+        idle: list[ast.expr | ast.stmt | None] = []
+        if isinstance(node, ast.arg | ast.AnnAssign):
+            idle.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            idle.append(node.returns)
+        elif isinstance(node, ast.ClassDef):
+            # frozen and slots guard against authors, and mypy holds them.
+            idle += [
+                keyword.value
+                for call in node.decorator_list
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "dataclass"
+                for keyword in call.keywords
+            ]
+        elif isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            idle += node.body
+        elif isinstance(node, ast.Assign) and _is_alias(node.value):
+            idle.append(node.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting":
+            idle += [
+                argument for argument in (*node.args, *(k.value for k in node.keywords)) if _is_figure(argument)
+            ]
+        for part in idle:
+            if part is not None:
+                yield _span(part)
+
+
+def _span(node: ast.expr | ast.stmt) -> tuple[Position, Position]:
+    assert node.end_lineno is not None and node.end_col_offset is not None
+    return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+
+
+def _is_figure(value: ast.expr) -> bool:
+    """A number, or reckoned from numbers alone: `64 * 1024`."""
+    if isinstance(value, ast.BinOp):
+        return _is_figure(value.left) and _is_figure(value.right)
+    if isinstance(value, ast.UnaryOp):
+        return _is_figure(value.operand)
+    return isinstance(value, ast.Constant) and type(value.value) in {int, float}
+
+
+def _is_alias(value: ast.expr) -> bool:
+    """`X = A | B` of names with a capital, or of None."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr):
+        return _is_alias(value.left) and _is_alias(value.right)
+    name = value.value if isinstance(value, ast.Subscript) else value
+    if isinstance(name, ast.Constant):
+        return name.value is None
+    return isinstance(name, ast.Name) and (
+        (name.id[0].isupper() and not name.id.isupper()) or hasattr(builtins, name.id)
+    )
+
+
+def _statements(tree: ast.Module) -> dict[int, tuple[int, int]]:
+    """The first and last line of the statement each line belongs to; of a compound one, only its head."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno or node.lineno
+            for line in range(node.lineno, max(last, node.lineno) + 1):
+                found[line] = (node.lineno, max(last, node.lineno))
+    return found
