@@ -34,7 +34,7 @@ _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 2 << 30
 
 _WRITABLE = (
-    tempfile.gettempdir(),
+    tempfile.gettempdir(), "/tmp/",
     *(str(_TREE / name) for name in (".cache", ".hypothesis", ".pytest_cache", ".mypy_cache")),
     "/dev/null", "/dev/pts/", "/dev/ptmx", "/dev/tty", "/dev/shm/", "/proc/self/", "/dev/fd/",
     "/dev/no-such",

@@ -1,5 +1,6 @@
-"""A whole first set-up in one process, killed at a chosen write: `python set_up_child.py FOLDER N`.
+"""Whole first set-ups, each in a process of its own that is killed at a chosen write.
 
+For each line `FOLDER N` of its input it makes one and writes how that ended. Imported once, all is there for each.
 N counts the writes made durable (fsync) since the start; at the Nth the process is gone, as by a power cut. 0: it
 is not killed. The wizard is skipped where there is a configuration already.
 """
@@ -11,6 +12,7 @@ import itertools
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from dialpost.cli.console.wizard import Site, set_up
@@ -56,4 +58,14 @@ async def run(folder: Path, last: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2])))
+    for line in sys.stdin:
+        place, number = line.rsplit(maxsplit=1)
+        if (child := os.fork()) == 0:
+            try:
+                asyncio.run(run(Path(place), int(number)))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        sys.stdout.flush()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from console_rig import HANGS_S
 from dialpost.core.password import verify_password
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
@@ -23,14 +26,27 @@ MOST_WRITES = 60
 AGAIN_EVERY = 4
 
 
-def set_up(place: Path, last: int) -> int:
-    """The child's exit status; it is killed at write number `last`."""
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "set_up_child.py"), str(place), str(last)],
-        env=os.environ | {"PYTHONPATH": str(TESTS), "TZ": "UTC"}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode
+@pytest.fixture
+def set_up() -> Iterator[Callable[[Path, int], int]]:
+    """Makes a set-up in a place, killed at a write of this number; returns its exit status."""
+    with subprocess.Popen(
+        [sys.executable, str(TESTS / "set_up_child.py")], env=os.environ | {"PYTHONPATH": str(TESTS), "TZ": "UTC"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    ) as child:  # fmt: skip
+        assert child.stdin is not None and child.stdout is not None
+        told, done = child.stdin, child.stdout
+
+        def one(place: Path, last: int) -> int:
+            told.write(f"{place} {last}\n")
+            assert select.select([done], [], [], HANGS_S)[0], "it hangs"
+            status = int(done.readline())
+            assert status in {0, -signal.SIGKILL}
+            return status
+
+        try:
+            yield one
+        finally:
+            child.kill()
 
 
 def whole_station(place: Path) -> bool:
@@ -47,7 +63,9 @@ def whole_station(place: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_at_every_write_there_is_nothing_or_a_whole_station_and_it_can_be_run_again() -> None:
+def test_at_every_write_there_is_nothing_or_a_whole_station_and_it_can_be_run_again(
+    set_up: Callable[[Path, int], int],
+) -> None:
     found: list[bool] = []
     for last in range(1, MOST_WRITES):
         place = folder()
