@@ -311,3 +311,12 @@ def test_tab_rings_where_nothing_can_be_completed() -> None:
     editor.receive(b"\t")
     assert editor.event() is None
     assert b"\a" in editor.data_to_send()
+
+
+def test_before_it_asks_it_says_and_takes_nothing() -> None:
+    editor = LineEditor()
+    assert editor.data_to_send() == b""
+    editor.receive(b"show\r")
+    assert editor.event() is None
+    editor.begin("> ")
+    assert editor.event() == Line("show")

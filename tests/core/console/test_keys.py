@@ -100,3 +100,11 @@ def test_an_endless_string_or_subnegotiation_holds_nothing():
 
 def test_a_control_after_escape_is_what_the_two_mean_together():
     assert keys(b"\x1b\x7f") == [Key.KILL_WORD]
+
+
+@pytest.mark.parametrize("character", ["\u00dc", "\u271c", "\U0001f71c"])
+def test_a_character_s_bytes_end_no_string_but_the_byte_after_it_does(character):
+    """Each of them ends in 0x9C, which is also ST."""
+    encoded = character.encode()
+    assert encoded.endswith(b"\x9c")
+    assert keys(b"\x1b]0;" + encoded + b"x\x9ca") == keys(b"\x1b]0;" + encoded + b"\x9ca") == ["a"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AccountError
-from dialpost.core.mail.accounts import Account, Alias, Directory, Local, NotLocal, Unknown, check_name
+from dialpost.core.mail.accounts import Account, Alias, Directory, Local, NotLocal, Unknown, _unquoted, check_name
 
 ACCOUNTS = [
     Account("anna", ("info@second.example", "günther@clinic.example")),
@@ -235,3 +235,7 @@ def test_what_has_an_address_already():
     assert there.taken_by("Info@second.example") == "account anna"
     assert there.taken_by("TEAM@clinic.example") == "an alias"
     assert there.taken_by("nobody@clinic.example") is None
+
+
+def test_quotes_come_in_pairs():
+    assert [_unquoted(text) for text in ('"ab"', '"ab', 'ab"')] == ["ab", '"ab', 'ab"']

@@ -212,7 +212,7 @@ def test_who_speaks_another_protocol(line, is_other):
     assert speaks_something_else(line) is is_other
 
 
-@pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G"])
+@pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G", "AUTH=a=b"])
 def test_auth_wants_xtext(parameter):
     assert status(mail(f"FROM:<a@x.example> {parameter}")).startswith("501")
 

@@ -213,3 +213,14 @@ def test_the_page_is_made_from_the_tables() -> None:
         "docs/panel.md is old: .venv/bin/python -m dialpost.core.panel.page > docs/panel.md"
     )
     assert all(signal.alone.words and signal.words for signal in SIGNALS)
+
+
+def test_a_colour_is_what_its_name_says() -> None:
+    names = {"RED": (1, 0, 0), "GREEN": (0, 1, 0), "BLUE": (0, 0, 1), "YELLOW": (1, 1, 0), "WHITE": (1, 1, 1)}
+    for colour in Colour:
+        lit = tuple(int(part > 0) for part in colour.value)
+        assert lit == names.get(colour.name, lit), colour
+
+
+def test_a_colour_of_one_part_has_all_of_it() -> None:
+    assert Colour.RED.value == (1.0, 0.0, 0.0)

@@ -62,3 +62,10 @@ def test_when_it_counts():
     assert other == "Takes effect when the call under way has ended: smtp.max_errors."
     assert start == "Takes effect when the daemon is started anew: station.run_dir."
     assert changed_keys(old, old) == () and when_it_counts((), call_is_up=True) == ()
+
+
+def test_a_secret_that_changes_is_a_change():
+    assert changed_keys(*changed(("ppp.user", "u"), ("ppp.password", "another one"))) == (
+        "ppp.user",
+        "ppp.password",
+    )

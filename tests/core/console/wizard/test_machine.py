@@ -14,7 +14,8 @@ from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
 from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard
-from dialpost.core.console.wizard.steps import _usual_login, steps
+from dialpost.core.console.wizard.steps import _user, _usual_login, steps
+from dialpost.core.errors import AccountError
 from dialpost.edge.system.board_files import BoardFiles
 
 ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
@@ -460,3 +461,14 @@ def test_a_second_run_offers_the_login_there_is(user: str, login: str) -> None:
     )
     draft = Draft(FACTS, base, {"ppp_user": "clinic"})
     assert _usual_login(draft) == login
+
+
+@pytest.mark.parametrize("own", ["user1", "user2", "user3"])
+def test_no_two_users_have_one_name_whichever_is_named_again(own: str) -> None:
+    draft = Draft(FACTS, Config(), {"user1": "anna", "user2": "bruno", "user3": "carl"})
+    for name, of_whom in (("anna", "user1"), ("bruno", "user2"), ("carl", "user3")):
+        if of_whom == own:
+            assert _user(own)(name, draft) == name
+        else:
+            with pytest.raises(AccountError, match="already"):
+                _user(own)(name, draft)

@@ -283,3 +283,11 @@ def test_what_the_last_call_left_does_not_dial_for_ever() -> None:
 
 def test_utc_is_a_zone_too() -> None:
     assert next_slot(times("00:00"), UTC, 0.0) == 86_400.0
+
+
+def test_a_call_waits_for_the_last_second_of_the_pause() -> None:
+    config = ScheduleConfig(when_waiting=1, min_pause_min=10)
+    facts = CallFacts(waiting=1, last_end_mono_s=0.0)
+    for mono_s, call in ((599.5, None), (600.0, CallReason.QUEUE)):
+        now = ClockReading(at("2027-03-01T10:00"), mono_s, trusted=True)
+        assert look(config, BERLIN, first_plan(now), now, facts).call is call

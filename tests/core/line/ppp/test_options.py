@@ -140,3 +140,10 @@ def test_a_request_made_here_is_checked_too(change: dict[str, object], words: st
 def test_the_other_end_s_address_alone() -> None:
     assert {"noipdefault", ":192.0.2.1"} <= set(lines(replace(REQUEST, remote_address="192.0.2.1")))
     assert ":192.0.2.1" not in lines(replace(REQUEST, local_address="192.0.2.2", remote_address="192.0.2.1"))
+
+
+def test_a_slow_line_is_asked_again_less_often() -> None:
+    for rate_bps, restart_s in ((2400, 10), (33_600, 3)):
+        found = lines(replace(REQUEST, rate_bps=rate_bps))
+        wanted = {f"lcp-restart {restart_s}", f"ipcp-restart {restart_s}", "lcp-max-configure 10"}
+        assert wanted <= set(found)

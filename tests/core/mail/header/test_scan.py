@@ -48,3 +48,8 @@ def test_the_fields_of_a_block():
 
 def test_the_authors_of_senders_are_kept():
     assert scan("Sender: Anna <anna@clinic.example>\n").senders
+
+
+def test_only_from_names_authors():
+    facts = scan("Subject: x@y.example\nFrom: Anna <anna@clinic.example>\nTo: bob@z.example\nFrom: eve@z.example\n")
+    assert list(facts.authors) == ["anna@clinic.example", "eve@z.example"]

@@ -97,3 +97,8 @@ def test_bytes_a_character_set_leaves_open(text, label, shown):
 
 def test_what_is_no_character_set():
     assert words.codec_of("no-such-set") == words.codec_of("x" * 500) == words.codec_of("cp99999") == ""
+
+
+def test_unlabelled_western_text_is_read_with_its_typographic_marks():
+    assert words.decoded(b"\x93Caf\xe9\x94", "") == "\u201cCaf\xe9\u201d"
+    assert words.decoded(b"Caf\xe9\x81", "") == "Caf\xe9\x81"

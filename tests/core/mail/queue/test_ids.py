@@ -23,6 +23,8 @@ def test_text_order_is_number_order(one: int, other: int) -> None:
 
 def test_what_is_read_aloud_is_understood() -> None:
     assert queue_number("d00000io") == queue_number("D0000010") == 32
+    assert queue_number("D00000L1") == queue_number("D0000011") == 33
+    assert queue_number("DOOOOOO1") == queue_number("D0000001") == 1
 
 
 @pytest.mark.parametrize(
