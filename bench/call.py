@@ -23,7 +23,7 @@ from rig.postfix_station import PostfixStation
 from rig.processes import RigError, eventually
 from rig.telephone import TelephoneLine
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 from figures import Amounts, Row, show
 
 _LONGEST_S = 900.0

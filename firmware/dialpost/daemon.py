@@ -38,7 +38,7 @@ from dialpost.core.errors import (
     StorageFullError,
 )
 from dialpost.core.faults import Fault
-from dialpost.core.line.call.states import CallState
+from dialpost.core.line.call.states import AT_REST
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.panel.station_state import Phase
 from dialpost.edge.config.file import ConfigFile
@@ -67,8 +67,6 @@ from dialpost.standstill import AGAIN_EVERY_S, Standstill
 from dialpost.station import Station
 
 _log = logging.getLogger(__name__)
-
-_AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +208,7 @@ class Daemon:
         """Whether a call is under way. A dedicated line has no calls to wait for."""
         if self.station is None or isinstance(self.station.calls, DedicatedLine):
             return False
-        return self.station.calls.state not in _AT_REST
+        return self.station.calls.state not in AT_REST
 
     async def call_ended(self) -> None:
         """Return when no call is under way."""

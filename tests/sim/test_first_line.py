@@ -30,7 +30,8 @@ from dialpost.sim.letters import WORLD, make_letters
 from dialpost.sim.line import LineSettings, SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.sim.subscription import Subscription
-from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.telephone import Telephone
+from dialpost.sim.telephone_line import TelephoneSettings
 from dialpost.station import Station
 
 PAPERS = Subscription()

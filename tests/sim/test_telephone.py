@@ -8,7 +8,8 @@ import time
 import pytest
 
 from dialpost.sim.modem import Answer, Data, Dial, HangUp, Mode, SimulatedModem
-from dialpost.sim.telephone import RESULTS, Telephone, TelephoneSettings, order
+from dialpost.sim.telephone import RESULTS, Telephone, order
+from dialpost.sim.telephone_line import TelephoneSettings
 
 FAST = TelephoneSettings(rate_bps=1_000_000, rtt_s=0.002, dial_s=0.01)
 

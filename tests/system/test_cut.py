@@ -14,7 +14,7 @@ from rig.postfix import PROVIDER_ADDRESS, Postfix, provider
 from rig.processes import eventually
 from rig.station import DOMAIN, Station, provider_at
 
-from dialpost.core.mail.esmtp.mailing import MAX_UNANSWERED_MESSAGES
+from dialpost.core.mail.esmtp.expected import MAX_UNANSWERED_MESSAGES
 
 pytestmark = [pytest.mark.system, needs("postfix", "exim")]
 

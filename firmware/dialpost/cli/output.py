@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from dialpost.core.amounts import moment_words
+from dialpost.core.amounts import moment_words, size_words
 from dialpost.core.columns import cut, pad, width, wrap
 from dialpost.core.control.calls import Etrn
 from dialpost.core.control.shapes import to_json
@@ -65,13 +65,8 @@ def _broken(lead: str, text: str, columns: int, indent: int) -> list[str]:
     return [lead + first, *(" " * indent + row for row in rest)]
 
 
-def size(count: float) -> str:
-    """A number of bytes for people: 812 B, 3.4 kB, 12 MB (powers of 1000)."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= step:
-            value = count / step
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    return f"{count:.0f} B"
+size = size_words
+"""A number of bytes for people."""
 
 
 def span(seconds: float) -> str:

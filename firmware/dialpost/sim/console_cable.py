@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 
-from dialpost.sim.telephone import SHORTEST_NAP_S, Direction, PtyEnd, TelephoneSettings
+from dialpost.sim.telephone import SHORTEST_NAP_S
+from dialpost.sim.telephone_line import Direction, PtyEnd, TelephoneSettings
 
 
 class ConsoleCable:

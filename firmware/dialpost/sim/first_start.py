@@ -35,7 +35,8 @@ from dialpost.sim.line import SimulatedLine
 from dialpost.sim.provider import Held, Provider, ProviderSettings
 from dialpost.sim.provider_session import Received
 from dialpost.sim.subscription import Subscription
-from dialpost.sim.telephone import RESULTS, Telephone, TelephoneSettings
+from dialpost.sim.telephone import RESULTS, Telephone
+from dialpost.sim.telephone_line import TelephoneSettings
 from dialpost.sim.world import PROVIDER_ADDRESS, USERS_ADDRESS, WorldSettings
 from dialpost.station import Station
 

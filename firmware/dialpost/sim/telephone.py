@@ -16,23 +16,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import pty
-import random
 import signal
 import sys
-import tty
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialpost.sim.modem import Answer, Data, Dial, HangUp, Mode, SimulatedModem
+from dialpost.sim.telephone_line import Direction, PtyEnd, TelephoneSettings
 
-CHUNK_BYTES = 32
-"""The line is paced in pieces of so many bytes: at 33,600 bit/s one takes 8 ms."""
 SHORTEST_NAP_S = 0.002
 RING_S = 2.0
 CHATTER_S = 1.0
@@ -47,152 +41,6 @@ RESULTS = (
     "BLACKLISTED",
     "SILENCE",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TelephoneSettings:
-    """`results` are the answers to the first dials; then calls connect. `dial_s` is from ATD to the result."""
-
-    rate_bps: int = 33_600
-    rtt_s: float = 0.150
-    bits_per_byte: float = 8.0  # V.42 takes start and stop bits off
-    buffer_bytes: int = 2048
-    dial_s: float = 1.0
-    results: tuple[str, ...] = ()
-    provider_is_modem: bool = False
-    told_rate: int | None = None  # what CONNECT says, where it is not the line's rate
-    sim_pin: str | None = None
-    has_sim: bool = True
-    seed: int = 0
-    answer_s: float = 0.0  # each answer to a command comes so late
-    late: tuple[str, ...] = ()  # only those to command lines that begin so, the first time each; empty: all
-    chatter: str = ""  # said unasked each second, while the modem takes commands
-    stored: str = ""  # E0, Q1 and V0 in the modem's stored settings
-    refuses: tuple[str, ...] = ()  # beginnings of command lines, behind AT, that it does not take
-    number: str = ""  # where it is given, every other ends in NO CARRIER: nobody's modem answers there
-
-
-class Direction:
-    """One way of the line. `carried` counts the bytes that arrived, over all calls."""
-
-    def __init__(self, settings: TelephoneSettings, deliver: Callable[[bytes], None], name: str) -> None:
-        self._settings, self._deliver, self.name = settings, deliver, name
-        self._buffer = bytearray()
-        self._flying: deque[tuple[float, bytes]] = deque()
-        self._free_s = 0.0
-        self.carried = self.taken = 0
-        self.cut_at: int | None = None
-        self.is_dead = False
-        self.garbage_every = 0
-        self._chance = random.Random(settings.seed)
-
-    @property
-    def room(self) -> int:
-        """Bytes the modem takes now."""
-        return max(0, self._settings.buffer_bytes - len(self._buffer))
-
-    @property
-    def buffered(self) -> int:
-        """Bytes in the modem's buffer."""
-        return len(self._buffer)
-
-    def take(self, data: bytes) -> None:
-        """Bytes from the tty."""
-        self._buffer += data
-        self.taken += len(data)
-
-    def clear(self) -> None:
-        """What is under way is lost."""
-        self._buffer.clear()
-        self._flying.clear()
-
-    def step(self, now_s: float) -> bool:
-        """Move what is due; whether the carrier was cut by it."""
-        byte_s = self._settings.bits_per_byte / self._settings.rate_bps
-        if self._buffer and self._free_s < now_s - CHUNK_BYTES * byte_s:
-            self._free_s = now_s  # the line was idle
-        while self._buffer and self._free_s <= now_s:
-            piece = bytes(self._buffer[:CHUNK_BYTES])
-            del self._buffer[: len(piece)]
-            self._free_s += len(piece) * byte_s
-            self._flying.append((self._free_s + self._settings.rtt_s / 2, piece))
-        while self._flying and self._flying[0][0] <= now_s:
-            piece = self._flying.popleft()[1]
-            if self.cut_at is not None and self.carried + len(piece) >= self.cut_at:
-                piece = piece[: max(0, self.cut_at - self.carried)]
-                self.cut_at = None
-                self._arrive(piece)
-                return True
-            self._arrive(piece)
-        return False
-
-    def _arrive(self, piece: bytes) -> None:
-        self.carried += len(piece)
-        if self.garbage_every and self._chance.random() < len(piece) / self.garbage_every:
-            spoilt = bytearray(piece)
-            spoilt[self._chance.randrange(len(piece))] ^= 1 + self._chance.randrange(255)
-            piece = bytes(spoilt)
-        if not self.is_dead and piece:
-            self._deliver(piece)
-
-    def next_s(self) -> float | None:
-        """When something is due next."""
-        times = [self._free_s] if self._buffer else []
-        times += [self._flying[0][0]] if self._flying else []
-        return min(times) if times else None
-
-
-class PtyEnd:
-    """The modem's side of a pseudo-terminal. What can't be written yet is kept."""
-
-    def __init__(self, on_data: Callable[[bytes], None], room: Callable[[], int]) -> None:
-        self._on_data, self._room = on_data, room
-        self._master, self._slave = pty.openpty()  # held open, so that the computer may come and go
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        self._pending = bytearray()
-        self._is_reading = False
-        self.is_open = True
-
-    def look(self) -> None:
-        """Read only while there is room: else the tty fills, as with hardware flow control."""
-        wanted = self._room() > 0
-        loop = asyncio.get_running_loop()
-        if wanted and not self._is_reading:
-            loop.add_reader(self._master, self._readable)
-        elif not wanted and self._is_reading:
-            loop.remove_reader(self._master)
-        self._is_reading = wanted
-
-    def write(self, data: bytes) -> None:
-        """For the computer."""
-        self._pending += data
-        self._writable()
-
-    def close(self) -> None:
-        """Give the pseudo-terminal back."""
-        self.is_open = False
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._master)
-        loop.remove_writer(self._master)
-        os.close(self._master)
-        os.close(self._slave)
-
-    def _readable(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._on_data(os.read(self._master, max(1, min(4096, self._room()))))
-        self.look()
-
-    def _writable(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._pending:
-                del self._pending[: os.write(self._master, self._pending)]
-        except BlockingIOError:
-            loop.add_writer(self._master, self._writable)
-            return
-        loop.remove_writer(self._master)
 
 
 @dataclass

@@ -25,7 +25,8 @@ from dialpost.core.line.modem.profile import FlowControl
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.edge.control_socket.server import ControlServer
 from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
-from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.telephone import Telephone
+from dialpost.sim.telephone_line import TelephoneSettings
 from fakes import MemoryCallStore
 from loop_thread import LoopThread
 

@@ -12,7 +12,7 @@ from rig.needs import needs_guests
 from rig.processes import eventually
 from rig.station import DOMAIN
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 
 pytestmark = [pytest.mark.system, needs_guests("line", "line-exim")]
 

@@ -10,7 +10,7 @@ import pytest
 from rig.exchange import Exchange
 from rig.needs import needs_guests
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 
 pytestmark = [pytest.mark.system, needs_guests("line")]
 

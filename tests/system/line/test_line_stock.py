@@ -14,7 +14,7 @@ from rig.processes import eventually
 from rig.telephone import TelephoneLine
 from rig.uml import Guest
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 
 pytestmark = [pytest.mark.system, needs_guests("line")]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 from rig.guests import Answers, ProviderGuest, Sizes, StationGuest
 from rig.processes import eventually
 from rig.station import Settings

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.telephone import Telephone
+from dialpost.sim.telephone_line import TelephoneSettings
 from rig.processes import RigError
 
 _T = TypeVar("_T")

@@ -16,7 +16,7 @@ from dialpost.core.control.modem import ALLOW_PIN
 from dialpost.core.control.station import STATUS
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
-from dialpost.core.line.call.states import LINE_DOUBT_WORDS, STATE_WORDS
+from dialpost.core.line.call.states import AT_REST, LINE_DOUBT_WORDS, STATE_WORDS
 from dialpost.core.line.modem.probe import PortFacts, config_lines
 from dialpost.core.line.modem.profile import SPEEDS_BPS
 from dialpost.core.line.modem.set_up import port_settings
@@ -25,7 +25,6 @@ from dialpost.edge.line.operator_tty import Ended, join
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.line.serial_ports import serial_ports
 from dialpost.edge.system.board_files import BoardFiles
-from dialpost.flow.line.call.facts import AT_REST
 from dialpost.flow.line.modem.check import ModemCheck
 from dialpost.flow.line.modem.find import Found, look, needed_flow
 from dialpost.flow.line.modem.modem import Modem

@@ -73,3 +73,8 @@ class Reply:
     def status(self) -> str:
         """The enhanced status code, or the generic one of its class (RFC 3463 §3.1) where none came."""
         return self.enhanced or f"{str(self.code)[0]}.0.0"
+
+
+CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
+OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
+"""For every fault of ours: 4yz, as it is never the sender's."""

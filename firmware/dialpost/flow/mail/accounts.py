@@ -14,13 +14,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from dialpost.core.address import parse_mailbox
 from dialpost.core.config.model import Config
-from dialpost.core.control.accounts import MOST_QUOTA_BYTES, MailFate
-from dialpost.core.errors import AccountError, AddressError, NotFoundError, StorageError
+from dialpost.core.control.accounts import MailFate
+from dialpost.core.errors import AccountError, NotFoundError, StorageError
+from dialpost.core.mail.account_rules import AddressRules, checked_full_name, checked_quota
 from dialpost.core.mail.accounts import Account, Alias, Directory, check_name, folded
 from dialpost.core.password import SALT_BYTES, check_strength, hash_password, verify_password
-from dialpost.core.printable import printable
 
 _T = TypeVar("_T")
 
@@ -115,9 +114,9 @@ class AccountService:
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
-            self._check_free(self.own_address(name), name)
-            checked = self._further(name, (self._check_address(address, name) for address in addresses))
-            account = Account(name, checked, hashed, _quota(quota_bytes), True, _full_name(full_name))
+            self._rules.must_be_free(self.own_address(name), name)
+            checked = self._rules.further(name, (self._rules.address(address, name) for address in addresses))
+            account = Account(name, checked, hashed, checked_quota(quota_bytes), True, checked_full_name(full_name))
             accounts[name] = account
             return account
 
@@ -137,7 +136,7 @@ class AccountService:
         """Change what is given, leave the rest. Raises: AccountError, NotFoundError."""
 
         def changed(account: Account) -> Account:
-            gone = {self._check_own(address) for address in remove_addresses}
+            gone = {self._rules.own(address) for address in remove_addresses}
             if self.own_address(account.name) in gone:
                 raise AccountError(
                     f"{self.own_address(account.name)} goes with the account's name; it can't be taken."
@@ -146,13 +145,13 @@ class AccountService:
             if missing:
                 raise AccountError(f"{account.name} does not have the address {', '.join(missing)}.")
             kept = [address for address in account.addresses if address not in gone]
-            kept += [self._check_address(address, account.name) for address in add_addresses]
-            own = account.quota_bytes if quota_bytes is None else _quota(quota_bytes)
+            kept += [self._rules.address(address, account.name) for address in add_addresses]
+            own = account.quota_bytes if quota_bytes is None else checked_quota(quota_bytes)
             quota = None if default_quota else own
             return replace(
                 account,
-                addresses=self._further(account.name, kept),
-                full_name=account.full_name if full_name is None else _full_name(full_name),
+                addresses=self._rules.further(account.name, kept),
+                full_name=account.full_name if full_name is None else checked_full_name(full_name),
                 quota_bytes=quota,
                 enabled=account.enabled if enabled is None else enabled,
             )
@@ -202,13 +201,13 @@ class AccountService:
 
     async def add_alias(self, address: str, targets: Iterable[str], *, replaces: bool = False) -> Alias:
         """Make an alias; one that goes elsewhere is replaced only where that is wanted. Raises: AccountError."""
-        address = self._check_own(address)
-        checked = self._check_targets_of(address, targets)
+        address = self._rules.own(address)
+        checked = self._rules.targets(address, targets)
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
             before = aliases.get(address)
             if before is None:
-                self._check_free(address, None)
+                self._rules.must_be_free(address, None)
             elif not replaces and set(before.targets) != set(checked):
                 raise AccountError(
                     f"There is an alias {address} already; it goes to {', '.join(before.targets)}. "
@@ -223,8 +222,8 @@ class AccountService:
 
     async def edit_alias(self, address: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Alias:
         """Add targets to an alias and take others away. Raises: AccountError, NotFoundError."""
-        address = self._check_own(address)
-        more = tuple(self._check_target(target) for target in add)
+        address = self._rules.own(address)
+        more = tuple(self._rules.target(target) for target in add)
         # What is to go may be nobody's by now, and is named as `alias list` shows it.
         less = {folded(target) for target in remove}
 
@@ -238,18 +237,10 @@ class AccountService:
                 raise AccountError(
                     f"Then {address} would go to nobody. To take it away: dialpost alias delete {address}"
                 )
-            aliases[address] = Alias(address, self._check_targets_of(address, (*kept, *more)))
+            aliases[address] = Alias(address, self._rules.targets(address, (*kept, *more)))
             return aliases[address]
 
         return await self._apply(change)
-
-    def _check_targets_of(self, address: str, targets: Iterable[str]) -> tuple[str, ...]:
-        checked = tuple(dict.fromkeys(self._check_target(target) for target in targets))
-        if not checked:
-            raise AccountError("An alias needs at least one target: an account's name or an address.")
-        if address in checked:
-            raise AccountError(f"{address} can't stand for itself.")
-        return checked
 
     @staticmethod
     def _alias_in(aliases: Mapping[str, Alias], address: str) -> Alias:
@@ -261,7 +252,7 @@ class AccountService:
     async def delete_alias(self, address: str) -> Alias:
         """Take an alias away; what it was. Raises: NotFoundError."""
 
-        wanted = self._check_own(address)
+        wanted = self._rules.own(address)
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
             self._alias_in(aliases, wanted)
@@ -341,10 +332,6 @@ class AccountService:
     def _make(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> Directory:
         return Directory.from_config(self._config, accounts, aliases)
 
-    def own_address(self, name: str) -> str:
-        """The address every account has by its name."""
-        return f"{name}@{self._config.station.domains[0]}"
-
     def _get(self, name: str) -> Account:
         account = self.directory.account_of(name)
         if account is None:
@@ -352,44 +339,14 @@ class AccountService:
             raise NotFoundError(f"There is no account {name!r}. Accounts: {known}.")
         return account
 
-    def _check_own(self, address: str) -> str:
-        """One of our addresses in its normal form; a name without @ is in the main domain."""
-        if "@" not in address:
-            address = self.own_address(address)
-        try:
-            mailbox = parse_mailbox(address)
-        except AddressError as error:
-            raise AccountError(str(error)) from None
-        if mailbox.domain not in self._config.station.domains:
-            ours = ", ".join(self._config.station.domains)
-            raise AccountError(f"{address} is not in a domain of this station ({ours}).")
-        return folded(str(mailbox))
+    def own_address(self, name: str) -> str:
+        """The address every account has by its name."""
+        return self._rules.own_address(name)
 
-    def _further(self, name: str, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Each once, and without the one that every account has by its name."""
-        return tuple(dict.fromkeys(address for address in addresses if address != self.own_address(name)))
-
-    def _check_address(self, address: str, name: str) -> str:
-        normal = self._check_own(address)
-        self._check_free(normal, name)
-        return normal
-
-    def _check_free(self, address: str, name: str | None) -> None:
-        taken = self.directory.taken_by(address)
-        if taken is not None and taken != f"account {name}":
-            raise AccountError(f"{address} belongs to {taken} already.")
-
-    def _check_target(self, target: str) -> str:
-        if target.lower() in self.directory.accounts:
-            return target.lower()
-        if "@" not in target:
-            raise AccountError(f"{target!r} is neither an account nor an address.")
-        try:
-            mailbox = parse_mailbox(target)
-        except AddressError as error:
-            raise AccountError(str(error)) from None
-        # A part before the @ that is ours is kept folded, so that equal targets are equal texts.
-        return folded(str(mailbox)) if mailbox.domain in self._config.station.domains else str(mailbox)
+    @property
+    def _rules(self) -> AddressRules:
+        """What addresses may be, as things stand now."""
+        return AddressRules(self._config.station.domains, self.directory)
 
     async def _hash(self, password: str) -> str:
         return await asyncio.to_thread(hash_password, password, secrets.token_bytes(SALT_BYTES))
@@ -401,26 +358,6 @@ class AccountService:
 def _messages(count: int) -> str:
     return "1 message" if count == 1 else f"{count} messages"
 
-
-def _quota(value: int | None) -> int | None:
-    if value and not LEAST_QUOTA_BYTES <= value <= MOST_QUOTA_BYTES:
-        raise AccountError(
-            f"A quota of {value} bytes is not possible: it is 10 kB to 1 TB, like 500M or 2G; none = no limit."
-        )
-    return value
-
-
-def _full_name(text: str) -> str:
-    """In one line, without blanks around it. Raises: AccountError."""
-    name = text.strip()
-    if len(name) > _LONGEST_NAME or printable(name) != name:
-        raise AccountError(f"A full name has at most {_LONGEST_NAME} characters, none of them a control character.")
-    return name
-
-
-LEAST_QUOTA_BYTES = 10_000
-"""Less holds no letter: somebody typed 500 and meant 500M. More is no card's (delivery.default_quota_bytes)."""
-_LONGEST_NAME = 200
 
 _NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"
 """Checked when the name does not exist, so that the time taken does not tell which names do."""

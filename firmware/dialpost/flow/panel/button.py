@@ -15,11 +15,11 @@ from typing import Protocol
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.day_hours import is_within
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
-from dialpost.core.line.call.states import CallState
+from dialpost.core.line.call.states import AT_REST, CallState
 from dialpost.core.panel.button import Action, Button, ButtonState
-from dialpost.core.panel.day_hours import is_within
 from dialpost.core.panel.station_state import Phase, StationState
 from dialpost.flow.panel.state import Panel
 
@@ -30,7 +30,6 @@ SOON_S = 0.001
 REBOOT_S = 120.0
 """A reset that was confirmed and did not end this process by then is shown no longer."""
 
-_AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
 
 _log = logging.getLogger("dialpost.panel")
 
@@ -133,7 +132,7 @@ class FrontPanel:
     def _pressed(self) -> None:
         if self.calls is None:
             _log.info("panel: button pressed, but no station runs")
-        elif self.calls.state in _AT_REST:
+        elif self.calls.state in AT_REST:
             _log.info("panel: button pressed: %s", self.calls.request(CallReason.BUTTON))
         else:
             _log.info("panel: button pressed: %s", self.calls.cancel(at_once=False))

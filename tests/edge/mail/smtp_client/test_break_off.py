@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.esmtp.mailing import MAX_UNANSWERED_MESSAGES
+from dialpost.core.mail.esmtp.expected import MAX_UNANSWERED_MESSAGES
 from dialpost.core.mail.outcomes import Deferred
 from dialpost.core.mail.smtp_target import HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient

@@ -10,7 +10,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.core.mail.smtp_commands import speaks_something_else
 from dialpost.edge.mail.smtp_server import session
-from dialpost.edge.mail.smtp_server.connection import wire_reply
+from dialpost.edge.mail.smtp_server.lines import wire_reply
 from dialpost.flow.mail.incoming.connection_pools import GAVE_WAY
 from smtp_door import NotingPolicy, door, eventually, server_tls
 

@@ -18,7 +18,8 @@ from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.edge.line.serial_port import open_port
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
-from dialpost.sim.telephone import Telephone, TelephoneSettings
+from dialpost.sim.telephone import Telephone
+from dialpost.sim.telephone_line import TelephoneSettings
 from fakes import MemoryCallStore, run_virtual
 
 PROFILE = ModemProfile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dialpost.sim.telephone import TelephoneSettings
+from dialpost.sim.telephone_line import TelephoneSettings
 from rig.guests import HOSTS, ProviderGuest
 from rig.telephone import TelephoneLine
 

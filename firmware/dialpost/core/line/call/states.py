@@ -23,6 +23,10 @@ class CallState(Enum):
     COOLDOWN = "cooldown"
 
 
+AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
+"""No call is under way."""
+
+
 class CallEvent(Enum):
     """What can happen to a call. Actions never set the state: they post one of these."""
 

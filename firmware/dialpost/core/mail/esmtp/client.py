@@ -17,11 +17,11 @@ from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.lessons import Lesson, without
-from dialpost.core.mail.esmtp.mailing import ContentRequest, Mailing
+from dialpost.core.mail.esmtp.mailing import Mailing
 from dialpost.core.mail.esmtp.opening import Opening
 from dialpost.core.mail.esmtp.phases import Phase, Step
 from dialpost.core.mail.esmtp.replies import ReplyReader
-from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Event, Wire
+from dialpost.core.mail.esmtp.wire import ContentRequest, Ended, EtrnAnswered, Event, Wire
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
 

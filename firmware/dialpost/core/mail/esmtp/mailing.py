@@ -19,82 +19,29 @@ is on the wire the BDAT's own answer. It shows at the next answer, when the mess
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
+from dialpost.core.mail.esmtp.expected import (
+    FIRST_CHUNK_BYTES,
+    GROUP_WAIT_S,
+    MAX_RECIPIENTS,
+    SURE_RECIPIENTS,
+    WAIT_S,
+    Ask,
+    Expected,
+    script,
+    window_is_open,
+)
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.framing import BLOCK_BYTES, ChunkFraming, DataFraming, Framing
 from dialpost.core.mail.esmtp.lessons import Lesson, means_body, without
 from dialpost.core.mail.esmtp.transaction import Mail, Stage, Transaction
-from dialpost.core.mail.esmtp.wire import Finished, Wire
+from dialpost.core.mail.esmtp.wire import ContentRequest, Finished, Wire
 from dialpost.core.mail.outcomes import Deferred
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import OutgoingMessage
-
-MAX_UNANSWERED_MESSAGES = 4
-MAX_UNANSWERED_BYTES = 32_768
-FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be taken
-SURE_RECIPIENTS = 100  # every server takes so many (RFC 5321 §4.5.3.1.8)
-MAX_RECIPIENTS = 1000  # in one transaction, until a server says it takes fewer
-
-
-class Ask(Enum):
-    """What a reply will answer."""
-
-    RSET = auto()
-    MAIL = auto()
-    RCPT = auto()
-    DATA = auto()
-    DOT = auto()
-    NO_CONTENT = auto()  # the lone dot where no recipient was taken
-    CHUNK = auto()
-    LAST_CHUNK = auto()
-
-
-WAIT_S = {
-    Ask.RSET: 300.0,
-    Ask.MAIL: 300.0,
-    Ask.RCPT: 300.0,
-    Ask.DATA: 120.0,
-    Ask.DOT: 600.0,
-    Ask.NO_CONTENT: 600.0,
-    Ask.CHUNK: 300.0,
-    Ask.LAST_CHUNK: 600.0,
-}
-"""How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
-GROUP_WAIT_S = 60.0
-"""How long at most, as long as the host has not shown yet that it answers commands sent together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One reply still to come. `number` is the recipient's, for RCPT.
-
-    `asked`: where its command ends on the wire, `end`: where the content does that belongs to it. `behind`: it was
-    sent while another reply was due.
-    """
-
-    ask: Ask
-    transaction: Transaction
-    number: int = -1
-    asked: int = 0
-    end: int = 0
-    behind: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRequest:
-    """Content may go out: at most `max_bytes` of the message's stored content, from `offset` on.
-
-    `transaction` tells one reading of the same message from another.
-    """
-
-    message: OutgoingMessage
-    transaction: Transaction
-    offset: int
-    max_bytes: int
 
 
 class Mailing:
@@ -299,7 +246,7 @@ class Mailing:
                 return
 
     def _begin_next(self) -> bool:
-        if not self._waiting or self._stop is not None or not self._window_is_open():
+        if not self._waiting or self._stop is not None or not window_is_open(self._unsettled):
             return False
         if self._expected and not self._offered.pipelining:
             return False
@@ -312,28 +259,14 @@ class Mailing:
         self._current = self._last_begun = transaction
         self._unsettled.append(transaction)
         transaction.stage = Stage.ENVELOPE
-        mail = transaction.mail
-        if self._needs_reset:
-            self._script.append((Expected(Ask.RSET, transaction), b"RSET"))
-            self._needs_reset = False
-        self._script.append((Expected(Ask.MAIL, transaction), mail.mail_line()))
-        for number in transaction.numbers:
-            self._script.append((Expected(Ask.RCPT, transaction, number), mail.rcpt_line(number)))
-        if not self._offered.chunking:
-            self._script.append((Expected(Ask.DATA, transaction), b"DATA"))
+        self._script.extend(script(transaction, with_reset=self._needs_reset, with_data=not self._offered.chunking))
+        self._needs_reset = False
         return True
 
     def _should_learn_first(self, transaction: Transaction) -> bool:
         """Whether to see first how many recipients the server takes, before it gets more of the same."""
         return len(transaction.numbers) > SURE_RECIPIENTS and any(
             earlier.mail is transaction.mail for earlier in self._unsettled
-        )
-
-    def _window_is_open(self) -> bool:
-        sent = [transaction for transaction in self._unsettled if transaction.content_whole]
-        return not sent or (
-            len(sent) < MAX_UNANSWERED_MESSAGES
-            and sum(transaction.content_bytes for transaction in sent) < MAX_UNANSWERED_BYTES
         )
 
     def _send_script(self, transaction: Transaction) -> bool:
@@ -374,7 +307,7 @@ class Mailing:
 
     def _note(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction
-        if self._offered.pipelining and self._is_out_of_order(due, reply):
+        if self._offered.pipelining and due.is_out_of_order(reply, answers_groups=self._answers_groups):
             raise self.out_of_step(f"the server answered {due.ask.name} out of order: {reply}", due)
         if due.ask is Ask.DATA:
             self._note_go_ahead(due, reply)
@@ -389,19 +322,6 @@ class Mailing:
             self._note_recipient(due, reply)
         elif due.ask not in (Ask.RSET, Ask.NO_CONTENT):
             self._note_content(due, transaction, reply)
-
-    def _is_out_of_order(self, due: Expected, reply: Reply) -> bool:
-        """Whether the server says that a command came when it could not: so it did not see what was before it."""
-        transaction = due.transaction
-        mail_reply = transaction.mail_reply
-        in_place = {
-            Ask.MAIL: True,
-            Ask.RCPT: mail_reply is not None
-            and mail_reply.is_positive,  # else it is refused, in this way or another
-            Ask.DATA: bool(transaction.accepted),
-        }
-        unknown = reply.code in {500, 502} and not self._answers_groups  # it saw a part of a command
-        return in_place.get(due.ask, False) and (reply.code == 503 or unknown)
 
     def _note_recipient(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.transaction import Transaction
 from dialpost.core.mail.outcomes import Outcome
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import OutgoingMessage, SessionFate
@@ -104,3 +105,16 @@ class Wire:
         """The events since the last call, in order."""
         events, self._events = self._events, []
         return events
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRequest:
+    """Content may go out: at most `max_bytes` of the message's stored content, from `offset` on.
+
+    `transaction` tells one reading of the same message from another.
+    """
+
+    message: OutgoingMessage
+    transaction: Transaction
+    offset: int
+    max_bytes: int

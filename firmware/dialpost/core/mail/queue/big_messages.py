@@ -14,6 +14,7 @@ from datetime import datetime, time, timedelta, tzinfo
 
 from dialpost.core.amounts import size_words
 from dialpost.core.config.line import BudgetConfig
+from dialpost.core.day_hours import is_within
 from dialpost.core.mail.header.encoding import text_field
 from dialpost.core.mail.header.scan import fields_of
 from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState, SizeHold
@@ -34,14 +35,7 @@ def is_open(config: BudgetConfig, moment: datetime | None) -> bool:
         return True
     if moment is None:
         return False
-    return any(_covers(span, f"{moment:%H:%M}") for span in config.big_windows)
-
-
-def _covers(span: str, clock: str) -> bool:
-    start, _, end = span.partition("-")
-    if start < end:
-        return start <= clock < end
-    return clock >= start or clock < end  # over midnight
+    return is_within(config.big_windows, f"{moment:%H:%M}")
 
 
 def until_change_s(config: BudgetConfig, now_s: float, zone: tzinfo) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from dialpost.core.amounts import size_words
 from dialpost.core.mail.envelope import Notify
 from dialpost.core.mail.queue.records import (
     BY_STATION,
@@ -39,8 +40,8 @@ def arrival(message: MessageRecord, tz: tzinfo | None = None) -> str:
     subject = f' "{one_line(message.subject)}"' if message.subject else ""
     urgency = "" if message.priority is Priority.NORMAL else f", {message.priority.name.lower()}"
     return (
-        f"{message.queue_id}{subject} from {sender_name(message.sender)}{urgency}, {_size(message.size)}: accepted "
-        f"{when(message.received_s, tz)} {_source(message)}."
+        f"{message.queue_id}{subject} from {sender_name(message.sender)}{urgency}, "
+        f"{size_words(message.size)}: accepted {when(message.received_s, tz)} {_source(message)}."
     )
 
 
@@ -188,9 +189,3 @@ def _source(message: MessageRecord) -> str:
             return f"from outside{by}"
         case Origin.STATION:
             return "from the station itself"
-
-
-def _size(size: int) -> str:
-    if size < 1000:
-        return f"{size} B"
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from dialpost.core.mail.content.downgrade import CannotDowngradeError
-from dialpost.core.mail.esmtp.mailing import ContentRequest
-from dialpost.core.mail.esmtp.wire import Ended, Finished
+from dialpost.core.mail.esmtp.wire import ContentRequest, Ended, Finished
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import OutgoingMessage

@@ -14,10 +14,7 @@ aiosmtpd keeps the connection's life (made, lost, the session's task); what pass
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import logging
-import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -29,47 +26,24 @@ from aiosmtpd.smtp import SMTP
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.edge.ground.transports import abort
-from dialpost.edge.mail.smtp_server.interface import came_in_on
+from dialpost.edge.mail.smtp_server.interface import came_in_on, widen_window
+from dialpost.edge.mail.smtp_server.lines import (
+    BareLineFeedError,
+    ConnectionEndedError,
+    LineTooLongError,
+    peer_address,
+    wire_reply,
+)
 from dialpost.edge.mail.smtp_server.promises import Promises, all_acknowledged, is_reset
 
 _log = logging.getLogger("dialpost.smtp")
-logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
 
 INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
 _TURN_S = 0.001
 """How long at most, and one command more, a client's input is worked on before the others have their turn."""
-_MOST_TEXT = 480
-"""RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
-_NOT_PRINTABLE = re.compile(r"[^ -~]")
 _FIRST_LOOK_S = 0.01
-LEAST_WINDOW = 1152
-"""Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
-
-
-class ConnectionEndedError(Exception):
-    """The client is gone, or was told to go."""
-
-
-class BadCommandError(Exception):
-    """A command that can't be carried out as it was given; `reply` says why."""
-
-    def __init__(self, code: int, enhanced: str, text: str) -> None:
-        super().__init__(text)
-        self.reply = Reply(code, (text,), enhanced)
-
-
-class LineTooLongError(Exception):
-    """A line beyond the limit; it was read to its end and thrown away."""
-
-
-class BareLineFeedError(Exception):
-    """A line that ended in LF without CR (RFC 5321 §2.3.8)."""
-
-    def __init__(self, line: bytes) -> None:
-        super().__init__("a line without CR")
-        self.line = line
 
 
 @dataclass
@@ -95,12 +69,10 @@ class Connection(SMTP):
         self.address = self.interface = ""
         self.peer = Peer("", Listener.MX)
         self._turn_ends_s = 0.0
-        self._is_pausing = False
         self._input = bytearray()
         self._output = bytearray()
         self._waiter: asyncio.Future[None] | None = None
-        self._is_paused = False
-        self._at_end = False
+        self._is_pausing = self._is_paused = self._at_end = False
         self._talks_ahead = False
         """Whether the client talks before it sees the replies (RFC 2920): then these tell nothing of those."""
         self._deadline_s: float | None = None
@@ -114,7 +86,7 @@ class Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
-        self.address = _peer_address(transport.get_extra_info("peername"))
+        self.address = peer_address(transport.get_extra_info("peername"))
         self.interface = came_in_on(transport.get_extra_info("socket"))
         self.running.connections.add(self)
         super().connection_made(transport)
@@ -192,11 +164,7 @@ class Connection(SMTP):
 
     def widen_window(self, segments: int) -> None:
         """Let the client have so many segments under way to us (a slow line's windows begin with one)."""
-        sock = self._wire.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-            if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+        widen_window(self._wire.get_extra_info("socket"), segments)
 
     @property
     def has_input(self) -> bool:
@@ -429,28 +397,3 @@ class Connection(SMTP):
             _log.debug("%s: nothing came in time", self.address)
             self._timeout_handle = self.loop.call_later(_CLOSE_S, self._abort)
             self.give_up(Reply(421, ("Nothing came in time: closing the connection",), "4.4.2"))
-
-
-def wire_reply(reply: Reply) -> bytes:
-    """A reply as it goes over the wire (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
-
-    A reply may repeat what the client said. So it is printable ASCII here, whatever that was: it ends on terminals
-    and in logs, and a line end in it would be a second reply.
-    """
-    enhanced = f"{reply.enhanced} " if reply.enhanced else ""
-    lines = reply.lines or ("",)
-    last = len(lines) - 1
-    text = "".join(
-        f"{reply.code}{' ' if number == last else '-'}{enhanced}{_NOT_PRINTABLE.sub('?', line[:_MOST_TEXT])}\r\n"
-        for number, line in enumerate(lines)
-    )
-    return text.encode("ascii")
-
-
-def _peer_address(name: object) -> str:
-    """The client's IP address in text; IPv4 written as such, without a zone."""
-    text = str(name[0]).partition("%")[0] if isinstance(name, tuple) and name else ""
-    if text.startswith("::ffff:"):
-        mapped = ipaddress.IPv6Address(text).ipv4_mapped
-        return str(mapped) if mapped else text
-    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from aiosmtpd.smtp import SMTP
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
 from dialpost.edge.mail.smtp_server.connection import Running
+from dialpost.edge.mail.smtp_server.dialogue import Door
 from dialpost.edge.mail.smtp_server.replies import GOING_DOWN
-from dialpost.edge.mail.smtp_server.session import Door, Session
+from dialpost.edge.mail.smtp_server.session import Session
+
+logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
 
 _GRACE_S = 10.0
 """How long sessions under way get to come to their next answer when the station goes down."""

@@ -1,4 +1,4 @@
-"""The network interface a connection came in on: the one thing about a peer that it can't choose.
+"""What the kernel knows of a connection: its interface, the one thing a peer can't choose; its window.
 
 A peer's address is what it says of itself, and a packet for the LAN's address of this machine is taken on any
 interface. Linux keeps, with each TCP connection, the interface of the packet that completed its handshake
@@ -8,6 +8,7 @@ Sources: ip(7), ipv6(7), RFC 2292 §3; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_soc
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import Protocol
@@ -16,6 +17,8 @@ _IP_PKTINFO, _IP_PKTOPTIONS = 8, 9
 _IPV6_2292PKTOPTIONS, _IPV6_RECVPKTINFO = 6, 49
 _ANSWER_BYTES = 256
 _IN6_ADDR_BYTES = 16
+LEAST_WINDOW = 1152
+"""Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
 
 
 class TcpSocket(Protocol):
@@ -47,3 +50,11 @@ def came_in_on(sock: TcpSocket) -> str:
         return socket.if_indextoname(index)
     except (OSError, OverflowError, struct.error):
         return ""
+
+
+def widen_window(sock: socket.socket, segments: int) -> None:
+    """Let the client have so many segments under way. Never narrower than the kernel takes."""
+    with contextlib.suppress(OSError):
+        window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)

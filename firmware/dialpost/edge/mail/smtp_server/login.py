@@ -9,7 +9,8 @@ import base64
 import binascii
 from typing import NamedTuple
 
-from dialpost.edge.mail.smtp_server.connection import BadCommandError, Connection
+from dialpost.edge.mail.smtp_server.connection import Connection
+from dialpost.edge.mail.smtp_server.lines import BadCommandError
 
 _MAX_BYTES = 12_288  # RFC 4954 §4.3
 

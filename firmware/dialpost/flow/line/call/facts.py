@@ -10,14 +10,12 @@ from collections.abc import Callable
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
-from dialpost.core.line.call.states import LINE_DOUBT_WORDS, STATE_WORDS, CallState
+from dialpost.core.line.call.states import AT_REST, LINE_DOUBT_WORDS, STATE_WORDS, CallState
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.memory import CallMemory
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.call.running import RunningCall
-
-AT_REST = frozenset({CallState.IDLE, CallState.COOLDOWN})
 
 
 class CallFacts:

@@ -21,13 +21,13 @@ from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.end import GraceRules
 from dialpost.core.line.call.notes import Happening, note
 from dialpost.core.line.call.record import CallRecord, HangUpReason
-from dialpost.core.line.call.states import CallEvent, CallState, Ignore, next_state
+from dialpost.core.line.call.states import AT_REST, CallEvent, CallState, Ignore, next_state
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialResult
 from dialpost.flow import maillog
 from dialpost.flow.line.call.actions import HANG_UP_S, SETTLE_S, CallActions
 from dialpost.flow.line.call.budget import Budget, BudgetGate
-from dialpost.flow.line.call.facts import AT_REST, CallFacts
+from dialpost.flow.line.call.facts import CallFacts
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.mail_part import Etrn, FlushForCall, Inbound, MailPart
 from dialpost.flow.line.call.memory import CallMemory, CallStore

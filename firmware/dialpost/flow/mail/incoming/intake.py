@@ -17,7 +17,7 @@ from dialpost.core.mail.accounts import Account, Directory, Local, NotLocal, Unk
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, is_line, may_relay, served_at_once
 from dialpost.core.mail.queue.records import MessageRecord, Origin
-from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
 from dialpost.flow.mail.incoming.connection_pools import ConnectionPools, Pool
@@ -27,7 +27,6 @@ from dialpost.flow.mail.incoming.login_throttle import LoginThrottle
 from dialpost.flow.mail.incoming.mailbox_room import Place, Rooms
 from dialpost.flow.mail.incoming.message import (
     CARD_FAULT,
-    CARD_FULL,
     MAILBOX_FULL,
     Incoming,
     IntakeTools,

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dialpost.core.address import parse_mailbox
 from dialpost.core.config.model import Config, OwnSenders
-from dialpost.core.errors import AddressError, StorageError, StorageFullError
-from dialpost.core.mail.accounts import Directory, NotLocal, Unknown
+from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.authors import claims_to_be_ours, sender_field, unverified_mark, user_refusal
 from dialpost.core.mail.content.incoming import LineEnds
 from dialpost.core.mail.envelope import Envelope, QueueId
@@ -25,8 +24,9 @@ from dialpost.core.mail.header.incoming import HeaderPass
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.header.trace import date, message_id, message_id_text, received, return_path
 from dialpost.core.mail.intake_rules import RepeatWindow, loop_refusal
-from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState
-from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord
+from dialpost.core.mail.recipients import resolve
+from dialpost.core.mail.reply import CARD_FULL, OUR_FAULT, Reply
 from dialpost.core.mail.session import Peer
 from dialpost.flow import maillog
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
@@ -34,9 +34,7 @@ from dialpost.flow.mail.incoming.mailbox_room import Place
 
 _log = logging.getLogger("dialpost.mail")
 
-CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
 CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
-OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
 MAILBOX_FULL = Reply(452, ("That mailbox has no room for it at the moment: come again later",), "4.2.2")
 NOT_LOGGED_IN = Reply(550, ("Who sends with an address of this station must log in",), "5.7.1")
 CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
@@ -398,38 +396,3 @@ class Incoming:
         maillog.refused(
             peer=self.peer.address, stage="content", sender=self.envelope.sender, recipient="", reply=str(reply)
         )
-
-
-def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...] | None:
-    """Every place the message goes to, each once: accounts here, addresses in the world.
-
-    None where somebody let through at RCPT is nobody now: no part of it can be promised then.
-    """
-    rows: dict[tuple[str, bool], RecipientRecord] = {}
-    for recipient in envelope.recipients:
-        found = directory.resolve(recipient.address)
-        places: list[tuple[str, str | None]] = []
-        if isinstance(found, NotLocal):
-            places = [(_normal(recipient.address), None)]
-        elif isinstance(found, Unknown):
-            return None
-        else:
-            places = [(recipient.address, account) for account in found.accounts]
-            places += [(address, None) for address in found.forwards]
-        for address, account in places:
-            key = (account, True) if account is not None else (address, False)
-            original = recipient.address if address != recipient.address else None
-            row = RecipientRecord(
-                len(rows), address, RecipientState.WAITING, account, recipient.orcpt, recipient.notify,
-                original_address=original,
-            )  # fmt: skip
-            rows.setdefault(key, row)
-    return tuple(rows.values())
-
-
-def _normal(address: str) -> str:
-    """The domain in its one form, so that mail for it is found together."""
-    try:
-        return str(parse_mailbox(address))
-    except AddressError:
-        return address

@@ -7,11 +7,10 @@ can't log in either, get it when they connect. Nothing is promised, so nothing c
 from __future__ import annotations
 
 from dialpost.core.mail.envelope import Envelope, Recipient
-from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
 
-NO_ROOM = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
 NO_SERVICE = Reply(421, ("No room for mail at the moment: come again later",), "4.3.1")
 NO_LOGIN = Reply(454, ("Nobody can log in at the moment: come again later",), "4.7.0")
 _MOST_CONNECTIONS = 50
@@ -52,16 +51,16 @@ class RefuseForNow:
 
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         """452."""
-        self.refused(peer, "MAIL", NO_ROOM)
-        return NO_ROOM
+        self.refused(peer, "MAIL", CARD_FULL)
+        return CARD_FULL
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
         """452."""
-        return NO_ROOM
+        return CARD_FULL
 
     async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
         """452."""
-        return NO_ROOM
+        return CARD_FULL
 
     def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
         """A line in the log."""

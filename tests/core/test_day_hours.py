@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.core.panel.day_hours import is_within
+from dialpost.core.day_hours import is_within
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""From an envelope to the queue's rows: every place a message goes to, here and in the world."""
+
+from __future__ import annotations
+
+from dialpost.core.address import parse_mailbox
+from dialpost.core.errors import AddressError
+from dialpost.core.mail.accounts import Directory, NotLocal, Unknown
+from dialpost.core.mail.envelope import Envelope
+from dialpost.core.mail.queue.records import RecipientRecord, RecipientState
+
+
+def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...] | None:
+    """Every place the message goes to, each once: accounts here, addresses in the world.
+
+    None where somebody let through at RCPT is nobody now: no part of it can be promised then.
+    """
+    rows: dict[tuple[str, bool], RecipientRecord] = {}
+    for recipient in envelope.recipients:
+        found = directory.resolve(recipient.address)
+        places: list[tuple[str, str | None]] = []
+        if isinstance(found, NotLocal):
+            places = [(_normal(recipient.address), None)]
+        elif isinstance(found, Unknown):
+            return None
+        else:
+            places = [(recipient.address, account) for account in found.accounts]
+            places += [(address, None) for address in found.forwards]
+        for address, account in places:
+            key = (account, True) if account is not None else (address, False)
+            original = recipient.address if address != recipient.address else None
+            row = RecipientRecord(
+                len(rows), address, RecipientState.WAITING, account, recipient.orcpt, recipient.notify,
+                original_address=original,
+            )  # fmt: skip
+            rows.setdefault(key, row)
+    return tuple(rows.values())
+
+
+def _normal(address: str) -> str:
+    """The domain in its one form, so that mail for it is found together."""
+    try:
+        return str(parse_mailbox(address))
+    except AddressError:
+        return address

@@ -1,0 +1,61 @@
+"""What goes over the wire of a connection, as values: how a reply is written, what can be wrong with a line."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from dialpost.core.mail.reply import Reply
+
+_MOST_TEXT = 480
+"""RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
+
+
+class ConnectionEndedError(Exception):
+    """The client is gone, or was told to go."""
+
+
+class BadCommandError(Exception):
+    """A command that can't be carried out as it was given; `reply` says why."""
+
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        super().__init__(text)
+        self.reply = Reply(code, (text,), enhanced)
+
+
+class LineTooLongError(Exception):
+    """A line beyond the limit; it was read to its end and thrown away."""
+
+
+class BareLineFeedError(Exception):
+    """A line that ended in LF without CR (RFC 5321 §2.3.8)."""
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__("a line without CR")
+        self.line = line
+
+
+def wire_reply(reply: Reply) -> bytes:
+    """A reply as it goes over the wire (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
+
+    A reply may repeat what the client said. So it is printable ASCII here, whatever that was: it ends on terminals
+    and in logs, and a line end in it would be a second reply.
+    """
+    enhanced = f"{reply.enhanced} " if reply.enhanced else ""
+    lines = reply.lines or ("",)
+    last = len(lines) - 1
+    text = "".join(
+        f"{reply.code}{' ' if number == last else '-'}{enhanced}{_NOT_PRINTABLE.sub('?', line[:_MOST_TEXT])}\r\n"
+        for number, line in enumerate(lines)
+    )
+    return text.encode("ascii")
+
+
+def peer_address(name: object) -> str:
+    """The client's IP address in text; IPv4 written as such, without a zone."""
+    text = str(name[0]).partition("%")[0] if isinstance(name, tuple) and name else ""
+    if text.startswith("::ffff:"):
+        mapped = ipaddress.IPv6Address(text).ipv4_mapped
+        return str(mapped) if mapped else text
+    return text
