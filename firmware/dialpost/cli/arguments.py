@@ -24,6 +24,11 @@ def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
     return parse
 
 
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """What `--json` prints of each command is in docs/control-api.md."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
 def file_path(text: str) -> Path:
     """A path whose last part can be a file's name: not "/", "." or nothing at all."""
     path = Path(text)

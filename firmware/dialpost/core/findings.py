@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dialpost.core.json_value import JsonValue
-
 
 class Severity(Enum):
     """How bad it is."""
@@ -26,15 +24,6 @@ class Finding:
     severity: Severity
     what: str
     advice: str = ""
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """For scripts."""
-        return {
-            "subject": self.subject,
-            "severity": self.severity.value,
-            "what": self.what,
-            "advice": self.advice,
-        }
 
 
 def ok(subject: str, what: str) -> Finding:

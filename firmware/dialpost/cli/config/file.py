@@ -7,13 +7,15 @@ import sys
 from typing import Any
 
 from dialpost.board_check import board_warnings
-from dialpost.cli.arguments import file_path
+from dialpost.cli.arguments import file_path, json_option
 from dialpost.cli.config.live import add_verbs
+from dialpost.cli.output import print_answer
 from dialpost.cli.station import load_config
 from dialpost.core.config.check import warnings
 from dialpost.core.config.fields import all_fields
-from dialpost.core.config.text import markdown, render_config, starter
+from dialpost.core.config.text import markdown, render_config, starter, toml_value
 from dialpost.core.console.choices import key_help
+from dialpost.core.control.local import FileCheck, Key
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.edge.config.file import ConfigFile
 
@@ -28,6 +30,7 @@ def add_parser(commands: Any) -> None:
         "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
     )  # fmt: skip
     check.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
+    json_option(check)
     check.set_defaults(func=_check)
     show = verbs.add_parser("show", help="what is in force, secrets blotted out")
     show.add_argument("--all", action="store_true", help="defaults too")
@@ -35,6 +38,7 @@ def add_parser(commands: Any) -> None:
     explaining = verbs.add_parser("explain", help="what a setting means, what it may be, its default")
     explaining.add_argument("key", nargs="?", help="like smtp.listen, or a section like smtp; alone: a list of all")
     explaining.add_argument("--markdown", action="store_true", help="everything, as docs/configuration.md")
+    json_option(explaining)
     explaining.set_defaults(func=_explain)
     init = verbs.add_parser("init", help="write a first file to fill in")
     init.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
@@ -50,10 +54,17 @@ def _check(args: argparse.Namespace) -> int:
         sys.stderr.write(f"dialpost: {error}\n")
         return 2
     except ConfigError as error:
+        if args.json:
+            print_answer(FileCheck(file=str(file.path), usable=False, problems=tuple(error.problems), warnings=()))
+            return 1
         for problem in error.problems:
             print(f"FAULT    {problem}")
         return 1
-    for sentence in (*warnings(config), *board_warnings(config), *file.warnings(config)):
+    known = (*warnings(config), *board_warnings(config), *file.warnings(config))
+    if args.json:
+        print_answer(FileCheck(file=str(file.path), usable=True, problems=(), warnings=known))
+        return 0
+    for sentence in known:
         print(f"WARNING  {file.path}: {sentence}")
     print(f"{file.path} is usable.")
     return 0
@@ -67,12 +78,32 @@ def _show(args: argparse.Namespace) -> int:
 def _explain(args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
+    elif args.json:
+        print_answer(_keys(args.key.strip() if args.key else ""))
     elif args.key:
         print("\n".join(key_help(args.key.strip())))
     else:
         for field in all_fields():
             print(f"{field.key:34} {field.setting.help}")
     return 0
+
+
+def _keys(named: str) -> tuple[Key, ...]:
+    """All settings, those of a section, or one. Raises: NotFoundError."""
+    if named:
+        key_help(named)  # says what is meant by one that is not there
+    return tuple(
+        Key(
+            key=field.key,
+            type=field.type_words(),
+            default=toml_value(field.default),
+            help=field.setting.help,
+            is_required=field.setting.required,
+            is_secret=field.setting.secret,
+        )
+        for field in all_fields()
+        if not named or field.key == named or field.key.startswith(f"{named}.")
+    )
 
 
 def _init(args: argparse.Namespace) -> int:

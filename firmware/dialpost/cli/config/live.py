@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialpost.cli.arguments import whole
-from dialpost.cli.output import input_line
+from dialpost.cli.arguments import json_option, whole
+from dialpost.cli.output import input_line, print_answer
 from dialpost.cli.station import control_path
 from dialpost.core.control import config as api
 from dialpost.core.errors import ControlError
@@ -41,8 +41,10 @@ def add_verbs(verbs: Any) -> None:
         parser.add_argument("--anyway", action="store_true", help="although it cuts somebody off")
     compare = verbs.add_parser("compare", help="what differs between the configuration in force and an earlier one")
     compare.add_argument("number", type=whole(), metavar="N", help="from `dialpost config history`")
+    json_option(compare)
     compare.set_defaults(func=_compare)
     history = verbs.add_parser("history", help="who put which configuration in force, and when")
+    json_option(history)
     history.set_defaults(func=_history)
 
 
@@ -97,6 +99,9 @@ def _commit(args: argparse.Namespace, change: Callable[[ControlTalk], None], com
 def _compare(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
         answer = talk.ask(api.COMPARE, number=args.number)
+        if args.json:
+            print_answer(answer)
+            return 0
         _tell(answer.lines)
         if not answer.lines:
             print("No difference.")
@@ -105,7 +110,11 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _history(args: argparse.Namespace) -> int:
     with _talk(args) as talk:
-        for commit in talk.ask(api.HISTORY).commits:
+        commits = talk.ask(api.HISTORY).commits
+        if args.json:
+            print_answer(commits)
+            return 0
+        for commit in commits:
             comment = f"  {one_line(commit.comment)}" if commit.comment else ""
             print(f"{commit.number:4}  {commit.when}  {one_line(commit.who)}{comment}")
     return 0

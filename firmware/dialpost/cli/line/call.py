@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from dialpost.cli.arguments import whole
+from dialpost.cli.arguments import json_option, whole
 from dialpost.cli.output import count, etrn_lines, moment, print_answer, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.control import calls as api
@@ -81,17 +81,17 @@ def add_parser(commands: Any) -> None:
     history.add_argument(
         "-n", "--limit", type=whole(1, 10_000), default=20, metavar="N", help="how many (default 20)"
     )
-    history.add_argument("--json", action="store_true", help="everything known of them, for scripts")
+    json_option(history)
     history.set_defaults(func=_history)
     show = verbs.add_parser("show", help="everything known of one call", **_text(_SHOW))
     show.add_argument("number", type=whole(), nargs="?", help="its number in `call history` (default: the last)")
-    show.add_argument("--json", action="store_true", help="for scripts")
+    json_option(show)
     show.set_defaults(func=_show)
     forecast = verbs.add_parser("forecast", help="what a call made now would take", **_text(_FORECAST))
-    forecast.add_argument("--json", action="store_true", help="for scripts")
+    json_option(forecast)
     forecast.set_defaults(func=_forecast)
     budget = verbs.add_parser("budget", help="what is used of minutes and money", **_text(_BUDGET))
-    budget.add_argument("--json", action="store_true", help="for scripts")
+    json_option(budget)
     budget.set_defaults(func=_budget)
 
 

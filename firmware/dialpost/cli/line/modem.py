@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dialpost.cli.arguments import json_option
 from dialpost.cli.line import modem_lists
-from dialpost.cli.output import count, print_json
+from dialpost.cli.output import count, print_answer
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind, ModemConfig, PortFlow, StationConfig
+from dialpost.core.control import local
+from dialpost.core.control.local import finding_json
 from dialpost.core.control.modem import ALLOW_PIN
 from dialpost.core.control.station import STATUS
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError
@@ -101,8 +104,8 @@ def add_parser(commands: Any) -> None:
     test = _verb(verbs, "test", "try everything a call needs, and say how it is", _TEST, _test)
     test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
     _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ABOUT_ALLOW_PIN, _allow_pin)
-    for each in (probe, test):
-        each.add_argument("--json", action="store_true", help="for scripts")
+    for each in (listing, countries, probe, test):
+        json_option(each)
     for each in (terminal, test):
         each.add_argument("--port", metavar="DEVICE", help="this port instead of modem.port")
         each.add_argument("--profile", metavar="NAME", help="this profile instead of modem.profile")
@@ -130,7 +133,7 @@ def _probe(args: argparse.Namespace) -> int:
     found = asyncio.run(_look_at(ports, (args.speed,) if args.speed else (), quiet=args.json))
     modems = [one for one in found if one.suggestion is not None]
     if args.json:
-        print_json([_found_json(one) for one in found])
+        print_answer(tuple(_found_json(one) for one in found))
         return 0 if modems else 1
     if not ports:
         print(
@@ -174,14 +177,19 @@ def _found_words(one: Found) -> str:
     )
 
 
-def _found_json(one: Found) -> dict[str, Any]:
-    return {
-        "device": one.port.device, "name": one.port.name, "description": one.port.description, "usb": one.port.usb,
-        "speed_bps": one.speed_bps or None, "says": one.says, "trouble": one.trouble,
-        "lacks_flow_control": one.lacks_flow_control,
-        "profile": one.suggestion.profile if one.suggestion else None,
-        "why": one.suggestion.why if one.suggestion else None,
-    }  # fmt: skip
+def _found_json(one: Found) -> local.Port:
+    return local.Port(
+        device=one.port.device,
+        name=one.port.name,
+        description=one.port.description,
+        usb=one.port.usb,
+        speed_bps=one.speed_bps or None,
+        says=one.says,
+        trouble=one.trouble,
+        lacks_flow_control=one.lacks_flow_control,
+        profile=one.suggestion.profile if one.suggestion else None,
+        why=one.suggestion.why if one.suggestion else None,
+    )
 
 
 def _port_lines(one: Found) -> str:
@@ -233,7 +241,7 @@ def _test(args: argparse.Namespace) -> int:
 
     found = asyncio.run(run())
     if args.json:
-        print_json([finding.to_json() for finding in found])
+        print_answer(tuple(finding_json(finding) for finding in found))
     else:
         faults = sum(finding.severity is Severity.FAULT for finding in found)
         print(f"\n{count(faults, 'fault')}." if faults else "\nThe modem is ready.")

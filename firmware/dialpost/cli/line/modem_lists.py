@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from dialpost.cli.output import span, table
+from dialpost.cli.output import print_answer, span, table
+from dialpost.core.control import local
 from dialpost.core.line.country import Country
+from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.core.line.redial_rules import RedialRules
 from dialpost.edge.system.board_files import BoardFiles
 
@@ -14,6 +16,9 @@ from dialpost.edge.system.board_files import BoardFiles
 def profiles(args: argparse.Namespace) -> int:
     """The profiles, or one of them."""
     files = BoardFiles()
+    if args.json:
+        print_answer(tuple(map(_profile_json, [files.profile(args.name)] if args.name else files.profiles())))
+        return 0
     if args.name:
         profile = files.profile(args.name)
         print(f"{profile.name}: {profile.title}")
@@ -35,6 +40,9 @@ def profiles(args: argparse.Namespace) -> int:
 def countries(args: argparse.Namespace) -> int:
     """The countries, or one of them."""
     files = BoardFiles()
+    if args.json:
+        print_answer(tuple(map(_country_json, [files.country(args.name)] if args.name else files.countries())))
+        return 0
     if args.name:
         _show_country(files.country(args.name))
         return 0
@@ -45,6 +53,33 @@ def countries(args: argparse.Namespace) -> int:
     print(table(("NAME", "FAILED TRIES TO A NUMBER", "WAIT BETWEEN THEM", "WHERE"), rows))
     print("\n`dialpost modem countries NAME` tells where the rules come from.")
     return 0
+
+
+def _profile_json(profile: ModemProfile) -> local.Profile:
+    return local.Profile(
+        name=profile.name,
+        title=profile.title,
+        note=profile.note,
+        source=profile.source,
+        speed_bps=profile.speed_bps,
+        line_rate_bps=profile.line_rate_bps,
+    )
+
+
+def _country_json(country: Country) -> local.Country:
+    rules = country.redial
+    return local.Country(
+        name=country.key,
+        title=country.name,
+        attempts=rules.attempts,
+        attempts_busy=rules.attempts_busy,
+        rest_s=rules.rest_s,
+        period_attempts=rules.period_attempts,
+        period_s=rules.period_s,
+        pauses_s=rules.pauses_s,
+        note=country.note,
+        source=country.source,
+    )
 
 
 def _limit(rules: RedialRules) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dialpost.cli.arguments import json_option
 from dialpost.cli.output import ask_secret, count, input_line, print_answer, size, table
 from dialpost.cli.station import control_client, load_config
 from dialpost.core.config.model import Config
@@ -93,7 +94,7 @@ def _add_account_parser(commands: Any) -> None:
         fate.add_argument(option, action="store_const", const=value, dest="fate", help=text)
     delete.set_defaults(func=_delete)
     listing = verbs.add_parser("list", help="all accounts")
-    listing.add_argument("--json", action="store_true", help="for scripts")
+    json_option(listing)
     listing.set_defaults(func=_list)
 
 
@@ -124,7 +125,7 @@ def _add_alias_parser(commands: Any) -> None:
     delete.add_argument("address", help="the address of the alias")
     delete.set_defaults(func=_alias_delete)
     listing = verbs.add_parser("list", help="all aliases")
-    listing.add_argument("--json", action="store_true", help="for scripts")
+    json_option(listing)
     listing.set_defaults(func=_alias_list)
 
 

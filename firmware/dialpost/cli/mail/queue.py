@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from dialpost.cli.arguments import whole
+from dialpost.cli.arguments import json_option, whole
 from dialpost.cli.output import count, fitted, print_answer, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.control import queue as api
@@ -31,11 +31,11 @@ def add_parser(commands: Any) -> None:
         "-n", "--limit", type=whole(), default=100, metavar="N", help="at most so many (default 100)"
     )
     listing.add_argument("--offset", type=whole(0), default=0, metavar="N", help="after so many")
-    listing.add_argument("--json", action="store_true", help="for scripts")
+    json_option(listing)
     listing.set_defaults(func=_list)
     show = verbs.add_parser("show", help="everything known of one message, recipient by recipient")
     show.add_argument("id", help="the message, as `queue list` names it")
-    show.add_argument("--json", action="store_true", help="for scripts")
+    json_option(show)
     show.set_defaults(func=_show)
     retry = verbs.add_parser("retry", help="try at the next opportunity, whatever wait was set")
     retry.add_argument("id", nargs="?", help="one message; without it you must say --all")
@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID", help="what to look for")
     trace.add_argument("-n", "--limit", type=whole(), default=20, metavar="N", help="the newest N (default 20)")
-    trace.add_argument("--json", action="store_true", help="for scripts")
+    json_option(trace)
     trace.set_defaults(func=_trace)
 
 

@@ -8,9 +8,11 @@ import contextlib
 import textwrap
 from typing import Any
 
-from dialpost.cli.output import table
+from dialpost.cli.arguments import json_option
+from dialpost.cli.output import print_answer, table
 from dialpost.cli.station import control_path, load_config
 from dialpost.core.config.panel import PanelConfig
+from dialpost.core.control import local
 from dialpost.core.control.panel import LONGEST_TEST_S, TEST
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.panel.board import NO_LINE, Board, Light
@@ -29,6 +31,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("board")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the boards Dialpost knows, and which one this is")
+    json_option(listing)
     listing.set_defaults(func=_list)
     show = actions.add_parser("show", help="what is on which pin, and why")
     show.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
@@ -50,6 +53,9 @@ def add_parser(commands: Any) -> None:
 def _list(args: argparse.Namespace) -> int:
     files, model = BoardFiles(), machine_model()
     mine = files.board_of(model)
+    if args.json:
+        print_answer(tuple(_json(board, mine) for board in files.boards()))
+        return 0
     rows = [
         ("*" if mine is not None and board.name == mine.name else "", board.name, board.text.title, _lights(board))
         for board in files.boards()
@@ -61,6 +67,15 @@ def _list(args: argparse.Namespace) -> int:
         print(f"\nThis machine is none of them ({model or 'it has no name in a device tree'}).")
     print("`dialpost board show NAME` tells which pins; panel.board in the configuration names another.")
     return 0
+
+
+def _json(board: Board, mine: Board | None) -> local.Board:
+    return local.Board(
+        name=board.name,
+        title=board.text.title,
+        lights=len(board.lights),
+        is_this_machine=mine is not None and board.name == mine.name,
+    )
 
 
 def _lights(board: Board) -> str:

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dialpost.cli.output import count, print_json
+from dialpost.cli.arguments import json_option
+from dialpost.cli.output import count, print_answer
 from dialpost.cli.station import load_config
 from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.control.local import finding_json
 from dialpost.core.control.station import STATUS
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.findings import Finding, Severity, exit_status
@@ -50,7 +52,7 @@ def add_parser(commands: Any) -> None:
         "--online", action="store_true", default=None, help="look at the world too; the line must be up"
     )
     parser.add_argument("--offline", action="store_false", dest="online", help="don't, even on a dedicated line")
-    parser.add_argument("--json", action="store_true", help="for scripts")
+    json_option(parser)
     parser.set_defaults(func=_doctor)
 
 
@@ -61,7 +63,7 @@ def _doctor(args: argparse.Namespace) -> int:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         found = [Finding("configuration", Severity.FAULT, problem) for problem in problems]
         if args.json:
-            print_json([finding.to_json() for finding in found])
+            print_answer(tuple(finding_json(finding) for finding in found))
         else:
             for finding in found:
                 _show(finding)
@@ -71,7 +73,7 @@ def _doctor(args: argparse.Namespace) -> int:
     become_owner_of(Path(config.station.data_dir))
     found = asyncio.run(_examine(config, str(args.config), remarks, online, quiet=args.json))
     if args.json:
-        print_json([finding.to_json() for finding in found])
+        print_answer(tuple(finding_json(finding) for finding in found))
     else:
         _sum_up(found)
     return exit_status(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from dialpost.cli.arguments import json_option
 from dialpost.cli.output import count, etrn_lines, moment, print_answer, size, span
 from dialpost.cli.station import control_client
 from dialpost.core.control.calls import Call
@@ -18,7 +19,7 @@ def add_parser(commands: Any) -> None:
         description="The station's state in a few lines. Exit status: 0 nothing needs a person, "
         "1 the daemon can't be asked, 3 something needs a person (it is said what).",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="the same for scripts")
+    json_option(parser)
     parser.set_defaults(func=_status)
 
 

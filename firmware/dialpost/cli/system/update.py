@@ -16,9 +16,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from dialpost.cli.arguments import json_option
+from dialpost.cli.output import print_answer
 from dialpost.cli.station import control_client, load_config
 from dialpost.cli.system.boot_slots import running_slot
 from dialpost.core.config.model import StationConfig
+from dialpost.core.control.local import UpdateNow
 from dialpost.core.control.station import UPDATE_LOOK, UPDATE_SEEN, UPDATE_STATUS
 from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError
 from dialpost.core.system.boot.state import Slot
@@ -55,6 +58,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--check", action="store_true", help="only say what it is and whether it may be installed")
     parser.add_argument("--reboot", action="store_true", help="start it at once when it is written")
     parser.add_argument("--wished", action="store_true", help=argparse.SUPPRESS)  # dialpost-update.service
+    json_option(parser)
     parser.set_defaults(func=_update)
 
 
@@ -196,14 +200,18 @@ def _tell_state(args: argparse.Namespace) -> int:
         running = running_release(_OS_RELEASE.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UpdateError(f"There is nothing here to update: {error}.") from error
-    _say(f"Version {running.name} runs.")
+    if not args.json:
+        _say(f"Version {running.name} runs.")
     try:
         words = control_client(args).ask(UPDATE_STATUS).words
         control_client(args).ask(UPDATE_SEEN)
     except ControlError:  # no station runs: it is to be set up, or on trial
         record = UpdateFile().now()
         words = record.words if record is not None else ""
-    _say(words or "It was never updated.")
+    if args.json:
+        print_answer(UpdateNow(version=running.name, words=words))
+    else:
+        _say(words or "It was never updated.")
     return 0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import fill
 
 from dialpost.core.control.declared import VERSION, Declared, Parameter
+from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS, Act
 from dialpost.core.control.shapes import members, objects_in, words
 from dialpost.core.control.table import SUBJECTS
 
@@ -51,6 +53,14 @@ its group (`dialpost`) get an answer.
 | owner | root and the daemon's user | nobody: the station's own units use it |
 """
 
+_COMMANDS = """\
+## What each command asks
+
+`--json` prints the answer for scripts: indented, its members sorted, in UTF-8. Its form is the one
+of the last column, and as stable as the API. A command that asks nothing says why it needs no
+daemon.
+"""
+
 
 def page() -> str:
     """The whole text."""
@@ -59,8 +69,19 @@ def page() -> str:
         lines += [f"## {title}", ""]
         for method in methods:
             lines += _method(method)
-        lines += _shapes(methods)
+        lines += _objects([method.answer for method in methods])
+    lines += [_COMMANDS, "| command | asks | `--json` |", "|---|---|---|"]
+    lines += [_act(f"dialpost {name}", act) for name, act in COMMANDS.items()]
+    lines += [_act(f"console: {name}", act) for name, act in CONSOLE.items()]
+    lines += [_act(name, act) for name, act in OTHERS.items()]
+    lines += ["", *_objects([act.json for act in COMMANDS.values() if act.local])]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _act(name: str, act: Act) -> str:
+    asks = ", ".join(f"`{method.name}`" for method in act.methods)
+    why = f"{asks}. {act.local}" if asks and act.local else asks or act.local
+    return f"| `{name}` | {why} | {words(act.json) if act.json is not None else ''} |"
 
 
 def _method(method: Declared) -> list[str]:
@@ -91,10 +112,10 @@ def _default(one: Parameter) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _shapes(methods: tuple[Declared, ...]) -> list[str]:
-    """The objects of a subject's answers, each once."""
+def _objects(answers: Sequence[object]) -> list[str]:
+    """The objects of these answers, each once."""
     lines: list[str] = []
-    for kind in dict.fromkeys(one for method in methods for one in objects_in(method.answer)):
+    for kind in dict.fromkeys(one for answer in answers for one in objects_in(answer)):
         about = " ".join((kind.__doc__ or "").split())
         lines += [f"#### {kind.__name__}", "", _wrapped(about), "", "| member | type | |", "|---|---|---|"]
         lines += [f"| `{one.name}` | {words(one.kind)} | {one.help} |" for one in members(kind)]

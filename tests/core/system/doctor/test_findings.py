@@ -15,6 +15,8 @@ from dialpost.core.config.model import (
     TlsConfig,
     Via,
 )
+from dialpost.core.control.local import finding_json
+from dialpost.core.control.shapes import to_json
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.certificate import CertificateFacts
@@ -70,7 +72,7 @@ def test_exit_status(severities, status):
 
 
 def test_json():
-    assert findings.fault("card", "full", "make room").to_json() == {
+    assert to_json(finding_json(findings.fault("card", "full", "make room"))) == {
         "subject": "card", "severity": "fault", "what": "full", "advice": "make room",
     }  # fmt: skip
 

@@ -1,0 +1,139 @@
+"""Every act of the command line and of the console: the methods it asks, or why it needs none.
+
+So nothing can be done by one face only without a reason that stands here. A test walks both grammars against these
+tables, and docs/control-api.md has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialpost.core.control import accounts, calls, config, local, modem, panel, queue, station
+from dialpost.core.control.declared import Declared
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a command does. `local`: why it is done without a method. `json`: the form of its `--json`."""
+
+    methods: tuple[Declared, ...] = ()
+    local: str = ""
+    json: object = None
+
+
+def _asks(*methods: Declared, json: object = None, local: str = "") -> Act:
+    return Act(methods, local, json)
+
+
+def _shows(method: Declared, *others: Declared) -> Act:
+    """`--json` prints the first method's answer."""
+    return Act((method, *others), json=method.answer)
+
+
+def _here(why: str, json: object = None) -> Act:
+    return Act((), why, json)
+
+
+_BOARD_FOLDER = "It reads the board folder, which comes with the program."
+_HARDWARE = "It takes the serial port itself, and only where no call has it; it may run before there is a station."
+_ROOT = "Root does it: the daemon has no right to."
+_FILE = "It is about a file, which need not be the station's."
+_TERMINAL = "It is about this terminal."
+_COMMITS = (config.OPEN, config.CHECK, config.COMMIT)
+
+COMMANDS: dict[str, Act] = {
+    "status": _shows(station.STATUS),
+    "call now": _asks(calls.NOW, calls.REQUEST),
+    "call cancel": _asks(calls.CANCEL),
+    "call history": _shows(calls.HISTORY),
+    "call show": _shows(calls.SHOW),
+    "call forecast": _shows(calls.FORECAST),
+    "call budget": _shows(calls.BUDGET),
+    "queue list": _shows(queue.LIST),
+    "queue show": _shows(queue.SHOW),
+    "queue retry": _asks(queue.RETRY),
+    "queue hold": _asks(queue.HOLD),
+    "queue release": _asks(queue.RELEASE),
+    "queue delete": _asks(queue.SHOW, queue.DELETE),
+    "trace": _shows(queue.TRACE),
+    "account add": _asks(accounts.ADD),
+    "account passwd": _asks(accounts.PASSWD),
+    "account edit": _asks(accounts.EDIT),
+    "account delete": _asks(accounts.DELETE),
+    "account list": _shows(accounts.LIST),
+    "alias add": _asks(accounts.ALIAS_ADD),
+    "alias edit": _asks(accounts.ALIAS_EDIT),
+    "alias delete": _asks(accounts.ALIAS_DELETE),
+    "alias list": _shows(accounts.ALIAS_LIST),
+    "config check": _here(_FILE, local.FileCheck),
+    "config show": _here(_FILE + " What the station runs with is `config.show`."),
+    "config explain": _here("It reads the declarations, which come with the program.", tuple[local.Key, ...]),
+    "config init": _here(_FILE),
+    "config set": _asks(config.SET, *_COMMITS),
+    "config unset": _asks(config.UNSET, *_COMMITS),
+    "config rollback": _asks(config.ROLLBACK, config.COMPARE, *_COMMITS),
+    "config compare": _shows(config.COMPARE, config.OPEN),
+    "config history": _asks(config.HISTORY, config.OPEN, json=tuple[config.Commit, ...]),
+    "apply": _here(_ROOT),
+    "doctor": _asks(
+        station.STATUS, local="The rest it looks at from outside, as a peer would.", json=tuple[local.Finding, ...]
+    ),
+    "modem list": _here(_BOARD_FOLDER, tuple[local.Profile, ...]),
+    "modem countries": _here(_BOARD_FOLDER, tuple[local.Country, ...]),
+    "modem probe": _asks(station.STATUS, local=_HARDWARE, json=tuple[local.Port, ...]),
+    "modem terminal": _asks(station.STATUS, local=_HARDWARE),
+    "modem test": _asks(station.STATUS, modem.REFUSED_PINS, local=_HARDWARE, json=tuple[local.Finding, ...]),
+    "modem allow-pin": _asks(modem.ALLOW_PIN),
+    "board list": _here(_BOARD_FOLDER, tuple[local.Board, ...]),
+    "board show": _here(_BOARD_FOLDER),
+    "board test": _asks(panel.TEST),
+    "panel show": _asks(panel.SHOW),
+    "console": _here(_TERMINAL),
+    "update": _asks(
+        station.UPDATE_LOOK, station.UPDATE_STATUS, station.UPDATE_SEEN, local=_ROOT, json=local.UpdateNow
+    ),
+    "daemon": _here("It is the daemon."),
+    "simulate": _here("It is a station of its own, with a simulated line."),
+}
+
+CONSOLE: dict[str, Act] = {
+    "show": _asks(config.SHOW),
+    "show all": _asks(config.SHOW),
+    "set": _asks(config.SET),
+    "unset": _asks(config.UNSET),
+    "explain": _here("It reads the declarations, which come with the program."),
+    "compare": _asks(config.COMPARE),
+    "check": _asks(config.CHECK),
+    "commit": _asks(config.COMMIT),
+    "commit confirm": _asks(config.COMMIT),
+    "commit comment": _asks(config.COMMIT),
+    "confirm": _asks(config.CONFIRM),
+    "discard": _asks(config.DISCARD),
+    "rebase": _asks(config.REBASE),
+    "rollback": _asks(config.ROLLBACK),
+    "history": _asks(config.HISTORY),
+    "save to usb": _asks(local="The stick is in this machine; elsewhere `config.text` gives the same."),
+    "save to screen": _asks(config.TEXT),
+    "restore from usb": _asks(config.LOAD, config.COMPARE),
+    "restore from paste": _asks(config.LOAD, config.COMPARE),
+    "summary": _asks(accounts.LIST, station.STATUS),
+    "summary save": _asks(accounts.LIST, station.STATUS),
+    "log": _asks(station.LOG, local="Where there is a journal it is read first: it reaches further back."),
+    "ping": _asks(station.LOOKUP, local="The system's own `ping` is run, beside the daemon."),
+    "lookup": _asks(station.LOOKUP),
+    "help": _here(_TERMINAL),
+    "setup": _asks(
+        config.OPEN, config.TEXT, config.LOAD, config.COMMIT, accounts.LIST, accounts.ADD, station.STATUS, calls.NOW
+    ),
+    "who": _asks(config.NOTICES),
+    "password": _here("It is the console's own password, which the daemon never learns."),
+    "exit": _here(_TERMINAL),
+    "shutdown": _here("The service manager does it, also where no daemon answers."),
+    "reboot": _here("The service manager does it, also where no daemon answers."),
+    "factory-reset": _here("It is done at the next start, also where no daemon answers."),
+}
+
+OTHERS: dict[str, Act] = {
+    "dialpost-health.service": _asks(station.STATUS, station.TRIAL_OVER, station.UPDATE_LOOK),
+}
+"""Who else asks: the station's own units."""

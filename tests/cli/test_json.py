@@ -1,0 +1,66 @@
+"""What `--json` prints is what docs/control-api.md says: read back as the form that is declared."""
+
+import json
+
+import pytest
+
+from console_rig import live_daemon
+from dialpost.__main__ import main
+from dialpost.core.control.faces import COMMANDS
+from dialpost.core.control.shapes import from_json
+
+HERE = {
+    "config check": (),
+    "config explain": (),
+    "modem list": (),
+    "modem countries": (),
+    "board list": (),
+}
+ASKED = {
+    "status": (),
+    "call history": (),
+    "call forecast": (),
+    "call budget": (),
+    "queue list": (),
+    "account list": (),
+    "alias list": (),
+    "config compare": ("1",),
+    "config history": (),
+}
+NEED_MORE = {"call show", "queue show", "trace", "doctor", "modem probe", "modem test", "update"}
+"""A call, a message, a modem or an update; tested where those are."""
+
+
+def test_every_command_with_json_is_here():
+    assert {name for name, act in COMMANDS.items() if act.json is not None} == {*HERE, *ASKED, *NEED_MORE}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    with live_daemon(tmp_path_factory.mktemp("json")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("name", "more"), [*HERE.items(), *ASKED.items()])
+def test_json_has_its_form(daemon, capsys, name, more):
+    assert main(["--config", str(daemon.config_path), *name.split(), *more, "--json"]) in {0, 3}
+    printed = json.loads(capsys.readouterr().out)
+    found = from_json(COMMANDS[name].json, printed)
+    assert found or name in {"call history", "queue list", "account list", "alias list"}
+
+
+def test_a_list_of_one(capsys):
+    assert main(["modem", "countries", "austria", "--json"]) == 0
+    (country,) = json.loads(capsys.readouterr().out)
+    assert country["name"] == "austria"
+    assert main(["config", "explain", "smtp.listen", "--json"]) == 0
+    (key,) = json.loads(capsys.readouterr().out)
+    assert key["key"] == "smtp.listen"
+
+
+def test_a_faulty_file_is_one_object_too(tmp_path, capsys):
+    path = tmp_path / "dialpost.toml"
+    path.write_text("[station]\nhostnme = 1\n")
+    assert main(["config", "check", str(path), "--json"]) == 1
+    found = from_json(COMMANDS["config check"].json, json.loads(capsys.readouterr().out))
+    assert not found.usable and any("hostname" in problem for problem in found.problems)
