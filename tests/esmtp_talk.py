@@ -44,7 +44,7 @@ class CoreTalk:
     bytewise: bool = False
     groups: list[bytes] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    cut_up: int | None = None  # the line is lost after so many bytes sent
+    cut_up: int | None = None  # the line is lost after this many bytes sent
     cut_down: int | None = None
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ History = list[tuple[float, float]]
 
 
 class FakeCalls:
-    """A call manager that does as it is told, at once, and notes it."""
+    """A call manager that obeys at once, and notes it."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel

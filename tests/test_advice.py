@@ -1,7 +1,7 @@
 """All advice the program can give, taken out of its code: each command it names is one that exists here and now.
 
 Every text in backticks must parse with the real command line, or be a line of the console's language, or be known
-below for what else it is. And nobody is told to do what nothing offers: backups, archives.
+below for what else it is. And no advice names what nothing offers: backups, archives.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Daemon:
     """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on.
 
     `panel` is shown from start to stop; `station` is the one that runs now, None while it is to be set up.
-    `before_run` is told each configuration before a station is started with it.
+    `before_run` gets each configuration before a station is started with it.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Wiring of the front panel: which board, its lines, its lamps and its button. A part of the daemon's.
 
-It lives as long as the process; the station that runs is told to it (`serve`). Where there is no GPIO all works
+It lives as long as the process; it is given the station that runs (`serve`). Where there is no GPIO all works
 without: that is said once. gpiozero is loaded only where there is a board.
 """
 

@@ -529,7 +529,7 @@ class Station:
         )
 
     def _of_calls(self) -> list[str]:
-        """What the calls have to tell that is not told by its cause already."""
+        """What the calls have to tell that its cause does not tell already."""
         told = [one for one in self.calls.attention() if not any(why in one for why in self._no_call)]
         return [one for one in told if one != call_notes.MAIL_STUCK] if self.host_troubles.attention() else told
 

@@ -31,7 +31,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> ControlClient:
     """A client of the daemon. A configuration that is missing or can't be read does not stop the operator from
-    asking: the fault is told, and the socket is looked for where a daemon without one has it.
+    asking: the fault is reported, and the socket is looked for where a daemon without one has it.
     """
     path = _named_socket(args.config)
     if path is not None and path.exists():

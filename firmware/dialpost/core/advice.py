@@ -1,4 +1,4 @@
-"""What people are told to do in more than one place: said once, and each of it can be done here and now.
+"""Advice given to people in more than one place: said once, and each of it can be done here and now.
 
 Advice names commands in backticks; tests/test_advice.py takes each to the real command line or console.
 """

@@ -1,4 +1,4 @@
-"""Every fault the daemon writes to its log is told where an operator looks, too: `status`, and through it `doctor`.
+"""Every fault the daemon writes to its log shows where an operator looks, too: `status`, and through it `doctor`.
 
 An ERROR needs an operator: a line of ATTENTION, for a day after it was last seen. A WARNING was handled: a note.
 What has a sentence of its own there already, kept until it is over, is named here with the place that tells it.

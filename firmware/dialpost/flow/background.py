@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 
 RESTART_PAUSE_S = 5.0
-"""After a bug ended a task, so long before it is restarted: a poisoned message must not spin the board."""
+"""After a bug ended a task, this long before it is restarted: a poisoned message must not spin the board."""
 
 _log = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ def relayed(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
 
 
 def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_unknown: bool = False) -> None:
-    """Put off; it stays in the queue."""
+    """Deferred; it stays in the queue."""
     _log.info(
         "%s: deferred %s",
         queue_id,
@@ -67,7 +67,7 @@ def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_un
 
 
 def bounced(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
-    """Given up; the sender is told where that is due."""
+    """Given up; the sender is informed where that is due."""
     _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=by, reply=reply))
 
 

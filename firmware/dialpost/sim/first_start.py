@@ -215,7 +215,7 @@ class FirstStart:
         return station
 
     def show_lights(self) -> None:
-        """From now on each change of the panel's lights is told."""
+        """From now on each change of the panel's lights is reported."""
         self.daemon.panel.watch(self._note_lights)
 
     def _note_lights(self, state: StationState, lights: Lights) -> None:

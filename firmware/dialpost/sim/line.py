@@ -34,7 +34,7 @@ NEGOTIATION_ROUND_TRIPS = 3
 class LineSettings:
     """How the line behaves. `results` are the modem's answers to the first dials; then it connects.
 
-    `cut_up`, `cut_down`: lose the carrier once so many bytes went up or down, counted over all calls.
+    `cut_up`, `cut_down`: lose the carrier once this many bytes went up or down, counted over all calls.
     """
 
     rate_bps: int = 33_600

@@ -1,7 +1,7 @@
 """A simulated provider: takes the station's mail for the world, holds mail for its domain, speaks ETRN.
 
 What it holds it delivers through the line with a real SMTP client when ETRN asks for it; what was not
-acknowledged stays and is tried at the next ETRN. As RFC 1047 advises, a message that comes again after its
+acknowledged stays and is tried at the next ETRN. As RFC 1047 advises, a message that returns after its
 answer was lost is recognised (same envelope, same content) and answered without making a second copy;
 `repeats_recognised` counts these. Without that, no sender could avoid a second copy after such a cut.
 

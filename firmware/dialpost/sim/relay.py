@@ -18,7 +18,7 @@ from dialpost.edge.ground.transports import abort
 
 BITS_PER_BYTE = 10
 PACKET_S = 0.05
-"""A packet takes about so long on the line, within MIN_PACKET and MAX_PACKET bytes."""
+"""A packet takes about this long on the line, within MIN_PACKET and MAX_PACKET bytes."""
 MIN_PACKET, MAX_PACKET = 64, 8192
 ROOM_PACKETS = 4
 """How many packets a connection may have waiting in front of the line before its sender is held."""

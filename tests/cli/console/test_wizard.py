@@ -143,7 +143,7 @@ async def test_ctrl_c_tells_how_to_leave_and_goes_on(world: FirstStart) -> None:
 async def test_that_it_works_is_said_only_where_every_step_did(
     world: FirstStart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The station runs and takes mail, but the network could not be told: whoever set it up must hear of that."""
+    """The station runs and takes mail, but the network did not hear of it: whoever set it up must know."""
 
     async def fails(self: object, number: int) -> ApplyResult:
         return ApplyResult(applied=False, problems=("The network could not be set: it took too long.",))

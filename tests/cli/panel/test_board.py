@@ -45,7 +45,7 @@ LIGHTS = [
     "LED station is blue (line 7) ...",
     "all are dark",
 ]
-"""What is told of the lights of the emulator's board."""
+"""What is reported of the lights of the emulator's board."""
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_secrets_are_blotted_out():
         (BASE + 'data_dir = "relative"\n', ["a full path that starts with /"]),
         (BASE + '[etrn]\nnames = ["#a b", "@x..y"]\n', ["etrn.names[1]", "etrn.names[2]"]),
         ("station = 3\n", ["station must be a section: write [station] on a line of its own."]),
-        # What follows from a wrong key only because it stands at its default is not told as a second fault.
+        # What follows from a wrong key only because it stands at its default is not reported as a second fault.
         (BASE + '[outbound]\nuser = "u"\npassword = 5\n',
          ["outbound.password (not shown here) is not allowed: it must be a text in quotes."]),
         (BASE + "[call]\ngrace_max_s = 0\ngrace_min_s = 300\n", ["call.grace_max_s = 0 is not allowed"]),

@@ -1,4 +1,4 @@
-"""Numbers in turn and what the modem is told to dial."""
+"""Numbers in turn and what the modem is to dial."""
 
 from __future__ import annotations
 

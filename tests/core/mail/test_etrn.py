@@ -1,4 +1,4 @@
-"""Every answer to ETRN: what it means, and what an operator is told to do."""
+"""Every answer to ETRN: what it means, and what an operator should do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A board's file: what is wrong with a pin is told with the board, the LED and the line."""
+"""A board's file: what is wrong with a pin is reported with the board, the LED and the line."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class PowerCut(BaseException):
 
 
 class Cutter:
-    """Counts the steps that reach the card and cuts before the one it is told."""
+    """Counts the steps that reach the card and cuts before the one it was given."""
 
     def __init__(self, monkeypatch, at: int) -> None:
         self.at, self.steps = at, []
@@ -244,7 +244,7 @@ def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(book,
 
 @pytest.mark.parametrize("step", ["open", "fchmod", "fsync", "replace"])
 def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(monkeypatch, tmp_path, step):
-    """One fault of the card, wherever it comes: what the caller is told is what is on the card."""
+    """One fault of the card, wherever it comes: what the caller hears is what is on the card."""
     outcomes = []
     for at in range(100):
         folder = tmp_path / f"{step}-{at}"

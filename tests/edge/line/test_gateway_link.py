@@ -14,7 +14,7 @@ from dialpost.edge.line.gateway_link import DialupGateway, Gateway
 from fakes import VirtualTimeLoop, now, run_virtual
 
 HANGS_S = 60.0
-"""Only what hangs takes so long."""
+"""Only what hangs takes this long."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The serial port over a pseudo-terminal, which has no control lines; what pyserial raises is told in words."""
+"""The serial port over a pseudo-terminal, which has no control lines; what pyserial raises is reported in words."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Notices: who is told what, once, durably, and never about a notice."""
+"""Notices: who gets which, once, durably, and never about a notice."""
 
 from __future__ import annotations
 

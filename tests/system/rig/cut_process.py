@@ -107,7 +107,7 @@ class Life:
         self._handle = os.pidfd_open(pid)
 
     def has_ended(self, within_s: float = 0.0) -> bool:
-        """Whether it is gone, waiting so long."""
+        """Whether it is gone, waiting this long."""
         return bool(select.select([self._handle], [], [], within_s)[0])
 
     def kill(self) -> None:

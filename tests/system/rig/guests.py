@@ -107,7 +107,7 @@ class MailGuest(Guest):
 class ProviderGuest(MailGuest):
     """The provider. `answers`: PPP at once, after a login dialogue, or a carrier with nobody behind it.
 
-    `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. `carrier` is told by the
+    `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. `carrier` is called by the
     telephone; `begin` starts the mail server once the guest is up.
     """
 

@@ -53,7 +53,7 @@ class Operator:
                 await asyncio.sleep(0.005)
 
     async def answered(self, count: int) -> None:
-        """Wait for so many operations, while `work` runs."""
+        """Wait for this many operations, while `work` runs."""
         for _ in range(count):
             self._one_more = asyncio.Event()
             async with asyncio.timeout(60):

@@ -32,7 +32,7 @@ class Recorder(Ledger):
         self.note(lambda promise: changed(promise, acknowledged=promise.acknowledged | {message_id}))
 
     def promise_at(self, entries: int) -> Promise:
-        """What had been promised when the log had so many entries. All that was ever offered may be there."""
+        """What had been promised when the log had this many entries. All that was ever offered may be there."""
         promise = Promise(offered=frozenset(self.offered))
         for heard_at, change in self.heard:
             if heard_at <= entries:
@@ -55,7 +55,7 @@ class Recording:
 
 
 async def under_load(port: int, ledger: Recorder, name: str, messages: int) -> None:
-    """Mail load until so many more messages were acknowledged."""
+    """Mail load until this many more messages were acknowledged."""
     wanted = len(ledger.acknowledged) + messages
     loader = Loader(port, ledger, recipients=(LOCAL, REMOTE), sessions=6, seed=messages, name=name, pause_s=0.2)
     async with asyncio.timeout(900):
@@ -123,7 +123,7 @@ def check_replay(recording: Recording, card: Path, work: Path) -> None:
 
 
 def check_flushes(recording: Recording, judge: Judge, seed: int, count: int) -> str:
-    """Look at so many flushes, from each stage as many, each twice; what was done, in words. Raises:
+    """Look at this many flushes, from each stage as many, each twice; what was done, in words. Raises:
     AssertionError.
     """
     rng = random.Random(seed)

@@ -150,7 +150,7 @@ class Visit:
         finally:
             self._session.close()
         self._terminal.paged(False)
-        with contextlib.suppress(IdleTooLongError):  # a terminal that takes nothing is not told either
+        with contextlib.suppress(IdleTooLongError):  # a terminal that takes nothing gets no word either
             self._terminal.say(farewell)
 
     def _wait_for_somebody(self) -> None:

@@ -28,7 +28,7 @@ class Faces:
         self._shared, self._terminal = shared, terminal
 
     def run(self, words: Sequence[str]) -> None:
-        """Carry out a command. Expected failures are told. Raises: KeyboardInterrupt, TerminalGoneError ..."""
+        """Carry out a command. Expected failures are reported. Raises: KeyboardInterrupt, TerminalGoneError ..."""
         with streams(self._terminal) as fd_of:
             try:
                 parser = command_parser(words[0])

@@ -17,7 +17,7 @@ from dialpost.edge.system.usb import sticks as usb_sticks
 
 
 class SetUpCommands:
-    """Bound to one terminal and one session, which begins anew when the wizard has committed."""
+    """Bound to one terminal and one session, which starts over when the wizard has committed."""
 
     def __init__(self, terminal: ConsoleTerminal, session: EditingSession, args: argparse.Namespace) -> None:
         self._terminal, self._session, self._args = terminal, session, args
@@ -44,7 +44,7 @@ class SetUpCommands:
         self._terminal.say(f"Saved as {path.name}. The stick can be pulled.")
 
     def _page(self) -> str:
-        """Made anew, so that it tells what holds now. Raises: ControlError where no station runs."""
+        """Made again, so that it tells what holds now. Raises: ControlError where no station runs."""
         users = [account.name for account in self._session.ask(LIST)]
         return leave_summary(self._terminal, site_of(self._args, self._terminal), load_config(self._args), users)
 

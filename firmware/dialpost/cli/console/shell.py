@@ -1,6 +1,6 @@
 """The console's command line: a line is read, understood by the one table, and carried out; until `exit`.
 
-Nothing a command does ends the session but `exit`, a time-out and a terminal that is gone: what is expected is told
+Nothing a command does ends the session but `exit`, a time-out and a lost terminal: what is expected is reported
 in its words, a bug of ours as a bug.
 """
 

@@ -114,7 +114,7 @@ class ConsoleTerminal:
         self, prompt: str, mode: Mode, helper: Helper | None = None,
         news: Callable[[], Sequence[str]] | None = None,
     ) -> Event:  # fmt: skip
-        """Wait for a line. `news` is asked every `POLL_S` for what is to be told meanwhile."""
+        """Wait for a line. `news` is asked every `POLL_S` for what is to be shown meanwhile."""
         editor, pressed, since_s = self._editor, -1, 0.0
         polled_s = time.monotonic()
         editor.begin(plain(prompt, utf8=self._utf8), mode, helper)

@@ -109,7 +109,7 @@ def say(terminal: Terminal, text: str) -> None:
 
 
 def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
-    """Until all is taken or given up. A question is shown once; after a refusal only its line comes again. For a
+    """Until all is taken or given up. A question is shown once; after a refusal only its line returns. For a
     modem is looked when it is asked for, each time until there is one.
     """
     shown: Question | None = None
@@ -161,7 +161,7 @@ def _account_names(talk: ControlTalk) -> tuple[str, ...]:
 
 
 def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
-    """What the station runs with; None where it does not, and why has been told."""
+    """What the station runs with; None where it does not, and why has been reported."""
     for sentence in result.warnings:
         say_lines(terminal, f"Note: {sentence}")
     terminal.say()

@@ -271,7 +271,7 @@ def _show(finding: Finding) -> None:
 
 
 def _config_if_any(args: argparse.Namespace) -> Config | None:
-    """The configuration; None before there is one. A faulty one is told, and the commands go on without it."""
+    """The configuration; None before there is one. A faulty one is reported, and the commands go on without it."""
     try:
         return load_config(args)
     except NotFoundError:

@@ -1,7 +1,7 @@
 """`dialpost panel show PHASE`: the panel while no daemon shows it: boot, shutdown, update, a crash.
 
 The service manager's units run it (systemd/README.md). One process at a time can hold the lines: where the daemon
-has them, it is told over its control socket and shows the phase itself, for as long as this command runs; where
+has them, it shows the phase at the command's request over its control socket, while this command runs; where
 nobody has them, this command takes them and lets them go when it is ended. Without a board it does nothing, and
 succeeds: a station without lights is as good.
 """
@@ -32,7 +32,7 @@ WAIT_S = 20.0
 DAEMON_S = 5.0
 """How long the daemon may take to answer."""
 RENEW_S = 10.0
-"""How often the daemon is told again; it forgets a wish after 30 s."""
+"""How often the request to the daemon is repeated; it forgets one after 30 s."""
 
 
 def add_parser(commands: Any) -> None:

@@ -120,7 +120,7 @@ def watch(
     gate: HealthGate, look: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep, alive: Callable[[], None] = lambda: None,
 ) -> Verdict:  # fmt: skip
-    """Look again and again until the gate has decided. Each new set of faults is told once.
+    """Look again and again until the gate has decided. Each new set of faults is reported once.
 
     `alive` is called before each look: without it the service manager takes the watch for hung.
     """

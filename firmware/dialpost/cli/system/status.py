@@ -1,4 +1,4 @@
-"""`dialpost status`: what the station is doing, what waits, what needs a person."""
+"""`dialpost status`: what the station is doing, what waits, what needs an operator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def words(status: Status) -> list[str]:
-    """The lines a person reads."""
+    """The lines an operator reads."""
     queue = status.queue
     if queue is None:
         return [f"Dialpost {status.version}: {status.words}", *(f"ATTENTION {text}" for text in status.attention)]
@@ -56,7 +56,7 @@ def words(status: Status) -> list[str]:
 
 
 def _last_run(run: Call | None) -> list[str]:
-    """A line that is always up makes no calls; what a person or the schedule asked for is told of."""
+    """A line that is always up makes no calls; it shows what an operator or the schedule asked for."""
     if run is None:
         return []
     return [f"Last sent {moment(run.started)}, when asked to: {run.sent} sent, {run.received} received"]

@@ -15,7 +15,7 @@ from dialpost.core.json_text import parse_object
 class ApplyResult:
     """`applied`: the system is as the configuration says. Where it is not, `problems` says why, a sentence each.
 
-    `changed` are the files written or removed, `reloaded` what was told of them, in words; both are empty where
+    `changed` are the files written or removed, `reloaded` the services notified, in words; both are empty where
     everything was so already. `notes` are what should be known but stops nothing.
     """
 

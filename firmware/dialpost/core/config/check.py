@@ -1,6 +1,6 @@
 """What is wrong with a configuration as a whole: keys that contradict each other.
 
-`faults` make it unusable; `warnings` are told but let it through, because a station that does part of its
+`faults` make it unusable; `warnings` are reported but let it through, because a station that does part of its
 work is better than none.
 """
 

@@ -29,7 +29,7 @@ class Commit:
 
     @property
     def when(self) -> str:
-        """The time for people; a wrong clock is told."""
+        """The time for people; a wrong clock is reported."""
         shown = moment_words(self.when_s, "%Y-%m-%d %H:%M:%S UTC")
         return shown if self.clock_trusted else f"{shown} (by a clock that was wrong)"
 

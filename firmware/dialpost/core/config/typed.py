@@ -95,7 +95,7 @@ def days(text: str) -> tuple[str, ...]:
 
 
 def all_days(items: Sequence[object]) -> list[object]:
-    """A list of days with its ranges written out, each day once; what is none stays, to be told."""
+    """A list of days with its ranges written out, each day once; what is none stays, to be reported."""
     found: list[object] = []
     for item in items:
         try:

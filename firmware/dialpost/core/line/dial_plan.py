@@ -1,4 +1,4 @@
-"""Which of modem.numbers is dialled next, when, and how the modem is told.
+"""Which of modem.numbers is dialled next, when, and how the modem dials it.
 
 One `DialPlan` for each modem, shared by who dials and who decides when (both in the daemon's event loop):
 
@@ -162,7 +162,7 @@ def _calls_for_help(dialled: str, known: tuple[str, ...]) -> str:
 
 
 def line_settings(config: ModemConfig, country: Country) -> tuple[str, ...]:
-    """What a telephone modem is told before it dials, each a command behind AT (V.250 §6.2.7, §6.3.7, §6.3.9)."""
+    """What a telephone modem is sent before dialling, each a command behind AT (V.250 §6.2.7, §6.3.7, §6.3.9)."""
     wait = f"S7={country.dialling.answer_within_s}"
     if config.wait_for_dial_tone:
         return (wait,)

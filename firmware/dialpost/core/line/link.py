@@ -1,4 +1,4 @@
-"""What a link answers when it is told to dial, as values.
+"""What a link answers when it is asked to dial, as values.
 
 A link is the way to the world: a modem with its PPP session, or a router on the LAN. It knows nothing of
 mail. The call (`flow/line/call/machine`) names the interface it needs as a Protocol; these are the words they
@@ -38,7 +38,7 @@ class Again(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
-    """The result, what an operator should know about it ("" = nothing more), and the rate if it is told.
+    """The result, what an operator should know about it ("" = nothing more), and the rate if it is known.
 
     `number` is what was dialled, as people know it ("" = no number is dialled). `again`: None = as its result
     has it (`core/line/reasons.AGAIN`).

@@ -1,4 +1,4 @@
-"""Keeping every buffer of a slow line short: what is told to the kernel about the line's routes when it comes up.
+"""Keeping every buffer of a slow line short: what the kernel gets to know about the line's routes when it comes up.
 
 A line of 4 kB/s has seconds of buffers below any queueing discipline (the tty's 4 kB, the modem's 1-4 kB, the
 same at the far end). Filled by one direction's bulk, they make each reply and ACK of the other wait, and the line

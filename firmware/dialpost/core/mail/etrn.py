@@ -175,7 +175,7 @@ def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[Etr
     """The answers of one dialogue, in the order of `names`.
 
     A name not asked because an earlier one got a 5xx is left out: there is nothing to say of it. One left
-    without an answer because the dialogue broke off is told as such.
+    without an answer because the dialogue broke off is reported as such.
     """
     replies = dict(dialogue.answers)
     answers = [classify(name, replies[name]) for name in names if name in replies]

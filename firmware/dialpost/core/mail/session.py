@@ -92,7 +92,7 @@ class Turn(Protocol):
     def works(self, declared_bytes: int, widen: Callable[[int], None]) -> None:
         """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given.
 
-        `widen` is called when the line has room for so many segments of it in flight, instead of the one that a
+        `widen` is called when the line has room for this many segments of it in flight, instead of the one that a
         connection begins with.
         """
 

@@ -50,7 +50,7 @@ class MailCommand:
 
 @dataclass(frozen=True, slots=True)
 class ChunkCommand:
-    """BDAT: so many bytes follow at once (RFC 3030 §2)."""
+    """BDAT: this many bytes follow at once (RFC 3030 §2)."""
 
     size: int
     is_last: bool

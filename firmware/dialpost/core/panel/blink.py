@@ -40,7 +40,7 @@ def flashes(count: int) -> Pattern:
 
 
 def long_then(count: int) -> Pattern:
-    """A long flash, then so many short ones: a number on a light that has other things to show as well."""
+    """A long flash, then this many short ones: a number on a light that has other things to show as well."""
     words = f"1 long and {count} short flash{'' if count == 1 else 'es'}, a pause"
     return Pattern(f"long-{count}", (1000, 500) + (200, 300) * (count - 1) + (200, 1500), words=words)
 

@@ -1,7 +1,7 @@
 """A board's file (board/NAME.toml): which GPIO lines its lights and its button are on, and its UARTs.
 
 Declared with the configuration's own declarations, read by `core/config/board_text`; `parse_board` adds the checks
-that no single key can have: a line that the chip has not, that somebody else needs, or that is used twice, is told
+that no single key can have: a line that the chip lacks, that others need, or that is used twice, is reported
 with the board, the light and the line. Pure.
 """
 

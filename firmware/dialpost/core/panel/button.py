@@ -22,7 +22,7 @@ from enum import Enum
 from dialpost.core.panel.station_state import ButtonShow
 
 SETTLE_S = 0.03
-"""A contact's change counts when it has lasted so long: switches bounce for up to about 10 ms."""
+"""A contact's change counts when it has lasted this long: switches bounce for up to about 10 ms."""
 HANG_UP_S = 3.0
 RESET_S = 10.0
 TAKEN_BACK_S = 15.0

@@ -20,7 +20,7 @@ from dialpost.core.config.model import LinkKind
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
 
 TRY_S = 20.0
-"""One attempt to connect takes at most so long; a router that dials holds it until the line is up."""
+"""One attempt to connect takes at most this long; a router that dials holds it until the line is up."""
 PAUSE_S = 1.0
 """Between two attempts."""
 
@@ -64,7 +64,7 @@ class DialupGateway:
         pause_s: float = PAUSE_S,
     ) -> None:  # fmt: skip
         self._hosts = tuple(hosts)
-        # A little less than the caller's own deadline (call.dial_timeout_s), so that the reason is told.
+        # A little less than the caller's own deadline (call.dial_timeout_s), so that the reason is reported.
         self._timeout_s, self._try_s, self._pause_s = timeout_s * 0.95, try_s, pause_s
         self._doubts = asyncio.Event()
 

@@ -44,7 +44,7 @@ class HalfOpen:
         self.close()
 
     def line_down(self) -> None:
-        """Nothing to do: which connections were over the line is told by `keep`."""
+        """Nothing to do: `keep` says which connections were over the line."""
 
     def close(self) -> None:
         """Reset them all."""

@@ -1,7 +1,7 @@
 """The station's own TLS certificate: the one configured, or one made at first start with the `openssl` command.
 
 Made are an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
-addresses that mail programs are told. It holds from 2000
+addresses that mail programs use. It holds from 2000
 to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
 at it know better. One in its place that ends within SOON_DAYS (put there by hand) is replaced at the start.
 The two files appear together (a folder is renamed into place), durable, the key readable by

@@ -123,7 +123,7 @@ class Doors:
         self._held: dict[tuple[str, str], socket.socket] = {}
 
     def rehearse(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Raises: ListenError where `wanted` can't be had, as far as can be told while these are held."""
+        """Raises: ListenError where `wanted` can't be had, as far as can be known while these are held."""
         held_ports = {split_listen(listen)[1] for _, listen in self._held}
         for door, listen in self._to_bind(wanted):
             if (door, listen) not in self._held and split_listen(listen)[1] not in held_ports - {0}:

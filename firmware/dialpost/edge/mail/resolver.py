@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CACHED_ANSWERS = 500
 LONGEST_CACHED_S = 3600.0
 LONGEST_CACHED_ABSENCE_S = 300.0
-MAX_ALIASES = 8  # a CNAME whose target is not in the same answer is followed so many times
+MAX_ALIASES = 8  # a CNAME whose target is not in the same answer is followed this many times
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _NETWORKD = Path("/run/systemd/netif/state")

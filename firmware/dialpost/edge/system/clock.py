@@ -30,7 +30,7 @@ class Clock:
         return self.wall_s() >= RELEASED_S
 
     def set_by(self, offset_s: float) -> str:
-        """Move the wall clock by so many seconds; "" or why it can't be done, in words."""
+        """Move the wall clock by this many seconds; "" or why it can't be done, in words."""
         try:
             time.clock_settime(time.CLOCK_REALTIME, time.time() + offset_s)
         except PermissionError:

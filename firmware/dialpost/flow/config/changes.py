@@ -53,7 +53,7 @@ class Done:
 
 
 class ConfigChanges:
-    """The one place where the configuration in force is changed. `on_change` is told what happened, in words."""
+    """The one place where the configuration in force is changed. `on_change` gets what happened, in words."""
 
     def __init__(
         self, history: History, parser: Parser, process: Process, apply: Apply, clock: WallClock,
@@ -384,5 +384,5 @@ def _stale(newest: Commit | None) -> str:
 
 
 def committed_words(number: int, who: str) -> str:
-    """What the sessions are told of a commit."""
+    """What the sessions hear of a commit."""
     return f"Configuration {number} was committed by {who}."

@@ -189,7 +189,7 @@ class ConfigSessions:
             text, session.base, session.who, comment, owner=session, confirm_s=confirm_s
         )
         session.base, session.base_text = done.commit, text
-        own = committed_words(done.commit.number, session.who)  # the others are told; this one has its answer
+        own = committed_words(done.commit.number, session.who)  # the others hear of it; this one has its answer
         session.notices = [words for words in session.notices if words != own]
         return done
 

@@ -97,7 +97,7 @@ class DedicatedLine:
         self._wake.set()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Be told each step in words; the answer ends it."""
+        """Hear each step in words; the answer ends it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 

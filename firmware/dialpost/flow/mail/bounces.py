@@ -2,7 +2,7 @@
 
 A notice is a message like any other: into the spool, into the queue, durable; only then is the original's recipient
 marked. It comes from <>, so nothing ever bounces because of it (RFC 5321 §6.1): where one can't be delivered, or a
-message never had a sender, the postmaster here is told instead; where that fails too, the log.
+message never had a sender, the postmaster here is informed instead; where that fails too, the log.
 
 What a sender asked for is honoured: NOTIFY, RET, ENVID and ORCPT (RFC 3461 §4, §6). One notice tells of all
 recipients that met the same fate at the same time.
@@ -83,9 +83,9 @@ class Accounts(Protocol):
 
 
 class Bouncer:
-    """Makes notices. `on_accepted` is told of each, as of any accepted message.
+    """Makes notices. `on_accepted` hears of each, as of any accepted message.
 
-    Every method raises StorageError (StorageFullError where the card is full); then nobody was told.
+    Every method raises StorageError (StorageFullError where the card is full); then nobody was informed.
     """
 
     def __init__(

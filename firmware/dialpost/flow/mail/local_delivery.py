@@ -187,7 +187,7 @@ class LocalDelivery:
             job.outcome, job.is_lost = self._outcome(fault), _is_lost(fault)
 
     async def _keep_quota(self, account: str, quota_bytes: int, jobs: list[_Job]) -> None:
-        """Put off what does not fit into the mailbox, refuse what never will."""
+        """Defer what does not fit into the mailbox, refuse what never will."""
         if not quota_bytes:
             return
         used = await self._mailboxes.measure(account)

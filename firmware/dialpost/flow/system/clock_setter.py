@@ -3,7 +3,7 @@
 Where chrony runs it is chrony's work (the line's hook tells it that the servers can be reached); else the station
 asks by SNTP itself and sets the clock, if it may. While the clock is not trusted, `ready` lets the mail wait some
 seconds for it, so that certificates can be judged and what is written down has a date. After a step, whoever
-counts by the wall clock is told.
+counts by the wall clock is reported.
 
 Runs in the daemon's event loop. Nothing here raises: a wrong clock stops no mail.
 """

@@ -1,4 +1,4 @@
-"""News of updates: one that proved itself, or was taken back, is told by mail, by the fault light, by `status`.
+"""News of updates: one that proved itself, or was taken back, is reported by mail, by the fault light, by `status`.
 
 Looked at when the station starts, and when dialpost-health.service has judged the start (`update.look` on the
 control socket). The letter is written once for each update; a power cut between letter and note may bring it twice.
@@ -28,7 +28,7 @@ class Records(Protocol):
 
 
 class Notes(Protocol):
-    """What was told and seen."""
+    """What was reported and seen."""
 
     def get(self, name: str) -> str:
         """ "" where nothing was noted."""

@@ -118,7 +118,7 @@ def test_what_a_250_says_nothing_about_is_asked_for_again_while_the_grace_runs()
     assert ends_at(came) == (121.0, AskAgain())
     assert at(130.0, replace(came, outbound_drained=False)) == AskAgain()  # it costs nothing then
     assert isinstance(at(130.0, replace(came, inbound_connections=1)), Wait)
-    assert ends_at(replace(came, asks=MOST_ASKS)) == (135.0, DONE)  # what we put off is not asked for for ever
+    assert ends_at(replace(came, asks=MOST_ASKS)) == (135.0, DONE)  # what we deferred is not asked for for ever
     assert ends_at(replace(came, messages_since_ask=0)) == (135.0, DONE)
 
 

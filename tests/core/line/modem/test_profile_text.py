@@ -1,4 +1,4 @@
-"""Modem profiles: every shipped one loads and says where it comes from; each kind of bad file is told."""
+"""Modem profiles: every shipped one loads and says where it comes from; each kind of bad file is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pppd is told, and what root refuses to take from the daemon."""
+"""pppd's options, and what root refuses to take from the daemon."""
 
 import json
 from dataclasses import replace

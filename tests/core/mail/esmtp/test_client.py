@@ -343,7 +343,7 @@ def test_421_anywhere_defers_and_closes(offers, verb, number):
 
 
 def test_a_refused_rset_ends_the_session_in_the_servers_words():
-    """Exim allows so many RSETs without a message taken in between."""
+    """Exim allows this many RSETs without a message taken in between."""
 
     def answers(verb, argument, before):
         return {"RCPT": "550 unknown", "RSET": "554 Too many nonmail commands" if before == 2 else None}.get(verb)

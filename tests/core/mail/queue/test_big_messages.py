@@ -1,4 +1,4 @@
-"""Which big messages wait, until when, and what people are told."""
+"""Which big messages wait, until when, and what people learn of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When it is tried again, when the sender is told, when it is given up."""
+"""When it is tried again, when the sender gets a notice, when it is given up."""
 
 from __future__ import annotations
 

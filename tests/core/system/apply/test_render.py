@@ -241,7 +241,7 @@ _MARKS = "\n{}[];\"'#=%$<>\\"
 @given(st.sampled_from(list(_TARGETS)), HOSTILE, st.booleans())
 @settings(max_examples=600, deadline=None)
 def test_no_value_gets_out_of_its_place_although_no_parser_stood_before(target, text, static):
-    """Even a value that no parser would have let through adds no line, no block and no sign with a meaning."""
+    """Even a value that no parser would have let through adds no line, no block and no character with a meaning."""
     good = parse_config(BASE + (STATIC + 'gateway = "192.168.1.1"\n' if static else ""))
     if not text and target == ("station", "hostname"):
         return  # a station without a name is one before its first configuration

@@ -1,4 +1,4 @@
-"""The record of an update: how it is judged, and what is told of it."""
+"""The record of an update: how it is judged, and what is reported of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_what_a_start_says_of_it(running: Slot, boot: str, is_well: bool, state:
     ],
 )
 def test_how_it_stands_in_a_start(running: Slot, boot: str, state: UpdateState) -> None:
-    """Whoever is told "begins with the next start (reboot)" while it runs restarts it until its tries are gone."""
+    """Whoever reads "begins with the next start (reboot)" while it runs restarts it until its tries are gone."""
     seen = RECORD.now(running, boot)
     assert seen == replace(RECORD, state=state)
     assert ("`reboot`" in seen.words) == (state is UpdateState.INSTALLED)
@@ -58,7 +58,7 @@ def test_what_was_proven_stays_so_while_it_runs_and_is_news_when_it_no_longer_do
     assert record.judged(Slot.B, "boot-9", is_well=is_well) == record
     fell = record.judged(Slot.A, "boot-9", is_well=is_well)
     assert (fell.state, fell.is_trouble) == (UpdateState.FELL_BACK, True)
-    assert fell.id != record.id  # it is told although the good news was
+    assert fell.id != record.id  # it is reported although the good news was
     assert "0.2.0 of old, the one before it, runs instead" in fell.words
 
 

@@ -85,7 +85,7 @@ async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store, answered
 
 
 class AnswersThenResets(Peer):
-    """Answers so many messages of those that came together, all in one packet, and resets the connection."""
+    """Answers this many messages of those that came together, all in one packet, and resets the connection."""
 
     def __init__(self, model, answered):
         super().__init__(model)

@@ -67,7 +67,7 @@ async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order
     assert got == CONTENT
     assert 0 < most <= LIMIT
     assert connection.unwritten == 0 and connection.is_writable
-    assert rooms and rooms[-1] == 0  # who waits for room was told
+    assert rooms and rooms[-1] == 0  # who waits for room has heard
 
 
 async def test_without_a_limit_the_kernel_takes_what_it_can(receiver):

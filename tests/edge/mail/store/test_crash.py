@@ -1,7 +1,7 @@
 """SIGKILL at any moment: what was acknowledged is there, whole, and once.
 
 The kernel survives a SIGKILL, so this proves the order of things and the recovery, not the fsyncs; those
-are proven by their order in test_spool and test_maildir, and by what SQLite is told in test_store.
+are proven by their order in test_spool and test_maildir, and by SQLite's settings in test_store.
 """
 
 from __future__ import annotations

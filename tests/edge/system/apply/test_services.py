@@ -1,4 +1,4 @@
-"""edge/system/apply/services: with what each service is told, and that none of it waits for the unit it runs in."""
+"""edge/system/apply/services: how each service is notified, and that none of it waits for the unit it runs in."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Crowd:
         self.served.append(number)
 
     def works(self, number, declared_bytes):
-        """`windows` has what each connection was told it may fill."""
+        """`windows` has what each connection may fill."""
         self.turn_of[number].works(declared_bytes, lambda n: self.windows.setdefault(number, []).append(n))
 
     async def leave(self, *numbers):

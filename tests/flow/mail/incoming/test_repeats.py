@@ -2,7 +2,7 @@
 
 What must hold after every step, for all that came with the same envelope and the same bytes:
 
-- there are at least as many copies as messages whose sender was told 250: nothing is missing;
+- there are at least as many copies as messages whose sender got 250: nothing is missing;
 - there are at most as many copies as messages that were meant. Only where a sender's TCP took the 250 and its
   program never read it, or where it does not wait for answers at all, can nobody tell a repeat from a new message:
   there, a repeat may make one more.

@@ -147,7 +147,7 @@ class Names:
 
 
 class Notices:
-    """What senders were told."""
+    """What senders got to read."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, list[str]]] = []

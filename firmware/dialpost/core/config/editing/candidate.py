@@ -1,6 +1,6 @@
 """A candidate configuration: an immutable text that is changed key by key before it is put in force.
 
-A change gives a new candidate. Values are checked as they come; what contradicts between keys is told by
+A change gives a new candidate. Values are checked as they come; contradictions between keys are reported by
 `problems`, because a change of two keys goes through a state in which they do not fit. Comments and order stay
 wherever the text is written as people write it; where it is not, it is written again and `keeps_comments` says so.
 """

@@ -1,4 +1,4 @@
-"""What the set-up wizard is told of the machine before it asks: ports, modems, countries, time zones, accounts."""
+"""What the set-up wizard knows of the machine before it asks: ports, modems, countries, time zones, accounts."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class LoginLost:
 class LoginScript:
     """`script` is what to wait for and what to answer, in turn; %u is the user, %p the password, %% a percent sign.
 
-    An odd last text is waited for and not answered. `waits_for` is told to people: it never holds a secret.
+    An odd last text is waited for and not answered. `waits_for` is shown to people: it never holds a secret.
     """
 
     def __init__(self, script: Sequence[str], user: str, password: str) -> None:

@@ -109,7 +109,7 @@ def _number(value: JsonObject, key: str) -> float:
 
 
 def call_cost(config: BudgetConfig, seconds: float) -> float:
-    """What a call that was answered and lasted so long costs."""
+    """What a call that was answered and lasted this long costs."""
     return config.cost_per_call + ceil(seconds / config.billing_step_s) * _step_cost(config)
 
 

@@ -11,7 +11,7 @@ quiet for long enough. How long is enough follows from what the provider answere
   from an empty one (251, 252, 253), it is asked once more, and the answer decides.
 - something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
   own mail still goes out), because a server defers what met a time-out until it is asked again. Only after
-  messages came, and `MOST_ASKS` times at most: what we put off ourselves must not be asked for for ever.
+  messages came, and `MOST_ASKS` times at most: what we deferred ourselves must not be asked for for ever.
 
 Times are monotonic seconds. `flow/line/call/machine` gathers the evidence and asks again whenever it changes.
 """
@@ -35,7 +35,7 @@ MOST_ASKS = 4
 SETTLED_S = 1.0
 """How long nobody is connected before it counts as quiet."""
 STALL_S = 120.0
-"""After the end was asked for, so long may the current message stand still before the line is dropped."""
+"""After the end was asked for, how long the current message may stand still before the line is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class ProviderHabits:
         return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
 
     def restart_s(self, rules: GraceRules) -> float:
-        """How long after a repeated question it may take to begin with what it had put off."""
+        """How long after a repeated question it may take to begin with what it had deferred."""
         return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
 
     def to_json(self) -> dict[str, JsonValue]:

@@ -111,7 +111,7 @@ def reason_words(record: CallRecord) -> str:
 
 
 def given_up_letter(record: CallRecord, failures: int) -> str:
-    """What the postmaster is told when the station has stopped dialling: plain text, LF line ends."""
+    """The letter to the postmaster when the station has stopped dialling: plain text, LF line ends."""
     said = reason_words(record)
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
@@ -136,7 +136,7 @@ _UNTIL_CHANGED = (
 def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
     """What an operator should know of the call, an item each; [] where all went well.
 
-    `given_up_after`: so many calls in a row failed, this one the last, and none is due by itself. `barred`: why
+    `given_up_after`: this many calls in a row failed, this one the last, and none is due by itself. `barred`: why
     none will be, with the reason of this call in it.
     """
     found = []

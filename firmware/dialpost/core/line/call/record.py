@@ -27,7 +27,7 @@ class HangUpReason(Enum):
     BUDGET_SPENT = "budget-spent"  # of the call, the day or the month
     CARRIER_LOST = "carrier-lost"
     NOT_CONNECTED = "not-connected"  # the line never came up
-    STATION_STOPPED = "station-stopped"  # the daemon was told to end
+    STATION_STOPPED = "station-stopped"  # the daemon was asked to end
 
 
 HANG_UP_WORDS = {
@@ -48,7 +48,7 @@ class CallRecord:
     """One call, finished. `started` is Unix seconds; `sent` and `received` count messages.
 
     `bytes_up` and `bytes_down` are what the line carried, or (where the link can't count) the mail's own.
-    `deferred` counts messages tried and put off. `detail` is what the link said of the dialling;
+    `deferred` counts messages tried and deferred. `detail` is what the link said of the dialling;
     `hangup_detail` what is known beyond the reason, such as the words of a lost carrier.
 
     `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the

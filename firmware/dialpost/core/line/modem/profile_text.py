@@ -1,6 +1,6 @@
 """A file of board/modems/: parsed and checked into a `ModemProfile`, and its [probe] section into `Hints`.
 
-Every fault is told at once, with the file, the key, the value and what is allowed.
+Every fault is reported at once, with the file, the key, the value and what is allowed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a modem is told before a call, in which order, and what of it must succeed. Pure."""
+"""What a modem is sent before a call, in which order, and what of it must succeed. Pure."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _WITH_PLACE = 2
 
 
 def registration(lines: Iterable[str], query: str) -> int | None:
-    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None where none is told.
+    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None where it has none.
 
     The answer is <n>,<stat>[,<lac>,<ci>...]; the modem also tells <stat>[,<lac>,<ci>...] unasked, and that may
     come in the middle. The answer counts; where there is none, the last word that came unasked.

@@ -1,1 +1,1 @@
-"""What pppd is told, and what it says."""
+"""pppd's options, and what it says."""

@@ -1,4 +1,4 @@
-"""What pppd is told, made from checked values only.
+"""pppd's options, made from checked values only.
 
 pppd runs as root and its options can run programs. So what crosses from the unprivileged daemon to root is this
 request, a JSON object of plain values, checked on root's side; the options are rendered there.

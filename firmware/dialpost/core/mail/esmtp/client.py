@@ -191,7 +191,7 @@ class EsmtpClient:
     def receive(self, data: bytes, *, unheard_bytes: int = 0) -> list[Event]:
         """Bytes from the server, in any split. Once the session is over nothing more is read.
 
-        `unheard_bytes`: so many of the last bytes of `data_to_send` it certainly had not got when it said this.
+        `unheard_bytes`: this many of the last bytes of `data_to_send` it certainly had not got when it said this.
         """
         self._wire.unheard_bytes = unheard_bytes
         try:

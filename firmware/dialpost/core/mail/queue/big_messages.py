@@ -1,4 +1,4 @@
-"""Big messages: which are held back from an expensive line, until when, and what people are told about it.
+"""Big messages: which are held back from an expensive line, until when, and what people learn of it.
 
 A message to the world that is larger on the line than `budget.big_message_bytes` waits for one of
 `budget.big_windows` or for an operator's release. Mail for mailboxes here is not touched. Without a trusted clock
@@ -93,14 +93,14 @@ def sender_words(config: BudgetConfig, message: MessageRecord) -> str:
     )
 
 
-# -- who is told
+# -- who is informed
 
 
 _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post"})
 
 
 def may_tell(message: MessageRecord, header: bytes) -> bool:
-    """Whether sender and recipients may be told that it waits: somebody at the station wrote it, not a machine.
+    """Whether sender and recipients may be informed that it waits: somebody at the station wrote it, not a machine.
 
     Never about a message without a sender, one that passed through from outside, a list's, or an automatic one
     (RFC 3834 §2).

@@ -1,1 +1,1 @@
-"""What the operating system is told of the configuration: files as values, rendered from checked settings."""
+"""What the operating system gets of the configuration: files as values, rendered from checked settings."""

@@ -24,7 +24,7 @@ class Release:
 
     @property
     def name(self) -> str:
-        """As it is told to people: two builds of one version differ in their date (UTC)."""
+        """As people read it: two builds of one version differ in their date (UTC)."""
         if not self.built_s:
             return self.version
         return f"{self.version} of {moment_words(self.built_s)}"

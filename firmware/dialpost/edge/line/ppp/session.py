@@ -71,7 +71,7 @@ def _script(name: str, folder: Path, socket_path: Path) -> str:
     """pppd gives its scripts an almost empty environment: where Python finds this program is written down.
 
     One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would be
-    told that it is up.
+    informed that it is up.
     """
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-B", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
@@ -82,7 +82,7 @@ def _script(name: str, folder: Path, socket_path: Path) -> str:
 
 
 def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
-    """The network came up: firewall first, then the shape, then the station is told."""
+    """The network came up: firewall first, then the shape, then the station is informed."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
     if wrong := why_not(local, peer, connected_networks(_routes())):
@@ -166,7 +166,7 @@ def _serve(folder: Path, request_file: Path) -> None:
     """The unit's whole work: check what the daemon wrote, run pppd, and end as it ended.
 
     pppd must be no session leader, as a unit's first process is: the tty would become its session's, and be hung up
-    for the daemon, too, when pppd ends, so that the modem could not be told to hang up.
+    for the daemon, too, when pppd ends, so that the modem could not be asked to hang up.
     """
     try:
         request = PppRequest.from_json(_read_foreign(request_file))

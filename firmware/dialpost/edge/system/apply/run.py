@@ -36,7 +36,7 @@ _NOTHING = "-"
 def apply(source: Path, place: Place, told: Sequence[Service] | None = None) -> ApplyResult:
     """Make the system as the configuration in `source` says; the result is left in RESULT too.
 
-    Services are told where `place` is the running system, or those of `told`. Raises: OSError where not even the
+    Services are notified if `place` is the running system, or those of `told`. Raises: OSError where not even the
     result can be written.
     """
     if told is None:
@@ -139,7 +139,7 @@ def _tell_all(
 
 
 def _state(place: Place) -> dict[str, str]:
-    """What each service was told since the boot."""
+    """What each service has received since the boot."""
     try:
         state = parse_json(place.read(STATE) or "{}")
     except ValueError:

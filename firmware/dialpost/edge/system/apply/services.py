@@ -1,10 +1,10 @@
 """Telling the running system what was written: the kernel, nftables, networkd, chrony, Dovecot.
 
-Each is told only of what is new to it; what was told is remembered by a hash, so that a run that was cut off
+Each is notified only of what is new to it; what it got is remembered by a hash, so that a run that was cut off
 between a file and its service is finished by the next. Commands are fixed words, run without a shell, with a limit.
 
 The unit this runs in is ordered before those services (systemd's Before=). So nothing here may wait for a job of
-systemd's for one of them: it would not begin before this unit has ended. A service is told by its own means (D-Bus,
+systemd's for one of them: it would not begin before this unit has ended. A service hears by its own means (D-Bus,
 a socket), or by a job that nobody waits for.
 """
 
@@ -48,11 +48,11 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Who has to be told of the file at `path`.
+    """Who has to hear of the file at `path`.
 
     `tell` gets whether the file is there, and raises CommandError; `lacks` tells that the service does not have
-    what it was told any more. `words` name it for people. Without one that `is_optional` the station is well all
-    the same: its failure is told, and makes no start a bad one.
+    what it got any more. `words` name it for people. Without one that `is_optional` the station is well all
+    the same: its failure is reported, and makes no start a bad one.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Service:
 
 
 def services(firewall_table: str) -> tuple[Service, ...]:
-    """All of them, in the order in which they are told: the firewall stands before anything answers."""
+    """All of them, in the order in which they are notified: the firewall stands before anything answers."""
     return (
         Service(FIREWALL, "the firewall", _firewall, lambda: not _is_true(*_LIST_TABLE, firewall_table)),
         Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "networkctl", "reload")),

@@ -58,7 +58,7 @@ class UpdateFile:
 
 
 class UpdateNotes:
-    """Which updates were told by mail, and which an operator has seen, by name of the note."""
+    """Which updates were reported by mail, and which an operator has seen, by name of the note."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NOTES

@@ -50,7 +50,7 @@ class UpdateUnit:
             raise UpdateError(last or f"The update could not be begun: {trouble or UNIT}")
 
     def _follow(self, process: subprocess.Popen[str], tell: Callable[[str], None]) -> str:
-        """The last line said, which is not told."""
+        """The last line said, which is not reported."""
         told, last, is_running = 0, "", True
         while is_running:
             with contextlib.suppress(subprocess.TimeoutExpired):

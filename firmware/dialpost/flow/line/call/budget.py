@@ -67,11 +67,11 @@ class Budget:
 
     @property
     def currency(self) -> str:
-        """In which costs are told."""
+        """The currency of costs."""
         return self._config.currency
 
     async def recall(self) -> None:
-        """Once: what was used before a restart. What can't be read counts as nothing, and is told."""
+        """Once: what was used before a restart. What can't be read counts as nothing, and is reported."""
         if self._is_recalled:
             return
         self._is_recalled = True
@@ -159,7 +159,7 @@ class Budget:
         self._answered_s = None
 
     async def write(self) -> None:
-        """The true figures, durable when it returns; a card that fails is told, and they are kept in memory."""
+        """The true figures, durable when it returns; a card that fails is reported, and they are kept in memory."""
         await self._write(ahead_s=0.0)
 
     def count(self) -> None:

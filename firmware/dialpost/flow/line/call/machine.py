@@ -2,7 +2,7 @@
 
 Actions (`flow/line/call/actions`: dial, negotiate, the mail, hang up) run as tasks of their state. They never set
 the state: they post events, as buttons, schedules and timers do. A state with an action has a deadline that posts
-DEADLINE. Leaving a state cancels its actions; a late word of theirs is told by its call's number and dropped. The
+DEADLINE. Leaving a state cancels its actions; a late word of theirs is known by its call's number and dropped. The
 link is always told to hang up, however a call ended.
 
 `request`, `cancel` and `mail_accepted` may be called from anywhere in the event loop; they only post.
@@ -37,7 +37,7 @@ from dialpost.flow.line.link import Link
 from dialpost.flow.line.panel import LinePanel
 
 HARD_LIMIT_FACTOR = 2
-"""A call still running at so many times call.max_call_s is cut, in the middle of a message if need be."""
+"""A call still running at this many times call.max_call_s is cut, in the middle of a message if need be."""
 
 _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 
@@ -48,7 +48,7 @@ class CallManager(CallFacts):
     `in_vain` says why a call nobody asked for by hand could achieve nothing ("" = it could); `line_settings`
     stands for the settings a refusal on the line can come from. `budget` counts and limits what calls cost,
     `forecasts` tells it beforehand. `on_line_down` is called when the line is down, however the call went: what
-    hung on it can be given up. `on_given_up` is told the last record and how many calls in a row failed when
+    hung on it can be given up. `on_given_up` gets the last record and how many calls in a row failed when
     none is tried any more by itself; once, until one goes well.
     """
 
@@ -133,7 +133,7 @@ class CallManager(CallFacts):
             self._call.mail.mail_accepted()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Be told each step in words; the answer ends it."""
+        """Hear each step in words; the answer ends it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 

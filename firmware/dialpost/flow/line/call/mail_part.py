@@ -28,7 +28,7 @@ from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.flow import maillog
 
 TICK_S = 0.5
-"""So often, at least, the evidence is looked at, and the panel learns whether mail moves."""
+"""How often, at least, the evidence is looked at, and the panel learns whether mail moves."""
 MOVING_S = 1.0
 """How long after its last byte mail still counts as moving: the light shall not stutter."""
 WRAP_UP_S = 5.0
@@ -51,7 +51,7 @@ class FlushedCounts(Protocol):
 
     @property
     def deferred(self) -> int:
-        """Tried and put off."""
+        """Tried and deferred."""
 
     @property
     def refused(self) -> int:

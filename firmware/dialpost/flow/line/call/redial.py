@@ -38,13 +38,13 @@ _NEXT_TIME = "at the next scheduled time, or by the button"
 _AFTER_CHANGE = "after a setting was changed, or by the button or `dialpost call now`"
 _BY_HAND = "only a person can go on: press the button, or `dialpost call now`"
 _CLOCK_FROM_S = 120.0
-"""A longer wait is told with its end on the clock."""
+"""A longer wait is shown with its end on the clock."""
 
 
 class Redials:
     """The tries left, and the timer of the next. `left` is None while no redial is due.
 
-    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours. `on_pending` is told when a
+    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours. `on_pending` is called when a
     call begins to wait for its time, and when it no longer does.
     """
 

@@ -140,7 +140,7 @@ class ModemCheck:
         return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
 
     async def _set_up(self, talk: ModemTalk) -> Finding:
-        """The profile's commands. One that is no must and is refused costs no call: it is told all the same."""
+        """The profile's commands. One that is no must and is refused costs no call: it is reported all the same."""
         refused, speaker = [], ModemSetUp(talk, self._profile, lambda words: None)
         for step in set_up_commands(self._profile, self._config, self._country):
             try:
@@ -178,7 +178,7 @@ class ModemCheck:
             return skipped("dial tone", "Not looked for: modem.wait_for_dial_tone is no.")
         answer = await talk.ask("ATX4DT;", _DIAL_TONE_S)
         if answer.result is None:
-            await talk.send(b"\r")  # any sign ends the waiting
+            await talk.send(b"\r")  # any character ends the waiting
         await talk.ask("ATH", self._profile.answer_s)
         kind = answer.result.kind if answer.result is not None else None
         if kind is ResultKind.OK:

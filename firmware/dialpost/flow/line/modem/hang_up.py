@@ -19,7 +19,7 @@ _FALL_S, _LOOK_S = 1.0, 0.1
 
 
 async def is_on_hook(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier_tells: bool) -> bool:
-    """Whether the modem takes commands, and puts the line down when it is told to."""
+    """Whether the modem takes commands, and puts the line down when it is asked to."""
     if not await talk.only_one():
         return False
     answer = await talk.ask("ATH")
@@ -50,7 +50,7 @@ async def hung_up(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier
 
 
 async def escape(talk: ModemTalk, profile: ModemProfile) -> None:
-    """Back to commands, from data (silence, +++, silence) or from dialling (any sign ends it)."""
+    """Back to commands, from data (silence, +++, silence) or from dialling (any character ends it)."""
     await asyncio.sleep(profile.guard_s)
     await talk.send(profile.escape.encode("ascii"))
     await talk.quiet(profile.guard_s)

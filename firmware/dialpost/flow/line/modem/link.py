@@ -4,7 +4,7 @@ dial: the number whose turn it is (core/line/dial_plan), by the modem. negotiate
 where it has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is seen first. hang_up:
 pppd ends in order (the provider learns at once), then the modem hangs up; always both, however far the call got.
 
-What the rest of the station has to do with the line (its name servers, the clock) is told through `LineWatcher`s.
+What the rest of the station has to do with the line (its name servers, the clock) goes through `LineWatcher`s.
 Runs in the daemon's event loop, in the call's task.
 """
 

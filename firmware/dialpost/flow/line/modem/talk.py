@@ -27,7 +27,7 @@ QUIET_S = 0.7
 SLOWEST_S = 12.0
 """A modem that takes longer for an answer is not waited for."""
 STALE_S = 1.5
-"""An OK without the line that was asked for may be late: so long the command's own answer is waited for."""
+"""An OK without the line that was asked for may be late: how long the command's own answer is waited for."""
 MOST_LINES = 200
 _FALL_IN_TRIES = 4
 _READ_BYTES = 4096
@@ -111,7 +111,7 @@ class ModemTalk:
     async def wakes(self, tries: int = 2, limit_s: float = 1.0) -> bool:
         """Whether something answers AT. The first try may only teach the modem the speed.
 
-        ATQ0V1E0 wakes one that was told to keep its answers for itself (Q1).
+        ATQ0V1E0 wakes one that was set to keep its answers for itself (Q1).
         """
         for number in range(tries):
             if (await self._exchange("ATQ0V1E0" if number % 2 else "AT", limit_s)).is_ok:

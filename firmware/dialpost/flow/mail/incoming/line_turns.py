@@ -8,7 +8,7 @@ connection open for seconds in case there is more), one more whenever nothing ca
 case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
 Each begins with a window of one segment (core/line/shaping). Where fewer large messages come than the line needs to
-be kept busy, they share what is left: `Widen` is told how many segments its connection may have in flight. It is
+be kept busy, they share what is left: `Widen` gets how many segments its connection may have in flight. It is
 only ever told more, for a window can't be taken back.
 
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.

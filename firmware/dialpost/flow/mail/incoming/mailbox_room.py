@@ -28,7 +28,7 @@ class Place:
     held: tuple[str, ...] = ()
 
     async def resize(self, size: int) -> bool:
-        """Reserve so many bytes in the mailboxes that have room; False where no recipient has one that has."""
+        """Reserve this many bytes in the mailboxes that have room; False where no recipient has one that has."""
         return await self.rooms.reserve(self, size)
 
     def release(self) -> None:

@@ -128,5 +128,5 @@ class HostTroubles:
         )
 
     def attention(self) -> list[str]:
-        """What needs an operator, a sentence each. ETRN's answers are told with the call they were given in."""
+        """What needs an operator, a sentence each. ETRN's answers are reported with the call they were given in."""
         return [trouble.words for trouble in self._known.values() if trouble.use is HostUse.OUTBOUND]

@@ -29,7 +29,7 @@ class QueueForRecord(Protocol):
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be told."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be informed."""
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """Tell the sender that these are given up; durable when it returns."""

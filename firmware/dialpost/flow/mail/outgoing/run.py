@@ -26,7 +26,7 @@ from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
 
 REST_S = 300.0
-"""So long, at most, a host that could not be reached rests before new mail makes it be tried again."""
+"""How long, at most, a host that could not be reached rests before new mail makes it be tried again."""
 LOOKUPS_AT_ONCE = 8
 AGAIN_AFTER_S = 3.0
 """A smarthost that can't be reached is tried once more: right after connect the first packets are often lost."""

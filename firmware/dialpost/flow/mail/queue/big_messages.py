@@ -41,7 +41,7 @@ class Queue(Protocol):
         """Let what is held for its size go on where it is not larger (None: all)."""
 
     async def untold_holds(self, limit: int) -> list[MessageRecord]:
-        """Messages held for their size of which nobody was told."""
+        """Messages held for their size of which nobody was informed."""
 
     async def told_of_hold(self, message: QueueId) -> None:
         """Who has to know of it knows."""
@@ -55,7 +55,7 @@ class Bodies(Protocol):
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be told."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be informed."""
 
     async def held(self, message: MessageRecord, because: str) -> None:
         """Tell the sender."""
@@ -85,7 +85,7 @@ class BigMessages:
         return rules.as_held(message, self._config, self._local_time())
 
     def accepted(self, message: MessageRecord) -> None:
-        """A message is in the queue: if it is held, people are told."""
+        """A message is in the queue: if it is held, people are informed."""
         if any(recipient.is_held_for_size for recipient in message.recipients):
             self._came.set()
 

@@ -8,7 +8,7 @@
 | there, empty | none, numbered by this database | a power cut took it before it was whole | removed |
 | there | none, numbered by this database | whole, but never acknowledged | set aside, reported |
 | there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
-| missing | unfinished | the card lost it | held, reported; the sender is not told anything untrue |
+| missing | unfinished | the card lost it | held, reported; the sender hears nothing untrue |
 
 A whole body without a row is not removed even where its sender must have it still: should the database's log
 have lost its end, such bodies are all that is left of acknowledged mail, and nothing else tells.
