@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from dialpost.sim import simulate as simulation
 from dialpost.sim.letters import DOMAIN
 from dialpost.sim.panel_view import _cut
 from dialpost.sim.world import World
+from first_start_rig import folder
 
 QUICK = ("--rate-bps", "1000000", "--rtt-ms", "5", "--dial-s", "0.1")
 
@@ -226,10 +229,18 @@ def test_lines_are_cut_to_the_width_and_colours_take_no_room() -> None:
     assert _cut("short", 80) == "short"
 
 
-def test_the_console_is_on_a_pty_whose_path_the_panel_prints(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path leaves room in a row of the panel, wherever temporary folders are."""
+    made = folder()
+    yield made
+    shutil.rmtree(made)
+
+
+def test_the_console_is_on_a_pty_whose_path_the_panel_prints(short: Path) -> None:
     """Sit down at it, commit, get up, come back; the panel goes on with the new configuration."""
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", "--dir", str(tmp_path / "w"), "--dial-s", "0.1"],
+        sys.executable, ["-m", "dialpost", "simulate", "--dir", str(short / "w"), "--dial-s", "0.1"],
         timeout=60, dimensions=(30, 200), encoding="utf-8", env={**os.environ, "TERM": "vt100"},
     )  # fmt: skip
     child.expect(r"Console: screen (\S+) (\d+)  or  minicom -D (\S+)\x1b")
