@@ -64,7 +64,9 @@ def _of_file(test_file: Path, *, tree: Path, core: Path, cache: Path) -> dict[st
     found = measure(name, core, place.with_suffix(".coverage"))
     files = [test_file, *(core / path for path in found["reach"])]  # type: ignore[attr-defined]
     found["of"] = {path.relative_to(tree).as_posix(): _digest(path) for path in files}
-    place.write_text(json.dumps(found))
+    fresh = place.with_suffix(".new")
+    fresh.write_text(json.dumps(found))
+    fresh.replace(place)  # whole, also if this is interrupted
     return found  # type: ignore[return-value]
 
 

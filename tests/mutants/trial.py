@@ -100,7 +100,6 @@ def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
     if child == 0:
         code = 70
         try:
-            os.setpgid(0, 0)
             sink = os.open(os.environ.get("MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_APPEND)
             os.dup2(sink, 1)
             os.dup2(sink, 2)

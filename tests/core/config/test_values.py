@@ -65,3 +65,10 @@ def test_a_number_may_have_a_lower_bound_alone() -> None:
     assert check_value(field, 2) == 2
     with pytest.raises(ValueError, match="at least 2"):
         check_value(field, 1)
+
+
+def test_a_host_with_a_zone_is_an_address() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        KIND_CHECKS["host"]("fe80::1%eth0")
+    with pytest.raises(ValueError):
+        KIND_CHECKS["host"]("mail%x.example")

@@ -9,8 +9,8 @@ from typing import Annotated
 import pytest
 
 from dialpost.core.config.setting import Setting
-from dialpost.core.control.declared import Access, Method
-from dialpost.core.control.serving import Emit, serve, serve_events, serve_talk
+from dialpost.core.control.declared import Access, Method, parameters_of
+from dialpost.core.control.serving import Emit, answer_here, serve, serve_events, serve_talk
 from dialpost.core.errors import ControlError
 from dialpost.core.json_value import JsonValue, Talk
 
@@ -73,3 +73,27 @@ async def test_each_kind_of_method(served, events) -> None:
     assert asked.events == events
     with pytest.raises(ControlError, match="number"):
         await method.run({"number": "x"}, asked)
+
+
+async def test_a_question_asked_here_is_checked_like_one_over_the_socket() -> None:
+    async def doubled(params: Params, emit: Emit) -> int:
+        emit("nobody hears it")
+        return 2 * params.number
+
+    method = Method("test.double", "Double it.", Params, int)
+    assert await answer_here(serve_events(method, doubled), method, number=7) == 14
+    with pytest.raises(ControlError, match="number"):
+        await answer_here(serve_events(method, doubled), method, number=99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    low: Annotated[int, Setting("A number.", minimum=2, unit="seconds")]
+    both: Annotated[int, Setting("A number.", minimum=2, maximum=5)]
+    none: Annotated[float, Setting("A number.")]
+
+
+def test_a_parameter_says_its_bounds() -> None:
+    assert [parameter.words() for parameter in parameters_of(Bounds)] == [
+        "a whole number of at least 2 seconds", "a whole number from 2 to 5", "a number",
+    ]  # fmt: skip

@@ -1173,3 +1173,8 @@ def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, w
 def test_a_recipient_without_an_address_is_refused_here():
     one = talk(ALL, [make_message(1, recipients=("a@x.example", ""))])
     assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 553)]
+
+
+def test_before_the_session_is_open_nothing_was_learnt():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    assert (core.learnt, core.lessons) == (None, ())
