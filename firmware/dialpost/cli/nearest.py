@@ -37,6 +37,14 @@ def no_such_command(parser: Parser, word: str) -> str:
     return f'there is no command "{shown}". Did you mean {_or([f"`{line}`" for line in near[:_MOST]])}?'
 
 
+def no_verb(parser: Parser, words: Sequence[str]) -> str:
+    """The sentence about a line that ends, or goes on with an option, where a command of `parser` is needed."""
+    options = [word for word in words if word.startswith("--") and not word.startswith("--config")]
+    if options:
+        return not_understood(parser, options)
+    return f"`{parser.prog}` needs one of: {', '.join(parser.commands.choices)}"
+
+
 def not_understood(parser: Parser, words: Sequence[str]) -> str:
     """The sentence about arguments that the command of `parser` does not take."""
     word = words[0]

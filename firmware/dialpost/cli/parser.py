@@ -128,6 +128,10 @@ def parse(parser: Parser, words: Sequence[str], namespace: argparse.Namespace | 
         from dialpost.cli.nearest import no_such_command
 
         within.error(no_such_command(make_parser() if within is parser else within, wrong))
+    if within.commands is not None and within.commands.required and not {"-h", "--help"} & set(words):
+        from dialpost.cli.nearest import no_verb
+
+        within.error(no_verb(within, words))
     args, left = parser.parse_known_args(words, namespace)
     if left:
         from dialpost.cli.nearest import not_understood
