@@ -106,12 +106,12 @@ async def test_a_new_format_that_does_not_work_is_told_and_touches_nothing(
 
 def test_what_waits(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
-    assert not rehearsal.format_waits(path), "a missing one is made anew, by whoever comes first"
+    assert not rehearsal.format_waits(path), "a missing one is created again, by whoever comes first"
     with closing(schema.connect(path)) as connection:
         schema.migrate(connection)
     assert not rehearsal.format_waits(path)
     path.with_name("queue.db-wal").unlink(missing_ok=True)  # from Python 3.12 on it stays, and holds it all
     path.write_bytes(b"spoilt" * 1000)
-    assert rehearsal.format_waits(path), "what can't be read must not be mended by a release that may go"
+    assert rehearsal.format_waits(path), "what can't be read must not be repaired by a release that may go"
     assert "can't be brought" in rehearsal.rehearse(path)
     assert path.read_bytes() == b"spoilt" * 1000

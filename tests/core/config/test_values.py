@@ -12,7 +12,7 @@ from dialpost.core.config.values import KIND_CHECKS, check_value
 
 @dataclass(frozen=True)
 class Sample:
-    sign: str = setting("+", "A sign.", maximum=1)
+    sign: str = setting("+", "A character.", maximum=1)
     times: int = setting(3, "A number without an upper bound.", minimum=2, unit="times")
 
 

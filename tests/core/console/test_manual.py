@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "console.md"
 
 
 def test_the_page_is_as_the_table_is() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "make it anew: dialpost console --markdown > docs/console.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), "it is old: dialpost console --markdown > docs/console.md"
 
 
 def test_every_command_is_on_it() -> None:

@@ -234,7 +234,7 @@ async def test_an_outcome_that_cannot_be_written_is_written_first_next_time(
             with pytest.raises(StorageFullError):
                 await rig.flow.deliver_due()
     assert await rig.states(message) == [WAITING, WAITING]
-    next((rig.root / "mail/anna/new").iterdir()).unlink()  # read and deleted meanwhile: must not come again
+    next((rig.root / "mail/anna/new").iterdir()).unlink()  # read and deleted meanwhile: must not return
     await rig.flow.deliver_due()
     assert await rig.states(message) == [DELIVERED, BOUNCED]
     assert rig.mailbox("anna") == []

@@ -90,7 +90,7 @@ def test_a_start_that_hangs_begins_anew(board: Machine, card: Card) -> None:
     board.qmp.wait_for("RESET", BOOT_S)
     assert _watchdog_bites(board) == 0
     assert board.console_text().count(TIMED_OUT) == 1
-    board.took("a start that hangs, until it begins anew")
+    board.took("a start that hangs, until it restarts")
 
 
 def test_a_service_manager_that_crashes_begins_anew(board: Machine, card: Card) -> None:
@@ -118,7 +118,7 @@ def test_a_card_whose_data_cannot_be_mounted_is_tried_again_and_again(
         blank.console.expect_exact("the station restarts in a minute", timeout=BOOT_S)
         assert _tries_left(card) == left - 1
         blank.qmp.wait_for("RESET", 300)
-        blank.took("a start without /data, until it begins anew")
+        blank.took("a start without /data, until it restarts")
 
 
 def test_a_release_on_trial_whose_watch_fails_is_not_left_unjudged(module_work: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_release_on_trial_whose_watch_fails_is_not_left_unjudged(module_work: 
         board.console.expect_exact("Starting kernel ...", timeout=BOOT_S)
         assert _tries_left(card) == TRIES_ON_TRIAL - 1
         board.qmp.wait_for("RESET", BOOT_S)
-        board.took("a start on trial whose watch fails, until it begins anew")
+        board.took("a start on trial whose watch fails, until it restarts")
         assert _watchdog_bites(board) == 0
         board.console.expect_exact("Starting kernel ...", timeout=BOOT_S)
         assert _tries_left(card) == TRIES_ON_TRIAL - 2

@@ -189,7 +189,7 @@ class Scene:
             await heard.word(INSTALLED, seconds)
         except TimeoutError:
             return
-        self.moment = "it was told that it is installed"
+        self.moment = "it is reported as installed"
         await self._wait(3)
 
     def _is_proven(self) -> bool:
