@@ -1,84 +1,52 @@
 """Every command that shows foreign text, with the worst of it: in a pipe, as JSON, at the console."""
 
 import argparse
-import copy
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import types
+from typing import Union, get_args, get_origin
 
 import pytest
 
 from dialpost.__main__ import main
 from dialpost.cli.console.faces import Faces
 from dialpost.cli.console.terminal import ConsoleTerminal
+from dialpost.core.control.shapes import members
+from dialpost.core.control.table import METHODS
 from dialpost.core.printable import LONGEST_LINE
-from dialpost.edge.control_socket import ControlClient
+from dialpost.edge.control_socket import ControlClient, ControlTalk
 
 POISON = "\x1b]0;x\x07\x9b31m\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000\nATTENTION forged " + "x" * 3000
 HARMFUL = set("\x1b\x07\x9b\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000")
 
-MESSAGE = {
-    "queue_id": "D0000001", "sender": "a@b.example", "subject": "s", "size": 1, "received_s": 0,
-    "priority": "normal", "origin": "lan", "message_id": "<1@b>", "summary": "s", "sentences": ["a", "b"],
-    "recipients": [{"number": 1, "address": "c@d.example", "state": "waiting", "words": "w", "is_local": False,
-                    "attempts": 1, "next_try_s": 0, "answer_unknown": False, "held_because": ""}],
-}  # fmt: skip
-ETRN = {"code": 250, "text": "t", "domain": "d", "advice": "a"}
-CALL = {
-    "number": 1, "started": 0, "reason": "button", "link": "modem", "result": "busy", "online_s": 0.0,
-    "bytes_up": 0, "bytes_down": 0, "sent": 0, "received": 0, "deferred": 0, "refused": 0,
-    "etrn": [ETRN], "hangup_reason": "done",
-    "hangup_words": "w", "detail": "d", "hangup_detail": "h", "rate_bps": None, "dialled": "0123", "connect_s": 0.0,
-    "paid_s": 0.0, "cost": 0.0, "cost_words": "c", "currency": "EUR", "over_budget": False, "forecast": None,
-    "forecast_words": "f",
-}  # fmt: skip
-STATUS = {
-    "mode": "running", "version": "1", "hostname": "h", "uptime_s": 1, "link": "modem", "call_state_words": "w",
-    "queue": {"waiting_remote": 1, "bytes_waiting": 1, "urgent": 0, "held": 0, "waiting_local": 0}, "budget": ["b"],
-    "accounts": 1, "free_bytes": 1, "last_call": CALL, "etrn": [ETRN], "attention": ["a"], "words": "w",
-}  # fmt: skip
-ACCOUNT = {
-    "name": "anna", "full_name": "Anna", "messages": 1, "bytes": 1, "quota_bytes": 0, "is_postmaster": False,
-    "enabled": True, "addresses": ["anna@b.example"],
-}  # fmt: skip
-ANSWERS = {
-    "queue.list": [MESSAGE],
-    "queue.show": MESSAGE,
-    "queue.retry": {"words": "w"},
-    "trace": [MESSAGE],
-    "status": STATUS,
-    "call.history": [CALL],
-    "call.show": CALL,
-    "call.forecast": {
-        "words": "w",
-        "refusal": "r",
-        "rate_bps": 1,
-        "measured": False,
-        "is_enough": True,
-        "left_s": 1,
-    },
-    "call.budget": {"usage": ["u"], "call_limits": ["c"], "refusal": "r", "limit": None, "clock_trusted": True},
-    "call.cancel": "w",
-    "account.list": [ACCOUNT],
-    "alias.list": [{"address": "a@b.example", "targets": ["anna"]}],
-}
+
+def filled(kind, key=""):
+    """An answer of a declared form with something in every member, and poison in every text.
+
+    `mode` is a word that a command branches on.
+    """
+    if get_origin(kind) is tuple:
+        return [filled(get_args(kind)[0], key)]
+    if get_origin(kind) in {Union, types.UnionType}:
+        return filled(get_args(kind)[0], key)
+    if dataclasses.is_dataclass(kind):
+        return {member.name: filled(member.kind, member.name) for member in members(kind)}
+    return (
+        "running" if key == "mode" else {str: f"s{POISON}", int: 1, float: 1.0, bool: False, type(None): None}[kind]
+    )
+
+
 COMMANDS = [
     ["queue", "list"], ["queue", "show", "D0000001"], ["queue", "retry", "D0000001"], ["trace", "a@b.example"],
     ["status"], ["call", "history"], ["call", "show", "1"], ["call", "forecast"], ["call", "budget"],
     ["call", "cancel"], ["account", "list"], ["alias", "list"],
 ]  # fmt: skip
 WITH_JSON = [command for command in COMMANDS if command[1:2] not in (["retry"], ["cancel"])]
+WITH_JSON += [["config", "history"], ["config", "compare", "1"]]  # as text they are never cut
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
-
-
-def poisoned(value, key=""):
-    """Every text in an answer, but the words that the commands branch on."""
-    if isinstance(value, dict):
-        return {name: poisoned(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [poisoned(item, key) for item in value]
-    return value + POISON if isinstance(value, str) and key != "mode" else value
 
 
 @pytest.fixture
@@ -86,7 +54,10 @@ def config(tmp_path, monkeypatch):
     path = tmp_path / "dialpost.toml"
     path.write_text(CONFIG)
     monkeypatch.setattr(ControlClient, "available", lambda self: True)
-    monkeypatch.setattr(ControlClient, "call", lambda self, method, **_: poisoned(copy.deepcopy(ANSWERS[method])))
+    for asking in (ControlClient, ControlTalk):
+        monkeypatch.setattr(asking, "call", lambda self, method, **_: filled(METHODS[method].answer))
+    monkeypatch.setattr(ControlTalk, "__init__", lambda self, *_: None)
+    monkeypatch.setattr(ControlTalk, "close", lambda self: None)
     return path
 
 

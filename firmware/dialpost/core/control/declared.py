@@ -8,6 +8,7 @@ every call and every handler against the declaration, and the same declaration c
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -112,6 +113,7 @@ class Parameter:
         return suffix if low is None else f" of at least {plain_number(low)}{suffix}"
 
 
+@functools.cache
 def parameters_of(params: object) -> tuple[Parameter, ...]:
     """The fields of a dataclass of parameters."""
     assert isinstance(params, type) and dataclasses.is_dataclass(params)
