@@ -12,6 +12,7 @@ TREE = Path(__file__).parents[1]
 DECISIONS = TREE / "docs/decisions"
 WIDEST = 100
 FIRST_PAGE_WORDS = 500
+MOST_ASKED = 8
 GLOSSARY_TERMS = range(30, 56)
 TITLE = re.compile(r"\A# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\n\n")
 ROW = re.compile(r"^\| \[(\d+)\]\(([^)]+)\) \| (\S+) \| (.+) \|$", re.MULTILINE)
@@ -60,6 +61,20 @@ def test_every_decision_is_listed_with_its_title_and_date() -> None:
 def test_the_first_page_of_the_flow_is_short() -> None:
     first = (TREE / "docs/flow.md").read_text(encoding="utf-8").split("\n## ", 1)[0]
     assert len(first.split()) <= FIRST_PAGE_WORDS
+
+
+def test_what_the_table_of_decisions_names_is_in_its_module() -> None:
+    table = (
+        (TREE / "docs/flow.md").read_text(encoding="utf-8").split("## Where is it decided?")[1].split("\n## ")[0]
+    )
+    named = re.findall(r"`((?:core|flow|edge)/[a-z_/]+)` \(`(\w+)`", table)
+    assert len(named) >= MOST_ASKED
+    for module, name in named:
+        source = (TREE / "firmware/dialpost" / f"{module}.py").read_text(encoding="utf-8")
+        assert re.search(rf"^(?:    )?(?:async def|def|class) {name}\b|^{name}\b", source, re.MULTILINE), (
+            module,
+            name,
+        )
 
 
 def test_the_glossary_has_the_terms() -> None:
