@@ -21,7 +21,7 @@ BY_LAYER = re.compile(
 )
 """`core/mail/routing`, `core/mail/routing.py`, `core/mail/routing.decide`, with or without the folders above."""
 
-DOTTED = re.compile(rf"(?<![\w.])dialpost\.{LAYER}(?:\.[A-Za-z_]\w*)+")
+DOTTED = re.compile(rf"(?<![\w.])dialpost\.{LAYER}(?:\.(?!__)[A-Za-z_]\w*)+")
 """A module, or what is in one: `dialpost.core.mail.routing.decide`."""
 
 IN_TREE = re.compile(r"(?<![\w/.$<>{}-])(?:tests|bench|docs|board|systemd|image-build)/[\w./@-]*\w")
