@@ -41,9 +41,9 @@ class Reach:
             found = {test for test in self._seconds if test.startswith(package)}
         return sorted(found, key=lambda test: (Path(test.partition("::")[0]).name != f"test_{path.stem}.py", test))
 
-    def limit_s(self, tests: Iterable[str]) -> float:
-        """After this long a mutant runs for ever."""
-        return 30 + 20 * sum(self._seconds.get(test, 0.0) for test in tests)
+    def limits_s(self, tests: Iterable[str]) -> dict[str, float]:
+        """By test: after this much processor time it runs for ever."""
+        return {test: 5 + 5 * self._seconds[test] for test in tests}
 
 
 def reach_of(test_files: Iterable[Path], tree: Path, core: Path, cache: Path, pool: Executor) -> Reach:

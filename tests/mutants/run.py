@@ -17,7 +17,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -47,6 +47,7 @@ class Result:
 
 def main() -> int:
     options = _options()
+    os.chdir(TREE)
     CACHE.mkdir(parents=True, exist_ok=True)
     paths = [path for path in CORE.rglob("*.py") if _is_wanted(path, options.parts)]
     mutants = sample(paths, options.seed, options.count)
@@ -58,8 +59,10 @@ def main() -> int:
         reach = reach_of(TESTS.rglob("test_*.py"), TREE, CORE, CACHE, pool)
         tests = [reach.tests(mutant.path, mutant.line, mutant.last_line) for mutant in mutants]
         work = partial(_try, explained=explanations(), end_s=time.monotonic() + 60 * options.minutes)
-        for result in pool.map(work, mutants, tests, map(reach.limit_s, tests)):
-            results.append(result)
+        _check_unchanged(mutants[0], reach.limits_s(tests[0]))
+        under_way = [pool.submit(work, *each) for each in zip(mutants, map(reach.limits_s, tests), strict=True)]
+        for done in as_completed(under_way):
+            results.append(result := done.result())
             if is_survivor(result) and not result.why:
                 _print_survivor(result)
     return _report(results)
@@ -89,15 +92,27 @@ def explanations() -> dict[tuple[str, str, str], str]:
 
 
 def _try(
-    mutant: Mutant, tests: list[str], limit_s: float, *, explained: dict[tuple[str, str, str], str], end_s: float
+    mutant: Mutant, limits_s: dict[str, float], *, explained: dict[tuple[str, str, str], str], end_s: float
 ) -> Result:
     if time.monotonic() > end_s:
         return Result(mutant, Fate.NOT_TRIED)
     why = explained.get((mutant.where, *mutant.change()), "")
-    if not tests:
+    if not limits_s:
         return Result(mutant, Fate.UNREACHED, why)
-    module = ".".join(mutant.path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
-    return Result(mutant, try_mutant(module, mutant.source(), mutant.path, tests, limit_s), why)
+    return Result(mutant, try_mutant(_module(mutant), mutant.source(), mutant.path, limits_s), why)
+
+
+def _module(mutant: Mutant) -> str:
+    return ".".join(mutant.path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _check_unchanged(mutant: Mutant, limits_s: dict[str, float]) -> None:
+    """A mutant that is none must survive, or every other is killed by a fault of ours."""
+    if (
+        limits_s
+        and try_mutant(_module(mutant), mutant.path.read_text(), mutant.path, limits_s) is not Fate.SURVIVED
+    ):
+        raise SystemExit(f"The tests of {mutant.where} fail without any change; nothing can be said.")
 
 
 def is_survivor(result: Result) -> bool:

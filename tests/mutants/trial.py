@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from importlib.util import spec_from_loader
 from pathlib import Path
@@ -38,7 +38,10 @@ class Fate(Enum):
     NOT_TRIED = "not tried"
 
 
-_FATES = {
+_LONGEST_S = 900.0
+"""Of one mutant, whatever it does."""
+
+_FATES: dict[int, Fate] = {
     pytest.ExitCode.OK: Fate.SURVIVED,
     pytest.ExitCode.TESTS_FAILED: Fate.KILLED,
     pytest.ExitCode.INTERRUPTED: Fate.NO_IMPORT,  # by an error in collecting
@@ -83,19 +86,21 @@ def measure(test_file: str, core: Path, data_file: Path) -> dict[str, object]:
         times.unlink(missing_ok=True)
 
 
-def try_mutant(module: str, source: str, path: Path, tests: Sequence[str], limit_s: float) -> Fate:
-    """Whether one of `tests` fails with `source` for `module`."""
+def try_mutant(module: str, source: str, path: Path, limits_s: Mapping[str, float]) -> Fate:
+    """Whether a test fails with `source` for `module`; the tests to run, and how long each may take."""
 
     def child() -> int:
         sys.meta_path.insert(0, _Finder(module, source, path))
-        return int(pytest.main([*QUIET, *tests]))
+        return int(pytest.main([*QUIET, *limits_s], plugins=[_Watch(limits_s)]))
 
-    code = _in_child(child, limit_s)
-    return Fate.TIMED_OUT if code is None else _FATES.get(pytest.ExitCode(code), Fate.KILLED)
+    code = _in_child(child, _LONGEST_S)
+    if code is None or code < 0:
+        return Fate.TIMED_OUT
+    return _FATES[code]
 
 
 def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
-    """The exit status of `work`, done in a forked child; None if it took too long."""
+    """The exit status of `work`, done in a forked child, negative for a signal; None if it took too long."""
     child = os.fork()
     if child == 0:
         code = 70
@@ -121,7 +126,7 @@ def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     finally:
         os.close(ended)
-    return max(status, 1) if status and in_time else 0 if in_time else None
+    return status if in_time else None
 
 
 class _Recorder:
@@ -141,6 +146,17 @@ class _Recorder:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
             self._cover.switch_context("")
+
+
+class _Watch:
+    """Ends the process where a test uses far more processor time than it did: a mutant may run for ever."""
+
+    def __init__(self, limits_s: Mapping[str, float]) -> None:
+        self._limits_s = limits_s
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._limits_s[item.nodeid.partition("[")[0]])
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):

@@ -276,3 +276,10 @@ def test_an_original_that_can_not_be_made_seven_bit_comes_as_its_header() -> Non
     assert _with_sendable_original(frame) == replace(frame, original=header, is_whole=False)
     plain = replace(FRAME, original=b"From: a\n\n\xff\n", is_whole=True)
     assert _with_sendable_original(plain) is plain
+
+
+@pytest.mark.parametrize(("attempts", "tries"), [(0, "0 times"), (1, "once"), (2, "2 times")])
+def test_how_often_it_was_tried_is_told(attempts: int, tries: str) -> None:
+    busy = gone(to_world("bob@far.example", attempts=attempts), Reply(450, ("busy",), "4.2.1"))
+    text = " ".join(words(build_report(Report.FAILED, MESSAGE, [busy], FRAME)).split())
+    assert f"It was tried {tries}, for a long time, and is given up now." in text

@@ -77,3 +77,7 @@ def test_the_lines_are_a_configuration() -> None:
 def test_what_is_no_usb_id_is_told(usb: str) -> None:
     assert Hints(usb=(usb,)).faults() == [f'probe.usb has "{usb}", which is no USB id like 0572:1340 or 0572:*.']
     assert Hints(usb=("0572:1340", "12d1:*")).faults() == []
+
+
+def test_what_a_modem_says_of_itself_is_surest_and_no_answer_least() -> None:
+    assert [likeness.name for likeness in sorted(Likeness)] == ["PLAIN", "SIM", "MAKER", "DEVICE", "SAYS"]
