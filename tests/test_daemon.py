@@ -543,7 +543,7 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
     done = await face("config.commit")
     assert done["words"][:2] == [
         "Takes effect on the next call: call.redial_attempts.",
-        "Takes effect when the call under way has ended: smtp.max_errors.",
+        "Takes effect when the current call ends: smtp.max_errors.",
     ]
     assert daemon.station is station and station.calls.state is CallState.ONLINE
     station.calls.cancel(at_once=True)

@@ -93,7 +93,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
         ("Router [none]:", "10.0.0.1"),
     ):  # fmt: skip
         rig.answer(prompt, line)
-    console.expect_exact("could not be reached")
+    console.expect_exact("is unreachable")
     for prompt, line in (
         ("Router [none]:", "192.168.1.1"), ("Name server [192.168.1.1]:", "192.168.1.2 nowhere"),
         ("Name server [192.168.1.1]:", ""), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),

@@ -85,7 +85,7 @@ def test_help_and_explain(station: LiveDaemon) -> None:
     )
     assert "The configuration: nothing counts before `commit`" in said
     assert "commit confirm MINUTES" in said and "counts as no confirmation" in said.replace("\n  ", " ")
-    assert "Where mail from the LAN and the provider comes in." in said
+    assert "Addresses that accept mail from the LAN and the provider." in said
     assert "There is no command dance." in said
 
 
@@ -313,7 +313,7 @@ def test_the_password_is_changed_with_the_old_one_and_twice_the_new(own: LiveDae
         "another one",
     )  # fmt: skip
     assert "too short" in said and "The two are not the same" in said and "not the old password" in said
-    assert said.count("The console has a new password.") == 2
+    assert said.count("Console password changed.") == 2
     for secret in ("horse", "house", "another"):
         assert secret not in said
     assert AdminPassword(own.config_path).is_right("another one")

@@ -32,5 +32,5 @@ def test_what_could_not_be_done_says_why() -> None:
     ids=str,
 )
 def test_anything_else_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"result of applying|list of texts"):
+    with pytest.raises(ValueError, match=r"result of applying|list of strings"):
         ApplyResult.from_json(json.dumps(json.loads(FULL.to_json()) | change))

@@ -34,30 +34,30 @@ def test_without_the_section_dhcp_and_an_address_to_fall_back_on():
 @pytest.mark.parametrize(
     ("lan", "said"),
     [
-        ('method = "static"', ['lan.method = "static" needs lan.address, like 192.168.1.25/24.']),
-        ('address = "192.168.1.25"', ['lan.address = "192.168.1.25" is not allowed: the bits of its network are '
-                                      "missing: write it like 192.168.1.25/24."]),
+        ('method = "static"', ['lan.method = "static" needs lan.address, for example 192.168.1.25/24.']),
+        ('address = "192.168.1.25"', ['lan.address = "192.168.1.25" is not allowed: the prefix length is '
+                                       "missing, for example 192.168.1.25/24."]),
         ('address = "127.0.0.1/8"', ['lan.address = "127.0.0.1/8" is not allowed: no host of a LAN can have that '
                                      "address."]),
         ('method = "static"\naddress = "192.168.1.0/24"',
-         ["lan.address = 192.168.1.0/24 is the network's own address or that for all its hosts; take one in "
-          "between."]),
+         ["lan.address = 192.168.1.0/24 is the network's own address or its broadcast address; choose one in "
+         "between."]),
         ('method = "static"\naddress = "192.168.1.255/24"',
-         ["lan.address = 192.168.1.255/24 is the network's own address or that for all its hosts; take one in "
-          "between."]),
+         ["lan.address = 192.168.1.255/24 is the network's own address or its broadcast address; choose one in "
+         "between."]),
         ('method = "static"\naddress = "192.168.1.9/32"',
-         ["lan.address = 192.168.1.9/32: no other host fits into that network; /24 is usual."]),
+         ["lan.address = 192.168.1.9/32: that network has no room for another host; /24 is usual."]),
         (STATIC + 'gateway = "192.168.2.1"', ["lan.gateway = 192.168.2.1 is not in the network of lan.address = "
-                                              "192.168.1.25/24, so it could not be reached."]),
+                                              "192.168.1.25/24, so it is unreachable."]),
         (STATIC + 'gateway = "fe80::1"', ["lan.gateway = fe80::1 is not in the network of lan.address = "
-                                          "192.168.1.25/24, so it could not be reached."]),
-        (STATIC + 'gateway = "192.168.1.25"', ["lan.gateway = 192.168.1.25 is the station itself; give the "
-                                               "router's address."]),
-        ('services = ["imaps", "imaps"]', ["lan.services names imaps 2 times; once is enough."]),
+                                          "192.168.1.25/24, so it is unreachable."]),
+        (STATIC + 'gateway = "192.168.1.25"', ["lan.gateway = 192.168.1.25 is the station itself; enter the "
+        "router's address."]),
+        ('services = ["imaps", "imaps"]', ["lan.services names imaps 2 times; name it once."]),
         ('services = ["web"]', ['lan.services[1] = "web" is not allowed: each item must be one of: imaps, pop3s, '
                                 "imap, pop3."]),
-        ('fallback_address = "10.0.0.255/24"', ["lan.fallback_address = 10.0.0.255/24 is the network's own address "
-                                                "or that for all its hosts; take one in between."]),
+        ('fallback_address = "10.0.0.255/24"', ["lan.fallback_address = 10.0.0.255/24 is the network's own "
+        "address or its broadcast address; choose one in between."]),
     ],
 )  # fmt: skip
 def test_what_cannot_stand(lan, said):
@@ -82,18 +82,18 @@ def test_names_of_interfaces(name):
 def test_lan_and_line_are_two_networks():
     ppp = '[ppp]\nlocal_address = "192.168.1.77"\nremote_address = "192.168.2.1"'
     assert problems(STATIC, ppp) == [
-        "lan.address = 192.168.1.25/24 and ppp.local_address = 192.168.1.77 are in one network: nobody could tell "
-        "LAN from line."
+        "lan.address = 192.168.1.25/24 and ppp.local_address = 192.168.1.77 are in the same network: LAN and "
+        "line could not be told apart."
     ]
     assert problems('fallback_address = "192.168.2.25/24"', ppp) == [
-        "lan.fallback_address = 192.168.2.25/24 and ppp.remote_address = 192.168.2.1 are in one network: nobody "
-        "could tell LAN from line."
+        "lan.fallback_address = 192.168.2.25/24 and ppp.remote_address = 192.168.2.1 are in the same network: "
+        "LAN and line could not be told apart."
     ]
 
 
 def test_one_port_one_server():
     assert problems('services = ["pop3"]', '[smtp]\nlisten = ["[::]:25", "0.0.0.0:110"]') == [
-        'smtp.listen has "0.0.0.0:110", but that port is where pop3 (lan.services) is served.'
+        'smtp.listen has "0.0.0.0:110", but pop3 (lan.services) already uses that port.'
     ]
 
 
@@ -101,12 +101,12 @@ def test_warnings():
     assert warnings(parse("")) == ()
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"')) == ()
     assert warnings(parse(STATIC)) == (
-        'lan.gateway is empty: with link.kind = "gateway" the router is the way out.',
-        "lan.dns is empty as well: no host is found by its name, the provider's neither.",
+        'lan.gateway is empty: with link.kind = "gateway" the router is the only way out.',
+        "lan.dns is empty as well: no host can be looked up by name, not even the provider's.",
     )
     assert len(warnings(parse(STATIC + 'dns = ["192.168.1.9"]'))) == 1
     assert warnings(parse('gateway = "192.168.1.1"')) == ('lan.gateway has no effect while lan.method = "dhcp".',)
     relay = '[relay]\nprovider_networks = ["192.168.0.0/16"]'
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"', relay)) == (
-        "relay.provider_networks 192.168.0.0/16 takes in the LAN 192.168.1.0/24: its hosts may not relay.",
+        "relay.provider_networks 192.168.0.0/16 includes the LAN 192.168.1.0/24: its hosts may not relay.",
     )

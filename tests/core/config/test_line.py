@@ -22,13 +22,13 @@ BASE = (
         ),
         ("modem", 'sim_pin = "1234\\";+CFUN=0"', "a PIN has four to eight digits"),
         ("modem", 'sim_pin = "123"', "a PIN has four to eight digits"),
-        ("modem", 'extra_init = "AT\\tM0"', "plain letters, digits and signs only"),
-        ("modem", 'extra_init = "M0é"', "plain letters, digits and signs only"),
+        ("modem", 'extra_init = "AT\\tM0"', "ASCII letters, digits and punctuation"),
+        ("modem", 'extra_init = "M0é"', "ASCII letters, digits and punctuation"),
         ("ppp", 'local_address = "2001:db8::1"', "the line has IPv4 only"),
         ("ppp", 'remote_address = "::ffff:192.0.2.1"', "the line has IPv4 only"),
-        ("ppp", 'password = "a\\tb"', "none of them a tab"),
+        ("ppp", 'password = "a\\tb"', "no control characters"),
         ("ppp", f'user = "{"u" * 256}"', "at most 255 characters"),
-        ("ppp", "mtu = 127", "ppp.mtu = 127 is less than PPP can do: give 0 or at least 128."),
+        ("ppp", "mtu = 127", "ppp.mtu = 127 is too small for PPP: use 0 or at least 128."),
     ],
 )
 def test_what_no_call_can_be_made_with_is_refused(section, line, said):

@@ -58,7 +58,7 @@ def test_every_text_has_a_number_who_and_when(book, path):
 
 def test_a_wrong_clock_is_told(book):
     book.commit(OTHER, "anna", "", 3, clock_trusted=False)
-    assert book.current().when == "1970-01-01 00:00:03 UTC (by a clock that was wrong)"
+    assert book.current().when == "1970-01-01 00:00:03 UTC (the clock was wrong)"
 
 
 def test_passwords_are_closed_to_others(book, path):

@@ -140,8 +140,8 @@ async def test_a_text_is_loaded_whole_and_all_its_faults_told_at_once(rig):
     blot = "(set, not shown)"
     hidden = TEXT.replace("geheim", blot) + f'[etrn]\nuser = "clinic"\npassword = "{blot}"\n'
     answer = await ask("load", text=hidden)
-    assert answer["problems"] == ["etrn.password is blotted out in this text, and not known here: set it."]
-    with pytest.raises(ConfigError, match=r"etrn\.password is blotted out"):
+    assert answer["problems"] == ["etrn.password is masked in this text and unknown here: set it."]
+    with pytest.raises(ConfigError, match=r"etrn\.password is masked"):
         await ask("commit")
     await ask("set", key="etrn.password", value="geheim-3")
     assert (await ask("check"))["problems"] == []
@@ -155,7 +155,7 @@ async def test_commit_asks_first_when_somebody_is_cut_off(rig):
     await ask("set", key="smtp.listen", value="[::]:2525")
     found = await ask("check")
     assert (found["problems"], len(found["cuts"])) == ([], 1)
-    with pytest.raises(WarnFirstError, match=r"nobody reaches the station at \[::\]:25"):
+    with pytest.raises(WarnFirstError, match=r"no longer reachable at \[::\]:25"):
         await ask("commit", confirm_min=1)
     assert (await ask("commit", anyway=True, comment="new port"))["number"] == 2
 

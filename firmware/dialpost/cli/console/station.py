@@ -165,7 +165,7 @@ def change_password(terminal: ConsoleTerminal, password: AdminPassword) -> None:
     if terminal.ask("Once more: ", secret=True) != new:
         raise AskCancelledError("The two are not the same. Nothing was changed.")
     password.set(new)
-    terminal.say("The console has a new password. It counts from the next login on.")
+    terminal.say("Console password changed. It takes effect at the next login.")
 
 
 def _stick() -> Path:

@@ -1,4 +1,4 @@
-"""What became of applying the configuration to the system, for the one who committed it.
+"""The outcome of applying a configuration to the system, for whoever committed it.
 
 Root's side writes it as JSON, the daemon's side reads it.
 """
@@ -15,8 +15,8 @@ from dialpost.core.json_text import parse_object
 class ApplyResult:
     """`applied`: the system is as the configuration says. Where it is not, `problems` says why, a sentence each.
 
-    `changed` are the files written or removed, `reloaded` the services notified, in words; both are empty where
-    everything was so already. `notes` are what should be known but stops nothing.
+    `changed` lists the files written or removed, `reloaded` the services reloaded for them, in words; both are
+    empty where nothing had to change. `notes` are remarks that stop nothing.
     """
 
     applied: bool
@@ -40,11 +40,11 @@ class ApplyResult:
         for name in ("changed", "reloaded", "problems", "notes"):
             items = value.get(name)
             if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-                raise ValueError(f"{name} must be a list of texts")
+                raise ValueError(f"{name} must be a list of strings")
             lists[name] = tuple(items)
         return cls(applied, **lists)
 
 
 def not_applied(why: str) -> ApplyResult:
-    """A result for where nothing could be done."""
+    """The result where nothing could be done."""
     return ApplyResult(applied=False, problems=(why,))

@@ -1,7 +1,7 @@
-"""Reading a file of the board folder: TOML tables into declared dataclasses, every fault told at once.
+"""Reading a file of the board folder: TOML tables into declared dataclasses, reporting every fault at once.
 
 The declarations are those of the configuration (`core/config/setting`), and so are the checks and the words: a
-fault names the file, the key, the value, what is allowed and, for a key that is not known, the nearest that is.
+fault names the file, the key, the value, what is allowed and, for an unknown key, the nearest known one.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def read_tables(text: str, source: str, tables: Mapping[str, type]) -> dict[str,
 
 
 def unknown_key(key: str, known: list[str]) -> str:
-    """The sentence for a key there is none of."""
+    """The sentence for an unknown key."""
     near = difflib.get_close_matches(key, known, 1, 0.5)
     hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
     return f"There is no key {key}.{hint}"
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a fault's sentence, cut where it is long."""
+    """A value for a fault's sentence, shortened where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:79] + "…"
 

@@ -1,4 +1,4 @@
-"""The section of the configuration about the console: the serial line, ssh, a local terminal."""
+"""The configuration's console section: the serial line, ssh, a local terminal."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ class ConsoleConfig:
     """The console."""
 
     idle_min: int = setting(
-        10, "After so long without a key the session ends, and what it did not commit is dropped.",
+        10, "Time without a keystroke after which the session ends and its uncommitted changes are dropped.",
         unit="minutes", minimum=1, maximum=1440,
     )  # fmt: skip
     speed_bps: int = setting(
         115_200, "The serial console's speed (8 bits, no parity, 1 stop bit): 9600, 19200, 38400, 57600 or 115200. "
-        "It counts from the next login on.", unit="bits per second", minimum=9600, maximum=115_200,
+        "Takes effect at the next login.", unit="bits per second", minimum=9600, maximum=115_200,
     )  # fmt: skip
     terminal: TerminalKind = setting(
         TerminalKind.VT100, "What is at the serial line's other end: vt100 (minicom, screen, PuTTY and the like) "
         "or dumb (no cursor keys, no pager).",
     )  # fmt: skip
     utf8: bool = setting(
-        False, "Whether it shows more than ASCII. Over ssh and at a local terminal its own settings say so."
+        False,
+        "Whether the serial terminal shows more than ASCII. Over ssh and on a local terminal, its own "
+        "settings decide.",
     )

@@ -1,4 +1,4 @@
-"""Whether a part of the configuration is the one it was: a digest that tells nothing of its secrets' length."""
+"""Whether part of the configuration is unchanged: a digest that does not reveal the length of its secrets."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def digest(*sections: DataclassInstance) -> str:
-    """The same for equal sections, another for others."""
+    """Equal for equal sections, different for others."""
     return hashlib.sha256(repr([asdict(section) for section in sections]).encode()).hexdigest()

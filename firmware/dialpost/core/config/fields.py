@@ -39,13 +39,13 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words allowed, () where it is no choice."""
+        """The words allowed; () where any value is."""
         if issubclass(self.value_type, Enum):
             return tuple(str(member.value) for member in self.value_type)
         return ("debug", "info", "warning", "error") if self.key == "station.log_level" else ()
 
     def type_words(self) -> str:
-        """The type for people: "a whole number from 1 to 20", "one of: a, b", "a list of domains"."""
+        """The type in words: "a whole number from 1 to 20", "one of: a, b", "a list of domains"."""
         if self.is_table:
             return "a table of domain = account"
         return f"a list of {self._words(many=True)}" if self.is_list else self.item_words()
@@ -58,13 +58,13 @@ class Field:
         if self.item_class is not None:
             return "tables" if many else f"a table: write [[{self.key}]] on a line of its own"
         if self.choices:
-            return ("words out of: " if many else "one of: ") + ", ".join(self.choices)
+            return ("words from: " if many else "one of: ") + ", ".join(self.choices)
         if self.value_type is bool:
             return "true or false"
         if self.value_type in {int, float}:
             kind = "whole numbers" if many else "a whole number" if self.value_type is int else "a number"
             return kind + self.range_words()
-        words = _KIND_WORDS.get(self.setting.kind, ("a text in quotes", "texts in quotes"))
+        words = _KIND_WORDS.get(self.setting.kind, ("text in quotes", "texts in quotes"))
         return words[1] if many else words[0]
 
     def range_words(self) -> str:
@@ -79,23 +79,29 @@ class Field:
 
 
 _KIND_WORDS = {
-    "hostname": ("a full host name like mail.clinic.example", "full host names"),
-    "domain": ("a domain like clinic.example", "domains like clinic.example"),
+    "hostname": ("a full host name such as mail.clinic.example", "full host names"),
+    "domain": ("a domain such as clinic.example", "domains such as clinic.example"),
     "host": ("a host name or IP address", "host names or IP addresses"),
-    "ip": ("an IP address like 192.0.2.53", "IP addresses like 192.0.2.53"),
-    "ipv4": ("an IPv4 address like 192.0.2.53", "IPv4 addresses like 192.0.2.53"),
-    "interface": ("the name of a network interface like eth0", "names of network interfaces"),
-    "interface-address": ("an address and the bits of its network like 192.168.1.25/24", "addresses with /BITS"),
-    "separator": ("one of the signs + - = _ # (or empty)", "signs"),
-    "route-domain": ("a domain, or .domain for all below it", "domains, or .domain for all below one"),
-    "listen": ("ADDRESS:PORT like [::]:25", "ADDRESS:PORT texts like [::]:25"),
-    "network": ("a network like 192.168.1.0/24", "networks like 192.168.1.0/24"),
-    "time": ("a time of day like 07:30", "times of day like 07:30"),
+    "ip": ("an IP address such as 192.0.2.53", "IP addresses such as 192.0.2.53"),
+    "ipv4": ("an IPv4 address such as 192.0.2.53", "IPv4 addresses such as 192.0.2.53"),
+    "interface": ("the name of a network interface such as eth0", "names of network interfaces"),
+    "interface-address": (
+        "an address with its prefix length such as 192.168.1.25/24",
+        "addresses with prefix lengths",
+    ),
+    "separator": ("one of the characters + - = _ # (or empty)", "signs"),
+    "route-domain": (
+        "a domain, or .domain for all its subdomains",
+        "domains, or .domain for all subdomains of one",
+    ),
+    "listen": ("ADDRESS:PORT such as [::]:25", "ADDRESS:PORT pairs such as [::]:25"),
+    "network": ("a network such as 192.168.1.0/24", "networks such as 192.168.1.0/24"),
+    "time": ("a time of day such as 07:30", "times of day such as 07:30"),
     "weekday": ("a day: mon, tue, wed, thu, fri, sat or sun", "days: mon, tue, wed, thu, fri, sat or sun"),
     "etrn-name": ("a domain, @domain or #name", "names: a domain, @domain or #name"),
-    "path": ("a path of a file or folder", "paths"),
+    "path": ("the path of a file or folder", "paths"),
     "account": ("the name of an account", "names of accounts"),
-    "timezone": ("a time zone like Europe/Berlin", "time zones"),
+    "timezone": ("a time zone such as Europe/Berlin", "time zones"),
     "fingerprint": ("64 hexadecimal digits, with or without colons", "fingerprints"),
 }
 

@@ -1,6 +1,7 @@
-"""Who put which configuration in force, and when: one line at the top of each text that was committed.
+"""Who committed which configuration, and when: one line at the top of each committed text.
 
-The line is a comment, so that the text stays what it is, and it travels with the text: file and record can't part.
+The line is a comment, so the text keeps its meaning, and it travels with the text: file and record can't be
+separated.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Commit:
 
     @property
     def when(self) -> str:
-        """The time for people; a wrong clock is reported."""
+        """The time in words, with a remark if the clock was wrong."""
         shown = moment_words(self.when_s, "%Y-%m-%d %H:%M:%S UTC")
-        return shown if self.clock_trusted else f"{shown} (by a clock that was wrong)"
+        return shown if self.clock_trusted else f"{shown} (the clock was wrong)"
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the control API."""
@@ -40,15 +41,15 @@ class Commit:
 
 
 class Proof(Enum):
-    """What a configuration just committed still has to show. Without it the one before comes back."""
+    """What a newly committed configuration still has to prove. Failing that, the previous one is restored."""
 
     START = "start"  # the station starts with it
-    CONFIRM = "confirm"  # an operator says that it is good
+    CONFIRM = "confirm"  # somebody confirms it
 
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """A configuration on trial. `back_to` is the number that comes back, 0 = none: set-up again."""
+    """A configuration on trial. `back_to` is the number that is restored, 0 = none: set-up again."""
 
     number: int
     back_to: int
@@ -69,14 +70,14 @@ class Unproven:
 
 
 def with_header(text: str, commit: Commit) -> str:
-    """The text with its line on top; one that is there is replaced."""
+    """The text with its line on top, replacing any that is there."""
     head = {"number": commit.number, "who": commit.who[:_LONGEST], "when_s": commit.when_s,
             "clock_trusted": commit.clock_trusted, "comment": commit.comment[:_LONGEST]}  # fmt: skip
     return f"{_MARK}{json.dumps(head)}\n{split_header(text)[1]}"
 
 
 def split_header(text: str) -> tuple[Commit | None, str]:
-    """Its line, if there is a sound one, and the text without it."""
+    """Its line, if there is a valid one, and the text without it."""
     if not text.startswith(_MARK):
         return None, text
     line, _, rest = text.partition("\n")
@@ -93,5 +94,5 @@ def _whole(found: JsonObject, key: str) -> int:
     """Raises: KeyError, ValueError."""
     value = found[key]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{key} is no whole number")
+        raise ValueError(f"{key} is not a whole number")
     return value

@@ -1,4 +1,4 @@
-"""The section of the configuration about the station's place on the LAN, and which mail services that may reach."""
+"""The configuration's LAN section: the station's address there, and which mail services the LAN may reach."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ class LanConfig:
     """The local network."""
 
     method: LanMethod = setting(
-        LanMethod.DHCP, "dhcp: the LAN's router gives the address; static: the one in `address`."
+        LanMethod.DHCP, "dhcp: the LAN's router assigns the address; static: the one in `address`."
     )
     interface: str = setting(
-        "", "Which network interface is the LAN's; empty: the wired one. Name it where there is more than one.",
+        "", "The LAN's network interface; empty: the wired one. Name it if there is more than one.",
         kind="interface", example="eth0",
     )  # fmt: skip
     address: str = setting(
-        "", "For method = static: the station's address and how many bits of it are the network's.",
+        "", "For method = static: the station's address and prefix length.",
         kind="interface-address", example="192.168.1.25/24",
     )  # fmt: skip
     gateway: str = setting(
         "", "For method = static: the LAN's router; empty: there is none.", kind="ip", example="192.168.1.1"
     )
     dns: tuple[str, ...] = setting(
-        (), "Name servers reached by the LAN, beside those DHCP tells; for method = static, empty: the router "
-        "(gateway). Those of a modem's line are not meant.",
+        (), "Name servers on the LAN, in addition to those from DHCP; empty with method = static: the router "
+        "(gateway). Not those of a modem's line.",
         kind="ip", maximum=3, example='["192.168.1.1"]',
     )  # fmt: skip
     fallback_address: str = setting(
-        "192.168.216.25/24", "For method = dhcp: the station answers at this address too, so that it can be "
-        "reached where nobody gives it one. Empty: none.", kind="interface-address",
+        "192.168.216.25/24", "For method = dhcp: an extra address, at which the station can be reached even "
+        "without a DHCP server. Empty: none.", kind="interface-address",
     )  # fmt: skip
     services: tuple[LanService, ...] = setting(
-        (LanService.IMAPS, LanService.POP3S, LanService.IMAP), "How hosts of the LAN may read mail. imap and "
-        "pop3 want STARTTLS before a login.", maximum=4,
+        (LanService.IMAPS, LanService.POP3S, LanService.IMAP), "How hosts on the LAN may read mail. imap and "
+        "pop3 require STARTTLS before login.", maximum=4,
     )  # fmt: skip
-    ssh: bool = setting(False, "Let hosts of the LAN reach the console by ssh (port 22).")
+    ssh: bool = setting(False, "Let hosts on the LAN reach the console over ssh (port 22).")

@@ -1,4 +1,4 @@
-"""What contradicts itself in the LAN's settings, alone and beside the line's."""
+"""Checks on the LAN's settings, alone and against the line's."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ _Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 def lan_faults(config: Config) -> Iterator[str]:
-    """A sentence for each contradiction that can't stand."""
+    """One sentence for each contradiction that makes the configuration unusable."""
     lan = config.lan
     if lan.method is LanMethod.STATIC:
         if lan.address:
             yield from _address("lan.address", config, ipaddress.ip_interface(lan.address))
             yield from _gateway(lan.gateway, ipaddress.ip_interface(lan.address))
         else:
-            yield 'lan.method = "static" needs lan.address, like 192.168.1.25/24.'
+            yield 'lan.method = "static" needs lan.address, for example 192.168.1.25/24.'
     elif lan.fallback_address:
         yield from _address("lan.fallback_address", config, ipaddress.ip_interface(lan.fallback_address))
     for service in dict.fromkeys(lan.services):
         if lan.services.count(service) > 1:
-            yield f"lan.services names {service.value} {lan.services.count(service)} times; once is enough."
+            yield f"lan.services names {service.value} {lan.services.count(service)} times; name it once."
     yield from _ports(config)
 
 
 def _address(key: str, config: Config, own: _Interface) -> Iterator[str]:
     network = own.network
     if network.num_addresses < 2:
-        yield f"{key} = {own}: no other host fits into that network; /24 is usual."
+        yield f"{key} = {own}: that network has no room for another host; /24 is usual."
     elif own.version == 4 and network.num_addresses > 2 and own.ip in {network[0], network[-1]}:
-        yield f"{key} = {own} is the network's own address or that for all its hosts; take one in between."
+        yield f"{key} = {own} is the network's own address or its broadcast address; choose one in between."
     for other in ("local_address", "remote_address"):
         text: str = getattr(config.ppp, other)
         if text and ipaddress.ip_address(text) in network:
-            yield f"{key} = {own} and ppp.{other} = {text} are in one network: nobody could tell LAN from line."
+            yield (
+                f"{key} = {own} and ppp.{other} = {text} are in the same network: LAN and line could not be told "
+                "apart."
+            )
 
 
 def _gateway(text: str, own: _Interface) -> Iterator[str]:
@@ -44,9 +47,9 @@ def _gateway(text: str, own: _Interface) -> Iterator[str]:
         return
     gateway = ipaddress.ip_address(text)
     if gateway == own.ip:
-        yield f"lan.gateway = {text} is the station itself; give the router's address."
+        yield f"lan.gateway = {text} is the station itself; enter the router's address."
     elif gateway not in own.network:
-        yield f"lan.gateway = {text} is not in the network of lan.address = {own}, so it could not be reached."
+        yield f"lan.gateway = {text} is not in the network of lan.address = {own}, so it is unreachable."
 
 
 def _ports(config: Config) -> Iterator[str]:
@@ -56,11 +59,11 @@ def _ports(config: Config) -> Iterator[str]:
         for listen in listens:
             service = taken.get(int(listen.rpartition(":")[2]))
             if service:
-                yield f'smtp.{key} has "{listen}", but that port is where {service} (lan.services) is served.'
+                yield f'smtp.{key} has "{listen}", but {service} (lan.services) already uses that port.'
 
 
 def lan_warnings(config: Config) -> Iterator[str]:
-    """A sentence for each thing that works but that somebody should know."""
+    """One sentence for each setting that works but deserves attention."""
     lan = config.lan
     if lan.method is LanMethod.DHCP:
         for key in ("address", "gateway"):
@@ -70,12 +73,14 @@ def lan_warnings(config: Config) -> Iterator[str]:
     else:
         networks = [lan.address]
         if config.link.kind is not LinkKind.MODEM and not lan.gateway:
-            yield f'lan.gateway is empty: with link.kind = "{config.link.kind.value}" the router is the way out.'
+            yield (
+                f'lan.gateway is empty: with link.kind = "{config.link.kind.value}" the router is the only way out.'
+            )
             if not lan.dns:
-                yield "lan.dns is empty as well: no host is found by its name, the provider's neither."
+                yield "lan.dns is empty as well: no host can be looked up by name, not even the provider's."
     for text in networks:
         network = ipaddress.ip_interface(text).network
         for theirs in config.relay.provider_networks:
             other = ipaddress.ip_network(theirs)
             if other.version == network.version and other.overlaps(network):
-                yield f"relay.provider_networks {theirs} takes in the LAN {network}: its hosts may not relay."
+                yield f"relay.provider_networks {theirs} includes the LAN {network}: its hosts may not relay."

@@ -1,4 +1,4 @@
-"""The sections of the configuration about the line: link, modem, PPP, the call, what it costs, the clock."""
+"""The configuration's line sections: link, modem, PPP, the call, what it costs, the clock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dialpost.core.config.setting import setting
 
 
 class LinkKind(Enum):
-    """How the station reaches the world."""
+    """How the station reaches the outside world."""
 
-    MODEM = "modem"  # dials by itself: ETRN on every connect
+    MODEM = "modem"  # the station dials: ETRN on every connection
     GATEWAY = "gateway"  # an IP router on a dedicated line: no calls, ETRN off unless asked for
-    DIALUP_GATEWAY = "dialup-gateway"  # a router that dials by itself: schedule, flush and ETRN
+    DIALUP_GATEWAY = "dialup-gateway"  # a router that dials on demand: schedule, flush and ETRN
 
 
 class DialMode(Enum):
@@ -24,7 +24,7 @@ class DialMode(Enum):
 
 
 class PortFlow(Enum):
-    """How board and modem stop each other when a buffer is full."""
+    """Flow control between board and modem."""
 
     PROFILE = "profile"  # as the modem's profile says
     RTSCTS = "rtscts"
@@ -33,9 +33,9 @@ class PortFlow(Enum):
 
 
 class PppAuth(Enum):
-    """How the station may prove to the provider who it is (it never asks the provider to)."""
+    """How the station authenticates to the provider (it never asks the provider to authenticate)."""
 
-    AUTO = "auto"  # whatever the provider asks for, the strongest it offers first
+    AUTO = "auto"  # what the provider asks for, strongest first
     PAP = "pap"
     CHAP = "chap"
     MSCHAP_V2 = "mschap-v2"
@@ -53,14 +53,14 @@ class ClockSource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LinkConfig:
-    """The way to the world."""
+    """The link to the outside world."""
 
     kind: LinkKind = setting(
         LinkKind.MODEM, "modem: this station dials; gateway: a router on a dedicated line; "
-        "dialup-gateway: a router that dials by itself.",
+        "dialup-gateway: a router that dials on demand.",
     )  # fmt: skip
     line_rate_bps: int = setting(
-        33_600, "The line's rate, for forecasts before the first call has measured it.",
+        33_600, "The line's speed, for forecasts until the first call has measured it.",
         unit="bits per second", minimum=300, maximum=1_000_000_000,
     )  # fmt: skip
 
@@ -69,76 +69,89 @@ class LinkConfig:
 class ModemConfig:
     """The modem and how it dials (link.kind = modem)."""
 
-    profile: str = setting("hayes", "Which modem it is: a name from `dialpost modem list`, or a TOML file's path.")
+    profile: str = setting(
+        "hayes", "The modem's profile: a name from `dialpost modem list`, or the path of a TOML file."
+    )
     port: str = setting(
-        "", "Its serial port; `dialpost modem probe` finds it.", kind="path", example="/dev/ttyUSB0"
+        "", "The modem's serial port; `dialpost modem probe` finds it.", kind="path", example="/dev/ttyUSB0"
     )
     speed_bps: int = setting(
-        0, "Speed between board and modem; 0 = what the profile says.", unit="bits per second",
+        0, "Speed between board and modem; 0 = as the profile says.", unit="bits per second",
         minimum=0, maximum=4_000_000,
     )  # fmt: skip
     flow_control: PortFlow = setting(
-        PortFlow.PROFILE, "How board and modem stop each other; none for a cable or board without RTS and CTS. "
-        "`dialpost modem probe` finds out.",
+        PortFlow.PROFILE, "Flow control between board and modem; none for a cable or board without RTS and CTS. "
+        "`dialpost modem probe` finds the right one.",
     )  # fmt: skip
     numbers: tuple[str, ...] = setting(
         (), "The provider's numbers, tried in turn.", kind="phone-number", maximum=20, example='["0961 123456"]'
     )
-    dial_mode: DialMode = setting(DialMode.TONE, "tone, or pulse on lines that know no tones.")
+    dial_mode: DialMode = setting(DialMode.TONE, "tone, or pulse for lines without tone dialling.")
     outside_line: str = setting(
-        "", "Dialled first to leave a house exchange; w waits for the dial tone, a comma for 2 s.",
+        "", "Dialled first to get an outside line; w waits for the dial tone, a comma for 2 s.",
         kind="dial-prefix", example="0w",
     )  # fmt: skip
     calling_card: str = setting(
         "", "Dialled after the number: pauses and the digits of a calling card.", kind="dial-suffix", secret=True
     )
-    wait_for_dial_tone: bool = setting(True, "No: dial blindly, where the exchange's tone is an unusual one.")
-    country: str = setting("generic", "Whose redial rules hold: a name from `dialpost modem countries`.")
+    wait_for_dial_tone: bool = setting(True, "Wait for the dial tone; set false if the exchange's tone is unusual.")
+    country: str = setting(
+        "generic", "The country whose redial rules apply: a name from `dialpost modem countries`."
+    )
     extra_init: str = setting(
-        "", "An AT command more, sent after the profile's own.", kind="at-command", example="ATM0"
+        "", "An extra AT command, sent after the profile's own.", kind="at-command", example="ATM0"
     )
     login_script: tuple[str, ...] = setting(
-        (), "For providers that ask before PPP begins: what to wait for and what to answer, in turn. %u is "
-        "ppp.user, %p ppp.password; an empty text to wait for sends at once.", kind="login-text", maximum=40,
+        (), "For providers with a login prompt before PPP: what to wait for and what to send, alternately. %u "
+        "is ppp.user, %p is ppp.password; an empty text to wait for sends at once.", kind="login-text",
+        maximum=40,
         example='["ogin:", "%u", "assword:", "%p"]',
     )  # fmt: skip
     login_timeout_s: int = setting(
-        30, "Wait for each text of the login script.", unit="seconds", minimum=1, maximum=300
+        30, "How long to wait for each text of the login script.", unit="seconds", minimum=1, maximum=300
     )
-    apn: str = setting("", "Cellular: the access point's name.", kind="apn", example="internet")
+    apn: str = setting("", "Cellular: the access point name (APN).", kind="apn", example="internet")
     sim_pin: str = setting(
-        "", "Cellular: the SIM's PIN. One refused is never tried again.", kind="sim-pin", secret=True
+        "", "Cellular: the SIM's PIN. A refused PIN is never retried.", kind="sim-pin", secret=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PppConfig:
-    """The network over the modem's line."""
+    """PPP over the modem's line."""
 
-    user: str = setting("", "Login name for PAP or CHAP; empty: the provider asks for none.", kind="line-login")
-    password: str = setting("", "Its password.", kind="line-login", secret=True)
-    auth: PppAuth = setting(PppAuth.AUTO, "Which way of logging in is allowed.")
+    user: str = setting("", "User name for PAP or CHAP; empty: the provider requires none.", kind="line-login")
+    password: str = setting("", "The password for `user`.", kind="line-login", secret=True)
+    auth: PppAuth = setting(PppAuth.AUTO, "Authentication methods to allow.")
     local_address: str = setting(
-        "", "The station's address on the line; empty: the provider gives one.", kind="ipv4"
+        "", "The station's address on the line; empty: the provider assigns one.", kind="ipv4"
     )
-    remote_address: str = setting("", "The provider's address on the line; empty: it tells.", kind="ipv4")
+    remote_address: str = setting(
+        "", "The provider's address on the line; empty: the provider announces it.", kind="ipv4"
+    )
     mtu: int = setting(
-        0, "Largest packet on the line, either way; 0 = by the line's speed.", unit="bytes", minimum=0, maximum=1500
+        0,
+        "Largest packet on the line, in either direction; 0 = chosen by the line's speed.",
+        unit="bytes",
+        minimum=0,
+        maximum=1500,
     )
-    compression: bool = setting(True, "Deflate or BSD compression, where the provider has it.")
-    use_peer_dns: bool = setting(True, "Ask the provider's name servers while the line is up.")
-    default_route: bool = setting(True, "Whatever is not on the LAN goes over the line while it is up.")
+    compression: bool = setting(True, "Use Deflate or BSD compression if the provider supports it.")
+    use_peer_dns: bool = setting(True, "Use the provider's name servers while the line is up.")
+    default_route: bool = setting(True, "Send everything that is not for the LAN over the line while it is up.")
     echo_interval_s: int = setting(
         20,
-        "So often a quiet line is asked whether it still lives; 0 = never.",
+        "How often to check that a quiet line is still alive; 0 = never.",
         unit="seconds",
         minimum=0,
         maximum=600,
     )
-    echo_failures: int = setting(4, "So many questions without an answer end the call.", minimum=1, maximum=20)
-    shaping: bool = setting(True, "Keep what waits for the line in order: short packets first, none piled up.")
-    share_with_lan: bool = setting(False, "Let hosts of the LAN use the line while it is up.")
-    firewall: bool = setting(True, "On the line only the provider's hosts reach port 25, and nothing else answers.")
+    echo_failures: int = setting(4, "Unanswered checks after which the call ends.", minimum=1, maximum=20)
+    shaping: bool = setting(True, "Shape traffic on the line: short packets first, no long queues.")
+    share_with_lan: bool = setting(False, "Let hosts on the LAN use the line while it is up.")
+    firewall: bool = setting(
+        True, "On the line, only the provider's hosts reach port 25; everything else is closed."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,36 +159,38 @@ class BudgetConfig:
     """What calls may cost. 0 = no limit."""
 
     minutes_per_call: float = setting(
-        0.0, "Longest paid time of one call.", unit="minutes", minimum=0, maximum=1440
+        0.0, "Longest billed time of one call.", unit="minutes", minimum=0, maximum=1440
     )
-    minutes_per_day: float = setting(0.0, "On line in a day, local time.", unit="minutes", minimum=0, maximum=1440)
+    minutes_per_day: float = setting(
+        0.0, "Most time on line in a day (local time).", unit="minutes", minimum=0, maximum=1440
+    )
     minutes_per_month: float = setting(
-        0.0, "On line in a calendar month.", unit="minutes", minimum=0, maximum=44_640
+        0.0, "Most time on line in a calendar month.", unit="minutes", minimum=0, maximum=44_640
     )
     cost_per_minute: float = setting(0.0, "Price of a minute on line.", minimum=0, maximum=1000)
-    cost_per_call: float = setting(0.0, "Price of each call that is answered.", minimum=0, maximum=1000)
+    cost_per_call: float = setting(0.0, "Price of each answered call.", minimum=0, maximum=1000)
     billing_step_s: int = setting(
-        60, "Calls are charged in steps of so many seconds.", unit="seconds", minimum=1, maximum=3600
+        60, "Billing increment: calls are charged in steps of this length.", unit="seconds", minimum=1, maximum=3600
     )
-    currency: str = setting("", "Shown behind amounts.", example="EUR")
+    currency: str = setting("", "Shown after amounts.", example="EUR")
     limit_per_call: float = setting(0.0, "Most one call may cost.", minimum=0, maximum=1_000_000)
     limit_per_day: float = setting(0.0, "Most a day may cost.", minimum=0, maximum=1_000_000)
     limit_per_month: float = setting(0.0, "Most a month may cost.", minimum=0, maximum=1_000_000)
     big_message_bytes: int = setting(
-        0, "A larger message to the world waits for `big_windows` or a person's release; 0 = none waits.",
+        0, "A larger outgoing message waits for `big_windows` or until an operator releases it; 0 = none waits.",
         unit="bytes", minimum=0, maximum=1_073_741_824,
     )  # fmt: skip
     big_windows: tuple[str, ...] = setting(
-        (), "Times of day in which big messages may go, local time.", kind="time-span", maximum=20,
+        (), "Times of day when big messages may be sent (local time).", kind="time-span", maximum=20,
         example='["22:00-06:00"]',
     )  # fmt: skip
     big_message_notice: bool = setting(
-        True, "Tell the recipients of a big message in a few lines that it waits. Its sender is told in any case."
+        True, "Send the recipients of a big message a short notice that it is waiting. The sender always gets one."
     )
 
 
 class BatteryClock(Enum):
-    """A clock chip with a battery on the header's I2C lines."""
+    """A battery-backed clock chip on the header's I2C pins."""
 
     NONE = "none"
     DS1307 = "ds1307"
@@ -185,7 +200,7 @@ class BatteryClock(Enum):
 
     @property
     def address(self) -> int:
-        """Where on the bus it is: the chip has no other."""
+        """Its fixed address on the bus."""
         return 0x51 if self is BatteryClock.PCF85063 else 0x68
 
 
@@ -201,8 +216,8 @@ class ClockConfig:
         kind="host", maximum=8,
     )  # fmt: skip
     battery: BatteryClock = setting(
-        BatteryClock.NONE, "The chip of a clock with a battery, wired to the header's I2C lines (pins 3 and 5): it "
-        "keeps the time while the station is off.",
+        BatteryClock.NONE, "The chip of a battery-backed clock on the header's I2C pins (3 and 5), which keeps "
+        "time while the station is off.",
     )  # fmt: skip
 
 
@@ -211,10 +226,10 @@ class CallConfig:
     """One call."""
 
     grace_min_s: float = setting(
-        3.0, "Shortest quiet time before hanging up.", unit="seconds", minimum=0.1, maximum=3600
+        3.0, "Shortest idle time before hanging up.", unit="seconds", minimum=0.1, maximum=3600
     )
     grace_max_s: float = setting(
-        60.0, "Longest quiet time waited for a provider that is slow to start.", unit="seconds",
+        60.0, "Longest idle time to allow a provider that is slow to start.", unit="seconds",
         minimum=0.1, maximum=3600,
     )  # fmt: skip
     max_call_s: int = setting(
@@ -223,8 +238,8 @@ class CallConfig:
     dial_timeout_s: int = setting(
         120, "Longest wait for the line to come up.", unit="seconds", minimum=1, maximum=600
     )
-    redial_attempts: int = setting(3, "Tries after a failed dial or a lost line.", minimum=0, maximum=50)
-    redial_pause_s: float = setting(30.0, "Wait before such a try.", unit="seconds", minimum=0.1, maximum=86_400)
+    redial_attempts: int = setting(3, "Redials after a failed attempt or a dropped call.", minimum=0, maximum=50)
+    redial_pause_s: float = setting(30.0, "Pause before a redial.", unit="seconds", minimum=0.1, maximum=86_400)
     cooldown_s: float = setting(
-        5.0, "Rest after a call before the next may start.", unit="seconds", minimum=0, maximum=3600
+        5.0, "Pause after a call before the next may start.", unit="seconds", minimum=0, maximum=3600
     )

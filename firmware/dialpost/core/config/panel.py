@@ -1,4 +1,4 @@
-"""The section of the configuration about the front panel: which board, how bright, when dark."""
+"""The configuration's front panel section: which board, how bright, when dark."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ class PanelConfig:
     """LEDs and button."""
 
     board: str = setting(
-        "", "The board's file: a name (`dialpost board list`) or a path; none: no panel. "
-        "Empty: found by the machine's own name (device tree).",
+        "", "The board: a name from `dialpost board list` or a file's path; none: no panel. Empty: detected "
+        "from the device tree.",
         example="rpi-4b",
     )  # fmt: skip
     brightness: int = setting(
-        100, "How bright the LEDs are. Below 100 the program switches them a hundred times a second, which a small "
-        "board feels (some percent of its time while one is lit): a larger resistor costs nothing.",
+        100, "LED brightness. Below 100 the program switches the LEDs a hundred times a second, which takes a "
+        "small board a few percent of its time while one is lit; a larger resistor costs nothing.",
         unit="percent", minimum=1, maximum=100,
     )  # fmt: skip
     night_hours: tuple[str, ...] = setting(
-        (), "Times of day in which the LEDs stay dark, local time. The button wakes them; they sleep only while "
+        (), "Times of day when the LEDs stay dark (local time). The button wakes them; they go dark only while "
         "the clock is right.", kind="time-span", maximum=10, example='["22:00-06:30"]',
     )  # fmt: skip
     night_wake_s: int = setting(
-        60, "How long the LEDs stay awake at night after the button was touched.", unit="seconds", minimum=5,
+        60, "How long the LEDs stay awake at night after a button press.", unit="seconds", minimum=5,
         maximum=3600,
     )  # fmt: skip
-    button_resets: bool = setting(True, "Whether the button can ask for a factory reset (10 s, then once more).")
+    button_resets: bool = setting(
+        True, "Whether the button can start a factory reset (hold 10 s, then press again)."
+    )

@@ -1,6 +1,6 @@
 """Where a configuration has the daemon's control socket, read without the parser of all the rest.
 
-Commands that ask the daemon need no more of it, and should start fast.
+Commands that ask the daemon need nothing else of it, and should start fast.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 
 DEFAULT_RUN_DIR = "/run/dialpost"
-"""Of `station.run_dir`."""
+"""The default of `station.run_dir`."""
 _PLAIN = re.compile(r"""\s*run_dir\s*=\s*(["'])(/[^"'\\]*)\1\s*(?:#.*)?""")
 
 
 def plain_run_dir(text: str) -> str | None:
-    """The folder, where a text names it as everybody writes it or not at all; None where it takes a parser."""
+    """The folder, where the text names it in the usual form or not at all; None where it takes a parser."""
     lines = [line for line in text.split("\n") if "run_dir" in line and not line.lstrip().startswith("#")]
     if not lines:
         return DEFAULT_RUN_DIR

@@ -1,4 +1,4 @@
-"""What a station begins with before it has a configuration, and what can be had from one that can't be read."""
+"""What a station starts with before it has a configuration, and what can be salvaged from an unreadable one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RUN_DIR = re.compile(r"""^\s*run_dir\s*=\s*["'](/[^"'\n]*)["']""", re.MULTILINE
 
 
 def first_text(text: str, *, data_dir: str = "", run_dir: str = "") -> str:
-    """What a first configuration is made from: `text`, with the folders given. Raises: ConfigError."""
+    """The text of a first configuration: `text`, with the folders given. Raises: ConfigError."""
     candidate = Candidate(text)
     for key, folder in (("station.data_dir", data_dir), ("station.run_dir", run_dir)):
         if folder:

@@ -1,7 +1,7 @@
-"""The configuration file as text: parse with every fault told at once, render, explain.
+"""The configuration file as text: parse (reporting every fault at once), render, explain.
 
-Everything is driven by the declarations in `core/config/model`; a fault names the file, the key, the value, what is
-allowed and, for a key that is not known, the nearest one that is.
+Everything is driven by the declarations in `core/config/model`; a fault names the file, the key, the value,
+what is allowed and, for an unknown key, the nearest known one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parse_config(text: str, source: str = "") -> Config:
 
 
 def check_given(field: Field, label: str, value: object) -> object:
-    """The value of one key in its normal form. `label` is the key as an operator wrote it. Raises: ConfigError."""
+    """The value of one key in its normal form. `label` is the key as written. Raises: ConfigError."""
     reader = _Reader()
     checked = reader.given(field, label, value)
     if reader.problems:
@@ -54,7 +54,7 @@ class _Reader:
         self._faulty: list[str] = []
 
     def has_told(self, sentence: str) -> bool:
-        """Whether a fault between keys is only the echo of one in a key (which stands at its default here)."""
+        """Whether a fault between keys only echoes a fault in one of them (which has its default here)."""
         tables = {key.rpartition("].")[0] + "]" for key in self._faulty if "]." in key}
         return any(key in sentence for key in {*self._faulty, *tables})
 
@@ -85,8 +85,8 @@ class _Reader:
             if name in given:
                 made[name] = self.given(field, f"{label}.{name}", given[name])
             elif field.setting.required:
-                example = f", like {field.setting.example}" if field.setting.example else ""
-                self.problems.append(f"{label}.{name} is missing: {field.setting.help} Give it{example}.")
+                example = f", for example {field.setting.example}" if field.setting.example else ""
+                self.problems.append(f"{label}.{name} is missing: {field.setting.help} Set it{example}.")
                 self._faulty.append(f"{label}.{name}")
         return cls(**made)
 
@@ -98,7 +98,7 @@ class _Reader:
             checked = self._one(field, label, value)
             return field.default if checked is None else checked
         if not isinstance(value, list):
-            example = f", like {field.setting.example}" if field.setting.example else ""
+            example = f", for example {field.setting.example}" if field.setting.example else ""
             wanted = f"{field.type_words()} in [ ]{example}" if field.item_class is None else field.item_words()
             self._fault(field, label, value, f"it must be {wanted}")
             return ()
@@ -107,7 +107,7 @@ class _Reader:
         low, high = field.setting.minimum or 0, field.setting.maximum
         if field.item_class is None or high is not None:
             if len(value) < low:
-                self._fault(field, label, value, f"at least {low:g} must be given")
+                self._fault(field, label, value, f"at least {low:g} required")
             elif high is not None and len(value) > high:
                 self.problems.append(f"{label} has {len(value)} items; at most {high:g} are allowed.")
         items = [self._item(field, f"{label}[{index}]", item) for index, item in enumerate(value, 1)]
@@ -122,7 +122,7 @@ class _Reader:
         return self._table(field.item_class, field.key, label, item)
 
     def _one(self, field: Field, label: str, value: object) -> object | None:
-        """The checked value; None where it is not allowed (told already)."""
+        """The checked value; None where it is not allowed (already reported)."""
         try:
             return check_value(field, value)
         except ValueError as error:
@@ -156,7 +156,7 @@ class _Reader:
 
 
 def _same_name(key: str) -> list[str]:
-    """A key of that last name in another section: the commonest slip after a misspelling."""
+    """A key of that name in another section: the commonest slip after a misspelling."""
     name = key.rpartition(".")[2]
     return [field.key for field in all_fields() if field.name == name][:1]
 
@@ -165,7 +165,7 @@ _DOMAIN_KEY = next(field for field in all_fields() if field.key == "station.doma
 
 
 def render_config(config: Config, *, secrets: bool, all_keys: bool = False) -> str:
-    """The configuration as TOML. `all_keys` shows defaults too; without `secrets` those are blotted out.
+    """The configuration as TOML. `all_keys` shows defaults too; without `secrets`, secrets are masked.
 
     With `secrets`, parsing the text again gives an equal configuration.
     """
@@ -229,13 +229,13 @@ def find_field(key: str) -> Field:
 
 
 def explain(field: Field) -> str:
-    """Everything an operator should know of one key."""
+    """Everything an operator should know about one key."""
     setting = field.setting
     lines = [field.key, f"  {setting.help}", f"  It is {field.type_words()}."]
     if field.is_list and (setting.minimum or setting.maximum):
         lines.append(f"  From {setting.minimum or 0:g} to {setting.maximum or 0:g} items.")
     if setting.required:
-        lines.append("  It must be given.")
+        lines.append("  Required.")
     else:
         lines.append(f"  Default: {toml_value(field.default)}")
     if setting.example:
@@ -271,7 +271,7 @@ def markdown() -> str:
 
 
 def _row(field: Field) -> str:
-    default = "must be given" if field.setting.required else f"`{toml_value(field.default)}`"
+    default = "required" if field.setting.required else f"`{toml_value(field.default)}`"
     secret = " Secret." if field.setting.secret else ""
     return f"| `{field.key}` | {field.type_words()} | {default} | {field.setting.help}{secret} |"
 
@@ -287,8 +287,8 @@ _TO_FILL_IN = {
 
 
 def starter() -> str:
-    """A first file: what nearly every station sets is there to be changed, all else is a comment."""
-    lines = ["# Configuration of a Dialpost station. `dialpost config explain KEY` tells more of each line."]
+    """A first file: the keys that nearly every station sets are active, all others are comments."""
+    lines = ["# Configuration of a Dialpost station. `dialpost config explain KEY` explains each line."]
     for name, cls in sections().items():
         lines += ["", f"# {section_help(name)}", f"[{name}]"]
         fields = sorted(fields_of(cls, name), key=lambda field: field.item_class is not None)
@@ -304,7 +304,7 @@ def _starter_lines(field: Field) -> list[str]:
 
 
 def _starter_value(field: Field) -> str:
-    """As it has to stand in the file once the # is taken away; examples of single texts come without quotes."""
+    """As it must be in the file once the # is removed; examples of single texts come without quotes."""
     example = field.setting.example
     if not example:
         return toml_value(field.default)
@@ -313,7 +313,7 @@ def _starter_value(field: Field) -> str:
 
 
 def _starter_table(field: Field) -> list[str]:
-    """A list of tables: written out if something in it is to be filled in, else as a comment."""
+    """A list of tables: active if something in it must be filled in, otherwise a comment."""
     assert field.item_class is not None
     inner = [line for each in fields_of(field.item_class, field.key) for line in _starter_lines(each)]
     if any(each.key in _TO_FILL_IN for each in fields_of(field.item_class, field.key)):

@@ -1,4 +1,4 @@
-"""The ways people write times, days, amounts and telephone numbers, brought into the one that is kept.
+"""Times, days, amounts and telephone numbers as people write them, brought into normal form.
 
 Each function gives the normal form or raises `ValueError` with words that can follow "is not allowed: " and name
 the right form. `core/config/values` calls them for values typed and for those of a file alike.
@@ -15,11 +15,11 @@ _GROUPS = {
     "weekdays": WEEKDAYS[:5], "workdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:], "weekends": WEEKDAYS[5:],
     "daily": WEEKDAYS, "every day": WEEKDAYS, "all": WEEKDAYS,
 }  # fmt: skip
-_WRONG_DAY = "it must be one of: mon, tue, wed, thu, fri, sat, sun; or some of them like mon-fri"
+_WRONG_DAY = "it must be one of mon, tue, wed, thu, fri, sat and sun, or a range such as mon-fri"
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2})|h)?(?: ?([ap])\.?m\.?)?\Z|(\d{2})(\d{2})\Z", re.ASCII | re.IGNORECASE)
-_WRONG_TIME = "it must be a time of day from 00:00 to 23:59, like 07:30"
+_WRONG_TIME = "it must be a time of day from 00:00 to 23:59, for example 07:30"
 DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
-"""Hyphens and dashes that a program put in the place of the one on the keyboard."""
+"""Hyphens and dashes that a program substituted for the one on the keyboard."""
 
 _AMOUNT = re.compile(r"(\d{1,15})(?:[.](\d{1,6}))? ?([A-Za-z%/]{0,8})\Z", re.ASCII)
 _BYTES = {
@@ -40,17 +40,17 @@ _TIMES_S = {
 _UNITS_S = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 _RATES = {"": 1, "bps": 1, "bit/s": 1, "bd": 1, "baud": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000, "mbit/s": 10**6}
 EXAMPLES = {"bytes": "5M", "seconds": "90 s or 5 min", "minutes": "90 or 2 h", "hours": "36 or 2 d", "days": "30"}
-"""Of an amount in this unit, for a message."""
+"""Amounts in each unit, for error messages."""
 
 MOST_DIGITS = 20
-"""Of a telephone number: 15 (ITU-T E.164 §6), and a prefix before them."""
+"""The most digits of a telephone number: 15 (ITU-T E.164 §6) and a prefix."""
 EMERGENCY = frozenset({
     "000", "08", "100", "101", "102", "103", "104", "106", "107", "108", "110", "111", "112", "113", "114", "115",
     "116", "117", "118", "119", "120", "122", "123", "133", "144", "150", "155", "158", "190", "191", "192", "193",
     "194", "195", "197", "198", "199", "911", "933", "988", "991", "993", "994", "995", "997", "998", "999",
 })  # fmt: skip
-"""Numbers of police, fire brigade or rescue somewhere: no provider has one, and a machine that dials is a nuisance
-to people in need. Those of one country are in board/countries."""
+"""Emergency numbers somewhere in the world: no provider has one, and a machine that dials them is a nuisance
+to people in need. Those of a single country are in board/countries."""
 _SERVICE_CODE = re.compile(
     r"[*#]+\d{2,3}[*#]"
 )  # such as *31# (3GPP TS 22.030 §6.5.3): it is dialled with what follows
@@ -76,10 +76,10 @@ def time_span(text: str) -> str:
     """ "22-6", "22:00 - 06:00" as HH:MM-HH:MM. Raises: ValueError."""
     start, hyphen, end = text.translate(DASHES).partition("-")
     if not hyphen:
-        raise ValueError("it must be two times of day like 22:00-06:00")
+        raise ValueError("it must be two times of day, for example 22:00-06:00")
     span = time_of_day(start), time_of_day(end)
     if span[0] == span[1]:
-        raise ValueError("it must be two different times of day like 22:00-06:00")
+        raise ValueError("it must be two different times of day, for example 22:00-06:00")
     return "-".join(span)
 
 
@@ -95,7 +95,7 @@ def days(text: str) -> tuple[str, ...]:
 
 
 def all_days(items: Sequence[object]) -> list[object]:
-    """A list of days with its ranges written out, each day once; what is none stays, to be reported."""
+    """A list of days with its ranges expanded, each day once; anything else stays, to be reported."""
     found: list[object] = []
     for item in items:
         try:
@@ -131,17 +131,19 @@ def amount(text: str, unit: str) -> float:
 def phone_number(text: str) -> str:
     """Digits, * and #, pauses, without what people put between for reading. Raises: ValueError."""
     if "(0)" in text and "+" in text:
-        raise ValueError("the (0) is dialled only where the +CODE is not: write it either +49 961 ... or 0961 ...")
+        raise ValueError("dial either the (0) or the +CODE: write +49 961 ... or 0961 ...")
     number = re.sub(r"[\s()./-]", "", text.translate(DASHES))
     if not number.isascii() or not _NO_LETTERS.match(number):
-        raise ValueError("it has digits, * and #, a comma for a pause and w for a dial tone, like 0961 123456")
+        raise ValueError(
+            "it may contain digits, * and #, a comma for a pause and w for a dial tone, for example 0961 123456"
+        )
     digits = sum(char.isdigit() for char in number)
     if digits < 3 and not set("*#") & set(number):  # *99# is dialled for data
-        raise ValueError("no provider has so short a number: give all its digits, like 0961 123456")
+        raise ValueError("no provider has such a short number: enter all its digits, for example 0961 123456")
     if digits > MOST_DIGITS or len(number) > 60:
         raise ValueError(f"it has {digits} digits, and no telephone number has more than {MOST_DIGITS}")
     if is_emergency(number, EMERGENCY):
-        raise ValueError("it calls police, fire brigade or rescue somewhere: a station must never dial it")
+        raise ValueError("it is an emergency number somewhere: a station must never dial it")
     return number
 
 

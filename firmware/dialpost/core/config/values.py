@@ -1,4 +1,4 @@
-"""Checking one value: is it what its `Setting` allows, and in which normal form is it kept?
+"""Checking one value against its `Setting`, and bringing it into normal form.
 
 Each check returns the value to keep or raises `ValueError` with what is wrong, in words that can follow
 "is not allowed: ".
@@ -41,7 +41,7 @@ def check_value(field: Field, value: object) -> object:
     if field.choices:
         return _choice(field, value)
     if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError("a line end must not stand in it")
+        raise ValueError("it must not contain a line break")
     maximum = field.setting.maximum
     if not field.is_list and maximum is not None and len(value) > maximum:
         raise ValueError(f"at most {maximum:g} character{'' if maximum == 1 else 's'}")
@@ -75,12 +75,14 @@ def _typed_number(field: Field, text: str) -> float:
     if text.strip().replace(".", "").isdecimal():  # in a file: a number stands there without quotes
         raise ValueError(_wanted(field))
     if re.fullmatch(r"\s*\d+,\d{1,2}\s*", text) and field.value_type is float:
-        raise ValueError(f"{_wanted(field)}, with a point and not a comma: {text.strip().replace(',', '.')}")
+        raise ValueError(
+            f"{_wanted(field)}, with a decimal point instead of a comma: {text.strip().replace(',', '.')}"
+        )
     try:
         found = amount(text, unit)
     except ValueError:
         example = EXAMPLES.get(unit, "")
-        raise ValueError(_wanted(field) + (f", like {example}" if example else "")) from None
+        raise ValueError(_wanted(field) + (f", for example {example}" if example else "")) from None
     return int(found) if found == int(found) else found
 
 
@@ -104,9 +106,9 @@ def _empty(field: Field) -> str:
 def _domain(value: str) -> str:
     value = value.strip()
     if "://" in value or "/" in value:
-        raise ValueError("only the name goes here, without https:// and what follows it, like clinic.example")
+        raise ValueError("enter only the name, without https:// and what follows it, for example clinic.example")
     if "@" in value:
-        raise ValueError(f"only what stands behind the @ goes here: {value.rpartition('@')[2]}")
+        raise ValueError(f"enter only what follows the @: {value.rpartition('@')[2]}")
     try:
         name = normalise_domain(value)
     except AddressError as error:
@@ -119,7 +121,7 @@ def _domain(value: str) -> str:
 def _hostname(value: str) -> str:
     name = _domain(value)
     if "." not in name:
-        raise ValueError("it must be a full name with a domain, like mail.clinic.example")
+        raise ValueError("it must be a full name with a domain, for example mail.clinic.example")
     return name
 
 
@@ -134,47 +136,49 @@ def _host(value: str) -> str:
         address = ip_address(value.strip("[]"))
     except ValueError:
         if "://" not in value and ("/" in value or ":" in value):
-            raise ValueError("only the host's name or address goes here; its port is a key of its own") from None
+            raise ValueError("enter only the host's name or address; the port has a key of its own") from None
         return _domain(value)
     return _one_host(address)
 
 
 def _one_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """Raises: ValueError for an address that stands for none or for many."""
+    """Raises: ValueError for an address that means no host or many."""
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
-        raise ValueError("no host has that address; give the name or address of one, like smtp.provider.example")
+        raise ValueError(
+            "no host has that address; enter a host's name or address, for example smtp.provider.example"
+        )
     return str(address)
 
 
 def _ip(value: str) -> str:
     if "%" in value:
-        raise ValueError(f"an address without a zone (%...) goes here, like {value.partition('%')[0][:45]}")
+        raise ValueError(f"enter the address without a zone (%...), for example {value.partition('%')[0][:45]}")
     try:
         address = ip_address(value.strip().strip("[]"))
     except ValueError:
         raise ValueError(
-            "it must be an IP address, like 192.0.2.53: a name could not be looked up without it"
+            "it must be an IP address, for example 192.0.2.53: a name could not be looked up without it"
         ) from None
     return _one_host(address)
 
 
 def _separator(value: str) -> str:
     if value not in SEPARATORS:
-        raise ValueError(f"it must be one of the signs {' '.join(SEPARATORS)}, or empty")
+        raise ValueError(f"it must be one of the characters {' '.join(SEPARATORS)}, or empty")
     return value
 
 
 def _listen(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65_535:
-        raise ValueError("it must be ADDRESS:PORT with a port from 0 to 65535, like 0.0.0.0:25 or [::]:25")
+        raise ValueError("it must be ADDRESS:PORT with a port from 0 to 65535, for example 0.0.0.0:25 or [::]:25")
     bare = host.removeprefix("[").removesuffix("]")
     try:
         address = ip_address(bare or "::")
     except ValueError:
-        raise ValueError(f"{host!r} is not an IP address; it must be like 0.0.0.0:25 or [::]:25") from None
+        raise ValueError(f"{host!r} is not an IP address; use the form 0.0.0.0:25 or [::]:25") from None
     if address.version == 6 and host and not host.startswith("["):
-        raise ValueError("an IPv6 address stands in brackets, like [::1]:25")
+        raise ValueError("an IPv6 address needs brackets, for example [::1]:25")
     if address.version == 6 and host:
         return f"[{address}]:{int(port)}"
     return f"{address if host else ''}:{int(port)}"
@@ -185,9 +189,9 @@ def _network(value: str) -> str:
     try:
         network = ip_network(value)
     except ValueError:
-        raise ValueError(f"it must be a network like {_near_network(value)}") from None
+        raise ValueError(f"it must be a network such as {_near_network(value)}") from None
     if "/" not in value and network.version == 4 and value.endswith(".0"):
-        raise ValueError(f"the bits of the network are missing: write it like {value}/24")
+        raise ValueError(f"the prefix length is missing, for example {value}/24")
     return str(network)
 
 
@@ -201,9 +205,11 @@ def _near_network(value: str) -> str:
 
 def _interface(value: str) -> str:
     if not _INTERFACE.match(value):
-        raise ValueError("it must be a network interface's name like eth0, at most 15 letters and digits")
+        raise ValueError(
+            "it must be the name of a network interface, for example eth0: at most 15 letters and digits"
+        )
     if _LINE_INTERFACE.match(value):
-        raise ValueError("that is not the LAN's interface: lo is this machine itself, ppp is the line")
+        raise ValueError("that is not the LAN's interface: lo is this machine itself, and ppp is the line")
     return value
 
 
@@ -213,7 +219,7 @@ def _interface_address(value: str) -> str:
     except ValueError as error:
         raise ValueError("it must be ADDRESS/BITS like 192.168.1.25/24") from error
     if "/" not in value:
-        raise ValueError("the bits of its network are missing: write it like 192.168.1.25/24")
+        raise ValueError("the prefix length is missing, for example 192.168.1.25/24")
     ip = own.ip
     if ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_reserved:
         raise ValueError("no host of a LAN can have that address")
@@ -231,7 +237,7 @@ def _etrn_name(value: str) -> str:
     if value.startswith("#"):
         # RFC 1985 §5.1: the server's own name for a queue; anything that fits on a command line.
         if not re.fullmatch(r"#[\x21-\x7e]{1,255}", value):
-            raise ValueError("a #name has no blanks and only plain letters, digits and signs")
+            raise ValueError("a #name has no spaces and only ASCII letters, digits and punctuation")
         return value
     return "@" + _domain(value[1:]) if value.startswith("@") else _domain(value)
 
@@ -246,7 +252,7 @@ def _address(value: str) -> str:
 def _account(value: str) -> str:
     name = value.lower()
     if "@" in name:
-        raise ValueError(f"it is the account's name only, without @ and domain: {name.partition('@')[0]}")
+        raise ValueError(f"enter only the account's name, without @ and domain: {name.partition('@')[0]}")
     if not _ACCOUNT.match(name):
         raise ValueError(f"an account's name has {ACCOUNT_SIGNS}{plain_name_hint(name)}")
     return name
@@ -260,18 +266,20 @@ ACCOUNT_SIGNS = (
 def plain_name_hint(name: str) -> str:
     """ ", like jose" for josé; "" where no name an account may have is near."""
     near = re.sub(r"[^a-z0-9._-]+", ".", "".join(map(nearest, name.strip())).lower()).strip("._-")[:64]
-    return f", like {near}" if near != name and _ACCOUNT.match(near) else ""
+    return f", for example {near}" if near != name and _ACCOUNT.match(near) else ""
 
 
 def _path(value: str) -> str:
     if not value.startswith("/"):
-        raise ValueError("it must be a full path that starts with /, like /dev/ttyUSB0 or /etc/dialpost/key.pem")
+        raise ValueError(
+            "it must be a full path that starts with /, for example /dev/ttyUSB0 or /etc/dialpost/key.pem"
+        )
     return value
 
 
 def _timezone(value: str) -> str:
     if not _TIMEZONE.match(value):
-        raise ValueError("it must look like Europe/Berlin or UTC")
+        raise ValueError("use the form Europe/Berlin or UTC")
     return value
 
 
@@ -285,37 +293,37 @@ def _fingerprint(value: str) -> str:
 def _dial_digits(value: str) -> str:
     digits = value.replace(" ", "")
     if not re.fullmatch(r"[0-9*#,wW@!]{1,60}", digits):
-        raise ValueError("it has digits, * and #, a comma for a pause and w for a dial tone")
+        raise ValueError("it may contain digits, * and #, a comma for a pause and w for a dial tone")
     return digits
 
 
 def _apn(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
-        raise ValueError("an access point's name has letters, digits, dots and hyphens, like internet")
+        raise ValueError("an access point name has letters, digits, dots and hyphens, for example internet")
     return value
 
 
 def _ipv4(value: str) -> str:
     if ":" in value:
-        raise ValueError("the line has IPv4 only: it must be an address like 192.0.2.53")
+        raise ValueError("the line has IPv4 only: enter an address such as 192.0.2.53")
     return _ip(value)
 
 
 def _sim_pin(value: str) -> str:
     if not re.fullmatch(r"[0-9]{4,8}", value):  # 3GPP TS 31.101 §9.3
-        raise ValueError("a PIN has four to eight digits, like 1234")
+        raise ValueError("a PIN has four to eight digits, for example 1234")
     return value
 
 
 def _at_command(value: str) -> str:
     if not (value.isascii() and value.isprintable()):
-        raise ValueError("a modem's command has plain letters, digits and signs only")
+        raise ValueError("a modem command has only ASCII letters, digits and punctuation")
     return value
 
 
 def _line_login(value: str) -> str:
     if len(value) > LONGEST_LINE_LOGIN or not value.isprintable():
-        raise ValueError(f"it has at most {LONGEST_LINE_LOGIN} characters, none of them a tab or the like")
+        raise ValueError(f"it must have at most {LONGEST_LINE_LOGIN} characters and no control characters")
     return value
 
 

@@ -114,7 +114,7 @@ def test_a_value_as_it_is_typed(base, key, value, kept):
         ("delivery.catch_all", "anna", "name the domain, like delivery.catch_all.DOMAIN"),
         ("delivery.catch_all.clinic.example", "An na", "an account's name has letters"),
         ("delivery.catch_all.-", "anna", "is not allowed"),
-        ("station.domains", "", "at least 1 must be given"),
+        ("station.domains", "", "at least 1 required"),
     ],
 )
 def test_a_slip_is_answered_with_what_is_allowed(base, key, value, words):

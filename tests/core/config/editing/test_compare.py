@@ -89,7 +89,7 @@ def test_a_text_without_its_secrets_and_with_them_again():
     assert "geheim" not in shown and shown.count("(set, not shown)") == 2 and "# from the letter" in shown
     assert with_secrets(shown, table(OLD)).text == OLD
     assert (still_blotted(table(OLD)), with_secrets(shown, {}).text) == ((), shown)
-    told = [one.partition(" is blotted")[0] for one in still_blotted(table(shown))]
+    told = [one.partition(" is masked")[0] for one in still_blotted(table(shown))]
     assert told == ["outbound.password", "outbound.route[1].password"]
     with pytest.raises(ConfigError, match="not TOML"):
         with_secrets("[a", {})

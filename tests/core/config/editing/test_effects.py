@@ -21,14 +21,14 @@ def changed(*changes: tuple[str, str]) -> tuple[Config, Config]:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("smtp.listen", "127.0.0.1:25", "smtp.listen: nobody reaches the station at [::]:25 any more."),
+        ("smtp.listen", "127.0.0.1:25", "smtp.listen: the station is no longer reachable at [::]:25."),
         ("smtp.listen", "[::]:25, [::]:2525", ""),
-        ("station.domains", "clinic.example", "mail for ward.example is no longer taken"),
+        ("station.domains", "clinic.example", "mail for ward.example is no longer accepted"),
         ("station.data_dir", "/srv/mail", "stay behind in /var/lib/dialpost"),
         ("lan.fallback_address", "192.168.9.1/24", "lan.fallback_address: connections over the LAN end"),
-        ("lan.services", "imaps", "lan.services: nobody on the LAN reads mail by pop3s or imap any more."),
+        ("lan.services", "imaps", "lan.services: the LAN can no longer read mail by pop3s or imap."),
         ("lan.ssh", "true", ""),
-        ("console.speed_bps", "9600", "at the next login the serial console speaks 9600 bit/s"),
+        ("console.speed_bps", "9600", "from the next login, the serial console runs at 9600 bit/s"),
         ("console.idle_min", "5", ""),
         ("smtp.max_recipients", "600", ""),
         ("link.kind", "gateway", ""),
@@ -40,10 +40,10 @@ def test_who_is_cut_off(key, value, words):
 
 
 def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut():
-    assert "call under way" in cut_off(*changed(("link.kind", "gateway")), call_is_up=True)[0]
+    assert "current call" in cut_off(*changed(("link.kind", "gateway")), call_is_up=True)[0]
     with_ssh = replace(BASE.config(), lan=replace(BASE.config().lan, ssh=True))
     assert cut_off(with_ssh, BASE.config(), call_is_up=False) == (
-        "lan.ssh: nobody on the LAN reaches the console by ssh any more.",
+        "lan.ssh: the LAN can no longer reach the console by ssh.",
     )
 
 
@@ -54,13 +54,11 @@ def test_when_it_counts():
     )  # fmt: skip
     keys = changed_keys(old, new)
     assert set(keys) == {"modem.numbers", "smtp.max_errors", "station.run_dir", "outbound.route"}
-    assert when_it_counts(keys, call_is_up=False) == (
-        "Takes effect when the daemon is started anew: station.run_dir.",
-    )
+    assert when_it_counts(keys, call_is_up=False) == ("Takes effect when the daemon restarts: station.run_dir.",)
     line, other, start = when_it_counts(keys, call_is_up=True)
     assert line == "Takes effect on the next call: outbound.route, modem.numbers."
-    assert other == "Takes effect when the call under way has ended: smtp.max_errors."
-    assert start == "Takes effect when the daemon is started anew: station.run_dir."
+    assert other == "Takes effect when the current call ends: smtp.max_errors."
+    assert start == "Takes effect when the daemon restarts: station.run_dir."
     assert changed_keys(old, old) == () and when_it_counts((), call_is_up=True) == ()
 
 

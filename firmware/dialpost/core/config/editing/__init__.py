@@ -1,1 +1,1 @@
-"""A candidate configuration, changed key by key before it is put in force."""
+"""A candidate configuration, changed key by key before it takes effect."""

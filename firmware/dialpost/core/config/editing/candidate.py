@@ -1,8 +1,8 @@
-"""A candidate configuration: an immutable text that is changed key by key before it is put in force.
+"""A candidate configuration: an immutable text, changed key by key before it takes effect.
 
-A change gives a new candidate. Values are checked as they come; contradictions between keys are reported by
-`problems`, because a change of two keys goes through a state in which they do not fit. Comments and order stay
-wherever the text is written as people write it; where it is not, it is written again and `keeps_comments` says so.
+A change gives a new candidate. Values are checked as they are set; `problems` reports contradictions between
+keys, because changing two keys passes through a state in which they do not fit. Comments and order survive
+wherever the text has the usual form; otherwise it is rewritten and `keeps_comments` is False.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DOMAIN_KEY = next(field for field in all_fields() if field.key == "station.doma
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A configuration's text. It is TOML; whether it is a usable configuration, `problems` tells."""
+    """A configuration's text. It is TOML; `problems` says whether it is a usable configuration."""
 
     text: str
     keeps_comments: bool = True
@@ -45,7 +45,7 @@ class Candidate:
         return parse_config(self.text)
 
     def problems(self) -> tuple[str, ...]:
-        """Why it can't be put in force, a sentence each; () where it can."""
+        """Why it can't take effect, a sentence each; () where it can."""
         try:
             self.config()
         except ConfigError as error:
@@ -53,11 +53,11 @@ class Candidate:
         return ()
 
     def warnings(self) -> tuple[str, ...]:
-        """What works but should be known; () while there are problems."""
+        """What works but deserves attention; () while there are problems."""
         return () if self.problems() else warnings(self.config())
 
     def set(self, key: str, value: str) -> Candidate:
-        """With `key` at the value typed. An item one behind the last of a list is added.
+        """With `key` at the value typed. An item one past the end of a list is added.
 
         Raises: NotFoundError with the nearest key, ConfigError with what is allowed.
         """
@@ -82,7 +82,7 @@ class Candidate:
         return self._with_key(table, place.section, 0, place.name, made)
 
     def unset(self, key: str) -> Candidate:
-        """Without `key`: it is at its default again; an item of a list is gone. Raises: NotFoundError."""
+        """Without `key`: back at its default; an item of a list is removed. Raises: NotFoundError."""
         table = copy.deepcopy(self.table())
         place = find_in(key, table)
         not_set = NotFoundError(f"{place.key} is not set.")

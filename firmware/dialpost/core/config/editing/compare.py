@@ -1,4 +1,4 @@
-"""A configuration shown and compared, key by key, with its secrets blotted out."""
+"""Showing and comparing configurations, key by key, with secrets masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dialpost.core.config.text import SECRET, toml_value
 
 
 def lines_of(table: Mapping[str, object], prefix: str = "") -> list[str]:
-    """`key = value` for each key set, in the order of the declarations, secrets blotted out.
+    """`key = value` for each key set, in the order of the declarations, secrets masked.
 
     With a prefix (a section, a key, an item of a list) only what belongs to it.
     """
@@ -23,7 +23,8 @@ def lines_of(table: Mapping[str, object], prefix: str = "") -> list[str]:
 
 
 def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """`- key = value` for what goes, `+ key = value` for what comes; that a secret changed, not what it is."""
+    """`- key = value` for what is removed, `+ key = value` for what is added; for a secret, only that it
+    changed."""
     before = {place.key: (place, value) for place, value in places(old)}
     after = {place.key: (place, value) for place, value in places(new)}
     lines = []
@@ -50,12 +51,12 @@ def shown(place: Place, value: object) -> str:
 
 
 def is_secret(place: Place) -> bool:
-    """Whether its value must not be shown. What is not known may be a secret with its key misspelt."""
+    """Whether its value must not be shown. An unknown key may be that of a secret, misspelt."""
     return place.field is None or place.field.setting.secret
 
 
 def blotted(text: str) -> str:
-    """The text with every secret blotted out, its comments kept where possible. Raises: ConfigError."""
+    """The text with every secret masked, its comments kept where possible. Raises: ConfigError."""
     candidate = Candidate(text)
     for place, value in places(candidate.table()):
         if is_secret(place) and value != "":
@@ -64,7 +65,7 @@ def blotted(text: str) -> str:
 
 
 def with_secrets(text: str, table: Mapping[str, object]) -> Candidate:
-    """A text in which secrets may be blotted out, with those that `table` has at the same place put in again.
+    """A text in which secrets may be masked, with those that `table` has at the same place restored.
 
     Raises: ConfigError where the text is not TOML.
     """
@@ -77,9 +78,9 @@ def with_secrets(text: str, table: Mapping[str, object]) -> Candidate:
 
 
 def still_blotted(table: Mapping[str, object]) -> tuple[str, ...]:
-    """A sentence for each secret of which only the blot is there: it must not become the password."""
+    """One sentence for each secret that is still masked: the mask must not become the password."""
     return tuple(
-        f"{place.key} is blotted out in this text, and not known here: set it."
+        f"{place.key} is masked in this text and unknown here: set it."
         for place, value in places(table)
         if value == SECRET
     )

@@ -1,4 +1,4 @@
-"""What a change of the configuration does to those who use the station: whom it cuts off, when it counts."""
+"""How a configuration change affects users: whom it disconnects, when it takes effect."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dialpost.core.config.text import render_config
 from dialpost.core.toml_text import parse_toml
 
 LINE_SECTIONS = frozenset({"link", "modem", "ppp", "call", "etrn", "outbound", "budget", "clock", "dns"})
-"""What a call reads when it begins."""
+"""The sections that a call reads when it starts."""
 _DOORS = ("smtp.listen", "smtp.submission_listen", "smtp.submissions_listen")
 _LAN_ADDRESS = ("lan.method", "lan.interface", "lan.address", "lan.gateway", "lan.fallback_address")
 _NEXT_START = ("station.run_dir",)
 
 
 def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
-    """The keys whose value in force is another, defaults counted; a list of tables is one key."""
+    """The keys whose effective value changes, defaults included; a list of tables is one key."""
     before, after = _values(old), _values(new)
     changed = [key for key in (*after, *before) if before.get(key) != after.get(key)]
     return tuple(dict.fromkeys(key.partition("[")[0] for key in changed))
 
 
 def cut_off(old: Config, new: Config, *, call_is_up: bool) -> tuple[str, ...]:
-    """Who loses their connection by this change, a sentence each: to be said before it is done."""
+    """Who loses their connection through this change, a sentence each: to be shown beforehand."""
     return tuple(_cut_off(old, new, changed_keys(old, new), call_is_up))
 
 
@@ -33,27 +33,27 @@ def _cut_off(old: Config, new: Config, keys: tuple[str, ...], call_is_up: bool) 
         name = key.partition(".")[2]
         gone = [listen for listen in getattr(old.smtp, name) if listen not in getattr(new.smtp, name)]
         if gone:
-            yield f"{key}: nobody reaches the station at {', '.join(gone)} any more."
+            yield f"{key}: the station is no longer reachable at {', '.join(gone)}."
     if "station.data_dir" in keys:
         yield f"station.data_dir: mail, queue and accounts stay behind in {old.station.data_dir}."
     if "station.domains" in keys:
         for domain in old.station.domains:
             if domain not in new.station.domains:
-                yield f"station.domains: mail for {domain} is no longer taken for this station's users."
+                yield f"station.domains: mail for {domain} is no longer accepted for this station's users."
     if address := [key for key in keys if key in _LAN_ADDRESS]:
-        yield f"{_list(address)}: connections over the LAN end, and the station is to be looked for elsewhere."
+        yield f"{_list(address)}: connections over the LAN end, and the station may have a new address."
     if closed := [service.value for service in old.lan.services if service not in new.lan.services]:
-        yield f"lan.services: nobody on the LAN reads mail by {' or '.join(closed)} any more."
+        yield f"lan.services: the LAN can no longer read mail by {' or '.join(closed)}."
     if old.lan.ssh and not new.lan.ssh:
-        yield "lan.ssh: nobody on the LAN reaches the console by ssh any more."
+        yield "lan.ssh: the LAN can no longer reach the console by ssh."
     if "console.speed_bps" in keys:
-        yield f"console.speed_bps: at the next login the serial console speaks {new.console.speed_bps} bit/s."
+        yield f"console.speed_bps: from the next login, the serial console runs at {new.console.speed_bps} bit/s."
     if call_is_up and "link.kind" in keys:
-        yield "link.kind: the call under way ends before the new link is used."
+        yield "link.kind: the current call ends before the new link is used."
 
 
 def when_it_counts(keys: Iterable[str], *, call_is_up: bool) -> tuple[str, ...]:
-    """From when on the change counts, in sentences; () where that is at once."""
+    """When the change takes effect, in sentences; () where that is at once."""
     at_start = [key for key in keys if key in _NEXT_START]
     rest = [key for key in keys if key not in at_start]
     line = [key for key in rest if key.partition(".")[0] in LINE_SECTIONS]
@@ -62,9 +62,9 @@ def when_it_counts(keys: Iterable[str], *, call_is_up: bool) -> tuple[str, ...]:
     if call_is_up and line:
         words.append(f"Takes effect on the next call: {_list(line)}.")
     if call_is_up and other:
-        words.append(f"Takes effect when the call under way has ended: {_list(other)}.")
+        words.append(f"Takes effect when the current call ends: {_list(other)}.")
     if at_start:
-        words.append(f"Takes effect when the daemon is started anew: {_list(at_start)}.")
+        words.append(f"Takes effect when the daemon restarts: {_list(at_start)}.")
     return tuple(words)
 
 

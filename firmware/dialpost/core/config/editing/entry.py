@@ -1,7 +1,7 @@
-"""What an operator types as a value, read by the declaration of its key.
+"""Reading a typed value by the declaration of its key.
 
-Texts need no quotes, a list is separated by commas, yes and no will do for true and false; TOML's own writing is
-understood as well. Where a comma or a blank at the edge belongs to the value, quotes keep it.
+Texts need no quotes, a list is separated by commas, yes and no stand for true and false; TOML syntax works as
+well. Quotes keep a comma or a space at the edge that belongs to the value.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _typed(field: Field, label: str, text: str) -> object:
 
 
 def _scalar(field: Field, label: str, text: str) -> object:
-    """Numbers and truths stay texts where they are none: the declaration says then what is wanted."""
+    """Text that is no number or truth value stays text: the check then says what is expected."""
     if text[:1] in {'"', "'"} and text[-1:] == text[:1] and len(text) > 1:
         return _toml(field, label, text)
     if field.value_type is bool:

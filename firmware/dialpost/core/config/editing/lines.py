@@ -1,8 +1,8 @@
-"""Changing one key in a configuration's text so that its comments and its order stay.
+"""Changing one key in a configuration's text while keeping its comments and order.
 
 Works line by line on what people and `dialpost config init` write: sections in brackets, one key a line (its value
-may run over several). TOML allows more; so whoever calls looks at what the changed text means, and writes it again,
-without comments, where that is not what was wanted (`core/config/editing/candidate`).
+may run over several). TOML allows more; so the caller checks what the changed text means, and rewrites it
+without comments where that is not what was wanted (`core/config/editing/candidate`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def unset_line(text: str, header: str, index: int, name: str) -> str:
 
 
 def unset_item(text: str, header: str, index: int) -> str:
-    """The text without the `index`th `[[header]]`; comments before it stay."""
+    """The text without the `index`th `[[header]]`; comments before it are kept."""
     lines = _lines(text)
     block = _find(lines, header, index)
     if block is not None:

@@ -1,4 +1,4 @@
-"""Putting somebody's changes on top of a newer configuration, key by key."""
+"""Applying somebody's changes on top of a newer configuration, key by key."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Values = dict[str, object]
 
 
 def rebase(base: Candidate, ours: Candidate, theirs: Candidate) -> tuple[Candidate, tuple[str, ...]]:
-    """`theirs` with what `ours` changed of `base`; and the keys both changed, each in its own way (ours counts).
+    """`theirs` with what `ours` changed of `base`; and the keys that both changed differently (ours wins).
 
-    A list of tables ([[...]]) is one whole here: positions in it mean nothing across two versions.
+    A list of tables ([[...]]) is treated as a whole: positions in it mean nothing across two versions.
     """
     was, wanted, there = _values(base), _values(ours), _values(theirs)
     changed = [
