@@ -89,7 +89,7 @@ _KIND_WORDS = {
         "an address with its prefix length such as 192.168.1.25/24",
         "addresses with prefix lengths",
     ),
-    "separator": ("one of the characters + - = _ # (or empty)", "signs"),
+    "separator": ("one of the characters + - = _ # (or empty)", "characters"),
     "route-domain": (
         "a domain, or .domain for all its subdomains",
         "domains, or .domain for all subdomains of one",

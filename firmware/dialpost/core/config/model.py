@@ -61,55 +61,55 @@ class StationConfig:
     """Who this station is."""
 
     hostname: str = setting(
-        "", "The station's own full name, used in greetings and Received lines.",
+        "", "The station's fully qualified host name, used in SMTP greetings and Received lines.",
         kind="hostname", required=True, example="mail.clinic.example",
     )  # fmt: skip
     domains: tuple[str, ...] = setting(
-        (), "The domains whose mail lives on this station. The first is the main one.",
+        (), "The domains whose mailboxes are on this station. The first is the main one.",
         kind="domain", minimum=1, maximum=100, required=True, example='["clinic.example"]',
     )  # fmt: skip
     postmaster: str = setting(
         "", "The account that gets mail for postmaster@ and the station's own reports. "
-        "Empty: the first account made.", kind="account",
+        "Empty: the first account created.", kind="account",
     )  # fmt: skip
     data_dir: str = setting(
         "/var/lib/dialpost", "Where mail, queue, accounts and certificate are kept.", kind="path"
     )
-    run_dir: str = setting(DEFAULT_RUN_DIR, "Where the control socket is made.", kind="path")
-    log_level: str = setting("info", "How much is logged: debug, info, warning or error.")
+    run_dir: str = setting(DEFAULT_RUN_DIR, "Where the control socket is created.", kind="path")
+    log_level: str = setting("info", "How much to log: debug, info, warning or error.")
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEntry:
-    """One [[schedule.entry]]: when to call without being asked."""
+    """One [[schedule.entry]]: when to call automatically."""
 
     days: tuple[str, ...] = setting(
-        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "On which days.", kind="weekday", minimum=1,
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "Days of the week.", kind="weekday", minimum=1,
         maximum=7,
     )  # fmt: skip
     at: tuple[str, ...] = setting((), "Times of day, local time.", kind="time", maximum=288)
     start: str = setting("", "With `every_min`: first call of the day.", kind="time")
     end: str = setting("", "With `every_min`: no call after this time.", kind="time")
     every_min: int = setting(
-        0, "A call each so many minutes between `start` and `end`; 0 = only at `at`.", unit="minutes",
+        0, "Minutes between calls from `start` to `end`; 0 = only at the times in `at`.", unit="minutes",
         minimum=0, maximum=1440,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """When the station calls by itself."""
+    """When the station calls automatically."""
 
     entry: tuple[ScheduleEntry, ...] = setting((), "Times and intervals.", maximum=50)
     min_pause_min: int = setting(
-        5, "Shortest time between two calls nobody asked for by hand.", unit="minutes",
+        5, "Shortest time between two automatic calls.", unit="minutes",
         minimum=0, maximum=1440,
     )  # fmt: skip
     when_waiting: int = setting(
-        0, "Call when so many messages for the world wait; 0 = never for that reason.", minimum=0,
+        0, "Call when this many outgoing messages are waiting; 0 = never for that reason.", minimum=0,
         maximum=100_000,
     )  # fmt: skip
-    when_urgent: bool = setting(False, "Call as soon as an urgent message waits.")
+    when_urgent: bool = setting(False, "Call as soon as an urgent message is waiting.")
     timezone: str = setting(
         "", "The station's time zone, for the times above and for every time it shows; empty: the system's.",
         kind="timezone", example="Europe/Vienna",
@@ -118,23 +118,25 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
-    """Name service over the line."""
+    """Looking up names over the line."""
 
     servers: tuple[str, ...] = setting(
         (), "Addresses of name servers; empty: those of the system (or of the line, once it is up).",
         kind="ip", maximum=8,
     )  # fmt: skip
     port: int = setting(53, "Their port.", minimum=1, maximum=65_535)
-    try_s: float = setting(10.0, "Wait for one answer.", unit="seconds", minimum=0.5, maximum=120)
-    total_s: float = setting(45.0, "Wait in all for one name.", unit="seconds", minimum=1, maximum=600)
+    try_s: float = setting(10.0, "How long to wait for one answer.", unit="seconds", minimum=0.5, maximum=120)
+    total_s: float = setting(
+        45.0, "How long to wait in total for one name.", unit="seconds", minimum=1, maximum=600
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionConfig:
-    """How long the station remembers."""
+    """How long the station keeps its records."""
 
     history_days: int = setting(
-        60, "How long `dialpost trace` knows a finished message.", unit="days", minimum=1, maximum=3650
+        60, "How long `dialpost trace` remembers a finished message.", unit="days", minimum=1, maximum=3650
     )
     calls_kept: int = setting(500, "How many calls the history keeps.", minimum=10, maximum=100_000)
 
@@ -145,23 +147,23 @@ class Config:
 
     station: StationConfig = section(StationConfig, "Who this station is.")
     smtp: SmtpConfig = section(SmtpConfig, "The SMTP server.")
-    relay: RelayConfig = section(RelayConfig, "Who may send to the world without a login.")
+    relay: RelayConfig = section(RelayConfig, "Who may send mail anywhere without a login.")
     tls: TlsConfig = section(TlsConfig, "The station's own certificate.")
-    delivery: DeliveryConfig = section(DeliveryConfig, "Mail that stays here.")
-    outbound: OutboundConfig = section(OutboundConfig, "Mail for the world.")
-    etrn: EtrnConfig = section(EtrnConfig, "Asking the provider to send what it holds for us.")
-    link: LinkConfig = section(LinkConfig, "The way to the world.")
+    delivery: DeliveryConfig = section(DeliveryConfig, "Local delivery.")
+    outbound: OutboundConfig = section(OutboundConfig, "Outgoing mail.")
+    etrn: EtrnConfig = section(EtrnConfig, "Asking the provider for the mail it holds (ETRN).")
+    link: LinkConfig = section(LinkConfig, "The link to the outside world.")
     modem: ModemConfig = section(ModemConfig, "The modem and how it dials (link.kind = modem).")
-    ppp: PppConfig = section(PppConfig, "The network over the modem's line.")
-    call: CallConfig = section(CallConfig, "One call.")
+    ppp: PppConfig = section(PppConfig, "PPP over the modem's line.")
+    call: CallConfig = section(CallConfig, "How a call runs.")
     budget: BudgetConfig = section(BudgetConfig, "What calls may cost.")
     clock: ClockConfig = section(ClockConfig, "Setting the clock over the line.")
-    schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls by itself.")
+    schedule: ScheduleConfig = section(ScheduleConfig, "When the station calls automatically.")
     lan: LanConfig = section(LanConfig, "The local network.")
     panel: PanelConfig = section(PanelConfig, "The front panel: LEDs and button.")
-    console: ConsoleConfig = section(ConsoleConfig, "The serial console, and the same over ssh.")
-    dns: DnsConfig = section(DnsConfig, "Name service over the line.")
-    retention: RetentionConfig = section(RetentionConfig, "How long the station remembers.")
+    console: ConsoleConfig = section(ConsoleConfig, "The console: serial line and ssh.")
+    dns: DnsConfig = section(DnsConfig, "Looking up names over the line.")
+    retention: RetentionConfig = section(RetentionConfig, "How long the station keeps its records.")
 
     @property
     def etrn_host(self) -> str:
