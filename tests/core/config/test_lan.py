@@ -83,11 +83,11 @@ def test_lan_and_line_are_two_networks():
     ppp = '[ppp]\nlocal_address = "192.168.1.77"\nremote_address = "192.168.2.1"'
     assert problems(STATIC, ppp) == [
         "lan.address = 192.168.1.25/24 and ppp.local_address = 192.168.1.77 are in the same network: LAN and "
-        "line could not be told apart."
+        "line must differ."
     ]
     assert problems('fallback_address = "192.168.2.25/24"', ppp) == [
         "lan.fallback_address = 192.168.2.25/24 and ppp.remote_address = 192.168.2.1 are in the same network: "
-        "LAN and line could not be told apart."
+        "LAN and line must differ."
     ]
 
 

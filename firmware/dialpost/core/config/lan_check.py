@@ -36,10 +36,7 @@ def _address(key: str, config: Config, own: _Interface) -> Iterator[str]:
     for other in ("local_address", "remote_address"):
         text: str = getattr(config.ppp, other)
         if text and ipaddress.ip_address(text) in network:
-            yield (
-                f"{key} = {own} and ppp.{other} = {text} are in the same network: LAN and line could not be told "
-                "apart."
-            )
+            yield (f"{key} = {own} and ppp.{other} = {text} are in the same network: LAN and line must differ.")
 
 
 def _gateway(text: str, own: _Interface) -> Iterator[str]:
