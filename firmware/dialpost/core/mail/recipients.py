@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dialpost.core.address import parse_mailbox
-from dialpost.core.errors import AddressError
 from dialpost.core.mail.accounts import Directory, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope
 from dialpost.core.mail.queue.records import RecipientRecord, RecipientState
@@ -19,7 +18,8 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
         found = directory.resolve(recipient.address)
         places: list[tuple[str, str | None]] = []
         if isinstance(found, NotLocal):
-            places = [(_normal(recipient.address), None)]
+            # Its domain in its one form, so that mail for it is found together.
+            places = [(str(parse_mailbox(recipient.address)), None)]
         elif isinstance(found, Unknown):
             return None
         else:
@@ -34,11 +34,3 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
             )  # fmt: skip
             rows.setdefault(key, row)
     return tuple(rows.values())
-
-
-def _normal(address: str) -> str:
-    """The domain in its one form, so that mail for it is found together."""
-    try:
-        return str(parse_mailbox(address))
-    except AddressError:
-        return address

@@ -110,3 +110,17 @@ def test_fields_are_cut_to_what_a_list_can_show():
 def test_a_very_long_line_that_never_ends_is_closed():
     line = b"X: ".ljust(MAX_LINE_BYTES, b"y")
     assert passed(line)[0] == line + b"\n" + ADDED + b"\n"
+
+
+def test_an_author_s_line_is_repaired_unless_a_fold_belongs_to_it():
+    def repaired_by(content, step):
+        header = HeaderPass(HOST, lambda facts: ADDED, ("clinic.example",))
+        pieces = (content[at : at + step] for at in range(0, len(content), step))
+        return b"".join(map(header.feed, pieces)) + header.finish()
+
+    for step in (1, 1 << 20):
+        assert repaired_by(b"From: bert\nTo: anna\n\nx\n", step) == (
+            b"From: bert@clinic.example\nTo: anna\n" + ADDED + b"\nx\n"
+        )
+        folded = b"Reply-To: bert\n (a fold)\nSubject: From: bert\n\nx\n"
+        assert repaired_by(folded, step) == folded.replace(b"\n\nx", b"\n" + ADDED + b"\nx")
