@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -20,22 +19,18 @@ from typing import Protocol
 
 from dialpost import __version__
 from dialpost.board_check import board_warnings
-from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
-from dialpost.core.config.model import Config, StationConfig
-from dialpost.core.config.setup import first_text, run_dir_in
+from dialpost.core.config.model import Config
+from dialpost.core.config.setup import first_text
 from dialpost.core.control.declared import NoParams
 from dialpost.core.control.serving import serve
 from dialpost.core.control.station import STATUS, TRIAL_OVER, Status
 from dialpost.core.errors import (
-    CertificateError,
     ConfigError,
     DialpostError,
     NotFoundError,
-    ReadOnlyError,
     StorageError,
-    StorageFullError,
 )
 from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import AT_REST
@@ -46,23 +41,20 @@ from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.edge.control_socket.server import ControlServer
-from dialpost.edge.mail import certificate
-from dialpost.edge.mail.listeners import Doors, ListenError, inherited_sockets
-from dialpost.edge.mail.store import rehearsal
-from dialpost.edge.system import descriptors
+from dialpost.edge.mail.listeners import Doors
 from dialpost.edge.system.apply_unit import ApplyUnit
 from dialpost.edge.system.boot.trial import BootTrial
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock
-from dialpost.edge.system.service_manager import ServiceManager
+from dialpost.file_in_force import FileInForce
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions
-from dialpost.flow.config.stand_in import stand_in
 from dialpost.flow.config.world import Apply
 from dialpost.flow.line.dedicated_line import DedicatedLine
 from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess
+from dialpost.opening import held_on_trial, is_the_cards_fault, why_not
 from dialpost.standstill import AGAIN_EVERY_S, Standstill
 from dialpost.station import Station
 
@@ -85,17 +77,6 @@ class MakeStation(Protocol):
         self, config: Config, *, panel: Panel, control: ControlServer, remarks: Callable[[], list[str]]
     ) -> Station:
         """Make it; it is not started."""
-
-
-class SystemApply:
-    """Applying to the system by the root one-shot; where this machine has none, it says so."""
-
-    def __init__(self) -> None:
-        self._unit = ApplyUnit()
-
-    async def run(self, number: int) -> ApplyResult:
-        """Start it and wait."""
-        return await self._unit.apply()
 
 
 class Daemon:
@@ -121,30 +102,29 @@ class Daemon:
         self.front = front(self.panel)
         self.station: Station | None = None
         self.failed = asyncio.Event()
-        self.changes = ConfigChanges(self.history, self.file, self, apply or SystemApply(), Clock())
+        self.changes = ConfigChanges(self.history, self.file, self, apply or ApplyUnit(), Clock())
         self._set_up = set_up or SetUp()
         self._trial = trial or BootTrial()
         self._make_station, self._before_run = make_station, before_run
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._is_held = False
-        self._stand_in: Config | None = None
+        self._in_force = FileInForce(self.file, self.history)
         self._standstill: Standstill | None = None
-        self._problems: tuple[str, ...] = ()
         self._reloads: set[asyncio.Task[None]] = set()
 
     # -- start and stop -------------------------------------------------------------------------------
 
     async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
         """Return when a station runs, or waits to be set up. Raises: DialpostError; nothing runs then."""
-        await self._repair_file()
+        await self._repair()
         await self.changes.before_start()
         self._doors = Doors(inherited or {})
-        config = self._load()
+        config = self._in_force.load()
         first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
-            Path(self._run_dir(config, first)) / SOCKET_NAME,
+            Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME,
             config_methods(sessions, self.changes, board_warnings) | self.front.methods(),
         )  # fmt: skip
         try:
@@ -226,18 +206,7 @@ class Daemon:
 
     async def rehearse(self, config: Config) -> tuple[str, ...]:
         """Why a station would not start with it."""
-        problems = []
-        try:
-            self._doors.rehearse(wanted_doors(config))
-            await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
-        except (ListenError, StorageError) as error:
-            problems.append(str(error))
-        if config.tls.certificate and (self.config is None or config.tls != self.config.tls):
-            try:
-                certificate.server_context(await asyncio.to_thread(certificate.station_pair, config))
-            except CertificateError as error:
-                problems.append(str(error))
-        return tuple(problems)
+        return await why_not(config, self._doors, self.config)
 
     async def take(self, config: Config | None) -> None:
         """Put a station with this configuration in the place of the one that runs."""
@@ -246,13 +215,13 @@ class Daemon:
             old = self.config
             await self._stop_station()
             if config is None:
-                self._problems = self._problems_of_file()
+                self._in_force.look()
                 self._wait_for_set_up()
                 return
             try:
                 await self._run(config)
             except Exception as error:
-                if await _is_the_cards_fault(error, config):  # no other configuration would start either
+                if await is_the_cards_fault(error, config):  # no other configuration would start either
                     await self._run_or_stand_still(config)
                     return
                 if not isinstance(error, DialpostError):
@@ -273,11 +242,11 @@ class Daemon:
         try:
             await self._run(config)
         except DialpostError as error:
-            if await _is_the_cards_fault(error, config) or not await self._went_back():
+            if await is_the_cards_fault(error, config) or not await self._went_back():
                 await self._run_or_stand_still(config)
                 return
-            await self._repair_file()
-            again = self._load()
+            await self._repair()
+            again = self._in_force.load()
             if again is None:
                 self._wait_for_set_up()
                 return
@@ -332,7 +301,7 @@ class Daemon:
         self._stop_waiting = self._control.offer(serve(STATUS, self._status))
 
     async def _run(self, config: Config) -> None:
-        if self._trial.is_on() and (problems := await asyncio.to_thread(_held_on_trial, config)) is not None:
+        if self._trial.is_on() and (problems := await asyncio.to_thread(held_on_trial, config)) is not None:
             self._wait_for_proof(config, problems)
             return
         self._is_held = False
@@ -395,123 +364,26 @@ class Daemon:
             _log.exception("the station before does not start either")
             self.failed.set()
 
-    async def _repair_file(self) -> None:
-        """A file that the card spoilt or lost does not stop the mail while one that can be used is kept."""
-        found = await asyncio.to_thread(stand_in, self.history, self.file)
-        self._stand_in = found.config if found is not None else None
-        if found is not None:
-            self.changes.remark(found.words)
-
-    def _load(self) -> Config | None:
-        """The file's configuration; None where it is missing or can't be used: `status` tells why then."""
-        self._problems = ()
-        try:
-            return self.file.load()
-        except (ConfigError, NotFoundError):
-            if self._stand_in is not None:  # the card does not take it back
-                return self._stand_in
-            self._problems = self._problems_of_file()
-            return None
-
-    def _problems_of_file(self) -> tuple[str, ...]:
-        try:
-            self.file.load()
-        except ConfigError as error:
-            return error.problems
-        except NotFoundError:
-            pass
-        return ()
-
-    def _run_dir(self, config: Config | None, first: str) -> str:
-        if config is not None:
-            return config.station.run_dir
-        text = ""
-        with contextlib.suppress(ConfigError, NotFoundError):
-            text = self.file.read()
-        return run_dir_in(text) or self._set_up.run_dir or run_dir_in(first) or StationConfig().run_dir
+    async def _repair(self) -> None:
+        words = await self._in_force.repair()
+        if words:
+            self.changes.remark(words)
 
     async def _status(self, wanted: NoParams) -> Status:
         """While no station answers."""
-        mode = "unreadable" if self._problems else "set-up"
+        mode = "unreadable" if self._in_force.problems else "set-up"
         words = (
             f"the configuration {self.file.path} can't be used; no mail is taken."
-            if self._problems
+            if self._in_force.problems
             else "waits to be set up: there is no configuration yet, and no mail is taken."
         )
         return Status(
             mode=mode,
             version=__version__,
             words=words,
-            attention=(*(self._problems or ("It has to be set up.",)), *self._remarks()),
+            attention=(*(self._in_force.problems or ("It has to be set up.",)), *self._remarks()),
         )
-
-
-async def run(path: Path, set_up: SetUp) -> int:
-    """Run the daemon until SIGTERM or SIGINT; the exit status."""
-    manager = ServiceManager()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    descriptors.take_all()
-    daemon = Daemon(path, set_up=set_up, before_run=_set_log_level)
-    loop.set_exception_handler(descriptors.Shortage(daemon.make_room))
-    await daemon.start(inherited_sockets())
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-    manager.ready(f"{daemon.config.station.hostname} takes mail" if daemon.config else "waits to be set up")
-    feeding = asyncio.create_task(_feed_watchdog(manager))
-    try:
-        await _first_of(stop.wait(), daemon.failed.wait())
-    finally:
-        manager.stopping()
-        _log.info("stopping")
-        feeding.cancel()
-        await daemon.stop()
-    return 1 if daemon.failed.is_set() else 0
-
-
-def _held_on_trial(config: Config) -> list[str] | None:
-    """What speaks against the queue's new format; None where its format does not change."""
-    queue = Path(config.station.data_dir) / "queue.db"
-    if not rehearsal.format_waits(queue):
-        return None
-    problem = rehearsal.rehearse(queue)
-    return [problem] if problem else []
-
-
-async def _is_the_cards_fault(error: Exception, config: Config) -> bool:
-    """Whether a station could not start because the card takes no writes, whatever the configuration says."""
-    if isinstance(error, StorageFullError | ReadOnlyError):
-        return True
-    if not isinstance(error, StorageError):
-        return False
-    try:
-        await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
-    except (StorageFullError, ReadOnlyError):
-        return True
-    except StorageError:
-        return False  # a folder that can't be used: perhaps another configuration names a better one
-    return False
 
 
 def _nothing() -> None:
     pass
-
-
-def _set_log_level(config: Config) -> None:
-    logging.getLogger().setLevel(config.station.log_level.upper())
-
-
-async def _first_of(*waits: Coroutine[object, object, object]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def _feed_watchdog(manager: ServiceManager) -> None:
-    while manager.watchdog_s:
-        manager.alive()
-        await asyncio.sleep(manager.watchdog_s / 3)

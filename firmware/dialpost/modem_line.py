@@ -5,29 +5,75 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.call_reason import CallReason
+from dialpost.core.config.model import Config, LinkKind, Via
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.modem.set_up import line_rate_bps, port_settings
 from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
+from dialpost.core.line.redial_rules import vain_call
+from dialpost.core.mail.places import hosts_to_knock_at
+from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.ppp import Pppd
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.system.board_files import BoardFiles
 from dialpost.edge.system.clock import RELEASED_S, Clock
 from dialpost.edge.system.sntp_client import ask as ask_time
+from dialpost.flow import maillog
+from dialpost.flow.line.link import Link, NoLink
 from dialpost.flow.line.modem.link import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 from dialpost.flow.memory import Memory
 from dialpost.flow.system.clock_setter import ClockSetter
 
 _log = logging.getLogger("dialpost.line")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredLink:
+    """The link of a configuration. `modem` is the same where it is a modem's. `why_not`: no call can be made."""
+
+    link: Link
+    plan: DialPlan | None = None
+    modem: ModemLink | None = None
+    why_not: str = ""
+
+
+def configured_link(
+    config: Config, clock: Clock, resolver: Resolver, memory: Memory, on_step: Callable[[], Awaitable[object]], *,
+    ppp: Ppp | None, on_rate: Callable[[int], None], watchers: Sequence[LineWatcher],
+) -> ConfiguredLink:  # fmt: skip
+    """The link that is dialled. A modem that can't be driven as configured stops calls, not the office's mail."""
+    if config.link.kind is LinkKind.DIALUP_GATEWAY:
+        return ConfiguredLink(DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s))
+    try:
+        link, plan = modem_line(
+            config, clock, resolver, memory, on_step, ppp=ppp, on_rate=on_rate, watchers=watchers
+        )
+    except (ConfigError, NotFoundError) as error:
+        maillog.person_needed("modem: it can't be used as configured", error=error)
+        return ConfiguredLink(NoLink(str(error)), why_not=str(error))
+    return ConfiguredLink(link, plan, link)
+
+
+def in_vain(config: Config, troubles: HostTroubles, reason: CallReason, *, waits: bool) -> str:
+    """Why a call nobody asked for could achieve nothing: every host that it is for refused the login."""
+    outbound, refused = config.outbound, troubles.is_barred
+    is_way_out_barred = (
+        outbound.via is Via.SMARTHOST and not outbound.route
+        and refused(HostUse.OUTBOUND, outbound.smarthost, outbound.port)
+    )  # fmt: skip
+    is_etrn_barred = config.etrn_wanted and refused(HostUse.ETRN, config.etrn_host, config.etrn.port)
+    return vain_call(reason, is_way_out_barred=is_way_out_barred, is_etrn_barred=is_etrn_barred, waits=waits)
 
 
 def modem_line(

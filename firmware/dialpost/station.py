@@ -7,60 +7,38 @@ the call and the flush, which put their outcomes on record; the database last.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import socket
-import ssl
-from collections.abc import Awaitable, Callable
-from datetime import datetime, tzinfo
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
-from dialpost import __version__
-from dialpost.core import logged_faults
-from dialpost.core.advice import MAKE_ROOM, RESTART
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.digest import digest
-from dialpost.core.config.model import Config, LinkKind, Via
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.control.serving import ServedMethods
 from dialpost.core.control.station import Status
-from dialpost.core.errors import (
-    CertificateError,
-    ConfigError,
-    DamagedError,
-    DialpostError,
-    NotFoundError,
-    StorageError,
-    StorageFullError,
-)
+from dialpost.core.errors import DialpostError, StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
-from dialpost.core.line.redial_rules import vain_call
-from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.edge.control_socket.server import ControlServer
-from dialpost.edge.line.gateway_link import DialupGateway
 from dialpost.edge.line.half_open import HalfOpen
-from dialpost.edge.mail import certificate, listeners
-from dialpost.edge.mail.account_file import AccountFile
-from dialpost.edge.mail.dovecot_users import DovecotUsers
 from dialpost.edge.mail.maildir import Maildirs
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.edge.system import descriptors
-from dialpost.edge.system.card import state as card_state
 from dialpost.edge.system.card.spare_room import SpareRoom
-from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.clock import Clock, zone_of
 from dialpost.edge.system.data_lock import DataLock
 from dialpost.edge.system.log import tail as log_tail
 from dialpost.edge.system.update.file import UpdateFile, UpdateNotes
@@ -73,11 +51,10 @@ from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.call.methods import call_methods
 from dialpost.flow.line.call.schedule import Scheduler
 from dialpost.flow.line.dedicated_line import DedicatedLine
-from dialpost.flow.line.link import Link, NoLink
+from dialpost.flow.line.link import Link
 from dialpost.flow.line.modem.link import ModemLink, Ppp
 from dialpost.flow.line.modem.refused_pin import pin_methods
 from dialpost.flow.mail.account_methods import account_methods
-from dialpost.flow.mail.accounts import AccountService
 from dialpost.flow.mail.bounces import Bouncer
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
@@ -95,15 +72,13 @@ from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
 from dialpost.flow.system.control import control_methods
 from dialpost.flow.system.update_news import UpdateNews
-from dialpost.modem_line import expected_rate_bps, modem_line
+from dialpost.modem_line import configured_link, expected_rate_bps, in_vain
+from dialpost.opening import Opening, keep_room
+from dialpost.smtp_doors import SmtpDoors
+from dialpost.station_status import StationStatus
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-_WRITTEN_FOLDERS = ("spool", "mail")
-
-ROOM_EVERY_S = 60.0
-"""How often the room kept back on the card is looked at."""
 
 
 class Station:
@@ -141,9 +116,7 @@ class Station:
         self.client = SmtpClient()
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
-        self.doors: list[tuple[Listener, str, int]] = []
-        """Where the station listens: which door, address, port."""
-        self._mx_doors: list[SmtpServer] = []
+        self._smtp = SmtpDoors(config)
         self._data = data
         self._link, self._ppp = link, ppp
         self._modem_link: ModemLink | None = None
@@ -169,6 +142,11 @@ class Station:
         """Stop in the opposite order; what is under way is put on record. Harmless if it never started."""
         await self._running.aclose()
 
+    @property
+    def doors(self) -> list[tuple[Listener, str, int]]:
+        """Where the station listens: which door, address, port."""
+        return self._smtp.addresses
+
     def make_room(self) -> None:
         """The system gives no more connections: some that do nothing end."""
         self.intake.make_room()
@@ -182,7 +160,8 @@ class Station:
         self._running.callback(self.spool.close)
         self.mailboxes.prepare()
         self._running.callback(self.mailboxes.close)
-        self.store = await self._with_room(
+        opening = Opening(self.config, self.room, self.mailboxes, self._reports)
+        self.store = await opening.with_room(
             lambda: Store.open(
                 self._data / "queue.db",
                 bodies=self.spool.ids,
@@ -192,75 +171,8 @@ class Station:
         )
         self._running.push_async_callback(self.store.close)
         self._reports += self.store.opening_report
-        account_file = AccountFile(self._data / "accounts.toml")
-        why_lost = ""
-        try:
-            self.accounts = self._account_service(account_file)
-        except DamagedError as error:
-            why_lost = f"{error} It is kept as {account_file.put_aside()}."
-            self.accounts = self._account_service(account_file)
-        await self._open_accounts(account_file, why_lost)
-        self.tls = await self._own_tls()
-
-    def _account_service(self, account_file: AccountFile) -> AccountService:
-        logins = DovecotUsers(self._data / "dovecot-users", self._data / "mail")
-        return AccountService(self.config, account_file, logins, self.mailboxes, self.room.check)
-
-    async def _open_accounts(self, account_file: AccountFile, why_lost: str) -> None:
-        """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
-        if account_file.report:
-            self._reports.append(
-                f"{account_file.report} Look whether somebody is missing; until an account is added or changed, "
-                "mail to unknown names is put off, not refused."
-            )
-            maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
-            self.accounts.is_restored = True
-        elif (lost := self._mailboxes_of_lost_accounts(account_file)) or why_lost:
-            why_lost = why_lost or f"{account_file.path} is missing."
-            self._reports.append(
-                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Make the accounts again with "
-                f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
-                "then mail to unknown names is deferred, not refused, and mail programs log in as before."
-            )
-            maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
-            self.accounts.is_restored = True
-            return  # what mail programs log in with is all that is left of the accounts
-        try:
-            await self._with_room(lambda: asyncio.to_thread(self.accounts.start))
-        except StorageError as error:  # mail is taken all the same
-            self._reports.append(f"Mail programs may see the accounts as they were before: {error}")
-            maillog.person_needed("accounts: not all is up to date", error=error)
-
-    def _mailboxes_of_lost_accounts(self, account_file: AccountFile) -> list[str]:
-        """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
-        if account_file.path.exists():
-            return []
-        postmaster = self.accounts.directory.postmaster_account  # has a mailbox without being in the file
-        return [name for name in self.mailboxes.names() if name != postmaster]
-
-    async def _with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Where the card is full, try again with the room kept for that."""
-        while True:
-            try:
-                return await work()
-            except StorageFullError as error:
-                maillog.person_needed("card: full, so the room kept back is used", error=error)
-                if not await asyncio.to_thread(self.room.give):
-                    raise
-
-    async def _own_tls(self) -> ssl.SSLContext | None:
-        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
-        programs must wait for people.
-        """
-        try:
-            pair = await asyncio.to_thread(certificate.station_pair, self.config)
-            if pair.note:
-                _log.info("tls: %s", pair.note)
-            return certificate.server_context(pair)
-        except CertificateError as error:
-            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
-            self._reports.append(f"Mail programs can't log in: {error}")
-            return None
+        self.accounts = await opening.accounts()
+        self.tls = await opening.own_tls()
 
     def _wire(self) -> None:
         """Make the flows and give each the edges it names."""
@@ -290,7 +202,7 @@ class Station:
             config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
             on_finished=self.retention.wake, is_in_flight=self.flush.is_in_flight,
         )  # fmt: skip
-        zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else _system_zone()
+        zone = zone_of(config.schedule.timezone)
         self.big_messages = BigMessages(
             config.budget, config.station.hostname, self.store, self.spool, self.bouncer, zone=zone,
             clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
@@ -301,9 +213,7 @@ class Station:
         )
         self.forecasts = Forecasts(config.budget, expected_rate_bps(config), self.store)
         self.calls = self._make_calls()
-        self.scheduler = Scheduler(
-            config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted
-        )  # fmt: skip
+        self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
         most_connections = descriptors.connections_for(config.smtp.max_connections)
         if most_connections < config.smtp.max_connections:
@@ -340,36 +250,18 @@ class Station:
         )  # fmt: skip
 
     def _make_link(self) -> tuple[Link, DialPlan | None]:
-        """The configured link. A modem that can't be driven as configured stops calls, not the office's mail."""
-        config = self.config
-        if config.link.kind is LinkKind.DIALUP_GATEWAY:
-            return DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s), None
-        try:
-            link, plan = modem_line(
-                config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
-                on_rate=self._line_rate, watchers=(self.half_open,),
-            )  # fmt: skip
-            self._modem_link = link
-            return link, plan
-        except (ConfigError, NotFoundError) as error:
-            maillog.person_needed("modem: it can't be used as configured", error=error)
-            self._reports.append(f"No call can be made: {error}")
-            self._no_call = (str(error),)
-            return NoLink(str(error)), None
+        made = configured_link(
+            self.config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
+            on_rate=self._line_rate, watchers=(self.half_open,),
+        )  # fmt: skip
+        self._modem_link = made.modem
+        if made.why_not:
+            self._reports.append(f"No call can be made: {made.why_not}")
+            self._no_call = (made.why_not,)
+        return made.link, made.plan
 
     def _in_vain(self, reason: CallReason) -> str:
-        """Why a call nobody asked for could achieve nothing: every host that it is for refused the login."""
-        config, refused = self.config, self.host_troubles.is_barred
-        outbound = config.outbound
-        is_way_out_barred = (
-            outbound.via is Via.SMARTHOST and not outbound.route
-            and refused(HostUse.OUTBOUND, outbound.smarthost, outbound.port)
-        )  # fmt: skip
-        is_etrn_barred = config.etrn_wanted and refused(HostUse.ETRN, config.etrn_host, config.etrn.port)
-        return vain_call(
-            reason, is_way_out_barred=is_way_out_barred, is_etrn_barred=is_etrn_barred,
-            waits=self.panel.counted.waiting_remote > 0,
-        )  # fmt: skip
+        return in_vain(self.config, self.host_troubles, reason, waits=self.panel.counted.waiting_remote > 0)
 
     def _host_troubles_changed(self, some: bool) -> None:
         async def keep() -> None:
@@ -407,17 +299,16 @@ class Station:
         for flow in (*flows, self.big_messages, *([self._modem_link] if self._modem_link is not None else [])):
             self._background.keep(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._background.end)
-        self._background.keep("SpareRoom", self._keep_room)
+        self._background.keep("SpareRoom", partial(keep_room, self.room))
         self._background.once("Recovery", self._recover)
-        for door, sock in listeners.open_listeners(wanted_doors(self.config), inherited):
-            await self._open_door(Listener(door), sock)
+        await self._smtp.open(self.intake, self.tls, inherited, self._running)
         methods = control_methods(self.calls, self.store, self)
         methods |= queue_methods(self.queue) | account_methods(self.accounts)
         methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store, self._pin_allowed)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
         methods |= self.updates.methods()
-        self._background.once("UpdateNews", self._tell_of_updates)
+        self._background.once("UpdateNews", self.updates.begin)
         await self._offer(methods)
         self.panel.started()
 
@@ -430,19 +321,6 @@ class Station:
         else:
             self._running.callback(self._control.offer(methods))
 
-    async def _open_door(self, door: Listener, sock: socket.socket) -> None:
-        factory = smtp_protocol_factory(self.intake, self.config.smtp, self.config.station.hostname, door, self.tls)
-        if door is Listener.SUBMISSIONS and self.tls is None:
-            sock.close()
-            return
-        if door is Listener.MX:
-            self._mx_doors.append(factory)
-        server = await asyncio.get_running_loop().create_server(factory, sock=sock)
-        # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
-        self._running.push_async_callback(factory.close)
-        self._running.push_async_callback(_close_server, server)
-        self.doors.append((door, *sock.getsockname()[:2]))
-
     # -- what runs beside -----------------------------------------------------------------------------
 
     async def _recover(self) -> None:
@@ -450,12 +328,6 @@ class Station:
         self._reports += report.sentences
         self.delivery.wake()
         self.retention.wake()
-
-    async def _keep_room(self) -> None:
-        """What was used of the room kept back is taken again once the card has plenty."""
-        while True:
-            await asyncio.to_thread(self.room.keep)
-            await asyncio.sleep(ROOM_EVERY_S)
 
     def _accepted(self, message: MessageRecord) -> None:
         """A message is in the queue: who has to do with it wakes."""
@@ -481,11 +353,8 @@ class Station:
 
     def _line_is_down(self) -> None:
         """Nobody tells TCP: the provider's connections would hang until they time out."""
-        for door in self._mx_doors:
-            if self._link is None and self.config.link.kind is LinkKind.MODEM:  # it will tell when it is up again
-                door.abort(self.intake.is_over_the_line, self.half_open.keep)
-            else:
-                door.abort(self.intake.is_over_the_line)
+        tells_when_up = self._link is None and self.config.link.kind is LinkKind.MODEM
+        self._smtp.abort(self.intake.is_over_the_line, self.half_open.keep if tells_when_up else None)
 
     def _calls_given_up(self, record: CallRecord, failures: int) -> None:
         """The operator reads it in the mailbox: nobody may be watching the panel."""
@@ -500,12 +369,6 @@ class Station:
 
         self._background.once("letter", tell)
 
-    async def _tell_of_updates(self) -> None:
-        try:
-            await self.updates.look()
-        except DialpostError as error:
-            maillog.fault("update: the postmaster could not be told", error=error)
-
     # -- what `status` asks ---------------------------------------------------------------------------
 
     async def counts(self) -> QueueCounts:
@@ -514,58 +377,21 @@ class Station:
 
     def facts(self) -> Status:
         """Who this is, for `status`."""
-        return Status(
-            mode="running",
-            hostname=self.config.station.hostname,
-            version=__version__,
-            link=self.config.link.kind.value,
-            uptime_s=round(self.clock.monotonic_s() - self._started_s),
-            accounts=len(self.accounts.directory.accounts),
-            free_bytes=self.spool.free_bytes(),
-            budget=() if isinstance(self.calls, DedicatedLine) else tuple(self.budget.limits_in_words()),
-            notes=tuple(logged_faults.notes(self.log.faults(self._started_s))),
-            doors=tuple(f"{door.value} {place_words(host, port)}" for door, host, port in self.doors),
-            attention=(),
-        )
-
-    def _of_calls(self) -> list[str]:
-        """What the calls have to tell that its cause does not tell already."""
-        told = [one for one in self.calls.attention() if not any(why in one for why in self._no_call)]
-        return [one for one in told if one != call_notes.MAIL_STUCK] if self.host_troubles.attention() else told
+        return self._status().facts()
 
     def attention(self) -> list[str]:
         """What needs an operator, a sentence each."""
-        found = (
-            list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self._of_calls()
-            + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))
+        return self._status().attention()
+
+    def _status(self) -> StationStatus:
+        return StationStatus(
+            config=self.config, clock=self.clock, started_s=self._started_s, log=self.log, spool=self.spool,
+            room=self.room, counted=self.panel.counted, accounts=self.accounts, calls=self.calls,
+            budget=self.budget, updates=self.updates, troubles=self.host_troubles, doors=self.doors,
+            reports=[*dict.fromkeys(self._reports), *self._remarks()], no_call=self._no_call,
         )  # fmt: skip
-        card = card_state.trouble([self._data, *(self._data / name for name in _WRITTEN_FOLDERS)])
-        if card:
-            found.append(card)
-        elif self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
-            found.append(f"The card is full: new mail is put off. {MAKE_ROOM}")
-        elif self.room.is_used():
-            found.append(f"The card is full: new mail is refused for the time being. {MAKE_ROOM}")
-        held, budget = self.panel.counted.held, self.config.budget
-        if held and budget.big_message_bytes and not budget.big_windows:
-            found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")
-        if not self.clock.is_trusted():
-            found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
-        if not self.accounts.directory.accounts:
-            found.append("There is no account yet: `dialpost account add NAME` makes one.")
-        return found
-
-
-async def _close_server(server: asyncio.Server) -> None:
-    server.close()
 
 
 def _waits_for(kind: LinkKind) -> str:
     """A dedicated line is there: what waits, waits for a mail host, and is tried again by itself."""
     return "the next try" if kind is LinkKind.GATEWAY else "the next call"
-
-
-def _system_zone() -> tzinfo:
-    zone = datetime.now().astimezone().tzinfo
-    assert zone is not None
-    return zone

@@ -10,7 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from dialpost import daemon
+from dialpost import daemon, process
 from dialpost.cli.system.daemon import set_up_logging
 
 
@@ -24,7 +24,7 @@ def live(config: Path, log: Path) -> int:
     ctypes.CDLL(None).cut_this_process()
     set_up_logging("info")
     try:
-        return asyncio.run(daemon.run(config, daemon.SetUp()))
+        return asyncio.run(process.run(config, daemon.SetUp()))
     except BaseException as error:
         traceback.print_exc()
         return 1 if isinstance(error, daemon.DialpostError) else 2

@@ -47,7 +47,8 @@ def add_parser(commands: Any) -> None:
 def _daemon(args: argparse.Namespace) -> int:
     set_up_logging("info")
     # Imported here: the daemon's whole machinery is no business of `dialpost status`.
-    from dialpost.daemon import SetUp, run
+    from dialpost.daemon import SetUp
+    from dialpost.process import run
 
     first = ConfigFile(args.first_config).read() if args.first_config else ""
     for name in ("run_dir", "data_dir"):

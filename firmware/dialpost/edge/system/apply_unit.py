@@ -41,6 +41,10 @@ class ApplyUnit:
             return self._is_there
         return _BOOTED.is_dir() and any(Path(place, UNIT).exists() for place in _PLACES)
 
+    async def run(self, number: int) -> ApplyResult:
+        """Apply configuration `number`, which is the committed one."""
+        return await self.apply()
+
     async def apply(self) -> ApplyResult:
         """Make the system as the configuration file says now. Returns when it is so, or why it is not.
 

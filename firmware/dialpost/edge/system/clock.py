@@ -7,7 +7,9 @@ trusted only from the date this release was made on; on the station, time comes 
 from __future__ import annotations
 
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
 
@@ -42,3 +44,12 @@ class Clock:
     def is_kept_by_chrony(self) -> bool:
         """Whether chronyd runs on this machine."""
         return Path("/run/chrony/chronyd.pid").exists() or Path("/run/chronyd.pid").exists()
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name, "" = the system's."""
+    if name:
+        return ZoneInfo(name)
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return zone

@@ -13,8 +13,10 @@ from typing import Protocol
 from dialpost.core.control import station as api
 from dialpost.core.control.declared import NoParams
 from dialpost.core.control.serving import Served, serve
+from dialpost.core.errors import DialpostError
 from dialpost.core.faults import Fault
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
+from dialpost.flow import maillog
 
 _UNDER_WAY = frozenset({UpdateState.INSTALLED, UpdateState.TRYING})
 _TOLD, _SEEN = "told", "seen"
@@ -54,6 +56,13 @@ class UpdateNews:
         self._record: UpdateRecord | None = None
         self._is_seen = False
         self._one = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Look when the station starts. Where the postmaster can't be told, that is logged."""
+        try:
+            await self.look()
+        except DialpostError as error:
+            maillog.fault("update: the postmaster could not be told", error=error)
 
     async def look(self) -> None:
         """See what became of the last update, and tell what is new. Raises: DialpostError where that fails."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.core.mail.smtp_commands import speaks_something_else
-from dialpost.edge.mail.smtp_server import session
+from dialpost.edge.mail.smtp_server import dialogue
 from dialpost.edge.mail.smtp_server.lines import wire_reply
 from dialpost.flow.mail.incoming.connection_pools import GAVE_WAY
 from smtp_door import NotingPolicy, door, eventually, server_tls
@@ -116,7 +116,7 @@ async def test_noop_does_not_hold_a_place_for_ever(monkeypatch):
         client = await connect()
         (caller,) = policy.callers
         await client.talk("NOOP")
-        caller.progress_s -= session._MOST_WAITS * 300 - 0.2  # as long ago as it may be
+        caller.progress_s -= dialogue._MOST_WAITS * 300 - 0.2  # as long ago as it may be
         client.send("NOOP\r\n")
         assert (await client.rest()).endswith(b"421 4.4.2 Nothing came in time: closing the connection\r\n")
 

@@ -1,0 +1,160 @@
+"""What a station finds on its card before anything runs: room, accounts, certificate; and what it says of losses.
+
+A part of the station's wiring. What is missing or damaged keeps no mail from coming in where that can be helped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dialpost.core.advice import RESTART
+from dialpost.core.config.model import Config
+from dialpost.core.errors import CertificateError, DamagedError, ReadOnlyError, StorageError, StorageFullError
+from dialpost.core.mail.places import wanted_doors
+from dialpost.edge.mail import certificate
+from dialpost.edge.mail.account_file import AccountFile
+from dialpost.edge.mail.dovecot_users import DovecotUsers
+from dialpost.edge.mail.listeners import Doors, ListenError
+from dialpost.edge.mail.maildir import Maildirs
+from dialpost.edge.mail.store import rehearsal
+from dialpost.edge.system.card.spare_room import SpareRoom
+from dialpost.flow import maillog
+from dialpost.flow.mail.accounts import AccountService
+
+_log = logging.getLogger("dialpost.station")
+_T = TypeVar("_T")
+
+ROOM_EVERY_S = 60.0
+"""How often the room kept back on the card is looked at."""
+
+
+class Opening:
+    """One start. `reports` gets a sentence for each thing that an operator should know."""
+
+    def __init__(self, config: Config, room: SpareRoom, mailboxes: Maildirs, reports: list[str]) -> None:
+        self._config, self._room, self._mailboxes, self._reports = config, room, mailboxes, reports
+        self._data = Path(config.station.data_dir)
+
+    async def with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Where the card is full, try again with the room kept for that."""
+        while True:
+            try:
+                return await work()
+            except StorageFullError as error:
+                maillog.person_needed("card: full, so the room kept back is used", error=error)
+                if not await asyncio.to_thread(self._room.give):
+                    raise
+
+    async def accounts(self) -> AccountService:
+        """The accounts as the card has them; where it lost them, what is left. Raises: StorageError."""
+        file = AccountFile(self._data / "accounts.toml")
+        why_lost = ""
+        try:
+            accounts = self._service(file)
+        except DamagedError as error:
+            why_lost = f"{error} It is kept as {file.put_aside()}."
+            accounts = self._service(file)
+        await self._bring_up_to_date(accounts, file, why_lost)
+        return accounts
+
+    def _service(self, file: AccountFile) -> AccountService:
+        logins = DovecotUsers(self._data / "dovecot-users", self._data / "mail")
+        return AccountService(self._config, file, logins, self._mailboxes, self._room.check)
+
+    async def _bring_up_to_date(self, accounts: AccountService, file: AccountFile, why_lost: str) -> None:
+        """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
+        if file.report:
+            self._reports.append(
+                f"{file.report} Look whether somebody is missing; until an account is added or changed, "
+                "mail to unknown names is put off, not refused."
+            )
+            maillog.person_needed("accounts: taken from an older copy", report=file.report)
+            accounts.is_restored = True
+        elif (lost := self._mailboxes_of_lost(accounts, file)) or why_lost:
+            why_lost = why_lost or f"{file.path} is missing."
+            self._reports.append(
+                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Make the accounts again with "
+                f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
+                "then mail to unknown names is deferred, not refused, and mail programs log in as before."
+            )
+            maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
+            accounts.is_restored = True
+            return  # what mail programs log in with is all that is left of the accounts
+        try:
+            await self.with_room(lambda: asyncio.to_thread(accounts.start))
+        except StorageError as error:  # mail is taken all the same
+            self._reports.append(f"Mail programs may see the accounts as they were before: {error}")
+            maillog.person_needed("accounts: not all is up to date", error=error)
+
+    def _mailboxes_of_lost(self, accounts: AccountService, file: AccountFile) -> list[str]:
+        """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
+        if file.path.exists():
+            return []
+        postmaster = accounts.directory.postmaster_account  # has a mailbox without being in the file
+        return [name for name in self._mailboxes.names() if name != postmaster]
+
+    async def own_tls(self) -> ssl.SSLContext | None:
+        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
+        programs must wait for people.
+        """
+        try:
+            pair = await asyncio.to_thread(certificate.station_pair, self._config)
+            if pair.note:
+                _log.info("tls: %s", pair.note)
+            return certificate.server_context(pair)
+        except CertificateError as error:
+            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
+            self._reports.append(f"Mail programs can't log in: {error}")
+            return None
+
+
+async def keep_room(room: SpareRoom) -> None:
+    """What was used of the room kept back is taken again once the card has plenty. Runs until cancelled."""
+    while True:
+        await asyncio.to_thread(room.keep)
+        await asyncio.sleep(ROOM_EVERY_S)
+
+
+def held_on_trial(config: Config) -> list[str] | None:
+    """What speaks against the queue's new format; None where its format does not change."""
+    queue = Path(config.station.data_dir) / "queue.db"
+    if not rehearsal.format_waits(queue):
+        return None
+    problem = rehearsal.rehearse(queue)
+    return [problem] if problem else []
+
+
+async def is_the_cards_fault(error: Exception, config: Config) -> bool:
+    """Whether a station could not start because the card takes no writes, whatever the configuration says."""
+    if isinstance(error, StorageFullError | ReadOnlyError):
+        return True
+    if not isinstance(error, StorageError):
+        return False
+    try:
+        await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
+    except (StorageFullError, ReadOnlyError):
+        return True
+    except StorageError:
+        return False  # a folder that can't be used: perhaps another configuration names a better one
+    return False
+
+
+async def why_not(config: Config, doors: Doors, running: Config | None) -> tuple[str, ...]:
+    """Why a station would not start with this configuration, tried while the one of `running` runs."""
+    problems = []
+    try:
+        doors.rehearse(wanted_doors(config))
+        await asyncio.to_thread(SpareRoom(Path(config.station.data_dir)).check)
+    except (ListenError, StorageError) as error:
+        problems.append(str(error))
+    if config.tls.certificate and (running is None or config.tls != running.tls):
+        try:
+            certificate.server_context(await asyncio.to_thread(certificate.station_pair, config))
+        except CertificateError as error:
+            problems.append(str(error))
+    return tuple(problems)

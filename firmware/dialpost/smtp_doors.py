@@ -1,0 +1,64 @@
+"""The doors mail comes in by: a server on each listening socket, taken down before what it hands mail to.
+
+A part of the station's wiring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from dialpost.core.config.model import Config
+from dialpost.core.mail.places import wanted_doors
+from dialpost.core.mail.session import IntakePolicy, Listener, Peer
+from dialpost.edge.mail import listeners
+from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
+
+
+class SmtpDoors:
+    """All doors of one station. `addresses`: which door, address, port of those that are open."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._from_the_line: list[SmtpServer] = []
+        self.addresses: list[tuple[Listener, str, int]] = []
+
+    async def open(
+        self, policy: IntakePolicy, tls: ssl.SSLContext | None, inherited: dict[str, list[socket.socket]],
+        running: AsyncExitStack,
+    ) -> None:  # fmt: skip
+        """Open what the configuration wants; `running` closes it. `inherited`: sockets of the service manager."""
+        for door, sock in listeners.open_listeners(wanted_doors(self._config), inherited):
+            await self._open_one(Listener(door), sock, policy, tls, running)
+
+    def abort(self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] | None) -> None:
+        """Drop the connections of such peers; `keep` gets the socket of each, to duplicate before it is closed."""
+        for door in self._from_the_line:
+            if keep is None:
+                door.abort(is_theirs)
+            else:
+                door.abort(is_theirs, keep)
+
+    async def _open_one(
+        self, door: Listener, sock: socket.socket, policy: IntakePolicy, tls: ssl.SSLContext | None,
+        running: AsyncExitStack,
+    ) -> None:  # fmt: skip
+        config = self._config
+        factory = smtp_protocol_factory(policy, config.smtp, config.station.hostname, door, tls)
+        if door is Listener.SUBMISSIONS and tls is None:
+            sock.close()
+            return
+        if door is Listener.MX:
+            self._from_the_line.append(factory)
+        server = await asyncio.get_running_loop().create_server(factory, sock=sock)
+        # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
+        running.push_async_callback(factory.close)
+        running.push_async_callback(_close_server, server)
+        self.addresses.append((door, *sock.getsockname()[:2]))
+
+
+async def _close_server(server: asyncio.Server) -> None:
+    server.close()
