@@ -49,7 +49,10 @@ def holds(parts: list[str], name: str | None) -> bool:
     file = module(parts)
     if file is None:
         return False
-    return name in (None, "py", "toml", "__file__") or re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) is not None
+    return (
+        name in (None, "py", "toml", "__file__")
+        or re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) is not None
+    )
 
 
 def missing_modules(text: str) -> Iterator[str]:
