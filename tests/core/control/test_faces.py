@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-import dialpost.cli
+from dialpost import cli
 from dialpost.cli.parser import make_parser
 from dialpost.core.console import commands as console
+from dialpost.core.control import accounts, calls, config, modem, panel, queue, station
 from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS
 from dialpost.core.control.table import METHODS
 
-CLI = Path(dialpost.cli.__file__).parent
+CLI = Path(cli.__file__).parent
 LISTS = {
     "list",
     "history",
@@ -84,8 +85,8 @@ def test_no_listing_is_without_json(name):
 def test_what_the_table_says_is_asked_is_what_the_command_line_asks():
     """Each method stands in a module of cli/, and each that stands there is in the table."""
     by_constant = {}
-    for subject in ("accounts", "calls", "config", "modem", "panel", "queue", "station"):
-        module = __import__(f"dialpost.core.control.{subject}", fromlist=["METHODS"])
+    for module in (accounts, calls, config, modem, panel, queue, station):
+        subject = module.__name__.rpartition(".")[2]
         by_constant |= {
             (subject, name): value.name for name, value in vars(module).items() if value in module.METHODS
         }

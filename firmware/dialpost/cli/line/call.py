@@ -95,10 +95,8 @@ def add_parser(commands: Any) -> None:
     budget.set_defaults(func=_budget)
 
 
-def _text(description: str, epilog: str = "") -> dict[str, Any]:
-    return {
-        "description": description, "epilog": epilog or None,
-    }  # fmt: skip
+def _text(description: str, epilog: str = "") -> dict[str, str]:
+    return {"description": description} | ({"epilog": epilog} if epilog else {})
 
 
 def _now(args: argparse.Namespace) -> int:

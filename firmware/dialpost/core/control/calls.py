@@ -10,6 +10,9 @@ from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method, NoParams
 
 MOST_CALLS = 10_000
+_OVER_BUDGET = (
+    "Call although the budget is spent. It costs money: a face where people log in keeps it for the administrator."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +134,14 @@ class RequestParams:
     """Of `call.request`."""
 
     reason: Annotated[CallReason, Setting("What the call is made for.")] = CallReason.COMMAND
-    over_budget: Annotated[bool, Setting("Call although the budget is spent.")] = False
+    over_budget: Annotated[bool, Setting(_OVER_BUDGET)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NowParams:
     """Of `call.now`."""
 
-    over_budget: Annotated[bool, Setting("Call although the budget is spent.")] = False
+    over_budget: Annotated[bool, Setting(_OVER_BUDGET)] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
