@@ -132,10 +132,12 @@ def test_the_log_can_be_seen(tmp_path: Path) -> None:
         (("--what",), "has no option --what"),
     ],
 )
-def test_bad_arguments(args: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    done = simulate("--once", *args, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr
+def test_bad_arguments(args: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "--once", *args])
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert words in told.err
 
 
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
