@@ -141,7 +141,7 @@ class Client:
     async def reply(self):
         lines = []
         while not lines or lines[-1][3:4] == "-":
-            raw = await asyncio.wait_for(self.reader.readline(), 10)
+            raw = await asyncio.wait_for(self.reader.readline(), 60)
             if not raw:
                 raise EOFError(lines)
             assert raw.endswith(b"\r\n")
@@ -157,7 +157,7 @@ class Client:
         return replies
 
     async def rest(self):
-        return await asyncio.wait_for(self.reader.read(), 10)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
     async def starttls(self):
         assert (await self.talk("STARTTLS"))[0].startswith("220")
@@ -197,7 +197,7 @@ async def door(policy, *, listener=Listener.MX, tls=None, **settings):
             with contextlib.suppress(AttributeError):  # TLS that was closed twice, on Python 3.11.2
                 writer.transport.abort()
         server.close()
-        await asyncio.wait_for(factory.close(), 10)
+        await asyncio.wait_for(factory.close(), 60)
 
 
 def client_tls():
@@ -223,6 +223,6 @@ def server_tls():
 
 async def eventually(condition):
     """Wait until it holds; for what happens at the other end of a socket."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)

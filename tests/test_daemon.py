@@ -97,7 +97,7 @@ def mx_port(daemon) -> int:
 
 
 def noop(port: int) -> int:
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         return client.noop()[0]
 
 
@@ -536,7 +536,7 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
     on_line, station = asyncio.Event(), daemon.station
     station.calls.subscribe(lambda words: on_line.set() if words == "on line" else None)
     station.calls.request(CallReason.BUTTON)
-    await asyncio.wait_for(on_line.wait(), 10)
+    await asyncio.wait_for(on_line.wait(), 60)
     face = await Face.open(tmp_path)
     await face.set("call.redial_attempts", "2")
     await face.set("smtp.max_errors", "30")

@@ -54,7 +54,7 @@ async def daemon(tmp_path, card):
 
 
 def mail(port: int) -> int:
-    with smtplib.SMTP("127.0.0.1", port, "client.example", timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", port, "client.example", timeout=60) as client:
         client.ehlo()
         return client.mail("eve@world.example")[0]
 

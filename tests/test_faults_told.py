@@ -84,7 +84,7 @@ def config_in(folder: Path, port: int):
 
 
 def send(port: int) -> None:
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         client.sendmail("anna@clinic.example", ["bob@world.example"], "Subject: hi\r\n\r\nBody\r\n")
 
 

@@ -201,7 +201,7 @@ async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine
     await until(lambda: machine.line(0).level)
     front.serve(config(tmp_path, board="none"), FakeCalls(front.panel))
     with pytest.raises(ControlError, match="set up anew meanwhile"):
-        await asyncio.wait_for(testing, 10)
+        await asyncio.wait_for(testing, 60)
     await until(lambda: machine.open_chips == 0)
     assert not machine.line(0).level
     assert [line.holder for line in machine.lines["gpiochip0"]] == [""] * 8
@@ -231,7 +231,7 @@ async def test_lines_another_process_holds_are_waited_for(machine) -> None:
     await until(lambda: machine.line(0).levels)  # it tried
     assert not opening.done()
     machine.line(4).holder = ""
-    panel = await asyncio.wait_for(opening, 10)
+    panel = await asyncio.wait_for(opening, 60)
     assert machine.line(3).holder == "dialpost"
     panel.close()
 

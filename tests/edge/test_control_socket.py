@@ -184,7 +184,7 @@ async def talking(tmp_path):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)  # the kernel tells the server, not us
 
@@ -230,7 +230,7 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
 
     withdraw = server.offer(served(long=long))
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "long"))
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), 60)
     withdraw()
     with pytest.raises(ControlError, match="taken a new configuration meanwhile: ask again"):
         await asking

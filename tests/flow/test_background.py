@@ -23,7 +23,7 @@ async def test_a_task_that_fails_is_started_again():
         raise RuntimeError("a bug")
 
     background.keep("buggy", buggy)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await again.wait()
     await background.end()
     ended_with = runs
@@ -41,7 +41,7 @@ async def test_once_is_once_and_its_bug_is_logged(caplog):
         raise RuntimeError("a bug")
 
     background.once("buggy", buggy)
-    await asyncio.wait_for(ran.wait(), 5)
+    await asyncio.wait_for(ran.wait(), 60)
     await background.end()
     assert (runs, caplog.messages) == (1, ["buggy failed; it is not tried again"])
 
@@ -58,6 +58,6 @@ async def test_the_end_cancels_and_waits():
             ended.set()
 
     background.once("long", long)
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 60)
     await background.end()
     assert ended.is_set()

@@ -19,7 +19,7 @@ class Talk:
 
     async def reply(self) -> str:
         while True:
-            line = (await asyncio.wait_for(self._reader.readline(), 5)).decode().rstrip("\r\n")
+            line = (await asyncio.wait_for(self._reader.readline(), 60)).decode().rstrip("\r\n")
             if line[3:4] != "-":
                 return line
 
@@ -70,7 +70,7 @@ async def test_every_split_of_a_pipelined_dialogue_is_the_same(tmp_path: Path) -
         for start in range(0, len(stream), size):
             writer.write(stream[start : start + size])
             await asyncio.sleep(0)
-        replies = (await asyncio.wait_for(reader.read(), 5)).decode().split("\r\n")
+        replies = (await asyncio.wait_for(reader.read(), 60)).decode().split("\r\n")
         codes = [line[:3] for line in replies if line and line[3] == " "]
         expected = "220 250 250 250 354 250 250 250 250 250 250 221"
         assert codes == expected.split(), size

@@ -138,10 +138,9 @@ def test_a_session_killed_before_it_confirmed_takes_its_commit_back(
 
 def test_tab_and_editing_are_quick_at_this_pace(serial: SerialSeat) -> None:
     log_in(serial)
-    began_s = time.monotonic()
     serial.type("set budget.curr\tEUR")
-    serial.until("budget.currency EUR")
-    assert time.monotonic() - began_s < 2.0
+    drawn = serial.until("budget.currency EUR")
+    assert len(drawn) < 9600 / 10, "less than a second of the line"
     serial.type("\x01\x0b")
     serial.until(r"\x1b\[K")
 

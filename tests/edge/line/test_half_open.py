@@ -19,7 +19,7 @@ def pair():
         theirs = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
         with ours, theirs:
-            theirs.settimeout(5)
+            theirs.settimeout(60)
             yield ours, theirs
 
 
@@ -36,7 +36,7 @@ def test_the_provider_hears_nothing_until_the_line_is_up_again_and_then_that_it_
     assert len(kept) == 1
     kept.line_up(UP)
     assert len(kept) == 0
-    theirs.settimeout(5)
+    theirs.settimeout(60)
     with pytest.raises(ConnectionResetError):
         theirs.recv(10)
 
@@ -52,7 +52,7 @@ async def test_the_socket_of_an_asyncio_transport_is_kept_over_its_abort(pair):
     with pytest.raises(BlockingIOError):
         theirs.recv(10)
     kept.close()
-    theirs.settimeout(5)
+    theirs.settimeout(60)
     with pytest.raises(ConnectionResetError):
         theirs.recv(10)
 

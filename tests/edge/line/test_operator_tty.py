@@ -28,7 +28,7 @@ class Desk:
     thread: threading.Thread
 
     def end(self) -> Ended:
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.ended[0]
 
@@ -58,7 +58,7 @@ def desk() -> Iterator[Desk]:
     for fd in (modem, person):
         with contextlib.suppress(OSError):
             os.close(fd)
-    thread.join(10)
+    thread.join(60)
     os.close(port)
     os.close(terminal)
 
@@ -105,7 +105,7 @@ def test_a_pipe_is_sent_whole_and_then_it_ends() -> None:
     answering = threading.Thread(target=lambda: os.write(modem, said(modem, b"\r") + b"\r\nOK\r\n"))
     answering.start()
     assert join(port, reads, out_writes) is Ended.INPUT_OVER
-    answering.join(10)
+    answering.join(60)
     assert os.read(out_reads, 100) == b"AT\r\r\nOK\r\n", "what is answered at once is still shown"
     for fd in (modem, port, reads, out_reads, out_writes):
         os.close(fd)

@@ -76,7 +76,7 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> str:
             return str(tls.version())
     finally:
         theirs.close()
-        thread.join(10)
+        thread.join(60)
         ours.close()
 
 

@@ -44,7 +44,7 @@ async def test_a_database_that_cannot_grow_is_a_full_card_until_it_can(tmp_path:
 
 async def soon_an_id(store: Store) -> QueueId:
     """The first id that is to be had: an asking from before may still be under way, and fail."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await store.retry_now(None)
             with contextlib.suppress(StorageError):

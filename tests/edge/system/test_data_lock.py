@@ -31,7 +31,7 @@ def test_the_second_is_told_who_the_first_is(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunningError, match=f"process {holder.pid}\\b.*Stop it first"):
             DataLock(tmp_path).acquire()
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
     lock = DataLock(tmp_path)
     lock.acquire()  # it ended with its holder
     assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"

@@ -12,7 +12,7 @@ from dialpost.edge.system.service_manager import ServiceManager
 def listener(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(2)
+        sock.settimeout(60)
         yield sock, {"NOTIFY_SOCKET": str(tmp_path / "notify")}
 
 

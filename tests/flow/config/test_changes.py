@@ -44,7 +44,7 @@ class Rig:
         return await self.changes.commit(text, self.history.current(), "anna", "", owner=owner, **options)
 
     async def hears(self, words: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(words in one for one in self.told):
                 self._heard.clear()
                 await self._heard.wait()
@@ -227,7 +227,7 @@ async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(rig, monkey
 
     monkeypatch.setattr(rig.history, "revert", fails)
     rig.changes.owner_gone(OWNER)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not rig.changes.remarks:
             await asyncio.sleep(0)
     assert "could not be taken back: The card is gone." in rig.changes.remarks[0]

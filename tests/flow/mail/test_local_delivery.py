@@ -258,7 +258,7 @@ async def test_it_wakes_delivers_and_rests(rig: Rig, monkeypatch: pytest.MonkeyP
     for _ in range(3):
         message = await rig.accept(to_mailbox("anna"))
         rig.flow.wake()
-        await asyncio.wait_for(finished.wait(), 10)
+        await asyncio.wait_for(finished.wait(), 60)
         finished.clear()
         assert await rig.states(message) == [DELIVERED]
     task.cancel()
@@ -278,7 +278,7 @@ async def test_a_fault_does_not_end_it(rig: Rig, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(rig.store, "local_batch", failing)
     message = await rig.accept(to_mailbox("anna"))
     task = asyncio.create_task(rig.flow.run())
-    await asyncio.wait_for(finished.wait(), 10)
+    await asyncio.wait_for(finished.wait(), 60)
     assert await rig.states(message) == [DELIVERED]
     task.cancel()
 

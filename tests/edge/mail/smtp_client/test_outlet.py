@@ -31,7 +31,7 @@ class Receiver:
         return connection
 
     async def read(self, most=65_536):
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 10)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 20)
 
     async def read_all(self):
         data = b""

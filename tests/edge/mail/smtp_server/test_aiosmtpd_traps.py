@@ -75,7 +75,7 @@ async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how):
         client.writer.close() if how == "close" else client.vanish()
         await asyncio.sleep(0.05)
         policy.may_finish.set()
-        await asyncio.wait_for(policy.done.wait(), 5)
+        await asyncio.wait_for(policy.done.wait(), 20)
         await eventually(lambda: policy.connections == 0)
     assert policy.contents == [b"hello\r\n"]
 
@@ -186,7 +186,7 @@ async def test_trap_7_a_slow_password_check_holds_up_nobody_else():
         first, second = await connect(), await connect()
         await first.talk("EHLO x.example")
         first.send("AUTH PLAIN AGFubmEAcmlnaHQ=\r\n")
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 20)
         assert (await second.talk("NOOP"))[0].startswith("250")
         may_answer.set()
         assert (await first.reply())[0].startswith("235")

@@ -425,7 +425,7 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
         assert (await busy.rest()).decode().splitlines() == [
             TAKEN, "421 4.3.2 The station is going down: come again later",
         ]  # fmt: skip
-        await asyncio.wait_for(closing, 5)
+        await asyncio.wait_for(closing, 20)
 
 
 async def test_the_last_reply_reaches_a_client_that_still_sends():
@@ -456,10 +456,10 @@ async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time(
         await eventually(lambda: policy.connections == 3)
         policy.refusals = {"connected": Reply(421, ("Too many",), "4.7.0")}
         late, _ = await asyncio.open_connection("127.0.0.1", port)
-        assert await asyncio.wait_for(late.read(), 5) == b""  # not let in, and no plain text where TLS is due
+        assert await asyncio.wait_for(late.read(), 20) == b""  # not let in, and no plain text where TLS is due
         policy.refusals = {}
         for reader, _ in silent:
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 20) == b""
         await eventually(lambda: policy.connections == 0)
         assert (await (await connect()).talk("NOOP"))[0].startswith("250")
 
@@ -469,7 +469,7 @@ async def test_going_down_does_not_wait_for_a_handshake():
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         reader, _ = await asyncio.open_connection("127.0.0.1", connect.port)
         await eventually(lambda: policy.connections == 1)
-        await asyncio.wait_for(connect.server.close(), 2)
+        await asyncio.wait_for(connect.server.close(), 20)
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
     assert policy.connections == 0

@@ -175,7 +175,7 @@ async def test_concurrent_commits_share_the_directorys_fsync(
         nonlocal count
         count += 1
         started.set()
-        go.wait(10)
+        go.wait(60)
         real(descriptor)
 
     monkeypatch.setattr(spool_module.os, "fsync", slow)

@@ -39,7 +39,7 @@ class FakeBody:
 
     def sync(self) -> None:
         self._step("sync")
-        assert self.go.wait(10)
+        assert self.go.wait(60)
 
     def close(self) -> None:
         self._step("close")
@@ -157,7 +157,7 @@ async def test_where_no_thread_can_be_started_everybody_hears_of_it(
 
     monkeypatch.setattr(syncing.pool, "submit", refuse)
     waits = [asyncio.create_task(syncing.commit(FakeBody(name, steps, size=size))) for name in "abc"]
-    done, _ = await asyncio.wait(waits, timeout=10)
+    done, _ = await asyncio.wait(waits, timeout=60)
     assert [str(task.exception()) for task in waits if task in done] == [
         "Mail can't be written to the card at the moment: can't start new thread"
     ] * 3
@@ -171,5 +171,5 @@ async def test_a_bug_in_a_round_leaves_nobody_waiting(syncing: SyncRounds, steps
             raise KeyError("a bug")
 
     waits = [asyncio.create_task(syncing.commit(Broken(name, steps))) for name in "ab"]
-    done, _ = await asyncio.wait(waits, timeout=10)
+    done, _ = await asyncio.wait(waits, timeout=60)
     assert [type(task.exception()) for task in waits if task in done] == [StorageError] * 2

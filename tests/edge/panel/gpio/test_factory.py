@@ -50,7 +50,7 @@ def factory(machine: FakeMachine) -> Iterator[LibgpiodFactory]:
 
 def soon(happens: queue.Queue[object]) -> object:
     """What the other thread puts there."""
-    return happens.get(timeout=10)
+    return happens.get(timeout=60)
 
 
 # -- chips ----------------------------------------------------------------------------------------------

@@ -362,7 +362,7 @@ async def test_a_message_put_back_by_the_client_is_not_offered_to_the_same_conne
     queue_id = await rig.accept("anna@x", "a@far", wire_size=1)
     await rig.accept("ben@x", "a@far", wire_size=2)
     rig.world.answers["anna@x"] = all_get(Deferred(BUSY, "here", counts_as_attempt=False))
-    await asyncio.wait_for(rig.flush().run(), 5)
+    await asyncio.wait_for(rig.flush().run(), 20)
     assert rig.world.sessions[0] == ("smart.example", ["anna@x", "ben@x"])
     assert (await rig.one(queue_id)).attempts == 0
 
@@ -658,7 +658,7 @@ async def test_a_lost_line_leaves_what_was_sent_whole_in_doubt_and_the_rest_unto
     while len(flush.sending) < 2:
         await asyncio.sleep(0.01)
     flush.stop(after_current=False)
-    await asyncio.wait_for(run, 2)
+    await asyncio.wait_for(run, 20)
     found = [(one.answer_unknown, one.attempts) for one in [await rig.one(queue_id) for queue_id in ids]]
     assert found == [(True, 1), (False, 0), (False, 0)]
 
@@ -671,7 +671,7 @@ async def test_a_host_not_reached_before_the_line_went_is_not_blamed(rig: Rig) -
     while not rig.world.sessions:
         await asyncio.sleep(0.01)
     flush.stop(after_current=False)
-    await asyncio.wait_for(run, 2)
+    await asyncio.wait_for(run, 20)
     one = await rig.one(queue_id)
     assert (one.attempts, one.last_reply) == (0, "")
 
