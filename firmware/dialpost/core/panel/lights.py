@@ -90,12 +90,12 @@ FAULT_WORDS: dict[Fault, str] = {
     Fault.STORAGE: "the card is full or damaged: dialpost doctor",
     Fault.SETUP: "the provider does not accept what is configured: dialpost status",
     Fault.LINE: "the last call failed: dialpost call history",
-    Fault.ETRN: "the provider refused ETRN, mail may wait there: dialpost status",
+    Fault.ETRN: "the provider refused ETRN; mail may wait there: dialpost status",
     Fault.MAIL: "mail could not be sent: dialpost queue list",
-    Fault.BUDGET: "the budget is spent, no call is made: dialpost call budget",
-    Fault.BUTTON: "the button is stuck: free it, or see to its wiring: dialpost board test",
-    Fault.UPDATE: "an update was taken back, the release before runs: dialpost update",
-    Fault.UNSET: "it is not set up yet, or its configuration can't be used: dialpost console",
+    Fault.BUDGET: "the budget is spent; no call is made: dialpost call budget",
+    Fault.BUTTON: "the button is stuck: free it, or check its wiring: dialpost board test",
+    Fault.UPDATE: "an update was rolled back; the previous release runs: dialpost update",
+    Fault.UNSET: "not set up yet, or the configuration can't be used: dialpost console",
 }
 
 LINE_PATTERNS: dict[CallState, Pattern] = {
@@ -132,32 +132,32 @@ def _fault(fault: Fault) -> Signal:
 
 
 SIGNALS: tuple[Signal, ...] = (
-    _phase("the factory reset begins: it starts anew", Phase.RESETTING, None, STUTTER, STUTTER, Colour.RED),
+    _phase("the factory reset begins: the station restarts", Phase.RESETTING, None, STUTTER, STUTTER, Colour.RED),
     _button(
         "reset-offered", "press once more within 5 s to reset the station; wait, and nothing is reset",
         ButtonShow.OFFERED, HURRY, Colour.RED,
     ),
     _button(
-        "will-do-nothing", "the hold is taken back: let go, nothing happens",
+        "will-do-nothing", "the hold is cancelled: let go, nothing happens",
         ButtonShow.TAKEN_BACK, OFF, Colour.WHITE,
     ),
     _button("will-offer-reset", "let go now: the factory reset is offered", ButtonShow.RESET, TRIPLE, Colour.RED),
     _button("will-hang-up", "let go now: the line is hung up at once", ButtonShow.HANG_UP, EVEN, Colour.WHITE),
-    _phase("the program ended by a fault; it is started anew", Phase.CRASHED, Led.FAULT, ON, TWO_LONG, Colour.RED),
+    _phase("the program crashed; it is being restarted", Phase.CRASHED, Led.FAULT, ON, TWO_LONG, Colour.RED),
     _phase("an update is under way: don't pull the plug", Phase.UPDATE, Led.POWER, DOUBLE, LONG_SHORT, Colour.BLUE),
-    _phase("the station goes down", Phase.SHUTDOWN, Led.POWER, SLOW, SLOW, Colour.WHITE),
-    _phase("the station starts", Phase.BOOT, Led.POWER, FAST, DOUBLE, Colour.WHITE),
+    _phase("the station is shutting down", Phase.SHUTDOWN, Led.POWER, SLOW, SLOW, Colour.WHITE),
+    _phase("the station is starting", Phase.BOOT, Led.POWER, FAST, DOUBLE, Colour.WHITE),
     Signal(
-        "mail-moves", "mail goes over the line", Led.MAIL, FLICKER, FLICKER, Colour.GREEN,
+        "mail-moves", "mail is moving over the line", Led.MAIL, FLICKER, FLICKER, Colour.GREEN,
         lambda state: state.mail_moving,
     ),
-    _call("dialling", "it dials", CallState.DIALING, FAST),
-    _call("connecting", "the other end answered; it connects", CallState.NEGOTIATING, FAST),
-    _call("hanging-up", "it hangs up", CallState.HANGING_UP, SHORT),
-    _call("resting", "it rests after the call", CallState.COOLDOWN, SHORT),
+    _call("dialling", "dialling", CallState.DIALING, FAST),
+    _call("connecting", "the other end answered; connecting", CallState.NEGOTIATING, FAST),
+    _call("hanging-up", "hanging up", CallState.HANGING_UP, SHORT),
+    _call("resting", "resting after the call", CallState.COOLDOWN, SHORT),
     *(_fault(fault) for fault in Fault if fault in GRAVE),
     Signal(
-        "redial", "the call failed; it dials again by itself in a while", Led.LINE, RARE, RARE, Colour.AMBER,
+        "redial", "the call failed; a redial follows automatically", Led.LINE, RARE, RARE, Colour.AMBER,
         lambda state: state.redial,
     ),
     *(_fault(fault) for fault in Fault if fault not in GRAVE),
@@ -172,7 +172,7 @@ SIGNALS: tuple[Signal, ...] = (
     Signal(
         "arrived", "the last call brought mail", Led.MAIL, DOUBLE, None, Colour.GREEN, lambda state: state.arrived
     ),
-    _phase("the station works", Phase.RUNNING, Led.POWER, ON, ON, Colour.GREEN),
+    _phase("the station is working", Phase.RUNNING, Led.POWER, ON, ON, Colour.GREEN),
 )  # fmt: skip
 
 
