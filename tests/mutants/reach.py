@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -19,27 +20,32 @@ class Reach:
     def __init__(self, core: Path) -> None:
         self._core = core
         self._seconds: dict[str, float] = {}
+        self._texts: dict[str, str] = {}
         self._by_line: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
 
-    def add(self, found: dict[str, dict[str, dict[str, list[str]]]], seconds: dict[str, float]) -> None:
-        """What one file of tests reaches."""
+    def add(self, text: str, found: dict[str, dict[str, dict[str, list[str]]]], seconds: dict[str, float]) -> None:
+        """What one file of tests reaches; its text."""
         self._seconds |= seconds
+        self._texts |= dict.fromkeys(map(_file, seconds), text)
         for path, lines in found.items():
             for line, tests in lines.items():
                 self._by_line[path][int(line)].update(tests)
 
     def tests(self, path: Path, first: int, last: int) -> list[str]:
-        """Those that run one of the lines, the module's own first. For what runs on import: all of the module's;
-        where it has only declarations, all of its package's.
+        """Those that run one of the lines, the module's own first. For what runs on import: all that run anything
+        of the module or stand in a file that imports it; where there are none, all of its package's.
         """
-        lines = self._by_line.get(path.relative_to(self._core).as_posix(), {})
+        name = path.relative_to(self._core).as_posix()
+        lines = self._by_line.get(name, {})
         found = {test for line in range(first, last + 1) for test in lines.get(line, ())}
         if not found:
+            module = "dialpost.core." + name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             found = {test for tests in lines.values() for test in tests}
+            found |= {test for test in self._seconds if re.search(rf"{module}\b", self._texts[_file(test)])}
         if not found:
             package = "/".join(("tests/core", *path.relative_to(self._core).parent.parts)) + "/"
             found = {test for test in self._seconds if test.startswith(package)}
-        return sorted(found, key=lambda test: (Path(test.partition("::")[0]).name != f"test_{path.stem}.py", test))
+        return sorted(found, key=lambda test: (Path(_file(test)).name != f"test_{path.stem}.py", test))
 
     def limits_s(self, tests: Iterable[str]) -> dict[str, float]:
         """By test: after this much processor time it runs for ever."""
@@ -49,8 +55,11 @@ class Reach:
 def reach_of(test_files: Iterable[Path], tree: Path, core: Path, cache: Path, pool: Executor) -> Reach:
     """From the cache where neither the tests nor what they reached changed. Raises: RuntimeError if one fails."""
     reach = Reach(core)
-    for kept in pool.map(partial(_of_file, tree=tree, core=core, cache=cache), sorted(test_files)):
-        reach.add(kept["reach"], kept["seconds"])
+    files = sorted(test_files)
+    for file, kept in zip(
+        files, pool.map(partial(_of_file, tree=tree, core=core, cache=cache), files), strict=True
+    ):
+        reach.add(file.read_text(), kept["reach"], kept["seconds"])
     return reach
 
 
@@ -68,6 +77,10 @@ def _of_file(test_file: Path, *, tree: Path, core: Path, cache: Path) -> dict[st
     fresh.write_text(json.dumps(found))
     fresh.replace(place)  # whole, also if this is interrupted
     return found  # type: ignore[return-value]
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _digest(path: Path) -> str:

@@ -36,6 +36,47 @@ def test_what_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        ("k", 10**3),
+        ("M", 10**6),
+        ("G", 10**9),
+        ("T", 10**12),
+        ("Ki", 2**10),
+        ("Mi", 2**20),
+        ("Gi", 2**30),
+        ("Ti", 2**40),
+    ],
+)
+def test_units_of_size(word: str, number: int) -> None:
+    assert amount(f"3 {word}", "bytes") == amount(f"3{word}B", "bytes") == 3 * number
+
+
+@pytest.mark.parametrize(
+    ("words", "rate_bps"),
+    [(" bps bit/s bd baud", 1), ("k kbps kbit/s", 1000), ("mbit/s", 10**6)],
+)
+def test_units_of_speed(words: str, rate_bps: int) -> None:
+    assert {amount(f"3 {word}".strip(), "bits per second") for word in words.split(" ")} == {3 * rate_bps}
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86_400)])
+def test_a_time_in_another_unit_is_converted(unit: str, seconds: int) -> None:
+    assert amount("2 days", unit) == 2 * 86_400 / seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("s sec second seconds", 1), ("min minute minutes", 60), ("h hour hours", 3600),
+        ("d day days", 86_400), ("w week weeks", 604_800),
+    ],
+)  # fmt: skip
+def test_units_of_time(words: str, seconds: int) -> None:
+    assert {amount(f"3 {word}", "seconds") for word in words.split()} == {3 * seconds}
+
+
+@pytest.mark.parametrize(
     ("text", "unit", "number"),
     [
         ("7", "bytes", 7), ("2.5", "seconds", 2.5), ("50 %", "percent", 50), ("90 min", "seconds", 5400),

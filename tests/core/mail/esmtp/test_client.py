@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.client import EsmtpClient
+from dialpost.core.mail.esmtp.expected import GROUP_WAIT_S, WAIT_S, Ask
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.phases import Phase
@@ -1178,3 +1179,21 @@ def test_a_recipient_without_an_address_is_refused_here():
 def test_before_the_session_is_open_nothing_was_learnt():
     core = EsmtpClient(SETTINGS, "mail.example")
     assert (core.learnt, core.lessons) == (None, ())
+
+
+def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250 PIPELINING\r\n")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    in_doubt = core.waiting_for.limit_s
+    hear(core, b"250 ok\r\n250 ok\r\n")
+    known = core.waiting_for.limit_s  # the last of the group, which was answered
+    assert in_doubt == GROUP_WAIT_S < known
+    one_by_one = EsmtpClient(SETTINGS, "mail.example")
+    hear(one_by_one, b"220 x\r\n")
+    hear(one_by_one, b"250 x\r\n")
+    one_by_one.submit(make_message(1), facts_of(BODY))
+    one_by_one.data_to_send()
+    assert one_by_one.waiting_for.limit_s == WAIT_S[Ask.MAIL] > GROUP_WAIT_S
