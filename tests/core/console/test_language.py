@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.config.fields import all_fields
-from dialpost.core.console.choices import field_of, key_help, known_choices
+from dialpost.core.config.fields import all_fields, sections
+from dialpost.core.console.choices import field_of, key_help, keys, known_choices
 from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
 from dialpost.core.console.editor import Completion
 from dialpost.core.console.language import Fault, Language, Order
@@ -205,3 +205,15 @@ def test_behind_a_whole_command_an_abbreviation_is_its_argument() -> None:
     assert isinstance(short, Order) and isinstance(whole, Order)
     assert (short.command.words, short.arguments) == (("show",), ("que",))
     assert (whole.command.words, whole.arguments) == (("show", "queue"), ())
+
+
+@pytest.mark.parametrize("typed", ["", "smtp", "nonsense", "nonsense."])
+def test_keys_begin_with_the_sections(typed: str) -> None:
+    assert [name for name, _ in keys(typed)] == [f"{name}." for name in sections()]
+
+
+def test_behind_a_section_its_keys_follow_and_behind_an_item_that_item_s() -> None:
+    names = [name for name, _ in keys("outbound.")]
+    assert "outbound.route[" in names and "outbound.smarthost" in names
+    inner = [name for name, _ in keys("outbound.route[2].")]
+    assert "outbound.route[2].host" in inner and "outbound.route[" not in inner

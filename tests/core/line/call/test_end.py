@@ -203,3 +203,8 @@ def test_habits_through_json_and_back() -> None:
     habits = ProviderHabits((1.0, 2.5), (0.25,))
     assert ProviderHabits.from_json(habits.to_json()) == habits
     assert ProviderHabits.from_json({"gaps_s": ["x", -1, 3], "starts_s": 7}) == ProviderHabits((3.0,), ())
+
+
+def test_a_line_that_moved_nothing_is_dropped_that_long_after_the_end_was_asked_for() -> None:
+    early = replace(QUIET, stop=replace(STOP, since_s=0.5), outbound_drained=False, outbound_busy=True, now_s=1.0)
+    assert ends_at(early)[0] == 0.5 + STALL_S
