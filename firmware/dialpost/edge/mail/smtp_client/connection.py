@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from dialpost.core.mail.esmtp.tls_use import TlsUse
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
 from dialpost.edge.mail.smtp_client.outlet import Outlet
-from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError, TlsUse
+from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 WRITE_HIGH_BYTES = 16_384
 WRITE_LOW_BYTES = 4096

@@ -14,10 +14,11 @@ from collections import deque
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.esmtp.client import BLOCK_WAIT_S, EsmtpClient
+from dialpost.core.mail.esmtp.tls_use import tls_use
 from dialpost.core.mail.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, SessionFate
 from dialpost.edge.mail.smtp_client.connection import Connection
-from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError, tls_use
+from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0

@@ -15,6 +15,7 @@ from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_id, queue_number
+from dialpost.core.mail.queue.line_order import LINE_ORDER, LineKey
 from dialpost.core.mail.queue.records import BY_STATION, EARLIEST_TRUE_TIME_S, Entry, MessageRecord, RecipientState
 from dialpost.edge.mail.store.rows import (
     HELD,
@@ -35,6 +36,9 @@ from dialpost.edge.mail.store.rows import (
     message_from,
 )
 
+_IN_SQL = {LineKey.PRIORITY: "priority", LineKey.WIRE_SIZE: "wire_size", LineKey.ARRIVAL: "key"}
+_LINE_ORDER = ", ".join(_IN_SQL[key] for key in LINE_ORDER)
+"""The index `recipient_line` has the same columns in the same order."""
 _LONGEST_WAIT_S = 7 * 86_400
 
 
@@ -104,7 +108,7 @@ def remote_batch(
         condition += " AND domain IN (SELECT value FROM json_each(?))"
         values.append(json.dumps([clean(domain.lower()) for domain in domains]))
     cursor = connection.execute(
-        f"SELECT key FROM recipient INDEXED BY recipient_line WHERE {condition} ORDER BY priority, wire_size, key",
+        f"SELECT key FROM recipient INDEXED BY recipient_line WHERE {condition} ORDER BY {_LINE_ORDER}",
         values,
     )
     numbers = _distinct(cursor, limit, exclude)

@@ -1,0 +1,34 @@
+"""In which order mail goes out over the line: the most urgent first, then the smallest, then the oldest.
+
+The smallest first lets most people's mail through before a line that may be cut is. The queue's database
+(`edge/mail/store/queries`) says the same in SQL, made from `LINE_ORDER`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from dialpost.core.mail.queue.ids import queue_number
+from dialpost.core.mail.queue.records import MessageRecord
+
+
+class LineKey(Enum):
+    """What messages are ordered by; of each the least goes first."""
+
+    PRIORITY = auto()
+    WIRE_SIZE = auto()
+    ARRIVAL = auto()
+
+
+LINE_ORDER = (LineKey.PRIORITY, LineKey.WIRE_SIZE, LineKey.ARRIVAL)
+"""The first decides; each of the others only where those before it are equal."""
+
+
+def place(message: MessageRecord) -> tuple[int, ...]:
+    """The place of a message in the line's order, for sorting."""
+    values = {
+        LineKey.PRIORITY: message.priority.value,
+        LineKey.WIRE_SIZE: message.wire_size,
+        LineKey.ARRIVAL: queue_number(message.queue_id) or 0,
+    }
+    return tuple(values[key] for key in LINE_ORDER)
