@@ -20,4 +20,5 @@ def test_the_urgent_goes_first_then_the_smallest_then_the_oldest() -> None:
         message(1, Priority.NORMAL, 101),
         message(2, Priority.BULK, 10),
     ]
-    assert sorted(in_order[::-1], key=place) == in_order
+    mixed = [in_order[number] for number in (2, 0, 4, 1, 3)]
+    assert sorted(mixed, key=place) == in_order
