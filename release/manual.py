@@ -87,7 +87,7 @@ def _verb(command: Command) -> list[str]:
 
 
 def _split(command: Command) -> tuple[str, dict[str, str]]:
-    """What is reported of it, and the sections of its help by their headings."""
+    """Its description, and the sections of its help by their headings."""
     sections = {found[1].lower(): _dedented(found[2]) for found in _SECTION.finditer(command.epilog + "\n")}
     status = _STATUS.search(command.description)
     text = command.description

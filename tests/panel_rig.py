@@ -67,7 +67,7 @@ class FakeReset:
         if self.fails:
             raise StorageError("the card is full")
         self.asked.append((round(now(), 3), by))
-        return "The station starts anew and is reset."
+        return "The station restarts and is reset."
 
 
 class PanelRig:

@@ -177,7 +177,7 @@ def test_only_what_can_be_a_cable_speaks_of_cables(reason) -> None:
 
 @pytest.mark.parametrize("result", [result for result in DialResult if result is not DialResult.CONNECTED])
 def test_a_call_that_failed_tells_its_reason_once(result: DialResult) -> None:
-    """The link's words and the table's were both told: "The link is not in order. Check its power and cables"."""
+    """The link's words and the table's were both told: "The link has a fault. Check its power and cables"."""
     said = "The provider refused the login on the line. Correct ppp.user."
     record = CallRecord(CallReason.SCHEDULE, "modem", result, 0, detail=said)
     told = [" ".join(attention(record)), given_up_letter(record, 3)]

@@ -106,7 +106,7 @@ async def test_a_new_format_that_does_not_work_is_told_and_touches_nothing(
 
 def test_what_waits(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
-    assert not rehearsal.format_waits(path), "a missing one is created again, by whoever comes first"
+    assert not rehearsal.format_waits(path), "a missing one is created, by whoever comes first"
     with closing(schema.connect(path)) as connection:
         schema.migrate(connection)
     assert not rehearsal.format_waits(path)

@@ -43,7 +43,7 @@ WAITS = {
     "waiting for the provider to start",
     "the provider is connected",
     "waiting whether more comes",
-    "asking the provider whether more waits",
+    "asking the provider for more mail",
 }
 
 

@@ -200,8 +200,8 @@ async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine
     testing = asyncio.create_task(tried(front, {"seconds": 60}))
     await until(lambda: machine.line(0).level)
     front.serve(config(tmp_path, board="none"), FakeCalls(front.panel))
-    with pytest.raises(ControlError, match="set up anew meanwhile"):
-        await asyncio.wait_for(testing, 60)
+    with pytest.raises(ControlError, match="set up again meanwhile"):
+        await asyncio.wait_for(testing, 10)
     await until(lambda: machine.open_chips == 0)
     assert not machine.line(0).level
     assert [line.holder for line in machine.lines["gpiochip0"]] == [""] * 8

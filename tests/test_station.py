@@ -166,7 +166,7 @@ async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
     with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
         await asyncio.to_thread(send, port_of(second, Listener.MX), "bob@clinic.example")
     assert caught.value.recipients["bob@clinic.example"][0] == 451
-    assert "older copy" in second.attention()[0] or "put off" in second.attention()[0]
+    assert "older copy" in second.attention()[0] or "deferred" in second.attention()[0]
     await second.accounts.add("bob", PASSWORD)
     await asyncio.to_thread(send, port_of(second, Listener.MX), "bob@clinic.example")
     await mail_of(second, "bob", 1)

@@ -38,7 +38,7 @@ def _run(argv: list[str]) -> int:
     if args.command == "config":
         whole_lines()
     if args.command in _TALKING and (wrong := [word for word in argv if not _is_text(word)]):
-        sys.stderr.write(f"dialpost: {wrong[0]} is no text in this terminal's character set\n")
+        sys.stderr.write(f"dialpost: {wrong[0]} is not text in this terminal's character set\n")
         return 2
     try:
         with raw_output() if args.command in _DRAWING else nullcontext():
@@ -56,12 +56,12 @@ def _run(argv: list[str]) -> int:
         return 1
     except EOFError:  # Ctrl-D, or the end of a pipe, instead of an answer
         lead = "\n" if sys.stdin.isatty() else ""  # the question's line goes on
-        sys.stderr.write(f"{lead}dialpost: nothing was answered; nothing was done\n")
+        sys.stderr.write(f"{lead}dialpost: no answer; nothing was done\n")
         return 1
     except UnicodeDecodeError as error:
         if args.command in _DRAWING:
             raise  # nobody typed it: a bug
-        sys.stderr.write(f"dialpost: what was read is no text in {error.encoding}\n")
+        sys.stderr.write(f"dialpost: the input is not text in {error.encoding}\n")
         return 1
 
 

@@ -83,7 +83,7 @@ class Daemon:
     """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on.
 
     `panel` is shown from start to stop; `station` is the one that runs now, None while it is to be set up.
-    `before_run` gets each configuration before a station is started with it.
+    `before_run` gets each configuration before a station starts with it.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Daemon:
                 _log.info("reload: %s", words)
             _log.info("reload: %s is in force", self.file.path)
         except (ConfigError, NotFoundError) as error:
-            _log.error("reload: %s; the station goes on as it was", error)
+            _log.error("reload: %s; the station keeps running as before", error)
         except DialpostError as error:
             _log.error("reload: %s", error)
 
@@ -202,7 +202,7 @@ class Daemon:
     @property
     def trouble(self) -> str:
         """Why no station runs although there is a configuration; "" where one does."""
-        return "" if self._standstill is None else f"The station stands still: {self._standstill.why}"
+        return "" if self._standstill is None else f"The station is stopped: {self._standstill.why}"
 
     async def rehearse(self, config: Config) -> tuple[str, ...]:
         """Why a station would not start with it."""
@@ -373,9 +373,9 @@ class Daemon:
         """While no station answers."""
         mode = "unreadable" if self._in_force.problems else "set-up"
         words = (
-            f"the configuration {self.file.path} can't be used; no mail is taken."
-            if self._in_force.problems
-            else "waits to be set up: there is no configuration yet, and no mail is taken."
+            f"the configuration {self.file.path} can't be used; no mail is accepted."
+            if self._problems
+            else "waits to be set up: there is no configuration yet, and no mail is accepted."
         )
         return Status(
             mode=mode,

@@ -1,6 +1,6 @@
 """Wiring of the front panel: which board, its lines, its lamps and its button. A part of the daemon's.
 
-It lives as long as the process; it is given the station that runs (`serve`). Where there is no GPIO all works
+It lives as long as the process; `serve` gives it the station that runs. Where there is no GPIO all works
 without: that is said once. gpiozero is loaded only where there is a board.
 """
 
@@ -91,7 +91,7 @@ class FrontPanelOfProcess:
         self._problem = ""
 
     def serve(self, config: Config, calls: Calls | None) -> None:
-        """The calls of the station that runs now, None where none does. Another board takes its lines again."""
+        """The calls of the station that runs now, None where none does. Another board takes its own lines."""
         self._zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else None
         if config.panel != self._config:
             self._begin(config)
@@ -106,7 +106,7 @@ class FrontPanelOfProcess:
             await asyncio.gather(task, return_exceptions=True)
 
     def attention(self) -> list[str]:
-        """What an operator should see to, a sentence each."""
+        """What the operator should see to, a sentence each."""
         return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
 
     def methods(self) -> dict[str, Served]:
@@ -128,12 +128,12 @@ class FrontPanelOfProcess:
                 f"name tries that one. For the other: set panel.board {named}."
             )
         if self._test is not None and not self._test.done():
-            raise ControlError("The panel is being tested already: wait until that is over.")
-        _log.info("panel: tried by hand for %g s; the button does not dial meanwhile", seconds)
+            raise ControlError("A panel test is already running: wait until it is over.")
+        _log.info("panel: test for %g s; the button does not dial meanwhile", seconds)
         test = self._test = wired.group.create_task(self._walk(wired, seconds, say), name="panel-test")
         await asyncio.wait([test])
         if test.cancelled():
-            raise ControlError("The panel was set up anew meanwhile: try again.")
+            raise ControlError("The panel was set up again meanwhile: retry.")
         test.result()
 
     async def _walk(self, wired: _Wired, seconds: float, say: Say) -> None:
@@ -156,7 +156,7 @@ class FrontPanelOfProcess:
             self._fails(str(error))
             return
         if board is None or (board.is_simulated and self._simulated is None):
-            _log.info("panel: no board with lights and a button here; the station works without")
+            _log.info("panel: no board with lights and a button here; the station runs without")
             return
         reset = FactoryReset(Path(config.station.data_dir))
         self._front = FrontPanel(config.panel, self.panel, reset, self._hours)
@@ -182,8 +182,8 @@ class FrontPanelOfProcess:
                 group.create_task(lamps.run())
                 group.create_task(front.run())
         except Exception:
-            _log.exception("panel: it fails by a fault of Dialpost; the station goes on without")
-            self._problem = f"The panel does not work, by a fault of Dialpost. The log tells more: {LOG}."
+            _log.exception("panel: failed by a bug in Dialpost; the station runs without it")
+            self._problem = f"The panel does not work because of a bug in Dialpost. The log says more: {LOG}."
         finally:
             self._wired = None
             hardware.close()

@@ -101,7 +101,7 @@ def modem_line(
     profile, country = files.profile(config.modem.profile), files.country(config.modem.country)
     plan = DialPlan(config.modem, country, profile.default_numbers)
     if not plan.numbers:
-        raise ConfigError(("modem.numbers is empty: there is nobody to call. Give the provider's number.",))
+        raise ConfigError(("modem.numbers is empty: set it to the provider's number.",))
     speed_bps, flow_control = port_settings(profile, config.modem)
     hosts = _mail_hosts(config)
 

@@ -64,8 +64,8 @@ class Standstill:
 
     def _words(self) -> str:
         return (
-            f"The station stands still: {self.why} New mail is refused for the time being (452), none is lost. "
-            "It starts by itself when the card can be used again."
+            f"The station is stopped: {self.why} New mail is deferred (452); none is lost. "
+            "It starts when the card can be used again."
         )
 
     async def _status(self, wanted: NoParams) -> Status:
@@ -73,6 +73,6 @@ class Standstill:
             mode="standstill",
             version=__version__,
             hostname=self._config.station.hostname,
-            words="stands still because of its card; mail is refused for the time being (452).",
+            words="is stopped because of its card; mail is deferred (452).",
             attention=(self._words(),),
         )

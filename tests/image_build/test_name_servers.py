@@ -27,7 +27,7 @@ class Board:
         self._script.write_text(text, "utf-8")
 
     def run(self, *arguments: str) -> list[str]:
-        """What the system's resolver has then."""
+        """What the system's resolver gets then."""
         subprocess.run(["/bin/sh", self._script, *arguments], check=True)
         assert sorted(file.name for file in self._kept.iterdir()) in (["line", "resolv.conf"], ["resolv.conf"])
         return (self._kept / "resolv.conf").read_text().splitlines()

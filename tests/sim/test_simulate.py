@@ -199,7 +199,7 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
     child.expect("panel: let go now: the factory reset is offered")
     child.expect("panel: press once more within 5 s to reset the station")
     child.send("\r")
-    child.expect("factory reset confirmed by the button: The wish is noted in")
+    child.expect("factory reset confirmed by the button: The request is recorded in")
     child.expect("panel: the factory reset begins")
     child.send("q")
     child.expect(pexpect.EOF)

@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, needs(commands=("gcc",))]
 SEED = int(os.environ.get("DIALPOST_TEST_SEED") or random.SystemRandom().randrange(2**32))
 WALK = os.environ.get("DIALPOST_EVERY_CALL", "")
 SAMPLE = 4
-"""Of each act and way, this many calls where it is no whole walk."""
+"""Of each act and way, how many calls where it is no whole walk."""
 
 ANNA, FRIEND = f"anna@{DOMAIN}", "friend@world.example"
 WAYS = tuple(how for how in How if how not in (How.OFF, How.COUNT) and (WALK in ("", "all") or how.name in WALK))

@@ -73,7 +73,7 @@ def assert_it_went(station: Station, server: Exim) -> None:
 
 
 def assert_it_waits(station: Station, server: Exim, *, said: str) -> None:
-    """Nothing left, nothing bounced, nothing secret was said, and the operator learns why."""
+    """Nothing left, nothing bounced, nothing secret was said, and the operator reads why."""
     queue_one(station)
     station.call()
     assert maildir_files(server.maildir("world.example")) == []

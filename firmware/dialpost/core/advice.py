@@ -1,4 +1,4 @@
-"""Advice given to people in more than one place: said once, and each of it can be done here and now.
+"""Advice given in more than one place: written once, and each of it can be followed here and now.
 
 Advice names commands in backticks; tests/test_advice.py takes each to the real command line or console.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 LOG = "`log` at the console, or `journalctl -u dialpost`"
 """Where the log is."""
 RESTART = "restart it: `reboot` at the console, or `systemctl restart dialpost`"
-"""How the station starts again."""
+"""How to restart the station."""
 START = "`reboot` at the console, or `systemctl start dialpost`"
-"""How a daemon starts that does not run."""
+"""How to start a daemon that is not running."""
 MAKE_ROOM = (
     "Have people delete mail in their mail programs and empty the trash there; `dialpost queue list` shows what "
     "waits. Or use a larger card."

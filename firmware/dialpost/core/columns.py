@@ -28,7 +28,7 @@ def pad(text: str, columns: int) -> str:
 
 
 def wrap(text: str, columns: int, indent: int = 0) -> list[str]:
-    """Rows of at most this many columns, broken at blanks; the later ones begin with `indent` blanks.
+    """Rows of at most `columns` columns, broken at blanks; the later ones begin with `indent` blanks.
 
     A longer word stays whole, so that addresses and commands can be copied; not East Asian text, nor a word longer
     than any address.

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """What an operator should see to, the gravest first. Each has its number of flashes."""
+    """What the operator should see to, the gravest first. Each has its number of flashes."""
 
     STORAGE = "storage"  # the card is full or damaged
     SETUP = "setup"  # the configuration keeps mail from flowing: login refused, certificate ...

@@ -1,4 +1,4 @@
-"""Every fault the daemon writes to its log shows where an operator looks, too: `status`, and through it `doctor`.
+"""Every fault the daemon logs also appears where an operator looks: in `status`, and through it in `doctor`.
 
 An ERROR needs an operator: a line of ATTENTION, for a day after it was last seen. A WARNING was handled: a note.
 What has a sentence of its own there already, kept until it is over, is named here with the place that tells it.
@@ -22,12 +22,12 @@ TOLD_ELSEWHERE = {
     "call: given up for now": "core/line/call/notes, and a letter to the postmaster",
     "call: not made": "flow/line/call/budget: the refusal stands in `status`",
     "etrn: %s": "core/line/call/notes, from the call's record",
-    "smtp: a person is needed": "flow/mail/outgoing/host_troubles",
+    "smtp: needs the operator": "flow/mail/outgoing/host_troubles",
     "set aside": "flow/mail/queue/recovery: its report stands in `status`",
     "accounts: the file is missing": "station: a report in `status`",
     "accounts: taken from an older copy": "station: a report in `status`",
-    "accounts: not all is up to date": "station: a report in `status`",
-    "card: full, so the room kept back is used": "station: `status` looks at the card itself",
+    "accounts: not everything is up to date": "station: a report in `status`",
+    "card: full, so the reserve is in use": "station: `status` looks at the card itself",
     "tls: no certificate, so no login and no TLS": "station: a report in `status`",
     "modem: it can't be used as configured": "station: a report in `status`",
     "config: what is in force still does not start: %s": "flow/config/changes",
@@ -35,31 +35,31 @@ TOLD_ELSEWHERE = {
     "config: %s": "flow/config/changes",
     "panel: the button is stuck: %s": "flow/panel/button",
     "panel: %s": "front_panel",
-    "panel: it fails by a fault of Dialpost; the station goes on without": "front_panel",
+    "panel: failed by a bug in Dialpost; the station runs without it": "front_panel",
     "panel: button held 10 s; a second press resets the station": "the panel's own lights; no fault",
     "panel: factory reset confirmed by the button: %s": "no fault: it was asked for",
     "factory reset asked for by=%s": "no fault: it was asked for",
     "control: refused uid=%s": "whoever asked reads the refusal",
 }
-"""By the beginning of the log's line, as the code has it: who tells an operator."""
+"""By the beginning of the log's line, as the code has it: what tells the operator."""
 
 _CARD = "`dialpost doctor` looks at the card: delete mail if it is full, replace it if it fails."
-_OURS = f"It is a fault in Dialpost: keep the log ({LOG}) for whoever looks after it."
+_OURS = f"This is a bug in Dialpost: keep the log ({LOG}) for whoever maintains it."
 _NEXT = {
     "intake: the card failed": _CARD,
-    "flush: stopped, outcomes can't be put on record": f"Nothing is sent before that is possible. {_CARD}",
+    "flush: stopped, outcomes can't be put on record": f"Nothing is sent until that works. {_CARD}",
     "local delivery: stopped for a moment": f"Mail for the mailboxes here waits. {_CARD}",
-    "recovery: could not finish": f"It is tried again at the next start. {_CARD}",
+    "recovery: could not finish": f"The station tries again at the next start. {_CARD}",
     "recovery failed": f"The message stays in the queue. {_CARD}",
-    "held": "`dialpost queue list --held` shows it. Ask for it to be sent again, then `dialpost queue delete` it.",
-    "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner is told then.",
-    "modem: the line may still be up": "Switch the modem off and on; a call that stays up may cost money.",
-    "smtp: the host does not do what it offers": "Nothing to do: mail goes to it in a plainer way from now on.",
+    "held": "`dialpost queue list --held` shows it. Have it sent again, then `dialpost queue delete` it.",
+    "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner then gets the notices.",
+    "modem: the line may still be up": "Power-cycle the modem; a call that stays up may cost money.",
+    "smtp: the host does not do what it offers": "Nothing to do: from now on mail goes without that extension.",
     "connections: the system gives no more: %s": "Idle ones are ended. Raise the limit (LimitNOFILE, `ulimit "
     "-n`) or lower smtp.max_connections.",
     "connections: file descriptors for %s only": "Raise the limit (LimitNOFILE, `ulimit -n`) to have all of "
     "smtp.max_connections.",
-    "clock: nobody told the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
+    "clock: no server gave the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
 }
 
 
@@ -84,9 +84,9 @@ class LoggedFault:
         name = bare(self.key)
         if name in _NEXT:
             return _NEXT[name]
-        if "fault of Dialpost" in name or "fault" in name or "failed" in name:
+        if "bug in Dialpost" in name or "fault" in name or "failed" in name:
             return _OURS
-        return f"`dialpost doctor` looks further. What was before it: {LOG}."
+        return f"`dialpost doctor` checks further. For the lines before it: {LOG}."
 
     @property
     def is_told_elsewhere(self) -> bool:
@@ -106,7 +106,7 @@ def bare(key: str) -> str:
 
 
 def attention(faults: Sequence[LoggedFault]) -> list[str]:
-    """What needs an operator, the newest last."""
+    """What needs the operator, the newest last."""
     return _shown([fault for fault in faults if fault.needs_person and not fault.is_told_elsewhere])
 
 

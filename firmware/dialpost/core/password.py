@@ -31,9 +31,9 @@ def check_strength(password: str) -> None:
     if len(password.encode("utf-8", "surrogatepass")) > MAX_OCTETS:
         raise AccountError(f"The password is too long: use at most {MAX_OCTETS} bytes.")
     if not password.strip():
-        raise AccountError("The password has only blanks in it.")
+        raise AccountError("The password is only blanks.")
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in password):
-        raise AccountError("The password has a control character (like Tab or Enter) in it.")
+        raise AccountError("The password contains a control character (such as Tab or Enter).")
 
 
 def hash_password(password: str, salt: bytes, iterations: int = ITERATIONS) -> str:

@@ -77,7 +77,7 @@ def log_pairs(values: Mapping[str, object]) -> str:
 
 
 def nearest(char: str) -> str:
-    """ASCII that an operator takes for the character; "?" where there is none."""
+    """ASCII that reads like the character; "?" where there is none."""
     if char in _NEAR:
         return _NEAR[char]
     return unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"

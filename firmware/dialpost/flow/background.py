@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 
 RESTART_PAUSE_S = 5.0
-"""After a bug ended a task, this long before it is restarted: a poisoned message must not spin the board."""
+"""The pause before a task that a bug ended restarts: a poisoned message must not spin the board."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,18 +25,18 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, name: str, work: Work) -> None:
-        """Run it until the end; after a bug of ours, again after a pause: the mail must not wait for people."""
+        """Run it until the end; restart it after a bug of ours, with a pause: mail can't wait for an operator."""
 
         async def keep() -> None:
             while True:
-                await _guarded(name, work, f"it is started again in {RESTART_PAUSE_S:.0f} s")
+                await _guarded(name, work, f"it restarts in {RESTART_PAUSE_S:.0f} s")
                 await asyncio.sleep(RESTART_PAUSE_S)
 
         self._start(name, keep())
 
     def once(self, name: str, work: Work) -> None:
         """Run it, once; a bug of ours is logged."""
-        self._start(name, _guarded(name, work, "it is not tried again"))
+        self._start(name, _guarded(name, work, "it does not restart"))
 
     async def end(self) -> None:
         """Cancel what still runs and wait for its end."""

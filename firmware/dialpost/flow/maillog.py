@@ -2,7 +2,7 @@
 
 Every line starts with the queue id (or the subject of the line), then key=value pairs; values with
 blanks or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
-a fate or transition, WARNING a fault that was handled, ERROR wants an operator. Never a body or a password.
+a fate or transition, WARNING a fault that was handled, ERROR needs the operator. Never a body or a password.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_un
 
 
 def bounced(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
-    """Given up; the sender is informed where that is due."""
+    """Given up; the sender gets a notice where one is due."""
     _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=by, reply=reply))
 
 
 def body_removed(queue_id: str, *, why: str) -> None:
-    """Recovery took away a body nobody waits for."""
+    """Recovery removed a body nobody waits for."""
     _log.info("%s: body removed %s", queue_id, _pairs(why=why))
 
 
 def operator(queue_id: str, *, action: str, count: int) -> None:
-    """An operator held, released, deleted or retried it."""
+    """The operator held, released, deleted or retried it."""
     _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
 
 
@@ -108,7 +108,7 @@ def clock_set(*, by_s: float, source: str) -> None:
 
 def clock_not_told(*, server: str, why: str) -> None:
     """A time server was of no use; the next one is asked."""
-    _log.info("clock: not told %s", _pairs(server=server, why=why))
+    _log.info("clock: no answer %s", _pairs(server=server, why=why))
 
 
 def hung_up(*, reason: str, online_s: float, sent: int, received: int) -> None:
@@ -136,15 +136,15 @@ def fault(what: str, **details: object) -> None:
 
 
 def person_needed(what: str, **details: object) -> None:
-    """A fault only an operator can repair."""
+    """A fault only the operator can fix."""
     _log.error("%s %s", what, _pairs(**details))
 
 
 def held(queue_id: str, *, why: str) -> None:
-    """The station keeps it back."""
+    """The station holds it."""
     _log.info("%s: held %s", queue_id, _pairs(why=why))
 
 
 def let_go(queue_id: str, *, why: str) -> None:
-    """What the station kept back may go on."""
+    """What the station held may go on."""
     _log.info("%s: let go %s", queue_id, _pairs(why=why))

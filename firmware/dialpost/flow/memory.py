@@ -1,4 +1,4 @@
-"""What a flow keeps over a restart: small values by key. The store (`edge/mail/store`) is one such memory."""
+"""What a flow keeps across a restart: small values by key. The store (`edge/mail/store`) is one such memory."""
 
 from __future__ import annotations
 

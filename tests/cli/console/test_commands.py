@@ -332,7 +332,7 @@ def test_a_factory_reset_is_asked_twice_and_leaves_its_mark(own: LiveDaemon) -> 
 def test_this_machine_is_not_ended_by_a_station_under_test(station: LiveDaemon) -> None:
     said = typed(station.config_path, "reboot", "no", "reboot", "yes", "shutdown", "yes")
     assert "It goes on." in said
-    assert said.count("This is no installed station: the machine is left as it is.") == 2
+    assert said.count("This is not an installed station: the machine is left as it is.") == 2
 
 
 def test_a_daemon_that_is_gone_is_told_and_the_console_stays(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ async def test_log_reboot_and_prompt(place: Place) -> None:
     await place.start()
     left, terminal = await place.rescue(["6", "8", "no", "8", "yes", "9"])
     assert left is Left.PROMPT
-    assert "This is no installed station: the machine is left as it is." in terminal.text
+    assert "This is not an installed station: the machine is left as it is." in terminal.text
 
 
 async def test_noise_and_ctrl_c_do_nothing(place: Place) -> None:

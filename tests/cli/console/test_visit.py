@@ -158,7 +158,7 @@ def test_after_many_wrong_passwords_the_visit_is_over(station: LiveDaemon, monke
 def test_a_terminal_that_takes_nothing_or_is_gone_ends_the_visit(station: LiveDaemon) -> None:
     class Stuck(ScriptedTty):
         def write(self, data: bytes, timeout_s: float) -> None:
-            raise IdleTooLongError("The terminal has taken nothing for a long time.")
+            raise IdleTooLongError("The terminal has accepted nothing for a long time.")
 
     visit(station.config_path, Stuck("show\r")).run(IDLE_S)
     with pytest.raises(TerminalGoneError):

@@ -192,7 +192,7 @@ def test_no_dial_tone_is_told_and_nothing_is_dialled_then(
     status, out, _ = run(capsys, "test", "--dial")
     assert status == 2
     assert "FAULT   dial tone: There is none.\n        -> Check the cable between modem and socket." in out
-    assert "a call: Nothing was dialled, because of the fault above." in out
+    assert "a call: Nothing was dialled because of the fault above." in out
     assert line.telephone.calls == 0
 
 

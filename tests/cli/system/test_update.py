@@ -63,7 +63,7 @@ def test_check_says_what_it_is_and_installs_nothing(
     [
         ({"compatible": "toaster"}, "This update is for toaster"),
         ({"build": "1700000000"}, "is older than what runs"),
-        ({"build": "soon"}, "is no update for this station"),
+        ({"build": "soon"}, "is not an update for this station"),
     ],
 )
 def test_what_is_refused_is_not_installed(

@@ -1,4 +1,4 @@
-"""Country files: every shipped one loads and says where it comes from; each kind of bad file is reported."""
+"""Country files: every shipped one loads and says where it comes from; each kind of bad file is refused."""
 
 from __future__ import annotations
 

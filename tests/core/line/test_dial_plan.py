@@ -1,4 +1,4 @@
-"""Numbers in turn and what the modem is to dial."""
+"""Numbers in turn, and the modem's dial command."""
 
 from __future__ import annotations
 

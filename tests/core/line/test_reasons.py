@@ -16,7 +16,7 @@ def test_every_result_of_dialling_has_a_row() -> None:
 
 
 def test_advice_is_the_row_in_one_text() -> None:
-    assert advice(DialResult.BUSY) == "The number is busy. It is tried again by itself."
+    assert advice(DialResult.BUSY) == "The number is busy. The station redials."
     assert advice(DialResult.CONNECTED) == advice(DialResult.CANCELLED) == ""
 
 

@@ -85,7 +85,7 @@ def test_without_a_time_of_rest_only_a_person_can_go_on() -> None:
     rules = RedialRules(attempts=2, rest_s=0, pauses_s=(0,))
     spent = failed(0, 1)
     assert ask(rules, spent, 1e9).given_up
-    assert "until a person asks" in ask(rules, spent, 1e9).why
+    assert "until the operator asks" in ask(rules, spent, 1e9).why
     assert not ask(rules, spent.by_person(), 2).given_up
 
 

@@ -1,4 +1,4 @@
-"""Every answer to ETRN: what it means, and what an operator should do."""
+"""Every answer to ETRN: what it means, and the advice for the operator."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from dialpost.core.mail.reply import Reply
 @pytest.mark.parametrize(
     ("code", "enhanced", "expected"),
     [
-        (550, "5.1.1", "There is no such person at that address. Check the part before the @."),
+        (550, "5.1.1", "Nobody has that address. Check the part before the @."),
         (550, "5.1.2", "The part after the @ does not exist. Check its spelling."),
-        (452, "4.2.2", "The mailbox is full. Ask the person, by another way, to make room."),
-        (550, "5.7.26", "The receiving mail host refused it for reasons of its own rules."),  # by its subject
+        (452, "4.2.2", "The mailbox is full. Ask the recipient, by other means, to make room."),
+        (550, "5.7.26", "The receiving mail host refused it under its own rules."),  # by its subject
         (550, "5.0.0", "The receiving mail host refused it. Check the address."),  # says nothing: by the code
         (552, None, "The message is too large, or the mailbox is full."),
         (571, None, "The receiving mail host refused it."),

@@ -1,4 +1,4 @@
-"""The serial port over a pseudo-terminal, which has no control lines; what pyserial raises is reported in words."""
+"""The serial port over a pseudo-terminal, which has no control lines; what pyserial raises is put into words."""
 
 import asyncio
 import errno
@@ -162,7 +162,7 @@ def test_what_is_no_port_is_told(tmp_path):
     for path in ("/dev/null", str(tmp_path / "file"), str(tmp_path)):
         with pytest.raises(PortError) as caught:
             open_port(path, 9600, FlowControl.NONE)
-        assert str(caught.value) == f"{path} is no serial port. `dialpost modem probe` lists those there are."
+        assert str(caught.value) == f"{path} is not a serial port. `dialpost modem probe` lists the serial ports."
 
 
 @pytest.mark.parametrize(

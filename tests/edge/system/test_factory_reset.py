@@ -34,7 +34,7 @@ async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(tmp_path
     reboot = Reboot(tmp_path)
     reset = FactoryReset(tmp_path, reboot)
     assert not reset.is_asked_for()
-    assert await reset.request("button") == "The station starts anew and is reset."
+    assert await reset.request("button") == "The station restarts and is reset."
     assert reboot.marker_was_there == [True]
     assert reset.is_asked_for()
     assert json.loads((tmp_path / MARKER).read_text())["by"] == "button"
@@ -71,5 +71,5 @@ async def test_a_daemon_started_by_hand_reboots_nobodys_machine(tmp_path, monkey
 
     monkeypatch.setattr(factory_reset.asyncio, "create_subprocess_exec", no_program)
     said = await FactoryReset(tmp_path).request("button")
-    assert said == f"The wish is noted in {tmp_path / MARKER}. {factory_reset.NOT_HERE}"
+    assert said == f"The request is recorded in {tmp_path / MARKER}. {factory_reset.NOT_HERE}"
     assert (tmp_path / MARKER).exists()

@@ -116,7 +116,7 @@ async def test_the_first_that_does_not_start_leaves_none(tmp_path):
     rig = Rig(tmp_path / "dialpost.toml")
     rig.path.unlink()
     rig.process.config, rig.process.fails_with = None, StorageError("The card is gone.")
-    with pytest.raises(ConfigError, match="There is none again"):
+    with pytest.raises(ConfigError, match="The station has no configuration again"):
         await rig.commit(TEXT)
     assert not rig.path.exists() and rig.history.current() is None
 
@@ -215,7 +215,7 @@ async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path):
     rig.path.unlink()
     rig.process.config = None
     await rig.commit(TEXT, confirm_s=0.05)
-    await rig.hears("There is none again")
+    await rig.hears("The station has no configuration again")
     assert rig.process.config is None and not rig.path.exists()
 
 

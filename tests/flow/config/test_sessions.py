@@ -200,7 +200,7 @@ async def test_a_key_with_another_value_is_one_changed_key(rig):
 
 async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path):
     ask = await Rig(tmp_path / "dialpost.toml", 'link = {kind = "gateway"}\n' + TEXT).open()
-    assert "written anew" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
+    assert "is rewritten" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
     assert (await ask("set", key="link.line_rate_bps", value="2400"))["words"] == []
 
 

@@ -1,4 +1,4 @@
-"""A configuration file the card damaged: the newest whole text of the history replaces it, and all is reported."""
+"""A configuration file the card spoilt: the newest whole text of the history takes its place."""
 
 from __future__ import annotations
 

@@ -324,7 +324,7 @@ async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
     ("address", "add", "remove", "words"),
     [
         ("team", [], ["ben"], "does not go to ben; see: dialpost alias list"),
-        ("team", [], ["anna"], "would go to nobody. To take it away: dialpost alias delete team@clinic.example"),
+        ("team", [], ["anna"], "would go to nobody. To delete it: dialpost alias delete team@clinic.example"),
         ("team", ["nobody"], [], "neither an account nor an address"),
         ("team", ["team@clinic.example"], [], "can't stand for itself"),
         ("other", ["anna"], [], "no alias other@clinic.example. Aliases: team@clinic.example"),
@@ -462,7 +462,9 @@ async def test_one_fault_of_the_login_file_changes_nothing(service, card, monkey
 
 async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service, card):
     card.fails = {"write"}
-    with pytest.raises(StorageError, match="It counts all the same, for it could not be taken back: no write"):
+    with pytest.raises(
+        StorageError, match="It is in effect all the same, because it could not be taken back: no write"
+    ):
         await service.add("anna", PASSWORD)
     assert "anna" in service.directory.accounts
 

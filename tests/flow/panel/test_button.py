@@ -359,7 +359,7 @@ def test_a_reset_is_offered_confirmed_and_shown(monkeypatch, caplog) -> None:
 
     with caplog.at_level(logging.INFO, "dialpost.panel"):
         run_rig(story, monkeypatch)
-    assert "factory reset confirmed by the button: The station starts anew and is reset." in caplog.text
+    assert "factory reset confirmed by the button: The station restarts and is reset." in caplog.text
 
 
 def test_an_offer_nobody_confirms_is_over_after_five_seconds(monkeypatch) -> None:

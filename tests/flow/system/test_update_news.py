@@ -81,7 +81,7 @@ async def test_one_that_was_taken_back_is_shown_until_it_is_seen() -> None:
     await world.news.look()
     again = world.restarted()
     await again.look()
-    assert world.letters == ["The update of the station was taken back"]
+    assert world.letters == ["The station's update was rolled back"]
     assert (again.attention(), world.faults) == ([BACK.words], frozenset({Fault.UPDATE}))
     assert await asked(again.methods(), "update.status", {}) == {"words": BACK.words}
     await asked(again.methods(), "update.seen", {})

@@ -1,5 +1,5 @@
 """What the initial RAM disk looks up on the data partition leaves no trace there: it comes before fsck has taken
-the journal's last transactions over, and the kernel may write even with a read-only mount.
+the journal's last transactions over, and the kernel may write even where it mounts read-only.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Course:
         if not is_whole_release(self._life.card, slot):
             found.append(f"slot {slot.value}, which would start next, is not whole")
         if any(INSTALLED in line for line in lines) and slot is self._running:
-            found.append(f"the update counts as installed, and slot {slot.value} starts again")
+            found.append(f"the update was reported as installed, and slot {slot.value} starts again")
         return found
 
     # -- the machine ----------------------------------------------------------------------------------

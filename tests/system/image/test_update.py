@@ -188,9 +188,9 @@ def test_a_station_with_mail(shop: Workshop) -> None:
     [
         ("older", "is older than what runs"),
         ("board", "This update is for dialpost-riscv64; the station is dialpost-arm64"),
-        ("stranger", "is no update for this station: .*(?i:verif|certificate|signature)"),
-        ("cut", "is no update for this station"),
-        ("noise", "is no update for this station"),
+        ("stranger", "is not an update for this station: .*(?i:verif|certificate|signature)"),
+        ("cut", "is not an update for this station"),
+        ("noise", "is not an update for this station"),
         ("nowhere", r"There is no file nowhere\. On the stick: board\.raucb, cut\.raucb"),
     ],
 )
@@ -262,7 +262,7 @@ def test_one_with_a_service_that_fails_is_taken_back(shop: Workshop) -> None:
 
 def _is_told_that_it_was_taken_back(board: Machine, version: str, *, letters: int) -> None:
     """By mail, by the fault lamp, at the console; until somebody has seen it."""
-    told = "The update of the station was taken back"
+    told = "The station's update was rolled back"
     eventually(lambda: _subjects(board).count(told) == letters, within_s=300, what="the letter")
     eventually(lambda: bool(board.qmp.lamps() & FAULT_LAMP), within_s=60, what="the fault lamp")
     assert f"The update to version {version}" in _type(board, "status")

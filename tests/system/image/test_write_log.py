@@ -85,7 +85,7 @@ def record(machine: Machine, life: Life, ledger: Recorder, stage: Callable[[str]
     stage("reset")
     ledger.note(lambda promise: replace(promise, reset=Reset.ASKED))
     machine.run(RESET_SCRIPT)
-    assert "starts anew" in machine.run(RESET, within_s=120)
+    assert "restarts" in machine.run(RESET, within_s=120)
     ledger.note(lambda promise: replace(promise, reset=Reset.ANSWERED))
     assert machine.wait_up() == "running"
     gone = machine.run("ls /data/dialpost/queue.db /data/config/dialpost.toml", check=False)

@@ -28,7 +28,7 @@ class _Events(list[tuple[float, str]]):
 
 
 class TelephoneLine:
-    """One line. `on_carrier` is called in a thread, in turn: True when a call is through, False when it is over."""
+    """One line. `on_carrier` hears, in a thread, in turn: True when a call is through, False when it is over."""
 
     def __init__(self, settings: TelephoneSettings | None = None) -> None:
         self.on_carrier: Callable[[bool], None] = lambda up: None
@@ -82,7 +82,7 @@ class TelephoneLine:
         self.do(plan)
 
     def die_after(self, way: str, count: int) -> None:
-        """Once this many more bytes have arrived that way, all bytes both ways vanish until the call is over."""
+        """When this many more bytes have arrived that way, all bytes either way vanish until the call is over."""
 
         def look(telephone: Telephone, end: int) -> None:
             if {"up": telephone.up, "down": telephone.down}[way].carried >= end:

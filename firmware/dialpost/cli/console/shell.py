@@ -107,7 +107,7 @@ class Shell:
         except Exception as error:
             _log.exception("console: %s failed", command.name)
             terminal.paged(False)
-            terminal.say(f"A fault in Dialpost stopped this ({type(error).__name__}: {error}).")
+            terminal.say(f"A bug in Dialpost stopped this ({type(error).__name__}: {error}).")
         terminal.paged(False)
 
     def _may_leave(self) -> bool:

@@ -141,7 +141,7 @@ def judge(
     try:
         offered = release_in(rauc.info(file))
     except ValueError as error:
-        raise UpdateError(f"{file.name} is no update for this station: {error}.") from error
+        raise UpdateError(f"{file.name} is not an update for this station: {error}.") from error
     if why := refusal(offered, running):
         raise UpdateError(f"{why} Nothing was changed.")
     return offered, running

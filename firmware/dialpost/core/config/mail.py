@@ -133,7 +133,7 @@ class SmtpConfig:
         "allow: accept it unchanged.",
     )  # fmt: skip
     disk_reserve_bytes: int = setting(
-        67_108_864, "Space to keep free: below it, new mail is deferred (452) until there is room again.",
+        67_108_864, "Space kept free: below it new mail is deferred (452) until there is room again.",
         unit="bytes", minimum=0, maximum=1_099_511_627_776,
     )  # fmt: skip
     duplicate_window_hours: int = setting(

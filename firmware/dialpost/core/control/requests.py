@@ -42,7 +42,7 @@ def unanswered(name: str) -> ControlError:
     if name in METHODS:
         return ControlError(f"{name} is not answered now: no station runs. `dialpost status` says why.")
     hint = _nearest(name, METHODS)
-    return ControlError(f"This daemon knows no method {_named(name)}." + (f" Is it {hint}?" if hint else ""))
+    return ControlError(f"This daemon has no method {_named(name)}." + (f" Is it {hint}?" if hint else ""))
 
 
 def check(method: Method[P, D, A], given: JsonObject) -> D:

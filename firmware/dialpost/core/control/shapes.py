@@ -56,7 +56,7 @@ def members(kind: type) -> tuple[Member, ...]:
 
 
 def words(kind: object) -> str:
-    """A type for whoever reads the page: "list of Message", "text or null"."""
+    """A type for the reader of the page: "list of Message", "text or null"."""
     if get_origin(kind) is tuple:
         return f"list of {words(get_args(kind)[0])}"
     if get_origin(kind) in {Union, types.UnionType}:

@@ -1,4 +1,4 @@
-"""What a country wants of a machine that dials by itself: a file of board/countries/, parsed and checked.
+"""What a country requires of a machine that dials by itself: a file of board/countries/, parsed and checked.
 
 The rules are those under which modems were approved there; a file names where each comes from. Where a source
 says that a number is barred "for ever", the file says a day: an unattended station must not fall silent for good.
@@ -21,17 +21,17 @@ class Dialling:
     tone: bool = setting(True, "Whether exchanges understand tones.")
     pulse: bool = setting(True, "Whether pulse dialling reaches the right number.")
     blind_pause_s: int = setting(
-        2, "Where the dial tone is not waited for: silence before the first digit.", unit="seconds",
+        2, "Silence before the first digit, where dialling does not wait for the dial tone.", unit="seconds",
         minimum=2, maximum=10,
     )  # fmt: skip
     answer_within_s: int = setting(
         60,
-        "Hang up when nobody has answered so long after the last digit.",
+        "How long after the last digit an unanswered call hangs up.",
         unit="seconds",
         minimum=10,
         maximum=255,
     )
-    country_code: str = setting("", "Its code behind the + of a number, to dial +CODE numbers from inside.")
+    country_code: str = setting("", "Its country code, without the +, to dial +CODE numbers from inside.")
     international_prefix: str = setting("", "Dialled instead of the + of a number abroad.")
     trunk_prefix: str = setting("", "Dialled instead of +CODE inside the country.")
     emergency: tuple[str, ...] = setting((), "Police, fire brigade, rescue: never dialled.", maximum=20)
@@ -42,7 +42,7 @@ class _Head:
     name: str = setting("", "The country's name, for people.", required=True)
     timezone: str = setting("", "Its time zone, where there is but one.", kind="timezone")
     source: str = setting("", "Where its rules come from.", required=True)
-    note: str = setting("", "What else should be known of them.")
+    note: str = setting("", "Anything else worth knowing about them.")
 
 
 @dataclass(frozen=True, slots=True)

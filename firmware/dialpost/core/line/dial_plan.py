@@ -1,4 +1,4 @@
-"""Which of modem.numbers is dialled next, when, and how the modem dials it.
+"""Which of modem.numbers is dialled next, when, and with which command.
 
 One `DialPlan` for each modem, shared by who dials and who decides when (both in the daemon's event loop):
 
@@ -7,12 +7,12 @@ One `DialPlan` for each modem, shared by who dials and who decides when (both in
     command = dial_command(step.number, config.modem, country)      # -> "ATDT0W0961123456"
     for line in line_settings(config.modem, country): ...           # -> "S7=60", "X3", "S6=2": sent before dialling
     plan.tried(step.number, result, now_s)          # after every try, DialResult.CONNECTED included
-    plan.by_person(now_s)                           # an operator asked for a call: all rules start over
+    plan.by_person(now_s)                           # the operator asked for a call: all rules start over
     text = json.dumps(plan.to_json(now_s, wall_s, trusted=...)); plan.restore(json.loads(text), ...)
 
-`flow/line/call/redial` asks `next` before each automatic call, waits, and keeps the plan over a restart; who dials
-takes `next(now_s).number` and reports with `tried`. CONNECTED means that the other side's modem answered, whatever
-comes of the login: the number is then the one to begin with next time. `now_s` is monotonic.
+`flow/line/call/redial` asks `next` before each automatic call, waits, and keeps the plan across a restart; who
+dials takes `next(now_s).number` and reports with `tried`. CONNECTED means that the other side's modem answered,
+whatever comes of the login: the number is then the one to begin with next time. `now_s` is monotonic.
 
 Dial modifiers are those of ITU-T V.250 §6.3.1: T tone, P pulse, W wait for a dial tone, comma a pause (S8).
 """
@@ -74,7 +74,7 @@ class DialPlan:
             self._turn = index if result is DialResult.CONNECTED else (index + 1) % len(self.numbers)
 
     def by_person(self, now_s: float) -> None:
-        """An operator asked for a call."""
+        """The operator asked for a call."""
         self.history = self.history.by_person()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:
@@ -150,7 +150,7 @@ def dial_faults(config: ModemConfig, country: Country, numbers: tuple[str, ...] 
             )
         if pulse and _ONLY_TONES & set((config.outside_line + number).upper()):
             faults.append(
-                f'modem.numbers has "{number}" with signs that only tones have, and modem.dial_mode is "pulse".'
+                f'modem.numbers has "{number}" with characters only tones have, and modem.dial_mode is "pulse".'
             )
     return faults
 
@@ -162,7 +162,7 @@ def _calls_for_help(dialled: str, known: tuple[str, ...]) -> str:
 
 
 def line_settings(config: ModemConfig, country: Country) -> tuple[str, ...]:
-    """What a telephone modem is sent before dialling, each a command behind AT (V.250 §6.2.7, §6.3.7, §6.3.9)."""
+    """The settings of a telephone modem before it dials, each a command after AT (V.250 §6.2.7, §6.3.7, §6.3.9)."""
     wait = f"S7={country.dialling.answer_within_s}"
     if config.wait_for_dial_tone:
         return (wait,)

@@ -1,4 +1,4 @@
-"""What a link answers when it is asked to dial, as values.
+"""What a link answers to a request to dial, as values.
 
 A link is the way to the world: a modem with its PPP session, or a router on the LAN. It knows nothing of
 mail. The call (`flow/line/call/machine`) names the interface it needs as a Protocol; these are the words they
@@ -33,12 +33,12 @@ class Again(Enum):
 
     SOON = "soon"  # it passes: the redials of call.redial_attempts
     NEXT_TIME = "next-time"  # not in this series: at the next scheduled time
-    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or an operator asks for a call
+    AFTER_CHANGE = "after-change"  # a refusal: once a setting was changed, or the operator asks for a call
 
 
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
-    """The result, what an operator should know about it ("" = nothing more), and the rate if it is known.
+    """The result, what the operator should know about it ("" = nothing more), and the rate where it is known.
 
     `number` is what was dialled, as people know it ("" = no number is dialled). `again`: None = as its result
     has it (`core/line/reasons.AGAIN`).

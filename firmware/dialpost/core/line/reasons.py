@@ -40,7 +40,7 @@ class Reason:
 
 DIAL_REASONS: dict[DialResult, Reason] = {
     DialResult.CONNECTED: Reason("connected", "line lit, " + _DARK, "The line is up."),
-    DialResult.BUSY: Reason("busy", LIGHT, "The number is busy.", "It is tried again by itself."),
+    DialResult.BUSY: Reason("busy", LIGHT, "The number is busy.", "The station redials."),
     DialResult.NO_ANSWER: Reason(
         "no-answer", LIGHT, "Nobody answers at the other end.", "Check the number and that the provider is up."
     ),
@@ -51,17 +51,17 @@ DIAL_REASONS: dict[DialResult, Reason] = {
         "no-dialtone", LIGHT, "There is no dial tone.", "Check the cable between modem and socket."
     ),
     DialResult.DELAYED: Reason(
-        "delayed", LIGHT, "The modem lets this number rest after failed tries, as its country's rules want.",
+        "delayed", LIGHT, "After failed tries the modem blocks this number for a while, as national rules require.",
         "It is tried again by itself; a second number in modem.numbers may help.",
     ),
     DialResult.BLACKLISTED: Reason(
-        "blacklisted", LIGHT, "The modem dials this number no more, after too many failed tries.",
-        "Check the number; switching the modem off and on makes it forget.", again=Again.AFTER_CHANGE),
+        "blacklisted", LIGHT, "The modem has blocked this number after too many failed tries.",
+        "Check the number; power-cycle the modem to clear the block.", again=Again.AFTER_CHANGE),
     DialResult.VOICE: Reason(
-        "voice", LIGHT, "Somebody answered who is no modem.", "Check the number: a person may have been woken.",
+        "voice", LIGHT, "A human answered, not a modem.", "Check the number: you may have woken somebody.",
         again=Again.NEXT_TIME),
     DialResult.ERROR: Reason(
-        "error", LIGHT, "The link is not in order.", "`dialpost doctor` shows what is wrong."
+        "error", LIGHT, "The link has a fault.", "`dialpost doctor` shows what is wrong."
     ),
     DialResult.TIMEOUT: Reason(
         "timeout", LIGHT, "The line did not come up in time.", "Check the number, or raise call.dial_timeout_s."
@@ -84,7 +84,7 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     ),
     (Medium.CELLULAR, DialResult.BUSY): Reason(
         "busy", LIGHT, "The network has no room for a data call, or the modem is in one.",
-        f"It is tried again by itself. {_OWN_NUMBER}",
+        f"The station redials. {_OWN_NUMBER}",
     ),
     (Medium.CELLULAR, DialResult.ERROR): Reason(
         "error", LIGHT, "The modem refused to dial.",
@@ -92,8 +92,8 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     ),
     (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
         "no-carrier", LIGHT, "The satellite's network did not begin the call, or lost it.",
-        "Check that the antenna sees the whole sky, that the contract has data, and the number; it is tried again "
-        "by itself.",
+        "Check that the antenna sees the whole sky, that the contract has data, and the number; the station "
+        "redials by itself.",
     ),
     (Medium.SATELLITE, DialResult.NO_DIALTONE): Reason(
         "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
@@ -104,26 +104,26 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
 PPP_REASONS: dict[int, Reason] = {
     0: Reason(
         "ppp-ended", LIGHT, "The provider ended the network.",
-        "What was under way is sent again; the station calls again by itself.",
+        "Unfinished mail is sent again; the station redials.",
     ),
     1: Reason(
         "ppp-fatal", LIGHT, "pppd had a fault of its own (no memory, no kernel support ...).",
-        f"Switch the station off and on. The log tells more: {LOG}.", again=Again.NEXT_TIME),
+        f"Restart the station. The log says more: {LOG}.", again=Again.NEXT_TIME),
     2: Reason(
         "ppp-options", LIGHT, "pppd does not understand its options.",
         "Check the settings of [ppp]: `dialpost config show`.", again=Again.AFTER_CHANGE),
     3: Reason(
-        "ppp-not-root", LIGHT, "pppd may not do its work: it needs to be started by root.",
+        "ppp-not-root", LIGHT, "pppd lacks permission: root has to start it.",
         "On the station it is dialpost-ppp.service; see `dialpost doctor`.", again=Again.AFTER_CHANGE),
     4: Reason(
         "ppp-no-kernel", LIGHT, "This kernel has no PPP.", "Install or load the module ppp_generic.",
         again=Again.AFTER_CHANGE,
     ),
     5: Reason(
-        "ppp-terminated", LIGHT, "Something on the station ended pppd.",
-        f"The station calls again by itself; {LOG} may tell what it was.",
+        "ppp-terminated", LIGHT, "Something on the station stopped pppd.",
+        f"The station redials; {LOG} may say what it was.",
     ),
-    6: Reason("ppp-locked", LIGHT, "Another program has the serial port.", "End it, and call again."),
+    6: Reason("ppp-locked", LIGHT, "Another program has the serial port.", "Stop it, then call again."),
     7: Reason(
         "ppp-no-port", LIGHT, "The serial port could not be opened.",
         "Check the modem's cable: `dialpost modem test`.",
@@ -135,8 +135,8 @@ PPP_REASONS: dict[int, Reason] = {
         "ppp-pty", LIGHT, "The command behind the port could not be run.",
         "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
     10: Reason(
-        "ppp-negotiation", LIGHT, "The provider's end does not speak PPP as it should: no network was agreed on.",
-        "Call again. If it stays so, ask the provider whether a login comes before PPP (modem.login_script), and "
+        "ppp-negotiation", LIGHT, "The provider's end broke the PPP protocol: no network was negotiated.",
+        "Call again. If it persists, ask the provider whether a login comes before PPP (modem.login_script), and "
         "whether the number is right.",
     ),
     11: Reason(
@@ -146,7 +146,7 @@ PPP_REASONS: dict[int, Reason] = {
         "ppp-idle", LIGHT, "The network was idle for too long.", "The station sets no such limit: look at /etc/ppp."
     ),
     13: Reason(
-        "ppp-time-limit", LIGHT, "The longest time pppd was allowed is over.",
+        "ppp-time-limit", LIGHT, "pppd reached its time limit.",
         "The station sets no such limit: look at /etc/ppp.",
     ),
     14: Reason(
@@ -154,14 +154,14 @@ PPP_REASONS: dict[int, Reason] = {
         "The station can't be called: ask the provider.", again=Again.AFTER_CHANGE),
     15: Reason(
         "ppp-dead", LIGHT, "The line is dead: the other end no longer answers.",
-        "What was under way is sent again; the station calls again by itself.",
+        "Unfinished mail is sent again; the station redials.",
     ),
     16: Reason(
         "ppp-hangup", LIGHT, "The modem lost its carrier.",
-        "What was under way is sent again; it calls again by itself.",
+        "Unfinished mail is sent again; the station redials.",
     ),
     17: Reason(
-        "ppp-loopback", LIGHT, "The line sends back what it gets.",
+        "ppp-loopback", LIGHT, "The line echoes what it is sent.",
         "Check the cable: a loop-back plug may be on.", again=Again.NEXT_TIME),
     18: Reason(
         "ppp-init-script", LIGHT, "The init script failed.", "The station uses none: look at /etc/ppp.",

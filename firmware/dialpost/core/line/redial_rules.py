@@ -1,8 +1,8 @@
 """May this number be dialled now by a machine: a country's rules applied to the tries made so far.
 
 Pure: `now_s` is monotonic and passed in. A try counts when digits went out and no modem answered; a number
-that answered starts over, and so does all when an operator asks for a call (47 CFR 68.318(b)(1): "reactivated
-by either manual or external means"; PTC 200: "for any single manual call initiation").
+that answered starts over, and so does everything when the operator asks for a call (47 CFR 68.318(b)(1):
+"reactivated by either manual or external means"; PTC 200: "for any single manual call initiation").
 
 The history survives a restart. On the card a try has an age, not a time: after a restart as much time has passed as
 the wall clock tells if it could be believed both before and after, else none. A board whose clock starts in
@@ -44,7 +44,7 @@ class RedialRules:
         0, "The same where each of them met a busy number; 0 = as `attempts`.", minimum=0, maximum=MOST_ATTEMPTS
     )
     rest_s: int = setting(
-        3600, "Then the number rests so long; 0 = until a person asks for a call. Tries farther apart are not "
+        3600, "How long the number rests then; 0 = until the operator asks for a call. Tries farther apart are not "
         "in a row.", unit="seconds", minimum=0, maximum=604_800,
     )  # fmt: skip
     period_attempts: int = setting(
@@ -102,14 +102,14 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class MayDial:
-    """The answer: wait `wait_s` (0 = dial now, infinity = only when an operator asks), and why, for people."""
+    """The answer: wait `wait_s` (0 = dial now, infinity = only when the operator asks), and why, in words."""
 
     wait_s: float = 0.0
     why: str = ""
 
     @property
     def given_up(self) -> bool:
-        """Whether no time will make it allowed."""
+        """Whether waiting alone never makes it allowed."""
         return math.isinf(self.wait_s)
 
 
@@ -131,7 +131,7 @@ class RedialHistory:
         return RedialHistory({**kept, number: tries})
 
     def by_person(self) -> RedialHistory:
-        """An operator asked for a call: every series starts over."""
+        """The operator asked for a call: every series starts over."""
         return RedialHistory()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:
@@ -206,7 +206,7 @@ def _rest(rules: RedialRules, whose: str, series: tuple[Try, ...], now_s: float)
         return MayDial()
     kind = "busy tries" if limit != rules.attempts else "failed tries"
     if not rules.rest_s:
-        return MayDial(math.inf, f"{whose} allows {limit} {kind} in a row to one number, until a person asks")
+        return MayDial(math.inf, f"{whose} allows {limit} {kind} in a row to one number, until the operator asks")
     left_s = series[-1].at_s + rules.rest_s - now_s
     return MayDial(max(0.0, left_s), f"{whose} allows {limit} {kind} in a row to one number, then it rests")
 
@@ -230,7 +230,7 @@ def _pause(rules: RedialRules, whose: str, series: tuple[Try, ...], now_s: float
     if last.result is DialResult.NO_ANSWER:
         pause_s = max(pause_s, rules.no_answer_pause_s)
     left_s = last.at_s + pause_s - now_s
-    return MayDial(left_s, f"{whose} wants {pause_s} s between such tries") if left_s > 0 else MayDial()
+    return MayDial(left_s, f"{whose} requires {pause_s} s between such tries") if left_s > 0 else MayDial()
 
 
 def _other(rules: RedialRules, whose: str, history: RedialHistory, number: str, now_s: float) -> MayDial:
@@ -238,4 +238,4 @@ def _other(rules: RedialRules, whose: str, history: RedialHistory, number: str, 
     left_s = max(ends, default=-math.inf) + rules.other_number_pause_s - now_s
     if left_s <= 0:
         return MayDial()
-    return MayDial(left_s, f"{whose} wants {rules.other_number_pause_s} s before another number")
+    return MayDial(left_s, f"{whose} requires {rules.other_number_pause_s} s before another number")

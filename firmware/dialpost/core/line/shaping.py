@@ -1,4 +1,4 @@
-"""Keeping every buffer of a slow line short: what the kernel gets to know about the line's routes when it comes up.
+"""Keeping every buffer of a slow line short: how the line's routes are set in the kernel when it comes up.
 
 A line of 4 kB/s has seconds of buffers below any queueing discipline (the tty's 4 kB, the modem's 1-4 kB, the
 same at the far end). Filled by one direction's bulk, they make each reply and ACK of the other wait, and the line
@@ -25,7 +25,7 @@ SLOW_BPS = 256_000
 HEADERS_BYTES = 40
 """IPv4 and TCP without options."""
 IN_FLIGHT_S = 0.5
-"""So much of the line's time may be in flight inbound over all connections served at once."""
+"""How much of the line's time may be in flight inbound over all connections served at once."""
 FIRST_SEGMENTS = 3
 LEAST_RTO_S = 3
 """No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 repairs them)."""
@@ -36,10 +36,10 @@ VEGAS_PACKETS = (16, 24)
 direction for its own queue and gives way; as it comes, the outbound mail fell to a third of a line that inbound
 mail kept busy. What is in flight is bounded by edge/mail/smtp_client/outlet instead."""
 OUTBOUND_S = 0.75
-"""So much of the line's time a connection of ours may fill."""
+"""How much of the line's time a connection of ours may fill."""
 LEAST_OUTBOUND_SEGMENTS = 4
 SURE_BPS = 56_000
-"""Above it a modem tells the speed of its own cable, and nothing is known of the line's (cellular, USB)."""
+"""Above it a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
 
 
 @dataclass(frozen=True, slots=True)

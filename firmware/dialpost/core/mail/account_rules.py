@@ -54,7 +54,7 @@ class AddressRules:
         """Refuse an address that is somebody else's than the account's. Raises: AccountError."""
         taken = self.directory.taken_by(address)
         if taken is not None and taken != f"account {name}":
-            raise AccountError(f"{address} belongs to {taken} already.")
+            raise AccountError(f"{address} already belongs to {taken}.")
 
     def target(self, target: str) -> str:
         """Where an alias may go: an account here, or an address anywhere. Raises: AccountError."""
@@ -75,7 +75,7 @@ class AddressRules:
         if not checked:
             raise AccountError("An alias needs at least one target: an account's name or an address.")
         if address in checked:
-            raise AccountError(f"{address} can't stand for itself.")
+            raise AccountError(f"{address} can't be an alias of itself.")
         return checked
 
 

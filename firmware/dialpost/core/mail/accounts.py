@@ -18,7 +18,7 @@ from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
 _TO_POSTMASTER = frozenset({POSTMASTER, "abuse", "mailer-daemon"})
-"""Names nobody needs to set up: complaints (RFC 2142 §4), and answers to our own bounces."""
+"""Names that always work without being set up: complaints (RFC 2142 §4), and replies to our own bounces."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
@@ -56,12 +56,12 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The domain is ours, the name is nobody's."""
+    """The domain is ours, but nobody here has the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotLocal:
-    """The address belongs to the world."""
+    """The address is not in one of our domains."""
 
 
 Resolution = Local | Unknown | NotLocal
@@ -77,7 +77,7 @@ def check_name(name: str) -> str:
     normal = name.strip().lower()
     if not _NAME.match(normal) or ".." in normal:
         raise AccountError(
-            f"{name!r} can't be an account's name: it has {ACCOUNT_SIGNS}{plain_name_hint(name)}. The person's "
+            f"{name!r} can't be an account's name: it has {ACCOUNT_SIGNS}{plain_name_hint(name)}. The user's "
             "full name may have any letters."
         )
     return normal

@@ -99,7 +99,9 @@ def user_refusal(
     for address in checked:
         if not is_own(address):
             shown = "" if address == _UNREADABLE else f" {address[:_SHOWN]}"
-            return Reply(550, (f"The {field} address{shown} is none of your account's: write as {own}",), "5.7.1")
+            return Reply(
+                550, (f"The {field} address{shown} does not belong to your account: write as {own}",), "5.7.1"
+            )
     return None
 
 

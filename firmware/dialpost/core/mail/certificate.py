@@ -10,7 +10,7 @@ from dialpost.core.config.lan import LanMethod
 from dialpost.core.config.model import Config
 
 SOON_DAYS = 30
-"""One that ends within this many days is renewed, or the owner is asked to."""
+"""How many days before it expires a certificate is renewed, or the owner is asked to renew it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CertificateFacts:
 
 
 def certificate_names(config: Config) -> tuple[str, ...]:
-    """Every name and address that mail programs are asked to connect to; the host name first.
+    """Every name and address given to mail programs to connect to; the host name first.
 
     An address that DHCP gives is none of them: it changes, and each new certificate is a question in every mail
     program. Such stations are reached by name, or at the fallback address.

@@ -1,6 +1,6 @@
 """Notices about the fate of a message: RFC 3464 reports that say it in plain words first.
 
-A report has three parts (RFC 6522): words for people, with the technical side below them, the fields for a
+A report has three parts (RFC 6522): plain words first, the technical side below them, the fields for a
 program, and the message (or its header). International addresses make it an RFC 6533 one. Pure: everything that
 comes from outside (dates, ids, the original) is passed in. What others wrote (answers, ENVID, ORCPT, subjects)
 never breaks out of its field. The result has LF line ends.
@@ -74,8 +74,8 @@ _SUBJECTS = {
 
 _INTROS = {
     Report.FAILED: "Your message could NOT be delivered to:",
-    Report.DELAYED: "Your message has not been delivered yet. There is nothing you have to do: it is tried again "
-    "by itself. Please do not send it a second time. It still waits for:",
+    Report.DELAYED: "Your message has not been delivered yet. You need not do anything: the station keeps "
+    "trying. Please do not send it again. It still waits for:",
     Report.RELAYED: "Your message was passed on to the next mail host. That host sends no notice of its own when "
     "it delivers it to:",
     Report.DELIVERED: "Your message is in the mailbox of:",
@@ -83,7 +83,7 @@ _INTROS = {
 
 _INTRO_TO_POSTMASTER = (
     "A message that came without a sender (most often another mail host's notice) could not be delivered. There is "
-    "nobody else to tell, so it is told to you, the postmaster. It was for:"
+    "nobody else to tell, so this notice goes to you, the postmaster. It was for:"
 )
 
 
@@ -168,7 +168,7 @@ def _words(
 ) -> str:
     intro = _INTRO_TO_POSTMASTER if frame.about_notice else _INTROS[report]
     if frame.held_because:
-        intro = f"{_INTRO_OF_HELD} {frame.held_because} Please do not send it a second time. It waits for:"
+        intro = f"{_INTRO_OF_HELD} {frame.held_because} Please do not send it again. It waits for:"
     lines = [f"This is the mail station {frame.hostname}.", "", *textwrap.wrap(intro, _WIDTH), ""]
     for part in recipients:
         lines += [f"    {_name(part.record)}"]
@@ -180,7 +180,9 @@ def _words(
         lines.append(f"    Subject: {_one_line(message.subject)}")
     lines += [f"    Handed in: {frame.arrival}", ""]
     if report is Report.DELAYED and frame.retry_until:
-        lines += textwrap.wrap(f"If it can't be delivered before {frame.retry_until}, you will be told.", _WIDTH)
+        lines += textwrap.wrap(
+            f"If it can't be delivered before {frame.retry_until}, you will get another notice.", _WIDTH
+        )
         lines.append("")
     if report is Report.FAILED:
         lines += [*textwrap.wrap(_what_is_attached(frame), _WIDTH), ""]
@@ -196,23 +198,23 @@ def _sentences(report: Report, part: ReportedRecipient) -> list[str]:
     sentences = [plain_reason(reply)]
     if report is Report.FAILED and reply.is_transient:
         tries = "once" if record.attempts == 1 else f"{record.attempts} times"
-        sentences = [f"It was tried {tries}, for a long time, and is given up now. {sentences[0]}"]
+        sentences = [f"The station tried {tries} and has now given up. {sentences[0]}"]
     if record.answer_unknown:
-        sentences.append("It was sent once without an answer being seen: it may have arrived all the same.")
+        sentences.append("It was sent once and no answer came back: it may have arrived all the same.")
     return sentences
 
 
 def _what_is_attached(frame: ReportFrame) -> str:
-    again = "It is not tried again. "
+    again = "The station does not try again. "
     if not frame.original:
-        return again + "The message itself can't be read any more on this station."
+        return again + "The message itself can no longer be read on this station."
     if frame.is_whole:
         return again + "The message is attached to this notice."
     return again + "The header of the message is attached to this notice."
 
 
 def _technical(report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> list[str]:
-    lines = ["* * *", "", f"For whoever looks after the mail (number {message.queue_id}):"]
+    lines = ["* * *", "", f"For the mail administrator (queue id {message.queue_id}):"]
     for part in recipients:
         if part.reply is None:
             lines.append(f"{part.record.address}: not tried yet")

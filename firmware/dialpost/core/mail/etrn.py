@@ -59,12 +59,12 @@ _ADVICE = {
     EtrnOutcome.NOTHING_WAITS: "",
     EtrnOutcome.PENDING: "",
     EtrnOutcome.TRY_LATER: (
-        "Your provider does ETRN but can't start its queue for {name} now. Nothing to do: it is asked again "
-        "on the next connect. If this stays so for a day, ask the provider."
+        "Your provider does ETRN but can't start its queue for {name} now. Nothing to do: Dialpost asks again "
+        "at the next connection. If it still fails after a day, ask the provider."
     ),
     EtrnOutcome.NOT_ALLOWED: (
-        "Your provider does ETRN but does not allow it for {name} from here. It is asked again on the next "
-        "connect; ask the provider to allow ETRN for {name} from this line, or for the name to use "
+        "Your provider does ETRN but does not allow it for {name} from here. Dialpost asks again at the next "
+        "connection; ask the provider to allow ETRN for {name} from this line, or for the name to use "
         "(setting etrn.names), or for a login (etrn.user and etrn.password)."
     ),
     EtrnOutcome.LOGIN_NEEDED: (
@@ -80,17 +80,17 @@ _ADVICE = {
         'etrn.port, mostly 25), or set etrn.use = "never" if it sends your mail without being asked.'
     ),
     EtrnOutcome.UNREACHABLE: (
-        "The provider's ETRN host could not be asked. It is tried again on the next connect; check "
+        "The provider's ETRN host could not be reached. Dialpost tries again at the next connection; check "
         "etrn.host and etrn.port if this repeats."
     ),
     EtrnOutcome.LOGIN_REFUSED: (
-        "The provider's ETRN host refused the login, so it was not asked. It is not tried again before something "
-        "changes: correct etrn.user and etrn.password with `dialpost config set`, or have it tried once more by "
-        "`dialpost call now`."
+        "The provider's ETRN host refused the login, so no mail was asked for. Dialpost does not try again until "
+        "something changes: correct etrn.user and etrn.password with `dialpost config set`, or force one more try "
+        "with `dialpost call now`."
     ),
     EtrnOutcome.NEEDS_PERSON: (
-        "The provider's ETRN host was reached but not asked. Check etrn.user and etrn.password, or etrn.tls, "
-        "etrn.tls_verify and the provider's certificate, by what is said here."
+        "The provider's ETRN host was reached, but the session failed before ETRN. Check etrn.user and "
+        "etrn.password, or etrn.tls, etrn.tls_verify and the provider's certificate, against this message."
     ),
 }
 
@@ -112,7 +112,7 @@ class EtrnAnswer:
 
     @property
     def is_fault(self) -> bool:
-        """Whether an operator should know: mail may wait at the provider that was not asked for."""
+        """Whether the operator should know: mail may be waiting at the provider that was not asked for."""
         return self.outcome in _FAULTS
 
     @property

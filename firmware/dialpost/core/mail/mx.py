@@ -131,4 +131,4 @@ def no_such_domain(domain: str) -> Reply:
 
 def dns_trouble(name: str, why: str) -> Reply:
     """Name service could not tell (RFC 3463 X.4.3)."""
-    return Reply(451, (f"Name service could not be asked about {name}: {why}",), "4.4.3")
+    return Reply(451, (f"The name server could not be asked about {name}: {why}",), "4.4.3")

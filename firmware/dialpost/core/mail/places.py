@@ -17,7 +17,7 @@ def wanted_doors(config: Config) -> dict[str, tuple[str, ...]]:
 
 
 def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
-    """Who answers when a dialling router has its line: those a call will talk to; else the name servers."""
+    """The hosts that answer once a dialling router has its line: those the call talks to, else the name servers."""
     hosts = []
     if config.outbound.via is Via.SMARTHOST:
         hosts.append((config.outbound.smarthost, config.outbound.port))
@@ -29,5 +29,5 @@ def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
 
 
 def place_words(host: str, port: int) -> str:
-    """As an operator writes it."""
+    """As people write it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a refusal or a deferral means, for the person who wrote the message; the server's own words are elsewhere.
+"""What a refusal or a deferral means, for the author of the message; the server's own words are elsewhere.
 
 Keyed by enhanced status code (RFC 3463), for servers without one by reply code.
 """
@@ -8,48 +8,48 @@ from __future__ import annotations
 from dialpost.core.mail.reply import Reply
 
 _BY_STATUS = {
-    "1.1": "There is no such person at that address. Check the part before the @.",
+    "1.1": "Nobody has that address. Check the part before the @.",
     "1.2": "The part after the @ does not exist. Check its spelling.",
-    "1.3": "The address is not written as an address must be.",
-    "1.6": "The person has moved; there is no mailbox at that address any more.",
-    "1.8": "The receiving mail host does not accept your own address as that of a sender.",
-    "1.10": "The domain after the @ takes no mail at all. Ask the person for another address.",
+    "1.3": "That is not a valid address. Check its spelling.",
+    "1.6": "The recipient has moved; there is no longer a mailbox at that address.",
+    "1.8": "The receiving mail host does not accept your own address as a sender.",
+    "1.10": "The domain after the @ takes no mail at all. Ask the recipient for another address.",
     "2.1": "The mailbox is closed.",
-    "2.2": "The mailbox is full. Ask the person, by another way, to make room.",
+    "2.2": "The mailbox is full. Ask the recipient, by other means, to make room.",
     "2.3": "The message is too large for that mailbox. Send smaller attachments, or several messages.",
     "3.3": "The receiving mail host can't take a message of this kind.",
     "3.4": "The message is too large. Send smaller attachments, or several messages.",
-    "3.5": "The mail station is not set up to send it. Tell the person who looks after it.",
+    "3.5": "The mail station is not set up to send it. Tell its operator.",
     "4.1": "The receiving mail host does not answer.",
-    "4.2": "The connection to the receiving mail host broke off.",
-    "4.3": "The address of the receiving mail host could not be found out.",
+    "4.2": "The connection to the receiving mail host was lost.",
+    "4.3": "The address of the receiving mail host could not be looked up.",
     "4.4": "No mail host for that address could be found. Check the part after the @.",
-    "4.6": "The message goes round in circles. Tell the person who looks after your mail.",
-    "4.7": "It was tried for a long time without success.",
+    "4.6": "The message is going round in circles. Tell your mail administrator.",
+    "4.7": "The station tried for a long time without success.",
     "5.3": "The message has too many recipients for the receiving mail host. Send it in several parts.",
     "6": "The receiving mail host can't take a message of this kind.",
-    "6.7": "The receiving mail host can't take addresses with such letters.",
+    "6.7": "The receiving mail host can't take addresses with such characters.",
     "7.1": "The receiving mail host does not want this message.",
-    "7.8": "The mail station could not log in at the provider. Tell the person who looks after it.",
-    "7": "The receiving mail host refused it for reasons of its own rules.",
+    "7.8": "The mail station could not log in to the provider. Tell its operator.",
+    "7": "The receiving mail host refused it under its own rules.",
     "1": "Something is wrong with the address.",
     "2": "Something is wrong with the mailbox.",
-    "3": "The receiving mail host is not able to take it.",
+    "3": "The receiving mail host can't take it.",
     "4": "The receiving mail host could not be reached.",
-    "5": "The mail hosts did not understand each other.",
+    "5": "The two mail hosts did not understand each other.",
 }
 
 _BY_CODE = {
     421: "The receiving mail host is busy.",
-    450: "The mailbox is not available at this moment.",
-    451: "The receiving mail host could not take it at this moment.",
-    452: "The receiving mail host has no room at this moment.",
+    450: "The mailbox is not available at the moment.",
+    451: "The receiving mail host could not take it just now.",
+    452: "The receiving mail host has no room at the moment.",
     550: "The receiving mail host refused it. Check the address.",
-    551: "There is no such person at that address.",
+    551: "Nobody has that address.",
     552: "The message is too large, or the mailbox is full.",
     553: "The address is not accepted there. Check its spelling.",
     554: "The receiving mail host does not want this message.",
-    556: "The domain after the @ takes no mail at all. Ask the person for another address.",
+    556: "The domain after the @ takes no mail at all. Ask the recipient for another address.",
 }
 
 

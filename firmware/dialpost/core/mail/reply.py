@@ -75,6 +75,6 @@ class Reply:
         return self.enhanced or f"{str(self.code)[0]}.0.0"
 
 
-CARD_FULL = Reply(452, ("No room for mail at the moment: come again later",), "4.3.1")
-OUR_FAULT = Reply(451, ("Something went wrong here: come again later",), "4.3.0")
+CARD_FULL = Reply(452, ("No room for mail at the moment: try again later",), "4.3.1")
+OUR_FAULT = Reply(451, ("Something went wrong here: try again later",), "4.3.0")
 """For every fault of ours: 4yz, as it is never the sender's."""

@@ -92,8 +92,8 @@ class Turn(Protocol):
     def works(self, declared_bytes: int, widen: Callable[[int], None]) -> None:
         """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given.
 
-        `widen` is called when the line has room for this many segments of it in flight, instead of the one that a
-        connection begins with.
+        `widen` is called with the number of segments the line has room for, instead of the one that a connection
+        begins with.
         """
 
     def rests(self) -> None:

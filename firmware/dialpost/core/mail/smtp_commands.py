@@ -50,7 +50,7 @@ class MailCommand:
 
 @dataclass(frozen=True, slots=True)
 class ChunkCommand:
-    """BDAT: this many bytes follow at once (RFC 3030 §2)."""
+    """BDAT: the number of bytes that follow at once (RFC 3030 §2)."""
 
     size: int
     is_last: bool
@@ -164,13 +164,13 @@ def _recipient(path: str, parameters: dict[str, str | None], smtputf8: bool) -> 
 
 def _refuse_unknown(parameters: Mapping[str, str | None]) -> None:
     for name in parameters:
-        raise _RefusedError(555, "5.5.4", f"Parameter {name} is not known here")
+        raise _RefusedError(555, "5.5.4", f"Unknown parameter {name}")
 
 
 def _address(path: str, smtputf8: bool, *, is_sender: bool) -> str:
     status = "5.1.7" if is_sender else "5.1.3"
     if not path.isprintable():  # C1 controls, line separators, lone surrogates: in no address, in every trick
-        raise _RefusedError(553, status, "Bad address: it has characters nobody can see")
+        raise _RefusedError(553, status, "Bad address: it contains invisible characters")
     try:
         mailbox = parse_mailbox(path)
     except AddressError as error:

@@ -85,7 +85,7 @@ class SessionFate(Enum):
     UNREACHABLE = "unreachable"  # no address took a connection
     NOT_SERVED = "not served"  # the server greeted, but would not let us send now (421, 4yz, 554 ...)
     LOGIN_REFUSED = "login refused"  # 535 and the like: not to be tried again before something was changed
-    NEEDS_PERSON = "needs a person"  # TLS, certificate or ways to log in not as configured
+    NEEDS_PERSON = "needs the operator"  # TLS, certificate or ways to log in not as configured
     CLOSED = "closed by server"  # the server closed in the middle, with a reply (421 ...)
     LOST = "lost"  # line lost, time-out, or the server left the protocol
 

@@ -65,7 +65,7 @@ def answer(packet: bytes, cookie: int, sent_s: float, trip_s: float, *, not_befo
 
 
 def _unix(timestamp: int, not_before_s: float) -> float:
-    """NTP's 32 bits of seconds start over in 2036: the era is the one that is not past (RFC 5905 §6)."""
+    """NTP's 32 bits of seconds wrap around in 2036: the era is the one that is not past (RFC 5905 §6)."""
     seconds = timestamp / _ERA_S - _UNIX_IN_NTP_S
     while seconds < not_before_s - _ERA_S / 2:
         seconds += _ERA_S

@@ -65,7 +65,7 @@ class ConfigFile:
         if not has_secrets or not self.is_open_to_all:
             return ()
         return (
-            f"A password is in it, and every user of this machine can read it. Close it with: chmod o= {self.path}",
+            f"It holds a password, and every user of this machine can read it. Fix that with: chmod o= {self.path}",
         )
 
 

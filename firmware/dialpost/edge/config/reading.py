@@ -22,7 +22,7 @@ def config_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError((f"{path} can't be read: {error.strerror or error}.",)) from error
     if len(data) > _MAX_BYTES:
-        raise ConfigError((f"{path} is larger than a megabyte: that is no configuration file.",))
+        raise ConfigError((f"{path} is larger than a megabyte: that is not a configuration file.",))
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

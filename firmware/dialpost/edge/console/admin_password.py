@@ -16,8 +16,8 @@ from dialpost.edge.ground.durable import write_durably
 
 NAME = "console-password"
 _MOST_BYTES = 4096
-NO_PASSWORD = "This console has no admin password: who reaches it may change everything. `password` gives it one."
-"""Told wherever somebody could leave it at that."""
+NO_PASSWORD = "This console has no admin password: whoever reaches it can change everything. `password` sets one."
+"""Shown wherever somebody could leave it at that."""
 
 
 class AdminPassword:
@@ -58,4 +58,4 @@ class AdminPassword:
             raise StorageError(f"The password could not be saved: {error.strerror or error}.") from error
 
 
-_WAY_OUT = "The button held for 10 s and pressed once more resets the station; its files can be mended as root."
+_WAY_OUT = "The button held for 10 s and pressed once more resets the station; root can repair its files."

@@ -1,10 +1,10 @@
-"""The terminal an operator sits at: a UART, a pseudo-terminal, the terminal of an ssh login.
+"""The operator's terminal: a UART, a pseudo-terminal, the terminal of an ssh login.
 
 Characters come one by one, without echo, eight bits; the kernel stops a paste by XOFF before its buffer overflows
-and lets one stop the output with Ctrl-S (any key goes on, so that an XOFF out of noise stops it for a moment only).
-A BREAK and characters with framing errors are dropped by the kernel. A thread of its own reads, so that nothing is
-lost while a command works, and so that Ctrl-C reaches a command at work: within `interruptible` it raises
-KeyboardInterrupt in the main thread. Everything else runs in the main thread; plain blocking code.
+and lets one stop the output with Ctrl-S (any key resumes it, so that an XOFF out of noise stops it for a moment
+only). A BREAK and characters with framing errors are dropped by the kernel. A thread of its own reads, so that
+nothing is lost while a command works, and so that Ctrl-C reaches a command at work: within `interruptible` it
+raises KeyboardInterrupt in the main thread. Everything else runs in the main thread; plain blocking code.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ConsoleTty:
         while data:
             _, ready, _ = select.select([], [self._out], [], timeout_s)
             if not ready:
-                raise IdleTooLongError("The terminal has taken nothing for a long time.")
+                raise IdleTooLongError("The terminal has accepted nothing for a long time.")
             try:
                 data = data[os.write(self._out, data[:256]) :]
             except BlockingIOError:

@@ -6,7 +6,7 @@ any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
 (SO_PEERCRED): root, the daemon's own user, and members of the daemon's group.
 
 A connection may ask several things one after the other. One that is silent for a minute is closed, unless a method
-asked it to stay (an editing session): that method is informed when the connection is gone.
+asked it to stay (an editing session): that method hears when the connection is gone.
 
 `server.ControlServer` is the daemon's; it is not imported here, as commands need no asyncio. `ControlClient` is for
 short-lived commands, `ControlTalk` for many questions over one connection.

@@ -88,7 +88,7 @@ class ControlClient:
                     f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
                 ) from None
             except (OSError, ValueError) as error:
-                raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+                raise ControlError(f"The connection to the daemon was lost ({error}).") from error
 
     def _connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -149,7 +149,7 @@ class ControlTalk:
         except TimeoutError:
             raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
         except (OSError, ValueError) as error:
-            raise ControlError(f"The talk with the daemon broke off ({error}).") from error
+            raise ControlError(f"The connection to the daemon was lost ({error}).") from error
         raise _no_answer()
 
     def close(self) -> None:

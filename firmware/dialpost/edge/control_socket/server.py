@@ -30,7 +30,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
 _CHANGE_TIMEOUT_S = 60.0
-"""How long a question waits while one station is put in the place of another."""
+"""How long a request waits while one station replaces another."""
 
 _AT_THE_CARD = "`dialpost doctor` looks at the card."
 
@@ -87,7 +87,7 @@ class _Connection:
 class ControlServer:
     """Serves the API on `path` until `close`: the methods given, and those offered while they are.
 
-    Between `pause` and `resume` a question for a method that is not there waits: it is being offered again.
+    Between `pause` and `resume` a request for a method that is not there waits: it is about to be offered again.
     """
 
     def __init__(self, path: Path, methods: ServedMethods) -> None:
@@ -126,7 +126,7 @@ class ControlServer:
 
         `otherwise` is said meanwhile to who asks for anything else.
 
-        What is being answered when they are withdrawn is broken off, and the face told so.
+        What is being answered when they are withdrawn is broken off, and the face hears so.
         """
         covered, covered_words = self._methods, self._otherwise
         self._otherwise = otherwise
@@ -157,7 +157,7 @@ class ControlServer:
                 self._offered.discard(task)
                 task.cancel()  # the face has gone; harmless where it is done
             if task.cancelled():
-                raise ControlError("The station has taken a new configuration meanwhile: ask again.")
+                raise ControlError("The station has just taken a new configuration: try again.")
             return task.result()
 
         return replace(method, run=run)
@@ -252,7 +252,7 @@ class ControlServer:
         except Exception as error:  # a bug of ours must not take the daemon down
             _log.exception("control: %s failed", method)
             return {
-                "error": f"A fault in Dialpost stopped this ({type(error).__name__}). The log tells more: {LOG}.",
+                "error": f"A bug in Dialpost stopped this ({type(error).__name__}). The log tells more: {LOG}.",
                 "kind": "InternalError",
             }
 

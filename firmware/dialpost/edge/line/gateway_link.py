@@ -20,9 +20,9 @@ from dialpost.core.config.model import LinkKind
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
 
 TRY_S = 20.0
-"""One attempt to connect takes at most this long; a router that dials holds it until the line is up."""
+"""The longest attempt to connect; a router that dials holds it until the line is up."""
 PAUSE_S = 1.0
-"""Between two attempts."""
+"""The pause between two attempts."""
 
 
 class Gateway:

@@ -1,4 +1,4 @@
-"""Connections that a lost line left half open: the next line tells their other ends that they are dead.
+"""Connections that a lost line left half open: reset over the next line, so that their other ends notice.
 
 Nobody tells TCP of a lost line. The provider's mail server would go on sending into connections that are none any
 more, each until its own time-out, and as each of them ends it defers what it holds for us: mail stays behind that
@@ -44,7 +44,7 @@ class HalfOpen:
         self.close()
 
     def line_down(self) -> None:
-        """Nothing to do: `keep` says which connections were over the line."""
+        """Nothing to do: `keep` gets the connections that were over the line."""
 
     def close(self) -> None:
         """Reset them all."""

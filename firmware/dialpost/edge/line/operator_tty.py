@@ -18,7 +18,7 @@ from enum import Enum
 
 LEAVE = b"\x1d"  # Ctrl-]
 QUIET_S, LAST_WORDS_S = 0.3, 2.0
-"""After leaving, the port is read until it was quiet for the first of these, at most for the second in all."""
+"""After leaving, how long the port must be quiet before it is closed, and the longest wait for that."""
 _CHUNK = 4096
 
 

@@ -23,12 +23,12 @@ from dialpost.core.line.modem.profile import FlowControl
 _HUPCL = 2  # in the flags of tcgetattr: c_cflag
 _WORDS = {
     errno.ENOENT: "There is no {device}. Is the modem plugged in and on? `dialpost modem probe` lists ports.",
-    errno.EACCES: "{device} may not be opened by this user: add it to the group dialout (and log in anew).",
-    errno.EPERM: "{device} may not be opened by this user: add it to the group dialout (and log in anew).",
-    errno.EBUSY: "{device} is in use by another program. ModemManager likes to take modems: stop and remove it.",
-    errno.EAGAIN: "{device} is in use by another Dialpost program (`dialpost modem terminal`?). End it first.",
-    errno.ENOTTY: "{device} is no serial port. `dialpost modem probe` lists those there are.",
-    errno.EINVAL: "{device} does not take these settings: look at modem.speed_bps and the profile's flow control.",
+    errno.EACCES: "{device} may not be opened by this user: add the user to the group dialout, then log in again.",
+    errno.EPERM: "{device} may not be opened by this user: add the user to the group dialout, then log in again.",
+    errno.EBUSY: "{device} is in use by another program. Often it is ModemManager: stop and remove it.",
+    errno.EAGAIN: "{device} is in use by another Dialpost program (`dialpost modem terminal`?). Stop it first.",
+    errno.ENOTTY: "{device} is not a serial port. `dialpost modem probe` lists the serial ports.",
+    errno.EINVAL: "{device} does not accept these settings: check modem.speed_bps and the profile's flow control.",
     errno.EIO: "{device} does not answer: was the modem unplugged?",
     errno.ENXIO: "{device} is gone: was the modem unplugged?",
     errno.ENODEV: "{device} is gone: was the modem unplugged?",

@@ -23,7 +23,7 @@ _HEADER = "# Accounts of this station. Change them with `dialpost account` and `
 
 
 _LARGEST = 20_000_000
-"""Characters: tens of thousands of accounts."""
+"""The largest file read, in characters: tens of thousands of accounts."""
 
 _Contents = tuple[dict[str, Account], dict[str, Alias]]
 
@@ -62,7 +62,7 @@ class AccountFile:
             raise DamagedError(
                 f"{self.path} {what}, and there is no good {self._previous.name} beside it."
             ) from error
-        self.report = f"{self.path} {what}: the one before its last change was taken instead."
+        self.report = f"{self.path} {what}: the copy from before its last change is used instead."
         if not set_aside:
             return found
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """The station's own TLS certificate: the one configured, or one made at first start with the `openssl` command.
 
-Made are an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
-addresses that mail programs use. It holds from 2000
+It makes an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
+addresses given to mail programs. The certificate is valid from 2000
 to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
 at it know better. One in its place that ends within SOON_DAYS (put there by hand) is replaced at the start.
 The two files appear together (a folder is renamed into place), durable, the key readable by
@@ -148,7 +148,7 @@ def server_context(pair: Pair) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise CertificateError(
             f"{pair.certificate} and {pair.key} can't be used as certificate and private key: "
-            f"{_ssl_words(error)}. Both must be PEM files and belong to each other."
+            f"{_ssl_words(error)}. Both must be PEM files and match each other."
         ) from error
     except OSError as error:
         missing = next((path for path in (pair.certificate, pair.key) if not os.access(path, os.R_OK)), pair.key)
@@ -159,7 +159,7 @@ def server_context(pair: Pair) -> ssl.SSLContext:
 def inspect(certificate: Path) -> CertificateFacts:
     """What the first certificate in a PEM file says. Raises: CertificateError."""
     if not os.access(certificate, os.R_OK):
-        raise CertificateError(f"The certificate {certificate} is not there or can't be read.")
+        raise CertificateError(f"The certificate {certificate} is missing or can't be read.")
     wanted = ["-startdate", "-enddate", "-subject", "-issuer", "-ext", "subjectAltName", "-fingerprint", "-sha256"]
     text = _openssl("x509", "-in", str(certificate.absolute()), "-noout", *wanted)
     lines = [line.strip() for line in text.splitlines()]
@@ -173,7 +173,7 @@ def inspect(certificate: Path) -> CertificateFacts:
             fingerprint=next(value for key, value in said.items() if "ingerprint" in key).replace(":", "").lower(),
         )
     except (KeyError, StopIteration, ValueError) as error:
-        raise CertificateError(f"The certificate {certificate} can't be understood ({error}).") from error
+        raise CertificateError(f"The certificate {certificate} can't be parsed ({error}).") from error
 
 
 def _names(lines: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dialpost.edge.ground.transports import abort
 
 TIMEOUT_S = 15.0
 LINE_BYTES = 512
-"""As much of a greeting as is looked at (RFC 5321 §4.5.3.1.5)."""
+"""How much of a greeting is read (RFC 5321 §4.5.3.1.5)."""
 
 
 async def knock(door: str) -> str:

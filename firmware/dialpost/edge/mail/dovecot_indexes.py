@@ -1,6 +1,6 @@
-"""Before Dovecot starts: the indexes of a mailbox whose log a power cut tore are taken away.
+"""Before Dovecot starts: remove the indexes of a mailbox whose log a power cut tore.
 
-`dialpost-dovecot.service` runs this. Dovecot makes them again from the mailbox itself: the numbers of messages are
+`dialpost-dovecot.service` runs this. Dovecot rebuilds them from the mailbox itself: the numbers of messages are
 in `dovecot-uidlist`, what was read and answered in the files' names. Its own way is to refuse the mailbox until the
 mail program connects once more.
 
@@ -45,10 +45,10 @@ def main() -> int:
     try:
         found = _MAIL_HOME.search(Path(sys.argv[1]).read_text("utf-8"))
         if found is None:
-            sys.stderr.write(f"{sys.argv[1]} does not tell where the mailboxes are\n")
+            sys.stderr.write(f"{sys.argv[1]} does not say where the mailboxes are\n")
             return 1
         for path in forget_torn(Path(found[1])):
-            sys.stderr.write(f"{path}: its log was torn by a power cut; Dovecot makes it anew\n")
+            sys.stderr.write(f"{path}: its log was torn by a power cut; Dovecot rebuilds it\n")
     except OSError as error:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return 1

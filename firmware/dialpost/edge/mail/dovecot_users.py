@@ -50,7 +50,7 @@ class DovecotUsers:
         return account.enabled and all(map(_FIELD.match, fields))
 
     def _set_time(self, descriptor: int) -> None:
-        """Dovecot reads the file again when its size or its time in whole seconds is another: a password
+        """Dovecot rereads the file when its size or its time in whole seconds is another: a password
         changed twice within a second (same size) must not go unseen.
         """
         written_s = int(os.fstat(descriptor).st_mtime)

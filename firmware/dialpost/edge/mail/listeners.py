@@ -83,7 +83,7 @@ def _why(error: OSError, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"another program has port {port}. Stop it (ss -ltnp shows which), or set another port."
     if error.errno == errno.EACCES:
-        return f"port {port} is for the system only. Start through systemd, or set a port above 1023."
+        return f"port {port} is privileged. Start through systemd, or set a port above 1023."
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have that address. `ip address` shows those it has."
     return error.strerror or str(error)
@@ -123,7 +123,7 @@ class Doors:
         self._held: dict[tuple[str, str], socket.socket] = {}
 
     def rehearse(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Raises: ListenError where `wanted` can't be had, as far as can be known while these are held."""
+        """Raises: ListenError where `wanted` can't be had, as far as that shows while these are held."""
         held_ports = {split_listen(listen)[1] for _, listen in self._held}
         for door, listen in self._to_bind(wanted):
             if (door, listen) not in self._held and split_listen(listen)[1] not in held_ports - {0}:

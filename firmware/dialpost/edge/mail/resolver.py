@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CACHED_ANSWERS = 500
 LONGEST_CACHED_S = 3600.0
 LONGEST_CACHED_ABSENCE_S = 300.0
-MAX_ALIASES = 8  # a CNAME whose target is not in the same answer is followed this many times
+MAX_ALIASES = 8  # how often a CNAME is followed whose target is not in the same answer
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _NETWORKD = Path("/run/systemd/netif/state")
@@ -129,7 +129,7 @@ class Resolver:
         return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found)
 
     async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
-        """The records of a kind (MX, TXT ...) as a zone file has them; for whoever asks."""
+        """The records of a kind (MX, TXT ...) as a zone file has them; for the operator's `lookup`."""
         found = await self._ask(name, kind)
         return tuple(record.to_text() for record in found) if isinstance(found, tuple) else found
 

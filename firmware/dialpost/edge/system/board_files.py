@@ -31,7 +31,7 @@ _LISTED_BY = {
 
 
 class BoardFiles:
-    """The files of one board folder. `folder` is looked for as told above where it is not given."""
+    """The files of one board folder. `folder` is found as described above where it is not given."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _find()

@@ -49,7 +49,7 @@ class Shortage:
         self._told_s = self._made_room_s = float("-inf")
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Anything else is reported as ever."""
+        """Anything else is reported as usual."""
         if context.get("message") != _NO_ACCEPT:
             loop.default_exception_handler(context)
             return

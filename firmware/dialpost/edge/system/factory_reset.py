@@ -24,9 +24,9 @@ from dialpost.core.errors import StorageError
 from dialpost.edge.ground.durable import sync_folder, write_durably
 
 MARKER = "factory-reset"
-NOT_HERE = "This is no installed station, and nothing here erases it: delete its folders to begin anew."
+NOT_HERE = "This is not an installed station, and nothing here erases it: delete its folders to start over."
 REBOOT_S = 20.0
-"""How long the service manager may take to accept the wish for a reboot."""
+"""How long the service manager may take to accept the request for a reboot."""
 
 _log = logging.getLogger("dialpost.panel")
 
@@ -34,7 +34,7 @@ _log = logging.getLogger("dialpost.panel")
 class FactoryReset:
     """The one way to ask for it: the button and the console use the same.
 
-    `reboot` gives "" where the machine is going down, else why not, for people; it is looked for where not given.
+    `reboot` gives "" where the machine is going down, else why not, in words; it is looked for where not given.
     """
 
     def __init__(self, data_dir: Path, reboot: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -43,7 +43,7 @@ class FactoryReset:
         self._reboot = reboot or _reboot
 
     async def request(self, by: str) -> str:
-        """Mark the card and have the machine started again; what happens now, in words. `by` says who asked.
+        """Mark the card and restart the machine; what happens now, in words. `by` says who asked.
 
         When it returns, the marker is durable. Raises: StorageError where it can't be written; then nothing
         happens.
@@ -52,11 +52,11 @@ class FactoryReset:
         _log.warning("factory reset asked for by=%s", by)
         why_not = await self._reboot()
         if why_not == NOT_HERE:
-            return f"The wish is noted in {self._data_dir / MARKER}. {NOT_HERE}"
+            return f"The request is recorded in {self._data_dir / MARKER}. {NOT_HERE}"
         if why_not:
             _log.error("factory reset: no reboot: %s", why_not)
             return f"The station is reset at its next start. {why_not}"
-        return "The station starts anew and is reset."
+        return "The station restarts and is reset."
 
     def is_asked_for(self) -> bool:
         """Whether the marker is there."""
@@ -70,7 +70,7 @@ class FactoryReset:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise StorageError(f"The wish for a factory reset can't be taken back: {error.strerror}.") from error
+            raise StorageError(f"The request for a factory reset can't be withdrawn: {error.strerror}.") from error
         return True
 
 
@@ -80,7 +80,9 @@ def write_marker(data_dir: Path, by: str) -> None:
     try:
         write_durably(data_dir / MARKER, text.encode(), 0o640)
     except OSError as error:
-        raise StorageError(f"The factory reset can't be noted in {data_dir}: {error.strerror or error}.") from error
+        raise StorageError(
+            f"The factory reset can't be recorded in {data_dir}: {error.strerror or error}."
+        ) from error
 
 
 async def _reboot() -> str:
@@ -93,16 +95,16 @@ async def _reboot() -> str:
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     except OSError as error:
-        return f"systemctl can't be run ({error.strerror}): switch the station off and on."
+        return f"systemctl can't be run ({error.strerror}): power-cycle the station."
     try:
         said, _ = await asyncio.wait_for(process.communicate(), REBOOT_S)
     except TimeoutError:
         process.kill()
         await process.wait()
-        return "The service manager does not answer: switch the station off and on."
+        return "The service manager does not answer: power-cycle the station."
     if process.returncode:
         words = " ".join(said.decode(errors="replace").split())
-        return f"The machine does not reboot ({words or process.returncode}): switch the station off and on."
+        return f"The machine does not reboot ({words or process.returncode}): power-cycle the station."
     return ""
 
 

@@ -29,7 +29,7 @@ class End(Enum):
 def end(how: End) -> None:
     """Ask for it; the machine is going down when this returns. Raises: DialpostError with why not."""
     if os.environ.get("DIALPOST_STATION") != "1" or not _BOOTED.is_dir():  # the units say so
-        raise DialpostError("This is no installed station: the machine is left as it is.")
+        raise DialpostError("This is not an installed station: the machine is left as it is.")
     try:
         done = subprocess.run(
             ["systemctl", "--no-ask-password", how.value], capture_output=True, timeout=_END_S, check=False
@@ -38,7 +38,7 @@ def end(how: End) -> None:
         raise DialpostError(f"The service manager can't be asked ({error}).") from error
     if done.returncode:
         words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
-        raise DialpostError(f"The machine does not do that: {words or done.returncode}.")
+        raise DialpostError(f"The machine refuses: {words or done.returncode}.")
 
 
 def journal(lines: int) -> list[str] | None:

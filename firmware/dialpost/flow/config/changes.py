@@ -1,9 +1,10 @@
 """Putting a configuration in force while the station runs, and taking it back.
 
 A commit is: tried beforehand, written to the card, taken by the running process, applied to the system. If the
-station does not start with it, the one before is put back and the reason told. While a call is up the station goes
-on as it is, and takes the new one when the call has ended. A commit that wants a confirmation is taken back when
-none comes in time, when the connection it was made over is gone, and, by its mark on the card, after a power cut.
+station does not start with it, the one before is put back and the reason reported. While a call is up the station
+goes on as it is, and takes the new one when the call has ended. A commit that wants a confirmation is taken back
+when none comes in time, when the connection it was made over is gone, and, by its mark on the card, after a power
+cut.
 
 One change at a time. All in the daemon's event loop; time is monotonic, the wall clock only dates the history.
 """
@@ -53,7 +54,7 @@ class Done:
 
 
 class ConfigChanges:
-    """The one place where the configuration in force is changed. `on_change` gets what happened, in words."""
+    """The one place where the configuration in force is changed. `on_change` hears what happened, in words."""
 
     def __init__(
         self, history: History, parser: Parser, process: Process, apply: Apply, clock: WallClock,
@@ -61,7 +62,7 @@ class ConfigChanges:
     ) -> None:  # fmt: skip
         self.on_change = on_change
         self.remarks: list[str] = []
-        """What an operator should know, for `status`: a configuration rolled back, something not applied."""
+        """What the operator should know, for `status`: a configuration rolled back, something not applied."""
         self._history, self._parser, self._process = history, parser, process
         self._apply, self._clock = apply, clock
         self._lock = asyncio.Lock()
@@ -90,10 +91,10 @@ class ConfigChanges:
         if self._pending is None:
             return self.remarks
         number, left_s = self._pending.trial.number, self.pending_left_s
-        return [f"Configuration {number} is taken back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
+        return [f"Configuration {number} is rolled back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
 
     def remark(self, words: str) -> None:
-        """Something of the configuration that an operator should know, for `status`."""
+        """Something of the configuration that the operator should know, for `status`."""
         self._remark(words)
 
     async def before_start(self) -> None:
@@ -106,7 +107,7 @@ class ConfigChanges:
                 trial, f"configuration {trial.number} was not confirmed before the station ended"
             )
         except DialpostError as error:  # a station with the wrong configuration is better than none
-            self._remark(f"Configuration {trial.number} was not confirmed, and could not be taken back: {error}")
+            self._remark(f"Configuration {trial.number} was not confirmed, and could not be rolled back: {error}")
 
     async def started(self) -> None:
         """A station started with the configuration in force: it needs no other proof of that, and is kept."""
@@ -128,7 +129,7 @@ class ConfigChanges:
         return True
 
     async def run_again(self) -> None:
-        """What is in force is run again, where nothing ran for a reason that has gone. Nothing is raised."""
+        """Run what is in force again, where nothing ran for a reason that has gone. Nothing is raised."""
         async with self._lock:
             if (config := self._process.config) is None:
                 return
@@ -228,7 +229,7 @@ class ConfigChanges:
         if self._pending is not None:
             raise ControlError(
                 f"Configuration {self._pending.trial.number} waits for its confirmation "
-                f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is taken back."
+                f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is rolled back."
             )
 
     async def _put_in_force(self, config: Config, trial: Unproven | None) -> list[str]:
@@ -252,7 +253,7 @@ class ConfigChanges:
                 raise ConfigError((f"It did not start with it: {error}", "It goes on as it was.")) from error
             back = await self._write_back(trial, f"the station did not start with configuration {trial.number}")
             raise ConfigError(
-                (f"Configuration {trial.number} was rolled back, the station did not start with it: {error}", back)
+                (f"Configuration {trial.number} was rolled back: the station did not start with it: {error}", back)
             ) from error
         if trial is not None:
             self._in_force = trial.number
@@ -281,12 +282,12 @@ class ConfigChanges:
             self._drop_pending()
             number = pending.trial.number
             try:
-                said = await self._write_back(pending.trial, f"configuration {number} was taken back: {why}")
+                said = await self._write_back(pending.trial, f"configuration {number} was rolled back: {why}")
                 await self._run_what_is_in_force()
             except DialpostError as error:
-                self._remark(f"Configuration {number} could not be taken back: {error}")
+                self._remark(f"Configuration {number} could not be rolled back: {error}")
                 return
-            self.on_change(f"Configuration {number} was taken back: {why}. {said}")
+            self.on_change(f"Configuration {number} was rolled back: {why}. {said}")
 
     async def _run_what_is_in_force(self) -> None:
         """After a revert: process and system take it, now or after the call. Raises: DialpostError."""
@@ -325,7 +326,11 @@ class ConfigChanges:
             )
         )
         self._in_force = commit.number if commit else 0
-        now = f"Configuration {trial.back_to} is in force again" if trial.back_to else "There is none again"
+        now = (
+            f"Configuration {trial.back_to} is in force again"
+            if trial.back_to
+            else "The station has no configuration again"
+        )
         said = now + (f", as number {commit.number}." if commit else ".")
         self._remark(f"{why[0].upper()}{why[1:]}. {said}")
         return said
@@ -376,7 +381,7 @@ class ConfigChanges:
 
 def _stale(newest: Commit | None) -> str:
     if newest is None:
-        return "The configuration was removed meanwhile: discard and begin anew."
+        return "The configuration was removed meanwhile: discard, then start over."
     return (
         f"{newest.who} committed configuration {newest.number} meanwhile ({newest.when}). See what differs with "
         f"`compare {newest.number}`, then `rebase` to put your changes on top of it, or `discard` them."
@@ -384,5 +389,5 @@ def _stale(newest: Commit | None) -> str:
 
 
 def committed_words(number: int, who: str) -> str:
-    """What the sessions hear of a commit."""
+    """What the other sessions hear of a commit."""
     return f"Configuration {number} was committed by {who}."

@@ -42,7 +42,7 @@ def config_methods(
 
     async def open_(wanted: api.OpenParams, talk: Talk) -> api.Opened:
         if talk in of_talk:
-            raise ControlError("This connection has a session already.")
+            raise ControlError("This connection already has a session.")
         session, mode, problems = await sessions.open(wanted.who.strip() or talk.user)
         of_talk[talk] = session
 
@@ -198,9 +198,7 @@ class _Acts:
         before = session.candidate
         candidate = self._sessions.change(session, change)
         lost = before.keeps_comments and not candidate.keeps_comments
-        words = (
-            ("The file was written in an unusual way: it is written anew, its comments are lost.",) if lost else ()
-        )
+        words = ("The file has an unusual layout: it is rewritten, and its comments are lost.",) if lost else ()
         return api.Changed(lines=tuple(compare(before.table(), candidate.table())), words=words)
 
 

@@ -97,7 +97,7 @@ class ConfigSessions:
     async def open(self, who: str) -> tuple[Session, Mode, tuple[str, ...]]:
         """A new session; what it finds, and what is wrong with it. Raises: ControlError, StorageError."""
         if len(self._sessions) >= MOST_SESSIONS:
-            raise ControlError(f"{MOST_SESSIONS} sessions are open already: close one first.")
+            raise ControlError(f"{MOST_SESSIONS} sessions are already open: close one first.")
         base, text = await self._newest()
         mode, problems = await self._look(base)
         self._numbers += 1
@@ -133,7 +133,7 @@ class ConfigSessions:
         return session.candidate
 
     async def discard(self, session: Session) -> None:
-        """Begin again from the newest."""
+        """Start over from the newest."""
         session.base, session.base_text = await self._newest()
         session.candidate = _candidate(session.base_text)
 
@@ -179,7 +179,7 @@ class ConfigSessions:
     ) -> Done:
         """Put its candidate in force. Raises: WarnFirstError, and what `ConfigChanges.commit` does."""
         if not session.is_changed and session.base is not None:
-            raise ControlError("Nothing is changed: there is nothing to commit.")
+            raise ControlError("Nothing has changed: there is nothing to commit.")
         if problems := self.problems(session):
             raise ConfigError(problems)
         if not anyway and (cuts := self.cuts(session)):

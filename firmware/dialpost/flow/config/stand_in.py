@@ -1,4 +1,4 @@
-"""A configuration file that the card spoilt or lost: the newest that was in force and can be used takes its place.
+"""A configuration file that the card damaged or lost: the newest usable one that was in force takes its place.
 
 Mail must not stop for a byte while the whole text lies in the history. The file is kept beside the one put back.
 """
@@ -44,7 +44,7 @@ class FileForStandIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What is in force instead, and all that an operator should know of it."""
+    """What is in force instead, and all that the operator should know of it."""
 
     config: Config
     words: str
@@ -84,4 +84,4 @@ def _put_back(history: HistoryForStandIn, number: int) -> str:
         kept = history.put_back(number)
     except StorageError as error:
         return f"{said} It could not be written back: {error}"
-    return said + (f" The file is kept as {kept}: commit what of it should count." if kept else "")
+    return said + (f" The file is kept as {kept}: commit again what you want to keep of it." if kept else "")

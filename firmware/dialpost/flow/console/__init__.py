@@ -1,1 +1,1 @@
-"""What the control API offers an operator at the console."""
+"""What the control API offers the operator at the console."""

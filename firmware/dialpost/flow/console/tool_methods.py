@@ -1,4 +1,4 @@
-"""The control API's tools for people at the console: what name service says, the newest lines of the log."""
+"""The control API's tools for the operator at the console: what name service says, the newest lines of the log."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from dialpost.flow.line.call.memory import CallStore
 from dialpost.flow.line.panel import LinePanel
 
 LOOK_S = 60.0
-"""How often what was deferred is looked at, whether its time has come."""
+"""How often deferred mail is checked for the time of its next try."""
 GATHER_S = 0.05
 """Mail that comes in a bunch goes out in one connection."""
 
@@ -60,7 +60,7 @@ class DedicatedLine:
 
     @property
     def state_words(self) -> str:
-        """What the line is doing, for people."""
+        """What the line is doing, in words."""
         return "dedicated line; sending" if self._running else "dedicated line; no calls are made"
 
     @property
@@ -80,7 +80,7 @@ class DedicatedLine:
         if self._wanted is None or reason.by_hand:
             self._wanted = reason
         self._wake.set()
-        return "The line is dedicated: sending now what waits."
+        return "The line is dedicated: sending the queue now."
 
     def cancel(self, at_once: bool) -> str:
         """End the run under way; mail accepted later still goes out."""
@@ -97,7 +97,7 @@ class DedicatedLine:
         self._wake.set()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the answer ends it."""
+        """Hear each step in words; the returned function ends it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
@@ -116,7 +116,7 @@ class DedicatedLine:
                 "redials_left": None}  # fmt: skip
 
     def attention(self) -> list[str]:
-        """What an operator should know of the last run, an item each."""
+        """What the operator should know of the last run, an item each."""
         if self._last_try is None:
             return []
         etrn = self._last_call.etrn if self._last_call is not None else ()
@@ -160,7 +160,7 @@ class DedicatedLine:
             if asking is not None:
                 record = replace(record, etrn=await asking)
         except Exception as error:  # a bug of ours must not stop the line
-            maillog.fault("flush stopped by a fault of Dialpost", error=repr(error))
+            maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
         finally:
             if asking is not None:
                 asking.cancel()
@@ -186,6 +186,6 @@ class DedicatedLine:
         except StorageError as error:
             maillog.fault("call: its record could not be kept", error=error)
         for watcher in list(self._watchers):
-            watcher(f"sent {record.sent}, put off {record.deferred}")
+            watcher(f"sent {record.sent}, deferred {record.deferred}")
         if self._wanted is None:
             self._settled.set()

@@ -113,7 +113,7 @@ class AccountService:
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Account:
             if name in accounts:
-                raise AccountError(f"There is an account {name} already.")
+                raise AccountError(f"There is already an account {name}.")
             self._rules.must_be_free(self.own_address(name), name)
             checked = self._rules.further(name, (self._rules.address(address, name) for address in addresses))
             account = Account(name, checked, hashed, checked_quota(quota_bytes), True, checked_full_name(full_name))
@@ -139,7 +139,7 @@ class AccountService:
             gone = {self._rules.own(address) for address in remove_addresses}
             if self.own_address(account.name) in gone:
                 raise AccountError(
-                    f"{self.own_address(account.name)} goes with the account's name; it can't be taken."
+                    f"{self.own_address(account.name)} goes with the account's name; it can't be removed."
                 )
             missing = sorted(gone - set(account.addresses))
             if missing:
@@ -168,7 +168,7 @@ class AccountService:
         holds = f"The mailbox of {account.name} holds {_messages(count)} ({size} bytes)."
         if fate is None:
             raise AccountError(
-                f"{holds} Nothing was deleted. Say what shall become of them: --keep-mail, --archive or --purge."
+                f"{holds} Nothing was deleted. Say what to do with them: --keep-mail, --archive or --purge."
             )
         uses = self.directory.uses_in_configuration(account.name)
         if uses:
@@ -185,7 +185,7 @@ class AccountService:
         return await self._settle_mail(account.name, count, fate)
 
     async def _settle_mail(self, name: str, count: int, fate: MailFate) -> str:
-        """Do with the mail of a deleted account as told; what happened, in words."""
+        """Do what was asked with the mail of a deleted account; what happened, in words."""
         done, mailbox = f"Account {name} deleted.", f"Its mailbox ({_messages(count)})"
         try:
             if fate is MailFate.ARCHIVE:
@@ -210,7 +210,7 @@ class AccountService:
                 self._rules.must_be_free(address, None)
             elif not replaces and set(before.targets) != set(checked):
                 raise AccountError(
-                    f"There is an alias {address} already; it goes to {', '.join(before.targets)}. "
+                    f"There is already an alias {address}; it goes to {', '.join(before.targets)}. "
                     f"Nothing was changed. To add to it: dialpost alias edit {address} "
                     f"--add {' --add '.join(checked)}. To let it go elsewhere: dialpost alias add --replace "
                     f"{address} {' '.join(checked)}"
@@ -235,7 +235,7 @@ class AccountService:
             kept = [target for target in before.targets if folded(target) not in less]
             if not (kept or more):
                 raise AccountError(
-                    f"Then {address} would go to nobody. To take it away: dialpost alias delete {address}"
+                    f"That would leave {address} without a target. To delete it: dialpost alias delete {address}"
                 )
             aliases[address] = Alias(address, self._rules.targets(address, (*kept, *more)))
             return aliases[address]
@@ -305,13 +305,15 @@ class AccountService:
             return result
 
     async def _take_back(self, why: StorageError, changed: Directory) -> None:
-        """A change that is kept and can't count everywhere. Raises: StorageError where it stays."""
+        """A change that is kept but can't take effect everywhere. Raises: StorageError where it stays."""
         try:
             await asyncio.to_thread(self._save, self.directory.accounts, self.directory.aliases)
             await asyncio.to_thread(self._write_logins, self.directory)
         except StorageError as error:
             self.directory = changed
-            raise StorageError(f"{why} It counts all the same, for it could not be taken back: {error}") from error
+            raise StorageError(
+                f"{why} It is in effect all the same, because it could not be rolled back: {error}"
+            ) from error
 
     def _check_targets(self, changed: Directory) -> None:
         """Refuse a change after which mail for an alias would get nowhere."""
@@ -319,7 +321,7 @@ class AccountService:
         if dead:
             alias, target = dead[0]
             raise AccountError(
-                f"The alias {alias} goes to {target}, which would be nobody's. Change the alias first."
+                f"The alias {alias} goes to {target}, which would then be nobody's. Change the alias first."
             )
 
     def _write_logins(self, directory: Directory) -> None:

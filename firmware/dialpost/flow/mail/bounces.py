@@ -2,7 +2,7 @@
 
 A notice is a message like any other: into the spool, into the queue, durable; only then is the original's recipient
 marked. It comes from <>, so nothing ever bounces because of it (RFC 5321 §6.1): where one can't be delivered, or a
-message never had a sender, the postmaster here is informed instead; where that fails too, the log.
+message never had a sender, the postmaster here gets it instead; where that fails too, the log has it.
 
 What a sender asked for is honoured: NOTIFY, RET, ENVID and ORCPT (RFC 3461 §4, §6). One notice tells of all
 recipients that met the same fate at the same time.
@@ -83,9 +83,9 @@ class Accounts(Protocol):
 
 
 class Bouncer:
-    """Makes notices. `on_accepted` hears of each, as of any accepted message.
+    """Makes notices. `on_accepted` is called for each, as for any accepted message.
 
-    Every method raises StorageError (StorageFullError where the card is full); then nobody was informed.
+    Every method raises StorageError (StorageFullError where the card is full); then no notice was made.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Bouncer:
         await self.failed(message, [ReportedRecipient(recipient, outcome.reply, outcome.by)])
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell the sender that these are given up; durable when it returns."""
+        """Tell the sender that these have bounced; durable when it returns."""
         asked = [one for one in recipients if one.record.notify is None or Notify.FAILURE in one.record.notify]
         if asked:
             await self._tell(Report.FAILED, message, asked)

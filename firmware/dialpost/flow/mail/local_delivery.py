@@ -94,7 +94,7 @@ class _Job:
     message: MessageRecord
     recipient: RecipientRecord
     outcome: Outcome | None = None
-    is_lost: bool = False  # the body can't be had: for people to look at
+    is_lost: bool = False  # the body can't be read: it takes an operator
 
 
 class LocalDelivery:
@@ -256,7 +256,7 @@ def _by_account(jobs: Iterable[_Job]) -> dict[str, list[_Job]]:
 
 
 def _is_lost(fault: DialpostError | None) -> bool:
-    """The body is missing or not as it was written: trying again will not repair that."""
+    """The body is missing or not as it was written: retrying does not help."""
     return isinstance(fault, NotFoundError | DamagedError)
 
 

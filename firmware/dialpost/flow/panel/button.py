@@ -24,7 +24,7 @@ from dialpost.core.panel.station_state import Phase, StationState
 from dialpost.flow.panel.state import Panel
 
 LOOK_AT_CLOCK_S = 20.0
-"""How often it is looked whether it is night: a minute's begin is near enough."""
+"""How often the clock is checked for night: to the minute is near enough."""
 SOON_S = 0.001
 """What is due so soon is due: less than a timer can tell must not be waited for in a circle."""
 REBOOT_S = 120.0
@@ -52,7 +52,7 @@ class FactoryReset(Protocol):
     """edge/system/factory_reset."""
 
     async def request(self, by: str) -> str:
-        """Mark the card and start the machine again; what happens now, in words. Raises: StorageError."""
+        """Mark the card and restart the machine; what happens now, in words. Raises: StorageError."""
 
 
 class FrontPanel:
@@ -76,7 +76,7 @@ class FrontPanel:
         """The button is there from now on; `down`: it is pressed already, which counts as stuck."""
         self._button = Button(self._now_s(), down=down, offers_reset=self._offers_reset)
         if down:
-            self._stuck("it was down when it was first looked at")
+            self._stuck("it was down at the start")
         self._wake.set()
 
     def lend(self) -> None:
@@ -94,9 +94,9 @@ class FrontPanel:
         self._wake.set()
 
     def attention(self) -> list[str]:
-        """What an operator should see to, a sentence each."""
+        """What the operator should see to, a sentence each."""
         if self._button is not None and self._button.state is ButtonState.STUCK:
-            return ["The panel's button is stuck: free it, or see to its wiring (`dialpost board test`)."]
+            return ["The panel's button is stuck: free it, or check its wiring (`dialpost board test`)."]
         return []
 
     async def run(self) -> None:

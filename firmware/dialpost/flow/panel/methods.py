@@ -14,7 +14,7 @@ from dialpost.core.panel.station_state import Phase
 from dialpost.flow.panel.state import Panel
 
 WISH_S = 30.0
-"""How long a phase is shown after it was last wished for."""
+"""How long a phase is shown after the last request for it."""
 
 _WISHED = frozenset({Phase.UPDATE, Phase.SHUTDOWN, Phase.RUNNING})
 

@@ -21,7 +21,7 @@ from dialpost.core.panel.lights import Led, project
 from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 
 REFRESH_S = 0.5
-"""The counts are asked for at most this often, however much mail comes in."""
+"""The shortest time between two counts, however much mail comes in."""
 
 Lights = Mapping[Led, Pattern]
 LightsWatcher = Callable[[StationState, Lights], None]
@@ -83,7 +83,7 @@ class Panel:
         self._become(replace(self._state, phase=phase))
 
     def waits_for_set_up(self) -> None:
-        """There is no usable configuration: no station runs, and an operator is needed."""
+        """There is no usable configuration: no station runs, and it takes an operator."""
         self._counts, self.counted = None, QueueCounts()
         kept = self._kept()
         self._become(replace(kept, faults=kept.faults | {Fault.UNSET}))

@@ -42,7 +42,7 @@ class Lines(Protocol):
 
 
 async def walk(board: Board, lines: Lines, seconds: float, say: Say) -> None:
-    """All of it. The lights are dark at the end, or when this is cancelled; who lends the button listens again."""
+    """All of it. At the end, or when cancelled, the lights are dark; the button's lender listens again."""
     say(f"{board.name}: {board.text.title}")
     await _walk_lights(board, lines, say)
     await _echo_button(board, lines, seconds, say)

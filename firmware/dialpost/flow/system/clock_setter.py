@@ -3,7 +3,7 @@
 Where chrony runs it is chrony's work (the line's hook tells it that the servers can be reached); else the station
 asks by SNTP itself and sets the clock, if it may. While the clock is not trusted, `ready` lets the mail wait some
 seconds for it, so that certificates can be judged and what is written down has a date. After a step, whoever
-counts by the wall clock is reported.
+counts by the wall clock gets a call (`on_step`).
 
 Runs in the daemon's event loop. Nothing here raises: a wrong clock stops no mail.
 """
@@ -108,7 +108,8 @@ class ClockSetter:
                 maillog.clock_not_told(server=host, why=str(error))
         if not self._clock.is_trusted():
             maillog.fault(
-                "clock: nobody told the time; it stays wrong", next="at the next call, or set clock.servers"
+                "clock: no server gave the time; it stays wrong",
+                next="retried in the next call; or set clock.servers",
             )
 
     async def _believe(self, told: ClockOffset, host: str) -> None:

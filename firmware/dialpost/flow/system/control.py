@@ -22,7 +22,7 @@ class Calls(Protocol):
 
     @property
     def state_words(self) -> str:
-        """What the line is doing, for people."""
+        """What the line is doing, in words."""
 
 
 class CallHistory(Protocol):
@@ -42,7 +42,7 @@ class StationFacts(Protocol):
         """Who this is: hostname, version, link, uptime_s, accounts, free_bytes ..."""
 
     def attention(self) -> list[str]:
-        """What needs an operator, a sentence each."""
+        """What needs the operator, a sentence each."""
 
 
 def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -> dict[str, Served]:

@@ -1,7 +1,7 @@
 """`dialpost doctor`: looks at everything that has to be right for mail to arrive, and says what it found.
 
 Runs in a process of its own, with or without a running daemon, and changes nothing. What needs the line is looked
-at only when told that it is up: a question to name service must not make a router dial. One thing that can't be
+at only with `--online`: a question to name service must not make a router dial. One thing that can't be
 looked at does not keep the others from being.
 """
 
@@ -35,23 +35,23 @@ from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
-OFFLINE = "not looked at off line"
+OFFLINE = "not checked off line"
 _LOOK = f"Look at the log: {LOG}."
 _NEXT = {
     "configuration": _LOOK,
     "clock": _LOOK,
     "card": (
-        f"The station makes the folder when it starts: {RESTART}. Where that does not help, the card is faulty or "
+        f"The station makes the folder when it starts: {RESTART}. If that does not help, the card is faulty or "
         "was not found at the start: try another."
     ),
     "set aside": _LOOK,
     "accounts": (
-        f"Where you may not read it, try as root. Where it is spoilt, {RESTART}: it is kept under another name, "
-        "and mail goes on. Then add the accounts again, each finds its mailbox: `dialpost account add NAME`."
+        f"If you lack permission, try as root. If it is damaged, {RESTART}: it is kept under another name, "
+        "and mail goes on. Then add the accounts again; each finds its mailbox: `dialpost account add NAME`."
     ),
     "certificate": (
-        f"The station makes its own certificate again when it starts: {RESTART}. For one from elsewhere: put its "
-        "files right, or take tls.certificate and tls.key out of the configuration."
+        f"The station makes its own certificate again when it starts: {RESTART}. For one from elsewhere: repair "
+        "its files, or take tls.certificate and tls.key out of the configuration."
     ),
 }
 """What to do where a check could not even be made."""
@@ -108,7 +108,7 @@ class Servers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the daemon says of itself: what needs an operator, and the doors it listens at ("smtp 127.0.0.1:25")."""
+    """What the daemon reports: what needs the operator, and the doors it listens at ("smtp 127.0.0.1:25")."""
 
     attention: tuple[str, ...]
     doors: tuple[str, ...]
@@ -185,14 +185,14 @@ class Doctor:
     def _accounts(self) -> Iterable[Finding]:
         directory, report = self._station.directory()
         if report:
-            yield warning("accounts", report, "Look whether an account is missing, and make it again.")
+            yield warning("accounts", report, "Check whether an account is missing, and add it again.")
         yield from findings.accounts(directory, self._station.card.mailboxes(), self._config.station.postmaster)
 
     def _certificate(self) -> Iterable[Finding]:
         now_s, released_s, _ = self._station.clock()
         facts = self._station.certificate()
         if facts is None:
-            return [skipped("certificate", "none yet; it is made at the first start")]
+            return [skipped("certificate", "none yet; the first start makes it")]
         return findings.certificate(self._config, facts, now_s, clock_trusted=now_s >= released_s)
 
     async def _daemon(self) -> AsyncIterator[Finding]:
@@ -202,12 +202,12 @@ class Doctor:
             yield fault("daemon", str(error), _LOOK)
             return
         if running is None:
-            yield fault("daemon", "it is not running: no mail is taken or sent", f"Start it: {START}.")
+            yield fault("daemon", "it is not running: no mail is accepted or sent", f"Start it: {START}.")
             return
         for sentence in running.attention:
             yield warning("daemon", sentence)
         if not running.attention:
-            yield ok("daemon", "it runs, and nothing needs a person")
+            yield ok("daemon", "it runs, and nothing needs the operator")
         for door in running.doors:
             wrong = await self._station.knock(door)
             if wrong:
@@ -277,7 +277,7 @@ class Doctor:
 
 _SMARTHOST_ADVICE = {
     SessionFate.UNREACHABLE: "Check outbound.smarthost and outbound.port, and that the line is up.",
-    SessionFate.NOT_SERVED: "The provider's host would not talk to us now; ask the provider if this stays so.",
+    SessionFate.NOT_SERVED: "The provider's host refused the session; ask the provider if this persists.",
     SessionFate.LOGIN_REFUSED: "Correct outbound.user and outbound.password, or ask the provider about them.",
     SessionFate.NEEDS_PERSON: "Check outbound.user, outbound.password, outbound.tls and outbound.tls_verify.",
     SessionFate.LOST: "Check that outbound.tls fits the port (465: implicit, 587: starttls).",

@@ -1,4 +1,4 @@
-"""News of updates: one that proved itself, or was taken back, is reported by mail, by the fault light, by `status`.
+"""News of updates: mail, the fault light and `status` report one that proved itself or was rolled back.
 
 Looked at when the station starts, and when dialpost-health.service has judged the start (`update.look` on the
 control socket). The letter is written once for each update; a power cut between letter and note may bring it twice.
@@ -65,7 +65,7 @@ class UpdateNews:
             maillog.fault("update: the postmaster could not be told", error=error)
 
     async def look(self) -> None:
-        """See what became of the last update, and tell what is new. Raises: DialpostError where that fails."""
+        """See what became of the last update, and report what is new. Raises: DialpostError where that fails."""
         async with self._one:
             self._record = record = await asyncio.to_thread(self._records.now)
             self._is_seen = record is not None and await asyncio.to_thread(self._notes.get, _SEEN) == record.id
@@ -78,7 +78,7 @@ class UpdateNews:
             await asyncio.to_thread(self._notes.note, _TOLD, record.id)
 
     def attention(self) -> list[str]:
-        """What an operator should know, a sentence each."""
+        """What the operator should know, a sentence each."""
         record = self._record
         if record is None or not (self._is_trouble or record.state in _UNDER_WAY):
             return []

@@ -158,10 +158,10 @@ def test_limits_of_a_call():
 @pytest.mark.parametrize(
     ("limit", "part"),
     [
-        (Limit.DAY_MINUTES, "30 of 30 minutes used today (budget.minutes_per_day). It begins anew at midnight."),
+        (Limit.DAY_MINUTES, "30 of 30 minutes used today (budget.minutes_per_day). It starts over at midnight."),
         (
             Limit.MONTH_MINUTES,
-            "100 of 100 minutes used this month (budget.minutes_per_month). It begins anew on the",
+            "100 of 100 minutes used this month (budget.minutes_per_month). It starts over on the",
         ),
         (Limit.DAY_COST, "5.00 of 5.00 EUR spent today (budget.limit_per_day)"),
         (Limit.MONTH_COST, "9.00 of 9.00 EUR spent this month (budget.limit_per_month)"),

@@ -110,7 +110,9 @@ def test_how_a_call_ends(happened: Happening, reason: HangUpReason, detail: str)
 def test_a_carrier_lost_while_connecting() -> None:
     record = noted(CallState.NEGOTIATING, Happening(CallEvent.CARRIER_LOST, detail="gone"))
     assert record.result is DialResult.NO_CARRIER
-    assert record.detail.startswith("The line went before mail could flow (gone). If this repeats, check ppp.user")
+    assert record.detail.startswith(
+        "The line dropped before mail could flow (gone). If this repeats, check ppp.user"
+    )
 
 
 def test_only_the_last_answer_for_a_name_counts() -> None:

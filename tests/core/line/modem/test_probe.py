@@ -49,9 +49,9 @@ def said(**answers: str) -> tuple[str, ...]:
         (PortFacts("/dev/ttyACM0"), said(i="Couriers united"),
          Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it")),
         (PortFacts("/dev/ttyUSB2", usb="1e0e:9001"), said(gmi="ACME", cpin="+CPIN: READY OK"),
-         Suggestion("cellular", Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")),
+         Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)")),
         (PortFacts("/dev/ttyUSB2"), said(cpin="+CME ERROR: 10"),
-         Suggestion("cellular", Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")),
+         Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)")),
     ],
 )  # fmt: skip
 def test_suggestions(port: PortFacts, answers: tuple[str, ...], wanted: Suggestion) -> None:
@@ -75,7 +75,7 @@ def test_the_lines_are_a_configuration() -> None:
 
 @pytest.mark.parametrize("usb", ["572:1340", "0572", "0572:134g", "0572:**", "0572:1340 "])
 def test_what_is_no_usb_id_is_told(usb: str) -> None:
-    assert Hints(usb=(usb,)).faults() == [f'probe.usb has "{usb}", which is no USB id like 0572:1340 or 0572:*.']
+    assert Hints(usb=(usb,)).faults() == [f'probe.usb has "{usb}", which is not a USB id like 0572:1340 or 0572:*.']
     assert Hints(usb=("0572:1340", "12d1:*")).faults() == []
 
 

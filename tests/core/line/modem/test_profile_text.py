@@ -1,4 +1,4 @@
-"""Modem profiles: every shipped one loads and says where it comes from; each kind of bad file is reported."""
+"""Modem profiles: every shipped one loads and says where it comes from; each kind of bad file is refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ NOT_ALLOWED = [
     (HEAD + 'init = "ATZ"\n', 'init = "ATZ" is not allowed: it must be a list of strings'),
     (HEAD + 'init = ["Z"]\n', 'init has "Z", which does not begin with AT'),
     (HEAD + "init = [3]\n", "init[1] = 3 is not allowed"),
-    (HEAD + "speed_bps = 12345\n", "speed_bps = 12345 is no speed of serial ports; there are: 300"),
+    (HEAD + "speed_bps = 12345\n", "speed_bps = 12345 is not a serial port speed; known speeds: 300"),
     (HEAD + "speed_bps = 1\n", "speed_bps = 1 is not allowed: it must be a whole number from 300"),
     (HEAD + 'flow_control = "hardware"\n', "it must be one of: rtscts, xonxoff, none"),
     (HEAD + 'hang_up = ["power"]\n', "each item must be one of: dtr, escape"),

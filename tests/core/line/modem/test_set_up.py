@@ -1,4 +1,4 @@
-"""What a modem is sent before a call, and which rate its line is taken to have."""
+"""A modem's commands before a call, and which rate its line is taken to have."""
 
 from dataclasses import replace
 

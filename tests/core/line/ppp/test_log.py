@@ -1,4 +1,4 @@
-"""What pppd logged decides what is reported of its end: transcripts of pppd 2.4.9 and 2.5.2."""
+"""What pppd logged decides what is said of its end: transcripts of pppd 2.4.9 and 2.5.2."""
 
 from __future__ import annotations
 

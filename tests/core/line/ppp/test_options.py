@@ -130,7 +130,7 @@ def test_sharing_lets_the_lan_out_and_nobody_in() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"local_address": "192.0.2.01"}, "local_address must be an IPv4 address"),
-     ({"mail_hosts": ("192.0.2.1",)}, "mail_hosts has what is no network")],
+     ({"mail_hosts": ("192.0.2.1",)}, "mail_hosts has an entry that is not a network")],
 )  # fmt: skip
 def test_a_request_made_here_is_checked_too(change: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -344,7 +344,7 @@ def test_421_anywhere_defers_and_closes(offers, verb, number):
 
 
 def test_a_refused_rset_ends_the_session_in_the_servers_words():
-    """Exim allows this many RSETs without a message taken in between."""
+    """Exim limits the RSETs without a message taken in between."""
 
     def answers(verb, argument, before):
         return {"RCPT": "550 unknown", "RSET": "554 Too many nonmail commands" if before == 2 else None}.get(verb)
@@ -1084,7 +1084,7 @@ def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too():
     [_, ended] = core.receive(b"220 go\r\n25")
     assert (ended.fate, ended.reason) == (
         SessionFate.LOST,
-        "the server sent text in clear after it agreed to STARTTLS",
+        "the server sent clear text after it agreed to STARTTLS",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which big messages wait, until when, and what people learn of it."""
+"""Which big messages wait, until when, and the notes about them."""
 
 from __future__ import annotations
 
@@ -155,4 +155,4 @@ def test_nothing_of_the_message_breaks_out_of_the_note():
 
 
 def test_what_was_held_under_another_configuration_says_so():
-    assert held_words(BudgetConfig(), "D0000012").startswith("held for its size until the station is started anew")
+    assert held_words(BudgetConfig(), "D0000012").startswith("held for its size until the station restarts")

@@ -1,4 +1,4 @@
-"""When it is tried again, when the sender gets a notice, when it is given up."""
+"""When it is retried, when the sender gets a delay notice, when it bounces."""
 
 from __future__ import annotations
 

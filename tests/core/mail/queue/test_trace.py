@@ -61,7 +61,7 @@ FATES = [
         to_world(
             state=STATES.BOUNCED, last_by="mx", last_reply="550", last_try_s=NOON, notify=frozenset({Notify.NEVER})
         ),
-        "Given up on 2027-10-09 12:00: mx answered: 550. The sender had asked not to be told.",
+        "Given up on 2027-10-09 12:00: mx answered: 550. The sender had asked for no notice.",
     ),
     (to_world(state=STATES.DELETED), "Deleted by the operator."),
 ]
@@ -77,11 +77,11 @@ def test_fate(recipient: RecipientRecord, words: str) -> None:
     [
         (to_world("eve@world.example"), "{} waits for the next call."),
         (to_mailbox("eve", original_address="eve@world.example"), "{} is on its way."),
-        (to_world("eve@world.example", state=STATES.RELAYED), "The sender was told on 2027-10-09 12:00."),
+        (to_world("eve@world.example", state=STATES.RELAYED), "The sender was notified on 2027-10-09 12:00."),
         (to_world("Eve@world.example", state=STATES.BOUNCED), "{} could not be delivered either."),
         (to_world("eve@world.example", state=STATES.HELD), "{} is held."),
         (to_world("eve@world.example", state=STATES.DELETED), "{} was deleted by the operator."),
-        (to_mailbox("chief", state=STATES.DELIVERED), "The postmaster was told on 2027-10-09 12:00."),
+        (to_mailbox("chief", state=STATES.DELIVERED), "The postmaster was notified on 2027-10-09 12:00."),
     ],
 )
 def test_the_sender_was_told_only_once_the_notice_was_handed_over(reader: RecipientRecord, words: str) -> None:

@@ -84,7 +84,7 @@ def test_configuration():
 
 @pytest.mark.parametrize(
     ("free", "severity", "words"),
-    [(99, FAULT, "new mail is put off"), (139, WARNING, "few large messages"), (140, OK, "free, reserve")],
+    [(99, FAULT, "new mail is deferred"), (139, WARNING, "only a few large messages"), (140, OK, "free, reserve")],
 )
 def test_disk(free, severity, words):
     has(findings.disk(free, 100, 10), (severity, words))

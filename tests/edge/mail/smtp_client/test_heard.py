@@ -70,7 +70,7 @@ def test_what_was_heard_is_forgotten():
 
 
 class Deaf:
-    """A host that takes little, reads only when told, and says what it was given."""
+    """A host that takes little, reads only when told, and says what it has to."""
 
     def __init__(self):
         self.listener = socket.socket()

@@ -1,4 +1,4 @@
-"""TLS towards other mail hosts: what is accepted, what an operator reads, and sessions kept for the next call."""
+"""TLS towards other mail hosts: what is accepted, what the operator reads, and sessions kept for the next call."""
 
 import dataclasses
 import hashlib

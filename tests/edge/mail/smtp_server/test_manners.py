@@ -14,7 +14,7 @@ from dialpost.edge.mail.smtp_server.lines import wire_reply
 from dialpost.flow.mail.incoming.connection_pools import GAVE_WAY
 from smtp_door import NotingPolicy, door, eventually, server_tls
 
-NO_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
+NO_USER = Reply(550, ("No such mailbox here",), "5.1.1")
 HELLO = ("EHLO x.example", "MAIL FROM:<a@world.example>")
 GONE = b"421 4.7.0 This is a mail server, and that is not SMTP: closing the connection\r\n"
 

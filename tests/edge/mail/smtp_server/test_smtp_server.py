@@ -423,7 +423,7 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
         assert not closing.done()
         policy.may_finish.set()
         assert (await busy.rest()).decode().splitlines() == [
-            TAKEN, "421 4.3.2 The station is going down: come again later",
+            TAKEN, "421 4.3.2 The station is shutting down: try again later",
         ]  # fmt: skip
         await asyncio.wait_for(closing, 20)
 

@@ -265,7 +265,7 @@ def _toml(value):
 
 
 class Told:
-    """Services that write down what they got; those in `broken` fail, those in `forgetful` lost it."""
+    """Services that write down what they hear; those in `broken` fail, those in `forgetful` lost it."""
 
     def __init__(self):
         self.log, self.broken, self.forgetful = [], set(), set()

@@ -25,7 +25,7 @@ def test_what_a_bundle_is(tmp_path: Path) -> None:
 
 def test_a_bundle_with_a_wrong_signature(tmp_path: Path) -> None:
     rauc = _rauc(tmp_path, "echo 'rauc: reading' >&2; echo 'signature verification failed' >&2; exit 1")
-    with pytest.raises(UpdateError, match="is no update for this station: signature verification failed"):
+    with pytest.raises(UpdateError, match="is not an update for this station: signature verification failed"):
         rauc.info(Path("/media/new.raucb"))
 
 

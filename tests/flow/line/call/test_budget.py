@@ -69,7 +69,7 @@ def test_a_spent_budget_refuses_every_call_and_says_why(caplog):
         words = rig.calls.request(CallReason.BUTTON)
         assert words.startswith("The budget is spent: 29.9 of 30 minutes used today (budget.minutes_per_day).")
         assert rig.calls.request(CallReason.SCHEDULE) == words
-        assert rig.said == [words], "the schedule asks again and again; it is told once"
+        assert rig.said == [words], "the schedule asks again and again; it is logged once"
         assert rig.calls.refusal() == words
         assert rig.calls.attention() == [words]
         assert Fault.BUDGET in rig.panel.state.faults
@@ -254,7 +254,7 @@ def test_the_end_of_the_daemon_leaves_the_true_figures():
 def test_counters_that_can_not_be_read_are_told(caplog):
     async def scene(rig: Rig) -> None:
         assert (await rig.call()).result is DialResult.CONNECTED
-        assert "counted anew" in caplog.text
+        assert "start from zero" in caplog.text
 
     store = MemoryCallStore()
     store.values[KEY] = "{spoilt"
@@ -314,7 +314,7 @@ def test_the_forecast_is_said_before_dialling_and_put_on_record():
         assert rig.said[0] == (
             "forecast: 12 messages, 340 kB, about 2 min, about 0.40 EUR; 1 big message (2.1 MB) held back"
         )
-        assert rig.said[1] == "the budget allows 1 min of it; what is left then waits for the next call"
+        assert rig.said[1] == "the budget allows 1 min of it; the rest waits for the next call"
         assert rig.said[2] == "dialling"
         assert isinstance(record.forecast, Forecast)
         assert (record.forecast.messages, record.forecast.held) == (12, 1)

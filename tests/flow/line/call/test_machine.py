@@ -154,7 +154,7 @@ def test_a_carrier_lost_while_connecting() -> None:
         rig.link.cut()
         record = await rig.calls.finished()
         assert record.result is DialResult.NO_CARRIER
-        assert record.detail.startswith("The line went before mail could flow (NO CARRIER). ")
+        assert record.detail.startswith("The line dropped before mail could flow (NO CARRIER). ")
 
     Rig(replace(CONFIG, redial_attempts=0)).play(scene)
 
@@ -227,7 +227,7 @@ def test_cancel_calls_off_the_redial() -> None:
         rig.calls.request(CallReason.BUTTON)
         await rig.reach(CallState.COOLDOWN)
         await rig.reach(CallState.IDLE)
-        assert rig.calls.cancel(at_once=False) == "The next call is called off."
+        assert rig.calls.cancel(at_once=False) == "The next call is cancelled."
         assert (await rig.calls.finished()).result is DialResult.BUSY
         await asyncio.sleep(1000)
         assert len(rig.records) == 1

@@ -120,8 +120,8 @@ def test_where_only_a_person_can_go_on_it_gives_up_and_says_so() -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
         assert not desk.redials.pending
-        assert "only a person can go on" in desk.said[-1]
-        assert "until a person asks" in desk.redials.held(CallReason.QUEUE)
+        assert "redialling takes the operator" in desk.said[-1]
+        assert "until the operator asks" in desk.redials.held(CallReason.QUEUE)
         assert not desk.redials.pending
         assert desk.redials.held(CallReason.BUTTON) == ""
         assert desk.redials.held(CallReason.QUEUE) == "", "the person's call set the counters to zero"

@@ -1,4 +1,4 @@
-"""What the modem is sent step by step, against a scripted one in virtual time."""
+"""The modem's commands step by step, against a scripted one in virtual time."""
 
 import asyncio
 from dataclasses import replace

@@ -650,7 +650,7 @@ async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig, caplog):
         "peer=192.0.2.1",
         f"{record.queue_id}: repeat recognised from=<a@world.example> peer=192.0.2.1",
         "refused peer=192.0.2.1 stage=RCPT from=<a@world.example> to=bob@far.example "
-        'reply="554 5.7.1 This station takes no mail for that domain from here"',
+        'reply="554 5.7.1 Relaying to that domain is not allowed from here"',
     ]
 
 

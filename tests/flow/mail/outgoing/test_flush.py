@@ -147,7 +147,7 @@ class Names:
 
 
 class Notices:
-    """What senders got to read."""
+    """The notices that senders got."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, list[str]]] = []

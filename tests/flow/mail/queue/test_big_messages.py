@@ -99,7 +99,7 @@ async def test_sender_and_recipient_are_told_once_and_the_night_lets_it_go(rig: 
     (to_sender, report), (to_recipient, note) = rig.told()
     assert (to_sender, to_recipient) == ("anna@clinic.example", "bob@far.example")
     words = b" ".join(report.split())
-    assert b"Your message has not been sent yet. It is big (9.0 kB), and the line is dear" in words
+    assert b"Your message has not been sent yet. It is big (9.0 kB), and the line is expensive" in words
     assert f"dialpost queue release {big.queue_id}".encode() in words
     assert b"Action: delayed" in report
     assert b"Status: 4.3.4" in report

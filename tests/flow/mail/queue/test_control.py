@@ -70,7 +70,7 @@ async def test_a_bounce_tells_what_became_of_its_notice(rig: Rig) -> None:
     message = await rig.accept(bounced, sender="anna@far.example")
     notice_id = f"<{message.queue_id}.failed.abc@mail.example>"
     shown = await rig.control.show(message.queue_id)
-    assert shown.recipients[0].words.endswith("A notice for the sender was made.")
+    assert shown.recipients[0].words.endswith("A notice to the sender was queued.")
     for received_s, other_id in (
         (5001, notice_id),
         (9000, notice_id),
@@ -187,5 +187,5 @@ async def test_for_a_script_the_address_is_the_address_alone(rig: Rig) -> None:
 
 async def test_what_the_card_spoilt_is_not_released(rig: Rig) -> None:
     message = await rig.accept(to_mailbox(state=RecipientState.HELD), checksum=zlib.crc32(b"y" * 100))
-    with pytest.raises(ControlError, match="missing or spoiled"):
+    with pytest.raises(ControlError, match="missing or damaged"):
         await rig.control.release(message.queue_id)

@@ -23,7 +23,7 @@ OLD, OLDER = NOW - 25 * HOUR, NOW - 130 * HOUR
 
 
 class Rig:
-    """The real store, and what senders got to read: kind, sender, address and answer."""
+    """The real store, and the notices to senders: kind, sender, address and answer."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

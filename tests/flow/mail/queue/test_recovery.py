@@ -119,7 +119,7 @@ async def test_missing_and_spoiled_bodies_are_held_with_the_reason(rig: Rig) -> 
         return [(recipient.state.value, recipient.last_reply) for recipient in stored.recipients]
 
     assert await shown(missing) == [("held", "Its content is missing on the card.")] * 2
-    assert await shown(short) == [("delivered", ""), ("held", "Its content is spoiled: 1 bytes instead of 100.")]
+    assert await shown(short) == [("delivered", ""), ("held", "Its content is damaged: 1 bytes instead of 100.")]
     assert [await rig.store.get(message.queue_id) for message in good] == good
 
 

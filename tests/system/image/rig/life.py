@@ -136,7 +136,7 @@ class Visitor:
             "journalctl -b -p warning --no-pager | tail -40", check=False
         )
         found = _SLOT_ON.search(machine.run("cat /proc/cmdline"))
-        assert found, "the kernel was not told which slot this is"
+        assert found, "the kernel does not know which slot this is"
         assert Slot(found[1]) is slot, f"slot {found[1]} runs instead of {slot.value}"
 
     def config(self) -> int:

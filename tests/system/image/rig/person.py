@@ -84,7 +84,7 @@ def reset(console: Console) -> None:
     console.sendline("factory-reset")
     _answer(console, "Go on? Type yes:", "yes")
     _answer(console, "To be sure, type the words `erase everything`:", "erase everything")
-    console.expect_exact("The station starts anew and is reset.")
+    console.expect_exact("The station restarts and is reset.")
 
 
 def _answer(console: Console, prompt: str, typed: str) -> str:

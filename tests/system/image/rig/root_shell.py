@@ -1,5 +1,5 @@
 """A root shell in the machine, on a virtual console of the emulator. The tests look through it; the station's own
-console is another line. It is there only when the kernel's command line says so (args.txt on the boot partition).
+console is another line. It is there only when the kernel's arguments say so (args.txt on the boot partition).
 """
 
 from __future__ import annotations

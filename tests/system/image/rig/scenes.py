@@ -189,7 +189,7 @@ class Scene:
             await heard.word(INSTALLED, seconds)
         except TimeoutError:
             return
-        self.moment = "it is reported as installed"
+        self.moment = "it said that it is installed"
         await self._wait(3)
 
     def _is_proven(self) -> bool:
@@ -220,7 +220,7 @@ class Scene:
         if line == "asking":
             self._life.reset = Reset.ASKED
         elif line.startswith("answer:"):
-            assert "starts anew" in line, line
+            assert "restarts" in line, line
             self._life.reset = Reset.ANSWERED
 
     async def _start(self) -> None:

@@ -59,7 +59,7 @@ class AtDialogue:
     def command(self, text: str) -> bytes:
         """The bytes of a command line; what came before is forgotten. Raises: ValueError for a line end in it."""
         if any(not sign.isprintable() for sign in text):
-            raise ValueError("a command has no line end or control sign in it")
+            raise ValueError("a command can't contain a line end or control character")
         self._line.clear()
         self._sent, self._is_over = text, False
         self._dials = own_results_of(text) is DIAL_ANSWERS

@@ -53,7 +53,7 @@ class LoginScript:
 
     @property
     def seen(self) -> str:
-        """The last words of the other side, in printable signs; a password it echoed is blotted out."""
+        """The last words of the other side, printable; a password it echoed is blotted out."""
         said = self._heard
         for secret in {self._password, _in_seven_bits(self._password.encode("utf-8"))} - {""}:
             said = said.replace(secret, "***")
@@ -86,7 +86,7 @@ class LoginScript:
         return found
 
     def _filled(self, text: str) -> str:
-        """In one pass: signs in a name or password are never filled in again."""
+        """In one pass: a percent sign in a name or password is never expanded again."""
         values = {"%u": self._user, "%p": self._password, "%%": "%"}
         return re.sub("%[up%]", lambda found: values[found[0]], text)
 

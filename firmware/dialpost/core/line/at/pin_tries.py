@@ -1,4 +1,4 @@
-"""How many tries a SIM's PIN has left, as the makers' commands tell it.
+"""How many tries a SIM's PIN has left, as the makers' commands report it.
 
 Sources: 3GPP TS 27.007 §8.65 (+CPINR); AT command manuals of Huawei (^CPIN), SIMCom (+SPIC), Quectel (+QPINC),
 Telit (#PCT), Sierra Wireless (+CPINC), u-blox (+UPINCNT), ZTE (+ZPINPUK).
@@ -16,7 +16,7 @@ QUERIES = (
 )  # fmt: skip
 """Asked in turn until one is understood; each asks and changes nothing."""
 MOST_TRIES = 10
-"""More than any SIM gives: a number above is none of tries."""
+"""More than any SIM gives: a greater number is no count of tries."""
 
 
 def pin_tries(lines: Iterable[str], query: str) -> int | None:

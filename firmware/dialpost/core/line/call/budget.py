@@ -5,8 +5,8 @@ Pure; `flow/line/call/budget` keeps the counters and watches the call. The rules
 - Time is paid from the moment the other end answers until the line is down. Minutes are counted as they pass, money
   in steps of `billing_step_s`, each charged when it begins.
 - Days and months are those of the local calendar. Time over midnight belongs to the day it was spent on.
-- A clock that can't be trusted begins no new day: what is spent is added to the last day known, and counts for the
-  day the clock turns out to show as well, so that a board that starts in the past never gets its minutes twice.
+- A clock that can't be trusted begins no new day: what is spent is added to the last day known, and counts as well
+  for the day the clock turns out to show, so that a board that starts in the past never gets its minutes twice.
   A date before the last one known (the clock had run ahead) takes over what was counted.
 """
 
@@ -24,10 +24,10 @@ from dialpost.core.json_value import JsonObject, JsonValue
 LEAST_USEFUL_S = 10.0
 """A day or month with less left than this is spent: connecting alone would use it up."""
 OVERRUN_S = 300.0
-"""A message begun within the budget may be finished for this long, but at most as long as the call was allowed."""
+"""How long a message begun within the budget may take to finish; never longer than the call itself was allowed."""
 HANG_UP_S = 5.0
-"""How long before the time is over its end is asked for, since hanging up is paid too."""
-_CENT = 1e-9  # sums of prices are compared with this much patience
+"""How long before the time runs out the call begins to end: hanging up is paid for, too."""
+_CENT = 1e-9  # sums of prices are floats: compare them with this tolerance
 
 
 class Limit(Enum):
@@ -74,7 +74,7 @@ class Spent:
         return Spent(today, undated_s, undated_cost, undated_s, undated_cost)
 
     def plus(self, seconds: float, cost: float, *, dated: bool = True) -> Spent:
-        """With so much more spent; `dated`: while the clock could be trusted."""
+        """With this much more spent; `dated`: while the clock could be trusted."""
         more = replace(
             self, day_s=self.day_s + seconds, day_cost=self.day_cost + cost,
             month_s=self.month_s + seconds, month_cost=self.month_cost + cost,
@@ -109,7 +109,7 @@ def _number(value: JsonObject, key: str) -> float:
 
 
 def call_cost(config: BudgetConfig, seconds: float) -> float:
-    """What a call that was answered and lasted this long costs."""
+    """What an answered call of this length costs."""
     return config.cost_per_call + ceil(seconds / config.billing_step_s) * _step_cost(config)
 
 
@@ -207,7 +207,7 @@ def call_limits(config: BudgetConfig) -> list[str]:
 
 
 def spent_words(config: BudgetConfig, spent: Spent, limit: Limit, *, clock_trusted: bool) -> str:
-    """Why no call is made, and what to do, for people."""
+    """Why no call is made, and what to do, in words."""
     if limit is Limit.CALL_COST:
         return (
             f"No call is made: one costs more than {limit.value} allows "
@@ -219,10 +219,10 @@ def spent_words(config: BudgetConfig, spent: Spent, limit: Limit, *, clock_trust
     is_of_day = limit in {Limit.DAY_MINUTES, Limit.DAY_COST}
     again = "at midnight" if is_of_day else "on the first of next month"
     if not clock_trusted:
-        again += ", once the clock is right (it is not now, so a new day can't be told)"
+        again += ", once the clock is right (it is wrong now, so the station can't tell when a new day begins)"
     return (
-        f"The budget is spent: {used} ({limit.value}). It begins anew {again}. "
-        "`dialpost call now --over-budget` calls all the same."
+        f"The budget is spent: {used} ({limit.value}). It starts over {again}. "
+        "`dialpost call now --over-budget` calls anyway."
     )
 
 

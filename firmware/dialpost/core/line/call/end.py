@@ -27,20 +27,20 @@ from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 SAMPLES_KEPT = 20
 STARTS_TO_TRUST = 3
-"""How many starts must have been seen before an unanswered 250 is waited for less than `grace_max_s`."""
+"""How many starts must have been seen before the wait after a 250 gets shorter than `grace_max_s`."""
 IDLE_CONNECTION_S = 60.0
-"""A provider's connection that carries nothing for this long (or grace_max_s, if longer) holds no call."""
+"""How long a provider's connection may carry nothing (or grace_max_s, if longer) and still hold the call."""
 MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers tell nothing."""
 SETTLED_S = 1.0
-"""How long nobody is connected before it counts as quiet."""
+"""How long nobody must be connected before the line counts as quiet."""
 STALL_S = 120.0
-"""After the end was asked for, how long the current message may stand still before the line is dropped."""
+"""How long the current message may stall, once the end was asked for, before the line is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraceRules:
-    """The bounds of every quiet time: call.grace_min_s and call.grace_max_s, in this order of size."""
+    """The bounds of every quiet time: call.grace_min_s and call.grace_max_s, the smaller first."""
 
     min_s: float
     max_s: float
@@ -84,7 +84,7 @@ class ProviderHabits:
         return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
 
     def restart_s(self, rules: GraceRules) -> float:
-        """How long after a repeated question it may take to begin with what it had deferred."""
+        """How long after a repeated ETRN it may take to begin with what it had deferred."""
         return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -140,7 +140,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Stay on line; look again at `until_s` unless something changes before. `why` is for people."""
+    """Stay on line; look again at `until_s` unless something changes before. `why` is in plain words."""
 
     until_s: float
     why: str
@@ -202,7 +202,7 @@ def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
         return _nothing_promised(evidence, rules, habits, came, quiet_from)
     if not came and last is not None and evidence.asks > 1 and not _tells(evidence):
         until = max(last + habits.grace_s(rules), evidence.answered_s + habits.restart_s(rules))
-        return _after(evidence, until, "waiting whether more comes", HangUp(HangUpReason.DONE))
+        return _after(evidence, until, "waiting for more mail", HangUp(HangUpReason.DONE))
     if not came:
         certain = any(answer.outcome is EtrnOutcome.PENDING for answer in evidence.answers)
         grace = rules.max_s if certain else habits.start_grace_s(rules)
@@ -210,12 +210,10 @@ def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
         return _after(evidence, quiet_from + grace, "waiting for the provider to start", HangUp(reason))
     if _tells(evidence):
         grace = rules.min_s if _count_reached(evidence) else habits.grace_s(rules)
-        return _after(evidence, quiet_from + grace, "waiting whether more comes", AskAgain())
+        return _after(evidence, quiet_from + grace, "waiting for more mail", AskAgain())
     if _is_worth_asking(evidence):
-        return Wait(quiet_from + SETTLED_S, "waiting whether more comes")
-    return _after(
-        evidence, quiet_from + habits.grace_s(rules), "waiting whether more comes", HangUp(HangUpReason.DONE)
-    )
+        return Wait(quiet_from + SETTLED_S, "waiting for more mail")
+    return _after(evidence, quiet_from + habits.grace_s(rules), "waiting for more mail", HangUp(HangUpReason.DONE))
 
 
 def _quiet_from(evidence: Evidence) -> float:
@@ -247,7 +245,7 @@ def _nothing_promised(
     if answers and not came and all(answer.outcome is EtrnOutcome.NOTHING_WAITS for answer in answers):
         return HangUp(HangUpReason.DONE)
     grace = habits.grace_s(rules) if came else rules.min_s
-    return _after(evidence, quiet_from + grace, "waiting whether mail comes", HangUp(HangUpReason.DONE))
+    return _after(evidence, quiet_from + grace, "waiting for mail", HangUp(HangUpReason.DONE))
 
 
 def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Decision:

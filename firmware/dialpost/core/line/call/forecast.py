@@ -1,4 +1,4 @@
-"""What a call will take, told before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
+"""What a call will take, estimated before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
 
 Learnt from the calls made: how fast the line carried the fuller direction when it was busy, and how much paid time
 calls take beside that (logging in, ETRN, what comes in, the quiet at the end). Before the first such call, the rate
@@ -21,7 +21,7 @@ from dialpost.core.line.call.budget import call_cost
 BUSY_BYTES = 20_000
 """A call that carried less in its fuller direction says nothing about the rate: most of it was waiting."""
 NOMINAL_SHARE = 0.85
-"""So much of a line's nominal rate is left for mail below TCP/IP and PPP."""
+"""The share of a line's nominal rate that TCP/IP and PPP leave for mail."""
 USUAL_BESIDE_S = 20.0
 """Paid time beside the sending, before any call has shown it."""
 PER_MESSAGE_BYTES = 400
@@ -92,7 +92,7 @@ class Forecast:
     held_bytes: int = 0
 
     def words(self) -> str:
-        """For people, without a full stop."""
+        """In words, without a full stop."""
         parts = (
             [count_words(self.messages, "message"), size_words(self.bytes)] if self.messages else ["nothing waits"]
         )

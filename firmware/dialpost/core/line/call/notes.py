@@ -1,4 +1,4 @@
-"""What each event of a call adds to its record, and what a finished record tells an operator.
+"""What each event of a call adds to its record, and what a finished record says in words.
 
 Pure; `flow/line/call/machine` applies it in the order things happen.
 """
@@ -13,10 +13,10 @@ from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice
 
-CUT_SHORT = "cut in the middle of a message; raise call.max_call_s if your messages need longer"
+CUT_SHORT = "cut off in the middle of a message; raise call.max_call_s if your messages need longer"
 
 
-MAIL_STUCK = "Mail was tried and put off by the next hop: `dialpost queue list` shows its words."
+MAIL_STUCK = "The next hop deferred mail: `dialpost queue list` shows its reply."
 _WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_script."
 
 
@@ -24,8 +24,8 @@ _WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_scr
 class Happening:
     """One event of the call machine with what it brought.
 
-    `call` is the number of the call it belongs to, None for an operator, schedule or timer. `over_budget`:
-    the wish holds though the budget is spent.
+    `call` is the number of the call it belongs to, None for a request of the operator, the schedule or a timer.
+    `over_budget`: the request holds although the budget is spent.
     """
 
     event: CallEvent
@@ -71,7 +71,7 @@ def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> Cal
         detail = f"No line within {dial_timeout_s} s. {DIAL_REASONS[DialResult.TIMEOUT].next_step}"
         return replace(record, result=DialResult.TIMEOUT, detail=detail)
     if happened.event is CallEvent.CARRIER_LOST:
-        detail = f"The line went before mail could flow ({happened.detail}). {_WENT_EARLY}"
+        detail = f"The line dropped before mail could flow ({happened.detail}). {_WENT_EARLY}"
         return replace(record, result=DialResult.NO_CARRIER, detail=detail)
     return replace(record, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
 
@@ -96,7 +96,7 @@ def was_cut(record: CallRecord) -> bool:
 
 
 def etrn_refused(record: CallRecord) -> bool:
-    """Whether the last answer for one of the names needs an operator."""
+    """Whether the last answer for one of the names needs the operator."""
     return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
 
 
@@ -116,12 +116,12 @@ def given_up_letter(record: CallRecord, failures: int) -> str:
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
     return (
-        f"{times} did not come up{number}, and the station does not try again by itself for now.\n\n"
+        f"{times} failed{number}, and the station has stopped redialling for now.\n\n"
         f"    The last one ended with: {record.result.value}\n"
         + (f"    {said}\n" if said else "")
         + "\nMail for the world waits and is not lost; mail that the provider holds stays there. "
         + (_UNTIL_CHANGED if record.again is Again.AFTER_CHANGE else _UNTIL_SCHEDULED)
-        + "`dialpost call history`\nshows what was tried. You are told again only after a call has gone well in "
+        + "`dialpost call history`\nshows what was tried. You get no further letter until a call has succeeded in "
         "between.\n"
     )
 
@@ -134,9 +134,9 @@ _UNTIL_CHANGED = (
 
 
 def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
-    """What an operator should know of the call, an item each; [] where all went well.
+    """What the operator should know of the call, an item each; [] where all went well.
 
-    `given_up_after`: this many calls in a row failed, this one the last, and none is due by itself. `barred`: why
+    `given_up_after`: how many calls in a row failed, this one the last; none is due automatically. `barred`: why
     none will be, with the reason of this call in it.
     """
     found = []
@@ -146,17 +146,17 @@ def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> 
         found.append(f"The last call did not come up:{word} {said}".strip())
         if given_up_after > 1 and not barred:
             found.append(
-                f"{given_up_after} calls in a row did not come up, and no redial is due. The next is made at the "
+                f"{given_up_after} calls in a row failed, and no redial is due. The next call is at the "
                 "next scheduled time, by the button, or by `dialpost call now`."
             )
     elif was_cut(record):
         found.append(
-            f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). What was under way "
-            "is sent again at the next call."
+            f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). Unfinished mail "
+            "is sent again in the next call."
         )
     elif record.hangup_reason is HangUpReason.BUDGET_SPENT:
         found.append(
-            f"The last call was ended because its budget was spent ({record.hangup_detail}). What is left goes "
+            f"The last call was ended because its budget was spent ({record.hangup_detail}). The rest goes "
             "with the next call."
         )
     for answer in {answer.name: answer for answer in record.etrn}.values():

@@ -27,15 +27,15 @@ class HangUpReason(Enum):
     BUDGET_SPENT = "budget-spent"  # of the call, the day or the month
     CARRIER_LOST = "carrier-lost"
     NOT_CONNECTED = "not-connected"  # the line never came up
-    STATION_STOPPED = "station-stopped"  # the daemon was asked to end
+    STATION_STOPPED = "station-stopped"  # the daemon was stopped
 
 
 HANG_UP_WORDS = {
-    HangUpReason.DONE: "nothing more to send and nothing more coming",
+    HangUpReason.DONE: "nothing more to send or receive",
     HangUpReason.PROVIDER_SILENT: "the provider was asked for mail but sent nothing more",
     HangUpReason.STOPPED: "ended by hand after the current message",
     HangUpReason.CANCELLED: "ended by hand at once",
-    HangUpReason.MAX_CALL_TIME: "the longest call allowed was over",
+    HangUpReason.MAX_CALL_TIME: "the call reached call.max_call_s",
     HangUpReason.BUDGET_SPENT: "the budget was spent",
     HangUpReason.CARRIER_LOST: "the line was lost",
     HangUpReason.NOT_CONNECTED: "the line did not come up",

@@ -28,9 +28,9 @@ from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400
 CLOCK_JUMP_S = 90.0
-"""A wall clock that differs by more from what the monotonic one says has been set."""
+"""A wall clock further than this from what the monotonic one says has been set."""
 LONGEST_NAP_S = 300.0
-"""However far the next call is, the clock is looked at this often, to see that it was set."""
+"""How often the clock is checked, however far the next call is, to notice that it was set."""
 FIRST_WITHOUT_CLOCK_S = 3600.0
 LONGEST_FAILURE_PAUSE_S = 3600.0
 

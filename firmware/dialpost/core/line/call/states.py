@@ -65,7 +65,7 @@ LINE_DOUBT_WORDS = "between calls, but the line may still be up"
 """In place of the words above, where a modem did not say that it hung up."""
 
 _NO_CALL = Ignore("there is no call")
-_LATE = Ignore("late report of an action that was cancelled")
+_LATE = Ignore("late report of a cancelled action")
 _CALL_RUNS = Ignore("a call is under way")
 _ENDING = Ignore("the call is already ending")
 _NO_LIMIT = Ignore("this state waits for an event and has no deadline")

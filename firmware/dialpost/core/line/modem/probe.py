@@ -33,7 +33,7 @@ class Hints:
     def faults(self) -> list[str]:
         """What can't stand, a sentence each."""
         return [
-            f'probe.usb has "{usb}", which is no USB id like 0572:1340 or 0572:*.'
+            f'probe.usb has "{usb}", which is not a USB id like 0572:1340 or 0572:*.'
             for usb in self.usb
             if not _USB_ID.match(usb)
         ]
@@ -61,7 +61,7 @@ class Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A profile's name, how sure it is, and why, for people."""
+    """A profile's name, how sure it is, and why, in words."""
 
     profile: str
     likeness: Likeness
@@ -75,7 +75,7 @@ def suggest(port: PortFacts, answers: Sequence[str], hints: dict[str, Hints]) ->
     if best is not None:
         return best
     if re.search(r"\+(?:CPIN|CME)\b", answers[-1]):
-        return Suggestion(CELLULAR, Likeness.SIM, "it has a place for a SIM (it answers AT+CPIN?)")
+        return Suggestion(CELLULAR, Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)")
     return Suggestion(PLAIN, Likeness.PLAIN, "it answers AT and nothing more is known of it")
 
 

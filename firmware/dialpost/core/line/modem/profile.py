@@ -62,7 +62,7 @@ class ResultKind(Enum):
     NO_ANSWER = "no-answer"
     DELAYED = "delayed"  # the modem itself makes a number rest between tries
     BLACKLISTED = "blacklisted"  # the modem itself will not dial a number any more
-    VOICE = "voice"  # somebody answered, not a modem
+    VOICE = "voice"  # a human answered, not a modem
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModemProfile:
     name: str = setting("hayes", "Its name in modem.profile: the file's name without .toml.")
     title: str = setting("", "The modem's name, for people.", required=True)
     source: str = setting("", "Where these facts come from.", required=True)
-    note: str = setting("", "What else should be known of it.")
+    note: str = setting("", "Anything else worth knowing about it.")
     speed_bps: int = setting(
         115_200, "Speed between board and modem.", unit="bits per second", minimum=300, maximum=4_000_000
     )
@@ -98,7 +98,7 @@ class ModemProfile:
         3.0, "Longest wait for the answer to a command.", unit="seconds", minimum=0.5, maximum=120
     )
     dial: str = setting(
-        "ATD{mode}{number}", "How it is told to dial; {mode} is T or P, left out where the network knows neither."
+        "ATD{mode}{number}", "The dial command; {mode} is T or P, left out where the network knows neither."
     )
     default_numbers: tuple[str, ...] = setting(
         (), "Dialled where modem.numbers is empty, like *99***1# on a cellular modem.", kind="phone-number"
@@ -114,7 +114,7 @@ class ModemProfile:
         (HangUpWay.DTR, HangUpWay.ESCAPE), "Ways to hang up, tried in turn until the carrier is gone: dtr, escape."
     )
     dtr_pulse_ms: int = setting(
-        1000, "DTR goes off for so long to hang up.", unit="milliseconds", minimum=50, maximum=9000
+        1000, "How long DTR goes off to hang up.", unit="milliseconds", minimum=50, maximum=9000
     )
     dtr_off_max_s: float = setting(
         0.0, "DTR must not be off for longer; 0 = no matter. It is then left on between calls.", unit="seconds",
@@ -180,7 +180,7 @@ class ModemProfile:
         if self.dtr_off_max_s and self.dtr_pulse_ms / 1000 >= self.dtr_off_max_s:
             found.append("dtr_pulse_ms is not shorter than dtr_off_max_s.")
         if HangUpWay.ESCAPE in self.hang_up and len(self.escape) != 3:
-            found.append(f'escape = "{self.escape}" is not allowed: it is a sign three times, like +++.')
+            found.append(f'escape = "{self.escape}" is not allowed: it is one character three times, like +++.')
         return found
 
 

@@ -30,7 +30,7 @@ def _parse(text: str, source: str) -> tuple[ModemProfile, Hints]:
     problems = [*profile.faults(), *hints.faults()]
     if profile.speed_bps not in SPEEDS_BPS:
         speeds = ", ".join(str(speed) for speed in SPEEDS_BPS)
-        problems.append(f"speed_bps = {profile.speed_bps} is no speed of serial ports; there are: {speeds}.")
+        problems.append(f"speed_bps = {profile.speed_bps} is not a serial port speed; known speeds: {speeds}.")
     if problems:
         raise ConfigError(tuple(f"{source}: {problem}" for problem in problems))
     return profile, hints

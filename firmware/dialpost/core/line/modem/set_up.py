@@ -1,4 +1,4 @@
-"""What a modem is sent before a call, in which order, and what of it must succeed. Pure."""
+"""The commands a modem gets before a call, in which order, and which of them must succeed. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def port_settings(profile: ModemProfile, config: ModemConfig) -> tuple[int, Flow
 
 
 def line_rate_bps(told_bps: int | None, profile: ModemProfile, configured_bps: int, port_bps: int) -> int:
-    """The line's rate. `told_bps` is of CONNECT, which on many modems is the port's speed.
+    """The line's rate. `told_bps` is CONNECT's, which on many modems is the port's speed.
 
     A profile has a rate of its own where its CONNECT never tells the line's; a configured one that is not the
     default wins over that. No telephone line is faster than V.92, and 38400 is a port's.

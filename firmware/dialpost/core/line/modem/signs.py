@@ -1,4 +1,4 @@
-"""What a modem with a SIM or a satellite's antenna says of network and signal, in words for people.
+"""What a modem with a SIM or a satellite's antenna says of network and signal, in plain words.
 
 Sources: 3GPP TS 27.007 §7.2 (+CREG), §8.3 (+CPIN), §8.5 (+CSQ: 0..31, 99 = not known); Iridium ISU AT command
 reference (+CSQF: 0..5 bars).
@@ -36,7 +36,7 @@ _WITH_PLACE = 2
 
 
 def registration(lines: Iterable[str], query: str) -> int | None:
-    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None where it has none.
+    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None where there is none.
 
     The answer is <n>,<stat>[,<lac>,<ci>...]; the modem also tells <stat>[,<lac>,<ci>...] unasked, and that may
     come in the middle. The answer counts; where there is none, the last word that came unasked.
@@ -68,15 +68,13 @@ def registration_finding(states: Sequence[int]) -> Finding:
     """What several queries told, the best of them."""
     subject = "network"
     if not states:
-        return Finding(subject, Severity.WARNING, "The modem does not tell whether it has a network.")
+        return Finding(subject, Severity.WARNING, "The modem does not say whether it has a network.")
     best = next((state for state in states if state in REGISTERED), states[0])
     words = f"The modem {_REGISTRATION.get(best, f'is in state {best}')}."
     if best in REGISTERED:
         return ok(subject, words)
     if best == DENIED:
-        return Finding(
-            subject, Severity.FAULT, words, "Ask the network's operator: is the SIM's contract in order?"
-        )
+        return Finding(subject, Severity.FAULT, words, "Ask the network's operator: is the SIM's contract active?")
     return Finding(subject, Severity.FAULT, words, "Check antenna and reception, wait a minute and try again.")
 
 
@@ -100,14 +98,14 @@ def is_sim_starting(state: str, words: str) -> bool:
 def sim_trouble(state: str, said: str) -> tuple[str, str]:
     """Why a SIM that is neither ready nor wants its PIN can't be used, and what to do. `said` by the modem."""
     if state == SIM_LOCKED:
-        return "The SIM is locked and wants its PUK.", "Put it into a telephone and unlock it there."
+        return "The SIM is locked and wants its PUK.", "Put it into a phone and unlock it there."
     if state.startswith("PH-"):
         return (
             f"The modem is locked to another SIM or network (it said: {state}).",
-            "Use the network's own SIM, or ask where the modem comes from for the unlocking code.",
+            "Use the network's own SIM, or ask the modem's seller for the unlock code.",
         )
     said = f" (it said: {state or said})" if state or said else ""
-    return f"There is no usable SIM{said}.", "Is it in its place, the right way round?"
+    return f"There is no usable SIM{said}.", "Is it in the slot, the right way round?"
 
 
 def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
@@ -117,7 +115,7 @@ def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
         return ok(subject, "The SIM is there and wants no PIN (any more).")
     if state == SIM_WANTS_PIN and has_pin:
         return Finding(
-            subject, Severity.SKIPPED, "The SIM wants its PIN. It is not entered here: a call does that, once.",
+            subject, Severity.SKIPPED, "The SIM wants its PIN. This test does not enter it: a call does, once.",
             "`dialpost modem test --dial`, or the next call, shows whether it is right.",
         )  # fmt: skip
     if state == SIM_WANTS_PIN:
@@ -136,7 +134,9 @@ def signal_finding(line: str) -> Finding:
     subject = "signal"
     found = re.match(r"\+CSQF? *: *(\d{1,3})\b", line)
     if found is None:
-        return Finding(subject, Severity.WARNING, f"The modem tells no strength (it said: {line or 'nothing'}).")
+        return Finding(
+            subject, Severity.WARNING, f"The modem reports no signal strength (it said: {line or 'nothing'})."
+        )
     value = int(found[1])
     if line.startswith("+CSQF"):
         words, is_weak, is_none = f"{value} of 5 bars.", value == 1, value == 0

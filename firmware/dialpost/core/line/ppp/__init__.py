@@ -1,1 +1,1 @@
-"""pppd's options, and what it says."""
+"""What pppd gets, and what it says."""

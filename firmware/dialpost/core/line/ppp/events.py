@@ -76,10 +76,10 @@ class PppEnd:
 
     @property
     def words(self) -> str:
-        """What happened and what to do next, for people."""
+        """What happened and what to do next, in words."""
         reason = self.reason
         if reason is None:
-            return self.detail or "pppd was ended"
+            return self.detail or "pppd was stopped"
         said = peer_words(self.last_lines)
         told = f'The provider\'s end said: "{said}".' if said else ""
         return " ".join(part for part in (reason.words, reason.next_step, told, self.detail) if part)

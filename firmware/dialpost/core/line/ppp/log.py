@@ -47,15 +47,15 @@ LOG_REASONS: tuple[LogReason, ...] = (
     _row(
         "ppp-account-closed", ["E=647", "E=649", _BY_PEER + "(?:account|user).*(?:disabled|locked|suspended)"],
         "The provider does not let this account dial in.",
-        "Ask the provider to open it; then `dialpost call now`.", Again.AFTER_CHANGE,
+        "Ask the provider to enable it; then `dialpost call now`.", Again.AFTER_CHANGE,
     ),
     _row(
-        "ppp-hours", ["E=646"], "The provider lets this account dial in at other hours only.",
+        "ppp-hours", ["E=646"], "The provider lets this account dial in only at other hours.",
         "Set schedule.entry to hours that the provider allows.", Again.NEXT_TIME,
     ),
     _row(
         "ppp-auth-kind", ["authentication failed due to protocol-reject"],
-        "The provider does not take the kind of login that it asked for itself.",
+        "The provider rejects the kind of login that it asked for itself.",
         'Set ppp.auth to "pap" or "chap" with `dialpost config set`, as the provider wants it.', Again.AFTER_CHANGE,
     ),
     _row(
@@ -67,7 +67,7 @@ LOG_REASONS: tuple[LogReason, ...] = (
     _row(
         "ppp-no-login", [_BY_PEER + "refused to authenticate", _BY_PEER + "no auth", _BY_PEER + "auth.*required",
                          "No auth is possible"],
-        "The provider wants a login, and the station gave none that it takes.",
+        "The provider wants a login, and accepts none the station offered.",
         SET_LOGIN + ' If they are set, try ppp.auth = "auto".', Again.AFTER_CHANGE,
     ),
     _row(
@@ -88,18 +88,18 @@ LOG_REASONS: tuple[LogReason, ...] = (
         "ppp-auth-silent",
         ["No response to PAP authenticate-requests", "CHAP authentication timed out",
          "EAP: timeout waiting for Request"],
-        "The provider did not answer the login on the line.", "It is tried again by itself. " + _ASK_PROVIDER,
+        "The provider did not answer the login on the line.", "The station redials. " + _ASK_PROVIDER,
     ),
     _row(
         "ppp-echo", ["Serial line is looped back", "Loopback detected", "received our own echo-reply",
                      _BY_PEER + "loopback"],
-        "The line sends back what it gets.",
+        "The line echoes what it is sent.",
         "A login prompt may come before PPP (set modem.login_script), or a loop-back plug is on.", Again.NEXT_TIME,
     ),
     _row(
         "ppp-encryption", ["MPPE required", _BY_PEER + "MPPE", _BY_PEER + "encryption"],
         "The provider wants the line to be encrypted (MPPE), which the station does not do.",
-        "Ask the provider for an access without MPPE; mail is encrypted by TLS.", Again.AFTER_CHANGE,
+        "Ask the provider for access without MPPE; mail is encrypted by TLS.", Again.AFTER_CHANGE,
     ),
     _row(
         "ppp-callback-wanted", [_BY_PEER + "call.?back", "Callback.*(?:required|refused)"],
@@ -108,25 +108,25 @@ LOG_REASONS: tuple[LogReason, ...] = (
     _row(
         "ppp-time-over",
         ["Connect time expired", _BY_PEER + "session.?time", _BY_PEER + "time limit", _BY_PEER + "max.*time"],
-        "The longest time for a call, as the provider has it, is over.",
-        "What was under way is sent again. Keep call.max_call_s below the provider's limit.",
+        "The provider's limit on the length of a call is reached.",
+        "Unfinished mail is sent again. Keep call.max_call_s below the provider's limit.",
     ),
     _row(
         "ppp-inactive", ["due to lack of activity", _BY_PEER + "(?:inactiv|idle)"],
         "The line was idle for too long.",
-        "What was under way is sent again; the station calls again by itself.",
+        "Unfinished mail is sent again; the station redials.",
     ),
     _row(
         "ppp-silent-peer",
         ["No response to \\d+ echo-requests", "Serial link appears to be disconnected",
          _BY_PEER + "not responding"],
         "The line is dead: the other end no longer answers.",
-        "What was under way is sent again; the station calls again by itself.",
+        "Unfinished mail is sent again; the station redials.",
     ),
     _row(
         "ppp-no-ip", ["Protocol-Reject for '(?:IP|Internet Protocol) Control Protocol'",
                       _BY_PEER + "no network protocols", "^IPCP terminated by peer"],
-        "The provider lets the login in but gives no network (IP).",
+        "The provider accepted the login but gives no network (IP).",
         "Ask the provider whether the account may use the Internet. It is tried again at the next scheduled time.",
         Again.NEXT_TIME, before_up=True,
     ),
@@ -135,7 +135,7 @@ LOG_REASONS: tuple[LogReason, ...] = (
         ["Could not determine local IP address", "Refused our IP address",
          "Peer refused to agree to our IP address", "not authorized to use remote address",
          "^IPCP: timeout sending Config-Requests"],
-        "No address was agreed on.",
+        "No address was negotiated.",
         "Leave ppp.local_address and ppp.remote_address empty unless the provider named them. " + _ASK_PROVIDER,
         Again.NEXT_TIME, before_up=True,
     ),
@@ -146,7 +146,7 @@ LOG_REASONS: tuple[LogReason, ...] = (
     ),
     _row(
         "ppp-port-locked", ["^Device .* is locked by"], "Another program has the serial port.",
-        "End it, and call again.",
+        "Stop it, then call again.",
     ),
     _row(
         "ppp-no-module",
@@ -156,7 +156,7 @@ LOG_REASONS: tuple[LogReason, ...] = (
     ),
     _row(
         "ppp-peer-ended", ["^LCP terminated by peer"], "The provider ended the network.",
-        "What was under way is sent again; the station calls again by itself. " + _ASK_PROVIDER,
+        "Unfinished mail is sent again; the station redials. " + _ASK_PROVIDER,
     ),
 )  # fmt: skip
 """In the order in which they are looked for: the cause before what follows from it."""

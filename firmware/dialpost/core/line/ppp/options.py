@@ -110,17 +110,17 @@ def _check_types(cls: type[PppRequest], values: dict[str, JsonValue]) -> None:
 
 def _check(request: PppRequest) -> None:
     if not _DEVICE.match(request.device):
-        raise ValueError(f"{request.device!r} is no serial port")
+        raise ValueError(f"{request.device!r} is not a serial port")
     for name in ("user", "password"):
         text = getattr(request, name)
         if len(text) > _LONGEST_TEXT or not text.isprintable():
-            raise ValueError(f"{name} has signs that can't be sent, or is too long")
+            raise ValueError(f"{name} has characters that can't be sent, or is too long")
     for name in ("local_address", "remote_address"):
         text = getattr(request, name)
         if text:
             _ipv4(text, name)
     if not all(isinstance(host, IpNetwork) for host in request.mail_hosts):
-        raise ValueError("mail_hosts has what is no network")
+        raise ValueError("mail_hosts has an entry that is not a network")
     _between("speed_bps", request.speed_bps, 300, 4_000_000)
     _between("rate_bps", request.rate_bps, 50, 1_000_000_000)
     _between("mtu", request.mtu, 0, 1500)

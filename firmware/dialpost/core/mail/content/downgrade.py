@@ -38,7 +38,7 @@ class Goal:
     """What has to become ASCII; lines are made short in any case.
 
     `at_any_price`: what can't be without harm (an address, a signed part) gets question marks, no error.
-    It is for notices: where they don't arrive, nobody is informed.
+    It is for notices: if one doesn't arrive, nobody finds out.
     """
 
     ascii_header: bool = True

@@ -165,7 +165,7 @@ class EsmtpClient:
         assert self._mailing is not None
         reply = Reply(451, (why,), "4.3.0")
         if not self._mailing.content_failed(reply):
-            self._lose(why, "the connection was dropped so that no half message is delivered")
+            self._lose(why, "the connection was dropped so that no partial message is delivered")
         return self._wire.take_events()
 
     def etrn(self, name: str) -> list[Event]:
@@ -177,7 +177,7 @@ class EsmtpClient:
             self._etrn_name = name
             self._wire.send_line(f"ETRN {name}".encode())
         else:
-            self._wire.tell(EtrnAnswered(name, Reply(501, ("This is no name ETRN can ask for",), "5.5.4")))
+            self._wire.tell(EtrnAnswered(name, Reply(501, ("ETRN can't ask for such a name",), "5.5.4")))
         return self._wire.take_events()
 
     def quit(self) -> None:
@@ -191,7 +191,8 @@ class EsmtpClient:
     def receive(self, data: bytes, *, unheard_bytes: int = 0) -> list[Event]:
         """Bytes from the server, in any split. Once the session is over nothing more is read.
 
-        `unheard_bytes`: this many of the last bytes of `data_to_send` it certainly had not got when it said this.
+        `unheard_bytes`: how many of the last bytes of `data_to_send` had certainly not reached it when it said
+        this.
         """
         self._wire.unheard_bytes = unheard_bytes
         try:
@@ -204,7 +205,7 @@ class EsmtpClient:
                 self._wire.note_reply(reply)
                 self._take(reply)
             if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
-                raise ProtocolError("the server sent text in clear after it agreed to STARTTLS")
+                raise ProtocolError("the server sent clear text after it agreed to STARTTLS")
         except ProtocolError as error:
             if self.phase is Phase.QUIT:
                 self._end(SessionFate.DONE, "nothing more to send", None)
@@ -217,7 +218,7 @@ class EsmtpClient:
         self._opening.tls_established(verified=verified)
 
     def tls_failed(self, why: str) -> list[Event]:
-        """TLS could not be had as configured: an operator has to look at it, the mail waits."""
+        """TLS could not be set up as configured: it takes an operator; meanwhile the mail waits."""
         self._wire.drop_output()
         self._end(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), "4.7.5"))
         return self._wire.take_events()
@@ -227,7 +228,7 @@ class EsmtpClient:
         if self.phase is Phase.QUIT:
             self._end(SessionFate.DONE, "nothing more to send", None)
         elif self.is_idle:
-            self._end(SessionFate.CLOSED, "the server closed the connection while nothing was under way", None)
+            self._end(SessionFate.CLOSED, "the server closed the idle connection", None)
         elif self.phase is not Phase.OVER:
             self._lose(f"the server closed the connection before it answered ({self._what()})")
         return self._wire.take_events()
@@ -257,7 +258,7 @@ class EsmtpClient:
         return self._mailing.wait_s is None or self._mailing.is_asked(reply)
 
     def _out_of_turn(self, reply: Reply) -> ProtocolError:
-        what = f"the server spoke out of turn: {reply}"
+        what = f"the server replied out of turn: {reply}"
         return ProtocolError(what) if self._mailing is None else self._mailing.out_of_step(what)
 
     def _take(self, reply: Reply) -> None:

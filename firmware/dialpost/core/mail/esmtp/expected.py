@@ -12,7 +12,7 @@ from dialpost.core.mail.reply import Reply
 MAX_UNANSWERED_MESSAGES = 4
 MAX_UNANSWERED_BYTES = 32_768
 FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be taken
-SURE_RECIPIENTS = 100  # every server takes so many (RFC 5321 §4.5.3.1.8)
+SURE_RECIPIENTS = 100  # every server takes at least this many (RFC 5321 §4.5.3.1.8)
 MAX_RECIPIENTS = 1000  # in one transaction, until a server says it takes fewer
 
 
@@ -41,7 +41,7 @@ WAIT_S = {
 }
 """How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
 GROUP_WAIT_S = 60.0
-"""How long at most, as long as the host has not shown yet that it answers commands sent together."""
+"""The limit until the host has shown that it answers commands sent together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,8 +175,10 @@ class Mailing:
 
         Raises: ProtocolError where it can't be the answer to what is due.
         """
-        if not self._expected:  # pragma: no cover - the client looks first
-            raise ProtocolError(f"the server spoke out of turn: {reply}")
+        if not self._expected:
+            raise ProtocolError(
+                f"the server replied out of turn: {reply}"
+            )  # pragma: no cover - the client looks first
         due = self._expected.popleft()
         transaction = due.transaction
         transaction.unanswered -= 1

@@ -60,7 +60,7 @@ class Opening:
             return self._starttls(reply)
         if self.phase is Phase.LOGIN:
             return self._auth(reply)
-        raise ProtocolError(f"the server spoke out of turn: {reply}")  # pragma: no cover - the client looks first
+        raise ProtocolError(f"the server replied out of turn: {reply}")  # pragma: no cover - the client looks first
 
     def tls_established(self, *, verified: bool) -> None:
         """The handshake is done: all that was learnt before it is forgotten (RFC 3207 §4.2)."""
@@ -170,7 +170,7 @@ class Opening:
         assert self._login is not None
         if reply.is_completion:
             if self._is_cancelled:
-                raise ProtocolError(f"the server took a login that was cancelled: {reply}")
+                raise ProtocolError(f"the server accepted a login that was cancelled: {reply}")
             self._open()
             return None
         if reply.is_intermediate:

@@ -1,7 +1,7 @@
 """One message at one server: what each reply means for each recipient.
 
 A `Mail` is a message with the outcomes found so far; a `Transaction` is one MAIL ... end of content for
-some of its recipients. More than one is needed where the server takes only this many recipients at once
+some of its recipients. More than one is needed where the server limits the recipients of one transaction
 (RFC 5321 §4.5.3.1.10).
 """
 

@@ -121,7 +121,7 @@ class HeaderScan:
         elif name == b"sender":
             self._senders = [*self._senders[:_MAX_AUTHORS], value]
         elif name in _KEPT:
-            if name == b"from":  # one that returns is shown by some mail programs
+            if name == b"from":  # some mail programs show the last one of several
                 self._authors = [*self._authors[:_MAX_AUTHORS], value]
             self._named.setdefault(name, value)
 

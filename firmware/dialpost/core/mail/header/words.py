@@ -158,7 +158,7 @@ def _guessed(text: bytes) -> str:
 
 
 def _japanese(text: bytes) -> str:
-    """ISO-2022-JP with the signs that makers added to it (row 13: circled digits and the like)."""
+    """ISO-2022-JP with the characters that makers added to it (row 13: circled digits and the like)."""
 
     def two_byte(found: re.Match[bytes]) -> bytes:
         return bytes(byte | 0x80 for byte in found[1] if 0x21 <= byte <= 0x7E)

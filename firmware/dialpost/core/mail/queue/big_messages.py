@@ -1,8 +1,8 @@
-"""Big messages: which are held back from an expensive line, until when, and what people learn of it.
+"""Big messages: which are held back from an expensive line, until when, and the notes people get about it.
 
 A message to the world that is larger on the line than `budget.big_message_bytes` waits for one of
-`budget.big_windows` or for an operator's release. Mail for mailboxes here is not touched. Without a trusted clock
-no window is open: the hour is not known. Pure; `flow/mail/queue/big_messages` watches the clock.
+`budget.big_windows` or for the operator to release it. Mail for local mailboxes is not touched. Without a trusted
+clock no window is open: the hour is not known. Pure; `flow/mail/queue/big_messages` watches the clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dialpost.core.mail.header.scan import fields_of
 from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState, SizeHold
 
 MOST_TOLD = 20
-"""With more recipients in the world than this a message is like a list's: nobody gets a note beforehand."""
+"""A message with more recipients in the world than this looks like a list's: nobody gets a note beforehand."""
 _WIDTH = 72
 
 
@@ -75,7 +75,7 @@ def when_words(config: BudgetConfig) -> str:
 def held_words(config: BudgetConfig, queue_id: str) -> str:
     """Why it waits and what to do, for `dialpost queue`."""
     if not holds_any(config):
-        return "held for its size until the station is started anew (budget.big_message_bytes is 0 now)"
+        return "held for its size until the station restarts (budget.big_message_bytes is 0 now)"
     when = when_words(config)
     goes = f"goes {when}, or release it by" if when else "release it by"
     return f"held: larger than {size_words(config.big_message_bytes)}; {goes}: dialpost queue release {queue_id}"
@@ -84,23 +84,23 @@ def held_words(config: BudgetConfig, queue_id: str) -> str:
 def sender_words(config: BudgetConfig, message: MessageRecord) -> str:
     """The same for the sender, in sentences."""
     when = when_words(config)
-    goes = f"It goes {when}, the station's time." if when else "It goes when somebody releases it."
+    goes = f"It goes {when}, the station's time." if when else "It goes when the operator releases it."
     sooner = "If it is needed sooner, ask" if when else "Ask"
     return (
-        f"It is big ({size_words(message.wire_size)}), and the line is dear: messages over "
-        f"{size_words(config.big_message_bytes)} are held back. {goes} {sooner} whoever looks after the station to "
+        f"It is big ({size_words(message.wire_size)}), and the line is expensive: messages over "
+        f"{size_words(config.big_message_bytes)} are held back. {goes} {sooner} the operator of the station to "
         f"release it: dialpost queue release {message.queue_id}."
     )
 
 
-# -- who is informed
+# -- who gets a note
 
 
 _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post"})
 
 
 def may_tell(message: MessageRecord, header: bytes) -> bool:
-    """Whether sender and recipients may be informed that it waits: somebody at the station wrote it, not a machine.
+    """Whether sender and recipients may get a note that it waits: a user of the station wrote it, no machine.
 
     Never about a message without a sender, one that passed through from outside, a list's, or an automatic one
     (RFC 3834 §2).
@@ -129,7 +129,9 @@ def recipients_note(
     to = f"<{recipients[0].address}>" if len(recipients) == 1 else "undisclosed-recipients:;"
     subject = f"A big message from {message.sender} will come later"
     when = when_words(config)
-    goes = f"It is sent {when}, the time of that place." if when else "It is sent when somebody there releases it."
+    goes = (
+        f"It is sent {when}, the time of that place." if when else "It is sent when the operator there releases it."
+    )
     text = [
         *textwrap.wrap(
             f"A message for you waits at the mail station {frame.hostname}: it is big and the line is slow.",
@@ -140,7 +142,7 @@ def recipients_note(
         *([f"    Subject: {message.subject}"] if message.subject else []),
         f"    Size:    {size_words(message.wire_size)}",
         "",
-        *textwrap.wrap(f"{goes} There is nothing you have to do. If you need it sooner, ask its sender.", _WIDTH),
+        *textwrap.wrap(f"{goes} You need not do anything. If you need it sooner, ask the sender.", _WIDTH),
         "",
     ]
     body = "\n".join(text)

@@ -27,7 +27,7 @@ class RecipientState(Enum):
     HELD = "held"  # by the operator
     DELIVERED = "delivered"  # in a mailbox here
     RELAYED = "relayed"  # the next hop took it
-    BOUNCED = "bounced"  # given up; the sender got a notice where that was due
+    BOUNCED = "bounced"  # given up; the sender got a notice where one was due
     DELETED = "deleted"  # by the operator
 
 
@@ -51,10 +51,10 @@ class SizeHold(Enum):
     """What became of a recipient in the world because the message is big (budget.big_message_bytes)."""
 
     NONE = "none"
-    HELD = "held"  # with RecipientState.HELD; the sender's notice is still to come
-    TOLD = "told"  # the same, and the sender was informed
-    PASSED = "passed"  # it was held and may go now: the window is open, or the limit was raised
-    RELEASED = "released"  # an operator let it go; nothing holds it for its size again
+    HELD = "held"  # with RecipientState.HELD; the sender has no notice yet
+    TOLD = "told"  # the same, and the sender has a notice
+    PASSED = "passed"  # was held and may go now: the window is open, or the limit was raised
+    RELEASED = "released"  # released by the operator; its size never holds it again
 
 
 BY_STATION = "this station"
@@ -73,7 +73,7 @@ class RecipientRecord:
     `local_account` is the account's name where the mail stays here, None where it goes to the world.
     `attempts` counts real tries (offline time counts none). `next_try_s` is Unix seconds, 0 = at once.
     `last_reply` is the last answer in the server's words, "" before the first try. `answer_unknown`:
-    sent whole once, no answer seen. `delay_notified`: the sender knows of the delay. `size_hold` is changed by
+    sent whole once, no answer seen. `delay_notified`: the sender has a delay notice. `size_hold` is changed by
     the store's own methods for it only, never by `update_recipients`.
     """
 
@@ -95,7 +95,7 @@ class RecipientRecord:
 
     @property
     def is_held_for_size(self) -> bool:
-        """Whether it waits for the window of big messages, or for an operator."""
+        """Whether it waits for the window of big messages, or for the operator."""
         return self.state is RecipientState.HELD and self.size_hold in {SizeHold.HELD, SizeHold.TOLD}
 
 

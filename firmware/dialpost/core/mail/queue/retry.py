@@ -1,4 +1,4 @@
-"""When a recipient is tried again, when its sender is informed of a delay, and when it is given up.
+"""When a recipient is retried, when its sender gets a delay notice, and when it is given up.
 
 RFC 5321 §4.5.4.1: at least 30 minutes between tries, giving up after 4 to 5 days. Time off line uses up nothing:
 giving up needs both the days and a number of real tries, and days count only while the clock is trusted.

@@ -111,7 +111,7 @@ def recipient_name(recipient: RecipientRecord) -> str:
 def _waiting_here(recipient: RecipientRecord, tz: tzinfo | None) -> str:
     if not recipient.attempts:
         return f"On its way into the mailbox of {recipient.local_account}."
-    retry = f"; it is tried again {when(recipient.next_try_s, tz)}" if recipient.next_try_s else ""
+    retry = f"; next try {when(recipient.next_try_s, tz)}" if recipient.next_try_s else ""
     return (
         f"The mailbox of {recipient.local_account} could not take it ({_times(recipient.attempts)}; "
         f"{_answer(recipient)}){retry}."
@@ -142,7 +142,7 @@ def _doubt(recipient: RecipientRecord) -> str:
     """RFC 1047: what nobody can know."""
     if not recipient.answer_unknown:
         return ""
-    return " It was sent whole, but no answer was seen: the receiver may have it already."
+    return " It was sent in full, but no answer came back: the receiver may already have it."
 
 
 def _told(
@@ -151,11 +151,11 @@ def _told(
 ) -> str:  # fmt: skip
     """Whether a bounce was due, and what became of it: only one that was handed over has told anybody."""
     if not message.sender:
-        return "There was nobody to tell: it was itself a notice."
+        return "Nobody got a notice: the message was itself one."
     if recipient.notify is not None and Notify.FAILURE not in recipient.notify:
-        return "The sender had asked not to be told."
+        return "The sender had asked for no notice."
     if notice is None or not notice.recipients:
-        return "A notice for the sender was made."
+        return "A notice to the sender was queued."
     return _notice_fate(message, notice, waits_for, tz)
 
 
@@ -166,7 +166,7 @@ def _notice_fate(message: MessageRecord, notice: MessageRecord, waits_for: str, 
     states = {one.state: one for one in reversed(notice.recipients)}
     for state in (RecipientState.RELAYED, RecipientState.DELIVERED):
         if state in states:
-            return f"The {who} was told {when(states[state].last_try_s, tz)}."
+            return f"The {who} was notified {when(states[state].last_try_s, tz)}."
     the_notice = f"The notice to the {who} ({notice.queue_id})"
     waiting = states.get(RecipientState.WAITING)
     if waiting is not None:

@@ -46,7 +46,7 @@ def _network(lan: LanConfig) -> tuple[str, list[str]]:
 
 
 def _name_servers(lan: LanConfig) -> tuple[str, ...]:
-    """Where nobody told one, the router's address: nearly all answer there, and without any no name is found."""
+    """Without a configured name server, the router's address: nearly every router answers DNS queries."""
     is_told = lan.dns or lan.method is LanMethod.DHCP or not lan.gateway
     return lan.dns if is_told else (lan.gateway,)
 

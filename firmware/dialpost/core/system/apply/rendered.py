@@ -28,7 +28,7 @@ RESULT = "/run/dialpost-apply/result.json"
 RECORDS = (STATE, RESULT)
 """What a run remembers, and what it says. Beside these and PLACES nothing is ever written."""
 
-HEADER = "# Made by dialpost-apply from the station's configuration; written anew at each change of that.\n"
+HEADER = "# Made by dialpost-apply from the station's configuration; rewritten whenever that changes.\n"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*\Z")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_+@-][A-Za-z0-9_.+@-]{0,200}){1,40}\Z")
@@ -47,7 +47,7 @@ class Rendered:
 
     def __post_init__(self) -> None:
         if self.path not in (*PLACES, *RECORDS):
-            raise ValueError(f"{self.path} is no place of ours")
+            raise ValueError(f"{self.path} is not one of our places")
 
 
 def host_name(text: str) -> str:
@@ -66,7 +66,7 @@ def zone(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """An address, with or without /BITS, written again from what was read. Raises: ValueError."""
+    """An address, with or without /BITS, rendered from the parsed value. Raises: ValueError."""
     return str(ip_interface(text) if "/" in text else ip_address(text))
 
 

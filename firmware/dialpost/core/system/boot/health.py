@@ -14,11 +14,11 @@ from dialpost.core.system.boot.state import BootState, Slot
 HOLD_S = 120.0
 """How long everything must be well without a gap."""
 ILL_S = 120.0
-"""A slot on trial that has started and is ill without a gap for this long is given up."""
+"""How long a slot on trial that has started may be ill without a gap before it is given up."""
 GIVE_UP_S = 900.0
 """How long after the start a slot on trial may take at most to be well for HOLD_S."""
 STARTING = "the system is starting"
-"""The fault that time alone repairs."""
+"""The fault that passes by itself."""
 
 
 class Verdict(Enum):

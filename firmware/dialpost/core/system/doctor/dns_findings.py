@@ -13,7 +13,7 @@ from dialpost.core.config.model import Config, Via
 from dialpost.core.findings import Finding, fault, ok, warning
 from dialpost.core.mail.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
 
-_ASK_AGAIN = "Run this again while the line is up; if it stays so, check dns.servers."
+_ASK_AGAIN = "Run this again while the line is up; if it persists, check dns.servers."
 
 
 def host_records(config: Config, answer: AddressAnswer) -> Finding:
@@ -22,9 +22,9 @@ def host_records(config: Config, answer: AddressAnswer) -> Finding:
     if isinstance(answer, DnsTrouble):
         return warning(subject, f"name service does not answer for {name}: {answer.why}", _ASK_AGAIN)
     advice = (
-        f"Ask whoever runs the domain to enter {name}. Mail that goes through a smarthost leaves all the same."
+        f"Ask whoever runs the domain to add {name}. Mail that goes through a smarthost leaves all the same."
         if config.outbound.via is Via.SMARTHOST
-        else f"Have {name} entered: many servers refuse mail from a host whose name does not exist."
+        else f"Have {name} added: many servers refuse mail from a host whose name does not exist."
     )
     if isinstance(answer, NoSuchName):
         return warning(subject, f"the world does not know {name}", advice)
@@ -49,7 +49,7 @@ def domain_records(
     elif isinstance(answer, NoRecords) or not answer:
         yield warning(
             subject, "it has no MX record: senders fall back to its address record, if there is one",
-            f"Have an MX record entered, like: {domain}. MX 10 {config.station.hostname}.",
+            f"Have an MX record added, like: {domain}. MX 10 {config.station.hostname}.",
         )  # fmt: skip
     elif all(not record.host for record in answer):
         yield fault(
@@ -76,7 +76,7 @@ def _mx_finding(config: Config, subject: str, records: list[MxRecord]) -> Findin
     held = (
         f"Right only if it holds mail for this station. ETRN asks {config.etrn_host}: is that the same host?"
         if config.etrn_wanted and config.etrn_host
-        else "Right only if it passes mail on to this station by itself."
+        else "Right only if it passes mail on to this station without being asked."
     )
     return warning(subject, f"the world sends its mail to {shown}, not to this station", held)
 
@@ -88,11 +88,11 @@ def _host_findings(
     for record in records:
         answer: AddressAnswer | None = addresses.get(record.host)
         if isinstance(answer, NoSuchName | NoRecords) or answer == ():
-            yield warning(subject, f"its MX host {record.host} has no address", "Have the MX record put right.")
+            yield warning(subject, f"its MX host {record.host} has no address", "Have the MX record corrected.")
         else:
             reachable += 1
     if not reachable:
-        yield fault(subject, "none of its MX hosts can be reached by anybody", "Have the MX records put right.")
+        yield fault(subject, "nobody can reach any of its MX hosts", "Have the MX records corrected.")
 
 
 def problem_words(problem: DnsProblem) -> str:

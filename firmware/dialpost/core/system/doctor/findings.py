@@ -23,9 +23,9 @@ _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".l
 def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
     """`remarks` on its contents and on the file itself."""
     for sentence in remarks:
-        yield warning("configuration", sentence, f"Change it in {path}; `dialpost config explain KEY` tells more.")
+        yield warning("configuration", sentence, f"Change it in {path}; `dialpost config explain KEY` says more.")
     if not remarks:
-        yield ok("configuration", f"{path} has nothing to remark on")
+        yield ok("configuration", f"no remarks on {path}")
 
 
 def host_name(config: Config) -> Finding:
@@ -44,8 +44,8 @@ def clock(now_s: float, released_s: int, shown: str) -> Finding:
     if now_s < released_s:
         return fault(
             "clock", f"it shows {shown}, a time before this release was made",
-            "Nothing is given up by a wrong clock, but certificates can't be checked with one. It is set from the "
-            "line after the next call where chrony runs; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
+            "A wrong clock bounces no mail, but certificates can't be checked with one. Where chrony runs, it sets "
+            "the clock in the next call; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
         )  # fmt: skip
     return ok("clock", shown)
 
@@ -55,7 +55,7 @@ def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_tru
     subject = "certificate"
     own = not config.tls.certificate
     renew = (
-        f"It is made again when the station starts: {RESTART}. Mail programs will ask about the new one."
+        f"The station makes a new one when it starts: {RESTART}. Mail programs will ask about the new one."
         if own
         else f"Renew it, then {RESTART}."
     )
@@ -92,12 +92,12 @@ def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding
     free, reserve = _mb(free_bytes), _mb(reserve_bytes)
     if free_bytes < reserve_bytes:
         return fault(
-            "card", f"{free} free, less than the reserve of {reserve}: new mail is put off (452)",
+            "card", f"{free} free, less than the reserve of {reserve}: new mail is deferred (452)",
             MAKE_ROOM,
         )  # fmt: skip
     if free_bytes < reserve_bytes + 4 * max_message_bytes:
         return warning(
-            "card", f"{free} free: room for a few large messages only above the reserve of {reserve}",
+            "card", f"{free} free: above the reserve of {reserve}, room for only a few large messages",
             MAKE_ROOM,
         )  # fmt: skip
     return ok("card", f"{free} free, reserve {reserve}")
@@ -116,25 +116,25 @@ def durable_write(took_s: float) -> Finding:
 def wear(facts: CardWear | None) -> Finding:
     """How worn the card is."""
     if facts is None:
-        return skipped("card", "how worn it is can't be told: it is no ext4 file system of this machine's own")
+        return skipped("card", "its wear is unknown: it is not an ext4 file system of this machine")
     written = f"{facts.written_bytes / 1e9:.1f} GB written in its life"
     if facts.fs_faults:
         return fault(
             "card", f"its file system has met {facts.fs_faults} faults; {written}",
-            f"The card fails: replace it. {SAVE_ALL}",
+            f"The card is failing: replace it. {SAVE_ALL}",
         )  # fmt: skip
     if facts.used_tenths is None:
-        return ok("card", f"{written}; it does not tell how much it can take")
+        return ok("card", f"{written}; it does not report its wear")
     if facts.used_tenths >= _WORN_TENTHS:
         return warning(
-            "card", f"{min(facts.used_tenths, 10) * 10} % of the life its maker gave it is used up; {written}",
+            "card", f"{min(facts.used_tenths, 10) * 10} % of its rated life is used up; {written}",
             f"Have another card ready. {SAVE_ALL}",
         )  # fmt: skip
     return ok("card", f"{written}; some {facts.used_tenths * 10} % of its life is used")
 
 
 def set_aside(names: Sequence[str]) -> Finding:
-    """What could not be read and is kept for people."""
+    """What could not be read and is kept for the operator."""
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         return warning(
@@ -184,7 +184,7 @@ def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Fin
             whose = "mail for postmaster" if name == POSTMASTER else "mail of a deleted account"
             yield warning(
                 "accounts", f"{messages} messages are in the mailbox {name}, which has no account ({whose})",
-                f"To read them: dialpost account add {name}. To be rid of them, delete that account with --purge.",
+                f"To read them: dialpost account add {name}. To get rid of them, delete that account with --purge.",
             )  # fmt: skip
 
 

@@ -53,19 +53,19 @@ class UpdateRecord:
         return replace(self, state=UpdateState.PROVEN) if is_well else self
 
     def now(self, running: Slot, boot_id: str) -> UpdateRecord:
-        """As it stands in this start, for people: a release that runs begins no more with the next start."""
+        """As it stands in this start, for people: a release that runs no longer "begins with the next start"."""
         seen = self.judged(running, boot_id, is_well=False)
         is_tried = seen.state is UpdateState.INSTALLED and boot_id != self.boot_id
         return replace(seen, state=UpdateState.TRYING) if is_tried else seen
 
     @property
     def is_trouble(self) -> bool:
-        """Whether an operator should see to it."""
+        """Whether the operator should see to it."""
         return self.state in {UpdateState.ROLLED_BACK, UpdateState.FELL_BACK}
 
     @property
     def words(self) -> str:
-        """For people, a sentence or two."""
+        """In words, a sentence or two."""
         return _WORDS[self.state].format(version=self.version, before=self.before)
 
     @property
@@ -99,48 +99,48 @@ def parse(data: bytes) -> UpdateRecord | None:
 _WORDS = {
     UpdateState.INSTALLED: (
         "Version {version} is installed and begins with the next start (`reboot`). It has three starts to prove "
-        "itself, else version {before} comes back."
+        "itself; otherwise version {before} comes back."
     ),
     UpdateState.TRYING: (
-        "Version {version} runs and is on trial: when all has been well for two minutes it stays. Leave the "
+        "Version {version} runs and is on trial: after two minutes without a fault it is kept. Leave the "
         "station on, and do not restart it meanwhile: each restart uses up one of its three starts, and after "
         "them version {before} comes back."
     ),
-    UpdateState.PROVEN: "The update to version {version} is done: it runs and is well.",
+    UpdateState.PROVEN: "The update to version {version} is complete: it runs without faults.",
     UpdateState.ROLLED_BACK: (
         "The update to version {version} did not prove itself: version {before} runs again. `update` marks this as "
         "read."
     ),
     UpdateState.FELL_BACK: (
-        "Version {version} could not be started any more: version {before}, the one before it, runs instead. The "
+        "Version {version} no longer starts: version {before}, the one before it, runs instead. The "
         "card may be worn out. `update` marks this as read."
     ),
 }
 _LETTERS = {
     UpdateState.PROVEN: (
         "The station runs a new release",
-        "The station was updated to version {version}. It is well; mail, accounts and\n"
+        "The station was updated to version {version}. It runs without faults; mail, accounts and\n"
         "configuration are as they were. Before, it ran version {before}.\n\n"
         "There is nothing to do.\n",
     ),
     UpdateState.ROLLED_BACK: (
-        "The update of the station was taken back",
+        "The station's update was rolled back",
         "The update to version {version} did not prove itself: it could not be started,\n"
-        "or it was not well within its three tries. The station runs version {before}\n"
-        "again by itself. Mail, accounts and configuration are as they were.\n\n"
+        "or it had faults in each of its three tries. The station has gone back to\n"
+        "version {before}. Mail, accounts and configuration are as they were.\n\n"
         "What to do: nothing is urgent. Ask whoever gave you the update for a better\n"
-        "one. The fault light goes on telling of it until somebody types `update` at\n"
+        "one. The fault light keeps flashing until somebody types `update` at\n"
         "the console, which marks it as read.\n",
     ),
     UpdateState.FELL_BACK: (
         "The station runs an older release",
-        "Version {version} was well for a while, and now it could not be started. The\n"
+        "Version {version} ran well for a while, and now it does not start. The\n"
         "station runs the release before it, {before}. This happens when the power\n"
         "fails at every start, or when the card wears out. Mail, accounts and\n"
         "configuration are as they were.\n\n"
         "What to do: save the configuration to a USB stick (`save to usb` at the\n"
         "console), install the newer release again, and have a new card ready. The\n"
-        "fault light goes on telling of it until somebody types `update` at the\n"
+        "fault light keeps flashing until somebody types `update` at the\n"
         "console, which marks it as read.\n",
     ),
 }

@@ -2,7 +2,7 @@
 
 Under systemd pppd is `dialpost-ppp.service`, run by root, which checks the request itself (edge/line/ppp/session);
 the station's user may start and stop that one unit by a polkit rule. Elsewhere pppd is a child of the station,
-which must then be root. Either way one process is waited for, and a datagram tells that the network is up.
+which must then be root. Either way one process is waited for, and a datagram says that the network is up.
 
 Runs in the event loop. Nothing that pppd or a line does is raised.
 """

@@ -35,7 +35,7 @@ NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
 """On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
 ROUTES = Path("/proc/net/route")
 HOOK_S = 60
-"""How long pppd's script may take; on a slow board it is through in three seconds."""
+"""The time limit of pppd's script; on a slow board it takes three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # a shell's way to tell of a signal
@@ -70,8 +70,8 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 def _script(name: str, folder: Path, socket_path: Path) -> str:
     """pppd gives its scripts an almost empty environment: where Python finds this program is written down.
 
-    One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would be
-    informed that it is up.
+    One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would
+    know that it is up.
     """
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-B", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
@@ -82,7 +82,7 @@ def _script(name: str, folder: Path, socket_path: Path) -> str:
 
 
 def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
-    """The network came up: firewall first, then the shape, then the station is informed."""
+    """The network came up: firewall first, then the shape, then notify the station."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
     if wrong := why_not(local, peer, connected_networks(_routes())):
@@ -93,7 +93,7 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
     )  # fmt: skip
     why = _run(["nft", "-f", "-"], rules)
     if request.firewall and why:  # an open line is worse than none: pppd ends
-        raise SystemExit(f"The firewall of the line could not be set, so the line was put down ({why}).")
+        raise SystemExit(f"The firewall of the line could not be set, so the station hung up ({why}).")
     commands = [["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]] if request.share_with_lan else []
     line = line_shaping.shape(request.rate_bps, request.mtu)
     if request.shaping:
@@ -166,7 +166,7 @@ def _serve(folder: Path, request_file: Path) -> None:
     """The unit's whole work: check what the daemon wrote, run pppd, and end as it ended.
 
     pppd must be no session leader, as a unit's first process is: the tty would become its session's, and be hung up
-    for the daemon, too, when pppd ends, so that the modem could not be asked to hang up.
+    for the daemon, too, when pppd ends, so that the modem could not be made to hang up.
     """
     try:
         request = PppRequest.from_json(_read_foreign(request_file))

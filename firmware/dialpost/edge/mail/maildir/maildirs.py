@@ -134,7 +134,7 @@ class Maildirs:
             if expected not in (size, -1):
                 return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
             if checksum not in (None, _checksum_of(body)):
-                return DamagedError(f"The body of {queue_id} is spoilt on the card: it is not what was stored")
+                return DamagedError(f"The body of {queue_id} is damaged on the card: it is not what was stored")
             name = f"{_stamp(delivery)}.{_HOST},S={size}"
             target = mailbox / "new" / name
             try:

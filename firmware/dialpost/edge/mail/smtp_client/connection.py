@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._on_writable = callback
 
     def write(self, data: bytes) -> None:
-        """Send; nothing happens on a connection that is gone (`on_end` told so)."""
+        """Send; nothing happens on a connection that is gone (`on_end` has said so)."""
         if self._ended or self._transport is None:
             return
         if self._tls is None:
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         self._read_tls()  # what came in one packet with the end of the handshake
 
     def stop_reading(self) -> None:
-        """Nothing the other side says matters any more: what it goes on sending stays with it."""
+        """Nothing the other side says matters any more: stop reading, so that TCP stops it sending."""
         self._is_deaf = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
@@ -273,4 +273,4 @@ def _clock_words(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code != _NOT_YET_VALID:
         return ""
     shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-    return f" (the station's clock shows {shown} UTC; if that is wrong, it is set in a call: try again after it)"
+    return f" (the station's clock shows {shown} UTC; if that is wrong, a call sets it: try again after one)"

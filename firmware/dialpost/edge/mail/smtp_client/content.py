@@ -68,7 +68,7 @@ class _FileSource:
     def next_block(self) -> bytes:
         block = self._read(_READ_BYTES)
         if self._checksum not in (None, self._sum) and (self._left <= 0 or not block):
-            raise ContentError("Its content is spoilt on the card: it is not what was stored.")
+            raise ContentError("Its content is damaged on the card: it is not what was stored.")
         return block
 
     def _read(self, count: int) -> bytes:
@@ -115,7 +115,7 @@ class Reader:
         if not self._held and self._left:
             self._held = (await asyncio.to_thread(self._source.next_block))[: self._left]
             if not self._held:
-                raise ContentError("Its content is spoilt on the card: it became shorter while it was sent.")
+                raise ContentError("Its content is damaged on the card: it became shorter while it was sent.")
             self._left -= len(self._held)
         piece, self._held = self._held[:max_bytes], self._held[max_bytes:]
         return piece, not self._held and not self._left
@@ -133,7 +133,7 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
     facts = _survey(_blocks(_FileSource(message)))
     if facts.wire_size < message.wire_size:
         raise ContentError(
-            f"Its content is spoilt on the card: {facts.wire_size} bytes instead of {message.wire_size}."
+            f"Its content is damaged on the card: {facts.wire_size} bytes instead of {message.wire_size}."
         )
     needs_utf8_header = message.envelope.smtputf8 and facts.eight_bit_header and not offered.smtputf8
     goal = Goal(

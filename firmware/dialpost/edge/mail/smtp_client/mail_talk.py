@@ -121,7 +121,7 @@ class MailTalk:
             try:
                 return await asyncio.to_thread(look_over, message, self._core.extensions)
             except CannotDowngradeError as error:
-                text = f"The next mail host takes no 8-bit content, and this can't be converted: {error}"
+                text = f"The next mail host takes no 8-bit content, and this message can't be converted: {error}"
                 refused = Refused(Reply(554, (text,), "5.6.3"), self._talk.settings.helo)
                 self._report(message, (refused,) * len(message.envelope.recipients))
             except ContentError as error:

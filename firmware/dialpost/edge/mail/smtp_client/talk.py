@@ -126,7 +126,7 @@ class Talk:
             if stuck and self.connection.unwritten < unwritten:
                 self._progress()
             else:
-                what = "content was not taken" if stuck else f"no answer to {due.what if due else 'us'}"
+                what = "content was not accepted" if stuck else f"no answer to {due.what if due else 'us'}"
                 why = f"{what} within {(limit_s or 0) * self.settings.timeout_scale:.0f} s"
                 self.tell(self.core.failed(why) if stuck else self.core.timed_out(why))
         self._wake.clear()

@@ -56,7 +56,7 @@ class TlsMemory:
             del self._sessions[next(iter(self._sessions))]  # the one not used for longest
 
     def forget(self, use: TlsUse) -> None:
-        """Start again next time."""
+        """Do a full handshake next time."""
         self._sessions.pop(use, None)
 
     def _context(self, verify: TlsVerify) -> ssl.SSLContext:

@@ -42,7 +42,7 @@ INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
 _TURN_S = 0.001
-"""How long at most, and one command more, a client's input is worked on before the others have their turn."""
+"""How long, plus one command, a client's input is worked on before the others have their turn."""
 _FIRST_LOOK_S = 0.01
 
 
@@ -115,7 +115,7 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool:
         """The client sends no more: what it sent is still carried out, and it may hear the answers."""
-        if self._last_wait is not None:  # it was told all, and ends it now
+        if self._last_wait is not None:  # it has every reply, and ends it now
             self._look(ended_by_client=not self._is_cut)
             return False
         self._at_end = True
@@ -163,7 +163,7 @@ class Connection(SMTP):
             self._tcp_wait = self.loop.call_later(pause_s, self._close_when_heard, 2 * pause_s)
 
     def widen_window(self, segments: int) -> None:
-        """Let the client have so many segments under way to us (a slow line's windows begin with one)."""
+        """Let the client have this many segments under way to us (a slow line's windows begin with one)."""
         widen_window(self._wire.get_extra_info("socket"), segments)
 
     @property
@@ -396,4 +396,4 @@ class Connection(SMTP):
         else:
             _log.debug("%s: nothing came in time", self.address)
             self._timeout_handle = self.loop.call_later(_CLOSE_S, self._abort)
-            self.give_up(Reply(421, ("Nothing came in time: closing the connection",), "4.4.2"))
+            self.give_up(Reply(421, ("Timeout: closing the connection",), "4.4.2"))

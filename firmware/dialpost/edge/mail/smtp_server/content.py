@@ -15,9 +15,9 @@ from dialpost.core.mail.session import MessageSink
 from dialpost.core.mail.smtp_commands import ChunkCommand
 from dialpost.edge.mail.smtp_server.connection import Connection
 
-TOO_LARGE = Reply(552, ("The message is larger than this station takes",), "5.3.4")
+TOO_LARGE = Reply(552, ("The message is larger than this station accepts",), "5.3.4")
 _SLOWEST_BYTES_PER_S = 10
-"""A client that over a long time hands in less holds its connection only to hold it (slowloris)."""
+"""The slowest rate over a long time; a client below it only holds the connection (slowloris)."""
 _PIECE_BYTES = 65_536
 
 
@@ -43,7 +43,7 @@ class Arrival:
             self.sink.write(data)
 
     def fits(self, more_bytes: int) -> bool:
-        """Whether so much more may come."""
+        """Whether this much more may come."""
         return not self._is_over and more_bytes <= self._room
 
     def abort(self) -> None:
@@ -75,7 +75,7 @@ class Patience:
         return min(self._pause_s, max(0.0, self._end_s - self._loop.time()))
 
     def got(self, count: int) -> None:
-        """How many bytes came."""
+        """This many bytes came."""
         self._end_s += count / _SLOWEST_BYTES_PER_S
 
 

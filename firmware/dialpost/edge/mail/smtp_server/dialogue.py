@@ -40,7 +40,7 @@ MAX_COMMAND_BYTES = 2048
 """RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
 MAX_AUTH_BYTES = 12_288  # RFC 4954 §4.3
 _MOST_WAITS = 6
-"""How many times the wait for one command a client may go on without getting anywhere."""
+"""How many times the wait for one command a client may stay without getting anywhere."""
 _HANDSHAKE_S = 60.0
 """For implicit TLS: a hundred bytes a second are enough."""
 
@@ -197,7 +197,7 @@ class Dialogue(Connection):
         self.progress_s = self.loop.time()
 
     def _own_fault(self, error: Exception) -> Reply:
-        """A fault of ours is never the sender's: it is asked to come again, and told nothing of the fault."""
+        """A fault of ours is never the sender's: the reply asks for a retry, and says nothing of the fault."""
         self._forget_message()
         if isinstance(error, StorageFullError):
             return CARD_FULL

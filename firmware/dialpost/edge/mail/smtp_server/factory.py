@@ -20,7 +20,7 @@ from dialpost.edge.mail.smtp_server.session import Session
 logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
 
 _GRACE_S = 10.0
-"""How long sessions under way get to come to their next answer when the station goes down."""
+"""How long sessions under way get to reach their next reply when the station shuts down."""
 
 
 class SmtpServer:
@@ -46,7 +46,7 @@ class SmtpServer:
     ) -> None:  # fmt: skip
         """Drop the connections of such peers: their line is down, and TCP would not know for hours.
 
-        `keep` is given the socket of each, to duplicate before it is closed.
+        `keep` gets the socket of each, to duplicate before it is closed.
         """
         for connection in list(self._running.connections):
             if is_theirs(connection.peer):

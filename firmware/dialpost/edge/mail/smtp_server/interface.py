@@ -53,7 +53,7 @@ def came_in_on(sock: TcpSocket) -> str:
 
 
 def widen_window(sock: socket.socket, segments: int) -> None:
-    """Let the client have so many segments under way. Never narrower than the kernel takes."""
+    """Let the client have this many segments under way. Never narrower than the kernel takes."""
     with contextlib.suppress(OSError):
         window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
         if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted

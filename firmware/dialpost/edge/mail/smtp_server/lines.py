@@ -13,7 +13,7 @@ _NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
 class ConnectionEndedError(Exception):
-    """The client is gone, or was told to go."""
+    """The client is gone, or has to go."""
 
 
 class BadCommandError(Exception):

@@ -32,14 +32,14 @@ async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -
     if mechanism.upper() == b"LOGIN":
         name = _decoded(initial) if initial else await _answer(connection, b"Username:", timeout_s)
         return Login(_text(name), _text(await _answer(connection, b"Password:", timeout_s)))
-    raise BadCommandError(504, "5.5.4", "That way of logging in is not offered")
+    raise BadCommandError(504, "5.5.4", "That login mechanism is not offered")
 
 
 async def _answer(connection: Connection, challenge: bytes, timeout_s: float) -> bytes:
     await connection.push(b"334 " + base64.b64encode(challenge))
     line = await connection.read_line(timeout_s, _MAX_BYTES)
     if line == b"*":
-        raise BadCommandError(501, "5.7.0", "The login was broken off")
+        raise BadCommandError(501, "5.7.0", "Login cancelled")
     return _decoded(line)
 
 
@@ -55,7 +55,7 @@ def _decoded(line: bytes) -> bytes:
 def _plain(message: bytes) -> Login:
     parts = message.split(b"\0")
     if len(parts) != 3:
-        raise BadCommandError(501, "5.5.2", "That is not what AUTH PLAIN wants")
+        raise BadCommandError(501, "5.5.2", "Malformed AUTH PLAIN response")
     acts_as, name, password = map(_text, parts)
     return Login(name, password, "" if acts_as == name else acts_as)
 

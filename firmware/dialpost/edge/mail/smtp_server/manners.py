@@ -8,7 +8,7 @@ from dialpost.edge.mail.smtp_server.replies import TOO_MANY_COMMANDS, TOO_MANY_E
 
 _LEADS_NOWHERE = frozenset({b"NOOP", b"RSET", b"VRFY", b"HELP", b"HELO", b"EHLO"})
 _MOST_NOWHERE = 100
-"""How many of these without a message taken are nothing to remark on: Postfix's smtpd_junk_command_limit."""
+"""How many of these a client may send without a message: Postfix's smtpd_junk_command_limit."""
 
 
 class Manners:

@@ -18,7 +18,7 @@ from collections import deque
 from dialpost.core.mail.session import MessageSink
 
 _MOST_OPEN = 32
-"""A client that always talks ahead (BDAT needs no answer between) keeps this many open; the oldest are let go."""
+"""The most kept open for a client that always talks ahead (BDAT needs no reply); the oldest are dropped."""
 _CLOSED = 7
 """TCP_CLOSE of the kernel's netinet/tcp.h."""
 

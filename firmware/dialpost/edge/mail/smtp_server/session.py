@@ -75,7 +75,7 @@ class Session(Dialogue):
     def _hello(self, argument: bytes, *, is_extended: bool) -> None:
         name = argument.decode("ascii", "replace").replace("\ufffd", "?")
         if not name or not name.isprintable():
-            raise BadCommandError(501, "5.5.4", "Say your host's name")
+            raise BadCommandError(501, "5.5.4", "Give your host name")
         self._forget_message()
         self._said_ehlo = is_extended
         self.peer = replace(self.peer, helo=name[:255], protocol=self._protocol(is_utf8=False))
@@ -99,7 +99,9 @@ class Session(Dialogue):
         """TLS from here on. Whatever was sent or agreed before is forgotten (RFC 3207 §4.2)."""
         context = self.door.tls_context
         if self.peer.tls or context is None:
-            return self._error(Reply(503 if self.peer.tls else 502, ("TLS is not to be had now",), "5.5.1"))
+            return self._error(
+                Reply(503 if self.peer.tls else 502, ("TLS is not available at the moment",), "5.5.1")
+            )
         if argument:
             return self._error(Reply(501, ("STARTTLS takes no argument",), "5.5.4"))
         self._forget_message()
@@ -225,7 +227,7 @@ class Session(Dialogue):
             self._break_chunks(is_last=False)
             return TOO_LARGE
         self._moves_on()
-        return Reply(250, (f"{chunk.size} bytes taken",), "2.0.0")
+        return Reply(250, (f"{chunk.size} bytes received",), "2.0.0")
 
     async def _arrival_for(self, chunk: ChunkCommand) -> Arrival | Reply:
         """Where the chunk goes, or why nowhere."""
@@ -292,7 +294,7 @@ class Session(Dialogue):
         """Who lives here is nobody's business (RFC 5321 §7.3); but whom it is about must be said (§4.1.1.6)."""
         if not argument:
             return self._error(VRFY_WHOM)
-        return Reply(252, ("Send mail, then you will see",), "2.5.2")
+        return Reply(252, ("Cannot verify; send mail to find out",), "2.5.2")
 
     async def smtp_HELP(self, argument: bytes) -> Reply:
         """What is understood."""

@@ -166,7 +166,7 @@ class Spool:
     async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
         """Remove what was never acknowledged and was set aside before then (Unix seconds); the names.
 
-        A note dated by a clock that was wrong, or by one that is ahead of `now_s`, begins its time again.
+        A note dated by a wrong clock, or by one ahead of `now_s`, restarts its time.
         Raises: StorageError.
         """
         return await self._in_thread(lambda: self._clear_aside(before_s, now_s))

@@ -104,7 +104,7 @@ class SpoolWriter:
         self._part.rename(self._path)
 
     def start(self) -> None:
-        """Let the kernel begin to write it: it does so for pages that are said to be no longer needed."""
+        """Let the kernel begin to write it: it does so for pages that are marked as no longer needed."""
         with contextlib.suppress(OSError):
             os.posix_fadvise(self._open_descriptor(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -34,7 +34,7 @@ class IdSource:
         if self._next + BLOCK // 2 >= self._reserved_until and self._under_way is None:
             self._ask(self._reserved_until + BLOCK)
         if self._next >= self._reserved_until:
-            raise self._fault or StorageError("No queue id is free at this moment.")
+            raise self._fault or StorageError("No queue id is free at the moment.")
         number = self._next
         self._next += 1
         return number

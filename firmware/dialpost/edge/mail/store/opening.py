@@ -126,7 +126,7 @@ def damage(path: Path) -> tuple[str | None, sqlite3.Connection | None]:
         return ("it is empty" if kept.exists() else None), None
     frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
     if frames is not None and not frames.header_is_sound:
-        return "the head of its log is spoiled", None  # SQLite would pass over all of the log
+        return "the head of its log is damaged", None  # SQLite would pass over all of the log
     connection: sqlite3.Connection | None = None
     why: str | None = "it could not be looked at"
     try:
@@ -155,7 +155,7 @@ def _damage_seen(path: Path, connection: sqlite3.Connection, frames: WalFrames |
         return "it is not a queue database"
     has_our_tables = schema.objects(connection) == schema.wanted_objects()
     if version > len(schema.MIGRATIONS):
-        return "its version number is spoilt" if has_our_tables else None
+        return "its version number is damaged" if has_our_tables else None
     if version == len(schema.MIGRATIONS) and not has_our_tables:
         return "its tables are not as they were made"
     return _log_damage(connection, frames) or _page_damage(path, connection)
@@ -191,7 +191,7 @@ def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str
         return None
     _, used, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     left_out = [commit for commit in frames.commits if commit > used]
-    return "its log is spoiled in the middle" if len(left_out) > 1 else None
+    return "its log is damaged in the middle" if len(left_out) > 1 else None
 
 
 def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
@@ -296,9 +296,7 @@ def _finish_exchange(path: Path) -> list[str]:
     if not _salvaged(path).exists():
         return []
     aside = _exchange(path)
-    return [
-        f"The queue database was damaged. It was set aside as {aside.name}; what could be saved from it is in use."
-    ]
+    return [f"The queue database was damaged. It was set aside as {aside.name}; what could be recovered is in use."]
 
 
 def _exchange(path: Path) -> Path:

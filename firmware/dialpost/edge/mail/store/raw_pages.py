@@ -153,7 +153,7 @@ class PageSource:
         if is_table:
             rowid, offset = _varint(page, offset)
         if not 0 < length <= _MOST_RECORD_BYTES:
-            raise ValueError("no record is so long")
+            raise ValueError("no record has that length")
         return Cell(rowid, _record(self._payload(page, offset, length, is_table=is_table)))
 
     def _payload(self, page: bytes, offset: int, length: int, *, is_table: bool) -> bytes:

@@ -20,7 +20,7 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def format_waits(path: Path) -> bool:
-    """Whether opening the database would change its format, or could not tell; a missing one is made again."""
+    """Whether opening the database would change its format, or could not tell; a missing one is created."""
     if not path.exists():
         return False
     try:

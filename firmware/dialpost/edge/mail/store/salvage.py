@@ -40,7 +40,7 @@ class Salvaged:
     @property
     def report(self) -> tuple[str, ...]:
         """One sentence for each thing the operator should know."""
-        sentences = [f"{self.messages} messages still to be sent or delivered were saved from it."]
+        sentences = [f"{self.messages} messages still to be sent or delivered were recovered from it."]
         if self.without_body:
             sentences.append(
                 f"{len(self.without_body)} entries whose message is no longer on the card were left out."

@@ -76,8 +76,8 @@ class Store:
         """Open or make the database; a damaged one is set aside and what can be read is saved.
 
         `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above
-        all of them even where the database is lost. `make_room` is asked where a full card keeps a change of
-        what is there already from being written (new mail is refused then); it tells whether it could.
+        all of them even where the database is lost. `make_room` is called where a full card blocks a change to
+        what is already there (new mail is refused then); it returns whether it made room.
         Raises: StorageFullError, StorageError.
         """
         opened = await asyncio.to_thread(
@@ -253,7 +253,7 @@ class Store:
         )
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger on the line, unless an operator released it; which."""
+        """Hold what waits for the world and is larger on the line, unless the operator released it; which."""
         return [queue_id(one) for one in await self._change(lambda done: changes.hold_big(done, larger_than))]
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:

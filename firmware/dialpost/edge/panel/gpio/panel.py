@@ -114,7 +114,7 @@ class BoardPanel:
         return led
 
     def _button(self, switch: Switch) -> DigitalInputDevice:
-        """gpiozero takes what is pressed from the pull; where there is none it must be set."""
+        """gpiozero takes what is pressed from the pull; where there is none it must be given."""
         pull_up = {Bias.PULL_UP: True, Bias.PULL_DOWN: False, Bias.NONE: None}[switch.bias]
         contact = DigitalInputDevice(
             switch.line, pull_up=pull_up, active_state=not switch.active_low if pull_up is None else None,

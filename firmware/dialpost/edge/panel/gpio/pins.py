@@ -204,7 +204,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
     def _read_edges(self) -> None:
         """In the watcher's thread: pass on what the kernel saw, each with its own time.
 
-        What one of them is answered by may fail: the others are informed all the same, then it is raised.
+        A callback for one of them may fail: the others still get theirs, then it is raised.
         """
         request = self._request
         if request is None or not request.wait_edge_events(0):

@@ -14,7 +14,9 @@ from dialpost.edge.system.apply.run import apply
 def main() -> int:
     """0: the system is as the configuration says; 1: not, and stderr says why."""
     parser = argparse.ArgumentParser(prog="dialpost-apply", description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path("/"), help="write under this folder, and tell no service")
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), help="write under this folder, and notify no service"
+    )
     parser.add_argument("file", type=Path, help="the committed configuration")
     args = parser.parse_args()
     result = apply(args.file, Place(args.root))

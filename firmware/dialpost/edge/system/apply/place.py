@@ -29,7 +29,7 @@ class Place:
 
     @property
     def is_system(self) -> bool:
-        """Whether it is the running system, whose services are to be reloaded."""
+        """Whether it is the running system, whose services need to hear of changes."""
         return self.root.resolve() == Path("/")
 
     def shown(self, path: str) -> Path:

@@ -36,7 +36,7 @@ _NOTHING = "-"
 def apply(source: Path, place: Place, told: Sequence[Service] | None = None) -> ApplyResult:
     """Make the system as the configuration in `source` says; the result is left in RESULT too.
 
-    Services are notified if `place` is the running system, or those of `told`. Raises: OSError where not even the
+    Services hear of it where `place` is the running system, or those of `told`. Raises: OSError where not even the
     result can be written.
     """
     if told is None:
@@ -97,7 +97,7 @@ def _instead_of(source: Path) -> tuple[Config, tuple[Rendered, ...], str]:
             )
             return config, _rendered(config, source), said
     # A station that can be reached is better than none.
-    said = "There is none before it that can be used: the network and the firewall are those of a new station."
+    said = "No earlier one can be used: the network and the firewall are those of a new station."
     return Config(), render(Config()), said
 
 
@@ -139,7 +139,7 @@ def _tell_all(
 
 
 def _state(place: Place) -> dict[str, str]:
-    """What each service has received since the boot."""
+    """What each service has heard since the boot."""
     try:
         state = parse_json(place.read(STATE) or "{}")
     except ValueError:

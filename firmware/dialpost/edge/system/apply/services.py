@@ -1,11 +1,11 @@
 """Telling the running system what was written: the kernel, nftables, networkd, chrony, Dovecot.
 
-Each is notified only of what is new to it; what it got is remembered by a hash, so that a run that was cut off
+Each hears only of what is new to it; a hash remembers what it has heard, so that a run that was cut off
 between a file and its service is finished by the next. Commands are fixed words, run without a shell, with a limit.
 
 The unit this runs in is ordered before those services (systemd's Before=). So nothing here may wait for a job of
-systemd's for one of them: it would not begin before this unit has ended. A service hears by its own means (D-Bus,
-a socket), or by a job that nobody waits for.
+systemd's for one of them: it would not begin before this unit has ended. A service is notified by its own means
+(D-Bus, a socket), or by a job that nobody waits for.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class CommandError(Exception):
 class Service:
     """Who has to hear of the file at `path`.
 
-    `tell` gets whether the file is there, and raises CommandError; `lacks` tells that the service does not have
-    what it got any more. `words` name it for people. Without one that `is_optional` the station is well all
-    the same: its failure is reported, and makes no start a bad one.
+    `tell` gets whether the file is there, and raises CommandError; `lacks` says that the service has lost
+    what it had. `words` name it for people. Without one that `is_optional` the station still works:
+    its failure is reported, and makes no start a bad one.
     """
 
     path: str
@@ -77,7 +77,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
 
 
 def _nobody(there: bool) -> None:
-    """It is read again by whoever needs it."""
+    """Whoever needs it rereads it."""
 
 
 def _firewall(there: bool) -> None:

@@ -66,5 +66,5 @@ def _read(path: Path) -> bytes:
             raise ConfigError((f"{path} is a link or no regular file; it is not read.",))
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
-        raise ConfigError((f"{path} is larger than a megabyte: that is no configuration file.",))
+        raise ConfigError((f"{path} is larger than a megabyte: that is not a configuration file.",))
     return data

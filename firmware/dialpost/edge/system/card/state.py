@@ -1,4 +1,4 @@
-"""Whether the card takes writes at this moment, told without writing: for `status`, before any mail finds out."""
+"""Whether the card takes writes now, found out without writing: for `status`, before any mail finds out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 _LEAST_BYTES = 262_144
 _LEAST_FILES = 16
-_REFUSED = "New mail is refused for the time being."
+_REFUSED = "New mail is deferred."
 
 
 def trouble(folders: Sequence[Path]) -> str:

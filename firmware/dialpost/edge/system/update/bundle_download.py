@@ -77,7 +77,7 @@ def copied(bundle: Path, folder: Path, tell: Callable[[str], None]) -> Iterator[
 def _check_room(what: str, size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free - _RESERVE_BYTES
     if not 0 < size <= _LARGEST_BYTES:
-        raise UpdateError(f"{what} does not say how large it is, or is no update.")
+        raise UpdateError(f"{what} does not say how large it is, or is not an update.")
     if size > free:
         raise UpdateError(f"{what} has {size // 1_000_000} MB; the card has room for {max(0, free) // 1_000_000}.")
 
@@ -108,7 +108,7 @@ def _copy(source: _Source, path: Path, total: int, tell: Callable[[str], None], 
         file.flush()
         os.fsync(file.fileno())
     if done != total:
-        raise UpdateError(f"Only {done} of {total} bytes came: the connection broke off. Try again.")
+        raise UpdateError(f"Only {done} of {total} bytes came: the connection was lost. Try again.")
     tell(f"{total // 1_000_000} MB {done_what}")
 
 

@@ -1,4 +1,4 @@
-"""The record of the last update on the card, and what the station noted of having told it. Blocking.
+"""The record of the last update on the card, and the station's notes on having reported it. Blocking.
 
 The record is root's, in /data/station, which a factory reset takes along; the notes are the station's own.
 $DIALPOST_UPDATE_RECORD names another record, for tests: they must not see that of a station they run on.
@@ -58,7 +58,7 @@ class UpdateFile:
 
 
 class UpdateNotes:
-    """Which updates were reported by mail, and which an operator has seen, by name of the note."""
+    """Which updates were reported by mail, and which the operator has seen, by name of the note."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NOTES

@@ -27,7 +27,7 @@ class Rauc:
                 capture_output=True, text=True, errors="replace", timeout=_INFO_S, check=False,
             )  # fmt: skip
             if done.returncode:
-                raise UpdateError(f"{bundle.name} is no update for this station: {_reason(done.stderr)}")
+                raise UpdateError(f"{bundle.name} is not an update for this station: {_reason(done.stderr)}")
             return parse_json(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise UpdateError(f"{bundle.name} could not be looked at: {error}") from error
@@ -50,7 +50,9 @@ class Rauc:
         except OSError as error:
             raise UpdateError(f"rauc can't be run: {error.strerror or error}") from error
         if process.returncode:
-            raise UpdateError(f"{bundle.name} was not installed: {_reason(last)} The station goes on as it was.")
+            raise UpdateError(
+                f"{bundle.name} was not installed: {_reason(last)} The station keeps running as before."
+            )
 
 
 def _reason(text: str) -> str:

@@ -42,15 +42,15 @@ class UpdateUnit:
                 last = self._follow(process, tell)
                 trouble = process.stderr.read().strip() if process.stderr is not None else ""
         except OSError as error:
-            raise UpdateError(f"The update could not be begun: {error.strerror or error}.") from error
+            raise UpdateError(f"The update could not be started: {error.strerror or error}.") from error
         finally:
             with contextlib.suppress(OSError):
                 self._wish.unlink(missing_ok=True)
         if process.returncode or not last.startswith(DONE):
-            raise UpdateError(last or f"The update could not be begun: {trouble or UNIT}")
+            raise UpdateError(last or f"The update could not be started: {trouble or UNIT}")
 
     def _follow(self, process: subprocess.Popen[str], tell: Callable[[str], None]) -> str:
-        """The last line said, which is not reported."""
+        """The last line, which is not shown."""
         told, last, is_running = 0, "", True
         while is_running:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -25,9 +25,9 @@ from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
 
 HANG_UP_S = 60.0
-"""How long the link gets to hang up before the call is taken as over all the same."""
+"""How long the link gets to hang up before the call counts as over all the same."""
 SETTLE_S = 10.0
-"""How long the ended actions of a call get to put their outcomes on record, before the link hangs up."""
+"""How long the ended actions of a call get to record their outcomes before the link hangs up."""
 CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"
 
 
@@ -131,7 +131,7 @@ class CallActions:
         try:
             ended = await call.mail.run()
         except Exception as error:
-            maillog.fault("call: stopped by a fault of Dialpost", error=repr(error))
+            maillog.fault("call: stopped by a bug in Dialpost", error=repr(error))
         detail = call.stop_detail if ended is call.stop_reason else ""
         self._post(Happening(CallEvent.MAIL_DONE, number, detail, ended=ended))
 
@@ -169,6 +169,4 @@ class CallActions:
         self._say(f"forecast: {expected.words()}")
         left = self._budget.allowance()
         if not call.record.over_budget and left.seconds < expected.seconds:
-            self._say(
-                f"the budget allows {about_span(left.seconds)} of it; what is left then waits for the next call"
-            )
+            self._say(f"the budget allows {about_span(left.seconds)} of it; the rest waits for the next call")

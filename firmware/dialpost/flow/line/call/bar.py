@@ -1,4 +1,4 @@
-"""After a refusal that lasts, no call is made by itself: it would be paid for, and refused again.
+"""After a refusal that lasts, the station makes no automatic calls: each would be paid for, and refused again.
 
 A call that comes up lifts the bar, or fails for another reason; so does a commit that changes what a refusal can
 come from (`settings`, a digest). Who asks for a call by hand is never held back. A bar that cost money outlives a
@@ -17,10 +17,10 @@ from dialpost.flow.memory import Memory
 
 _KEY = "call.barred"
 
-SHORT = "nothing is dialled by itself before something changes"
-"""For the line that tells what the line does."""
+SHORT = "no automatic calls until something changes"
+"""For the line that shows what the line does."""
 NEXT_STEP = (
-    "Nothing is dialled by itself before a commit changes [modem], [ppp] or [link]: it would be refused again. To "
+    "No automatic calls until a commit changes [modem], [ppp] or [link]: they would be refused again. To "
     "try once, use `dialpost call now` or the button."
 )
 
@@ -35,7 +35,7 @@ class CallBar:
 
     @property
     def words(self) -> str:
-        """Why nothing is dialled by itself, and what to do; "" where it is."""
+        """Why automatic calls have stopped, and what to do; "" where they have not."""
         return f"{self.reason} {NEXT_STEP}" if self.reason else ""
 
     def set(self, record: CallRecord) -> None:

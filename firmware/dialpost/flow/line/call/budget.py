@@ -37,7 +37,7 @@ from dialpost.flow.line.panel import LinePanel
 from dialpost.flow.memory import Memory
 
 LOOK_AGAIN_S = 60.0
-"""How often a spent budget is looked at: midnight brings new minutes, and so does a clock that is set."""
+"""How often a spent budget is checked: midnight brings new minutes, and so does a clock that is set."""
 KEEP_EVERY_S = 60.0
 """How often in a call the counters are written, each time as far ahead."""
 _AHEAD_S = KEEP_EVERY_S + 5.0  # a write takes its time
@@ -71,7 +71,7 @@ class Budget:
         return self._config.currency
 
     async def recall(self) -> None:
-        """Once: what was used before a restart. What can't be read counts as nothing, and is reported."""
+        """Once: what was used before a restart. What can't be read counts as nothing, and is logged."""
         if self._is_recalled:
             return
         self._is_recalled = True
@@ -80,7 +80,7 @@ class Budget:
             try:
                 self._spent = Spent.from_json(parse_object(text or "{}"))
             except (ValueError, AttributeError):
-                maillog.fault("budget: what was spent can't be read; it is counted anew", found=text)
+                maillog.fault("budget: the counters can't be read; they start from zero", found=text)
 
     def allowance(self) -> Allowance:
         """How much longer a call may last: the one under way, or one made now."""
@@ -88,7 +88,7 @@ class Budget:
         return allowance(self._config, spent, self.paid_s if self._answered_s is not None else 0.0)
 
     def refusal(self) -> str:
-        """Why no call may be made now, for people; "" where one may."""
+        """Why no call may be made now, in words; "" where one may."""
         found = self.allowance()
         if found.limit is None or not found.is_spent:
             return ""
@@ -159,7 +159,7 @@ class Budget:
         self._answered_s = None
 
     async def write(self) -> None:
-        """The true figures, durable when it returns; a card that fails is reported, and they are kept in memory."""
+        """The true figures, durable when it returns; if the card fails they stay in memory, and that is logged."""
         await self._write(ahead_s=0.0)
 
     def count(self) -> None:
@@ -188,7 +188,7 @@ class Budget:
         try:
             await self._memory.remember(_KEY, json.dumps(spent.to_json()))
         except StorageError as error:
-            maillog.fault("budget: what is spent could not be kept", error=error)
+            maillog.fault("budget: the counters could not be kept", error=error)
 
 
 class BudgetGate:
@@ -199,7 +199,7 @@ class BudgetGate:
         self._timer: asyncio.TimerHandle | None = None
 
     def turn_away(self, why: str, reason: CallReason) -> str:
-        """A call is not made, because of `why`: told in the log once, as the schedule asks again and again."""
+        """A call is not made, because of `why`: logged once, as the schedule asks again and again."""
         is_news = Fault.BUDGET not in self._panel.faults
         self._panel.fault(Fault.BUDGET, True)
         self._look_later()

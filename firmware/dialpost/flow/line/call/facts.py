@@ -35,7 +35,7 @@ class CallFacts:
 
     @property
     def state_words(self) -> str:
-        """What the line is doing, for people."""
+        """What the line is doing, in words."""
         words = STATE_WORDS[self._state]
         if self._state in AT_REST and self._line_doubt():
             words = LINE_DOUBT_WORDS
@@ -68,7 +68,7 @@ class CallFacts:
         return self._call.completed() if self._call is not None else None
 
     def refusal(self) -> str:
-        """Why the budget allows no further call now, for people; "" where it does, or while one is under way."""
+        """Why the budget allows no further call now, in words; "" where it does, or while one is under way."""
         return self._budget.refusal() if self._state in AT_REST else ""
 
     def status(self) -> dict[str, JsonValue]:
@@ -83,7 +83,7 @@ class CallFacts:
         }
 
     def attention(self) -> list[str]:
-        """What an operator should know of the last call and of the budget, an item each."""
+        """What the operator should know of the last call and of the budget, an item each."""
         gave_up = self._state in AT_REST and not self._redials.pending
         last, barred = self.last_call, self._redials.bar.words
         told = [] if last is None else call_notes.attention(last, self.failures if gave_up else 0, barred)

@@ -2,8 +2,8 @@
 
 Actions (`flow/line/call/actions`: dial, negotiate, the mail, hang up) run as tasks of their state. They never set
 the state: they post events, as buttons, schedules and timers do. A state with an action has a deadline that posts
-DEADLINE. Leaving a state cancels its actions; a late word of theirs is known by its call's number and dropped. The
-link is always told to hang up, however a call ended.
+DEADLINE. Leaving a state cancels its actions; a late event of theirs is recognised by its call's number and
+dropped. The link always has to hang up, however a call ended.
 
 `request`, `cancel` and `mail_accepted` may be called from anywhere in the event loop; they only post.
 """
@@ -49,7 +49,7 @@ class CallManager(CallFacts):
     stands for the settings a refusal on the line can come from. `budget` counts and limits what calls cost,
     `forecasts` tells it beforehand. `on_line_down` is called when the line is down, however the call went: what
     hung on it can be given up. `on_given_up` gets the last record and how many calls in a row failed when
-    none is tried any more by itself; once, until one goes well.
+    redialling stops; once, until a call succeeds.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class CallManager(CallFacts):
             return "Dialling." if self._link.kind is LinkKind.MODEM else "Calling."
         if self._state in _ENDING:
             self._wish = wish
-            return "The last call is being ended; the next follows at once after it."
-        return f"A call is under way already ({self.state_words})."
+            return "The last call is ending; the next one follows at once."
+        return f"A call is already under way ({self.state_words})."
 
     def cancel(self, at_once: bool) -> str:
         """Ask for the end of the call under way, and of redials; what happens now, in words."""
@@ -118,9 +118,9 @@ class CallManager(CallFacts):
         self._redials.forget()
         if self._state in AT_REST:
             self._settle_if_done()
-            return "The next call is called off." if waiting else "There is no call to end."
+            return "The next call is cancelled." if waiting else "There is no call to end."
         if self._state is CallState.HANGING_UP:
-            return "The line is being hung up already."
+            return "The line is already hanging up."
         self._queue.put_nowait(Happening(CallEvent.CANCEL_WANTED if at_once else CallEvent.STOP_WANTED))
         if self._state is CallState.ONLINE and not at_once:
             return "Hanging up after the current message."
@@ -133,7 +133,7 @@ class CallManager(CallFacts):
             self._call.mail.mail_accepted()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the answer ends it."""
+        """Hear each step in words; the returned function ends it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
@@ -269,7 +269,7 @@ class CallManager(CallFacts):
             await self._budget.write()
             await self._memory.keep()
         except Exception as error:  # a bug of ours: the next call must not wait for it
-            maillog.fault("call: stopped by a fault of Dialpost", error=repr(error))
+            maillog.fault("call: stopped by a bug in Dialpost", error=repr(error))
         self._settle_if_done()
         await asyncio.sleep(self._config.cooldown_s)
         self._queue.put_nowait(Happening(CallEvent.RESTED, number))
@@ -293,16 +293,16 @@ class CallManager(CallFacts):
             self._settled.set()
 
     def _held(self, reason: CallReason) -> str:
-        """Why a call from rest must wait, for people; "" where it need not."""
+        """Why a call from rest must wait, in words; "" where it need not."""
         vain = "" if reason.by_hand else self._in_vain(reason)
         return f"No call now. {vain}" if vain else self._redials.held(reason)
 
     def lift_bar(self) -> None:
-        """An operator says that what was refused is in order: calls are made by themselves again."""
+        """An operator says that what was refused is in order: automatic calls resume."""
         self._redials.bar.lift()
 
     def _redial(self) -> None:
-        """A redial's time has come. What an operator allowed over the budget holds for its redials too."""
+        """A redial's time has come. An operator's leave to exceed the budget holds for the redials, too."""
         if self._in_vain(CallReason.REDIAL):
             self._redials.forget()
             self._settle_if_done()

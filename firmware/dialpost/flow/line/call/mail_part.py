@@ -28,11 +28,11 @@ from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.flow import maillog
 
 TICK_S = 0.5
-"""How often, at least, the evidence is looked at, and the panel learns whether mail moves."""
+"""How often, at least, the evidence is re-evaluated, and the panel learns whether mail moves."""
 MOVING_S = 1.0
-"""How long after its last byte mail still counts as moving: the light shall not stutter."""
+"""How long after its last byte mail still counts as moving: the light must not flicker."""
 WRAP_UP_S = 5.0
-"""How long the flush gets to put its outcomes on record after the line is gone."""
+"""How long the flush gets to record its outcomes after the line is gone."""
 
 
 class Etrn(Protocol):
@@ -59,7 +59,7 @@ class FlushedCounts(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of it an operator should know."""
+        """What of it the operator should know."""
 
 
 class FlushForCall(Protocol):
@@ -195,7 +195,7 @@ class MailPart:
             if isinstance(decision, HangUp):
                 return decision.reason
             if isinstance(decision, AskAgain) and self._etrn is not None:
-                self._say("asking the provider whether more waits")
+                self._say("asking the provider for more mail")
                 self._etrn_task = asyncio.create_task(self._ask(self._etrn))
             elif isinstance(decision, Wait):
                 await self._pause(decision)
@@ -225,7 +225,7 @@ class MailPart:
         try:
             self._latest = await etrn.ask()
         except Exception as error:  # a bug of ours must not strand the call
-            maillog.fault("etrn stopped by a fault of Dialpost", error=repr(error))
+            maillog.fault("etrn stopped by a bug in Dialpost", error=repr(error))
             return
         finally:
             self._answered_s = asyncio.get_running_loop().time()
@@ -248,7 +248,7 @@ class MailPart:
                 self._refused += result.refused
                 self._notes = tuple(dict.fromkeys((*self._notes, *result.notes)))
             except Exception as error:  # a bug of ours: what waits stays in the queue
-                maillog.fault("flush stopped by a fault of Dialpost", error=repr(error))
+                maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
             finally:
                 self._sending = False
                 self._changed.set()

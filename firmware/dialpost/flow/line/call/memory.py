@@ -127,7 +127,7 @@ class CallMemory:
             self.left_behind = self._panel.counted
 
     async def recall(self) -> None:
-        """What a restart left; what can't be read is started over."""
+        """What a restart left; what can't be read starts from zero."""
         with contextlib.suppress(StorageError, ValueError, AttributeError):
             habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
             self.habits = ProviderHabits.from_json(habits)

@@ -29,7 +29,7 @@ class Calls(Protocol):
         """The last call since the start, None before the first."""
 
     def refusal(self) -> str:
-        """Why the budget allows no call now, for people; "" where it does."""
+        """Why the budget allows no call now, in words; "" where it does."""
 
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
         """Ask for a call; what happens now, in words."""
@@ -38,7 +38,7 @@ class Calls(Protocol):
         """Ask for the end of the call under way; what happens now, in words."""
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the answer ends it."""
+        """Hear each step in words; the returned function ends it."""
 
     async def finished(self) -> CallRecord:
         """Wait for the end of the call under way, redials included."""

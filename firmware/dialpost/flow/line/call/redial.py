@@ -1,8 +1,8 @@
-"""Calling again after a failed dial or a lost line: how often, after what pause, remembered over a restart.
+"""Redialling after a failed dial or a lost line: how often, after what pause, remembered across a restart.
 
 The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, asked through the
 modem's `core/line/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
-comes too soon is made when its time has come. An operator is never held back, and sets the rules' counters to zero.
+comes too soon is made when its time has come. An operator is never held back, and resets the rules' counters.
 A refusal that lasts (`core/line/link.Again`) is not tried again at all before something changed
 (`flow/line/call/bar`).
 
@@ -35,10 +35,10 @@ _KEY = "call.redials_left"
 _PLAN_KEY = "call.dial_plan"
 
 _NEXT_TIME = "at the next scheduled time, or by the button"
-_AFTER_CHANGE = "after a setting was changed, or by the button or `dialpost call now`"
-_BY_HAND = "only a person can go on: press the button, or `dialpost call now`"
+_AFTER_CHANGE = "after a change of settings, or by the button or `dialpost call now`"
+_BY_HAND = "redialling takes the operator: press the button, or `dialpost call now`"
 _CLOCK_FROM_S = 120.0
-"""A longer wait is shown with its end on the clock."""
+"""A wait longer than this is shown with its end on the clock."""
 
 
 class Redials:
@@ -69,16 +69,16 @@ class Redials:
         return self._timer is not None
 
     def words(self) -> str:
-        """When the next try is, for people; "" where none is."""
+        """When the next try is, in words; "" where none is."""
         if self._timer is None:
             return call_bar.SHORT if self.bar.reason else ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
-        more = f", then {self.left} more times if need be" if self.left is not None else ""
+        more = f", then up to {self.left} more times" if self.left is not None else ""
         why = f" ({self._why})" if self._why else ""
-        return f"dialling again {self._moment(left_s)}{more}{why}"
+        return f"redialling {self._moment(left_s)}{more}{why}"
 
     def held(self, reason: CallReason) -> str:
-        """Whether a call from rest must wait: "" = go ahead, else why and until when, for people.
+        """Whether a call from rest must wait: "" = go ahead, else why and until when, in words.
 
         A call the rules hold back is made when they allow it.
         """
@@ -100,7 +100,7 @@ class Redials:
     def plan(self, record: CallRecord) -> None:
         """After a call: again, if it failed or was cut and tries are left.
 
-        A call that moved mail starts the count again: a bad line still gets everything through. One that met a
+        A call that moved mail resets the count: a bad line still gets everything through. One that met a
         refusal which lasts, or will not pass in a series of tries, has no redial.
         """
         if record.result is not DialResult.CANCELLED:
@@ -140,7 +140,7 @@ class Redials:
         return Again.SOON if set(self._plan.numbers) - self._refused_numbers else record.again
 
     def started(self, is_redial: bool) -> None:
-        """A call begins: this one counts as the next try; one for another reason starts over."""
+        """A call begins: this one counts as the next try; one for another reason resets the count."""
         self._stop_timer()
         if not is_redial:
             self.left = None
@@ -173,7 +173,7 @@ class Redials:
         wait_s = max(pause_s, rules_s)
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._now)
         self._on_pending(True)
-        self._say(f"dialling again {self._moment(wait_s)}" + (f" ({self._why})" if self._why else ""))
+        self._say(f"redialling {self._moment(wait_s)}" + (f" ({self._why})" if self._why else ""))
 
     def _now(self) -> None:
         self._timer = None
@@ -239,7 +239,7 @@ class Redials:
     async def recall(self, memory: Memory) -> None:
         """Go on where a restart broke off: a try that was due is made after the pause.
 
-        What can't be read is started over.
+        What can't be read starts from zero.
         """
         with contextlib.suppress(StorageError, ValueError):
             kept = await memory.recall(_PLAN_KEY)

@@ -1,4 +1,4 @@
-"""`dialpost modem test`: from the port to the dial tone, each step told in words; nothing is dialled unless asked.
+"""`dialpost modem test`: from the port to the dial tone, each step in words; nothing is dialled unless asked.
 
 Runs in the event loop of that command. The first step that fails ends it, for the next ones would only echo it.
 """
@@ -60,10 +60,10 @@ class ModemCheck:
             yield finding
         if caller is None:
             yield skipped(
-                "a call", "Nothing was dialled.", "`dialpost modem test --dial` makes a call (it may cost)."
+                "a call", "Nothing was dialled.", "`dialpost modem test --dial` makes a call (it may cost money)."
             )
         elif not self._is_sound:
-            yield skipped("a call", "Nothing was dialled, because of the fault above.")
+            yield skipped("a call", "Nothing was dialled because of the fault above.")
         else:
             yield await self._call(caller)
 
@@ -140,7 +140,7 @@ class ModemCheck:
         return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
 
     async def _set_up(self, talk: ModemTalk) -> Finding:
-        """The profile's commands. One that is no must and is refused costs no call: it is reported all the same."""
+        """The profile's commands. One that is no must and is refused costs no call, but is reported."""
         refused, speaker = [], ModemSetUp(talk, self._profile, lambda words: None)
         for step in set_up_commands(self._profile, self._config, self._country):
             try:
@@ -149,14 +149,14 @@ class ModemCheck:
                 return _fault("set-up", failed.outcome.detail)
             if not answer.is_ok:
                 refused.append(step)
-                said = f"It does not take the command {step.command} (it said: {answer.words or 'nothing'})."
+                said = f"It rejects the command {step.command} (it said: {answer.words or 'nothing'})."
                 if step.is_must:
                     return _fault("set-up", said, self._other_profile())
         if not refused:
-            return ok("set-up", "It took every command of its profile.")
+            return ok("set-up", "It accepted every command of its profile.")
         commands = ", ".join(step.command for step in refused)
         advice = "Correct modem.extra_init." if refused[-1].is_own else self._other_profile()
-        what = f"It does not take {commands}. A call is made all the same, without what that sets."
+        what = f"It rejects {commands}. Calls work all the same, without what that sets."
         return Finding("set-up", Severity.WARNING, what, advice)
 
     def _other_profile(self) -> str:
@@ -186,10 +186,10 @@ class ModemCheck:
         if kind is ResultKind.NO_DIALTONE:
             return _fault(
                 "dial tone", "There is none.",
-                "Check the cable between modem and socket. Where the exchange's tone is an unusual one, set "
+                "Check the cable between modem and socket. If the exchange has an unusual tone, set "
                 "modem.wait_for_dial_tone to false.",
             )  # fmt: skip
-        return skipped("dial tone", f"This modem does not tell (it said: {answer.words or 'nothing'}).")
+        return skipped("dial tone", f"This modem does not say (it said: {answer.words or 'nothing'}).")
 
     async def _call(self, caller: CallingModem) -> Finding:
         number = self._plan.next(0.0).number
@@ -206,11 +206,12 @@ def _lines(carrier: bool | None) -> Finding:
     subject = "control lines"
     if carrier is None:
         return ok(
-            subject, "The port has no DTR and DCD: hanging up is by +++ and ATH, a lost line is told in words."
+            subject,
+            "The port has no DTR and DCD: Dialpost hangs up with +++ and ATH, and the modem reports a lost line.",
         )
     if carrier:
         return Finding(
             subject, Severity.WARNING, "DCD says that a call is up, though none should be.",
-            "Is a call left over? Else a switch of the modem holds DCD up (on a Courier: switch 6).",
+            "Is an old call still up? If not, a switch of the modem holds DCD up (on a Courier: switch 6).",
         )  # fmt: skip
     return ok(subject, "DCD is off, as it should be between calls.")

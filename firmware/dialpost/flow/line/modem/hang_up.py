@@ -15,11 +15,11 @@ from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 ROUNDS = 2
 _FALL_S, _LOOK_S = 1.0, 0.1
-"""How long DCD may take to fall, and how often it is looked at."""
+"""How long DCD may take to fall, and how often it is polled."""
 
 
 async def is_on_hook(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier_tells: bool) -> bool:
-    """Whether the modem takes commands, and puts the line down when it is asked to."""
+    """Whether the modem takes commands, and puts the line down on ATH."""
     if not await talk.only_one():
         return False
     answer = await talk.ask("ATH")

@@ -4,7 +4,7 @@ dial: the number whose turn it is (core/line/dial_plan), by the modem. negotiate
 where it has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is seen first. hang_up:
 pppd ends in order (the provider learns at once), then the modem hangs up; always both, however far the call got.
 
-What the rest of the station has to do with the line (its name servers, the clock) goes through `LineWatcher`s.
+Whoever else has to do with the line (name servers, the clock) hears of it as a `LineWatcher`.
 Runs in the daemon's event loop, in the call's task.
 """
 
@@ -76,7 +76,7 @@ class LineWatcher(Protocol):
         """The network is there; mail may flow."""
 
     def line_down(self) -> None:
-        """It is gone, or about to go."""
+        """The network is gone, or about to go."""
 
 
 LAST_WORDS_S = 5.0
@@ -114,8 +114,8 @@ class ModemLink:
         if self._in_call or not self._modem.line_may_be_up:
             return ""
         return (
-            "The line may still be up and cost money: the modem does not say that it hung up. It is tried again "
-            "every minute. Look at the modem, or switch it off and on."
+            "The line may still be up and cost money: the modem does not say that it hung up. The station tries "
+            "again every minute. Check the modem, or power-cycle it."
         )
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class ModemLink:
         try:
             async with self._free:
                 outcome = await self._modem.dial(number)
-        except asyncio.CancelledError:  # by the call's deadline, or an operator: the number had its try
+        except asyncio.CancelledError:  # by the call's deadline, or by hand: the number had its try
             self._plan.tried(number, DialResult.TIMEOUT, self._monotonic())
             raise
         self._plan.tried(number, outcome.result, self._monotonic())

@@ -32,19 +32,19 @@ from dialpost.flow.line.modem.talk import Answer, ModemTalk
 from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
-"""DCD is looked at this often: a poll costs one system call, and no thread waits for the kernel."""
+"""How often DCD is polled: a poll costs one system call, and no thread waits for the kernel."""
 DOUBT_S = 60.0
-"""After an OK to ATD the real result is waited for this long: the OK may be late, of a command before."""
+"""How long to wait for the real result after an OK to ATD: the OK may be late, of a command before."""
 _LINE_KEY = "modem.line_may_be_up"
 HANG_UP_S = 45.0
-"""Hanging up takes no longer, whatever the modem does. A slow one needs most of it to prove that it is done."""
+"""The limit for hanging up, whatever the modem does. A slow one needs most of it to prove that it is done."""
 
 
 class Modem:
     """One modem on one port. `say` hears each step in words.
 
-    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks. `memory` keeps over a
-    restart that the line may be up.
+    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks. `memory` keeps across
+    a restart that the line may be up.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Modem:
             return f"{error} If it still has power, the call may still be up."
         finally:
             self._close()
-        return "The modem does not say that it hung up: the call may still cost money. Switch it off and on."
+        return "The modem does not say that it hung up: the call may still cost money. Power-cycle it."
 
     # -- the steps ------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Modem:
             if not await self._put_down():
                 raise ModemFailedError(
                     "The call before may still be up and cost money: the modem does not say that it hung up. "
-                    "Nothing is dialled. Switch it off and on."
+                    "Nothing is dialled. Power-cycle it."
                 )
         elif not self._was_seen_on_hook:
             await talk.ask("ATH")
@@ -218,7 +218,7 @@ class Modem:
         has_lines = self._profile.has_control_lines is not ControlLines.NO
         carrier_tells = has_lines and await carrier_falls(port)
         if has_lines and not carrier_tells:
-            self._say("DCD is on though no call is up: it is not believed in this call")
+            self._say("DCD is on though no call is up: ignored in this call")
         self._say(f"dialling {number}")
         await self._note_line(True)
         answer = await talk.dial(command, self._profile.connect_s, DOUBT_S)
@@ -242,8 +242,7 @@ class Modem:
         if talk.is_lost:
             return DialOutcome(
                 DialResult.ERROR,
-                "The modem stopped answering, or answers out of turn, so nothing was dialled. Switch it off and "
-                "on.",
+                "The modem stopped answering, or answers out of turn, so nothing was dialled. Power-cycle on.",
             )
         said = f'said "{answer.lines[-1]}" and no result' if answer.lines else "said nothing"
         return DialOutcome(

@@ -44,8 +44,8 @@ class RefusedPin:
         known, digest = await self._all(), _digest(pin)
         if digest in known:
             return (
-                "The SIM refused this PIN before; it is not tried again. Correct modem.sim_pin. If it is right, "
-                f"{ALLOW} allows it again."
+                "The SIM refused this PIN before; Dialpost does not send it again. Correct modem.sim_pin. If it is "
+                f"right, {ALLOW} allows it again."
             )
         if known.count(_UNCLEAR + digest) >= MOST_UNCLEAR:
             return (

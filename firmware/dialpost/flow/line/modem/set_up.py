@@ -1,4 +1,4 @@
-"""Waking a modem and telling it its set-up, over a `ModemTalk`. What must succeed and does not ends the call."""
+"""Waking a modem and setting it up, over a `ModemTalk`. What must succeed and does not ends the call."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ModemSetUp:
         answer = await self.patiently(command)
         if not answer.is_ok:
             raise ModemFailedError(
-                f"The modem does not take the command {command} (it said: {answer.words or 'nothing'}). Is the "
+                f"The modem rejects the command {command} (it said: {answer.words or 'nothing'}). Is the "
                 f'profile "{self._profile.name}" the right one? `dialpost modem probe` suggests one.'
             )
 
@@ -78,8 +78,8 @@ class ModemSetUp:
             answer = await self._talk.ask(command)
             if self._talk.is_lost:
                 raise ModemFailedError(
-                    f"The modem stopped answering, or answers out of turn (the command was {command}). Switch it "
-                    "off and on; `dialpost modem test` shows whether it is well."
+                    f"The modem stopped answering, or answers out of turn (the command was {command}). Power-cycle "
+                    "it; `dialpost modem test` shows whether it works."
                 )
             is_busy = answer.result is None or answer.result.kind is ResultKind.BUSY
             if not is_busy and not is_passing(answer.final_words):
@@ -97,4 +97,4 @@ class ModemSetUp:
                 continue
             answer = await self.patiently(step.command)
             if not answer.is_ok:
-                self._say(f"it does not take {step.command} (it said: {answer.words or 'nothing'}); going on")
+                self._say(f"it rejects {step.command} (it said: {answer.words or 'nothing'}); going on")

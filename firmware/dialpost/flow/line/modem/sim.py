@@ -35,7 +35,7 @@ from dialpost.flow.line.modem.talk import Answer, ModemTalk
 SIM_BUSY_S = 20.0
 """How long a SIM that was just switched on may take to say what it wants, or be busy."""
 LEAST_TRIES = 2
-"""With fewer left no PIN is sent: the last one is an operator's."""
+"""With fewer tries left no PIN is sent: the last one is the operator's."""
 _SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
 _OPENING_S = 3.0
 CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")
@@ -91,7 +91,7 @@ class SimCard:
                 return state
             if loop.time() >= deadline_s:
                 raise ModemFailedError(
-                    f"The SIM did not take its PIN (it said: {_said(answer)}). It is tried again.",
+                    f"The SIM did not accept its PIN (it said: {_said(answer)}). Trying again.",
                 )
             await asyncio.sleep(_SIM_LOOK_S)
 
@@ -107,16 +107,16 @@ class SimCard:
         if is_wrong_pin(words) or state == SIM_LOCKED or _fewer(left, tries) or is_plain:
             await self._pins.refused(pin)
             raise ModemFailedError(
-                "The SIM refused the PIN. It is not tried again, for three wrong ones lock the SIM: correct "
-                f"modem.sim_pin. If it was right, {ALLOW} allows it again.",
+                "The SIM refused the PIN. Dialpost does not send it again, as three wrong ones lock the SIM: "
+                f"correct modem.sim_pin. If it was right, {ALLOW} allows it again.",
                 again=Again.AFTER_CHANGE,
             )
         if not self._talk.was_late and (left is not None or is_busy(words) or _is_busy_word(answer)):
             await self._pins.not_judged(pin)
             return ""
         raise ModemFailedError(
-            f"Whether the SIM took its PIN is not known (it said: {_said(answer)}). It is tried again at the next "
-            f"call, {MOST_UNCLEAR} times at most.",
+            f"Whether the SIM accepted its PIN is unknown (it said: {_said(answer)}). Dialpost tries again in the "
+            f"next call, {MOST_UNCLEAR} times at most.",
             again=Again.NEXT_TIME,
         )
 
@@ -134,8 +134,8 @@ class SimCard:
         """Raises: ModemFailedError where this PIN must not be sent."""
         if tries is not None and tries < LEAST_TRIES:
             raise ModemFailedError(
-                f"Tries for the PIN that the SIM has left: {tries}. So none is sent. Put it into a "
-                "telephone and enter the PIN there.",
+                f"The SIM has too few tries for its PIN left: {tries}. So none is sent. Put it into a "
+                "phone and enter the PIN there.",
                 again=Again.AFTER_CHANGE,
             )
         try:
@@ -189,12 +189,11 @@ async def _register(
             return
         if states and all(state == DENIED for state in states):
             raise ModemFailedError(
-                "The network refuses this SIM. Is its contract in order? Ask the operator.", again=Again.NEXT_TIME
+                "The network refuses this SIM. Is its contract active? Ask the network operator.",
+                again=Again.NEXT_TIME,
             )
         if talk.is_lost:
-            raise ModemFailedError(
-                "The modem stopped answering while it looked for a network. Switch it off and on."
-            )
+            raise ModemFailedError("The modem stopped answering while it looked for a network. Power-cycle it.")
         if loop.time() >= deadline_s:
             raise ModemFailedError(
                 f"No network within {profile.registration_s} s. Check the antenna, and whether there is "

@@ -21,13 +21,13 @@ from dialpost.flow.line.modem.port import Port
 
 ANSWER_S = 3.0
 OWED_S = 6.0
-"""How long a late answer is waited for before a new command is sent."""
+"""How long to wait for a late answer before a new command is sent."""
 QUIET_S = 0.7
-"""After an answer nothing more came for this long: it was the only one."""
+"""How long nothing may follow an answer for it to be the only one."""
 SLOWEST_S = 12.0
-"""A modem that takes longer for an answer is not waited for."""
+"""The longest wait for an answer, however slow the modem."""
 STALE_S = 1.5
-"""An OK without the line that was asked for may be late: how long the command's own answer is waited for."""
+"""How long to wait for the command's own answer after an OK without the line asked for: that OK may be late."""
 MOST_LINES = 200
 _FALL_IN_TRIES = 4
 _READ_BYTES = 4096
@@ -111,7 +111,7 @@ class ModemTalk:
     async def wakes(self, tries: int = 2, limit_s: float = 1.0) -> bool:
         """Whether something answers AT. The first try may only teach the modem the speed.
 
-        ATQ0V1E0 wakes one that was set to keep its answers for itself (Q1).
+        ATQ0V1E0 wakes one that was set to answer nothing (Q1).
         """
         for number in range(tries):
             if (await self._exchange("ATQ0V1E0" if number % 2 else "AT", limit_s)).is_ok:

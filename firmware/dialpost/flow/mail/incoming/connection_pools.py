@@ -17,9 +17,9 @@ from dialpost.core.mail.peer_host import host_of
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Caller, Peer
 
-TOO_MANY_HERE = Reply(421, ("Too many connections: come again later",), "4.7.0")
-TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: come again later",), "4.7.0")
-GAVE_WAY = Reply(421, ("Your place is needed for another connection: come again later",), "4.7.0")
+TOO_MANY_HERE = Reply(421, ("Too many connections: try again later",), "4.7.0")
+TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: try again later",), "4.7.0")
+GAVE_WAY = Reply(421, ("Closing this idle connection to make room: try again later",), "4.7.0")
 
 _SHARES = 10
 """One for each pool; the other six go to who comes first, so that one host may have its whole measure."""
@@ -60,7 +60,7 @@ class ConnectionPools:
         return None
 
     def make_room(self, count: int) -> None:
-        """End so many that do nothing, or as many as there are: the system gives no more connections."""
+        """End this many idle ones, or all there are: the system gives no more connections."""
         idle = [one for one in self._callers if one.is_idle]
         for one in sorted(idle, key=lambda one: (self._pool(one), one.progress_s))[:count]:
             self.gone(one)

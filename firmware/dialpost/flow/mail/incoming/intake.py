@@ -35,19 +35,19 @@ from dialpost.flow.mail.incoming.message import (
 )
 from dialpost.flow.mail.incoming.refusal_pace import RefusalPace
 
-WRONG_LOGIN = Reply(535, ("The name or the password is wrong",), "5.7.8")
-NOT_FOR_OTHERS = Reply(535, ("Nobody logs in here for somebody else",), "5.7.8")
-NO_RELAY = Reply(554, ("This station takes no mail for that domain from here",), "5.7.1")
-NO_SUCH_USER = Reply(550, ("There is no such mailbox here",), "5.1.1")
-ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being mended: come again later",), "4.3.0")
-NO_ACCOUNT = Reply(550, ("Your account is closed: ask who looks after this station",), "5.7.1")
+WRONG_LOGIN = Reply(535, ("Wrong user name or password",), "5.7.8")
+NOT_FOR_OTHERS = Reply(535, ("Logging in on behalf of another user is not allowed",), "5.7.8")
+NO_RELAY = Reply(554, ("Relaying to that domain is not allowed from here",), "5.7.1")
+NO_SUCH_USER = Reply(550, ("No such mailbox here",), "5.1.1")
+ACCOUNTS_RESTORED = Reply(451, ("The list of mailboxes is being repaired: try again later",), "4.3.0")
+NO_ACCOUNT = Reply(550, ("Your account is disabled: ask the operator of this station",), "5.7.1")
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
 _HOUR_S = 3600
 
 
 _ROOM_AT_ONCE = 8
-"""How many idle connections end where the system gives no more."""
+"""How many idle connections end when the system gives no more."""
 
 
 class Accounts(Protocol):

@@ -8,8 +8,8 @@ connection open for seconds in case there is more), one more whenever nothing ca
 case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
 Each begins with a window of one segment (core/line/shaping). Where fewer large messages come than the line needs to
-be kept busy, they share what is left: `Widen` gets how many segments its connection may have in flight. It is
-only ever told more, for a window can't be taken back.
+be kept busy, they share what is left: `Widen` gets the number of segments its connection may have in flight. The
+number only grows, for a window can't be taken back.
 
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.
 """
@@ -24,12 +24,12 @@ SMALL_BYTES = 5000
 SMALL_WEIGHT = 0.75
 """A message declared to be no larger takes less than a turn: it spends more of its time waiting than sending."""
 MOST_SEGMENTS = 4
-"""For one connection: what it was given stays with it when others come."""
+"""For one connection, which keeps what it was given when others come."""
 REST_S = 1.0
-"""How long after a message the next one of the same connection keeps its turn."""
+"""How long after a message a connection keeps its turn for the next one."""
 STALLED_S = 2.0
 SETTLED_S = 4.0
-"""How long nobody new must have come before those there share what the line can carry."""
+"""How long no new connection must have come before those there share what the line can carry."""
 PATIENCE_S = 150.0
 
 Widen = Callable[[int], None]
@@ -58,7 +58,7 @@ class LineTurn:
         return self._widen is not None
 
     def may_fill(self, segments: int) -> None:
-        """How many may be in flight."""
+        """This many may be in flight."""
         if self._widen is not None and segments > self._segments:
             self._segments = segments
             self._widen(segments)

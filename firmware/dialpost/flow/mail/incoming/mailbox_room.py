@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 _PAUSES_S = (0.1, 0.2, 0.0)
-"""Local delivery notes what it delivered at most twenty times a second (flow/mail/local_delivery.REST_S)."""
+"""How often mailboxes are asked again: local delivery records at most twenty batches a second."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Place:
     held: tuple[str, ...] = ()
 
     async def resize(self, size: int) -> bool:
-        """Reserve this many bytes in the mailboxes that have room; False where no recipient has one that has."""
+        """Reserve this many bytes in the mailboxes that have room; False where no recipient has such a mailbox."""
         return await self.rooms.reserve(self, size)
 
     def release(self) -> None:

@@ -34,10 +34,10 @@ from dialpost.flow.mail.incoming.mailbox_room import Place
 
 _log = logging.getLogger("dialpost.mail")
 
-CARD_FAULT = Reply(451, ("The station can't store mail at the moment: come again later",), "4.3.0")
-MAILBOX_FULL = Reply(452, ("That mailbox has no room for it at the moment: come again later",), "4.2.2")
-NOT_LOGGED_IN = Reply(550, ("Who sends with an address of this station must log in",), "5.7.1")
-CHANGED_MEANWHILE = Reply(451, ("The mailboxes here were just changed: send it again",), "4.3.0")
+CARD_FAULT = Reply(451, ("The station can't store mail at the moment: try again later",), "4.3.0")
+MAILBOX_FULL = Reply(452, ("That mailbox is full at the moment: try again later",), "4.2.2")
+NOT_LOGGED_IN = Reply(550, ("To send with an address of this station, log in",), "5.7.1")
+CHANGED_MEANWHILE = Reply(451, ("The mailboxes here have just changed: send it again",), "4.3.0")
 
 
 class BodyWriter(Protocol):
@@ -144,7 +144,7 @@ class Incoming:
     _received_s: int = 0
     _is_left: bool = False
     _promised: QueueId | None = None
-    """Whose repeat may come should the 250 not be heard; None where nothing is recognised."""
+    """Whose repeat may come should the 250 get lost; None where repeats are not recognised."""
     _is_heard: bool = False
 
     def __post_init__(self) -> None:
@@ -198,7 +198,7 @@ class Incoming:
         """The 250 reached the client's TCP.
 
         That is enough for who may mean the same bytes twice. A mail server's repeat carries the Received line of
-        the first time (RFC 5321 §4.4), a second one has another: there the program itself has to go on talking.
+        the first time (RFC 5321 §4.4), a new message a new one: there the program itself has to go on talking.
         """
         if self._promised is None or self._is_heard or (self._header.facts().received and not spoke):
             return
@@ -321,7 +321,7 @@ class Incoming:
         try:
             self.tools.on_accepted(message)
         except Exception:  # it is ours already: whatever is wrong, the sender must not send it again
-            _log.exception("%s: accepted, but not all who had to know were told", self.queue_id)
+            _log.exception("%s: accepted, but not every part of the station was notified", self.queue_id)
         return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
 
     async def _store(self, message: MessageRecord) -> QueueId | None:

@@ -12,7 +12,7 @@ from dialpost.core.mail.peer_host import host_of
 
 MOST_REMEMBERED = 10_000
 _FREE = 10
-"""How many are slips, or a list with some old addresses."""
+"""How many refusals are answered at once: they are slips, or a list with some old addresses."""
 _STEP_S = 0.25
 _LONGEST_S = 5.0
 _QUIET_S = 600.0

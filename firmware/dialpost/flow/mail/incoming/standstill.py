@@ -11,8 +11,8 @@ from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
 
-NO_SERVICE = Reply(421, ("No room for mail at the moment: come again later",), "4.3.1")
-NO_LOGIN = Reply(454, ("Nobody can log in at the moment: come again later",), "4.7.0")
+NO_SERVICE = Reply(421, ("No room for mail at the moment: try again later",), "4.3.1")
+NO_LOGIN = Reply(454, ("Nobody can log in at the moment: try again later",), "4.7.0")
 _MOST_CONNECTIONS = 50
 
 

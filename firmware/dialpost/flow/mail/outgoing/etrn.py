@@ -20,7 +20,7 @@ from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 
 TRIES = 2
 PAUSE_S = 3.0
-"""Before a connection that failed is tried again."""
+"""The pause before a failed connection is retried."""
 
 
 class EtrnSpeaker(Protocol):

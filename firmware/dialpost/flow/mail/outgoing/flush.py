@@ -30,7 +30,7 @@ from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Notices, Out
 from dialpost.flow.mail.outgoing.run import FlushRun, Standing
 
 BREAK_OFF_S = 3.0
-"""How long connections get to put their outcomes on record after the line is gone."""
+"""How long connections get to record their outcomes after the line is gone."""
 
 _FAR_FUTURE_S = 1 << 40
 
@@ -106,7 +106,7 @@ class Flush:
             asyncio.get_running_loop().call_later(BREAK_OFF_S, self._work.cancel)
 
     def begin_call(self) -> None:
-        """A new call, or an operator who wants it now: everything may be tried again."""
+        """A new call, or the operator's wish: everything may be retried."""
         self._standing.tried.clear()
         self._standing.resting.clear()
 
@@ -117,7 +117,7 @@ class Flush:
         self._standing.more.set()
 
     def trouble_of(self, address: str) -> str:
-        """What an operator has to change before mail for this address can go, in words; "" if not known."""
+        """What the operator has to change before mail for this address can go; "" where nothing is known."""
         hop = self._table.next_hop(address.rpartition("@")[2])
         return self._troubles.at(hop.host) if hop is not None and hop.host else ""
 

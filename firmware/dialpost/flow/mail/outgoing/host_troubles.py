@@ -1,4 +1,4 @@
-"""Mail hosts that will serve us only after an operator has changed something, for whoever looks, and for who calls.
+"""Mail hosts that won't serve us until the operator changes something, for whoever looks, and for who calls.
 
 A refused login is refused again, in each call that is paid for, and a host that counts wrong passwords locks the
 account: it is not tried again before something changed. That is a commit which changes that host's settings, or an
@@ -47,9 +47,9 @@ class HostTrouble:
         what = "Mail for the world waits" if self.use is HostUse.OUTBOUND else "Mail may wait at the provider"
         if self.fate is SessionFate.LOGIN_REFUSED:
             return (
-                f"{what}: {self.host} refused the login ({self.reason}). It is not tried again before something "
-                f"changes: correct {section}.user and {section}.password with `dialpost config set`, or have it "
-                "tried once more by `dialpost call now`."
+                f"{what}: {self.host} refused the login ({self.reason}). Dialpost does not try again until "
+                f"something changes: correct {section}.user and {section}.password with `dialpost config set`, or "
+                "force one more try with `dialpost call now`."
             )
         return (
             f"{what}: {self.host} can't be used as configured ({self.reason}). Check {section}.tls, "
@@ -128,5 +128,5 @@ class HostTroubles:
         )
 
     def attention(self) -> list[str]:
-        """What needs an operator, a sentence each. ETRN's answers are reported with the call they were given in."""
+        """What needs the operator, a sentence each. ETRN's answers are in the record of their call."""
         return [trouble.words for trouble in self._known.values() if trouble.use is HostUse.OUTBOUND]

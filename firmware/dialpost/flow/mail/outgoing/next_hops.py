@@ -36,7 +36,7 @@ class Way:
 
 
 class NextHops:
-    """Finds the way of each domain. Made again for each run, so that equal MX hosts are shuffled again."""
+    """Finds the way of each domain. Each run has its own, so that equal MX hosts are shuffled again."""
 
     def __init__(
         self, config: Config, table: RouteTable, names: NameService, chance: Callable[[], float] = random.random

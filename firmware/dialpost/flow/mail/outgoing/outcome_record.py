@@ -29,10 +29,10 @@ class QueueForRecord(Protocol):
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be informed."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError where no notice could be stored."""
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell the sender that these are given up; durable when it returns."""
+        """Tell the sender that these have bounced; durable when it returns."""
 
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """Tell a sender who asked to know, where the next hop will not."""
@@ -50,7 +50,7 @@ class FlushResult:
     notes: tuple[str, ...] = ()
 
     def note(self, words: str) -> None:
-        """What of the run an operator should know, each once."""
+        """What the operator should know of the run, each once."""
         if words and words not in self.notes:
             self.notes += (words,)
 
@@ -160,7 +160,7 @@ def _reported(recipient: RecipientRecord, outcome: Outcome) -> ReportedRecipient
 
 
 def _tells_something_new(before: RecipientRecord, after: RecipientRecord) -> bool:
-    """While the line is dead the same words come again and again; they need not wear out the card and the log."""
+    """While the line is dead the same words repeat endlessly; they need not wear out the card and the log."""
     return replace(after, last_try_s=before.last_try_s) != before
 
 

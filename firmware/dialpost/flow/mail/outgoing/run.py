@@ -26,12 +26,12 @@ from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
 
 REST_S = 300.0
-"""How long, at most, a host that could not be reached rests before new mail makes it be tried again."""
+"""How long, at most, an unreachable host rests before new mail makes the flush try it again."""
 LOOKUPS_AT_ONCE = 8
 AGAIN_AFTER_S = 3.0
-"""A smarthost that can't be reached is tried once more: right after connect the first packets are often lost."""
+"""The pause before an unreachable smarthost is retried once: the first packets of a call are often lost."""
 QUICK_S = 10.0
-"""But not where it took longer than this to see that it can't: the line is expensive."""
+"""No second try where the first took longer than this to fail: the line is expensive."""
 
 _PAGE = 100
 _LONG_PAGE = 500
@@ -258,7 +258,7 @@ class FlushRun:
         if isinstance(error, StorageError):
             raise error
         if error is not None:  # a bug of ours: the other lanes go on
-            maillog.fault("flush: a fault of Dialpost", host=lane.host, error=repr(error))
+            maillog.fault("flush: a bug in Dialpost", host=lane.host, error=repr(error))
             self._standing.let_rest((lane.hop, lane.host), self._rest_s)
             return
         end = task.result()
@@ -275,16 +275,16 @@ class FlushRun:
                 await self._unreached(lane, end)
 
     def _note(self, lane: Lane, end: SessionEnd) -> None:
-        """What of a session's end an operator should know."""
+        """What the operator should know of a session's end."""
         if end.learnt:
             maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
-            self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Mail goes on without that.")
+            self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Dialpost does without it.")
         is_news = self._troubles.note(
             HostUse.OUTBOUND, lane.host, lane.hop.port, end.fate, end.reason,
             served=end.ready and not end.needs_person,
         )  # fmt: skip
         if is_news:
-            maillog.person_needed("smtp: a person is needed", host=lane.host, reason=end.reason)
+            maillog.person_needed("smtp: needs the operator", host=lane.host, reason=end.reason)
         if end.needs_person:
             self._result.note(self._troubles.at(lane.host))
 

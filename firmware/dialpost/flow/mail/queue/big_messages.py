@@ -1,9 +1,9 @@
-"""Holding big messages back until their window opens or an operator releases them, and telling people of it.
+"""Holding big messages back until their window opens or the operator releases them, and telling people of it.
 
 What comes in too big is stored as held (`as_held`, asked by the intake); what waits already is held or let go when
 a window closes or opens, and at the start, as the configuration may have changed. The sender gets one notice, the
 recipients one short note in the next call; both are durable before the message is marked as told, so a crash
-between the two tells them twice, never not at all. Runs as one task in the daemon's event loop.
+between the two sends it twice, never not at all. Runs as one task in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.flow import maillog
 
 LOOK_EVERY_S = 300.0
-"""How often the clock is looked at, at least: it may have been set."""
+"""How often, at least, the clock is checked: it may have been set."""
 _MOST_HEADER_BYTES = 1_048_576
 _READ_BYTES = 65_536
 _BATCH = 50
@@ -35,16 +35,16 @@ class Queue(Protocol):
     """The subset of the store needed here. Each raises StorageError; what changes is durable then."""
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger, unless an operator released it."""
+        """Hold what waits for the world and is larger, unless the operator released it."""
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:
         """Let what is held for its size go on where it is not larger (None: all)."""
 
     async def untold_holds(self, limit: int) -> list[MessageRecord]:
-        """Messages held for their size of which nobody was informed."""
+        """Messages held for their size without a notice yet."""
 
     async def told_of_hold(self, message: QueueId) -> None:
-        """Who has to know of it knows."""
+        """The notices for it are made."""
 
 
 class Bodies(Protocol):
@@ -55,7 +55,7 @@ class Bodies(Protocol):
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where nobody could be informed."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError where no notice could be stored."""
 
     async def held(self, message: MessageRecord, because: str) -> None:
         """Tell the sender."""
@@ -85,7 +85,7 @@ class BigMessages:
         return rules.as_held(message, self._config, self._local_time())
 
     def accepted(self, message: MessageRecord) -> None:
-        """A message is in the queue: if it is held, people are informed."""
+        """A message is in the queue: if it is held, notices follow."""
         if any(recipient.is_held_for_size for recipient in message.recipients):
             self._came.set()
 
@@ -101,7 +101,7 @@ class BigMessages:
             try:
                 await self.look()
             except StorageError as error:
-                maillog.fault("big messages: put off", error=error)
+                maillog.fault("big messages: deferred", error=error)
             await self._sleep(looked_s)
 
     async def look(self) -> None:
@@ -139,7 +139,7 @@ class BigMessages:
             await self._notices.announce(note, message.recipients)
 
     def _header(self, message: MessageRecord) -> bytes | None:
-        """The message's header; None where it can't be had whole: a list's mail might look like somebody's own."""
+        """The message's header; None where it can't be had whole: a list's mail might look like a user's."""
         header = b""
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:

@@ -134,8 +134,8 @@ class QueueControl:
             found = await self._queue.find(_as_stored(wanted), limit)
         if not found:
             raise NotFoundError(
-                f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID as it was "
-                "written; what was finished long ago is forgotten (retention.history_days)."
+                f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID exactly "
+                "as written; finished mail is forgotten after retention.history_days."
             )
         return [await self._whole_view(message) for message in found]
 
@@ -145,12 +145,12 @@ class QueueControl:
         count = await self._queue.retry_now(None if message is None else message.queue_id)
         self._on_work()
         if message is None:
-            return Done(count=count, words="Everything that waits is tried at the next opportunity.")
+            return Done(count=count, words="Everything that waits is retried at the next opportunity.")
         maillog.operator(message.queue_id, action="retry", count=count)
         if not count:
             raise ControlError(f"{message.queue_id} has no recipient that waits. {_standing(message)}")
         return Done(
-            count=count, words=f"{message.queue_id} is tried at the next opportunity ({_recipients(count)})."
+            count=count, words=f"{message.queue_id} is retried at the next opportunity ({_recipients(count)})."
         )
 
     async def hold(self, queue_id: str, address: str | None = None) -> Done:
@@ -162,7 +162,7 @@ class QueueControl:
         message = await self._get(queue_id)
         if not await asyncio.to_thread(self._bodies.is_sound, message.queue_id, message.size, message.checksum):
             raise ControlError(
-                f"{message.queue_id} can't be sent: its content is missing or spoiled on the card. Ask "
+                f"{message.queue_id} can't be sent: its content is missing or damaged on the card. Ask "
                 f"{sender_name(message.sender)} to send it again, then delete this one."
             )
         done = await self._move(_RELEASE, queue_id, address)
@@ -183,7 +183,7 @@ class QueueControl:
             raise ControlError(
                 f"{message.queue_id} has no recipient that {move.wanted}. {_standing(message)}"
                 if move is not _RELEASE or all(recipient.address for recipient in message.recipients)
-                else f"{message.queue_id} can't be sent: the card lost whom it is for. Its content is in the file "
+                else f"{message.queue_id} can't be sent: the card lost its recipients. Its content is in the file "
                 f"spool/{message.queue_id}: send it on by hand, then delete it."
             )
         maillog.operator(message.queue_id, action=move.done, count=count)

@@ -70,7 +70,7 @@ class Expiry:
             try:
                 await self.look()
             except StorageError as error:
-                maillog.fault("expiry: put off", error=error)
+                maillog.fault("expiry: deferred", error=error)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> tuple[int, int]:

@@ -33,7 +33,7 @@ from dialpost.flow import maillog
 
 _SLICE = 500
 KEPT_UNCONFIRMED_DAYS = 30
-"""How long unacknowledged mail is kept: longer than any mail server tries (RFC 5321 §4.5.4.1: 4-5 days)."""
+"""How long unacknowledged mail is kept: longer than any mail server retries (RFC 5321 §4.5.4.1: 4-5 days)."""
 _KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
@@ -107,18 +107,18 @@ class RecoveryReport:
             )
         if self.unconfirmed:
             said.append(
-                f"{self.unconfirmed} messages had come in whole but were not confirmed yet when the station "
-                "stopped; they were set aside (set-aside/unconfirmed/). Their senders send them again by "
-                f"themselves, and {KEPT_UNCONFIRMED_DAYS} days from now they are removed."
+                f"{self.unconfirmed} messages had arrived but were not yet acknowledged when the station "
+                "stopped; they were set aside (set-aside/unconfirmed/). Their senders retry "
+                f"automatically, and the copies are removed after {KEPT_UNCONFIRMED_DAYS} days."
             )
         if self.incomplete:
             said.append(
-                f"{self.incomplete} messages are held because the card lost whom else they are for. `dialpost "
-                "queue list --held` shows them; their headers tell. Send on by hand what matters, then delete them."
+                f"{self.incomplete} messages are held because the card lost some of their recipients. `dialpost "
+                "queue list --held` shows them; their headers may name them. Send on what matters, then delete."
             )
         if self.held:
             said.append(
-                f"{self.held} messages are held because their content is missing or spoiled on the card. "
+                f"{self.held} messages are held because their content is missing or damaged on the card. "
                 "`dialpost queue list` shows them; ask the senders to send them again, then delete them."
             )
         return (*said, *self.faults)
@@ -138,7 +138,7 @@ class Recovery:
             try:
                 await part()
             except StorageError as error:
-                self._report.faults.append(f"The spool could not be looked through: {error}")
+                self._report.faults.append(f"The spool could not be read: {error}")
                 maillog.person_needed("recovery: could not finish", error=error)
         return self._report
 
@@ -203,19 +203,19 @@ class Recovery:
             if actual is None:
                 found.append((queue_id, "Its content is missing on the card."))
             elif actual != size:
-                found.append((queue_id, f"Its content is spoiled: {actual} bytes instead of {size}."))
+                found.append((queue_id, f"Its content is damaged: {actual} bytes instead of {size}."))
         return found
 
 
-_INCOMPLETE = "The card lost whom it is for; perhaps it is in the message's header."
+_INCOMPLETE = "The card lost a recipient; the message's header may name it."
 _NOT_CONFIRMED = (
-    "{} had come in whole, but the queue has no entry for it: it was not confirmed to its sender yet when the "
-    "station stopped, and the sender sends it again by itself.\nShould it not come again in some days, the card "
-    "may have lost the entry: send it on by hand. The header inside names the receiver.\nBoth files are removed "
+    "{} had arrived, but the queue has no entry for it: it was not yet acknowledged to its sender when the "
+    "station stopped, and the sender retries automatically.\nIf it has not arrived again in a few days, the card "
+    "may have lost the entry: send it on by hand. Its header may name the recipient.\nBoth files are removed "
     f"after {KEPT_UNCONFIRMED_DAYS} days."
 )
 _NO_ENTRY = (
-    "{} was in the spool, but no queue entry tells who it was from or for: the queue database was lost or "
-    "damaged.\nIt may be mail that was accepted and not delivered, or mail that was delivered already.\nThe header "
-    "inside may name the receiver. Delete both files when done."
+    "{} was in the spool, but no queue entry says who it was from or for: the queue database was lost or "
+    "damaged.\nIt may be mail that was accepted and not delivered, or mail already delivered.\nIts header may "
+    "name the recipient. Delete both files when done."
 )
