@@ -88,7 +88,7 @@ async def test_a_start_that_the_card_refuses_stands_still_and_goes_on_by_itself(
     status = await asyncio.to_thread(lambda: ask.call("status"))
     assert (status["mode"], str(why) in status["attention"][0]) == ("standstill", True)
     for method in ("queue.delete", "account.list", "call.now"):
-        with pytest.raises(ControlError, match=f"stands still: {why}"):
+        with pytest.raises(ControlError, match=f"is stopped: {why}"):
             await asyncio.to_thread(ask.call, method)
     card.opens = card.tries = None
 

@@ -42,7 +42,7 @@ WAITS = {
     "the provider is being asked for mail",
     "waiting for the provider to start",
     "the provider is connected",
-    "waiting whether more comes",
+    "waiting for more mail",
     "asking the provider for more mail",
 }
 

@@ -44,7 +44,7 @@ def test_what_needs_a_person_and_what_was_handled() -> None:
     ("key", "next_step"),
     [
         ("Q7ABC123: held", "dialpost queue delete"),
-        ("a fault of Dialpost", "It is a fault in Dialpost"),
+        ("a bug in Dialpost", "This is a bug in Dialpost"),
         ("something failed", "It is a fault in Dialpost"),
         ("a fault", "It is a fault in Dialpost"),
         ("something odd", "`dialpost doctor` looks further"),

@@ -232,7 +232,7 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "long"))
     await asyncio.wait_for(begun.wait(), 60)
     withdraw()
-    with pytest.raises(ControlError, match="taken a new configuration meanwhile: ask again"):
+    with pytest.raises(ControlError, match="taken a new configuration: try again"):
         await asking
     assert ended.is_set()
 

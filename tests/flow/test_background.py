@@ -43,7 +43,7 @@ async def test_once_is_once_and_its_bug_is_logged(caplog):
     background.once("buggy", buggy)
     await asyncio.wait_for(ran.wait(), 60)
     await background.end()
-    assert (runs, caplog.messages) == (1, ["buggy failed; it is not tried again"])
+    assert (runs, caplog.messages) == (1, ["buggy failed; it does not restart"])
 
 
 async def test_the_end_cancels_and_waits():

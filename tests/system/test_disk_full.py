@@ -1,4 +1,4 @@
-"""A card that is full, without inodes or read-only: new mail is refused for the time being (452), nothing
+"""A card that is full, without inodes or read-only: new mail is deferred (452), nothing
 acknowledged is lost, the station starts and says why, and goes on by itself when it can.
 """
 

@@ -55,7 +55,7 @@ def test_check_warns_and_lets_through(path, capsys):
     [
         ('profile = "courrier"', "modem.profile: "),
         ('country = "Austira"', "modem.country: "),
-        ('dial_mode = "pulse"\nnumbers = ["*99#"]', "signs that only tones have"),
+        ('dial_mode = "pulse"\nnumbers = ["*99#"]', "characters only tones have"),
         ('numbers = ["+43 961 123"]', "do not say what is dialled for the +"),
     ],
 )

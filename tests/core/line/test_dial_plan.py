@@ -142,8 +142,8 @@ def test_modems_that_know_no_tones_get_the_number_as_it_is() -> None:
     ("config", "country", "number", "says"),
     [
         (ModemConfig(), ANYWHERE, "+43961", "modem.country"),
-        (ModemConfig(dial_mode=DialMode.PULSE), AUSTRIA, "0961*1", "signs that only tones have"),
-        (ModemConfig(dial_mode=DialMode.PULSE, outside_line="*"), AUSTRIA, "0961", "signs that only tones have"),
+        (ModemConfig(dial_mode=DialMode.PULSE), AUSTRIA, "0961*1", "characters only tones have"),
+        (ModemConfig(dial_mode=DialMode.PULSE, outside_line="*"), AUSTRIA, "0961", "characters only tones have"),
         (ModemConfig(dial_mode=DialMode.PULSE), replace(AUSTRIA, dialling=Dialling(pulse=False)), "1", "use tone"),
         (ModemConfig(), replace(AUSTRIA, dialling=Dialling(tone=False)), "1", "use pulse"),
     ],

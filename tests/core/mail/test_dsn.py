@@ -99,7 +99,7 @@ def test_the_words_come_first_and_a_clerk_understands_them() -> None:
         "Your message could NOT be delivered to:",
         "",
         "    bob@far.example",
-        "      There is no such person at that address. Check the part before the @.",
+        "      Nobody has that address. Check the part before the @.",
     ]
     assert "bob@far.example, tries: 1; mx.far.example said: 550 5.1.1 No such user" in " ".join(lines)
     assert lines.index("* * *") > lines.index("    Subject: Order 12")
@@ -135,7 +135,7 @@ def test_a_delay_before_any_try() -> None:
         ("Will-Retry-Until", "Sat, 29 Nov 2025 09:00:00 +0100"),
     ]
     text = " ".join(words(data).split())
-    assert "has not been delivered yet. There is nothing you have to do" in text
+    assert "has not been delivered yet. You need not do anything" in text
     assert "The station has not had a line to the world since." in text
 
 

@@ -226,7 +226,7 @@ def test_what_is_no_certificate(tmp_path):
     (tmp_path / "x.pem").write_text("hello")
     with pytest.raises(CertificateError, match="openssl x509 failed"):
         inspect(tmp_path / "x.pem")
-    with pytest.raises(CertificateError, match="is not there or can't be read"):
+    with pytest.raises(CertificateError, match="is missing or can't be read"):
         inspect(tmp_path / "y.pem")
 
 

@@ -50,7 +50,7 @@ async def test_a_reboot_refused_is_told_with_what_to_do(tmp_path) -> None:
 async def test_a_card_that_takes_no_marker_is_told_and_nothing_is_rebooted(tmp_path) -> None:
     gone = tmp_path / "gone"
     reboot = Reboot(gone)
-    with pytest.raises(StorageError, match="can't be noted"):
+    with pytest.raises(StorageError, match="can't be recorded"):
         await FactoryReset(gone, reboot).request("button")
     assert reboot.marker_was_there == []
 

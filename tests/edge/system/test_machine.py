@@ -31,7 +31,7 @@ def test_only_an_installed_station_is_ended(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(programs, "systemctl", f'echo "$@" >> {tmp_path}/asked')
-    with pytest.raises(DialpostError, match="no installed station"):
+    with pytest.raises(DialpostError, match="not an installed station"):
         machine.end(End.REBOOT)
     assert not (tmp_path / "asked").exists()
     monkeypatch.setenv("DIALPOST_STATION", "1")

@@ -81,7 +81,7 @@ async def test_only_so_many(rig, monkeypatch):
     monkeypatch.setattr(config_sessions, "MOST_SESSIONS", 2)
     await rig.open()
     ask = await rig.open()
-    with pytest.raises(ControlError, match="2 sessions are open already"):
+    with pytest.raises(ControlError, match="2 sessions are already open"):
         await rig.open()
     ask.talk.gone()
     await rig.open()

@@ -221,7 +221,7 @@ async def test_deleting_says_first_what_is_there(service, card):
     with pytest.raises(AccountError) as caught:
         await service.delete("anna", None)
     assert str(caught.value) == (
-        "The mailbox of anna holds 3 messages (4500 bytes). Nothing was deleted. Say what shall become of them: "
+        "The mailbox of anna holds 3 messages (4500 bytes). Nothing was deleted. Say what to do with them: "
         "--keep-mail, --archive or --purge."
     )
     assert list(card.accounts) == ["anna"] and card.mail == {"anna": (3, 4500)}
@@ -291,7 +291,7 @@ async def test_aliases(service, card):
         ("team", ["nobody"], "neither an account nor an address"),
         ("team", ["nobody@clinic.example"], "would be nobody's"),
         ("team", ["team"], "neither an account nor an address"),
-        ("team", ["team@clinic.example"], "can't stand for itself"),
+        ("team", ["team@clinic.example"], "can't be an alias of itself"),
         ("team", ["x@@y"], "not usable as an address"),
         ("anna", ["x@world.example"], "belongs to account anna already"),
         ("x@world.example", ["anna"], "is not in a domain of this station"),
@@ -326,7 +326,7 @@ async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
         ("team", [], ["ben"], "does not go to ben; see: dialpost alias list"),
         ("team", [], ["anna"], "would go to nobody. To delete it: dialpost alias delete team@clinic.example"),
         ("team", ["nobody"], [], "neither an account nor an address"),
-        ("team", ["team@clinic.example"], [], "can't stand for itself"),
+        ("team", ["team@clinic.example"], [], "can't be an alias of itself"),
         ("other", ["anna"], [], "no alias other@clinic.example. Aliases: team@clinic.example"),
     ],
 )

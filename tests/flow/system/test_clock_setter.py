@@ -109,7 +109,7 @@ def test_the_mail_waits_no_longer_than_that(caplog):
         assert await world.connect() == pytest.approx(READY_S, abs=1.1)
         await asyncio.sleep(60)
         assert world.steps == 0
-        assert "nobody told the time" in caplog.text
+        assert "no server gave the time" in caplog.text
 
     scene(play)
 

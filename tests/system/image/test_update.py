@@ -205,7 +205,7 @@ def test_what_is_refused_changes_nothing(shop: Workshop, name: str, words: str) 
 
 def test_one_that_is_spoilt_in_the_middle_is_not_started(shop: Workshop) -> None:
     said = _type(shop.board, "update spoilt", INSTALL_S)
-    assert re.search(r"was not installed: .*The station goes on as it was", said), said
+    assert re.search(r"was not installed: .*The station keeps running as before", said), said
     state = shop.card.boot_state()
     assert state is not None
     assert (state.next_slot, state.left(Slot.B)) == (Slot.A, 0)

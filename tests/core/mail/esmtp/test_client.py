@@ -1160,7 +1160,7 @@ def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
 
 @pytest.mark.parametrize(
     ("offered", "replies", "words"),
-    [("CRAM-MD5 PLAIN", ["334 ???", "235 ok"], "took a login that was cancelled"),
+    [("CRAM-MD5 PLAIN", ["334 ???", "235 ok"], "accepted a login that was cancelled"),
      ("CRAM-MD5", ["334 ???"], "")],
 )  # fmt: skip
 def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, words):

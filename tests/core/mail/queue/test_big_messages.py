@@ -94,7 +94,7 @@ def test_words_for_the_sender():
     assert "2.1 MB" in said
     assert "over 500 kB are held back. It goes between 22:00 and 06:00" in said
     assert "dialpost queue release D0000012" in said
-    assert "It goes when somebody releases it. Ask whoever" in sender_words(ALWAYS_BY_HAND, big())
+    assert "It goes when the operator releases it. Ask the operator" in sender_words(ALWAYS_BY_HAND, big())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_nothing_of_the_message_breaks_out_of_the_note():
     read = email.message_from_bytes(note(big(subject="Grüße", sender="jörg@clinic.example")))
     assert read["Subject"].startswith("=?utf-8?")
     assert read["Content-Transfer-Encoding"] == "8bit"
-    assert note(big(), ALWAYS_BY_HAND).find(b"when somebody there releases it") > 0
+    assert note(big(), ALWAYS_BY_HAND).find(b"when the operator there releases it") > 0
 
 
 def test_what_was_held_under_another_configuration_says_so():

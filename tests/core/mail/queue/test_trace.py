@@ -22,8 +22,8 @@ FATES = [
     (to_world(**TRIED), f"Waiting for the next call {LAST}."),
     (
         to_world(**TRIED, answer_unknown=True),
-        f"Waiting for the next call {LAST}. It was sent whole, but no answer was seen: the receiver may have it "
-        "already.",
+        f"Waiting for the next call {LAST}. It was sent in full, but no answer came back: the receiver may "
+        "already have it.",
     ),
     (
         to_world(last_reply="421 down", last_by="mx", last_try_s=NOON),
@@ -32,7 +32,7 @@ FATES = [
     (to_mailbox(), "On its way into the mailbox of anna."),
     (
         to_mailbox(attempts=1, last_reply="452 4.2.2 full", last_by="station", next_try_s=NOON),
-        "The mailbox of anna could not take it (1 try; station answered: 452 4.2.2 full); it is tried again on "
+        "The mailbox of anna could not take it (1 try; station answered: 452 4.2.2 full); next try on "
         "2027-10-09 12:00.",
     ),
     (to_world(state=STATES.HELD), "Held by the operator until it is released."),
@@ -55,7 +55,7 @@ FATES = [
     ),
     (
         to_world(state=STATES.BOUNCED, last_by="mx", last_reply="550 5.1.1 Who?", last_try_s=NOON),
-        "Given up on 2027-10-09 12:00: mx answered: 550 5.1.1 Who?. A notice for the sender was made.",
+        "Given up on 2027-10-09 12:00: mx answered: 550 5.1.1 Who?. A notice to the sender was queued.",
     ),
     (
         to_world(
@@ -104,7 +104,7 @@ def test_every_state_has_words() -> None:
 def test_nobody_is_told_about_a_bounce() -> None:
     message = a_record("D0000001", to_world(state=STATES.BOUNCED, last_reply="550", last_try_s=NOON), sender="")
     assert fate(message, message.recipients[0], tz=UTC).endswith(
-        "the station answered: 550. There was nobody to tell: it was itself a notice."
+        "the station answered: 550. Nobody got a notice: the message was itself one."
     )
 
 

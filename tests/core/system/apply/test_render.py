@@ -45,7 +45,7 @@ def test_every_file_by_its_name_and_mode():
 
 
 def test_a_file_elsewhere_is_none_of_ours():
-    with pytest.raises(ValueError, match="no place of ours"):
+    with pytest.raises(ValueError, match="not one of our places"):
         Rendered("/etc/passwd", "")
 
 

@@ -78,7 +78,7 @@ def test_json():
 
 
 def test_configuration():
-    has(findings.configuration([], "f.toml"), (OK, "f.toml has nothing to remark on"))
+    has(findings.configuration([], "f.toml"), (OK, "no remarks on f.toml"))
     has(findings.configuration(["One.", "Two."], "f"), (WARNING, "One."), (WARNING, "Two."))
 
 

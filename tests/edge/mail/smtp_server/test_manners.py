@@ -118,7 +118,7 @@ async def test_noop_does_not_hold_a_place_for_ever(monkeypatch):
         await client.talk("NOOP")
         caller.progress_s -= dialogue._MOST_WAITS * 300 - 0.2  # as long ago as it may be
         client.send("NOOP\r\n")
-        assert (await client.rest()).endswith(b"421 4.4.2 Nothing came in time: closing the connection\r\n")
+        assert (await client.rest()).endswith(b"421 4.4.2 Timeout: closing the connection\r\n")
 
 
 async def test_a_message_taken_is_getting_somewhere():

@@ -325,7 +325,7 @@ async def test_a_broken_handshake_ends_only_that_connection():
         (b"\xff\xfe\r\n", "500 5.5.2 Unknown command"),
         (b"N" * 3000 + b"\r\n", "500 5.5.2 The line is too long"),
         (b"N" * 3_000_000 + b"\r\n", "500 5.5.2 The line is too long"),
-        (b"EHLO a\rb\r\n", "501 5.5.4 Say your host's name"),
+        (b"EHLO a\rb\r\n", "501 5.5.4 Give your host name"),
         (b"HELO \xff\xff\r\n", "250 mail.clinic.example"),
     ],
     ids=lambda value: repr(value)[:20],

@@ -268,7 +268,7 @@ def test_a_card_that_fails_stops_no_call_and_the_counters_go_on(caplog):
 
     async def scene(rig: Rig) -> None:
         assert (await rig.call()).result is DialResult.CONNECTED
-        assert "what is spent could not be kept" in caplog.text
+        assert "the counters could not be kept" in caplog.text
         assert rig.calls._budget.spent.day_s > 0
 
     Rig(store=Full(), wall_at_0_s=NOON).play(scene)

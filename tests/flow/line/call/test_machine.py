@@ -429,7 +429,7 @@ def test_a_wish_during_the_end_of_a_call_is_kept() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.SCHEDULE)
         await rig.reach(CallState.HANGING_UP)
-        assert "the next follows" in rig.calls.request(CallReason.BUTTON)
+        assert "the next one follows" in rig.calls.request(CallReason.BUTTON)
         await rig.calls.finished()
         assert [record.reason for record in rig.records] == [CallReason.SCHEDULE, CallReason.BUTTON]
 

@@ -86,13 +86,13 @@ def test_a_refused_login_is_paid_for_once_and_says_what_to_do() -> None:
         await rig.call(CallReason.SCHEDULE)
         await rig.reach(CallState.IDLE)
         for reason in AUTOMATIC * 3:
-            assert "Nothing is dialled by itself before a commit" in rig.calls.request(reason)
+            assert "No automatic calls until a commit" in rig.calls.request(reason)
             await asyncio.sleep(100)
         assert len(rig.link.dialled_at) == 1
         [told] = rig.calls.attention()
         assert told.count("refused the login") == told.count("Correct ppp.user") == 1
         assert "`dialpost call now`" in told
-        assert "before something changes" in rig.calls.state_words
+        assert "until something changes" in rig.calls.state_words
         assert [record.result for record, _ in rig.given_up] == [DialResult.ERROR]
 
     Rig().play(scene)

@@ -253,7 +253,7 @@ async def test_a_refused_pin_is_never_tried_again():
             modem._config, profile, modem._open_port, modem.said.append, refused_pin=RefusedPin(memory)
         )
         await modem.hang_up()
-        assert "not tried again" in (await after_restart.dial("*99#")).detail
+        assert "does not send it again" in (await after_restart.dial("*99#")).detail
         assert telephone._station.modem.pin_tries == 2
         assert "9999" not in str(memory.values)
         await after_restart.hang_up()

@@ -337,7 +337,7 @@ def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open():
         await modem.hang_up()
 
     run_virtual(called_off())
-    for detail in ("not known", "not tried again", "not tried again"):
+    for detail in ("is unknown", "sent 2 times", "sent 2 times"):
         assert detail in dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234").detail
     assert pins(port) == ['AT+CPIN="1234"'] * 2
     port.script.update(READY)  # it was the right one

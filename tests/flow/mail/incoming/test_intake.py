@@ -691,7 +691,8 @@ async def test_a_users_from_must_be_their_own(rig):
     )
     assert [own.code, other.code, far.code, record] == [250, 550, 550, None]
     assert str(other) == (
-        "550 5.7.1 The From address ben@clinic.example is none of your account's: write as anna@clinic.example"
+        "550 5.7.1 The From address ben@clinic.example does not belong to your account: "
+        "write as anna@clinic.example"
     )
     assert [message.account for message in rig.told] == ["anna"]
 

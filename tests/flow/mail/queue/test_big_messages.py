@@ -222,7 +222,7 @@ async def test_recipients_are_not_told_where_that_is_not_wanted(rig: Rig) -> Non
     await rig.big.look()
     [(reader, report)] = rig.told()
     assert reader == "anna@clinic.example"
-    assert b"when somebody releases it" in b" ".join(report.split())
+    assert b"when the operator releases it" in b" ".join(report.split())
 
 
 async def test_many_recipients_get_no_note(rig: Rig) -> None:

@@ -49,8 +49,8 @@ class RefusedPin:
             )
         if known.count(_UNCLEAR + digest) >= MOST_UNCLEAR:
             return (
-                f"This PIN was sent {MOST_UNCLEAR} times, and the SIM did not say whether it is right; it is not "
-                f"tried again. Correct modem.sim_pin. If it is right, {ALLOW} allows it again."
+                f"This PIN was sent {MOST_UNCLEAR} times, and the SIM did not say whether it is right; "
+                f"Dialpost does not send it again. Correct modem.sim_pin. If it is right, {ALLOW} allows it again."
             )
         if not tries_known and len(known) >= _MOST_UNSEEN:
             return (
