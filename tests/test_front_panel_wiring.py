@@ -152,7 +152,7 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     await until(lambda: told and "press it within 2 s" in told[-1])
     assert not machine.line(0).level  # dark: not the station's state
     front.panel.fault(Fault.LINE, True)
-    with pytest.raises(ControlError, match="being tested already"):
+    with pytest.raises(ControlError, match="test is already running"):
         await tried(front, {"seconds": 1}, told.append)
     request, now_s = machine.line(3).request, asyncio.get_running_loop().time()
     request.edge(True, now_s)

@@ -83,7 +83,7 @@ class Daemon:
     """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on.
 
     `panel` is shown from start to stop; `station` is the one that runs now, None while it is to be set up.
-    `before_run` gets each configuration before a station starts with it.
+    `before_run` gets each configuration before a station is started with it.
     """
 
     def __init__(
@@ -374,7 +374,7 @@ class Daemon:
         mode = "unreadable" if self._in_force.problems else "set-up"
         words = (
             f"the configuration {self.file.path} can't be used; no mail is accepted."
-            if self._problems
+            if self._in_force.problems
             else "waits to be set up: there is no configuration yet, and no mail is accepted."
         )
         return Status(

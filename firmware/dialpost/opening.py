@@ -46,7 +46,7 @@ class Opening:
             try:
                 return await work()
             except StorageFullError as error:
-                maillog.person_needed("card: full, so the room kept back is used", error=error)
+                maillog.person_needed("card: full, so the reserve is in use", error=error)
                 if not await asyncio.to_thread(self._room.give):
                     raise
 
@@ -70,15 +70,15 @@ class Opening:
         """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
         if file.report:
             self._reports.append(
-                f"{file.report} Look whether somebody is missing; until an account is added or changed, "
-                "mail to unknown names is put off, not refused."
+                f"{file.report} Check whether somebody is missing; until an account is added or changed, "
+                "mail to unknown names is deferred, not refused."
             )
             maillog.person_needed("accounts: taken from an older copy", report=file.report)
             accounts.is_restored = True
         elif (lost := self._mailboxes_of_lost(accounts, file)) or why_lost:
             why_lost = why_lost or f"{file.path} is missing."
             self._reports.append(
-                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Make the accounts again with "
+                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Add the accounts again with "
                 f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
                 "then mail to unknown names is deferred, not refused, and mail programs log in as before."
             )
@@ -88,8 +88,8 @@ class Opening:
         try:
             await self.with_room(lambda: asyncio.to_thread(accounts.start))
         except StorageError as error:  # mail is taken all the same
-            self._reports.append(f"Mail programs may see the accounts as they were before: {error}")
-            maillog.person_needed("accounts: not all is up to date", error=error)
+            self._reports.append(f"Mail programs may still see the old accounts: {error}")
+            maillog.person_needed("accounts: not everything is up to date", error=error)
 
     def _mailboxes_of_lost(self, accounts: AccountService, file: AccountFile) -> list[str]:
         """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""

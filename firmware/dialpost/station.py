@@ -80,18 +80,13 @@ from dialpost.station_status import StationStatus
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_WRITTEN_FOLDERS = ("spool", "mail")
-
-ROOM_EVERY_S = 60.0
-"""How often the reserve on the card is checked."""
-
 
 class Station:
     """One station: made, started, stopped once. `link` replaces the configured one, `ppp` only pppd of a modem's
     (the simulated lines).
 
     `panel` and `control` outlive it where they are given: the process has them for every station it makes.
-    `remarks` says what the operator should know of the process.
+    `remarks` tells what an operator should know of the process.
     """
 
     def __init__(
@@ -176,75 +171,8 @@ class Station:
         )
         self._running.push_async_callback(self.store.close)
         self._reports += self.store.opening_report
-        account_file = AccountFile(self._data / "accounts.toml")
-        why_lost = ""
-        try:
-            self.accounts = self._account_service(account_file)
-        except DamagedError as error:
-            why_lost = f"{error} It is kept as {account_file.put_aside()}."
-            self.accounts = self._account_service(account_file)
-        await self._open_accounts(account_file, why_lost)
-        self.tls = await self._own_tls()
-
-    def _account_service(self, account_file: AccountFile) -> AccountService:
-        logins = DovecotUsers(self._data / "dovecot-users", self._data / "mail")
-        return AccountService(self.config, account_file, logins, self.mailboxes, self.room.check)
-
-    async def _open_accounts(self, account_file: AccountFile, why_lost: str) -> None:
-        """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
-        if account_file.report:
-            self._reports.append(
-                f"{account_file.report} Check whether somebody is missing; until an account is added or changed, "
-                "mail to unknown names is deferred, not refused."
-            )
-            maillog.person_needed("accounts: taken from an older copy", report=account_file.report)
-            self.accounts.is_restored = True
-        elif (lost := self._mailboxes_of_lost_accounts(account_file)) or why_lost:
-            why_lost = why_lost or f"{account_file.path} is missing."
-            self._reports.append(
-                f"{why_lost} There are mailboxes of: {', '.join(lost) or 'nobody'}. Add the accounts again with "
-                f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
-                "then mail to unknown names is deferred, not refused, and mail programs log in as before."
-            )
-            maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
-            self.accounts.is_restored = True
-            return  # what mail programs log in with is all that is left of the accounts
-        try:
-            await self._with_room(lambda: asyncio.to_thread(self.accounts.start))
-        except StorageError as error:  # mail is taken all the same
-            self._reports.append(f"Mail programs may still see the old accounts: {error}")
-            maillog.person_needed("accounts: not everything is up to date", error=error)
-
-    def _mailboxes_of_lost_accounts(self, account_file: AccountFile) -> list[str]:
-        """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
-        if account_file.path.exists():
-            return []
-        postmaster = self.accounts.directory.postmaster_account  # has a mailbox without being in the file
-        return [name for name in self.mailboxes.names() if name != postmaster]
-
-    async def _with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Where the card is full, try again with the room kept for that."""
-        while True:
-            try:
-                return await work()
-            except StorageFullError as error:
-                maillog.person_needed("card: full, so the reserve is in use", error=error)
-                if not await asyncio.to_thread(self.room.give):
-                    raise
-
-    async def _own_tls(self) -> ssl.SSLContext | None:
-        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
-        programs must wait for people.
-        """
-        try:
-            pair = await asyncio.to_thread(certificate.station_pair, self.config)
-            if pair.note:
-                _log.info("tls: %s", pair.note)
-            return certificate.server_context(pair)
-        except CertificateError as error:
-            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
-            self._reports.append(f"Mail programs can't log in: {error}")
-            return None
+        self.accounts = await opening.accounts()
+        self.tls = await opening.own_tls()
 
     def _wire(self) -> None:
         """Make the flows and give each the edges it names."""
@@ -425,11 +353,8 @@ class Station:
 
     def _line_is_down(self) -> None:
         """TCP does not notice: without this the provider's connections would hang until they time out."""
-        for door in self._mx_doors:
-            if self._link is None and self.config.link.kind is LinkKind.MODEM:  # it will tell when it is up again
-                door.abort(self.intake.is_over_the_line, self.half_open.keep)
-            else:
-                door.abort(self.intake.is_over_the_line)
+        tells_when_up = self._link is None and self.config.link.kind is LinkKind.MODEM
+        self._smtp.abort(self.intake.is_over_the_line, self.half_open.keep if tells_when_up else None)
 
     def _calls_given_up(self, record: CallRecord, failures: int) -> None:
         """The operator reads it in the mailbox: nobody may be watching the panel."""
@@ -444,12 +369,6 @@ class Station:
 
         self._background.once("letter", tell)
 
-    async def _tell_of_updates(self) -> None:
-        try:
-            await self.updates.look()
-        except DialpostError as error:
-            maillog.fault("update: the postmaster could not be notified", error=error)
-
     # -- what `status` asks ---------------------------------------------------------------------------
 
     async def counts(self) -> QueueCounts:
@@ -458,50 +377,19 @@ class Station:
 
     def facts(self) -> Status:
         """Who this is, for `status`."""
-        return Status(
-            mode="running",
-            hostname=self.config.station.hostname,
-            version=__version__,
-            link=self.config.link.kind.value,
-            uptime_s=round(self.clock.monotonic_s() - self._started_s),
-            accounts=len(self.accounts.directory.accounts),
-            free_bytes=self.spool.free_bytes(),
-            budget=() if isinstance(self.calls, DedicatedLine) else tuple(self.budget.limits_in_words()),
-            notes=tuple(logged_faults.notes(self.log.faults(self._started_s))),
-            doors=tuple(f"{door.value} {place_words(host, port)}" for door, host, port in self.doors),
-            attention=(),
-        )
-
-    def _of_calls(self) -> list[str]:
-        """What the calls have to report that its cause does not report already."""
-        told = [one for one in self.calls.attention() if not any(why in one for why in self._no_call)]
-        return [one for one in told if one != call_notes.MAIL_STUCK] if self.host_troubles.attention() else told
+        return self._status().facts()
 
     def attention(self) -> list[str]:
-        """What needs the operator, a sentence each."""
-        found = (
-            list(dict.fromkeys(self._reports)) + self._remarks() + self.updates.attention() + self._of_calls()
-            + self.host_troubles.attention() + logged_faults.attention(self.log.faults(self._started_s))
+        """What needs an operator, a sentence each."""
+        return self._status().attention()
+
+    def _status(self) -> StationStatus:
+        return StationStatus(
+            config=self.config, clock=self.clock, started_s=self._started_s, log=self.log, spool=self.spool,
+            room=self.room, counted=self.panel.counted, accounts=self.accounts, calls=self.calls,
+            budget=self.budget, updates=self.updates, troubles=self.host_troubles, doors=self.doors,
+            reports=[*dict.fromkeys(self._reports), *self._remarks()], no_call=self._no_call,
         )  # fmt: skip
-        card = card_state.trouble([self._data, *(self._data / name for name in _WRITTEN_FOLDERS)])
-        if card:
-            found.append(card)
-        elif (
-            self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes()  # the reserve is off already
-        ) or self.room.is_used():
-            found.append(f"The card is full: new mail is deferred. {MAKE_ROOM}")
-        held, budget = self.panel.counted.held, self.config.budget
-        if held and budget.big_message_bytes and not budget.big_windows:
-            found.append(f"Held until you release it: {held}. `dialpost queue list --held` shows it.")
-        if not self.clock.is_trusted():
-            found.append("The clock is wrong (it shows a time before this release). The next call sets it.")
-        if not self.accounts.directory.accounts:
-            found.append("There is no account yet: `dialpost account add NAME` adds one.")
-        return found
-
-
-async def _close_server(server: asyncio.Server) -> None:
-    server.close()
 
 
 def _waits_for(kind: LinkKind) -> str:

@@ -83,15 +83,15 @@ class StationStatus:
         card = card_state.trouble([data, *(data / name for name in _WRITTEN_FOLDERS)])
         if card:
             found.append(card)
-        elif self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes():  # the reserve is off already
-            found.append(f"The card is full: new mail is put off. {MAKE_ROOM}")
-        elif self.room.is_used():
-            found.append(f"The card is full: new mail is refused for the time being. {MAKE_ROOM}")
+        elif (
+            self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes()  # the reserve is off already
+        ) or self.room.is_used():
+            found.append(f"The card is full: new mail is deferred. {MAKE_ROOM}")
         held, budget = self.counted.held, self.config.budget
         if held and budget.big_message_bytes and not budget.big_windows:
-            found.append(f"Held back, and going only when released: {held}. `dialpost queue list --held` shows it.")
+            found.append(f"Held until you release it: {held}. `dialpost queue list --held` shows it.")
         if not self.clock.is_trusted():
-            found.append("The clock is wrong (it shows a time before this release). It is set at the next call.")
+            found.append("The clock is wrong (it shows a time before this release). The next call sets it.")
         if not self.accounts.directory.accounts:
-            found.append("There is no account yet: `dialpost account add NAME` makes one.")
+            found.append("There is no account yet: `dialpost account add NAME` adds one.")
         return found

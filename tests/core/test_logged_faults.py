@@ -45,9 +45,9 @@ def test_what_needs_a_person_and_what_was_handled() -> None:
     [
         ("Q7ABC123: held", "dialpost queue delete"),
         ("a bug in Dialpost", "This is a bug in Dialpost"),
-        ("something failed", "It is a fault in Dialpost"),
-        ("a fault", "It is a fault in Dialpost"),
-        ("something odd", "`dialpost doctor` looks further"),
+        ("something failed", "This is a bug in Dialpost"),
+        ("a fault", "This is a bug in Dialpost"),
+        ("something odd", "`dialpost doctor` checks further"),
     ],
 )
 def test_each_says_what_to_do_next(key: str, next_step: str) -> None:

@@ -17,7 +17,7 @@ from dialpost.edge.control_socket import ControlClient, ControlTalk
 from dialpost.edge.control_socket import server as serving
 from dialpost.edge.control_socket.server import ControlServer
 
-ENDED = r"ended before it answered|broke off"
+ENDED = r"ended before it answered|was lost"
 
 
 async def echo(params, asked):

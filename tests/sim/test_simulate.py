@@ -75,7 +75,7 @@ def test_a_cut_that_is_never_reached_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [("500", "does not do ETRN"), ("458", "asked again on the next connect"), ("459", "does not allow it")],
+    [("500", "does not do ETRN"), ("458", "asks again at the next connection"), ("459", "does not allow it")],
 )
 def test_a_refused_etrn_in_exit_status_words_status_and_log(code: str, advice: str, tmp_path: Path) -> None:
     done = simulate(

@@ -274,7 +274,7 @@ def test_without_a_port_it_says_how_to_find_it(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("verb", ["probe", "test", "terminal"])
 @pytest.mark.parametrize(("words", "link", "refused"), [
     ("on line", "modem", True), ("dialling", "modem", True), ("on hook", "modem", False),
-    ("on hook; dialling again in 20 s", "modem", False), ("on line", "gateway", False),
+    ("on hook; redialling in 20 s", "modem", False), ("on line", "gateway", False),
 ])  # fmt: skip
 def test_a_station_in_a_call_keeps_its_modem(
     verb: str, words: str, link: str, refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str],

@@ -206,7 +206,7 @@ async def test_with_a_daemon_it_counts_at_once(dialpost, path):
         assert station.accounts.directory.resolve("anna@clinic.example") == Local(("anna",))
         assert await station.accounts.verify("anna", PASSWORD)
         status, _, err = await asyncio.to_thread(add, dialpost, "anna")
-        assert (status, err) == (1, "dialpost: There is an account anna already.\n")
+        assert (status, err) == (1, "dialpost: There is already an account anna.\n")
         status, out, _ = await asyncio.to_thread(dialpost, "doctor")
         assert status == 0, out
         assert "doors: smtp 127.0.0.1:" in out and "FAULT" not in out and "WARNING" not in out

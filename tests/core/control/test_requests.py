@@ -151,7 +151,7 @@ def test_a_request_is_its_method_and_its_parameters():
 
 def test_a_mistyped_method_is_told_the_nearest():
     assert str(unanswered("queue.lst")) == "This daemon has no method 'queue.lst'. Is it queue.list?"
-    assert str(unanswered("fly")) == "This daemon knows no method 'fly'."
+    assert str(unanswered("fly")) == "This daemon has no method 'fly'."
     assert str(unanswered("queue.list")) == (
         "queue.list is not answered now: no station runs. `dialpost status` says why."
     )

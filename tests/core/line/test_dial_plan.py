@@ -59,7 +59,7 @@ def test_a_number_that_must_wait_is_passed_over() -> None:
     plan.tried("222", DialResult.BUSY, 3)
     assert plan.next(5) == Step("111", 0.0, "")
     plan.tried("111", DialResult.BUSY, 5)
-    assert plan.next(6) == Step("222", 2.0, "Austria wants 5 s between such tries")
+    assert plan.next(6) == Step("222", 2.0, "Austria requires 5 s between such tries")
     plan.tried("222", DialResult.BUSY, 8)
     step = plan.next(10)
     assert (step.number, step.wait_s) == ("111", 3595)
@@ -97,7 +97,7 @@ def test_turn_and_tries_survive_a_restart_and_a_changed_list() -> None:
     assert same.next(0).number == "222"
     assert changed.next(0).number == "9", "222 is no more: from the beginning"
     changed.tried("9", DialResult.BUSY, 0)
-    assert changed.next(0) == Step("111", 3.0, "Austria wants 5 s between such tries")
+    assert changed.next(0) == Step("111", 3.0, "Austria requires 5 s between such tries")
     assert empty.next(0).number == ""
 
 

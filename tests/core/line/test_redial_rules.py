@@ -42,7 +42,7 @@ def test_a_number_never_tried_is_dialled_at_once() -> None:
 
 def test_the_pause_grows_with_the_tries_and_the_last_holds_for_all_later() -> None:
     rules = RedialRules(attempts=0, rest_s=0, pauses_s=(5, 60))
-    assert ask(rules, failed(100.0), 102.0) == MayDial(3.0, "Austria wants 5 s between such tries")
+    assert ask(rules, failed(100.0), 102.0) == MayDial(3.0, "Austria requires 5 s between such tries")
     assert ask(rules, failed(100.0), 105.0).wait_s == 0
     assert ask(rules, failed(100.0, 110.0), 110.0).wait_s == 60
     assert ask(rules, failed(100.0, 110.0, 180.0), 180.0).wait_s == 60
@@ -99,7 +99,7 @@ def test_so_many_tries_in_any_period() -> None:
 
 def test_another_number_waits_too_where_the_country_wants_it() -> None:
     rules = RedialRules(attempts=0, rest_s=0, pauses_s=(30,), other_number_pause_s=5)
-    assert ask(rules, failed(10.0), 11.0, number=B) == MayDial(4.0, "Austria wants 5 s before another number")
+    assert ask(rules, failed(10.0), 11.0, number=B) == MayDial(4.0, "Austria requires 5 s before another number")
     assert ask(rules, failed(10.0), 15.0, number=B).wait_s == 0
     assert ask(rules, failed(10.0), 15.0, number=A).wait_s == 25
 

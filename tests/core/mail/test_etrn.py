@@ -55,7 +55,7 @@ def test_a_5xx_says_that_the_provider_does_not_do_etrn(code: int) -> None:
 
 @pytest.mark.parametrize("code", [421, 450, 458, 459])
 def test_a_4xx_says_that_it_is_asked_again(code: int) -> None:
-    assert "asked again on the next connect" in answer(code).advice
+    assert "asks again at the next connection" in answer(code).advice
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_dialogue_that_broke_off() -> None:
         ("c", EtrnOutcome.UNREACHABLE),
     ]
     assert found[1].words() == "the connection was lost"
-    assert "could not be asked" in found[1].advice
+    assert "could not be reached" in found[1].advice
 
 
 def test_a_login_that_failed_is_for_a_person() -> None:

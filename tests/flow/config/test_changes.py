@@ -167,7 +167,7 @@ async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig):
 async def test_confirmed_in_time(rig):
     done = await rig.commit(LINE, confirm_s=60)
     assert done.needs_confirm_s == 60 and 59 < rig.changes.pending_left_s <= 60
-    assert "taken back in 60 s unless" in rig.changes.attention()[0]
+    assert "rolled back in 60 s unless" in rig.changes.attention()[0]
     for attempt in (rig.commit(BOTH), rig.changes.reload(BOTH)):
         with pytest.raises(ControlError, match=r"waits for its confirmation \(60 s left\)"):
             await attempt
@@ -183,7 +183,7 @@ async def test_confirmed_in_time(rig):
 
 async def test_not_confirmed_in_time(rig):
     await rig.commit(LINE, confirm_s=0.05)
-    await rig.hears("taken back: it was not confirmed in time")
+    await rig.hears("rolled back: it was not confirmed in time")
     assert (rig.text(), rig.history.current().number, rig.process.config.modem.numbers) == (TEXT, 3, ())
     assert (rig.apply.numbers, rig.history.unproven()) == ([2, 3], None)
     assert rig.changes.attention() != []
@@ -196,7 +196,7 @@ async def test_its_session_ended(rig):
     rig.changes.owner_gone(OTHER)
     assert rig.changes.pending is not None
     rig.changes.owner_gone(OWNER)
-    await rig.hears("taken back: its session ended")
+    await rig.hears("rolled back: its session ended")
     assert (rig.text(), rig.process.config.modem.numbers) == (TEXT, ())
 
 
@@ -204,7 +204,7 @@ async def test_taken_back_during_a_call_it_never_counts(rig):
     rig.process.call(True)
     await rig.commit(LINE, confirm_s=60)
     rig.changes.owner_gone(OWNER)
-    await rig.hears("taken back")
+    await rig.hears("rolled back")
     rig.process.call(False)
     await rig.changes._later
     assert (rig.process.taken, rig.text()) == ([], TEXT)
@@ -230,7 +230,7 @@ async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(rig, monkey
     async with asyncio.timeout(60):
         while not rig.changes.remarks:
             await asyncio.sleep(0)
-    assert "could not be taken back: The card is gone." in rig.changes.remarks[0]
+    assert "could not be rolled back: The card is gone." in rig.changes.remarks[0]
     assert rig.history.unproven().number == 2  # so the next start does it
 
 
@@ -262,7 +262,7 @@ async def test_a_station_that_can_not_go_back_starts_all_the_same_and_says_so(ri
     again = ConfigChanges(rig.history, ConfigFile(rig.path), rig.process, rig.apply, rig.clock)
     (rig.path.with_name("dialpost.toml.history") / "0001.toml").unlink()
     await again.before_start()
-    assert "2 was not confirmed, and could not be taken back: There is no configuration 1" in again.attention()[0]
+    assert "2 was not confirmed, and could not be rolled back: There is no configuration 1" in again.attention()[0]
     assert rig.text() == LINE
 
 

@@ -108,14 +108,14 @@ async def test_salts_differ(service):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"name": "anna"}, "There is an account anna already."),
-        ({"name": "ANNA"}, "There is an account anna already."),
+        ({"name": "anna"}, "There is already an account anna."),
+        ({"name": "ANNA"}, "There is already an account anna."),
         ({"name": "a b"}, "can't be an account's name"),
-        ({"name": "team"}, "team@clinic.example belongs to an alias already."),
-        ({"name": "info"}, "info@clinic.example belongs to account anna already."),
+        ({"name": "team"}, "team@clinic.example already belongs to an alias."),
+        ({"name": "info"}, "info@clinic.example already belongs to account anna."),
         ({"name": "ben", "password": "short"}, "too short"),
-        ({"name": "ben", "addresses": ["anna@clinic.example"]}, "belongs to account anna already."),
-        ({"name": "ben", "addresses": ["ANNA@clinic.example."]}, "belongs to account anna already."),
+        ({"name": "ben", "addresses": ["anna@clinic.example"]}, "already belongs to account anna."),
+        ({"name": "ben", "addresses": ["ANNA@clinic.example."]}, "already belongs to account anna."),
         ({"name": "ben", "addresses": ["x@world.example"]}, "is not in a domain of this station (clinic.example, "),
         ({"name": "ben", "addresses": ["x@@y"]}, "not usable as an address"),
         ({"name": "ben", "quota_bytes": -1}, "10 kB to 1 TB"),
@@ -289,13 +289,13 @@ async def test_aliases(service, card):
     [
         ("team", [], "at least one target"),
         ("team", ["nobody"], "neither an account nor an address"),
-        ("team", ["nobody@clinic.example"], "would be nobody's"),
+        ("team", ["nobody@clinic.example"], "would then be nobody's"),
         ("team", ["team"], "neither an account nor an address"),
         ("team", ["team@clinic.example"], "can't be an alias of itself"),
         ("team", ["x@@y"], "not usable as an address"),
         ("anna", ["x@world.example"], "belongs to account anna already"),
         ("x@world.example", ["anna"], "is not in a domain of this station"),
-        ("one", ["two@clinic.example"], "would be nobody's"),
+        ("one", ["two@clinic.example"], "would then be nobody's"),
     ],
 )
 async def test_no_alias(service, card, address, targets, words):
@@ -324,7 +324,12 @@ async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
     ("address", "add", "remove", "words"),
     [
         ("team", [], ["ben"], "does not go to ben; see: dialpost alias list"),
-        ("team", [], ["anna"], "would go to nobody. To delete it: dialpost alias delete team@clinic.example"),
+        (
+            "team",
+            [],
+            ["anna"],
+            "without a target. To delete it: dialpost alias delete team@clinic.example",
+        ),
         ("team", ["nobody"], [], "neither an account nor an address"),
         ("team", ["team@clinic.example"], [], "can't be an alias of itself"),
         ("other", ["anna"], [], "no alias other@clinic.example. Aliases: team@clinic.example"),
@@ -342,7 +347,7 @@ async def test_a_ring_of_aliases_is_refused(service):
     await service.add("anna", PASSWORD)
     await service.add_alias("one", ["anna"])
     await service.add_alias("two", ["one@clinic.example"])
-    with pytest.raises(AccountError, match="would be nobody's"):
+    with pytest.raises(AccountError, match="would then be nobody's"):
         await service.add_alias("one", ["two@clinic.example"], replaces=True)
     assert service.directory.resolve("two@clinic.example") == Local(("anna",))
 
@@ -463,7 +468,7 @@ async def test_one_fault_of_the_login_file_changes_nothing(service, card, monkey
 async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service, card):
     card.fails = {"write"}
     with pytest.raises(
-        StorageError, match="It is in effect all the same, because it could not be taken back: no write"
+        StorageError, match="It is in effect all the same, because it could not be rolled back: no write"
     ):
         await service.add("anna", PASSWORD)
     assert "anna" in service.directory.accounts

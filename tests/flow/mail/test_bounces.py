@@ -149,7 +149,7 @@ async def test_who_is_told(rig: Rig, sender: str, readers: list[tuple[str, str |
     assert notice.smtputf8 is (not sender.isascii())
     assert notice.local_prefix == (16 if any(account for _, account in readers) else 0)
     if not sender:
-        assert "told to you, the postmaster" in rig.text(notice).decode().replace("\n", " ")
+        assert "this notice goes to you, the postmaster" in rig.text(notice).decode().replace("\n", " ")
 
 
 async def test_a_notice_to_the_postmaster_that_fails_ends_in_the_log(

@@ -56,7 +56,7 @@ DIAL_REASONS: dict[DialResult, Reason] = {
     ),
     DialResult.BLACKLISTED: Reason(
         "blacklisted", LIGHT, "The modem has blocked this number after too many failed tries.",
-        "Check the number; power-cycle the modem to clear the block.", again=Again.AFTER_CHANGE),
+        "Check the number; switching the modem off and on clears the block.", again=Again.AFTER_CHANGE),
     DialResult.VOICE: Reason(
         "voice", LIGHT, "A human answered, not a modem.", "Check the number: you may have woken somebody.",
         again=Again.NEXT_TIME),
@@ -108,7 +108,7 @@ PPP_REASONS: dict[int, Reason] = {
     ),
     1: Reason(
         "ppp-fatal", LIGHT, "pppd had a fault of its own (no memory, no kernel support ...).",
-        f"Restart the station. The log says more: {LOG}.", again=Again.NEXT_TIME),
+        f"Switch the station off and on. The log says more: {LOG}.", again=Again.NEXT_TIME),
     2: Reason(
         "ppp-options", LIGHT, "pppd does not understand its options.",
         "Check the settings of [ppp]: `dialpost config show`.", again=Again.AFTER_CHANGE),

@@ -62,7 +62,7 @@ class UpdateNews:
         try:
             await self.look()
         except DialpostError as error:
-            maillog.fault("update: the postmaster could not be told", error=error)
+            maillog.fault("update: the postmaster could not be notified", error=error)
 
     async def look(self) -> None:
         """See what became of the last update, and report what is new. Raises: DialpostError where that fails."""

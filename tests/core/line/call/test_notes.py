@@ -30,7 +30,7 @@ def test_the_daemon_s_end_ends_a_call(state: CallState) -> None:
 
 def test_calls_that_failed_in_a_row_are_counted_from_two_on() -> None:
     assert len(attention(BUSY)) == len(attention(BUSY, 1)) == 1
-    assert attention(BUSY, 2)[1].startswith("2 calls in a row did not come up, and no redial is due.")
+    assert attention(BUSY, 2)[1].startswith("2 calls in a row failed, and no redial is due.")
     assert len(attention(BUSY, 2, "barred")) == 1
 
 

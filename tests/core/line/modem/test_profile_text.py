@@ -86,7 +86,7 @@ NOT_ALLOWED = [
     (HEAD + "dtr_pulse_ms = 5000\ndtr_off_max_s = 2\n", "dtr_pulse_ms is not shorter than dtr_off_max_s"),
     (HEAD + 'escape = "++"\n', 'escape = "++" is not allowed'),
     (HEAD + 'cellular = "yes"\n', 'cellular = "yes" is not allowed: it must be true or false'),
-    (HEAD + '[probe]\nusb = ["572:1"]\n', "which is no USB id"),
+    (HEAD + '[probe]\nusb = ["572:1"]\n', "which is not a USB id"),
     (HEAD + '[porbe]\nusb = ["0572:*"]\n', "There is no key porbe. Did you mean probe?"),
 ]
 

@@ -96,7 +96,7 @@ def test_a_slow_card():
 
 
 def test_how_worn_the_card_is():
-    has([findings.wear(None)], (SKIPPED, "no ext4"))
+    has([findings.wear(None)], (SKIPPED, "not an ext4"))
     has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not tell"))
     has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
     has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of the life"))
@@ -224,7 +224,11 @@ ADDRESSES = {HOST: ("192.0.2.7",), PROVIDER: ("192.0.2.8",), "mx.other.example":
         ),
         (
             (MxRecord(10, "gone.example"),),
-            [(WARNING, "not to this station"), (WARNING, "gone.example has no"), (FAULT, "none of its MX hosts")],
+            [
+                (WARNING, "not to this station"),
+                (WARNING, "gone.example has no"),
+                (FAULT, "nobody can reach any of its MX hosts"),
+            ],
         ),
         ((MxRecord(0, ""),), [(FAULT, "takes no mail at all")]),
         ((), [(WARNING, "no MX record")]),

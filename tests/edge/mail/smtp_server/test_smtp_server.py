@@ -197,7 +197,7 @@ async def test_chunks_make_one_message_byte_for_byte():
         await client.talk(*MAIL)
         client.send(b"BDAT 7\r\none\r\n.\rBDAT 3\r\n\n..BDAT 0 LAST\r\nNOOP\r\n")
         assert [(await client.reply())[0] for _ in range(4)] == [
-            "250 2.0.0 7 bytes taken", "250 2.0.0 3 bytes taken", TAKEN, "250 2.0.0 Ok",
+            "250 2.0.0 7 bytes received", "250 2.0.0 3 bytes received", TAKEN, "250 2.0.0 Ok",
         ]  # fmt: skip
     assert policy.contents == [b"one\r\n.\r\n.."]
 
@@ -276,7 +276,7 @@ async def test_a_login_on_port_25_after_starttls():
         replies = await client.talk(ANNA, MAIL[1], "EHLO x.example", "AUTH PLAIN AGFubmEAcmlnaHQ=", MAIL[1])
         assert [reply[:3] for reply in replies] == ["503", "503", "250", "235", "250"]
         assert (await client.talk("RSET", "STARTTLS", "AUTH PLAIN AGFubmEAcmlnaHQ="))[1:] == [
-            "503 5.5.1 TLS is not to be had now", "503 5.5.1 Not now: a message is under way",
+            "503 5.5.1 TLS is not available at the moment", "503 5.5.1 Not now: a message is in progress",
         ]  # fmt: skip
     assert [peer.protocol for peer, _, _ in policy.of("mail")] == ["ESMTP", "ESMTPSA"]
 
@@ -297,7 +297,7 @@ async def test_plain_text_after_starttls_is_forgotten():
         client.send("STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<injected@world.example>\r\n")
         assert (await client.reply())[0].startswith("220")
         await client.writer.start_tls(client_tls())
-        assert (await client.talk(ANNA, "NOOP")) == ["503 5.5.1 MAIL comes first", "250 2.0.0 Ok"]
+        assert (await client.talk(ANNA, "NOOP")) == ["503 5.5.1 Send MAIL first", "250 2.0.0 Ok"]
     assert policy.of("mail") == []
 
 

@@ -349,7 +349,7 @@ def test_giving_up_is_told_until_a_call_goes_well():
         await rig.reach(CallState.IDLE)
         failed, given_up = rig.calls.attention()
         assert failed.startswith("The last call did not come up: busy.")
-        assert given_up.startswith("3 calls in a row did not come up, and no redial is due.")
+        assert given_up.startswith("3 calls in a row failed, and no redial is due.")
         assert [(record.result, failures) for record, failures in rig.given_up] == [(DialResult.BUSY, 3)]
         await rig.call()
         await rig.reach(CallState.IDLE)

@@ -212,7 +212,7 @@ def test_a_person_need_not_wait_for_the_redial() -> None:
         rig.calls.request(CallReason.SCHEDULE)
         await rig.reach(CallState.COOLDOWN)
         await rig.reach(CallState.IDLE)
-        assert "dialling again in" in rig.calls.state_words
+        assert "redialling in" in rig.calls.state_words
         assert "failed a moment ago" in rig.calls.request(CallReason.QUEUE)
         assert rig.calls.state is CallState.IDLE
         record = await rig.call(CallReason.BUTTON)

@@ -65,7 +65,7 @@ class Desk:
 def test_the_configured_pause_holds_where_it_is_longer_than_the_country_s() -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
-        assert desk.said == ["dialling again in 30 s"]
+        assert desk.said == ["redialling in 30 s"]
         await asyncio.sleep(29.9)
         assert desk.dialled == []
         await asyncio.sleep(1)
@@ -80,10 +80,10 @@ def test_the_country_s_pause_holds_where_it_is_longer_and_is_told() -> None:
         await asyncio.sleep(30.0)
         desk.redials.started(is_redial=True)
         desk.fail()
-        assert desk.said[-1].startswith("dialling again in 2 min (")
-        assert desk.said[-1].endswith("(Austria wants 120 s between such tries)")
+        assert desk.said[-1].startswith("redialling in 2 min (")
+        assert desk.said[-1].endswith("(Austria requires 120 s between such tries)")
         assert desk.redials.words().endswith(
-            "then 3 more times if need be (Austria wants 120 s between such tries)"
+            "then 3 more times if need be (Austria requires 120 s between such tries)"
         )
         await asyncio.sleep(119)
         assert desk.dialled == [30.0]
@@ -138,7 +138,7 @@ def test_the_rules_bind_every_call_nobody_asked_for_by_hand(reason: CallReason) 
         desk.plan.tried("111", DialResult.BUSY, now())
         desk.plan.tried("111", DialResult.BUSY, now())
         told = desk.redials.held(reason)
-        assert told.startswith("No call now: dialling again in 2 min (")
+        assert told.startswith("No call now: redialling in 2 min (")
         await asyncio.sleep(121)
         assert desk.dialled == [120.0], "it is made when the rules allow it, without a further pause"
         assert desk.redials.held(reason) == ""
@@ -152,7 +152,7 @@ def test_a_person_is_not_held_back(reason: CallReason) -> None:
         for _ in range(3):
             desk.fail()
         assert desk.redials.pending
-        assert desk.redials.held(CallReason.SCHEDULE).startswith("The line failed a moment ago; dialling again in")
+        assert desk.redials.held(CallReason.SCHEDULE).startswith("The line failed a moment ago; redialling in")
         assert desk.redials.held(reason) == ""
 
     Desk().play(scene)

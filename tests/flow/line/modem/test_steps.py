@@ -368,7 +368,7 @@ def test_a_sim_that_is_still_busy_is_waited_for(busy):
     ("answer", "words", "asked"),
     [("+CME ERROR: 10", "+CME ERROR: 10", SIM_BUSY_S + 1), ("+CME ERROR: 14", "usable", SIM_BUSY_S + 1),
      ("+CPIN: NOT READY\nOK", "NOT READY", SIM_BUSY_S + 1), ("+CPIN: PH-NET PIN\nOK", "another SIM", 1),
-     ("+CPIN: SIM PUK\nOK", "PUK", 1), ("ERROR", "in its place", SIM_BUSY_S + 1),
+     ("+CPIN: SIM PUK\nOK", "PUK", 1), ("ERROR", "in the slot", SIM_BUSY_S + 1),
      ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1)],
 )  # fmt: skip
 def test_a_sim_that_cannot_be_used_is_told(answer, words, asked):

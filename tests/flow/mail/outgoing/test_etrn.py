@@ -123,7 +123,7 @@ def test_the_log_has_the_servers_words_and_what_to_do(code: int, caplog: pytest.
     line = record.getMessage()
     start = f'etrn: host=smtp.provider.example name=clinic.example reply="{code} said {code}" advice="'
     assert line.startswith(start)
-    assert ("asked again on the next connect" in line) is (code < 500)
+    assert ("asks again at the next connection" in line) is (code < 500)
     assert ("does not do ETRN" in line) is (code >= 500)
 
 

@@ -87,7 +87,7 @@ async def test_a_whole_body_that_was_not_acknowledged_is_kept_aside(rig: Rig) ->
     assert (report.removed, report.set_aside, report.unconfirmed) == (0, 0, 1)
     assert ["not yet acknowledged" in sentence for sentence in report.sentences] == [True]
     assert (rig.root / "set-aside" / "unconfirmed" / f"{one}.eml").read_bytes() == b"whole"
-    assert "not confirmed" in (rig.root / "set-aside" / "unconfirmed" / f"{one}.txt").read_text()
+    assert "not yet acknowledged" in (rig.root / "set-aside" / "unconfirmed" / f"{one}.txt").read_text()
 
 
 async def test_bodies_of_a_lost_database_are_set_aside_also_at_a_later_start(rig: Rig) -> None:
@@ -177,7 +177,7 @@ async def test_a_recipient_whose_row_is_lost_is_not_finished(rig: Rig, state: Re
     assert sorted(rig.spool.ids()) == [message.queue_id, whole.queue_id]
     (shown,) = await rig.store.listing(states={HELD}, limit=9)
     assert (shown.queue_id, shown.recipients[-1].address) == (message.queue_id, "")
-    assert "lost whom it is for" in shown.recipients[-1].last_reply
+    assert "lost a recipient" in shown.recipients[-1].last_reply
     assert (await rig.store.counts()).held == 1
 
 
