@@ -55,7 +55,7 @@ class FileInForce:
             pass
 
     def run_dir(self, config: Config | None, usual: str, first: str) -> str:
-        """Where the control socket goes, as far as that can be told without a configuration."""
+        """Where the control socket goes, as far as that shows without a configuration."""
         if config is not None:
             return config.station.run_dir
         text = ""

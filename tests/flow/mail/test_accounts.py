@@ -293,7 +293,7 @@ async def test_aliases(service, card):
         ("team", ["team"], "neither an account nor an address"),
         ("team", ["team@clinic.example"], "can't be an alias of itself"),
         ("team", ["x@@y"], "not usable as an address"),
-        ("anna", ["x@world.example"], "belongs to account anna already"),
+        ("anna", ["x@world.example"], "already belongs to account anna"),
         ("x@world.example", ["anna"], "is not in a domain of this station"),
         ("one", ["two@clinic.example"], "would then be nobody's"),
     ],

@@ -58,7 +58,7 @@ class UpdateNews:
         self._one = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Look when the station starts. Where the postmaster can't be told, that is logged."""
+        """Look when the station starts. A letter that can't be written is logged."""
         try:
             await self.look()
         except DialpostError as error:

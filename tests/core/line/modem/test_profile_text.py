@@ -71,7 +71,7 @@ NOT_ALLOWED = [
     ('title = "X"\n', "source is missing"),
     ("title = \n", "this is not TOML"),
     (HEAD + 'inti = ["AT"]\n', "There is no key inti. Did you mean init?"),
-    (HEAD + 'init = "ATZ"\n', 'init = "ATZ" is not allowed: it must be a list of strings'),
+    (HEAD + 'init = "ATZ"\n', 'init = "ATZ" is not allowed: it must be a list of texts'),
     (HEAD + 'init = ["Z"]\n', 'init has "Z", which does not begin with AT'),
     (HEAD + "init = [3]\n", "init[1] = 3 is not allowed"),
     (HEAD + "speed_bps = 12345\n", "speed_bps = 12345 is not a serial port speed; known speeds: 300"),

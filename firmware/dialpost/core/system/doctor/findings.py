@@ -196,7 +196,11 @@ def ways_out(config: Config) -> Finding:
             "mail for the world", "no smarthost is set: it waits here for ever",
             'Set outbound.smarthost to the provider\'s mail host, or outbound.via = "mx".',
         )  # fmt: skip
-    way = f"through {outbound.smarthost}, port {outbound.port}" if outbound.via is Via.SMARTHOST else "straight out"
+    way = (
+        f"through {outbound.smarthost}, port {outbound.port}"
+        if outbound.via is Via.SMARTHOST
+        else "straight to the recipients' servers"
+    )
     return ok("mail for the world", way)
 
 
