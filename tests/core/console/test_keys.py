@@ -108,3 +108,11 @@ def test_a_character_s_bytes_end_no_string_but_the_byte_after_it_does(character)
     encoded = character.encode()
     assert encoded.endswith(b"\x9c")
     assert keys(b"\x1b]0;" + encoded + b"x\x9ca") == keys(b"\x1b]0;" + encoded + b"\x9ca") == ["a"]
+
+
+def test_it_is_at_rest_only_outside_of_a_sequence():
+    decoder, told = KeyDecoder(), []
+    for byte in b"a\x1b[A":
+        told.append(decoder.is_at_rest)
+        decoder.receive(byte)
+    assert [*told, decoder.is_at_rest] == [True, True, False, False, True]

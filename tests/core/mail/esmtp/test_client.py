@@ -1197,3 +1197,10 @@ def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full():
     one_by_one.submit(make_message(1), facts_of(BODY))
     one_by_one.data_to_send()
     assert one_by_one.waiting_for.limit_s == WAIT_S[Ask.MAIL] > GROUP_WAIT_S
+
+
+def test_answers_are_counted_from_none_on():
+    core = EsmtpClient(SETTINGS, "mail.example")
+    assert core.answers == 0
+    hear(core, b"220 x\r\n")
+    assert core.answers == 1
