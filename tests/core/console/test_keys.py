@@ -116,3 +116,8 @@ def test_it_is_at_rest_only_outside_of_a_sequence():
         told.append(decoder.is_at_rest)
         decoder.receive(byte)
     assert [*told, decoder.is_at_rest] == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("command", [0xF0, 0xF1, 0xF3, 0xF9])
+def test_a_telnet_command_without_more_takes_nothing_of_what_follows(command):
+    assert keys(bytes([0xFF, command]) + b"a") == ["a"]
