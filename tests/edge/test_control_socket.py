@@ -386,6 +386,25 @@ async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypa
     await server.close()
 
 
+async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypatch):
+    monkeypatch.setattr(serving, "MOST_CONNECTIONS", 3)
+    silent = [await asyncio.open_unix_connection(client._path) for _ in range(3)]
+    reader, writer = await asyncio.open_unix_connection(client._path)
+    (answer,) = [json.loads(line) async for line in reader]
+    assert answer == {
+        "error": "3 connections are open already: close some, then try again.",
+        "kind": "ControlError",
+    }
+    for _, held in [*silent, (reader, writer)]:
+        held.close()
+        await held.wait_closed()
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(ControlError):
+                assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}
+                break
+
+
 @pytest.mark.parametrize("begun", [b"", b'{"method": "echo", "params": {"text": "'])
 async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(client, monkeypatch, begun):
     monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)

@@ -39,7 +39,7 @@ The answer is any number of `{{"event": ...}}` lines, if the method streams even
 or of another type is one error that names it, and nothing is done. So is a line that is not a JSON
 object, has a key twice, is nested deeper than 64 brackets or is longer than 4 MiB. A connection may
 send several requests, one after another. One that sends none for a minute is closed, unless it has
-an editing session.
+an editing session. At most 100 connections may be open at once.
 
 ## Who may call
 

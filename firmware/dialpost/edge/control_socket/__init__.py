@@ -1,5 +1,7 @@
 """The control socket: one API for every face (command line, console, later a web page).
 
+The methods are declared in `core/control`; docs/control-api.md is made from the same declarations.
+
 A UNIX stream socket. One request a line, as JSON: `{"method": NAME, "params": {...}}`. The answer is
 any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
 `{"error": TEXT, "kind": CLASS}`. Who may ask is decided by the kernel's word on the peer
