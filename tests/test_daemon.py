@@ -150,7 +150,7 @@ async def test_an_unconfirmed_commit_reverts_live(daemon, tmp_path):
     await until(reverted)
     assert 'hostname = "mail.clinic.example"' in (tmp_path / "dialpost.toml").read_text()
     notices = (await face("config.notices"))["notices"]
-    assert "Configuration 2 was taken back: it was not confirmed in time." in notices[-1]
+    assert "Configuration 2 was rolled back: it was not confirmed in time." in notices[-1]
     assert "not confirmed in time" in " ".join((await face("status"))["attention"])
     with pytest.raises(ControlError, match="No commit waits"):
         await face("config.confirm")
@@ -179,7 +179,7 @@ async def test_a_session_that_drops_reverts_at_once(daemon, tmp_path):
     face.close()
 
     async def told() -> bool:
-        return any("taken back" in notice for notice in (await other("config.notices"))["notices"])
+        return any("rolled back" in notice for notice in (await other("config.notices"))["notices"])
 
     await until(told)
     assert daemon.config.station.hostname == "mail.clinic.example"

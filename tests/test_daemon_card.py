@@ -117,7 +117,7 @@ async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says
     await face.set("smtp.max_recipients", "600")
     card.opens = FULL
     done = await face("config.commit", comment="")
-    assert any("stands still" in words for words in done["words"])
+    assert any("station is stopped" in words for words in done["words"])
     assert "max_recipients = 600" in (tmp_path / "dialpost.toml").read_text()
     assert daemon.changes.pending is None and daemon.history.unproven() is not None
     card.opens = None

@@ -273,7 +273,7 @@ async def test_when_dialling_is_given_up_the_postmaster_finds_a_letter(tmp_path)
         [letter] = await mail_of(station, "anna", 1)
         text = letter.read_text()
         assert "Subject: The station can't reach the provider" in text
-        assert "A call did not come up (last dialled: 0961 123456)" in text
+        assert "A call failed (last dialled: 0961 123456)" in text
         assert "The last one ended with: busy" in text
         assert "Auto-Submitted: auto-generated" in text
     finally:

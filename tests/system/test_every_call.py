@@ -259,7 +259,7 @@ def asked(bench: Bench, before: set[str], after: set[str], question: tuple[str, 
         assert error.kind != "InternalError", error
         return (
             [before, after]
-            if "could not be taken back" in str(error) or "is still where" in str(error)
+            if "could not be rolled back" in str(error) or "is still where" in str(error)
             else [before]
         )
     except OSError:

@@ -82,7 +82,7 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
     assert "Committed as number 2." in said and "It is taken back in 2 min" in said
     assert "EUR" in station.config_path.read_text()
     station.leap(120.0)
-    other.until("taken back")
+    other.until("rolled back")
     assert "EUR" not in station.config_path.read_text()
     seat.until("`discard` makes your candidate what is in force again.")
     seat.until(PROMPT)
@@ -110,7 +110,7 @@ def test_a_session_killed_before_it_confirmed_takes_its_commit_back(station: Liv
     seat.command("commit confirm 60")
     assert "EUR" in station.config_path.read_text()
     seat.kill()
-    other.until("taken back")
+    other.until("rolled back")
     assert "EUR" not in station.config_path.read_text()
     assert "No difference." in other.command("compare 1")
 

@@ -36,7 +36,7 @@ def test_registration(lines: list[str], states: int | None) -> None:
     ("states", "severity", "says"),
     [
         ([4, 1], Severity.OK, "in its home network"), ([5], Severity.OK, "roaming"),
-        ([3, 3], Severity.FAULT, "refused"), ([2], Severity.FAULT, "looking"), ([], Severity.WARNING, "not tell"),
+        ([3, 3], Severity.FAULT, "refused"), ([2], Severity.FAULT, "looking"), ([], Severity.WARNING, "not say"),
         ([9], Severity.OK, "home"), ([6], Severity.FAULT, "text messages only"), ([12], Severity.FAULT, "state 12"),
     ],
 )  # fmt: skip
@@ -65,7 +65,7 @@ def test_signal(line: str, severity: Severity, says: str) -> None:
     [
         ("+CPIN: SIM PIN2", False, Severity.OK, "no PIN"), ("+CPIN: SIM PUK2", False, Severity.OK, "no PIN"),
         ("+CPIN: PH-NET PIN", True, Severity.FAULT, "locked to another SIM"),
-        ("+CPIN: READY", False, Severity.OK, "no PIN"), ("+CPIN: SIM PIN", True, Severity.SKIPPED, "not entered"),
+        ("+CPIN: READY", False, Severity.OK, "no PIN"), ("+CPIN: SIM PIN", True, Severity.SKIPPED, "not enter it"),
         ("+CPIN: SIM PIN", False, Severity.FAULT, "wants its PIN"), ("+CPIN: SIM PUK", True, Severity.FAULT, "PUK"),
         ("+CME ERROR: 10", True, Severity.FAULT, "+CME ERROR: 10"), ("", True, Severity.FAULT, "no usable SIM"),
     ],

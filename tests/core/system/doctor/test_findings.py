@@ -99,7 +99,7 @@ def test_how_worn_the_card_is():
     has([findings.wear(None)], (SKIPPED, "not an ext4"))
     has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not report its wear"))
     has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
-    has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of the life"))
+    has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of its rated life"))
     has([findings.wear(CardWear(5 * 10**9, 2, 1))], (FAULT, "met 2 faults"))
 
 
