@@ -20,7 +20,7 @@ from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.errors import ControlError
 from dialpost.core.line.call.states import CallState
 from dialpost.daemon import Daemon, SetUp
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.mail.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink
@@ -68,7 +68,7 @@ class Face:
     """A session over the real socket, asked from the test's loop."""
 
     def __init__(self, folder: Path) -> None:
-        self.talk = ControlTalk(folder / "run" / "control.sock", 30)
+        self.talk = ControlConnection(folder / "run" / "control.sock", 30)
 
     @classmethod
     async def open(cls, folder: Path, who: str = "anna") -> "Face":
@@ -343,7 +343,7 @@ async def test_history_and_rollback_help_where_nothing_can_stand_in(tmp_path):
 async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypatch):
     monkeypatch.setattr("dialpost.edge.control_socket.server._REQUEST_TIMEOUT_S", 0.05)
     face = await Face.open(tmp_path)
-    silent = await asyncio.to_thread(ControlTalk, tmp_path / "run" / "control.sock", 10)
+    silent = await asyncio.to_thread(ControlConnection, tmp_path / "run" / "control.sock", 10)
     assert b"No whole request came" in await asyncio.to_thread(silent._stream.readline)
     assert await asyncio.to_thread(silent._stream.readline) == b""  # one without a session is closed
     assert (await face("config.check"))["problems"] == []

@@ -17,7 +17,7 @@ from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.core.control.shapes import members
 from dialpost.core.control.table import METHODS
 from dialpost.core.printable import LONGEST_LINE
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 
 POISON = "\x1b]0;x\x07\x9b31m\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000\nATTENTION forged " + "x" * 3000
 HARMFUL = set("\x1b\x07\x9b\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000")
@@ -54,10 +54,10 @@ def config(tmp_path, monkeypatch):
     path = tmp_path / "dialpost.toml"
     path.write_text(CONFIG)
     monkeypatch.setattr(ControlClient, "available", lambda self: True)
-    for asking in (ControlClient, ControlTalk):
+    for asking in (ControlClient, ControlConnection):
         monkeypatch.setattr(asking, "call", lambda self, method, **_: filled(METHODS[method].answer))
-    monkeypatch.setattr(ControlTalk, "__init__", lambda self, *_: None)
-    monkeypatch.setattr(ControlTalk, "close", lambda self: None)
+    monkeypatch.setattr(ControlConnection, "__init__", lambda self, *_: None)
+    monkeypatch.setattr(ControlConnection, "close", lambda self: None)
     return path
 
 

@@ -13,7 +13,7 @@ from dialpost.core.control.declared import Access
 from dialpost.core.control.serving import Served
 from dialpost.core.control.station import UPDATE_STATUS
 from dialpost.core.errors import AccountError, ControlError
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.control_socket import server as serving
 from dialpost.edge.control_socket.server import ControlServer
 
@@ -192,7 +192,7 @@ async def until(condition) -> None:
 async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch):
     _, path, gone = talking
     monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
-    talk = await asyncio.to_thread(ControlTalk, path, 5)
+    talk = await asyncio.to_thread(ControlConnection, path, 5)
     assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
     await asyncio.sleep(0.2)  # longer than a connection may be silent that nobody keeps
     assert await asyncio.to_thread(lambda: talk.call("echo", n=1)) == {"n": 1}
@@ -210,7 +210,7 @@ async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(t
     await reader.readline()
     writer.transport.abort()
     await until(lambda: gone == ["reset"])
-    talk = await asyncio.to_thread(ControlTalk, path, 5)
+    talk = await asyncio.to_thread(ControlConnection, path, 5)
     await asyncio.to_thread(lambda: talk.call("stay", name="closed"))
     await server.close()
     assert gone == ["reset", "closed"]
@@ -347,7 +347,7 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
             await asyncio.to_thread(client.call, "status")
 
         def talk():
-            with ControlTalk(path, timeout_s=5) as talk:
+            with ControlConnection(path, timeout_s=5) as talk:
                 talk.call("status")
 
         with pytest.raises(ControlError, match=ENDED):
@@ -363,7 +363,7 @@ async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(
     await server.start()
 
     def talk():
-        with ControlTalk(path, timeout_s=5) as talk:
+        with ControlConnection(path, timeout_s=5) as talk:
             talk.ask(UPDATE_STATUS)
 
     for ask in (talk, lambda: ControlClient(path, 5).ask(UPDATE_STATUS)):
@@ -429,7 +429,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
     loop = asyncio.get_running_loop()
 
     def ask():
-        with ControlTalk(path, timeout_s=5) as talk:
+        with ControlConnection(path, timeout_s=5) as talk:
             real = talk._stream
 
             class Interrupted:

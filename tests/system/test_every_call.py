@@ -34,7 +34,7 @@ from rig.processes import eventually
 from rig.station import DOMAIN, PASSWORD, config_text
 
 from dialpost.core.errors import ControlError
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, needs(commands=("gcc",))]
 
@@ -132,7 +132,7 @@ class Bench:
 
     def ask(self, *questions: tuple[str, dict[str, Any]]) -> list[Any]:
         """Over one connection to the control socket. Raises: ControlError."""
-        talk = ControlTalk(self._run_dir / "control.sock", 60)
+        talk = ControlConnection(self._run_dir / "control.sock", 60)
         try:
             return [talk.call(method, **params) for method, params in questions]
         finally:

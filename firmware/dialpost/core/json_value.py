@@ -11,7 +11,7 @@ JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 
-class Talk(Protocol):
+class FaceConnection(Protocol):
     """One connection of a face: what is asked in it one after the other belongs together."""
 
     @property

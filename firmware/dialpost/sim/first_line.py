@@ -18,7 +18,7 @@ from dialpost.core.mail.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchNam
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_client.mail_talk import NextMessage, OnOutcome
+from dialpost.edge.mail.smtp_client.message_sender import NextMessage, OnOutcome
 from dialpost.sim.line import SimulatedLine
 from dialpost.sim.subscription import Subscription
 

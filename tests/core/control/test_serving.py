@@ -12,7 +12,7 @@ from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method, parameters_of
 from dialpost.core.control.serving import Emit, answer_here, serve, serve_events, serve_talk
 from dialpost.core.errors import ControlError
-from dialpost.core.json_value import JsonValue, Talk
+from dialpost.core.json_value import FaceConnection, JsonValue
 
 
 class Colour(Enum):
@@ -51,7 +51,7 @@ async def with_events(params: Params, emit: Emit) -> Answer:
     return await plain(params)
 
 
-async def with_talk(params: Params, talk: Talk) -> Answer:
+async def with_talk(params: Params, talk: FaceConnection) -> Answer:
     assert isinstance(talk, Connection)
     talk.emit("mine")
     return await plain(params)

@@ -26,8 +26,8 @@ ADDRESSES = "ip -4 -o addr show dev eth0 | awk '{print $4}'"
 _SET = """cat >/run/live.py <<'END'
 import json, sys
 from pathlib import Path
-from dialpost.edge.control_socket import ControlTalk
-with ControlTalk(Path("/run/dialpost/control.sock"), 240.0) as talk:
+from dialpost.edge.control_socket import ControlConnection
+with ControlConnection(Path("/run/dialpost/control.sock"), 240.0) as talk:
     talk.call("config.open", who="rig")
     for pair in sys.argv[1:]:
         key, _, value = pair.partition("=")

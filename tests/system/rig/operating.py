@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dialpost.core.errors import ControlError
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 from rig.mailboxes import make_message
 from rig.processes import eventually
 from rig.station import DOMAIN, PASSWORD, Station
@@ -60,7 +60,7 @@ class Operator:
                 await self._one_more.wait()
 
     def _ask(self, *questions: tuple[str, dict[str, Any]]) -> list[Any]:
-        talk = ControlTalk(self._station.control_socket, 30)
+        talk = ControlConnection(self._station.control_socket, 30)
         try:
             return [talk.call(method, **params) for method, params in questions]
         finally:

@@ -16,7 +16,7 @@ from dialpost.cli.station import control_path
 from dialpost.core.control import config as api
 from dialpost.core.errors import ControlError
 from dialpost.core.printable import one_line
-from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.control_socket import ControlConnection
 
 FROM_INPUT = "-"
 
@@ -54,7 +54,7 @@ def _set(args: argparse.Namespace) -> int:
         raise ControlError("Give pairs of KEY and VALUE; a value with blanks stands in quotes.")
     pairs = [(key, _value(value)) for key, value in zip(words[::2], words[1::2], strict=True)]
 
-    def change(talk: ControlTalk) -> None:
+    def change(talk: ControlConnection) -> None:
         for key, value in pairs:
             _tell_change(talk.ask(api.SET, key=key, value=value))
 
@@ -62,7 +62,7 @@ def _set(args: argparse.Namespace) -> int:
 
 
 def _unset(args: argparse.Namespace) -> int:
-    def change(talk: ControlTalk) -> None:
+    def change(talk: ControlConnection) -> None:
         for key in args.keys:
             _tell_change(talk.ask(api.UNSET, key=key))
 
@@ -70,14 +70,14 @@ def _unset(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    def change(talk: ControlTalk) -> None:
+    def change(talk: ControlConnection) -> None:
         talk.ask(api.ROLLBACK, number=args.number)
         _tell(talk.ask(api.COMPARE).lines)
 
     return _commit(args, change, f"back to {args.number}")
 
 
-def _commit(args: argparse.Namespace, change: Callable[[ControlTalk], None], comment: str = "") -> int:
+def _commit(args: argparse.Namespace, change: Callable[[ControlConnection], None], comment: str = "") -> int:
     with _talk(args) as talk:
         change(talk)
         found = talk.ask(api.CHECK)
@@ -120,9 +120,9 @@ def _history(args: argparse.Namespace) -> int:
     return 0
 
 
-def _talk(args: argparse.Namespace) -> ControlTalk:
+def _talk(args: argparse.Namespace) -> ControlConnection:
     """A session of its own. Raises: ControlError."""
-    talk = ControlTalk(control_path(args))
+    talk = ControlConnection(control_path(args))
     talk.ask(api.OPEN, who="")
     return talk
 

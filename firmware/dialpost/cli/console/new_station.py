@@ -21,7 +21,7 @@ from dialpost.core.control import accounts
 from dialpost.core.control import config as api
 from dialpost.core.errors import ConfigError, ControlError
 from dialpost.edge.console.admin_password import AdminPassword
-from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.control_socket import ControlConnection
 from dialpost.edge.ground.durable import remove_durably, write_durably
 from dialpost.flow.mail.accounts import AccountService
 
@@ -40,7 +40,7 @@ class Made:
 class Maker:
     """`talk` has an open session. `is_running`: there is a station already, which makes the accounts itself."""
 
-    def __init__(self, config_path: Path, talk: ControlTalk, *, is_running: bool) -> None:
+    def __init__(self, config_path: Path, talk: ControlConnection, *, is_running: bool) -> None:
         self._config_path, self._talk, self._is_running = config_path, talk, is_running
 
     def make(self, result: Result, is_wanted: Callable[[Sequence[str]], bool]) -> Made:

@@ -48,7 +48,7 @@ from dialpost.core.errors import (
 )
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.system import machine
 from dialpost.edge.system.clock import Clock
 from dialpost.edge.system.factory_reset import FactoryReset
@@ -230,7 +230,7 @@ class Rescue:
             )
             self._terminal.say(f"Saved as number {commit.number}. It counts when the daemon starts.")
             return
-        with ControlTalk(control_path(self._args), 120.0) as talk:
+        with ControlConnection(control_path(self._args), 120.0) as talk:
             talk.ask(api.OPEN, who=f"{self._who}, {_COMMENT}")
             loaded = talk.ask(api.LOAD, text=text)
             if loaded.problems:
@@ -241,7 +241,7 @@ class Rescue:
         self._terminal.say(f"The station runs, with configuration {done.number}.")
         self._leave(Left.MENDED)
 
-    def _commit(self, talk: ControlTalk, comment: str) -> api.Committed:
+    def _commit(self, talk: ControlConnection, comment: str) -> api.Committed:
         try:
             done = talk.ask(api.COMMIT, comment=comment)
         except ControlError as error:

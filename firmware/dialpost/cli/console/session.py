@@ -12,7 +12,7 @@ from pathlib import Path
 from dialpost.core.control import config as api
 from dialpost.core.control.declared import A, D, Method, P
 from dialpost.core.errors import ControlError
-from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.control_socket import ControlConnection
 
 _LAST_CALL_S = 60.0
 
@@ -22,7 +22,7 @@ class EditingSession:
 
     def __init__(self, socket: Path, who: str) -> None:
         self._socket, self._who = socket, who
-        self._talk: ControlTalk | None = None
+        self._talk: ControlConnection | None = None
         self.is_changed = False
         """Whether the candidate has changes that are not committed."""
         self._is_warned = False
@@ -31,7 +31,7 @@ class EditingSession:
     def open(self) -> api.Opened:
         """Begin it; what it finds (mode, number, problems, others). Raises: ControlError."""
         self.close()
-        talk = ControlTalk(self._socket)
+        talk = ControlConnection(self._socket)
         try:
             found = talk.ask(api.OPEN, who=self._who)
         except ControlError:

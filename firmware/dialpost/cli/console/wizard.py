@@ -25,7 +25,7 @@ from dialpost.core.control import accounts
 from dialpost.core.control import config as api
 from dialpost.core.control.station import STATUS
 from dialpost.core.errors import AskCancelledError, DialpostError, IdleTooLongError, TerminalGoneError
-from dialpost.edge.control_socket import ControlClient, ControlTalk
+from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.ground.durable import write_durably
 
 SUMMARY = "summary.txt"
@@ -63,7 +63,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
 
     Raises: ControlError where no daemon answers, TerminalGoneError, IdleTooLongError.
     """
-    with ControlTalk(site.socket, 120.0) as talk:
+    with ControlConnection(site.socket, 120.0) as talk:
         mode = talk.ask(api.OPEN, who=_WHO).mode
         say(terminal, _WELCOME if mode == _SET_UP else _AGAIN)
         base = base_config(talk.ask(api.TEXT, secrets=True).text)
@@ -156,7 +156,7 @@ def say_lines(terminal: Terminal, text: str) -> None:
 # -- in force -------------------------------------------------------------------------------------------------
 
 
-def _account_names(talk: ControlTalk) -> tuple[str, ...]:
+def _account_names(talk: ControlConnection) -> tuple[str, ...]:
     return tuple(account.name for account in talk.ask(accounts.LIST))
 
 

@@ -12,13 +12,13 @@ from typing import Protocol
 from dialpost.core.control.declared import A, Access, D, Method, P
 from dialpost.core.control.requests import check
 from dialpost.core.control.shapes import from_json, to_json
-from dialpost.core.json_value import JsonObject, JsonValue, Talk
+from dialpost.core.json_value import FaceConnection, JsonObject, JsonValue
 
 Emit = Callable[[JsonValue], None]
 """Sends one event at once."""
 
 
-class Asked(Talk, Protocol):
+class Asked(FaceConnection, Protocol):
     """The question under way: the connection it came on, and a way to send events before the answer."""
 
     def emit(self, event: JsonValue) -> None:
@@ -54,7 +54,7 @@ def serve_events(method: Method[P, D, A], handler: Callable[[D, Emit], Awaitable
     return {method.name: Served(run, method.access)}
 
 
-def serve_talk(method: Method[P, D, A], handler: Callable[[D, Talk], Awaitable[A]]) -> dict[str, Served]:
+def serve_talk(method: Method[P, D, A], handler: Callable[[D, FaceConnection], Awaitable[A]]) -> dict[str, Served]:
     """A method that belongs to the connection it is asked on."""
 
     async def run(params: JsonObject, asked: Asked) -> JsonValue:

@@ -11,11 +11,11 @@ A connection may ask several things one after the other. One that is silent for 
 asked it to stay (an editing session): that method hears when the connection is gone.
 
 `server.ControlServer` is the daemon's; it is not imported here, as commands need no asyncio. `ControlClient` is for
-short-lived commands, `ControlTalk` for many questions over one connection.
+short-lived commands, `ControlConnection` for many questions over one connection.
 """
 
-from dialpost.edge.control_socket.client import ControlClient, ControlTalk
+from dialpost.edge.control_socket.client import ControlClient, ControlConnection
 
 SOCKET_NAME = "control.sock"
 
-__all__ = ["SOCKET_NAME", "ControlClient", "ControlTalk"]
+__all__ = ["SOCKET_NAME", "ControlClient", "ControlConnection"]

@@ -107,7 +107,7 @@ class ControlClient:
         return sock
 
 
-class ControlTalk:
+class ControlConnection:
     """The asking side of one connection kept open, for a session of many questions. Blocking.
 
     `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit). What was
@@ -121,7 +121,7 @@ class ControlTalk:
         self._stream = self._sock.makefile("rwb")
         self._owed = 0
 
-    def __enter__(self) -> ControlTalk:
+    def __enter__(self) -> ControlConnection:
         return self
 
     def __exit__(self, *_: object) -> None:

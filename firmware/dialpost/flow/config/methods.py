@@ -22,7 +22,7 @@ from dialpost.core.control import config as api
 from dialpost.core.control.declared import D, Method, NoParams, P
 from dialpost.core.control.serving import Served, serve_talk
 from dialpost.core.errors import ConfigError, ControlError
-from dialpost.core.json_value import Talk
+from dialpost.core.json_value import FaceConnection
 from dialpost.core.toml_text import parse_toml
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.sessions import ConfigSessions, Session, table_of
@@ -38,9 +38,9 @@ def config_methods(
     sessions: ConfigSessions, changes: ConfigChanges, remarks: Callable[[Config], Sequence[str]] = _none
 ) -> dict[str, Served]:
     """The methods by name. `remarks`: what the machine's files say of a usable configuration."""
-    of_talk: dict[Talk, Session] = {}
+    of_talk: dict[FaceConnection, Session] = {}
 
-    async def open_(wanted: api.OpenParams, talk: Talk) -> api.Opened:
+    async def open_(wanted: api.OpenParams, talk: FaceConnection) -> api.Opened:
         if talk in of_talk:
             raise ControlError("This connection already has a session.")
         session, mode, problems = await sessions.open(wanted.who.strip() or talk.user)
@@ -60,7 +60,7 @@ def config_methods(
         )
 
     def in_session(method: Method[P, D, S], act: Callable[[Session, D], Awaitable[S]]) -> dict[str, Served]:
-        async def run(wanted: D, talk: Talk) -> S:
+        async def run(wanted: D, talk: FaceConnection) -> S:
             if talk not in of_talk:
                 raise ControlError("No session is open on this connection: config.open begins one.")
             session = of_talk[talk]

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 from dialpost.edge.mail.smtp_client.content import Content
-from dialpost.edge.mail.smtp_client.mail_talk import MailTalk
-from dialpost.edge.mail.smtp_client.talk import Talk
+from dialpost.edge.mail.smtp_client.driver import SessionDriver
+from dialpost.edge.mail.smtp_client.message_sender import MessageSender
 
 
 async def test_recipients_taken_up_again_go_before_the_message_fetched_meanwhile() -> None:
@@ -23,7 +23,7 @@ async def test_recipients_taken_up_again_go_before_the_message_fetched_meanwhile
     async def nothing() -> None:
         return None
 
-    mail = MailTalk(cast(Talk, talk), nothing, lambda message, outcomes: nothing())
+    mail = MessageSender(cast(SessionDriver, talk), nothing, lambda message, outcomes: nothing())
     fetched = cast(Content, SimpleNamespace(message="the next one", facts=None))
     mail._fetching = asyncio.ensure_future(asyncio.sleep(0, fetched))
     await mail._fetching

@@ -66,9 +66,9 @@ def plan(pulls: int, lanes: int, seed: int) -> list[list[During]]:
 _COMMITS = """cat >/run/commits.py <<'END'
 import sys
 from pathlib import Path
-from dialpost.edge.control_socket import ControlTalk
+from dialpost.edge.control_socket import ControlConnection
 n = int(sys.argv[1])
-with ControlTalk(Path("/run/dialpost/control.sock")) as talk:
+with ControlConnection(Path("/run/dialpost/control.sock")) as talk:
     talk.call("config.open", who="rig")
     while True:
         n += 1

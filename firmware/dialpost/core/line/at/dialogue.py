@@ -1,8 +1,8 @@
 """A command and what comes after it: `command` gives the bytes to send, `receive` the events.
 
-Every final result is an event; whose answer it is, who asked decides (`flow/line/modem/talk`). After the CONNECT of
-a command that dials nothing more is looked at: those bytes are the other side's (`rest`). While a call is being set
-up the port is read byte by byte, so that nothing of them is taken from pppd.
+Every final result is an event; whose answer it is, who asked decides (`flow/line/modem/channel`). After the CONNECT
+of a command that dials nothing more is looked at: those bytes are the other side's (`rest`). While a call is being
+set up the port is read byte by byte, so that nothing of them is taken from pppd.
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ from dialpost.core.mail.smtp_target import (
     SessionEnd,
     SessionFate,
 )
-from dialpost.edge.mail.smtp_client.mail_talk import MailTalk, NextMessage, OnOutcome, Report
-from dialpost.edge.mail.smtp_client.talk import Talk
+from dialpost.edge.mail.smtp_client.driver import SessionDriver
+from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
 from dialpost.edge.mail.smtp_client.tls import TlsMemory
 
 __all__ = ["SmtpClient"]
 
-Work = Callable[[Talk], Awaitable[int]]
+Work = Callable[[SessionDriver], Awaitable[int]]
 """What is done in a talk; the number of messages delivered."""
 MAX_LESSONS = 256  # hosts; the one learnt about first is forgotten first
 
@@ -45,7 +45,7 @@ class SmtpClient:
         self.in_flight_bytes = 0
         self._memory = TlsMemory(ca_file)
         self._lessons: dict[tuple[str, int], set[Lesson]] = {}
-        self._talks: set[Talk] = set()
+        self._talks: set[SessionDriver] = set()
         self._past_up = 0
         self._past_down = 0
 
@@ -79,8 +79,8 @@ class SmtpClient:
         async def next_or_fallen() -> OutgoingMessage | None:
             return fallen.pop(0)[0] if fallen else await next_message()
 
-        async def work(talk: Talk) -> int:
-            mail = MailTalk(talk, next_or_fallen, on_outcome)
+        async def work(talk: SessionDriver) -> int:
+            mail = MessageSender(talk, next_or_fallen, on_outcome)
             try:
                 await mail.run()
             finally:
@@ -106,7 +106,7 @@ class SmtpClient:
         offered = False
         answers: list[tuple[str, Reply]] = []
 
-        async def work(talk: Talk) -> int:
+        async def work(talk: SessionDriver) -> int:
             nonlocal offered
             await _ask_each(talk, names, answers)
             offered = talk.core.extensions.etrn
@@ -122,7 +122,7 @@ class SmtpClient:
         for address in target.addresses:
             ways = _ways(settings)
             while ways:
-                talk = Talk(target, self._as_learnt(target, ways[0]), self._memory, self.in_flight_bytes)
+                talk = SessionDriver(target, self._as_learnt(target, ways[0]), self._memory, self.in_flight_bytes)
                 end = self._judged(target, end, await self._run(talk, address, work))
                 if talk.broken_off or not (talk.tls_failed or talk.is_to_repeat):
                     break
@@ -144,7 +144,7 @@ class SmtpClient:
         lessons = self._lessons.get((target.host, target.port), set())
         return replace(settings, without=frozenset(lessons))
 
-    async def _run(self, talk: Talk, address: str, work: Work) -> SessionEnd:
+    async def _run(self, talk: SessionDriver, address: str, work: Work) -> SessionEnd:
         """One connection: connect, do the work, close."""
         self._talks.add(talk)
         delivered = 0
@@ -166,7 +166,7 @@ class SmtpClient:
         return replace(_end_of(talk, address), messages=delivered)
 
 
-async def _connect(talk: Talk, address: str) -> SessionEnd | None:
+async def _connect(talk: SessionDriver, address: str) -> SessionEnd | None:
     """Connect; the end, if it can't be done."""
     try:
         await talk.connect(address)
@@ -178,7 +178,7 @@ async def _connect(talk: Talk, address: str) -> SessionEnd | None:
     return None
 
 
-async def _ask_each(talk: Talk, names: Sequence[str], answers: list[tuple[str, Reply]]) -> None:
+async def _ask_each(talk: SessionDriver, names: Sequence[str], answers: list[tuple[str, Reply]]) -> None:
     left = list(names)
     while talk.ended is None:
         while (event := await talk.next_event()) is not None:
@@ -214,7 +214,7 @@ def _without_clear(settings: ConnectSettings) -> AuthMechanism:
     return settings.auth if settings.clear_password else AuthMechanism.AUTO
 
 
-def _end_of(talk: Talk, address: str) -> SessionEnd:
+def _end_of(talk: SessionDriver, address: str) -> SessionEnd:
     ended = talk.ended
     assert ended is not None
     reply = ended.reply

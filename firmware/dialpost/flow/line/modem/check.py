@@ -19,11 +19,11 @@ from dialpost.core.line.modem.probe import identity
 from dialpost.core.line.modem.profile import FlowControl, ModemProfile, ResultKind
 from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands
 from dialpost.core.line.modem.signs import registration_finding, signal_finding, signal_line, sim_finding
+from dialpost.flow.line.modem.channel import ModemChannel
 from dialpost.flow.line.modem.find import identify
 from dialpost.flow.line.modem.port import OpenPort, Port
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp
 from dialpost.flow.line.modem.sim import CELLULAR_QUERIES, ask_sim, network_states
-from dialpost.flow.line.modem.talk import ModemTalk
 
 _DIAL_TONE_S = 15.0
 _SIGNAL_S = 10.0
@@ -88,7 +88,7 @@ class ModemCheck:
         try:
             yield ok("port", f"{self._config.port} is open at {speed_bps} bit/s, and nobody else uses it.")
             await asyncio.sleep(self._profile.settle_s)
-            talk = ModemTalk(port, self._profile.own_results, self._profile.answer_s)
+            talk = ModemChannel(port, self._profile.own_results, self._profile.answer_s)
             async for finding in self._ask(port, talk, speed_bps, flow_control):
                 yield finding
         except PortError as error:
@@ -97,7 +97,7 @@ class ModemCheck:
             port.close(keep_dtr=bool(self._profile.dtr_off_max_s))
 
     async def _ask(
-        self, port: Port, talk: ModemTalk, speed_bps: int, flow_control: FlowControl
+        self, port: Port, talk: ModemChannel, speed_bps: int, flow_control: FlowControl
     ) -> AsyncIterator[Finding]:
         if not await talk.wakes() and not await talk.wakes(limit_s=_SLOW_WAKE_S):
             yield self._silent(talk, speed_bps, flow_control)
@@ -119,7 +119,7 @@ class ModemCheck:
         if self._profile.telephone:
             yield await self._dial_tone(talk)
 
-    def _silent(self, talk: ModemTalk, speed_bps: int, flow_control: FlowControl) -> Finding:
+    def _silent(self, talk: ModemChannel, speed_bps: int, flow_control: FlowControl) -> Finding:
         if talk.garbage:
             return _fault(
                 "answer", f"It answers in garbage at {speed_bps} bit/s.",
@@ -134,12 +134,12 @@ class ModemCheck:
             f"Is the modem switched on and this its port? `dialpost modem probe` looks at all ports.{lines}",
         )  # fmt: skip
 
-    async def _identity(self, talk: ModemTalk) -> Finding:
+    async def _identity(self, talk: ModemChannel) -> Finding:
         await talk.ask(PLAIN_WORDS)
         says = identity(await identify(talk, self._profile.answer_s))
         return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
 
-    async def _set_up(self, talk: ModemTalk) -> Finding:
+    async def _set_up(self, talk: ModemChannel) -> Finding:
         """The profile's commands. One that is no must and is refused costs no call, but is reported."""
         refused, speaker = [], ModemSetUp(talk, self._profile, lambda words: None)
         for step in set_up_commands(self._profile, self._config, self._country):
@@ -162,7 +162,7 @@ class ModemCheck:
     def _other_profile(self) -> str:
         return f'Is "{self._profile.name}" the right profile? `dialpost modem probe` suggests one.'
 
-    async def _network(self, talk: ModemTalk) -> AsyncIterator[Finding]:
+    async def _network(self, talk: ModemChannel) -> AsyncIterator[Finding]:
         profile = self._profile
         query = profile.registration_query
         queries = (query,) if query else CELLULAR_QUERIES if profile.cellular else ()
@@ -172,7 +172,7 @@ class ModemCheck:
             answer = await talk.ask(f"AT{profile.signal_query}", _SIGNAL_S, tells=True)
             yield signal_finding(signal_line(answer.lines, profile.signal_query))
 
-    async def _dial_tone(self, talk: ModemTalk) -> Finding:
+    async def _dial_tone(self, talk: ModemChannel) -> Finding:
         """Off hook, wait for the tone, dial no digit, on hook (V.250 §6.3.1: a `;` ends in command state)."""
         if not self._config.wait_for_dial_tone:
             return skipped("dial tone", "Not looked for: modem.wait_for_dial_tone is no.")

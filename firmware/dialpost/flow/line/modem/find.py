@@ -10,8 +10,8 @@ from dialpost.core.errors import PortError
 from dialpost.core.line.at.answers import identity_lines, prefix_of, values
 from dialpost.core.line.modem.probe import IDENTITY_COMMANDS, Hints, PortFacts, Suggestion, identity, suggest
 from dialpost.core.line.modem.profile import FlowControl, ModemProfile
+from dialpost.flow.line.modem.channel import ModemChannel
 from dialpost.flow.line.modem.port import OpenPort
-from dialpost.flow.line.modem.talk import ModemTalk
 
 UART_SPEEDS_BPS = (115_200, 9600, 57_600, 38_400, 19_200, 230_400, 4800, 2400, 1200, 460_800, 921_600, 300)
 ACM_SPEEDS_BPS = (115_200, 9600)
@@ -42,7 +42,7 @@ async def look(port: PortFacts, hints: dict[str, Hints], open_port: OpenPort, sp
                 opened = open_port(port.device, speed_bps, FlowControl.NONE)
             else:
                 opened.set_speed(speed_bps)
-            talk = ModemTalk(opened)
+            talk = ModemChannel(opened)
             if await talk.wakes(limit_s=_WAKE_S):
                 answers = await _identify(talk)
                 opened.close(keep_dtr=True)
@@ -71,18 +71,18 @@ async def _answers_with_rts_cts(port: PortFacts, speed_bps: int, open_port: Open
     """Whether it answers too while the port waits for CTS, as a call does. Raises: PortError."""
     opened = open_port(port.device, speed_bps, FlowControl.RTSCTS)
     try:
-        return await ModemTalk(opened).wakes(limit_s=_WAKE_S)
+        return await ModemChannel(opened).wakes(limit_s=_WAKE_S)
     finally:
         opened.close(keep_dtr=True)
 
 
-async def _identify(talk: ModemTalk) -> tuple[str, ...]:
+async def _identify(talk: ModemChannel) -> tuple[str, ...]:
     """The answers to `IDENTITY_COMMANDS`, "" where one is refused; the last keeps its error's words."""
     await talk.ask("ATE0V1Q0", _ANSWER_S)
     return (*await identify(talk, _ANSWER_S), await sim_words(talk, _ANSWER_S))
 
 
-async def identify(talk: ModemTalk, limit_s: float) -> list[str]:
+async def identify(talk: ModemChannel, limit_s: float) -> list[str]:
     """What the modem says to each of `IDENTITY_COMMANDS` but the last, without chatter; "" where one is refused."""
     found = []
     for command in IDENTITY_COMMANDS[:-1]:
@@ -91,7 +91,7 @@ async def identify(talk: ModemTalk, limit_s: float) -> list[str]:
     return found
 
 
-async def sim_words(talk: ModemTalk, limit_s: float) -> str:
+async def sim_words(talk: ModemChannel, limit_s: float) -> str:
     """What it says to the last of them: of its SIM, or +CME ERROR where none is in it."""
     command = f"AT{IDENTITY_COMMANDS[-1]}"
     answer = await talk.ask(command, limit_s, tells=True)

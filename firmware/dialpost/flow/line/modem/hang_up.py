@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 
 from dialpost.core.line.modem.profile import HangUpWay, ModemProfile, ResultKind
+from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.port import Port
-from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 ROUNDS = 2
 _FALL_S, _LOOK_S = 1.0, 0.1
 """How long DCD may take to fall, and how often it is polled."""
 
 
-async def is_on_hook(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier_tells: bool) -> bool:
+async def is_on_hook(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
     """Whether the modem takes commands, and puts the line down on ATH."""
     if not await talk.only_one():
         return False
@@ -30,7 +30,7 @@ async def is_on_hook(port: Port, talk: ModemTalk, profile: ModemProfile, *, carr
     return not carrier_tells or await carrier_falls(port)
 
 
-async def hung_up(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier_tells: bool) -> bool:
+async def hung_up(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
     """Go through the profile's ways until the line is known to be down; False where none of them proves it."""
     for _ in range(ROUNDS):
         for way in profile.hang_up:
@@ -49,7 +49,7 @@ async def hung_up(port: Port, talk: ModemTalk, profile: ModemProfile, *, carrier
     return False
 
 
-async def escape(talk: ModemTalk, profile: ModemProfile) -> None:
+async def escape(talk: ModemChannel, profile: ModemProfile) -> None:
     """Back to commands, from data (silence, +++, silence) or from dialling (any character ends it)."""
     await asyncio.sleep(profile.guard_s)
     await talk.send(profile.escape.encode("ascii"))

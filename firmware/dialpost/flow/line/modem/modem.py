@@ -1,6 +1,6 @@
 """The modem: opens its port, dials, logs in where the provider wants it before PPP, watches the carrier, hangs up.
 
-The steps are `set_up`, `sim`, `login` and `hang_up`, over one `ModemTalk`. Nothing that a
+The steps are `set_up`, `sim`, `login` and `hang_up`, over one `ModemChannel`. Nothing that a
 line, a modem or a port does is raised out of here: it is a `DialOutcome`, or words. One task at a time: dial,
 login, (pause_reading, pppd, carrier_lost, resume_reading), hang_up. A cancelled `dial` or `login` leaves the port
 open for `hang_up`, which closes it. From ATD on the line counts as up until something proves that it is down:
@@ -22,13 +22,13 @@ from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.modem.profile import NUMBER, ControlLines, FlowControl, ModemProfile, ResultKind
 from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands
 from dialpost.core.line.reasons import advice
+from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.hang_up import carrier_falls, hung_up, is_on_hook
 from dialpost.flow.line.modem.login import log_in
 from dialpost.flow.line.modem.port import OpenPort, Port
 from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp, Woken, wake
 from dialpost.flow.line.modem.sim import SimCard, find_network
-from dialpost.flow.line.modem.talk import Answer, ModemTalk
 from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
@@ -55,7 +55,7 @@ class Modem:
         self._country = country or Country("generic", "Anywhere", "")
         self._speed_bps, self._flow_control = port_settings(profile, config)
         self._port: Port | None = None
-        self._talk: ModemTalk | None = None
+        self._talk: ModemChannel | None = None
         self._is_paused = False
         self._was_seen_on_hook = False
         self._refused_pin, self._memory = refused_pin or RefusedPin(), memory
@@ -156,11 +156,11 @@ class Modem:
             raise PortError(f"{self.device} is closed.")
         return self._port
 
-    async def _open(self) -> tuple[Port, ModemTalk]:
+    async def _open(self) -> tuple[Port, ModemChannel]:
         if self._port is None:
             self._port = self._open_port(self.device, self._speed_bps, self._flow_control)
             await asyncio.sleep(self._profile.settle_s)
-        self._talk = ModemTalk(self._port, self._profile.own_results, self._profile.answer_s)
+        self._talk = ModemChannel(self._port, self._profile.own_results, self._profile.answer_s)
         return self._port, self._talk
 
     def _close(self) -> None:
@@ -168,7 +168,7 @@ class Modem:
             self._port.close(keep_dtr=bool(self._profile.dtr_off_max_s))
             self._port = self._talk = None
 
-    async def _wake(self, port: Port, talk: ModemTalk) -> None:
+    async def _wake(self, port: Port, talk: ModemChannel) -> None:
         """Until it answers AT and is known to be on hook: a power cut may have left a call up."""
         woken = await wake(talk, self._profile)
         if woken is Woken.SILENT:
@@ -185,7 +185,7 @@ class Modem:
             self._was_seen_on_hook = True
         await talk.ask(PLAIN_WORDS)
 
-    async def _silence(self, talk: ModemTalk) -> str:
+    async def _silence(self, talk: ModemChannel) -> str:
         """Why nothing answers, and what to do."""
         if talk.garbage:
             return (
@@ -206,11 +206,11 @@ class Modem:
         self._close()
         self._port = self._open_port(self.device, self._speed_bps, FlowControl.NONE)
         try:
-            return await ModemTalk(self._port).wakes()
+            return await ModemChannel(self._port).wakes()
         finally:
             self._close()
 
-    async def _dial(self, port: Port, talk: ModemTalk, number: str) -> DialOutcome:
+    async def _dial(self, port: Port, talk: ModemChannel, number: str) -> DialOutcome:
         if self._profile.telephone:
             command = dial_command(number, self._config, self._country)
         else:
@@ -238,7 +238,7 @@ class Modem:
         self._say(words)
         return DialOutcome(result, words, talk.carrier_bps or answer.result.rate_bps)
 
-    def _no_result(self, talk: ModemTalk, answer: Answer) -> DialOutcome:
+    def _no_result(self, talk: ModemChannel, answer: Answer) -> DialOutcome:
         if talk.is_lost:
             return DialOutcome(
                 DialResult.ERROR,

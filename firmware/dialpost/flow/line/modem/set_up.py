@@ -1,4 +1,4 @@
-"""Waking a modem and setting it up, over a `ModemTalk`. What must succeed and does not ends the call."""
+"""Waking a modem and setting it up, over a `ModemChannel`. What must succeed and does not ends the call."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dialpost.core.line.at.refusals import is_passing
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.modem.profile import ModemProfile, ResultKind
 from dialpost.core.line.modem.set_up import SetUpCommand
+from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.hang_up import escape
-from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 BUSY_S = 20.0
 """How long in all a modem may say that it is busy, or keep silent, before a command is given up."""
@@ -35,7 +35,7 @@ class Woken(Enum):
     SILENT = auto()
 
 
-async def wake(talk: ModemTalk, profile: ModemProfile) -> Woken:
+async def wake(talk: ModemChannel, profile: ModemProfile) -> Woken:
     """Until it answers AT; one that is on line is brought back to commands."""
     if await talk.wakes():
         return Woken.AT_ONCE
@@ -47,7 +47,7 @@ async def wake(talk: ModemTalk, profile: ModemProfile) -> Woken:
 class ModemSetUp:
     """The commands before a call. A modem that is busy is asked again for `BUSY_S` in all."""
 
-    def __init__(self, talk: ModemTalk, profile: ModemProfile, say: Callable[[str], None]) -> None:
+    def __init__(self, talk: ModemChannel, profile: ModemProfile, say: Callable[[str], None]) -> None:
         self._talk, self._profile, self._say = talk, profile, say
         self._busy_until_s: float | None = None
 

@@ -28,9 +28,9 @@ from dialpost.core.line.modem.signs import (
     sim_state,
     sim_trouble,
 )
+from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.refused_pin import ALLOW, MOST_UNCLEAR, RefusedPin
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp
-from dialpost.flow.line.modem.talk import Answer, ModemTalk
 
 SIM_BUSY_S = 20.0
 """How long a SIM that was just switched on may take to say what it wants, or be busy."""
@@ -41,7 +41,7 @@ _OPENING_S = 3.0
 CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")
 
 
-async def ask_sim(talk: ModemTalk) -> tuple[str, str]:
+async def ask_sim(talk: ModemChannel) -> tuple[str, str]:
     """The SIM's state (`core/line/modem/signs.sim_state`) and the modem's words; one that starts is waited for."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + SIM_BUSY_S
@@ -57,7 +57,7 @@ async def ask_sim(talk: ModemTalk) -> tuple[str, str]:
 class SimCard:
     """The SIM of one modem, for one call. Raises: ModemFailedError where it can't be used."""
 
-    def __init__(self, talk: ModemTalk, set_up: ModemSetUp, config: ModemConfig, pins: RefusedPin) -> None:
+    def __init__(self, talk: ModemChannel, set_up: ModemSetUp, config: ModemConfig, pins: RefusedPin) -> None:
         self._talk, self._set_up, self._config, self._pins = talk, set_up, config, pins
         self._has_codes = True
 
@@ -156,7 +156,7 @@ class SimCard:
         return None
 
 
-async def find_network(talk: ModemTalk, profile: ModemProfile, say: Callable[[str], None]) -> None:
+async def find_network(talk: ModemChannel, profile: ModemProfile, say: Callable[[str], None]) -> None:
     """Wait until the modem is registered, where it is a kind that registers. Raises: ModemFailedError."""
     query = profile.registration_query
     queries = (query,) if query else CELLULAR_QUERIES if profile.cellular else ()
@@ -168,7 +168,7 @@ async def find_network(talk: ModemTalk, profile: ModemProfile, say: Callable[[st
             say(f"signal: {line}")
 
 
-async def network_states(talk: ModemTalk, queries: tuple[str, ...]) -> list[int]:
+async def network_states(talk: ModemChannel, queries: tuple[str, ...]) -> list[int]:
     """What each query tells, those left out that tell nothing."""
     states = []
     for query in queries:
@@ -178,7 +178,7 @@ async def network_states(talk: ModemTalk, queries: tuple[str, ...]) -> list[int]
 
 
 async def _register(
-    talk: ModemTalk, profile: ModemProfile, queries: tuple[str, ...], say: Callable[[str], None]
+    talk: ModemChannel, profile: ModemProfile, queries: tuple[str, ...], say: Callable[[str], None]
 ) -> None:
     say("looking for a network")
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import OutgoingMessage
 from dialpost.edge.mail.smtp_client.content import Content, ContentError, Reader, look_over
-from dialpost.edge.mail.smtp_client.talk import Talk
+from dialpost.edge.mail.smtp_client.driver import SessionDriver
 
 NextMessage = Callable[[], Awaitable[OutgoingMessage | None]]
 OnOutcome = Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]]
@@ -24,13 +24,13 @@ Report = tuple[OutgoingMessage, tuple[Outcome, ...]]
 _GROUPING_PATIENCE_S = 0.1
 
 
-class MailTalk:
+class MessageSender:
     """One session's messages. `run` returns when the session is over and every outcome was reported.
 
     `fallen` holds what was not reported, because it should go at once in a plainer session (`EsmtpClient.learnt`).
     """
 
-    def __init__(self, talk: Talk, next_message: NextMessage, on_outcome: OnOutcome) -> None:
+    def __init__(self, talk: SessionDriver, next_message: NextMessage, on_outcome: OnOutcome) -> None:
         self.delivered = 0
         self.fallen: list[Report] = []
         self._talk = talk

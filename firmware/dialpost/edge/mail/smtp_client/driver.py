@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0
 
 
-class Talk:
+class SessionDriver:
     """One connection and its core."""
 
     def __init__(

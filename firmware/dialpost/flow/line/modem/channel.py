@@ -56,7 +56,7 @@ class Answer:
         return self.result.words if self.result is not None else ""
 
 
-class ModemTalk:
+class ModemChannel:
     """The talk on an open port.
 
     `was_late`: an answer came late or not at all, so that an odd one proves nothing. `is_lost`: the modem could not
