@@ -34,9 +34,9 @@ _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 2 << 30
 
 _WRITABLE = (
-    tempfile.gettempdir(), "/tmp/",
+    tempfile.gettempdir(), "/tmp/dps", "/tmp/.doctor-",
     *(str(_TREE / name) for name in (".cache", ".hypothesis", ".pytest_cache", ".mypy_cache")),
-    "/dev/null", "/dev/pts/", "/dev/ptmx", "/dev/tty", "/dev/shm/", "/proc/self/", "/dev/fd/",
+    "/dev/null", "/dev/pts/", "/dev/ptmx", "/dev/tty", "/proc/self/", "/dev/fd/",
     "/dev/no-such",
 )  # fmt: skip
 _OTHERS = re.compile(
@@ -199,6 +199,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _empty_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     empty = tmp_path_factory.mktemp("nothing")
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)  # xdist tells its processes a width; terminals here have their own
         patch.setenv(usb_sticks.ENVIRONMENT, str(empty))
         patch.setenv(update_file.ENVIRONMENT, str(empty / "update.json"))
         patch.setenv(serial_ports.ENVIRONMENT, str(empty / "no-modem"))
