@@ -30,7 +30,7 @@ LIMBO_S = 0.25
 
 @dataclass(slots=True)
 class _Packet:
-    """What crosses the line in one piece: `data`, or the call `then` for a sign (connect, end of file)."""
+    """What crosses the line in one piece: `data`, or the call `then` for an event (connect, end of file)."""
 
     data: bytes
     arrive: Callable[[bytes], None]

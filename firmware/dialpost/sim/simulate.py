@@ -78,9 +78,9 @@ def _add_line(group: Any) -> None:
     group.add_argument("--results", default="", metavar="LIST",
                        help="the modem's answers to the first dials, such as BUSY,NO-ANSWER,CONNECT")  # fmt: skip
     group.add_argument("--cut-up", type=_whole(0, 1 << 50), metavar="BYTES",
-                       help="lose the carrier once so many bytes went to the provider")  # fmt: skip
+                       help="lose the carrier once this many bytes went to the provider")  # fmt: skip
     group.add_argument("--cut-down", type=_whole(0, 1 << 50), metavar="BYTES",
-                       help="lose the carrier once so many bytes came from the provider")  # fmt: skip
+                       help="lose the carrier once this many bytes came from the provider")  # fmt: skip
 
 
 def _add_provider(group: Any) -> None:

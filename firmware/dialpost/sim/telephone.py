@@ -7,7 +7,7 @@ call, as on a leased line, and what it says between calls is lost.
 Each direction is one transmitter: a byte takes `bits_per_byte` / `rate_bps` seconds and arrives half a round trip
 later. Before it lies the modem's buffer of `buffer_bytes`; while that is full the modem takes nothing from its
 tty, as with hardware flow control, and the tty's own buffers (4 kB on Linux) fill next. A pseudo-terminal has no
-DTR and no DCD: hang-up goes by escape and ATH, and a lost carrier is told by the words NO CARRIER.
+DTR and no DCD: hang-up goes by escape and ATH, and a lost carrier shows as the words NO CARRIER.
 
 Runs in one event loop. As a program: `python -m dialpost.sim.telephone --help`.
 """

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CHUNK_BYTES = 32
-"""The line is paced in pieces of so many bytes: at 33,600 bit/s one takes 8 ms."""
+"""The line is paced in pieces of this many bytes: at 33,600 bit/s one takes 8 ms."""
 
 
 @dataclass(frozen=True, slots=True)

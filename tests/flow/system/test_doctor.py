@@ -125,7 +125,7 @@ def raising(error):
 
 
 HERE = [
-    ("configuration", OK), ("host name", OK), ("outgoing mail", OK), ("clock", OK), ("card", OK), ("card", OK),
+    ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", OK), ("card", OK),
     ("card", OK), ("set aside", OK), ("accounts", OK), ("certificate", OK), ("daemon", OK), ("doors", OK),
 ]  # fmt: skip
 
@@ -206,7 +206,7 @@ async def test_one_thing_that_fails_does_not_stop_the_rest():
         certificate=raising(StorageError("no key")), daemon=raising(ControlError("not allowed")),
     )  # fmt: skip
     assert brief(found) == [
-        ("configuration", OK), ("host name", OK), ("outgoing mail", OK), ("clock", OK), ("card", FAULT),
+        ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", FAULT),
         ("set aside", OK), ("accounts", FAULT), ("certificate", FAULT), ("daemon", FAULT), ("DNS", SKIPPED),
         ("smarthost", SKIPPED), ("ETRN", SKIPPED),
     ]  # fmt: skip

@@ -59,7 +59,7 @@ def main() -> int:
     gate = HealthGate(time.monotonic(), is_on_trial=is_on_trial(state, slot))
     verdict = watch(gate, faults, alive=ServiceManager().alive)
     if verdict is Verdict.GIVE_UP:
-        _log.error("slot %s did not prove itself in time: the machine is started anew", slot.value)
+        _log.error("slot %s did not prove itself in time: the machine restarts", slot.value)
         subprocess.run(["systemctl", "--no-block", "reboot"], check=False)
         return 1
     records.write(records.read().proven(slot))
