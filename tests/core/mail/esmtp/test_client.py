@@ -1204,3 +1204,8 @@ def test_answers_are_counted_from_none_on():
     assert core.answers == 0
     hear(core, b"220 x\r\n")
     assert core.answers == 1
+
+
+def test_positive_but_not_a_yes_to_ehlo_is_no_answer():
+    _, events, _ = opening(SETTINGS, "220 x", "354 go on")
+    assert events[-1].fate is SessionFate.LOST and "answer to EHLO is none" in events[-1].reason
