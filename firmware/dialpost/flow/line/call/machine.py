@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig, CallConfig, LinkKind
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.end import GraceRules
 from dialpost.core.line.call.notes import Happening, note
@@ -24,6 +25,7 @@ from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import AT_REST, CallEvent, CallState, Ignore, next_state
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialResult
+from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
 from dialpost.flow.line.call.actions import HANG_UP_S, SETTLE_S, CallActions
 from dialpost.flow.line.call.budget import Budget, BudgetGate
@@ -42,7 +44,7 @@ HARD_LIMIT_FACTOR = 2
 _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 
 
-class CallManager(CallFacts):
+class CallManager:
     """Makes calls. `run` is its one task; the rest is asked from outside.
 
     `in_vain` says why a call nobody asked for by hand could achieve nothing ("" = it could); `line_settings`
@@ -63,7 +65,7 @@ class CallManager(CallFacts):
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel = config, link, panel
-        self._line_doubt, self._in_vain = line_doubt, in_vain
+        self._in_vain = in_vain
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)
@@ -77,6 +79,7 @@ class CallManager(CallFacts):
             on_pending=panel.redial, settings=line_settings,
         )  # fmt: skip
         self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
+        self._facts = CallFacts(self._budget, self._redials, self._memory, line_doubt)
         self._actions = CallActions(
             config, link, self._budget, forecasts, self._queue.put_nowait, self._say, self._memory
         )
@@ -86,6 +89,55 @@ class CallManager(CallFacts):
         )  # fmt: skip
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
+
+    # -- what it tells of itself ----------------------------------------------------------------------
+
+    @property
+    def state(self) -> CallState:
+        """Where the call stands."""
+        return self._state
+
+    @property
+    def state_words(self) -> str:
+        """What the line is doing, for people."""
+        return self._facts.state_words(self._state)
+
+    @property
+    def last_call(self) -> CallRecord | None:
+        """The last call that ended since the start, None before the first."""
+        return self._memory.last_call
+
+    @property
+    def last_end_s(self) -> float | None:
+        """Its end, monotonic."""
+        return self._memory.last_end_s
+
+    @property
+    def failures(self) -> int:
+        """Calls in a row that did not come on line."""
+        return self._memory.failures
+
+    @property
+    def left_behind(self) -> QueueCounts:
+        """What still waited when the last call that went to its end was over."""
+        return self._memory.left_behind
+
+    @property
+    def current_call(self) -> CallRecord | None:
+        """The call under way as far as it is known, None between calls."""
+        return self._call.completed() if self._call is not None else None
+
+    def refusal(self) -> str:
+        """Why the budget allows no further call now, in words; "" where it does, or while one is under way."""
+        return self._facts.refusal(self._state)
+
+    def status(self) -> dict[str, JsonValue]:
+        """State, the call under way and the last one, for those who show it."""
+        return self._facts.status(self._state, self._call)
+
+    def attention(self) -> list[str]:
+        """What the operator should know of the last call and of the budget, an item each."""
+        return self._facts.attention(self._state)
 
     # -- asked from outside ---------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from dialpost.flow.line.modem.login import log_in
 from dialpost.flow.line.modem.port import OpenPort, Port
 from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp, Woken, wake
-from dialpost.flow.line.modem.sim import SimCard, find_network
+from dialpost.flow.line.modem.sim import reach_network
 from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
@@ -85,9 +85,7 @@ class Modem:
             await self._wake(port, talk)
             set_up = ModemSetUp(talk, self._profile, self._say)
             await set_up.run(set_up_commands(self._profile, self._config, self._country))
-            if self._profile.cellular:
-                await SimCard(talk, set_up, self._config, self._refused_pin).open()
-            await find_network(talk, self._profile, self._say)
+            await reach_network(talk, set_up, self._profile, self._config, self._refused_pin, self._say)
             return await self._dial(port, talk, number)
         except ModemFailedError as failed:
             return failed.outcome

@@ -156,6 +156,19 @@ class SimCard:
         return None
 
 
+async def reach_network(
+    talk: ModemChannel, set_up: ModemSetUp, profile: ModemProfile, config: ModemConfig, refused_pin: RefusedPin,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """All that a modem on a network of its own needs before it dials; a plain one needs nothing.
+
+    Raises: ModemFailedError, PortError, ConfigError.
+    """
+    if profile.cellular:
+        await SimCard(talk, set_up, config, refused_pin).open()
+    await find_network(talk, profile, say)
+
+
 async def find_network(talk: ModemChannel, profile: ModemProfile, say: Callable[[str], None]) -> None:
     """Wait until the modem is registered, where it is a kind that registers. Raises: ModemFailedError."""
     query = profile.registration_query
