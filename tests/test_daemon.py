@@ -231,7 +231,7 @@ async def test_a_port_that_is_taken_changes_nothing(daemon, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         face = await Face.open(tmp_path)
         await face.set("smtp.listen", f"127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(ControlError, match=r"nobody reaches the station at 127\.0\.0\.1:0") as caught:
+        with pytest.raises(ControlError, match=r"no longer reachable at 127\.0\.0\.1:0") as caught:
             await face("config.commit")
         assert caught.value.kind == "WarnFirstError"
         with pytest.raises(ControlError, match="another program has port"):

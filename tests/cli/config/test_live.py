@@ -73,7 +73,7 @@ def test_what_is_refused_changes_nothing(running, config):
         (("set", "smtp.max_errors", "x"), "a whole number from 3 to 1000"),
         (("unset", "outbound.password"), "outbound.user and outbound.password belong together"),
         (("rollback", "7"), "There is no configuration 7: 1 to 1 are kept."),
-        (("set", "smtp.listen", ""), "nobody reaches the station at 127.0.0.1:0 any more. Say --anyway"),
+        (("set", "smtp.listen", ""), "the station is no longer reachable at 127.0.0.1:0. Say --anyway"),
     ):
         status, _, err = config(*words)
         assert (status, said in err) == (1, True), err

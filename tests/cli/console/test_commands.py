@@ -200,7 +200,7 @@ def test_a_value_not_given_is_asked_for_with_its_help(own: LiveDaemon) -> None:
 
 def test_who_is_cut_off_is_said_before_the_commit_and_asked(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set smtp.listen 127.0.0.2:0", "commit", "no", "commit", "yes")
-    assert said.count("WARNING  smtp.listen: nobody reaches the station at 127.0.0.1:0 any more.") == 2
+    assert said.count("WARNING  smtp.listen: the station is no longer reachable at 127.0.0.1:0.") == 2
     assert "`commit confirm 5` would take it back" in said
     assert "Nothing was committed." in said and said.count("Committed as number 2.") == 1
 
