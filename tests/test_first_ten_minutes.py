@@ -26,7 +26,7 @@ BLOCK = re.compile(r"<!-- (first terminal|console|shell) -->\n```\n(.*?)\n```", 
 UNSEEN = re.compile(r"^\| ([A-Za-z' -]+) \| `([^`]+)`", re.MULTILINE)
 PROMPT = re.compile(
     r"(?P<prompt>(?:Domain|Provider's number|Dial-in user|Mail host|User \d|`yes`, or a number"
-    r"|[\w' -]+password(?: once more)?"
+    r"|[\w' -]+password(?: again)?"
     r"|[A-Z][\w' -]+ \[[^\]]*\]|Call now\? yes or no \[yes\]):|dialpost>)(?: (?P<typed>.*))?\Z"
 )  # fmt: skip
 PORTS = {"2525": "listen", "2587": "submission_listen", "2465": "submissions_listen"}
@@ -107,7 +107,7 @@ class Reader:
                 break
             if found["typed"] == "call now":
                 self._until_on_hook()
-            name = found["prompt"].removesuffix(":").removesuffix(" once more")
+            name = found["prompt"].removesuffix(":").removesuffix(" again")
             console.send(unseen().get(name, found["typed"] or "") + "\r")
         return self._printed(shown)
 

@@ -37,17 +37,17 @@ def rig() -> Iterator[FirstStartRig]:
 def to_the_users(rig: FirstStartRig) -> None:
     """The usual answers, up to the admin password."""
     for prompt, line in (
-        ("Domain:", "clinic.example"), ("Way to the world [1]:", ""), ("Modem [1]:", ""),
+        ("Domain:", "clinic.example"), ("Link [1]:", ""), ("Modem [1]:", ""),
         ("Provider's number:", "0961 555 017"), ("Country [6]:", ""), ("Dial-in user:", "clinic"),
-        ("Dial-in password:", DIAL), ("once more:", DIAL), ("Mail host:", "mail.provider.example"),
-        ("Login there [1]:", ""), ("ETRN host [mail.provider.example]:", ""), ("Times of calls [none]:", ""),
-        ("Local network [1]:", ""), ("Time zone [UTC]:", ""), ("Admin password:", ADMIN), ("once more:", ADMIN),
+        ("Dial-in password:", DIAL), ("again:", DIAL), ("Mail host:", "mail.provider.example"),
+        ("Mail login [1]:", ""), ("ETRN host [mail.provider.example]:", ""), ("Call times [none]:", ""),
+        ("Local network [1]:", ""), ("Time zone [UTC]:", ""), ("Admin password:", ADMIN), ("again:", ADMIN),
     ):  # fmt: skip
         rig.answer(prompt, line)
 
 
 def users_and_yes(rig: FirstStartRig) -> None:
-    for prompt, line in (("User 1:", "anna"), ("anna's password:", ANNA), ("once more:", ANNA), ("User 2:", "")):
+    for prompt, line in (("User 1:", "anna"), ("anna's password:", ANNA), ("again:", ANNA), ("User 2:", "")):
         rig.answer(prompt, line)
     rig.answer("`yes`, or a number:", "yes")
 
@@ -66,15 +66,15 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     console, chance = rig.console, random.Random(5)
     rig.answer("Domain:", "no domain!")
     rig.answer("Domain:", "clinic.example")
-    rig.answer("Way to the world [1]:", "7")
-    console.expect_exact("Please a number from 1 to 3.")
-    rig.answer("Way to the world [1]:", "?")
-    console.expect_exact("the question before")
-    rig.answer("Way to the world [1]:", "")
+    rig.answer("Link [1]:", "7")
+    console.expect_exact("Enter a number from 1 to 3.")
+    rig.answer("Link [1]:", "?")
+    console.expect_exact("previous question")
+    rig.answer("Link [1]:", "")
     rig.answer("Modem [1]:", "back")
-    rig.answer("Way to the world [1]:", "back")
+    rig.answer("Link [1]:", "back")
     rig.answer("Domain [clinic.example]:", "")
-    rig.answer("Way to the world [1]:", "")
+    rig.answer("Link [1]:", "")
     rig.answer("Modem [1]:", "")
     console.expect_exact("Provider's number:")
     noise = bytes(chance.randrange(256) for _ in range(300)).replace(b"\r", b"").replace(b"\n", b"")
@@ -82,14 +82,14 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     console.send("\x15\r")  # what is left of it is wiped out, as an operator would
     rig.answer("Provider's number:", "0961 555 017")
     for prompt, line in (
-        ("Country [6]:", ""), ("Dial-in user:", "clinic"), ("Dial-in password:", DIAL), ("once more:", "other"),
-        ("Dial-in password:", DIAL), ("once more:", DIAL), ("Mail host:", "clinic.example"),
+        ("Country [6]:", ""), ("Dial-in user:", "clinic"), ("Dial-in password:", DIAL), ("again:", "other"),
+        ("Dial-in password:", DIAL), ("again:", DIAL), ("Mail host:", "clinic.example"),
     ):  # fmt: skip
         rig.answer(prompt, line)
     console.expect_exact("this station itself")
     for prompt, line in (
-        ("Mail host:", "mail.provider.example"), ("Login there [1]:", ""), ("ETRN host", ""),
-        ("Times of calls", ""), ("Local network [1]:", "2"), ("Address:", "192.168.1.25/24"),
+        ("Mail host:", "mail.provider.example"), ("Mail login [1]:", ""), ("ETRN host", ""),
+        ("Call times", ""), ("Local network [1]:", "2"), ("Address:", "192.168.1.25/24"),
         ("Router [none]:", "10.0.0.1"),
     ):  # fmt: skip
         rig.answer(prompt, line)
@@ -97,7 +97,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     for prompt, line in (
         ("Router [none]:", "192.168.1.1"), ("Name server [192.168.1.1]:", "192.168.1.2 nowhere"),
         ("Name server [192.168.1.1]:", ""), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),
-        ("Admin password:", "short"), ("Admin password:", ADMIN), ("once more:", ADMIN),
+        ("Admin password:", "short"), ("Admin password:", ADMIN), ("again:", ADMIN),
     ):  # fmt: skip
         rig.answer(prompt, line)
     users_and_yes(rig)
@@ -122,7 +122,7 @@ def test_a_session_that_ends_in_the_middle_leaves_nothing_and_the_next_begins_an
     rig.console.expect_exact("Domain: ")
     nothing_was_written(rig)
     rig.console.send("\r")
-    rig.console.expect_exact("An answer is needed here")
+    rig.console.expect_exact("Please enter an answer")
     to_the_users(rig)
     users_and_yes(rig)
     rig.answer("Call now?", "")
@@ -133,7 +133,7 @@ def test_a_session_that_ends_in_the_middle_leaves_nothing_and_the_next_begins_an
 
 def test_a_program_that_leaves_the_port_and_comes_back_finds_the_wizard_where_it_was(rig: FirstStartRig) -> None:
     rig.answer("Domain:", "clinic.example")
-    rig.console.expect_exact("Way to the world [1]:")
+    rig.console.expect_exact("Link [1]:")
     rig.console.close(force=True)
     rig.console = rig.attach()
     rig.console.send("back\r")

@@ -7,12 +7,12 @@ when all of them are wanted (man pages, completion). A module of several command
 from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "status": ("dialpost.cli.system.status", "what the station is doing, what waits, what needs a person"),
+    "status": ("dialpost.cli.system.status", "what the station is doing, what is waiting, what needs attention"),
     "call": ("dialpost.cli.line.call", "dial now, hang up, look at past calls and their cost"),
     "queue": ("dialpost.cli.mail.queue", "what waits; retry, hold, release or delete it"),
-    "trace": ("dialpost.cli.mail.queue", "where is my message, in words"),
+    "trace": ("dialpost.cli.mail.queue", "where a message is, in words"),
     "account": ("dialpost.cli.mail.account", "mailboxes: who has one here"),
-    "alias": ("dialpost.cli.mail.account", "addresses that stand for others, groups"),
+    "alias": ("dialpost.cli.mail.account", "aliases and groups, groups"),
     "config": ("dialpost.cli.config.file", "check, show, explain and change the configuration"),
     "apply": ("dialpost.cli.system.apply", "put network, firewall, name, time zone and mailbox access in force"),
     "doctor": ("dialpost.cli.system.doctor", "is this station set up so that mail will arrive?"),

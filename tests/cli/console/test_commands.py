@@ -71,8 +71,8 @@ def test_what_is_not_understood_is_told_and_nothing_is_done(station: LiveDaemon)
     said = typed(
         station.config_path, "dance", "commit now", "set xyzzy.x 1", "set smtp.max_connections many", "history x"
     )
-    assert "There is no command dance." in said
-    assert "Too much: now. The command is: commit" in said
+    assert "Unknown command: dance." in said
+    assert "Unexpected: now. Usage: commit" in said
     assert "There is no key xyzzy.x" in said
     assert 'smtp.max_connections = "many" is not allowed' in said
     assert "Too much: x." in said
@@ -83,10 +83,10 @@ def test_help_and_explain(station: LiveDaemon) -> None:
     said = typed(
         station.config_path, "help", "help commit confirm", "help smtp.listen", "explain lan", "help dance"
     )
-    assert "The configuration: nothing counts before `commit`" in said
-    assert "commit confirm MINUTES" in said and "counts as no confirmation" in said.replace("\n  ", " ")
+    assert "The configuration: nothing takes effect before `commit`" in said
+    assert "commit confirm MINUTES" in said and "ends or drops before `confirm`" in said.replace("\n  ", " ")
     assert "Addresses that accept mail from the LAN and the provider." in said
-    assert "There is no command dance." in said
+    assert "Unknown command: dance." in said
 
 
 def test_commands_of_the_command_line_say_what_they_say_there(station: LiveDaemon) -> None:
@@ -207,7 +207,7 @@ def test_who_is_cut_off_is_said_before_the_commit_and_asked(own: LiveDaemon) -> 
 
 def test_a_faulty_candidate_is_not_committed(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set call.grace_min_s 61", "check", "commit")
-    assert said.count("call.grace_min_s = 61 is more than call.grace_max_s = 60") == 2
+    assert said.count("call.grace_min_s = 61 is greater than call.grace_max_s = 60") == 2
     assert "Committed" not in said
 
 

@@ -79,7 +79,7 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
     other.until(PROMPT)
     seat.command("set budget.currency EUR")
     said = seat.command("commit confirm 2")
-    assert "Committed as number 2." in said and "It is taken back in 2 min" in said
+    assert "Committed as number 2." in said and "It will be rolled back in 2 min" in said
     assert "EUR" in station.config_path.read_text()
     station.leap(120.0)
     other.until("rolled back")

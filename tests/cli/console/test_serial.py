@@ -42,7 +42,7 @@ def test_a_configuration_of_200_lines_is_pasted_whole(station: LiveDaemon, seria
     pasted = text.rstrip("\n") + "\n" + routes
     assert len(pasted.splitlines()) >= 200
     serial.type("restore from paste\r")
-    serial.until("Ctrl-C gives up.")
+    serial.until("Ctrl-C cancels.")
     began_s = time.monotonic()
     serial.type(pasted.replace("\n", "\r") + ".\r")
     said = serial.until("lines taken") + serial.until(PROMPT)

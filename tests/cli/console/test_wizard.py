@@ -96,7 +96,7 @@ async def test_a_hang_up_at_any_question_leaves_nothing_and_the_wizard_begins_an
 
 async def test_quit_leaves_nothing(world: FirstStart) -> None:
     done, terminal = await walk(world, [*ANSWERS, "quit"])
-    assert not done and "Nothing was kept" in terminal.text
+    assert not done and "Nothing was saved" in terminal.text
     nothing_was_written(world)
 
 

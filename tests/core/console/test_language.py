@@ -42,12 +42,12 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ("show all smtp", "show all", ("smtp",)),
         ("show smtp", "show", ("smtp",)),
         ("sho", "show", ()),
-        ("com", None, "com is not clear here: compare or commit?"),
+        ("com", None, "com is ambiguous: compare or commit?"),
         ("comm", "commit", ()),
         ("comm conf 5", "commit confirm", ("5",)),
         ("confirm", "confirm", ()),
         ("commit confirm", None, "MINUTES is missing: commit confirm MINUTES"),
-        ("commit now", None, "Too much: now. The command is: commit"),
+        ("commit now", None, "Unexpected: now. Usage: commit"),
         ("commit comment for the new printer", "commit comment", ("for the new printer",)),
         ("set station.hostname mail.a.example", "set", ("station.hostname", "mail.a.example")),
         ('set station.domains ["a.example",  "b.example"]', "set",
@@ -55,7 +55,7 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ('set ppp.login.1 "two  blanks "', "set", ("ppp.login.1", '"two  blanks "')),
         ("set ppp.password", "set", ("ppp.password",)),
         ("set", None, "KEY is missing: set KEY [VALUE]"),
-        ("unset a b", None, "Too much: b. The command is: unset KEY"),
+        ("unset a b", None, "Unexpected: b. Usage: unset KEY"),
         ("save", None, "save what? to"),
         ("save from usb", None, "There is no save from: to?"),
         ("save to usb", "save to usb", ()),
@@ -65,7 +65,7 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ('account edit anna --full-name "Anna B."', "account edit", ("anna", "--full-name", "Anna B.")),
         ("q", None, "queue what? list, show, retry, hold, release or delete"),
         ("save to", None, "save to what? usb or screen"),
-        ("xyzzy 1", None, "There is no command xyzzy. `help` lists them."),
+        ("xyzzy 1", None, "Unknown command: xyzzy. `help` lists them all."),
         ("call", None, "call what? now, cancel, stop, history, show, forecast or budget"),
         ("call dance", None, "There is no call dance: now, cancel, stop, history, show, forecast or budget?"),
         ("ping \"a b", None, "A quote is not closed."),
@@ -152,12 +152,12 @@ def test_tab_reaches_every_key_there_is() -> None:
 
 
 def test_the_question_mark_tells_what_may_follow() -> None:
-    assert any("put your candidate in force" in line for line in LANGUAGE.help("com"))
+    assert any("put your candidate into effect" in line for line in LANGUAGE.help("com"))
     asked = LANGUAGE.help("commit confirm ")
     assert asked[0] == "usage: commit confirm MINUTES"
     assert any("--over-budget" in line for line in LANGUAGE.help("call now "))
     assert any("console.idle_min" in line for line in LANGUAGE.help("set console."))
-    assert LANGUAGE.help("xyzzy x") == ["There is no command xyzzy. `help` lists them."]
+    assert LANGUAGE.help("xyzzy x") == ["Unknown command: xyzzy. `help` lists them all."]
     assert LANGUAGE.help('set ppp.user "a') == ()
 
 

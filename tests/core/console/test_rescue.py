@@ -37,10 +37,10 @@ def test_what_is_no_number_of_the_menu_means_nothing(line: str) -> None:
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (BROKEN, "it has 2 faults"),
-        (Trouble(("one",), True, FILE), "it has 1 fault."),
+        (BROKEN, "has 2 faults"),
+        (Trouble(("one",), True, FILE), "has 1 fault and"),
         (Trouble(("one",), False, FILE), "The daemon does not run either"),
-        (Trouble((), False, FILE), "the mail station does not run"),
+        (Trouble((), False, FILE), "the mail station is not running"),
     ],
 )
 def test_the_page_says_what_is_wrong(trouble: Trouble, words: str) -> None:
@@ -49,7 +49,7 @@ def test_the_page_says_what_is_wrong(trouble: Trouble, words: str) -> None:
 
 def test_details_name_each_fault_without_the_file() -> None:
     assert BROKEN.details() == "- smtp.foo is unknown.\n- smtp.max_errors is wrong."
-    assert "Nothing is wrong" in Trouble((), False, FILE).details()
+    assert "The configuration is valid" in Trouble((), False, FILE).details()
 
 
 def test_earlier_configurations_are_listed_newest_first() -> None:

@@ -228,7 +228,7 @@ class ConfigCommands:
             self._terminal.say(sentence)
         if done.needs_confirm_s is not None:
             self._terminal.say(
-                f"It is taken back in {span(done.needs_confirm_s)}, or when this session ends, unless you "
+                f"It will be rolled back in {span(done.needs_confirm_s)}, or when this session ends, unless you "
                 "`confirm`."
             )
 
@@ -240,7 +240,7 @@ class ConfigCommands:
         return self._terminal.ask("Commit all the same? Type yes: ").strip().lower() == "yes"
 
     def _confirm(self, order: Order) -> None:
-        self._terminal.say(f"Number {self._session.ask(api.CONFIRM).number} stays.")
+        self._terminal.say(f"Commit {self._session.ask(api.CONFIRM).number} confirmed.")
 
     def _faults(self, problems: Sequence[str]) -> None:
         for sentence in problems:

@@ -267,7 +267,7 @@ class Rescue:
         self._terminal.say(asyncio.run(reset.request(self._who)))
 
     def _reboot(self) -> None:
-        if self._is_sure("Start the machine anew?"):
+        if self._is_sure("Restart the machine?"):
             machine.end(machine.End.REBOOT)
             self._terminal.say("It ends now.")
 

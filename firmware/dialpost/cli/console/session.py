@@ -94,4 +94,4 @@ class EditingSession:
         if left_s > _LAST_CALL_S or self._is_warned:
             return []
         self._is_warned = True
-        return [f"Number {found.revert_number} is taken back in {left_s:.0f} s unless you `confirm` it."]
+        return [f"Number {found.revert_number} will be rolled back in {left_s:.0f} s unless you `confirm` it."]

@@ -113,7 +113,7 @@ class StationCommands:
     # -- the machine ----------------------------------------------------------------------------------
 
     def _end(self, how: machine.End) -> None:
-        what = "Switch the machine off" if how is machine.End.SHUTDOWN else "Start the machine anew"
+        what = "Switch the machine off" if how is machine.End.SHUTDOWN else "Restart the machine"
         if self._terminal.ask(f"{what}? Type yes: ").strip().lower() != "yes":
             self._terminal.say("It goes on.")
             return

@@ -94,16 +94,16 @@ def add_parser(commands: Any) -> None:
     """Add `modem` to the command line."""
     parser = commands.add_parser("modem")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    listing = _verb(verbs, "list", "the profiles of modems", _LIST, modem_lists.profiles)
+    listing = _verb(verbs, "list", "the modem profiles", _LIST, modem_lists.profiles)
     listing.add_argument("name", nargs="?", help="tell everything of this one")
-    countries = _verb(verbs, "countries", "the countries' rules for redialling", _COUNTRIES, modem_lists.countries)
+    countries = _verb(verbs, "countries", "redial rules by country", _COUNTRIES, modem_lists.countries)
     countries.add_argument("name", nargs="?", help="tell everything of this one")
     probe = _verb(verbs, "probe", "find the modem's port and its profile", _PROBE, _probe)
     probe.add_argument("--port", metavar="DEVICE", help="look at this port only, like /dev/ttyUSB0")
     terminal = _verb(verbs, "terminal", "talk to the modem yourself; Ctrl-] leaves", _TERMINAL, _terminal)
-    test = _verb(verbs, "test", "try everything a call needs, and say how it is", _TEST, _test)
+    test = _verb(verbs, "test", "test everything a call needs", _TEST, _test)
     test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
-    _verb(verbs, "allow-pin", "let a PIN that was refused be tried again", _ABOUT_ALLOW_PIN, _allow_pin)
+    _verb(verbs, "allow-pin", "allow another attempt with a refused PIN", _ABOUT_ALLOW_PIN, _allow_pin)
     for each in (listing, countries, probe, test):
         json_option(each)
     for each in (terminal, test):

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     listing.add_argument("--offset", type=whole(0), default=0, metavar="N", help="after so many")
     json_option(listing)
     listing.set_defaults(func=_list)
-    show = verbs.add_parser("show", help="everything known of one message, recipient by recipient")
+    show = verbs.add_parser("show", help="everything known about one message, recipient by recipient")
     show.add_argument("id", help="the message, as `queue list` names it")
     json_option(show)
     show.set_defaults(func=_show)
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
     retry.set_defaults(func=_retry)
     for verb, text, more in (
         ("hold", "keep it back until it is released", "The message stays in the queue and is not sent."),
-        ("release", "let a held message go on",
+        ("release", "release a held message",
          "The message goes with the next call, whoever held it: a person, or the station because it is larger than "
          "budget.big_message_bytes. One released is not held for its size again."),
     ):  # fmt: skip

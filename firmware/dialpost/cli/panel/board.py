@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     listing = actions.add_parser("list", help="the boards Dialpost knows, and which one this is")
     json_option(listing)
     listing.set_defaults(func=_list)
-    show = actions.add_parser("show", help="what is on which pin, and why")
+    show = actions.add_parser("show", help="which pin does what, and why")
     show.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
     show.set_defaults(func=_show)
     test = actions.add_parser(

@@ -1,4 +1,4 @@
-"""`dialpost status`: what the station is doing, what waits, what needs an operator."""
+"""`dialpost status`: what the station is doing, what is waiting, what needs attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the console, declared once: its words, its arguments, what it does.
+"""Every console command, declared once: its words, its arguments, what it does.
 
 Parsing, Tab, "?", `help` and docs/console.md are made from this table; `cli/console/shell` has one function for
 each command that is no `face`. A face is a command of the `dialpost` command line: the same words, the same code.
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Source(Enum):
-    """Where the words come from that may stand for an argument."""
+    """Where the possible words for an argument come from."""
 
     NONE = "anything"
     KEY = "a key of the configuration"
@@ -27,9 +27,9 @@ class Source(Enum):
 
 
 class Group(Enum):
-    """The chapters of the help."""
+    """The sections of the help."""
 
-    CONFIGURATION = "The configuration: nothing counts before `commit`"
+    CONFIGURATION = "The configuration: nothing takes effect before `commit`"
     STATION = "The station"
     LINE = "The line and the hardware"
     CONSOLE = "This session and this machine"
@@ -103,132 +103,127 @@ _S, _L, _C = Group.STATION, Group.LINE, Group.CONSOLE
 COMMANDS: tuple[Command, ...] = (
     _config(
         "show",
-        "your candidate: the configuration with your changes, secrets blotted out",
+        "your candidate: the configuration with your changes, secrets masked",
         Argument("SECTION|KEY", Source.PART, required=False),
     ),
-    _config("show all", "the same with every default", Argument("SECTION|KEY", Source.PART, required=False)),
+    _config("show all", "the same, including every default", Argument("SECTION|KEY", Source.PART, required=False)),
     _config(
         "set",
         "change a key in your candidate",
         _KEY,
         Argument("VALUE", Source.VALUE, required=False, rest=True),
-        more="Texts need no quotes, a list is separated by commas, yes and no stand for true and false. An item of "
-        "a list is KEY[2]; the next one adds it. Without VALUE it is asked for; a secret always is, twice, and is "
-        "never shown. What is allowed is checked at once.",
+        more="Text needs no quotes, a list is separated by commas, yes and no mean true and false. KEY[2] is "
+        "the second item of a list; the number after the last adds one. Without VALUE the console asks for it; "
+        "for a secret it always asks, twice, and never shows it. Values are checked at once.",
     ),
     _config(
         "unset",
-        "put a key back to its default, or take an item off a list",
+        "reset a key to its default, or remove an item from a list",
         _KEY,
-        more="KEY[2] takes off the second item.",
+        more="KEY[2] removes the second item.",
     ),
-    _config("explain", "what a key means, what it may be, its default", Argument("KEY", Source.PART)),
+    _config("explain", "what a key means, its type and its default", Argument("KEY", Source.PART)),
     _config(
         "compare",
         "what your candidate changes; with NUMBER, how it differs from that configuration",
         Argument("NUMBER", Source.NUMBER, required=False),
     ),
-    _config("check", "what is wrong with your candidate, and whom it would cut off"),
+    _config("check", "check your candidate for faults, and show whom it would disconnect"),
     _config(
         "commit",
-        "put your candidate in force, durably and under a new number",
-        more="It counts at once or with the next call; what counts when is said. Where it would cut off the LAN or "
-        "this console, that is said first and asked. Other sessions are told.",
+        "put your candidate into effect, durably and under a new number",
+        more="It takes effect at once or with the next call; the console says which. If it would cut off the "
+        "LAN or this console, the console says so first and asks. Other sessions are notified.",
     ),
     _config(
         "commit confirm",
         "the same, but the old configuration comes back unless you `confirm` in time",
         Argument("MINUTES"),
-        more="A session that ends or breaks off before `confirm` counts as no confirmation: the old configuration "
-        "comes back at once. So a change that locks you out undoes itself.",
+        more="If the session ends or drops before `confirm`, the old configuration comes back at once, so a "
+        "change that locks you out undoes itself.",
     ),
-    _config(
-        "commit comment", "the same as commit, with a word about why in the history", Argument("TEXT", rest=True)
-    ),
-    _config("confirm", "keep what `commit confirm` put in force"),
-    _config("discard", "forget your changes"),
+    _config("commit comment", "like commit, with a comment for the history", Argument("TEXT", rest=True)),
+    _config("confirm", "keep what `commit confirm` put into effect"),
+    _config("discard", "drop your changes"),
     _config(
         "rebase",
-        "put your changes on top of what somebody else committed meanwhile",
-        more="Where the same key was changed on both sides yours stands, and is named.",
+        "apply your changes on top of what somebody else committed meanwhile",
+        more="Where both changed the same key, yours wins and is listed.",
     ),
     _config("rollback", "make an earlier configuration your candidate; then `compare` and `commit`", _NUMBER),
-    _config("history", "the configurations committed: number, when, who, why"),
+    _config("history", "committed configurations: number, when, who, why"),
     _config(
         "save to usb",
-        "write the configuration in force to a USB stick",
+        "save the current configuration to a USB stick",
         _FILE,
-        more="Secrets are in the file, so that it can be restored whole: keep the stick where you keep passwords. "
-        "It is on the stick when the command is done; the stick can be pulled then. A file that is there is never "
-        "overwritten.",
+        more="The file contains secrets, so that it can be restored completely: keep the stick where you keep "
+        "passwords. Once the command finishes you can pull the stick. An existing file is never overwritten.",
     ),
-    _config("save to screen", "print your candidate to copy it, secrets blotted out", is_paged=False),
+    _config("save to screen", "print your candidate for copying, secrets masked", is_paged=False),
     _config(
         "restore from usb",
         "make a configuration on a USB stick your candidate",
         _FILE,
-        more="Without NAME the newest on the stick. Nothing counts before `commit`.",
+        more="Without NAME, the newest one on the stick. Nothing takes effect before `commit`.",
     ),
     _config(
         "restore from paste",
-        "make a text you paste your candidate; a line with only a dot ends it",
-        more="Paste what `save to screen` or `show` printed, or a whole file. Secrets that are blotted out in the "
-        "text stay as they are here. Ctrl-C gives up.",
+        "make pasted text your candidate; a line with only a dot ends it",
+        more="Paste what `save to screen` or `show` printed, or a whole file. Secrets that are masked in the "
+        "text keep their current values. Ctrl-C cancels.",
     ),
-    _face(_S, "status", "what the station is doing, what waits, what needs a person", _OPTIONS),
+    _face(_S, "status", "what the station is doing, what is waiting, what needs attention", _OPTIONS),
     _face(
         _S,
         "call now",
-        "dial, fetch and send, and show how it goes (Ctrl-C ends the showing)",
+        "dial, fetch and send, and show progress (Ctrl-C stops the display)",
         _OPTIONS,
         is_paged=False,
     ),
     _face(_S, "call cancel", "hang up after the current message", _OPTIONS),
-    _face(_S, "call stop", "hang up at once; what is under way is sent again", face="call cancel --now"),
+    _face(_S, "call stop", "hang up at once; an interrupted message is resent", face="call cancel --now"),
     _face(_S, "call history", "the last calls, newest first", _OPTIONS),
-    _face(_S, "call show", "everything known of one call", Argument("NO", required=False), _OPTIONS),
-    _face(_S, "call forecast", "what a call made now would take", _OPTIONS),
-    _face(_S, "call budget", "what is used of minutes and money", _OPTIONS),
-    _face(_S, "queue list", "what waits, oldest first", Argument("ADDRESS", required=False), _OPTIONS),
-    _face(_S, "queue show", "everything known of one message", _ID, _OPTIONS),
+    _face(_S, "call show", "everything known about one call", Argument("NO", required=False), _OPTIONS),
+    _face(_S, "call forecast", "how long a call made now would take", _OPTIONS),
+    _face(_S, "call budget", "minutes and money used", _OPTIONS),
+    _face(_S, "queue list", "waiting messages, oldest first", Argument("ADDRESS", required=False), _OPTIONS),
+    _face(_S, "queue show", "everything known about one message", _ID, _OPTIONS),
     _face(
         _S,
         "queue retry",
-        "try at the next opportunity (--all: everything)",
+        "retry at the next opportunity (--all: everything)",
         Argument("ID", Source.QUEUE_ID, required=False),
         _OPTIONS,
     ),
-    _face(_S, "queue hold", "keep a message back", _ID, Argument("ADDRESS", required=False)),
-    _face(_S, "queue release", "let a held message go on", _ID, Argument("ADDRESS", required=False)),
-    _face(
-        _S, "queue delete", "throw a message away; asks first", _ID, Argument("ADDRESS", required=False), _OPTIONS
-    ),
-    _face(_S, "trace", "where is my message, in words", Argument("ID|ADDRESS|MESSAGE-ID"), _OPTIONS),
+    _face(_S, "queue hold", "hold a message", _ID, Argument("ADDRESS", required=False)),
+    _face(_S, "queue release", "release a held message", _ID, Argument("ADDRESS", required=False)),
+    _face(_S, "queue delete", "delete a message; asks first", _ID, Argument("ADDRESS", required=False), _OPTIONS),
+    _face(_S, "trace", "where a message is, in words", Argument("ID|ADDRESS|MESSAGE-ID"), _OPTIONS),
     _face(_S, "account list", "the mailboxes", _OPTIONS),
-    _face(_S, "account add", "make a mailbox; its password is asked for", Argument("NAME"), _OPTIONS),
-    _face(_S, "account passwd", "give a mailbox another password", _ACCOUNT, _OPTIONS),
+    _face(_S, "account add", "create a mailbox; asks for its password", Argument("NAME"), _OPTIONS),
+    _face(_S, "account passwd", "change a mailbox's password", _ACCOUNT, _OPTIONS),
     _face(_S, "account edit", "addresses, name, quota; lock and unlock", _ACCOUNT, _OPTIONS),
-    _face(_S, "account delete", "delete a mailbox; says what is in it", _ACCOUNT, _OPTIONS),
-    _face(_S, "alias list", "addresses that stand for others", _OPTIONS),
-    _face(_S, "alias add", "make an alias or a group", Argument("ADDRESS"), Argument("TARGET", rest=True)),
-    _face(_S, "alias edit", "add targets to an alias, take others away", Argument("ADDRESS"), _OPTIONS),
-    _face(_S, "alias delete", "take an alias away", Argument("ADDRESS")),
+    _face(_S, "account delete", "delete a mailbox; shows what is in it", _ACCOUNT, _OPTIONS),
+    _face(_S, "alias list", "aliases and groups", _OPTIONS),
+    _face(_S, "alias add", "create an alias or a group", Argument("ADDRESS"), Argument("TARGET", rest=True)),
+    _face(_S, "alias edit", "add or remove an alias's targets", Argument("ADDRESS"), _OPTIONS),
+    _face(_S, "alias delete", "delete an alias", Argument("ADDRESS")),
     _own(_S, "summary", "the page to print: mail programs, ports, lights, where things are"),
-    _own(_S, "summary save", "write that page to a USB stick"),
+    _own(_S, "summary save", "save that page to a USB stick"),
     _own(_S, "log", "the newest lines of the station's log", Argument("LINES", required=False)),
-    _face(_L, "doctor", "is everything set up so that mail will arrive?", _OPTIONS),
-    _face(_L, "modem list", "the profiles of modems", Argument("NAME", required=False)),
-    _face(_L, "modem countries", "the countries' rules for redialling", Argument("NAME", required=False)),
+    _face(_L, "doctor", "check whether everything is set up for mail to arrive", _OPTIONS),
+    _face(_L, "modem list", "the modem profiles", Argument("NAME", required=False)),
+    _face(_L, "modem countries", "redial rules by country", Argument("NAME", required=False)),
     _face(_L, "modem probe", "find the modem's port and its profile", _OPTIONS, is_paged=False),
-    _face(_L, "modem test", "try everything a call needs, and say how it is", _OPTIONS, is_paged=False),
-    _face(_L, "modem allow-pin", "let a PIN that was refused be tried again", is_paged=False),
+    _face(_L, "modem test", "test everything a call needs", _OPTIONS, is_paged=False),
+    _face(_L, "modem allow-pin", "allow another attempt with a refused PIN", is_paged=False),
     _face(_L, "modem terminal", "talk to the modem yourself; Ctrl-] leaves", _OPTIONS, is_paged=False),
     _face(_L, "board list", "the boards Dialpost knows, and which one this is"),
-    _face(_L, "board show", "what is on which pin, and why", Argument("NAME", required=False)),
+    _face(_L, "board show", "which pin does what, and why", Argument("NAME", required=False)),
     _face(
         _L,
         "board test",
-        "light each LED, then echo the button; it does not dial meanwhile",
+        "light each LED, then echo the button (no calls meanwhile)",
         Argument("NAME", required=False),
         _OPTIONS,
         is_paged=False,
@@ -237,28 +232,28 @@ COMMANDS: tuple[Command, ...] = (
     _own(
         _L,
         "lookup",
-        "what name service says of a name (does not dial)",
+        "look up a name in DNS (does not dial)",
         Argument("NAME"),
         Argument("TYPE", Source.RECORD_TYPE, required=False),
     ),
     _own(
         _C,
         "help",
-        "this list, or more about one command or key",
+        "this list, or help on one command or key",
         Argument("COMMAND|KEY", Source.COMMAND, required=False, rest=True),
     ),
     _own(
         _C,
         "setup",
-        "the set-up wizard: the questions of the first start, with the answers that hold now",
-        more="Enter keeps an answer. Nothing counts before all is seen on one page and taken with yes.",
+        "the set-up wizard, with the current answers as defaults",
+        more="Enter keeps an answer. Nothing takes effect until you accept the review page with yes.",
     ),
-    _own(_C, "who", "who else is at a console, and with changes not committed"),
-    _own(_C, "password", "give the console another password"),
+    _own(_C, "who", "who else is at a console, and who has uncommitted changes"),
+    _own(_C, "password", "change the console's password"),
     _face(
         _C,
         "update",
-        "install a new release: from a USB stick (`update usb`) or an http:// address; alone: how it stands",
+        "install a release from a USB stick (`update usb`) or an http:// address; without FILE: show the state",
         Argument("FILE", Source.UPDATE_FILE, required=False),
         _OPTIONS,
         is_paged=False,
@@ -266,10 +261,10 @@ COMMANDS: tuple[Command, ...] = (
         "has three starts to prove itself; else the release before comes back by itself, and that is told by the "
         "fault light, here, and by mail. Mail, accounts and configuration stay.",
     ),
-    _own(_C, "exit", "leave; changes not committed are dropped, after asking"),
-    _own(_C, "shutdown", "stop the machine in order, so that it can be switched off"),
-    _own(_C, "reboot", "stop the machine and start it anew"),
-    _own(_C, "factory-reset", "delete everything: mail, accounts, configuration; asks twice"),
+    _own(_C, "exit", "leave; drops uncommitted changes, after asking"),
+    _own(_C, "shutdown", "shut the machine down, so that it can be switched off"),
+    _own(_C, "reboot", "restart the machine"),
+    _own(_C, "factory-reset", "erase everything: mail, accounts, configuration; asks twice"),
 )
 
 RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")

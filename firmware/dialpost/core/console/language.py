@@ -1,4 +1,5 @@
-"""The command language: which command a line means, what Tab puts in, what "?" tells. Made from the table alone.
+"""The command language: which command a line means, what Tab completes, what "?" shows. Derived from the table
+alone.
 
 Words may be shortened while they stay unambiguous (`comm conf 5`); a whole word always wins. Whoever is used to the
 command line may put `dialpost` in front.
@@ -95,7 +96,7 @@ class Language:
             if not hits:
                 return Fault(_unknown(words, depth, nexts))
             if len(hits) > 1:
-                return Fault(f"{word.text} is not clear here: {_or(hits)}?")
+                return Fault(f"{word.text} is ambiguous: {_or(hits)}?")
             commands = tuple(one for one in longer if one.words[depth] == hits[0])
             depth += 1
         return _Found(commands, depth, tuple(words[depth:]))
@@ -132,7 +133,7 @@ class Language:
             return [*head, *about, *lines]
         if isinstance(found, Fault):
             return [found.text]
-        return lines or ["Nothing like that is known here."]
+        return lines or ["No match."]
 
     def _candidates(self, before: str) -> tuple[list[tuple[str, str]], str]:
         """What may stand at the end of `before`, and the beginning of it that is typed already."""
@@ -175,7 +176,7 @@ class Language:
         for group in Group:
             lines += ["", group.value]
             lines += _table([(one.usage, one.help) for one in self._commands if one.group is group])
-        return [*lines[1:], "", "Tab completes, ? tells what may follow, words may be shortened."]
+        return [*lines[1:], "", "Tab completes, ? shows what may follow, and words may be shortened."]
 
     def manual(self, text: str) -> list[str]:
         """`help COMMAND`: everything about it, or about each that begins so; nothing where there is none."""
@@ -212,7 +213,7 @@ def _order(command: Command, behind: Sequence[Word], line: str) -> Order | Fault
             return Order(command, (*given, rest), rest)
         given.append(behind[position].text)
     if len(behind) > len(command.arguments):
-        return Fault(f"Too much: {behind[len(command.arguments)].text}. The command is: {command.usage}")
+        return Fault(f"Unexpected: {behind[len(command.arguments)].text}. Usage: {command.usage}")
     return Order(command, tuple(given))
 
 
@@ -252,7 +253,7 @@ def _about(command: Command, depth: int) -> str:
 def _unknown(words: Sequence[Word], depth: int, nexts: Sequence[str]) -> str:
     said = " ".join(word.text for word in words[: depth + 1])
     if depth == 0:
-        return f"There is no command {said}. `help` lists them."
+        return f"Unknown command: {said}. `help` lists them all."
     return f"There is no {said}: {_or(nexts)}?"
 
 

@@ -80,23 +80,23 @@ queries a terminal.
 
 Each session has a *candidate*: the configuration with its own changes. Nothing takes effect before
 `commit`; then all of it does at once, durably, under a new number, with who and when. Sessions see
-each other (`who`) and hear of each other's commits. If somebody else was faster, `rebase` puts your
+each other (`who`) and hear of each other's commits. If somebody else commits first, `rebase` applies your
 changes on top of theirs.
 
     dialpost> set schedule.entry[1].at 07:30, 12:30
     + schedule.entry[1].at = ["07:30", "12:30"]
     dialpost*> commit confirm 5
     Committed as number 3.
-    It is taken back in 5 min, or when this session ends, unless you `confirm`.
+    It will be rolled back in 5 min, or when this session ends, unless you `confirm`.
     dialpost> confirm
-    Number 3 stays.
+    Commit 3 confirmed.
 
 The star marks uncommitted changes. `commit confirm MINUTES` is for whatever might lock you out:
 unless you `confirm` in time, or if the session drops, the previous configuration comes back by
 itself. A commit that would cut off the LAN or the console says so first and asks.
 
-The console asks for secrets twice, and never shows or prints them. `save to screen` blots them out;
-when you paste such a text back, the blotted-out secrets keep their values. `save to usb` writes
+The console asks for secrets twice, and never shows or prints them. `save to screen` masks them; when you paste
+such a text back, masked secrets keep their values. `save to usb` writes
 secrets too.
 
 **USB sticks** are mounted when you plug them in, under `/run/media/dialpost`; nobody needs to be

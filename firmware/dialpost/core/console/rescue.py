@@ -1,4 +1,5 @@
-"""The rescue menu: what can be done with a station whose configuration can't be read, or whose daemon does not run.
+"""The rescue menu: what can be done with a station whose configuration can't be used or whose daemon is not
+running.
 
 Pure: a page of numbered lines, and what a typed number means. `cli/console/rescue` does it. The numbers never
 change, so that somebody on the telephone can say "press 3".
@@ -23,10 +24,10 @@ class Action(Enum):
     GO_BACK = "Go back to an earlier configuration"
     EDIT = "Change one setting of the configuration"
     PASTE = "Paste a whole configuration"
-    WIZARD = "Run the set-up wizard anew"
+    WIZARD = "Run the set-up wizard again"
     LOG = "Show the log"
     RESET = "Factory reset: erase mail, accounts and configuration"
-    REBOOT = "Start the machine anew"
+    REBOOT = "Restart the machine"
     PROMPT = "A command line"
     LEAVE = "Leave"
 
@@ -36,7 +37,7 @@ MENU: tuple[Action, ...] = tuple(Action)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the menu is there for. `daemon_runs` is no where nothing answers on the control socket."""
+    """Why the menu is shown. `daemon_runs` is False where nothing answers on the control socket."""
 
     problems: tuple[str, ...]
     daemon_runs: bool
@@ -47,9 +48,11 @@ class Trouble:
         if self.problems:
             count = len(self.problems)
             many = "1 fault" if count == 1 else f"{count} faults"
-            first = f"The configuration can't be used, it has {many}. Until it is mended no mail is taken."
+            first = (
+                f"The configuration has {many} and can't be used. Until it is repaired the station accepts no mail."
+            )
         else:
-            first = "The configuration is in order, but the mail station does not run."
+            first = "The configuration is valid, but the mail station is not running."
         if self.problems and not self.daemon_runs:
             return f"{first}\nThe daemon does not run either; what is mended counts once it is started."
         return first
@@ -57,7 +60,7 @@ class Trouble:
     def details(self) -> str:
         """Every fault, a line each."""
         if not self.problems:
-            return "Nothing is wrong with the configuration. The log says why the daemon does not run."
+            return "The configuration is valid. The log says why the daemon is not running."
         return "\n".join(f"- {problem.removeprefix(f'{self.file}: ')}" for problem in self.problems)
 
 

@@ -64,7 +64,7 @@ def test_it_tells_every_light() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [(LinkKind.GATEWAY, "mail goes as it comes"), (LinkKind.DIALUP_GATEWAY, "call now")]
+    ("kind", "words"), [(LinkKind.GATEWAY, "mail is sent at once"), (LinkKind.DIALUP_GATEWAY, "call now")]
 )
 def test_a_router_is_no_modem(kind: LinkKind, words: str) -> None:
     text = page(replace(CONFIG, link=LinkConfig(kind=kind)))

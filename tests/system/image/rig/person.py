@@ -18,7 +18,7 @@ SECRETS = (PPP_PASSWORD, ADMIN_PASSWORD, ANNAS_PASSWORD, ANNAS_NEXT_PASSWORD)
 
 _ANSWERS = (
     ("Domain:", DOMAIN),
-    ("Way to the world [1]:", ""),
+    ("Link [1]:", ""),
     ("Modem [1]:", ""),
     ("Provider's number:", NUMBER),
     ("Country [6]:", ""),
@@ -26,9 +26,9 @@ _ANSWERS = (
     ("Dial-in password:", PPP_PASSWORD),
     ("Dial-in password once more:", PPP_PASSWORD),
     ("Mail host:", MAIL_HOST),
-    ("Login there [1]:", ""),
+    ("Mail login [1]:", ""),
     (f"ETRN host [{MAIL_HOST}]:", ""),
-    ("Times of calls [none]:", ""),
+    ("Call times [none]:", ""),
     ("Local network [1]:", ""),
     ("Time zone [UTC]:", "Europe/Vienna"),
     ("Admin password:", ADMIN_PASSWORD),

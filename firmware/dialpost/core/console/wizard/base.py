@@ -1,4 +1,5 @@
-"""What the wizard starts from: a whole configuration, the first lines of one, or what is good in a damaged one."""
+"""What the wizard starts from: a whole configuration, the first lines of one, or the valid part of a damaged
+one."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from dialpost.core.errors import ConfigError
 from dialpost.core.toml_text import parse_toml
 
 _PLACEHOLDERS = {"hostname": "mail.station.invalid", "domains": ["station.invalid"]}
-"""What must be given, where it is not: the wizard asks for it."""
+"""Placeholders for required keys that are missing: the wizard asks for them."""
 
 
 def base_config(text: str) -> Config:

@@ -1,4 +1,4 @@
-"""What was answered so far, and the configuration it makes. Immutable: an answer makes a new draft.
+"""The answers so far, and the configuration they make. Immutable: an answer makes a new draft.
 
 Answers are kept as texts in their normal form, by the question's name. Values go into the configuration by the
 declarations of `core/config/model`: they check them, here as in the file.
@@ -18,7 +18,7 @@ from dialpost.core.console.wizard.facts import Facts
 MOST_USERS = 20
 NONE = "none"
 SAME, OTHER = "same", "other"
-"""How to log in at the mail host: not at all (`NONE`), as when dialling, or with a name of its own."""
+"""How to log in to the mail host: not at all (`NONE`), as when dialling in, or with separate credentials."""
 KEEP = "unchanged"
 
 _BY_KEY = {
@@ -27,7 +27,7 @@ _BY_KEY = {
     "country": "modem.country", "ppp_user": "ppp.user", "ppp_password": "ppp.password",
     "mail_host": "outbound.smarthost", "timezone": "schedule.timezone",
 }  # fmt: skip
-"""Answers that are one key of the configuration. The others are put together below."""
+"""Answers that map to one key of the configuration. The others are combined below."""
 
 
 @dataclass(frozen=True, slots=True)

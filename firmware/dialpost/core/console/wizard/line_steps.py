@@ -85,79 +85,83 @@ def _countries(draft: Draft) -> tuple[Choice, ...]:
 
 _LINKS = (
     Choice(LinkKind.MODEM.value, "A modem on this station dials the provider."),
-    Choice(LinkKind.DIALUP_GATEWAY.value, "A router on your network dials when there is something to send."),
-    Choice(LinkKind.GATEWAY.value, "A router on your network is always on line."),
+    Choice(LinkKind.DIALUP_GATEWAY.value, "A router on your network dials on demand."),
+    Choice(LinkKind.GATEWAY.value, "A router on your network is always connected."),
 )
 
 LINE_STEPS = (
     Step(
-        "domain", "Domain", "The part behind the @ of your mail addresses. Its mailboxes will be on this station.",
+        "domain", "Domain", "The part of your mail addresses after the @, for example clinic.example. Its "
+        "mailboxes will be on this station.",
         _domain, default=lambda draft: next(iter(draft.base.station.domains), ""),
-        more="Your provider must bring mail for it, or hold it until the station asks.",
+        more="Your provider must deliver mail for it, or hold that mail until the station asks.",
     ),
     Step(
-        "hostname", "Station's name", "The station's own full name in the network; the domain with mail. in front "
-        "is usual.", by_key("station.hostname"), in_review_only=True,
+        "hostname", "Station's name", "The station's full host name; usually the domain with mail. in front.",
+        by_key("station.hostname"), in_review_only=True,
         default=lambda draft: draft.hostname, shown=lambda draft: draft.hostname,
-        more="Mail programs and other mail hosts see it. Like mail.clinic.example.",
+        more="Mail programs and other mail servers see it. For example mail.clinic.example.",
     ),
     Step(
-        "link", "Way to the world", "How does mail get out of the house?", by_key("link.kind"),
+        "link", "Link", "How does this station reach the outside world?", by_key("link.kind"),
         choices=lambda draft: _LINKS, default=lambda draft: draft.base.link.kind.value,
-        more="1: a modem on this station's USB or serial port, by telephone, mobile network or satellite; the "
-        "provider's number or access point is asked for next. 2: a router that opens the line when something is "
-        "sent; the station then sends and fetches at the times you give. 3: a line that is always there (DSL, "
-        "fibre); mail goes as it comes, and there is no modem to set up. `set link.kind` changes it later.",
+        more="1: a modem on this station's USB or serial port, over telephone, mobile network or satellite; the "
+        "wizard asks for the provider's number or access point next. 2: a router that opens the line when "
+        "something is sent; the station sends and fetches at the times you choose. 3: a permanent line (DSL, "
+        "fibre); mail goes out at once, and there is no modem to set up. To change it later: `set link.kind`.",
     ),
     Step(
-        "port", "Modem", "Which of these is the modem? A number, or the name of a port.",
+        "port", "Modem", "Which of these is the modem? Enter its number or the name of a port.",
         by_key("modem.port"), applies=_is_modem, choices=_ports, default=_first_port, may_type=True,
-        more="If yours is not there: is it on, and is its cable in? `back` and Enter look once more. "
-        "A port's name is like /dev/ttyUSB0.",
+        more="If yours is missing, check its power and cable; `back` and Enter search again. A port has a name "
+        "such as /dev/ttyUSB0.",
     ),
     Step(
-        "profile", "Kind of modem", "Nothing is known of the modem on that port. What is it?",
+        "profile", "Kind of modem", "The modem on that port did not identify itself. Which is it?",
         by_key("modem.profile"), applies=_needs_profile, choices=_profiles,
-        default=lambda draft: draft.base.modem.profile, more="The generic one serves most modems.",
+        default=lambda draft: draft.base.modem.profile, more="The generic profile works with most modems.",
     ),
     Step(
-        "apn", "Access point", "The name of the mobile provider's access point (APN).", by_key("modem.apn"),
+        "apn", "Access point", "The mobile provider's access point name (APN), for example internet.",
+        by_key("modem.apn"),
         applies=_is_cellular, default=lambda draft: draft.base.modem.apn or "internet",
-        more="It stands in the mobile contract, or on the provider's pages; many take the word internet.",
+        more="See the mobile contract or the provider's web pages; many use the word internet.",
     ),
     Step(
-        "sim_pin", "SIM's PIN", "The PIN of the card in the modem; Enter if it asks for none.",
+        "sim_pin", "SIM's PIN", "The PIN of the SIM in the modem; press Enter if it has none.",
         by_key("modem.sim_pin"), applies=_is_cellular, is_secret=True, may_be_empty=True,
-        more="Four to eight digits. A wrong one uses up one of the card's three tries, so it is tried once only.",
+        more="Four to eight digits. A wrong PIN uses up one of the card's three attempts, so the station tries "
+        "it only once.",
     ),
     Step(
-        "number", "Provider's number", "The telephone number the station calls, as you would dial it yourself.",
+        "number", "Provider's number", "The telephone number that the station calls, as you would dial it "
+        "yourself.",
         by_key("modem.numbers"), applies=_is_modem, default=_default_number,
-        more="Blanks and hyphens do no harm. + and the country's code may stand in front. A digit for an outside "
-        "line has a line of its own on the review page.",
+        more="Spaces and hyphens are fine, and so is + with the country code. The review page has a separate "
+        "line for an outside-line prefix.",
     ),
     Step(
-        "outside_line", "Outside line", "What is dialled first to leave a house exchange; w waits for the dial "
-        "tone. `none` if there is none.", by_key("modem.outside_line", none=NONE), applies=_is_modem,
+        "outside_line", "Outside line", "What to dial first to get an outside line; w waits for the dial tone. "
+        "Enter `none` if not needed.", by_key("modem.outside_line", none=NONE), applies=_is_modem,
         in_review_only=True, may_be_empty=True,
         shown=lambda draft: draft.get("outside_line") or draft.base.modem.outside_line,
-        more="Like 0 or 9, or 0w.",
+        more="For example 0, 9 or 0w.",
     ),
     Step(
-        "country", "Country", "Whose rules for calling again hold? Some countries forbid a machine to try too "
-        "often.", _country, applies=_is_modem, choices=_countries, default=_likely_country,
-        more="If yours is not there, take Anywhere.",
+        "country", "Country", "Which country's redial rules apply? Some countries limit how often a machine may "
+        "redial.", _country, applies=_is_modem, choices=_countries, default=_likely_country,
+        more="If yours is not listed, choose Anywhere.",
     ),
     Step(
-        "ppp_user", "Dial-in user", "The user's name your provider gave you for dialling in; `none` if it gave "
-        "none.", by_key("ppp.user", none=NONE),
+        "ppp_user", "Dial-in user", "The user name that your provider gave you for dialling in; `none` if it "
+        "gave none.", by_key("ppp.user", none=NONE),
         applies=_is_modem, default=lambda draft: draft.base.ppp.user,
-        more="It stands in the provider's letter, as user, login or account; often like name@provider.example.",
+        more="The provider's letter calls it user, login or account; often it looks like name@provider.example.",
     ),
     Step(
-        "ppp_password", "Dial-in password", "The password that belongs to it.", by_key("ppp.password"),
+        "ppp_password", "Dial-in password", "The password for the dial-in user.", by_key("ppp.password"),
         applies=lambda draft: draft.is_modem and bool(draft.get("ppp_user")), is_secret=True,
         default=lambda draft: draft.base.ppp.password,
-        more="It does not show while you type, and is asked for twice. Capital letters count.",
+        more="It stays hidden while you type, and you type it twice. Upper and lower case differ.",
     ),
 )  # fmt: skip

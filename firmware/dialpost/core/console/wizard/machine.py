@@ -6,7 +6,7 @@
         print(wizard.answer(line))          # "" or what is to be said
     wizard.result()                           # None after `quit`
 
-`?` explains, `back` goes one question back, `quit` ends and keeps nothing, Enter takes what stands in brackets. A
+`?` explains, `back` goes back one question, `quit` stops without saving, Enter accepts the value in brackets. A
 secret is asked twice. When all is answered comes the review page, where a number changes a line and `yes` takes
 all. What is asked, and what may be answered: `steps`; which configuration comes of it: `draft`.
 """
@@ -29,8 +29,8 @@ from dialpost.core.errors import AccountError, ConfigError
 BACK, QUIT, HELP, YES = "back", "quit", "?", "yes"
 REVIEW_KEY = "review"
 _JUST_ANSWERED = "There is no schedule.entry"
-"""A warning about what the person has just been asked needs no telling."""
-_ON_EVERY_PAGE = "Enter takes what stands in [ ]; `back`: the question before; `quit`: end, nothing is kept."
+"""A warning about what the wizard has just asked is superfluous."""
+_ON_EVERY_PAGE = "Enter accepts the value in [ ]; `back`: previous question; `quit`: stop without saving."
 
 
 class Phase(Enum):
@@ -139,7 +139,7 @@ class Wizard:
             return Question(REVIEW_KEY, f"`{YES}`, or a number", self._review())
         step = self._step()
         if self.phase in {Phase.REPEATING, Phase.REPEATING_CHANGE}:
-            return Question(step.name, f"{step.label} once more", "", secret=True)
+            return Question(step.name, f"{step.label} again", "", secret=True)
         default, choices = self._default(step), step.choices(self._draft)
         numbers = {choice.value: str(number) for number, choice in enumerate(choices, 1)}
         shown = KEEP if step.is_secret and default else numbers.get(default, default)
@@ -161,7 +161,7 @@ class Wizard:
             self._post(Event.GAVE_UP)
             self._draft = Draft(self._draft.facts, self._draft.base)
             self._hidden = ""
-            return "Nothing was kept; everything is as before."
+            return "Nothing was saved."
         if step is None:
             return self._reviewed(word)
         return self._repeated(step, typed) if is_repeat else self._answered(step, typed)
@@ -188,17 +188,17 @@ class Wizard:
 
     def _answered(self, step: Step, typed: str) -> str:
         if any(ord(sign) < 0x20 or ord(sign) == 0x7F or not sign.isprintable() for sign in typed):
-            return "There was a sign in it that can't be typed here. Please once more."
+            return "That contains a character not allowed here. Try again."
         is_new = bool(typed)
         if not typed:
             typed = self._default(step)
         elif step.choices(self._draft):
             value = picked(typed, step.choices(self._draft))
             if value is None and not step.may_type:
-                return f"Please a number from 1 to {len(step.choices(self._draft))}."
+                return f"Enter a number from 1 to {len(step.choices(self._draft))}."
             typed = value or typed
         if not typed and not step.may_be_empty:
-            return "An answer is needed here; `?` explains."
+            return "Please enter an answer; `?` explains."
         try:
             value = step.check(typed, self._draft) if typed else ""
             if step.is_secret and is_new:
@@ -216,7 +216,7 @@ class Wizard:
         hidden, self._hidden = self._hidden, ""
         if typed != hidden:
             self._post(Event.DIFFERED)
-            return "The two were not the same. Please type it anew."
+            return "The two entries differ. Type it again."
         self._draft = self._draft.with_answer(step.name, hidden)
         self._go_on(step)
         return ""
@@ -249,17 +249,17 @@ class Wizard:
     # -- the review page --------------------------------------------------------------------------------
 
     def _review(self) -> str:
-        lines = ["Please look through it once more:", ""]
+        lines = ["Check your answers:", ""]
         for number, step in enumerate(steps(self._draft), 1):
             lines.append(f"{number:3}  {step.label:<18} {self._shown(step)}")
-        lines += ["", f"`{YES}` takes all this; a number changes that line."]
+        lines += ["", f"Enter `{YES}` to accept everything, or a number to change that line."]
         return "\n".join(lines)
 
     def _shown(self, step: Step) -> str:
         if step.in_review_only:
             return step.shown(self._draft) or step.empty_words
         if not self._draft.has(step.name):
-            return "(not answered yet)"
+            return "(no answer yet)"
         value = self._draft.get(step.name)
         if step.is_secret:
             return "(set, not shown)" if value else "none"
@@ -274,7 +274,7 @@ class Wizard:
             self._post(Event.PICKED)
             return ""
         if word != YES:
-            return f"Please `{YES}`, a number from 1 to {len(there)}, `{BACK}` or `{QUIT}`."
+            return f"Enter `{YES}`, a number from 1 to {len(there)}, `{BACK}` or `{QUIT}`."
         return self._accept(there)
 
     def _accept(self, there: tuple[Step, ...]) -> str:
@@ -283,12 +283,12 @@ class Wizard:
             value, is_answered = self._draft.get(step.name), self._draft.has(step.name)
             try:
                 if not is_answered and not step.in_review_only:
-                    raise ValueError("This has no answer yet.")
+                    raise ValueError("This question has no answer yet.")
                 if value:
                     step.check(value, self._draft)
                 choices = step.choices(self._draft)
                 if choices and not step.may_type and value not in {choice.value for choice in choices}:
-                    raise ValueError("This is not among the choices any more.")
+                    raise ValueError("This is no longer one of the choices.")
             except (ValueError, AccountError) as error:
                 self._at = step.name
                 self._post(Event.PICKED)
@@ -296,7 +296,7 @@ class Wizard:
         try:
             parse_config(render_config(self._applying().config(), secrets=True))
         except ConfigError as error:  # pragma: no cover - each step checks what it may; this is the net below them
-            return "It can't be taken so:\n" + str(error)
+            return "This can't be accepted:\n" + str(error)
         self._post(Event.ACCEPTED)
         return ""
 
@@ -319,7 +319,7 @@ class Wizard:
 
     def _explain(self, step: Step | None) -> str:
         if step is None:
-            return f"`{YES}` puts the settings in force. A number goes to that line, to change it. {_ON_EVERY_PAGE}"
+            return f"`{YES}` puts the settings into effect. A number lets you change that line. {_ON_EVERY_PAGE}"
         return "\n".join(part for part in (step.help, step.more, _ON_EVERY_PAGE) if part)
 
     def _post(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What a question of the set-up wizard is."""
+"""A question of the set-up wizard."""
 
 from __future__ import annotations
 

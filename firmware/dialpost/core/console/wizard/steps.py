@@ -1,4 +1,4 @@
-"""The set-up wizard's questions, in their order: what each asks, explains, offers and accepts.
+"""The set-up wizard's questions, in order: what each asks, explains, offers and accepts.
 
 A question knows which of the others it needs (`applies`). What an answer may be is said by the declarations of the
 configuration (`draft.check_key`); only what is no key of it (accounts, the way of a login) is checked here.
@@ -17,7 +17,7 @@ from dialpost.core.password import check_strength
 
 
 def steps(draft: Draft) -> tuple[Step, ...]:
-    """Every question that applies now, in their order."""
+    """Every question that applies now, in order."""
     return tuple(
         step for step in (*LINE_STEPS, *_MAIL, *_PLACE, *_users(draft), _POSTMASTER) if step.applies(draft)
     )
@@ -38,7 +38,7 @@ def _timezone(typed: str, draft: Draft) -> str:
     if zones and name.casefold() not in zones:
         city = name.rpartition("/")[2].casefold()
         near = sorted(zone for zone in zones.values() if city in zone.casefold())[:3]
-        hint = f" Did you mean {' or '.join(near)}?" if near else " It is written like Europe/Berlin."
+        hint = f" Did you mean {' or '.join(near)}?" if near else " Use the form Europe/Berlin."
         raise ValueError(f"{name} is not known on this machine.{hint}")
     return zones.get(name.casefold(), name)
 
@@ -55,7 +55,7 @@ def _user(own: str) -> Check:
         name = check_name(typed.partition("@")[0] if typed.endswith(f"@{draft.get('domain')}") else typed)
         others = {draft.get(f"user{number}") for number in range(1, MOST_USERS + 1) if f"user{number}" != own}
         if name in others or name in draft.facts.accounts:
-            raise AccountError(f"There is a user {name} already.")
+            raise AccountError(f"User {name} already exists.")
         return name
 
     return check
@@ -69,9 +69,9 @@ def _words(typed: str, draft: Draft) -> str:
 
 
 def _logins(draft: Draft) -> tuple[Choice, ...]:
-    same = (Choice(SAME, "The same name and password as for dialling in."),) if draft.get("ppp_user") else ()
-    none = Choice(NONE, "None: it knows the customers on its own lines.")
-    return (none, *same, Choice(OTHER, "A name and password of its own."))
+    same = (Choice(SAME, "The same user name and password as for dialling in."),) if draft.get("ppp_user") else ()
+    none = Choice(NONE, "No login: it recognises customers by their line.")
+    return (none, *same, Choice(OTHER, "A different user name and password."))
 
 
 def _usual_login(draft: Draft) -> str:
@@ -87,40 +87,41 @@ def _has_own_login(draft: Draft) -> bool:
 
 _MAIL = (
     Step(
-        "mail_host", "Mail host", "The provider's host that takes your outgoing mail (its SMTP server).",
+        "mail_host", "Mail host", "The provider's server for outgoing mail (SMTP), for example "
+        "mail.provider.example.",
         by_key("outbound.smarthost"), default=lambda draft: draft.base.outbound.smarthost,
-        more="It stands in the provider's letter as outgoing mail server or SMTP. Like mail.provider.example.",
+        more="The provider's letter calls it outgoing mail server or SMTP server.",
     ),
     Step(
-        "mail_login", "Login there", "How does the station log in at the mail host?", _words, choices=_logins,
+        "mail_login", "Mail login", "How does the station log in to the mail host?", _words, choices=_logins,
         default=_usual_login,
-        more="With a login the station uses port 587 and wants TLS; without one port 25. `set outbound.port` "
-        "and `set outbound.tls` change that later.",
+        more="With a login the station uses port 587 and requires TLS; without one, port 25. To change that "
+        "later: `set outbound.port` and `set outbound.tls`.",
     ),
     Step(
-        "mail_user", "Mail user", "The name to log in with at the mail host.", by_key("outbound.user"),
+        "mail_user", "Mail user", "The user name for the mail host.", by_key("outbound.user"),
         applies=_has_own_login, default=lambda draft: draft.base.outbound.user,
-        more="Often the whole mail address. It is the station's login there, not that of its users here.",
+        more="Often a full mail address. This is the station's login at the provider, not a login of your users.",
     ),
     Step(
-        "mail_password", "Mail password", "The password that belongs to it.", by_key("outbound.password"),
+        "mail_password", "Mail password", "The password for the mail user.", by_key("outbound.password"),
         applies=_has_own_login, is_secret=True, default=lambda draft: draft.base.outbound.password,
-        more="It does not show while you type, and is asked for twice. Capital letters count.",
+        more="It stays hidden while you type, and you type it twice. Upper and lower case differ.",
     ),
     Step(
-        "etrn_host", "ETRN host", "The provider's host that is asked (by ETRN) for the mail it holds for you. "
-        "`none` if yours brings it unasked.",
+        "etrn_host", "ETRN host", "Which of the provider's hosts should the station ask (by ETRN) for waiting "
+        "mail? `none` if the provider delivers it unasked.",
         lambda typed, draft: NONE if typed.lower() == NONE else check_key("etrn.host", typed),
         applies=lambda draft: draft.link is not LinkKind.GATEWAY,
         default=lambda draft: draft.base.etrn.host or draft.get("mail_host"),
-        more="Most often it is the mail host itself.",
+        more="Usually the mail host itself.",
     ),
     Step(
-        "times", "Times of calls", "When should the station call by itself, every day? Like 07:30 12:30 17:30; "
-        "`none`: only by the button or a command.", _times,
+        "times", "Call times", "When should the station call every day, for example 07:30 12:30 17:30? `none`: "
+        "only by button or command.", _times,
         applies=lambda draft: draft.link is not LinkKind.GATEWAY,
         default=lambda draft: KEEP if draft.base.schedule.entry else NONE,
-        more="More can be said later: `help schedule`.",
+        more="For more choices later, see `help schedule`.",
     ),
 )  # fmt: skip
 
@@ -135,7 +136,7 @@ def _likely_zone(draft: Draft) -> str:
 
 
 _LANS = (
-    Choice(LanMethod.DHCP.value, "Your router gives it an address (DHCP)."),
+    Choice(LanMethod.DHCP.value, "Your router assigns it an address (DHCP)."),
     Choice(LanMethod.STATIC.value, "It has a fixed address, which you enter."),
 )
 
@@ -146,7 +147,7 @@ def _name_servers(typed: str, draft: Draft) -> str:
         return NONE
     made = tuple(dict.fromkeys(check_key("lan.dns", word) for word in words))
     if len(made) > 3:
-        raise ValueError("Three name servers are the most.")
+        raise ValueError("Enter at most three name servers.")
     return " ".join(made)
 
 
@@ -156,38 +157,38 @@ def _is_static(draft: Draft) -> bool:
 
 _PLACE = (
     Step(
-        "lan", "Local network", "How does the station get its address in the local network?",
+        "lan", "Local network", "How does the station get its address on the local network?",
         by_key("lan.method"), choices=lambda draft: _LANS, default=lambda draft: draft.base.lan.method.value,
-        more="1 is right where a router gives addresses to computers; best tell it to give this station always the "
-        "same one. 2 is for networks without, and where every host has its own; address, router and name server "
-        "are asked for then.",
+        more="1 is right where a router assigns addresses; set it to always give this station the same one. 2 "
+        "is for networks with fixed addresses; the wizard then asks for address, router and name server.",
     ),
     Step(
-        "lan_address", "Address", "The station's address, and behind the / how many bits of it are the network's "
-        "(mostly 24).", by_key("lan.address"), applies=_is_static,
-        default=lambda draft: draft.base.lan.address, more="Like 192.168.1.25/24.",
+        "lan_address", "Address", "The station's address and, after the /, its prefix length (usually 24), for "
+        "example 192.168.1.25/24.", by_key("lan.address"), applies=_is_static,
+        default=lambda draft: draft.base.lan.address, more="The router's pages show which addresses are free.",
     ),
     Step(
         "gateway", "Router", "The address of the local network's router; `none` if there is none.",
         by_key("lan.gateway", none=NONE),
         applies=_is_static, default=lambda draft: draft.base.lan.gateway or NONE,
-        more="It must be in the network of the station's own address. Like 192.168.1.1.",
+        more="It must be in the same network as the station's address. For example 192.168.1.1.",
     ),
     Step(
-        "dns", "Name server", "The address of the name server (DNS), which finds hosts by their names; `none` if "
-        "there is none. Most often it is the router.", _name_servers, applies=_is_static,
+        "dns", "Name server", "The address of the name server (DNS), usually the router; `none` if there is "
+        "none.", _name_servers, applies=_is_static,
         default=lambda draft: " ".join(draft.base.lan.dns) or draft.get("gateway") or NONE,
-        more="Up to three, with blanks between them. A modem's line brings its own while it is up.",
+        more="Up to three, separated by spaces. A modem's line brings its own while it is up.",
     ),
     Step(
-        "timezone", "Time zone", "Where the clock goes by. It is written like Europe/Vienna.", _timezone,
+        "timezone", "Time zone", "The station's time zone, for example Europe/Vienna.", _timezone,
         default=_likely_zone,
-        more="The continent and the nearest large city; UTC is world time. Times of calls and of the log go by it.",
+        more="The continent and the nearest large city, or UTC. Call times and the log use it.",
     ),
     Step(
-        "admin_password", "Admin password", "Whoever sits at this console must know it. At least 8 characters.",
+        "admin_password", "Admin password", "The password for this console, at least 8 characters.",
         _strong, is_secret=True, applies=lambda draft: not draft.facts.has_admin_password,
-        more="It is no user's password. Write it down and lock it away: without it only a factory reset helps.",
+        more="It is not any user's mail password. Write it down and lock it away: if it is lost, only a factory "
+        "reset helps.",
     ),
 )  # fmt: skip
 
@@ -202,14 +203,14 @@ def _users(draft: Draft) -> tuple[Step, ...]:
         is_first = number == 1 and not draft.facts.accounts
         domain = draft.get("domain")
         help = (
-            f"The first user's name: the part of the address in front of @{domain}."
+            f"The first user's name: the part of the address before @{domain}."
             if is_first
-            else "Another user's name; Enter if there is nobody more."
+            else "Another user's name; press Enter if there are no more."
         )
         made.append(
             Step(
                 f"user{number}", f"User {number}", help, _user(f"user{number}"), may_be_empty=not is_first,
-                empty_words="nobody more", more="More users can be added at any time: `account add NAME`.",
+                empty_words="no more users", more="You can add users at any time: `account add NAME`.",
             )
         )  # fmt: skip
         name = draft.get(f"user{number}")
@@ -217,8 +218,8 @@ def _users(draft: Draft) -> tuple[Step, ...]:
             break
         made.append(
             Step(
-                f"password{number}", f"{name}'s password", f"What {name} logs in with in the mail program. At "
-                "least 8 characters.", _strong, is_secret=True,
+                f"password{number}", f"{name}'s password", f"The password for {name}'s mail program, at least 8 "
+                "characters.", _strong, is_secret=True,
             )
         )  # fmt: skip
     return tuple(made)
@@ -229,8 +230,8 @@ def _everybody(draft: Draft) -> tuple[Choice, ...]:
 
 
 _POSTMASTER = Step(
-    "postmaster", "Postmaster", "Who gets the station's own reports and the mail to postmaster?", _words,
+    "postmaster", "Postmaster", "Who gets the station's reports and mail to postmaster?", _words,
     applies=lambda draft: len(_everybody(draft)) > 1, choices=_everybody,
     default=lambda draft: draft.base.station.postmaster or next(iter(choice.value for choice in _everybody(draft))),
-    more="One of the users here. Reports tell of calls that fail, a full card, an update.",
+    more="One of the station's users. Reports cover failed calls, a full card and updates.",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the set-up wizard leaves to be printed and pinned to the wall: no secrets.
+"""The page that the set-up wizard leaves for printing and pinning to the wall: no secrets.
 
 What to enter in mail programs, how to call, what the lights mean, where things are.
 """
@@ -18,8 +18,8 @@ _WIDTH = 78
 _LIGHTS = "The lights\n----------\n"
 _TO_THE_WORLD = {
     LinkKind.MODEM: "This station dials the provider with its modem.",
-    LinkKind.DIALUP_GATEWAY: "A router on the local network dials; the station gives it the occasion.",
-    LinkKind.GATEWAY: "A router on the local network is always on line.",
+    LinkKind.DIALUP_GATEWAY: "A router on the local network dials on demand.",
+    LinkKind.GATEWAY: "A router on the local network is always connected.",
 }
 
 
@@ -61,7 +61,7 @@ def first_needed(page: str) -> str:
 
 
 def _head(config: Config) -> str:
-    name = f"The mail station of {config.station.domains[0]}"
+    name = f"Mail station for {config.station.domains[0]}"
     return f"{name}\n{'=' * len(name)}\n\nIts name is {config.station.hostname}. {_TO_THE_WORLD[config.link.kind]}"
 
 
@@ -79,7 +79,7 @@ def _programs(config: Config, users: Sequence[str], doors: Sequence[Door]) -> st
     rows += [(f"Incoming ({one.value})", f"port {one.port}, {_tls(one.value)}") for one in config.lan.services]
     rows += [("User", f"{name}    {name}@{domain}") for name in users]
     rows.append(("Password", "each user's own"))
-    rows.append(("Certificate", "the station's own: the program asks once whether to trust it"))
+    rows.append(("Certificate", "self-signed: the mail program asks once whether to trust it"))
     return "For mail programs\n-----------------\n" + _table(rows)
 
 
@@ -90,18 +90,18 @@ def _tls(service: str) -> str:
 def _calls(config: Config) -> str:
     if config.link.kind is LinkKind.GATEWAY:
         rows = [
-            ("By itself", "mail goes as it comes, and comes as the provider brings it"),
-            ("By the button", "press: what waits is sent at once"),
+            ("Automatic", "mail is sent at once and arrives whenever the provider delivers it"),
+            ("By the button", "press: waiting mail is sent at once"),
             ("Postmaster", f"{config.station.postmaster} gets the station's own reports"),
         ]
         return "Sending and fetching\n--------------------\n" + _table(rows)
     times = [time for entry in config.schedule.entry for time in entry.at]
-    by_itself = f"every day at {', '.join(times)}" if times else "never; `set schedule.entry[1].at` gives it times"
+    by_itself = f"every day at {', '.join(times)}" if times else "never; `set schedule.entry[1].at` sets times"
     numbers = ", ".join(config.modem.numbers) if config.link.kind is LinkKind.MODEM else ""
     rows = [
         ("By the button", "press: call, fetch and send. Hold 3 s: hang up."),
         ("At the console", "`call now`; `call cancel` ends one, `call history` lists them"),
-        ("By itself", by_itself),
+        ("Automatic", by_itself),
         *([("Number", numbers)] if numbers else []),
         ("Postmaster", f"{config.station.postmaster} gets the station's own reports"),
     ]
@@ -109,7 +109,7 @@ def _calls(config: Config) -> str:
 
 
 def _lights(config: Config) -> str:
-    """What a station with this link can show: one that makes no calls does not explain those."""
+    """What a station with this link can show: without calls, lights about calls are left out."""
     dials = config.link.kind is not LinkKind.GATEWAY
     rows = [
         (f"{signal.led.value}: {signal.alone.words}", signal.words)
