@@ -318,7 +318,7 @@ async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path):
     face = await Face.open(tmp_path)
     assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
     assert (face.opened["mode"], daemon.config.smtp.max_errors) == ("running", 30)
-    (told,) = [words for words in (await face("status"))["attention"] if "in the slot" in words]
+    (told,) = [words for words in (await face("status"))["attention"] if "in its place" in words]
     assert "not TOML" in told and "Configuration 2, the newest that can be used" in told
     assert (tmp_path / "dialpost.toml.spoilt-1").read_text() == spoilt
     assert [one["number"] for one in (await face("config.history"))["commits"]] == [2, 1]

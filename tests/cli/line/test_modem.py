@@ -231,7 +231,7 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
         assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
         assert tries() == before - 2
         run(capsys, "allow-pin")
-        assert "telephone" in run(capsys, "test", "--dial")[1]
+        assert "Put it into a phone" in run(capsys, "test", "--dial")[1]
         assert tries() == before - 2, "the last try is a person's"
 
 
