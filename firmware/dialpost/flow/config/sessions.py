@@ -20,7 +20,7 @@ from dialpost.core.config.model import Config
 from dialpost.core.config.text import render_config
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
 from dialpost.flow.config.changes import ConfigChanges, Done, committed_words
-from dialpost.flow.config.world import Parser, Process
+from dialpost.flow.config.world import Parser, Process, Texts
 
 MOST_SESSIONS = 16
 _MOST_NOTICES = 50
@@ -34,7 +34,7 @@ class Mode(Enum):
     UNREADABLE = "unreadable"  # there is one, and it can't be used
 
 
-class Book(Protocol):
+class Book(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
@@ -42,9 +42,6 @@ class Book(Protocol):
 
     def commits(self) -> tuple[Commit, ...]:
         """All that are kept, oldest first."""
-
-    def text_of(self, number: int) -> str:
-        """The text of one of them."""
 
 
 class Checker(Parser, Protocol):

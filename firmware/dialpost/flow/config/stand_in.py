@@ -11,16 +11,14 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.errors import ConfigError, NotFoundError, StorageError
+from dialpost.flow.config.world import Texts
 
 
-class HistoryForStandIn(Protocol):
+class HistoryForStandIn(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def numbers(self) -> Sequence[int]:
         """Those that are kept, ascending. Raises: StorageError."""
-
-    def text_of(self, number: int) -> str:
-        """The text of a number. Raises: NotFoundError, StorageError."""
 
     def is_withdrawn(self) -> bool:
         """Whether there is no file because the only configuration was taken back."""

@@ -9,7 +9,14 @@ from dialpost.core.config.history import Commit, Proof, Unproven
 from dialpost.core.config.model import Config
 
 
-class History(Protocol):
+class Texts(Protocol):
+    """The texts of every configuration that is kept (edge/config/history.ConfigHistory). Blocking."""
+
+    def text_of(self, number: int) -> str:
+        """The text of a number. Raises: NotFoundError, StorageError."""
+
+
+class History(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
@@ -19,9 +26,6 @@ class History(Protocol):
         self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
     ) -> Commit:
         """Put it in force, durably."""
-
-    def text_of(self, number: int) -> str:
-        """The text of a number."""
 
     def unproven(self) -> Unproven | None:
         """What is on trial."""

@@ -15,17 +15,17 @@ import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
-from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.accounts import Directory, Local, NotLocal
 from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, build_report, message_id_of_notice
-from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
+from dialpost.core.mail.envelope import BodyType, Notify, Return
 from dialpost.core.mail.header.encoding import text_field
 from dialpost.core.mail.outcomes import Delivered, Refused
 from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import BodyFiles, Directories, NewBodies, NewMessages
 
 WHOLE_UP_TO_BYTES = 60_000
 """A failure notice carries the whole message up to this size, unless the sender asked for the header only."""
@@ -34,52 +34,8 @@ _HEADER_UP_TO_BYTES = 32_000
 _MAX_LINE = 998  # RFC 5322 §2.1.1; a part of a report can't be encoded to hold longer ones
 
 
-class BodyWriter(Protocol):
-    """One new body (edge/mail/spool)."""
-
-    @property
-    def checksum(self) -> int:
-        """CRC-32 of what was written."""
-
-    def write(self, data: bytes) -> None:
-        """Add to it."""
-
-    async def commit(self) -> int:
-        """Make it durable; its size."""
-
-    def abort(self) -> None:
-        """Forget it."""
-
-
-class Bodies(Protocol):
+class Bodies(BodyFiles, NewBodies, Protocol):
     """The subset of the spool needed here."""
-
-    def begin(self, queue_id: QueueId) -> BodyWriter:
-        """A new body."""
-
-    def path(self, queue_id: QueueId) -> Path:
-        """Where a body is."""
-
-    def remove(self, queue_id: QueueId) -> None:
-        """Take a body away."""
-
-
-class Queue(Protocol):
-    """The subset of the store needed here."""
-
-    def next_id(self) -> QueueId:
-        """A new id."""
-
-    async def accept(self, message: MessageRecord) -> None:
-        """Durable when it returns."""
-
-
-class Accounts(Protocol):
-    """Who has a mailbox here."""
-
-    @property
-    def directory(self) -> Directory:
-        """At this moment."""
 
 
 class Bouncer:
@@ -89,7 +45,7 @@ class Bouncer:
     """
 
     def __init__(
-        self, hostname: str, bodies: Bodies, queue: Queue, accounts: Accounts, *,
+        self, hostname: str, bodies: Bodies, queue: NewMessages, accounts: Directories, *,
         on_accepted: Callable[[MessageRecord], None], wall_clock: Callable[[], float],
     ) -> None:  # fmt: skip
         self._hostname, self._bodies, self._queue, self._accounts = hostname, bodies, queue, accounts

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.errors import DamagedError, DialpostError, NotFoundError, StorageError, StorageFullError
-from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import BodyFiles, Directories, OutcomeRows
 
 BATCH = 200
 REST_S = 0.05
@@ -34,7 +34,7 @@ STORAGE_RETRY_S = 60
 TROUBLE_PAUSE_S = 5.0
 
 
-class QueueForDelivery(Protocol):
+class QueueForDelivery(OutcomeRows, Protocol):
     """The subset of the store (edge/mail/store) local delivery needs."""
 
     @property
@@ -43,16 +43,6 @@ class QueueForDelivery(Protocol):
 
     async def local_batch(self, limit: int) -> list[MessageRecord]:
         """Messages with recipients here that are due, only those recipients."""
-
-    async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
-        """Write what attempts brought, durably."""
-
-
-class Bodies(Protocol):
-    """The subset of the spool (edge/mail/spool) local delivery needs."""
-
-    def path(self, queue_id: QueueId) -> Path:
-        """Where a body is."""
 
 
 class Mailboxes(Protocol):
@@ -71,12 +61,8 @@ class Mailboxes(Protocol):
         """What the mailbox holds, in bytes."""
 
 
-class Accounts(Protocol):
+class Accounts(Directories, Protocol):
     """The subset of flow/mail/accounts local delivery needs."""
-
-    @property
-    def directory(self) -> Directory:
-        """Who has a mailbox here at this moment."""
 
     @property
     def is_restored(self) -> bool:
@@ -103,7 +89,7 @@ class LocalDelivery:
     def __init__(
         self,
         queue: QueueForDelivery,
-        bodies: Bodies,
+        bodies: BodyFiles,
         mailboxes: Mailboxes,
         accounts: Accounts,
         *,

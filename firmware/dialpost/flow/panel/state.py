@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
@@ -19,19 +18,13 @@ from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.panel.blink import Pattern
 from dialpost.core.panel.lights import Led, project
 from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
+from dialpost.flow.mail.needs import Counts
 
 REFRESH_S = 0.5
 """The shortest time between two counts, however much mail comes in."""
 
 Lights = Mapping[Led, Pattern]
 LightsWatcher = Callable[[StationState, Lights], None]
-
-
-class Counts(Protocol):
-    """The subset of the store the panel needs."""
-
-    async def counts(self) -> QueueCounts:
-        """What waits."""
 
 
 class Panel:

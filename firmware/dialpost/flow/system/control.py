@@ -12,9 +12,9 @@ from typing import Protocol
 from dialpost.core.control import station as api
 from dialpost.core.control.declared import NoParams
 from dialpost.core.control.serving import Served, serve
-from dialpost.core.json_value import JsonValue
-from dialpost.core.mail.queue.records import QueueCounts
+from dialpost.flow.line.call.history import CallHistory
 from dialpost.flow.line.call.methods import stored_call
+from dialpost.flow.mail.needs import Counts
 
 
 class Calls(Protocol):
@@ -25,18 +25,8 @@ class Calls(Protocol):
         """What the line is doing, in words."""
 
 
-class CallHistory(Protocol):
-    """The subset of the store that keeps calls."""
-
-    async def calls(self, limit: int) -> list[dict[str, JsonValue]]:
-        """The last calls, newest first, each with its `number`."""
-
-
-class StationFacts(Protocol):
+class StationFacts(Counts, Protocol):
     """What `status` tells besides calls."""
-
-    async def counts(self) -> QueueCounts:
-        """What waits."""
 
     def facts(self) -> api.Status:
         """Who this is: hostname, version, link, uptime_s, accounts, free_bytes ..."""

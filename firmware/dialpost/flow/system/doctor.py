@@ -33,6 +33,7 @@ from dialpost.core.mail.smtp_target import (
 )
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
+from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
 OFFLINE = "not checked off line"
@@ -77,14 +78,11 @@ class Card(Protocol):
         """Messages in each mailbox."""
 
 
-class Names(Protocol):
+class Names(HostAddresses, Protocol):
     """The subset of edge/mail/resolver.Resolver needed here."""
 
     async def mx(self, domain: str) -> MxAnswer:
         """A domain's MX records."""
-
-    async def addresses(self, host: str) -> AddressAnswer:
-        """A host's addresses."""
 
     async def addresses_in_dns(self, host: str) -> AddressAnswer:
         """Those that the world sees."""

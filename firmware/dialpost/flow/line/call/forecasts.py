@@ -6,22 +6,16 @@ import contextlib
 from typing import Protocol
 
 from dialpost.core.config.model import BudgetConfig
-from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.line.call.record import CallRecord
-from dialpost.core.mail.queue.records import QueueCounts
+from dialpost.flow.line.call.history import CallHistory
+from dialpost.flow.mail.needs import Counts
 
 CALLS_LOOKED_AT = 20
 
 
-class HistoryAndQueue(Protocol):
+class HistoryAndQueue(CallHistory, Counts, Protocol):
     """The subset of the store a forecast needs."""
-
-    async def calls(self, limit: int) -> list[dict[str, JsonValue]]:
-        """The last calls, newest first."""
-
-    async def counts(self) -> QueueCounts:
-        """What waits, without what is held."""
 
     async def held_for_size(self) -> tuple[int, int]:
         """How many messages are held because they are big, and their bytes on the line."""

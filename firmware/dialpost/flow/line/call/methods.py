@@ -19,6 +19,7 @@ from dialpost.core.line.call.forecast import Forecast, LineSpeed
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.flow.line.call.history import CallHistory
 
 
 class Calls(Protocol):
@@ -42,13 +43,6 @@ class Calls(Protocol):
 
     async def finished(self) -> CallRecord:
         """Wait for the end of the call under way, redials included."""
-
-
-class CallHistory(Protocol):
-    """The subset of the store that keeps calls."""
-
-    async def calls(self, limit: int) -> list[dict[str, JsonValue]]:
-        """The last calls, newest first, each with its `number`."""
 
 
 class BudgetFacts(Protocol):

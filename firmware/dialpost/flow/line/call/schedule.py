@@ -17,6 +17,7 @@ from dialpost.core.config.model import ScheduleConfig
 from dialpost.core.line.call.schedule import CallFacts, ClockReading, first_plan, look
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.queue.records import QueueCounts
+from dialpost.flow.mail.needs import Counts
 
 SHORTEST_NAP_S = 0.2
 
@@ -42,13 +43,6 @@ class CallsToSchedule(Protocol):
 
     def request(self, reason: CallReason) -> str:
         """Ask for a call."""
-
-
-class Counts(Protocol):
-    """The subset of the store the schedule needs."""
-
-    async def counts(self) -> QueueCounts:
-        """What waits."""
 
 
 class Scheduler:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.mail.accounts import Account, Directory, Local, NotLocal, Unknown
+from dialpost.core.mail.accounts import Account, Local, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, is_line, may_relay, served_at_once
 from dialpost.core.mail.queue.records import MessageRecord, Origin
@@ -34,6 +34,7 @@ from dialpost.flow.mail.incoming.message import (
     StoreForIntake,
 )
 from dialpost.flow.mail.incoming.refusal_pace import RefusalPace
+from dialpost.flow.mail.needs import Directories
 
 WRONG_LOGIN = Reply(535, ("Wrong user name or password",), "5.7.8")
 NOT_FOR_OTHERS = Reply(535, ("Logging in on behalf of another user is not allowed",), "5.7.8")
@@ -50,12 +51,8 @@ _ROOM_AT_ONCE = 8
 """How many idle connections end when the system gives no more."""
 
 
-class Accounts(Protocol):
+class Accounts(Directories, Protocol):
     """The subset of flow/mail/accounts the intake needs."""
-
-    @property
-    def directory(self) -> Directory:
-        """Who has a mailbox here at this moment."""
 
     @property
     def is_restored(self) -> bool:

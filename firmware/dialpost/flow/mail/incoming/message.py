@@ -16,7 +16,6 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config, OwnSenders
 from dialpost.core.errors import StorageError, StorageFullError
-from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.authors import claims_to_be_ours, sender_field, unverified_mark, user_refusal
 from dialpost.core.mail.content.incoming import LineEnds
 from dialpost.core.mail.envelope import Envelope, QueueId
@@ -31,6 +30,7 @@ from dialpost.core.mail.session import Peer
 from dialpost.flow import maillog
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.mailbox_room import Place
+from dialpost.flow.mail.needs import BodyWriter, Directories, NewBodies, NewMessages
 
 _log = logging.getLogger("dialpost.mail")
 
@@ -40,44 +40,15 @@ NOT_LOGGED_IN = Reply(550, ("To send with an address of this station, log in",),
 CHANGED_MEANWHILE = Reply(451, ("The mailboxes here have just changed: send it again",), "4.3.0")
 
 
-class BodyWriter(Protocol):
-    """One new body (edge/mail/spool)."""
-
-    @property
-    def checksum(self) -> int:
-        """CRC-32 of what was written."""
-
-    def write(self, data: bytes) -> None:
-        """Add to it. Raises: StorageFullError, StorageError."""
-
-    async def commit(self) -> int:
-        """Make it durable; its size. Raises: StorageFullError, StorageError."""
-
-    def abort(self) -> None:
-        """Forget it."""
-
-
-class SpoolForIntake(Protocol):
+class SpoolForIntake(NewBodies, Protocol):
     """The subset of the spool needed here."""
-
-    def begin(self, queue_id: QueueId) -> BodyWriter:
-        """A new body. Raises: StorageFullError, StorageError."""
-
-    def remove(self, queue_id: QueueId) -> None:
-        """Remove a body."""
 
     def free_bytes(self) -> int:
         """Room on the card, what is kept in reserve left out."""
 
 
-class StoreForIntake(Protocol):
+class StoreForIntake(NewMessages, Protocol):
     """The subset of the store needed here."""
-
-    def next_id(self) -> QueueId:
-        """A new id."""
-
-    async def accept(self, message: MessageRecord) -> None:
-        """Durable when it returns."""
 
     async def accept_unless_repeat(
         self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
@@ -94,20 +65,12 @@ class StoreForIntake(Protocol):
         """Nothing that comes from here on is a repeat of this message; durable when the future is done."""
 
 
-class AccountsForIncoming(Protocol):
-    """Who has a mailbox here."""
-
-    @property
-    def directory(self) -> Directory:
-        """At this moment."""
-
-
 @dataclass(frozen=True, slots=True)
 class IntakeTools:
     """What every incoming message needs."""
 
     config: Config
-    accounts: AccountsForIncoming
+    accounts: Directories
     store: StoreForIntake
     spool: SpoolForIntake
     activity: InboundActivity

@@ -13,9 +13,10 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
-from dialpost.core.mail.mx import AddressAnswer, no_addresses
+from dialpost.core.mail.mx import no_addresses
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 
 TRIES = 2
@@ -28,13 +29,6 @@ class EtrnSpeaker(Protocol):
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """One dialogue with the host. Never raises for what a server or a line does."""
-
-
-class HostAddresses(Protocol):
-    """The subset of edge/mail/resolver.Resolver needed here."""
-
-    async def addresses(self, host: str) -> AddressAnswer:
-        """The host's IP addresses as text, or why there are none."""
 
 
 class EtrnAsk:

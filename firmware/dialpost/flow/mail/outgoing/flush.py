@@ -14,20 +14,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable
 from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.envelope import QueueId
-from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.core.mail.routing import RouteTable
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import BodyFiles, OutcomeRows
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles
-from dialpost.flow.mail.outgoing.lane import Bodies, Sender
+from dialpost.flow.mail.outgoing.lane import Sender
 from dialpost.flow.mail.outgoing.next_hops import NameService, NextHops
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Notices, OutcomeRecord
-from dialpost.flow.mail.outgoing.run import FlushRun, Standing
+from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun, Standing
 
 BREAK_OFF_S = 3.0
 """How long connections get to record their outcomes after the line is gone."""
@@ -35,19 +35,8 @@ BREAK_OFF_S = 3.0
 _FAR_FUTURE_S = 1 << 40
 
 
-class QueueForFlush(Protocol):
+class QueueForFlush(QueueForRun, OutcomeRows, Protocol):
     """The subset of the store (edge/mail/store) the flush needs."""
-
-    async def remote_batch(
-        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
-    ) -> list[MessageRecord]:
-        """Messages with due recipients in the world, only those recipients, in the order of the line."""
-
-    async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
-        """Domains with due recipients."""
-
-    async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
-        """Write what attempts brought, durably, in one transaction."""
 
 
 class Flush:
@@ -57,7 +46,7 @@ class Flush:
     """
 
     def __init__(
-        self, config: Config, queue: QueueForFlush, sender: Sender, names: NameService, bodies: Bodies,
+        self, config: Config, queue: QueueForFlush, sender: Sender, names: NameService, bodies: BodyFiles,
         notices: Notices, *, is_dialled: bool, on_finished: Callable[[], None] = lambda: None,
         wall_clock: Callable[[], float] = time.time, chance: Callable[[], float] = random.random,
         troubles: HostTroubles | None = None,

@@ -8,10 +8,9 @@ the next, as long as connections deliver something.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.errors import StorageError
@@ -21,26 +20,11 @@ from dialpost.core.mail.outcomes import Deferred, Outcome
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.core.mail.routing import NextHop
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
+from dialpost.flow.mail.needs import BodyFiles, WaitingMail
 
 BATCH = 20
 MAX_BARREN = 2
 """How many connections in a row may end without a delivery before the lane is left for later."""
-
-
-class QueueForLane(Protocol):
-    """The subset of the store (edge/mail/store) a lane needs."""
-
-    async def remote_batch(
-        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
-    ) -> list[MessageRecord]:
-        """Messages with due recipients in the world, only those recipients, in the order of the line."""
-
-
-class Bodies(Protocol):
-    """The subset of the spool a lane needs."""
-
-    def path(self, queue_id: QueueId) -> Path:
-        """Where a body is."""
 
 
 class Sender(Protocol):
@@ -103,7 +87,7 @@ class LaneRun:
     """Serves one lane once. `is_stopping` ends it after what is in flight."""
 
     def __init__(
-        self, lane: Lane, queue: QueueForLane, bodies: Bodies, record: Record, *, due_s: Callable[[], int],
+        self, lane: Lane, queue: WaitingMail, bodies: BodyFiles, record: Record, *, due_s: Callable[[], int],
         is_stopping: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._lane, self._queue, self._bodies, self._record = lane, queue, bodies, record

@@ -15,16 +15,14 @@ from dialpost.core.config.model import Config, Via
 from dialpost.core.mail.mx import AddressAnswer, DnsProblem, DnsTrouble, MxAnswer, NoWay, mx_hosts, no_addresses
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.routing import NextHop, RouteTable
+from dialpost.flow.mail.needs import HostAddresses
 
 
-class NameService(Protocol):
+class NameService(HostAddresses, Protocol):
     """The subset of edge/mail/resolver the flush needs."""
 
     async def mx(self, domain: str) -> MxAnswer:
         """MX records."""
-
-    async def addresses(self, host: str) -> AddressAnswer:
-        """IP addresses."""
 
 
 @dataclass(frozen=True, slots=True)

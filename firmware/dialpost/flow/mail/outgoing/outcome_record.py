@@ -19,13 +19,7 @@ from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.core.mail.queue.retry import after_try
 from dialpost.core.mail.reply import Reply
 from dialpost.flow import maillog
-
-
-class QueueForRecord(Protocol):
-    """The subset of the store (edge/mail/store) needed here."""
-
-    async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
-        """Write what attempts brought, durably, in one transaction."""
+from dialpost.flow.mail.needs import OutcomeRows
 
 
 class Notices(Protocol):
@@ -73,7 +67,7 @@ class OutcomeRecord:
     """Writes outcomes. `on_finished` is called when something may have become finished."""
 
     def __init__(
-        self, config: OutboundConfig, hostname: str, queue: QueueForRecord, notices: Notices, *, is_dialled: bool,
+        self, config: OutboundConfig, hostname: str, queue: OutcomeRows, notices: Notices, *, is_dialled: bool,
         on_finished: Callable[[], None], wall_clock: Callable[[], float],
     ) -> None:  # fmt: skip
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices

@@ -20,8 +20,9 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings
 from dialpost.core.mail.smtp_target import HostTarget, SessionEnd, SessionFate
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import BodyFiles, WaitingMail
 from dialpost.flow.mail.outgoing.host_troubles import HostTrouble, HostTroubles, HostUse
-from dialpost.flow.mail.outgoing.lane import Bodies, Lane, LaneEnd, LaneFate, LaneRun, Sender
+from dialpost.flow.mail.outgoing.lane import Lane, LaneEnd, LaneFate, LaneRun, Sender
 from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
 
@@ -37,13 +38,8 @@ _PAGE = 100
 _LONG_PAGE = 500
 
 
-class QueueForRun(Protocol):
+class QueueForRun(WaitingMail, Protocol):
     """The subset of the store (edge/mail/store) a run needs."""
-
-    async def remote_batch(
-        self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
-    ) -> list[MessageRecord]:
-        """Messages with due recipients in the world, only those recipients, in the order of the line."""
 
     async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
         """Domains with due recipients."""
@@ -84,9 +80,9 @@ class FlushRun:
     """Made for one run; `run` once."""
 
     def __init__(
-        self, config: Config, table: RouteTable, queue: QueueForRun, sender: Sender, hops: NextHops, bodies: Bodies,
-        outcomes: OutcomeRecord, standing: Standing, result: FlushResult, *, due_s: Callable[[], int],
-        is_dialled: bool, troubles: HostTroubles,
+        self, config: Config, table: RouteTable, queue: QueueForRun, sender: Sender, hops: NextHops,
+        bodies: BodyFiles, outcomes: OutcomeRecord, standing: Standing, result: FlushResult, *,
+        due_s: Callable[[], int], is_dialled: bool, troubles: HostTroubles,
     ) -> None:  # fmt: skip
         self._troubles = troubles
         self._config, self._table, self._queue, self._sender = config, table, queue, sender

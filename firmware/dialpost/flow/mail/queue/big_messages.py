@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from email.utils import formatdate
-from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.config.model import BudgetConfig
@@ -23,6 +22,7 @@ from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue import big_messages as rules
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.flow import maillog
+from dialpost.flow.mail.needs import BodyFiles
 
 LOOK_EVERY_S = 300.0
 """How often, at least, the clock is checked: it may have been set."""
@@ -47,13 +47,6 @@ class Queue(Protocol):
         """The notices for it are made."""
 
 
-class Bodies(Protocol):
-    """The subset of the spool needed here."""
-
-    def path(self, queue_id: QueueId) -> Path:
-        """Where a body is."""
-
-
 class Notices(Protocol):
     """The subset of flow/mail/bounces needed here. Each raises StorageError where no notice could be stored."""
 
@@ -70,7 +63,7 @@ class BigMessages:
     """
 
     def __init__(
-        self, config: BudgetConfig, hostname: str, queue: Queue, bodies: Bodies, notices: Notices, *,
+        self, config: BudgetConfig, hostname: str, queue: Queue, bodies: BodyFiles, notices: Notices, *,
         zone: tzinfo = UTC, clock_trusted: Callable[[], bool] = lambda: True,
         wall_clock: Callable[[], float] = time.time, on_work: Callable[[], None] = lambda: None,
         on_held: Callable[[], None] = lambda: None,
