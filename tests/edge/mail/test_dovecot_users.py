@@ -1,5 +1,6 @@
 """Dovecot's user file: one line for each way to log in, written whole."""
 
+import errno
 import os
 import re
 import stat
@@ -97,3 +98,22 @@ def test_dovecot_sees_each_of_several_changes_in_one_second(tmp_path):
         users.write(DIRECTORY, 0)
         times.append(int((tmp_path / "users").stat().st_mtime))
     assert len(set(times)) == 3  # the size is the same; Dovecot compares that and the whole seconds
+
+
+def test_a_card_that_loses_the_folder_leaves_the_file_before_and_nothing_beside_it(tmp_path, monkeypatch):
+    """The new name is durable only when the folder is synced; where that fails, the change must not count."""
+    users = DovecotUsers(tmp_path / "users", tmp_path / "mail")
+    users.write(DIRECTORY, 900)
+    before, synced = (tmp_path / "users").read_bytes(), []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        if synced == [False, True]:
+            raise OSError(errno.EIO, "the card is gone")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StorageError):
+        users.write(DIRECTORY, 5)
+    assert synced[:2] == [False, True]
+    assert (tmp_path / "users").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["users"]

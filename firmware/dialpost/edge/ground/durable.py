@@ -78,8 +78,17 @@ def remove_durably(path: Path) -> None:
         os.close(folder)
 
 
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the names in a folder that is the station's own. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make the names in it durable. Raises: OSError."""
+    """Make the names in it durable; as root no link of another user is followed. Raises: OSError."""
     descriptor = open_folder(folder)
     try:
         os.fsync(descriptor)

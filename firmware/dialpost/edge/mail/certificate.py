@@ -25,6 +25,7 @@ from pathlib import Path
 from dialpost.core.config.model import Config
 from dialpost.core.errors import CertificateError
 from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts, certificate_names, is_address, plain_name
+from dialpost.edge.ground.durable import sync
 
 NOT_BEFORE, NOT_AFTER = "20000101000000Z", "20491231235959Z"
 """Until 2049 the dates have two digits for the year (RFC 5280 §4.1.2.5), which every client reads. One that
@@ -193,7 +194,7 @@ def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
             if aside is not None:
                 folder.rename(aside)
             fresh.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
@@ -221,10 +222,10 @@ def _make_in(folder: Path, names: Sequence[str]) -> None:
         )  # fmt: skip
         for name, mode in (("station.key", 0o600), ("station.pem", 0o644)):
             (place / name).chmod(mode)
-            _sync(place / name)
+            sync(place / name)
             (place / name).rename(folder / name)
     folder.chmod(0o700)
-    _sync(folder)
+    sync(folder)
 
 
 def _openssl(*arguments: str, cwd: Path | None = None) -> str:
@@ -261,11 +262,3 @@ def _free_name(folder: Path) -> Path:
     while (candidate := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     return candidate
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

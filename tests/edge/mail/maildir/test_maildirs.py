@@ -89,7 +89,7 @@ async def test_new_is_on_the_card_before_the_call_returns(
     steps: list[str] = []
     real_link = os.link
     monkeypatch.setattr(maildirs.os, "link", lambda *names: (steps.append("link"), real_link(*names)))
-    monkeypatch.setattr(maildirs, "_sync", lambda path: steps.append(f"sync {path.name}"))
+    monkeypatch.setattr(maildirs, "sync", lambda path: steps.append(f"sync {path.name}"))
     good = body(tmp_path)
     await boxes.deliver_many("anna", [(queue_id(n), good, RECEIVED, 10, None) for n in range(3)])
     assert steps == ["link", "link", "link", "sync new"]

@@ -24,6 +24,7 @@ from typing import TypeVar
 from dialpost.core.errors import DamagedError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_number
+from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.maildir.usage import Usage
 
 _T = TypeVar("_T")
@@ -80,8 +81,8 @@ class Maildirs:
         with _as_storage_error(f"The mailbox of {account} can't be made"):
             for directory in (mailbox, mailbox / "tmp", mailbox / "new", mailbox / "cur"):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync(mailbox)
-            _sync(self._root)
+            sync(mailbox)
+            sync(self._root)
 
     def exists(self, account: str) -> bool:
         """Whether there is a mailbox of this name."""
@@ -120,7 +121,7 @@ class Maildirs:
             return [error] * len(deliveries)
         faults = [None if _stamp(d) in there else self._put(mailbox, d) for d in deliveries]
         try:
-            _sync(mailbox / "new")
+            sync(mailbox / "new")
         except OSError as error:
             fault = _storage_error(error, f"The mailbox of {account} can't be written")
             return [fault] * len(deliveries)
@@ -193,8 +194,8 @@ class Maildirs:
             self._archive_root.mkdir(mode=0o700, parents=True, exist_ok=True)
             target = _free_name(self._archive_root / account)
             mailbox.rename(target)
-            _sync(self._archive_root)
-            _sync(self._root)
+            sync(self._archive_root)
+            sync(self._root)
         self._usage.forget(mailbox)
         return str(target)
 
@@ -207,7 +208,7 @@ class Maildirs:
         with _as_storage_error(f"The mailbox of {account} can't be deleted"):
             doomed = _free_name(self._root / f"{_DELETED}{account}")
             mailbox.rename(doomed)
-            _sync(self._root)
+            sync(self._root)
         self._usage.forget(mailbox)
         self._pool.submit(shutil.rmtree, doomed, ignore_errors=True)
 
@@ -288,19 +289,11 @@ def _copy(body: Path, temporary: Path, target: Path) -> None:
     try:
         shutil.copyfile(body, temporary)
         temporary.chmod(0o600)
-        _sync(temporary)
+        sync(temporary)
         temporary.rename(target)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _storage_error(error: OSError, what: str) -> StorageError:

@@ -22,6 +22,7 @@ from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
+from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.spool.faults import storage_error
 from dialpost.edge.mail.spool.rounds import OpenBody, SyncRounds
 from dialpost.edge.mail.spool.writer import PART, SpoolWriter
@@ -157,8 +158,8 @@ class Spool:
                 target = folder / f"{queue_id}-{number}.eml"
             target.with_suffix(".txt").write_text(why + "\n", encoding="utf-8")
             self.path(queue_id).rename(target)
-            _sync_directory(folder)
-            _sync_directory(self._directory)
+            sync(folder)
+            sync(self._directory)
         except OSError as error:
             raise storage_error(error, f"The body of {queue_id} can't be set aside") from error
         return target
@@ -220,11 +221,3 @@ class Spool:
     def ended(self) -> None:
         """A writer is done."""
         self._rounds.ended()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

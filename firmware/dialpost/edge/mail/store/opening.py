@@ -21,6 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.store import salvage, schema
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.ids import BLOCK
@@ -227,9 +228,9 @@ def _keep_log(path: Path) -> bool:
     except OSError:  # a file system without links
         copying = kept.with_name(kept.name + ".new")
         shutil.copyfile(log, copying)
-        _sync(copying)
+        sync(copying)
         copying.rename(kept)
-    _sync(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -281,9 +282,9 @@ def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
     saved = salvage.salvage(path, _kept_log(path), making, body_numbers())
     for extra in _family(making)[1:]:
         extra.unlink(missing_ok=True)
-    _sync(making)
+    sync(making)
     making.rename(_salvaged(path))
-    _sync(path.parent)
+    sync(path.parent)
     aside = _exchange(path)
     return [
         f"The queue database was damaged ({why}). It was set aside as {aside.name}; nothing was deleted.",
@@ -313,13 +314,13 @@ def _exchange(path: Path) -> Path:
         if name.exists() and not aside_log.exists():
             name.rename(aside_log)
         name.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
     if database.exists():
         database.rename(aside_database)
-        _sync(path.parent)
+        sync(path.parent)
     _salvaged(path).rename(path)
     wants_check(path).unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
     return aside
 
 
@@ -349,12 +350,4 @@ def _remove(path: Path) -> None:
     """Durably, where there is such a file."""
     if path.exists():
         path.unlink()
-        _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path.parent)

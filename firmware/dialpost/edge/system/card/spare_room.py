@@ -15,7 +15,7 @@ import os
 import threading
 from pathlib import Path
 
-from dialpost.edge.ground.durable import storage_error
+from dialpost.edge.ground.durable import storage_error, sync
 
 FILES = 8
 FILE_BYTES = 262_144
@@ -79,7 +79,7 @@ class SpareRoom:
                 path = there / f".probe-{os.getpid()}-{number}"
                 made.append(path)
                 _take_room(path)
-            _sync(made[0])
+            sync(made[0])
         except OSError as error:
             raise storage_error(error, f"{self._directory} can't be written") from error
         finally:
@@ -104,13 +104,5 @@ def _take_room(path: Path) -> None:
         with contextlib.suppress(OSError):
             path.unlink()
         raise
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
