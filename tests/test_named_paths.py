@@ -28,10 +28,17 @@ IN_TREE = re.compile(r"(?<![\w/.$<>{}-])(?:tests|bench|docs|board|systemd|image-
 """A path of the tree, as prose names it."""
 
 
+def _names_modules(name: str) -> bool:
+    """Pages, code, units, and scripts, which have no suffix."""
+    file = TREE / name
+    is_script = not file.suffix and file.is_file() and file.read_bytes().startswith(b"#!")
+    return is_script or name.endswith(READ)
+
+
 def texts() -> list[Path]:
     """Every text that git knows and that names modules."""
     listed = subprocess.run(["git", "ls-files"], cwd=TREE, capture_output=True, text=True, check=True).stdout
-    names = [name for name in listed.splitlines() if name.endswith(READ) and name not in OLD]
+    names = [name for name in listed.splitlines() if _names_modules(name) and name not in OLD]
     return [TREE / name for name in names if name != f"tests/{Path(__file__).name}"]
 
 
