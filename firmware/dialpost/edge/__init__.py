@@ -1,1 +1,1 @@
-"""One outside thing per file: disk, sockets, DNS, TLS. Edges decide nothing and import no other edge."""
+"""One outside thing per file: disk, sockets, DNS, TLS. Edges decide nothing and import no edge but `ground`."""
