@@ -41,7 +41,7 @@ def test_a_command_that_is_not_understood_is_status_2(capsys):
 def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(tmp_path, capsys, argv):
     assert main(["--config", str(tmp_path / "none.toml"), *argv]) == 2
     said = capsys.readouterr().err
-    assert "no text" in said and "Traceback" not in said
+    assert "is not text" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize("name", ["/", ".", "..", ""])
@@ -87,7 +87,7 @@ def test_a_file_that_no_command_thought_of_is_no_traceback(capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [(EOFError(), "nothing was answered"), (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "no text in utf-8")],
+    [(EOFError(), "no answer"), (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "not text in utf-8")],
 )
 def test_an_answer_that_is_none_is_no_traceback(tmp_path, capsys, monkeypatch, fault, words):
     def ask(_):

@@ -75,7 +75,7 @@ def test_what_is_not_understood_is_told_and_nothing_is_done(station: LiveDaemon)
     assert "Unexpected: now. Usage: commit" in said
     assert "There is no key xyzzy.x" in said
     assert 'smtp.max_connections = "many" is not allowed' in said
-    assert "Too much: x." in said
+    assert "Unexpected: x." in said
     assert "dialpost*>" not in said
 
 

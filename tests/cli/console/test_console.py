@@ -96,7 +96,7 @@ def test_a_confirmed_commit_stays_when_the_session_ends(station: LiveDaemon, sea
     other.until(PROMPT)
     seat.command("set budget.currency EUR")
     seat.command("commit confirm 5")
-    assert "Number 2 stays." in seat.command("confirm")
+    assert "Commit 2 confirmed." in seat.command("confirm")
     seat.kill()
     other.until("ended the session")
     assert "EUR" in station.config_path.read_text()
@@ -168,9 +168,9 @@ def test_tab_completes_and_the_question_mark_tells(seat: Seat) -> None:
 
 def test_cursor_keys_history_and_long_lines(seat: Seat) -> None:
     seat.until(PROMPT)
-    assert "no command dance" in seat.command("dance")
+    assert "Unknown command: dance." in seat.command("dance")
     seat.type("\x1b[A\x1b[D\x7fn" + "\x1b[C" + "\r")  # up, left: danc|e, n instead of c
-    assert "There is no command danne." in seat.until(PROMPT)
+    assert "Unknown command: danne." in seat.until(PROMPT)
     seat.type("set budget.currency " + "x" * 300 + "\r")
     assert "budget.currency" in seat.until(PROMPT)
 

@@ -132,7 +132,7 @@ def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
     ("arguments", "says", "words"),
     [
         (("add", "anna", "--password-stdin"), "short\n", "too short"),
-        (("add", "anna", "--password-stdin"), "", "nothing was answered"),
+        (("add", "anna", "--password-stdin"), "", "no answer; nothing was done"),
         (("add", "a b", "--password-stdin"), PASSWORD, "can't be an account's name"),
         (("add", "anna"), "", "use --password-stdin"),
         (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a usable size"),

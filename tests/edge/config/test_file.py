@@ -72,6 +72,6 @@ def test_an_open_password_is_told(file):
     file.path.chmod(0o644)
     assert file.warnings(file.load()) == ()
     file.path.write_text(secret)
-    assert [sentence.split(",")[0] for sentence in file.warnings(file.load())] == ["A password is in it"]
+    assert [sentence.split(",")[0] for sentence in file.warnings(file.load())] == ["It holds a password"]
     file.path.chmod(0o640)
     assert file.warnings(file.load()) == ()

@@ -156,7 +156,7 @@ class ConfigCommands:
 
     def _paste(self, order: Order) -> None:
         self.give_up_changes()
-        self._terminal.say(f"Paste the text, then a line with only a dot ({END_OF_TEXT}). Ctrl-C gives up.")
+        self._terminal.say(f"Paste the text, then a line with only a dot ({END_OF_TEXT}). Ctrl-C cancels.")
         self.load(self._pasted())
 
     def give_up_changes(self) -> None:

@@ -131,7 +131,7 @@ class Shell:
         try:
             self._terminal.say("\n".join(found or key_help(order.rest)))
         except NotFoundError as error:
-            raise NotFoundError(f"There is no command {order.rest}. {error}") from None
+            raise NotFoundError(f"Unknown command: {order.rest}. {error}") from None
 
     # -- what Tab offers ------------------------------------------------------------------------------
 

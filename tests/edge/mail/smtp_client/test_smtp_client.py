@@ -179,7 +179,7 @@ async def test_a_slow_line_is_no_reason_to_give_up_but_a_stuck_one_is(store):
     async with peer.serving() as target:
         end = await send(target, queue, settings)
     assert end.fate is SessionFate.LOST
-    assert "content was not taken within 2 s" in end.reason
+    assert "content was not accepted within 2 s" in end.reason
     assert kinds(queue) == [("q2", [("Deferred", 451)])]
     assert not queue.reports[0][1][0].answer_unknown
 
@@ -278,7 +278,7 @@ async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store)
         await send(target, queue)
     assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q2", [("Deferred", 451)]), ("q3", [("Delivered", 250)])]
     texts = [outcomes[0].reply.text for _, outcomes in queue.reports[:2]]
-    assert "missing" in texts[0] and "spoilt" in texts[1]
+    assert "missing" in texts[0] and "damaged" in texts[1]
 
 
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["chunks", "pipelining"])
@@ -495,7 +495,7 @@ async def test_a_body_with_a_flipped_bit_is_not_offered(store, offset, offers):
         await send(target, queue)
     assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q0", [("Delivered", 250)]), ("q2", [("Delivered", 250)])]
     lost = queue.reports[0][1][0]
-    assert (lost.content_lost, "spoilt on the card" in lost.reply.text) == (True, True)
+    assert (lost.content_lost, "damaged on the card" in lost.reply.text) == (True, True)
     assert len(peer.model.delivered) == 2
 
 
@@ -504,12 +504,12 @@ async def test_a_body_with_a_flipped_bit_is_not_offered(store, offset, offers):
 async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(store, offset, offers, monkeypatch):
     whole_open = Content.open
 
-    def spoilt_open(content):
+    def damaged_open(content):
         if content.message.queue_id == "q1":
             flip(content.message.body, offset)
         return whole_open(content)
 
-    monkeypatch.setattr(Content, "open", spoilt_open)
+    monkeypatch.setattr(Content, "open", damaged_open)
     peer = Peer(ModelServer(offers))
     queue = Queue([checked(store(number, BIG)) for number in range(2)])
     async with peer.serving() as target:
@@ -517,7 +517,7 @@ async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(store, offse
     reports = dict(queue.reports)
     assert [outcome.content_lost for outcome in reports["q1"]] == [True]
     assert [type(outcome) for outcome in reports["q0"]] == [Delivered]
-    assert len(peer.model.delivered) == 1  # never the spoilt one
+    assert len(peer.model.delivered) == 1  # never the damaged one
 
 
 async def test_what_an_earlier_release_queued_has_no_checksum_and_goes(store):
