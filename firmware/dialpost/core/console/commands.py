@@ -1,7 +1,8 @@
 """Every console command, declared once: its words, its arguments, what it does.
 
-Parsing, Tab, "?", `help` and docs/console.md are made from this table; `cli/console/shell` has one function for
-each command that is no `face`. A face is a command of the `dialpost` command line: the same words, the same code.
+Parsing, Tab, "?", `help` and docs/console.md are made from this table. A face is a command of the `dialpost`
+command line: the same words, the same code. Every other command has a function in `cli/console/station`,
+`cli/console/config` or `cli/console/setup`.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ queries a terminal.
 
 Each session has a *candidate*: the configuration with its own changes. Nothing takes effect before
 `commit`; then all of it does at once, durably, under a new number, with who and when. Sessions see
-each other (`who`) and hear of each other's commits. If somebody else commits first, `rebase` applies your
-changes on top of theirs.
+each other (`who`) and hear of each other's commits. If somebody else commits first, `rebase`
+applies your changes on top of theirs.
 
     dialpost> set schedule.entry[1].at 07:30, 12:30
     + schedule.entry[1].at = ["07:30", "12:30"]
@@ -95,9 +95,8 @@ The star marks uncommitted changes. `commit confirm MINUTES` is for whatever mig
 unless you `confirm` in time, or if the session drops, the previous configuration comes back by
 itself. A commit that would cut off the LAN or the console says so first and asks.
 
-The console asks for secrets twice, and never shows or prints them. `save to screen` masks them; when you paste
-such a text back, masked secrets keep their values. `save to usb` writes
-secrets too.
+The console asks for secrets twice, and never shows or prints them. `save to screen` masks them;
+when you paste such a text back, masked secrets keep their values. `save to usb` writes secrets too.
 
 **USB sticks** are mounted when you plug them in, under `/run/media/dialpost`; nobody needs to be
 root. You can pull the stick as soon as `save to usb` says so. Elsewhere `save to screen` and

@@ -1,4 +1,7 @@
-"""What became of one recipient in one attempt: an expected outcome is a value, not an exception."""
+"""What became of one recipient in one attempt: an expected outcome is a value, not an exception.
+
+`core/mail/esmtp/transaction` decides which.
+"""
 
 from __future__ import annotations
 

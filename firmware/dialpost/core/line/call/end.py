@@ -13,7 +13,7 @@ quiet for long enough. How long is enough follows from what the provider answere
   own mail still goes out), because a server defers what met a time-out until it is asked again. Only after
   messages came, and `MOST_ASKS` times at most: what we deferred ourselves must not be asked for for ever.
 
-Times are monotonic seconds. `flow/line/call/machine` gathers the evidence and asks again whenever it changes.
+Times are monotonic seconds. `flow/line/call/mail_part` gathers the evidence and asks again whenever it changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which TLS a hop gets: what is verified, and what success proves."""
+"""What is verified of a host's TLS, and what success proves.
+
+Whether TLS is used at all: `core/mail/routing`, `core/mail/esmtp/opening`.
+"""
 
 from __future__ import annotations
 
