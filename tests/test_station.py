@@ -257,7 +257,8 @@ async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp
         assert station.calls.state_words != "on line"
         lan[1].write(b"NOOP\r\n")
         assert (await asyncio.wait_for(lan[0].readline(), 60)).startswith(b"250")
-        lan[1].transport.abort()
+        for _, writer in (provider, lan):
+            writer.transport.abort()
     finally:
         await station.stop()
 

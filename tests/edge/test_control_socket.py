@@ -388,6 +388,8 @@ async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypa
 
 async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypatch):
     monkeypatch.setattr(serving, "MOST_CONNECTIONS", 3)
+    ours = serving._peer_of
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
     silent = [await asyncio.open_unix_connection(client._path) for _ in range(3)]
     reader, writer = await asyncio.open_unix_connection(client._path)
     (answer,) = [json.loads(line) async for line in reader]
@@ -395,6 +397,9 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypat
         "error": "3 connections are open already: close some, then try again.",
         "kind": "ControlError",
     }
+    monkeypatch.setattr(serving, "_peer_of", ours)
+    assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}  # there are places for the station's own
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
     for _, held in [*silent, (reader, writer)]:
         held.close()
         await held.wait_closed()

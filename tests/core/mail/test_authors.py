@@ -165,3 +165,26 @@ def test_no_repair_takes_time_that_grows_with_its_square(text):
         return time.process_time() - began_s
 
     assert seconds(100_000) < 40 * max(seconds(10_000), 0.005)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b" " * 20 + b"@" * 180 + b" " * 220 + b"<",
+        b" " * 20 + b"@" * 180 + b" " * 220 + b"<a@b",
+        b" " * 200 + b"@" + b" " * 199 + b"<",
+        b" " * 20 + b'"' + b" " * 200 + b'"' + b" " * 20 + b"a." * 9,
+        (b" " * 20 + b"a" * 64 + b".") * 9,
+    ],
+)
+def test_no_line_that_cannot_be_repaired_takes_long(line):
+    """A message may have thousands of them, and every other session waits meanwhile."""
+
+    def seconds(value, count):
+        began_s = time.process_time()
+        for _ in range(count):
+            repaired(value, OURS)
+        return time.process_time() - began_s
+
+    harmless = b" Anna <anna@clinic.example>"
+    assert seconds(line, 200) < 200 * max(seconds(harmless, 200), 0.001)

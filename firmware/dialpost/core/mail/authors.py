@@ -24,11 +24,9 @@ _BARE = re.compile(
     rb"""(?P<name>(?!=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}){0,9})"""
     rb"""(?P<after>>?\s{0,20})\Z"""
 )
-_UNQUOTED = re.compile(
-    rb"""\s{0,20}(?P<words>[^<>,;:()"\\\x00-\x1f]{0,200}@[^<>,;:()"\\\x00-\x1f]{0,200}?)\s{0,20}"""
-    rb"""(?P<address><[^\s<>,;:()"\\@]{1,64}@[^\s<>,;:()"\\@]{1,255}>\s{0,20})\Z"""
-)
-"""Bounded, so that no line takes long."""
+_WORDS = re.compile(rb"""[^<>,;:()"\\\x00-\x1f]{1,400}""")
+_IN_BRACKETS = re.compile(rb"""<[^\s<>,;:()"\\@]{1,64}@[^\s<>,;:()"\\@]{1,255}>""")
+"""No part of these may match in two ways: a message may have thousands of such lines, and everybody waits."""
 _UNREADABLE = "?"
 _SHOWN = 100
 
@@ -57,13 +55,13 @@ def repaired(value: bytes, domains: Sequence[str]) -> bytes:
     bare = _BARE.match(value)
     if bare is not None and domains and (b"<" in bare["before"]) == (b">" in bare["after"]):
         return bare["before"] + bare["name"] + b"@" + domains[0].encode() + bare["after"]
-    unquoted = _UNQUOTED.match(value)
-    if unquoted is None or b"=?" in unquoted["words"]:
+    end = value.rfind(b"<")
+    words, address = value[: max(end, 0)].strip(), value[end:].rstrip()
+    if b"@" not in words or b"=?" in words or not (_WORDS.fullmatch(words) and _IN_BRACKETS.fullmatch(address)):
         return value
-    words = unquoted["words"].lower()
-    if any(b"@" + domain.lower().encode() in words for domain in domains):
+    if any(b"@" + domain.lower().encode() in words.lower() for domain in domains):
         return value
-    return b' "' + unquoted["words"] + b'" ' + unquoted["address"]
+    return b' "' + words + b'" ' + address + value[len(value.rstrip()) :]
 
 
 def _bare(text: str) -> str:

@@ -29,6 +29,8 @@ from dialpost.edge.ground.unix_sockets import socket_path
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MOST_CONNECTIONS = 100
 """At once: a script that forgets to close its own must not use up the descriptors that mail needs."""
+_KEPT_CONNECTIONS = 10
+"""Connections more for root and the station's own units: no other program can shut them out."""
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
 _CHANGE_TIMEOUT_S = 60.0
@@ -194,10 +196,11 @@ class ControlServer:
             _log.log(logging.DEBUG if gone else logging.ERROR, "control: a talk ended with %r", error)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._talks) > MOST_CONNECTIONS:
+        uid, gid = _peer_of(writer)
+        is_ours = uid in {0, os.geteuid()}
+        if len(self._talks) > MOST_CONNECTIONS + (_KEPT_CONNECTIONS if is_ours else 0):
             await _refuse(writer, f"{MOST_CONNECTIONS} connections are open already: close some, then try again.")
             return
-        uid, gid = _peer_of(writer)
         connection = _Connection(uid, writer)
         try:
             await self._questions(reader, writer, connection, gid)

@@ -3,7 +3,7 @@
 It makes an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
 addresses given to mail programs. The certificate is valid from 2000
 to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
-at it know better. One in its place that ends within SOON_DAYS (put there by hand) is replaced at the start.
+at it know better. One in its place that has expired (put there by hand) is replaced at the start.
 The two files appear together (a folder is renamed into place), durable, the key readable by
 the station's user only.
 
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dialpost.core.config.model import Config
 from dialpost.core.errors import CertificateError
-from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts, certificate_names, is_address, plain_name
+from dialpost.core.mail.certificate import CertificateFacts, certificate_names, is_address, plain_name
 from dialpost.edge.ground.durable import sync
 
 NOT_BEFORE, NOT_AFTER = "20000101000000Z", "20491231235959Z"
@@ -125,9 +125,8 @@ def _why_not(pair: Pair, names: Sequence[str], now_s: float) -> str:
         facts = inspect(pair.certificate)
     except CertificateError:
         return ""  # it works; only the command that would tell its names is missing
-    soon_s = now_s + SOON_DAYS * 86_400
-    if facts.not_after_s < soon_s < _END_S:  # behind the end of a new one the clock is wrong
-        return "the old one has expired" if facts.not_after_s < now_s else "the old one expires soon"
+    if facts.not_after_s < now_s < _END_S:  # behind the end of a new one the clock is wrong
+        return "the old one has expired"
     lacking = facts.lacking(names)
     return f"the old one was not for {', '.join(lacking)}" if lacking else ""
 

@@ -448,6 +448,13 @@ async def test_a_client_that_never_ends_is_cut_off(monkeypatch):
         await eventually(lambda: not connect.server._running.connections)
 
 
+async def closed(*writers):
+    for writer in writers:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time():
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls(), command_timeout_s=1) as connect:
@@ -455,23 +462,25 @@ async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time(
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         await eventually(lambda: policy.connections == 3)
         policy.refusals = {"connected": Reply(421, ("Too many",), "4.7.0")}
-        late, _ = await asyncio.open_connection("127.0.0.1", port)
+        late, late_writer = await asyncio.open_connection("127.0.0.1", port)
         assert await asyncio.wait_for(late.read(), 20) == b""  # not let in, and no plain text where TLS is due
         policy.refusals = {}
         for reader, _ in silent:
             assert await asyncio.wait_for(reader.read(), 20) == b""
         await eventually(lambda: policy.connections == 0)
+        await closed(*(writer for _, writer in silent), late_writer)
         assert (await (await connect()).talk("NOOP"))[0].startswith("250")
 
 
 async def test_going_down_does_not_wait_for_a_handshake():
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
-        reader, _ = await asyncio.open_connection("127.0.0.1", connect.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", connect.port)
         await eventually(lambda: policy.connections == 1)
         await asyncio.wait_for(connect.server.close(), 20)
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
+        await closed(writer)
     assert policy.connections == 0
 
 

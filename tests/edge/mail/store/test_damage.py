@@ -15,7 +15,7 @@ from dialpost.core.errors import DamagedError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.mail.queue.records import MessageRecord, RecipientState
-from dialpost.edge.mail.store import Store, opening, queries, schema
+from dialpost.edge.mail.store import Store, opening, queries, rehearsal, schema
 from fakes import a_record, to_mailbox, to_world
 
 LONG_REPLY = "450 4.7.1 " + "wait " * 400  # spills over a page
@@ -390,3 +390,34 @@ def wal_head(directory: Path) -> bytes:
     with closing(schema.connect(directory / "other.db")) as connection:
         connection.execute("CREATE TABLE one (two)")
         return (directory / "other.db-wal").read_bytes()[:32]
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "damaged")])
+async def test_a_release_on_trial_leaves_a_damaged_queue_to_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """An update must not be rolled back because the card damaged a page that its first look meets."""
+    store, _ = await filled(tmp_path)
+    await store.close()
+
+    def damaged(path: Path, **how: bool) -> sqlite3.Connection:
+        raise fault
+
+    monkeypatch.setattr(schema, "connect", damaged)
+    assert rehearsal.format_waits(tmp_path / "queue.db")
+    assert "can't be brought to its new format" in rehearsal.rehearse(tmp_path / "queue.db")
+
+
+async def test_a_question_that_meets_a_length_nobody_has_memory_for_finds_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, made = await filled(tmp_path)
+
+    def no_memory(path: Path, **how: bool) -> sqlite3.Connection:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "connect", no_memory)
+        with pytest.raises(DamagedError, match="more memory than there is"):
+            await store.get(made[0].queue_id)
+    await store.close()

@@ -21,6 +21,8 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
         return error
     if isinstance(error, UnicodeDecodeError):
         return DamagedError(f"The queue database is damaged (its own texts can't be read). {_RESTART}")
+    if isinstance(error, MemoryError):  # SQLite's word for a damaged length, too
+        return DamagedError(f"The queue database asks for more memory than there is. {_RESTART}")
     if isinstance(error, OSError):
         return durable.storage_error(error, "The queue database can't be used")
     code = getattr(error, "sqlite_errorcode", None) or 0

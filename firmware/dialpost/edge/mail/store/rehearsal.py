@@ -26,7 +26,7 @@ def format_waits(path: Path) -> bool:
     try:
         with closing(schema.connect(path, read_only=True)) as connection:
             return schema.user_version(connection) < len(schema.MIGRATIONS)
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, UnicodeDecodeError, MemoryError):  # the last two: of a damaged page
         return True
 
 
@@ -41,7 +41,7 @@ def rehearse(path: Path) -> str:
             schema.migrate(connection)
             if schema.objects(connection) != schema.wanted_objects():
                 return "the queue's new format is not as it should be"
-    except (sqlite3.Error, OSError, DialpostError) as error:
+    except (sqlite3.Error, OSError, DialpostError, UnicodeDecodeError, MemoryError) as error:
         return f"the queue can't be brought to its new format: {error}"
     finally:
         _remove(copy)

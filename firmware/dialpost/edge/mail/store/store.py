@@ -368,7 +368,7 @@ class Store:
             return await asyncio.get_running_loop().run_in_executor(self._reader_thread, run)
         except RuntimeError as error:  # no thread can be started
             raise StorageError(f"The queue database can't be asked at the moment: {error}") from error
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, MemoryError) as error:
             fault = storage_error(error, self._path)
             if isinstance(fault, DamagedError):
                 self._found_damage(fault)
