@@ -589,17 +589,70 @@ def test_a_host_that_refuses_a_parameter_and_leaves_bounces_nothing():
     assert kinds(finished.outcomes) == [("Def", 421)]
 
 
-def test_a_refused_body_parameter_ends_the_session_for_one_that_converts():
-    facts = dataclasses.replace(facts_of(BODY), eight_bit=True)
-    core = greeted(SETTINGS)
-    core.submit(make_message(1), facts)
-    assert b"BODY=8BITMIME" in core.data_to_send()
-    finished, _ = core.receive(b"555 5.5.4 Unsupported option: BODY=8BITMIME\r\n")
-    assert (kinds(finished.outcomes), finished.again) == ([("Def", 451)], True)
-    assert core.lessons == (Lesson.NO_8BITMIME,)
-    plainer = greeted(dataclasses.replace(SETTINGS, without=frozenset(core.lessons)))
-    assert (plainer.extensions.eight_bit, plainer.extensions.smtputf8) == (False, False)
-    assert plainer.extensions.pipelining
+MANY = dataclasses.replace(
+    make_message(1),
+    envelope=Envelope(
+        "anna@clinic.example",
+        tuple(Recipient(f"r{number}@x.example", notify=frozenset({Notify.FAILURE})) for number in range(1050)),
+    ),
+)
+
+
+@pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["chunking", "pipelining"])
+@pytest.mark.parametrize(
+    "verb, word, lesson", [("MAIL", "SIZE=", Lesson.NO_SIZE), ("RCPT", "NOTIFY=", Lesson.NO_DSN)]
+)
+def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(offers, verb, word, lesson):
+    """1,050 recipients are two transactions: the second leaves before the first is answered."""
+    one = talk(offers, [MANY], refusing(verb, word, "555 5.5.4 no such parameter"))
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 1050
+    taken = [recipient for message in one.server.delivered for recipient in message.recipients]
+    assert sorted(taken) == sorted(recipient.address for recipient in MANY.envelope.recipients)
+    assert {outcome.dsn_passed_on for outcome in one.outcomes["q1"]} == {lesson is not Lesson.NO_DSN}
+    assert one.core.lessons == (lesson,)
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("limit", [1000, 300])
+def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers, limit):
+    """Neither to the transaction that is under way meanwhile, nor to those that follow."""
+
+    def answers(verb, argument, before):
+        if verb == "RCPT" and "<r0@x.example>" in argument:
+            return f"501 5.1.3 Bad address: RCPT {argument}"
+        return "452 4.5.3 too many" if verb == "RCPT" and len(server._recipients) >= limit else None
+
+    server = ModelServer((*offers, "DSN"), answers)
+    one = CoreTalk(server)
+    one.run([MANY])
+    assert kinds(one.outcomes["q1"]) == [("Ref", 501)] + [("Del", 250)] * 1049
+    taken = [recipient for message in server.delivered for recipient in message.recipients]
+    assert sorted(taken) == sorted(recipient.address for recipient in MANY.envelope.recipients[1:])
+    assert all(outcome.dsn_passed_on for outcome in one.outcomes["q1"][1:])
+    assert one.core.lessons == ()
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("sender", ["bad@clinic.example", "somebody-8bit@clinic.example"])
+def test_an_echo_of_our_command_is_a_refusal_of_that_message_alone(offers, sender):
+    def answers(verb, argument, before):
+        return f"501 5.1.7 Bad sender: MAIL {argument}" if verb == "MAIL" and sender in argument else None
+
+    messages = [make_message(1), make_message(2, sender=sender), make_message(3), make_message(4)]
+    one = talk(offers, messages, answers, body="Subject: x\n\nJörg\n".encode())
+    assert {name: kinds(outcomes) for name, outcomes in one.outcomes.items()} == {
+        "q1": [("Del", 250)], "q2": [("Ref", 501)], "q3": [("Del", 250)], "q4": [("Del", 250)],
+    }  # fmt: skip
+    assert [taken.sender for taken in one.server.delivered] == ["anna@clinic.example"] * 3
+    assert (one.core.lessons, one.ended.fate) == ((), SessionFate.DONE)
+
+
+@EVERY_SERVER
+def test_a_refused_body_parameter_is_a_refusal(offers):
+    answers = refusing("MAIL", "BODY=", "555 5.5.4 Unsupported option: BODY=8BITMIME")
+    one = talk((*offers, "8BITMIME"), [make_message(1)], answers, body="Subject: x\n\nJörg\n".encode())
+    assert kinds(one.outcomes["q1"]) == [("Ref", 555)]
+    assert one.core.lessons == ()
 
 
 # Opening

@@ -76,12 +76,11 @@ class Expected:
 
 def script(transaction: Transaction, *, with_reset: bool, with_data: bool) -> Iterator[tuple[Expected, bytes]]:
     """The commands of a transaction's envelope in their order, each with the reply it waits for."""
-    mail = transaction.mail
     if with_reset:
         yield Expected(Ask.RSET, transaction), b"RSET"
-    yield Expected(Ask.MAIL, transaction), mail.mail_line()
+    yield Expected(Ask.MAIL, transaction), transaction.mail_line()
     for number in transaction.numbers:
-        yield Expected(Ask.RCPT, transaction, number), mail.rcpt_line(number)
+        yield Expected(Ask.RCPT, transaction, number), transaction.rcpt_line(number)
     if with_data:
         yield Expected(Ask.DATA, transaction), b"DATA"
 

@@ -17,7 +17,6 @@ class Lesson(Enum):
     NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"
     NO_SIZE = "it offers SIZE but refuses it with MAIL"
     NO_DSN = "it offers DSN but refuses its parameters"
-    NO_8BITMIME = "it offers 8BITMIME but refuses BODY with MAIL"
 
 
 PARAMETERS = (Lesson.NO_SIZE, Lesson.NO_DSN)
@@ -31,21 +30,12 @@ def may_mean_parameters(reply: Reply) -> bool:
     return reply.code in _PARAMETER_CODES
 
 
-def means_body(reply: Reply) -> bool:
-    """Whether it is about BODY=8BITMIME. Going without changes the content: only where the host says so itself."""
-    words = reply.text.upper()
-    return may_mean_parameters(reply) and ("BODY" in words or "8BIT" in words)
-
-
 def without(offered: Extensions, lessons: Collection[Lesson]) -> Extensions:
     """What is left of an offer."""
-    eight_bit = Lesson.NO_8BITMIME not in lessons
     return replace(
         offered,
         chunking=offered.chunking and Lesson.NO_CHUNKING not in lessons,
         pipelining=offered.pipelining and Lesson.NO_PIPELINING not in lessons,
         size=offered.size and Lesson.NO_SIZE not in lessons,
         dsn=offered.dsn and Lesson.NO_DSN not in lessons,
-        eight_bit=offered.eight_bit and eight_bit,
-        smtputf8=offered.smtputf8 and eight_bit,  # RFC 6531 §3.1: needs 8BITMIME
     )

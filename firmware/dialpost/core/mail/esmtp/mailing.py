@@ -36,7 +36,7 @@ from dialpost.core.mail.esmtp.expected import (
 )
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.framing import BLOCK_BYTES, ChunkFraming, DataFraming, Framing
-from dialpost.core.mail.esmtp.lessons import Lesson, means_body, without
+from dialpost.core.mail.esmtp.lessons import Lesson, without
 from dialpost.core.mail.esmtp.transaction import Mail, Stage, Transaction
 from dialpost.core.mail.esmtp.wire import ContentRequest, Finished, Wire
 from dialpost.core.mail.outcomes import Deferred
@@ -255,10 +255,10 @@ class Mailing:
         transaction = self._waiting.popleft()
         too_many = transaction.keep_first(self._max_recipients)
         if too_many:
-            self._waiting.appendleft(Transaction(transaction.mail, too_many))
+            self._waiting.appendleft(Transaction(transaction.mail, too_many, transaction.without))
         self._current = self._last_begun = transaction
         self._unsettled.append(transaction)
-        transaction.stage = Stage.ENVELOPE
+        transaction.begin(self.refused_parameters)
         self._script.extend(script(transaction, with_reset=self._needs_reset, with_data=not self._offered.chunking))
         self._needs_reset = False
         return True
@@ -314,9 +314,6 @@ class Mailing:
         elif reply.is_intermediate:
             raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}", due)
         elif due.ask is Ask.MAIL:
-            if transaction.mail.says_body and means_body(reply):
-                self.learnt = Lesson.NO_8BITMIME
-                raise ProtocolError(f"the server offers 8BITMIME but refused it: {reply}")
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
             self._note_recipient(due, reply)
@@ -368,7 +365,7 @@ class Mailing:
             return  # pragma: no cover - settled once; a second time must not harm
         self._unsettled.remove(transaction)
         if transaction.accepted:
-            self.refused_parameters |= transaction.mail.without
+            self.refused_parameters |= transaction.without
             self._offered = without(self._offered, self.refused_parameters)
         about_session = transaction.about_the_session()
         if about_session is not None:
@@ -384,8 +381,7 @@ class Mailing:
         plainer = transaction.plainer()
         if plainer is not None:
             lesson, numbers = plainer
-            transaction.mail.without |= {lesson}
-            self._waiting.appendleft(Transaction(transaction.mail, numbers))
+            self._waiting.appendleft(Transaction(transaction.mail, numbers, transaction.without | {lesson}))
         self._finish_if_done(transaction.mail)
 
     def _finish_if_done(self, mail: Mail) -> None:

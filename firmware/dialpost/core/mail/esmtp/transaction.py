@@ -7,7 +7,7 @@ some of its recipients. More than one is needed where the server limits the reci
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 
 from dialpost.core.mail.content.outgoing import ContentFacts
@@ -33,8 +33,6 @@ class Mail:
         self.message = message
         self.facts = facts
         self.outcomes: dict[int, Outcome] = {}
-        self.without: frozenset[Lesson] = frozenset()
-        """Parameters left out because the server refused them."""
         self._offered = offered
         self._station = station
         envelope = message.envelope
@@ -85,29 +83,18 @@ class Mail:
         """The outcomes in the order of the envelope."""
         return tuple(self.outcomes[number] for number in range(len(self.message.envelope.recipients)))
 
-    @property
-    def passes_dsn(self) -> bool:
+    def passes_dsn(self, left_out: frozenset[Lesson]) -> bool:
         """Whether the server takes over what was asked by NOTIFY (RFC 3461 §5.2.2)."""
-        return self._usable.dsn
+        return without(self._offered, left_out).dsn
 
-    @property
-    def says_body(self) -> bool:
-        """Whether MAIL names the content's form, and the content could be converted instead."""
-        return self.facts.eight_bit and self._offered.eight_bit and not self._utf8
+    def to_leave_out(self, number: int | None, left_out: frozenset[Lesson]) -> Lesson | None:
+        """What more MAIL (None), or the RCPT of a recipient, can do without; None = nothing."""
+        line = self.line(number, left_out)
+        return next((one for one in PARAMETERS if self.line(number, left_out | {one}) != line), None)
 
-    @property
-    def _usable(self) -> Extensions:
-        return without(self._offered, self.without)
-
-    def to_leave_out(self, number: int | None) -> Lesson | None:
-        """What MAIL (None), or the RCPT of a recipient, can still do without; None = nothing."""
-        line = self._line(number, self._usable)
-        for lesson in PARAMETERS:
-            if self._line(number, without(self._usable, {lesson})) != line:
-                return lesson
-        return None
-
-    def _line(self, number: int | None, usable: Extensions) -> bytes:
+    def line(self, number: int | None, left_out: frozenset[Lesson]) -> bytes:
+        """The MAIL command (None), or the RCPT command of a recipient."""
+        usable = without(self._offered, left_out)
         if number is not None:
             recipient = self.message.envelope.recipients[number]
             return rcpt_line(recipient, self._addresses[number], usable, utf8=self._utf8)
@@ -120,14 +107,6 @@ class Mail:
             eight_bit=self.facts.eight_bit,
             utf8=self._utf8,
         )
-
-    def mail_line(self) -> bytes:
-        """The MAIL command."""
-        return self._line(None, self._usable)
-
-    def rcpt_line(self, number: int) -> bytes:
-        """The RCPT command of one recipient."""
-        return self._line(number, self._usable)
 
 
 class Stage(Enum):
@@ -143,9 +122,11 @@ class Stage(Enum):
 class Transaction:
     """The recipients tried together, and the replies to them."""
 
-    def __init__(self, mail: Mail, numbers: Sequence[int]) -> None:
+    def __init__(self, mail: Mail, numbers: Sequence[int], without: frozenset[Lesson] = frozenset()) -> None:
         self.mail = mail
         self.numbers = tuple(numbers)
+        self.without = without
+        """Parameters that it leaves out. Each has its own: others of the message may be under way with them."""
         self.stage = Stage.WAITING
         self.unanswered = 0  # commands sent whose reply is still to come
         self.content_bytes = 0  # stored bytes handed over
@@ -155,6 +136,19 @@ class Transaction:
         self.mail_reply: Reply | None = None
         self.content_reply: Reply | None = None  # to DATA, a chunk or the final dot
         self.verdicts: dict[int, Reply] = {}
+
+    def begin(self, refused_parameters: Collection[Lesson]) -> None:
+        """From now on its commands are fixed; they leave out what the server was found to refuse by then."""
+        self.stage = Stage.ENVELOPE
+        self.without |= frozenset(refused_parameters)
+
+    def mail_line(self) -> bytes:
+        """The MAIL command."""
+        return self.mail.line(None, self.without)
+
+    def rcpt_line(self, number: int) -> bytes:
+        """The RCPT command of one recipient."""
+        return self.mail.line(number, self.without)
 
     def keep_first(self, count: int) -> tuple[int, ...]:
         """Make it one for no more than `count` recipients; the others."""
@@ -197,10 +191,11 @@ class Transaction:
     def plainer(self) -> tuple[Lesson, tuple[int, ...]] | None:
         """Recipients that may have been refused for a parameter only, and which to try them without."""
         if self.mail_reply is not None and not self.mail_reply.is_positive:
-            lesson = self.mail.to_leave_out(None) if may_mean_parameters(self.mail_reply) else None
+            may_mean = may_mean_parameters(self.mail_reply)
+            lesson = self.mail.to_leave_out(None, self.without) if may_mean else None
             return None if lesson is None else (lesson, self.numbers)
         refused = [number for number, reply in self.verdicts.items() if may_mean_parameters(reply)]
-        found = [(number, self.mail.to_leave_out(number)) for number in refused]
+        found = [(number, self.mail.to_leave_out(number, self.without)) for number in refused]
         numbers = tuple(number for number, lesson in found if lesson is not None)
         return (Lesson.NO_DSN, numbers) if numbers else None  # RCPT has no other parameters
 
@@ -208,7 +203,7 @@ class Transaction:
         """Turn the replies into outcomes; recipients to be tried again in this session get none yet."""
         _, plainer = self.plainer() or (None, ())
         again = {*self.left_over(), *plainer}
-        dsn = self.mail.passes_dsn
+        dsn = self.mail.passes_dsn(self.without)
         for number in self.numbers:
             if number not in again:
                 reply = self._reply_for(number)
