@@ -612,6 +612,13 @@ def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(offe
     assert one.core.lessons == (lesson,)
 
 
+def test_the_rest_of_a_message_goes_without_what_was_refused_before():
+    message = make_message(1, recipients=[f"r{number}@x.example" for number in range(5000)])
+    one = talk(WITHOUT_CHUNKING, [message], refusing("MAIL", "SIZE=", "555 5.5.4 no such parameter"))
+    assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 5000
+    assert [command.count("SIZE=") for command in one.server.commands if "MAIL" in command] == [1, 0, 0, 0, 0, 0]
+
+
 @EVERY_SERVER
 @pytest.mark.parametrize("limit", [1000, 300])
 def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers, limit):
