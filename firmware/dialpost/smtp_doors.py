@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dialpost.core.config.model import Config
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
+from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail import listeners
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 
@@ -56,9 +57,5 @@ class SmtpDoors:
         server = await asyncio.get_running_loop().create_server(factory, sock=sock)
         # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
         running.push_async_callback(factory.close)
-        running.push_async_callback(_close_server, server)
+        running.push_async_callback(close_server, server)
         self.addresses.append((door, *sock.getsockname()[:2]))
-
-
-async def _close_server(server: asyncio.Server) -> None:
-    server.close()

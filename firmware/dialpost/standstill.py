@@ -19,6 +19,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.mail.places import wanted_doors
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket.server import ControlServer
+from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail import listeners
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
 from dialpost.flow.mail.incoming.standstill import RefuseForNow
@@ -60,7 +61,7 @@ class Standstill:
         )
         server = await asyncio.get_running_loop().create_server(factory, sock=sock)
         self._running.push_async_callback(factory.close)
-        self._running.callback(server.close)
+        self._running.push_async_callback(close_server, server)
 
     def _words(self) -> str:
         return (

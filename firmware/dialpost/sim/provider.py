@@ -21,6 +21,7 @@ from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.envelope import BodyType, Envelope, QueueId, Recipient
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
+from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.sim.provider_session import ProviderSession, Received
 
@@ -118,7 +119,7 @@ class Provider:
             task.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         if self._server is not None:
-            self._server.close()
+            await close_server(self._server)
         for session in set(self._sessions):
             session.abort()  # one whose station fell silent would outlive the event loop
 

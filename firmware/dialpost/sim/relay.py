@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dialpost.edge.ground.transports import abort
+from dialpost.edge.ground.transports import abort, close_server_soon
 
 BITS_PER_BYTE = 10
 PACKET_S = 0.05
@@ -152,7 +152,7 @@ class Relay:
     def silence(self) -> None:
         """Take no connections; those there are die."""
         if self._server is not None:
-            self._server.close()
+            close_server_soon(self._server)
             self._server = None
         for crossing in self._crossings:
             crossing.die()

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from dialpost.edge.ground.transports import abort
+from dialpost.edge.ground.transports import abort, close_server
 
 _TREE = Path(__file__).parent.parent / "firmware" / "dialpost"
 
@@ -66,5 +66,38 @@ def test_nobody_ends_a_transport_otherwise() -> None:
         for path in sorted(_TREE.rglob("*.py"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if "transport.abort" in line and path.name != "transports.py"
+    ]
+    assert found == []
+
+
+async def test_a_server_closes_behind_what_it_has_accepted() -> None:
+    """A plain close leaves half a transport of a connection that comes in the same round of the loop."""
+    loop = asyncio.get_running_loop()
+    made: list[Lost] = []
+
+    def protocol() -> Lost:
+        made.append(Lost())
+        return made[-1]
+
+    server = await loop.create_server(protocol, "127.0.0.1", 0)
+    with socket.create_connection(server.sockets[0].getsockname()):
+        (listening,) = server.sockets
+        loop._accept_connection(  # type: ignore[attr-defined]
+            protocol,
+            listening._sock,
+            server=server,  # type: ignore[attr-defined]
+        )
+        await close_server(server)
+        assert len(made) == 1
+    await made[0].lost.wait()
+    assert not server.is_serving()
+
+
+def test_nobody_closes_a_server_otherwise() -> None:
+    found = [
+        f"{path.relative_to(_TREE)}:{number}"
+        for path in sorted(_TREE.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if ("server.close()" in line or "server.close)" in line) and path.name != "transports.py"
     ]
     assert found == []

@@ -23,7 +23,7 @@ from dialpost.core.json_text import render_json
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.edge.control_socket.client import ControlClient
 from dialpost.edge.ground.durable import storage_error
-from dialpost.edge.ground.transports import abort
+from dialpost.edge.ground.transports import abort, close_server
 from dialpost.edge.ground.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -170,7 +170,7 @@ class ControlServer:
         """Stop listening, end the talks under way and remove the socket file."""
         if self._server is None:
             return
-        self._server.close()
+        await close_server(self._server)
         writers = list(self._talks.values())
         for talk in list(self._talks):
             talk.cancel()

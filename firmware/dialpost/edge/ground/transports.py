@@ -1,4 +1,4 @@
-"""Ending asyncio's transports at once, whatever state they are in."""
+"""Ending asyncio's transports and servers, whatever state they are in."""
 
 from __future__ import annotations
 
@@ -14,3 +14,21 @@ def abort(transport: asyncio.BaseTransport) -> None:
     sock = transport.get_extra_info("socket")
     if isinstance(transport, asyncio.WriteTransport) and sock is not None and sock.fileno() != -1:
         transport.abort()
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Accept no more connections; the port is free when this returns. Connections made already stay."""
+    close_server_soon(server)
+    await asyncio.sleep(0)
+
+
+def close_server_soon(server: asyncio.Server) -> None:
+    """The same from the loop's next round on.
+
+    A connection that was accepted a moment before becomes a transport in the loop's next round. Python 3.12 and
+    newer can't make it in a closed server: it would be left half made, and raise when it is collected.
+    """
+    loop = asyncio.get_running_loop()
+    for sock in server.sockets:
+        loop.remove_reader(sock.fileno())
+    loop.call_soon(server.close)
