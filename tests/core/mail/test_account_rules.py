@@ -25,6 +25,8 @@ def test_an_address_of_ours_in_its_normal_form() -> None:
         RULES.own("x@world.example")
     with pytest.raises(AccountError):
         RULES.own("two@at@clinic.example")
+    with pytest.raises(AccountError, match=r"not a pattern\. The setting delivery\.catch_all"):
+        RULES.own("*@clinic.example")
 
 
 def test_further_addresses_are_each_there_once_and_without_the_usual_one() -> None:

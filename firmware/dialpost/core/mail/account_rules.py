@@ -38,6 +38,11 @@ class AddressRules:
         if mailbox.domain not in self.domains:
             ours = ", ".join(self.domains)
             raise AccountError(f"{address} is not in a domain of this station ({ours}).")
+        if mailbox.local == "*":
+            raise AccountError(
+                f"{address} would be that one address, not a pattern. "
+                "The setting delivery.catch_all names the account for all other addresses of a domain."
+            )
         return folded(str(mailbox))
 
     def further(self, name: str, addresses: Iterable[str]) -> tuple[str, ...]:

@@ -185,6 +185,14 @@ async def test_for_a_script_the_address_is_the_address_alone(rig: Rig) -> None:
     assert view.sentences[1].startswith("anna@x.example (for team@clinic.example): ")
 
 
+async def test_releasing_what_has_been_sent_asks_nobody_to_send_it_again(rig: Rig) -> None:
+    """The content of finished mail is gone, which is no damage."""
+    sent = await rig.accept(to_world("a@x.example", state=RecipientState.RELAYED))
+    rig.spool.path(sent.queue_id).unlink()
+    with pytest.raises(ControlError, match="no recipient that is held"):
+        await rig.control.release(sent.queue_id)
+
+
 async def test_what_the_card_spoilt_is_not_released(rig: Rig) -> None:
     message = await rig.accept(to_mailbox(state=RecipientState.HELD), checksum=zlib.crc32(b"y" * 100))
     with pytest.raises(ControlError, match="missing or damaged"):

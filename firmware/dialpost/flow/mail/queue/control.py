@@ -160,7 +160,10 @@ class QueueControl:
     async def release(self, queue_id: str, address: str | None = None) -> Done:
         """Let held recipients go on. Raises: NotFoundError, ControlError where the content is spoiled."""
         message = await self._get(queue_id)
-        if not await asyncio.to_thread(self._bodies.is_sound, message.queue_id, message.size, message.checksum):
+        is_held = any(recipient.state is RecipientState.HELD for recipient in message.recipients)
+        if is_held and not await asyncio.to_thread(
+            self._bodies.is_sound, message.queue_id, message.size, message.checksum
+        ):
             raise ControlError(
                 f"{message.queue_id} can't be sent: its content is missing or damaged on the card. Ask "
                 f"{sender_name(message.sender)} to send it again, then delete this one."
