@@ -12,7 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "queue": ("dialpost.cli.mail.queue", "what waits; retry, hold, release or delete it"),
     "trace": ("dialpost.cli.mail.queue", "where a message is, in words"),
     "account": ("dialpost.cli.mail.account", "mailboxes: who has one here"),
-    "alias": ("dialpost.cli.mail.account", "aliases and groups, groups"),
+    "alias": ("dialpost.cli.mail.account", "aliases and groups"),
     "config": ("dialpost.cli.config.file", "check, show, explain and change the configuration"),
     "apply": ("dialpost.cli.system.apply", "put network, firewall, name, time zone and mailbox access in force"),
     "doctor": ("dialpost.cli.system.doctor", "is this station set up so that mail will arrive?"),

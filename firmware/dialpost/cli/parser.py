@@ -18,7 +18,7 @@ from dialpost.cli.examples import examples_text
 
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
-_DESCRIPTION = "Mail station for places whose line to the world is dialled, slow, dear or often down."
+_DESCRIPTION = "Mail station for places whose line to the world is dialled, slow, expensive or often down."
 _EPILOG = """\
 The usual day:
   dialpost status               what is the station doing, what waits, what needs a person

@@ -34,7 +34,7 @@ def parse_json(text: str | bytes) -> JsonValue:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise JsonError(f"This is not JSON: line {line} is not UTF-8 text.") from None
     except RecursionError:
-        raise JsonError("This is not usable JSON: brackets stand too deep in each other.") from None
+        raise JsonError("This is not usable JSON: brackets are nested too deeply.") from None
     except ValueError as error:
         raise JsonError(f"This is not usable JSON: {str(error)[:200]}.") from None
     _check(value)

@@ -1,6 +1,6 @@
 """`dialpost simulate --once`: hand in, call until everything is through, count, say how it ended.
 
-Exit status: 0 everything arrived exactly once; 3 the provider did not let its mail be fetched (ETRN refused,
+Exit status: 0 everything arrived exactly once; 3 the provider did not release its mail (ETRN refused,
 or "nothing waits" although something does), the rest is all right; 1 anything else.
 """
 

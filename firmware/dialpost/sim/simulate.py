@@ -34,8 +34,8 @@ The real station with a simulated line and a simulated provider. In a terminal: 
 key, and how to send a message with a mail program. With --once, or where there is no terminal: messages
 are handed in on both sides, calls are made until all are through, and both ends are counted.
 
-Exit status of --once: 0 everything arrived exactly once; 3 the provider did not let its mail be fetched
-(ETRN refused), all else is well; 1 something is missing, double or damaged; 2 the command was not understood.
+Exit status of --once: 0 everything arrived exactly once; 3 the provider did not release its mail
+(ETRN refused), all else is well; 1 something is missing, duplicated or damaged; 2 the command was not understood.
 """
 
 
@@ -52,9 +52,9 @@ def add_parser(commands: Any) -> None:
                         help="length of every message (default: 0.5 to 8 kB, by the seed)")  # fmt: skip
     parser.add_argument("--seed", type=_whole(0, 1 << 62), default=1, metavar="S",
                         help="what the messages are made from (default 1)")  # fmt: skip
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what came of it as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--dir", type=Path, metavar="DIR",
-                        help="keep the station's data here (default: in a folder of no duration)")  # fmt: skip
+                        help="keep the station's data here (default: in a temporary folder)")  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="show the station's log too")
     first = parser.add_argument_group("the first start")
     first.add_argument("--first-start", action="store_true",
@@ -85,9 +85,9 @@ def _add_line(group: Any) -> None:
 
 def _add_provider(group: Any) -> None:
     group.add_argument("--etrn", type=int, choices=ETRN_CODES, metavar="CODE",
-                       help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: the truth)")  # fmt: skip
-    group.add_argument("--no-pipelining", action="store_true", help="it knows no PIPELINING")
-    group.add_argument("--no-chunking", action="store_true", help="it knows no CHUNKING")
+                       help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: as it is)")  # fmt: skip
+    group.add_argument("--no-pipelining", action="store_true", help="it does not offer PIPELINING")
+    group.add_argument("--no-chunking", action="store_true", help="it does not offer CHUNKING")
     group.add_argument("--start-s", type=_number(0, 600), default=0.0, metavar="S",
                        help="time from ETRN to its first connection")  # fmt: skip
     group.add_argument("--gap-s", type=_number(0, 600), default=0.0, metavar="S",

@@ -171,7 +171,7 @@ def test_lists_grow_and_shrink_item_by_item_and_unset_goes_back_to_the_default(o
         "unset station.domains[1]", "unset outbound.smarthost", "show outbound", "discard", "show station",
     )  # fmt: skip
     assert '"branch.example"' in said
-    assert "Your changes are forgotten." in said
+    assert "Your changes are discarded." in said
     assert said.rstrip().endswith("dialpost>")
     assert 'station.domains = ["clinic.example"]' in said.rpartition("forgotten.")[2]
 
@@ -186,7 +186,7 @@ def test_a_secret_is_asked_twice_never_shown_and_kept_whole(own: LiveDaemon) -> 
     assert "Committed as number 2." in said
     assert said.count("`set outbound.password` without the value asks for it, unseen.") == 1
     assert said.count("set outbound.password one") == 1  # nor is it in the history
-    assert "The two are not the same." in said
+    assert "The passwords don't match." in said
     assert 'p\\"w, ä\\\\' in own.config_path.read_text()
 
 
@@ -312,7 +312,7 @@ def test_the_password_is_changed_with_the_old_one_and_twice_the_new(own: LiveDae
         "correct horse", "correct horse", "password", "wrong", "password", "correct horse", "another one",
         "another one",
     )  # fmt: skip
-    assert "too short" in said and "The two are not the same" in said and "not the old password" in said
+    assert "too short" in said and "The passwords don't match" in said and "not the old password" in said
     assert said.count("Console password changed.") == 2
     for secret in ("horse", "house", "another"):
         assert secret not in said

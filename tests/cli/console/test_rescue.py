@@ -116,7 +116,7 @@ async def test_a_secret_is_mended_unseen_and_typed_twice(place: Place) -> None:
     new = "nobody's business"
     left, terminal = await place.rescue(["3", "ppp.password", new, "another", "ppp.password", new, new, "yes"])
     assert left is Left.MENDED, terminal.text
-    assert "The two are not the same." in terminal.text and new not in terminal.text
+    assert "The passwords don't match." in terminal.text and new not in terminal.text
     assert ConfigFile(place.path).load().ppp.password == new
 
 

@@ -65,7 +65,7 @@ def test_a_session_where_nothing_is_typed_ends_and_drops_its_changes_saying_so(s
     assert "EUR" not in station.config_path.read_text()
     again = Sleeper("who\rexit\r")
     visit(station.config_path, again).run(IDLE_S)
-    assert "Nobody else edits the configuration." in again.text and "Good-bye." in again.text
+    assert "Nobody else is editing the configuration." in again.text and "Good-bye." in again.text
 
 
 def test_a_commit_not_confirmed_is_taken_back_when_the_session_times_out(station: LiveDaemon) -> None:

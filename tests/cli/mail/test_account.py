@@ -163,7 +163,7 @@ def test_asked_for_twice(path, capsys, monkeypatch):
     assert main(["--config", str(path), "account", "add", "anna"]) == 0
     typed(monkeypatch, PASSWORD, "something else")
     assert main(["--config", str(path), "account", "add", "ben"]) == 1
-    assert "not the same. Nothing was changed" in capsys.readouterr().err
+    assert "passwords don't match. Nothing was changed" in capsys.readouterr().err
     typed(monkeypatch, "short")
     assert main(["--config", str(path), "account", "add", "ben"]) == 1
 

@@ -95,7 +95,7 @@ class ConfigCommands:
             what = f"{changes} key{'' if changes == 1 else 's'} changed, not committed" if changes else "no changes"
             self._terminal.say(f"{other.who}, for {span(other.since_s)}: {what}")
         if not found.others:
-            self._terminal.say("Nobody else edits the configuration.")
+            self._terminal.say("Nobody else is editing the configuration.")
 
     def _save_to_screen(self, order: Order) -> None:
         self._terminal.say(self._session.ask(api.TEXT).text.rstrip("\n"))
@@ -128,7 +128,7 @@ class ConfigCommands:
         """A secret. Raises: AskCancelledError."""
         value = self._terminal.ask(f"{field.key} (not shown): ", secret=True)
         if self._terminal.ask("Once more: ", secret=True) != value:
-            raise AskCancelledError("The two are not the same.")
+            raise AskCancelledError("The passwords don't match.")
         return value
 
     def _unset(self, order: Order) -> None:
@@ -140,7 +140,7 @@ class ConfigCommands:
 
     def _discard(self, order: Order) -> None:
         self._session.ask(api.DISCARD)
-        self._terminal.say("Your changes are forgotten.")
+        self._terminal.say("Your changes are discarded.")
 
     def _rebase(self, order: Order) -> None:
         found = self._session.ask(api.REBASE)
@@ -237,7 +237,7 @@ class ConfigCommands:
             self._terminal.say(f"WARNING  {sentence}")
         if not is_tried:
             self._terminal.say("`commit confirm 5` would take it back by itself if you are locked out.")
-        return self._terminal.ask("Commit all the same? Type yes: ").strip().lower() == "yes"
+        return self._terminal.ask("Commit anyway? Type yes: ").strip().lower() == "yes"
 
     def _confirm(self, order: Order) -> None:
         self._terminal.say(f"Commit {self._session.ask(api.CONFIRM).number} confirmed.")

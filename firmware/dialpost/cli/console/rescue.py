@@ -192,7 +192,7 @@ class Rescue:
         is_secret = field is not None and field.setting.secret
         value = self._terminal.ask(f"{key} = (Enter: take the key out) ", secret=is_secret)
         if is_secret and value and self._terminal.ask("Once more: ", secret=True) != value:
-            self._terminal.say("The two are not the same.")
+            self._terminal.say("The passwords don't match.")
             return candidate
         try:
             if not value.strip():
@@ -248,7 +248,7 @@ class Rescue:
             if error.kind != "WarnFirstError":
                 raise
             say_lines(self._terminal, str(error))
-            if not self._is_sure("Do it all the same?"):
+            if not self._is_sure("Do it anyway?"):
                 raise AskCancelledError("no") from error
             done = talk.ask(api.COMMIT, comment=comment, anyway=True)
         return done

@@ -163,7 +163,7 @@ def change_password(terminal: ConsoleTerminal, password: AdminPassword) -> None:
     new = terminal.ask("New password: ", secret=True)
     check_strength(new)
     if terminal.ask("Once more: ", secret=True) != new:
-        raise AskCancelledError("The two are not the same. Nothing was changed.")
+        raise AskCancelledError("The passwords don't match. Nothing was changed.")
     password.set(new)
     terminal.say("Console password changed. It takes effect at the next login.")
 

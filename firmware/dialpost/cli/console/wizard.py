@@ -37,7 +37,7 @@ _WELCOME = """\
 This station has not been set up yet. A few questions do that; it takes about five minutes.
 Have the provider's letter at hand: number, user, password, mail host.
 
-Enter takes what stands in [ ]. `?` explains a question, `back` goes to the one before, `quit` ends and keeps
+Enter accepts the value in [ ]. `?` explains a question, `back` goes to the one before, `quit` ends and keeps
 nothing. Nothing counts before you have seen all answers on one page and said `yes`.
 """
 _AGAIN = """\
@@ -191,7 +191,7 @@ def _end(made: Made) -> str:
 
 def _is_wanted(terminal: Terminal, sentences: Sequence[str]) -> bool:
     say_lines(terminal, "\n".join(sentences))
-    return terminal.ask("Do it all the same? yes or no [no]: ").strip().lower() in {"y", "yes"}
+    return terminal.ask("Do it anyway? yes or no [no]: ").strip().lower() in {"y", "yes"}
 
 
 # -- afterwards -----------------------------------------------------------------------------------------------

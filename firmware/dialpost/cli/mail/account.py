@@ -264,7 +264,7 @@ def _password(args: argparse.Namespace) -> str:
     password = ask_secret(f"Password for {args.name}: ")
     check_strength(password)
     if ask_secret("Once more: ") != password:
-        raise AccountError("The two are not the same. Nothing was changed.")
+        raise AccountError("The passwords don't match. Nothing was changed.")
     return password
 
 
