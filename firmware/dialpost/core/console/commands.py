@@ -259,8 +259,8 @@ COMMANDS: tuple[Command, ...] = (
         _OPTIONS,
         is_paged=False,
         more="It is verified, written beside the release that runs, and begins with the next start (`reboot`). It "
-        "has three starts to prove itself; else the release before comes back by itself, and that is told by the "
-        "fault light, here, and by mail. Mail, accounts and configuration stay.",
+        "has three starts to prove itself. If it fails, the previous release comes back by itself; the fault "
+        "light, this console and a letter say so. Mail, accounts and configuration stay.",
     ),
     _own(_C, "exit", "leave; drops uncommitted changes, after asking"),
     _own(_C, "shutdown", "shut the machine down, so that it can be switched off"),
