@@ -92,18 +92,32 @@ def _rows(load: Load, ours: Measured, theirs: Measured) -> list[Row]:
     # A time of Postfix's with messages left behind is the last one's that came, not all's: it is shown, not raced.
     across = ours.stranded == 0 and (theirs.stranded > 0 or ours.across_s <= theirs.across_s)
     found = [
-        Row("call", f"{load.name}: all across", ours.across_s, theirs.across_s, "s", "<= Postfix, none stranded",
-            across),
+        Row(
+            "call",
+            f"{load.name}: all across",
+            ours.across_s,
+            theirs.across_s,
+            "s",
+            "<= Postfix, none stranded",
+            across,
+        ),
         Row("call", "  of it inbound", ours.inbound_s, theirs.inbound_s, "s"),
         Row("call", "  the provider began with a message after (median)", ours.provider_s, theirs.provider_s, "s"),
         Row("call", "  of it outbound", ours.outbound_s, theirs.outbound_s, "s"),
-        Row("call", "  ratio to the line's limit", ours.ratio, theirs.ratio, "", f"<= {load.within}",
-            ours.ratio <= load.within),
+        Row(
+            "call",
+            "  ratio to the line's limit",
+            ours.ratio,
+            theirs.ratio,
+            "",
+            f"<= {load.within}",
+            ours.ratio <= load.within,
+        ),
         Row("call", "  hung up", ours.hang_up_s, None, "s"),
         Row("call", "  line bytes up", ours.up, theirs.up, "bytes"),
         Row("call", "  line bytes down", ours.down, theirs.down, "bytes"),
         Row("call", "  messages left behind", ours.stranded, theirs.stranded, "", "0", ours.stranded == 0),
-    ]  # fmt: skip
+    ]
     for row in found:
         show(row)
     return found
@@ -160,17 +174,22 @@ def _until_still(left: Callable[[], int]) -> int:
 
 def _measured(
     load: Load, line: TelephoneLine, provider: ProviderGuest, station: MailGuest, maildir: str, left: int
-) -> Measured:  # fmt: skip
+) -> Measured:
     counters, events = line.counters, line.events
     began = line.do(lambda telephone: time.time() - telephone.seconds)
     connect = began + next(seconds for seconds, what in events if what == "CONNECT")
     ends = [seconds for seconds, what in events if what == "hung up"]
     fuller = max(counters["up"], counters["down"])
     return Measured(
-        _last(station, maildir) - connect, _last(provider, provider.world) - connect,
-        began + ends[-1] - connect if ends else 0.0, counters["up"], counters["down"], left,
-        fuller * load.line.bits_per_byte / load.line.rate_bps, _provider_waits(provider),
-    )  # fmt: skip
+        _last(station, maildir) - connect,
+        _last(provider, provider.world) - connect,
+        began + ends[-1] - connect if ends else 0.0,
+        counters["up"],
+        counters["down"],
+        left,
+        fuller * load.line.bits_per_byte / load.line.rate_bps,
+        _provider_waits(provider),
+    )
 
 
 def _provider_waits(provider: ProviderGuest) -> float:

@@ -100,9 +100,19 @@ MAKERS: tuple[Maker, ...] = (Dialpost, PostfixContender)
 def offer(contender: Contender, mode: str, *, messages: int, sessions: int, size: int = 4096) -> float:
     """Send with smtp-source; the seconds until the last message was acknowledged."""
     command = Chroot("postfix").command(
-        "smtp-source", "-m", str(messages), "-s", str(sessions), "-l", str(size),
-        "-f", "crowd@lan.example", "-t", RECIPIENTS[mode], f"127.0.0.1:{contender.port}",
-    )  # fmt: skip
+        "smtp-source",
+        "-m",
+        str(messages),
+        "-s",
+        str(sessions),
+        "-l",
+        str(size),
+        "-f",
+        "crowd@lan.example",
+        "-t",
+        RECIPIENTS[mode],
+        f"127.0.0.1:{contender.port}",
+    )
     begun = time.monotonic()
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return time.monotonic() - begun

@@ -32,13 +32,23 @@ class Amounts:
 
 
 FULL = Amounts(
-    rounds=5, messages={1: 500, 10: 2000, 50: 3000}, counted=1000, queued=10_000, many=100_000,
-    idle_s=600, on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
-)  # fmt: skip
+    rounds=5,
+    messages={1: 500, 10: 2000, 50: 3000},
+    counted=1000,
+    queued=10_000,
+    many=100_000,
+    idle_s=600,
+    on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
+)
 QUICK = Amounts(
-    rounds=2, messages={1: 100, 10: 400, 50: 600}, counted=200, queued=2000, many=5000,
-    idle_s=60, on_card={4_000: 10},
-)  # fmt: skip
+    rounds=2,
+    messages={1: 100, 10: 400, 50: 600},
+    counted=200,
+    queued=2000,
+    many=5000,
+    idle_s=60,
+    on_card={4_000: 10},
+)
 
 
 def show(row: Row) -> None:

@@ -34,9 +34,16 @@ def rate(work: Path, amounts: Amounts) -> list[Row]:
                     contenders.reverse()
                 ours, theirs = (statistics.median(rates[name]) for name in ("Dialpost", "Postfix"))
                 rows.append(
-                    Row("accepted, durable", f"{mode}, {sessions} sessions, 4 kB", ours, theirs, "messages/s",
-                        "at least 0.5 of Postfix", ours >= 0.5 * theirs)
-                )  # fmt: skip
+                    Row(
+                        "accepted, durable",
+                        f"{mode}, {sessions} sessions, 4 kB",
+                        ours,
+                        theirs,
+                        "messages/s",
+                        "at least 0.5 of Postfix",
+                        ours >= 0.5 * theirs,
+                    )
+                )
                 show(rows[-1])
         finally:
             for contender in contenders:
@@ -55,17 +62,31 @@ def large_queue(work: Path, amounts: Amounts) -> list[Row]:
         empty_ms, full_ms = _one_message_ms((empty, full))
         rows.append(Row("many queued", "one message, none queued", empty_ms, None, "ms"))
         rows.append(
-            Row("many queued", f"one message, {many}", full_ms, None, "ms", "unchanged (within a quarter)",
-                full_ms <= 1.25 * empty_ms)
-        )  # fmt: skip
+            Row(
+                "many queued",
+                f"one message, {many}",
+                full_ms,
+                None,
+                "ms",
+                "unchanged (within a quarter)",
+                full_ms <= 1.25 * empty_ms,
+            )
+        )
         for cache, prepare in (("warm", lambda: True), ("cold", _drop_caches)):
             full.station.stop()
             if prepare():
                 took_s = _start_s(full)
                 rows.append(
-                    Row("many queued", f"start to first 220, {cache} cache", took_s, None, "s", "at most 3 s",
-                        took_s <= 3)
-                )  # fmt: skip
+                    Row(
+                        "many queued",
+                        f"start to first 220, {cache} cache",
+                        took_s,
+                        None,
+                        "s",
+                        "at most 3 s",
+                        took_s <= 3,
+                    )
+                )
         rows.append(Row("resident memory", many, resident_kb(full.pid) * 1024 / 1e6, None, "MB"))
         for row in rows:
             show(row)

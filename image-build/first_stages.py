@@ -20,9 +20,25 @@ from pathlib import Path
 LONGEST_LINE = 98
 """What the firmware reads of a line of config.txt; the rest is lost."""
 _MODEL_FILTERS = {
-    "pi0", "pi0w", "pi02", "pi1", "pi2", "pi3", "pi3+", "pi4", "pi400", "pi5", "pi500", "cm0", "cm1", "cm3", "cm3+",
-    "cm4", "cm4s", "cm5",
-}  # fmt: skip
+    "pi0",
+    "pi0w",
+    "pi02",
+    "pi1",
+    "pi2",
+    "pi3",
+    "pi3+",
+    "pi4",
+    "pi400",
+    "pi5",
+    "pi500",
+    "cm0",
+    "cm1",
+    "cm3",
+    "cm3+",
+    "cm4",
+    "cm4s",
+    "cm5",
+}
 _PLAIN_GPU_MIB = 32
 _YES = "1"
 _MOST_INCLUDES = 20
@@ -44,15 +60,23 @@ class Model:
 MODELS = (
     Model("Raspberry Pi 3 B", frozenset({"pi3"}), "", (1024,), "bcm2837-rpi-3-b.dtb", "bcm2710-rpi-3-b.dtb"),
     Model(
-        "Raspberry Pi 3 B+", frozenset({"pi3", "pi3+"}), "", (1024,),
-        "bcm2837-rpi-3-b-plus.dtb", "bcm2710-rpi-3-b-plus.dtb",
+        "Raspberry Pi 3 B+",
+        frozenset({"pi3", "pi3+"}),
+        "",
+        (1024,),
+        "bcm2837-rpi-3-b-plus.dtb",
+        "bcm2710-rpi-3-b-plus.dtb",
     ),
     Model(
-        "Raspberry Pi Zero 2 W", frozenset({"pi0", "pi0w", "pi02"}), "", (512,),
-        "bcm2837-rpi-zero-2-w.dtb", "bcm2710-rpi-zero-2-w.dtb",
+        "Raspberry Pi Zero 2 W",
+        frozenset({"pi0", "pi0w", "pi02"}),
+        "",
+        (512,),
+        "bcm2837-rpi-zero-2-w.dtb",
+        "bcm2710-rpi-zero-2-w.dtb",
     ),
     Model("Raspberry Pi 4 B", frozenset({"pi4"}), "4", (1024,), "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-4-b.dtb"),
-)  # fmt: skip
+)
 """What docs/flashing.md names."""
 
 
@@ -108,9 +132,14 @@ def wanted(model: Model, read: Callable[[str], str | None]) -> Iterator[Want]:
 
 
 def _take(
-    text: str, model: Model, settings: Settings, read: Callable[[str], str | None], includes: list[str], *,
+    text: str,
+    model: Model,
+    settings: Settings,
+    read: Callable[[str], str | None],
+    includes: list[str],
+    *,
     certain: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Read one file's lines; filters hold to its end, model filters replace each other, others add up."""
     of_model, other = True, ""
     for raw in text.splitlines():

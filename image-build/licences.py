@@ -16,16 +16,46 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 _KNOWN = {
-    "agpl-3": "AGPL-3.0", "apache-2": "Apache-2.0", "artistic": "Artistic-1.0", "artistic-1": "Artistic-1.0",
-    "artistic-2": "Artistic-2.0", "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause",
-    "bsd-4-clause": "BSD-4-Clause", "bsl-1": "BSL-1.0", "cc-by-3": "CC-BY-3.0", "cc-by-4": "CC-BY-4.0",
-    "cc-by-sa-3": "CC-BY-SA-3.0", "cc-by-sa-4": "CC-BY-SA-4.0", "cc0": "CC0-1.0", "cc0-1": "CC0-1.0",
-    "expat": "MIT", "mit": "MIT", "mit-0": "MIT-0", "gpl-1": "GPL-1.0", "gpl-2": "GPL-2.0", "gpl-3": "GPL-3.0",
-    "lgpl-2": "LGPL-2.0", "lgpl-2.1": "LGPL-2.1", "lgpl-3": "LGPL-3.0", "gfdl-1.2": "GFDL-1.2",
-    "gfdl-1.3": "GFDL-1.3", "isc": "ISC", "mpl-1.1": "MPL-1.1", "mpl-2": "MPL-2.0", "ofl-1.1": "OFL-1.1",
-    "python-2": "Python-2.0", "psf-2": "PSF-2.0", "unlicense": "Unlicense", "zlib": "Zlib", "0bsd": "0BSD",
-    "curl": "curl", "openssl": "OpenSSL", "bzip2-1.0.6": "bzip2-1.0.6", "unicode-dfs-2016": "Unicode-DFS-2016",
-}  # fmt: skip
+    "agpl-3": "AGPL-3.0",
+    "apache-2": "Apache-2.0",
+    "artistic": "Artistic-1.0",
+    "artistic-1": "Artistic-1.0",
+    "artistic-2": "Artistic-2.0",
+    "bsd-2-clause": "BSD-2-Clause",
+    "bsd-3-clause": "BSD-3-Clause",
+    "bsd-4-clause": "BSD-4-Clause",
+    "bsl-1": "BSL-1.0",
+    "cc-by-3": "CC-BY-3.0",
+    "cc-by-4": "CC-BY-4.0",
+    "cc-by-sa-3": "CC-BY-SA-3.0",
+    "cc-by-sa-4": "CC-BY-SA-4.0",
+    "cc0": "CC0-1.0",
+    "cc0-1": "CC0-1.0",
+    "expat": "MIT",
+    "mit": "MIT",
+    "mit-0": "MIT-0",
+    "gpl-1": "GPL-1.0",
+    "gpl-2": "GPL-2.0",
+    "gpl-3": "GPL-3.0",
+    "lgpl-2": "LGPL-2.0",
+    "lgpl-2.1": "LGPL-2.1",
+    "lgpl-3": "LGPL-3.0",
+    "gfdl-1.2": "GFDL-1.2",
+    "gfdl-1.3": "GFDL-1.3",
+    "isc": "ISC",
+    "mpl-1.1": "MPL-1.1",
+    "mpl-2": "MPL-2.0",
+    "ofl-1.1": "OFL-1.1",
+    "python-2": "Python-2.0",
+    "psf-2": "PSF-2.0",
+    "unlicense": "Unlicense",
+    "zlib": "Zlib",
+    "0bsd": "0BSD",
+    "curl": "curl",
+    "openssl": "OpenSSL",
+    "bzip2-1.0.6": "bzip2-1.0.6",
+    "unicode-dfs-2016": "Unicode-DFS-2016",
+}
 """Debian's short names (a closing .0 left out, no +) that mean the same as SPDX's."""
 _GNU = re.compile(r"(A?GPL|LGPL|GFDL)-[0-9.]+$")
 _LONGEST_TEXT = 60_000
@@ -79,9 +109,11 @@ def of_wheel(package: str, metadata: email.message.Message, texts: Mapping[str, 
 
 def _classified(line: str) -> str:
     names = {
-        "MIT License": "MIT", "Apache Software License": "Apache-2.0", "ISC License (ISCL)": "ISC",
+        "MIT License": "MIT",
+        "Apache Software License": "Apache-2.0",
+        "ISC License (ISCL)": "ISC",
         "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-    }  # fmt: skip
+    }
     return names.get(line.rpartition(" :: ")[2], "") if line.startswith("License ::") else ""
 
 

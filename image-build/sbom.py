@@ -35,12 +35,18 @@ def main() -> None:
     if without:
         sys.exit(f"sbom: no licence is known of {', '.join(without)}")
     top: Entry = {
-        "SPDXID": "SPDXRef-image", "name": "dialpost.img", "versionInfo": args.version,
-        "downloadLocation": "NOASSERTION", "filesAnalyzed": False, "primaryPackagePurpose": "OPERATING-SYSTEM",
+        "SPDXID": "SPDXRef-image",
+        "name": "dialpost.img",
+        "versionInfo": args.version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "primaryPackagePurpose": "OPERATING-SYSTEM",
         "checksums": [{"algorithm": "SHA256", "checksumValue": image}],
-    }  # fmt: skip
+    }
     document = {
-        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
         "name": f"dialpost-{args.version}",
         "documentNamespace": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, image)}",
         "creationInfo": {
@@ -55,7 +61,7 @@ def main() -> None:
             _relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image"),
             *(_relation("SPDXRef-image", "CONTAINS", str(entry["SPDXID"])) for entry in entries),
         ],
-    }  # fmt: skip
+    }
     json.dump(document, sys.stdout, indent=1)
     sys.stdout.write("\n")
 
@@ -118,12 +124,17 @@ def _relation(one: str, kind: str, other: str) -> Entry:
 def _entry(kind: str, name: str, version: str, purl: str) -> Entry:
     clean = "".join(sign if sign.isalnum() or sign in ".-" else "-" for sign in f"{kind}-{name}")
     return {
-        "SPDXID": f"SPDXRef-{clean}", "name": name, "versionInfo": version, "downloadLocation": "NOASSERTION",
-        "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "copyrightText": "NOASSERTION",
+        "SPDXID": f"SPDXRef-{clean}",
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "licenseConcluded": "NOASSERTION",
+        "copyrightText": "NOASSERTION",
         "externalRefs": [
             {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}
         ],
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -29,9 +29,13 @@ TREE = Path(__file__).resolve().parents[1]
 _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\]+)", re.MULTILINE)
 _IMAGE_FILES = (
-    "dialpost.img.zst", "dialpost.img.bmap", "dialpost.raucb", "dialpost-boot.zip", "dialpost.spdx.json",
+    "dialpost.img.zst",
+    "dialpost.img.bmap",
+    "dialpost.raucb",
+    "dialpost-boot.zip",
+    "dialpost.spdx.json",
     "packages.txt",
-)  # fmt: skip
+)
 
 
 class RefusedError(Exception):
@@ -93,9 +97,19 @@ def _make(out: Path, source: Path, version: str, *, with_image: bool) -> None:
     epoch = int(_git("log", "-1", "--format=%ct"))
     _archive(source, out / f"dialpost-{version}.tar.gz", f"dialpost-{version}")
     _run(
-        sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps",
-        "--no-build-isolation", "--wheel-dir", out, source, environment={"SOURCE_DATE_EPOCH": str(epoch)},
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        out,
+        source,
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
     pages = [
         sys.executable,
         source / "release/pages.py",
@@ -129,23 +143,37 @@ def _materials(wheel: Path, version: str, epoch: int) -> dict[str, object]:
     checksum = _digest(wheel)
     locked = _LOCKED.findall((TREE / "requirements.lock").read_text("utf-8"))
     ours: dict[str, object] = {
-        "SPDXID": "SPDXRef-dialpost", "name": "dialpost", "versionInfo": version, "packageFileName": wheel.name,
-        "downloadLocation": "NOASSERTION", "filesAnalyzed": False, "licenseDeclared": "GPL-3.0-or-later",
+        "SPDXID": "SPDXRef-dialpost",
+        "name": "dialpost",
+        "versionInfo": version,
+        "packageFileName": wheel.name,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "licenseDeclared": "GPL-3.0-or-later",
         "checksums": [{"algorithm": "SHA256", "checksumValue": checksum}],
-    }  # fmt: skip
+    }
     others = [
         {
-            "SPDXID": f"SPDXRef-{name.replace('_', '-')}", "name": name, "versionInfo": number,
-            "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
+            "SPDXID": f"SPDXRef-{name.replace('_', '-')}",
+            "name": name,
+            "versionInfo": number,
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": False,
             "externalRefs": [
-                {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
-                 "referenceLocator": f"pkg:pypi/{name.lower()}@{quote(number)}"}
+                {
+                    "referenceCategory": "PACKAGE-MANAGER",
+                    "referenceType": "purl",
+                    "referenceLocator": f"pkg:pypi/{name.lower()}@{quote(number)}",
+                }
             ],
         }
         for name, number in locked
-    ]  # fmt: skip
+    ]
     return {
-        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": wheel.name,
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": wheel.name,
         "documentNamespace": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, checksum)}",
         "creationInfo": {
             "created": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -153,12 +181,21 @@ def _materials(wheel: Path, version: str, epoch: int) -> dict[str, object]:
         },
         "packages": [ours, *others],
         "relationships": [
-            {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
-             "relatedSpdxElement": "SPDXRef-dialpost"},
-            *({"spdxElementId": "SPDXRef-dialpost", "relationshipType": "DEPENDS_ON",
-               "relatedSpdxElement": each["SPDXID"]} for each in others),
+            {
+                "spdxElementId": "SPDXRef-DOCUMENT",
+                "relationshipType": "DESCRIBES",
+                "relatedSpdxElement": "SPDXRef-dialpost",
+            },
+            *(
+                {
+                    "spdxElementId": "SPDXRef-dialpost",
+                    "relationshipType": "DEPENDS_ON",
+                    "relatedSpdxElement": each["SPDXID"],
+                }
+                for each in others
+            ),
         ],
-    }  # fmt: skip
+    }
 
 
 def _digest(path: Path) -> str:

@@ -66,10 +66,15 @@ def _command(parser: Parser, path: tuple[str, ...], line: str) -> Command:
     shown = [each for each in parser._actions if each.help != argparse.SUPPRESS and each is not parser.commands]
     options = [_option(parser, each) for each in shown]
     return Command(
-        path, line, _usage(parser), (parser.description or "").strip(), (parser.epilog or "").strip(),
-        tuple(each for each in options if each.names), tuple(each for each in options if not each.names),
+        path,
+        line,
+        _usage(parser),
+        (parser.description or "").strip(),
+        (parser.epilog or "").strip(),
+        tuple(each for each in options if each.names),
+        tuple(each for each in options if not each.names),
         tuple(_command(each, (*path, name), lines.get(name, "")) for name, each in inner.items()),
-    )  # fmt: skip
+    )
 
 
 def _usage(parser: Parser) -> str:

@@ -39,26 +39,45 @@ def _program(root: Command, version: str, date: str) -> str:
     others = [f".BR dialpost\\-{each.path[0]} (1)" for each in root.commands]
     return "\n".join(
         [
-            _head("dialpost", version, date), ".SH NAME", "dialpost \\- mail station for a dialled line",
-            ".SH SYNOPSIS", _synopsis(root), ".SH DESCRIPTION", *_paragraphs(text), ".SH OPTIONS",
-            *_options(root.options), ".SH COMMANDS",
-            *(line for each in root.commands
-              for line in (".TP", f".BR {_quoted(f'dialpost {each.path[0]}')}", _escaped(_sentence(each.line)))),
-            ".SH EXAMPLES", *_verbatim(sections.get("the usual day", ""))[1:],
-            ".SH FILES", *_terms(_FILES), ".SH ENVIRONMENT",
+            _head("dialpost", version, date),
+            ".SH NAME",
+            "dialpost \\- mail station for a dialled line",
+            ".SH SYNOPSIS",
+            _synopsis(root),
+            ".SH DESCRIPTION",
+            *_paragraphs(text),
+            ".SH OPTIONS",
+            *_options(root.options),
+            ".SH COMMANDS",
+            *(
+                line
+                for each in root.commands
+                for line in (".TP", f".BR {_quoted(f'dialpost {each.path[0]}')}", _escaped(_sentence(each.line)))
+            ),
+            ".SH EXAMPLES",
+            *_verbatim(sections.get("the usual day", ""))[1:],
+            ".SH FILES",
+            *_terms(_FILES),
+            ".SH ENVIRONMENT",
             *(line for name, words in _ENVIRONMENT for line in (".TP", f".B {name}", _escaped(_sentence(words)))),
-            ".SH EXIT STATUS", *_terms(_STATUSES), ".SH SEE ALSO", ",\n".join(others), "",
+            ".SH EXIT STATUS",
+            *_terms(_STATUSES),
+            ".SH SEE ALSO",
+            ",\n".join(others),
+            "",
         ]
-    )  # fmt: skip
+    )
 
 
 def _page(command: Command, version: str, date: str) -> str:
     """Of one command and its verbs."""
     text, sections = _split(command)
     lines = [
-        _head(f"dialpost-{command.path[0]}", version, date), ".SH NAME",
-        f"dialpost\\-{command.path[0]} \\- {_escaped(command.line.rstrip('?'))}", ".SH SYNOPSIS",
-    ]  # fmt: skip
+        _head(f"dialpost-{command.path[0]}", version, date),
+        ".SH NAME",
+        f"dialpost\\-{command.path[0]} \\- {_escaped(command.line.rstrip('?'))}",
+        ".SH SYNOPSIS",
+    ]
     leaves = [each for each in command.all() if not each.commands]
     for index, each in enumerate(leaves):
         lines += [*([".br"] if index else []), _synopsis(each)]

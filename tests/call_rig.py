@@ -26,9 +26,14 @@ def said(code: int, text: str = "ok") -> tuple[EtrnAnswer, ...]:
 
 
 CONFIG = CallConfig(
-    grace_min_s=3.0, grace_max_s=60.0, max_call_s=600, dial_timeout_s=60, redial_attempts=2,
-    redial_pause_s=30.0, cooldown_s=5.0,
-)  # fmt: skip
+    grace_min_s=3.0,
+    grace_max_s=60.0,
+    max_call_s=600,
+    dial_timeout_s=60,
+    redial_attempts=2,
+    redial_pause_s=30.0,
+    cooldown_s=5.0,
+)
 
 
 @dataclass
@@ -58,13 +63,22 @@ class Rig:
         self.inbound = FakeInbound()
         self.panel = Panel(self.store)
         self.calls = CallManager(
-            self.config, self.link, etrn=self.etrn, flush=self.flush, inbound=self.inbound, store=self.store,
-            panel=self.panel, wall_clock=self.wall_s, budget=self.budget_of(), forecasts=self.forecasts,
+            self.config,
+            self.link,
+            etrn=self.etrn,
+            flush=self.flush,
+            inbound=self.inbound,
+            store=self.store,
+            panel=self.panel,
+            wall_clock=self.wall_s,
+            budget=self.budget_of(),
+            forecasts=self.forecasts,
             on_line_down=lambda: self.lines_down.append(now()),
-            in_vain=lambda reason: self.vain.get(reason, ""), line_settings=self.line_settings,
+            in_vain=lambda reason: self.vain.get(reason, ""),
+            line_settings=self.line_settings,
             dial_plan=self.dial_plan,
             on_given_up=lambda record, failures: self.given_up.append((record, failures)),
-        )  # fmt: skip
+        )
         self.states: list[tuple[float, str]] = []
         self.calls.subscribe(self.said.append)
         self.panel.watch(lambda state, _: self._note(state.call))

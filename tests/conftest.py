@@ -34,19 +34,35 @@ _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 2 << 30
 
 _WRITABLE = (
-    tempfile.gettempdir(), "/tmp/dps", "/tmp/.doctor-",
+    tempfile.gettempdir(),
+    "/tmp/dps",
+    "/tmp/.doctor-",
     *(str(_TREE / name) for name in (".cache", ".hypothesis", ".pytest_cache", ".mypy_cache")),
-    "/dev/null", "/dev/pts/", "/dev/ptmx", "/dev/tty", "/proc/self/", "/dev/fd/",
+    "/dev/null",
+    "/dev/pts/",
+    "/dev/ptmx",
+    "/dev/tty",
+    "/proc/self/",
+    "/dev/fd/",
     "/dev/no-such",
-)  # fmt: skip
+)
 _OTHERS = re.compile(
     r"/(run/media|media|mnt|data|etc/dialpost|var/lib/dialpost|run/dialpost|dev/serial|dev/tty[A-Z]|dev/gpiochip)"
 )
 """Not even looked into: what belongs to a user, or to a station installed on this machine."""
 _CHANGES = {
-    "os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.chmod": 1,
-    "os.chown": 1, "os.truncate": 1, "os.utime": 1, "shutil.rmtree": 1,
-}  # fmt: skip
+    "os.mkdir": 1,
+    "os.rename": 2,
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.chmod": 1,
+    "os.chown": 1,
+    "os.truncate": 1,
+    "os.utime": 1,
+    "shutil.rmtree": 1,
+}
 """Audit events of a change, and how many of their arguments are paths (a link's first is only its text)."""
 _DESCRIPTORS = {
     "os.mkdir": 2,

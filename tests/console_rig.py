@@ -166,9 +166,13 @@ class Seat:
     ) -> None:
         environment = {"PATH": os.environ["PATH"], "TERM": term, "USER": "tester", "TZ": "UTC"}
         self.child = pexpect.spawn(
-            sys.executable, [*program, "--config", str(config_path), "console"], timeout=HANGS_S,
-            env=environment, dimensions=(24, 80), echo=False,
-        )  # fmt: skip
+            sys.executable,
+            [*program, "--config", str(config_path), "console"],
+            timeout=HANGS_S,
+            env=environment,
+            dimensions=(24, 80),
+            echo=False,
+        )
         self.child.delaybeforesend = None
 
     def until(self, pattern: str) -> str:

@@ -40,9 +40,16 @@ async def main(directory: Path, seed: int) -> None:
     store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids)
     retention = Retention(store, spool, RetentionConfig(), clock_trusted=lambda: False)
     delivery = LocalDelivery(
-        store, spool, boxes, Accounts(), hostname="station", default_quota_bytes=0,
-        on_refused=nothing, on_delivered=nothing, on_finished=retention.wake,
-    )  # fmt: skip
+        store,
+        spool,
+        boxes,
+        Accounts(),
+        hostname="station",
+        default_quota_bytes=0,
+        on_refused=nothing,
+        on_delivered=nothing,
+        on_finished=retention.wake,
+    )
     os.write(1, " ".join(("report", *store.opening_report)).encode() + b"\n")
     background = [Recovery(store, spool).run(), delivery.run(), retention.run()]
     await asyncio.gather(

@@ -179,9 +179,16 @@ class Played:
 
 
 def play(
-    folder: Path, script, *, offers=WITHOUT_CHUNKING, messages: int = 2, recipients: int = 2,
-    etrn: tuple[str, ...] = (), client: SmtpClient | None = None, **settings,
-) -> Played:  # fmt: skip
+    folder: Path,
+    script,
+    *,
+    offers=WITHOUT_CHUNKING,
+    messages: int = 2,
+    recipients: int = 2,
+    etrn: tuple[str, ...] = (),
+    client: SmtpClient | None = None,
+    **settings,
+) -> Played:
     """One `send` (or `etrn`) against the script. What would take hours takes none."""
     path = folder / "body"
     path.write_bytes(b"Subject: x\n\nhello\n")

@@ -236,9 +236,14 @@ def to_world(address: str = "bob@far.example", **changes: Any) -> RecipientRecor
 def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> MessageRecord:
     """A message with these recipients (one in the world if none), numbered in their order."""
     values: dict[str, Any] = {
-        "queue_id": QueueId(queue_id), "sender": "eve@world.example", "size": 100, "wire_size": 80,
-        "local_prefix": 20, "received_s": 1_820_000_000, "origin": Origin.OUTSIDE,
-    }  # fmt: skip
+        "queue_id": QueueId(queue_id),
+        "sender": "eve@world.example",
+        "size": 100,
+        "wire_size": 80,
+        "local_prefix": 20,
+        "received_s": 1_820_000_000,
+        "origin": Origin.OUTSIDE,
+    }
     numbered = tuple(replace(r, number=number) for number, r in enumerate(recipients or (to_world(),)))
     return MessageRecord(**(values | {"recipients": numbered} | changes))
 

@@ -40,10 +40,24 @@ class FirstStartRig:
         """The first terminal; in a folder that is no longer empty the station goes on where it was."""
         self.first = pexpect.spawn(
             sys.executable,
-            ["-m", "dialpost", "simulate", "--first-start", "--dir", str(self.folder), "--any-ports",
-             "--console-bps", str(self._bps), *self._options],
-            encoding="utf-8", timeout=LOUDEST_S, echo=False, dimensions=(50, 200), cwd=ROOT,
-        )  # fmt: skip
+            [
+                "-m",
+                "dialpost",
+                "simulate",
+                "--first-start",
+                "--dir",
+                str(self.folder),
+                "--any-ports",
+                "--console-bps",
+                str(self._bps),
+                *self._options,
+            ],
+            encoding="utf-8",
+            timeout=LOUDEST_S,
+            echo=False,
+            dimensions=(50, 200),
+            cwd=ROOT,
+        )
         self.first.expect_exact("Ctrl-C here ends the simulation.")
         self.instructions = self.first.before + self.first.after
 
@@ -64,8 +78,11 @@ class FirstStartRig:
         console = pexpect.spawn(
             sys.executable,
             ["-m", "serial.tools.miniterm", "--raw", "--quiet", str(self.folder / "console"), str(self._bps)],
-            encoding="utf-8", timeout=LOUDEST_S, echo=False, dimensions=(24, 80),
-        )  # fmt: skip
+            encoding="utf-8",
+            timeout=LOUDEST_S,
+            echo=False,
+            dimensions=(24, 80),
+        )
         console.delaybeforesend = None
         return console
 

@@ -26,10 +26,14 @@ from dialpost.flow.panel.state import Panel
 from fakes import now, run_virtual
 
 HEAD = 'title = "Rig"\nsource = "made up"\n[gpio]\nchip = "rig"\nlines = 28\n'
-FOUR = HEAD + "".join(
-    f'[[led]]\nname = "{name}"\nshows = ["{name}"]\nline = {line}\n'
-    for name, line in (("line", 5), ("fault", 6), ("mail", 13), ("power", 19))
-) + '[[button]]\nline = 26\n'  # fmt: skip
+FOUR = (
+    HEAD
+    + "".join(
+        f'[[led]]\nname = "{name}"\nshows = ["{name}"]\nline = {line}\n'
+        for name, line in (("line", 5), ("fault", 6), ("mail", 13), ("power", 19))
+    )
+    + "[[button]]\nline = 26\n"
+)
 ALL = 'shows = ["line", "fault", "mail", "power"]\n'
 ONE = HEAD + f'[[led]]\nname = "station"\n{ALL}line = 5\nactive_low = true\n[[button]]\nline = 26\n'
 RGB = HEAD + f'[[led]]\nname = "station"\n{ALL}red = 5\ngreen = 6\nblue = 13\n[[button]]\nline = 26\n'

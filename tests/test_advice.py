@@ -29,16 +29,37 @@ CODE = Path(__file__).parents[1] / "firmware" / "dialpost"
 _HOLE = "\x00"
 """Where a value is put in."""
 EXAMPLES = {
-    "ID": "D0000001", "NAME": "anna", "KEY": "ppp.user", "N": "2", "NO": "2", "MINUTES": "5",
-    "ADDRESS": "a@b.example", "TARGET": "anna", "FILE": "/tmp/x", _HOLE: "anna",
-}  # fmt: skip
+    "ID": "D0000001",
+    "NAME": "anna",
+    "KEY": "ppp.user",
+    "N": "2",
+    "NO": "2",
+    "MINUTES": "5",
+    "ADDRESS": "a@b.example",
+    "TARGET": "anna",
+    "FILE": "/tmp/x",
+    _HOLE: "anna",
+}
 SYSTEM = {
-    "journalctl -u dialpost", "systemctl restart dialpost", "systemctl start dialpost", "dmesg | tail",
-    "gpiodetect", "ip address", "timedatectl list-timezones", "ulimit -n", "systemctl",
-    "systemctl enable --now dialpost-console@NAME", "usermod -s /bin/sh dialpost",
-    "rm /etc/dialpost/console-password", "make run", "minicom -D /dev/ttyUSB0 -b 115200",
-    "screen\n/dev/ttyUSB0 115200", "ssh -t dialpost@mail.clinic.example", f"minicom -D {_HOLE}", f"screen {_HOLE}",
-}  # fmt: skip
+    "journalctl -u dialpost",
+    "systemctl restart dialpost",
+    "systemctl start dialpost",
+    "dmesg | tail",
+    "gpiodetect",
+    "ip address",
+    "timedatectl list-timezones",
+    "ulimit -n",
+    "systemctl",
+    "systemctl enable --now dialpost-console@NAME",
+    "usermod -s /bin/sh dialpost",
+    "rm /etc/dialpost/console-password",
+    "make run",
+    "minicom -D /dev/ttyUSB0 -b 115200",
+    "screen\n/dev/ttyUSB0 115200",
+    "ssh -t dialpost@mail.clinic.example",
+    f"minicom -D {_HOLE}",
+    f"screen {_HOLE}",
+}
 """Programs of the system, as people type them."""
 WIZARD = {"?", "back", "quit", "yes", "usb", "begin"}
 """Answers to the wizard's and other questions."""
@@ -48,9 +69,23 @@ NO_COMMANDS = re.compile(
 )
 """Files, settings with their section, lines of the log."""
 KEYS = {
-    "address", "at", "attempts", "big_windows", "certificate", "delete", "end", "every_min", "give_up_attempts",
-    "host", "none", "password", "period_s", "start", "user", "dialpost",
-}  # fmt: skip
+    "address",
+    "at",
+    "attempts",
+    "big_windows",
+    "certificate",
+    "delete",
+    "end",
+    "every_min",
+    "give_up_attempts",
+    "host",
+    "none",
+    "password",
+    "period_s",
+    "start",
+    "user",
+    "dialpost",
+}
 """Keys beside the one that is explained, values, a user of the system."""
 NOT_OFFERED = re.compile(
     r"(?<!battery )\bback-?ups?\b|\b(?:make|put back) a copy\b|\barchive old\b|\brestart the station\b(?! \(`)",

@@ -40,12 +40,13 @@ INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
 def run(ignored=False, **places):
     script = BEGIN.format(**({"importing": "pass", "running": "pass", "leaving": "pass"} | places))
     return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, timeout=60, check=False,
+        [sys.executable, "-c", script],
+        capture_output=True,
+        timeout=60,
+        check=False,
         env={"PATH": os.environ["PATH"]},
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler
-        ),
-    )  # fmt: skip
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler),
+    )
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,9 @@ async def test_a_commit_is_taken_live_and_is_on_the_card(daemon, tmp_path):
     )
     commits = (await face("config.history"))["commits"]
     assert [(one["number"], one["who"], one["comment"]) for one in commits] == [
-        (2, "anna", "more at once"), (1, "an editor", ""),
-    ]  # fmt: skip
+        (2, "anna", "more at once"),
+        (1, "an editor", ""),
+    ]
     assert (await face("status"))["mode"] == "running"
     face.close()
 
@@ -126,9 +127,12 @@ async def test_a_commit_is_taken_live_and_is_on_the_card(daemon, tmp_path):
 async def test_secrets_come_back_only_for_saving(daemon, tmp_path):
     face = await Face.open(tmp_path)
     answers = [
-        await face("config.show"), await face("config.show", key="outbound", all=True), await face("config.text"),
-        await face.set("outbound.password", "geheim2"), await face("config.compare"),
-    ]  # fmt: skip
+        await face("config.show"),
+        await face("config.show", key="outbound", all=True),
+        await face("config.text"),
+        await face.set("outbound.password", "geheim2"),
+        await face("config.compare"),
+    ]
     assert "geheim" not in repr(answers)
     assert "geheim2" in (await face("config.text", secrets=True))["text"]
     shown = await face("config.text")
@@ -218,8 +222,10 @@ async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to
     assert caught.value.kind == "StaleError" and "rebase" in str(caught.value)
     assert await bruno("config.rebase") == {"number": 2, "conflicts": ["smtp.max_recipients"], "changed": True}
     assert (await bruno("config.compare"))["lines"] == [
-        "- smtp.max_recipients = 600", "+ smtp.max_recipients = 700", "+ retention.history_days = 30",
-    ]  # fmt: skip
+        "- smtp.max_recipients = 600",
+        "+ smtp.max_recipients = 700",
+        "+ retention.history_days = 30",
+    ]
     await bruno("config.commit")
     assert (daemon.config.smtp.max_recipients, daemon.config.smtp.max_errors) == (700, 30)
     assert "Configuration 3 was committed by bruno." in (await anna("config.notices"))["notices"]

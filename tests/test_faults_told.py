@@ -151,10 +151,12 @@ def _log_calls():
                 continue
             of = getattr(call.func.value, "id", "")
             level = {
-                ("maillog", "fault"): logging.WARNING, ("maillog", "person_needed"): logging.ERROR,
-                ("_log", "warning"): logging.WARNING, ("_log", "error"): logging.ERROR,
+                ("maillog", "fault"): logging.WARNING,
+                ("maillog", "person_needed"): logging.ERROR,
+                ("_log", "warning"): logging.WARNING,
+                ("_log", "error"): logging.ERROR,
                 ("_log", "exception"): logging.ERROR,
-            }.get((of, call.func.attr))  # fmt: skip
+            }.get((of, call.func.attr))
             text = _literal(call.args[0])
             if level is not None and path.name != "maillog.py":
                 assert text is not None, f"{path}:{call.lineno}: a fault's line begins with a literal"

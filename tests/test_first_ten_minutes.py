@@ -28,7 +28,7 @@ PROMPT = re.compile(
     r"(?P<prompt>(?:Domain|Provider's number|Dial-in user|Mail host|User \d|`yes`, or a number"
     r"|[\w' -]+password(?: again)?"
     r"|[A-Z][\w' -]+ \[[^\]]*\]|Call now\? yes or no \[yes\]):|dialpost>)(?: (?P<typed>.*))?\Z"
-)  # fmt: skip
+)
 PORTS = {"2525": "listen", "2587": "submission_listen", "2465": "submissions_listen"}
 CHANGING = (
     (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "DATE"),

@@ -42,11 +42,28 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[int]:
     (own / "test_touches.py").write_text(SCRIPT + cases)
     paths = os.pathsep.join(map(str, (TESTS, *sys.path)))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", own, "-p", "conftest", "-p",
-         "no:cacheprovider", "-rE", own / "test_touches.py"],
-        cwd=work, env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(own)},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            own,
+            "-p",
+            "conftest",
+            "-p",
+            "no:cacheprovider",
+            "-rE",
+            own / "test_touches.py",
+        ],
+        cwd=work,
+        env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(own)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     words = [
         line.partition("::test_")[2].split()[0] for line in done.stdout.splitlines() if line.startswith("ERROR ")
     ]

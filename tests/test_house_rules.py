@@ -12,6 +12,7 @@ TREE = Path(__file__).parents[1]
 PACKAGE = TREE / "firmware/dialpost"
 MOST_LINES = 400
 MOST_FILES = 20
+MOST_OVERRULED = 20  # tables whose columns say more than one entry a line would
 PYTHON = sorted(path for part in ("firmware", "bench") for path in (TREE / part).rglob("*.py"))
 
 
@@ -55,6 +56,19 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         name: set(imported(path.read_text(encoding="utf-8"), known)) - {name} for name, path in MODULES.items()
     }
     assert circle(graph) == []
+
+
+def test_the_formatter_is_hardly_ever_overruled() -> None:
+    mark = "# fmt: " + "skip"
+    everything = (
+        path
+        for part in ("firmware", "tests", "bench", "release", "image-build")
+        for path in (TREE / part).rglob("*.py")
+    )
+    overruled = [
+        path for path in everything for line in path.read_text(encoding="utf-8").splitlines() if line.endswith(mark)
+    ]
+    assert 0 < len(overruled) <= MOST_OVERRULED, overruled
 
 
 def test_a_circle_is_found() -> None:

@@ -46,9 +46,16 @@ def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(tmp_path
 
 @pytest.mark.parametrize("name", ["/", ".", "..", ""])
 @pytest.mark.parametrize(
-    "argv", [["daemon", "--config"], ["status", "--config"], ["config", "init"], ["config", "check"],
-             ["simulate", "--once", "--report"], ["daemon", "--first-config"]],
-)  # fmt: skip
+    "argv",
+    [
+        ["daemon", "--config"],
+        ["status", "--config"],
+        ["config", "init"],
+        ["config", "check"],
+        ["simulate", "--once", "--report"],
+        ["daemon", "--first-config"],
+    ],
+)
 def test_a_path_that_names_no_file_is_not_understood(capsys, argv, name):
     with pytest.raises(SystemExit) as caught:
         main([*argv, name])
@@ -62,9 +69,17 @@ def test_an_empty_variable_names_no_configuration(monkeypatch):
 
 @pytest.mark.parametrize("number", ["-5", "x", "1.5", "9" * 30, "٥"])
 @pytest.mark.parametrize(
-    "argv", [["queue", "list", "-n"], ["queue", "list", "--offset"], ["trace", "x", "-n"],
-             ["call", "history", "-n"], ["call", "show"], ["config", "compare"], ["config", "rollback"]],
-)  # fmt: skip
+    "argv",
+    [
+        ["queue", "list", "-n"],
+        ["queue", "list", "--offset"],
+        ["trace", "x", "-n"],
+        ["call", "history", "-n"],
+        ["call", "show"],
+        ["config", "compare"],
+        ["config", "rollback"],
+    ],
+)
 def test_a_number_is_a_whole_one_within_bounds(capsys, argv, number):
     with pytest.raises(SystemExit) as caught:
         main([*argv, number])

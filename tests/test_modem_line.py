@@ -32,10 +32,17 @@ def test_the_lines_rate_before_the_first_call_is_the_profiles(tmp_path) -> None:
 
 def test_the_ports_speed_is_not_the_lines_rate(tmp_path) -> None:
     for profile, told_bps, known_bps in (
-        ("iridium", 9600, 2400), ("iridium", None, 2400), ("hayes", 115_200, 33_600), ("hayes", 57_600, 33_600),
-        ("hayes", 38_400, 33_600), ("hayes", 28_800, 28_800), ("hayes", 56_000, 56_000), ("hayes", 9600, 9600),
-        ("cellular", 150_000_000, 150_000_000), ("cellular", 115_200, 33_600),
-    ):  # fmt: skip
+        ("iridium", 9600, 2400),
+        ("iridium", None, 2400),
+        ("hayes", 115_200, 33_600),
+        ("hayes", 57_600, 33_600),
+        ("hayes", 38_400, 33_600),
+        ("hayes", 28_800, 28_800),
+        ("hayes", 56_000, 56_000),
+        ("hayes", 9600, 9600),
+        ("cellular", 150_000_000, 150_000_000),
+        ("cellular", 115_200, 33_600),
+    ):
         of_profile = BoardFiles().profile(profile)
         assert line_rate_bps(told_bps, of_profile, 33_600, of_profile.speed_bps) == known_bps
 

@@ -91,5 +91,6 @@ def test_what_is_not_there_is_found() -> None:
     """The rules above are tried on names that went."""
     assert list(missing_modules("`core/routing` firmware/dialpost/core/mail/routing.py")) == ["core/routing"]
     assert list(missing_modules("core/mail/routing.no_such dialpost.core.config_line")) == [
-        "core/mail/routing.no_such", "dialpost.core.config_line",
-    ]  # fmt: skip
+        "core/mail/routing.no_such",
+        "dialpost.core.config_line",
+    ]

@@ -38,11 +38,13 @@ RETIRED = {
 }
 """What to look for (case does not count, a line's end is a blank), and what to write instead."""
 
-EXEMPT = frozenset({
-    "docs/glossary.md",  # may name the old word beside the new one
-    "tests/test_plain_english.py",
-    "LICENSE",
-})  # fmt: skip
+EXEMPT = frozenset(
+    {
+        "docs/glossary.md",  # may name the old word beside the new one
+        "tests/test_plain_english.py",
+        "LICENSE",
+    }
+)
 QUOTED = (
     "Dear ",  # a letter's salutation
 )

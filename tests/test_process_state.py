@@ -16,14 +16,39 @@ import dialpost
 
 SOURCES = sorted(Path(dialpost.__file__).parent.rglob("*.py"))
 PROCESS_WIDE = {
-    "os.umask", "os.chdir", "os.fchdir", "os.chroot", "os.putenv", "os.unsetenv", "os.nice",
-    "os.setuid", "os.setgid",
-    "os.seteuid", "os.setegid", "os.setreuid", "os.setregid", "os.setresuid", "os.setresgid", "os.setgroups",
-    "os.environ.update", "os.environ.pop", "os.environ.setdefault", "os.environ.clear",
-    "locale.setlocale", "time.tzset", "socket.setdefaulttimeout", "resource.setrlimit", "signal.signal",
-    "sys.setrecursionlimit", "sys.setswitchinterval", "warnings.simplefilter", "warnings.filterwarnings",
-    "contextlib.chdir", "contextlib.redirect_stdout", "contextlib.redirect_stderr",
-}  # fmt: skip
+    "os.umask",
+    "os.chdir",
+    "os.fchdir",
+    "os.chroot",
+    "os.putenv",
+    "os.unsetenv",
+    "os.nice",
+    "os.setuid",
+    "os.setgid",
+    "os.seteuid",
+    "os.setegid",
+    "os.setreuid",
+    "os.setregid",
+    "os.setresuid",
+    "os.setresgid",
+    "os.setgroups",
+    "os.environ.update",
+    "os.environ.pop",
+    "os.environ.setdefault",
+    "os.environ.clear",
+    "locale.setlocale",
+    "time.tzset",
+    "socket.setdefaulttimeout",
+    "resource.setrlimit",
+    "signal.signal",
+    "sys.setrecursionlimit",
+    "sys.setswitchinterval",
+    "warnings.simplefilter",
+    "warnings.filterwarnings",
+    "contextlib.chdir",
+    "contextlib.redirect_stdout",
+    "contextlib.redirect_stderr",
+}
 
 
 def in_coroutines(tree: ast.AST, inside: bool = False) -> Iterator[ast.AST]:

@@ -196,9 +196,11 @@ async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path, is_damaged):
 
 async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path):
     config = config_in(
-        tmp_path, relay='networks = ["127.0.0.1/32"]', budget='big_message_bytes = 2000',
+        tmp_path,
+        relay='networks = ["127.0.0.1/32"]',
+        budget="big_message_bytes = 2000",
         link='kind = "dialup-gateway"',
-    )  # fmt: skip
+    )
     station = Station(config, link=FakeLink())
     await station.start()
     try:
@@ -232,9 +234,12 @@ def send_from_anna(port: int, text: str) -> None:
 
 async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp_path):
     config = config_in(
-        tmp_path, relay='provider_networks = ["127.0.0.2/32"]\nnetworks = ["127.0.0.1/32"]',
-        link='kind = "dialup-gateway"', etrn='use = "never"', call="redial_attempts = 0\ncooldown_s = 0.1",
-    )  # fmt: skip
+        tmp_path,
+        relay='provider_networks = ["127.0.0.2/32"]\nnetworks = ["127.0.0.1/32"]',
+        link='kind = "dialup-gateway"',
+        etrn='use = "never"',
+        call="redial_attempts = 0\ncooldown_s = 0.1",
+    )
     link = FakeLink(dial_s=0.01)
     link.negotiate_s = link.hang_up_s = 0.01
     station = Station(config, link=link)

@@ -29,9 +29,12 @@ def exposure(unit: Path, folder: Path) -> float:
     copy = folder / unit.name.replace("@.", "@ttyAMA0.")
     copy.write_text(unit.read_text())
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(copy)], capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(copy)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert found, done.stdout + done.stderr
     return float(found[1])

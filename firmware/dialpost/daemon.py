@@ -126,7 +126,7 @@ class Daemon:
         self._control = ControlServer(
             Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME,
             config_methods(sessions, self.changes, board_warnings) | self.front.methods(),
-        )  # fmt: skip
+        )
         try:
             if config is None:
                 self._wait_for_set_up()

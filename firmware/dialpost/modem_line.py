@@ -49,9 +49,16 @@ class ConfiguredLink:
 
 
 def configured_link(
-    config: Config, clock: Clock, resolver: Resolver, memory: Memory, on_step: Callable[[], Awaitable[object]], *,
-    ppp: Ppp | None, on_rate: Callable[[int], None], watchers: Sequence[LineWatcher],
-) -> ConfiguredLink:  # fmt: skip
+    config: Config,
+    clock: Clock,
+    resolver: Resolver,
+    memory: Memory,
+    on_step: Callable[[], Awaitable[object]],
+    *,
+    ppp: Ppp | None,
+    on_rate: Callable[[int], None],
+    watchers: Sequence[LineWatcher],
+) -> ConfiguredLink:
     """The link that is dialled. A modem that can't be driven as configured stops calls, not the office's mail."""
     if config.link.kind is LinkKind.DIALUP_GATEWAY:
         return ConfiguredLink(DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s))
@@ -69,9 +76,10 @@ def in_vain(config: Config, troubles: HostTroubles, reason: CallReason, *, waits
     """Why a call nobody asked for could achieve nothing: every host that it is for refused the login."""
     outbound, refused = config.outbound, troubles.is_barred
     is_way_out_barred = (
-        outbound.via is Via.SMARTHOST and not outbound.route
+        outbound.via is Via.SMARTHOST
+        and not outbound.route
         and refused(HostUse.OUTBOUND, outbound.smarthost, outbound.port)
-    )  # fmt: skip
+    )
     is_etrn_barred = config.etrn_wanted and refused(HostUse.ETRN, config.etrn_host, config.etrn.port)
     return vain_call(reason, is_way_out_barred=is_way_out_barred, is_etrn_barred=is_etrn_barred, waits=waits)
 
@@ -113,10 +121,14 @@ def modem_line(
         known = line_rate_bps(rate_bps, profile, config.link.line_rate_bps, speed_bps)
         on_rate(known)
         wanted = PppRequest.from_config(
-            config.ppp, device=os.path.realpath(config.modem.port), speed_bps=speed_bps, rate_bps=known,
+            config.ppp,
+            device=os.path.realpath(config.modem.port),
+            speed_bps=speed_bps,
+            rate_bps=known,
             flow_control=flow_control.value,
-            has_carrier_line=modem.has_carrier_line, mail_hosts=hosts,
-        )  # fmt: skip
+            has_carrier_line=modem.has_carrier_line,
+            mail_hosts=hosts,
+        )
         return wanted if modem.has_carrier_line else with_close_echoes(wanted)
 
     async def addresses(host: str) -> tuple[str, ...]:

@@ -28,9 +28,12 @@ class SmtpDoors:
         self.addresses: list[tuple[Listener, str, int]] = []
 
     async def open(
-        self, policy: IntakePolicy, tls: ssl.SSLContext | None, inherited: dict[str, list[socket.socket]],
+        self,
+        policy: IntakePolicy,
+        tls: ssl.SSLContext | None,
+        inherited: dict[str, list[socket.socket]],
         running: AsyncExitStack,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Open what the configuration wants; `running` closes it. `inherited`: sockets of the service manager."""
         for door, sock in listeners.open_listeners(wanted_doors(self._config), inherited):
             await self._open_one(Listener(door), sock, policy, tls, running)
@@ -44,9 +47,13 @@ class SmtpDoors:
                 door.abort(is_theirs, keep)
 
     async def _open_one(
-        self, door: Listener, sock: socket.socket, policy: IntakePolicy, tls: ssl.SSLContext | None,
+        self,
+        door: Listener,
+        sock: socket.socket,
+        policy: IntakePolicy,
+        tls: ssl.SSLContext | None,
         running: AsyncExitStack,
-    ) -> None:  # fmt: skip
+    ) -> None:
         config = self._config
         factory = smtp_protocol_factory(policy, config.smtp, config.station.hostname, door, tls)
         if door is Listener.SUBMISSIONS and tls is None:

@@ -76,9 +76,12 @@ class StationStatus:
     def attention(self) -> list[str]:
         """What needs an operator, a sentence each."""
         found = (
-            self.reports + self.updates.attention() + self._of_calls()
-            + self.troubles.attention() + logged_faults.attention(self.log.faults(self.started_s))
-        )  # fmt: skip
+            self.reports
+            + self.updates.attention()
+            + self._of_calls()
+            + self.troubles.attention()
+            + logged_faults.attention(self.log.faults(self.started_s))
+        )
         data = Path(self.config.station.data_dir)
         card = card_state.trouble([data, *(data / name for name in _WRITTEN_FOLDERS)])
         if card:

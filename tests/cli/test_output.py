@@ -31,9 +31,16 @@ def test_size(value, expected):
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(-3, "0 s"), (59.9, "59 s"), (60, "1 min"), (3600, "1 h"), (7800, "2 h 10 min"), (86_400, "1 d"),
-     (97_200, "1 d 3 h")],
-)  # fmt: skip
+    [
+        (-3, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (86_400, "1 d"),
+        (97_200, "1 d 3 h"),
+    ],
+)
 def test_span(seconds, expected):
     assert span(seconds) == expected
 

@@ -32,9 +32,13 @@ def modules_of(folder: Path, *words: str) -> tuple[list[str], str]:
     out, into = os.pipe()
     script = f"import os; os.dup2({into}, 3)\n{COUNT}"
     done = subprocess.run(
-        [sys.executable, "-c", script, *words], pass_fds=(into,), cwd=folder, capture_output=True, timeout=60,
+        [sys.executable, "-c", script, *words],
+        pass_fds=(into,),
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     os.close(into)
     with os.fdopen(out) as told:
         text = told.read()
@@ -58,9 +62,14 @@ def test_the_help_of_all_needs_no_face():
 
 @pytest.mark.parametrize(
     ("words", "command"),
-    [(["status"], "status"), (["--config", "queue", "call", "now"], "call"), (["--config=f", "--version"], None),
-     ([], None), (["--help"], None)],
-)  # fmt: skip
+    [
+        (["status"], "status"),
+        (["--config", "queue", "call", "now"], "call"),
+        (["--config=f", "--version"], None),
+        ([], None),
+        (["--help"], None),
+    ],
+)
 def test_the_command_is_the_first_word_that_is_no_option(words, command):
     assert command_in(words) == command
 
@@ -72,13 +81,20 @@ def test_alone_it_prints_its_help(capsys):
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("stauts", "`dialpost status`"), ("queue shwo 3", "`dialpost queue show`"),
-     ("queue-show", "`dialpost queue show`"),
-     ("queue ls", "`dialpost queue list`"),
-     ("release 3", "`dialpost queue release`"), ("help", "`dialpost --help`"),
-     ("version", "`dialpost --version`"), ("status --jsn", "--json"), ("call now --over-budgte", "--over-budget"),
-     ("--vers", "--version"), ("show 3", "`dialpost call show`, `dialpost queue show` or `dialpost config show`")],
-)  # fmt: skip
+    [
+        ("stauts", "`dialpost status`"),
+        ("queue shwo 3", "`dialpost queue show`"),
+        ("queue-show", "`dialpost queue show`"),
+        ("queue ls", "`dialpost queue list`"),
+        ("release 3", "`dialpost queue release`"),
+        ("help", "`dialpost --help`"),
+        ("version", "`dialpost --version`"),
+        ("status --jsn", "--json"),
+        ("call now --over-budgte", "--over-budget"),
+        ("--vers", "--version"),
+        ("show 3", "`dialpost call show`, `dialpost queue show` or `dialpost config show`"),
+    ],
+)
 def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
     with pytest.raises(SystemExit) as caught:
         main(typed.split())
@@ -87,12 +103,15 @@ def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
 
 @pytest.mark.parametrize(
     ("typed", "said"),
-    [("xyzzy", '"xyzzy". `dialpost --help` lists them.'), ("status x", '`dialpost status` takes no argument "x"'),
-     ("queue", "`dialpost queue` needs one of: list, show, retry, hold, release, delete"),
-     ("queue --halp", "`dialpost queue` has no option --halp. Did you mean --help?"),
-     ("status --qqq", "has no option --qqq. `dialpost status --help` lists them."),
-     ("\x9b2J", '"?2J"')],
-)  # fmt: skip
+    [
+        ("xyzzy", '"xyzzy". `dialpost --help` lists them.'),
+        ("status x", '`dialpost status` takes no argument "x"'),
+        ("queue", "`dialpost queue` needs one of: list, show, retry, hold, release, delete"),
+        ("queue --halp", "`dialpost queue` has no option --halp. Did you mean --help?"),
+        ("status --qqq", "has no option --qqq. `dialpost status --help` lists them."),
+        ("\x9b2J", '"?2J"'),
+    ],
+)
 def test_where_nothing_is_near_the_help_is_named(capsys, typed, said):
     with pytest.raises(SystemExit):
         main(typed.split())

@@ -40,10 +40,19 @@ def filled(kind, key=""):
 
 
 COMMANDS = [
-    ["queue", "list"], ["queue", "show", "D0000001"], ["queue", "retry", "D0000001"], ["trace", "a@b.example"],
-    ["status"], ["call", "history"], ["call", "show", "1"], ["call", "forecast"], ["call", "budget"],
-    ["call", "cancel"], ["account", "list"], ["alias", "list"],
-]  # fmt: skip
+    ["queue", "list"],
+    ["queue", "show", "D0000001"],
+    ["queue", "retry", "D0000001"],
+    ["trace", "a@b.example"],
+    ["status"],
+    ["call", "history"],
+    ["call", "show", "1"],
+    ["call", "forecast"],
+    ["call", "budget"],
+    ["call", "cancel"],
+    ["account", "list"],
+    ["alias", "list"],
+]
 WITH_JSON = [command for command in COMMANDS if command[1:2] not in (["retry"], ["cancel"])]
 WITH_JSON += [["config", "history"], ["config", "compare", "1"]]  # as text they are never cut
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
@@ -149,9 +158,13 @@ def run(script, **kwargs):
     """The command in a process of its own, as a shell starts it."""
     environment = {"PATH": os.environ["PATH"], **kwargs.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output="stdout" not in kwargs, timeout=60,
-        check=False, **kwargs,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output="stdout" not in kwargs,
+        timeout=60,
+        check=False,
+        **kwargs,
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,21 @@ from dialpost.core.system.update.rules import BOARD, Release, release_in
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("0", 0), ("12", 12), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5_000, None), ("", None), ("-1", None),
-     ("1.5", None), ("²", None), ("٣", None), (" 1", None), ("1_0", None)],
-)  # fmt: skip
+    [
+        ("0", 0),
+        ("12", 12),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, None),
+        ("9" * 5_000, None),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+        ("٣", None),
+        (" 1", None),
+        ("1_0", None),
+    ],
+)
 def test_a_whole_number_is_a_few_digits_or_none(text, number):
     assert whole_number(text) == number
 

@@ -15,9 +15,16 @@ def test_no_dangerous_character_goes_out(char):
     text = f"a{char}b{char}"
     [(name, [value])] = for_json({text: [text]}).items()
     ways = [
-        printable(text), one_line(text), lines(text), log_pairs({"k": text}), name, value,
-        plain(text, utf8=True), plain(text, utf8=False), *rows(text, 80, utf8=True),
-    ]  # fmt: skip
+        printable(text),
+        one_line(text),
+        lines(text),
+        log_pairs({"k": text}),
+        name,
+        value,
+        plain(text, utf8=True),
+        plain(text, utf8=False),
+        *rows(text, 80, utf8=True),
+    ]
     for way in ways:
         assert char == "\n" or char not in way, way
     assert printable(text) in ("ab", "a?b?", "a b ")

@@ -12,10 +12,30 @@ from dialpost.core.mail.header.words import codec_of, decoded, read_words
 from fuzzing import fuzz
 
 PIECES = st.sampled_from(
-    [b"\r", b"\n", b"\r\n", b"\r\r\n", b"\n\r", b" ", b"\t", b":", b"\0", b"A: b", b"Date: x", b"From: y",
-     b"From  : z", b"From a Mon Jan 1 10:00:00 2024", b">From b", b"From - ", b"Subject: =?utf-8?q?", b"?=",
-     b"hello", b"\xff", b"\xc3\xbc"]
-)  # fmt: skip
+    [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\r\r\n",
+        b"\n\r",
+        b" ",
+        b"\t",
+        b":",
+        b"\0",
+        b"A: b",
+        b"Date: x",
+        b"From: y",
+        b"From  : z",
+        b"From a Mon Jan 1 10:00:00 2024",
+        b">From b",
+        b"From - ",
+        b"Subject: =?utf-8?q?",
+        b"?=",
+        b"hello",
+        b"\xff",
+        b"\xc3\xbc",
+    ]
+)
 CONTENT = st.one_of(st.lists(PIECES, max_size=40).map(b"".join), st.binary(max_size=400))
 FIELDS = st.lists(
     st.tuples(

@@ -32,13 +32,27 @@ HABITS = st.builds(
 )
 MOSTLY_PROPER = st.lists(st.one_of(st.just(Habit()), HABITS), max_size=40)
 NOISE = st.one_of(
-    st.sampled_from([
-        b"\r\n^RSSI:17\r\n", b"\r\nRING\r\n", b"\r\n+CREG: 2, 550014, 676\r\n", b"\r\n+CPIN: NOT READY\r\n",
-        b"\r\n+CMTI: \"SM\",1\r\n", b"\r\n17\r\n", b"3\r", b"0\r", b"\xff\xfe\x00", b"AT+CSQ\r", b"\r\n*X: OK\r\n",
-        b"^BOOT:1", b"\r\n", b"\r\n+CSQ: 99999999999999999999999\r\n", b"x" * 3000,
-    ]),
+    st.sampled_from(
+        [
+            b"\r\n^RSSI:17\r\n",
+            b"\r\nRING\r\n",
+            b"\r\n+CREG: 2, 550014, 676\r\n",
+            b"\r\n+CPIN: NOT READY\r\n",
+            b'\r\n+CMTI: "SM",1\r\n',
+            b"\r\n17\r\n",
+            b"3\r",
+            b"0\r",
+            b"\xff\xfe\x00",
+            b"AT+CSQ\r",
+            b"\r\n*X: OK\r\n",
+            b"^BOOT:1",
+            b"\r\n",
+            b"\r\n+CSQ: 99999999999999999999999\r\n",
+            b"x" * 3000,
+        ]
+    ),
     st.binary(max_size=30).filter(lambda noise: b"CONNECT" not in noise.upper()),
-)  # fmt: skip
+)
 CHATTER = st.lists(st.tuples(st.floats(0, 200), NOISE), max_size=30)
 DIALLED = st.sampled_from(
     ["CONNECT 33600", "CONNECT", "CONNECT 33600", "BUSY", "NO CARRIER", "ERROR", "NO ANSWER", "+CME ERROR: 3"]
@@ -57,13 +71,21 @@ def modems(draw):
     answers = {command: draw(said) for command, said in rare.items()}
     chatter = draw(CHATTER)
     return FakeModem(
-        habits=draw(MOSTLY_PROPER), usual=draw(st.one_of(st.just(Habit()), HABITS)), answers=answers,
-        chatter=lambda: chatter, dial_s=draw(st.sampled_from([0.02, 2.0, 20.0, 50.0, 110.0])),
-        dialled=draw(DIALLED), with_dial=draw(st.sampled_from(["", "", "", "OK", "ERROR", "NO CARRIER", "BUSY"])),
-        has_lines=draw(st.booleans()), dcd_is_stuck=draw(st.booleans()),
-        obeys_dtr=draw(st.booleans()), obeys_escape=draw(st.sampled_from([True, True, True, False])),
-        echo=draw(st.booleans()), quiet=draw(st.booleans()), one_at_a_time=draw(st.booleans()),
-    )  # fmt: skip
+        habits=draw(MOSTLY_PROPER),
+        usual=draw(st.one_of(st.just(Habit()), HABITS)),
+        answers=answers,
+        chatter=lambda: chatter,
+        dial_s=draw(st.sampled_from([0.02, 2.0, 20.0, 50.0, 110.0])),
+        dialled=draw(DIALLED),
+        with_dial=draw(st.sampled_from(["", "", "", "OK", "ERROR", "NO CARRIER", "BUSY"])),
+        has_lines=draw(st.booleans()),
+        dcd_is_stuck=draw(st.booleans()),
+        obeys_dtr=draw(st.booleans()),
+        obeys_escape=draw(st.sampled_from([True, True, True, False])),
+        echo=draw(st.booleans()),
+        quiet=draw(st.booleans()),
+        one_at_a_time=draw(st.booleans()),
+    )
 
 
 def driver(fake, profile):

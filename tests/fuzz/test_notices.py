@@ -24,9 +24,13 @@ ORIGINAL = st.one_of(
 
 
 @fuzz(
-    st.sampled_from(list(Report)), st.lists(TEXT, min_size=8, max_size=8), ORIGINAL, st.booleans(), st.booleans(),
+    st.sampled_from(list(Report)),
+    st.lists(TEXT, min_size=8, max_size=8),
+    ORIGINAL,
+    st.booleans(),
+    st.booleans(),
     examples=300,
-)  # fmt: skip
+)
 def test_a_notice_holds_together_whatever_it_is_about(report, texts, original, is_whole, smtputf8):
     subject, message_id, envid, orcpt, original_address, said, by, address = texts
     address = address.split("\n")[0] + "@far.example"
@@ -35,9 +39,14 @@ def test_a_notice_holds_together_whatever_it_is_about(report, texts, original, i
         "D0000001", recipient, subject=subject, message_id_header=message_id, envid=envid or None, smtputf8=smtputf8
     )
     frame = ReportFrame(
-        "mail.clinic.example", "eve@world.example", "Mon, 24 Nov 2025 10:00:00 +0100",
-        "Mon, 24 Nov 2025 09:00:00 +0100", "D0000001.failed.abc", original, is_whole,
-    )  # fmt: skip
+        "mail.clinic.example",
+        "eve@world.example",
+        "Mon, 24 Nov 2025 10:00:00 +0100",
+        "Mon, 24 Nov 2025 09:00:00 +0100",
+        "D0000001.failed.abc",
+        original,
+        is_whole,
+    )
     data = build_report(report, message, [ReportedRecipient(recipient, Reply(550, (said,)), by)], frame)
     header = data.partition(b"\n\n")[0]
     assert header.isascii()

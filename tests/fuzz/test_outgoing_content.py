@@ -11,22 +11,67 @@ from dialpost.core.mail.header.encoding import ascii_field
 from fuzzing import fuzz
 
 PIECES = st.sampled_from(
-    [b"\n", b"\n\n", b"--a\n", b"--a--\n", b"--b\n", b"Content-Type: multipart/mixed; boundary=a\n",
-     b"Content-Type: multipart/signed; boundary=b\n", b"Content-Type: message/rfc822\n",
-     b"Content-Type: text/html\n", b"Content-Type: text/plain; charset=koi8-r\n",
-     b"Content-Type: multipart/digest\n", b"MIME-Version: 1.0\n", b"Content-Transfer-Encoding: base64\n",
-     b"Content-Transfer-Encoding: quoted-printable\n", b"Content-Transfer-Encoding: 8bits\n", b"=C3=BC=\n",
-     b"Subject: =?utf-8?q?\xc3\xbc?= \xff\n", b"From: \"\xfc\" <a@b> (\xfc\n",
-     b"x" * 700, b"y z" * 300, b"\xfc", b"\xc3\xbc", b"\0", b".", b"QUJD", b"\t", b" "]
-)  # fmt: skip
+    [
+        b"\n",
+        b"\n\n",
+        b"--a\n",
+        b"--a--\n",
+        b"--b\n",
+        b"Content-Type: multipart/mixed; boundary=a\n",
+        b"Content-Type: multipart/signed; boundary=b\n",
+        b"Content-Type: message/rfc822\n",
+        b"Content-Type: text/html\n",
+        b"Content-Type: text/plain; charset=koi8-r\n",
+        b"Content-Type: multipart/digest\n",
+        b"MIME-Version: 1.0\n",
+        b"Content-Transfer-Encoding: base64\n",
+        b"Content-Transfer-Encoding: quoted-printable\n",
+        b"Content-Transfer-Encoding: 8bits\n",
+        b"=C3=BC=\n",
+        b"Subject: =?utf-8?q?\xc3\xbc?= \xff\n",
+        b'From: "\xfc" <a@b> (\xfc\n',
+        b"x" * 700,
+        b"y z" * 300,
+        b"\xfc",
+        b"\xc3\xbc",
+        b"\0",
+        b".",
+        b"QUJD",
+        b"\t",
+        b" ",
+    ]
+)
 CONTENT = st.one_of(st.lists(PIECES, max_size=25).map(b"".join), st.binary(max_size=400)).map(
     lambda content: content.replace(b"\r", b"")  # as stored
 )
 GOALS = st.builds(Goal, st.booleans(), st.booleans(), st.booleans())
 FIELD_PIECES = st.sampled_from(
-    [b'"', b"(", b")", b"<", b">", b"\\", b"@", b",", b";", b"=", b"*", b" ", b"\n ", b"\xfc", b"\xc3\xbc", b"a",
-     b"=?", b"?=", b"=?utf-8?q?", b"?b?", b"filename", b"boundary=", b"\0"]
-)  # fmt: skip
+    [
+        b'"',
+        b"(",
+        b")",
+        b"<",
+        b">",
+        b"\\",
+        b"@",
+        b",",
+        b";",
+        b"=",
+        b"*",
+        b" ",
+        b"\n ",
+        b"\xfc",
+        b"\xc3\xbc",
+        b"a",
+        b"=?",
+        b"?=",
+        b"=?utf-8?q?",
+        b"?b?",
+        b"filename",
+        b"boundary=",
+        b"\0",
+    ]
+)
 CHARSETS = st.sampled_from(["", "koi8-r", "gb2312", "utf-16", "no-such"])
 NAMES = st.sampled_from([b"Subject", b"From", b"Content-Type", b"Content-Disposition", b"Date", b"X-\xfc", b"\0"])
 

@@ -33,9 +33,20 @@ GOOD = st.builds(
     lambda code, text: f"{code} {text}\r\n".encode(), CODES, st.sampled_from(["ok", "5.1.1 no", "PDFAeD4="])
 )
 NO_SMTP = st.sampled_from(
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01\x02\x00", b"250-a\r\n550 b\r\n",
-     b"x" * 5000, b"250-" * 2000, b"250 ok\n", b"\r\n", b"250\r\n", b"2", b"250-a\r\n" * 9000]
-)  # fmt: skip
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"250-a\r\n550 b\r\n",
+        b"x" * 5000,
+        b"250-" * 2000,
+        b"250 ok\n",
+        b"\r\n",
+        b"250\r\n",
+        b"2",
+        b"250-a\r\n" * 9000,
+    ]
+)
 SAID = st.one_of(GOOD, GOOD, LINES, NO_SMTP, st.binary(max_size=40), st.just(b""))
 STEPS = st.one_of(
     st.just(USUAL),
@@ -69,9 +80,7 @@ READ_BYTES = 600_000
 @fuzz(st.lists(STEPS, max_size=14), OFFERS, st.integers(0, 4), st.integers(1, 3), SETTINGS, examples=400)
 def test_any_server_ends_in_outcomes_that_are_true(script, offers, messages, recipients, settings):
     with tempfile.TemporaryDirectory() as folder:
-        done = play(
-            Path(folder), script, offers=offers, messages=messages, recipients=recipients, **settings
-        )  # fmt: skip
+        done = play(Path(folder), script, offers=offers, messages=messages, recipients=recipients, **settings)
     assert done.took_s < BOUND_S
     assert done.bytes_down < READ_BYTES
     assert sorted(queue_id for queue_id, _ in done.reports) == sorted(done.offered)

@@ -10,20 +10,31 @@ PARAMETERS = st.text(alphabet="0123456789:;<=>?", max_size=12).map(str.encode)
 INTERMEDIATES = st.text(alphabet=" !\"#$%&'()*+,-./", max_size=3).map(str.encode)
 CSI = st.sampled_from([b"\x1b[", b"\x9b", b"\xc2\x9b"])
 SEQUENCES = st.one_of(
-    st.builds(lambda start, parameters, middle, final: start + parameters + middle + bytes([final]),
-              CSI, PARAMETERS.filter(bool), INTERMEDIATES, st.integers(0x40, 0x7D)),
-    st.builds(lambda start, text, end: start + text + end,
-              st.sampled_from([b"\x1b]", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x9d", b"\x90"]),
-              st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]),
-                      max_size=40).map(str.encode),
-              st.sampled_from([b"\x07", b"\x1b\\", b"\x9c"])),
-    st.binary(min_size=3, max_size=3).map(lambda data: b"\x1b[M" + bytes(max(byte, 0x21) for byte in data)
-                                          .replace(b"\x7f", b"~")),
+    st.builds(
+        lambda start, parameters, middle, final: start + parameters + middle + bytes([final]),
+        CSI,
+        PARAMETERS.filter(bool),
+        INTERMEDIATES,
+        st.integers(0x40, 0x7D),
+    ),
+    st.builds(
+        lambda start, text, end: start + text + end,
+        st.sampled_from([b"\x1b]", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x9d", b"\x90"]),
+        st.text(
+            st.characters(min_codepoint=0x20, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]),
+            max_size=40,
+        ).map(str.encode),
+        st.sampled_from([b"\x07", b"\x1b\\", b"\x9c"]),
+    ),
+    st.binary(min_size=3, max_size=3).map(
+        lambda data: b"\x1b[M" + bytes(max(byte, 0x21) for byte in data).replace(b"\x7f", b"~")
+    ),
     st.builds(lambda verb, option: bytes([0xFF, verb, option]), st.integers(0xFB, 0xFE), st.integers(0, 255)),
     st.builds(lambda data: b"\xff\xfa" + data.replace(b"\xff", b"\xff\xff") + b"\xff\xf0", st.binary(max_size=30)),
-    st.builds(lambda middle, final: b"\x1b" + middle + bytes([final]),
-              INTERMEDIATES.filter(bool), st.integers(0x30, 0x7E)),
-)  # fmt: skip
+    st.builds(
+        lambda middle, final: b"\x1b" + middle + bytes([final]), INTERMEDIATES.filter(bool), st.integers(0x30, 0x7E)
+    ),
+)
 
 
 def decoded(data):

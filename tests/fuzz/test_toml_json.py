@@ -19,14 +19,52 @@ from dialpost.core.toml_text import parse_toml, statement_end
 from fuzzing import fuzz
 
 PIECES = st.sampled_from(
-    ["[", "]", "[[", "]]", "{", "}", "=", ",", ".", "\n", " ", "#", '"', "'", '"""', "'''", "\\", "\\u", "station",
-     "hostname", "a", "9" * 25, "0x", "1e999", "inf", "-nan", "1979-05-27", "T07:32:00Z", "true", "\ud800",
-     "\u2028", "\x85", "\r\n", "\0", "_", "+", "é"]
-)  # fmt: skip
+    [
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        "=",
+        ",",
+        ".",
+        "\n",
+        " ",
+        "#",
+        '"',
+        "'",
+        '"""',
+        "'''",
+        "\\",
+        "\\u",
+        "station",
+        "hostname",
+        "a",
+        "9" * 25,
+        "0x",
+        "1e999",
+        "inf",
+        "-nan",
+        "1979-05-27",
+        "T07:32:00Z",
+        "true",
+        "\ud800",
+        "\u2028",
+        "\x85",
+        "\r\n",
+        "\0",
+        "_",
+        "+",
+        "é",
+    ]
+)
 DEEP = st.builds(
     lambda opening, closing, depth: "x = " + opening * depth + closing * depth,
-    st.sampled_from(["[", "{a=", "[{a=", "{a.b.c="]), st.sampled_from(["]", "}", "", "}]"]), st.integers(0, 20_000),
-)  # fmt: skip
+    st.sampled_from(["[", "{a=", "[{a=", "{a.b.c="]),
+    st.sampled_from(["]", "}", "", "}]"]),
+    st.integers(0, 20_000),
+)
 TOML = st.one_of(st.lists(PIECES, max_size=60).map("".join), st.text(max_size=80), DEEP)
 
 
@@ -75,8 +113,10 @@ JSON = st.recursive(
 ).map(json.dumps)
 DEEP_JSON = st.builds(
     lambda opening, closing, depth: opening * depth + closing * depth,
-    st.sampled_from(["[", '{"a":', '[{"a":']), st.sampled_from(["]", "}", "1"]), st.integers(0, 50_000),
-)  # fmt: skip
+    st.sampled_from(["[", '{"a":', '[{"a":']),
+    st.sampled_from(["]", "}", "1"]),
+    st.integers(0, 50_000),
+)
 
 
 @fuzz(st.one_of(JSON, DEEP_JSON, st.text(max_size=60), st.binary(max_size=60)), examples=500)

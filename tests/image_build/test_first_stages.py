@@ -13,12 +13,25 @@ import pytest
 
 BUILD = Path(__file__).parents[2] / "image-build"
 SHIPPED = (
-    "bootcode.bin", "start.elf", "start4.elf", "start_cd.elf", "start4cd.elf", "fixup.dat", "fixup4.dat",
-    "fixup_cd.dat", "fixup4cd.dat", "u-boot.bin", "boot.scr", "uboot.env",
-)  # fmt: skip
+    "bootcode.bin",
+    "start.elf",
+    "start4.elf",
+    "start_cd.elf",
+    "start4cd.elf",
+    "fixup.dat",
+    "fixup4.dat",
+    "fixup_cd.dat",
+    "fixup4cd.dat",
+    "u-boot.bin",
+    "boot.scr",
+    "uboot.env",
+)
 TREES = (
-    "bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb", "bcm2837-rpi-zero-2-w.dtb", "bcm2711-rpi-4-b.dtb",
-)  # fmt: skip
+    "bcm2837-rpi-3-b.dtb",
+    "bcm2837-rpi-3-b-plus.dtb",
+    "bcm2837-rpi-zero-2-w.dtb",
+    "bcm2711-rpi-4-b.dtb",
+)
 PI3, PI3_PLUS, ZERO, PI4 = "Raspberry Pi 3 B", "Raspberry Pi 3 B+", "Raspberry Pi Zero 2 W", "Raspberry Pi 4 B"
 BASE = "arm_64bit=1\nupstream_kernel=1\nkernel=u-boot.bin\n"
 
@@ -175,5 +188,6 @@ def test_as_the_build_runs_it(fat: Path) -> None:
     (fat / "start4.elf").unlink()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
-        1, "first stages: Raspberry Pi 4 B: start4.elf is not on the FAT partition (gpu_mem=32)\n"
-    )  # fmt: skip
+        1,
+        "first stages: Raspberry Pi 4 B: start4.elf is not on the FAT partition (gpu_mem=32)\n",
+    )

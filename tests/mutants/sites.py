@@ -24,9 +24,10 @@ from cosmic_ray.mutating import mutate_code
 Position = tuple[int, int]
 
 _KINDS = {
-    "ReplaceBinaryOperator": {"operator"}, "ReplaceComparisonOperator": {"comparison"},
+    "ReplaceBinaryOperator": {"operator"},
+    "ReplaceComparisonOperator": {"comparison"},
     "ReplaceUnaryOperator": {"factor", "not_test"},
-}  # fmt: skip
+}
 """The nodes that a large family of operators looks at: asking each of them about each node takes minutes."""
 _SAME_HERE = ("_Is_Eq", "_Eq_Is", "_IsNot_NotEq", "_NotEq_IsNot")
 """Identity for equality and back: no difference for enums and classes, and for small numbers by CPython's leave."""

@@ -110,10 +110,13 @@ def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
             os.dup2(sink, 2)
             # No shrinking, no example kept for the next run, the same input for each mutant.
             hypothesis.settings.register_profile(
-                "mutants", database=None, deadline=None, derandomize=True,
+                "mutants",
+                database=None,
+                deadline=None,
+                derandomize=True,
                 phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
                 suppress_health_check=list(hypothesis.HealthCheck),
-            )  # fmt: skip
+            )
             hypothesis.settings.load_profile("mutants")
             code = work()
         finally:

@@ -41,9 +41,12 @@ def release(committed: Path) -> Release:
 
     def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, committed / "release/build.py", *words], capture_output=True, text=True, timeout=300,
+            [sys.executable, committed / "release/build.py", *words],
+            capture_output=True,
+            text=True,
+            timeout=300,
             check=False,
-        )  # fmt: skip
+        )
 
     return run
 

@@ -41,8 +41,12 @@ ALL = dict(commands(make_parser()))
 
 
 def test_every_command_and_option_has_its_help() -> None:
-    silent = [(name, each.dest) for name, parser in ALL.items() for each in parser._actions
-              if not each.help and each is not parser.commands]  # fmt: skip
+    silent = [
+        (name, each.dest)
+        for name, parser in ALL.items()
+        for each in parser._actions
+        if not each.help and each is not parser.commands
+    ]
     assert silent == []
 
 
@@ -103,9 +107,13 @@ def completed(pages: Path, lines: list[str]) -> list[set[str]]:
     if bash is None:
         pytest.skip("bash is not here")
     done = subprocess.run(
-        [bash, "-c", BASH, "bash", pages / "completion" / "dialpost"], input="\n".join([*lines, ""]), text=True,
-        capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
+        [bash, "-c", BASH, "bash", pages / "completion" / "dialpost"],
+        input="\n".join([*lines, ""]),
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stderr == ""
     return [set(line.split()) for line in done.stdout.splitlines()]
 
@@ -115,8 +123,12 @@ def test_bash_offers_behind_every_command_what_the_parser_takes_there(pages: Pat
     assert len(found) == len(ALL)
     for (name, parser), offered in zip(ALL.items(), found, strict=True):
         inner = set(parser.commands.choices) if parser.commands else set()
-        values = {str(word) for each in parser._actions if not each.option_strings and each is not parser.commands
-                  for word in each.choices or ()}  # fmt: skip
+        values = {
+            str(word)
+            for each in parser._actions
+            if not each.option_strings and each is not parser.commands
+            for word in each.choices or ()
+        }
         assert offered == inner | values | names_of(parser), name
 
 

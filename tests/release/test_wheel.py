@@ -74,9 +74,15 @@ def _pip(python: str, *arguments: str) -> None:
 def run(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A command of the venv, far from the checkout and its settings."""
     return subprocess.run(
-        [installed / "dialpost", *words], cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [installed / "dialpost", *words],
+        cwd=folder,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -100,9 +106,24 @@ def test_it_knows_its_version_boards_modems_and_countries(installed: Path, tmp_p
 
 def test_a_whole_simulated_call_arrives(installed: Path, tmp_path: Path) -> None:
     done = run(
-        installed, tmp_path, "simulate", "--once", "--outbound", "2", "--inbound", "2", "--dial-s", "0",
-        "--rate-bps", "1000000", "--rtt-ms", "1", "--any-ports", "--report", "report.json",
-    )  # fmt: skip
+        installed,
+        tmp_path,
+        "simulate",
+        "--once",
+        "--outbound",
+        "2",
+        "--inbound",
+        "2",
+        "--dial-s",
+        "0",
+        "--rate-bps",
+        "1000000",
+        "--rtt-ms",
+        "1",
+        "--any-ports",
+        "--report",
+        "report.json",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((tmp_path / "report.json").read_text())
 
@@ -112,8 +133,12 @@ def modem(installed: Path, tmp_path: Path) -> Iterator[str]:
     """The port of a simulated modem, which is in the wheel too."""
     with subprocess.Popen(
         [installed / "python", "-m", "dialpost.sim.telephone", "--dial", "0"],
-        cwd=tmp_path, env=_environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as child:  # fmt: skip
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
         assert child.stdout is not None and child.stdin is not None
         yield json.loads(child.stdout.readline())["station"]
         child.stdin.close()
@@ -130,8 +155,9 @@ def test_a_station_with_a_modem_runs(installed: Path, tmp_path: Path, modem: str
         notify.settimeout(60)
         with subprocess.Popen(
             [installed / "dialpost", "--config", str(config), "daemon"],
-            cwd=tmp_path, env=_environment(tmp_path) | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
-        ) as daemon:  # fmt: skip
+            cwd=tmp_path,
+            env=_environment(tmp_path) | {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+        ) as daemon:
             try:
                 assert notify.recv(1000).startswith(b"READY=1")
                 status = json.loads(run(installed, tmp_path, "--config", str(config), "status", "--json").stdout)

@@ -61,17 +61,23 @@ class Place:
     def config(self) -> Config:
         return Config(
             station=StationConfig(
-                hostname="mail.clinic.example", domains=(PAPERS.domain,), data_dir=str(self.folder / "data"),
+                hostname="mail.clinic.example",
+                domains=(PAPERS.domain,),
+                data_dir=str(self.folder / "data"),
                 run_dir=str(self.folder / "run"),
             ),
-            smtp=SmtpConfig(listen=(f"127.0.0.1:{self.port}",), submission_listen=(), submissions_listen=(),
-                            disk_reserve_bytes=0),
+            smtp=SmtpConfig(
+                listen=(f"127.0.0.1:{self.port}",),
+                submission_listen=(),
+                submissions_listen=(),
+                disk_reserve_bytes=0,
+            ),
             outbound=OutboundConfig(smarthost=PAPERS.mail_host, port=25, tls=TlsMode.OPPORTUNISTIC),
             modem=ModemConfig(port=self.telephone.station_path, numbers=(PAPERS.number.replace(" ", ""),)),
             ppp=PppConfig(user=PAPERS.user, password=PAPERS.password),
             call=CallConfig(grace_min_s=0.3, redial_attempts=0, cooldown_s=0),
             clock=ClockConfig(source=ClockSource.NEVER),
-        )  # fmt: skip
+        )
 
     async def call(self, config: Config) -> CallRecord:
         """One call of a station with that configuration; anna's mailbox is in `got` afterwards."""

@@ -37,12 +37,23 @@ def rig() -> Iterator[FirstStartRig]:
 def to_the_users(rig: FirstStartRig) -> None:
     """The usual answers, up to the admin password."""
     for prompt, line in (
-        ("Domain:", "clinic.example"), ("Link [1]:", ""), ("Modem [1]:", ""),
-        ("Provider's number:", "0961 555 017"), ("Country [6]:", ""), ("Dial-in user:", "clinic"),
-        ("Dial-in password:", DIAL), ("again:", DIAL), ("Mail host:", "mail.provider.example"),
-        ("Mail login [1]:", ""), ("ETRN host [mail.provider.example]:", ""), ("Call times [none]:", ""),
-        ("Local network [1]:", ""), ("Time zone [UTC]:", ""), ("Admin password:", ADMIN), ("again:", ADMIN),
-    ):  # fmt: skip
+        ("Domain:", "clinic.example"),
+        ("Link [1]:", ""),
+        ("Modem [1]:", ""),
+        ("Provider's number:", "0961 555 017"),
+        ("Country [6]:", ""),
+        ("Dial-in user:", "clinic"),
+        ("Dial-in password:", DIAL),
+        ("again:", DIAL),
+        ("Mail host:", "mail.provider.example"),
+        ("Mail login [1]:", ""),
+        ("ETRN host [mail.provider.example]:", ""),
+        ("Call times [none]:", ""),
+        ("Local network [1]:", ""),
+        ("Time zone [UTC]:", ""),
+        ("Admin password:", ADMIN),
+        ("again:", ADMIN),
+    ):
         rig.answer(prompt, line)
 
 
@@ -82,23 +93,37 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     console.send("\x15\r")  # what is left of it is wiped out, as an operator would
     rig.answer("Provider's number:", "0961 555 017")
     for prompt, line in (
-        ("Country [6]:", ""), ("Dial-in user:", "clinic"), ("Dial-in password:", DIAL), ("again:", "other"),
-        ("Dial-in password:", DIAL), ("again:", DIAL), ("Mail host:", "clinic.example"),
-    ):  # fmt: skip
+        ("Country [6]:", ""),
+        ("Dial-in user:", "clinic"),
+        ("Dial-in password:", DIAL),
+        ("again:", "other"),
+        ("Dial-in password:", DIAL),
+        ("again:", DIAL),
+        ("Mail host:", "clinic.example"),
+    ):
         rig.answer(prompt, line)
     console.expect_exact("this station itself")
     for prompt, line in (
-        ("Mail host:", "mail.provider.example"), ("Mail login [1]:", ""), ("ETRN host", ""),
-        ("Call times", ""), ("Local network [1]:", "2"), ("Address:", "192.168.1.25/24"),
+        ("Mail host:", "mail.provider.example"),
+        ("Mail login [1]:", ""),
+        ("ETRN host", ""),
+        ("Call times", ""),
+        ("Local network [1]:", "2"),
+        ("Address:", "192.168.1.25/24"),
         ("Router [none]:", "10.0.0.1"),
-    ):  # fmt: skip
+    ):
         rig.answer(prompt, line)
     console.expect_exact("is unreachable")
     for prompt, line in (
-        ("Router [none]:", "192.168.1.1"), ("Name server [192.168.1.1]:", "192.168.1.2 nowhere"),
-        ("Name server [192.168.1.1]:", ""), ("Time zone [UTC]:", "Europe/Atlantis"), ("Time zone [UTC]:", ""),
-        ("Admin password:", "short"), ("Admin password:", ADMIN), ("again:", ADMIN),
-    ):  # fmt: skip
+        ("Router [none]:", "192.168.1.1"),
+        ("Name server [192.168.1.1]:", "192.168.1.2 nowhere"),
+        ("Name server [192.168.1.1]:", ""),
+        ("Time zone [UTC]:", "Europe/Atlantis"),
+        ("Time zone [UTC]:", ""),
+        ("Admin password:", "short"),
+        ("Admin password:", ADMIN),
+        ("again:", ADMIN),
+    ):
         rig.answer(prompt, line)
     users_and_yes(rig)
     rig.answer("Call now?", "no")
@@ -183,8 +208,10 @@ def test_the_rescue_menu_leads_to_a_station_that_takes_mail_where_no_earlier_con
     shutil.rmtree(path.with_name("dialpost.toml.history"))
     start_again(rig)
     for number, said in (
-        ("1", "station.foo"), ("2", "No earlier configuration is kept"), ("4", "Paste it now."),
-    ):  # fmt: skip
+        ("1", "station.foo"),
+        ("2", "No earlier configuration is kept"),
+        ("4", "Paste it now."),
+    ):
         rig.console.expect_exact("This is the rescue menu.")
         rig.answer("A number:", number)
         rig.console.expect_exact(said)

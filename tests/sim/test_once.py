@@ -25,8 +25,12 @@ async def run(
 ) -> Report:
     settings = WorldSettings(
         LineSettings(**(FAST | line)),  # type: ignore[arg-type]
-        provider or ProviderSettings(), grace_min_s=0.2, grace_max_s=5.0, pause_s=0.1, redials=redials,
-    )  # fmt: skip
+        provider or ProviderSettings(),
+        grace_min_s=0.2,
+        grace_max_s=5.0,
+        pause_s=0.1,
+        redials=redials,
+    )
     folder.mkdir(exist_ok=True)
     world = World(settings, folder)
     try:
@@ -134,8 +138,10 @@ async def test_a_provider_that_denies_what_it_holds(tmp_path: Path) -> None:
     assert "wait at the provider" in " ".join(report.words)
 
 
-@pytest.mark.parametrize("result", sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED},
-                                          key=lambda result: result.value))  # fmt: skip
+@pytest.mark.parametrize(
+    "result",
+    sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED}, key=lambda result: result.value),
+)
 async def test_every_result_of_dialling_leads_to_a_redial(result: DialResult, tmp_path: Path) -> None:
     report = await run(tmp_path, Load(1, 1), results=(result,))
     assert report.exit_status == 0, report.words

@@ -93,9 +93,16 @@ async def test_a_repeat_is_answered_and_not_kept_twice(provider: Provider) -> No
 async def test_wrong_order_and_nonsense(provider: Provider) -> None:
     talk = await talk_to(provider)
     said = await talk.say(
-        "RCPT TO:<a@b.example>", "DATA", "MAIL FROM:", "WHAT?", "MAIL FROM:<a@b.example>", "ETRN clinic.example",
-        "MAIL FROM:<a@b.example>", "RSET", "BDAT x",
-    )  # fmt: skip
+        "RCPT TO:<a@b.example>",
+        "DATA",
+        "MAIL FROM:",
+        "WHAT?",
+        "MAIL FROM:<a@b.example>",
+        "ETRN clinic.example",
+        "MAIL FROM:<a@b.example>",
+        "RSET",
+        "BDAT x",
+    )
     assert said == ["503", "503", "501", "500", "250", "503", "503", "250", "501"]
     talk.writer.close()
 

@@ -37,9 +37,7 @@ def report(path: Path) -> dict[str, Any]:
 
 
 def test_once_carries_counts_and_reports(tmp_path: Path) -> None:
-    done = simulate(
-        "--once", "--outbound", "4", "--inbound", "6", *QUICK, "--report", "r.json", cwd=tmp_path
-    )  # fmt: skip
+    done = simulate("--once", "--outbound", "4", "--inbound", "6", *QUICK, "--report", "r.json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 of 4 messages to the world arrived, exactly once." in done.stdout
     found = report(tmp_path / "r.json")
@@ -58,9 +56,22 @@ def test_once_carries_counts_and_reports(tmp_path: Path) -> None:
 
 def test_a_cut_each_way(tmp_path: Path) -> None:
     done = simulate(
-        "--once", "--outbound", "5", "--inbound", "5", *QUICK, "--cut-up", "9000", "--cut-down", "12345",
-        "--seed", "7", "--report", "r.json", cwd=tmp_path,
-    )  # fmt: skip
+        "--once",
+        "--outbound",
+        "5",
+        "--inbound",
+        "5",
+        *QUICK,
+        "--cut-up",
+        "9000",
+        "--cut-down",
+        "12345",
+        "--seed",
+        "7",
+        "--report",
+        "r.json",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stdout
     found = report(tmp_path / "r.json")
     assert [call["hangup_reason"] for call in found["calls"]] == ["carrier-lost", "carrier-lost", "done"]
@@ -80,7 +91,7 @@ def test_a_cut_that_is_never_reached_is_said(tmp_path: Path) -> None:
 def test_a_refused_etrn_in_exit_status_words_status_and_log(code: str, advice: str, tmp_path: Path) -> None:
     done = simulate(
         "--once", "--outbound", "2", "--inbound", "2", *QUICK, "--etrn", code, "--report", "r.json", cwd=tmp_path
-    )  # fmt: skip
+    )
     assert done.returncode == 3
     words, _, status = done.stdout.partition("`dialpost status` says (exit status 3):")
     assert "2 wait at the provider" in words
@@ -142,9 +153,7 @@ def test_bad_arguments(args: tuple[str, ...], words: str, capsys: pytest.Capture
 
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "r.json").mkdir()
-    done = simulate(
-        "--once", "--outbound", "0", "--inbound", "0", *QUICK, "--report", "r.json", cwd=tmp_path
-    )  # fmt: skip
+    done = simulate("--once", "--outbound", "0", "--inbound", "0", *QUICK, "--report", "r.json", cwd=tmp_path)
     assert done.returncode == 1
     assert "can't be written" in done.stderr
 
@@ -163,9 +172,13 @@ def test_a_failure_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
     """The button, a message each way, quit: in the smallest terminal it is made for."""
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", *QUICK], cwd=str(tmp_path), dimensions=(24, 80),
-        encoding="utf-8", timeout=30,
-    )  # fmt: skip
+        sys.executable,
+        ["-m", "dialpost", "simulate", *QUICK],
+        cwd=str(tmp_path),
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=30,
+    )
     child.expect("waiting: 0 for the world, 3 at the provider for us; anna has 0")
     child.expect("swaks -s 127.0.0.1:")
     child.send("a")
@@ -186,9 +199,13 @@ def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
 def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
     """3 s, then 10 s and once more: told in words before it acts."""
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", *QUICK], cwd=str(tmp_path), dimensions=(24, 80),
-        encoding="utf-8", timeout=30,
-    )  # fmt: skip
+        sys.executable,
+        ["-m", "dialpost", "simulate", *QUICK],
+        cwd=str(tmp_path),
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=30,
+    )
     child.expect("swaks -s 127.0.0.1:")
     child.send("b")
     child.expect("button: held 1 s")
@@ -209,9 +226,13 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
 
 def test_control_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", *QUICK], cwd=str(tmp_path), dimensions=(24, 80),
-        encoding="utf-8", timeout=30,
-    )  # fmt: skip
+        sys.executable,
+        ["-m", "dialpost", "simulate", *QUICK],
+        cwd=str(tmp_path),
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=30,
+    )
     child.expect("swaks -s 127.0.0.1:")
     child.sendintr()
     child.expect_exact("\x1b[?25h\x1b[?1049l")
@@ -236,9 +257,13 @@ def short() -> Iterator[Path]:
 def test_the_console_is_on_a_pty_whose_path_the_panel_prints(short: Path) -> None:
     """Sit down at it, commit, get up, come back; the panel goes on with the new configuration."""
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", "--dir", str(short / "w"), "--dial-s", "0.1"],
-        timeout=60, dimensions=(30, 200), encoding="utf-8", env={**os.environ, "TERM": "vt100"},
-    )  # fmt: skip
+        sys.executable,
+        ["-m", "dialpost", "simulate", "--dir", str(short / "w"), "--dial-s", "0.1"],
+        timeout=60,
+        dimensions=(30, 200),
+        encoding="utf-8",
+        env={**os.environ, "TERM": "vt100"},
+    )
     child.expect(r"Console: screen (\S+) (\d+)  or  minicom -D (\S+)\x1b")
     assert child.match[1] == child.match[3] and child.match[2] == "115200"
     path = child.match[1]

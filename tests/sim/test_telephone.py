@@ -260,8 +260,10 @@ async def test_hang_up_by_escape_frees_the_line():
 
 async def test_a_provider_with_a_modem_is_rung_and_answers():
     async with line(TelephoneSettings(rate_bps=1_000_000, rtt_s=0.0, dial_s=0.01, provider_is_modem=True)) as (
-        telephone, station, provider,
-    ):  # fmt: skip
+        telephone,
+        station,
+        provider,
+    ):
         station.write(b"ATE0DT1\r")
         await provider.until(b"RING")
         assert not telephone.is_up

@@ -115,10 +115,19 @@ class Mailboxes:
             path.chmod(0o755)
         os.chown(self._run, NOBODY, NOBODY)
         command = Chroot("station", (work, station.data_dir)).command(
-            "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--inh-caps={_NO_RIGHTS}",
-            f"--ambient-caps={_NO_RIGHTS}", f"--bounding-set={_NO_RIGHTS}", "--no-new-privs",
-            "dovecot", "-F", "-c", config,
-        )  # fmt: skip
+            "setpriv",
+            f"--reuid={NOBODY}",
+            f"--regid={NOBODY}",
+            "--clear-groups",
+            f"--inh-caps={_NO_RIGHTS}",
+            f"--ambient-caps={_NO_RIGHTS}",
+            f"--bounding-set={_NO_RIGHTS}",
+            "--no-new-privs",
+            "dovecot",
+            "-F",
+            "-c",
+            config,
+        )
         self._child = Inmate(["ip", "netns", "exec", between.station, *command], work / "dovecot.log")
         wanted = [service.port for service in LanService if service.value in services]
         eventually(lambda: self._child.is_running() and self.open_ports() == sorted(wanted), what="Dovecot's doors")

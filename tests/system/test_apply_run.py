@@ -55,11 +55,16 @@ def test_it_needs_no_more_rights_than_its_unit_gives_it(work: Path) -> None:
     assert lines[3:6] == ["status 0", "status 0", "table inet dialpost_lan"], done.stdout + done.stderr
     assert lines[6:8] == ["status 0", "post"], done.stdout + done.stderr
     assert lines[8:] == [
-        "/run/chrony-dhcp/dialpost.sources", "/run/dialpost-apply/battery-clock",
-        "/run/dialpost-apply/firewall.nft", "/run/dialpost-apply/hostname",
-        "/run/dialpost-apply/hosts", "/run/dialpost-apply/localtime", "/run/dialpost-apply/result.json",
-        "/run/dialpost-apply/state.json", "/run/systemd/network/10-dialpost-lan.network",
-    ]  # fmt: skip
+        "/run/chrony-dhcp/dialpost.sources",
+        "/run/dialpost-apply/battery-clock",
+        "/run/dialpost-apply/firewall.nft",
+        "/run/dialpost-apply/hostname",
+        "/run/dialpost-apply/hosts",
+        "/run/dialpost-apply/localtime",
+        "/run/dialpost-apply/result.json",
+        "/run/dialpost-apply/state.json",
+        "/run/systemd/network/10-dialpost-lan.network",
+    ]
     result = json.loads((folder / "dialpost.toml.result").read_text())
     assert result["applied"] and result["reloaded"] == ["the host name", "the names of hosts"], result
     # The second run told nobody; the third, after the firewall was flushed away, the firewall only.

@@ -48,9 +48,18 @@ def test_submission_with_a_login(work: Path, station: Station, door: str, kind: 
         (station.submissions_port, "--tls-on-connect") if door == "465" else (station.submission_port, "--tls")
     )
     sent = swaks(
-        port, tls, *login(kind=kind), "--from", ANNA, "--to", f"ben@{DOMAIN},friend@world.example",
-        "--data", data_of(work, "s@test"), "--local-interface", OUTSIDE,
-    )  # fmt: skip
+        port,
+        tls,
+        *login(kind=kind),
+        "--from",
+        ANNA,
+        "--to",
+        f"ben@{DOMAIN},friend@world.example",
+        "--data",
+        data_of(work, "s@test"),
+        "--local-interface",
+        OUTSIDE,
+    )
     assert sent.is_taken, sent.transcript
     eventually(lambda: maildir_files(station.maildir("ben")))
     assert arrived(station.maildir("ben")) == ["s@test"]
@@ -139,9 +148,14 @@ def test_smtputf8_address_and_header(station: Station) -> None:
 
 def test_a_20_megabyte_message_is_stored_byte_for_byte(work: Path, station: Station) -> None:
     sent = swaks(
-        station.port, "--from", ANNA, "--to", f"ben@{DOMAIN}",
-        "--data", data_of(work, "big@test", size=20_000_000),
-    )  # fmt: skip
+        station.port,
+        "--from",
+        ANNA,
+        "--to",
+        f"ben@{DOMAIN}",
+        "--data",
+        data_of(work, "big@test", size=20_000_000),
+    )
     assert sent.is_taken, sent.transcript[-2000:]
     eventually(lambda: maildir_files(station.maildir("ben")))
     assert arrived(station.maildir("ben")) == ["big@test"]
@@ -189,9 +203,14 @@ def test_mail_sent_before_starttls_completes_is_forgotten(station: Station) -> N
 @needs("postfix")
 def test_a_crowd_of_fifty(work: Path, station: Station) -> None:
     done = smtp_source(
-        station.port, work / "smtp-source", messages=500, sessions=50, size=4096,
-        sender="crowd@world.example", recipient=ANNA,
-    )  # fmt: skip
+        station.port,
+        work / "smtp-source",
+        messages=500,
+        sessions=50,
+        size=4096,
+        sender="crowd@world.example",
+        recipient=ANNA,
+    )
     assert done.wait(120) == 0, done.tail()
     eventually(lambda: len(maildir_files(station.maildir("anna"))) >= 500, within_s=60)
     assert len(maildir_files(station.maildir("anna"))) == 500

@@ -25,10 +25,14 @@ ENVIRONMENT = {**os.environ, "TERM": "vt100", "LC_ALL": "C.UTF-8"}
 def port(tmp_path: Path) -> Iterator[str]:
     """Where `make run` says its console is."""
     child = pexpect.spawn(
-        sys.executable, ["-m", "dialpost", "simulate", "--dir", str(tmp_path / "w")], timeout=60,
-        dimensions=(30, 200), encoding="utf-8", env=ENVIRONMENT,
+        sys.executable,
+        ["-m", "dialpost", "simulate", "--dir", str(tmp_path / "w")],
+        timeout=60,
+        dimensions=(30, 200),
+        encoding="utf-8",
+        env=ENVIRONMENT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored behind a shell
-    )  # fmt: skip
+    )
     child.expect(r"minicom -D (\S+)\x1b")
     path = child.match[1]
     reader = threading.Thread(target=_read_on, args=(child,))  # it draws without end
@@ -49,9 +53,13 @@ def _read_on(child: pexpect.spawn) -> None:
 
 def minicom(port: str, home: Path) -> pexpect.spawn:
     child = pexpect.spawn(
-        "minicom", ["-D", port, "-b", "115200", "-o"], timeout=30, dimensions=(25, 80), encoding="utf-8",
+        "minicom",
+        ["-D", port, "-b", "115200", "-o"],
+        timeout=30,
+        dimensions=(25, 80),
+        encoding="utf-8",
         env={**ENVIRONMENT, "HOME": str(home)},
-    )  # fmt: skip
+    )
     child.expect("Welcome to minicom")
     return child
 
@@ -59,9 +67,13 @@ def minicom(port: str, home: Path) -> pexpect.spawn:
 def screen(port: str, home: Path) -> pexpect.spawn:
     (home / "sockets").mkdir(mode=0o700, exist_ok=True)
     return pexpect.spawn(
-        "screen", [port, "115200"], timeout=30, dimensions=(25, 80), encoding="utf-8",
+        "screen",
+        [port, "115200"],
+        timeout=30,
+        dimensions=(25, 80),
+        encoding="utf-8",
         env={**ENVIRONMENT, "HOME": str(home), "SCREENDIR": str(home / "sockets")},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,13 @@ def call_until(station: Station, done: object, *, calls: int = 12) -> None:
 def test_postfix_sends_again_what_the_station_has_and_it_is_there_once(work: Path) -> None:
     station = Station(work / "station")
     with CuttingProxy(station.port, a_message_was_taken, cuts=2, source=PROVIDER_ADDRESS) as line:
-        more = {"minimal_backoff_time": "1s", "maximal_backoff_time": "1s", "queue_run_delay": "1s",
-                "station_destination_concurrency_limit": "1", "smtp_connection_cache_on_demand": "yes"}  # fmt: skip
+        more = {
+            "minimal_backoff_time": "1s",
+            "maximal_backoff_time": "1s",
+            "queue_run_delay": "1s",
+            "station_destination_concurrency_limit": "1",
+            "smtp_connection_cache_on_demand": "yes",
+        }
         with provider(work / "provider", (DOMAIN,), line.port, **more) as server:
             provider_at(station, server.port)
             with station:

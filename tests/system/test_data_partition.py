@@ -26,8 +26,11 @@ def debugfs(partition: Path, *commands: str) -> str:
     """Change what no mount would."""
     done = subprocess.run(
         ["/sbin/debugfs", "-w", "-f", "-", partition],
-        input="\n".join(commands) + "\n", capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        input="\n".join(commands) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout
 
 

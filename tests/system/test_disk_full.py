@@ -172,8 +172,12 @@ def test_a_read_only_card_is_said_and_the_station_starts_when_it_can(work: Path,
         assert send(station, 1) == 452
         asked = station.run("status")
         assert asked.returncode == 3 and "read-only" in asked.stdout, asked
-        for command in (["queue", "list"], ["queue", "delete", "D0000001", "--yes"], ["account", "list"],
-                        ["config", "set", "station.postmaster", "anna"]):  # fmt: skip
+        for command in (
+            ["queue", "list"],
+            ["queue", "delete", "D0000001", "--yes"],
+            ["account", "list"],
+            ["config", "set", "station.postmaster", "anna"],
+        ):
             refused = station.run(*command)
             assert refused.returncode == 1 and "read-only" in refused.stderr, refused
         disk.be("rw")

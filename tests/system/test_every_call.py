@@ -70,13 +70,22 @@ class Bench:
         self.life: Life | None = None
         self.template.mkdir()
         settings: dict[str, dict[str, Any]] = {
-            "station": {"hostname": f"mail.{DOMAIN}", "domains": [DOMAIN], "data_dir": str(self.place / "data"),
-                        "run_dir": str(self._run_dir), "log_level": "info"},
-            "smtp": {"listen": [f"127.0.0.1:{self.port}"], "submission_listen": [f"127.0.0.1:{free_port()}"],
-                     "submissions_listen": [], "disk_reserve_bytes": 0},
+            "station": {
+                "hostname": f"mail.{DOMAIN}",
+                "domains": [DOMAIN],
+                "data_dir": str(self.place / "data"),
+                "run_dir": str(self._run_dir),
+                "log_level": "info",
+            },
+            "smtp": {
+                "listen": [f"127.0.0.1:{self.port}"],
+                "submission_listen": [f"127.0.0.1:{free_port()}"],
+                "submissions_listen": [],
+                "disk_reserve_bytes": 0,
+            },
             "relay": {"networks": ["127.0.0.1/32"]},
             "link": {"kind": "dialup-gateway"},
-        }  # fmt: skip
+        }
         (self.template / "dialpost.toml").write_text(config_text(settings))
 
     def close(self) -> None:

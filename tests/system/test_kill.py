@@ -55,9 +55,14 @@ async def live_and_die(station: Station, ledger: Ledger, operator: Operator, kil
         station.port, ledger, recipients=(LOCAL, REMOTE), sessions=8, seed=rng.randrange(2**32), name=f"k{kill}"
     )
     crowd = smtp_source(
-        station.port, station.directory / "smtp-source.log", messages=100_000, sessions=4, size=4096,
-        sender="crowd@world.example", recipient=CROWD,
-    )  # fmt: skip
+        station.port,
+        station.directory / "smtp-source.log",
+        messages=100_000,
+        sessions=4,
+        size=4096,
+        sender="crowd@world.example",
+        recipient=CROWD,
+    )
     life = asyncio.Event()
     work = asyncio.create_task(operator.work(life.is_set))
     try:

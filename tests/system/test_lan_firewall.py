@@ -16,7 +16,7 @@ from rig.spaces import (
     PEER,
     STRANGER,
     StationBetween,
-)  # fmt: skip
+)
 
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
@@ -31,12 +31,16 @@ ALL = (22, 25, 53, 80, 110, 143, 465, 587, 993, 995, 8080)
 
 CONFIGURATIONS = {
     "as it comes": ("", [25, 143, 465, 587, 993, 995]),
-    "everything": ('[lan]\nservices = ["imaps", "pop3s", "imap", "pop3"]\nssh = true\n',
-                   [22, 25, 110, 143, 465, 587, 993, 995]),
+    "everything": (
+        '[lan]\nservices = ["imaps", "pop3s", "imap", "pop3"]\nssh = true\n',
+        [22, 25, 110, 143, 465, 587, 993, 995],
+    ),
     "submission with TLS only": (
-        '[lan]\nservices = ["imaps"]\n[smtp]\nsubmission_listen = []\nlisten = ["127.0.0.1:25"]\n', [465, 993]),
-    "nothing": ('[lan]\nservices = []\n[smtp]\nlisten = []\nsubmission_listen = []\nsubmissions_listen = []\n', []),
-}  # fmt: skip
+        '[lan]\nservices = ["imaps"]\n[smtp]\nsubmission_listen = []\nlisten = ["127.0.0.1:25"]\n',
+        [465, 993],
+    ),
+    "nothing": ("[lan]\nservices = []\n[smtp]\nlisten = []\nsubmission_listen = []\nsubmissions_listen = []\n", []),
+}
 
 
 @pytest.fixture

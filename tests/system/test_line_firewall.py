@@ -75,8 +75,10 @@ class Spaces:
     def serve(self, space, *ports):
         child = subprocess.Popen(
             ["ip", "netns", "exec", space, sys.executable, "-c", _SERVER, *map(str, ports)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert child.stdout.readline() == "ready\n"
         self._children.append(child)
 

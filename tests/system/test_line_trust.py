@@ -56,8 +56,10 @@ def station() -> Iterator[StationBetween]:
     path = {"PYTHONPATH": str(Path(dialpost.__file__).parents[1])}
     child = subprocess.Popen(
         ["ip", "netns", "exec", spaces.station, sys.executable, "-c", _TELL, CONFIG],
-        stdout=subprocess.PIPE, text=True, env=os.environ | path,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | path,
+    )
     try:
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
         yield spaces

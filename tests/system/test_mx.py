@@ -26,11 +26,15 @@ def sending(work: Path, zone: Zone, *, failing: frozenset[str] = frozenset()) ->
     with receiver, DnsServer(zone, failing=failing) as names:
         settings = {
             "outbound": {
-                "via": "mx", "mx_port": receiver.port, "tls": "none", "retry_min_s": 1, "retry_max_s": 1,
+                "via": "mx",
+                "mx_port": receiver.port,
+                "tls": "none",
+                "retry_min_s": 1,
+                "retry_max_s": 1,
             },
             "etrn": {"use": "never"},
             "dns": {"servers": ["127.0.0.1"], "port": names.port, "try_s": 2.0, "total_s": 5.0},
-        }  # fmt: skip
+        }
         with Station(work / "station", settings=settings) as station:
             station.add_account("anna")
             yield station, receiver

@@ -27,7 +27,7 @@ REFUSED = [
     "org.freedesktop.systemd1.manage-unit-files",
     "org.freedesktop.systemd1.set-environment",
     *(_LOGIN + other for other in ("set-reboot-parameter", "halt", "reboot-ignore-inhibit", "manage")),
-]  # fmt: skip
+]
 
 _ASK = """
 mkdir -p /run/dbus

@@ -32,9 +32,13 @@ def test_one_call_fetches_and_sends(work: Path, name: str, by_domain: bool) -> N
                 server.port, "friend@world.example", [f"anna@{DOMAIN}"], count=10, prefix="in", size=20_000
             )
             outbound = send(
-                station.port, f"anna@{DOMAIN}", ["friend@world.example"],
-                count=10, prefix="out", size=20_000,
-            )  # fmt: skip
+                station.port,
+                f"anna@{DOMAIN}",
+                ["friend@world.example"],
+                count=10,
+                prefix="out",
+                size=20_000,
+            )
             eventually(lambda: server.queue_length() == 10)
 
             call = station.call()

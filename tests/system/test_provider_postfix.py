@@ -122,9 +122,13 @@ def test_many_large_messages_both_ways_at_once(work: Path) -> None:
             station.add_account("anna")
             inbound = hold(server, 5, size=3_000_000)
             outbound = send(
-                station.port, f"anna@{DOMAIN}", ["friend@world.example"],
-                count=5, prefix="out", size=3_000_000,
-            )  # fmt: skip
+                station.port,
+                f"anna@{DOMAIN}",
+                ["friend@world.example"],
+                count=5,
+                prefix="out",
+                size=3_000_000,
+            )
             eventually(lambda: len(server.queue()) == 5)
             assert station.call().returncode == 0
             eventually(lambda: len(maildir_files(server.maildir("world.example"))) == 5)

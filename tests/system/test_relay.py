@@ -90,9 +90,11 @@ def test_a_recipient_of_ours_opens_no_door_for_others(station: Station) -> None:
     with RawClient(station.port, source=OUTSIDE) as client:
         client.reply()
         replies = client.talk(
-            "EHLO spammer.example", "MAIL FROM:<spammer@world.example>", f"RCPT TO:<anna@{DOMAIN}>",
+            "EHLO spammer.example",
+            "MAIL FROM:<spammer@world.example>",
+            f"RCPT TO:<anna@{DOMAIN}>",
             f"RCPT TO:<{WORLD}>",
-        )  # fmt: skip
+        )
         assert [reply[0] for reply in replies] == ["2", "2", "2", "5"]
 
 
@@ -101,9 +103,11 @@ def test_a_failed_login_opens_no_door(station: Station) -> None:
     with RawClient(station.port, source=OUTSIDE) as client:
         client.reply()
         replies = client.talk(
-            "EHLO spammer.example", f"AUTH PLAIN {wrong}", "MAIL FROM:<spammer@world.example>",
+            "EHLO spammer.example",
+            f"AUTH PLAIN {wrong}",
+            "MAIL FROM:<spammer@world.example>",
             f"RCPT TO:<{WORLD}>",
-        )  # fmt: skip
+        )
         assert [reply[0] for reply in replies] == ["2", "5", "2", "5"]
 
 
@@ -174,10 +178,11 @@ def test_only_crlf_dot_crlf_ends_a_message(station: Station, ending: bytes) -> N
         client.reply()
         client.talk("EHLO x.example", "MAIL FROM:<a@world.example>", f"RCPT TO:<anna@{DOMAIN}>", "DATA")
         client.send(
-            b"Subject: first\r\n\r\nhello" + ending
+            b"Subject: first\r\n\r\nhello"
+            + ending
             + b"MAIL FROM:<smuggled@world.example>\r\nRCPT TO:<anna@clinic.example>\r\nDATA\r\n"
             b"Subject: second\r\n\r\nsmuggled\r\n.\r\n"
-        )  # fmt: skip
+        )
         assert client.reply()[0] in "25"  # taken as one message, or refused as a whole
         assert client.talk("QUIT")[0].startswith("221")  # and no second one follows
     eventually(lambda: station.waiting()["waiting_local"] == 0)

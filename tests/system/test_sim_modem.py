@@ -23,10 +23,26 @@ def telephone(tmp_path):
     """The program, as a user starts it; gives a function that sends it an order."""
     station = tmp_path / "modem"
     child = subprocess.Popen(
-        [sys.executable, "-m", "dialpost.sim.telephone", "--station", station, "--provider", tmp_path / "provider",
-         "--dial", "0.3", "--rate", "33600", "--results", "BUSY,NO CARRIER"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "dialpost.sim.telephone",
+            "--station",
+            station,
+            "--provider",
+            tmp_path / "provider",
+            "--dial",
+            "0.3",
+            "--rate",
+            "33600",
+            "--results",
+            "BUSY,NO CARRIER",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
     assert child.stdout is not None and child.stdin is not None
     child.stdout.readline()
     yield station

@@ -162,11 +162,14 @@ def test_tls_wanted_but_not_offered_sends_nothing(world: World) -> None:
             world.work / "station",
             settings={
                 "outbound": {
-                    "smarthost": NAME, "port": server.port, "tls": "starttls",
-                    "user": LOGIN.user, "password": LOGIN.password,
+                    "smarthost": NAME,
+                    "port": server.port,
+                    "tls": "starttls",
+                    "user": LOGIN.user,
+                    "password": LOGIN.password,
                 },
                 "etrn": {"use": "never"},
             },
         ) as station,
-    ):  # fmt: skip
+    ):
         assert_it_waits(station, server, said="STARTTLS")

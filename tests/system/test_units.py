@@ -51,8 +51,10 @@ def test_systemd_understands_every_line(work: Path, chroot: Chroot, unit: str) -
     path = named(work, unit)
     done = subprocess.run(
         chroot.command("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path),
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     said = [line for line in (done.stdout + done.stderr).splitlines() if path.name in line]
     # Programs of the station are not in this chroot; that they are there is the image's business.
     assert [line for line in said if "is not executable" not in line] == []
@@ -66,7 +68,7 @@ def test_the_users_of_a_stick_with_ext4(work: Path) -> None:
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     device = subprocess.run(
         ["losetup", "--find", "--show", image], check=True, capture_output=True, text=True
-    ).stdout.strip()  # fmt: skip
+    ).stdout.strip()
     try:
         options = OPTIONS["ext4"].replace(f"group={USER}", "group=nogroup").replace(USER, "nobody")
         script = (

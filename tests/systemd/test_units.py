@@ -30,9 +30,12 @@ def _calls_of(group: str) -> set[str]:
     if not group.startswith("@"):
         return {group}
     done = subprocess.run(
-        ["systemd-analyze", "syscall-filter", "--no-pager", group], capture_output=True, text=True, timeout=60,
+        ["systemd-analyze", "syscall-filter", "--no-pager", group],
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     words = [line.strip() for line in done.stdout.splitlines()[1:]]
     return set().union(*(_calls_of(word) for word in words if word and not word.startswith("#")))
 
@@ -78,8 +81,11 @@ def test_no_unit_is_open(unit: Path, tmp_path: Path) -> None:
 def test_the_image_runs_units_of_its_own() -> None:
     """Else the test above looks in the wrong place."""
     assert {unit.name for unit in EVERY} >= {
-        "dialpost.service", "dialpost-data.service", "dialpost-health.service", "dialpost-resolv.service",
-    }  # fmt: skip
+        "dialpost.service",
+        "dialpost-data.service",
+        "dialpost-health.service",
+        "dialpost-resolv.service",
+    }
 
 
 @pytest.mark.parametrize("name", ["dialpost-data.service", "dialpost-health.service", "dialpost-resolv.service"])

@@ -92,9 +92,12 @@ def make_parser(chosen: str | None = None) -> Parser:
     parser = Parser(prog="dialpost", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
     parser.add_argument(
-        _VALUED, type=file_path, default=os.environ.get("DIALPOST_CONFIG") or DEFAULT_CONFIG, metavar="FILE",
+        _VALUED,
+        type=file_path,
+        default=os.environ.get("DIALPOST_CONFIG") or DEFAULT_CONFIG,
+        metavar="FILE",
         help=f"the configuration file (default: $DIALPOST_CONFIG, or {DEFAULT_CONFIG})",
-    )  # fmt: skip
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     wanted = {module for name, (module, _) in COMMANDS.items() if chosen in {None, name}}
     for name, (module, line) in COMMANDS.items():

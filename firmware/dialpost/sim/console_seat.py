@@ -55,10 +55,18 @@ class ConsoleSeat:
         """As the service manager does."""
         while True:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "dialpost", "--config", str(self._config_path), "console", "--tty",
-                self.cable.station_path, env=os.environ | dict(self._environment), stdin=asyncio.subprocess.DEVNULL,
+                sys.executable,
+                "-m",
+                "dialpost",
+                "--config",
+                str(self._config_path),
+                "console",
+                "--tty",
+                self.cable.station_path,
+                env=os.environ | dict(self._environment),
+                stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             try:
                 await process.wait()
             finally:

@@ -123,9 +123,15 @@ class FirstStart:
     """Everything around a station without a configuration. `start`, use, `stop`."""
 
     def __init__(
-        self, settings: WorldSettings, folder: Path, say: Callable[[str], None], *, console_bps: int = CONSOLE_BPS,
-        any_ports: bool = False, with_console: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        settings: WorldSettings,
+        folder: Path,
+        say: Callable[[str], None],
+        *,
+        console_bps: int = CONSOLE_BPS,
+        any_ports: bool = False,
+        with_console: bool = True,
+    ) -> None:
         """`console_bps` is the cable's rate. `any_ports`: not the usual ones, even if they are free."""
         self.folder, self.papers, self._settings, self._say = folder, Subscription(), settings, say
         self.config_path, self.console_path = folder / "dialpost.toml", folder / "console"
@@ -143,8 +149,10 @@ class FirstStart:
             )
         )
         environment = {
-            SERIAL_PORTS: str(self.modem_path), "TZ": "UTC", "DIALPOST_RUN_DIR": str(self.run_dir),
-        }  # fmt: skip
+            SERIAL_PORTS: str(self.modem_path),
+            "TZ": "UTC",
+            "DIALPOST_RUN_DIR": str(self.run_dir),
+        }
         self.seat = ConsoleSeat(self.config_path, self.console_path, console_bps, environment)
         self._lights: dict[Led, str] = {}
 
@@ -159,10 +167,11 @@ class FirstStart:
         if is_new:
             self.provider.hold(
                 _letter(
-                    f"postmaster@{self.papers.domain}", "Welcome",
+                    f"postmaster@{self.papers.domain}",
+                    "Welcome",
                     f"This letter waited at the provider for your first call. Write to me: {_FRIEND}",
                 )
-            )  # fmt: skip
+            )
         self.daemon = Daemon(
             self.config_path,
             set_up=SetUp(first=first),
@@ -198,10 +207,16 @@ class FirstStart:
         mx, submission, submissions = ports
         settings = self._settings
         return _FIRST.format(
-            folder=self.folder, run_dir=self.run_dir, host=USERS_ADDRESS, mx=mx, submission=submission,
-            submissions=submissions, grace_min_s=settings.grace_min_s, grace_max_s=settings.grace_max_s,
+            folder=self.folder,
+            run_dir=self.run_dir,
+            host=USERS_ADDRESS,
+            mx=mx,
+            submission=submission,
+            submissions=submissions,
+            grace_min_s=settings.grace_min_s,
+            grace_max_s=settings.grace_max_s,
             pause_s=settings.pause_s,
-        )  # fmt: skip
+        )
 
     def _make_station(
         self, config: Config, *, panel: Panel, control: ControlServer, remarks: Callable[[], list[str]]

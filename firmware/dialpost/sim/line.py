@@ -61,12 +61,8 @@ class SimulatedLine:
         self._lost = asyncio.Event()
         self._why = ""
         rate_bps, rtt_s = settings.rate_bps, settings.rtt_s
-        self._up = Direction(
-            rate_bps, rtt_s, cut_at=settings.cut_up, name="to the provider", cut=self._cut
-        )  # fmt: skip
-        self._down = Direction(
-            rate_bps, rtt_s, cut_at=settings.cut_down, name="from the provider", cut=self._cut
-        )  # fmt: skip
+        self._up = Direction(rate_bps, rtt_s, cut_at=settings.cut_up, name="to the provider", cut=self._cut)
+        self._down = Direction(rate_bps, rtt_s, cut_at=settings.cut_down, name="from the provider", cut=self._cut)
         self._before = Traffic(0, 0)
         self.is_up = False
         self.cuts = 0

@@ -18,9 +18,17 @@ from enum import Enum, auto
 
 IDENTITY = ("Dialpost", "Simulated Modem V.90", "1.0")
 _NUMERIC = {
-    "OK": 0, "CONNECT": 1, "RING": 2, "NO CARRIER": 3, "ERROR": 4, "NO DIALTONE": 6, "BUSY": 7, "NO ANSWER": 8,
-    "DELAYED": 24, "BLACKLISTED": 32,
-}  # fmt: skip
+    "OK": 0,
+    "CONNECT": 1,
+    "RING": 2,
+    "NO CARRIER": 3,
+    "ERROR": 4,
+    "NO DIALTONE": 6,
+    "BUSY": 7,
+    "NO ANSWER": 8,
+    "DELAYED": 24,
+    "BLACKLISTED": 32,
+}
 _LONGEST_LINE = 255
 _REGISTERS = {0: 0, 1: 0, 2: 43, 3: 13, 4: 10, 5: 8, 6: 2, 7: 50, 8: 2, 9: 6, 10: 14, 11: 95, 12: 50}
 _DIAL = re.compile(r"[TPtp]?([0-9A-Da-d*#,wW@!+ ().\-TPtp]*)(;?)")
@@ -289,13 +297,21 @@ class SimulatedModem:
     def _extended(self, command: str, as_written: str) -> bool | None:
         """Whether it is known; None where it was answered already."""
         answers = {
-            "+GMI": IDENTITY[0], "+CGMI": IDENTITY[0], "+GMM": IDENTITY[1], "+CGMM": IDENTITY[1],
-            "+GMR": IDENTITY[2], "+CGMR": IDENTITY[2], "+FCLASS?": "0", "+FCLASS=?": "0", "+CSQ": "+CSQ: 20,99",
-            "+CSQF": "+CSQF:5", "+GCAP": "+GCAP: +MS,+ES,+DS",
+            "+GMI": IDENTITY[0],
+            "+CGMI": IDENTITY[0],
+            "+GMM": IDENTITY[1],
+            "+CGMM": IDENTITY[1],
+            "+GMR": IDENTITY[2],
+            "+CGMR": IDENTITY[2],
+            "+FCLASS?": "0",
+            "+FCLASS=?": "0",
+            "+CSQ": "+CSQ: 20,99",
+            "+CSQF": "+CSQF:5",
+            "+GCAP": "+GCAP: +MS,+ES,+DS",
             "+CREG?": "+CREG: 0,1" if self.pin_given else "+CREG: 0,0",
             "+CGREG?": "+CGREG: 0,1" if self.pin_given else "+CGREG: 0,0",
             "+CEREG?": "+CEREG: 0,1" if self.pin_given else "+CEREG: 0,0",
-        }  # fmt: skip
+        }
         if command in answers:
             self._say(answers[command])
             return True

@@ -39,13 +39,21 @@ class Once:
     def __init__(self, world: World, load: Load, say: Callable[[str], None]) -> None:
         self.world, self._say = world, say
         self.outgoing = make_letters(
-            "out", load.outbound, load.seed, sender=f"{ACCOUNTS[0]}@{DOMAIN}", recipients=WORLD_ADDRESSES,
+            "out",
+            load.outbound,
+            load.seed,
+            sender=f"{ACCOUNTS[0]}@{DOMAIN}",
+            recipients=WORLD_ADDRESSES,
             size=load.size,
-        )  # fmt: skip
+        )
         self.incoming = make_letters(
-            "in", load.inbound, load.seed, sender=f"cleo@{WORLD}",
-            recipients=tuple(f"{account}@{DOMAIN}" for account in ACCOUNTS), size=load.size,
-        )  # fmt: skip
+            "in",
+            load.inbound,
+            load.seed,
+            sender=f"cleo@{WORLD}",
+            recipients=tuple(f"{account}@{DOMAIN}" for account in ACCOUNTS),
+            size=load.size,
+        )
         self._trouble: list[str] = []
 
     async def run(self) -> Report:
@@ -113,9 +121,11 @@ class Once:
         """Counted in the mailboxes."""
         arrived = {account: self.world.mailbox(account) for account in ACCOUNTS}
         return count(
-            self.incoming, arrived, self.world.provider.waiting,
+            self.incoming,
+            arrived,
+            self.world.provider.waiting,
             lambda letter: [address.partition("@")[0] for address in letter.recipients],
-        )  # fmt: skip
+        )
 
     async def report(self) -> Report:
         """Count both ends and say how it ended."""
@@ -124,9 +134,12 @@ class Once:
         calls = list(reversed(await world.station.store.calls(1000)))
         sent = self._outbound()
         outbound = Count(
-            sent.expected, sent.delivered, sent.duplicates, sent.damaged,
+            sent.expected,
+            sent.delivered,
+            sent.duplicates,
+            sent.damaged,
             min(counts.waiting_remote, sent.expected - sent.delivered - sent.damaged),
-        )  # fmt: skip
+        )
         report = Report(outbound, self._inbound(), counts.waiting_remote, calls, world.led_history)
         report.extra = {
             "repeats_recognised": world.provider.ledger.repeats_recognised,
@@ -185,8 +198,9 @@ class Once:
             words.append(f"The line did not come up: {last.result.value}. {last.detail}")
         elif last is not None:
             calls = len(report.calls)
-            words.append(f"{calls} call{'' if calls == 1 else 's'}; the last ended: "
-                         f"{HANG_UP_WORDS[last.hangup_reason]}.")  # fmt: skip
+            words.append(
+                f"{calls} call{'' if calls == 1 else 's'}; the last ended: {HANG_UP_WORDS[last.hangup_reason]}."
+            )
         words += self._cut_words()
         return words
 

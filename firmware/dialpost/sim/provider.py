@@ -195,9 +195,12 @@ class Provider:
 
     def _how(self) -> ConnectSettings:
         return ConnectSettings(
-            helo=HOSTNAME, tls=TlsMode.NONE, pipelining=self.settings.pipelining,
-            chunking=self.settings.chunking, timeout_scale=0.2,
-        )  # fmt: skip
+            helo=HOSTNAME,
+            tls=TlsMode.NONE,
+            pipelining=self.settings.pipelining,
+            chunking=self.settings.chunking,
+            timeout_scale=0.2,
+        )
 
     def outgoing(self, message: Held) -> OutgoingMessage:
         """The message as a file the client can send."""
@@ -206,9 +209,10 @@ class Provider:
         path.write_bytes(message.content.replace(b"\r\n", b"\n"))
         is_8bit = not message.content.isascii()
         envelope = Envelope(
-            message.sender, tuple(Recipient(address) for address in message.recipients),
+            message.sender,
+            tuple(Recipient(address) for address in message.recipients),
             BodyType.EIGHT_BIT if is_8bit else BodyType.SEVEN_BIT,
-        )  # fmt: skip
+        )
         return OutgoingMessage(QueueId(f"P{self._number}"), envelope, len(message.content), path)
 
     def taken_up(self, message: Held) -> None:

@@ -187,9 +187,14 @@ class _Crossing:
     """One connection across the line: the near end is the caller's, the far end is made once it may be."""
 
     def __init__(
-        self, target_port: int, there: Direction, back: Direction, *, source: str,
+        self,
+        target_port: int,
+        there: Direction,
+        back: Direction,
+        *,
+        source: str,
         gone: Callable[[_Crossing], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._target_port, self._there, self._back = target_port, there, back
         self._source, self._gone = source, gone
         self.near = _End(self, there)

@@ -40,14 +40,22 @@ class Count:
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the report."""
-        return {"expected": self.expected, "delivered": self.delivered, "duplicates": self.duplicates,
-                "lost": self.lost, "damaged": self.damaged, "waiting": self.waiting}  # fmt: skip
+        return {
+            "expected": self.expected,
+            "delivered": self.delivered,
+            "duplicates": self.duplicates,
+            "lost": self.lost,
+            "damaged": self.damaged,
+            "waiting": self.waiting,
+        }
 
 
 def count(
-    letters: Sequence[Letter], arrived: Mapping[str, Sequence[bytes]], waiting: int,
+    letters: Sequence[Letter],
+    arrived: Mapping[str, Sequence[bytes]],
+    waiting: int,
     places: Callable[[Letter], Iterable[str]],
-) -> Count:  # fmt: skip
+) -> Count:
     """Count one direction: `arrived` holds, for each place, what is there; `places` where a letter belongs.
 
     A letter is delivered when it is whole in each of its places. Copies beyond the first in any place are

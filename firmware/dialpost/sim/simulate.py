@@ -44,56 +44,115 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "simulate",
         description=_DESCRIPTION,
-    )  # fmt: skip
+    )
     parser.add_argument("--once", action="store_true", help="carry the messages, count, and end")
     parser.add_argument("--outbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages to the world")
     parser.add_argument("--inbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages at the provider")
-    parser.add_argument("--size", type=_whole(1, 50_000_000), metavar="BYTES",
-                        help="length of every message (default: 0.5 to 8 kB, by the seed)")  # fmt: skip
-    parser.add_argument("--seed", type=_whole(0, 1 << 62), default=1, metavar="S",
-                        help="what the messages are made from (default 1)")  # fmt: skip
+    parser.add_argument(
+        "--size",
+        type=_whole(1, 50_000_000),
+        metavar="BYTES",
+        help="length of every message (default: 0.5 to 8 kB, by the seed)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole(0, 1 << 62),
+        default=1,
+        metavar="S",
+        help="what the messages are made from (default 1)",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the result as JSON")
-    parser.add_argument("--dir", type=Path, metavar="DIR",
-                        help="keep the station's data here (default: in a temporary folder)")  # fmt: skip
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="keep the station's data here (default: in a temporary folder)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the station's log too")
     first = parser.add_argument_group("the first start")
-    first.add_argument("--first-start", action="store_true",
-                       help="a station without a configuration, to be set up at its serial console")  # fmt: skip
-    first.add_argument("--console-bps", type=int, choices=CONSOLE_SPEEDS_BPS, default=115_200, metavar="R",
-                       help="the serial console's speed in bit/s, with the panel too (default 115200)")  # fmt: skip
-    first.add_argument("--any-ports", action="store_true",
-                       help="listen on any free ports, not on 2525, 2587 and 2465")  # fmt: skip
+    first.add_argument(
+        "--first-start",
+        action="store_true",
+        help="a station without a configuration, to be set up at its serial console",
+    )
+    first.add_argument(
+        "--console-bps",
+        type=int,
+        choices=CONSOLE_SPEEDS_BPS,
+        default=115_200,
+        metavar="R",
+        help="the serial console's speed in bit/s, with the panel too (default 115200)",
+    )
+    first.add_argument(
+        "--any-ports", action="store_true", help="listen on any free ports, not on 2525, 2587 and 2465"
+    )
     _add_line(parser.add_argument_group("the line"))
     _add_provider(parser.add_argument_group("the provider"))
     parser.set_defaults(func=lambda args: _simulate(parser, args))
 
 
 def _add_line(group: Any) -> None:
-    group.add_argument("--rate-bps", type=_whole(50, 1_000_000_000), default=33_600, metavar="R",
-                       help="bits a second, ten for a byte (default 33600)")  # fmt: skip
-    group.add_argument("--rtt-ms", type=_number(0, 60_000), default=150.0, metavar="T",
-                       help="round trip in milliseconds (default 150)")  # fmt: skip
-    group.add_argument("--dial-s", type=_number(0, 120), default=3.0, metavar="S",
-                       help="time from dialling to the modem's answer (default 3)")  # fmt: skip
-    group.add_argument("--results", default="", metavar="LIST",
-                       help="the modem's answers to the first dials, such as BUSY,NO-ANSWER,CONNECT")  # fmt: skip
-    group.add_argument("--cut-up", type=_whole(0, 1 << 50), metavar="BYTES",
-                       help="lose the carrier once this many bytes went to the provider")  # fmt: skip
-    group.add_argument("--cut-down", type=_whole(0, 1 << 50), metavar="BYTES",
-                       help="lose the carrier once this many bytes came from the provider")  # fmt: skip
+    group.add_argument(
+        "--rate-bps",
+        type=_whole(50, 1_000_000_000),
+        default=33_600,
+        metavar="R",
+        help="bits a second, ten for a byte (default 33600)",
+    )
+    group.add_argument(
+        "--rtt-ms",
+        type=_number(0, 60_000),
+        default=150.0,
+        metavar="T",
+        help="round trip in milliseconds (default 150)",
+    )
+    group.add_argument(
+        "--dial-s",
+        type=_number(0, 120),
+        default=3.0,
+        metavar="S",
+        help="time from dialling to the modem's answer (default 3)",
+    )
+    group.add_argument(
+        "--results",
+        default="",
+        metavar="LIST",
+        help="the modem's answers to the first dials, such as BUSY,NO-ANSWER,CONNECT",
+    )
+    group.add_argument(
+        "--cut-up",
+        type=_whole(0, 1 << 50),
+        metavar="BYTES",
+        help="lose the carrier once this many bytes went to the provider",
+    )
+    group.add_argument(
+        "--cut-down",
+        type=_whole(0, 1 << 50),
+        metavar="BYTES",
+        help="lose the carrier once this many bytes came from the provider",
+    )
 
 
 def _add_provider(group: Any) -> None:
-    group.add_argument("--etrn", type=int, choices=ETRN_CODES, metavar="CODE",
-                       help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: as it is)")  # fmt: skip
+    group.add_argument(
+        "--etrn",
+        type=int,
+        choices=ETRN_CODES,
+        metavar="CODE",
+        help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: as it is)",
+    )
     group.add_argument("--no-pipelining", action="store_true", help="it does not offer PIPELINING")
     group.add_argument("--no-chunking", action="store_true", help="it does not offer CHUNKING")
-    group.add_argument("--start-s", type=_number(0, 600), default=0.0, metavar="S",
-                       help="time from ETRN to its first connection")  # fmt: skip
-    group.add_argument("--gap-s", type=_number(0, 600), default=0.0, metavar="S",
-                       help="time between two messages, each in a connection of its own")  # fmt: skip
-    group.add_argument("--connections", type=_whole(1, 20), default=1, metavar="N",
-                       help="connections it makes at once (default 1)")  # fmt: skip
+    group.add_argument(
+        "--start-s", type=_number(0, 600), default=0.0, metavar="S", help="time from ETRN to its first connection"
+    )
+    group.add_argument(
+        "--gap-s",
+        type=_number(0, 600),
+        default=0.0,
+        metavar="S",
+        help="time between two messages, each in a connection of its own",
+    )
+    group.add_argument(
+        "--connections", type=_whole(1, 20), default=1, metavar="N", help="connections it makes at once (default 1)"
+    )
 
 
 def _whole(low: int, high: int) -> Any:
@@ -134,17 +193,22 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Worl
     rtt_s = args.rtt_ms / 1000.0
     line = LineSettings(args.rate_bps, rtt_s, args.dial_s, results, args.cut_up, args.cut_down)
     provider = ProviderSettings(
-        args.etrn, pipelining=not args.no_pipelining, chunking=not args.no_chunking, start_s=args.start_s,
-        gap_s=args.gap_s, connections=args.connections,
-    )  # fmt: skip
+        args.etrn,
+        pipelining=not args.no_pipelining,
+        chunking=not args.no_chunking,
+        start_s=args.start_s,
+        gap_s=args.gap_s,
+        connections=args.connections,
+    )
     slowest_s = max(args.start_s, args.gap_s)
     return WorldSettings(
-        line, provider,
+        line,
+        provider,
         grace_min_s=max(0.3, min(2.0, 10 * rtt_s)),
         grace_max_s=max(10.0, 20 * rtt_s, 2.5 * slowest_s),
         pause_s=max(0.2, min(2.0, args.dial_s)),
         redials=5 + len(results),
-    )  # fmt: skip
+    )
 
 
 def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
@@ -242,9 +306,16 @@ def _tell(report: Report) -> None:
 async def _status(world: World) -> dict[str, object]:
     """What the real command says of this station."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "dialpost", "--config", str(world.config_path), "status",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "dialpost",
+        "--config",
+        str(world.config_path),
+        "status",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     try:
         said, _ = await asyncio.wait_for(process.communicate(), 60)
     except TimeoutError:
@@ -274,9 +345,11 @@ def _folder(wanted: Path | None, goes_on_with: str = "") -> Iterator[Path]:
 def _set_up_logging(verbose: bool) -> None:
     """The station's log on stderr: whole where asked for, otherwise the mail's faults only."""
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO if verbose else logging.ERROR,
-        format="%(levelname)s %(message)s", force=True,
-    )  # fmt: skip
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(levelname)s %(message)s",
+        force=True,
+    )
     if not verbose:  # the daemon sets the logger's level to what its configuration names
         logging.getLogger().handlers[0].addFilter(_is_fault_of_mail)
     logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -72,7 +72,7 @@ class Telephone:
         self.down = Direction(settings, lambda data: self._arrived(self._station, data), "down")
         modem = SimulatedModem(
             sim_pin=settings.sim_pin, has_sim=settings.has_sim, stored=settings.stored, refuses=settings.refuses
-        )  # fmt: skip
+        )
         self._station = _End(
             modem, PtyEnd(lambda data: self._typed(self._station, data), self._room(self.up)), self.up
         )
@@ -102,8 +102,13 @@ class Telephone:
     @property
     def counters(self) -> dict[str, int]:
         """Bytes that arrived each way over all calls, and what waits in the modems' buffers."""
-        return {"up": self.up.carried, "down": self.down.carried, "buffered_up": self.up.buffered,
-                "buffered_down": self.down.buffered, "calls": self.calls}  # fmt: skip
+        return {
+            "up": self.up.carried,
+            "down": self.down.carried,
+            "buffered_up": self.up.buffered,
+            "buffered_down": self.down.buffered,
+            "calls": self.calls,
+        }
 
     @property
     def seconds(self) -> float:
@@ -289,8 +294,11 @@ class Telephone:
 async def serve(telephone: Telephone, station: Path | None, provider: Path | None) -> None:
     """Run until SIGTERM, SIGINT or the end of standard input; orders come a line each on standard input."""
     await telephone.start()
-    links = [(link, path) for link, path in
-             ((station, telephone.station_path), (provider, telephone.provider_path)) if link]  # fmt: skip
+    links = [
+        (link, path)
+        for link, path in ((station, telephone.station_path), (provider, telephone.provider_path))
+        if link
+    ]
     for link, path in links:
         link.unlink(missing_ok=True)
         link.symlink_to(path)

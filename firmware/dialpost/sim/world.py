@@ -91,9 +91,10 @@ class World:
         self.config_path.write_text(render_config(self.config, secrets=True), encoding="utf-8")
         opener = self._lines.open if self._lines is not None else None
         self.daemon = Daemon(
-            self.config_path, make_station=partial(Station, link=self.line),
+            self.config_path,
+            make_station=partial(Station, link=self.line),
             front=lambda panel: FrontPanelOfProcess(panel, opener),
-        )  # fmt: skip
+        )
         await self.daemon.start()
         self.provider.station_port = self.line.open_down(self.port(Listener.MX), PROVIDER_ADDRESS)
         self.daemon.panel.watch(self._note_lights)
@@ -128,16 +129,19 @@ class World:
         call = self.settings
         return Config(
             station=StationConfig(
-                hostname=HOSTNAME, domains=(DOMAIN,), postmaster=ACCOUNTS[0],
-                data_dir=str(self.folder / "data"), run_dir=str(self._run_dir),
+                hostname=HOSTNAME,
+                domains=(DOMAIN,),
+                postmaster=ACCOUNTS[0],
+                data_dir=str(self.folder / "data"),
+                run_dir=str(self._run_dir),
             ),
             smtp=SmtpConfig(
-                listen=(f"{USERS_ADDRESS}:0",), submission_listen=(f"{USERS_ADDRESS}:0",),
-                submissions_listen=(f"{USERS_ADDRESS}:0",), disk_reserve_bytes=0,
+                listen=(f"{USERS_ADDRESS}:0",),
+                submission_listen=(f"{USERS_ADDRESS}:0",),
+                submissions_listen=(f"{USERS_ADDRESS}:0",),
+                disk_reserve_bytes=0,
             ),
-            relay=RelayConfig(
-                networks=(f"{USERS_ADDRESS}/32",), provider_networks=(f"{PROVIDER_ADDRESS}/32",)
-            ),
+            relay=RelayConfig(networks=(f"{USERS_ADDRESS}/32",), provider_networks=(f"{PROVIDER_ADDRESS}/32",)),
             outbound=OutboundConfig(
                 smarthost=USERS_ADDRESS, port=provider_port, tls=TlsMode.NONE, tls_verify=TlsVerify.NONE
             ),
@@ -146,11 +150,15 @@ class World:
             panel=PanelConfig(board="none" if self._lines is None else "simulated"),
             link=LinkConfig(line_rate_bps=min(max(call.line.rate_bps, 300), 1_000_000_000)),
             call=CallConfig(
-                grace_min_s=call.grace_min_s, grace_max_s=call.grace_max_s, redial_attempts=call.redials,
-                redial_pause_s=call.pause_s, cooldown_s=min(call.pause_s, 1.0), max_call_s=86_400,
+                grace_min_s=call.grace_min_s,
+                grace_max_s=call.grace_max_s,
+                redial_attempts=call.redials,
+                redial_pause_s=call.pause_s,
+                cooldown_s=min(call.pause_s, 1.0),
+                max_call_s=86_400,
                 dial_timeout_s=min(600, 30 + round(call.line.dial_s + 20 * call.line.rtt_s)),
             ),
-        )  # fmt: skip
+        )
 
     def port(self, door: Listener) -> int:
         """Where the station listens."""

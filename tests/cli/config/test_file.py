@@ -78,9 +78,12 @@ def test_check_tells_every_fault_at_once(path, capsys):
     assert (status, err) == (1, "")
     assert [line.split(": ")[0] for line in out.splitlines()] == [f"FAULT    {path}"] * 4
     for words in (
-        "outbound.retry_min_s = 0", "from 1 to 86400 seconds", "Did you mean outbound.smarthost?", "0.0.0.0/0",
+        "outbound.retry_min_s = 0",
+        "from 1 to 86400 seconds",
+        "Did you mean outbound.smarthost?",
+        "0.0.0.0/0",
         'smtp.max_connections = "many"',
-    ):  # fmt: skip
+    ):
         assert words in out
 
 

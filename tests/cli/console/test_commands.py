@@ -91,10 +91,18 @@ def test_help_and_explain(station: LiveDaemon) -> None:
 
 def test_commands_of_the_command_line_say_what_they_say_there(station: LiveDaemon) -> None:
     said = typed(
-        station.config_path, "status", "queue list", "dialpost call history", "trace nobody@x.example",
-        "call dance", "modem countries austria", "call history --limit 0",
-        "account passwd nobody", "secret-word", "secret-word",
-    )  # fmt: skip
+        station.config_path,
+        "status",
+        "queue list",
+        "dialpost call history",
+        "trace nobody@x.example",
+        "call dance",
+        "modem countries austria",
+        "call history --limit 0",
+        "account passwd nobody",
+        "secret-word",
+        "secret-word",
+    )
     assert "mail.clinic.example: Dialpost" in said
     assert "Nothing waits." in said and "No call has been made yet." in said
     assert "austria: Austria" in said
@@ -154,9 +162,20 @@ def test_a_paste_behind_a_long_output_is_not_eaten_by_the_pager(station: LiveDae
 
 def test_a_change_is_compared_committed_numbered_and_taken_back(own: LiveDaemon) -> None:
     said = typed(
-        own.config_path, "set budget.minutes_per_day 30", "compare", "check", "commit comment a budget", "history",
-        "show budget", "rollback 1", "commit", "compare", "history", "rollback 9", "rollback x",
-    )  # fmt: skip
+        own.config_path,
+        "set budget.minutes_per_day 30",
+        "compare",
+        "check",
+        "commit comment a budget",
+        "history",
+        "show budget",
+        "rollback 1",
+        "commit",
+        "compare",
+        "history",
+        "rollback 9",
+        "rollback x",
+    )
     assert "budget.minutes_per_day = 30.0" in said
     assert "Committed as number 2." in said and "a budget" in said
     assert "Number 1 is your candidate now" in said and "Committed as number 3." in said
@@ -167,9 +186,15 @@ def test_a_change_is_compared_committed_numbered_and_taken_back(own: LiveDaemon)
 
 def test_lists_grow_and_shrink_item_by_item_and_unset_goes_back_to_the_default(own: LiveDaemon) -> None:
     said = typed(
-        own.config_path, "set station.domains[2] branch.example", "show station.domains",
-        "unset station.domains[1]", "unset outbound.smarthost", "show outbound", "discard", "show station",
-    )  # fmt: skip
+        own.config_path,
+        "set station.domains[2] branch.example",
+        "show station.domains",
+        "unset station.domains[1]",
+        "unset outbound.smarthost",
+        "show outbound",
+        "discard",
+        "show station",
+    )
     assert '"branch.example"' in said
     assert "Your changes are discarded." in said
     assert said.rstrip().endswith("dialpost>")
@@ -178,10 +203,21 @@ def test_lists_grow_and_shrink_item_by_item_and_unset_goes_back_to_the_default(o
 
 def test_a_secret_is_asked_twice_never_shown_and_kept_whole(own: LiveDaemon) -> None:
     said = typed(
-        own.config_path, "set outbound.user clinic", "set outbound.password", 'p"w, ä\\', 'p"w, ä\\',
-        "show outbound", "compare", "commit", "save to screen", "set outbound.password one", "\x1b[A",
-        "set outbound.password", "one", "two",
-    )  # fmt: skip
+        own.config_path,
+        "set outbound.user clinic",
+        "set outbound.password",
+        'p"w, ä\\',
+        'p"w, ä\\',
+        "show outbound",
+        "compare",
+        "commit",
+        "save to screen",
+        "set outbound.password one",
+        "\x1b[A",
+        "set outbound.password",
+        "one",
+        "two",
+    )
     assert 'p"w' not in said and "(set, not shown)" in said
     assert "Committed as number 2." in said
     assert said.count("`set outbound.password` without the value asks for it, unseen.") == 1
@@ -214,10 +250,19 @@ def test_a_faulty_candidate_is_not_committed(own: LiveDaemon) -> None:
 def test_check_tells_of_a_modem_a_country_and_a_board_that_nobody_knows(own: LiveDaemon) -> None:
     """Without them no call is made and no light lit; the file itself is good."""
     said = typed(
-        own.config_path, "set link.kind modem", "set modem.port /dev/null", "set modem.numbers 0961555017",
-        "set modem.profile nix", "set modem.country atlantis", "set panel.board rpi-9", "check",
-        "set panel.board none", "set modem.profile hayes", "set modem.country austria", "check",
-    )  # fmt: skip
+        own.config_path,
+        "set link.kind modem",
+        "set modem.port /dev/null",
+        "set modem.numbers 0961555017",
+        "set modem.profile nix",
+        "set modem.country atlantis",
+        "set panel.board rpi-9",
+        "check",
+        "set panel.board none",
+        "set modem.profile hayes",
+        "set modem.country austria",
+        "check",
+    )
     first, second = said.split("> check\n")[1:]
     for key, name in (("modem.profile", "nix"), ("modem.country", "atlantis"), ("panel.board", "rpi-9")):
         assert f'WARNING  {key}: There is no "{name}" among' in first
@@ -260,9 +305,22 @@ def test_a_pasted_text_becomes_the_candidate_with_its_secrets_kept(own: LiveDaem
     printed = typed(own.config_path, "save to screen").partition("save to screen\n")[2].rpartition("dialpost>")[0]
     assert "geheim" not in printed
     said = typed(
-        own.config_path, "restore from paste", *printed.splitlines(), "[budget]", 'currency\t= "EUR"', ".",
-        "compare", "commit", "restore from paste", "x = [", ".", "restore from paste", "junk", "\x03", "compare",
-    )  # fmt: skip
+        own.config_path,
+        "restore from paste",
+        *printed.splitlines(),
+        "[budget]",
+        'currency\t= "EUR"',
+        ".",
+        "compare",
+        "commit",
+        "restore from paste",
+        "x = [",
+        ".",
+        "restore from paste",
+        "junk",
+        "\x03",
+        "compare",
+    )
     assert "1 change to what is in force." in said and "Committed as number 3." in said
     assert "this is not TOML" in said or "This is not TOML" in said
     assert "Nothing was taken" in said
@@ -272,9 +330,17 @@ def test_a_pasted_text_becomes_the_candidate_with_its_secrets_kept(own: LiveDaem
 def test_changes_not_committed_are_not_replaced_without_a_yes(own: LiveDaemon) -> None:
     typed(own.config_path, "set budget.currency CHF", "commit")
     said = typed(
-        own.config_path, "set budget.currency EUR", "rollback 1", "no", "restore from paste", "", "compare",
-        "rollback 1", "yes", "compare",
-    )  # fmt: skip
+        own.config_path,
+        "set budget.currency EUR",
+        "rollback 1",
+        "no",
+        "restore from paste",
+        "",
+        "compare",
+        "rollback 1",
+        "yes",
+        "compare",
+    )
     assert said.count("You have changes that are not committed (`compare` shows them); they would be lost.") == 3
     assert said.count("Your changes are as they were.") == 2
     kept, lost = said.split("Number 1 is your candidate now")
@@ -291,9 +357,18 @@ def test_saved_to_a_stick_and_restored_from_it(
     assert none.count("No USB stick is there.") == 2
     monkeypatch.setattr(usb_sticks, "mounted", lambda: [stick])
     said = typed(
-        own.config_path, "restore from usb", "save to usb first", "set budget.currency EUR", "save to usb",
-        "commit", "restore from usb first", "compare", "commit", "restore from usb nothing", "save to usb ../etc",
-    )  # fmt: skip
+        own.config_path,
+        "restore from usb",
+        "save to usb first",
+        "set budget.currency EUR",
+        "save to usb",
+        "commit",
+        "restore from usb first",
+        "compare",
+        "commit",
+        "restore from usb nothing",
+        "save to usb ../etc",
+    )
     assert "There is no configuration (*.toml) at the top of the stick." in said
     assert "Saved as first.toml, with its secrets. The stick can be pulled." in said
     assert "without changes that are not committed" in said
@@ -308,10 +383,22 @@ def test_saved_to_a_stick_and_restored_from_it(
 
 def test_the_password_is_changed_with_the_old_one_and_twice_the_new(own: LiveDaemon) -> None:
     said = typed(
-        own.config_path, "password", "short", "password", "correct horse", "correct house", "password",
-        "correct horse", "correct horse", "password", "wrong", "password", "correct horse", "another one",
+        own.config_path,
+        "password",
+        "short",
+        "password",
+        "correct horse",
+        "correct house",
+        "password",
+        "correct horse",
+        "correct horse",
+        "password",
+        "wrong",
+        "password",
+        "correct horse",
         "another one",
-    )  # fmt: skip
+        "another one",
+    )
     assert "too short" in said and "The passwords don't match" in said and "not the old password" in said
     assert said.count("Console password changed.") == 2
     for secret in ("horse", "house", "another"):
@@ -353,14 +440,36 @@ def test_a_daemon_that_is_gone_is_told_and_the_console_stays(tmp_path: Path) -> 
 _PIECES = st.lists(
     st.one_of(
         st.binary(max_size=12),
-        st.sampled_from([
-            b"set ", b"show ", b"unset ", b"budget.", b"station.domains[2] ", b"commit confirm x", b"\t", b"?",
-            b"\r", b"help ", b"compare\r", b"rollback 1\r", b"restore from paste\r", b".\r", b"\x1b[A", b"\x15",
-            b'"', b"outbound.password", b"discard\r", b"check\r", b"who\r", b"queue show ", b"log 5\r",
-        ]),
+        st.sampled_from(
+            [
+                b"set ",
+                b"show ",
+                b"unset ",
+                b"budget.",
+                b"station.domains[2] ",
+                b"commit confirm x",
+                b"\t",
+                b"?",
+                b"\r",
+                b"help ",
+                b"compare\r",
+                b"rollback 1\r",
+                b"restore from paste\r",
+                b".\r",
+                b"\x1b[A",
+                b"\x15",
+                b'"',
+                b"outbound.password",
+                b"discard\r",
+                b"check\r",
+                b"who\r",
+                b"queue show ",
+                b"log 5\r",
+            ]
+        ),
     ),
     max_size=30,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -381,8 +490,12 @@ def test_the_prompt_has_its_star_only_where_there_is_a_difference(station: LiveD
     before, after = typed(station.config_path, "set budget.currency EUR", "show budget").split("show budget", 1)
     assert "dialpost*> " in before and "dialpost*> " in after
     same = typed(
-        station.config_path, "set station.hostname mail.clinic.example", "set budget.currency EUR",
-        "unset budget.currency", "show budget", "compare",
-    )  # fmt: skip
+        station.config_path,
+        "set station.hostname mail.clinic.example",
+        "set budget.currency EUR",
+        "unset budget.currency",
+        "show budget",
+        "compare",
+    )
     assert "No difference." in same
     assert "dialpost*> " not in same.split("show budget", 1)[1]

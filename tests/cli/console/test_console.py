@@ -229,16 +229,21 @@ def test_a_pipe_of_commands_is_carried_out_to_its_end(station: LiveDaemon, tmp_p
 
     done = subprocess.run(
         [sys.executable, "-m", "dialpost", "--config", str(station.config_path), "console"],
-        input=b"set budget.currency EUR\ncommit\nshow budget\n", capture_output=True, timeout=HANGS_S, check=False,
-    )  # fmt: skip
+        input=b"set budget.currency EUR\ncommit\nshow budget\n",
+        capture_output=True,
+        timeout=HANGS_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert b"Committed as number 2." in done.stdout and b'budget.currency = "EUR"' in done.stdout
 
 
 def test_without_a_daemon_the_console_comes_up_all_the_same(tmp_path: Path) -> None:
     config = tmp_path / "dialpost.toml"
-    config.write_text('[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'
-                      f'run_dir = "{tmp_path}/run"\ndata_dir = "{tmp_path}/data"\n')  # fmt: skip
+    config.write_text(
+        '[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'
+        f'run_dir = "{tmp_path}/run"\ndata_dir = "{tmp_path}/data"\n'
+    )
     impatient = "from dialpost.cli.console import console; console.DAEMON_STARTS_S = 0.1"
     main = "import runpy; runpy.run_module('dialpost', run_name='__main__')"
     seat = Seat(config, program=("-c", f"{impatient}; {main}"))

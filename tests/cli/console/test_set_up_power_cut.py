@@ -30,9 +30,13 @@ AGAIN_EVERY = 4
 def set_up() -> Iterator[Callable[[Path, int], int]]:
     """Makes a set-up in a place, killed at a write of this number; returns its exit status."""
     with subprocess.Popen(
-        [sys.executable, str(TESTS / "set_up_child.py")], env=os.environ | {"PYTHONPATH": str(TESTS), "TZ": "UTC"},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-    ) as child:  # fmt: skip
+        [sys.executable, str(TESTS / "set_up_child.py")],
+        env=os.environ | {"PYTHONPATH": str(TESTS), "TZ": "UTC"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as child:
         assert child.stdin is not None and child.stdout is not None
         told, done = child.stdin, child.stdout
 

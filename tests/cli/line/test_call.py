@@ -89,10 +89,14 @@ class Daemon:
         await writer.commit()
         message = station.big_messages.as_held(
             a_record(
-                queue_id, sender="anna@clinic.example", origin=Origin.SUBMITTED, size=size, wire_size=size,
+                queue_id,
+                sender="anna@clinic.example",
+                origin=Origin.SUBMITTED,
+                size=size,
+                wire_size=size,
                 local_prefix=0,
             )
-        )  # fmt: skip
+        )
         await station.store.accept(message)
         station._accepted(message)
         return queue_id
@@ -132,8 +136,9 @@ def test_before_the_first_call(dialpost):
     assert "No call has been made yet." in err
     status, out, _ = dialpost("call", "budget")
     assert (status, out.splitlines()[:2]) == (
-        0, ["0 of 30 minutes used today", "0 minutes used this month"],
-    )  # fmt: skip
+        0,
+        ["0 of 30 minutes used today", "0 minutes used this month"],
+    )
     assert "a call may last 20 minutes" in out
     assert "A call made now may last 20 min (budget.minutes_per_call)." in out
 
@@ -227,13 +232,30 @@ def test_every_command_explains_itself(verb, dialpost, capsys):
 
 def test_everything_of_a_call_is_told():
     record = CallRecord(
-        CallReason.COMMAND, "modem", DialResult.CONNECTED, int(time.time()), online_s=130.0, bytes_up=340_000,
-        bytes_down=12_000, sent=11, received=3, deferred=1, refused=2,
+        CallReason.COMMAND,
+        "modem",
+        DialResult.CONNECTED,
+        int(time.time()),
+        online_s=130.0,
+        bytes_up=340_000,
+        bytes_down=12_000,
+        sent=11,
+        received=3,
+        deferred=1,
+        refused=2,
         etrn=(classify("clinic.example", Reply(458, ("Unable to queue messages",))),),
-        hangup_reason=HangUpReason.BUDGET_SPENT, hangup_detail="2 of 2 minutes used today",
-        detail="CONNECT 33600/ARQ/V34", rate_bps=33_600, dialled="0961 123456", connect_s=31.4, paid_s=140.0,
-        cost=0.6, currency="EUR", over_budget=False, forecast=Forecast(12, 340_000, 118.0, 0.4, "EUR"),
-    )  # fmt: skip
+        hangup_reason=HangUpReason.BUDGET_SPENT,
+        hangup_detail="2 of 2 minutes used today",
+        detail="CONNECT 33600/ARQ/V34",
+        rate_bps=33_600,
+        dialled="0961 123456",
+        connect_s=31.4,
+        paid_s=140.0,
+        cost=0.6,
+        currency="EUR",
+        over_budget=False,
+        forecast=Forecast(12, 340_000, 118.0, 0.4, "EUR"),
+    )
     lines = call_lines(stored_call({"number": 7} | record.to_json()))
     assert lines[0].startswith("Call 7, ")
     assert lines[1:8] == [

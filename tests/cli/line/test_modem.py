@@ -141,7 +141,7 @@ def test_probe_without_a_modem_says_what_to_look_at(
     assert run(capsys, "probe")[:2] == (
         1,
         "This machine has no serial port. Is the modem plugged in and on? `dmesg | tail` tells of USB devices.\n",
-    )  # fmt: skip
+    )
     status, out, _ = run(capsys, "probe", "--port", "/dev/no-such")
     assert status == 1
     assert "There is no /dev/no-such" in out and "No modem was found" in out
@@ -158,9 +158,15 @@ def test_every_step_of_a_sound_modem(line: Line, tmp_path: Path, capsys: pytest.
     configure(tmp_path, line.path)
     status, out, _ = run(capsys, "test")
     assert subjects(out) == [
-        ("ok", "settings"), ("ok", "port"), ("ok", "answer"), ("ok", "identity"), ("ok", "set-up"),
-        ("ok", "control lines"), ("ok", "dial tone"), ("-", "a call"),
-    ]  # fmt: skip
+        ("ok", "settings"),
+        ("ok", "port"),
+        ("ok", "answer"),
+        ("ok", "identity"),
+        ("ok", "set-up"),
+        ("ok", "control lines"),
+        ("ok", "dial tone"),
+        ("-", "a call"),
+    ]
     assert status == 0
     assert out.endswith("\nThe modem is ready.\n")
     assert line.telephone.calls == 0, "nothing was dialled"
@@ -272,14 +278,25 @@ def test_without_a_port_it_says_how_to_find_it(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("verb", ["probe", "test", "terminal"])
-@pytest.mark.parametrize(("words", "link", "refused"), [
-    ("on line", "modem", True), ("dialling", "modem", True), ("on hook", "modem", False),
-    ("on hook; redialling in 20 s", "modem", False), ("on line", "gateway", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "link", "refused"),
+    [
+        ("on line", "modem", True),
+        ("dialling", "modem", True),
+        ("on hook", "modem", False),
+        ("on hook; redialling in 20 s", "modem", False),
+        ("on line", "gateway", False),
+    ],
+)
 def test_a_station_in_a_call_keeps_its_modem(
-    verb: str, words: str, link: str, refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    verb: str,
+    words: str,
+    link: str,
+    refused: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     configure(tmp_path, "/dev/no-such")
     monkeypatch.setattr(face, "serial_ports", list)
 

@@ -94,8 +94,9 @@ def test_without_a_daemon(dialpost, tmp_path):
     )
     assert dialpost("alias", "add", "--replace", "team", "anna", "x@world.example")[0] == 0
     assert json.loads(dialpost("account", "list", "--json")[1])[0]["addresses"] == [
-        "anna@clinic.example", "info@second.example",
-    ]  # fmt: skip
+        "anna@clinic.example",
+        "info@second.example",
+    ]
     assert "anna" in dialpost("account", "list")[1]
     assert dialpost("account", "edit", "anna", "--disable", "--quota", "default")[1] == (
         "Account anna: anna@clinic.example, info@second.example; quota no limit; locked, nobody can log in\n"
@@ -180,11 +181,18 @@ def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost, tmp_path):
 @pytest.mark.parametrize(
     ("text", "size"),
     [
-        (None, None), ("default", None), ("none", 0), ("None", 0),
-        ("DEFAULT", None), ("0", 0), ("500", 500), ("1.5k", 1500), ("2 GB", 2 * 10**9),
+        (None, None),
+        ("default", None),
+        ("none", 0),
+        ("None", 0),
+        ("DEFAULT", None),
+        ("0", 0),
+        ("500", 500),
+        ("1.5k", 1500),
+        ("2 GB", 2 * 10**9),
         ("1t", 10**12),
     ],
-)  # fmt: skip
+)
 def test_sizes(text, size):
     assert quota_bytes(text) == size
 

@@ -222,9 +222,16 @@ async def test_show_asks_the_daemon_that_has_the_lines(tmp_path, machine) -> Non
     await server.start()
     path = file(tmp_path)
     process = await asyncio.create_subprocess_exec(
-        "python", "-m", "dialpost", "--config", path, "panel", "show", "update",
+        "python",
+        "-m",
+        "dialpost",
+        "--config",
+        path,
+        "panel",
+        "show",
+        "update",
         env=os.environ | {"PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
+    )
     changed = asyncio.Event()
     panel.watch(lambda state, lights: (seen.append(state.phase.value), changed.set()))
     async with asyncio.timeout(60):

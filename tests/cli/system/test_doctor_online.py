@@ -58,10 +58,15 @@ def config(port, verify=TlsVerify.NONE):
 async def world(settings):
     """The findings on smarthost and ETRN."""
     station = Station(
-        config_path="f", config_remarks=(), card=CardProbe(Path("/tmp")),
-        directory=lambda: (Directory({}, {}, ("clinic.example",)), ""), certificate=lambda: None,
-        daemon=lambda: None, knock=None, clock=lambda: (2, 1, "now"),
-    )  # fmt: skip
+        config_path="f",
+        config_remarks=(),
+        card=CardProbe(Path("/tmp")),
+        directory=lambda: (Directory({}, {}, ("clinic.example",)), ""),
+        certificate=lambda: None,
+        daemon=lambda: None,
+        knock=None,
+        clock=lambda: (2, 1, "now"),
+    )
     found = [each async for each in Doctor(settings, station, Names(), SmtpClient()).examine(online=True)]
     assert "s3cret" not in repr(found)
     return [each for each in found if each.subject in {"smarthost", "ETRN"}]
@@ -76,8 +81,11 @@ async def test_a_provider_that_welcomes_us(tls):
     assert etrn.what == f"clinic.example: 250 started (mail.example, port {target.port})"
     assert peer.model.delivered == []
     assert [command.split()[0] for command in peer.model.commands if not command.startswith("EHLO")] == [
-        "AUTH", "QUIT", "ETRN", "QUIT",
-    ]  # fmt: skip
+        "AUTH",
+        "QUIT",
+        "ETRN",
+        "QUIT",
+    ]
 
 
 @pytest.mark.parametrize(

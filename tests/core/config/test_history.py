@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from dialpost.core.config.history import Commit, Proof, Unproven, split_header, with_header
 
 COMMITS = st.builds(
-    Commit, st.integers(1, 10**6), st.text(max_size=40), st.integers(0, 4_000_000_000), st.booleans(),
+    Commit,
+    st.integers(1, 10**6),
     st.text(max_size=40),
-)  # fmt: skip
+    st.integers(0, 4_000_000_000),
+    st.booleans(),
+    st.text(max_size=40),
+)
 
 
 @given(COMMITS, COMMITS, st.text(max_size=60))
@@ -39,7 +43,11 @@ def test_a_mark_that_is_damaged_is_none():
 def test_a_commit_for_the_control_api() -> None:
     commit = Commit(14, "anna", 1_820_000_000, False, "a new number")
     assert commit.to_json() == {
-        "number": 14, "who": "anna", "when": commit.when, "when_s": 1_820_000_000, "clock_trusted": False,
+        "number": 14,
+        "who": "anna",
+        "when": commit.when,
+        "when_s": 1_820_000_000,
+        "clock_trusted": False,
         "comment": "a new number",
-    }  # fmt: skip
+    }
     assert commit.when.startswith("2027-09-03 ") and commit.when != replace(commit, clock_trusted=True).when

@@ -35,31 +35,64 @@ def test_without_the_section_dhcp_and_an_address_to_fall_back_on():
     ("lan", "said"),
     [
         ('method = "static"', ['lan.method = "static" needs lan.address, for example 192.168.1.25/24.']),
-        ('address = "192.168.1.25"', ['lan.address = "192.168.1.25" is not allowed: the prefix length is '
-                                       "missing, for example 192.168.1.25/24."]),
-        ('address = "127.0.0.1/8"', ['lan.address = "127.0.0.1/8" is not allowed: no host of a LAN can have that '
-                                     "address."]),
-        ('method = "static"\naddress = "192.168.1.0/24"',
-         ["lan.address = 192.168.1.0/24 is the network's own address or its broadcast address; choose one in "
-         "between."]),
-        ('method = "static"\naddress = "192.168.1.255/24"',
-         ["lan.address = 192.168.1.255/24 is the network's own address or its broadcast address; choose one in "
-         "between."]),
-        ('method = "static"\naddress = "192.168.1.9/32"',
-         ["lan.address = 192.168.1.9/32: that network has no room for another host; /24 is usual."]),
-        (STATIC + 'gateway = "192.168.2.1"', ["lan.gateway = 192.168.2.1 is not in the network of lan.address = "
-                                              "192.168.1.25/24, so it is unreachable."]),
-        (STATIC + 'gateway = "fe80::1"', ["lan.gateway = fe80::1 is not in the network of lan.address = "
-                                          "192.168.1.25/24, so it is unreachable."]),
-        (STATIC + 'gateway = "192.168.1.25"', ["lan.gateway = 192.168.1.25 is the station itself; enter the "
-        "router's address."]),
+        (
+            'address = "192.168.1.25"',
+            [
+                'lan.address = "192.168.1.25" is not allowed: the prefix length is '
+                "missing, for example 192.168.1.25/24."
+            ],
+        ),
+        (
+            'address = "127.0.0.1/8"',
+            ['lan.address = "127.0.0.1/8" is not allowed: no host of a LAN can have that address.'],
+        ),
+        (
+            'method = "static"\naddress = "192.168.1.0/24"',
+            [
+                "lan.address = 192.168.1.0/24 is the network's own address or its broadcast address; choose one "
+                "in between."
+            ],
+        ),
+        (
+            'method = "static"\naddress = "192.168.1.255/24"',
+            [
+                "lan.address = 192.168.1.255/24 is the network's own address or its broadcast address; choose one "
+                "in between."
+            ],
+        ),
+        (
+            'method = "static"\naddress = "192.168.1.9/32"',
+            ["lan.address = 192.168.1.9/32: that network has no room for another host; /24 is usual."],
+        ),
+        (
+            STATIC + 'gateway = "192.168.2.1"',
+            [
+                "lan.gateway = 192.168.2.1 is not in the network of lan.address = "
+                "192.168.1.25/24, so it is unreachable."
+            ],
+        ),
+        (
+            STATIC + 'gateway = "fe80::1"',
+            ["lan.gateway = fe80::1 is not in the network of lan.address = 192.168.1.25/24, so it is unreachable."],
+        ),
+        (
+            STATIC + 'gateway = "192.168.1.25"',
+            ["lan.gateway = 192.168.1.25 is the station itself; enter the router's address."],
+        ),
         ('services = ["imaps", "imaps"]', ["lan.services names imaps 2 times; name it once."]),
-        ('services = ["web"]', ['lan.services[1] = "web" is not allowed: each item must be one of: imaps, pop3s, '
-                                "imap, pop3."]),
-        ('fallback_address = "10.0.0.255/24"', ["lan.fallback_address = 10.0.0.255/24 is the network's own "
-        "address or its broadcast address; choose one in between."]),
+        (
+            'services = ["web"]',
+            ['lan.services[1] = "web" is not allowed: each item must be one of: imaps, pop3s, imap, pop3.'],
+        ),
+        (
+            'fallback_address = "10.0.0.255/24"',
+            [
+                "lan.fallback_address = 10.0.0.255/24 is the network's own "
+                "address or its broadcast address; choose one in between."
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_stand(lan, said):
     assert problems(lan) == said
 

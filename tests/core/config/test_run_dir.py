@@ -34,9 +34,27 @@ def test_what_is_not_plain_takes_a_parser(text, found):
 
 
 _WORDS = st.sampled_from(
-    ['run_dir = "/run/x"', "run_dir = '/y z'", "run_dir", "station", "[station]", ".", "=", "{", "}", "#", '"', "'",
-     "\n", " ", '"""', "/", "\\", "\r"]
-)  # fmt: skip
+    [
+        'run_dir = "/run/x"',
+        "run_dir = '/y z'",
+        "run_dir",
+        "station",
+        "[station]",
+        ".",
+        "=",
+        "{",
+        "}",
+        "#",
+        '"',
+        "'",
+        "\n",
+        " ",
+        '"""',
+        "/",
+        "\\",
+        "\r",
+    ]
+)
 
 
 @given(st.lists(_WORDS, max_size=12).map("".join))

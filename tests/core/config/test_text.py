@@ -59,9 +59,9 @@ def problems(text):
 def test_the_smallest_file_has_a_default_for_everything_else():
     config = parse_config(BASE)
     assert config == dataclasses.replace(
-        Config(), station=dataclasses.replace(Config().station, hostname="mail.clinic.example",
-                                              domains=("clinic.example",)),
-    )  # fmt: skip
+        Config(),
+        station=dataclasses.replace(Config().station, hostname="mail.clinic.example", domains=("clinic.example",)),
+    )
 
 
 def test_values_are_typed_and_in_normal_form():
@@ -101,15 +101,21 @@ def test_secrets_are_blotted_out():
         (BASE + "[smtp]\nlissten = []\n", ["There is no key smtp.lissten. Did you mean smtp.listen?"]),
         (BASE + "[stmp]\n", ["There is no section stmp. Did you mean smtp?"]),
         (BASE + '[link]\nsmarthost = "x"\n', ["There is no key link.smarthost. Did you mean outbound.smarthost?"]),
-        (BASE + "[smtp]\nmax_connections = 0\n",
-         ["smtp.max_connections = 0 is not allowed: it must be a whole number from 1 to 2000."]),
+        (
+            BASE + "[smtp]\nmax_connections = 0\n",
+            ["smtp.max_connections = 0 is not allowed: it must be a whole number from 1 to 2000."],
+        ),
         (BASE + "[smtp]\nmax_connections = true\n", ["smtp.max_connections = true is not allowed"]),
         (BASE + "[call]\ngrace_min_s = nan\n", ["call.grace_min_s = nan is not allowed"]),
-        (BASE + '[link]\nkind = "modm"\n',
-         ['link.kind = "modm" is not allowed: it must be one of: modem, gateway, dialup-gateway.']),
+        (
+            BASE + '[link]\nkind = "modm"\n',
+            ['link.kind = "modm" is not allowed: it must be one of: modem, gateway, dialup-gateway.'],
+        ),
         (BASE + '[smtp]\nlisten = "[::]:25"\n', ["must be a list of ADDRESS:PORT"]),
-        (BASE + '[smtp]\nlisten = ["localhost:25", "::1:25", "[::1]:70000"]\n',
-         ["smtp.listen[1]", "smtp.listen[2]", "smtp.listen[3]"]),
+        (
+            BASE + '[smtp]\nlisten = ["localhost:25", "::1:25", "[::1]:70000"]\n',
+            ["smtp.listen[1]", "smtp.listen[2]", "smtp.listen[3]"],
+        ),
         (BASE + '[relay]\nnetworks = ["192.168.1.1/24"]\n', ["relay.networks[1]"]),
         (BASE + '[relay]\nnetworks = ["0.0.0.0/0"]\n', ["would let the whole world send"]),
         (BASE + '[relay]\nnetworks = ["::/0"]\n', ["would let the whole world send"]),
@@ -119,8 +125,10 @@ def test_secrets_are_blotted_out():
         (BASE + "[outbound]\nretry_min_s = 90\nretry_max_s = 60\n", ["retry_min_s = 90 is greater than"]),
         (BASE + "[call]\ngrace_min_s = 61\n", ["call.grace_min_s = 61 is greater than call.grace_max_s = 60"]),
         (BASE + '[[outbound.route]]\nvia = "mx"\n', ["outbound.route[1].domains is missing"]),
-        (BASE + '[[outbound.route]]\ndomains = ["a.example"]\n[[outbound.route]]\ndomains = ["a.example"]\n',
-         ["outbound.route names a.example 2 times"]),
+        (
+            BASE + '[[outbound.route]]\ndomains = ["a.example"]\n[[outbound.route]]\ndomains = ["a.example"]\n',
+            ["outbound.route names a.example 2 times"],
+        ),
         (BASE + '[outbound]\nroute = ["x"]\n', ["outbound.route[1] must be a table"]),
         (BASE + "[[schedule.entry]]\n", ["schedule.entry[1] never calls"]),
         (BASE + '[[schedule.entry]]\nat = ["24:00"]\n', ["schedule.entry[1].at[1]"]),
@@ -130,13 +138,17 @@ def test_secrets_are_blotted_out():
         (BASE + '[etrn]\nnames = ["#a b", "@x..y"]\n', ["etrn.names[1]", "etrn.names[2]"]),
         ("station = 3\n", ["station must be a section: write [station] on a line of its own."]),
         # What follows from a wrong key only because it stands at its default is not reported as a second fault.
-        (BASE + '[outbound]\nuser = "u"\npassword = 5\n',
-         ["outbound.password (not shown here) is not allowed: it must be text in quotes."]),
+        (
+            BASE + '[outbound]\nuser = "u"\npassword = 5\n',
+            ["outbound.password (not shown here) is not allowed: it must be text in quotes."],
+        ),
         (BASE + "[call]\ngrace_max_s = 0\ngrace_min_s = 300\n", ["call.grace_max_s = 0 is not allowed"]),
         (BASE + "[outbound]\nroute = 5\n", ["must be a table: write [[outbound.route]] on a line of its own."]),
-        (BASE + '[smtp]\nlisten = [25]\n', ["each item must be ADDRESS:PORT such as [::]:25."]),
-        (BASE + '[smtp]\nlisten = ["0.0.0.0:25"]\nsubmission_listen = ["[::]:25"]\n',
-         ['smtp.submission_listen has "[::]:25", and so has smtp.listen "0.0.0.0:25"']),
+        (BASE + "[smtp]\nlisten = [25]\n", ["each item must be ADDRESS:PORT such as [::]:25."]),
+        (
+            BASE + '[smtp]\nlisten = ["0.0.0.0:25"]\nsubmission_listen = ["[::]:25"]\n',
+            ['smtp.submission_listen has "[::]:25", and so has smtp.listen "0.0.0.0:25"'],
+        ),
         (BASE + '[relay]\nnetworks = ["::ffff:10.0.0.0/104"]\n', ["write it as an IPv4 network"]),
         (BASE + '[outbound]\nsmarthost = "smtp.provider.example:587"\n', ["the port has a key of its own"]),
         (BASE + '[etrn]\nhost = "mail.clinic.example"\n', ['"mail.clinic.example" is this station itself']),
@@ -144,11 +156,13 @@ def test_secrets_are_blotted_out():
         (BASE + '[delivery]\nplus_separator = "@"\n', ["one of the characters + - = _ #, or empty"]),
         (BASE + '[delivery]\ncatch_all = {"clinic.example" = 5}\n', ["it must be the name of an account"]),
         (BASE + "[smtp]\ndisk_reserve_bytes = -1\n", ["from 0 to 1099511627776 bytes"]),
-        (BASE + "[console]\nspeed_bps = 14400\n",
-         ["console.speed_bps = 14400 is not a serial line speed: use one of 9600, 19200, 38400, 57600, 115200."]),
+        (
+            BASE + "[console]\nspeed_bps = 14400\n",
+            ["console.speed_bps = 14400 is not a serial line speed: use one of 9600, 19200, 38400, 57600, 115200."],
+        ),
         (BASE + "x = [1,\n", ["This is not TOML"]),
     ],
-)  # fmt: skip
+)
 def test_every_fault_is_told_with_key_value_and_what_is_allowed(text, expected):
     found = problems(text)
     assert len(found) == len(expected), found
@@ -177,11 +191,11 @@ def test_a_wrong_secret_is_not_repeated():
         (FULL.replace("port = 465", "port = 587"), "implicit goes with 465"),
         (FULL + '[etrn]\nuser = "u"\npassword = "p"\n', "may expose etrn.password"),
         (FULL.replace('tls = "implicit"', 'tls = "implicit"\ntls_verify = "none"'), "could read outbound.password"),
-        (FULL + '[smtp]\nlisten = []\n', "smtp.listen is empty"),
+        (FULL + "[smtp]\nlisten = []\n", "smtp.listen is empty"),
         (FULL.replace("192.168.1.0/24", "8.0.0.0/8"), "8.0.0.0/8 is a large public network"),
         (FULL.replace("[relay]\n", '[relay]\nprovider_networks = ["192.168.0.0/16"]\n'), "provider's rule wins"),
     ],
-)  # fmt: skip
+)
 def test_warnings_tell_what_works_but_should_be_known(text, part):
     told = warnings(parse_config(text))
     assert (any(part in sentence for sentence in told)) if part else told == ()
@@ -212,14 +226,35 @@ def test_every_key_is_explained_with_type_and_default():
 
 
 SAMPLES = {
-    "hostname": "mx.ship.example", "domain": "ship.example", "host": "192.0.2.5", "listen": "127.0.0.1:2525",
-    "network": "10.1.0.0/16", "time": "07:30", "weekday": "wed", "etrn-name": "#queue", "path": "/x/y",
-    "account": "anna", "timezone": "Europe/Berlin", "fingerprint": "ab" * 32, "ip": "192.0.2.53", "separator": "-",
-    "route-domain": ".far.example", "phone-number": "0961123456", "dial-prefix": "0w", "dial-suffix": ",,4711#",
-    "ipv4": "192.0.2.53", "sim-pin": "1234", "at-command": "ATM0", "line-login": "clinic",
-    "apn": "internet", "time-span": "22:00-06:00", "login-text": "ogin:", "interface": "eth1",
-    "interface-address": "10.9.8.7/16", "": 'a "text" \\ with \x7f and ü',
-}  # fmt: skip
+    "hostname": "mx.ship.example",
+    "domain": "ship.example",
+    "host": "192.0.2.5",
+    "listen": "127.0.0.1:2525",
+    "network": "10.1.0.0/16",
+    "time": "07:30",
+    "weekday": "wed",
+    "etrn-name": "#queue",
+    "path": "/x/y",
+    "account": "anna",
+    "timezone": "Europe/Berlin",
+    "fingerprint": "ab" * 32,
+    "ip": "192.0.2.53",
+    "separator": "-",
+    "route-domain": ".far.example",
+    "phone-number": "0961123456",
+    "dial-prefix": "0w",
+    "dial-suffix": ",,4711#",
+    "ipv4": "192.0.2.53",
+    "sim-pin": "1234",
+    "at-command": "ATM0",
+    "line-login": "clinic",
+    "apn": "internet",
+    "time-span": "22:00-06:00",
+    "login-text": "ogin:",
+    "interface": "eth1",
+    "interface-address": "10.9.8.7/16",
+    "": 'a "text" \\ with \x7f and ü',
+}
 
 
 def other_value(field):
@@ -239,11 +274,19 @@ def other_value(field):
 
 
 PARTNERS = {
-    "tls.certificate": 'key = "/k"', "tls.key": 'certificate = "/c"', "user": 'password = "p"',
-    "password": 'user = "u"', "tls_fingerprint": 'tls_verify = "fingerprint"', "retry_max_s": "retry_min_s = 1",
-    "grace_max_s": "grace_min_s = 0.1", "total_s": "try_s = 0.5", "start": "every_min = 9", "end": "every_min = 9",
-    "days": 'at = ["01:00"]', "lan.method": 'address = "192.168.1.25/24"',
-}  # fmt: skip
+    "tls.certificate": 'key = "/k"',
+    "tls.key": 'certificate = "/c"',
+    "user": 'password = "p"',
+    "password": 'user = "u"',
+    "tls_fingerprint": 'tls_verify = "fingerprint"',
+    "retry_max_s": "retry_min_s = 1",
+    "grace_max_s": "grace_min_s = 0.1",
+    "total_s": "try_s = 0.5",
+    "start": "every_min = 9",
+    "end": "every_min = 9",
+    "days": 'at = ["01:00"]',
+    "lan.method": 'address = "192.168.1.25/24"',
+}
 """What else a key needs beside it to be allowed."""
 
 
@@ -285,10 +328,30 @@ def test_no_value_whatever_breaks_the_parser(field):
     opening = f"[[{section}]]" if section in {"outbound.route", "schedule.entry"} else f"[{section}]"
     base = "" if section == "station" else BASE
     for value in (
-        "5", "-1", "1e400", "nan", "true", "''", "'x'", "' '", "'[::'", "'@'", "[]", "['']", "[[]]", "[1, 'a']",
-        "{}", "{a = 1}", "1979-05-27", "07:30:00", "'\u2028'", "'ﬁ.example'", "'xn--a'", "'..'",
+        "5",
+        "-1",
+        "1e400",
+        "nan",
+        "true",
+        "''",
+        "'x'",
+        "' '",
+        "'[::'",
+        "'@'",
+        "[]",
+        "['']",
+        "[[]]",
+        "[1, 'a']",
+        "{}",
+        "{a = 1}",
+        "1979-05-27",
+        "07:30:00",
+        "'\u2028'",
+        "'ﬁ.example'",
+        "'xn--a'",
+        "'..'",
         "'" + "a" * 300 + "'",
-    ):  # fmt: skip
+    ):
         try:
             parse_config(f"{base}{opening}\n{field.name} = {value}\n")
         except ConfigError as error:
@@ -356,16 +419,22 @@ def test_the_page_of_settings_is_as_the_declarations_are():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[smtp]\nlisten = ["127.0.0.1:25", "127.0.0.1:25"]', 'smtp.listen'),
-        ('[outbound]\nsmarthost = "x.example"\ntls_verify = "fingerprint"',
-         'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.'),
-        ('[outbound]\nsmarthost = "x.example"\ntls_fingerprint = "' + "ab" * 32 + '"',
-         'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.'),
-        ('[[schedule.entry]]\nat = ["10:00"]\nstart = "08:00"',
-         "schedule.entry[1] has start or end without every_min."),
+        ('[smtp]\nlisten = ["127.0.0.1:25", "127.0.0.1:25"]', "smtp.listen"),
+        (
+            '[outbound]\nsmarthost = "x.example"\ntls_verify = "fingerprint"',
+            'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.',
+        ),
+        (
+            '[outbound]\nsmarthost = "x.example"\ntls_fingerprint = "' + "ab" * 32 + '"',
+            'outbound.tls_verify = "fingerprint" and outbound.tls_fingerprint belong together.',
+        ),
+        (
+            '[[schedule.entry]]\nat = ["10:00"]\nstart = "08:00"',
+            "schedule.entry[1] has start or end without every_min.",
+        ),
         ('[station]\ndomains = ["a.example", "b.example", "a.example"]', "station.domains names a.example 2 times"),
     ],
-)  # fmt: skip
+)
 def test_what_contradicts_itself(text, words):
     head = (
         "" if text.startswith("[station]") else '[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'

@@ -68,10 +68,13 @@ def test_a_time_in_another_unit_is_converted(unit: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [
-        ("s sec second seconds", 1), ("min minute minutes", 60), ("h hour hours", 3600),
-        ("d day days", 86_400), ("w week weeks", 604_800),
+        ("s sec second seconds", 1),
+        ("min minute minutes", 60),
+        ("h hour hours", 3600),
+        ("d day days", 86_400),
+        ("w week weeks", 604_800),
     ],
-)  # fmt: skip
+)
 def test_units_of_time(words: str, seconds: int) -> None:
     assert {amount(f"3 {word}", "seconds") for word in words.split()} == {3 * seconds}
 
@@ -79,10 +82,15 @@ def test_units_of_time(words: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("text", "unit", "number"),
     [
-        ("7", "bytes", 7), ("2.5", "seconds", 2.5), ("50 %", "percent", 50), ("90 min", "seconds", 5400),
-        ("2 hours", "minutes", 120), ("33.6k", "bits per second", 33_600), ("5M", "bytes", 5_000_000),
+        ("7", "bytes", 7),
+        ("2.5", "seconds", 2.5),
+        ("50 %", "percent", 50),
+        ("90 min", "seconds", 5400),
+        ("2 hours", "minutes", 120),
+        ("33.6k", "bits per second", 33_600),
+        ("5M", "bytes", 5_000_000),
     ],
-)  # fmt: skip
+)
 def test_amounts(text: str, unit: str, number: float) -> None:
     assert amount(text, unit) == number
 

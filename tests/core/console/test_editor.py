@@ -24,8 +24,14 @@ from screen import Screen
 
 WORDS = ("show", "shutdown", "set", "commit")
 UP, DOWN, RIGHT, LEFT, HOME, END, DELETE = (
-    b"\x1b[A", b"\x1b[B", b"\x1b[C", b"\x1b[D", b"\x1b[H", b"\x1bOF", b"\x1b[3~",
-)  # fmt: skip
+    b"\x1b[A",
+    b"\x1b[B",
+    b"\x1b[C",
+    b"\x1b[D",
+    b"\x1b[H",
+    b"\x1bOF",
+    b"\x1b[3~",
+)
 
 
 class Words:
@@ -216,10 +222,21 @@ def test_a_long_line_on_a_dumb_terminal_wraps_and_is_erased_across_rows() -> Non
 @pytest.mark.parametrize(
     "noise",
     [
-        b"\x00", b"\xff", b"\x80\xbf", b"\xc3", b"\xe2\x82", b"\x1b[", b"\x1b[12;", b"\x1bO", b"\x1b",
-        b"\x1b[9999999999999999999999", b"\x00\x00\x00", b"\xf8\xfe", b"\x1c\x1d\x1e\x1f",
+        b"\x00",
+        b"\xff",
+        b"\x80\xbf",
+        b"\xc3",
+        b"\xe2\x82",
+        b"\x1b[",
+        b"\x1b[12;",
+        b"\x1bO",
+        b"\x1b",
+        b"\x1b[9999999999999999999999",
+        b"\x00\x00\x00",
+        b"\xf8\xfe",
+        b"\x1c\x1d\x1e\x1f",
     ],
-)  # fmt: skip
+)
 def test_noise_before_a_line_end_costs_at_most_what_it_is(noise: bytes) -> None:
     for pieces in ([noise + b"\rshow\r"], bytewise(noise + b"\rshow\r")):
         events, _ = talk(*pieces)
@@ -239,13 +256,32 @@ def test_a_pause_ends_a_broken_sequence() -> None:
 _PIECES = st.lists(
     st.one_of(
         st.binary(max_size=8),
-        st.sampled_from([
-            UP, DOWN, LEFT, RIGHT, HOME, END, DELETE, b"\t", b"?", b"\b", b"show ", b"\x15", b"\x0b", b"\x19",
-            b"\x17", b"\x1bb", "ü".encode(), "漢".encode(), b"x" * 90,
-        ]),
+        st.sampled_from(
+            [
+                UP,
+                DOWN,
+                LEFT,
+                RIGHT,
+                HOME,
+                END,
+                DELETE,
+                b"\t",
+                b"?",
+                b"\b",
+                b"show ",
+                b"\x15",
+                b"\x0b",
+                b"\x19",
+                b"\x17",
+                b"\x1bb",
+                "ü".encode(),
+                "漢".encode(),
+                b"x" * 90,
+            ]
+        ),
     ),
     max_size=40,
-)  # fmt: skip
+)
 
 
 @given(_PIECES, st.sampled_from([20, 33, 80]), st.booleans())

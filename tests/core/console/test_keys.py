@@ -44,7 +44,7 @@ SILENT = [
     pytest.param(b"\xff\xfa\x18\x00xterm\xff\xf0\xff\xfa\x20\x0038400,38400\xff\xf0", id="telnet: type and speed"),
     pytest.param(b"\xff\xfa\x1f\x00\xff\xff\x00\x03\xff\xf0", id="telnet: 255 columns"),
     pytest.param(b"\xff\xf1\xff\xf9\xff\xff", id="telnet: NOP, GA, a byte of 255"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("data", SILENT)

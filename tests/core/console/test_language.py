@@ -50,8 +50,11 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ("commit now", None, "Unexpected: now. Usage: commit"),
         ("commit comment for the new printer", "commit comment", ("for the new printer",)),
         ("set station.hostname mail.a.example", "set", ("station.hostname", "mail.a.example")),
-        ('set station.domains ["a.example",  "b.example"]', "set",
-         ("station.domains", '["a.example",  "b.example"]')),
+        (
+            'set station.domains ["a.example",  "b.example"]',
+            "set",
+            ("station.domains", '["a.example",  "b.example"]'),
+        ),
         ('set ppp.login.1 "two  blanks "', "set", ("ppp.login.1", '"two  blanks "')),
         ("set ppp.password", "set", ("ppp.password",)),
         ("set", None, "KEY is missing: set KEY [VALUE]"),
@@ -68,9 +71,9 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ("xyzzy 1", None, "Unknown command: xyzzy. `help` lists them all."),
         ("call", None, "call what? now, cancel, stop, history, show, forecast or budget"),
         ("call dance", None, "There is no call dance: now, cancel, stop, history, show, forecast or budget?"),
-        ("ping \"a b", None, "A quote is not closed."),
+        ('ping "a b', None, "A quote is not closed."),
     ],
-)  # fmt: skip
+)
 def test_lines(line: str, name: str | None, arguments: object) -> None:
     found = LANGUAGE.parse(line)
     if name is not None:

@@ -95,5 +95,7 @@ class Bounds:
 
 def test_a_parameter_says_its_bounds() -> None:
     assert [parameter.words() for parameter in parameters_of(Bounds)] == [
-        "a whole number of at least 2 seconds", "a whole number from 2 to 5", "a number",
-    ]  # fmt: skip
+        "a whole number of at least 2 seconds",
+        "a whole number from 2 to 5",
+        "a number",
+    ]

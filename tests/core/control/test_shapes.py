@@ -18,9 +18,15 @@ from dialpost.core.errors import ControlError
 
 PROMISED = Path(__file__).with_name("api-1.json")
 RECIPIENT = {
-    "number": 1, "address": "a@b.example", "state": "waiting", "words": "waits", "is_local": False, "attempts": 0,
-    "next_try_s": 0, "answer_unknown": False,
-}  # fmt: skip
+    "number": 1,
+    "address": "a@b.example",
+    "state": "waiting",
+    "words": "waits",
+    "is_local": False,
+    "attempts": 0,
+    "next_try_s": 0,
+    "answer_unknown": False,
+}
 
 
 def of(kind):
@@ -32,9 +38,12 @@ def of(kind):
     if dataclasses.is_dataclass(kind):
         return st.builds(kind, **{member.name: of(member.kind) for member in members(kind)})
     plain = {
-        str: st.text(max_size=10), int: st.integers(0, 2**40), float: st.floats(0, 1e9), bool: st.booleans(),
+        str: st.text(max_size=10),
+        int: st.integers(0, 2**40),
+        float: st.floats(0, 1e9),
+        bool: st.booleans(),
         type(None): st.none(),
-    }  # fmt: skip
+    }
     return plain[kind]
 
 

@@ -60,7 +60,7 @@ NOT_ALLOWED = [
     (HEAD + '[dialling]\ncountry_code = "43"\n', "give both or none"),
     (HEAD + '[dialling]\ncountry_code = "+43"\ninternational_prefix = "00"\n', "it has digits only"),
     (HEAD + "[dialling]\nblind_pause_s = 1\n", "dialling.blind_pause_s = 1 is not allowed"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "says"), NOT_ALLOWED)

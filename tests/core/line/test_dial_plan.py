@@ -16,10 +16,12 @@ from dialpost.core.line.link import DialResult
 from dialpost.core.line.redial_rules import RedialRules
 
 AUSTRIA = Country(
-    "austria", "Austria", "a test",
+    "austria",
+    "Austria",
+    "a test",
     dialling=Dialling(country_code="43", international_prefix="00", trunk_prefix="0"),
     redial=RedialRules(attempts=2, rest_s=3600, pauses_s=(5,)),
-)  # fmt: skip
+)
 ANYWHERE = Country("generic", "Anywhere", "a test")
 THREE = ModemConfig(numbers=("111", "222", "333"))
 
@@ -90,8 +92,11 @@ def test_turn_and_tries_survive_a_restart_and_a_changed_list() -> None:
     plan = DialPlan(THREE, AUSTRIA)
     plan.tried("111", DialResult.BUSY, 100)
     kept = json.loads(json.dumps(plan.to_json(100, 1e9, trusted=True)))
-    same, changed, empty = DialPlan(THREE, AUSTRIA), DialPlan(ModemConfig(numbers=("9", "111")), AUSTRIA), DialPlan(
-        ModemConfig(), AUSTRIA)  # fmt: skip
+    same, changed, empty = (
+        DialPlan(THREE, AUSTRIA),
+        DialPlan(ModemConfig(numbers=("9", "111")), AUSTRIA),
+        DialPlan(ModemConfig(), AUSTRIA),
+    )
     for again in (same, changed, empty):
         again.restore(kept, 0, 1e9 + 2, trusted=True)
     assert same.next(0).number == "222"

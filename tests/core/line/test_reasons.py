@@ -56,8 +56,18 @@ def test_the_page_is_current() -> None:
 
 
 def test_the_hook_tells_of_the_network_in_one_datagram() -> None:
-    told = event("up", {"IFNAME": "ppp0", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", "DNS1": "192.0.2.53",
-                        "DNS2": "192.0.2.53", "PATH": "/bin", "SECRET": "x"})  # fmt: skip
+    told = event(
+        "up",
+        {
+            "IFNAME": "ppp0",
+            "IPLOCAL": "10.0.0.2",
+            "IPREMOTE": "10.0.0.1",
+            "DNS1": "192.0.2.53",
+            "DNS2": "192.0.2.53",
+            "PATH": "/bin",
+            "SECRET": "x",
+        },
+    )
     assert b"SECRET" not in told
     assert parse_event(told) == PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
 

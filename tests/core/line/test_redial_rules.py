@@ -52,9 +52,12 @@ def test_busy_and_no_answer_may_have_a_longer_pause_of_their_own() -> None:
     rules = RedialRules(attempts=0, rest_s=0, pauses_s=(5,), busy_pause_s=30, no_answer_pause_s=300)
     waits = {result: ask(rules, failed(0.0, result=result), 0.0).wait_s for result in COUNTED}
     assert waits == {
-        DialResult.BUSY: 30, DialResult.NO_ANSWER: 300, DialResult.NO_CARRIER: 5, DialResult.TIMEOUT: 5,
+        DialResult.BUSY: 30,
+        DialResult.NO_ANSWER: 300,
+        DialResult.NO_CARRIER: 5,
+        DialResult.TIMEOUT: 5,
         DialResult.VOICE: 5,
-    }  # fmt: skip
+    }
 
 
 def test_after_so_many_tries_in_a_row_the_number_rests() -> None:
@@ -183,11 +186,18 @@ def test_a_restart_never_shortens_a_wait(tries: list[tuple[float, DialResult]], 
 @pytest.mark.parametrize(
     "value",
     [
-        None, 3, {}, {"numbers": 3}, {"numbers": {"1": 3}}, {"numbers": {"1": [[1]]}},
-        {"numbers": {"1": [["a", "busy"]]}}, {"numbers": {"1": [[-1, "busy"]]}},
-        {"numbers": {"1": [[1, "no such"]]}}, {"numbers": {"1": [[math.nan, "busy"]]}},
+        None,
+        3,
+        {},
+        {"numbers": 3},
+        {"numbers": {"1": 3}},
+        {"numbers": {"1": [[1]]}},
+        {"numbers": {"1": [["a", "busy"]]}},
+        {"numbers": {"1": [[-1, "busy"]]}},
+        {"numbers": {"1": [[1, "no such"]]}},
+        {"numbers": {"1": [[math.nan, "busy"]]}},
     ],
-)  # fmt: skip
+)
 def test_what_is_no_history_is_told(value: object) -> None:
     with pytest.raises(ValueError):
         RedialHistory.from_json(value, 0.0, 0.0, trusted=False)  # type: ignore[arg-type]

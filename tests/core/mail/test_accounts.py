@@ -31,9 +31,10 @@ ALIASES = [
 def directory(accounts=ACCOUNTS, aliases=ALIASES, **more):
     values = {"domains": ("clinic.example", "second.example", "third.example"), "hostname": "mail.clinic.example"}
     return Directory(
-        {account.name: account for account in accounts}, {alias.address: alias for alias in aliases},
+        {account.name: account for account in accounts},
+        {alias.address: alias for alias in aliases},
         **(values | more),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,11 +85,18 @@ def test_resolve(address, expected):
 @pytest.mark.parametrize(
     "address",
     [
-        "postmaster", "PostMaster", "postmaster@clinic.example", "Postmaster+x@second.example",
-        "postmaster@third.example", "abuse@clinic.example", "abuse@second.example", "MAILER-DAEMON@clinic.example",
-        "postmaster@mail.clinic.example", "mailer-daemon@mail.clinic.example",
+        "postmaster",
+        "PostMaster",
+        "postmaster@clinic.example",
+        "Postmaster+x@second.example",
+        "postmaster@third.example",
+        "abuse@clinic.example",
+        "abuse@second.example",
+        "MAILER-DAEMON@clinic.example",
+        "postmaster@mail.clinic.example",
+        "mailer-daemon@mail.clinic.example",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     ("changes", "gets"),
     [
@@ -162,8 +170,11 @@ def test_login_by_name_or_address():
         text: found.account_of(text) for text in ("ANNA", " anna ", "info@SECOND.example", "team@clinic.example")
     }
     assert {text: account and account.name for text, account in named.items()} == {
-        "ANNA": "anna", " anna ": "anna", "info@SECOND.example": "anna", "team@clinic.example": None,
-    }  # fmt: skip
+        "ANNA": "anna",
+        " anna ": "anna",
+        "info@SECOND.example": "anna",
+        "team@clinic.example": None,
+    }
     assert found.account_of("") is None
 
 

@@ -73,14 +73,31 @@ def test_what_mail_programs_get_wrong_is_repaired(value, then):
 @pytest.mark.parametrize(
     "value",
     [
-        b" bert@clinic.example", b" Bert <bert@clinic.example>", b' "Bert@home" <bert@clinic.example>',
-        b" boss@clinic.example <anna@clinic.example>", b" x boss@WARD.example. <anna@clinic.example>",
-        b" 'boss@clinic.example' <anna@clinic.example>", b" bert, anna", b" bert bear", b" <bert", b" bert>", b"",
-        b" staff: bert;", b" =?utf-8?q?bert?=", b" =?utf-8?q?a?= b@c <anna@clinic.example>", b" (x) bert",
-        b" a@b <c@d> <anna@clinic.example>", b" a@b <c@d>, anna@clinic.example", b" bert\n <anna@clinic.example>",
-        b" <bert> anna@clinic.example", b' "bert <bert>', b" <>", b" @", b" bert@",
+        b" bert@clinic.example",
+        b" Bert <bert@clinic.example>",
+        b' "Bert@home" <bert@clinic.example>',
+        b" boss@clinic.example <anna@clinic.example>",
+        b" x boss@WARD.example. <anna@clinic.example>",
+        b" 'boss@clinic.example' <anna@clinic.example>",
+        b" bert, anna",
+        b" bert bear",
+        b" <bert",
+        b" bert>",
+        b"",
+        b" staff: bert;",
+        b" =?utf-8?q?bert?=",
+        b" =?utf-8?q?a?= b@c <anna@clinic.example>",
+        b" (x) bert",
+        b" a@b <c@d> <anna@clinic.example>",
+        b" a@b <c@d>, anna@clinic.example",
+        b" bert\n <anna@clinic.example>",
+        b" <bert> anna@clinic.example",
+        b' "bert <bert>',
+        b" <>",
+        b" @",
+        b" bert@",
     ],
-)  # fmt: skip
+)
 def test_what_is_right_or_can_be_read_in_two_ways_stays(value):
     assert repaired(value, OURS) == value
 
@@ -128,9 +145,14 @@ def test_a_user_writes_as_themselves(mode, authors, senders, refused, added):
 
 @pytest.mark.parametrize(
     ("addresses", "ours"),
-    [((ANNA,), True), (("x@CLINIC.example",), True), (("", "a@world.example"), False), (("?",), False),
-     (("x@clinic.example.world.example",), False)],
-)  # fmt: skip
+    [
+        ((ANNA,), True),
+        (("x@CLINIC.example",), True),
+        (("", "a@world.example"), False),
+        (("?",), False),
+        (("x@clinic.example.world.example",), False),
+    ],
+)
 def test_who_claims_to_be_from_here(addresses, ours):
     assert claims_to_be_ours(addresses, ("clinic.example",)) is ours
 

@@ -10,10 +10,15 @@ FACTS = CertificateFacts(("mail.clinic.example", "*.ward.example", "192.0.2.1"),
 @pytest.mark.parametrize(
     ("name", "is_covered"),
     [
-        ("Mail.Clinic.Example.", True), ("clinic.example", False), ("a.ward.example", True), ("192.0.2.1", True),
-        ("a.b.ward.example", False), ("ward.example", False), ("192.0.2.2", False),
+        ("Mail.Clinic.Example.", True),
+        ("clinic.example", False),
+        ("a.ward.example", True),
+        ("192.0.2.1", True),
+        ("a.b.ward.example", False),
+        ("ward.example", False),
+        ("192.0.2.2", False),
     ],
-)  # fmt: skip
+)
 def test_names(name: str, is_covered: bool) -> None:
     assert FACTS.covers(name) is is_covered
     assert FACTS.lacking((name,)) == (() if is_covered else (name,))

@@ -72,8 +72,10 @@ def test_a_failure_report_whole() -> None:
         "In-Reply-To": "<1@x>",
     }
     assert [part.get_content_type() for part in parts(data)] == [
-        "text/plain", "message/delivery-status", "message/rfc822",
-    ]  # fmt: skip
+        "text/plain",
+        "message/delivery-status",
+        "message/rfc822",
+    ]
     assert blocks(data) == [
         [
             ("Reporting-MTA", "dns; mail.clinic.example"),
@@ -232,8 +234,13 @@ def test_nothing_from_outside_breaks_out_of_its_field() -> None:
         "X-Dialpost-Queue-ID",
     ]
     assert [name for name, _ in one] == [
-        "Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
-    ]  # fmt: skip
+        "Original-Recipient",
+        "Final-Recipient",
+        "Action",
+        "Status",
+        "Remote-MTA",
+        "Diagnostic-Code",
+    ]
     assert head[0][1] == "e+0D+0AX-Evil: 1"
     assert len(parts(data)) == 3
 

@@ -25,11 +25,17 @@ ROUTED = Sides(LAN, PROVIDER)
 @pytest.mark.parametrize(
     ("address", "side"),
     [
-        ("192.168.1.200", Origin.LAN), ("192.168.2.1", Origin.OUTSIDE), ("fd00::1%eth0", Origin.LAN),
-        ("2001:db8::1", Origin.OUTSIDE), ("10.1.1.1", Origin.LAN), ("10.9.1.1", Origin.OUTSIDE),
-        ("", Origin.OUTSIDE), ("unix", Origin.OUTSIDE), ("127.0.0.1", Origin.OUTSIDE),
+        ("192.168.1.200", Origin.LAN),
+        ("192.168.2.1", Origin.OUTSIDE),
+        ("fd00::1%eth0", Origin.LAN),
+        ("2001:db8::1", Origin.OUTSIDE),
+        ("10.1.1.1", Origin.LAN),
+        ("10.9.1.1", Origin.OUTSIDE),
+        ("", Origin.OUTSIDE),
+        ("unix", Origin.OUTSIDE),
+        ("127.0.0.1", Origin.OUTSIDE),
     ],
-)  # fmt: skip
+)
 def test_sides(address, side):
     assert DIALLED.of(address, "eth0") is side
 
@@ -38,14 +44,20 @@ def test_sides(address, side):
 @pytest.mark.parametrize(
     ("sides", "interface", "side"),
     [
-        (DIALLED, "eth0", Origin.LAN), (DIALLED, "lo", Origin.LAN), (DIALLED, "br-lan", Origin.LAN),
-        (DIALLED, "ppp0", Origin.OUTSIDE), (DIALLED, "ppp12", Origin.OUTSIDE), (DIALLED, "", Origin.OUTSIDE),
-        (ROUTED, "eth0", Origin.LAN), (ROUTED, "", Origin.LAN), (ROUTED, "ppp0", Origin.OUTSIDE),
+        (DIALLED, "eth0", Origin.LAN),
+        (DIALLED, "lo", Origin.LAN),
+        (DIALLED, "br-lan", Origin.LAN),
+        (DIALLED, "ppp0", Origin.OUTSIDE),
+        (DIALLED, "ppp12", Origin.OUTSIDE),
+        (DIALLED, "", Origin.OUTSIDE),
+        (ROUTED, "eth0", Origin.LAN),
+        (ROUTED, "", Origin.LAN),
+        (ROUTED, "ppp0", Origin.OUTSIDE),
         (replace(DIALLED, lan_interface="eth0"), "eth0", Origin.LAN),
         (replace(DIALLED, lan_interface="eth0"), "eth1", Origin.OUTSIDE),
         (replace(DIALLED, lan_interface="eth0"), "lo", Origin.LAN),
     ],
-)  # fmt: skip
+)
 def test_an_address_of_the_lan_counts_only_where_the_lan_is(address, sides, interface, side):
     assert sides.of(address, interface) is side
 
@@ -53,13 +65,17 @@ def test_an_address_of_the_lan_counts_only_where_the_lan_is(address, sides, inte
 @pytest.mark.parametrize(
     ("sides", "address", "interface", "is_provider"),
     [
-        (DIALLED, "192.0.2.1", "ppp0", True), (DIALLED, "192.168.1.50", "ppp0", True),
-        (DIALLED, "192.0.2.1", "lo", True), (DIALLED, "192.0.2.1", "eth0", False),
+        (DIALLED, "192.0.2.1", "ppp0", True),
+        (DIALLED, "192.168.1.50", "ppp0", True),
+        (DIALLED, "192.0.2.1", "lo", True),
+        (DIALLED, "192.0.2.1", "eth0", False),
         (DIALLED, "10.9.1.1", "eth0", True),
-        (DIALLED, "192.168.1.50", "eth0", False), (ROUTED, "192.0.2.1", "eth0", True),
-        (ROUTED, "192.168.1.50", "eth0", False), (DIALLED, "nonsense", "eth0", False),
+        (DIALLED, "192.168.1.50", "eth0", False),
+        (ROUTED, "192.0.2.1", "eth0", True),
+        (ROUTED, "192.168.1.50", "eth0", False),
+        (DIALLED, "nonsense", "eth0", False),
     ],
-)  # fmt: skip
+)
 def test_the_provider_of_a_dialled_line_is_who_came_over_it(sides, address, interface, is_provider):
     assert sides.is_provider(address, interface) is is_provider
 

@@ -16,11 +16,13 @@ def test_each_listener_has_its_doors() -> None:
     config = parse_config(
         STATION + SMARTHOST + '[smtp]\nlisten = ["127.0.0.1:25"]\n'
         'submission_listen = ["127.0.0.1:587", "[::1]:587"]\n'
-        'submissions_listen = []\n'
-    )  # fmt: skip
+        "submissions_listen = []\n"
+    )
     assert wanted_doors(config) == {
-        "smtp": ("127.0.0.1:25",), "submission": ("127.0.0.1:587", "[::1]:587"), "submissions": (),
-    }  # fmt: skip
+        "smtp": ("127.0.0.1:25",),
+        "submission": ("127.0.0.1:587", "[::1]:587"),
+        "submissions": (),
+    }
 
 
 @pytest.mark.parametrize(
@@ -28,16 +30,22 @@ def test_each_listener_has_its_doors() -> None:
     [
         (NO_ETRN + SMARTHOST, [("smtp.provider.example", 587)]),
         (NO_ETRN + SMARTHOST + ROUTE, [("smtp.provider.example", 587), ("mx.partner.example", 2525)]),
-        (NO_ETRN + SMARTHOST + ROUTE + ROUTE.replace("a.example", "b.example"),
-         [("smtp.provider.example", 587), ("mx.partner.example", 2525)]),
-        (SMARTHOST + '[etrn]\nuse = "always"\nhost = "etrn.provider.example"\nport = 26\n',
-         [("smtp.provider.example", 587), ("etrn.provider.example", 26)]),
+        (
+            NO_ETRN + SMARTHOST + ROUTE + ROUTE.replace("a.example", "b.example"),
+            [("smtp.provider.example", 587), ("mx.partner.example", 2525)],
+        ),
+        (
+            SMARTHOST + '[etrn]\nuse = "always"\nhost = "etrn.provider.example"\nport = 26\n',
+            [("smtp.provider.example", 587), ("etrn.provider.example", 26)],
+        ),
         (SMARTHOST, [("smtp.provider.example", 587), ("smtp.provider.example", 25)]),
-        (DIRECT + '[dns]\nservers = ["192.0.2.53", "192.0.2.54"]\nport = 5353\n',
-         [("192.0.2.53", 5353), ("192.0.2.54", 5353)]),
+        (
+            DIRECT + '[dns]\nservers = ["192.0.2.53", "192.0.2.54"]\nport = 5353\n',
+            [("192.0.2.53", 5353), ("192.0.2.54", 5353)],
+        ),
         (DIRECT + ROUTE, [("mx.partner.example", 2525)]),
     ],
-)  # fmt: skip
+)
 def test_who_is_knocked_at(text: str, hosts: list[tuple[str, int]]) -> None:
     assert hosts_to_knock_at(parse_config(STATION + text)) == hosts
 

@@ -56,9 +56,13 @@ def test_the_most_specific_route_wins(domain: str, host: str) -> None:
 
 def test_smarthost_hop_carries_everything_needed_to_talk_to_it() -> None:
     config = config_with(
-        port=465, tls=TlsMode.IMPLICIT, tls_verify=TlsVerify.CA_ONLY, user="u", password="p",
+        port=465,
+        tls=TlsMode.IMPLICIT,
+        tls_verify=TlsVerify.CA_ONLY,
+        user="u",
+        password="p",
         auth=AuthMechanism.LOGIN,
-    )  # fmt: skip
+    )
     hop = route_for("x.test", config)
     assert hop == NextHop(
         Via.SMARTHOST,

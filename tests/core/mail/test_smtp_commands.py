@@ -167,9 +167,18 @@ def test_rcpt_refused(argument, expected):
 
 @pytest.mark.parametrize(
     ("argument", "expected"),
-    [("0", (0, False)), ("10 last", (10, True)), ("7 LAST ", (7, True)), ("-1", None), ("", None), ("1 2", None),
-     ("1 LAST LAST", None), ("٣", None), ("1" * 21, None)],
-)  # fmt: skip
+    [
+        ("0", (0, False)),
+        ("10 last", (10, True)),
+        ("7 LAST ", (7, True)),
+        ("-1", None),
+        ("", None),
+        ("1 2", None),
+        ("1 LAST LAST", None),
+        ("٣", None),
+        ("1" * 21, None),
+    ],
+)
 def test_bdat(argument, expected):
     if expected is None:
         assert status(parse_bdat(argument)) == "501 5.5.4"
@@ -179,12 +188,35 @@ def test_bdat(argument, expected):
 
 PARTS = st.lists(
     st.one_of(
-        st.sampled_from(["FROM:", "TO:", "<", ">", '"', "\\", "@", ":", " ", "a", "b.example", "SIZE=", "ENVID=",
-                         "+4", "NOTIFY=", "ORCPT=rfc822;", "SMTPUTF8", "é", "\0", "\r", "postmaster"]),
+        st.sampled_from(
+            [
+                "FROM:",
+                "TO:",
+                "<",
+                ">",
+                '"',
+                "\\",
+                "@",
+                ":",
+                " ",
+                "a",
+                "b.example",
+                "SIZE=",
+                "ENVID=",
+                "+4",
+                "NOTIFY=",
+                "ORCPT=rfc822;",
+                "SMTPUTF8",
+                "é",
+                "\0",
+                "\r",
+                "postmaster",
+            ]
+        ),
         st.text(max_size=5),
     ),
     max_size=15,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 @given(PARTS, st.booleans(), st.booleans())
@@ -203,11 +235,18 @@ def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text, extended, s
 @pytest.mark.parametrize(
     ("line", "is_other"),
     [
-        (b"GET / HTTP/1.1", True), (b"get", True), (b"CONNECT x:25", True), (b"XYZZY / HTTP/1.0", True),
-        (b"Host: clinic.example", True), (b"HELO x", False), (b"MAIL FROM:<a@x.example>", False), (b"", False),
-        (b"   ", False), (b"GETT /", False),
+        (b"GET / HTTP/1.1", True),
+        (b"get", True),
+        (b"CONNECT x:25", True),
+        (b"XYZZY / HTTP/1.0", True),
+        (b"Host: clinic.example", True),
+        (b"HELO x", False),
+        (b"MAIL FROM:<a@x.example>", False),
+        (b"", False),
+        (b"   ", False),
+        (b"GETT /", False),
     ],
-)  # fmt: skip
+)
 def test_who_speaks_another_protocol(line, is_other):
     assert speaks_something_else(line) is is_other
 

@@ -76,15 +76,21 @@ def test_all_faults_are_told_at_once() -> None:
     [
         ("", "it has neither [[led]] nor [[button]]: then it needs no file."),
         (led("left", -1), "LED left: it needs line, or all three of red, green and blue."),
-        ('[[led]]\nname = "x"\nshows = ["mail"]\nred = 5\n',
-         "LED x: it needs line, or all three of red, green and blue."),
-        (led("x", 5) + "red = 6\ngreen = 7\nblue = 8\n",
-         "LED x: it has line 5 and blue, green, red too: one or the other."),
-        ('[[led]]\nname = "x"\nshows = []\nline = 5\n', "LED x: shows is empty; it must name at least one of: "
-         "line, fault, mail, power."),
+        (
+            '[[led]]\nname = "x"\nshows = ["mail"]\nred = 5\n',
+            "LED x: it needs line, or all three of red, green and blue.",
+        ),
+        (
+            led("x", 5) + "red = 6\ngreen = 7\nblue = 8\n",
+            "LED x: it has line 5 and blue, green, red too: one or the other.",
+        ),
+        (
+            '[[led]]\nname = "x"\nshows = []\nline = 5\n',
+            "LED x: shows is empty; it must name at least one of: line, fault, mail, power.",
+        ),
         (led("a", 5) + led("b", 6), "two LEDs of their own show line: one of them says nothing new."),
     ],
-)  # fmt: skip
+)
 def test_other_faults_of_a_board(text: str, fault: str) -> None:
     assert faults(text) == [f"mine.toml: board mine: {fault}"]
 
@@ -100,14 +106,16 @@ def test_a_button_that_would_always_be_pressed(bias: str, active_low: str) -> No
     ("text", "words"),
     [
         (led("mail", '"17"'), 'led[1] (mail).line = "17" is not allowed'),
-        (led("mail", 5, "post"), "led[1] (mail).shows[1] = \"post\" is not allowed"),
-        (led("mail", 5) + "active_lo = true\n",
-         "There is no key led[1] (mail).active_lo. Did you mean led[1] (mail).active_low?"),
+        (led("mail", 5, "post"), 'led[1] (mail).shows[1] = "post" is not allowed'),
+        (
+            led("mail", 5) + "active_lo = true\n",
+            "There is no key led[1] (mail).active_lo. Did you mean led[1] (mail).active_low?",
+        ),
         (BUTTON.format(line=5) + BUTTON.format(line=6), "button has 2 items; at most 1 are allowed."),
         ("[led]\nline = 5\n", "led = "),
         ("[[led]]\nline = 5\n", "led[1].name is missing"),
     ],
-)  # fmt: skip
+)
 def test_what_a_key_can_not_be(text: str, words: str) -> None:
     told = faults(text)
     assert any(words in fault for fault in told), told

@@ -94,10 +94,15 @@ def reach(state: ButtonState) -> tuple[Button, float]:
     """A button in that state, and the time then."""
     button = Button(0.0, down=state is ButtonState.STUCK)
     edges = {
-        ButtonState.UP: [], ButtonState.STUCK: [], ButtonState.DOWN: [(1, True)], ButtonState.HELD: [(1, True)],
-        ButtonState.HELD_LONG: [(1, True)], ButtonState.TAKEN_BACK: [(1, True)],
-        ButtonState.OFFERED: [(1, True), (12, False)], ButtonState.CONFIRMING: [(1, True), (12, False), (13, True)],
-    }[state]  # fmt: skip
+        ButtonState.UP: [],
+        ButtonState.STUCK: [],
+        ButtonState.DOWN: [(1, True)],
+        ButtonState.HELD: [(1, True)],
+        ButtonState.HELD_LONG: [(1, True)],
+        ButtonState.TAKEN_BACK: [(1, True)],
+        ButtonState.OFFERED: [(1, True), (12, False)],
+        ButtonState.CONFIRMING: [(1, True), (12, False), (13, True)],
+    }[state]
     then_s = {
         ButtonState.HELD: 4.5,
         ButtonState.HELD_LONG: 12,

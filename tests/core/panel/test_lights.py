@@ -148,9 +148,14 @@ def test_on_one_light_no_two_things_look_alike() -> None:
 def test_on_a_light_of_its_own_no_two_things_of_that_light_look_alike() -> None:
     for led in Led:
         mine = [signal for signal in SIGNALS if signal.led in {led, None}]
-        alike = {signal.name for signal in mine for other in mine
-                 if signal is not other and signal.alone.steps_ms == other.alone.steps_ms
-                 and signal.alone.lit == other.alone.lit}  # fmt: skip
+        alike = {
+            signal.name
+            for signal in mine
+            for other in mine
+            if signal is not other
+            and signal.alone.steps_ms == other.alone.steps_ms
+            and signal.alone.lit == other.alone.lit
+        }
         assert alike == ({"hanging-up", "resting"} if led is Led.LINE else set())
 
 

@@ -144,8 +144,14 @@ class Cutter:
 
     def __init__(self, monkeypatch, at: int) -> None:
         self.at, self.steps = at, []
-        for owner, name in ((os, "open"), (os, "fsync"), (os, "fchmod"), (os, "replace"), (os, "unlink"),
-                            (Path, "mkdir")):  # fmt: skip
+        for owner, name in (
+            (os, "open"),
+            (os, "fsync"),
+            (os, "fchmod"),
+            (os, "replace"),
+            (os, "unlink"),
+            (Path, "mkdir"),
+        ):
             self._watch(monkeypatch, owner, name)
 
     def _watch(self, monkeypatch, owner, name) -> None:

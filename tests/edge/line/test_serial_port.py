@@ -167,9 +167,13 @@ def test_what_is_no_port_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.EACCES, "dialout"), (errno.EBUSY, "ModemManager"), (errno.EIO, "unplugged"),
-     (errno.ENODEV, "unplugged")],
-)  # fmt: skip
+    [
+        (errno.EACCES, "dialout"),
+        (errno.EBUSY, "ModemManager"),
+        (errno.EIO, "unplugged"),
+        (errno.ENODEV, "unplugged"),
+    ],
+)
 def test_what_the_kernel_refuses_is_told_with_what_to_do(monkeypatch, number, words):
     def refuse(*_args, **_more):
         raise serial.SerialException(number, f"[Errno {number}] could not open port")

@@ -31,9 +31,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "sys" / "console").mkdir()
     (tmp_path / "sys" / "console" / "active").write_text("tty0 ttyAMA0\n")
     ports = [
-        port("/dev/ttyS0"), port("/dev/ttyS1"), port("/dev/ttyAMA0"),
+        port("/dev/ttyS0"),
+        port("/dev/ttyS1"),
+        port("/dev/ttyAMA0"),
         port(str(acm), vid=0x0572, pid=0x1340, manufacturer="Conexant", product="USB Modem", interface=None),
-    ]  # fmt: skip
+    ]
     monkeypatch.setattr(list_ports, "comports", lambda: ports)
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     return tmp_path
@@ -43,10 +45,12 @@ def test_what_is_listed(machine: Path) -> None:
     listed = [
         PortFacts("/dev/ttyS0", "/dev/ttyS0", "", ""),
         PortFacts(
-            str(machine / "by-id" / "usb-Conexant_USB_Modem-if00"), str(machine / "ttyACM0"),
-            "Conexant USB Modem", "0572:1340",
+            str(machine / "by-id" / "usb-Conexant_USB_Modem-if00"),
+            str(machine / "ttyACM0"),
+            "Conexant USB Modem",
+            "0572:1340",
         ),
-    ]  # fmt: skip
+    ]
     by_device = sorted(listed, key=lambda port: port.device)  # where temporary folders are is not known
     assert serial_ports(machine / "sys", machine / "by-id") == by_device
 

@@ -13,7 +13,7 @@ from dialpost.edge.mail.account_file import AccountFile
 ACCOUNTS = {
     "anna": Account("anna", ("info@c.example", "günther@b.example"), "{X}1,a,b", 0, False, 'Ann "A" \\ \x7fß'),
     "ben": Account("ben", password_hash="x", quota_bytes=2**40),
-}  # fmt: skip
+}
 ALIASES = {"all@clinic.example": Alias("all@clinic.example", ("anna", "x@world.example"))}
 
 
@@ -53,7 +53,7 @@ def test_the_one_before_is_kept(file):
     [
         b"",
         b"\0" * 400,
-        b"version = 1\n[[account]]\nname = \"an",
+        b'version = 1\n[[account]]\nname = "an',
         b"version = 2\n",
         b"version = 1\naccount = 3\n",
         b"version = 1\naccount = [1]\n",
@@ -67,7 +67,7 @@ def test_the_one_before_is_kept(file):
         b'version = 1\n[[alias]]\naddress = "a@b"\n',
         b"\xff\xfe",
     ],
-)  # fmt: skip
+)
 def test_damage_falls_back_and_is_set_aside(file, content):
     file.save(ACCOUNTS, {})
     file.save(ACCOUNTS, ALIASES)

@@ -142,10 +142,14 @@ END_S = int(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 @pytest.mark.parametrize(
     ("ends", "days_after", "why"),
     [
-        ("20300101000000Z", -31, ""), ("20300101000000Z", -1, ""),
-        ("20300101000000Z", 3, "has expired"), (NOT_AFTER, -31, ""), (NOT_AFTER, -29, ""), (NOT_AFTER, 300, ""),
+        ("20300101000000Z", -31, ""),
+        ("20300101000000Z", -1, ""),
+        ("20300101000000Z", 3, "has expired"),
+        (NOT_AFTER, -31, ""),
+        (NOT_AFTER, -29, ""),
+        (NOT_AFTER, 300, ""),
     ],
-)  # fmt: skip
+)
 def test_one_that_has_expired_is_replaced_at_the_start_unless_the_clock_is_past_all_ends(
     tmp_path, monkeypatch, ends, days_after, why
 ):
@@ -216,8 +220,9 @@ def test_a_locked_key_is_told_and_nobody_is_asked_to_type(tmp_path, made):
     locked = tmp_path / "locked.key"
     subprocess.run(
         ["openssl", "pkey", "-in", made.key, "-aes128", "-passout", "pass:secret", "-out", locked],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     with pytest.raises(CertificateError, match="locked with a passphrase"):
         server_context(Pair(made.certificate, locked))
 

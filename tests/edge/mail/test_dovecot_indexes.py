@@ -18,9 +18,13 @@ def lay(folder: Path, log: bytes) -> None:
         (folder / name).mkdir(parents=True)
     (folder / "new" / "dovecot.index.log").write_bytes(TORN)  # a message may have any name
     for name, data in {
-        "dovecot.index": b"i", "dovecot.index.log": log, "dovecot.index.cache": b"c", "dovecot-uidlist": b"3",
-        "dovecot-keywords": b"k", "dovecot.list.index.log": WHOLE,
-    }.items():  # fmt: skip
+        "dovecot.index": b"i",
+        "dovecot.index.log": log,
+        "dovecot.index.cache": b"c",
+        "dovecot-uidlist": b"3",
+        "dovecot-keywords": b"k",
+        "dovecot.list.index.log": WHOLE,
+    }.items():
         (folder / name).write_bytes(data)
 
 

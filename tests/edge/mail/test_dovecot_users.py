@@ -61,8 +61,10 @@ def test_an_address_that_would_move_the_fields_gets_no_line(tmp_path, address):
 
 
 @given(
-    st.text(max_size=12), st.text(max_size=20), st.text(max_size=12).map("{{SCRAM-SHA-256}}{}".format),
-)  # fmt: skip
+    st.text(max_size=12),
+    st.text(max_size=20),
+    st.text(max_size=12).map("{{SCRAM-SHA-256}}{}".format),
+)
 def test_whatever_an_account_holds_each_line_has_its_fields(local, full_name, password_hash):
     account = Account("anna", (f"{local}@clinic.example",), password_hash, full_name=full_name)
     with tempfile.TemporaryDirectory() as folder:

@@ -77,8 +77,11 @@ def test_sockets_are_taken_by_name_from_the_service_manager():
             os.set_inheritable(fd, True)
         done = subprocess.run(
             [sys.executable, "-c", CHILD, *map(str, fds)],
-            close_fds=False, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            close_fds=False,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         for fd in fds:
             os.close(fd)
         ports = one.getsockname()[1], two.getsockname()[1]

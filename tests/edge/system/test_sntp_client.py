@@ -59,8 +59,9 @@ async def test_silence_is_an_error_with_the_servers_name():
     transport.close()
 
 
-@pytest.mark.parametrize("reply", [lambda data: [b"x"], lambda data: [right(data, stratum=0)],
-                                   lambda data: [right(bytes(48))]])  # fmt: skip
+@pytest.mark.parametrize(
+    "reply", [lambda data: [b"x"], lambda data: [right(data, stratum=0)], lambda data: [right(bytes(48))]]
+)
 async def test_an_answer_that_cant_be_believed_is_an_error(reply):
     transport, _, port = await serve(reply)
     with pytest.raises(ValueError):

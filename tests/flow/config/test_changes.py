@@ -66,8 +66,10 @@ async def test_a_commit_is_taken_and_applied(rig):
     assert (done.commit.number, done.words, done.needs_confirm_s) == (2, ("The firewall could not be set.",), None)
     assert rig.process.config.modem.numbers == ("0961",)
     assert (rig.apply.numbers, rig.history.unproven(), rig.told) == (
-        [2], None, ["Configuration 2 was committed by anna."],
-    )  # fmt: skip
+        [2],
+        None,
+        ["Configuration 2 was committed by anna."],
+    )
 
 
 async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig):

@@ -114,8 +114,9 @@ async def test_a_running_station_whose_file_was_spoilt_is_edited_from_what_runs(
 async def test_show(rig):
     ask = await rig.open()
     assert (await ask("show", key="outbound"))["lines"] == [
-        'outbound.user = "clinic"', "outbound.password = (set, not shown)",
-    ]  # fmt: skip
+        'outbound.user = "clinic"',
+        "outbound.password = (set, not shown)",
+    ]
     assert (await ask("show", key="smtp.max_errors"))["lines"] == [
         "smtp.max_errors = 5"
     ]  # a default, asked by name
@@ -185,8 +186,9 @@ async def test_discard_rollback_and_notices(rig):
     assert (await ask("notices"))["notices"] == ["bruno began to edit the configuration."], "not its own commit"
     ask.talk.gone()
     assert (await other("notices"))["notices"] == [
-        "Configuration 2 was committed by anna.", "anna ended the session without committing.",
-    ]  # fmt: skip
+        "Configuration 2 was committed by anna.",
+        "anna ended the session without committing.",
+    ]
     assert (await other("notices"))["notices"] == []
 
 

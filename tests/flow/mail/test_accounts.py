@@ -190,8 +190,10 @@ async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(servic
     assert made.addresses == ("info@clinic.example",)
     edited = await service.edit("anna", add_addresses=["anna@clinic.example", "info", "hi"])
     assert service.directory.addresses_of(edited) == (
-        "anna@clinic.example", "info@clinic.example", "hi@clinic.example",
-    )  # fmt: skip
+        "anna@clinic.example",
+        "info@clinic.example",
+        "hi@clinic.example",
+    )
 
 
 @pytest.mark.parametrize("quota", [-1, 1, 500, 9_999, 1_099_511_627_777, 2**63])
@@ -384,9 +386,15 @@ async def test_methods(service, card):
     methods = account_methods(service)
     made = await asked(methods, "account.add", {"name": "anna", "password": PASSWORD, "quota_bytes": 70_000})
     view = {
-        "name": "anna", "full_name": "", "addresses": ["anna@clinic.example"], "enabled": True,
-        "quota_bytes": 70_000, "messages": 0, "bytes": 0, "is_postmaster": True,
-    }  # fmt: skip
+        "name": "anna",
+        "full_name": "",
+        "addresses": ["anna@clinic.example"],
+        "enabled": True,
+        "quota_bytes": 70_000,
+        "messages": 0,
+        "bytes": 0,
+        "is_postmaster": True,
+    }
     assert made == view
     assert await asked(methods, "account.passwd", {"name": "anna", "password": "another one"}) == view
     assert await asked(methods, "account.edit", {"name": "anna", "default_quota": True}) == view | {
@@ -480,8 +488,11 @@ async def test_without_room_only_deletions_go_through(card):
 
     card.accounts = {"anna": Account("anna", (), "hash")}
     service = AccountService(CONFIG, card, card, card, no_room)
-    for change in (service.add("ben", PASSWORD), service.set_password("anna", PASSWORD),
-                   service.add_alias("all", ["anna"])):  # fmt: skip
+    for change in (
+        service.add("ben", PASSWORD),
+        service.set_password("anna", PASSWORD),
+        service.add_alias("all", ["anna"]),
+    ):
         with pytest.raises(StorageFullError):
             await change
     assert list(card.accounts) == ["anna"] and card.aliases == {}

@@ -116,8 +116,11 @@ async def test_one_notice_for_all_recipients_and_none_for_those_who_want_none(ri
     (notice,) = rig.accepted
     status = rig.text(notice)
     assert [name in status for name in (b"; a@far\n", b"; b@far\n", b"; c@far\n", b"; d@far\n")] == [
-        True, False, False, True,
-    ]  # fmt: skip
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 async def test_nobody_wants_to_hear(rig: Rig) -> None:
@@ -139,7 +142,7 @@ async def test_nobody_wants_to_hear(rig: Rig) -> None:
         ("", [("postmaster@clinic.example", "chief")]),  # never a bounce about a bounce
         ("müller@world.example", [("müller@world.example", None)]),
     ],
-)  # fmt: skip
+)
 async def test_who_is_told(rig: Rig, sender: str, readers: list[tuple[str, str | None]]) -> None:
     message = await rig.stored(sender=sender)
     await rig.bouncer.refused(message, message.recipients[0], NO_USER)
@@ -230,8 +233,9 @@ async def test_good_news_is_told_to_those_who_asked(rig: Rig) -> None:
     await rig.bouncer.delivered(message, message.recipients[2], ok)
     await rig.bouncer.delivered(replace(message, sender=""), message.recipients[2], ok)
     assert [str(rig.report(one)["Subject"]) for one in rig.accepted] == [
-        "Your message was passed on", "Your message was delivered",
-    ]  # fmt: skip
+        "Your message was passed on",
+        "Your message was delivered",
+    ]
     assert [list(rig.report(one).iter_parts())[2].get_content_type() for one in rig.accepted] == [
         "text/rfc822-headers"
     ] * 2  # RFC 3461 §4.3

@@ -31,9 +31,10 @@ class Accounts:
     directory: Directory = field(
         default_factory=lambda: Directory(
             {"anna": Account("anna"), "ben": Account("ben", quota_bytes=250), "cy": Account("cy", quota_bytes=0)},
-            {}, ("clinic.example",),
+            {},
+            ("clinic.example",),
         )
-    )  # fmt: skip
+    )
 
 
 class Rig:
@@ -54,10 +55,16 @@ class Rig:
             self.told.append(("delivered", recipient.address, str(outcome.reply)))
 
         return LocalDelivery(
-            self.store, self.spool, self.boxes, self.accounts, hostname="station.example",
-            default_quota_bytes=default_quota_bytes, on_refused=on_refused, on_delivered=on_delivered,
+            self.store,
+            self.spool,
+            self.boxes,
+            self.accounts,
+            hostname="station.example",
+            default_quota_bytes=default_quota_bytes,
+            on_refused=on_refused,
+            on_delivered=on_delivered,
             wall_clock=lambda: self.now_s,
-        )  # fmt: skip
+        )
 
     async def accept(self, *recipients: RecipientRecord, size: int = 100) -> MessageRecord:
         queue_id = self.store.next_id()
@@ -198,8 +205,10 @@ async def test_a_full_card_uses_up_no_attempt(rig: Rig, monkeypatch: pytest.Monk
         await rig.flow.deliver_due()
     (recipient,) = await rig.recipients(message)
     assert (recipient.state, recipient.attempts, recipient.last_reply) == (
-        WAITING, 0, "452 4.3.1 The station's card is full",
-    )  # fmt: skip
+        WAITING,
+        0,
+        "452 4.3.1 The station's card is full",
+    )
     rig.now_s += STORAGE_RETRY_S
     await rig.flow.deliver_due()
     assert await rig.states(message) == [DELIVERED]

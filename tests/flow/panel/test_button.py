@@ -25,10 +25,14 @@ STATES = [
     *(StationState(call=call) for call in CallState),
     *(StationState(button=show) for show in ButtonShow),
     *(StationState(faults=frozenset({fault})) for fault in Fault),
-    StationState(redial=True), StationState(mail_moving=True), StationState(waiting=1),
-    StationState(waiting=1, urgent=1), StationState(arrived=True), StationState(dark=True, waiting=1),
+    StationState(redial=True),
+    StationState(mail_moving=True),
+    StationState(waiting=1),
+    StationState(waiting=1, urgent=1),
+    StationState(arrived=True),
+    StationState(dark=True, waiting=1),
     StationState(call=CallState.ONLINE, mail_moving=True, waiting=3, faults=frozenset({Fault.ETRN, Fault.BUTTON})),
-]  # fmt: skip
+]
 
 
 def _name(state: StationState) -> str:
@@ -116,21 +120,39 @@ def test_a_call_as_the_line_light_tells_it(monkeypatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             for at_s, state in (
-                (1.0, CallState.DIALING), (2.0, CallState.NEGOTIATING), (4.0, CallState.ONLINE),
-                (7.0, CallState.HANGING_UP), (9.0, CallState.COOLDOWN), (12.5, CallState.IDLE),
-            ):  # fmt: skip
+                (1.0, CallState.DIALING),
+                (2.0, CallState.NEGOTIATING),
+                (4.0, CallState.ONLINE),
+                (7.0, CallState.HANGING_UP),
+                (9.0, CallState.COOLDOWN),
+                (12.5, CallState.IDLE),
+            ):
                 await rig.until(at_s)
                 rig.calls.become(state)
             await rig.until(20.0)
             assert rig.history(LINES[Led.LINE]) == [
                 (0.0, 0.0),
-                (1.0, 1.0), (1.15, 0.0), (1.3, 1.0), (1.45, 0.0), (1.6, 1.0), (1.75, 0.0), (1.9, 1.0),  # fast
-                (2.12, 0.0), (2.24, 1.0), (2.36, 0.0),  # two quick flashes
-                (3.2, 1.0), (3.32, 0.0), (3.44, 1.0), (3.56, 0.0)  ,
+                (1.0, 1.0),
+                (1.15, 0.0),
+                (1.3, 1.0),
+                (1.45, 0.0),
+                (1.6, 1.0),
+                (1.75, 0.0),
+                (1.9, 1.0),  # fast
+                (2.12, 0.0),
+                (2.24, 1.0),
+                (2.36, 0.0),  # two quick flashes
+                (3.2, 1.0),
+                (3.32, 0.0),
+                (3.44, 1.0),
+                (3.56, 0.0),
                 (4.0, 1.0),  # on line
-                (8.0, 0.0), (9.0, 1.0),  # slow, from 7.0 lit on
-                (10.0, 0.0), (11.0, 1.0), (12.0, 0.0),
-            ]  # fmt: skip
+                (8.0, 0.0),
+                (9.0, 1.0),  # slow, from 7.0 lit on
+                (10.0, 0.0),
+                (11.0, 1.0),
+                (12.0, 0.0),
+            ]
 
     run_rig(story, monkeypatch)
 
@@ -142,9 +164,15 @@ def test_flashes_are_counted_from_the_first(monkeypatch) -> None:
             rig.panel.fault(Fault.LINE, True)
             await rig.until(4.0)
             assert rig.history(LINES[Led.FAULT]) == [
-                (0.0, 0.0), (1.234, 1.0), (1.434, 0.0), (1.734, 1.0), (1.934, 0.0), (2.234, 1.0), (2.434, 0.0),
+                (0.0, 0.0),
+                (1.234, 1.0),
+                (1.434, 0.0),
+                (1.734, 1.0),
+                (1.934, 0.0),
+                (2.234, 1.0),
+                (2.434, 0.0),
                 (3.934, 1.0),
-            ]  # fmt: skip
+            ]
 
     run_rig(story, monkeypatch)
 
@@ -257,8 +285,11 @@ def test_every_state_of_the_button_with_every_event(state: ButtonState, event: B
             await rig.until(end_s - 0.0005)
             segments = [(0.0, StationState())]
             down_s = edges[-1] if len(edges) % 2 else None
-            segments += [(from_s, StationState(button=show)) for from_s, show in SHOWN_FROM
-                         if edges and from_s < (edges[1] if len(edges) > 1 else at_s)]  # fmt: skip
+            segments += [
+                (from_s, StationState(button=show))
+                for from_s, show in SHOWN_FROM
+                if edges and from_s < (edges[1] if len(edges) > 1 else at_s)
+            ]
             if state is ButtonState.STUCK:
                 segments.append((31.0, StationState(faults=frozenset({Fault.BUTTON}))))
             if len(edges) > 1:
@@ -327,8 +358,9 @@ def test_the_lights_tell_a_hold_before_it_acts(monkeypatch) -> None:
             await rig.until(20.0)
             seen = rig.history(LINES[Led.MAIL])  # a light that is dark otherwise
             assert [one for one in seen if one[0] < 11.0] == [
-                (0.0, 0.0), *((round(4.0 + 0.4 * n, 3), float(n % 2 == 0)) for n in range(18)),
-            ]  # fmt: skip
+                (0.0, 0.0),
+                *((round(4.0 + 0.4 * n, 3), float(n % 2 == 0)) for n in range(18)),
+            ]
             assert [one for one in seen if 11.0 <= one[0] < 16.0] == [
                 (round(11.0 + second + at_s, 3), level)
                 for second in range(5)

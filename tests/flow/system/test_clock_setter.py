@@ -43,9 +43,13 @@ class World:
         self.clock, self.knows, self.after_s = clock, knows, after_s
         self.asked, self.steps = [], 0
         self.setter = ClockSetter(
-            config or ClockConfig(), clock, mail_host="mail.example", addresses=self.addresses, ask=self.ask,
+            config or ClockConfig(),
+            clock,
+            mail_host="mail.example",
+            addresses=self.addresses,
+            ask=self.ask,
             on_step=self.on_step,
-        )  # fmt: skip
+        )
 
     async def addresses(self, host):
         if host == "nowhere.example":

@@ -99,12 +99,15 @@ async def no_fault(door):
 def station(**changes):
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
     values = {
-        "config_path": "/etc/dialpost.toml", "config_remarks": (), "card": FakeCard(),
+        "config_path": "/etc/dialpost.toml",
+        "config_remarks": (),
+        "card": FakeCard(),
         "directory": lambda: (directory, ""),
         "certificate": lambda: CertificateFacts((HOST, DOMAIN), 0, 2 * NOW_S, True, "ab"),
         "daemon": lambda: Running((), ("smtp 127.0.0.1:25",)),
-        "knock": no_fault, "clock": lambda: (NOW_S, NOW_S - 1, "2033"),
-    }  # fmt: skip
+        "knock": no_fault,
+        "clock": lambda: (NOW_S, NOW_S - 1, "2033"),
+    }
     return Station(**(values | changes))
 
 
@@ -125,9 +128,19 @@ def raising(error):
 
 
 HERE = [
-    ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", OK), ("card", OK),
-    ("card", OK), ("set aside", OK), ("accounts", OK), ("certificate", OK), ("daemon", OK), ("doors", OK),
-]  # fmt: skip
+    ("configuration", OK),
+    ("host name", OK),
+    ("mail for the world", OK),
+    ("clock", OK),
+    ("card", OK),
+    ("card", OK),
+    ("card", OK),
+    ("set aside", OK),
+    ("accounts", OK),
+    ("certificate", OK),
+    ("daemon", OK),
+    ("doors", OK),
+]
 
 
 async def test_off_line_nothing_is_asked_of_the_world():
@@ -142,8 +155,12 @@ async def test_on_line_all_is_well():
     names, servers = FakeNames(), FakeServers()
     found = await examine(online=True, names=names, servers=servers)
     assert brief(found) == [
-        *HERE, ("host name", OK), ("domain clinic.example", OK), ("smarthost", OK), ("ETRN", OK),
-    ]  # fmt: skip
+        *HERE,
+        ("host name", OK),
+        ("domain clinic.example", OK),
+        ("smarthost", OK),
+        ("ETRN", OK),
+    ]
     assert servers.reached == [(PROVIDER, 587, "clinic"), (PROVIDER, 25, (DOMAIN,))]
     assert found[-2].what == f"{PROVIDER}, port 587 would take mail, logged in as clinic; TLSv1.3"
     assert found[-1].what == f"{DOMAIN}: 250 queueing started ({PROVIDER}, port 25)"
@@ -184,8 +201,9 @@ async def test_every_smarthost_of_a_route_is_tried_once():
         finding for finding in await examine(config, online=True, servers=servers) if finding.subject == "smarthost"
     ]
     assert [(finding.severity, "gone.example is not in DNS" in finding.what) for finding in found] == [
-        (OK, False), (FAULT, True),
-    ]  # fmt: skip
+        (OK, False),
+        (FAULT, True),
+    ]
 
 
 async def test_without_etrn_and_smarthost_neither_is_asked():
@@ -202,17 +220,32 @@ async def test_one_thing_that_fails_does_not_stop_the_rest():
             raise StorageError("/data can't be used: Read-only file system.")
 
     found = await examine(
-        online=False, card=BrokenCard(), directory=raising(DamagedError("accounts.toml can't be read")),
-        certificate=raising(StorageError("no key")), daemon=raising(ControlError("not allowed")),
-    )  # fmt: skip
+        online=False,
+        card=BrokenCard(),
+        directory=raising(DamagedError("accounts.toml can't be read")),
+        certificate=raising(StorageError("no key")),
+        daemon=raising(ControlError("not allowed")),
+    )
     assert brief(found) == [
-        ("configuration", OK), ("host name", OK), ("mail for the world", OK), ("clock", OK), ("card", FAULT),
-        ("set aside", OK), ("accounts", FAULT), ("certificate", FAULT), ("daemon", FAULT), ("DNS", SKIPPED),
-        ("smarthost", SKIPPED), ("ETRN", SKIPPED),
-    ]  # fmt: skip
+        ("configuration", OK),
+        ("host name", OK),
+        ("mail for the world", OK),
+        ("clock", OK),
+        ("card", FAULT),
+        ("set aside", OK),
+        ("accounts", FAULT),
+        ("certificate", FAULT),
+        ("daemon", FAULT),
+        ("DNS", SKIPPED),
+        ("smarthost", SKIPPED),
+        ("ETRN", SKIPPED),
+    ]
     assert [finding.what for finding in found if finding.severity is FAULT] == [
-        "/data can't be used: Read-only file system.", "accounts.toml can't be read", "no key", "not allowed",
-    ]  # fmt: skip
+        "/data can't be used: Read-only file system.",
+        "accounts.toml can't be read",
+        "no key",
+        "not allowed",
+    ]
 
 
 async def test_every_check_that_could_not_be_made_says_what_to_do_next():
@@ -223,9 +256,12 @@ async def test_every_check_that_could_not_be_made_says_what_to_do_next():
         set_aside = free_bytes
 
     found = await examine(
-        online=False, card=LostCard(), directory=raising(DamagedError("accounts.toml is damaged")),
-        certificate=raising(StorageError("no key")), daemon=raising(ControlError("not allowed")),
-    )  # fmt: skip
+        online=False,
+        card=LostCard(),
+        directory=raising(DamagedError("accounts.toml is damaged")),
+        certificate=raising(StorageError("no key")),
+        daemon=raising(ControlError("not allowed")),
+    )
     faults = [finding for finding in found if finding.severity is FAULT]
     assert [finding.subject for finding in faults] == ["card", "set aside", "accounts", "certificate", "daemon"]
     assert all("`" in finding.advice for finding in faults)

@@ -43,8 +43,11 @@ def _change_slot(card: Card, folder: Path, files: dict[str, str], links: dict[st
     drive = f"{card.path}?offset={SLOT_OFFSETS[Slot.A]}"
     subprocess.run(
         ["/sbin/debugfs", "-w", "-f", "-", drive],
-        input="\n".join(commands) + "\n", capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        input="\n".join(commands) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for path in [*files, *links]:
         there = subprocess.run(["/sbin/debugfs", "-R", f"stat {path}", drive], capture_output=True, text=True)
         assert "Inode:" in there.stdout, (path, there.stdout, there.stderr)

@@ -133,9 +133,10 @@ def test_everybody_knows_the_name_servers_of_lan_and_line(board: Machine) -> Non
         "networkctl reload"
     )
     eventually(
-        lambda: board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.1", within_s=120,
+        lambda: board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.1",
+        within_s=120,
         what="the LAN's name server, for everybody",
-    )  # fmt: skip
+    )
     board.run("/usr/lib/dialpost/name-servers line 192.0.2.53")
     assert board.run("cat /etc/resolv.conf") == "nameserver 192.0.2.53\nnameserver 192.0.2.1"
     board.run("/usr/lib/dialpost/name-servers line")
@@ -159,8 +160,9 @@ def test_what_the_daemons_user_may_and_may_not(board: Machine) -> None:
     assert board.run("systemctl is-active chrony") == "active"
     assert board.run("stat -c '%G %a' /dev/gpiochip0") == "gpio 660"
     assert board.run("ls /usr/lib/udev/rules.d | grep dialpost").split() == [
-        "60-dialpost-gpio.rules", "90-dialpost-usb.rules"
-    ]  # fmt: skip
+        "60-dialpost-gpio.rules",
+        "90-dialpost-usb.rules",
+    ]
 
 
 def test_no_secret_is_the_same_in_two_stations(board: Machine) -> None:

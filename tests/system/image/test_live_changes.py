@@ -89,9 +89,10 @@ def test_another_address_and_back(board: Machine) -> None:
 def test_from_fixed_to_dhcp_and_back(board: Machine) -> None:
     _commit(board, "lan.method=dhcp", "lan.address=", "lan.gateway=", "lan.fallback_address=192.168.216.25/24")
     eventually(
-        lambda: set(board.run(ADDRESSES).split()) == {FIXED, "192.168.216.25/24"}, within_s=120,
+        lambda: set(board.run(ADDRESSES).split()) == {FIXED, "192.168.216.25/24"},
+        within_s=120,
         what="an address by DHCP, and the fallback one",
-    )  # fmt: skip
+    )
     _commit(board, "lan.fallback_address=192.168.217.25/24")
     eventually(lambda: "192.168.217.25/24" in board.run(ADDRESSES), within_s=60, what="another fallback address")
     assert "192.168.216.25/24" not in board.run(ADDRESSES)
@@ -120,8 +121,9 @@ def test_services_and_doors_of_the_lan(board: Machine) -> None:
     assert board.run(ports).replace(" ", "").split(",") == ["22", "25", "465", "587", "993"]
     eventually(
         lambda: board.run("ss -Hltn 'sport = :993 or sport = :995 or sport = :143' | wc -l") in {"1", "2"},
-        within_s=120, what="Dovecot serves IMAPS alone",
-    )  # fmt: skip
+        within_s=120,
+        what="Dovecot serves IMAPS alone",
+    )
     assert board.run("ss -Hltn 'sport = :995 or sport = :143'") == ""
     _commit(board, "lan.services=", "lan.ssh=")
     eventually(lambda: board.run("ss -Hltn 'sport = :995'") != "", within_s=120, what="POP3S again")

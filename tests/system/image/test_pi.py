@@ -43,9 +43,11 @@ def _tree_bytes(card: Card, slot: Slot) -> int:
     """The size of this board's device tree in the slot (that of the boot partition names the card besides)."""
     place = f"{card.path}?offset={SLOT_OFFSETS[slot]}"
     listed = subprocess.run(
-        ["/sbin/debugfs", "-R", f"stat /boot/dtb/broadcom/{DEVICE_TREE}", place], capture_output=True, text=True,
+        ["/sbin/debugfs", "-R", f"stat /boot/dtb/broadcom/{DEVICE_TREE}", place],
+        capture_output=True,
+        text=True,
         check=True,
-    ).stdout  # fmt: skip
+    ).stdout
     found = re.search(r"Size: (\d+)", listed)
     assert found is not None, listed
     return int(found[1])

@@ -32,9 +32,10 @@ def stick(module_work: Path) -> Path:
     program = module_work / "BOOTAA64.EFI"
     program.write_bytes(b"MZ not really a program, but offered as one")
     for command in (
-        ["mformat", "-F", "-i", str(made), "::"], ["mmd", "-i", str(made), "::EFI", "::EFI/BOOT"],
+        ["mformat", "-F", "-i", str(made), "::"],
+        ["mmd", "-i", str(made), "::EFI", "::EFI/BOOT"],
         ["mcopy", "-i", str(made), str(program), "::EFI/BOOT/BOOTAA64.EFI"],
-    ):  # fmt: skip
+    ):
         subprocess.run(command, check=True)
     return made
 

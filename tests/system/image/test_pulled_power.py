@@ -145,9 +145,10 @@ class Course:
         self._machines += 1
         stick = f"if=none,id=stick,format=raw,readonly=on,file={self._stick}"
         self._machine = Machine(
-            self._life.card, self._work / f"m{self._machines}",
+            self._life.card,
+            self._work / f"m{self._machines}",
             arguments=["-drive", stick, "-device", "virtio-blk-pci,drive=stick"],
-        )  # fmt: skip
+        )
 
     def _plug_out(self) -> None:
         if self._machine is not None:
@@ -203,8 +204,10 @@ def test_whatever_the_power_goes_during_nothing_promised_is_lost(work: Path, say
     faults = [f"{again}: {error}" for end in ends if (error := end.exception()) is not None]
     done = sum((lane.course.done for lane in lanes), Counter[During]())
     acknowledged = sum(lane.course.acknowledged for lane in lanes)
-    say(f"pulled during {', '.join(f'{kind.words}: {times}' for kind, times in done.items())}; "
-        f"{acknowledged} messages acknowledged")  # fmt: skip
+    say(
+        f"pulled during {', '.join(f'{kind.words}: {times}' for kind, times in done.items())}; "
+        f"{acknowledged} messages acknowledged"
+    )
     assert faults == [], faults
     assert done.total() == KILLS
     assert acknowledged > 0 or len(During) > KILLS

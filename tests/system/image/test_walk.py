@@ -182,8 +182,13 @@ def test_what_the_call_did(walk: Walk) -> None:
     (record,) = json.loads(walk.board.run("dialpost call history --json"))
     told = {key: record[key] for key in ("result", "reason", "hangup_reason", "sent", "received", "deferred")}
     assert told == {
-        "result": "connected", "reason": "button", "hangup_reason": "done", "sent": 1, "received": 2, "deferred": 0,
-    }, walk.story()  # fmt: skip
+        "result": "connected",
+        "reason": "button",
+        "hangup_reason": "done",
+        "sent": 1,
+        "received": 2,
+        "deferred": 0,
+    }, walk.story()
     assert {(answer["domain"], answer["code"]) for answer in record["etrn"]} == {(DOMAIN, 250)}
     pppd = provider.log(provider.answering)
     assert "rcvd [CHAP Response" in pppd and f'name = "{PPP_USER}"' in pppd

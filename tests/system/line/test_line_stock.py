@@ -24,13 +24,16 @@ def ends(work: Path) -> Iterator[tuple[TelephoneLine, ProviderGuest, Guest]]:
     with TelephoneLine() as line:
         provider = ProviderGuest(work / "provider", line.provider_path)
         caller = Guest(
-            work / "caller", "line", name="caller", serial=line.station_path,
+            work / "caller",
+            "line",
+            name="caller",
+            serial=line.station_path,
             files={
                 "/etc/ppp/options": "",
                 "/etc/ppp/chap-secrets": SECRETS,
                 "/etc/chatscripts/provider": CHAT,
             },
-        )  # fmt: skip
+        )
         line.on_carrier = provider.carrier
         with provider, caller:
             yield line, provider, caller
@@ -39,10 +42,23 @@ def ends(work: Path) -> Iterator[tuple[TelephoneLine, ProviderGuest, Guest]]:
 
 def _dial(caller: Guest, name: str) -> None:
     caller.start(
-        "pppd", "/dev/ttyS0", "115200", "nodetach", "debug", "noauth", "noipv6", "nocrtscts", "local",
-        "user", PPP_USER, "connect", "chat -v -f /etc/chatscripts/provider",
-        "disconnect", DISCONNECT, name=name,
-    )  # fmt: skip
+        "pppd",
+        "/dev/ttyS0",
+        "115200",
+        "nodetach",
+        "debug",
+        "noauth",
+        "noipv6",
+        "nocrtscts",
+        "local",
+        "user",
+        PPP_USER,
+        "connect",
+        "chat -v -f /etc/chatscripts/provider",
+        "disconnect",
+        DISCONNECT,
+        name=name,
+    )
 
 
 def test_chat_and_pppd_dial_and_hang_up(ends: tuple[TelephoneLine, ProviderGuest, Guest]) -> None:
@@ -98,9 +114,10 @@ def test_a_station_of_postfix_and_fetchmail_exchanges_mail(work: Path) -> None:
             station.dial()
             station.flush()
             eventually(
-                lambda: (station.queue_length(), provider.queue_length()) == (0, 0), within_s=60,
+                lambda: (station.queue_length(), provider.queue_length()) == (0, 0),
+                within_s=60,
                 what="both queues empty",
-            )  # fmt: skip
+            )
             station.hang_up()
             assert station.etrn_answer().startswith("250 ")
             assert station.arrived(station.maildir) == sorted(inbound)

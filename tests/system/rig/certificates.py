@@ -24,10 +24,24 @@ class Authority:
         self.certificate = directory / "ca.pem"
         self._key = directory / "ca.key"
         _openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-            "-keyout", self._key, "-out", self.certificate,
-        )  # fmt: skip
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-keyout",
+            self._key,
+            "-out",
+            self.certificate,
+        )
 
     def issue(self, host: str) -> Certificate:
         """A server certificate for that host name."""
@@ -36,13 +50,36 @@ class Authority:
         extensions.write_text(f"subjectAltName=DNS:{host}\nextendedKeyUsage=serverAuth\n")
         request = self._directory / f"{host}.csr"
         _openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={host}",
-            "-keyout", made.key, "-out", request,
-        )  # fmt: skip
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            f"/CN={host}",
+            "-keyout",
+            made.key,
+            "-out",
+            request,
+        )
         _openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-            "-days", "2", "-extfile", extensions, "-out", made.certificate,
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            self.certificate,
+            "-CAkey",
+            self._key,
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            extensions,
+            "-out",
+            made.certificate,
+        )
         made.key.chmod(0o644)  # the servers under test read it as users of their own
         return made
 

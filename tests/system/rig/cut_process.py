@@ -63,12 +63,20 @@ class Nursery:
         self._orders_path.write_bytes(bytes(_ORDERS.size))
         with self._orders_path.open("r+b") as file:
             self._orders = mmap.mmap(file.fileno(), _ORDERS.size)
-        env = {**os.environ, "LD_PRELOAD": str(library), "CUT_ORDERS": str(self._orders_path),
-               "CUT_UNDER": str(under), "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+        env = {
+            **os.environ,
+            "LD_PRELOAD": str(library),
+            "CUT_ORDERS": str(self._orders_path),
+            "CUT_UNDER": str(under),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         self._child = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("cut_nursery.py"))], env=env, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-P", str(Path(__file__).with_name("cut_nursery.py"))],
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def order(self, how: How, at: int = 0) -> None:
         """From now on."""

@@ -79,7 +79,11 @@ def dump(partition: Path, folder: Path) -> None:
 
 def _e2fsck(*arguments: str | Path) -> tuple[int, str]:
     done = subprocess.run(
-        ["/sbin/e2fsck", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False,
-    )  # fmt: skip
+        ["/sbin/e2fsck", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout.strip()

@@ -21,9 +21,13 @@ class Exchange:
     """Two booted guests and the line between them; `afresh` before each test gives a clean slate on them."""
 
     def __init__(
-        self, directory: Path, *, line: TelephoneSettings | None = None,
-        kind: Literal["postfix", "exim"] = "postfix", settings: Settings | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        directory: Path,
+        *,
+        line: TelephoneSettings | None = None,
+        kind: Literal["postfix", "exim"] = "postfix",
+        settings: Settings | None = None,
+    ) -> None:
         self.line = TelephoneLine(line)
         self.provider = ProviderGuest(directory / "provider", self.line.provider_path, kind=kind)
         self.station = StationGuest(directory / "station", self.line.station_path, settings=settings)
@@ -47,9 +51,13 @@ class Exchange:
         self.line.close()
 
     def afresh(
-        self, settings: Settings | None = None, *, answers: Answers = "ppp",
-        ppp_options: Sequence[str] = ("auth", "require-chap"), main: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        settings: Settings | None = None,
+        *,
+        answers: Answers = "ppp",
+        ppp_options: Sequence[str] = ("auth", "require-chap"),
+        main: Mapping[str, str] | None = None,
+    ) -> None:
         """Nothing waits anywhere, nobody has mail, the line is down and in order."""
         self.station.end()
         self.line.heal()
@@ -65,7 +73,7 @@ class Exchange:
         eventually(
             lambda: self.provider.queue_length() == len(self._inbound) - len(self.inbound_arrived()),
             what="the provider holds all",
-        )  # fmt: skip
+        )
 
     def inbound_arrived(self) -> list[str]:
         return self.station.arrived(self.station.maildir())
@@ -114,8 +122,11 @@ class Exchange:
         return "\n".join(
             [
                 *(f"{seconds:8.3f} {what}" for seconds, what in self.line.events[-40:]),
-                "--- station", self.station.log("dialpost")[-6000:],
-                "--- pppd at the provider", self.provider.log(self.provider.answering)[-2000:],
-                "--- mail server at the provider", self.provider.mail_log()[-4000:],
+                "--- station",
+                self.station.log("dialpost")[-6000:],
+                "--- pppd at the provider",
+                self.provider.log(self.provider.answering)[-2000:],
+                "--- mail server at the provider",
+                self.provider.mail_log()[-4000:],
             ]
-        )  # fmt: skip
+        )

@@ -84,8 +84,12 @@ class MailGuest(Guest):
     ) -> list[str]:
         """Hand messages to this guest's own mail server; their Message-IDs."""
         asked = {
-            "port": port, "sender": sender, "recipients": list(recipients), "sizes": list(sizes), "prefix": prefix,
-        }  # fmt: skip
+            "port": port,
+            "sender": sender,
+            "recipients": list(recipients),
+            "sizes": list(sizes),
+            "prefix": prefix,
+        }
         done = self.run("python3", "/opt/guest/mail.py", input=json.dumps(asked), timeout_s=300)
         ids: list[str] = json.loads(done.stdout)
         return ids
@@ -112,10 +116,15 @@ class ProviderGuest(MailGuest):
     """
 
     def __init__(
-        self, directory: Path, serial: str | Path, *, kind: Literal["postfix", "exim"] = "postfix",
-        answers: Answers = "ppp", ppp_options: Sequence[str] = ("auth", "require-chap"),
+        self,
+        directory: Path,
+        serial: str | Path,
+        *,
+        kind: Literal["postfix", "exim"] = "postfix",
+        answers: Answers = "ppp",
+        ppp_options: Sequence[str] = ("auth", "require-chap"),
         main: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.kind, self.answers, self.ppp_options = kind, answers, tuple(ppp_options)
         self._calls = 0
         files = {
@@ -140,10 +149,14 @@ class ProviderGuest(MailGuest):
     @staticmethod
     def _exim_files() -> dict[str, str]:
         config = exim.config_text(
-            directory="/var/exim", hostname="mail.provider.example", station_domains=(DOMAIN,),
-            station_at=(STATION_ADDRESS, 25), listen_on="0.0.0.0", relay_hosts="127.0.0.0/8 : 10.64.0.0/16",
+            directory="/var/exim",
+            hostname="mail.provider.example",
+            station_domains=(DOMAIN,),
+            station_at=(STATION_ADDRESS, 25),
+            listen_on="0.0.0.0",
+            relay_hosts="127.0.0.0/8 : 10.64.0.0/16",
             etrn_names="/etc/exim4/etrn-names",
-        )  # fmt: skip
+        )
         return {"/etc/exim4/exim4.conf": config, "/etc/exim4/etrn-names": f"{DOMAIN}: {DOMAIN}\n"}
 
     def begin(self) -> ProviderGuest:
@@ -159,9 +172,12 @@ class ProviderGuest(MailGuest):
         return self
 
     def afresh(
-        self, *, answers: Answers = "ppp", ppp_options: Sequence[str] = ("auth", "require-chap"),
+        self,
+        *,
+        answers: Answers = "ppp",
+        ppp_options: Sequence[str] = ("auth", "require-chap"),
         main: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """As after `begin`, with other settings: nothing held, nothing delivered (Postfix only)."""
         assert self.kind == "postfix"
         self.answers, self.ppp_options = answers, tuple(ppp_options)
@@ -210,13 +226,18 @@ class StationGuest(MailGuest):
     """
 
     def __init__(
-        self, directory: Path, serial: str | Path, *, settings: Settings | None = None,
+        self,
+        directory: Path,
+        serial: str | Path,
+        *,
+        settings: Settings | None = None,
         files: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         more = {
-            _CONFIG: config_text(station_settings(settings)), "/etc/ppp/options": "",
+            _CONFIG: config_text(station_settings(settings)),
+            "/etc/ppp/options": "",
             _SITE: 'import sys\nsys.pycache_prefix = "/opt/pycache"\n',
-        }  # fmt: skip
+        }
         super().__init__(
             directory, "line", name="station", serial=serial, hosts=HOSTS, files=more | dict(files or {})
         )
@@ -287,11 +308,16 @@ def station_settings(more: Settings | None = None) -> dict[str, dict[str, Any]]:
     """The station's configuration as every test wants it, with `more` laid over."""
     sections: dict[str, dict[str, Any]] = {
         "station": {
-            "hostname": f"mail.{DOMAIN}", "domains": [DOMAIN], "data_dir": "/var/lib/dialpost",
+            "hostname": f"mail.{DOMAIN}",
+            "domains": [DOMAIN],
+            "data_dir": "/var/lib/dialpost",
             "run_dir": "/run/dialpost",
         },
         "smtp": {
-            "listen": ["0.0.0.0:25"], "submission_listen": [], "submissions_listen": [], "disk_reserve_bytes": 0,
+            "listen": ["0.0.0.0:25"],
+            "submission_listen": [],
+            "submissions_listen": [],
+            "disk_reserve_bytes": 0,
         },
         "relay": {"networks": ["127.0.0.1/32"], "provider_networks": [f"{PROVIDER_ADDRESS}/32"]},
         "outbound": {"smarthost": PROVIDER_ADDRESS, "port": 25, "tls": "none"},
@@ -302,7 +328,7 @@ def station_settings(more: Settings | None = None) -> dict[str, dict[str, Any]]:
         "clock": {"source": "never"},
         "call": {"cooldown_s": 0, "redial_attempts": 0, "grace_min_s": 1.0, "grace_max_s": 10.0},
         "schedule": {"min_pause_min": 0},
-    }  # fmt: skip
+    }
     for section, values in (more or {}).items():
         sections.setdefault(section, {}).update(values)
     return sections

@@ -16,9 +16,20 @@ def smtp_source(
 ) -> Inmate:
     """Start smtp-source: `messages` of `size` bytes over `sessions` sessions, one connection a message."""
     return Chroot("postfix").start(
-        "smtp-source", "-m", str(messages), "-s", str(sessions), "-l", str(size),
-        "-f", sender, "-t", recipient, f"127.0.0.1:{port}", log=log,
-    )  # fmt: skip
+        "smtp-source",
+        "-m",
+        str(messages),
+        "-s",
+        str(sessions),
+        "-l",
+        str(size),
+        "-f",
+        sender,
+        "-t",
+        recipient,
+        f"127.0.0.1:{port}",
+        log=log,
+    )
 
 
 @dataclass
@@ -41,9 +52,16 @@ class Loader:
     """
 
     def __init__(
-        self, port: int, ledger: Ledger, *, recipients: tuple[str, ...], sessions: int, seed: int, name: str,
+        self,
+        port: int,
+        ledger: Ledger,
+        *,
+        recipients: tuple[str, ...],
+        sessions: int,
+        seed: int,
+        name: str,
         pause_s: float = 0.002,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._port = port
         self._pause_s = pause_s
         self._ledger = ledger

@@ -104,14 +104,32 @@ class PostfixStation(MailGuest):
         self._calls += 1
         name = f"pppd-{self._calls}"
         self.start(
-            "pppd", "/dev/ttyS0", "115200", "nodetach", "debug", "noauth", "noipv6", "nocrtscts", "local",
-            "mtu", str(self._mtu), "mru", str(self._mtu), "user", PPP_USER,
-            "connect", "chat -f /etc/chatscripts/provider", "disconnect", DISCONNECT, name=name,
-        )  # fmt: skip
+            "pppd",
+            "/dev/ttyS0",
+            "115200",
+            "nodetach",
+            "debug",
+            "noauth",
+            "noipv6",
+            "nocrtscts",
+            "local",
+            "mtu",
+            str(self._mtu),
+            "mru",
+            str(self._mtu),
+            "user",
+            PPP_USER,
+            "connect",
+            "chat -f /etc/chatscripts/provider",
+            "disconnect",
+            DISCONNECT,
+            name=name,
+        )
         eventually(
             lambda: "remote IP address" in self.log(name) or not self.is_running(name),
-            within_s=within_s, longest_pause_s=0.02,
-        )  # fmt: skip
+            within_s=within_s,
+            longest_pause_s=0.02,
+        )
         if not self.is_running(name):
             raise RigError(f"pppd ended with {self.wait(name)}:\n{self.log(name)}")
 

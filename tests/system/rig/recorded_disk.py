@@ -38,15 +38,20 @@ class RecordedDisk:
         self._daemon = Child(
             [
                 "qemu-storage-daemon",
-                "--blockdev", f"driver=file,node-name=file,filename={self.disk},discard=ignore",
-                "--blockdev", "driver=raw,node-name=raw,file=file",
-                "--blockdev", f"driver=file,node-name=log,filename={self.log}",
-                "--blockdev", f"driver=blklogwrites,node-name=disk,file=raw,log=log,log-sector-size={SECTOR},"
+                "--blockdev",
+                f"driver=file,node-name=file,filename={self.disk},discard=ignore",
+                "--blockdev",
+                "driver=raw,node-name=raw,file=file",
+                "--blockdev",
+                f"driver=file,node-name=log,filename={self.log}",
+                "--blockdev",
+                f"driver=blklogwrites,node-name=disk,file=raw,log=log,log-sector-size={SECTOR},"
                 f"log-super-update-interval={1 << 40}",
-                "--export", f"type=fuse,id=disk,node-name=disk,mountpoint={self._served},writable=on",
+                "--export",
+                f"type=fuse,id=disk,node-name=disk,mountpoint={self._served},writable=on",
             ],
             self._work / "qemu-storage-daemon.log",
-        )  # fmt: skip
+        )
         try:
             eventually(lambda: self._served.stat().st_size > 0, what="the disk, served")
             attach: list[str | Path] = ["losetup", "-f", "--show", self._served]

@@ -100,8 +100,10 @@ class StationBetween:
         """Something that answers on these ports of a namespace."""
         child = subprocess.Popen(
             ["ip", "netns", "exec", space, sys.executable, "-c", _SERVER, *map(str, ports)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self._children.append(child)
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
 

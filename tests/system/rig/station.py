@@ -30,8 +30,16 @@ WHERE recipient.state = 0 AND recipient.address = ?
 NOBODY = 65_534
 # As on the station the daemon is nobody special; but it may read Python and this tree wherever they lie.
 _READ = "+dac_read_search"
-_AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps", _READ,
-              "--ambient-caps", _READ]  # fmt: skip
+_AS_NOBODY = [
+    "setpriv",
+    f"--reuid={NOBODY}",
+    f"--regid={NOBODY}",
+    "--clear-groups",
+    "--inh-caps",
+    _READ,
+    "--ambient-caps",
+    _READ,
+]
 
 Settings = Mapping[str, Mapping[str, Any]]
 

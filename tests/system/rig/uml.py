@@ -46,10 +46,22 @@ _INSIDE = "/opt/dialpost"
 # In namespaces of its own: all of the guest's processes end with the first, that one with whoever started it, and
 # its memory, a file that has to be executable, is on a file system nobody else sees.
 _ALONE = [
-    "setpriv", "--pdeathsig", "KILL",
-    "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--",
-    "sh", "-euc", 'mount -t tmpfs -o mode=700 tmpfs "$TMPDIR"; "$@"', "guest",
-]  # fmt: skip
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "--pid",
+    "--fork",
+    "--kill-child=SIGKILL",
+    "--",
+    "sh",
+    "-euc",
+    'mount -t tmpfs -o mode=700 tmpfs "$TMPDIR"; "$@"',
+    "guest",
+]
 
 
 def python_path() -> str:
@@ -68,9 +80,16 @@ class Guest:
     """
 
     def __init__(
-        self, directory: Path, tree: str, *, name: str, serial: str | Path | None = None,
-        hosts: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None, memory_mb: int = MEMORY_MB,
-    ) -> None:  # fmt: skip
+        self,
+        directory: Path,
+        tree: str,
+        *,
+        name: str,
+        serial: str | Path | None = None,
+        hosts: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        memory_mb: int = MEMORY_MB,
+    ) -> None:
         self.directory, self.name = directory, name
         self.share = directory / "share"
         memory, cache = directory / "memory", CACHE / "line-pycache"
@@ -89,22 +108,43 @@ class Guest:
         self.boot_s: float | None = None
         self._started = time.monotonic()
         boot = {
-            "dp_guest": _GUEST, "dp_tree": _ROOT, "dp_share": self.share, "dp_cache": cache, "dp_name": name,
+            "dp_guest": _GUEST,
+            "dp_tree": _ROOT,
+            "dp_share": self.share,
+            "dp_cache": cache,
+            "dp_name": name,
             "dp_path": python_path(),
-        }  # fmt: skip
+        }
         kernel = [
             *(("env", f"LD_PRELOAD={_XSTATE}") if _needs_xstate() else ()),
-            KERNEL, f"mem={memory_mb}M", "root=/dev/root", "rootfstype=hostfs", f"rootflags={CACHE / tree}", "ro",
-            "quiet", "con=null", "con0=null,fd:1", f"ssl0=tty:{serial}" if serial else "ssl0=null",
-            f"ssl1=fd:{theirs.fileno()}", f"umid={name}", f"uml_dir={memory}/",
-            "panic=1", *(f"{key}={value}" for key, value in boot.items()), "init=/bin/sh", "--",
+            KERNEL,
+            f"mem={memory_mb}M",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            f"rootflags={CACHE / tree}",
+            "ro",
+            "quiet",
+            "con=null",
+            "con0=null,fd:1",
+            f"ssl0=tty:{serial}" if serial else "ssl0=null",
+            f"ssl1=fd:{theirs.fileno()}",
+            f"umid={name}",
+            f"uml_dir={memory}/",
+            "panic=1",
+            *(f"{key}={value}" for key, value in boot.items()),
+            "init=/bin/sh",
+            "--",
             '-c "mount -t hostfs -o $dp_guest none /mnt && . /mnt/init"',
-        ]  # fmt: skip
+        ]
         with (directory / "console").open("ab") as console:
             self._process = subprocess.Popen(
-                [*_ALONE, *map(str, kernel)], stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(memory)}, pass_fds=[theirs.fileno()],
-            )  # fmt: skip
+                [*_ALONE, *map(str, kernel)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": str(memory)},
+                pass_fds=[theirs.fileno()],
+            )
         theirs.close()
         threading.Thread(target=self._listen, daemon=True, name=f"guest-{name}").start()
 
@@ -123,15 +163,23 @@ class Guest:
         return self
 
     def run(
-        self, *argv: str, input: str | bytes = "", timeout_s: float = 60.0, check: bool = True,
+        self,
+        *argv: str,
+        input: str | bytes = "",
+        timeout_s: float = 60.0,
+        check: bool = True,
         env: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end; with `check` it has to succeed."""
         data = input.encode() if isinstance(input, str) else input
         answer = self._ask(
-            timeout_s + 10, do="run", argv=argv, timeout_s=timeout_s, env=dict(env or {}),
+            timeout_s + 10,
+            do="run",
+            argv=argv,
+            timeout_s=timeout_s,
+            env=dict(env or {}),
             input=base64.b64encode(data).decode(),
-        )  # fmt: skip
+        )
         out, err = (base64.b64decode(answer[key]).decode("utf-8", "replace") for key in ("stdout", "stderr"))
         if check and answer["status"] != 0:
             raise AssertionError(f"in {self.name}, {argv} ended with {answer['status']}:\n{out}{err}")

@@ -33,13 +33,18 @@ def recording(card: Path, log: Path) -> list[str]:
     """
     log.touch()
     return [
-        "-blockdev", f"driver=file,node-name=card-file,filename={card},discard=ignore",
-        "-blockdev", "driver=raw,node-name=card-raw,file=card-file",
-        "-blockdev", f"driver=file,node-name=log-file,filename={log}",
-        "-blockdev", f"driver=blklogwrites,node-name=card,file=card-raw,log=log-file,log-sector-size={SECTOR},"
+        "-blockdev",
+        f"driver=file,node-name=card-file,filename={card},discard=ignore",
+        "-blockdev",
+        "driver=raw,node-name=card-raw,file=card-file",
+        "-blockdev",
+        f"driver=file,node-name=log-file,filename={log}",
+        "-blockdev",
+        f"driver=blklogwrites,node-name=card,file=card-raw,log=log-file,log-sector-size={SECTOR},"
         f"log-super-update-interval={1 << 40}",
-        "-device", "virtio-blk-pci,drive=card,num-queues=1,request-merging=off,discard=off,write-zeroes=off",
-    ]  # fmt: skip
+        "-device",
+        "virtio-blk-pci,drive=card,num-queues=1,request-merging=off,discard=off,write-zeroes=off",
+    ]
 
 
 def entries_at_last_flush(log: Path) -> int:

@@ -25,10 +25,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("config")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     check = verbs.add_parser(
-        "check", help="what is wrong with a file",
+        "check",
+        help="what is wrong with a file",
         description="Tell every fault of a configuration file at once, and what works but should be known. Nothing "
         "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
-    )  # fmt: skip
+    )
     check.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
     json_option(check)
     check.set_defaults(func=_check)

@@ -24,10 +24,11 @@ FROM_INPUT = "-"
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to `dialpost config`."""
     setting = verbs.add_parser(
-        "set", help="change the running station's settings at once",
+        "set",
+        help="change the running station's settings at once",
         description="Set one or more keys, check the whole and put it in force. A value may be - : it is read from "
         "standard input then, so that a password is in no list of processes. Exit status: 0 in force, 1 refused.",
-    )  # fmt: skip
+    )
     setting.add_argument("settings", nargs="+", metavar="KEY VALUE", help="like smtp.max_recipients 600")
     setting.set_defaults(func=_set)
     unset = verbs.add_parser("unset", help="put settings of the running station back to their defaults")

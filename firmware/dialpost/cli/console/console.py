@@ -61,8 +61,9 @@ the line is there, one session after the other. `help` inside lists the commands
 def add_parser(commands: Any) -> None:
     """Add `console` to the command line."""
     parser = commands.add_parser(
-        "console", description=_ABOUT,
-    )  # fmt: skip
+        "console",
+        description=_ABOUT,
+    )
     parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
     parser.add_argument("--markdown", action="store_true", help="print docs/console.md and end")
     parser.set_defaults(func=_console)

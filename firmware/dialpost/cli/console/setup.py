@@ -52,6 +52,4 @@ class SetUpCommands:
 def site_of(args: argparse.Namespace, terminal: ConsoleTerminal) -> Site:
     """Where the wizard does its work."""
     tty = getattr(args, "tty", None)
-    return Site(
-        args.config, control_path(args), str(tty) if tty is not None else "", terminal.tty.interruptible
-    )  # fmt: skip
+    return Site(args.config, control_path(args), str(tty) if tty is not None else "", terminal.tty.interruptible)

@@ -111,9 +111,12 @@ class ConsoleTerminal:
             self.say("That was too long; once more.")
 
     def line(
-        self, prompt: str, mode: Mode, helper: Helper | None = None,
+        self,
+        prompt: str,
+        mode: Mode,
+        helper: Helper | None = None,
         news: Callable[[], Sequence[str]] | None = None,
-    ) -> Event:  # fmt: skip
+    ) -> Event:
         """Wait for a line. `news` is asked every `POLL_S` for what is to be shown meanwhile."""
         editor, pressed, since_s = self._editor, -1, 0.0
         polled_s = time.monotonic()

@@ -133,13 +133,19 @@ def _history(args: argparse.Namespace) -> int:
         return 0
     rows = [
         (
-            call.number, moment(call.started), call.reason, call.result, _seconds(call.connect_s),
-            span(call.online_s), f"{call.sent}/{call.received}",
-            f"{size(call.bytes_up)}/{size(call.bytes_down)}", call.cost_words or "-",
+            call.number,
+            moment(call.started),
+            call.reason,
+            call.result,
+            _seconds(call.connect_s),
+            span(call.online_s),
+            f"{call.sent}/{call.received}",
+            f"{size(call.bytes_up)}/{size(call.bytes_down)}",
+            call.cost_words or "-",
             call.hangup_reason,
         )
         for call in calls
-    ]  # fmt: skip
+    ]
     headers = (
         "NO",
         "STARTED",

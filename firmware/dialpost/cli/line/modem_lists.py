@@ -22,12 +22,16 @@ def profiles(args: argparse.Namespace) -> int:
     if args.name:
         profile = files.profile(args.name)
         print(f"{profile.name}: {profile.title}")
-        for label, value in (("note", profile.note), ("source", profile.source),
-                             ("set up by", ", ".join(profile.init)), ("must take", ", ".join(profile.must)),
-                             ("dialled by", profile.dial),
-                             ("line", f"{profile.line_rate_bps} bit/s" if profile.line_rate_bps else ""),
-                             ("port", f"{profile.speed_bps} bit/s, {profile.flow_control.value}"),
-                             ("hung up by", ", then ".join(way.value for way in profile.hang_up))):  # fmt: skip
+        for label, value in (
+            ("note", profile.note),
+            ("source", profile.source),
+            ("set up by", ", ".join(profile.init)),
+            ("must take", ", ".join(profile.must)),
+            ("dialled by", profile.dial),
+            ("line", f"{profile.line_rate_bps} bit/s" if profile.line_rate_bps else ""),
+            ("port", f"{profile.speed_bps} bit/s, {profile.flow_control.value}"),
+            ("hung up by", ", then ".join(way.value for way in profile.hang_up)),
+        ):
             if value:
                 _print(f"  {label + ':':<12}", value)
         return 0

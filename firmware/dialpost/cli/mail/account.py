@@ -51,12 +51,18 @@ def _add_account_parser(commands: Any) -> None:
         "account",
         description="The accounts of this station. Changes count at once, for mail, SMTP, IMAP and POP3. Passwords "
         "are asked for, or read from standard input; they never stand on the command line.",
-    )  # fmt: skip
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add = verbs.add_parser("add", help="make an account and its mailbox")
     add.add_argument("name", help="its name; NAME@main domain is its first address")
-    add.add_argument("--address", action="append", default=[], dest="addresses", metavar="ADDRESS",
-                     help="another address of it (may be given again)")  # fmt: skip
+    add.add_argument(
+        "--address",
+        action="append",
+        default=[],
+        dest="addresses",
+        metavar="ADDRESS",
+        help="another address of it (may be given again)",
+    )
     add.add_argument("--full-name", default="", metavar="TEXT", help="the person's name")
     add.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit (default: the station's)")
     _add_password_option(add)
@@ -67,23 +73,39 @@ def _add_account_parser(commands: Any) -> None:
     passwd.set_defaults(func=_passwd)
     edit = verbs.add_parser("edit", help="change addresses, name, quota; lock and unlock")
     edit.add_argument("name", help="the name of the account")
-    edit.add_argument("--add-address", action="append", default=[], metavar="ADDRESS",
-                      help="one more address of it (may be given again)")  # fmt: skip
-    edit.add_argument("--remove-address", action="append", default=[], metavar="ADDRESS",
-                      help="an address it shall no longer have (may be given again)")  # fmt: skip
+    edit.add_argument(
+        "--add-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="one more address of it (may be given again)",
+    )
+    edit.add_argument(
+        "--remove-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address it shall no longer have (may be given again)",
+    )
     edit.add_argument("--full-name", metavar="TEXT", help="the user's name")
     edit.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit; default = the station's")
     lock = edit.add_mutually_exclusive_group()
-    lock.add_argument("--disable", action="store_false", dest="enabled", default=None,
-                      help="nobody can log in; mail keeps coming in")  # fmt: skip
+    lock.add_argument(
+        "--disable",
+        action="store_false",
+        dest="enabled",
+        default=None,
+        help="nobody can log in; mail keeps coming in",
+    )
     lock.add_argument(
         "--enable", action="store_true", dest="enabled", default=None, help="its user can log in again"
     )
     edit.set_defaults(func=_edit)
     delete = verbs.add_parser(
-        "delete", help="delete an account; says what is in its mailbox",
+        "delete",
+        help="delete an account; says what is in its mailbox",
         description="Without one of the three choices nothing is deleted; the command says what the mailbox holds.",
-    )  # fmt: skip
+    )
     delete.add_argument("name", help="the name of the account")
     fate = delete.add_mutually_exclusive_group()
     for option, value, text in (
@@ -109,7 +131,7 @@ def _add_alias_parser(commands: Any) -> None:
         "alias",
         description="An alias is an address of this station whose mail goes to accounts here, or on to addresses "
         "in the world. With several targets it is a group.",
-    )  # fmt: skip
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add = verbs.add_parser("add", help="make an alias")
     add.add_argument("address", help="the address; without @ it is in the main domain")
@@ -192,11 +214,15 @@ def _list(args: argparse.Namespace) -> int:
     else:
         rows = [
             (
-                account.name, account.full_name, count(account.messages, "message"),
-                f"{size(account.bytes)} of {_quota(account)}", _marks(account), ", ".join(account.addresses),
+                account.name,
+                account.full_name,
+                count(account.messages, "message"),
+                f"{size(account.bytes)} of {_quota(account)}",
+                _marks(account),
+                ", ".join(account.addresses),
             )
             for account in accounts
-        ]  # fmt: skip
+        ]
         print(table(("NAME", "PERSON", "MAIL", "SPACE", "", "ADDRESSES"), rows))
     return 0
 

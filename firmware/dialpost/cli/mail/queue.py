@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         "queue",
         description="The messages that are not yet with all their recipients. Only `delete` loses anything, and it "
         "asks first.",
-    )  # fmt: skip
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="what waits or is held, oldest first")
     listing.add_argument("address", nargs="?", help="only what is from or to this address")
@@ -43,10 +43,13 @@ def add_parser(commands: Any) -> None:
     retry.set_defaults(func=_retry)
     for verb, text, more in (
         ("hold", "keep it back until it is released", "The message stays in the queue and is not sent."),
-        ("release", "release a held message",
-         "The message goes with the next call, whoever held it: a person, or the station because it is larger than "
-         "budget.big_message_bytes. One released is not held for its size again."),
-    ):  # fmt: skip
+        (
+            "release",
+            "release a held message",
+            "The message goes with the next call, whoever held it: an operator, or the station because it is "
+            "larger than budget.big_message_bytes. Once released, it is not held for its size again.",
+        ),
+    ):
         move = verbs.add_parser(verb, help=text, description=more)
         move.add_argument("id", help="the message, as `queue list` names it")
         move.add_argument("address", nargs="?", help="only this recipient")
@@ -59,7 +62,7 @@ def add_parser(commands: Any) -> None:
     trace = commands.add_parser(
         "trace",
         description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
-    )  # fmt: skip
+    )
     trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID", help="what to look for")
     trace.add_argument("-n", "--limit", type=whole(), default=20, metavar="N", help="the newest N (default 20)")
     json_option(trace)
@@ -81,11 +84,15 @@ def _list(args: argparse.Namespace) -> int:
     for message in found:
         for number, one in enumerate(message.recipients):
             lead = (
-                (message.queue_id, span(now - message.received_s), size(message.size),
-                 message.sender or "(the station)")
+                (
+                    message.queue_id,
+                    span(now - message.received_s),
+                    size(message.size),
+                    message.sender or "(the station)",
+                )
                 if number == 0
                 else ("", "", "", "")
-            )  # fmt: skip
+            )
             mark = " (sent, no answer seen)" if one.answer_unknown else ""
             rows.append((*lead, one.name or one.address, (one.held_because or one.state) + mark))
     print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))

@@ -37,10 +37,11 @@ def add_parser(commands: Any) -> None:
     show.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
     show.set_defaults(func=_show)
     test = actions.add_parser(
-        "test", help="light each LED, then echo the button",
+        "test",
+        help="light each LED, then echo the button",
         description="Lights the LEDs one after the other and says which should be lit, then what the button does. "
         "The daemon does it while it runs, as it has the lines; the button does not dial meanwhile.",
-    )  # fmt: skip
+    )
     test.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
     listened = f"how long the button is listened to, at most {LONGEST_TEST_S:g} (default {BUTTON_S:g})"
     test.add_argument("--seconds", type=_seconds, default=BUTTON_S, metavar="S", help=listened)
@@ -90,8 +91,10 @@ def _show(args: argparse.Namespace) -> int:
     board = _board(args)
     print(f"{board.name}: {board.text.title}")
     print(f"  chip: {', '.join(board.chips)}, lines 0 to {board.gpio.lines - 1}\n")
-    rows = [("LED " + light.name, _pins(light), _polarity(light.active_low), _stands_for(light))
-            for light in board.lights]  # fmt: skip
+    rows = [
+        ("LED " + light.name, _pins(light), _polarity(light.active_low), _stands_for(light))
+        for light in board.lights
+    ]
     button = board.button
     if button is not None:
         pull = {"none": "no pull"}.get(button.bias.value, button.bias.value)

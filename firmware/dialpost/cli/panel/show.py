@@ -40,11 +40,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("panel")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser(
-        "show", help="show one phase until ended (systemd's units do this)",
+        "show",
+        help="show one phase until ended (systemd's units do this)",
         description="Shows a phase on the panel until it is ended by SIGTERM or SIGINT. Where the daemon runs it "
         "is asked to show it; where it does not, the lines are taken and let go at the end. Exit status: 0 shown, "
         "or there is no panel; 1 the lines can't be had.",
-    )  # fmt: skip
+    )
     show.add_argument("phase", choices=[phase.value for phase in PHASES], help="what the system is doing")
     show.set_defaults(func=_show)
 

@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
         description="Make this system as the configuration file says: address on the LAN, firewall, host name, "
         "time zone, time servers, Dovecot. Done by dialpost-apply.service, at each boot and each commit. "
         "Exit status: 0 it is so (with --dry-run: nothing would change), 1 it is not, or something would change.",
-    )  # fmt: skip
+    )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be written, as a diff")
     parser.add_argument(
         "--root", type=Path, metavar="FOLDER", help="write under this folder, as in a system that does not run"

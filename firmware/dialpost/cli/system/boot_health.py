@@ -117,9 +117,12 @@ def tell_station(method: Method[[], NoParams, None], config_path: Path = CONFIG)
 
 
 def watch(
-    gate: HealthGate, look: Callable[[], list[str]], clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep, alive: Callable[[], None] = lambda: None,
-) -> Verdict:  # fmt: skip
+    gate: HealthGate,
+    look: Callable[[], list[str]],
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+    alive: Callable[[], None] = lambda: None,
+) -> Verdict:
     """Look again and again until the gate has decided. Each new set of faults is reported once.
 
     `alive` is called before each look: without it the service manager takes the watch for hung.

@@ -26,21 +26,29 @@ Exit status: 0 stopped on request, 1 it can't start (the reason is said).
 def add_parser(commands: Any) -> None:
     """Add `daemon` to the command line."""
     parser = commands.add_parser(
-        "daemon", description=_DESCRIPTION,
-    )  # fmt: skip
+        "daemon",
+        description=_DESCRIPTION,
+    )
     parser.add_argument(
-        "--run-dir", default=os.environ.get("DIALPOST_RUN_DIR", ""), metavar="DIR",
+        "--run-dir",
+        default=os.environ.get("DIALPOST_RUN_DIR", ""),
+        metavar="DIR",
         help="where the control socket is without a configuration (default: $DIALPOST_RUN_DIR, or the usual)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--data-dir", default=os.environ.get("DIALPOST_DATA_DIR", ""), metavar="DIR",
+        "--data-dir",
+        default=os.environ.get("DIALPOST_DATA_DIR", ""),
+        metavar="DIR",
         help="station.data_dir of a first configuration (default: $DIALPOST_DATA_DIR, or the usual)",
-    )  # fmt: skip
+    )
     first = os.environ.get("DIALPOST_FIRST_CONFIG", "")
     parser.add_argument(
-        "--first-config", type=file_path, default=first or None, metavar="FILE",
+        "--first-config",
+        type=file_path,
+        default=first or None,
+        metavar="FILE",
         help="settings that a first configuration begins with (default: $DIALPOST_FIRST_CONFIG, or none)",
-    )  # fmt: skip
+    )
     parser.set_defaults(func=_daemon)
 
 

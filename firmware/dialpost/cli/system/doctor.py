@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         description="Looks at configuration, clock, card, accounts, certificate and daemon; with --online also at "
         "what the world's name service says, at the smarthost's login and at ETRN (which starts the provider's "
         "queue). Nothing is changed. Exit status: 0 all is well, 1 warnings, 2 faults.",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--online", action="store_true", default=None, help="look at the world too; the line must be up"
     )

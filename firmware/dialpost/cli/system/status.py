@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         "status",
         description="The station's state in a few lines. Exit status: 0 nothing needs a person, "
         "1 the daemon can't be asked, 3 something needs a person (it is said what).",
-    )  # fmt: skip
+    )
     json_option(parser)
     parser.set_defaults(func=_status)
 

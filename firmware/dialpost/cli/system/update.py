@@ -49,12 +49,14 @@ def add_parser(commands: Any) -> None:
         "comes back by itself. Mail, accounts and configuration stay. Without FILE: what runs, and what became of "
         "the last update. Exit status: 0 installed, 1 refused or failed (the reason is said), nothing has changed "
         "then.",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "file", nargs="?", metavar="FILE",
+        "file",
+        nargs="?",
+        metavar="FILE",
         help="a file, the name of one on the USB stick, or an http:// address on the LAN; `usb` is the newest "
         "*.raucb on the stick",
-    )  # fmt: skip
+    )
     parser.add_argument("--check", action="store_true", help="only say what it is and whether it may be installed")
     parser.add_argument("--reboot", action="store_true", help="start it at once when it is written")
     parser.add_argument("--wished", action="store_true", help=argparse.SUPPRESS)  # dialpost-update.service
@@ -100,9 +102,15 @@ def find(text: str, sticks: Callable[[], list[Path]] = usb_sticks.mounted) -> Pa
 
 
 def update(
-    file: Path, rauc: Rauc, install: Callable[[Path, Callable[[str], None]], None], *, is_check: bool,
-    is_reboot: bool, os_release: Path = _OS_RELEASE, start_anew: Callable[[], bool] | None = None,
-) -> int:  # fmt: skip
+    file: Path,
+    rauc: Rauc,
+    install: Callable[[Path, Callable[[str], None]], None],
+    *,
+    is_check: bool,
+    is_reboot: bool,
+    os_release: Path = _OS_RELEASE,
+    start_anew: Callable[[], bool] | None = None,
+) -> int:
     """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
     offered, running = judge(file, rauc, os_release)
     _say(f"{file.name}: version {offered.name}; what runs is version {running.name}.")
@@ -178,9 +186,7 @@ class Installer:
 
 def _record(offered: Release, running: Release, slot: Slot) -> UpdateRecord:
     now = boot_id()
-    return UpdateRecord(
-        f"{now}-{os.getpid()}", UpdateState.INSTALLED, offered.name, running.name, slot, now
-    )  # fmt: skip
+    return UpdateRecord(f"{now}-{os.getpid()}", UpdateState.INSTALLED, offered.name, running.name, slot, now)
 
 
 def _do_wish(folder: Path) -> int:

@@ -32,8 +32,9 @@ _WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
 def faults(config: Config) -> Iterator[str]:
     """One sentence for each contradiction that makes the configuration unusable."""
     yield from _twice("station.domains", config.station.domains)
-    yield from _order("outbound.retry_min_s", config.outbound.retry_min_s, "outbound.retry_max_s",
-                      config.outbound.retry_max_s)  # fmt: skip
+    yield from _order(
+        "outbound.retry_min_s", config.outbound.retry_min_s, "outbound.retry_max_s", config.outbound.retry_max_s
+    )
     yield from _order("call.grace_min_s", config.call.grace_min_s, "call.grace_max_s", config.call.grace_max_s)
     yield from _order("dns.try_s", config.dns.try_s, "dns.total_s", config.dns.total_s)
     yield from _listeners(config)

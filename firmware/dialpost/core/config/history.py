@@ -36,8 +36,14 @@ class Commit:
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the control API."""
-        return {"number": self.number, "who": self.who, "when": self.when, "when_s": self.when_s,
-                "clock_trusted": self.clock_trusted, "comment": self.comment}  # fmt: skip
+        return {
+            "number": self.number,
+            "who": self.who,
+            "when": self.when,
+            "when_s": self.when_s,
+            "clock_trusted": self.clock_trusted,
+            "comment": self.comment,
+        }
 
 
 class Proof(Enum):
@@ -71,8 +77,13 @@ class Unproven:
 
 def with_header(text: str, commit: Commit) -> str:
     """The text with its line on top, replacing any that is there."""
-    head = {"number": commit.number, "who": commit.who[:_LONGEST], "when_s": commit.when_s,
-            "clock_trusted": commit.clock_trusted, "comment": commit.comment[:_LONGEST]}  # fmt: skip
+    head = {
+        "number": commit.number,
+        "who": commit.who[:_LONGEST],
+        "when_s": commit.when_s,
+        "clock_trusted": commit.clock_trusted,
+        "comment": commit.comment[:_LONGEST],
+    }
     return f"{_MARK}{json.dumps(head)}\n{split_header(text)[1]}"
 
 

@@ -37,27 +37,37 @@ class LanConfig:
         LanMethod.DHCP, "dhcp: the LAN's router assigns the address; static: the one in `address`."
     )
     interface: str = setting(
-        "", "The LAN's network interface; empty: the wired one. Name it if there is more than one.",
-        kind="interface", example="eth0",
-    )  # fmt: skip
+        "",
+        "The LAN's network interface; empty: the wired one. Name it if there is more than one.",
+        kind="interface",
+        example="eth0",
+    )
     address: str = setting(
-        "", "For method = static: the station's address and prefix length.",
-        kind="interface-address", example="192.168.1.25/24",
-    )  # fmt: skip
+        "",
+        "For method = static: the station's address and prefix length.",
+        kind="interface-address",
+        example="192.168.1.25/24",
+    )
     gateway: str = setting(
         "", "For method = static: the LAN's router; empty: there is none.", kind="ip", example="192.168.1.1"
     )
     dns: tuple[str, ...] = setting(
-        (), "Name servers on the LAN, in addition to those from DHCP; empty with method = static: the router "
+        (),
+        "Name servers on the LAN, in addition to those from DHCP; empty with method = static: the router "
         "(gateway). Not those of a modem's line.",
-        kind="ip", maximum=3, example='["192.168.1.1"]',
-    )  # fmt: skip
+        kind="ip",
+        maximum=3,
+        example='["192.168.1.1"]',
+    )
     fallback_address: str = setting(
-        "192.168.216.25/24", "For method = dhcp: an extra address, at which the station can be reached even "
-        "without a DHCP server. Empty: none.", kind="interface-address",
-    )  # fmt: skip
+        "192.168.216.25/24",
+        "For method = dhcp: an extra address, at which the station can be reached even "
+        "without a DHCP server. Empty: none.",
+        kind="interface-address",
+    )
     services: tuple[LanService, ...] = setting(
-        (LanService.IMAPS, LanService.POP3S, LanService.IMAP), "How hosts on the LAN may read mail. imap and "
-        "pop3 require STARTTLS before login.", maximum=4,
-    )  # fmt: skip
+        (LanService.IMAPS, LanService.POP3S, LanService.IMAP),
+        "How hosts on the LAN may read mail. imap and pop3 require STARTTLS before login.",
+        maximum=4,
+    )
     ssh: bool = setting(False, "Let hosts on the LAN reach the console over ssh (port 22).")

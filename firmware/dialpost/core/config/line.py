@@ -56,13 +56,17 @@ class LinkConfig:
     """The link to the outside world."""
 
     kind: LinkKind = setting(
-        LinkKind.MODEM, "modem: this station dials; gateway: a router on a dedicated line; "
+        LinkKind.MODEM,
+        "modem: this station dials; gateway: a router on a dedicated line; "
         "dialup-gateway: a router that dials on demand.",
-    )  # fmt: skip
+    )
     line_rate_bps: int = setting(
-        33_600, "The line's speed, for forecasts until the first call has measured it.",
-        unit="bits per second", minimum=300, maximum=1_000_000_000,
-    )  # fmt: skip
+        33_600,
+        "The line's speed, for forecasts until the first call has measured it.",
+        unit="bits per second",
+        minimum=300,
+        maximum=1_000_000_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +80,27 @@ class ModemConfig:
         "", "The modem's serial port; `dialpost modem probe` finds it.", kind="path", example="/dev/ttyUSB0"
     )
     speed_bps: int = setting(
-        0, "Speed between board and modem; 0 = as the profile says.", unit="bits per second",
-        minimum=0, maximum=4_000_000,
-    )  # fmt: skip
+        0,
+        "Speed between board and modem; 0 = as the profile says.",
+        unit="bits per second",
+        minimum=0,
+        maximum=4_000_000,
+    )
     flow_control: PortFlow = setting(
-        PortFlow.PROFILE, "Flow control between board and modem; none for a cable or board without RTS and CTS. "
+        PortFlow.PROFILE,
+        "Flow control between board and modem; none for a cable or board without RTS and CTS. "
         "`dialpost modem probe` finds the right one.",
-    )  # fmt: skip
+    )
     numbers: tuple[str, ...] = setting(
         (), "The provider's numbers, tried in turn.", kind="phone-number", maximum=20, example='["0961 123456"]'
     )
     dial_mode: DialMode = setting(DialMode.TONE, "tone, or pulse for lines without tone dialling.")
     outside_line: str = setting(
-        "", "Dialled first to get an outside line; w waits for the dial tone, a comma for 2 s.",
-        kind="dial-prefix", example="0w",
-    )  # fmt: skip
+        "",
+        "Dialled first to get an outside line; w waits for the dial tone, a comma for 2 s.",
+        kind="dial-prefix",
+        example="0w",
+    )
     calling_card: str = setting(
         "", "Dialled after the number: pauses and the digits of a calling card.", kind="dial-suffix", secret=True
     )
@@ -102,11 +112,13 @@ class ModemConfig:
         "", "An extra AT command, sent after the profile's own.", kind="at-command", example="ATM0"
     )
     login_script: tuple[str, ...] = setting(
-        (), "For providers with a login prompt before PPP: what to wait for and what to send, alternately. %u "
-        "is ppp.user, %p is ppp.password; an empty text to wait for sends at once.", kind="login-text",
+        (),
+        "For providers with a login prompt before PPP: what to wait for and what to send, alternately. %u "
+        "is ppp.user, %p is ppp.password; an empty text to wait for sends at once.",
+        kind="login-text",
         maximum=40,
         example='["ogin:", "%u", "assword:", "%p"]',
-    )  # fmt: skip
+    )
     login_timeout_s: int = setting(
         30, "How long to wait for each text of the login script.", unit="seconds", minimum=1, maximum=300
     )
@@ -177,13 +189,19 @@ class BudgetConfig:
     limit_per_day: float = setting(0.0, "Most a day may cost.", minimum=0, maximum=1_000_000)
     limit_per_month: float = setting(0.0, "Most a month may cost.", minimum=0, maximum=1_000_000)
     big_message_bytes: int = setting(
-        0, "A larger outgoing message waits for `big_windows` or until an operator releases it; 0 = none waits.",
-        unit="bytes", minimum=0, maximum=1_073_741_824,
-    )  # fmt: skip
+        0,
+        "A larger outgoing message waits for `big_windows` or until an operator releases it; 0 = none waits.",
+        unit="bytes",
+        minimum=0,
+        maximum=1_073_741_824,
+    )
     big_windows: tuple[str, ...] = setting(
-        (), "Times of day when big messages may be sent (local time).", kind="time-span", maximum=20,
+        (),
+        "Times of day when big messages may be sent (local time).",
+        kind="time-span",
+        maximum=20,
         example='["22:00-06:00"]',
-    )  # fmt: skip
+    )
     big_message_notice: bool = setting(
         True, "Send the recipients of a big message a short notice that it is waiting. The sender always gets one."
     )
@@ -212,13 +230,16 @@ class ClockConfig:
         ClockSource.AUTO, "auto: chrony where it runs, else SNTP; or chrony, sntp, never."
     )
     servers: tuple[str, ...] = setting(
-        (), "Time servers; empty: the provider's end of the line, then its mail host, then pool.ntp.org.",
-        kind="host", maximum=8,
-    )  # fmt: skip
+        (),
+        "Time servers; empty: the provider's end of the line, then its mail host, then pool.ntp.org.",
+        kind="host",
+        maximum=8,
+    )
     battery: BatteryClock = setting(
-        BatteryClock.NONE, "The chip of a battery-backed clock on the header's I2C pins (3 and 5), which keeps "
+        BatteryClock.NONE,
+        "The chip of a battery-backed clock on the header's I2C pins (3 and 5), which keeps "
         "time while the station is off.",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +250,12 @@ class CallConfig:
         3.0, "Shortest idle time before hanging up.", unit="seconds", minimum=0.1, maximum=3600
     )
     grace_max_s: float = setting(
-        60.0, "Longest idle time to allow a provider that is slow to start.", unit="seconds",
-        minimum=0.1, maximum=3600,
-    )  # fmt: skip
+        60.0,
+        "Longest idle time to allow a provider that is slow to start.",
+        unit="seconds",
+        minimum=0.1,
+        maximum=3600,
+    )
     max_call_s: int = setting(
         3600, "Longest call; it ends between messages.", unit="seconds", minimum=30, maximum=86_400
     )

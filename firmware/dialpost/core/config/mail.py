@@ -71,9 +71,11 @@ class SmtpConfig:
     """The SMTP server."""
 
     listen: tuple[str, ...] = setting(
-        ("[::]:25",), "Addresses that accept mail from the LAN and the provider. Sockets passed by systemd take "
-        "precedence.", kind="listen", maximum=16,
-    )  # fmt: skip
+        ("[::]:25",),
+        "Addresses that accept mail from the LAN and the provider. Sockets passed by systemd take precedence.",
+        kind="listen",
+        maximum=16,
+    )
     submission_listen: tuple[str, ...] = setting(
         ("[::]:587",),
         "Addresses where mail programs submit mail with STARTTLS and a login.",
@@ -81,9 +83,11 @@ class SmtpConfig:
         maximum=16,
     )
     submissions_listen: tuple[str, ...] = setting(
-        ("[::]:465",), "Addresses where mail programs submit mail with TLS from the first byte and a login.",
-        kind="listen", maximum=16,
-    )  # fmt: skip
+        ("[::]:465",),
+        "Addresses where mail programs submit mail with TLS from the first byte and a login.",
+        kind="listen",
+        maximum=16,
+    )
     max_message_bytes: int = setting(
         26_214_400, "Largest message accepted.", unit="bytes", minimum=65_536, maximum=1_073_741_824
     )
@@ -91,28 +95,40 @@ class SmtpConfig:
         500, "Most recipients per message; the sender has to retry the rest.", minimum=100, maximum=10_000
     )
     max_connections: int = setting(
-        100, "Most simultaneous connections. A tenth each is reserved for the provider, for logged-in users, "
-        "for relay.networks and for strangers; idle strangers make room for others.", minimum=1, maximum=2000,
-    )  # fmt: skip
+        100,
+        "Most simultaneous connections. A tenth each is reserved for the provider, for logged-in users, "
+        "for relay.networks and for strangers; idle strangers make room for others.",
+        minimum=1,
+        maximum=2000,
+    )
     max_connections_per_peer: int = setting(
         50, "Most simultaneous connections from one address (for IPv6, from one /64).", minimum=1, maximum=2000
     )
     max_errors: int = setting(5, "Bad commands in one connection before it is closed.", minimum=3, maximum=1000)
     max_refusals: int = setting(
-        50, "Refused senders and recipients in one connection before it is closed; from the eleventh on, "
-        "replies are delayed. Does not apply to the provider on the line.", minimum=10, maximum=10_000,
-    )  # fmt: skip
+        50,
+        "Refused senders and recipients in one connection before it is closed; from the eleventh on, "
+        "replies are delayed. Does not apply to the provider on the line.",
+        minimum=10,
+        maximum=10_000,
+    )
     max_commands: int = setting(
         20_000, "Commands in one connection before it is closed.", minimum=100, maximum=10_000_000
     )
     command_timeout_s: int = setting(
-        300, "How long to wait for the next command (RFC 5321 requires at least 300 in service).", unit="seconds",
-        minimum=1, maximum=3600,
-    )  # fmt: skip
+        300,
+        "How long to wait for the next command (RFC 5321 requires at least 300 in service).",
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
+    )
     data_timeout_s: int = setting(
-        600, "How long to wait for the next piece of a message; the whole message may take longer.",
-        unit="seconds", minimum=1, maximum=7200,
-    )  # fmt: skip
+        600,
+        "How long to wait for the next piece of a message; the whole message may take longer.",
+        unit="seconds",
+        minimum=1,
+        maximum=7200,
+    )
     max_received_headers: int = setting(
         100, "Received fields after which a message counts as looping.", minimum=10, maximum=1000
     )
@@ -120,27 +136,37 @@ class SmtpConfig:
         5, "Failed logins from one address before it has to wait.", minimum=1, maximum=1000
     )
     login_pause_s: int = setting(
-        300, "How long an address with too many failed logins has to wait.", unit="seconds",
-        minimum=1, maximum=86_400,
-    )  # fmt: skip
+        300,
+        "How long an address with too many failed logins has to wait.",
+        unit="seconds",
+        minimum=1,
+        maximum=86_400,
+    )
     user_from: FromCheck = setting(
-        FromCheck.CHECK, "The From address of a logged-in user. check: must be the user's own; sender: may be "
+        FromCheck.CHECK,
+        "The From address of a logged-in user. check: must be the user's own; sender: may be "
         "another's, and a Sender field names the user; allow: anything.",
-    )  # fmt: skip
+    )
     own_senders: OwnSenders = setting(
-        OwnSenders.MARK, "Mail from a stranger with a sender address of this station. mark: add an "
+        OwnSenders.MARK,
+        "Mail from a stranger with a sender address of this station. mark: add an "
         "X-Dialpost-Unverified field; refuse: reject it, even if a mailing list or a forward sends it back; "
         "allow: accept it unchanged.",
-    )  # fmt: skip
+    )
     disk_reserve_bytes: int = setting(
-        67_108_864, "Space kept free: below it new mail is deferred (452) until there is room again.",
-        unit="bytes", minimum=0, maximum=1_099_511_627_776,
-    )  # fmt: skip
+        67_108_864,
+        "Space kept free: below it new mail is deferred (452) until there is room again.",
+        unit="bytes",
+        minimum=0,
+        maximum=1_099_511_627_776,
+    )
     duplicate_window_hours: int = setting(
-        120, "How long a message that the provider resends after a dropped connection is recognised as a "
-        "duplicate.",
-        unit="hours", minimum=0, maximum=1000,
-    )  # fmt: skip
+        120,
+        "How long a message that the provider resends after a dropped connection is recognised as a duplicate.",
+        unit="hours",
+        minimum=0,
+        maximum=1000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +174,18 @@ class RelayConfig:
     """Who may send mail anywhere without a login."""
 
     networks: tuple[str, ...] = setting(
-        (), "Networks whose hosts (printers, scanners) may send mail anywhere without a login.",
-        kind="network", maximum=64, example='["192.168.1.0/24"]',
-    )  # fmt: skip
+        (),
+        "Networks whose hosts (printers, scanners) may send mail anywhere without a login.",
+        kind="network",
+        maximum=64,
+        example='["192.168.1.0/24"]',
+    )
     provider_networks: tuple[str, ...] = setting(
-        (), "Networks on the provider's side: never allowed to relay, whatever the other settings say.",
-        kind="network", maximum=64,
-    )  # fmt: skip
+        (),
+        "Networks on the provider's side: never allowed to relay, whatever the other settings say.",
+        kind="network",
+        maximum=64,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +204,26 @@ class DeliveryConfig:
 
     catch_all: dict[str, str] = field(
         default_factory=dict,
-        metadata={"setting": Setting("For each domain, the account that gets mail for unknown addresses.",
-                                     kind="account", example='{"clinic.example" = "anna"}')},
-    )  # fmt: skip
+        metadata={
+            "setting": Setting(
+                "For each domain, the account that gets mail for unknown addresses.",
+                kind="account",
+                example='{"clinic.example" = "anna"}',
+            )
+        },
+    )
     plus_separator: str = setting(
         "+",
         "Separates a user's name from a suffix of the user's choice (anna+shop@...). Empty: off.",
         kind="separator",
     )
     default_quota_bytes: int = setting(
-        0, "Quota of an account without one of its own; 0 = unlimited.", unit="bytes",
-        minimum=0, maximum=1_099_511_627_776,
-    )  # fmt: skip
+        0,
+        "Quota of an account without one of its own; 0 = unlimited.",
+        unit="bytes",
+        minimum=0,
+        maximum=1_099_511_627_776,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +231,14 @@ class RouteConfig:
     """One [[outbound.route]]: a different route for some domains."""
 
     domains: tuple[str, ...] = setting(
-        (), "Domains this route applies to; a leading dot means all subdomains (.example.org).",
-        kind="route-domain", minimum=1, maximum=1000, required=True, example='["partner.example"]',
-    )  # fmt: skip
+        (),
+        "Domains this route applies to; a leading dot means all subdomains (.example.org).",
+        kind="route-domain",
+        minimum=1,
+        maximum=1000,
+        required=True,
+        example='["partner.example"]',
+    )
     via: Via = setting(Via.SMARTHOST, "smarthost: through `host`; mx: straight to the domain's own servers.")
     host: str = setting("", "The host when via = smarthost; empty: `outbound.smarthost`.", kind="host")
     port: int = setting(25, "The port of that host.", minimum=1, maximum=65_535)
@@ -239,21 +283,30 @@ class OutboundConfig:
         1.0, "Multiplies every RFC 5321 time-out of the SMTP client.", minimum=0.01, maximum=10
     )
     retry_min_s: int = setting(
-        1800, "Shortest wait before retrying a recipient while on line.", unit="seconds",
-        minimum=1, maximum=86_400,
-    )  # fmt: skip
+        1800,
+        "Shortest wait before retrying a recipient while on line.",
+        unit="seconds",
+        minimum=1,
+        maximum=86_400,
+    )
     retry_max_s: int = setting(14_400, "Longest such wait.", unit="seconds", minimum=1, maximum=604_800)
     give_up_hours: int = setting(
-        120, "Time in the queue after which a message bounces, if at least `give_up_attempts` real attempts "
-        "failed.", unit="hours", minimum=1, maximum=2400,
-    )  # fmt: skip
+        120,
+        "Time in the queue after which a message bounces, if at least `give_up_attempts` real attempts failed.",
+        unit="hours",
+        minimum=1,
+        maximum=2400,
+    )
     give_up_attempts: int = setting(
         5, "Real attempts (time off line does not count) before giving up.", minimum=1, maximum=1000
     )
     delay_notice_hours: int = setting(
-        24, "When to send the sender a delay notice, once; 0 = never.", unit="hours",
-        minimum=0, maximum=2400,
-    )  # fmt: skip
+        24,
+        "When to send the sender a delay notice, once; 0 = never.",
+        unit="hours",
+        minimum=0,
+        maximum=2400,
+    )
     route: tuple[RouteConfig, ...] = setting((), "Different routes for some domains.", maximum=200)
 
 
@@ -267,9 +320,12 @@ class EtrnConfig:
     host: str = setting("", "The provider's host that accepts ETRN; empty: the smarthost.", kind="host")
     port: int = setting(25, "Its port: ETRN is not offered on 587.", minimum=1, maximum=65_535)
     names: tuple[str, ...] = setting(
-        (), "What to ask for: a domain, @domain (with all its subdomains) or #name (the provider's own queue "
-        "name). Empty: every domain of the station.", kind="etrn-name", maximum=100,
-    )  # fmt: skip
+        (),
+        "What to ask for: a domain, @domain (with all its subdomains) or #name (the provider's own queue "
+        "name). Empty: every domain of the station.",
+        kind="etrn-name",
+        maximum=100,
+    )
     tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How to protect the connection.")
     tls_verify: TlsVerify = setting(TlsVerify.NONE, "How to check the server's certificate.")
     tls_fingerprint: str = setting(

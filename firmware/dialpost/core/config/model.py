@@ -46,14 +46,47 @@ from dialpost.core.config.run_dir import DEFAULT_RUN_DIR
 from dialpost.core.config.setting import Setting, section, setting
 
 __all__ = [
-    "AuthMechanism", "BatteryClock", "BudgetConfig", "CallConfig", "ClockConfig", "ClockSource", "Config",
-    "ConsoleConfig", "DeliveryConfig",
-    "DialMode", "DnsConfig", "EtrnConfig", "EtrnUse", "FromCheck", "LanConfig", "LanMethod", "LanService",
-    "LinkConfig", "LinkKind", "ModemConfig", "OutboundConfig", "OwnSenders", "PanelConfig",
-    "PortFlow", "PppAuth", "PppConfig", "RelayConfig", "RetentionConfig", "RouteConfig", "ScheduleConfig",
+    "AuthMechanism",
+    "BatteryClock",
+    "BudgetConfig",
+    "CallConfig",
+    "ClockConfig",
+    "ClockSource",
+    "Config",
+    "ConsoleConfig",
+    "DeliveryConfig",
+    "DialMode",
+    "DnsConfig",
+    "EtrnConfig",
+    "EtrnUse",
+    "FromCheck",
+    "LanConfig",
+    "LanMethod",
+    "LanService",
+    "LinkConfig",
+    "LinkKind",
+    "ModemConfig",
+    "OutboundConfig",
+    "OwnSenders",
+    "PanelConfig",
+    "PortFlow",
+    "PppAuth",
+    "PppConfig",
+    "RelayConfig",
+    "RetentionConfig",
+    "RouteConfig",
+    "ScheduleConfig",
     "ScheduleEntry",
-    "Setting", "SmtpConfig", "StationConfig", "TlsConfig", "TlsMode", "TlsVerify", "Via", "section", "setting",
-]  # fmt: skip
+    "Setting",
+    "SmtpConfig",
+    "StationConfig",
+    "TlsConfig",
+    "TlsMode",
+    "TlsVerify",
+    "Via",
+    "section",
+    "setting",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +94,27 @@ class StationConfig:
     """Who this station is."""
 
     hostname: str = setting(
-        "", "The station's fully qualified host name, used in SMTP greetings and Received lines.",
-        kind="hostname", required=True, example="mail.clinic.example",
-    )  # fmt: skip
+        "",
+        "The station's fully qualified host name, used in SMTP greetings and Received lines.",
+        kind="hostname",
+        required=True,
+        example="mail.clinic.example",
+    )
     domains: tuple[str, ...] = setting(
-        (), "The domains whose mailboxes are on this station. The first is the main one.",
-        kind="domain", minimum=1, maximum=100, required=True, example='["clinic.example"]',
-    )  # fmt: skip
+        (),
+        "The domains whose mailboxes are on this station. The first is the main one.",
+        kind="domain",
+        minimum=1,
+        maximum=100,
+        required=True,
+        example='["clinic.example"]',
+    )
     postmaster: str = setting(
-        "", "The account that gets mail for postmaster@ and the station's own reports. "
-        "Empty: the first account created.", kind="account",
-    )  # fmt: skip
+        "",
+        "The account that gets mail for postmaster@ and the station's own reports. "
+        "Empty: the first account created.",
+        kind="account",
+    )
     data_dir: str = setting(
         "/var/lib/dialpost", "Where mail, queue, accounts and certificate are kept.", kind="path"
     )
@@ -84,16 +127,22 @@ class ScheduleEntry:
     """One [[schedule.entry]]: when to call automatically."""
 
     days: tuple[str, ...] = setting(
-        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "Days of the week.", kind="weekday", minimum=1,
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+        "Days of the week.",
+        kind="weekday",
+        minimum=1,
         maximum=7,
-    )  # fmt: skip
+    )
     at: tuple[str, ...] = setting((), "Times of day, local time.", kind="time", maximum=288)
     start: str = setting("", "With `every_min`: first call of the day.", kind="time")
     end: str = setting("", "With `every_min`: no call after this time.", kind="time")
     every_min: int = setting(
-        0, "Minutes between calls from `start` to `end`; 0 = only at the times in `at`.", unit="minutes",
-        minimum=0, maximum=1440,
-    )  # fmt: skip
+        0,
+        "Minutes between calls from `start` to `end`; 0 = only at the times in `at`.",
+        unit="minutes",
+        minimum=0,
+        maximum=1440,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +151,25 @@ class ScheduleConfig:
 
     entry: tuple[ScheduleEntry, ...] = setting((), "Times and intervals.", maximum=50)
     min_pause_min: int = setting(
-        5, "Shortest time between two automatic calls.", unit="minutes",
-        minimum=0, maximum=1440,
-    )  # fmt: skip
+        5,
+        "Shortest time between two automatic calls.",
+        unit="minutes",
+        minimum=0,
+        maximum=1440,
+    )
     when_waiting: int = setting(
-        0, "Call when this many outgoing messages are waiting; 0 = never for that reason.", minimum=0,
+        0,
+        "Call when this many outgoing messages are waiting; 0 = never for that reason.",
+        minimum=0,
         maximum=100_000,
-    )  # fmt: skip
+    )
     when_urgent: bool = setting(False, "Call as soon as an urgent message is waiting.")
     timezone: str = setting(
-        "", "The station's time zone, for the times above and for every time it shows; empty: the system's.",
-        kind="timezone", example="Europe/Vienna",
-    )  # fmt: skip
+        "",
+        "The station's time zone, for the times above and for every time it shows; empty: the system's.",
+        kind="timezone",
+        example="Europe/Vienna",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +177,11 @@ class DnsConfig:
     """Looking up names over the line."""
 
     servers: tuple[str, ...] = setting(
-        (), "Addresses of name servers; empty: those of the system (or of the line, once it is up).",
-        kind="ip", maximum=8,
-    )  # fmt: skip
+        (),
+        "Addresses of name servers; empty: those of the system (or of the line, once it is up).",
+        kind="ip",
+        maximum=8,
+    )
     port: int = setting(53, "Their port.", minimum=1, maximum=65_535)
     try_s: float = setting(10.0, "How long to wait for one answer.", unit="seconds", minimum=0.5, maximum=120)
     total_s: float = setting(

@@ -12,9 +12,14 @@ from collections.abc import Sequence
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _GROUPS = {
-    "weekdays": WEEKDAYS[:5], "workdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:], "weekends": WEEKDAYS[5:],
-    "daily": WEEKDAYS, "every day": WEEKDAYS, "all": WEEKDAYS,
-}  # fmt: skip
+    "weekdays": WEEKDAYS[:5],
+    "workdays": WEEKDAYS[:5],
+    "weekend": WEEKDAYS[5:],
+    "weekends": WEEKDAYS[5:],
+    "daily": WEEKDAYS,
+    "every day": WEEKDAYS,
+    "all": WEEKDAYS,
+}
 _WRONG_DAY = "it must be one of mon, tue, wed, thu, fri, sat and sun, or a range such as mon-fri"
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2})|h)?(?: ?([ap])\.?m\.?)?\Z|(\d{2})(\d{2})\Z", re.ASCII | re.IGNORECASE)
 _WRONG_TIME = "it must be a time of day from 00:00 to 23:59, for example 07:30"
@@ -34,9 +39,18 @@ _BYTES = {
     "ti": 2**40,
 }
 _TIMES_S = {
-    "s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86_400, "day": 86_400,
-    "w": 604_800, "week": 604_800,
-}  # fmt: skip
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86_400,
+    "day": 86_400,
+    "w": 604_800,
+    "week": 604_800,
+}
 _UNITS_S = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 _RATES = {"": 1, "bps": 1, "bit/s": 1, "bd": 1, "baud": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000, "mbit/s": 10**6}
 EXAMPLES = {"bytes": "5M", "seconds": "90 s or 5 min", "minutes": "90 or 2 h", "hours": "36 or 2 d", "days": "30"}

@@ -40,14 +40,34 @@ class Key(Enum):
 
 
 _CONTROLS = {
-    0x01: Key.HOME, 0x02: Key.LEFT, 0x03: Key.INTERRUPT, 0x04: Key.END_OF_INPUT, 0x05: Key.END, 0x06: Key.RIGHT,
-    0x08: Key.BACKSPACE, 0x09: Key.TAB, 0x0A: Key.ENTER, 0x0B: Key.KILL_END, 0x0C: Key.CLEAR, 0x0D: Key.ENTER,
-    0x0E: Key.DOWN, 0x10: Key.UP, 0x12: Key.REDRAW, 0x15: Key.KILL_ALL, 0x17: Key.KILL_WORD, 0x19: Key.YANK,
+    0x01: Key.HOME,
+    0x02: Key.LEFT,
+    0x03: Key.INTERRUPT,
+    0x04: Key.END_OF_INPUT,
+    0x05: Key.END,
+    0x06: Key.RIGHT,
+    0x08: Key.BACKSPACE,
+    0x09: Key.TAB,
+    0x0A: Key.ENTER,
+    0x0B: Key.KILL_END,
+    0x0C: Key.CLEAR,
+    0x0D: Key.ENTER,
+    0x0E: Key.DOWN,
+    0x10: Key.UP,
+    0x12: Key.REDRAW,
+    0x15: Key.KILL_ALL,
+    0x17: Key.KILL_WORD,
+    0x19: Key.YANK,
     0x7F: Key.BACKSPACE,
-}  # fmt: skip
+}
 _FINALS = {
-    "A": Key.UP, "B": Key.DOWN, "C": Key.RIGHT, "D": Key.LEFT, "H": Key.HOME, "F": Key.END,
-}  # fmt: skip
+    "A": Key.UP,
+    "B": Key.DOWN,
+    "C": Key.RIGHT,
+    "D": Key.LEFT,
+    "H": Key.HOME,
+    "F": Key.END,
+}
 _TILDES = {"1": Key.HOME, "7": Key.HOME, "4": Key.END, "8": Key.END, "3": Key.DELETE}
 _WORDWISE = {"1;5C": Key.WORD_RIGHT, "1;5D": Key.WORD_LEFT, "1;3C": Key.WORD_RIGHT, "1;3D": Key.WORD_LEFT}
 _AFTER_ESCAPE = {"b": Key.WORD_LEFT, "f": Key.WORD_RIGHT, "\x7f": Key.KILL_WORD, "\x08": Key.KILL_WORD}
@@ -77,9 +97,15 @@ class _State(Enum):
 
 
 _INTRODUCERS = {
-    "[": _State.CONTROL, "O": _State.SINGLE, "N": _State.ONE_MORE, "]": _State.STRING, "P": _State.STRING,
-    "_": _State.STRING, "^": _State.STRING, "X": _State.STRING,
-}  # fmt: skip
+    "[": _State.CONTROL,
+    "O": _State.SINGLE,
+    "N": _State.ONE_MORE,
+    "]": _State.STRING,
+    "P": _State.STRING,
+    "_": _State.STRING,
+    "^": _State.STRING,
+    "X": _State.STRING,
+}
 """What follows ESC. The same minus 0x40 is the introducer in one byte of eight bits (ECMA-48 §5.3)."""
 _IN_STRINGS = frozenset({0x08, 0x09, 0x0B, 0x0C})
 """Format effectors a string may hold (ECMA-48 §5.6). CR and LF end it here: an Enter is worth more."""

@@ -55,9 +55,11 @@ class Language:
     """Understands lines. `commands` is the table; `face_options` gives the options of a face."""
 
     def __init__(
-        self, sources: Sources, face_options: Callable[[tuple[str, ...]], Sequence[tuple[str, str]]],
+        self,
+        sources: Sources,
+        face_options: Callable[[tuple[str, ...]], Sequence[tuple[str, str]]],
         commands: tuple[Command, ...] = COMMANDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._sources, self._face_options, self._commands = sources, face_options, commands
 
     # -- a whole line -----------------------------------------------------------------------------------

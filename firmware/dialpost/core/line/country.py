@@ -21,9 +21,12 @@ class Dialling:
     tone: bool = setting(True, "Whether exchanges understand tones.")
     pulse: bool = setting(True, "Whether pulse dialling reaches the right number.")
     blind_pause_s: int = setting(
-        2, "Silence before the first digit, where dialling does not wait for the dial tone.", unit="seconds",
-        minimum=2, maximum=10,
-    )  # fmt: skip
+        2,
+        "Silence before the first digit, where dialling does not wait for the dial tone.",
+        unit="seconds",
+        minimum=2,
+        maximum=10,
+    )
     answer_within_s: int = setting(
         60,
         "How long after the last digit an unanswered call hangs up.",

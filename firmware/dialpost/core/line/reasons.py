@@ -51,28 +51,38 @@ DIAL_REASONS: dict[DialResult, Reason] = {
         "no-dialtone", LIGHT, "There is no dial tone.", "Check the cable between modem and socket."
     ),
     DialResult.DELAYED: Reason(
-        "delayed", LIGHT, "After failed tries the modem blocks this number for a while, as national rules require.",
+        "delayed",
+        LIGHT,
+        "After failed tries the modem blocks this number for a while, as national rules require.",
         "It is tried again by itself; a second number in modem.numbers may help.",
     ),
     DialResult.BLACKLISTED: Reason(
-        "blacklisted", LIGHT, "The modem has blocked this number after too many failed tries.",
-        "Check the number; switching the modem off and on clears the block.", again=Again.AFTER_CHANGE),
-    DialResult.VOICE: Reason(
-        "voice", LIGHT, "A human answered, not a modem.", "Check the number: you may have woken somebody.",
-        again=Again.NEXT_TIME),
-    DialResult.ERROR: Reason(
-        "error", LIGHT, "The link has a fault.", "`dialpost doctor` shows what is wrong."
+        "blacklisted",
+        LIGHT,
+        "The modem has blocked this number after too many failed tries.",
+        "Check the number; switching the modem off and on clears the block.",
+        again=Again.AFTER_CHANGE,
     ),
+    DialResult.VOICE: Reason(
+        "voice",
+        LIGHT,
+        "A human answered, not a modem.",
+        "Check the number: you may have woken somebody.",
+        again=Again.NEXT_TIME,
+    ),
+    DialResult.ERROR: Reason("error", LIGHT, "The link has a fault.", "`dialpost doctor` shows what is wrong."),
     DialResult.TIMEOUT: Reason(
         "timeout", LIGHT, "The line did not come up in time.", "Check the number, or raise call.dial_timeout_s."
     ),
     DialResult.CANCELLED: Reason("cancelled", _DARK, "Somebody hung up first."),
-}  # fmt: skip
+}
 
 _OWN_NUMBER = "Check modem.numbers: on most networks it stays empty, and *99***1# is dialled."
 MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     (Medium.CELLULAR, DialResult.NO_CARRIER): Reason(
-        "no-carrier", LIGHT, "The network did not begin the data call, or ended it.",
+        "no-carrier",
+        LIGHT,
+        "The network did not begin the data call, or ended it.",
         "Check modem.apn (the operator names it), that the SIM's contract has data and credit, and the reception: "
         "`dialpost modem test`.",
     ),
@@ -83,22 +93,28 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
         "no-answer", LIGHT, "The network does not answer the data call.", _OWN_NUMBER
     ),
     (Medium.CELLULAR, DialResult.BUSY): Reason(
-        "busy", LIGHT, "The network has no room for a data call, or the modem is in one.",
+        "busy",
+        LIGHT,
+        "The network has no room for a data call, or the modem is in one.",
         f"The station redials. {_OWN_NUMBER}",
     ),
     (Medium.CELLULAR, DialResult.ERROR): Reason(
-        "error", LIGHT, "The modem refused to dial.",
+        "error",
+        LIGHT,
+        "The modem refused to dial.",
         f"Check modem.apn and that the SIM may use data: `dialpost modem test`. {_OWN_NUMBER}",
     ),
     (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
-        "no-carrier", LIGHT, "The satellite's network did not begin the call, or lost it.",
+        "no-carrier",
+        LIGHT,
+        "The satellite's network did not begin the call, or lost it.",
         "Check that the antenna sees the whole sky, that the contract has data, and the number; the station "
         "redials by itself.",
     ),
     (Medium.SATELLITE, DialResult.NO_DIALTONE): Reason(
         "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
     ),
-}  # fmt: skip
+}
 """Rows that read otherwise on a line that is no telephone's."""
 
 PPP_REASONS: dict[int, Reason] = {

@@ -37,16 +37,22 @@ class RedialRules:
     """How often and how soon a machine may try a number that does not answer."""
 
     attempts: int = setting(
-        15, "Failed tries in a row to one number, the first included; 0 = no limit.", minimum=0,
+        15,
+        "Failed tries in a row to one number, the first included; 0 = no limit.",
+        minimum=0,
         maximum=MOST_ATTEMPTS,
-    )  # fmt: skip
+    )
     attempts_busy: int = setting(
         0, "The same where each of them met a busy number; 0 = as `attempts`.", minimum=0, maximum=MOST_ATTEMPTS
     )
     rest_s: int = setting(
-        3600, "How long the number rests then; 0 = until the operator asks for a call. Tries farther apart are not "
-        "in a row.", unit="seconds", minimum=0, maximum=604_800,
-    )  # fmt: skip
+        3600,
+        "How long the number rests then; 0 = until the operator asks for a call. Tries farther apart are not "
+        "in a row.",
+        unit="seconds",
+        minimum=0,
+        maximum=604_800,
+    )
     period_attempts: int = setting(
         0, "Failed tries to one number in any `period_s`; 0 = no limit.", minimum=0, maximum=MOST_ATTEMPTS
     )

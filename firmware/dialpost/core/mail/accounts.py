@@ -107,9 +107,14 @@ class Directory:
         """These accounts in the station's domains."""
         station, delivery = config.station, config.delivery
         return cls(
-            accounts, aliases, station.domains, delivery.catch_all, station.postmaster, delivery.plus_separator,
+            accounts,
+            aliases,
+            station.domains,
+            delivery.catch_all,
+            station.postmaster,
+            delivery.plus_separator,
             station.hostname,
-        )  # fmt: skip
+        )
 
     def __post_init__(self) -> None:
         own: dict[str, str] = {}

@@ -244,9 +244,13 @@ def _text_part(text: str) -> bytes:
 
 
 def _status_part(
-    report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame, *,
+    report: Report,
+    message: MessageRecord,
+    recipients: Sequence[ReportedRecipient],
+    frame: ReportFrame,
+    *,
     is_global: bool,
-) -> bytes:  # fmt: skip
+) -> bytes:
     kind = "message/global-delivery-status" if is_global else "message/delivery-status"  # RFC 6533 §3
     head = ["Content-Description: Delivery report", f"Content-Type: {kind}"]
     lines = [_field("Reporting-MTA", f"dns; {frame.hostname}")]

@@ -136,18 +136,26 @@ class EtrnAnswer:
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the call's record and the report."""
-        return {"domain": self.name, "code": self.code, "text": self.text, "advice": self.advice,
-                "outcome": self.outcome.value, "waiting": self.waiting}  # fmt: skip
+        return {
+            "domain": self.name,
+            "code": self.code,
+            "text": self.text,
+            "advice": self.advice,
+            "outcome": self.outcome.value,
+            "waiting": self.waiting,
+        }
 
     @classmethod
     def from_json(cls, value: JsonObject) -> EtrnAnswer:
         """Back from `to_json`. Raises: KeyError, ValueError."""
         code, waiting = value.get("code"), value.get("waiting")
         return cls(
-            str(value["domain"]), EtrnOutcome(value["outcome"]),
-            code if isinstance(code, int) else None, str(value["text"]),
+            str(value["domain"]),
+            EtrnOutcome(value["outcome"]),
+            code if isinstance(code, int) else None,
+            str(value["text"]),
             waiting if isinstance(waiting, int) else None,
-        )  # fmt: skip
+        )
 
 
 def classify(name: str, reply: Reply) -> EtrnAnswer:

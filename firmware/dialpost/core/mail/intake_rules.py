@@ -56,9 +56,11 @@ class Sides:
         """As configured."""
         relay = config.relay
         return cls(
-            parse_networks(relay.networks), parse_networks(relay.provider_networks), config.lan.interface,
+            parse_networks(relay.networks),
+            parse_networks(relay.provider_networks),
+            config.lan.interface,
             config.link.kind is LinkKind.MODEM,
-        )  # fmt: skip
+        )
 
     def of(self, address: str, interface: str) -> Origin:
         """LAN or OUTSIDE. What can't be read is OUTSIDE."""

@@ -29,8 +29,13 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
             key = (account, True) if account is not None else (address, False)
             original = recipient.address if address != recipient.address else None
             row = RecipientRecord(
-                len(rows), address, RecipientState.WAITING, account, recipient.orcpt, recipient.notify,
+                len(rows),
+                address,
+                RecipientState.WAITING,
+                account,
+                recipient.orcpt,
+                recipient.notify,
                 original_address=original,
-            )  # fmt: skip
+            )
             rows.setdefault(key, row)
     return tuple(rows.values())

@@ -115,10 +115,17 @@ def _general_smarthost(config: Config) -> NextHop | None:
     if not outbound.smarthost:
         return None
     return NextHop(
-        Via.SMARTHOST, _host(outbound.smarthost), outbound.port, outbound.tls, outbound.tls_verify,
-        outbound.tls_fingerprint, outbound.user, outbound.password, outbound.auth,
+        Via.SMARTHOST,
+        _host(outbound.smarthost),
+        outbound.port,
+        outbound.tls,
+        outbound.tls_verify,
+        outbound.tls_fingerprint,
+        outbound.user,
+        outbound.password,
+        outbound.auth,
         outbound.clear_password,
-    )  # fmt: skip
+    )
 
 
 def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
@@ -127,9 +134,17 @@ def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
     if not route.host:
         return _general_smarthost(config)
     return NextHop(
-        Via.SMARTHOST, _host(route.host), route.port, route.tls, route.tls_verify, route.tls_fingerprint,
-        route.user, route.password, route.auth, route.clear_password,
-    )  # fmt: skip
+        Via.SMARTHOST,
+        _host(route.host),
+        route.port,
+        route.tls,
+        route.tls_verify,
+        route.tls_fingerprint,
+        route.user,
+        route.password,
+        route.auth,
+        route.clear_password,
+    )
 
 
 def _host(host: str) -> str:

@@ -126,20 +126,31 @@ def _call(name: str, words: str, call: CallState, shared: Pattern | None, colour
 def _fault(fault: Fault) -> Signal:
     number = FAULT_FLASHES[fault]
     return Signal(
-        f"fault-{fault.value}", FAULT_WORDS[fault], Led.FAULT, flashes(number), blink.long_then(number), Colour.RED,
+        f"fault-{fault.value}",
+        FAULT_WORDS[fault],
+        Led.FAULT,
+        flashes(number),
+        blink.long_then(number),
+        Colour.RED,
         lambda state: fault in state.faults,
-    )  # fmt: skip
+    )
 
 
 SIGNALS: tuple[Signal, ...] = (
     _phase("the factory reset begins: the station restarts", Phase.RESETTING, None, STUTTER, STUTTER, Colour.RED),
     _button(
-        "reset-offered", "press once more within 5 s to reset the station; wait, and nothing is reset",
-        ButtonShow.OFFERED, HURRY, Colour.RED,
+        "reset-offered",
+        "press once more within 5 s to reset the station; wait, and nothing is reset",
+        ButtonShow.OFFERED,
+        HURRY,
+        Colour.RED,
     ),
     _button(
-        "will-do-nothing", "the hold is cancelled: let go, nothing happens",
-        ButtonShow.TAKEN_BACK, OFF, Colour.WHITE,
+        "will-do-nothing",
+        "the hold is cancelled: let go, nothing happens",
+        ButtonShow.TAKEN_BACK,
+        OFF,
+        Colour.WHITE,
     ),
     _button("will-offer-reset", "let go now: the factory reset is offered", ButtonShow.RESET, TRIPLE, Colour.RED),
     _button("will-hang-up", "let go now: the line is hung up at once", ButtonShow.HANG_UP, EVEN, Colour.WHITE),
@@ -148,7 +159,12 @@ SIGNALS: tuple[Signal, ...] = (
     _phase("the station is shutting down", Phase.SHUTDOWN, Led.POWER, SLOW, SLOW, Colour.WHITE),
     _phase("the station is starting", Phase.BOOT, Led.POWER, FAST, DOUBLE, Colour.WHITE),
     Signal(
-        "mail-moves", "mail is moving over the line", Led.MAIL, FLICKER, FLICKER, Colour.GREEN,
+        "mail-moves",
+        "mail is moving over the line",
+        Led.MAIL,
+        FLICKER,
+        FLICKER,
+        Colour.GREEN,
         lambda state: state.mail_moving,
     ),
     _call("dialling", "dialling", CallState.DIALING, FAST),
@@ -157,7 +173,12 @@ SIGNALS: tuple[Signal, ...] = (
     _call("resting", "resting after the call", CallState.COOLDOWN, SHORT),
     *(_fault(fault) for fault in Fault if fault in GRAVE),
     Signal(
-        "redial", "the call failed; a redial follows automatically", Led.LINE, RARE, RARE, Colour.AMBER,
+        "redial",
+        "the call failed; a redial follows automatically",
+        Led.LINE,
+        RARE,
+        RARE,
+        Colour.AMBER,
         lambda state: state.redial,
     ),
     *(_fault(fault) for fault in Fault if fault not in GRAVE),
@@ -173,7 +194,7 @@ SIGNALS: tuple[Signal, ...] = (
         "arrived", "the last call brought mail", Led.MAIL, DOUBLE, None, Colour.GREEN, lambda state: state.arrived
     ),
     _phase("the station is working", Phase.RUNNING, Led.POWER, ON, ON, Colour.GREEN),
-)  # fmt: skip
+)
 
 
 OF_CALLS = frozenset({"dialling", "connecting", "hanging-up", "resting", "redial", "arrived"})

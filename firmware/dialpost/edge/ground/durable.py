@@ -20,9 +20,13 @@ MODE = 0o600
 
 
 def write_durably(
-    path: Path, data: bytes, mode: int = MODE, *, owner: Path | None = None,
+    path: Path,
+    data: bytes,
+    mode: int = MODE,
+    *,
+    owner: Path | None = None,
     before_rename: Callable[[int], None] = lambda descriptor: None,
-) -> None:  # fmt: skip
+) -> None:
     """A new file, fsynced, renamed into place, its folder fsynced. The owner stays; a file that was not there, or
     one written with `owner`, gets the folder's. As root no link of another user is followed
     (dialpost.edge.ground.folders).
@@ -38,9 +42,13 @@ def write_durably(
 
 
 def _write(
-    folder: int, name: str, data: bytes, mode: int, owner: Path | None = None,
+    folder: int,
+    name: str,
+    data: bytes,
+    mode: int,
+    owner: Path | None = None,
     before_rename: Callable[[int], None] = lambda descriptor: None,
-) -> None:  # fmt: skip
+) -> None:
     """Within the open folder, whatever becomes of its path meanwhile."""
     fresh = name + ".new"
     before = _as_it_is(folder, name)

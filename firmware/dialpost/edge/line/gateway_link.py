@@ -60,9 +60,13 @@ class DialupGateway:
     kind = LinkKind.DIALUP_GATEWAY
 
     def __init__(
-        self, hosts: Sequence[tuple[str, int]], timeout_s: float, *, try_s: float = TRY_S,
+        self,
+        hosts: Sequence[tuple[str, int]],
+        timeout_s: float,
+        *,
+        try_s: float = TRY_S,
         pause_s: float = PAUSE_S,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._hosts = tuple(hosts)
         # A little less than the caller's own deadline (call.dial_timeout_s), so that the reason is reported.
         self._timeout_s, self._try_s, self._pause_s = timeout_s * 0.95, try_s, pause_s

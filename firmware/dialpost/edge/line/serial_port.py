@@ -41,9 +41,14 @@ def open_port(device: str, speed_bps: int, flow_control: FlowControl) -> SerialP
         raise PortError(_WORDS[errno.ENOTTY].format(device=device))
     try:
         port = serial.Serial(
-            device, speed_bps, timeout=0, write_timeout=0, exclusive=True,
-            rtscts=flow_control is FlowControl.RTSCTS, xonxoff=flow_control is FlowControl.XONXOFF,
-        )  # fmt: skip
+            device,
+            speed_bps,
+            timeout=0,
+            write_timeout=0,
+            exclusive=True,
+            rtscts=flow_control is FlowControl.RTSCTS,
+            xonxoff=flow_control is FlowControl.XONXOFF,
+        )
     except serial.SerialException as error:
         raise PortError(_in_words(device, error)) from error
     except (ValueError, termios.error, OSError) as error:

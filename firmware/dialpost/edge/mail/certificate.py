@@ -210,15 +210,41 @@ def _make_in(folder: Path, names: Sequence[str]) -> None:
         (place / "station.cnf").write_text(_CONFIG.format(common_name=common_name, alternatives=alternatives))
         (place / "index.txt").touch()
         _openssl(
-            "req", "-new", "-config", "station.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-keyout", "station.key", "-out", "station.csr", cwd=place,
-        )  # fmt: skip
+            "req",
+            "-new",
+            "-config",
+            "station.cnf",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            "station.key",
+            "-out",
+            "station.csr",
+            cwd=place,
+        )
         # `req -x509` can set no start date before openssl 3.4; `ca -selfsign` always could.
         _openssl(
-            "ca", "-batch", "-selfsign", "-notext", "-config", "station.cnf", "-keyfile", "station.key",
-            "-in", "station.csr", "-out", "station.pem", "-startdate", NOT_BEFORE, "-enddate", NOT_AFTER,
+            "ca",
+            "-batch",
+            "-selfsign",
+            "-notext",
+            "-config",
+            "station.cnf",
+            "-keyfile",
+            "station.key",
+            "-in",
+            "station.csr",
+            "-out",
+            "station.pem",
+            "-startdate",
+            NOT_BEFORE,
+            "-enddate",
+            NOT_AFTER,
             cwd=place,
-        )  # fmt: skip
+        )
         for name, mode in (("station.key", 0o600), ("station.pem", 0o644)):
             (place / name).chmod(mode)
             sync(place / name)
@@ -232,9 +258,16 @@ def _openssl(*arguments: str, cwd: Path | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENSSL")}
     try:
         done = subprocess.run(
-            ["openssl", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
-            stdin=subprocess.DEVNULL, env=environment | {"LC_ALL": "C"}, umask=0o077,
-        )  # fmt: skip
+            ["openssl", *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment | {"LC_ALL": "C"},
+            umask=0o077,
+        )
     except FileNotFoundError as error:
         raise CertificateError(
             "The command openssl is missing, so no certificate can be made or read. Install the package openssl, "

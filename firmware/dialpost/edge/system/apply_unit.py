@@ -25,9 +25,13 @@ class ApplyUnit:
     """One at a time: a run that began before the file was written would not know of it."""
 
     def __init__(
-        self, *, result: Path = RESULT, systemctl: str = "systemctl", is_there: bool | None = None,
+        self,
+        *,
+        result: Path = RESULT,
+        systemctl: str = "systemctl",
+        is_there: bool | None = None,
         timeout_s: float = TIMEOUT_S,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._result = result
         self._systemctl = systemctl
         self._is_there = is_there
@@ -64,9 +68,13 @@ class ApplyUnit:
         """`systemctl start` returns when the unit has ended."""
         try:
             process = await asyncio.create_subprocess_exec(
-                self._systemctl, "start", UNIT, stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
+                self._systemctl,
+                "start",
+                UNIT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
         except OSError as error:
             return -1, str(error)
         try:

@@ -91,9 +91,13 @@ async def _reboot() -> str:
         return NOT_HERE
     try:
         process = await asyncio.create_subprocess_exec(
-            "systemctl", "--no-ask-password", "reboot",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            "systemctl",
+            "--no-ask-password",
+            "reboot",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
     except OSError as error:
         return f"systemctl can't be run ({error.strerror}): power-cycle the station."
     try:

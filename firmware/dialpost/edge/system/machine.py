@@ -48,8 +48,10 @@ def journal(lines: int) -> list[str] | None:
     try:
         done = subprocess.run(
             ["journalctl", "--quiet", "--no-pager", "-o", "short-iso", "-n", str(lines), "-u", "dialpost*"],
-            capture_output=True, timeout=_JOURNAL_S, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            timeout=_JOURNAL_S,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = done.stdout.decode(errors="replace").splitlines()
@@ -62,9 +64,13 @@ def ping(host: str, show: Callable[[str], None]) -> None:
         raise DialpostError(f"{host} is no host.")
     try:
         process = subprocess.Popen(
-            ["ping", "-n", "-c", "4", "-w", "20", host], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace",
-        )  # fmt: skip
+            ["ping", "-n", "-c", "4", "-w", "20", host],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
     except OSError as error:
         raise DialpostError(f"The program ping can't be run: {error.strerror}.") from error
     try:

@@ -57,9 +57,14 @@ class ConfigChanges:
     """The one place where the configuration in force is changed. `on_change` hears what happened, in words."""
 
     def __init__(
-        self, history: History, parser: Parser, process: Process, apply: Apply, clock: WallClock,
+        self,
+        history: History,
+        parser: Parser,
+        process: Process,
+        apply: Apply,
+        clock: WallClock,
         on_change: Callable[[str], None] = lambda words: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.on_change = on_change
         self.remarks: list[str] = []
         """What the operator should know, for `status`: a configuration rolled back, something not applied."""

@@ -37,9 +37,16 @@ class DedicatedLine:
     """Flushes over a line that is always up. `run` is its one task."""
 
     def __init__(
-        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, store: CallStore, panel: LinePanel,
-        wall_clock: Callable[[], float] = time.time, on_by_hand: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        etrn: Etrn | None,
+        flush: FlushForCall,
+        inbound: Inbound,
+        store: CallStore,
+        panel: LinePanel,
+        wall_clock: Callable[[], float] = time.time,
+        on_by_hand: Callable[[], None] = lambda: None,
+    ) -> None:
         self._on_by_hand = on_by_hand
         self._etrn, self._flush, self._inbound = etrn, flush, inbound
         self._store, self._panel, self._wall_clock = store, panel, wall_clock
@@ -112,8 +119,13 @@ class DedicatedLine:
     def status(self) -> dict[str, JsonValue]:
         """State and last run, for the control API."""
         last = self._last_call.to_json() if self._last_call is not None else None
-        return {"state": self.state.value, "words": self.state_words, "current": None, "last": last,
-                "redials_left": None}  # fmt: skip
+        return {
+            "state": self.state.value,
+            "words": self.state_words,
+            "current": None,
+            "last": last,
+            "redials_left": None,
+        }
 
     def attention(self) -> list[str]:
         """What the operator should know of the last run, an item each."""
@@ -145,9 +157,12 @@ class DedicatedLine:
         loop = asyncio.get_running_loop()
         began_s, messages, received = loop.time(), self._inbound.messages, self._inbound.bytes
         record = CallRecord(
-            reason or CallReason.QUEUE, LinkKind.GATEWAY.value, DialResult.CONNECTED, int(self._wall_clock()),
+            reason or CallReason.QUEUE,
+            LinkKind.GATEWAY.value,
+            DialResult.CONNECTED,
+            int(self._wall_clock()),
             hangup_reason=HangUpReason.DONE,
-        )  # fmt: skip
+        )
         asking = asyncio.create_task(self._etrn.ask()) if self._etrn is not None and reason else None
         try:
             self._panel.mail_moves(True)
@@ -165,9 +180,11 @@ class DedicatedLine:
             if asking is not None:
                 asking.cancel()
         record = replace(
-            record, online_s=loop.time() - began_s, received=self._inbound.messages - messages,
+            record,
+            online_s=loop.time() - began_s,
+            received=self._inbound.messages - messages,
             bytes_down=self._inbound.bytes - received,
-        )  # fmt: skip
+        )
         await self._ended(record, kept=reason is not None)
 
     async def _ended(self, record: CallRecord, kept: bool) -> None:

@@ -64,9 +64,13 @@ class AccountService:
     """Accounts and aliases of the station."""
 
     def __init__(
-        self, config: Config, store: AccountStore, logins: LoginFile, mailboxes: Mailboxes,
+        self,
+        config: Config,
+        store: AccountStore,
+        logins: LoginFile,
+        mailboxes: Mailboxes,
         check_room: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config = config
         self._store = store
         self._logins = logins
@@ -103,9 +107,14 @@ class AccountService:
         return account if account.enabled else None
 
     async def add(
-        self, name: str, password: str, *, addresses: Iterable[str] = (), full_name: str = "",
+        self,
+        name: str,
+        password: str,
+        *,
+        addresses: Iterable[str] = (),
+        full_name: str = "",
         quota_bytes: int | None = None,
-    ) -> Account:  # fmt: skip
+    ) -> Account:
         """Make an account. Raises: AccountError."""
         name = check_name(name)
         check_strength(password)
@@ -129,10 +138,16 @@ class AccountService:
         return await self._edit(name, lambda account: replace(account, password_hash=hashed))
 
     async def edit(
-        self, name: str, *, add_addresses: Iterable[str] = (), remove_addresses: Iterable[str] = (),
-        full_name: str | None = None, quota_bytes: int | None = None, default_quota: bool = False,
+        self,
+        name: str,
+        *,
+        add_addresses: Iterable[str] = (),
+        remove_addresses: Iterable[str] = (),
+        full_name: str | None = None,
+        quota_bytes: int | None = None,
+        default_quota: bool = False,
         enabled: bool | None = None,
-    ) -> Account:  # fmt: skip
+    ) -> Account:
         """Change what is given, leave the rest. Raises: AccountError, NotFoundError."""
 
         def changed(account: Account) -> Account:
@@ -279,9 +294,12 @@ class AccountService:
         return await self._apply(change)
 
     async def _apply(
-        self, change: Callable[[dict[str, Account], dict[str, Alias]], _T], *, mailbox: str = "",
+        self,
+        change: Callable[[dict[str, Account], dict[str, Alias]], _T],
+        *,
+        mailbox: str = "",
         wants_room: bool = True,
-    ) -> _T:  # fmt: skip
+    ) -> _T:
         """Make a change, and the mailbox it needs; keep it, and only then let it count.
 
         Nothing changed where it raises, unless the card also refuses to take it back; the error says so then.

@@ -45,9 +45,15 @@ class Bouncer:
     """
 
     def __init__(
-        self, hostname: str, bodies: Bodies, queue: NewMessages, accounts: Directories, *,
-        on_accepted: Callable[[MessageRecord], None], wall_clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        hostname: str,
+        bodies: Bodies,
+        queue: NewMessages,
+        accounts: Directories,
+        *,
+        on_accepted: Callable[[MessageRecord], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
         self._hostname, self._bodies, self._queue, self._accounts = hostname, bodies, queue, accounts
         self._on_accepted, self._wall_clock = on_accepted, wall_clock
 
@@ -115,9 +121,13 @@ class Bouncer:
             await self._tell(report, message, asked)
 
     async def _tell(
-        self, report: Report, message: MessageRecord, reported: Sequence[ReportedRecipient], until_s: int = 0,
+        self,
+        report: Report,
+        message: MessageRecord,
+        reported: Sequence[ReportedRecipient],
+        until_s: int = 0,
         because: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         to, readers = self._readers(message)
         if not readers:
             maillog.person_needed("notice: nobody to tell", queue_id=message.queue_id, sender=message.sender)
@@ -202,9 +212,14 @@ class Bouncer:
                 self._bodies.remove(queue_id)
             raise
         maillog.accepted(
-            queue_id, sender="", recipients=len(readers), size=size, origin=Origin.STATION.value, peer="",
+            queue_id,
+            sender="",
+            recipients=len(readers),
+            size=size,
+            origin=Origin.STATION.value,
+            peer="",
             account=None,
-        )  # fmt: skip
+        )
         self._on_accepted(record)
 
 

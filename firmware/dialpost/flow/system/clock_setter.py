@@ -50,10 +50,15 @@ class ClockSetter:
     """A `LineWatcher` (flow/line/modem/link). `addresses` finds a host's addresses, `ask` asks one of them."""
 
     def __init__(
-        self, config: ClockConfig, clock: SettableClock, *, mail_host: str,
-        addresses: Callable[[str], Awaitable[tuple[str, ...]]], ask: Callable[[str], Awaitable[ClockOffset]],
+        self,
+        config: ClockConfig,
+        clock: SettableClock,
+        *,
+        mail_host: str,
+        addresses: Callable[[str], Awaitable[tuple[str, ...]]],
+        ask: Callable[[str], Awaitable[ClockOffset]],
         on_step: Callable[[], Awaitable[object]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config, self._clock, self._mail_host = config, clock, mail_host
         self._addresses, self._ask, self._on_step = addresses, ask, on_step
         self._work: asyncio.Task[None] | None = None

@@ -132,11 +132,14 @@ def test_a_secret_that_is_not_allowed_is_not_repeated(base):
 
 def test_comments_and_order_stay(base):
     made = (
-        base.set("station.hostname", "mx.clinic.example").set("smtp.max_recipients", "600")
-        .set("outbound.route[1].port", "2525").set("outbound.route[3].domains", "third.example")
-        .set("delivery.catch_all.clinic.example", "anna").set("station.domains", "clinic.example")
+        base.set("station.hostname", "mx.clinic.example")
+        .set("smtp.max_recipients", "600")
+        .set("outbound.route[1].port", "2525")
+        .set("outbound.route[3].domains", "third.example")
+        .set("delivery.catch_all.clinic.example", "anna")
+        .set("station.domains", "clinic.example")
         .unset("outbound.route[2]")
-    )  # fmt: skip
+    )
     assert (
         made.text
         == """\
@@ -265,10 +268,23 @@ def test_every_key_takes_its_own_default_and_its_example(field):
         assert made.text.count("\n#") == starter().count("\n#") or key.startswith("outbound.route")
 
 
-_KEYS = ["station.hostname", "smtp.max_recipients", "smtp.listen", "modem.numbers", "modem.numbers[1]",
-         "outbound.password", "outbound.route[1].host", "outbound.route[2].domains", "outbound.route[1]",
-         "delivery.catch_all.clinic.example", "schedule.entry[1].at", "schedule.entry[2].at", "schedule.entry",
-         "link.kind", "budget.currency"]  # fmt: skip
+_KEYS = [
+    "station.hostname",
+    "smtp.max_recipients",
+    "smtp.listen",
+    "modem.numbers",
+    "modem.numbers[1]",
+    "outbound.password",
+    "outbound.route[1].host",
+    "outbound.route[2].domains",
+    "outbound.route[1]",
+    "delivery.catch_all.clinic.example",
+    "schedule.entry[1].at",
+    "schedule.entry[2].at",
+    "schedule.entry",
+    "link.kind",
+    "budget.currency",
+]
 _VALUES = st.one_of(
     st.sampled_from(["600", "mx.a.example", "gateway", "07:00, 08:00", "anna", "1,2", "", '"x"', "# no", "EUR"]),
     st.text(max_size=12),
@@ -303,8 +319,7 @@ def test_any_password_survives(password):
         assert set(password) & {"\n", "\r", "\0"}
         return
     assert parse_config(made.text).outbound.password == password
-    assert not any(password in line for line in compare(Candidate(BASE).table(), made.table())
-                                     if len(password) > 8)  # fmt: skip
+    assert not any(password in line for line in compare(Candidate(BASE).table(), made.table()) if len(password) > 8)
 
 
 def test_the_defaults_are_a_configuration_that_needs_only_a_name():
@@ -316,14 +331,26 @@ def test_the_defaults_are_a_configuration_that_needs_only_a_name():
     ("text", "key", "value", "words"),
     [
         ("smtp = 1", "smtp.max_recipients", "5", "smtp must be a section: unset smtp first."),
-        ("[delivery]\ncatch_all = 1", "delivery.catch_all.clinic.example", "anna",
-         "delivery.catch_all is not a table: unset it first."),
-        ("[outbound]\nroute = 1", "outbound.route[1].host", "x.example",
-         "outbound.route is not a list: unset it first."),
-        ("[outbound]\nroute = [1]", "outbound.route[1].host", "x.example",
-         "outbound.route[1] is not a table: unset it first."),
+        (
+            "[delivery]\ncatch_all = 1",
+            "delivery.catch_all.clinic.example",
+            "anna",
+            "delivery.catch_all is not a table: unset it first.",
+        ),
+        (
+            "[outbound]\nroute = 1",
+            "outbound.route[1].host",
+            "x.example",
+            "outbound.route is not a list: unset it first.",
+        ),
+        (
+            "[outbound]\nroute = [1]",
+            "outbound.route[1].host",
+            "x.example",
+            "outbound.route[1] is not a table: unset it first.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_nothing_is_set_in_what_is_no_section_table_or_list(text, key, value, words):
     with pytest.raises(ConfigError) as told:
         Candidate(text).set(key, value)

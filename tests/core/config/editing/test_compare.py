@@ -39,10 +39,12 @@ def table(text):
 
 def test_only_what_differs_is_told_and_no_secret():
     new = (
-        OLD.replace("max_errors = 30", "max_recipients = 600").replace("geheim-1", "geheim-9")
+        OLD.replace("max_errors = 30", "max_recipients = 600")
+        .replace("geheim-1", "geheim-9")
         .replace('"anna"', '"bo"')
-        .replace('user = "u"\n', 'user = "u"\nhost = "x.example"\n').replace('password = "geheim-2"\n', "")
-    )  # fmt: skip
+        .replace('user = "u"\n', 'user = "u"\nhost = "x.example"\n')
+        .replace('password = "geheim-2"\n', "")
+    )
     assert compare(table(OLD), table(new)) == [
         "+ smtp.max_recipients = 600",
         '- delivery.catch_all.clinic.example = "anna"',
@@ -59,9 +61,20 @@ def test_only_what_differs_is_told_and_no_secret():
 @pytest.mark.parametrize(
     ("prefix", "keys"),
     [
-        ("", ["station.hostname", "station.domains", "smtp.max_errors", "delivery.catch_all.clinic.example",
-              "outbound.user", "outbound.password", "outbound.route[1].domains", "outbound.route[1].user",
-              "outbound.route[1].password"]),
+        (
+            "",
+            [
+                "station.hostname",
+                "station.domains",
+                "smtp.max_errors",
+                "delivery.catch_all.clinic.example",
+                "outbound.user",
+                "outbound.password",
+                "outbound.route[1].domains",
+                "outbound.route[1].user",
+                "outbound.route[1].password",
+            ],
+        ),
         ("station", ["station.hostname", "station.domains"]),
         *(
             (prefix, ["outbound.route[1].domains", "outbound.route[1].user", "outbound.route[1].password"])
@@ -70,7 +83,7 @@ def test_only_what_differs_is_told_and_no_secret():
         ("delivery.catch_all", ["delivery.catch_all.clinic.example"]),
         ("outbound.pass", []),
     ],
-)  # fmt: skip
+)
 def test_a_part_is_shown(prefix, keys):
     lines = lines_of(table(OLD), prefix)
     assert [line.partition(" = ")[0] for line in lines] == keys

@@ -49,9 +49,11 @@ def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut():
 
 def test_when_it_counts():
     old, new = changed(
-        ("modem.numbers", "0961"), ("smtp.max_errors", "30"), ("station.run_dir", "/run/x"),
+        ("modem.numbers", "0961"),
+        ("smtp.max_errors", "30"),
+        ("station.run_dir", "/run/x"),
         ("outbound.route[1].domains", "a.example"),
-    )  # fmt: skip
+    )
     keys = changed_keys(old, new)
     assert set(keys) == {"modem.numbers", "smtp.max_errors", "station.run_dir", "outbound.route"}
     assert when_it_counts(keys, call_is_up=False) == ("Takes effect when the daemon restarts: station.run_dir.",)

@@ -131,7 +131,7 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         ([*LINE, *MAIL, *PLACE], "an na", "letters a to z"),
         ([*LINE, *MAIL, *PLACE, "anna", ANNA, ANNA], "Anna", "anna already"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_answer_is_refused_at_once_with_what_is_allowed(before: list[str], wrong: str, told: str) -> None:
     wizard = through(before)
     question = wizard.question()

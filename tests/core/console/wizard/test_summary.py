@@ -40,10 +40,19 @@ def page(config: Config = CONFIG, doors: list[Door] = DOORS) -> str:
 def test_it_names_what_is_needed() -> None:
     text = page()
     for words in (
-        "mail.clinic.example", "port 587, STARTTLS", "port 465, SSL/TLS", "Incoming (imaps)  port 993, SSL/TLS",
-        "Incoming (imap)   port 143, STARTTLS", "anna@clinic.example", "bruno@clinic.example", "0961123456",
-        "call now", "bruno gets the station's own", "/var/lib/dialpost/mail", "/etc/dialpost/dialpost.toml",
-    ):  # fmt: skip
+        "mail.clinic.example",
+        "port 587, STARTTLS",
+        "port 465, SSL/TLS",
+        "Incoming (imaps)  port 993, SSL/TLS",
+        "Incoming (imap)   port 143, STARTTLS",
+        "anna@clinic.example",
+        "bruno@clinic.example",
+        "0961123456",
+        "call now",
+        "bruno gets the station's own",
+        "/var/lib/dialpost/mail",
+        "/etc/dialpost/dialpost.toml",
+    ):
         assert words in text, words
 
 
@@ -80,9 +89,10 @@ def test_a_line_that_is_always_up_is_told_nothing_of_calls() -> None:
 
 def test_a_fixed_address_and_times_of_calls_are_told() -> None:
     config = replace(
-        CONFIG, lan=LanConfig(method=LanMethod.STATIC, address="192.168.1.25/24"),
+        CONFIG,
+        lan=LanConfig(method=LanMethod.STATIC, address="192.168.1.25/24"),
         schedule=ScheduleConfig(entry=(ScheduleEntry(at=("07:30", "17:30")),)),
-    )  # fmt: skip
+    )
     assert "192.168.1.25 (its name is mail.clinic.example)" in page(config)
     assert "every day at 07:30, 17:30" in page(config)
 

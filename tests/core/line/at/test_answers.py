@@ -21,7 +21,8 @@ def test_values_stand_behind_their_own_prefix() -> None:
 
 def test_an_identity_is_what_is_neither_chatter_nor_echo() -> None:
     assert identity_lines(["AT", "ATE0", "AT+CGMM", "U.S. Robotics", "^RSSI:17", "ATLAS 3"], "ATI") == [
-        "U.S. Robotics", "ATLAS 3",
-    ]  # fmt: skip
+        "U.S. Robotics",
+        "ATLAS 3",
+    ]
     assert identity_lines(["AT+CGMM", "+CGMM: E173", "+CREG: 1", "^RSSI:17"], "AT+CGMM") == ["+CGMM: E173"]
     assert identity_lines(["+CGMM: E173"], "ATI") == []

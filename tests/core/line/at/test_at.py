@@ -133,11 +133,15 @@ def test_noise_behind_a_word_breaks_nothing(word, noise):
 
 @pytest.mark.parametrize(
     ("profile", "number", "event"),
-    [("courier", "11", Rang()), ("courier", "12", AtResult(K.VOICE, "12")),
-     ("courier", "10", AtResult(K.CONNECT, "10")),
-     ("usb-v92", "24", AtResult(K.DELAYED, "24")), ("usb-v92", "32", AtResult(K.BLACKLISTED, "32")),
-     ("usb-v92", "11", AtResult(K.CONNECT, "11"))],
-)  # fmt: skip
+    [
+        ("courier", "11", Rang()),
+        ("courier", "12", AtResult(K.VOICE, "12")),
+        ("courier", "10", AtResult(K.CONNECT, "10")),
+        ("usb-v92", "24", AtResult(K.DELAYED, "24")),
+        ("usb-v92", "32", AtResult(K.BLACKLISTED, "32")),
+        ("usb-v92", "11", AtResult(K.CONNECT, "11")),
+    ],
+)
 def test_what_a_makers_numbers_mean_is_in_its_profile(profile, number, event):
     own = BoardFiles().profile(profile).own_results
     assert answers("ATDT1", f"{number}\r".encode(), own)[0] == [event]
@@ -145,9 +149,17 @@ def test_what_a_makers_numbers_mean_is_in_its_profile(profile, number, event):
 
 @pytest.mark.parametrize(
     ("line", "rate_bps"),
-    [("CARRIER 33600", 33_600), ("CARRIER 1200/75", 1200), ("+MCR: V34,31200", 31_200), ("+MCR: V34", None),
-     ("+MRR: 28800, 48000", 28_800), ("+ER: LAPM", None), ("+DR: V42B", None), ("COMPRESSION: V.42BIS", None)],
-)  # fmt: skip
+    [
+        ("CARRIER 33600", 33_600),
+        ("CARRIER 1200/75", 1200),
+        ("+MCR: V34,31200", 31_200),
+        ("+MCR: V34", None),
+        ("+MRR: 28800, 48000", 28_800),
+        ("+ER: LAPM", None),
+        ("+DR: V42B", None),
+        ("COMPRESSION: V.42BIS", None),
+    ],
+)
 def test_the_lines_own_rate_is_taken_from_the_reports_before_connect(line, rate_bps):
     assert carrier_rate(line) == rate_bps
 
@@ -195,11 +207,13 @@ V250 = b"\r\n+MCR: V34\r\n\r\n+MRR: 28800\r\n\r\n+ER: LAPM\r\n\r\n+DR: V42B\r\n\
 
 @pytest.mark.parametrize(
     ("said", "result", "carrier_bps", "lines"),
-    [(COURIER, AtResult(K.CONNECT, "CONNECT 33600/ARQ/V34/LAPM/V42BIS", 33_600), None, 0),
-     (ROCKWELL, AtResult(K.CONNECT, "CONNECT 115200", 115_200), 31_200, 3),
-     (V250, AtResult(K.CONNECT, "CONNECT"), 28_800, 4)],
+    [
+        (COURIER, AtResult(K.CONNECT, "CONNECT 33600/ARQ/V34/LAPM/V42BIS", 33_600), None, 0),
+        (ROCKWELL, AtResult(K.CONNECT, "CONNECT 115200", 115_200), 31_200, 3),
+        (V250, AtResult(K.CONNECT, "CONNECT"), 28_800, 4),
+    ],
     ids=["Courier", "Rockwell", "V.250"],
-)  # fmt: skip
+)
 def test_a_call_is_answered_and_what_follows_is_the_other_sides(said, result, carrier_bps, lines):
     ppp = b"\n~\xff}#\xc0!}!\r\nNO CARRIER\r\n~"
     events, dialogue = answers("ATDT123", b"ATDT123\r" + said + ppp)

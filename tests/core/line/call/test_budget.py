@@ -96,8 +96,13 @@ def test_without_limits_there_is_no_end():
         (BudgetConfig(minutes_per_call=5), Spent(), 120, 180, Limit.CALL_MINUTES),
         (BudgetConfig(minutes_per_call=5), Spent(), 400, 0, Limit.CALL_MINUTES),
         (DAY, Spent(day_s=720), 0, 1080, Limit.DAY_MINUTES),
-        (BudgetConfig(minutes_per_day=30, minutes_per_month=60), Spent(day_s=60, month_s=3500), 0, 100,
-         Limit.MONTH_MINUTES),
+        (
+            BudgetConfig(minutes_per_day=30, minutes_per_month=60),
+            Spent(day_s=60, month_s=3500),
+            0,
+            100,
+            Limit.MONTH_MINUTES,
+        ),
         # 5.00 a day, 0.10 a call, 0.20 a minute
         (PRICED, Spent(), 0, 24 * 60, Limit.DAY_COST),
         (PRICED, Spent(day_cost=4.55), 0, 60, Limit.DAY_COST),
@@ -110,10 +115,15 @@ def test_without_limits_there_is_no_end():
         (BudgetConfig(cost_per_call=1, limit_per_call=0.5), Spent(), 0, 0, Limit.CALL_COST),
         (BudgetConfig(cost_per_call=1, limit_per_call=1.5), Spent(), 0, inf, Limit.CALL_COST),
         (BudgetConfig(cost_per_minute=1, limit_per_call=2), Spent(), 61, 59, Limit.CALL_COST),
-        (BudgetConfig(cost_per_minute=1, billing_step_s=1, limit_per_month=1), Spent(month_cost=0.5), 0, 30,
-         Limit.MONTH_COST),
+        (
+            BudgetConfig(cost_per_minute=1, billing_step_s=1, limit_per_month=1),
+            Spent(month_cost=0.5),
+            0,
+            30,
+            Limit.MONTH_COST,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_left(config, spent, call_s, left_s, limit):
     found = allowance(config, spent, call_s)
     assert found == Allowance(pytest.approx(left_s), limit)
@@ -171,9 +181,13 @@ def test_limits_of_a_call():
 )
 def test_a_refusal_says_which_limit_and_what_to_do(limit, part):
     config = BudgetConfig(
-        minutes_per_day=30, minutes_per_month=100, limit_per_day=5, limit_per_month=9, limit_per_call=0.1,
+        minutes_per_day=30,
+        minutes_per_month=100,
+        limit_per_day=5,
+        limit_per_month=9,
+        limit_per_call=0.1,
         currency="EUR",
-    )  # fmt: skip
+    )
     said = spent_words(config, Spent("2026-11-24", 1800, 5, 6000, 9), limit, clock_trusted=True)
     assert part in said
     assert limit.is_of_one_call or "--over-budget" in said
@@ -186,7 +200,11 @@ def test_a_refusal_with_an_unset_clock_says_so():
 
 def test_every_limit_has_words():
     config = BudgetConfig(
-        minutes_per_call=1, minutes_per_day=1, minutes_per_month=1, limit_per_call=1, limit_per_day=1,
+        minutes_per_call=1,
+        minutes_per_day=1,
+        minutes_per_month=1,
+        limit_per_call=1,
+        limit_per_day=1,
         limit_per_month=1,
-    )  # fmt: skip
+    )
     assert len({used_words(config, Spent(), limit) for limit in Limit}) == len(Limit)

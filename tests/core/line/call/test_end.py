@@ -41,10 +41,18 @@ LATER, NOT_DONE = said(458), said(502)
 
 # Line up at 100, asked at 100, answered at 101, nothing to send, nobody came.
 QUIET = Evidence(
-    now_s=101.0, outbound_drained=True, outbound_busy=False, etrn_under_way=False, asked_s=100.0,
-    answered_s=101.0, answers=(), inbound_connections=0, inbound_last_s=None, inbound_messages=0,
+    now_s=101.0,
+    outbound_drained=True,
+    outbound_busy=False,
+    etrn_under_way=False,
+    asked_s=100.0,
+    answered_s=101.0,
+    answers=(),
+    inbound_connections=0,
+    inbound_last_s=None,
+    inbound_messages=0,
     messages_since_ask=0,
-)  # fmt: skip
+)
 
 
 def at(now_s: float, evidence: Evidence, habits: ProviderHabits = NO_HABITS) -> Decision:

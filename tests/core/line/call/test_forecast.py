@@ -72,17 +72,31 @@ def test_round_trip_and_what_is_missing():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "5 s"), (12, "10 s"), (57, "55 s"), (59, "1 min"), (90, "2 min"), (3569, "59 min"), (3600, "1 h"),
-     (4830, "1 h 20 min"), (7199, "2 h")],
-)  # fmt: skip
+    [
+        (0, "5 s"),
+        (12, "10 s"),
+        (57, "55 s"),
+        (59, "1 min"),
+        (90, "2 min"),
+        (3569, "59 min"),
+        (3600, "1 h"),
+        (4830, "1 h 20 min"),
+        (7199, "2 h"),
+    ],
+)
 def test_spans(seconds, words):
     assert about_span(seconds) == words
 
 
 def test_amounts():
     assert [size_words(n) for n in (0, 812, 3400, 9960, 340_000, 12_000_000)] == [
-        "0 B", "812 B", "3.4 kB", "10 kB", "340 kB", "12 MB",
-    ]  # fmt: skip
+        "0 B",
+        "812 B",
+        "3.4 kB",
+        "10 kB",
+        "340 kB",
+        "12 MB",
+    ]
     assert (money(0.4, "EUR"), money(12, "")) == ("0.40 EUR", "12.00")
     assert (minutes_words(720), minutes_words(30)) == ("12", "0.5")
     assert (count_words(1, "message"), count_words(0, "message")) == ("1 message", "0 messages")

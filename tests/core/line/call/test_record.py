@@ -31,9 +31,19 @@ NO = EtrnAnswer("a.example", EtrnOutcome.NOT_DONE, 502, "no such command")
 
 def test_through_json_and_back() -> None:
     record = replace(
-        GOOD, online_s=12.5, bytes_up=1000, bytes_down=2000, sent=3, received=4, deferred=1, refused=2,
-        etrn=(OK, NO), detail="CONNECT 33600", hangup_detail="x", rate_bps=33600,
-    )  # fmt: skip
+        GOOD,
+        online_s=12.5,
+        bytes_up=1000,
+        bytes_down=2000,
+        sent=3,
+        received=4,
+        deferred=1,
+        refused=2,
+        etrn=(OK, NO),
+        detail="CONNECT 33600",
+        hangup_detail="x",
+        rate_bps=33600,
+    )
     assert CallRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 

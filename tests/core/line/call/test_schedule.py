@@ -153,9 +153,13 @@ class Driver:
         if found.call is not None:
             self.calls.append((self.mono_s - 1000.0, found.call))
             self.facts = CallFacts(
-                self.facts.waiting, self.facts.urgent, self.mono_s, self.facts.failures,
-                self.facts.left_waiting, self.facts.left_urgent,
-            )  # fmt: skip
+                self.facts.waiting,
+                self.facts.urgent,
+                self.mono_s,
+                self.facts.failures,
+                self.facts.left_waiting,
+                self.facts.left_urgent,
+            )
         return found.call
 
     def run(self, seconds: float) -> list[tuple[float, CallReason]]:

@@ -36,24 +36,48 @@ def said(**answers: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("port", "answers", "wanted"),
     [
-        (PortFacts("/dev/ttyS0"), NONE,
-         Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it")),
-        (PortFacts("/dev/ttyS0"), said(i3="USRobotics  Courier V.Everything"),
-         Suggestion("courier", Likeness.SAYS, 'it says "USRobotics Courier V.Everything"')),
-        (PortFacts("/dev/ttyACM0", usb="0572:1340"), NONE,
-         Suggestion("usb-v92", Likeness.DEVICE, "its USB id is 0572:1340")),
-        (PortFacts("/dev/ttyACM0", usb="0baf:0303"), NONE,
-         Suggestion("usb-v92", Likeness.MAKER, "its USB id 0baf:0303 is of such a maker")),
-        (PortFacts("/dev/ttyACM0", usb="0baf:0303"), said(i="courier"),
-         Suggestion("courier", Likeness.SAYS, 'it says "courier"')),
-        (PortFacts("/dev/ttyACM0"), said(i="Couriers united"),
-         Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it")),
-        (PortFacts("/dev/ttyUSB2", usb="1e0e:9001"), said(gmi="ACME", cpin="+CPIN: READY OK"),
-         Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)")),
-        (PortFacts("/dev/ttyUSB2"), said(cpin="+CME ERROR: 10"),
-         Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)")),
+        (
+            PortFacts("/dev/ttyS0"),
+            NONE,
+            Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it"),
+        ),
+        (
+            PortFacts("/dev/ttyS0"),
+            said(i3="USRobotics  Courier V.Everything"),
+            Suggestion("courier", Likeness.SAYS, 'it says "USRobotics Courier V.Everything"'),
+        ),
+        (
+            PortFacts("/dev/ttyACM0", usb="0572:1340"),
+            NONE,
+            Suggestion("usb-v92", Likeness.DEVICE, "its USB id is 0572:1340"),
+        ),
+        (
+            PortFacts("/dev/ttyACM0", usb="0baf:0303"),
+            NONE,
+            Suggestion("usb-v92", Likeness.MAKER, "its USB id 0baf:0303 is of such a maker"),
+        ),
+        (
+            PortFacts("/dev/ttyACM0", usb="0baf:0303"),
+            said(i="courier"),
+            Suggestion("courier", Likeness.SAYS, 'it says "courier"'),
+        ),
+        (
+            PortFacts("/dev/ttyACM0"),
+            said(i="Couriers united"),
+            Suggestion("hayes", Likeness.PLAIN, "it answers AT and nothing more is known of it"),
+        ),
+        (
+            PortFacts("/dev/ttyUSB2", usb="1e0e:9001"),
+            said(gmi="ACME", cpin="+CPIN: READY OK"),
+            Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)"),
+        ),
+        (
+            PortFacts("/dev/ttyUSB2"),
+            said(cpin="+CME ERROR: 10"),
+            Suggestion("cellular", Likeness.SIM, "it has a SIM slot (it answers AT+CPIN?)"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_suggestions(port: PortFacts, answers: tuple[str, ...], wanted: Suggestion) -> None:
     assert suggest(port, answers, HINTS) == wanted
 

@@ -17,9 +17,15 @@ from dialpost.core.line.modem.set_up import (
 
 COUNTRY = Country("generic", "Anywhere", "a test")
 PROFILE = ModemProfile(
-    "test", "A test modem", "made up", speed_bps=57_600, init=("ATZ", "AT&F1"), must=("AT&F1",),
-    dial="ATD{mode}{number}", blind_dial_init="X1",
-)  # fmt: skip
+    "test",
+    "A test modem",
+    "made up",
+    speed_bps=57_600,
+    init=("ATZ", "AT&F1"),
+    must=("AT&F1",),
+    dial="ATD{mode}{number}",
+    blind_dial_init="X1",
+)
 ELSEWHERE = replace(PROFILE, dial="ATD{number}")
 
 
@@ -31,11 +37,13 @@ def test_what_kind_of_line_it_has() -> None:
 
 def test_the_port_is_as_configured_or_else_as_the_profile_says() -> None:
     assert port_settings(PROFILE, ModemConfig(speed_bps=0, flow_control=PortFlow.PROFILE)) == (
-        57_600, FlowControl.RTSCTS,
-    )  # fmt: skip
+        57_600,
+        FlowControl.RTSCTS,
+    )
     assert port_settings(PROFILE, ModemConfig(speed_bps=9600, flow_control=PortFlow.XONXOFF)) == (
-        9600, FlowControl.XONXOFF,
-    )  # fmt: skip
+        9600,
+        FlowControl.XONXOFF,
+    )
 
 
 DEFAULT_BPS = LinkConfig().line_rate_bps
@@ -64,8 +72,10 @@ def test_the_rate_of_the_line(told: int | None, profile: ModemProfile, configure
 def test_the_profile_comes_first_and_the_operator_s_own_last() -> None:
     commands = set_up_commands(PROFILE, ModemConfig(numbers=("111",), extra_init="S7=90"), COUNTRY)
     assert commands[:3] == [
-        SetUpCommand("ATZ"), SetUpCommand("AT&F1", is_must=True), SetUpCommand(PLAIN_WORDS),
-    ]  # fmt: skip
+        SetUpCommand("ATZ"),
+        SetUpCommand("AT&F1", is_must=True),
+        SetUpCommand(PLAIN_WORDS),
+    ]
     assert commands[-1] == SetUpCommand("ATS7=90", is_own=True)
     [own] = [each for each in set_up_commands(PROFILE, ModemConfig(extra_init="at+x"), COUNTRY) if each.is_own]
     assert own.command == "at+x"

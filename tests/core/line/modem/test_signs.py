@@ -20,14 +20,27 @@ from dialpost.core.line.modem.signs import (
 @pytest.mark.parametrize(
     ("lines", "states"),
     [
-        (["+CREG: 0,1"], 1), (["+CREG: 5"], 5), (['+CREG: 2,3,"00C3","1A2B"'], 3), (["+CREG:002,001"], 1),
-        (["+CEREG: 0,1", "x", "+CREG:0,5"], 5), (["OK", "+CSQ: 3,99"], None), (["+CREG: 2,5,550014,676"], 5),
-        (["+CREG: 1, 550014, 676"], 1), (["+CREG: 5, 81BF"], 5), (['+CREG: 1,"00C3","7B2A"'], 1),
-        (['+CREG: 2,"550014","676",7'], 2), (["+CREG: 1, 0005, 0676, 7"], 1), (["+CREG: 0,2", "+CREG: 5"], 2),
-        (["+CREG: 2", "+CREG: 0,1", "+CREG: 3, 81BF, 1"], 1), (["+CREG: 9"], 9), (["+CREG: 99999999999"], None),
-        (["+CREG:", "+CREG: ,", "+CREG: x,1", "+CREG"], None), (["+CREG: 0, 6"], 6), (["+CREG: 2, 0"], 0),
+        (["+CREG: 0,1"], 1),
+        (["+CREG: 5"], 5),
+        (['+CREG: 2,3,"00C3","1A2B"'], 3),
+        (["+CREG:002,001"], 1),
+        (["+CEREG: 0,1", "x", "+CREG:0,5"], 5),
+        (["OK", "+CSQ: 3,99"], None),
+        (["+CREG: 2,5,550014,676"], 5),
+        (["+CREG: 1, 550014, 676"], 1),
+        (["+CREG: 5, 81BF"], 5),
+        (['+CREG: 1,"00C3","7B2A"'], 1),
+        (['+CREG: 2,"550014","676",7'], 2),
+        (["+CREG: 1, 0005, 0676, 7"], 1),
+        (["+CREG: 0,2", "+CREG: 5"], 2),
+        (["+CREG: 2", "+CREG: 0,1", "+CREG: 3, 81BF, 1"], 1),
+        (["+CREG: 9"], 9),
+        (["+CREG: 99999999999"], None),
+        (["+CREG:", "+CREG: ,", "+CREG: x,1", "+CREG"], None),
+        (["+CREG: 0, 6"], 6),
+        (["+CREG: 2, 0"], 0),
     ],
-)  # fmt: skip
+)
 def test_registration(lines: list[str], states: int | None) -> None:
     assert registration(lines, "+CREG") == states
 
@@ -35,11 +48,16 @@ def test_registration(lines: list[str], states: int | None) -> None:
 @pytest.mark.parametrize(
     ("states", "severity", "says"),
     [
-        ([4, 1], Severity.OK, "in its home network"), ([5], Severity.OK, "roaming"),
-        ([3, 3], Severity.FAULT, "refused"), ([2], Severity.FAULT, "looking"), ([], Severity.WARNING, "not say"),
-        ([9], Severity.OK, "home"), ([6], Severity.FAULT, "text messages only"), ([12], Severity.FAULT, "state 12"),
+        ([4, 1], Severity.OK, "in its home network"),
+        ([5], Severity.OK, "roaming"),
+        ([3, 3], Severity.FAULT, "refused"),
+        ([2], Severity.FAULT, "looking"),
+        ([], Severity.WARNING, "not say"),
+        ([9], Severity.OK, "home"),
+        ([6], Severity.FAULT, "text messages only"),
+        ([12], Severity.FAULT, "state 12"),
     ],
-)  # fmt: skip
+)
 def test_network(states: list[int], severity: Severity, says: str) -> None:
     finding = registration_finding(states)
     assert (finding.severity, says in finding.what) == (severity, True)
@@ -49,12 +67,15 @@ def test_network(states: list[int], severity: Severity, says: str) -> None:
 @pytest.mark.parametrize(
     ("line", "severity", "says"),
     [
-        ("+CSQ: 20,99", Severity.OK, "-73 dBm"), ("+CSQ: 0,0", Severity.WARNING, "-113 dBm"),
-        ("+CSQ: 99,99", Severity.FAULT, "No signal"), ("+CSQF:5", Severity.OK, "5 of 5"),
-        ("+CSQF:1", Severity.WARNING, "weak"), ("+CSQF:0", Severity.FAULT, "0 of 5"),
+        ("+CSQ: 20,99", Severity.OK, "-73 dBm"),
+        ("+CSQ: 0,0", Severity.WARNING, "-113 dBm"),
+        ("+CSQ: 99,99", Severity.FAULT, "No signal"),
+        ("+CSQF:5", Severity.OK, "5 of 5"),
+        ("+CSQF:1", Severity.WARNING, "weak"),
+        ("+CSQF:0", Severity.FAULT, "0 of 5"),
         ("", Severity.WARNING, "nothing"),
     ],
-)  # fmt: skip
+)
 def test_signal(line: str, severity: Severity, says: str) -> None:
     finding = signal_finding(line)
     assert (finding.severity, says in finding.what) == (severity, True)
@@ -63,13 +84,17 @@ def test_signal(line: str, severity: Severity, says: str) -> None:
 @pytest.mark.parametrize(
     ("line", "has_pin", "severity", "says"),
     [
-        ("+CPIN: SIM PIN2", False, Severity.OK, "no PIN"), ("+CPIN: SIM PUK2", False, Severity.OK, "no PIN"),
+        ("+CPIN: SIM PIN2", False, Severity.OK, "no PIN"),
+        ("+CPIN: SIM PUK2", False, Severity.OK, "no PIN"),
         ("+CPIN: PH-NET PIN", True, Severity.FAULT, "locked to another SIM"),
-        ("+CPIN: READY", False, Severity.OK, "no PIN"), ("+CPIN: SIM PIN", True, Severity.SKIPPED, "not enter it"),
-        ("+CPIN: SIM PIN", False, Severity.FAULT, "wants its PIN"), ("+CPIN: SIM PUK", True, Severity.FAULT, "PUK"),
-        ("+CME ERROR: 10", True, Severity.FAULT, "+CME ERROR: 10"), ("", True, Severity.FAULT, "no usable SIM"),
+        ("+CPIN: READY", False, Severity.OK, "no PIN"),
+        ("+CPIN: SIM PIN", True, Severity.SKIPPED, "not enter it"),
+        ("+CPIN: SIM PIN", False, Severity.FAULT, "wants its PIN"),
+        ("+CPIN: SIM PUK", True, Severity.FAULT, "PUK"),
+        ("+CME ERROR: 10", True, Severity.FAULT, "+CME ERROR: 10"),
+        ("", True, Severity.FAULT, "no usable SIM"),
     ],
-)  # fmt: skip
+)
 def test_sim(line: str, has_pin: bool, severity: Severity, says: str) -> None:
     said = "" if line.startswith("+CPIN") else line
     finding = sim_finding(sim_state(["^RSSI:17", line]), said, has_pin)
@@ -83,9 +108,14 @@ def test_a_state_may_come_without_its_cell() -> None:
 
 @pytest.mark.parametrize(
     ("state", "words", "may_say_more"),
-    [("NOT READY", "", True), ("", "+CME ERROR: 14", True), ("", "+CME ERROR: 12", False),
-     ("SIM PIN", "+CME ERROR: 14", False), ("READY", "", False)],
-)  # fmt: skip
+    [
+        ("NOT READY", "", True),
+        ("", "+CME ERROR: 14", True),
+        ("", "+CME ERROR: 12", False),
+        ("SIM PIN", "+CME ERROR: 14", False),
+        ("READY", "", False),
+    ],
+)
 def test_a_sim_that_starts(state: str, words: str, may_say_more: bool) -> None:
     assert is_sim_starting(state, words) is may_say_more
 

@@ -20,9 +20,25 @@ def lines(request: PppRequest) -> list[str]:
 def test_a_telephone_line() -> None:
     found = lines(REQUEST)
     assert found[:2] == ["/dev/ttyUSB0", "115200"]
-    for wanted in ("nodetach", "noauth", "crtscts", "local", "mtu 576", "mru 576", "asyncmap 0", "noipdefault",
-                   "usepeerdns", "defaultroute", "deflate 15,15", "lcp-echo-interval 20", "lcp-echo-failure 4",
-                   "lcp-echo-adaptive", 'user "clinic"', 'password "s3cret"', "ip-up-script /x/up"):  # fmt: skip
+    for wanted in (
+        "nodetach",
+        "noauth",
+        "crtscts",
+        "local",
+        "mtu 576",
+        "mru 576",
+        "asyncmap 0",
+        "noipdefault",
+        "usepeerdns",
+        "defaultroute",
+        "deflate 15,15",
+        "lcp-echo-interval 20",
+        "lcp-echo-failure 4",
+        "lcp-echo-adaptive",
+        'user "clinic"',
+        'password "s3cret"',
+        "ip-up-script /x/up",
+    ):
         assert wanted in found
     assert not any(line.startswith("novj") for line in found)
 
@@ -44,10 +60,19 @@ def test_only_the_configured_way_of_logging_in_is_allowed(auth: PppAuth) -> None
 
 def test_what_is_off_is_off() -> None:
     found = lines(
-        replace(REQUEST, compression=False, use_peer_dns=False, default_route=False, echo_interval_s=0,
-                user="", flow_control="xonxoff", has_carrier_line=True, local_address="192.0.2.2",
-                remote_address="192.0.2.1")
-    )  # fmt: skip
+        replace(
+            REQUEST,
+            compression=False,
+            use_peer_dns=False,
+            default_route=False,
+            echo_interval_s=0,
+            user="",
+            flow_control="xonxoff",
+            has_carrier_line=True,
+            local_address="192.0.2.2",
+            remote_address="192.0.2.1",
+        )
+    )
     for wanted in ("noccp", "nodefaultroute", "xonxoff", "asyncmap a0000", "modem", "192.0.2.2:192.0.2.1"):
         assert wanted in found
     for unwanted in ("usepeerdns", "noipdefault", "local", "crtscts"):
@@ -72,29 +97,53 @@ def test_signs_of_a_password_stay_signs() -> None:
 
 def test_the_request_survives_its_way() -> None:
     request = PppRequest.from_config(
-        PppConfig(user="u", password="p", mtu=500), device="/dev/ttyS0", speed_bps=9600, rate_bps=9600,
-        flow_control="none", has_carrier_line=True, mail_hosts=(ip_network("192.0.2.0/24"),),
-    )  # fmt: skip
+        PppConfig(user="u", password="p", mtu=500),
+        device="/dev/ttyS0",
+        speed_bps=9600,
+        rate_bps=9600,
+        flow_control="none",
+        has_carrier_line=True,
+        mail_hosts=(ip_network("192.0.2.0/24"),),
+    )
     assert PppRequest.from_json(request.to_json()) == request
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"device": "/dev/sda"}, {"device": "/dev/ttyS0\nplugin x.so"}, {"device": "/dev/../tmp/ttyS0"},
+        {"device": "/dev/sda"},
+        {"device": "/dev/ttyS0\nplugin x.so"},
+        {"device": "/dev/../tmp/ttyS0"},
         {"device": "ttyS0"},
-        {"user": "a\nconnect /tmp/x"}, {"password": "a\nplugin x.so"}, {"password": "\0"}, {"user": "x" * 300},
-        {"local_address": "1.2.3.4\nplugin x"}, {"remote_address": "::1"}, {"mtu": 2000},
+        {"user": "a\nconnect /tmp/x"},
+        {"password": "a\nplugin x.so"},
+        {"password": "\0"},
+        {"user": "x" * 300},
+        {"local_address": "1.2.3.4\nplugin x"},
+        {"remote_address": "::1"},
+        {"mtu": 2000},
         {"mtu": "576\nplugin x"},
-        {"speed_bps": True}, {"mtu": True}, {"echo_interval_s": False}, {"echo_failures": True},
-        {"rate_bps": 33600.0}, {"compression": 1}, {"auth": "none\nplugin x"}, {"flow_control": "x"},
-        {"mail_hosts": ["x; flush ruleset"]}, {"mail_hosts": ["fe80::%x; flush ruleset;/64"]},
+        {"speed_bps": True},
+        {"mtu": True},
+        {"echo_interval_s": False},
+        {"echo_failures": True},
+        {"rate_bps": 33600.0},
+        {"compression": 1},
+        {"auth": "none\nplugin x"},
+        {"flow_control": "x"},
+        {"mail_hosts": ["x; flush ruleset"]},
+        {"mail_hosts": ["fe80::%x; flush ruleset;/64"]},
         {"mail_hosts": ["::1%eth0"]},
-        {"mail_hosts": [["192.0.2.1"]]}, {"local_address": "1.2.3.4%x"}, {"remote_address": " 1.2.3.4"},
-        {"mail_hosts": "0.0.0.0/0"}, {"rate_bps": 0}, {"plugin": "x.so"}, {"echo_failures": 0},
+        {"mail_hosts": [["192.0.2.1"]]},
+        {"local_address": "1.2.3.4%x"},
+        {"remote_address": " 1.2.3.4"},
+        {"mail_hosts": "0.0.0.0/0"},
+        {"rate_bps": 0},
+        {"plugin": "x.so"},
+        {"echo_failures": 0},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_root_takes_nothing_else(change: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         PppRequest.from_json(json.dumps(json.loads(REQUEST.to_json()) | change))
@@ -109,8 +158,9 @@ def test_what_is_no_request_is_none(text: str) -> None:
 
 def test_only_mail_hosts_reach_the_mail_port() -> None:
     hosts = ("192.0.2.1", "192.0.2.1/32", "198.51.100.0/24", "2001:db8::1")
-    rules = ruleset("ppp0", [ip_network(host) for host in hosts], filtered=True,
-                    timestamps_off=True, share_with_lan=False)  # fmt: skip
+    rules = ruleset(
+        "ppp0", [ip_network(host) for host in hosts], filtered=True, timestamps_off=True, share_with_lan=False
+    )
     assert rules.startswith(remove())
     assert 'iifname "ppp0" ip saddr { 192.0.2.1, 198.51.100.0/24 } tcp dport 25 accept' in rules
     assert 'iifname "ppp0" ip6 saddr { 2001:db8::1 } tcp dport 25 accept' in rules
@@ -129,9 +179,11 @@ def test_sharing_lets_the_lan_out_and_nobody_in() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"local_address": "192.0.2.01"}, "local_address must be an IPv4 address"),
-     ({"mail_hosts": ("192.0.2.1",)}, "mail_hosts has an entry that is not a network")],
-)  # fmt: skip
+    [
+        ({"local_address": "192.0.2.01"}, "local_address must be an IPv4 address"),
+        ({"mail_hosts": ("192.0.2.1",)}, "mail_hosts has an entry that is not a network"),
+    ],
+)
 def test_a_request_made_here_is_checked_too(change: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         replace(REQUEST, **change)

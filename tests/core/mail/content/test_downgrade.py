@@ -235,9 +235,9 @@ def test_a_long_header_is_folded_where_it_has_blanks():
         ("Subject: 朱镕基\n".encode("gbk"), "gb2312", "朱镕基"),
         (b"Subject: =?utf-8?q?Gr\xc3\xbc=C3=9Fe?= x\n", "", "Grüße x"),
         (b"Subject: =?iso-8859-1?q?Gr\xfc=DFe?=\n", "", "Grüße"),
-        ('From: =?utf-8?q?J\xf6rg?= <jm@example.org>\n'.encode("latin-1"), "", "Jörg <jm@example.org>"),
+        ("From: =?utf-8?q?J\xf6rg?= <jm@example.org>\n".encode("latin-1"), "", "Jörg <jm@example.org>"),
     ],
-)  # fmt: skip
+)
 def test_header_text_is_read_by_the_bodys_character_set_and_wrapped_once(field, charset, decoded):
     done = ascii_field(field, charset)
     assert done is not None and done.isascii() and b"unknown-8bit" not in done
@@ -255,11 +255,16 @@ def test_the_character_set_of_the_first_part_counts():
 @pytest.mark.parametrize(
     "field",
     [
-        "MIME-Version: 1.0 (größer)\n", "Content-Type: text/plain; charset=utf-8 (Müll)\n",
-        "Content-Transfer-Encoding: 8bit (größer)\n", "Date: Mon, 1 Jan 2024 10:00:00 +0100 (Mitteleuropäisch)\n",
-        "Content-Disposition: anhängen\n", "Größe: 5\n", "List-Id: Größe <x.y>\n", "X: " + "ü " * 3 + "\n",
+        "MIME-Version: 1.0 (größer)\n",
+        "Content-Type: text/plain; charset=utf-8 (Müll)\n",
+        "Content-Transfer-Encoding: 8bit (größer)\n",
+        "Date: Mon, 1 Jan 2024 10:00:00 +0100 (Mitteleuropäisch)\n",
+        "Content-Disposition: anhängen\n",
+        "Größe: 5\n",
+        "List-Id: Größe <x.y>\n",
+        "X: " + "ü " * 3 + "\n",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
 def test_8bit_text_that_nothing_depends_on_stops_no_message(field, charset):
     done = ascii_field(field.encode(charset))
@@ -337,8 +342,16 @@ def test_any_body_comes_out_as_ascii_whatever_the_split(body, block_bytes):
     assert leaves_of(converted)[0][1] == body.rstrip(b"\n")
 
 
-PIECES = [b"--a\n", b"--a--\n", b"\n", b"\xfc\n", b"Content-Type: message/rfc822\n", b"x", b"MIME-Version: 1.0\n",
-          b"Content-Type: multipart/mixed; boundary=a\n"]  # fmt: skip
+PIECES = [
+    b"--a\n",
+    b"--a--\n",
+    b"\n",
+    b"\xfc\n",
+    b"Content-Type: message/rfc822\n",
+    b"x",
+    b"MIME-Version: 1.0\n",
+    b"Content-Type: multipart/mixed; boundary=a\n",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES)))

@@ -97,8 +97,13 @@ def test_the_configuration_can_forbid_both():
     forbidden = dataclasses.replace(SETTINGS, pipelining=False, chunking=False)
     one = talk(ALL, [make_message(1)], settings=forbidden)
     assert [group.split(b" ")[0].split(b"\r")[0] for group in one.groups] == [
-        b"EHLO", b"MAIL", b"RCPT", b"DATA", b"Subject:", b"QUIT",
-    ]  # fmt: skip
+        b"EHLO",
+        b"MAIL",
+        b"RCPT",
+        b"DATA",
+        b"Subject:",
+        b"QUIT",
+    ]
 
 
 @EVERY_SERVER
@@ -293,8 +298,9 @@ def test_a_message_over_the_servers_limit_is_not_offered():
 def test_without_smtputf8_only_who_needs_it_is_refused():
     one = talk(("PIPELINING", "8BITMIME"), [make_message(1, recipients=("jörg@x.example", "joe@köln.example"))])
     assert [(outcome.reply.code, outcome.reply.enhanced) for outcome in one.outcomes["q1"]] == [
-        (553, "5.6.7"), (250, "2.0.0"),
-    ]  # fmt: skip
+        (553, "5.6.7"),
+        (250, "2.0.0"),
+    ]
     assert one.server.delivered[0].recipients == ("joe@xn--kln-sna.example",)
     sender = talk(("8BITMIME",), [make_message(1, sender="jörg@x.example", recipients=THREE)])
     assert kinds(sender.outcomes["q1"]) == [("Ref", 553)] * 3
@@ -373,9 +379,10 @@ def test_a_cut_at_every_byte_loses_and_doubles_nothing_unseen(offers, direction)
         one.run([make_message(n, recipients=THREE) for n in range(3)])
         delivered = {queue_id for queue_id, outcomes in one.outcomes.items() if isinstance(outcomes[0], Delivered)}
         unknown = {
-            queue_id for queue_id, outcomes in one.outcomes.items()
+            queue_id
+            for queue_id, outcomes in one.outcomes.items()
             if isinstance(outcomes[0], Deferred) and outcomes[0].answer_unknown
-        }  # fmt: skip
+        }
         taken = {f"q{number}" for number in range(len(one.server.delivered))}
         assert delivered <= taken <= delivered | unknown
         assert len(one.outcomes) + len(one.not_offered) == 3
@@ -648,8 +655,11 @@ def test_an_echo_of_our_command_is_a_refusal_of_that_message_alone(offers, sende
     messages = [make_message(1), make_message(2, sender=sender), make_message(3), make_message(4)]
     one = talk(offers, messages, answers, body="Subject: x\n\nJörg\n".encode())
     assert {name: kinds(outcomes) for name, outcomes in one.outcomes.items()} == {
-        "q1": [("Del", 250)], "q2": [("Ref", 501)], "q3": [("Del", 250)], "q4": [("Del", 250)],
-    }  # fmt: skip
+        "q1": [("Del", 250)],
+        "q2": [("Ref", 501)],
+        "q3": [("Del", 250)],
+        "q4": [("Del", 250)],
+    }
     assert [taken.sender for taken in one.server.delivered] == ["anna@clinic.example"] * 3
     assert (one.core.lessons, one.ended.fate) == ((), SessionFate.DONE)
 
@@ -752,12 +762,19 @@ TO_LOGIN = ("220 x", "250-x\r\n250 STARTTLS", "220 go", "TLS")
     "mechanisms, auth, dialogue",
     [
         ("PLAIN LOGIN CRAM-MD5", AuthMechanism.AUTO, [("AUTH PLAIN AGFubmEAZ2VoZWlt", "235 ok")]),
-        ("PLAIN LOGIN", AuthMechanism.AUTO,
-         [("AUTH PLAIN AGFubmEAZ2VoZWlt", "504 not that"), ("AUTH LOGIN", "334 VXNlcg=="),
-          ("YW5uYQ==", "334 UGFzcw=="), ("Z2VoZWlt", "235 ok")]),
+        (
+            "PLAIN LOGIN",
+            AuthMechanism.AUTO,
+            [
+                ("AUTH PLAIN AGFubmEAZ2VoZWlt", "504 not that"),
+                ("AUTH LOGIN", "334 VXNlcg=="),
+                ("YW5uYQ==", "334 UGFzcw=="),
+                ("Z2VoZWlt", "235 ok"),
+            ],
+        ),
         ("PLAIN CRAM-MD5", AuthMechanism.CRAM_MD5, [("AUTH CRAM-MD5", "334 PDFAeD4="), (CRAM_ANSWER, "235 ok")]),
     ],
-)  # fmt: skip
+)
 def test_login(mechanisms, auth, dialogue):
     settings_here = dataclasses.replace(LOGIN, auth=auth)
     replies = [*TO_LOGIN, f"250-x\r\n250 AUTH {mechanisms}", *(reply for _, reply in dialogue)]
@@ -780,9 +797,12 @@ def test_the_trace_shows_the_dialogue_without_secrets_or_content():
     lines = []
     core = EsmtpClient(CLEAR_LOGIN_ANYHOW, "mail.example", trace=lines.append)
     for reply in (
-        b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 AUTH LOGIN\r\n",
-        b"334 VXNlcg==\r\n", b"334 UGFzcw==\r\n", b"235 ok\r\n",
-    ):  # fmt: skip
+        b"220 x\r\n",
+        b"250-x\r\n250-PIPELINING\r\n250 AUTH LOGIN\r\n",
+        b"334 VXNlcg==\r\n",
+        b"334 UGFzcw==\r\n",
+        b"235 ok\r\n",
+    ):
         core.receive(reply)
         core.data_to_send()
     core.submit(make_message(1), facts_of(BODY))
@@ -823,12 +843,28 @@ def test_a_name_etrn_cannot_ask_for_does_not_reach_the_wire():
 
 replies_of_a_mad_server = st.lists(
     st.sampled_from(
-        [b"220 x\r\n", b"250 ok\r\n", b"250-x\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n", b"354 go\r\n",
-         b"250-x\r\n250 PIPELINING\r\n", b"421 bye\r\n", b"452 4.5.3 many\r\n", b"550 no\r\n", b"530 login\r\n",
-         b"503 seq\r\n", b"junk\r\n", b"\r\n", b"25", b"0 x\r\n", b"334 QQ==\r\n", b"235 ok\r\n", b"\xff\x00"]
+        [
+            b"220 x\r\n",
+            b"250 ok\r\n",
+            b"250-x\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n",
+            b"354 go\r\n",
+            b"250-x\r\n250 PIPELINING\r\n",
+            b"421 bye\r\n",
+            b"452 4.5.3 many\r\n",
+            b"550 no\r\n",
+            b"530 login\r\n",
+            b"503 seq\r\n",
+            b"junk\r\n",
+            b"\r\n",
+            b"25",
+            b"0 x\r\n",
+            b"334 QQ==\r\n",
+            b"235 ok\r\n",
+            b"\xff\x00",
+        ]
     ),
     max_size=40,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -869,9 +905,8 @@ def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(data, offe
     assert server.violations == []
     got = {recipient for message in server.delivered for recipient in message.recipients}
     said = {
-        f"{n}{r}@x.example" for n in range(4) for r in range(3)
-        if isinstance(one.outcomes[f"q{n}"][r], Delivered)
-    }  # fmt: skip
+        f"{n}{r}@x.example" for n in range(4) for r in range(3) if isinstance(one.outcomes[f"q{n}"][r], Delivered)
+    }
     assert got == said
     assert [len(one.outcomes[f"q{n}"]) for n in range(4)] == [3, 3, 3, 3]
 
@@ -1209,9 +1244,11 @@ def test_positive_but_not_a_yes_to_starttls_is_no_answer():
 
 @pytest.mark.parametrize(
     ("auth", "words"),
-    [(AuthMechanism.CRAM_MD5, "does not offer the configured way to log in; it offers: GSSAPI"),
-     (AuthMechanism.AUTO, "offers no way to log in that is known here; it offers: GSSAPI")],
-)  # fmt: skip
+    [
+        (AuthMechanism.CRAM_MD5, "does not offer the configured way to log in; it offers: GSSAPI"),
+        (AuthMechanism.AUTO, "offers no way to log in that is known here; it offers: GSSAPI"),
+    ],
+)
 def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
     settings_here = dataclasses.replace(LOGIN, auth=auth)
     _, events, _ = opening(settings_here, *TO_LOGIN, "250-x\r\n250 AUTH GSSAPI", verified=True)
@@ -1220,9 +1257,11 @@ def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
 
 @pytest.mark.parametrize(
     ("offered", "replies", "words"),
-    [("CRAM-MD5 PLAIN", ["334 ???", "235 ok"], "accepted a login that was cancelled"),
-     ("CRAM-MD5", ["334 ???"], "")],
-)  # fmt: skip
+    [
+        ("CRAM-MD5 PLAIN", ["334 ???", "235 ok"], "accepted a login that was cancelled"),
+        ("CRAM-MD5", ["334 ???"], ""),
+    ],
+)
 def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, words):
     settings_here = dataclasses.replace(LOGIN, tls=TlsMode.NONE)
     _, events, _ = opening(

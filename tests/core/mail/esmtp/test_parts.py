@@ -44,9 +44,19 @@ def test_replies_whole_and_byte_by_byte(step):
 
 @pytest.mark.parametrize(
     "data",
-    [b"hello\r\n", b"\r\n", b"2500 x\r\n", b"199 x\r\n", b"600 x\r\n", b"250_x\r\n", b"250-a\r\n251 b\r\n",
-     b"x" * 5000, b"250-" + b"y" * 5000 + b"\r\n", b"250-" + b"z" * 1000 + b"\r\n"],
-)  # fmt: skip
+    [
+        b"hello\r\n",
+        b"\r\n",
+        b"2500 x\r\n",
+        b"199 x\r\n",
+        b"600 x\r\n",
+        b"250_x\r\n",
+        b"250-a\r\n251 b\r\n",
+        b"x" * 5000,
+        b"250-" + b"y" * 5000 + b"\r\n",
+        b"250-" + b"z" * 1000 + b"\r\n",
+    ],
+)
 def test_what_is_no_reply_is_told_apart(data):
     reader = ReplyReader()
     with pytest.raises(ProtocolError):
@@ -80,13 +90,34 @@ def test_any_bytes_give_replies_or_a_protocol_error_whatever_the_split(data, ste
 def test_extensions():
     reply = Reply(
         250,
-        ("mail.example at your service", "pipelining", "SIZE 1000", "8BITMIME", "smtputf8", "DSN", "CHUNKING",
-         "AUTH PLAIN cram-md5", "AUTH=LOGIN", "STARTTLS", "ETRN", "X-UNKNOWN"),
-    )  # fmt: skip
+        (
+            "mail.example at your service",
+            "pipelining",
+            "SIZE 1000",
+            "8BITMIME",
+            "smtputf8",
+            "DSN",
+            "CHUNKING",
+            "AUTH PLAIN cram-md5",
+            "AUTH=LOGIN",
+            "STARTTLS",
+            "ETRN",
+            "X-UNKNOWN",
+        ),
+    )
     assert read_extensions(reply) == Extensions(
-        greeted_by="mail.example", pipelining=True, chunking=True, eight_bit=True, smtputf8=True, dsn=True,
-        size=True, size_limit=1000, starttls=True, etrn=True, auth=frozenset({"PLAIN", "CRAM-MD5", "LOGIN"}),
-    )  # fmt: skip
+        greeted_by="mail.example",
+        pipelining=True,
+        chunking=True,
+        eight_bit=True,
+        smtputf8=True,
+        dsn=True,
+        size=True,
+        size_limit=1000,
+        starttls=True,
+        etrn=True,
+        auth=frozenset({"PLAIN", "CRAM-MD5", "LOGIN"}),
+    )
     assert read_extensions(Reply(250, ("x",))) == Extensions(greeted_by="x")
 
 
@@ -192,9 +223,23 @@ def test_a_value_that_would_break_the_line_is_left_out(value):
 
 @pytest.mark.parametrize(
     "address",
-    ["a@b\r\nRSET", "a b@c", "a>@b", "<a@b>", "a@b> NOTIFY=NEVER", "a@b c", "a", "@b", "a@", '"a\r\n"@b',
-     "a\udcff@b", "a@b\x00", "a\u2028b@c", "a\x85@b"],
-)  # fmt: skip
+    [
+        "a@b\r\nRSET",
+        "a b@c",
+        "a>@b",
+        "<a@b>",
+        "a@b> NOTIFY=NEVER",
+        "a@b c",
+        "a",
+        "@b",
+        "a@",
+        '"a\r\n"@b',
+        "a\udcff@b",
+        "a@b\x00",
+        "a\u2028b@c",
+        "a\x85@b",
+    ],
+)
 def test_an_address_that_would_break_the_line_is_refused(address):
     refused = wire_address(address, utf8=True)
     assert isinstance(refused, Reply)

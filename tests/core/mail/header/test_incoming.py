@@ -45,7 +45,7 @@ CASES = [
     (b"From  : x\nFrom :x\nFrom\t: y\n\nhello\n", b"From  : x\nFrom :x\nFrom\t: y\n+\nhello\n"),
     (b"From:x\n>From: y\nGr\xc3\xb6\xc3\x9fe: 5\n\n", b"From:x\n>From: y\nGr\xc3\xb6\xc3\x9fe: 5\n+\n"),
     (b"n" * 300 + b": z\n\n", b"n" * 300 + b": z\n+\n"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("step", [1, 3, 1 << 20])
@@ -79,9 +79,9 @@ def test_fields_on_both_sides_of_a_spoilt_line_are_seen():
     ("content_type", "body"),
     [
         (b"text/plain; charset=koi8-r", b""),
-        (b"multipart/mixed; boundary=b", b"--b\nContent-Type: text/plain;\n charset=\"KOI8-R\"\n\n"),
+        (b"multipart/mixed; boundary=b", b'--b\nContent-Type: text/plain;\n charset="KOI8-R"\n\n'),
     ],
-)  # fmt: skip
+)
 def test_a_raw_subject_is_read_by_the_bodys_character_set(content_type, body):
     subject = "Смета".encode("koi8-r")
     _, facts = passed(b"Subject: " + subject + b"\nContent-Type: " + content_type + b"\n\n" + body)

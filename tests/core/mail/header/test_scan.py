@@ -18,12 +18,18 @@ def scan(text):
 @pytest.mark.parametrize(
     ("line", "priority"),
     [
-        ("X-Priority: 1 (Highest)", Priority.URGENT), ("Importance: High", Priority.URGENT),
-        ("Priority: URGENT", Priority.URGENT), ("X-Priority: 3", Priority.NORMAL), ("X-Priority: 5", Priority.BULK),
-        ("Precedence: list", Priority.BULK), ("Importance: low", Priority.BULK), ("Priority: x", Priority.NORMAL),
-        ("Precedence: bulk\nImportance: high", Priority.URGENT), ("Subject: urgent", Priority.NORMAL),
+        ("X-Priority: 1 (Highest)", Priority.URGENT),
+        ("Importance: High", Priority.URGENT),
+        ("Priority: URGENT", Priority.URGENT),
+        ("X-Priority: 3", Priority.NORMAL),
+        ("X-Priority: 5", Priority.BULK),
+        ("Precedence: list", Priority.BULK),
+        ("Importance: low", Priority.BULK),
+        ("Priority: x", Priority.NORMAL),
+        ("Precedence: bulk\nImportance: high", Priority.URGENT),
+        ("Subject: urgent", Priority.NORMAL),
     ],
-)  # fmt: skip
+)
 def test_priority(line, priority):
     assert scan(line + "\n\n").priority is priority
 

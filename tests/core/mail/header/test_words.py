@@ -73,8 +73,14 @@ def test_labels_are_taken_generously_but_only_character_sets():
         "hz-gb-2312",
     ]
     assert [codec_of(label) for label in labels] == [
-        "cp1252", "cp1251", "cp949", "iso8859-15", "mac_cyrillic", "cp850", "hz",
-    ]  # fmt: skip
+        "cp1252",
+        "cp1251",
+        "cp949",
+        "iso8859-15",
+        "mac_cyrillic",
+        "cp850",
+        "hz",
+    ]
     others = ("hex", "rot13", "zlib", "idna", "punycode", "unicode-escape", "undefined", "mbcs", "\0")
     assert {codec_of(label) for label in others} == {""}
 

@@ -103,5 +103,7 @@ def test_content_that_is_lost_is_held() -> None:
     lost = Deferred(Reply(451, ("The message's content can't be read",), "4.3.0"), "x", content_lost=True)
     held = after_try(to_world(), lost, NOW, CONFIG, is_dialled=False)
     assert (held.state, held.last_reply, held.last_by) == (
-        RecipientState.HELD, "The message's content can't be read", BY_STATION,
-    )  # fmt: skip
+        RecipientState.HELD,
+        "The message's content can't be read",
+        BY_STATION,
+    )

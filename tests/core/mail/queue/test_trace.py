@@ -115,10 +115,18 @@ def test_what_sends_is_named() -> None:
 
 def test_the_whole_story() -> None:
     message = a_record(
-        "D0000012", to_world(), to_mailbox(original_address="info@clinic.example"), sender="anna@clinic.example",
-        subject="Grüße", size=4321, received_s=NOON, origin=Origin.SUBMITTED, account="anna", peer="192.168.1.9",
+        "D0000012",
+        to_world(),
+        to_mailbox(original_address="info@clinic.example"),
+        sender="anna@clinic.example",
+        subject="Grüße",
+        size=4321,
+        received_s=NOON,
+        origin=Origin.SUBMITTED,
+        account="anna",
+        peer="192.168.1.9",
         priority=Priority.URGENT,
-    )  # fmt: skip
+    )
     assert trace(message, tz=UTC) == [
         'D0000012 "Grüße" from anna@clinic.example, urgent, 4.3 kB: accepted on 2027-10-09 12:00 from anna\'s mail '
         "program (192.168.1.9).",

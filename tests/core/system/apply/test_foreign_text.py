@@ -22,9 +22,22 @@ from dialpost.core.system.apply.render import render
 
 BASE = Config(station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)))
 STATIC = replace(BASE, lan=LanConfig(LanMethod.STATIC, "eth0", "192.0.2.25/24", "192.0.2.1"))
-HARMLESS = ["", "eth0", "mail.clinic.example", "clinic", "192.0.2.9/24", "192.0.2.9", "2001:db8::1",
-            "2001:db8::1/64", "/data/x", "0.0.0.0:25", "[::1]:25", "[2001:db8::1]:2525",
-            "Europe/Berlin", "127.0.0.1:25"]  # fmt: skip
+HARMLESS = [
+    "",
+    "eth0",
+    "mail.clinic.example",
+    "clinic",
+    "192.0.2.9/24",
+    "192.0.2.9",
+    "2001:db8::1",
+    "2001:db8::1/64",
+    "/data/x",
+    "0.0.0.0:25",
+    "[::1]:25",
+    "[2001:db8::1]:2525",
+    "Europe/Berlin",
+    "127.0.0.1:25",
+]
 SAFE = re.compile(r"[A-Za-z0-9._:/@+-]+")
 
 
@@ -56,22 +69,37 @@ foreign = st.one_of(
     st.text(max_size=30),
     st.builds(
         lambda good, bad, where: good[:where] + bad + good[where:],
-        st.sampled_from(HARMLESS), st.text(min_size=1, max_size=12), st.integers(0, 20),
+        st.sampled_from(HARMLESS),
+        st.text(min_size=1, max_size=12),
+        st.integers(0, 20),
     ),
     st.builds("fe80::%{}{}".format, st.text(max_size=12), st.sampled_from(["", "/64"])),
     st.builds("[fe80::%{}]:25".format, st.text(max_size=12)),
     st.sampled_from(["eth0; drop", 'eth0" accept', "x\ny", "a b", "a{b}", "/x/../etc", "::1%lo", "192.0.2.1%x"]),
-)  # fmt: skip
+)
 
 
 def test_the_settings_that_matter_are_among_those_tried():
     names = {f"{section}.{name}" for section, name, _ in TEXTS}
     assert names >= {
-        "station.hostname", "station.data_dir", "lan.interface", "lan.address", "lan.gateway", "lan.dns",
-        "lan.fallback_address", "smtp.listen", "smtp.submission_listen", "tls.certificate", "tls.key",
+        "station.hostname",
+        "station.data_dir",
+        "lan.interface",
+        "lan.address",
+        "lan.gateway",
+        "lan.dns",
+        "lan.fallback_address",
+        "smtp.listen",
+        "smtp.submission_listen",
+        "tls.certificate",
+        "tls.key",
         "clock.servers",
-        "schedule.timezone", "relay.networks", "relay.provider_networks", "ppp.user", "outbound.smarthost",
-    }  # fmt: skip
+        "schedule.timezone",
+        "relay.networks",
+        "relay.provider_networks",
+        "ppp.user",
+        "outbound.smarthost",
+    }
 
 
 @pytest.mark.parametrize(("section", "name", "is_list"), TEXTS, ids=str)
@@ -135,8 +163,13 @@ def test_pppd_is_told_nothing_foreign(name, text):
 @settings(max_examples=300, deadline=None)
 @given(foreign)
 def test_the_lines_firewall_is_made_of_values(text):
-    plain = ruleset("ppp0", [ip_network("192.0.2.1"), ip_network("2001:db8::1")],
-                    filtered=True, timestamps_off=True, share_with_lan=False)  # fmt: skip
+    plain = ruleset(
+        "ppp0",
+        [ip_network("192.0.2.1"), ip_network("2001:db8::1")],
+        filtered=True,
+        timestamps_off=True,
+        share_with_lan=False,
+    )
     try:
         interface = ruleset(text, [], filtered=True, timestamps_off=True, share_with_lan=False)
     except ValueError:

@@ -23,7 +23,7 @@ from dialpost.core.system.apply.rendered import (
     NETWORK,
     PLACES,
     Rendered,
-)  # fmt: skip
+)
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 STATIC = '[lan]\nmethod = "static"\naddress = "192.168.1.25/24"\n'
@@ -144,13 +144,18 @@ def test_the_small_files():
     [
         ("", ["pool pool.ntp.org iburst offline maxsources 3"]),
         ('[link]\nkind = "gateway"\n', ["pool pool.ntp.org iburst maxsources 3"]),
-        ('[clock]\nservers = ["time.provider.example", "192.0.2.1", "2001:db8::1"]\n',
-         ["server time.provider.example iburst offline", "server 192.0.2.1 iburst offline",
-          "server 2001:db8::1 iburst offline"]),
+        (
+            '[clock]\nservers = ["time.provider.example", "192.0.2.1", "2001:db8::1"]\n',
+            [
+                "server time.provider.example iburst offline",
+                "server 192.0.2.1 iburst offline",
+                "server 2001:db8::1 iburst offline",
+            ],
+        ),
         ('[clock]\nsource = "never"\n', None),
         ('[clock]\nsource = "sntp"\n', None),
     ],
-)  # fmt: skip
+)
 def test_whom_chrony_asks(more, lines):
     assert (body(CHRONY, more).splitlines() if CHRONY in files(more) else None) == lines
 
@@ -168,11 +173,14 @@ def test_before_the_first_configuration_the_station_can_be_reached_and_serves_no
     [
         ("", [25, 143, 465, 587, 993, 995]),
         ('[lan]\nservices = ["imaps"]\nssh = true\n', [22, 25, 465, 587, 993]),
-        ('[lan]\nservices = []\n[smtp]\nlisten = []\nsubmission_listen = []\n', [465]),
-        ('[lan]\nservices = ["pop3"]\n[smtp]\nlisten = ["127.0.0.1:25", "[::1]:25"]\n'
-         'submission_listen = [":2587"]\n', [110, 465, 2587]),
+        ("[lan]\nservices = []\n[smtp]\nlisten = []\nsubmission_listen = []\n", [465]),
+        (
+            '[lan]\nservices = ["pop3"]\n[smtp]\nlisten = ["127.0.0.1:25", "[::1]:25"]\n'
+            'submission_listen = [":2587"]\n',
+            [110, 465, 2587],
+        ),
     ],
-)  # fmt: skip
+)
 def test_which_ports_the_lan_reaches(more, ports):
     assert lan_ports(parse_config(BASE + more)) == ports
     accepted = f"tcp dport {{ {', '.join(map(str, ports))} }} accept"
@@ -183,9 +191,10 @@ def test_nothing_is_forwarded_unless_the_line_is_shared():
     assert body(FIREWALL).endswith("type filter hook forward priority filter; policy drop;\n  }\n}\n")
     shared = body(FIREWALL, "[ppp]\nshare_with_lan = true\n").partition("chain forward")[2]
     assert re.findall(r"^    (iif.*)$", shared, re.MULTILINE) == [
-        'iifname "ppp*" ct state established,related accept', 'iifname "en*" oifname "ppp*" accept',
+        'iifname "ppp*" ct state established,related accept',
+        'iifname "en*" oifname "ppp*" accept',
         'iifname "eth*" oifname "ppp*" accept',
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("service", list(LanService))
@@ -208,9 +217,27 @@ def test_the_certificate_that_is_configured():
 
 @pytest.mark.parametrize(
     "path",
-    ["/a b", "/a/../../etc", "/..", "/x;y", "/x{", "/x}\n", "/%{env:HOME}", "/$ENV", '/x"', "/x#y", "/x=y", "/é",
-     "/.ssh", "/", "/a//b", "/<x", "/x\\", "/x\u2028y"],
-)  # fmt: skip
+    [
+        "/a b",
+        "/a/../../etc",
+        "/..",
+        "/x;y",
+        "/x{",
+        "/x}\n",
+        "/%{env:HOME}",
+        "/$ENV",
+        '/x"',
+        "/x#y",
+        "/x=y",
+        "/é",
+        "/.ssh",
+        "/",
+        "/a//b",
+        "/<x",
+        "/x\\",
+        "/x\u2028y",
+    ],
+)
 @pytest.mark.parametrize("key", ["data_dir", "certificate", "key"])
 def test_paths_that_dovecot_could_read_otherwise_stop_everything(key, path):
     config = Config(
@@ -230,10 +257,16 @@ HOSTILE = st.text(
     st.sampled_from(list("aZ9.-_/:[]{}\"'\\\n\r\t\0 ;#$%*,=<>!|&()`~@^+?\x1b\x7f\u2028é")), max_size=40
 )
 _TARGETS = {
-    ("station", "hostname"): "mail.clinic.example", ("station", "data_dir"): "/data", ("tls", "certificate"): "/c",
-    ("tls", "key"): "/k", ("lan", "interface"): "eth0", ("lan", "address"): "192.0.2.1/24",
-    ("lan", "gateway"): "192.0.2.9", ("lan", "fallback_address"): "192.0.2.7/24", ("schedule", "timezone"): "UTC",
-}  # fmt: skip
+    ("station", "hostname"): "mail.clinic.example",
+    ("station", "data_dir"): "/data",
+    ("tls", "certificate"): "/c",
+    ("tls", "key"): "/k",
+    ("lan", "interface"): "eth0",
+    ("lan", "address"): "192.0.2.1/24",
+    ("lan", "gateway"): "192.0.2.9",
+    ("lan", "fallback_address"): "192.0.2.7/24",
+    ("schedule", "timezone"): "UTC",
+}
 """Where texts get into files, each with a harmless one."""
 _MARKS = "\n{}[];\"'#=%$<>\\"
 

@@ -25,9 +25,13 @@ from dialpost.core.system.boot.state import (
 A, B = Slot.A, Slot.B
 slots = st.sampled_from(Slot)
 states = st.builds(
-    BootState, sequence=st.integers(0, 0xFFFFFFF0), first=slots, good=slots, left_a=st.integers(0, 15),
+    BootState,
+    sequence=st.integers(0, 0xFFFFFFF0),
+    first=slots,
+    good=slots,
+    left_a=st.integers(0, 15),
     left_b=st.integers(0, 15),
-)  # fmt: skip
+)
 
 
 def _starts(state: BootState, count: int) -> tuple[str, BootState]:

@@ -51,14 +51,19 @@ def has(found, *expected):
 
 def test_every_remark_but_ok_says_what_to_do():
     bad = [
-        findings.disk(0, 100, 10), findings.disk(120, 100, 10), findings.durable_write(9.0),
-        findings.wear(CardWear(0, 1)), findings.wear(CardWear(0, 0, 10)), findings.set_aside(["x"]),
-        findings.clock(0, 1, "1970"), findings.ways_out(Config()),
+        findings.disk(0, 100, 10),
+        findings.disk(120, 100, 10),
+        findings.durable_write(9.0),
+        findings.wear(CardWear(0, 1)),
+        findings.wear(CardWear(0, 0, 10)),
+        findings.set_aside(["x"]),
+        findings.clock(0, 1, "1970"),
+        findings.ways_out(Config()),
         findings.host_name(replace(CONFIG, station=StationConfig("a.local", (DOMAIN,)))),
         *findings.configuration(["x"], "f"),
         *findings.accounts(Directory({}, {}, (DOMAIN,)), {"gone": 3}, "boss"),
         *findings.certificate(CONFIG, CertificateFacts((), 0, 5, True, ""), NOW_S, True),
-    ]  # fmt: skip
+    ]
     assert [finding for finding in bad if finding.severity in {WARNING, FAULT} and not finding.advice] == []
     assert {finding.severity for finding in bad} == {WARNING, FAULT}
 
@@ -73,8 +78,11 @@ def test_exit_status(severities, status):
 
 def test_json():
     assert to_json(finding_json(findings.fault("card", "full", "make room"))) == {
-        "subject": "card", "severity": "fault", "what": "full", "advice": "make room",
-    }  # fmt: skip
+        "subject": "card",
+        "severity": "fault",
+        "what": "full",
+        "advice": "make room",
+    }
 
 
 def test_configuration():
@@ -147,9 +155,12 @@ def test_a_configured_certificate_needs_only_the_host_name():
 
 def directory(*accounts, aliases=(), catch_all=None, postmaster=""):
     return Directory(
-        {account.name: account for account in accounts}, {alias.address: alias for alias in aliases}, (DOMAIN,),
-        catch_all or {}, postmaster,
-    )  # fmt: skip
+        {account.name: account for account in accounts},
+        {alias.address: alias for alias in aliases},
+        (DOMAIN,),
+        catch_all or {},
+        postmaster,
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,22 +169,28 @@ def directory(*accounts, aliases=(), catch_all=None, postmaster=""):
         (directory(Account("anna")), {"anna": 5}, "", [(OK, "1 in clinic.example; postmaster is anna")]),
         (directory(), {"postmaster": 0}, "", [(FAULT, "there are none")]),
         (
-            directory(), {"postmaster": 2}, "",
+            directory(),
+            {"postmaster": 2},
+            "",
             [(FAULT, "there are none"), (WARNING, "2 messages are in the mailbox postmaster")],
         ),
         (directory(Account("anna", enabled=False)), {}, "", [(WARNING, "all are locked")]),
         (directory(Account("anna")), {}, "boss", [(OK, ""), (WARNING, "names boss, which is no account")]),
         (
-            directory(Account("anna"), catch_all={DOMAIN: "boss"}), {}, "",
+            directory(Account("anna"), catch_all={DOMAIN: "boss"}),
+            {},
+            "",
             [(OK, ""), (WARNING, "delivery.catch_all of clinic.example names boss")],
         ),
         (
-            directory(Account("anna"), aliases=[Alias("all@clinic.example", ("anna", "gone"))]), {}, "",
+            directory(Account("anna"), aliases=[Alias("all@clinic.example", ("anna", "gone"))]),
+            {},
+            "",
             [(OK, ""), (WARNING, "the alias all@clinic.example goes to gone")],
         ),
         (directory(Account("anna")), {"ben": 1}, "", [(OK, ""), (WARNING, "mail of a deleted account")]),
     ],
-)  # fmt: skip
+)
 def test_accounts(found, mailboxes, postmaster, expected):
     has(findings.accounts(found, mailboxes, postmaster), *expected)
 

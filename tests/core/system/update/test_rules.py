@@ -28,17 +28,28 @@ def test_one_for_another_board_is_refused() -> None:
 
 def test_what_rauc_says_of_a_bundle() -> None:
     info: JsonValue = {
-        "compatible": "dialpost-arm64", "version": "0.1.0", "description": None, "build": "1795626323",
-        "format": "verity", "hooks": [], "images": [],
-    }  # fmt: skip
+        "compatible": "dialpost-arm64",
+        "version": "0.1.0",
+        "description": None,
+        "build": "1795626323",
+        "format": "verity",
+        "hooks": [],
+        "images": [],
+    }
     assert release_in(info) == Release("dialpost-arm64", "0.1.0", 1_795_626_323)
 
 
 @pytest.mark.parametrize(
     "info",
-    [None, [], {}, {"compatible": "x", "version": "1"}, {"compatible": "x", "version": "1", "build": "soon"},
-     {"compatible": 3, "version": "1", "build": "1"}],
-)  # fmt: skip
+    [
+        None,
+        [],
+        {},
+        {"compatible": "x", "version": "1"},
+        {"compatible": "x", "version": "1", "build": "soon"},
+        {"compatible": 3, "version": "1", "build": "1"},
+    ],
+)
 def test_a_bundle_that_does_not_say_what_it_is(info: JsonValue) -> None:
     with pytest.raises(ValueError, match="does not say"):
         release_in(info)

@@ -34,9 +34,10 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
     tunables = session.line_shaping.tunables
     monkeypatch.setattr(
-        session.line_shaping, "tunables",
+        session.line_shaping,
+        "tunables",
         lambda line: {str(tmp_path / Path(name).name): value for name, value in tunables(line).items()},
-    )  # fmt: skip
+    )
 
     def make(status=0):
         folder = tmp_path / "tools"
@@ -144,8 +145,11 @@ def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypat
 def test_a_script_that_fails_or_hangs_ends_pppd(tmp_path, monkeypatch, fault):
     """As pppd runs it: in the place of Python a program that does what `fault` says."""
     program = tmp_path / "python"
-    program.write_text({"crashes": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n",
-                        "works": "#!/bin/sh\nexit 0\n"}[fault])  # fmt: skip
+    program.write_text(
+        {"crashes": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n", "works": "#!/bin/sh\nexit 0\n"}[
+            fault
+        ]
+    )
     program.chmod(0o755)
     monkeypatch.setattr(session.sys, "executable", str(program))
     monkeypatch.setattr(session, "HOOK_S", 0.3)

@@ -164,8 +164,10 @@ def test_a_start_finishes_what_a_crash_left(tmp_path: Path) -> None:
     (tmp_path / "mail/ben/tmp/1.M5.dovecot").touch()
     Maildirs(tmp_path / "mail").prepare()
     assert [str(p.relative_to(tmp_path / "mail")) for p in sorted((tmp_path / "mail").rglob("*"))] == [
-        "ben", "ben/tmp", "ben/tmp/1.M5.dovecot",
-    ]  # fmt: skip
+        "ben",
+        "ben/tmp",
+        "ben/tmp/1.M5.dovecot",
+    ]
 
 
 async def test_usage_counts_all_folders_and_follows_every_change(boxes: Maildirs, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ async def test_recipients_taken_up_again_go_before_the_message_fetched_meanwhile
     """A server that took a part of the recipients gets the rest as another message (RFC 5321 §4.5.3.1.10)."""
     submitted: list[object] = []
     core = SimpleNamespace(
-        is_over=False, is_idle=False, can_submit=False,
+        is_over=False,
+        is_idle=False,
+        can_submit=False,
         submit=lambda message, facts: submitted.append(message) or [],
-    )  # fmt: skip
+    )
     talk = SimpleNamespace(core=core, tell=lambda events: None, wake=lambda: None)
 
     async def nothing() -> None:

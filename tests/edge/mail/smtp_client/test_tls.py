@@ -41,11 +41,29 @@ def pair(tmp_path_factory) -> Pair:
     folder = tmp_path_factory.mktemp("tls")
     made = Pair(folder / "cert.pem", folder / "key.pem")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=mail.example", "-addext", "subjectAltName=DNS:mail.example",
-         "-keyout", made.key, "-out", made.certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=mail.example",
+            "-addext",
+            "subjectAltName=DNS:mail.example",
+            "-keyout",
+            made.key,
+            "-out",
+            made.certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
     return made
 
 
@@ -87,11 +105,15 @@ async def test_a_verified_session(pair, queue, settings, newest):
         (False, "mail.example", {}, "the certificate of mail.example is not acceptable: self"),
         (True, "other.example", {}, "the certificate of other.example is not acceptable: Hostname mismatch"),
         (False, "mail.example", {"tls_verify": TlsVerify.CA_ONLY}, "not acceptable: self"),
-        (True, "mail.example", {"tls_verify": TlsVerify.FINGERPRINT, "tls_fingerprint": "ab" * 32},
-         "has the fingerprint"),
+        (
+            True,
+            "mail.example",
+            {"tls_verify": TlsVerify.FINGERPRINT, "tls_fingerprint": "ab" * 32},
+            "has the fingerprint",
+        ),
         (True, "mail.example", {"tls_verify": TlsVerify.FINGERPRINT}, "has the fingerprint"),
     ],
-)  # fmt: skip
+)
 async def test_a_certificate_that_is_not_as_configured(pair, queue, settings, trusted, host, changes, words):
     peer = Peer(ModelServer(OFFERS), tls=pair.context(), implicit=settings is IMPLICIT)
     client = SmtpClient(ca_file=pair.certificate if trusted else None)

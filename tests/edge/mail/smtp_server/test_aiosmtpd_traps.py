@@ -88,8 +88,13 @@ async def test_trap_3_what_came_before_the_end_of_input_is_carried_out():
         client.writer.write_eof()
         answers = (await client.rest()).decode()
     assert [line[:3] for line in answers.splitlines() if line[3] == " "] == [
-        "250", "250", "250", "354", "250", "221",
-    ]  # fmt: skip
+        "250",
+        "250",
+        "250",
+        "354",
+        "250",
+        "221",
+    ]
     assert policy.contents == [b"hello\r\n"]
 
 
@@ -155,8 +160,9 @@ async def test_trap_7_implicit_tls_offers_a_login_and_asks_for_it():
         assert "250-AUTH PLAIN LOGIN" in await client.reply()
         assert (await client.talk("MAIL FROM:<a@world.example>"))[0].startswith("530 5.7.0")
         assert await client.talk("AUTH PLAIN AGFubmEAcmlnaHQ=", "MAIL FROM:<a@world.example>") == [
-            "235 2.7.0 Welcome", "250 2.1.0 Ok",
-        ]  # fmt: skip
+            "235 2.7.0 Welcome",
+            "250 2.1.0 Ok",
+        ]
     assert policy.of("mail")[0][0].protocol == "ESMTPSA"
     assert policy.of("mail")[0][0].account == "anna"
 
@@ -207,8 +213,9 @@ async def test_trap_9_the_null_sender_is_empty_and_no_recipient():
     async with door(policy) as connect:
         client = await connect()
         assert (await client.talk("EHLO x.example", "MAIL FROM:<>", "RCPT TO:<>"))[1:] == [
-            "250 2.1.0 Ok", "501 5.1.3 The null address can't be a recipient",
-        ]  # fmt: skip
+            "250 2.1.0 Ok",
+            "501 5.1.3 The null address can't be a recipient",
+        ]
     assert policy.of("mail")[0][1].sender == ""
     assert policy.of("rcpt") == []
 

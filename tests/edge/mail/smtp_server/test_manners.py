@@ -195,12 +195,30 @@ async def test_a_tab_behind_the_verb_is_no_other_protocol():
 
 @pytest.mark.parametrize(
     "request_line",
-    [b"POST / HTTP/1.1", b"GET / HTTP/1.0", b"PUT /x HTTP/1.1", b"CONNECT a.example:25 HTTP/1.1", b"get /",
-     b"DELETE /x", b"PRI * HTTP/2.0", b"OPTIONS sip:a@b SIP/2.0", b"FROB / HTTP/1.1", b"\x16\x03\x01\x02\x00",
-     b"SSH-2.0-OpenSSH_10.0", b"Host: x", b"GET /" + b"x" * 3000 + b" HTTP/1.1", b"GET /" + b"x" * 30_000, b"",
-     b"*1", b"\x00\x01", b"{\"id\":1}", b"USER anna", b"FROB"],
+    [
+        b"POST / HTTP/1.1",
+        b"GET / HTTP/1.0",
+        b"PUT /x HTTP/1.1",
+        b"CONNECT a.example:25 HTTP/1.1",
+        b"get /",
+        b"DELETE /x",
+        b"PRI * HTTP/2.0",
+        b"OPTIONS sip:a@b SIP/2.0",
+        b"FROB / HTTP/1.1",
+        b"\x16\x03\x01\x02\x00",
+        b"SSH-2.0-OpenSSH_10.0",
+        b"Host: x",
+        b"GET /" + b"x" * 3000 + b" HTTP/1.1",
+        b"GET /" + b"x" * 30_000,
+        b"",
+        b"*1",
+        b"\x00\x01",
+        b'{"id":1}',
+        b"USER anna",
+        b"FROB",
+    ],
     ids=lambda line: repr(line[:20]),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
 async def test_another_protocol_is_shut_out_before_it_has_said_anything_else(request_line, line_end):
     policy = NotingPolicy()
@@ -225,9 +243,19 @@ async def test_it_is_shut_out_later_as_well(line):
 
 
 @pytest.mark.parametrize(
-    "line", [b"MAIL FROM:<a@b.example>", b"rcpt to: <a@b.example>", b"EHLO [IPv6:::1]", b"NOOP HTTP", b"HELP GET",
-             b"WHAT", b"XCLIENT ADDR=x", b"", b"VRFY <a:b@c>"],
-)  # fmt: skip
+    "line",
+    [
+        b"MAIL FROM:<a@b.example>",
+        b"rcpt to: <a@b.example>",
+        b"EHLO [IPv6:::1]",
+        b"NOOP HTTP",
+        b"HELP GET",
+        b"WHAT",
+        b"XCLIENT ADDR=x",
+        b"",
+        b"VRFY <a:b@c>",
+    ],
+)
 def test_what_smtp_says_is_never_taken_for_something_else(line):
     assert not speaks_something_else(line)
 

@@ -51,22 +51,53 @@ async def test_commands_that_send_no_mail():
         )
         assert await client.rest() == b""
     assert [reply[:9] for reply in replies] == [
-        "250 2.0.0", "252 2.5.2", "502 5.5.1", "502 5.5.1", "502 5.5.1", "214 2.0.0", "250 2.0.0", "500 5.5.2",
+        "250 2.0.0",
+        "252 2.5.2",
+        "502 5.5.1",
+        "502 5.5.1",
+        "502 5.5.1",
+        "214 2.0.0",
+        "250 2.0.0",
+        "500 5.5.2",
         "221 2.0.0",
-    ]  # fmt: skip
+    ]
 
 
 async def test_commands_out_of_order():
     async with door(NotingPolicy(), max_errors=100) as connect:
         client = await connect()
         replies = await client.talk(
-            "MAIL FROM:<a@world.example>", "EHLO", *MAIL[:1], ANNA, "DATA", MAIL[1], MAIL[1], "DATA", "DATA x",
-            "BDAT x", "STARTTLS", "RSET x", "RSET", ANNA,
-        )  # fmt: skip
+            "MAIL FROM:<a@world.example>",
+            "EHLO",
+            *MAIL[:1],
+            ANNA,
+            "DATA",
+            MAIL[1],
+            MAIL[1],
+            "DATA",
+            "DATA x",
+            "BDAT x",
+            "STARTTLS",
+            "RSET x",
+            "RSET",
+            ANNA,
+        )
     assert [reply[:9] for reply in replies] == [
-        "503 5.5.1", "501 5.5.4", "250 CHUNK", "503 5.5.1", "503 5.5.1", "250 2.1.0", "503 5.5.1", "503 5.5.1",
-        "501 5.5.4", "501 5.5.4", "502 5.5.1", "501 5.5.4", "250 2.0.0", "503 5.5.1",
-    ]  # fmt: skip
+        "503 5.5.1",
+        "501 5.5.4",
+        "250 CHUNK",
+        "503 5.5.1",
+        "503 5.5.1",
+        "250 2.1.0",
+        "503 5.5.1",
+        "503 5.5.1",
+        "501 5.5.4",
+        "501 5.5.4",
+        "502 5.5.1",
+        "501 5.5.4",
+        "250 2.0.0",
+        "503 5.5.1",
+    ]
 
 
 async def test_helo_and_ehlo_forget_the_message_under_way():
@@ -77,8 +108,9 @@ async def test_helo_and_ehlo_forget_the_message_under_way():
         assert (await client.talk("HELO y.example", "DATA"))[1].startswith("503")
         await client.talk("MAIL FROM:<b@world.example>", ANNA, "DATA", "hello\r\n.")
     assert [(peer.helo, peer.protocol) for peer, _, _ in policy.of("mail")] == [
-        ("x.example", "ESMTP"), ("y.example", "SMTP"),
-    ]  # fmt: skip
+        ("x.example", "ESMTP"),
+        ("y.example", "SMTP"),
+    ]
     assert policy.sinks[0].envelope.sender == "b@world.example"
 
 
@@ -91,11 +123,13 @@ async def test_the_policy_hears_who_was_let_through_so_far():
         client = await connect()
         await client.talk(*MAIL, "RCPT TO:<ben@clinic.example>", "DATA", "hello\r\n.")
     assert [[r.address for r in envelope.recipients] for envelope, _ in policy.of("rcpt")] == [
-        [], ["anna@clinic.example"],
-    ]  # fmt: skip
+        [],
+        ["anna@clinic.example"],
+    ]
     assert [r.address for r in policy.sinks[0].envelope.recipients] == [
-        "anna@clinic.example", "ben@clinic.example",
-    ]  # fmt: skip
+        "anna@clinic.example",
+        "ben@clinic.example",
+    ]
 
 
 async def test_a_refusal_of_the_policy_is_passed_on_as_it_is():
@@ -141,9 +175,11 @@ async def test_smtputf8_must_be_asked_for():
     async with door(policy) as connect:
         client = await connect()
         replies = await client.talk(
-            "EHLO x.example", "MAIL FROM:<jürgen@world.example>", "MAIL FROM:<jürgen@world.example> SMTPUTF8",
+            "EHLO x.example",
+            "MAIL FROM:<jürgen@world.example>",
+            "MAIL FROM:<jürgen@world.example> SMTPUTF8",
             "RCPT TO:<änna@clinic.example>",
-        )  # fmt: skip
+        )
         client.send(b"RCPT TO:<\xff@clinic.example>\r\n")
         replies += [(await client.reply())[0]]
     assert [reply[:9] for reply in replies[1:]] == ["550 5.6.7", "250 2.1.0", "250 2.1.5", "501 5.5.2"]
@@ -197,8 +233,11 @@ async def test_chunks_make_one_message_byte_for_byte():
         await client.talk(*MAIL)
         client.send(b"BDAT 7\r\none\r\n.\rBDAT 3\r\n\n..BDAT 0 LAST\r\nNOOP\r\n")
         assert [(await client.reply())[0] for _ in range(4)] == [
-            "250 2.0.0 7 bytes received", "250 2.0.0 3 bytes received", TAKEN, "250 2.0.0 Ok",
-        ]  # fmt: skip
+            "250 2.0.0 7 bytes received",
+            "250 2.0.0 3 bytes received",
+            TAKEN,
+            "250 2.0.0 Ok",
+        ]
     assert policy.contents == [b"one\r\n.\r\n.."]
 
 
@@ -276,8 +315,9 @@ async def test_a_login_on_port_25_after_starttls():
         replies = await client.talk(ANNA, MAIL[1], "EHLO x.example", "AUTH PLAIN AGFubmEAcmlnaHQ=", MAIL[1])
         assert [reply[:3] for reply in replies] == ["503", "503", "250", "235", "250"]
         assert (await client.talk("RSET", "STARTTLS", "AUTH PLAIN AGFubmEAcmlnaHQ="))[1:] == [
-            "503 5.5.1 TLS is not available at the moment", "503 5.5.1 Not now: a message is in progress",
-        ]  # fmt: skip
+            "503 5.5.1 TLS is not available at the moment",
+            "503 5.5.1 Not now: a message is in progress",
+        ]
     assert [peer.protocol for peer, _, _ in policy.of("mail")] == ["ESMTP", "ESMTPSA"]
 
 
@@ -343,8 +383,9 @@ async def test_too_many_wrong_commands_end_the_connection():
         assert await client.talk("NOOP", "A", "B") == ["250 2.0.0 Ok"] + ["500 5.5.2 Unknown command"] * 2
         client.send("C\r\n")
         assert (await client.rest()).decode().splitlines() == [
-            "500 5.5.2 Unknown command", "421 4.7.0 Too many errors: closing the connection",
-        ]  # fmt: skip
+            "500 5.5.2 Unknown command",
+            "421 4.7.0 Too many errors: closing the connection",
+        ]
 
 
 async def test_too_many_commands_end_the_connection():
@@ -423,8 +464,9 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
         assert not closing.done()
         policy.may_finish.set()
         assert (await busy.rest()).decode().splitlines() == [
-            TAKEN, "421 4.3.2 The station is shutting down: try again later",
-        ]  # fmt: skip
+            TAKEN,
+            "421 4.3.2 The station is shutting down: try again later",
+        ]
         await asyncio.wait_for(closing, 20)
 
 
@@ -519,11 +561,29 @@ def test_the_dialogue_in_any_split(cuts):
     assert asyncio.run(run_split(cuts)) == (SCRIPT_CODES, SCRIPT_CONTENTS)
 
 
-WORDS = st.sampled_from([
-    b"EHLO x\r\n", b"HELO x\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@d.example>\r\n", b"DATA\r\n",
-    b".\r\n", b"BDAT 4\r\n", b"BDAT 3 LAST\r\n", b"RSET\r\n", b"NOOP\r\n", b"STARTTLS\r\n", b"AUTH PLAIN x\r\n",
-    b"\r\n", b"\n", b"\r", b"VRFY a\r\n", b"MAIL FROM:<a@b.example> SIZE=9 RET=HDRS\r\n", b"abc", b"QUIT\r\n",
-])  # fmt: skip
+WORDS = st.sampled_from(
+    [
+        b"EHLO x\r\n",
+        b"HELO x\r\n",
+        b"MAIL FROM:<a@b.example>\r\n",
+        b"RCPT TO:<c@d.example>\r\n",
+        b"DATA\r\n",
+        b".\r\n",
+        b"BDAT 4\r\n",
+        b"BDAT 3 LAST\r\n",
+        b"RSET\r\n",
+        b"NOOP\r\n",
+        b"STARTTLS\r\n",
+        b"AUTH PLAIN x\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"VRFY a\r\n",
+        b"MAIL FROM:<a@b.example> SIZE=9 RET=HDRS\r\n",
+        b"abc",
+        b"QUIT\r\n",
+    ]
+)
 
 
 @settings(max_examples=150, deadline=None)

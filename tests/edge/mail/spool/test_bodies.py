@@ -106,8 +106,11 @@ async def test_set_aside_keeps_the_body_and_says_why(spool: Spool, tmp_path: Pat
         spool.set_aside(ONE, "no entry")
     aside = tmp_path / "set-aside"
     assert sorted(entry.name for entry in aside.iterdir()) == [
-        f"{ONE}-2.eml", f"{ONE}-2.txt", f"{ONE}.eml", f"{ONE}.txt",
-    ]  # fmt: skip
+        f"{ONE}-2.eml",
+        f"{ONE}-2.txt",
+        f"{ONE}.eml",
+        f"{ONE}.txt",
+    ]
     assert (aside / f"{ONE}-2.eml").read_bytes() == b"body\n"
     assert (aside / f"{ONE}.txt").read_text() == "no entry\n"
     assert list(spool.ids()) == []

@@ -52,8 +52,10 @@ async def test_only_what_is_larger_and_for_the_world_is_held(store: Store) -> No
     assert await store.hold_big(500) == [big.queue_id]
     assert await on_the_line(store) == [small.queue_id]
     assert await standing(store, big) == [
-        (HELD, SizeHold.HELD), (WAITING, SizeHold.NONE), (HELD, SizeHold.HELD),
-    ]  # fmt: skip
+        (HELD, SizeHold.HELD),
+        (WAITING, SizeHold.NONE),
+        (HELD, SizeHold.HELD),
+    ]
     assert await standing(store, relayed) == [(RecipientState.RELAYED, SizeHold.NONE)]
     assert await store.counts() == QueueCounts(waiting_local=1, waiting_remote=1, held=1, bytes_waiting=500)
     assert await store.held_for_size() == (1, 501)

@@ -46,18 +46,37 @@ async def test_a_message_comes_back_as_it_went_in(store: Store) -> None:
     recipients = (
         to_mailbox("anna", original_address="info@clinic.example"),
         to_world(
-            "bob@far.example", attempts=3, next_try_s=NOW + 5, last_try_s=NOW, last_reply="450 4.2.0 Später",
-            last_by="mx.far.example", answer_unknown=True, delay_notified=True, orcpt="rfc822;B+6Fb",
+            "bob@far.example",
+            attempts=3,
+            next_try_s=NOW + 5,
+            last_try_s=NOW,
+            last_reply="450 4.2.0 Später",
+            last_by="mx.far.example",
+            answer_unknown=True,
+            delay_notified=True,
+            orcpt="rfc822;B+6Fb",
             notify=frozenset({Notify.SUCCESS, Notify.DELAY}),
         ),
         to_world("carl@far.example", notify=frozenset({Notify.NEVER}), state=HELD),
         to_world("dora@far.example", notify=frozenset()),
-    )  # fmt: skip
+    )
     message = a_record(
-        store.next_id(), *recipients, sender="", origin=Origin.STATION, body_type=BodyType.EIGHT_BIT, smtputf8=True,
-        envid="QQ+2B314159", ret=Return.HEADERS, priority=Priority.URGENT, content_digest=bytes(range(32)),
-        checksum=0xFFFFFFFF, peer="2001:db8::1", account="anna", message_id_header="<1@x>", subject="Grüße, 世界",
-    )  # fmt: skip
+        store.next_id(),
+        *recipients,
+        sender="",
+        origin=Origin.STATION,
+        body_type=BodyType.EIGHT_BIT,
+        smtputf8=True,
+        envid="QQ+2B314159",
+        ret=Return.HEADERS,
+        priority=Priority.URGENT,
+        content_digest=bytes(range(32)),
+        checksum=0xFFFFFFFF,
+        peer="2001:db8::1",
+        account="anna",
+        message_id_header="<1@x>",
+        subject="Grüße, 世界",
+    )
     await store.accept(message)
     assert await store.get(message.queue_id) == message
     assert await store.get(queue_id(99_999)) is None
@@ -124,10 +143,13 @@ async def test_the_line_gets_the_urgent_first_then_the_smallest_then_the_oldest(
     made = [
         a_record(store.next_id(), wire_size=size, priority=priority)
         for size, priority in (
-            (900, Priority.NORMAL), (100, Priority.BULK), (500, Priority.NORMAL), (500, Priority.NORMAL),
+            (900, Priority.NORMAL),
+            (100, Priority.BULK),
+            (500, Priority.NORMAL),
+            (500, Priority.NORMAL),
             (9000, Priority.URGENT),
         )
-    ]  # fmt: skip
+    ]
     for message in made:
         await store.accept(message)
     in_order = [made[number].queue_id for number in (4, 2, 3, 0, 1)]
@@ -137,10 +159,14 @@ async def test_the_line_gets_the_urgent_first_then_the_smallest_then_the_oldest(
 
 async def test_the_line_gets_only_due_recipients_of_the_domains_asked_for(store: Store) -> None:
     message = a_record(
-        store.next_id(), to_world("a@One.example"), to_world("b@two.example"),
-        to_world("c@two.example", next_try_s=NOW + 10), to_world("d@two.example", state=HELD), to_mailbox(),
+        store.next_id(),
+        to_world("a@One.example"),
+        to_world("b@two.example"),
+        to_world("c@two.example", next_try_s=NOW + 10),
+        to_world("d@two.example", state=HELD),
+        to_mailbox(),
         to_world("e@one.example", next_try_s=NOW + 365 * 86_400),
-    )  # fmt: skip
+    )
     await store.accept(message)
 
     async def numbers(domains: list[str] | None, now_s: int = NOW) -> list[int]:
@@ -246,9 +272,12 @@ async def test_a_repeat_is_the_same_sender_recipients_and_content_from_outside(s
     await store.accept(message)
 
     async def repeats(
-        *recipients: RecipientRecord, since_s: int = NOW, of_same_peer: bool = True, not_of: tuple[str, ...] = (),
+        *recipients: RecipientRecord,
+        since_s: int = NOW,
+        of_same_peer: bool = True,
+        not_of: tuple[str, ...] = (),
         **changed: Any,
-    ) -> str | None:  # fmt: skip
+    ) -> str | None:
         again = replace(a_record(store.next_id(), *(recipients or to), content_digest=digest), received_s=NOW)
         again = replace(again, **{"peer": "192.0.2.1", **changed})
         found = await store.accept_unless_repeat(
@@ -375,10 +404,12 @@ async def test_one_bad_change_takes_no_other_with_it(store: Store) -> None:
     twice = store.next_id()
     others = [a_record(store.next_id()) for _ in range(5)]
     results = await asyncio.gather(
-        store.accept(a_record(twice)), *(store.accept(other) for other in others[:3]),
-        store.accept(a_record(twice)), *(store.accept(other) for other in others[3:]),
+        store.accept(a_record(twice)),
+        *(store.accept(other) for other in others[:3]),
+        store.accept(a_record(twice)),
+        *(store.accept(other) for other in others[3:]),
         return_exceptions=True,
-    )  # fmt: skip
+    )
     assert [isinstance(result, StorageError) for result in results] == [False] * 4 + [True] + [False] * 2
     assert (await store.counts()).waiting_remote == 6
     assert ids(await store.listing(states={WAITING}, limit=9)) == [twice, *ids(others)]

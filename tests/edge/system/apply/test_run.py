@@ -24,7 +24,7 @@ from dialpost.core.system.apply.rendered import (
     RESULT,
     STATE,
     Rendered,
-)  # fmt: skip
+)
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply.services import CommandError, Service
 
@@ -170,7 +170,7 @@ def _fifo(path):
         (lambda path: path.write_text(CONFIG + '[lan]\ninterface = "eth0\\n[Match]"\n'), "lan.interface"),
         (lambda path: path.write_text(CONFIG + 'data_dir = "/x y{"\n'), "no path"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_not_to_be_trusted_changes_nothing(place, source, spoil, said):
     apply(source, place, [Service(HOSTNAME, "the host name", lambda there: None)])
     before = tree(place.root)

@@ -29,10 +29,21 @@ def test_a_call_from_button_to_rest() -> None:
         rig.link.counted = Traffic(1234, 5678)
         record = await rig.call()
         assert record == CallRecord(
-            CallReason.BUTTON, "modem", DialResult.CONNECTED, 1_700_000_000, online_s=4.0, bytes_up=1234,
-            bytes_down=5678, sent=2, etrn=said(251), hangup_reason=HangUpReason.DONE, detail="CONNECT 33600",
-            rate_bps=33_600, connect_s=12.0, paid_s=7.0,
-        )  # fmt: skip
+            CallReason.BUTTON,
+            "modem",
+            DialResult.CONNECTED,
+            1_700_000_000,
+            online_s=4.0,
+            bytes_up=1234,
+            bytes_down=5678,
+            sent=2,
+            etrn=said(251),
+            hangup_reason=HangUpReason.DONE,
+            detail="CONNECT 33600",
+            rate_bps=33_600,
+            connect_s=12.0,
+            paid_s=7.0,
+        )
         await rig.reach(CallState.IDLE)
         assert rig.states == [
             (0.0, "idle"),
@@ -71,8 +82,10 @@ def test_etrn_and_flush_begin_at_the_same_moment_etrn_first() -> None:
     Rig(etrn=Etrn(said(251), takes_s=5.0), flush=Flush(1.0)).play(scene)
 
 
-@pytest.mark.parametrize("result", sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED},
-                                          key=lambda result: result.value))  # fmt: skip
+@pytest.mark.parametrize(
+    "result",
+    sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED}, key=lambda result: result.value),
+)
 def test_every_failed_dial_is_told_and_tried_again_where_that_can_help(result: DialResult) -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()

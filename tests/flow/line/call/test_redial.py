@@ -24,9 +24,7 @@ from fakes import FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_vi
 CONFIG = CallConfig(redial_attempts=5, redial_pause_s=30.0, cooldown_s=5.0)
 STRICT = RedialRules(attempts=3, rest_s=3600, pauses_s=(5, 120))
 FAILED = CallRecord(CallReason.SCHEDULE, "modem", DialResult.BUSY, 0)
-GOOD = CallRecord(
-    CallReason.SCHEDULE, "modem", DialResult.CONNECTED, 0, sent=1, hangup_reason=HangUpReason.DONE
-)  # fmt: skip
+GOOD = CallRecord(CallReason.SCHEDULE, "modem", DialResult.CONNECTED, 0, sent=1, hangup_reason=HangUpReason.DONE)
 
 
 def plan_for(rules: RedialRules = STRICT, numbers: tuple[str, ...] = ("111",)) -> DialPlan:
@@ -50,9 +48,13 @@ class Desk:
 
     async def _play(self, scene: Callable[[Desk], Awaitable[None]]) -> None:
         self.redials = Redials(
-            self.config, lambda: self.dialled.append(now()), self.said.append, self.plan,
-            wall_clock=lambda: self.wall_s + now(), clock_trusted=lambda: self.trusted,
-        )  # fmt: skip
+            self.config,
+            lambda: self.dialled.append(now()),
+            self.said.append,
+            self.plan,
+            wall_clock=lambda: self.wall_s + now(),
+            clock_trusted=lambda: self.trusted,
+        )
         await scene(self)
         self.redials.forget()
 
@@ -186,7 +188,7 @@ def test_a_cut_call_that_moved_mail_either_way_gets_all_its_tries_again(moved: d
         desk.redials.started(is_redial=True)
         cut = CallRecord(
             CallReason.SCHEDULE, "modem", DialResult.CONNECTED, 0, hangup_reason=HangUpReason.CARRIER_LOST, **moved
-        )  # fmt: skip
+        )
         desk.redials.plan(cut)
         assert desk.redials.left == left
 
@@ -268,9 +270,14 @@ def after_power_cut(store: MemoryCallStore, state: CallState, *, redials: int = 
         plan = plan_for(numbers=("111", "222"))
         calls = CallManager(
             CallConfig(redial_attempts=redials, redial_pause_s=30.0, cooldown_s=5.0),
-            PlanLink(plan, []), etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
-            panel=Panel(store), dial_plan=plan,
-        )  # fmt: skip
+            PlanLink(plan, []),
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
+            panel=Panel(store),
+            dial_plan=plan,
+        )
         task = asyncio.create_task(calls.run())
         while calls.state is not state:
             await asyncio.sleep(0.1)
@@ -334,9 +341,15 @@ def test_the_call_keeps_to_the_rules_also_after_it_gave_up() -> None:
     async def scene() -> None:
         store = MemoryCallStore()
         calls = CallManager(
-            CallConfig(redial_attempts=2, redial_pause_s=30.0, cooldown_s=5.0), link, etrn=None,
-            flush=FakeFlush(), inbound=FakeInbound(), store=store, panel=Panel(store), dial_plan=plan,
-        )  # fmt: skip
+            CallConfig(redial_attempts=2, redial_pause_s=30.0, cooldown_s=5.0),
+            link,
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
+            panel=Panel(store),
+            dial_plan=plan,
+        )
         task = asyncio.create_task(calls.run())
         calls.request(CallReason.SCHEDULE)
         record = await calls.finished()

@@ -40,21 +40,52 @@ RESULTS = {
     DialResult.CANCELLED: Again.SOON,
 }
 PPP_CODES = {
-    0: Again.SOON, 1: Again.NEXT_TIME, 2: Again.AFTER_CHANGE, 3: Again.AFTER_CHANGE, 4: Again.AFTER_CHANGE,
-    5: Again.SOON, 6: Again.SOON, 7: Again.SOON, 8: Again.AFTER_CHANGE, 9: Again.AFTER_CHANGE, 10: Again.SOON,
-    11: Again.AFTER_CHANGE, 12: Again.SOON, 13: Again.SOON, 14: Again.AFTER_CHANGE, 15: Again.SOON, 16: Again.SOON,
-    17: Again.NEXT_TIME, 18: Again.AFTER_CHANGE, 19: Again.AFTER_CHANGE, 20: Again.SOON, 21: Again.AFTER_CHANGE,
-}  # fmt: skip
+    0: Again.SOON,
+    1: Again.NEXT_TIME,
+    2: Again.AFTER_CHANGE,
+    3: Again.AFTER_CHANGE,
+    4: Again.AFTER_CHANGE,
+    5: Again.SOON,
+    6: Again.SOON,
+    7: Again.SOON,
+    8: Again.AFTER_CHANGE,
+    9: Again.AFTER_CHANGE,
+    10: Again.SOON,
+    11: Again.AFTER_CHANGE,
+    12: Again.SOON,
+    13: Again.SOON,
+    14: Again.AFTER_CHANGE,
+    15: Again.SOON,
+    16: Again.SOON,
+    17: Again.NEXT_TIME,
+    18: Again.AFTER_CHANGE,
+    19: Again.AFTER_CHANGE,
+    20: Again.SOON,
+    21: Again.AFTER_CHANGE,
+}
 PPP_LOG = {
-    "ppp-password-expired": Again.AFTER_CHANGE, "ppp-account-closed": Again.AFTER_CHANGE,
-    "ppp-hours": Again.NEXT_TIME, "ppp-auth-kind": Again.AFTER_CHANGE, "ppp-proof": Again.AFTER_CHANGE,
-    "ppp-no-login": Again.AFTER_CHANGE, "ppp-no-secret": Again.AFTER_CHANGE, "ppp-refused": Again.AFTER_CHANGE,
-    "ppp-auth-silent": Again.SOON, "ppp-echo": Again.NEXT_TIME, "ppp-encryption": Again.AFTER_CHANGE,
-    "ppp-callback-wanted": Again.AFTER_CHANGE, "ppp-time-over": Again.SOON, "ppp-inactive": Again.SOON,
-    "ppp-silent-peer": Again.SOON, "ppp-no-ip": Again.NEXT_TIME, "ppp-address": Again.NEXT_TIME,
-    "ppp-no-answer": Again.SOON, "ppp-port-locked": Again.SOON, "ppp-no-module": Again.AFTER_CHANGE,
+    "ppp-password-expired": Again.AFTER_CHANGE,
+    "ppp-account-closed": Again.AFTER_CHANGE,
+    "ppp-hours": Again.NEXT_TIME,
+    "ppp-auth-kind": Again.AFTER_CHANGE,
+    "ppp-proof": Again.AFTER_CHANGE,
+    "ppp-no-login": Again.AFTER_CHANGE,
+    "ppp-no-secret": Again.AFTER_CHANGE,
+    "ppp-refused": Again.AFTER_CHANGE,
+    "ppp-auth-silent": Again.SOON,
+    "ppp-echo": Again.NEXT_TIME,
+    "ppp-encryption": Again.AFTER_CHANGE,
+    "ppp-callback-wanted": Again.AFTER_CHANGE,
+    "ppp-time-over": Again.SOON,
+    "ppp-inactive": Again.SOON,
+    "ppp-silent-peer": Again.SOON,
+    "ppp-no-ip": Again.NEXT_TIME,
+    "ppp-address": Again.NEXT_TIME,
+    "ppp-no-answer": Again.SOON,
+    "ppp-port-locked": Again.SOON,
+    "ppp-no-module": Again.AFTER_CHANGE,
     "ppp-peer-ended": Again.SOON,
-}  # fmt: skip
+}
 
 
 def test_every_reason_says_whether_it_is_dialled_again() -> None:
@@ -64,8 +95,10 @@ def test_every_reason_says_whether_it_is_dialled_again() -> None:
 
 
 @pytest.mark.parametrize("again", list(Again))
-@pytest.mark.parametrize("result", sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED},
-                                          key=lambda result: result.value))  # fmt: skip
+@pytest.mark.parametrize(
+    "result",
+    sorted(set(DialResult) - {DialResult.CONNECTED, DialResult.CANCELLED}, key=lambda result: result.value),
+)
 def test_what_is_dialled_again_and_when(result: DialResult, again: Again) -> None:
     async def scene(rig: Rig) -> None:
         await rig.call(CallReason.SCHEDULE)

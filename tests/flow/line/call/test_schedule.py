@@ -52,9 +52,13 @@ class Scene:
         self.store = MemoryCallStore()
         self.calls = Calls(self.store)
         self.scheduler = Scheduler(
-            config, UTC, self.calls, self.store, clock_trusted=lambda: True,
+            config,
+            UTC,
+            self.calls,
+            self.store,
+            clock_trusted=lambda: True,
             wall_clock=lambda: 1_800_000_000 - 1_800_000_000 % 86_400 + now(),
-        )  # fmt: skip
+        )
 
     def wait(self, count: int, urgent: int = 0) -> None:
         self.store.waiting = QueueCounts(waiting_remote=count, urgent=urgent)

@@ -100,9 +100,14 @@ def link_of(modem, ppp, **more):
         return PppRequest("/dev/ttyS0", 115_200, rate_bps or 9600)
 
     return ModemLink(
-        PppConfig(user="u", password="p"), modem, ppp, plan, request,
-        monotonic=asyncio.get_running_loop().time, **more,
-    )  # fmt: skip
+        PppConfig(user="u", password="p"),
+        modem,
+        ppp,
+        plan,
+        request,
+        monotonic=asyncio.get_running_loop().time,
+        **more,
+    )
 
 
 def play(scene):
@@ -216,9 +221,14 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when):
             ppp.start = refuse
         panel, store, said = Panel(MemoryCallStore()), MemoryCallStore(), []
         calls = CallManager(
-            CallConfig(redial_attempts=0), link, etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
+            CallConfig(redial_attempts=0),
+            link,
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
             panel=panel,
-        )  # fmt: skip
+        )
         calls.subscribe(said.append)
         task = asyncio.create_task(calls.run())
 
@@ -258,14 +268,22 @@ def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(code, reaso
         modem, ppp, store = FakeModem(), FakePpp(), MemoryCallStore()
         panel, said = Panel(store), []
         calls = CallManager(
-            CallConfig(redial_attempts=0), link_of(modem, ppp), etrn=None, flush=FakeFlush(),
-            inbound=FakeInbound(), store=store, panel=panel,
-        )  # fmt: skip
+            CallConfig(redial_attempts=0),
+            link_of(modem, ppp),
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
+            panel=panel,
+        )
         calls.subscribe(said.append)
         task = asyncio.create_task(calls.run())
         if when == "on line":
-            panel.watch(lambda state, _: state.call is CallState.ONLINE and not ppp.end.done()
-                        and ppp.end.set_result(PppEnd(code)))  # fmt: skip
+            panel.watch(
+                lambda state, _: (
+                    state.call is CallState.ONLINE and not ppp.end.done() and ppp.end.set_result(PppEnd(code))
+                )
+            )
         else:
             ppp.answer = PppEnd(code)
         calls.request(CallReason.BUTTON)
@@ -288,9 +306,14 @@ def test_the_table_of_dial_results_is_what_log_and_panel_show(result, reason, ca
         panel = Panel(store)
         modem = FakeModem(DialOutcome(result))
         calls = CallManager(
-            CallConfig(redial_attempts=0), link_of(modem, FakePpp()), etrn=None, flush=FakeFlush(),
-            inbound=FakeInbound(), store=store, panel=panel,
-        )  # fmt: skip
+            CallConfig(redial_attempts=0),
+            link_of(modem, FakePpp()),
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
+            panel=panel,
+        )
         task = asyncio.create_task(calls.run())
         calls.request(CallReason.BUTTON)
         await calls.finished()

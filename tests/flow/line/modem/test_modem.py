@@ -167,10 +167,16 @@ async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
 
 @pytest.mark.parametrize(
     ("said", "result"),
-    [("BUSY", DialResult.BUSY), ("NO CARRIER", DialResult.NO_CARRIER), ("NO DIALTONE", DialResult.NO_DIALTONE),
-     ("NO ANSWER", DialResult.NO_ANSWER), ("ERROR", DialResult.ERROR), ("DELAYED", DialResult.DELAYED),
-     ("BLACKLISTED", DialResult.BLACKLISTED)],
-)  # fmt: skip
+    [
+        ("BUSY", DialResult.BUSY),
+        ("NO CARRIER", DialResult.NO_CARRIER),
+        ("NO DIALTONE", DialResult.NO_DIALTONE),
+        ("NO ANSWER", DialResult.NO_ANSWER),
+        ("ERROR", DialResult.ERROR),
+        ("DELAYED", DialResult.DELAYED),
+        ("BLACKLISTED", DialResult.BLACKLISTED),
+    ],
+)
 @in_virtual_time
 async def test_a_call_that_fails_is_told_in_the_modems_words(said, result):
     async with wired(replace(FAST, results=(said,))) as (_telephone, modem):

@@ -131,9 +131,15 @@ def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_th
         link = ModemLink(PppConfig(), make(), None, DialPlan(CONFIG, Country("x", "X", "")), None)
         store = MemoryCallStore()
         manager = CallManager(
-            CallConfig(), link, etrn=None, flush=FakeFlush(), inbound=FakeInbound(), store=store,
-            panel=Panel(store), line_doubt=lambda: link.line_doubt,
-        )  # fmt: skip
+            CallConfig(),
+            link,
+            etrn=None,
+            flush=FakeFlush(),
+            inbound=FakeInbound(),
+            store=store,
+            panel=Panel(store),
+            line_doubt=lambda: link.line_doubt,
+        )
         released = asyncio.create_task(link.run())
         await asyncio.sleep(100)
         assert fake.is_on_line and "on hook" not in manager.state_words
@@ -172,10 +178,17 @@ def test_a_modem_stored_to_say_nothing_is_woken(echo):
 
 
 CHATTER = [
-    b"\r\n^RSSI:17\r\n", b"\r\n^BOOT:20420160,0,0,0,67\r\n", b"\r\nRING\r\n", b'\r\n+CMTI: "SM",1\r\n',
-    b"\r\n+CREG: 2\r\n", b"\r\n+CEREG: 1, 550014, 676\r\n", b"\r\n*PSUTTZ: 21,3,4\r\n", b"\r\n$GPS,1\r\n",
-    b"\r\n^MODE:5,4\r\n", b"\r\n17\r\n",
-]  # fmt: skip
+    b"\r\n^RSSI:17\r\n",
+    b"\r\n^BOOT:20420160,0,0,0,67\r\n",
+    b"\r\nRING\r\n",
+    b'\r\n+CMTI: "SM",1\r\n',
+    b"\r\n+CREG: 2\r\n",
+    b"\r\n+CEREG: 1, 550014, 676\r\n",
+    b"\r\n*PSUTTZ: 21,3,4\r\n",
+    b"\r\n$GPS,1\r\n",
+    b"\r\n^MODE:5,4\r\n",
+    b"\r\n17\r\n",
+]
 
 
 @pytest.mark.parametrize("noise", CHATTER)

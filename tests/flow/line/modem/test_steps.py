@@ -104,8 +104,16 @@ def test_the_commands_of_a_call_in_their_order():
     port = ScriptedPort()
     assert dial(port, extra_init="M0").result is DialResult.CONNECTED
     assert port.commands == [
-        "AT", "ATH", "ATQ0V1E0", "AT&F", "AT&C1&D2", "ATQ0V1E0", "ATS7=60", "ATM0", "ATDT123",
-    ]  # fmt: skip
+        "AT",
+        "ATH",
+        "ATQ0V1E0",
+        "AT&F",
+        "AT&C1&D2",
+        "ATQ0V1E0",
+        "ATS7=60",
+        "ATM0",
+        "ATDT123",
+    ]
 
 
 @pytest.mark.parametrize(("own", "told"), [("X3", ["ATX3"]), ("X1&A0", ["ATX1&A0"]), ("", [])])
@@ -248,9 +256,14 @@ def test_a_line_lost_during_login_is_no_carrier():
 
 @pytest.mark.parametrize(
     "said",
-    [b"Login incorrect\r\nlogin: ", b"% Authentication failed\r\n", b"Access denied\r\n", b"\r\nUsername: ",
-     b"Invalid login\r\n\r\nNO CARRIER\r\n"],
-)  # fmt: skip
+    [
+        b"Login incorrect\r\nlogin: ",
+        b"% Authentication failed\r\n",
+        b"Access denied\r\n",
+        b"\r\nUsername: ",
+        b"Invalid login\r\n\r\nNO CARRIER\r\n",
+    ],
+)
 def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_again(said):
     outcome, _ = login([(1, b"login:"), (2, b"password:"), (3, b"\r\n" + said)])
     assert outcome.again is Again.AFTER_CHANGE
@@ -366,11 +379,16 @@ def test_a_sim_that_is_still_busy_is_waited_for(busy):
 
 @pytest.mark.parametrize(
     ("answer", "words", "asked"),
-    [("+CME ERROR: 10", "+CME ERROR: 10", SIM_BUSY_S + 1), ("+CME ERROR: 14", "usable", SIM_BUSY_S + 1),
-     ("+CPIN: NOT READY\nOK", "NOT READY", SIM_BUSY_S + 1), ("+CPIN: PH-NET PIN\nOK", "another SIM", 1),
-     ("+CPIN: SIM PUK\nOK", "PUK", 1), ("ERROR", "in the slot", SIM_BUSY_S + 1),
-     ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1)],
-)  # fmt: skip
+    [
+        ("+CME ERROR: 10", "+CME ERROR: 10", SIM_BUSY_S + 1),
+        ("+CME ERROR: 14", "usable", SIM_BUSY_S + 1),
+        ("+CPIN: NOT READY\nOK", "NOT READY", SIM_BUSY_S + 1),
+        ("+CPIN: PH-NET PIN\nOK", "another SIM", 1),
+        ("+CPIN: SIM PUK\nOK", "PUK", 1),
+        ("ERROR", "in the slot", SIM_BUSY_S + 1),
+        ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1),
+    ],
+)
 def test_a_sim_that_cannot_be_used_is_told(answer, words, asked):
     port = ScriptedPort(**{**READY, "AT+CPIN?": answer})
     outcome = dial(port, CELLULAR)

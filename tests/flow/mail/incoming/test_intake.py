@@ -90,9 +90,16 @@ class Rig:
         self.told = []
         self.activity = InboundActivity(lambda: self.monotonic_s)
         self.intake = Intake(
-            config, self.accounts, store, spool, Mailboxes(), activity=self.activity,
-            on_accepted=self.told.append, monotonic=lambda: self.monotonic_s, wall_clock=lambda: self.now_s,
-        )  # fmt: skip
+            config,
+            self.accounts,
+            store,
+            spool,
+            Mailboxes(),
+            activity=self.activity,
+            on_accepted=self.told.append,
+            monotonic=lambda: self.monotonic_s,
+            wall_clock=lambda: self.now_s,
+        )
 
     async def sink(self, peer=OUTSIDE, to=("anna@clinic.example",), sender="a@world.example", **more):
         envelope = Envelope(sender, tuple(Recipient(one) if isinstance(one, str) else one for one in to), **more)
@@ -198,8 +205,11 @@ async def test_a_user_sends_as_themselves_on_every_port(rig, sender, expected):
 
 def test_only_the_office_and_users_may_leave_out_our_domain(rig):
     assert [rig.intake.home(peer) for peer in (LAN, ANNA, OUTSIDE, PROVIDER)] == [
-        "clinic.example", "clinic.example", "", "",
-    ]  # fmt: skip
+        "clinic.example",
+        "clinic.example",
+        "",
+        "",
+    ]
 
 
 async def test_without_a_login_any_sender_may_write_to_us(rig):
@@ -228,8 +238,9 @@ async def test_the_card_is_asked_before_the_content_comes(rig):
 async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig):
     rig.accounts.quotas = {"anna": 1000}
     assert [await rig.may_send(OUTSIDE, to) for to in ("anna@clinic.example", "staff@clinic.example")] == [
-        "452 4.2.2", "yes",
-    ]  # fmt: skip
+        "452 4.2.2",
+        "yes",
+    ]
     rig.accounts.quotas = {"anna": 1001}
     assert await rig.may_send(OUTSIDE, "anna@clinic.example") == "yes"
 
@@ -249,11 +260,17 @@ async def test_what_is_too_big_for_every_mailbox_behind_an_address_is_deferred_a
     rig.accounts.quotas = {"anna": 100_000, "ben": 200_000}
     sizes = (99_000, 99_001, 199_000, 5_000_000)
     assert [await rig.may_send(OUTSIDE, "anna@clinic.example", declared=size) for size in sizes] == [
-        "yes", "452 4.2.2", "452 4.2.2", "452 4.2.2",
-    ]  # fmt: skip
+        "yes",
+        "452 4.2.2",
+        "452 4.2.2",
+        "452 4.2.2",
+    ]
     assert [await rig.may_send(OUTSIDE, "staff@clinic.example", declared=size) for size in sizes] == [
-        "yes", "yes", "yes", "452 4.2.2",
-    ]  # fmt: skip
+        "yes",
+        "yes",
+        "yes",
+        "452 4.2.2",
+    ]
     assert (
         await rig.may_send(OUTSIDE, "away@clinic.example", declared=5_000_000) == "yes"
     )  # it goes to the world, too
@@ -317,8 +334,12 @@ async def test_logins_are_slowed_down_per_address(rig):
         return answer if isinstance(answer, str) else str(answer)[:9]
 
     assert [await login(ANNA, password) for password in ("x", "right", "x", "x", "right")] == [
-        "535 5.7.8", "anna", "535 5.7.8", "535 5.7.8", "454 4.7.0",
-    ]  # fmt: skip
+        "535 5.7.8",
+        "anna",
+        "535 5.7.8",
+        "535 5.7.8",
+        "454 4.7.0",
+    ]
     assert await login(LAN, "right") == "anna"
     rig.monotonic_s += 60
     assert await login(ANNA, "right") == "anna"
@@ -466,8 +487,10 @@ async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig):
         b"Subject: =?utf-8?q?=C3=84?=\r\nImportance: high\r\n\r\n", peer=ANNA, to=(asked,), envid="E+2B"
     )
     assert (record.recipients[0].notify, record.recipients[0].orcpt, record.envid) == (
-        asked.notify, asked.orcpt, "E+2B",
-    )  # fmt: skip
+        asked.notify,
+        asked.orcpt,
+        "E+2B",
+    )
     assert (record.priority, record.subject, record.account) == (Priority.URGENT, "Ä", "anna")
 
 
@@ -479,7 +502,7 @@ async def test_groups_and_forwards_are_taken_apart_each_place_once(rig):
         (1, "staff@clinic.example", "ben", None),
         (2, "ben@far.example", None, "away@clinic.example"),
         (3, "out@far.example", None, "gone@clinic.example"),
-    ]  # fmt: skip
+    ]
 
 
 async def test_a_mailbox_deleted_since_rcpt_is_nobodys_silent_loss(rig):
@@ -717,11 +740,15 @@ async def test_a_users_from_that_a_mail_program_got_wrong_is_repaired(rig, writt
 @pytest.mark.parametrize(
     "written",
     [
-        b"From: ben\r\n", b"From: Anna <ben>\r\n", b"From: ben@clinic.example <anna@clinic.example>\r\n",
-        b"From: anna@home <ben@clinic.example>\r\n", b"From: anna\r\nFrom: ben\r\n",
-        b"From: anna\r\n <ben@clinic.example>\r\n", b"From: anna <anna>\r\n\t, ben@clinic.example\r\n",
+        b"From: ben\r\n",
+        b"From: Anna <ben>\r\n",
+        b"From: ben@clinic.example <anna@clinic.example>\r\n",
+        b"From: anna@home <ben@clinic.example>\r\n",
+        b"From: anna\r\nFrom: ben\r\n",
+        b"From: anna\r\n <ben@clinic.example>\r\n",
+        b"From: anna <anna>\r\n\t, ben@clinic.example\r\n",
     ],
-)  # fmt: skip
+)
 async def test_no_repair_makes_a_user_somebody_else(rig, written):
     reply, _, _ = await rig.take(written + b"\r\nx\r\n", peer=ANNA, sender="")
     assert reply.code == 550

@@ -82,9 +82,14 @@ class Station:
         self.spool.prepare()
         self.store = await Store.open(self.folder / "queue.db")
         self.intake = Intake(
-            CONFIG, Accounts(), self.store, self.spool, Mailboxes(), activity=InboundActivity(lambda: 0.0),
+            CONFIG,
+            Accounts(),
+            self.store,
+            self.spool,
+            Mailboxes(),
+            activity=InboundActivity(lambda: 0.0),
             on_accepted=self.accepted,
-        )  # fmt: skip
+        )
         self.sessions = smtp_protocol_factory(self.intake, CONFIG.smtp, HOST, Listener.MX, None)
         self.server = await asyncio.get_running_loop().create_server(self.sessions, "127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]

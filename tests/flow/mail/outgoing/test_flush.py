@@ -195,9 +195,16 @@ class Rig:
         station = StationConfig(hostname="mail.clinic.example", domains=("clinic.example",))
         config = Config(station=station, outbound=OutboundConfig(**({"smarthost": "smart.example"} | outbound)))
         return Flush(
-            config, self.queue, self.world, self.names, self.spool, self.notices, is_dialled=is_dialled,
-            wall_clock=lambda: self.now_s, chance=lambda: 0.5,
-        )  # fmt: skip
+            config,
+            self.queue,
+            self.world,
+            self.names,
+            self.spool,
+            self.notices,
+            is_dialled=is_dialled,
+            wall_clock=lambda: self.now_s,
+            chance=lambda: 0.5,
+        )
 
     async def accept(self, sender: str, *recipients: RecipientRecord | str, **changes: Any) -> QueueId:
         queue_id = self.store.next_id()
@@ -272,17 +279,22 @@ async def test_nothing_due_makes_no_connection(rig: Rig) -> None:
 async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refused(rig: Rig) -> None:
     queue_id = await rig.accept("anna@x", "a@far", "b@far", "c@far", "d@far")
     rig.world.answers["anna@x"] = lambda _: (
-        Delivered(OK, "h"), Refused(NO_USER, "h"), Deferred(BUSY, "h"), Refused(NO_USER, "h"),
-    )  # fmt: skip
+        Delivered(OK, "h"),
+        Refused(NO_USER, "h"),
+        Deferred(BUSY, "h"),
+        Refused(NO_USER, "h"),
+    )
     result = await rig.flush().run()
     assert await rig.states(queue_id) == ["relayed", "bounced", "waiting", "bounced"]
     assert rig.notices.told == [("failed", "anna@x", ["b@far", "d@far"])]
     assert result == FlushResult(sent=1, bytes_up=100)
     replies = [(one.last_reply, one.last_by, one.attempts) for one in await rig.recipients(queue_id)]
     assert replies == [
-        ("250 2.0.0 queued", "h", 1), ("550 5.1.1 no such user", "h", 1),
-        ("450 4.2.1 busy", "h", 1), ("550 5.1.1 no such user", "h", 1),
-    ]  # fmt: skip
+        ("250 2.0.0 queued", "h", 1),
+        ("550 5.1.1 no such user", "h", 1),
+        ("450 4.2.1 busy", "h", 1),
+        ("550 5.1.1 no such user", "h", 1),
+    ]
 
 
 async def test_success_is_told_where_the_next_hop_will_not(rig: Rig) -> None:
@@ -398,7 +410,7 @@ async def test_mail_accepted_meanwhile_goes_out_in_its_place(rig: Rig) -> None:
         (refusing(SessionFate.NOT_SERVED, Reply(554, ("go",), "5.7.1")), True, 1, "451 4.7.1 554 5.7.1 go"),
         (refusing(SessionFate.NEEDS_PERSON, Reply(535, ("bad",), "5.7.8")), True, 0, "451 4.7.8 535 5.7.8 bad"),
     ],
-)  # fmt: skip
+)
 async def test_trouble_with_the_smarthost_only_puts_off(
     rig: Rig, host: Host, is_dialled: bool, attempts: int, reply: str
 ) -> None:
@@ -593,8 +605,9 @@ async def test_routes_part_one_message(rig: Rig) -> None:
     queue_id = await rig.accept("anna@x", "a@far", "b@partner.example")
     await rig.flush(route=route).run()
     assert sorted(rig.world.transactions) == [
-        ("partner-mail.example", ("b@partner.example",)), ("smart.example", ("a@far",)),
-    ]  # fmt: skip
+        ("partner-mail.example", ("b@partner.example",)),
+        ("smart.example", ("a@far",)),
+    ]
     assert await rig.states(queue_id) == ["relayed"] * 2
 
 

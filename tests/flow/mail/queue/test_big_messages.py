@@ -40,17 +40,28 @@ class Rig:
         self.notices: list[MessageRecord] = []
         self.woken = self.held = 0
         self.bouncer = Bouncer(
-            "mail.clinic.example", spool, store, Accounts(), on_accepted=self.notices.append,
+            "mail.clinic.example",
+            spool,
+            store,
+            Accounts(),
+            on_accepted=self.notices.append,
             wall_clock=lambda: self.now_s,
-        )  # fmt: skip
+        )
         self.use(config)
 
     def use(self, config: BudgetConfig) -> None:
         self.big = BigMessages(
-            config, "mail.clinic.example", self.store, self.spool, self.bouncer, zone=UTC,
-            clock_trusted=lambda: self.trusted, wall_clock=lambda: self.now_s, on_work=self._work,
+            config,
+            "mail.clinic.example",
+            self.store,
+            self.spool,
+            self.bouncer,
+            zone=UTC,
+            clock_trusted=lambda: self.trusted,
+            wall_clock=lambda: self.now_s,
+            on_work=self._work,
             on_held=self._hold,
-        )  # fmt: skip
+        )
 
     def _work(self) -> None:
         self.woken += 1
@@ -64,9 +75,13 @@ class Rig:
         writer.write(header + b"x\n" * 50)
         await writer.commit()
         values = {
-            "sender": "anna@clinic.example", "origin": Origin.SUBMITTED, "wire_size": size, "local_prefix": 0,
-            "size": len(header) + 100, "subject": "x-rays",
-        }  # fmt: skip
+            "sender": "anna@clinic.example",
+            "origin": Origin.SUBMITTED,
+            "wire_size": size,
+            "local_prefix": 0,
+            "size": len(header) + 100,
+            "subject": "x-rays",
+        }
         message = self.big.as_held(a_record(queue_id, *recipients, **(values | changes)))
         await self.store.accept(message)
         self.big.accepted(message)

@@ -24,9 +24,11 @@ class Rig:
         self.store, self.spool = store, spool
         self.called: list[str] = []
         self.control = QueueControl(
-            store, spool, on_work=lambda: self.called.append("work"),
+            store,
+            spool,
+            on_work=lambda: self.called.append("work"),
             on_finished=lambda: self.called.append("finished"),
-        )  # fmt: skip
+        )
 
     async def accept(self, *recipients: object, **changes: object) -> MessageRecord:
         message = a_record(self.store.next_id(), *recipients, **changes)

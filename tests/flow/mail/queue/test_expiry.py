@@ -32,9 +32,15 @@ class Rig:
         self.finished = 0
         self.in_flight: set[QueueId] = set()
         self.expiry = Expiry(
-            OutboundConfig(), "mail.clinic.example", store, self, clock_trusted=lambda: self.trusted,
-            on_finished=self._on_finished, is_in_flight=lambda one: one in self.in_flight, wall_clock=lambda: NOW,
-        )  # fmt: skip
+            OutboundConfig(),
+            "mail.clinic.example",
+            store,
+            self,
+            clock_trusted=lambda: self.trusted,
+            on_finished=self._on_finished,
+            is_in_flight=lambda one: one in self.in_flight,
+            wall_clock=lambda: NOW,
+        )
 
     def _on_finished(self) -> None:
         self.finished += 1

@@ -81,10 +81,11 @@ def test_no_spoilt_page_takes_a_body_along(
         offset = int(where * len(data))
         end = min(len(data), offset + length)
         piece = {
-            "zeros": bytes(end - offset), "ones": b"\xff" * (end - offset),
+            "zeros": bytes(end - offset),
+            "ones": b"\xff" * (end - offset),
             "noise": random.Random(seed).randbytes(end - offset),
             "flip": bytes([data[offset] ^ 0x10]) + bytes(data[offset + 1 : end]),
-        }[how]  # fmt: skip
+        }[how]
         data[offset:end] = piece
         database.write_bytes(data)
         for _ in range(2):

@@ -108,20 +108,26 @@ class Bundles:
         )
         here = self._inside
         self._in_tools(
-            "rauc", f"--cert={here}/{keys}/signer.pem", f"--key={here}/{keys}/signer.key",
+            "rauc",
+            f"--cert={here}/{keys}/signer.pem",
+            f"--key={here}/{keys}/signer.key",
             f"--keyring={here}/{keys}/ca.pem",
             "--mksquashfs-args=-comp zstd -Xcompression-level 1 -quiet -no-progress",
-            "bundle", f"{here}/{name}.bundle", f"{here}/{name}.raucb",
-        )  # fmt: skip
+            "bundle",
+            f"{here}/{name}.bundle",
+            f"{here}/{name}.raucb",
+        )
         shutil.rmtree(work)
         return self.folder / f"{name}.raucb"
 
     def other_keys(self) -> str:
         """Keys of somebody else: the folder's name for `bundle`."""
         subprocess.run(
-            [TREE / "image-build/keys"], check=True, stdout=subprocess.DEVNULL,
+            [TREE / "image-build/keys"],
+            check=True,
+            stdout=subprocess.DEVNULL,
             env=_environment() | {"DIALPOST_UPDATE_KEYS": str(self.folder / "others")},
-        )  # fmt: skip
+        )
         shutil.rmtree(_CACHE / "work/keys", ignore_errors=True)
         return "others"
 
@@ -130,16 +136,27 @@ class Bundles:
     def _take_slot(self) -> None:
         # Sparse: most of a slot is nothing.
         subprocess.run(
-            ["dd", f"if={IMAGE}", f"of={self.folder}/slot.ext4", "bs=1M", f"skip={SLOT_OFFSETS[Slot.A] // _MIB}",
-             f"count={SLOT_BYTES // _MIB}", "conv=sparse", "status=none"],
+            [
+                "dd",
+                f"if={IMAGE}",
+                f"of={self.folder}/slot.ext4",
+                "bs=1M",
+                f"skip={SLOT_OFFSETS[Slot.A] // _MIB}",
+                f"count={SLOT_BYTES // _MIB}",
+                "conv=sparse",
+                "status=none",
+            ],
             check=True,
-        )  # fmt: skip
+        )
 
     def _debugfs(self, slot: Path, commands: list[str], *, write: bool = False, both: bool = False) -> str:
         done = subprocess.run(
             ["/sbin/debugfs", *(["-w"] if write else []), "-f", "-", str(slot)],
-            input="\n".join(commands) + "\n", capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            input="\n".join(commands) + "\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         said = "\n".join(line for line in done.stdout.split("\n") if not line.startswith("debugfs: "))
         return said + (done.stderr if both else "")
 
@@ -147,8 +164,11 @@ class Bundles:
         script = '. "$1/lib.sh"; shift; inside "$cache/tools" "$@"'
         done = subprocess.run(
             ["bash", "-c", script, "bundles", str(TREE / "image-build"), *command],
-            env=_environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

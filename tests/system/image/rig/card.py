@@ -92,8 +92,11 @@ class Card:
     def _mtools(self, command: str, *arguments: str, data: bytes | None = None) -> bytes:
         done = subprocess.run(
             [command, "-i", f"{self.path}@@{FAT_OFFSET}", *arguments],
-            input=data, capture_output=True, check=False, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
-        )  # fmt: skip
+            input=data,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+        )
         if done.returncode:
             raise OSError(f"{command} {arguments}: {done.stderr.decode()}")
         return done.stdout

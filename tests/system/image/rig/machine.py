@@ -38,10 +38,23 @@ def _board() -> list[str]:
     (The Pi of rig/pi.py has four.)
     """
     return [
-        "qemu-system-aarch64", "-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "1",
-        "-m", str(MEMORY_MIB), "-accel", "tcg", "-display", "none", "-nodefaults",
-        "-bios", str(OUT / "u-boot-virt.bin"),
-    ]  # fmt: skip
+        "qemu-system-aarch64",
+        "-M",
+        "virt,acpi=off",
+        "-cpu",
+        "cortex-a53",
+        "-smp",
+        "1",
+        "-m",
+        str(MEMORY_MIB),
+        "-accel",
+        "tcg",
+        "-display",
+        "none",
+        "-nodefaults",
+        "-bios",
+        str(OUT / "u-boot-virt.bin"),
+    ]
 
 
 def _card(path: Path) -> list[str]:
@@ -56,9 +69,16 @@ class Machine:
     """
 
     def __init__(
-        self, card: Card, folder: Path, *, modem: str = "", arguments: Sequence[str] = (), clock: str = "utc",
-        drive: Sequence[str] = (), lan: Sequence[str] = (),
-    ) -> None:  # fmt: skip
+        self,
+        card: Card,
+        folder: Path,
+        *,
+        modem: str = "",
+        arguments: Sequence[str] = (),
+        clock: str = "utc",
+        drive: Sequence[str] = (),
+        lan: Sequence[str] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.card = card
         self.folder = folder
@@ -68,19 +88,37 @@ class Machine:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
         lan_options = ",".join([f"user,id=lan,restrict=on{forwards}", *lan])
         command = [
-            "setpriv", "--pdeathsig", "KILL", *_board(), *(drive or _card(card.path)),
-            "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
-            "-serial", "chardev:uart",
-            "-device", "virtio-serial-pci",
-            "-chardev", f"socket,id=shell,path={folder}/shell,server=on,wait=off,logfile={folder}/shell.log",
-            "-device", "virtconsole,chardev=shell",
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
-            "-netdev", lan_options, "-device", "virtio-net-pci,netdev=lan,romfile=",
-            "-device", "qemu-xhci",
-            "-device", "i6300esb", "-action", "watchdog=reset",
-            "-rtc", f"base={clock}",
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            *_board(),
+            *(drive or _card(card.path)),
+            "-chardev",
+            f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
+            "-serial",
+            "chardev:uart",
+            "-device",
+            "virtio-serial-pci",
+            "-chardev",
+            f"socket,id=shell,path={folder}/shell,server=on,wait=off,logfile={folder}/shell.log",
+            "-device",
+            "virtconsole,chardev=shell",
+            "-qmp",
+            f"unix:{folder}/qmp,server=on,wait=off",
+            "-netdev",
+            lan_options,
+            "-device",
+            "virtio-net-pci,netdev=lan,romfile=",
+            "-device",
+            "qemu-xhci",
+            "-device",
+            "i6300esb",
+            "-action",
+            "watchdog=reset",
+            "-rtc",
+            f"base={clock}",
             *arguments,
-        ]  # fmt: skip
+        ]
         if modem:
             command += ["-chardev", f"serial,id=modem,path={modem}", "-device", "usb-serial,chardev=modem"]
         with (folder / "qemu.log").open("wb") as log:

@@ -57,9 +57,15 @@ def emulator() -> list[str]:
     libraries = next((_EMULATOR / "usr/lib").glob("*-linux-gnu"))
     loader = next((_EMULATOR / "usr/lib").rglob("ld-linux-*"))
     return [
-        "env", f"QEMU_MODULE_DIR={libraries}/qemu", str(loader), "--library-path", str(libraries),
-        str(_EMULATOR / "usr/bin/qemu-system-aarch64"), "-L", str(_EMULATOR / "usr/share/qemu"),
-    ]  # fmt: skip
+        "env",
+        f"QEMU_MODULE_DIR={libraries}/qemu",
+        str(loader),
+        "--library-path",
+        str(libraries),
+        str(_EMULATOR / "usr/bin/qemu-system-aarch64"),
+        "-L",
+        str(_EMULATOR / "usr/share/qemu"),
+    ]
 
 
 def _card(model: Model, path: Path) -> list[str]:
@@ -97,20 +103,38 @@ class Pi:
         self.folder = folder
         self.started_s = time.monotonic()
         command = [
-            "setpriv", "--pdeathsig", "KILL",
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
             *(emulator() or ["qemu-system-aarch64"]),
-            "-M", model.value[0], "-smp", "4", "-m", model.value[1], "-accel", "tcg,thread=multi",
-            "-display", "none", "-kernel", str(OUT / "u-boot-pi.bin"), "-dtb", str(OUT / model.value[2]),
+            "-M",
+            model.value[0],
+            "-smp",
+            "4",
+            "-m",
+            model.value[1],
+            "-accel",
+            "tcg,thread=multi",
+            "-display",
+            "none",
+            "-kernel",
+            str(OUT / "u-boot-pi.bin"),
+            "-dtb",
+            str(OUT / model.value[2]),
             *_card(model, card.path),
             *(_stick(stick) if stick is not None else []),
             # The first UART (PL011) is Bluetooth's on this board; the second is on the header.
-            "-serial", "null",
-            "-chardev", f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
-            "-serial", "chardev:uart",
+            "-serial",
+            "null",
+            "-chardev",
+            f"socket,id=uart,path={folder}/uart,server=on,wait=off,logfile={folder}/console.log",
+            "-serial",
+            "chardev:uart",
             *arguments,
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+            "-qmp",
+            f"unix:{folder}/qmp,server=on,wait=off",
             "-S",  # it waits until somebody listens: words said before would be lost
-        ]  # fmt: skip
+        ]
         with (folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

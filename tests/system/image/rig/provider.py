@@ -55,8 +55,11 @@ class DialledProvider:
         return "\n".join(
             [
                 *(f"{seconds:8.3f} {what}" for seconds, what in self.line.events[-20:]),
-                "--- pppd at the provider", self.guest.log(self.guest.answering)[-4000:],
-                "--- Postfix at the provider", self.guest.mail_log()[-4000:],
-                "--- name server", self.guest.log("name-server")[-1000:],
+                "--- pppd at the provider",
+                self.guest.log(self.guest.answering)[-4000:],
+                "--- Postfix at the provider",
+                self.guest.mail_log()[-4000:],
+                "--- name server",
+                self.guest.log("name-server")[-1000:],
             ]
-        )  # fmt: skip
+        )

@@ -128,15 +128,24 @@ class Scene:
     async def play(self, during: During) -> None:
         """Up to the moment, under mail load but in a first start."""
         scenes: dict[During, Callable[[], Awaitable[None]]] = {
-            During.MAIL: self._mail, During.COMMIT: self._commit, During.GROWTH: self._growth,
-            During.UPDATE: self._update, During.RESET: self._reset, During.START: self._start,
-        }  # fmt: skip
+            During.MAIL: self._mail,
+            During.COMMIT: self._commit,
+            During.GROWTH: self._growth,
+            During.UPDATE: self._update,
+            During.RESET: self._reset,
+            During.START: self._start,
+        }
         loader = None
         if during not in {During.GROWTH, During.START}:
             loader = Loader(
-                self._machine.ports[25], self._life.ledger, recipients=(LOCAL, REMOTE), name=self._name,
-                pause_s=0.2, sessions=6 if during is During.MAIL else 2, seed=self._rng.randrange(2**32),
-            )  # fmt: skip
+                self._machine.ports[25],
+                self._life.ledger,
+                recipients=(LOCAL, REMOTE),
+                name=self._name,
+                pause_s=0.2,
+                sessions=6 if during is During.MAIL else 2,
+                seed=self._rng.randrange(2**32),
+            )
         try:
             await scenes[during]()
         finally:

@@ -37,9 +37,12 @@ def _text(data: bytes) -> str:
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     """To its end; its status and both outputs."""
     done = subprocess.run(
-        request["argv"], input=base64.b64decode(request["input"]), capture_output=True,
-        timeout=request["timeout_s"], env={**os.environ, **request["env"]},
-    )  # fmt: skip
+        request["argv"],
+        input=base64.b64decode(request["input"]),
+        capture_output=True,
+        timeout=request["timeout_s"],
+        env={**os.environ, **request["env"]},
+    )
     return {"status": done.returncode, "stdout": _text(done.stdout), "stderr": _text(done.stderr)}
 
 
@@ -47,9 +50,13 @@ def _start(request: dict[str, Any], line: BinaryIO) -> dict[str, Any]:
     """In the background, in a session of its own; its output goes out as it comes, its end when it ends."""
     name = request["name"]
     process = subprocess.Popen(
-        request["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, **request["env"]}, start_new_session=True,
-    )  # fmt: skip
+        request["argv"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **request["env"]},
+        start_new_session=True,
+    )
     _processes[name] = process
     threading.Thread(target=_pump, args=(name, process, line), daemon=True).start()
     return {"pid": process.pid}

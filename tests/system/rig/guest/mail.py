@@ -13,9 +13,13 @@ def main() -> None:
     ids: list[str] = []
     for size, count in asked["sizes"]:
         ids += send(
-            asked["port"], asked["sender"], asked["recipients"],
-            count=count, prefix=f"{asked['prefix']}.{size}", size=size,
-        )  # fmt: skip
+            asked["port"],
+            asked["sender"],
+            asked["recipients"],
+            count=count,
+            prefix=f"{asked['prefix']}.{size}",
+            size=size,
+        )
     json.dump(ids, sys.stdout)
 
 

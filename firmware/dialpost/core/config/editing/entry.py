@@ -13,8 +13,20 @@ from dialpost.core.config.text import check_given
 from dialpost.core.errors import ConfigError
 from dialpost.core.toml_text import is_toml, parse_toml
 
-_TRUTH = {"true": True, "yes": True, "on": True, "y": True, "1": True, "enabled": True, "false": False, "no": False,
-          "off": False, "n": False, "0": False, "disabled": False}  # fmt: skip
+_TRUTH = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "y": True,
+    "1": True,
+    "enabled": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "n": False,
+    "0": False,
+    "disabled": False,
+}
 
 
 def read_value(field: Field, label: str, text: str) -> object:

@@ -22,11 +22,19 @@ SAME, OTHER = "same", "other"
 KEEP = "unchanged"
 
 _BY_KEY = {
-    "hostname": "station.hostname", "link": "link.kind", "port": "modem.port", "profile": "modem.profile",
-    "apn": "modem.apn", "sim_pin": "modem.sim_pin", "outside_line": "modem.outside_line",
-    "country": "modem.country", "ppp_user": "ppp.user", "ppp_password": "ppp.password",
-    "mail_host": "outbound.smarthost", "timezone": "schedule.timezone",
-}  # fmt: skip
+    "hostname": "station.hostname",
+    "link": "link.kind",
+    "port": "modem.port",
+    "profile": "modem.profile",
+    "apn": "modem.apn",
+    "sim_pin": "modem.sim_pin",
+    "outside_line": "modem.outside_line",
+    "country": "modem.country",
+    "ppp_user": "ppp.user",
+    "ppp_password": "ppp.password",
+    "mail_host": "outbound.smarthost",
+    "timezone": "schedule.timezone",
+}
 """Answers that map to one key of the configuration. The others are combined below."""
 
 
@@ -108,8 +116,11 @@ class Draft:
         if self.users and postmaster not in {*self.users, *self.facts.accounts}:
             postmaster = self.users[0]
         station = replace(
-            config.station, hostname=self.hostname, domains=domains, postmaster=postmaster,
-        )  # fmt: skip
+            config.station,
+            hostname=self.hostname,
+            domains=domains,
+            postmaster=postmaster,
+        )
         return replace(config, station=station)
 
     def _modem(self, config: Config) -> Config:
@@ -117,8 +128,9 @@ class Draft:
             return config
         modem, offer = config.modem, self.facts.offer(self.get("port"))
         if offer is not None and offer.profile and not self.get("profile"):
-            modem = replace(modem, profile=offer.profile, speed_bps=offer.speed_bps,
-                            flow_control=offer.flow_control)  # fmt: skip
+            modem = replace(
+                modem, profile=offer.profile, speed_bps=offer.speed_bps, flow_control=offer.flow_control
+            )
         if self.get("number"):
             modem = replace(modem, numbers=(self.get("number"), *modem.numbers[1:]))
         return replace(config, modem=modem)

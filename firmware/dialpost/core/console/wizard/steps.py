@@ -87,29 +87,46 @@ def _has_own_login(draft: Draft) -> bool:
 
 _MAIL = (
     Step(
-        "mail_host", "Mail host", "The provider's server for outgoing mail (SMTP), for example "
-        "mail.provider.example.",
-        by_key("outbound.smarthost"), default=lambda draft: draft.base.outbound.smarthost,
+        "mail_host",
+        "Mail host",
+        "The provider's server for outgoing mail (SMTP), for example mail.provider.example.",
+        by_key("outbound.smarthost"),
+        default=lambda draft: draft.base.outbound.smarthost,
         more="The provider's letter calls it outgoing mail server or SMTP server.",
     ),
     Step(
-        "mail_login", "Mail login", "How does the station log in to the mail host?", _words, choices=_logins,
+        "mail_login",
+        "Mail login",
+        "How does the station log in to the mail host?",
+        _words,
+        choices=_logins,
         default=_usual_login,
         more="With a login the station uses port 587 and requires TLS; without one, port 25. To change that "
         "later: `set outbound.port` and `set outbound.tls`.",
     ),
     Step(
-        "mail_user", "Mail user", "The user name for the mail host.", by_key("outbound.user"),
-        applies=_has_own_login, default=lambda draft: draft.base.outbound.user,
+        "mail_user",
+        "Mail user",
+        "The user name for the mail host.",
+        by_key("outbound.user"),
+        applies=_has_own_login,
+        default=lambda draft: draft.base.outbound.user,
         more="Often a full mail address. This is the station's login at the provider, not a login of your users.",
     ),
     Step(
-        "mail_password", "Mail password", "The password for the mail user.", by_key("outbound.password"),
-        applies=_has_own_login, is_secret=True, default=lambda draft: draft.base.outbound.password,
+        "mail_password",
+        "Mail password",
+        "The password for the mail user.",
+        by_key("outbound.password"),
+        applies=_has_own_login,
+        is_secret=True,
+        default=lambda draft: draft.base.outbound.password,
         more="It stays hidden while you type, and you type it twice. Upper and lower case differ.",
     ),
     Step(
-        "etrn_host", "ETRN host", "Which of the provider's hosts should the station ask (by ETRN) for waiting "
+        "etrn_host",
+        "ETRN host",
+        "Which of the provider's hosts should the station ask (by ETRN) for waiting "
         "mail? `none` if the provider delivers it unasked.",
         lambda typed, draft: NONE if typed.lower() == NONE else check_key("etrn.host", typed),
         applies=lambda draft: draft.link is not LinkKind.GATEWAY,
@@ -117,13 +134,15 @@ _MAIL = (
         more="Usually the mail host itself.",
     ),
     Step(
-        "times", "Call times", "When should the station call every day, for example 07:30 12:30 17:30? `none`: "
-        "only by button or command.", _times,
+        "times",
+        "Call times",
+        "When should the station call every day, for example 07:30 12:30 17:30? `none`: only by button or command.",
+        _times,
         applies=lambda draft: draft.link is not LinkKind.GATEWAY,
         default=lambda draft: KEEP if draft.base.schedule.entry else NONE,
         more="For more choices later, see `help schedule`.",
     ),
-)  # fmt: skip
+)
 
 
 # -- where the station stands ---------------------------------------------------------------------------------
@@ -157,40 +176,61 @@ def _is_static(draft: Draft) -> bool:
 
 _PLACE = (
     Step(
-        "lan", "Local network", "How does the station get its address on the local network?",
-        by_key("lan.method"), choices=lambda draft: _LANS, default=lambda draft: draft.base.lan.method.value,
+        "lan",
+        "Local network",
+        "How does the station get its address on the local network?",
+        by_key("lan.method"),
+        choices=lambda draft: _LANS,
+        default=lambda draft: draft.base.lan.method.value,
         more="1 is right where a router assigns addresses; set it to always give this station the same one. 2 "
         "is for networks with fixed addresses; the wizard then asks for address, router and name server.",
     ),
     Step(
-        "lan_address", "Address", "The station's address and, after the /, its prefix length (usually 24), for "
-        "example 192.168.1.25/24.", by_key("lan.address"), applies=_is_static,
-        default=lambda draft: draft.base.lan.address, more="The router's pages show which addresses are free.",
+        "lan_address",
+        "Address",
+        "The station's address and, after the /, its prefix length (usually 24), for example 192.168.1.25/24.",
+        by_key("lan.address"),
+        applies=_is_static,
+        default=lambda draft: draft.base.lan.address,
+        more="The router's pages show which addresses are free.",
     ),
     Step(
-        "gateway", "Router", "The address of the local network's router; `none` if there is none.",
+        "gateway",
+        "Router",
+        "The address of the local network's router; `none` if there is none.",
         by_key("lan.gateway", none=NONE),
-        applies=_is_static, default=lambda draft: draft.base.lan.gateway or NONE,
+        applies=_is_static,
+        default=lambda draft: draft.base.lan.gateway or NONE,
         more="It must be in the same network as the station's address. For example 192.168.1.1.",
     ),
     Step(
-        "dns", "Name server", "The address of the name server (DNS), usually the router; `none` if there is "
-        "none.", _name_servers, applies=_is_static,
+        "dns",
+        "Name server",
+        "The address of the name server (DNS), usually the router; `none` if there is none.",
+        _name_servers,
+        applies=_is_static,
         default=lambda draft: " ".join(draft.base.lan.dns) or draft.get("gateway") or NONE,
         more="Up to three, separated by spaces. A modem's line brings its own while it is up.",
     ),
     Step(
-        "timezone", "Time zone", "The station's time zone, for example Europe/Vienna.", _timezone,
+        "timezone",
+        "Time zone",
+        "The station's time zone, for example Europe/Vienna.",
+        _timezone,
         default=_likely_zone,
         more="The continent and the nearest large city, or UTC. Call times and the log use it.",
     ),
     Step(
-        "admin_password", "Admin password", "The password for this console, at least 8 characters.",
-        _strong, is_secret=True, applies=lambda draft: not draft.facts.has_admin_password,
+        "admin_password",
+        "Admin password",
+        "The password for this console, at least 8 characters.",
+        _strong,
+        is_secret=True,
+        applies=lambda draft: not draft.facts.has_admin_password,
         more="It is not any user's mail password. Write it down and lock it away: if it is lost, only a factory "
         "reset helps.",
     ),
-)  # fmt: skip
+)
 
 
 # -- users ----------------------------------------------------------------------------------------------------
@@ -209,19 +249,27 @@ def _users(draft: Draft) -> tuple[Step, ...]:
         )
         made.append(
             Step(
-                f"user{number}", f"User {number}", help, _user(f"user{number}"), may_be_empty=not is_first,
-                empty_words="no more users", more="You can add users at any time: `account add NAME`.",
+                f"user{number}",
+                f"User {number}",
+                help,
+                _user(f"user{number}"),
+                may_be_empty=not is_first,
+                empty_words="no more users",
+                more="You can add users at any time: `account add NAME`.",
             )
-        )  # fmt: skip
+        )
         name = draft.get(f"user{number}")
         if not name:
             break
         made.append(
             Step(
-                f"password{number}", f"{name}'s password", f"The password for {name}'s mail program, at least 8 "
-                "characters.", _strong, is_secret=True,
+                f"password{number}",
+                f"{name}'s password",
+                f"The password for {name}'s mail program, at least 8 characters.",
+                _strong,
+                is_secret=True,
             )
-        )  # fmt: skip
+        )
     return tuple(made)
 
 
@@ -230,8 +278,12 @@ def _everybody(draft: Draft) -> tuple[Choice, ...]:
 
 
 _POSTMASTER = Step(
-    "postmaster", "Postmaster", "Who gets the station's reports and mail to postmaster?", _words,
-    applies=lambda draft: len(_everybody(draft)) > 1, choices=_everybody,
+    "postmaster",
+    "Postmaster",
+    "Who gets the station's reports and mail to postmaster?",
+    _words,
+    applies=lambda draft: len(_everybody(draft)) > 1,
+    choices=_everybody,
     default=lambda draft: draft.base.station.postmaster or next(iter(choice.value for choice in _everybody(draft))),
     more="One of the station's users. Reports cover failed calls, a full card and updates.",
-)  # fmt: skip
+)

@@ -12,8 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dialpost.core.line.at.answers import prefix_of, values
 
 QUERIES = (
-    "AT+CPINR", "AT^CPIN?", "AT+SPIC", 'AT+QPINC="SC"', "AT#PCT", "AT+CPINC", "AT+UPINCNT", "AT+ZPINPUK=?",
-)  # fmt: skip
+    "AT+CPINR",
+    "AT^CPIN?",
+    "AT+SPIC",
+    'AT+QPINC="SC"',
+    "AT#PCT",
+    "AT+CPINC",
+    "AT+UPINCNT",
+    "AT+ZPINPUK=?",
+)
 """Asked in turn until one is understood; each asks and changes nothing."""
 MOST_TRIES = 10
 """More than any SIM gives: a greater number is no count of tries."""

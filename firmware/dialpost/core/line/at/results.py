@@ -40,9 +40,16 @@ _REFUSALS = re.compile(
 )
 """Words that makers have for ERROR (Huawei: COMMAND NOT SUPPORT, TOO MANY PARAMETERS)."""
 _NUMBERS = {
-    0: ResultKind.OK, 1: ResultKind.CONNECT, 2: ResultKind.RING, 3: ResultKind.NO_CARRIER, 4: ResultKind.ERROR,
-    5: ResultKind.CONNECT, 6: ResultKind.NO_DIALTONE, 7: ResultKind.BUSY, 8: ResultKind.NO_ANSWER,
-}  # fmt: skip
+    0: ResultKind.OK,
+    1: ResultKind.CONNECT,
+    2: ResultKind.RING,
+    3: ResultKind.NO_CARRIER,
+    4: ResultKind.ERROR,
+    5: ResultKind.CONNECT,
+    6: ResultKind.NO_DIALTONE,
+    7: ResultKind.BUSY,
+    8: ResultKind.NO_ANSWER,
+}
 _NUMBERED_RATES = {5: 1200}
 _STARTS = {
     "+CME ERROR": ResultKind.ERROR,

@@ -76,9 +76,12 @@ class Spent:
     def plus(self, seconds: float, cost: float, *, dated: bool = True) -> Spent:
         """With this much more spent; `dated`: while the clock could be trusted."""
         more = replace(
-            self, day_s=self.day_s + seconds, day_cost=self.day_cost + cost,
-            month_s=self.month_s + seconds, month_cost=self.month_cost + cost,
-        )  # fmt: skip
+            self,
+            day_s=self.day_s + seconds,
+            day_cost=self.day_cost + cost,
+            month_s=self.month_s + seconds,
+            month_cost=self.month_cost + cost,
+        )
         if dated:
             return more
         return replace(more, undated_s=self.undated_s + seconds, undated_cost=self.undated_cost + cost)
@@ -86,20 +89,28 @@ class Spent:
     def to_json(self) -> dict[str, JsonValue]:
         """For the store."""
         return {
-            "day": self.day, "day_s": round(self.day_s, 1), "day_cost": round(self.day_cost, 6),
-            "month_s": round(self.month_s, 1), "month_cost": round(self.month_cost, 6),
-            "undated_s": round(self.undated_s, 1), "undated_cost": round(self.undated_cost, 6),
-        }  # fmt: skip
+            "day": self.day,
+            "day_s": round(self.day_s, 1),
+            "day_cost": round(self.day_cost, 6),
+            "month_s": round(self.month_s, 1),
+            "month_cost": round(self.month_cost, 6),
+            "undated_s": round(self.undated_s, 1),
+            "undated_cost": round(self.undated_cost, 6),
+        }
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Spent:
         """Back from `to_json`; what is no number counts as nothing."""
         day = value.get("day")
         return cls(
-            day if isinstance(day, str) else "", _number(value, "day_s"), _number(value, "day_cost"),
-            _number(value, "month_s"), _number(value, "month_cost"), _number(value, "undated_s"),
+            day if isinstance(day, str) else "",
+            _number(value, "day_s"),
+            _number(value, "day_cost"),
+            _number(value, "month_s"),
+            _number(value, "month_cost"),
+            _number(value, "undated_s"),
             _number(value, "undated_cost"),
-        )  # fmt: skip
+        )
 
 
 def _number(value: JsonObject, key: str) -> float:

@@ -107,19 +107,27 @@ class Forecast:
     def to_json(self) -> dict[str, JsonValue]:
         """For the record of the call, and the control socket."""
         return {
-            "messages": self.messages, "bytes": self.bytes, "seconds": round(self.seconds, 1),
-            "cost": round(self.cost, 6), "currency": self.currency, "held": self.held,
+            "messages": self.messages,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 1),
+            "cost": round(self.cost, 6),
+            "currency": self.currency,
+            "held": self.held,
             "held_bytes": self.held_bytes,
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Forecast:
         """Back from `to_json`; what is missing is nothing."""
         return cls(
-            int(_number(value, "messages")), int(_number(value, "bytes")), _number(value, "seconds"),
-            _number(value, "cost"), str(value.get("currency", "")), int(_number(value, "held")),
+            int(_number(value, "messages")),
+            int(_number(value, "bytes")),
+            _number(value, "seconds"),
+            _number(value, "cost"),
+            str(value.get("currency", "")),
+            int(_number(value, "held")),
             int(_number(value, "held_bytes")),
-        )  # fmt: skip
+        )
 
 
 def _number(value: JsonObject, key: str) -> float:

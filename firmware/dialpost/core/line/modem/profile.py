@@ -86,14 +86,18 @@ class ModemProfile:
         ("AT&F", "AT&C1&D2"), "AT commands sent in turn before each call; echo and verbose results are set before."
     )
     must: tuple[str, ...] = setting(
-        (), "Those of init without which no call can be made; where another is refused, that is noted and the call "
-        "goes on."
-    )  # fmt: skip
+        (),
+        "Those of init without which no call can be made; where another is refused, that is noted and the call "
+        "goes on.",
+    )
     reset: str = setting("ATZ", "Command that brings a modem back that refuses a must; empty: none.")
     settle_s: float = setting(
-        0.5, "Rest after opening the port, after a reset and after DTR comes back.", unit="seconds",
-        minimum=0, maximum=30,
-    )  # fmt: skip
+        0.5,
+        "Rest after opening the port, after a reset and after DTR comes back.",
+        unit="seconds",
+        minimum=0,
+        maximum=30,
+    )
     answer_s: float = setting(
         3.0, "Longest wait for the answer to a command.", unit="seconds", minimum=0.5, maximum=120
     )
@@ -117,9 +121,12 @@ class ModemProfile:
         1000, "How long DTR goes off to hang up.", unit="milliseconds", minimum=50, maximum=9000
     )
     dtr_off_max_s: float = setting(
-        0.0, "DTR must not be off for longer; 0 = no matter. It is then left on between calls.", unit="seconds",
-        minimum=0, maximum=3600,
-    )  # fmt: skip
+        0.0,
+        "DTR must not be off for longer; 0 = no matter. It is then left on between calls.",
+        unit="seconds",
+        minimum=0,
+        maximum=3600,
+    )
     guard_s: float = setting(
         1.1, "Silence before and after the escape sequence (register S12).", unit="seconds", minimum=0, maximum=10
     )
@@ -129,13 +136,17 @@ class ModemProfile:
         60, "Longest wait for a network (cellular, satellite).", unit="seconds", minimum=1, maximum=600
     )
     registration_query: str = setting(
-        "", "Asks whether a network is there, like +CREG; empty: nothing is asked. Cellular modems are asked "
-        "+CEREG, +CGREG and +CREG."
-    )  # fmt: skip
+        "",
+        "Asks whether a network is there, like +CREG; empty: nothing is asked. Cellular modems are asked "
+        "+CEREG, +CGREG and +CREG.",
+    )
     line_rate_bps: int = setting(
-        0, "The line's own rate, where CONNECT does not tell it; 0: it does, or nobody knows.",
-        unit="bits per second", minimum=0, maximum=1_000_000_000,
-    )  # fmt: skip
+        0,
+        "The line's own rate, where CONNECT does not tell it; 0: it does, or nobody knows.",
+        unit="bits per second",
+        minimum=0,
+        maximum=1_000_000_000,
+    )
     signal_query: str = setting("", "Asks for the signal's strength, like +CSQ, or +CSQF (Iridium); empty: none.")
 
     @property

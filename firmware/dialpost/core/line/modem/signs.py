@@ -115,9 +115,11 @@ def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
         return ok(subject, "The SIM is there and wants no PIN (any more).")
     if state == SIM_WANTS_PIN and has_pin:
         return Finding(
-            subject, Severity.SKIPPED, "The SIM wants its PIN. This test does not enter it: a call does, once.",
+            subject,
+            Severity.SKIPPED,
+            "The SIM wants its PIN. This test does not enter it: a call does, once.",
             "`dialpost modem test --dial`, or the next call, shows whether it is right.",
-        )  # fmt: skip
+        )
     if state == SIM_WANTS_PIN:
         return Finding(subject, Severity.FAULT, "The SIM wants its PIN.", "Set modem.sim_pin.")
     return Finding(subject, Severity.FAULT, *sim_trouble(state, said))

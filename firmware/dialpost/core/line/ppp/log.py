@@ -31,9 +31,14 @@ class LogReason:
 
 
 def _row(
-    log: str, patterns: Sequence[str], words: str, next_step: str, again: Again = Again.SOON, *,
+    log: str,
+    patterns: Sequence[str],
+    words: str,
+    next_step: str,
+    again: Again = Again.SOON,
+    *,
     before_up: bool = False,
-) -> LogReason:  # fmt: skip
+) -> LogReason:
     compiled = tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
     return LogReason(compiled, Reason(log, LIGHT, words, next_step, again), before_up)
 

@@ -68,16 +68,39 @@ class PppRequest:
 
     @classmethod
     def from_config(
-        cls, config: PppConfig, *, device: str, speed_bps: int, rate_bps: int, flow_control: str,
-        has_carrier_line: bool, mail_hosts: tuple[IpNetwork, ...],
-    ) -> PppRequest:  # fmt: skip
+        cls,
+        config: PppConfig,
+        *,
+        device: str,
+        speed_bps: int,
+        rate_bps: int,
+        flow_control: str,
+        has_carrier_line: bool,
+        mail_hosts: tuple[IpNetwork, ...],
+    ) -> PppRequest:
         """The request of a configured line."""
         return cls(
-            device, speed_bps, rate_bps, flow_control, has_carrier_line, config.user, config.password,
-            config.auth.value, config.local_address, config.remote_address, config.mtu, config.compression,
-            config.use_peer_dns, config.default_route, config.echo_interval_s, config.echo_failures,
-            config.shaping, config.firewall, config.share_with_lan, mail_hosts,
-        )  # fmt: skip
+            device,
+            speed_bps,
+            rate_bps,
+            flow_control,
+            has_carrier_line,
+            config.user,
+            config.password,
+            config.auth.value,
+            config.local_address,
+            config.remote_address,
+            config.mtu,
+            config.compression,
+            config.use_peer_dns,
+            config.default_route,
+            config.echo_interval_s,
+            config.echo_failures,
+            config.shaping,
+            config.firewall,
+            config.share_with_lan,
+            mail_hosts,
+        )
 
     @property
     def packet_bytes(self) -> int:
@@ -154,21 +177,36 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
     """The options file, one option a line. It holds the password: it must be root's alone (mode 0600)."""
     slow = request.rate_bps < _SLOW_BPS
     lines = [
-        request.device, str(request.speed_bps), "nodetach", "nolock", "noauth", "hide-password", "refuse-eap",
-        "noipv6", _FLOW[request.flow_control], "modem" if request.has_carrier_line else "local",
+        request.device,
+        str(request.speed_bps),
+        "nodetach",
+        "nolock",
+        "noauth",
+        "hide-password",
+        "refuse-eap",
+        "noipv6",
+        _FLOW[request.flow_control],
+        "modem" if request.has_carrier_line else "local",
         "asyncmap a0000" if request.flow_control == "xonxoff" else "asyncmap 0",
-        f"mtu {request.packet_bytes}", f"mru {request.packet_bytes}",
+        f"mtu {request.packet_bytes}",
+        f"mru {request.packet_bytes}",
         *_REFUSED[PppAuth(request.auth)],
         *_naming(request),
         "usepeerdns" if request.use_peer_dns else "",
         "defaultroute" if request.default_route else "nodefaultroute",
         # Compression needs a window in memory at both ends; 15 bits (32 kB) is what peers offer.
-        "deflate 15,15" if request.compression else "noccp", "bsdcomp 15,15" if request.compression else "",
+        "deflate 15,15" if request.compression else "noccp",
+        "bsdcomp 15,15" if request.compression else "",
         # A request and its answer take seconds on a satellite's line.
-        f"lcp-restart {10 if slow else 3}", f"ipcp-restart {10 if slow else 3}", "lcp-max-configure 10",
+        f"lcp-restart {10 if slow else 3}",
+        f"ipcp-restart {10 if slow else 3}",
+        "lcp-max-configure 10",
         *_echoes(request),
-        "nopersist", "ipparam dialpost", f"ip-up-script {up_script}", f"ip-down-script {down_script}",
-    ]  # fmt: skip
+        "nopersist",
+        "ipparam dialpost",
+        f"ip-up-script {up_script}",
+        f"ip-down-script {down_script}",
+    ]
     return "".join(f"{line}\n" for line in lines if line)
 
 
@@ -198,9 +236,10 @@ def _echoes(request: PppRequest) -> list[str]:
     if not request.echo_interval_s:
         return []
     return [
-        f"lcp-echo-interval {request.echo_interval_s}", f"lcp-echo-failure {request.echo_failures}",
+        f"lcp-echo-interval {request.echo_interval_s}",
+        f"lcp-echo-failure {request.echo_failures}",
         "lcp-echo-adaptive",
-    ]  # fmt: skip
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -80,8 +80,9 @@ def text_field(name: str, text: str) -> str:
     """A field of running text, written by this station: ASCII, folded at 78 characters (RFC 5322 §2.1.1)."""
     text = re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
     if text.isascii() and "=?" not in text:
-        lines = textwrap.wrap(f"{name}: {text}", _LINE, subsequent_indent=" ", break_on_hyphens=False,
-                              break_long_words=False)  # fmt: skip
+        lines = textwrap.wrap(
+            f"{name}: {text}", _LINE, subsequent_indent=" ", break_on_hyphens=False, break_long_words=False
+        )
         if lines and lines[0] != f"{name}:" and all(len(line) <= _LINE for line in lines):
             return "\n".join(lines)
     raw = text.encode("utf-8", "replace")

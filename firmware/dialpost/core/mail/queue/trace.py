@@ -146,9 +146,12 @@ def _doubt(recipient: RecipientRecord) -> str:
 
 
 def _told(
-    message: MessageRecord, recipient: RecipientRecord, notice: MessageRecord | None, waits_for: str,
+    message: MessageRecord,
+    recipient: RecipientRecord,
+    notice: MessageRecord | None,
+    waits_for: str,
     tz: tzinfo | None,
-) -> str:  # fmt: skip
+) -> str:
     """Whether a bounce was due, and what became of it: only one that was handed over has told anybody."""
     if not message.sender:
         return "Nobody got a notice: the message was itself one."

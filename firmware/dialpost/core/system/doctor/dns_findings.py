@@ -48,9 +48,10 @@ def domain_records(
         )
     elif isinstance(answer, NoRecords) or not answer:
         yield warning(
-            subject, "it has no MX record: senders fall back to its address record, if there is one",
+            subject,
+            "it has no MX record: senders fall back to its address record, if there is one",
             f"Have an MX record added, like: {domain}. MX 10 {config.station.hostname}.",
-        )  # fmt: skip
+        )
     elif all(not record.host for record in answer):
         yield fault(
             subject, "DNS says it takes no mail at all (a null MX)", "Have that record replaced by a real MX."
@@ -68,9 +69,10 @@ def _mx_finding(config: Config, subject: str, records: list[MxRecord]) -> Findin
         if hosts[0] == config.station.hostname or config.etrn_host in hosts:
             return ok(subject, f"the world sends its mail to {shown}")
         return warning(
-            subject, f"the world sends its mail to {shown}: another host comes before this station",
+            subject,
+            f"the world sends its mail to {shown}: another host comes before this station",
             "Right only if that host passes the mail on to this station.",
-        )  # fmt: skip
+        )
     if config.etrn_wanted and config.etrn_host in hosts:
         return ok(subject, f"the world sends its mail to {shown}, which is asked for it by ETRN")
     held = (

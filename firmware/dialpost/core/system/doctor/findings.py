@@ -33,9 +33,10 @@ def host_name(config: Config) -> Finding:
     name = config.station.hostname
     if name.endswith(_PRIVATE_SUFFIXES):
         return warning(
-            "host name", f"{name} is a name only this network knows; some servers refuse mail from such a name.",
+            "host name",
+            f"{name} is a name only this network knows; some servers refuse mail from such a name.",
             "Set station.hostname to a name in a domain of yours, like mail.clinic.example.",
-        )  # fmt: skip
+        )
     return ok("host name", name)
 
 
@@ -43,10 +44,11 @@ def clock(now_s: float, released_s: int, shown: str) -> Finding:
     """Nothing expires by a clock that can't be right, and no certificate can be checked by it."""
     if now_s < released_s:
         return fault(
-            "clock", f"it shows {shown}, a time before this release was made",
+            "clock",
+            f"it shows {shown}, a time before this release was made",
             "A wrong clock bounces no mail, but certificates can't be checked with one. Where chrony runs, it sets "
             "the clock in the next call; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
-        )  # fmt: skip
+        )
     return ok("clock", shown)
 
 
@@ -92,14 +94,16 @@ def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding
     free, reserve = _mb(free_bytes), _mb(reserve_bytes)
     if free_bytes < reserve_bytes:
         return fault(
-            "card", f"{free} free, less than the reserve of {reserve}: new mail is deferred (452)",
+            "card",
+            f"{free} free, less than the reserve of {reserve}: new mail is deferred (452)",
             MAKE_ROOM,
-        )  # fmt: skip
+        )
     if free_bytes < reserve_bytes + 4 * max_message_bytes:
         return warning(
-            "card", f"{free} free: above the reserve of {reserve}, room for only a few large messages",
+            "card",
+            f"{free} free: above the reserve of {reserve}, room for only a few large messages",
             MAKE_ROOM,
-        )  # fmt: skip
+        )
     return ok("card", f"{free} free, reserve {reserve}")
 
 
@@ -107,9 +111,10 @@ def durable_write(took_s: float) -> Finding:
     """How long a small file took until it was safe on the card."""
     if took_s > _SLOW_WRITE_S:
         return warning(
-            "card", f"a durable write took {took_s:.1f} s: every message waits for several of them",
+            "card",
+            f"a durable write took {took_s:.1f} s: every message waits for several of them",
             f"A card this slow is often about to fail. {SAVE_ALL} Then try another card.",
-        )  # fmt: skip
+        )
     return ok("card", f"a durable write takes {took_s * 1000:.0f} ms")
 
 
@@ -120,16 +125,18 @@ def wear(facts: CardWear | None) -> Finding:
     written = f"{facts.written_bytes / 1e9:.1f} GB written in its life"
     if facts.fs_faults:
         return fault(
-            "card", f"its file system has met {facts.fs_faults} faults; {written}",
+            "card",
+            f"its file system has met {facts.fs_faults} faults; {written}",
             f"The card is failing: replace it. {SAVE_ALL}",
-        )  # fmt: skip
+        )
     if facts.used_tenths is None:
         return ok("card", f"{written}; it does not report its wear")
     if facts.used_tenths >= _WORN_TENTHS:
         return warning(
-            "card", f"{min(facts.used_tenths, 10) * 10} % of its rated life is used up; {written}",
+            "card",
+            f"{min(facts.used_tenths, 10) * 10} % of its rated life is used up; {written}",
             f"Have another card ready. {SAVE_ALL}",
-        )  # fmt: skip
+        )
     return ok("card", f"{written}; some {facts.used_tenths * 10} % of its life is used")
 
 
@@ -138,9 +145,10 @@ def set_aside(names: Sequence[str]) -> Finding:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         return warning(
-            "set aside", f"kept because it could not be read: {shown}",
+            "set aside",
+            f"kept because it could not be read: {shown}",
             "It may hold mail. Look at it, or keep a copy elsewhere; then delete it to silence this.",
-        )  # fmt: skip
+        )
     return ok("set aside", "nothing had to be")
 
 
@@ -150,9 +158,10 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
     count = len(directory.accounts)
     if not count:
         yield fault(
-            subject, "there are none: mail for every name but postmaster is refused",
+            subject,
+            "there are none: mail for every name but postmaster is refused",
             "Make one: dialpost account add NAME",
-        )  # fmt: skip
+        )
     elif not any(account.enabled for account in directory.accounts.values()):
         yield warning(subject, "all are locked: nobody can log in", "dialpost account edit NAME --enable")
     else:
@@ -161,16 +170,18 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
         )
     if configured_postmaster and configured_postmaster not in directory.accounts:
         yield warning(
-            subject, f"station.postmaster names {configured_postmaster}, which is no account; "
+            subject,
+            f"station.postmaster names {configured_postmaster}, which is no account; "
             f"{directory.postmaster_account} gets that mail",
             f"Make it (dialpost account add {configured_postmaster}) or change station.postmaster.",
-        )  # fmt: skip
+        )
     for domain, name in directory.catch_all.items():
         if name not in directory.accounts:
             yield warning(
-                subject, f"delivery.catch_all of {domain} names {name}, which is no account",
+                subject,
+                f"delivery.catch_all of {domain} names {name}, which is no account",
                 f"Make it (dialpost account add {name}) or change delivery.catch_all.",
-            )  # fmt: skip
+            )
     for alias, target in sorted(directory.dead_targets()):
         yield warning(
             subject, f"the alias {alias} goes to {target}, which is nobody's", f"dialpost alias add {alias} TARGET"
@@ -183,9 +194,10 @@ def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Fin
         if messages and name not in directory.accounts:
             whose = "mail for postmaster" if name == POSTMASTER else "mail of a deleted account"
             yield warning(
-                "accounts", f"{messages} messages are in the mailbox {name}, which has no account ({whose})",
+                "accounts",
+                f"{messages} messages are in the mailbox {name}, which has no account ({whose})",
                 f"To read them: dialpost account add {name}. To get rid of them, delete that account with --purge.",
-            )  # fmt: skip
+            )
 
 
 def ways_out(config: Config) -> Finding:
@@ -193,9 +205,10 @@ def ways_out(config: Config) -> Finding:
     outbound = config.outbound
     if outbound.via is Via.SMARTHOST and not outbound.smarthost:
         return fault(
-            "mail for the world", "no smarthost is set: it waits here for ever",
+            "mail for the world",
+            "no smarthost is set: it waits here for ever",
             'Set outbound.smarthost to the provider\'s mail host, or outbound.via = "mx".',
-        )  # fmt: skip
+        )
     way = (
         f"through {outbound.smarthost}, port {outbound.port}"
         if outbound.via is Via.SMARTHOST

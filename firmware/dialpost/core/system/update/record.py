@@ -80,9 +80,13 @@ class UpdateRecord:
     def render(self) -> bytes:
         """The file."""
         values = {
-            "id": self.id, "state": self.state.value, "version": self.version, "before": self.before,
-            "slot": self.slot.value, "boot_id": self.boot_id,
-        }  # fmt: skip
+            "id": self.id,
+            "state": self.state.value,
+            "version": self.version,
+            "before": self.before,
+            "slot": self.slot.value,
+            "boot_id": self.boot_id,
+        }
         return json.dumps(values).encode() + b"\n"
 
 

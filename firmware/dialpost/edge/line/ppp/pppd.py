@@ -124,9 +124,12 @@ class Pppd:
             command = prepare(self._folder, request, self._folder / SOCKET)
         # No session of its own: the tty would become that session's, and be hung up under the modem when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, process_group=0,
-        )  # fmt: skip
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            process_group=0,
+        )
         self._reading = asyncio.create_task(self._read(self._process))
 
     async def _until_up(self, events: socket.socket) -> PppUp | PppEnd:
@@ -210,9 +213,12 @@ def _unit_is_there() -> bool:
 
 async def _systemctl(*arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        "systemctl", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        "systemctl",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    )
     said, _ = await process.communicate()
     return said.decode("utf-8", "replace").strip()
 

@@ -88,9 +88,12 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
     if wrong := why_not(local, peer, connected_networks(_routes())):
         raise SystemExit(wrong)
     rules = line_firewall.ruleset(
-        interface, (*request.mail_hosts, ip_network(peer)), filtered=request.firewall,
-        timestamps_off=request.shaping, share_with_lan=request.share_with_lan,
-    )  # fmt: skip
+        interface,
+        (*request.mail_hosts, ip_network(peer)),
+        filtered=request.firewall,
+        timestamps_off=request.shaping,
+        share_with_lan=request.share_with_lan,
+    )
     why = _run(["nft", "-f", "-"], rules)
     if request.firewall and why:  # an open line is worse than none: pppd ends
         raise SystemExit(f"The firewall of the line could not be set, so the station hung up ({why}).")
@@ -135,7 +138,7 @@ def _run(command: Sequence[str], given: str = "") -> str:
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )  # fmt: skip
+        )
         _, said = child.communicate(given, timeout=_COMMAND_S)
     except subprocess.TimeoutExpired:
         child.kill()  # not waited for: what hangs in the kernel can't even be killed

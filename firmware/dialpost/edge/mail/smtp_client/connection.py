@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], in_flight_bytes: int = 0
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.bytes_up = 0
         self.bytes_down = 0
         self.tls_version = ""
@@ -219,9 +219,12 @@ class Connection(asyncio.Protocol):
         if data and self._outlet is not None and self._transport is not None:
             self.bytes_up += len(data)
             self._heard.wrote(
-                plain, len(data), read=self.bytes_down, unread=unread(self._transport.get_extra_info("socket")),
+                plain,
+                len(data),
+                read=self.bytes_down,
+                unread=unread(self._transport.get_extra_info("socket")),
                 unheard_raw=self._outlet.unacknowledged,
-            )  # fmt: skip
+            )
             self._outlet.write(data)
 
     def _flush_tls(self, *, plain: int = 0) -> None:

@@ -43,7 +43,7 @@ class SmtpServer:
 
     def abort(
         self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] = lambda sock: None
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Drop the connections of such peers: their line is down, and TCP would not know for hours.
 
         `keep` gets the socket of each, to duplicate before it is closed.

@@ -167,9 +167,11 @@ class Session(Dialogue):
         if self._arrival is not None:
             return self._error(OUT_OF_ORDER)
         recipient = parse_rcpt(
-            _text(argument), extended=self._said_ehlo, smtputf8=self._mail.smtputf8,
+            _text(argument),
+            extended=self._said_ehlo,
+            smtputf8=self._mail.smtputf8,
             home=self.door.policy.home(self.peer),
-        )  # fmt: skip
+        )
         if isinstance(recipient, Reply):
             self._refused_rcpt = True
             return await self._malformed(recipient)

@@ -40,9 +40,12 @@ class Spool:
     """
 
     def __init__(
-        self, directory: Path, reserve_bytes: int, set_aside_directory: Path | None = None,
+        self,
+        directory: Path,
+        reserve_bytes: int,
+        set_aside_directory: Path | None = None,
         is_short: Callable[[], bool] = lambda: False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._directory = directory
         self._reserve_bytes = reserve_bytes
         self._aside = set_aside_directory or directory.parent / "set-aside"

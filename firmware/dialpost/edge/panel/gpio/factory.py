@@ -65,10 +65,25 @@ class LibgpiodFactory(PiFactory):  # type: ignore[misc]  # gpiozero has no types
             pins = {line + 1: _pin_info(line) for line in range(self._lines)}
             header = HeaderInfo("GPIO", rows=(self._lines + 1) // 2, columns=2, pins=pins)
             self._info = BoardInfo(
-                revision=f"{self._get_revision():04x}", model=self.label, pcb_revision="", released="",
-                soc=self.label, manufacturer="", memory=0, storage="", usb=0, usb3=0, ethernet=0, eth_speed=0,
-                wifi=False, bluetooth=False, csi=0, dsi=0, headers={"GPIO": header}, board="",
-            )  # fmt: skip
+                revision=f"{self._get_revision():04x}",
+                model=self.label,
+                pcb_revision="",
+                released="",
+                soc=self.label,
+                manufacturer="",
+                memory=0,
+                storage="",
+                usb=0,
+                usb3=0,
+                ethernet=0,
+                eth_speed=0,
+                wifi=False,
+                bluetooth=False,
+                csi=0,
+                dsi=0,
+                headers={"GPIO": header},
+                board="",
+            )
         return self._info
 
     def _get_spi_class(self, shared: bool, hardware: bool) -> Any:
@@ -79,6 +94,11 @@ def _pin_info(line: int) -> Any:
     row, column = divmod(line, 2)
     name = f"GPIO{line}"
     return PinInfo(
-        number=line + 1, name=name, names=frozenset({line, str(line), name}), pull="", row=row + 1, col=column + 1,
+        number=line + 1,
+        name=name,
+        names=frozenset({line, str(line), name}),
+        pull="",
+        row=row + 1,
+        col=column + 1,
         interfaces=frozenset({"gpio"}),
-    )  # fmt: skip
+    )

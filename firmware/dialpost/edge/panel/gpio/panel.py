@@ -117,9 +117,12 @@ class BoardPanel:
         """gpiozero takes what is pressed from the pull; where there is none it must be given."""
         pull_up = {Bias.PULL_UP: True, Bias.PULL_DOWN: False, Bias.NONE: None}[switch.bias]
         contact = DigitalInputDevice(
-            switch.line, pull_up=pull_up, active_state=not switch.active_low if pull_up is None else None,
-            bounce_time=DEBOUNCE_S, pin_factory=self._factories[self._board.chip_of(switch)],
-        )  # fmt: skip
+            switch.line,
+            pull_up=pull_up,
+            active_state=not switch.active_low if pull_up is None else None,
+            bounce_time=DEBOUNCE_S,
+            pin_factory=self._factories[self._board.chip_of(switch)],
+        )
         self._taken.callback(contact.close)
         return contact
 

@@ -21,8 +21,11 @@ def main() -> int:
     args = parser.parse_args()
     result = apply(args.file, Place(args.root))
     for what, sentences in (
-        ("changed", result.changed), ("told", result.reloaded), ("note", result.notes), ("PROBLEM", result.problems)
-    ):  # fmt: skip
+        ("changed", result.changed),
+        ("told", result.reloaded),
+        ("note", result.notes),
+        ("PROBLEM", result.problems),
+    ):
         for sentence in sentences:
             sys.stderr.write(f"{what}: {one_line(sentence, LONGEST_LINE)}\n")
     return 0 if result.applied else 1

@@ -73,7 +73,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
         Service(BATTERY_CLOCK, "the clock with a battery", _battery_clock, is_optional=True),
         Service(CHRONY, "the time servers", lambda there: _if_active(_CHRONY_UNIT, "chronyc", "reload", "sources")),
         Service(DOVECOT, "Dovecot", _dovecot),
-    )  # fmt: skip
+    )
 
 
 def _nobody(there: bool) -> None:
@@ -126,9 +126,15 @@ def _do(*command: str, limit_s: float = _LIMIT_S) -> None:
 def _run(command: Sequence[str], limit_s: float = _FIREWALL_LIMIT_S) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False,
-            stdin=subprocess.DEVNULL, env=_ENVIRONMENT,
-        )  # fmt: skip
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+        )
     except FileNotFoundError:
         raise CommandError(f"the command {command[0]} is not there") from None
     except (OSError, subprocess.TimeoutExpired) as error:

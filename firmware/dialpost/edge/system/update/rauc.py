@@ -24,8 +24,12 @@ class Rauc:
         try:
             done = subprocess.run(
                 [self._command, "info", "--output-format=json", str(bundle)],
-                capture_output=True, text=True, errors="replace", timeout=_INFO_S, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_INFO_S,
+                check=False,
+            )
             if done.returncode:
                 raise UpdateError(f"{bundle.name} is not an update for this station: {_reason(done.stderr)}")
             return parse_json(done.stdout)
@@ -41,8 +45,11 @@ class Rauc:
         try:
             with subprocess.Popen(
                 [self._command, "install", str(bundle)],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-            ) as process:  # fmt: skip
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as process:
                 assert process.stdout is not None
                 for line in process.stdout:
                     last = line.strip() or last

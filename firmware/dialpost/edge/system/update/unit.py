@@ -37,8 +37,11 @@ class UpdateUnit:
             self._said_since = self._mark()
             with subprocess.Popen(
                 [self._systemctl, "--no-ask-password", "start", UNIT],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            ) as process:  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
                 last = self._follow(process, tell)
                 trouble = process.stderr.read().strip() if process.stderr is not None else ""
         except OSError as error:

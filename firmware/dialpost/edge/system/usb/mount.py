@@ -76,9 +76,15 @@ def command(name: str, machine: Machine) -> list[str] | str:
     if machine.disk_of(number) & machine.disks_in_use():
         return f"{name} is on a disk that the system uses itself"
     return [
-        "/usr/bin/systemd-mount", "--collect", "--no-ask-password", "--fsck=no", f"--type={kind}",
-        f"--options={OPTIONS[kind]}", f"/dev/{name}", f"{STICKS}/{name}",
-    ]  # fmt: skip
+        "/usr/bin/systemd-mount",
+        "--collect",
+        "--no-ask-password",
+        "--fsck=no",
+        f"--type={kind}",
+        f"--options={OPTIONS[kind]}",
+        f"/dev/{name}",
+        f"{STICKS}/{name}",
+    ]
 
 
 def main() -> None:

@@ -45,9 +45,15 @@ class CallActions:
     """The tasks of the state the call is in. `number` is that of the call under way."""
 
     def __init__(
-        self, config: CallConfig, link: Link, budget: Budget, forecasts: Forecasts | None,
-        post: Callable[[Happening], None], say: Callable[[str], None], memory: Tries,
-    ) -> None:  # fmt: skip
+        self,
+        config: CallConfig,
+        link: Link,
+        budget: Budget,
+        forecasts: Forecasts | None,
+        post: Callable[[Happening], None],
+        say: Callable[[str], None],
+        memory: Tries,
+    ) -> None:
         self._memory = memory
         self._config, self._link, self._budget, self._forecasts = config, link, budget, forecasts
         self._post, self._say = post, say

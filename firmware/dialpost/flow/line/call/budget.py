@@ -48,9 +48,14 @@ class Budget:
     """The counters, and the meter of the call under way (`paid_s`, `cost`: still told after its end)."""
 
     def __init__(
-        self, config: BudgetConfig, memory: Memory, *, zone: tzinfo = UTC,
-        clock_trusted: Callable[[], bool] = lambda: True, wall_clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+        self,
+        config: BudgetConfig,
+        memory: Memory,
+        *,
+        zone: tzinfo = UTC,
+        clock_trusted: Callable[[], bool] = lambda: True,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._config, self._memory, self._zone = config, memory, zone
         self._clock_trusted, self._wall_clock = clock_trusted, wall_clock
         self._spent = Spent()

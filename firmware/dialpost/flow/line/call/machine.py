@@ -84,9 +84,15 @@ class CallManager:
             config, link, self._budget, forecasts, self._queue.put_nowait, self._say, self._memory
         )
         self._new_mail: Callable[[], MailPart] = lambda: MailPart(
-            etrn=etrn, flush=flush, inbound=inbound, meter=link, habits=self._memory.habits, say=self._say,
-            rules=GraceRules(config.grace_min_s, config.grace_max_s), moving=self._mail_moves,
-        )  # fmt: skip
+            etrn=etrn,
+            flush=flush,
+            inbound=inbound,
+            meter=link,
+            habits=self._memory.habits,
+            say=self._say,
+            rules=GraceRules(config.grace_min_s, config.grace_max_s),
+            moving=self._mail_moves,
+        )
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
 

@@ -124,9 +124,17 @@ class MailPart:
     """The mail of one call. `run` once; `stop` ends it after the current message."""
 
     def __init__(
-        self, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound, meter: LineMeter,
-        rules: GraceRules, habits: ProviderHabits, say: Callable[[str], None], moving: Callable[[bool], None],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        etrn: Etrn | None,
+        flush: FlushForCall,
+        inbound: Inbound,
+        meter: LineMeter,
+        rules: GraceRules,
+        habits: ProviderHabits,
+        say: Callable[[str], None],
+        moving: Callable[[bool], None],
+    ) -> None:
         self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
         self._rules = rules
         self._say, self._moving = say, moving
@@ -156,9 +164,13 @@ class MailPart:
     def tally(self) -> Tally:
         """What went over the line so far; the flush's part grows when a run of it ends."""
         return Tally(
-            self._sent, self._inbound.messages - self._messages_before, self._deferred, self._refused,
-            self._inbound.bytes - self._bytes_before, self._notes,
-        )  # fmt: skip
+            self._sent,
+            self._inbound.messages - self._messages_before,
+            self._deferred,
+            self._refused,
+            self._inbound.bytes - self._bytes_before,
+            self._notes,
+        )
 
     def stop(self, reason: HangUpReason) -> None:
         """End after the current message each way."""
@@ -211,9 +223,10 @@ class MailPart:
         }
         try:
             await asyncio.wait(
-                waits, timeout=max(0.0, min(TICK_S, decision.until_s - now)),
+                waits,
+                timeout=max(0.0, min(TICK_S, decision.until_s - now)),
                 return_when=asyncio.FIRST_COMPLETED,
-            )  # fmt: skip
+            )
         finally:
             for wait in waits:
                 wait.cancel()

@@ -40,9 +40,13 @@ class CallMemory:
     """The past calls, as far as the next one and the schedule need them."""
 
     def __init__(
-        self, store: CallStore, panel: LinePanel, redials: Redials, say: Callable[[str], None],
+        self,
+        store: CallStore,
+        panel: LinePanel,
+        redials: Redials,
+        say: Callable[[str], None],
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._panel, self._redials, self._say = store, panel, redials, say
         self._on_given_up, self._is_given_up_told = on_given_up, False
         self._unkept: CallRecord | None = None
@@ -87,9 +91,11 @@ class CallMemory:
     def _tell(self, record: CallRecord) -> None:
         if record.result is DialResult.CONNECTED:
             maillog.hung_up(
-                reason=record.hangup_reason.value, online_s=record.online_s, sent=record.sent,
+                reason=record.hangup_reason.value,
+                online_s=record.online_s,
+                sent=record.sent,
                 received=record.received,
-            )  # fmt: skip
+            )
             detail = f" ({record.hangup_detail})" if record.hangup_detail else ""
             self._say(f"hung up: {HANG_UP_WORDS[record.hangup_reason]}{detail}")
             return

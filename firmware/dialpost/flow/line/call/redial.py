@@ -49,11 +49,17 @@ class Redials:
     """
 
     def __init__(
-        self, config: CallConfig, dial: Callable[[], None], say: Callable[[str], None],
-        plan: DialPlan | None = None, *, wall_clock: Callable[[], float] = time.time,
+        self,
+        config: CallConfig,
+        dial: Callable[[], None],
+        say: Callable[[str], None],
+        plan: DialPlan | None = None,
+        *,
+        wall_clock: Callable[[], float] = time.time,
         clock_trusted: Callable[[], bool] = lambda: False,
-        on_pending: Callable[[bool], None] = lambda pending: None, settings: str = "",
-    ) -> None:  # fmt: skip
+        on_pending: Callable[[bool], None] = lambda pending: None,
+        settings: str = "",
+    ) -> None:
         self.bar = CallBar(settings)
         self._refused_numbers: set[str] = set()
         self._on_pending = on_pending

@@ -58,9 +58,14 @@ class RunningCall:
         if self.mail is not None:
             tally = self.mail.tally
             record = replace(
-                record, sent=tally.sent, received=tally.received, deferred=tally.deferred,
-                refused=tally.refused, etrn=self.mail.answers, bytes_down=tally.bytes_received,
+                record,
+                sent=tally.sent,
+                received=tally.received,
+                deferred=tally.deferred,
+                refused=tally.refused,
+                etrn=self.mail.answers,
+                bytes_down=tally.bytes_received,
                 notes=tally.notes,
-            )  # fmt: skip
+            )
         traffic = self._link.traffic()
         return record if traffic is None else replace(record, bytes_up=traffic.up, bytes_down=traffic.down)

@@ -49,9 +49,15 @@ class Scheduler:
     """Makes the calls nobody asked for by hand."""
 
     def __init__(
-        self, config: ScheduleConfig, zone: tzinfo, calls: CallsToSchedule, counts: Counts, *,
-        clock_trusted: Callable[[], bool], wall_clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+        self,
+        config: ScheduleConfig,
+        zone: tzinfo,
+        calls: CallsToSchedule,
+        counts: Counts,
+        *,
+        clock_trusted: Callable[[], bool],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._config, self._zone, self._calls, self._counts = config, zone, calls, counts
         self._clock_trusted, self._wall_clock = clock_trusted, wall_clock
         self._changed = asyncio.Event()
@@ -80,9 +86,13 @@ class Scheduler:
         counts = await self._counts.counts()
         left = self._calls.left_behind
         return CallFacts(
-            waiting=counts.waiting_remote, urgent=counts.urgent, last_end_mono_s=self._calls.last_end_s,
-            failures=self._calls.failures, left_waiting=left.waiting_remote, left_urgent=left.urgent,
-        )  # fmt: skip
+            waiting=counts.waiting_remote,
+            urgent=counts.urgent,
+            last_end_mono_s=self._calls.last_end_s,
+            failures=self._calls.failures,
+            left_waiting=left.waiting_remote,
+            left_urgent=left.urgent,
+        )
 
     def _now(self) -> ClockReading:
         mono_s = asyncio.get_running_loop().time()

@@ -180,9 +180,15 @@ class ModemChannel:
     # -- inside ---------------------------------------------------------------------------------------
 
     async def _exchange(
-        self, command: str, limit_s: float, *, prefix: str = "", most: int = _READ_BYTES,
-        doubted: frozenset[ResultKind] = frozenset(), doubt_s: float = STALE_S,
-    ) -> Answer:  # fmt: skip
+        self,
+        command: str,
+        limit_s: float,
+        *,
+        prefix: str = "",
+        most: int = _READ_BYTES,
+        doubted: frozenset[ResultKind] = frozenset(),
+        doubt_s: float = STALE_S,
+    ) -> Answer:
         """Send, and hear until the command's own answer or the limit."""
         await self.quiet(0.0)  # what came unasked answers nothing
         own, data = own_results_of(command), self._dialogue.command(command)

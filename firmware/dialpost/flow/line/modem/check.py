@@ -122,17 +122,20 @@ class ModemCheck:
     def _silent(self, talk: ModemChannel, speed_bps: int, flow_control: FlowControl) -> Finding:
         if talk.garbage:
             return _fault(
-                "answer", f"It answers in garbage at {speed_bps} bit/s.",
+                "answer",
+                f"It answers in garbage at {speed_bps} bit/s.",
                 "Set modem.speed_bps to what the modem has; `dialpost modem probe` finds it.",
-            )  # fmt: skip
+            )
         lines = (
             ' It also finds out whether the port lacks RTS and CTS (modem.flow_control = "none").'
-            if flow_control is FlowControl.RTSCTS else ""
-        )  # fmt: skip
+            if flow_control is FlowControl.RTSCTS
+            else ""
+        )
         return _fault(
-            "answer", f"Nothing answers AT on {self._config.port}.",
+            "answer",
+            f"Nothing answers AT on {self._config.port}.",
             f"Is the modem switched on and this its port? `dialpost modem probe` looks at all ports.{lines}",
-        )  # fmt: skip
+        )
 
     async def _identity(self, talk: ModemChannel) -> Finding:
         await talk.ask(PLAIN_WORDS)
@@ -185,10 +188,11 @@ class ModemCheck:
             return ok("dial tone", "There is one.")
         if kind is ResultKind.NO_DIALTONE:
             return _fault(
-                "dial tone", "There is none.",
+                "dial tone",
+                "There is none.",
                 "Check the cable between modem and socket. If the exchange has an unusual tone, set "
                 "modem.wait_for_dial_tone to false.",
-            )  # fmt: skip
+            )
         return skipped("dial tone", f"This modem does not say (it said: {answer.words or 'nothing'}).")
 
     async def _call(self, caller: CallingModem) -> Finding:
@@ -211,7 +215,9 @@ def _lines(carrier: bool | None) -> Finding:
         )
     if carrier:
         return Finding(
-            subject, Severity.WARNING, "DCD says that a call is up, though none should be.",
+            subject,
+            Severity.WARNING,
+            "DCD says that a call is up, though none should be.",
             "Is an old call still up? If not, a switch of the modem holds DCD up (on a Courier: switch 6).",
-        )  # fmt: skip
+        )
     return ok(subject, "DCD is off, as it should be between calls.")

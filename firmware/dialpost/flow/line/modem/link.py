@@ -94,11 +94,17 @@ class ModemLink:
     kind = LinkKind.MODEM
 
     def __init__(
-        self, ppp_config: PppConfig, modem: Modem, ppp: Ppp, plan: DialPlan,
-        request: Callable[[int | None], PppRequest], *,
-        watchers: Sequence[LineWatcher] = (), ready: Callable[[], Awaitable[None]] | None = None,
+        self,
+        ppp_config: PppConfig,
+        modem: Modem,
+        ppp: Ppp,
+        plan: DialPlan,
+        request: Callable[[int | None], PppRequest],
+        *,
+        watchers: Sequence[LineWatcher] = (),
+        ready: Callable[[], Awaitable[None]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config, self._modem, self._ppp, self._plan, self._request = ppp_config, modem, ppp, plan, request
         self._watchers, self._ready, self._monotonic = tuple(watchers), ready, monotonic
         self._rate_bps: int | None = None
@@ -137,9 +143,10 @@ class ModemLink:
         number = self._plan.next(self._monotonic()).number
         if not number:
             return DialOutcome(
-                DialResult.ERROR, "No number is configured: set modem.numbers (or modem.apn).",
+                DialResult.ERROR,
+                "No number is configured: set modem.numbers (or modem.apn).",
                 again=Again.AFTER_CHANGE,
-            )  # fmt: skip
+            )
         self._in_call = True
         try:
             async with self._free:

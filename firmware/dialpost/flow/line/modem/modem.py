@@ -48,9 +48,16 @@ class Modem:
     """
 
     def __init__(
-        self, config: ModemConfig, profile: ModemProfile, open_port: OpenPort, say: Callable[[str], None],
-        *, country: Country | None = None, refused_pin: RefusedPin | None = None, memory: Memory | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        config: ModemConfig,
+        profile: ModemProfile,
+        open_port: OpenPort,
+        say: Callable[[str], None],
+        *,
+        country: Country | None = None,
+        refused_pin: RefusedPin | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self._config, self._profile, self._open_port, self._say = config, profile, open_port, say
         self._country = country or Country("generic", "Anywhere", "")
         self._speed_bps, self._flow_control = port_settings(profile, config)

@@ -157,9 +157,13 @@ class SimCard:
 
 
 async def reach_network(
-    talk: ModemChannel, set_up: ModemSetUp, profile: ModemProfile, config: ModemConfig, refused_pin: RefusedPin,
+    talk: ModemChannel,
+    set_up: ModemSetUp,
+    profile: ModemProfile,
+    config: ModemConfig,
+    refused_pin: RefusedPin,
     say: Callable[[str], None],
-) -> None:  # fmt: skip
+) -> None:
     """All that a modem on a network of its own needs before it dials; a plain one needs nothing.
 
     Raises: ModemFailedError, PortError, ConfigError.

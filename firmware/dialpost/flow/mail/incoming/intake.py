@@ -76,12 +76,20 @@ class Intake:
     """The decisions behind every SMTP session (core.session.IntakePolicy)."""
 
     def __init__(
-        self, config: Config, accounts: Accounts, store: StoreForIntake, spool: SpoolForIntake,
-        mailboxes: Mailboxes, *, activity: InboundActivity, on_accepted: Callable[[MessageRecord], None],
-        monotonic: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time,
+        self,
+        config: Config,
+        accounts: Accounts,
+        store: StoreForIntake,
+        spool: SpoolForIntake,
+        mailboxes: Mailboxes,
+        *,
+        activity: InboundActivity,
+        on_accepted: Callable[[MessageRecord], None],
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
         most_connections: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config, self._accounts, self._spool = config, accounts, spool
         self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
         self._activity = activity

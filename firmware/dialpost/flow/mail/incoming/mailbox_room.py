@@ -40,9 +40,11 @@ class Rooms:
     """Who has room for how much. `waiting` tells what the queue holds for a mailbox."""
 
     def __init__(
-        self, quota_of: Callable[[str], int], measure: Callable[[str], Awaitable[int]],
+        self,
+        quota_of: Callable[[str], int],
+        measure: Callable[[str], Awaitable[int]],
         waiting: Callable[[str], Awaitable[int]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._quota_of, self._measure, self._waiting = quota_of, measure, waiting
         self._reserved: Counter[str] = Counter()
         self.expected_bytes = 0

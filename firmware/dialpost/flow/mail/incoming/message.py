@@ -276,9 +276,14 @@ class Incoming:
             maillog.repeat_recognised(earlier, sender=self.envelope.sender, peer=self.peer.address)
             return Reply(250, (f"Ok: queued as {earlier}",), "2.0.0")
         maillog.accepted(
-            self.queue_id, sender=self.envelope.sender, recipients=len(self._recipients), size=size,
-            origin=self.origin.value, peer=self.peer.address, account=self.peer.account,
-        )  # fmt: skip
+            self.queue_id,
+            sender=self.envelope.sender,
+            recipients=len(self._recipients),
+            size=size,
+            origin=self.origin.value,
+            peer=self.peer.address,
+            account=self.peer.account,
+        )
         if self.tools.is_over_the_line(self.peer):
             self.tools.activity.message_in()
         try:
@@ -332,15 +337,28 @@ class Incoming:
         hostname = self.tools.config.station.hostname
         own_id = self.origin is not Origin.OUTSIDE and not facts.has_message_id
         return MessageRecord(
-            queue_id=self.queue_id, sender=self.envelope.sender, size=size, wire_size=wire_size,
-            local_prefix=self._local_prefix, received_s=self._received_s, origin=self.origin,
-            recipients=self._recipients, body_type=self.envelope.body_type, smtputf8=self.envelope.smtputf8,
-            envid=self.envelope.envid, ret=self.envelope.ret, priority=facts.priority,
-            content_digest=self._digest.digest(), peer=self.peer.address, account=self.peer.account,
-            message_id_header=message_id_text(hostname, self.queue_id, self._received_s) if own_id
+            queue_id=self.queue_id,
+            sender=self.envelope.sender,
+            size=size,
+            wire_size=wire_size,
+            local_prefix=self._local_prefix,
+            received_s=self._received_s,
+            origin=self.origin,
+            recipients=self._recipients,
+            body_type=self.envelope.body_type,
+            smtputf8=self.envelope.smtputf8,
+            envid=self.envelope.envid,
+            ret=self.envelope.ret,
+            priority=facts.priority,
+            content_digest=self._digest.digest(),
+            peer=self.peer.address,
+            account=self.peer.account,
+            message_id_header=message_id_text(hostname, self.queue_id, self._received_s)
+            if own_id
             else facts.message_id,
-            subject=facts.subject, checksum=self.body.checksum,
-        )  # fmt: skip
+            subject=facts.subject,
+            checksum=self.body.checksum,
+        )
 
     def _forget_body(self) -> None:
         """Nothing of it stays, whole or not. Where even that fails, recovery finds a body without a row."""

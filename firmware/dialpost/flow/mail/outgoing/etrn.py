@@ -52,9 +52,12 @@ class EtrnAsk:
             answers = classify_dialogue(names, await self._dialogue(config.etrn_host, names))
         for answer in answers:
             maillog.etrn_answered(
-                host=config.etrn_host, name=answer.name, reply=answer.words(), advice=answer.advice,
+                host=config.etrn_host,
+                name=answer.name,
+                reply=answer.words(),
+                advice=answer.advice,
                 is_fault=answer.is_fault,
-            )  # fmt: skip
+            )
         self.last_answers = answers
         return answers
 
@@ -89,8 +92,12 @@ def etrn_settings(config: Config) -> ConnectSettings:
     """How to talk to the provider's ETRN host."""
     etrn = config.etrn
     return ConnectSettings(
-        helo=config.station.hostname, tls=etrn.tls, tls_verify=etrn.tls_verify,
-        tls_fingerprint=etrn.tls_fingerprint, user=etrn.user, password=etrn.password,
+        helo=config.station.hostname,
+        tls=etrn.tls,
+        tls_verify=etrn.tls_verify,
+        tls_fingerprint=etrn.tls_fingerprint,
+        user=etrn.user,
+        password=etrn.password,
         clear_password=etrn.clear_password,
         timeout_scale=config.outbound.timeout_scale,
-    )  # fmt: skip
+    )

@@ -46,19 +46,33 @@ class Flush:
     """
 
     def __init__(
-        self, config: Config, queue: QueueForFlush, sender: Sender, names: NameService, bodies: BodyFiles,
-        notices: Notices, *, is_dialled: bool, on_finished: Callable[[], None] = lambda: None,
-        wall_clock: Callable[[], float] = time.time, chance: Callable[[], float] = random.random,
+        self,
+        config: Config,
+        queue: QueueForFlush,
+        sender: Sender,
+        names: NameService,
+        bodies: BodyFiles,
+        notices: Notices,
+        *,
+        is_dialled: bool,
+        on_finished: Callable[[], None] = lambda: None,
+        wall_clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
         troubles: HostTroubles | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._troubles = troubles or HostTroubles()
         self._config, self._queue, self._sender, self._names, self._bodies = config, queue, sender, names, bodies
         self._is_dialled, self._wall_clock, self._chance = is_dialled, wall_clock, chance
         self._table = RouteTable.from_config(config)
         self._outcomes = OutcomeRecord(
-            config.outbound, config.station.hostname, queue, notices, is_dialled=is_dialled,
-            on_finished=on_finished, wall_clock=wall_clock,
-        )  # fmt: skip
+            config.outbound,
+            config.station.hostname,
+            queue,
+            notices,
+            is_dialled=is_dialled,
+            on_finished=on_finished,
+            wall_clock=wall_clock,
+        )
         self._standing = Standing()
         self._work: asyncio.Task[None] | None = None
         self.result = FlushResult()
@@ -122,9 +136,19 @@ class Flush:
     async def _run(self, result: FlushResult) -> None:
         hops = NextHops(self._config, self._table, self._names, self._chance)
         run = FlushRun(
-            self._config, self._table, self._queue, self._sender, hops, self._bodies, self._outcomes,
-            self._standing, result, due_s=self._due_s, is_dialled=self._is_dialled, troubles=self._troubles,
-        )  # fmt: skip
+            self._config,
+            self._table,
+            self._queue,
+            self._sender,
+            hops,
+            self._bodies,
+            self._outcomes,
+            self._standing,
+            result,
+            due_s=self._due_s,
+            is_dialled=self._is_dialled,
+            troubles=self._troubles,
+        )
         try:
             await self._outcomes.write_left_over()
             await run.run()

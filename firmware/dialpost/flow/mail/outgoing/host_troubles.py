@@ -61,9 +61,10 @@ class HostTroubles:
     """`on_change` is called with whether there is any. `settings` stands for those of each use (a digest)."""
 
     def __init__(
-        self, on_change: Callable[[bool], None] = lambda any_left: None,
+        self,
+        on_change: Callable[[bool], None] = lambda any_left: None,
         settings: Mapping[HostUse, str] = MappingProxyType({}),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._on_change, self._settings = on_change, settings
         self._known: dict[tuple[HostUse, str, int], HostTrouble] = {}
 
@@ -104,7 +105,7 @@ class HostTroubles:
             }
             for (use, host, port), one in self._known.items()
             if one.fate is SessionFate.LOGIN_REFUSED
-        ]  # fmt: skip
+        ]
         await memory.remember(_KEY, json.dumps(refused))
 
     async def recall(self, memory: Memory) -> None:

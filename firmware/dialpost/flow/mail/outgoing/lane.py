@@ -87,9 +87,15 @@ class LaneRun:
     """Serves one lane once. `is_stopping` ends it after what is in flight."""
 
     def __init__(
-        self, lane: Lane, queue: WaitingMail, bodies: BodyFiles, record: Record, *, due_s: Callable[[], int],
+        self,
+        lane: Lane,
+        queue: WaitingMail,
+        bodies: BodyFiles,
+        record: Record,
+        *,
+        due_s: Callable[[], int],
         is_stopping: Callable[[], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._lane, self._queue, self._bodies, self._record = lane, queue, bodies, record
         self._due_s, self._is_stopping = due_s, is_stopping
         self._moved = False

@@ -67,9 +67,16 @@ class OutcomeRecord:
     """Writes outcomes. `on_finished` is called when something may have become finished."""
 
     def __init__(
-        self, config: OutboundConfig, hostname: str, queue: OutcomeRows, notices: Notices, *, is_dialled: bool,
-        on_finished: Callable[[], None], wall_clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        config: OutboundConfig,
+        hostname: str,
+        queue: OutcomeRows,
+        notices: Notices,
+        *,
+        is_dialled: bool,
+        on_finished: Callable[[], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._is_dialled, self._on_finished, self._wall_clock = is_dialled, on_finished, wall_clock
         self._unwritten: dict[tuple[QueueId, int], RecipientRecord] = {}

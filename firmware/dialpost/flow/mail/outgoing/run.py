@@ -80,10 +80,21 @@ class FlushRun:
     """Made for one run; `run` once."""
 
     def __init__(
-        self, config: Config, table: RouteTable, queue: QueueForRun, sender: Sender, hops: NextHops,
-        bodies: BodyFiles, outcomes: OutcomeRecord, standing: Standing, result: FlushResult, *,
-        due_s: Callable[[], int], is_dialled: bool, troubles: HostTroubles,
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        table: RouteTable,
+        queue: QueueForRun,
+        sender: Sender,
+        hops: NextHops,
+        bodies: BodyFiles,
+        outcomes: OutcomeRecord,
+        standing: Standing,
+        result: FlushResult,
+        *,
+        due_s: Callable[[], int],
+        is_dialled: bool,
+        troubles: HostTroubles,
+    ) -> None:
         self._troubles = troubles
         self._config, self._table, self._queue, self._sender = config, table, queue, sender
         self._hops, self._bodies, self._outcomes, self._standing = hops, bodies, outcomes, standing
@@ -210,9 +221,13 @@ class FlushRun:
     async def _serve(self, lane: Lane) -> LaneEnd:
         standing = self._standing
         work = LaneRun(
-            lane, self._queue, self._bodies, self._record, due_s=self._due_s,
+            lane,
+            self._queue,
+            self._bodies,
+            self._record,
+            due_s=self._due_s,
             is_stopping=lambda: standing.stopping,
-        )  # fmt: skip
+        )
         if not await work.has_more():
             return LaneEnd(LaneFate.EMPTY)
         refused = self._troubles.login_refused(HostUse.OUTBOUND, lane.host, lane.hop.port)
@@ -276,9 +291,13 @@ class FlushRun:
             maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
             self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Dialpost does without it.")
         is_news = self._troubles.note(
-            HostUse.OUTBOUND, lane.host, lane.hop.port, end.fate, end.reason,
+            HostUse.OUTBOUND,
+            lane.host,
+            lane.hop.port,
+            end.fate,
+            end.reason,
             served=end.ready and not end.needs_person,
-        )  # fmt: skip
+        )
         if is_news:
             maillog.person_needed("smtp: needs the operator", host=lane.host, reason=end.reason)
         if end.needs_person:

@@ -63,11 +63,19 @@ class BigMessages:
     """
 
     def __init__(
-        self, config: BudgetConfig, hostname: str, queue: Queue, bodies: BodyFiles, notices: Notices, *,
-        zone: tzinfo = UTC, clock_trusted: Callable[[], bool] = lambda: True,
-        wall_clock: Callable[[], float] = time.time, on_work: Callable[[], None] = lambda: None,
+        self,
+        config: BudgetConfig,
+        hostname: str,
+        queue: Queue,
+        bodies: BodyFiles,
+        notices: Notices,
+        *,
+        zone: tzinfo = UTC,
+        clock_trusted: Callable[[], bool] = lambda: True,
+        wall_clock: Callable[[], float] = time.time,
+        on_work: Callable[[], None] = lambda: None,
         on_held: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config, self._hostname, self._queue, self._bodies = config, hostname, queue, bodies
         self._notices, self._on_work, self._on_held = notices, on_work, on_held
         self._zone, self._clock_trusted, self._wall_clock = zone, clock_trusted, wall_clock

@@ -56,10 +56,17 @@ class Expiry:
     """Delay notices and giving up. `is_in_flight` tells what the flush is sending at this moment."""
 
     def __init__(
-        self, config: OutboundConfig, hostname: str, queue: Queue, notices: Notices, *,
-        clock_trusted: Callable[[], bool], on_finished: Callable[[], None] = lambda: None,
-        is_in_flight: Callable[[QueueId], bool] = lambda _: False, wall_clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+        self,
+        config: OutboundConfig,
+        hostname: str,
+        queue: Queue,
+        notices: Notices,
+        *,
+        clock_trusted: Callable[[], bool],
+        on_finished: Callable[[], None] = lambda: None,
+        is_in_flight: Callable[[QueueId], bool] = lambda _: False,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._is_in_flight = is_in_flight
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._clock_trusted, self._on_finished, self._wall_clock = clock_trusted, on_finished, wall_clock
