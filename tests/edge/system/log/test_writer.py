@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from dialpost.edge.system.log import writer as log_writer
 from dialpost.edge.system.log.writer import LogWriter
+
+LOST = re.compile(r"WARNING (\d+) lines of the log were lost: nobody read it")
 
 
 class Pipe:
@@ -21,8 +25,7 @@ class Pipe:
     def fileno(self) -> int:
         return self.writing
 
-    def lines_until(self, last: str) -> list[str]:
-        text = b""
+    def lines_until(self, last: str, text: bytes = b"") -> list[str]:
         while not text.endswith(last.encode() + b"\n"):
             text += os.read(self.reading, 65_536)
         return text.decode().splitlines()
@@ -50,32 +53,57 @@ def logger(pipe: Pipe) -> Iterator[logging.Logger]:
     handler._thread.join(20)  # or it would write into whatever gets its descriptor next
 
 
+def flood(logger: logging.Logger, lines: int) -> None:
+    for number in range(lines):
+        logger.info("line %04d %s", number, "x" * 60)
+
+
+def got_and_lost(pipe: Pipe, logger: logging.Logger) -> tuple[list[str], list[int]]:
+    """The lines that come out until a last one, and each count of lost lines said among them."""
+    handler, text = logger.handlers[0], b""
+    assert isinstance(handler, LogWriter)
+    while handler.lost:  # all are said with the first line written after the last loss: then there is room
+        text += os.read(pipe.reading, 4096)
+    logger.info("the end")
+    lines = pipe.lines_until("the end", text)[:-1]
+    counts = [int(found[1]) for line in lines if (found := LOST.fullmatch(line))]
+    return [line for line in lines if not LOST.fullmatch(line)], counts
+
+
 def test_a_reader_that_stands_still_stops_nobody(pipe: Pipe, logger: logging.Logger) -> None:
     written = log_writer.MOST_QUEUED + 1000
-    for number in range(written):
-        logger.info("line %04d %s", number, "x" * 60)  # more than the pipe and the queue hold
-    handler = logger.handlers[0]
-    assert isinstance(handler, LogWriter)
-    lost = handler.lost
-    assert lost > 0
-    while handler.lost:  # the first line that goes out again tells
-        os.read(pipe.reading, 4096)
-    logger.info("the end")
-    got = pipe.lines_until("the end")
-    assert got[-1] == "the end"
+    flood(logger, written)  # more than the pipe and the queue hold, and nobody reads
+    got, lost = got_and_lost(pipe, logger)
+    assert lost
+    assert len(got) < written
 
 
 def test_how_many_were_lost_is_said(pipe: Pipe, logger: logging.Logger) -> None:
-    for number in range(log_writer.MOST_QUEUED + 1000):
-        logger.info("line %04d %s", number, "x" * 60)
+    """Once or more than once: that depends on when the writer's thread runs."""
+    written = log_writer.MOST_QUEUED + 1000
+    flood(logger, written)
+    got, lost = got_and_lost(pipe, logger)
+    assert len(got) + sum(lost) == written
+    assert got == sorted(set(got))
+
+
+def test_a_writer_that_starts_when_the_queue_is_full_still_says_everything(
+    pipe: Pipe, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    full = log_writer.MOST_QUEUED + 718
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        flood(logger, full)
+    flood(logger, 1)  # there is no room for it, but now for a thread
     handler = logger.handlers[0]
     assert isinstance(handler, LogWriter)
-    lost, text = handler.lost, b""
-    while b"were lost" not in text:
-        text += os.read(pipe.reading, 4096)
-    assert f"WARNING {lost} lines of the log were lost: nobody read it" in text.decode()
-    while handler.lost:
-        os.read(pipe.reading, 4096)
+    assert handler._thread is not None
+    got, lost = got_and_lost(pipe, logger)
+    assert lost == [719]
+    assert len(got) == log_writer.MOST_QUEUED
 
 
 def test_a_flood_of_one_fault_is_summed_up(

@@ -82,8 +82,8 @@ class LogWriter(logging.Handler):
         with self._some:
             if len(self._lines) >= MOST_QUEUED:
                 self.lost += 1
-                return
-            self._lines.append(line.encode("utf-8", "replace") + b"\n")
+            else:
+                self._lines.append(line.encode("utf-8", "replace") + b"\n")
             if self._thread is None or not self._thread.is_alive():  # no thread survives a fork
                 self._begin()
             self._some.notify_all()
