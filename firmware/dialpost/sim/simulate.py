@@ -353,7 +353,6 @@ def _set_up_logging(verbose: bool) -> None:
     if not verbose:  # the daemon sets the logger's level to what its configuration names
         logging.getLogger().handlers[0].addFilter(_is_fault_of_mail)
     logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 def _is_fault_of_mail(record: logging.LogRecord) -> bool:

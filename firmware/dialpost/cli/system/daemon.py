@@ -73,5 +73,4 @@ def set_up_logging(level: str) -> None:
     writer = LogWriter(sys.stderr)
     writer.setFormatter(LineFormatter(layout))
     logging.basicConfig(handlers=[writer], level=level.upper(), force=True)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's own chatter, two lines a command
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -12,8 +12,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from aiosmtpd.smtp import SMTP
-
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.errors import StorageFullError
 from dialpost.core.mail.envelope import Envelope
@@ -59,8 +57,8 @@ class Door:
 class Dialogue(Connection):
     """One client's dialogue. What each command does is `session`'s."""
 
-    def __init__(self, prototype: SMTP, running: Running, loop: asyncio.AbstractEventLoop, door: Door) -> None:
-        super().__init__(prototype, running, loop)
+    def __init__(self, door: Door, running: Running, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(door.hostname, door.config.command_timeout_s, running, loop)
         self.door = door
         self.peer = Peer("", door.listener)
         self._let_in = False

@@ -8,8 +8,6 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from aiosmtpd.smtp import SMTP
-
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
 from dialpost.edge.mail.smtp_server.connection import Running
@@ -17,7 +15,7 @@ from dialpost.edge.mail.smtp_server.dialogue import Door
 from dialpost.edge.mail.smtp_server.replies import GOING_DOWN
 from dialpost.edge.mail.smtp_server.session import Session
 
-logging.getLogger("mail.log").disabled = True  # aiosmtpd's own: it would show what must not be shown
+logging.getLogger("mail.log").disabled = True  # aiosmtpd's: lines about each connection, none about mail
 
 _GRACE_S = 10.0
 """How long sessions under way get to reach their next reply when the station shuts down."""
@@ -29,17 +27,10 @@ class SmtpServer:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._running = Running()
-        self._prototype: SMTP | None = None
 
     def __call__(self) -> Session:
         """A session for a connection just made."""
-        loop = asyncio.get_running_loop()
-        if self._prototype is None:
-            # `hostname` given: aiosmtpd would ask DNS for it, for every connection, blocking.
-            self._prototype = SMTP(
-                object(), hostname=self._door.hostname, loop=loop, timeout=self._door.config.command_timeout_s
-            )
-        return Session(self._prototype, self._running, loop, self._door)
+        return Session(self._door, self._running, asyncio.get_running_loop())
 
     def abort(
         self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] = lambda sock: None

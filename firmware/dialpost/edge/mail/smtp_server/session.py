@@ -1,7 +1,7 @@
 """The commands: one method each, answers in order, nothing decided that the policy should decide.
 
-`smtp_*` take the argument as bytes, unlike aiosmtpd's, which spoil the case of ENVID and ORCPT and refuse every
-parameter of RCPT. Which comes when is `dialogue`'s.
+None of aiosmtpd's own `smtp_*` is used: they spoil the case of ENVID, refuse every parameter of RCPT and hold the
+message in memory. Ours take the argument as bytes and return the reply. Which comes when is `dialogue`'s.
 """
 
 from __future__ import annotations
