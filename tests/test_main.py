@@ -59,7 +59,7 @@ def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(tmp_path
 def test_a_path_that_names_no_file_is_not_understood(capsys, argv, name):
     with pytest.raises(SystemExit) as caught:
         main([*argv, name])
-    assert caught.value.code == 2 and "names no file" in capsys.readouterr().err
+    assert caught.value.code == 2 and "is not a file name" in capsys.readouterr().err
 
 
 def test_an_empty_variable_names_no_configuration(monkeypatch):
@@ -84,7 +84,7 @@ def test_a_number_is_a_whole_one_within_bounds(capsys, argv, number):
     with pytest.raises(SystemExit) as caught:
         main([*argv, number])
     said = capsys.readouterr().err
-    assert caught.value.code == 2 and ("give a whole number from" in said or "expected one" in said)
+    assert caught.value.code == 2 and ("must be a whole number from" in said or "expected one" in said)
 
 
 def test_a_call_after_years_has_a_number_too():

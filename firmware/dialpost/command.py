@@ -47,7 +47,7 @@ def _version() -> int:
         os.write(1, f"dialpost {__version__}\n".encode())
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            sys.stderr.write(f"dialpost: the output can't be written: {error.strerror}\n")
+            sys.stderr.write(f"dialpost: can't write the output: {error.strerror}\n")
             return 1
         return _READER_GONE
     return 0

@@ -104,11 +104,11 @@ def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("xyzzy", '"xyzzy". `dialpost --help` lists them.'),
-        ("status x", '`dialpost status` takes no argument "x"'),
+        ("xyzzy", '"xyzzy". `dialpost --help` lists the commands.'),
+        ("status x", '`dialpost status` does not take the argument "x"'),
         ("queue", "`dialpost queue` needs one of: list, show, retry, hold, release, delete"),
         ("queue --halp", "`dialpost queue` has no option --halp. Did you mean --help?"),
-        ("status --qqq", "has no option --qqq. `dialpost status --help` lists them."),
+        ("status --qqq", "has no option --qqq. `dialpost status --help` lists the options."),
         ("\x9b2J", '"?2J"'),
     ],
 )

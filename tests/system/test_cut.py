@@ -95,7 +95,7 @@ def test_an_answer_never_seen_is_kept_visible_and_only_that_message_is_sent_agai
             station.add_account("anna")
             ids = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=10, prefix="out")
             station.call()
-            in_doubt = station.cli("queue", "list").count("sent, no answer seen")
+            in_doubt = station.cli("queue", "list").count("sent, not acknowledged")
             assert 1 <= in_doubt <= UNDER_WAY[chunking]
             call_until(station, lambda: station.waiting()["waiting_remote"] == 0)
             eventually(lambda: server.queue() == [])

@@ -18,7 +18,7 @@ def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = whole_number(text)
         if number is None or not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"give a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}")
         return number
 
     return parse
@@ -33,5 +33,5 @@ def file_path(text: str) -> Path:
     """A path whose last part can be a file's name: not "/", "." or nothing at all."""
     path = Path(text)
     if path.name in {"", ".."}:
-        raise argparse.ArgumentTypeError(f"{text!r} names no file")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file name")
     return path

@@ -33,8 +33,8 @@ def no_such_command(parser: Parser, word: str) -> str:
     near = near or [lines[typed] for typed in get_close_matches(word.lower().replace("-", " "), lines, 1, 0.6)]
     shown = one_line(word, _LONGEST)
     if not near:
-        return f'there is no command "{shown}". `{parser.prog} --help` lists them.'
-    return f'there is no command "{shown}". Did you mean {_or([f"`{line}`" for line in near[:_MOST]])}?'
+        return f'unknown command "{shown}". `{parser.prog} --help` lists the commands.'
+    return f'unknown command "{shown}". Did you mean {_or([f"`{line}`" for line in near[:_MOST]])}?'
 
 
 def no_verb(parser: Parser, words: Sequence[str]) -> str:
@@ -50,9 +50,9 @@ def not_understood(parser: Parser, words: Sequence[str]) -> str:
     word = words[0]
     shown = one_line(word, _LONGEST)
     if not word.startswith("-"):
-        return f'`{parser.prog}` takes no argument "{shown}"'
+        return f'`{parser.prog}` does not take the argument "{shown}"'
     near = get_close_matches(word.partition("=")[0], _options(parser), 1, 0.6)
-    more = f"Did you mean {near[0]}?" if near else f"`{parser.prog} --help` lists them."
+    more = f"Did you mean {near[0]}?" if near else f"`{parser.prog} --help` lists the options."
     return f"`{parser.prog}` has no option {shown}. {more}"
 
 

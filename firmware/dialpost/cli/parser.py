@@ -18,25 +18,25 @@ from dialpost.cli.examples import examples_text
 
 DEFAULT_CONFIG = "/etc/dialpost/dialpost.toml"
 
-_DESCRIPTION = "Mail station for places whose line to the world is dialled, slow, expensive or often down."
+_DESCRIPTION = "Mail station for places with a dialled, slow, expensive or unreliable line."
 _EPILOG = """\
-The usual day:
-  dialpost status               what is the station doing, what waits, what needs a person
+Everyday commands:
+  dialpost status               what the station is doing, what is waiting, what needs attention
   dialpost call now             dial, fetch and send
-  dialpost trace anna@...       where is my message
-  dialpost account add anna     a new mailbox, effective at once
-  dialpost doctor               is everything set up so that mail will arrive
+  dialpost trace anna@...       find a message
+  dialpost account add anna     create a mailbox, effective at once
+  dialpost doctor               check whether everything is set up for mail to arrive
 
-Every command has its own --help, and a manual page: man dialpost-status.
+Each command has --help and a manual page, for example: man dialpost-status.
 
 Files:
   /etc/dialpost/dialpost.toml   the configuration
   /var/lib/dialpost             mail, queue, accounts and certificate (station.data_dir)
-  /run/dialpost/control.sock    where commands reach the daemon (station.run_dir)
+  /run/dialpost/control.sock    the daemon's control socket (station.run_dir)
 
 Exit status:
-  0  done
-  1  it could not be done; the reason is on standard error
+  0  success
+  1  failure; the reason is on standard error
   2  the command was not understood
 """
 _VALUED = "--config"

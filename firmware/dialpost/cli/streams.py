@@ -111,7 +111,7 @@ def run_with_streams(command: Callable[[], int]) -> int:
             if not _is_about_output(error, out):
                 raise
             with contextlib.suppress(OSError):
-                err.write(f"dialpost: the output can't be written: {error.strerror}\n")
+                err.write(f"dialpost: can't write the output: {error.strerror}\n")
             _forget(out, err)
             return 1
 

@@ -214,7 +214,7 @@ def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Worl
 def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     settings = _settings(parser, args)
     if args.report is not None and args.report.name in {"", ".."}:
-        parser.error(f"argument --report: '{args.report}' names no file")
+        parser.error(f"argument --report: '{args.report}' is not a file name")
     if args.report is not None and not args.report.absolute().parent.is_dir():
         parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
     if args.first_start:

@@ -104,15 +104,15 @@ def test_commands_of_the_command_line_say_what_they_say_there(station: LiveDaemo
         "secret-word",
     )
     assert "mail.clinic.example: Dialpost" in said
-    assert "Nothing waits." in said and "No call has been made yet." in said
+    assert "No messages are waiting." in said and "No call has been made yet." in said
     assert "austria: Austria" in said
-    assert "give a whole number from 1 to 10000" in said
+    assert "must be a whole number from 1 to 10000" in said
     assert "nobody" in said and "secret-word" not in said.split("Password for nobody")[1].split("dialpost>")[0]
 
 
 def test_an_account_is_made_with_its_password_unseen(own: LiveDaemon) -> None:
     said = typed(own.config_path, "account add anna", "correct horse", "correct horse", "account list")
-    assert "Account anna made: anna@clinic.example" in said
+    assert "Account anna created: anna@clinic.example" in said
     assert "horse" not in said
 
 

@@ -261,7 +261,7 @@ def test_ctrl_c_ends_only_the_showing_of_a_call(tmp_path: Path) -> None:
         seat.type("call now\r")
         seat.until("forecast")
         seat.type("\x03")
-        seat.until("The call goes on, and may cost")
+        seat.until("The call continues and may cost money")
         seat.until(PROMPT)
         assert "on hook" not in seat.command("status")
         assert seat.command("call stop")

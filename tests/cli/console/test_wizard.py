@@ -191,7 +191,7 @@ async def test_ctrl_c_while_the_call_is_shown_lets_it_go_on(world: FirstStart) -
     terminal = FakeTerminal([*ANSWERS, "yes", ""])
     place = replace(site(world), interruptible=interrupted)
     assert await asyncio.to_thread(set_up, terminal, place)
-    assert "The call goes on" in terminal.text and "The station works." in terminal.text
+    assert "The call continues" in terminal.text and "The station works." in terminal.text
 
 
 async def test_a_modem_that_is_plugged_in_later_is_found_by_going_back(

@@ -159,9 +159,9 @@ def test_a_call_is_forecast_shown_and_kept(dialpost):
     assert row.split()[-6:] == ["1.2", "kB/56", "kB", "0.20", "EUR", "done"]
 
     status, out, _ = dialpost("call", "show", "1")
-    assert "33600 bit/s; mail could flow after " in out
+    assert "33600 bit/s; connected after " in out
     assert "expected: nothing waits, about 20 s, about 0.20 EUR" in out
-    assert "paid 0 s: 0.20 EUR" in out
+    assert "charged 0 s: 0.20 EUR" in out
     [call] = json.loads(dialpost("call", "history", "--json")[1])
     assert (call["number"], call["cost"], call["over_budget"]) == (1, 0.2, False)
     assert json.loads(dialpost("call", "show", "--json")[1]) == call
@@ -181,7 +181,7 @@ def test_a_spent_budget_refuses_and_may_be_overruled(dialpost, daemon):
     assert status == 3
     assert "ATTENTION The budget is spent" in out
     assert dialpost("call", "now", "--over-budget")[0] == 0
-    assert "made for: command, over the budget by hand" in dialpost("call", "show")[1]
+    assert "reason: command, budget overridden by the operator" in dialpost("call", "show")[1]
 
 
 def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost, daemon):
@@ -260,11 +260,11 @@ def test_everything_of_a_call_is_told():
     assert lines[0].startswith("Call 7, ")
     assert lines[1:8] == [
         "  CONNECT 33600/ARQ/V34",
-        "  dialled 0961 123456; 33600 bit/s; mail could flow after 31.4 s",
+        "  dialled 0961 123456; 33600 bit/s; connected after 31.4 s",
         "  expected: 12 messages, 340 kB, about 2 min, about 0.40 EUR",
-        "  on line 2 min, paid 2 min: 0.60 EUR",
+        "  on line 2 min, charged 2 min: 0.60 EUR",
         "  ended: the budget was spent (2 of 2 minutes used today)",
-        "  11 messages sent, 3 messages received, 1 put off, 2 refused",
+        "  11 messages sent, 3 messages received, 1 deferred, 2 refused",
         "  340 kB up, 12 kB down",
     ]
     assert "458 Unable to queue messages" in lines[8]
@@ -274,7 +274,7 @@ def test_a_record_of_a_former_version_is_shown():
     old = {"reason": "button", "link": "modem", "result": "connected", "started": 1_700_000_000, "number": 1}
     lines = call_lines(stored_call(old))
     assert lines[1:4] == [
-        "  on line 0 s, paid 0 s",
+        "  on line 0 s, charged 0 s",
         "  ended: the line did not come up",
         "  0 messages sent, 0 messages received",
     ]

@@ -109,7 +109,7 @@ def test_list_and_countries(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert "source:     Iridium ISU AT Command Reference" in run(capsys, "list", "iridium")[1]
     out = run(capsys, "countries")[1]
-    assert "12 in a row, then 1 h of rest" in next(row for row in out.splitlines() if row.startswith("austria"))
+    assert "12 in a row, then a pause of 1 h" in next(row for row in out.splitlines() if row.startswith("austria"))
     out = run(capsys, "countries", "new-zealand")[1]
     assert "10 in 30 min" in out and "tone only" in out and "Telepermit" in out
     status, _, err = run(capsys, "countries", "Austira")
@@ -126,7 +126,7 @@ def test_probe_finds_the_modem_and_says_what_to_configure(
     status, out, _ = run(capsys, "probe", "--speed", "115200")
     assert status == 0
     assert f"{deaf}: nothing answers" in out
-    assert 'says "56000; Simulated Modem V.90; Dialpost"; profile usb-v92, as its USB id is 0572:1340' in out
+    assert 'says "56000; Simulated Modem V.90; Dialpost"; profile usb-v92: its USB id is 0572:1340' in out
     assert f'[modem]\nprofile = "usb-v92"\nport = "{line.path}"\n' in out
     found = json.loads(run(capsys, "probe", "--json", "--port", line.path)[1])
     assert [(one["device"], one["profile"], one["speed_bps"]) for one in found] == [(line.path, "usb-v92", 115_200)]
@@ -140,11 +140,12 @@ def test_probe_without_a_modem_says_what_to_look_at(
     monkeypatch.setattr(face, "serial_ports", list)
     assert run(capsys, "probe")[:2] == (
         1,
-        "This machine has no serial port. Is the modem plugged in and on? `dmesg | tail` tells of USB devices.\n",
+        "This machine has no serial port. Is the modem plugged in and switched on? `dmesg | tail` lists new USB "
+        "devices.\n",
     )
     status, out, _ = run(capsys, "probe", "--port", "/dev/no-such")
     assert status == 1
-    assert "There is no /dev/no-such" in out and "No modem was found" in out
+    assert "There is no /dev/no-such" in out and "No modem found" in out
 
 
 def subjects(out: str) -> list[tuple[str, str]]:
@@ -232,13 +233,13 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
         assert tries() == before - 1
         assert "9999" not in str(store.values)
         assert "refused" in asyncio.run(RefusedPin(store).why_not("9999", tries_known=True))
-        assert "1 try forgotten" in run(capsys, "allow-pin")[1]
-        assert "No try of a PIN was on record" in run(capsys, "allow-pin")[1]
+        assert "1 failed attempt cleared" in run(capsys, "allow-pin")[1]
+        assert "No failed attempt was on record" in run(capsys, "allow-pin")[1]
         assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]
         assert tries() == before - 2
         run(capsys, "allow-pin")
         assert "Put it into a phone" in run(capsys, "test", "--dial")[1]
-        assert tries() == before - 2, "the last try is a person's"
+        assert tries() == before - 2, "the last attempt is the operator's"
 
 
 @pytest.mark.parametrize("profile", ["cellular", "iridium"])
@@ -274,7 +275,7 @@ def test_a_port_in_use_is_told(line: Line, tmp_path: Path, capsys: pytest.Captur
 def test_without_a_port_it_says_how_to_find_it(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("test", "terminal"):
         status, _, err = run(capsys, verb)
-        assert (status, "`dialpost modem probe` finds it" in err) == (1, True)
+        assert (status, "Find the port with `dialpost modem probe`" in err) == (1, True)
 
 
 @pytest.mark.parametrize("verb", ["probe", "test", "terminal"])
@@ -305,7 +306,7 @@ def test_a_station_in_a_call_keeps_its_modem(
 
     with station(tmp_path, serve(STATUS, status)):
         _, out, err = run(capsys, verb)
-    assert (f"The station is in a call ({words}) and has the modem." in err) is refused
+    assert (f"The station is using the modem for a call ({words})." in err) is refused
     assert ("no-such" in out + err or "no serial port" in out) is not refused
 
 
@@ -317,7 +318,7 @@ def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> No
     child.expect_exact("Simulated Modem V.90")
     child.expect_exact("OK")
     child.send("ATS7=33\r\x1d")
-    child.expect_exact("The modem is left as it is.")
+    child.expect_exact("The modem keeps its settings.")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0

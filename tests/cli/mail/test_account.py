@@ -77,7 +77,9 @@ def add(dialpost, name, *more):
 def test_without_a_daemon(dialpost, tmp_path):
     status, out, err = add(dialpost, "Anna", "--address", "info@second.example", "--quota", "2G")
     assert (status, err) == (0, "")
-    assert out == "Account anna made: anna@clinic.example, info@second.example\nMail for postmaster goes to it.\n"
+    assert (
+        out == "Account anna created: anna@clinic.example, info@second.example\nIt receives mail for postmaster.\n"
+    )
     accounts, _ = AccountFile(tmp_path / "data" / "accounts.toml").load()
     assert accounts["anna"].quota_bytes == 2_000_000_000
     assert (tmp_path / "data" / "mail" / "anna" / "new").is_dir()
@@ -118,7 +120,7 @@ def test_deleting_asks_what_shall_become_of_the_mail(dialpost, tmp_path):
     assert "The mailbox of anna holds 1 message (5 bytes). Nothing was deleted." in err
     assert dialpost("account", "delete", "anna", "--archive")[0] == 0
     assert (tmp_path / "data/archive/anna/new/1700000000.D0000001.dialpost,S=5").read_text() == "hello"
-    assert "There is no account yet" in dialpost("account", "list")[1]
+    assert "No accounts yet" in dialpost("account", "list")[1]
     with pytest.raises(SystemExit):
         dialpost("account", "delete", "anna", "--archive", "--purge")
 
@@ -126,7 +128,7 @@ def test_deleting_asks_what_shall_become_of_the_mail(dialpost, tmp_path):
 def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
     add(dialpost, "anna")
     dialpost("account", "delete", "anna", "--keep-mail")
-    assert "there already" not in add(dialpost, "anna")[1]
+    assert "takes over" not in add(dialpost, "anna")[1]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +138,9 @@ def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
         (("add", "anna", "--password-stdin"), "", "no answer; nothing was done"),
         (("add", "a b", "--password-stdin"), PASSWORD, "can't be an account's name"),
         (("add", "anna"), "", "use --password-stdin"),
-        (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a usable size"),
+        (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a valid size"),
         (("passwd", "nobody", "--password-stdin"), PASSWORD, "no account 'nobody'"),
-        (("edit", "nobody"), "", "Nothing to change was given"),
+        (("edit", "nobody"), "", "Say what to change"),
         (("delete", "nobody", "--purge"), "", "no account 'nobody'"),
     ],
 )
@@ -201,7 +203,7 @@ def test_sizes(text, size):
     "text", ["", "x", "-1", "1X", "1e9", "²", "5 M B", "0.5", "0.0001k", "٥M", "2T", "999999999999999T"]
 )
 def test_no_sizes(text):
-    with pytest.raises(AccountError, match="is not a usable size"):
+    with pytest.raises(AccountError, match="is not a valid size"):
         quota_bytes(text)
 
 

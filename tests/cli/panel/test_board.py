@@ -111,7 +111,7 @@ def test_a_board_that_is_not_there_names_the_nearest(capsys) -> None:
 def test_which_board_has_to_be_said_where_nothing_tells(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(board_command, "machine_model", lambda: "")
     assert main(["--config", str(tmp_path / "none.toml"), "board", "show"]) == 1
-    assert "`dialpost board list` shows them" in capsys.readouterr().err
+    assert "`dialpost board list` lists them" in capsys.readouterr().err
 
 
 def test_test_walks_the_leds_and_echoes_the_button(tmp_path, machine, capsys, monkeypatch) -> None:

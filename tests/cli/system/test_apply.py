@@ -40,7 +40,7 @@ def test_a_system_under_another_root_is_made_once(apply):
     assert status == 0
     assert [line.split()[1] for line in out.splitlines()] == list(PLACES)
     assert (apply.root / NETWORK.lstrip("/")).exists()
-    assert apply("--root", str(apply.root)) == (0, "Everything is as the configuration says.\n", "")
+    assert apply("--root", str(apply.root)) == (0, "The system matches the configuration.\n", "")
     assert apply("--dry-run", "--root", str(apply.root)) == (0, "Nothing would change.\n", "")
 
 

@@ -94,7 +94,7 @@ async def test_a_provider_that_welcomes_us(tls):
         (OFFERS, {"AUTH": "535 5.7.8 who are you"}, "535 5.7.8 who are you", None),
         (OFFERS[:2], {}, "log", None),
         (OFFERS, {"ETRN": "459 not for you"}, None, "459 not for you"),
-        (OFFERS, {"ETRN": "458 come again"}, None, "458 come again"),
+        (OFFERS, {"ETRN": "458 try later"}, None, "458 try later"),
         (("PIPELINING", "AUTH PLAIN"), {"ETRN": "502 what"}, None, "502 what"),
         (OFFERS, {"": "554 go away"}, "554 go away", "554 go away"),
     ],

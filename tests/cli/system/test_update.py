@@ -53,7 +53,7 @@ def test_check_says_what_it_is_and_installs_nothing(
     assert update(tmp_path / "new.raucb", rauc, _never, is_check=True, is_reboot=False, os_release=station) == 0
     assert (
         capsys.readouterr().out
-        == "new.raucb: version 0.3.0 of 2026-11-30 00:53; what runs is version 0.2.0 of 2026-11-18 11:06.\n"
+        == "new.raucb: version 0.3.0 of 2026-11-30 00:53; version 0.2.0 of 2026-11-18 11:06 is running.\n"
     )
     assert _asked(tmp_path) == ["info"]
 
@@ -91,7 +91,7 @@ def test_nothing_is_installed_over_the_only_proven_slot(tmp_path: Path, station:
 
 def test_a_machine_that_is_no_station(tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text("ID=debian\n")
-    with pytest.raises(UpdateError, match="nothing here to update"):
+    with pytest.raises(UpdateError, match="can't be updated"):
         update(
             tmp_path / "x",
             Rauc("false"),
@@ -103,7 +103,7 @@ def test_a_machine_that_is_no_station(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path, station: Path) -> None:
-    with pytest.raises(UpdateError, match="There is no file"):
+    with pytest.raises(UpdateError, match="No such file"):
         update(tmp_path / "x", Rauc("false"), _never, is_check=True, is_reboot=False, os_release=station)
 
 
@@ -116,14 +116,14 @@ def test_it_is_handed_over_with_its_words(
     file = tmp_path / "new.raucb"
     assert update(file, _rauc(tmp_path, NEW), install, is_check=False, is_reboot=False, os_release=station) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1:] == ["writing new.raucb", "It is installed, and begins with the next start: `reboot`."]
+    assert lines[1:] == ["writing new.raucb", "Installed. It starts with the next reboot: `reboot`."]
 
 
 @pytest.mark.parametrize(
     ("does", "words"),
     [
-        (True, "It is installed; the station starts anew."),
-        (False, "It is installed, and begins with the next start"),
+        (True, "Installed. The station is restarting."),
+        (False, "Installed. It starts with the next reboot"),
     ],
 )
 def test_it_does_not_say_that_it_starts_anew_unless_it_does(
@@ -145,9 +145,9 @@ def test_the_file_that_is_meant(tmp_path: Path) -> None:
     assert find(str(old)) == old
     assert find("usb", lambda: [stick]) == new
     assert find("a", lambda: [stick]) == find("a.raucb", lambda: [stick]) == old
-    with pytest.raises(UpdateError, match=r"There is no file c\. On the stick: a\.raucb, b\.raucb\."):
+    with pytest.raises(UpdateError, match=r"No such file: c\. Files on the stick: a\.raucb, b\.raucb\."):
         find("c", lambda: [stick])
-    with pytest.raises(UpdateError, match="no stick with a file"):
+    with pytest.raises(UpdateError, match="No USB stick has a"):
         find("usb", list)
 
 

@@ -128,7 +128,7 @@ def _type(board: Machine, command: str, within_s: float = 300.0) -> str:
 
 def _install(shop: Workshop, name: str) -> str:
     said = _type(shop.board, f"update {name}", INSTALL_S)
-    assert "It is installed, and begins with the next start" in said, said
+    assert "Installed. It starts with the next reboot" in said, said
     assert "100%" in said, "progress is shown"
     return said
 
@@ -191,7 +191,7 @@ def test_a_station_with_mail(shop: Workshop) -> None:
         ("stranger", "is not an update for this station: .*(?i:verif|certificate|signature)"),
         ("cut", "is not an update for this station"),
         ("noise", "is not an update for this station"),
-        ("nowhere", r"There is no file nowhere\. On the stick: board\.raucb, cut\.raucb"),
+        ("nowhere", r"No such file: nowhere\. Files on the stick: board\.raucb, cut\.raucb"),
     ],
 )
 def test_what_is_refused_changes_nothing(shop: Workshop, name: str, words: str) -> None:
@@ -209,7 +209,7 @@ def test_one_that_is_spoilt_in_the_middle_is_not_started(shop: Workshop) -> None
     state = shop.card.boot_state()
     assert state is not None
     assert (state.next_slot, state.left(Slot.B)) == (Slot.A, 0)
-    assert "It was never updated" in _type(shop.board, "update")
+    assert "No update has been installed yet" in _type(shop.board, "update")
 
 
 def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop) -> None:

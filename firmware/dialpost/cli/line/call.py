@@ -16,25 +16,25 @@ _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always e
 
 _INTERRUPTED = 130  # as a shell tells of Ctrl-C
 GOES_ON = (
-    "The call goes on, and may cost. `dialpost call cancel` ends it after the current message, "
-    "`dialpost call cancel --now` at once; `dialpost call history` tells how it ended."
+    "The call continues and may cost money. To end it after the current message: `dialpost call cancel`; at "
+    "once: `dialpost call cancel --now`. To see its result: `dialpost call history`."
 )
 
-_ABOUT = """Calls to the provider: make one, end it, look at those made, and at what they cost.
+_ABOUT = """Make and end calls to the provider, and show past calls and their cost.
 
-A call is made by `call now`, by the button, at the times of [schedule], or because mail waits. It sends what waits,
-asks the provider for what it holds (ETRN), takes that in, and ends by itself when nothing more is coming."""
+A call starts with `call now`, the button, a time in [schedule], or because mail is waiting. The station sends
+waiting mail, requests the provider's waiting mail (ETRN), receives it, and hangs up when nothing more is coming."""
 
-_NOW = """Dial now, send what waits, fetch what the provider holds, and show how it goes, step by step.
+_NOW = """Dial now, send waiting mail, fetch what the provider holds, and show each step.
 
-First it is said what the call will take ("forecast: 12 messages, 340 kB, about 2 min, about 0.40 EUR"). If the line
-fails, the redials of call.redial_attempts are waited for. Interrupting this command (Ctrl-C) ends only the showing;
+The first line is a forecast ("forecast: 12 messages, 340 kB, about 2 min, about 0.40 EUR"). If the line fails, the
+command waits for the redials that call.redial_attempts allows. Ctrl-C stops the display, not the call;
 `dialpost call cancel` ends the call."""
 
 _NOW_END = """exit status:
-  0  the call went well
-  1  it failed or was cut, or the budget is spent and no call was made (it is said why)
-  3  it went well, but the provider refused ETRN, so mail may still wait there
+  0  the call succeeded
+  1  the call failed or was cut off, or the budget is spent and no call was made; the output says why
+  3  the call succeeded, but the provider refused ETRN: mail may still be waiting there
 
 examples:
   dialpost call now
@@ -42,28 +42,29 @@ examples:
   dialpost call now --over-budget    # an urgent message must go, whatever it costs"""
 
 _OVER_BUDGET = (
-    "call although the budget of the day or month is spent; no limit of [budget] ends this call, and its record "
-    "says that it was made so. Its minutes and money are counted all the same"
+    "call even if the daily or monthly budget is spent. No limit in [budget] ends this call. Its minutes and "
+    "cost still count, and its record shows the override"
 )
 
-_HISTORY = """The last calls, newest first. SENT/RCVD counts messages, BYTES is what the line carried up and down.
+_HISTORY = """List the last calls, newest first.
 
-CONNECT is the time from dialling until mail could flow, COST what the call cost by [budget]. `call show NO` tells
-everything of one of them, with the provider's own words."""
+SENT/RCVD counts messages; BYTES UP/DOWN is what the line carried. CONNECT is the time from dialling until mail
+could flow; COST is the price of the call according to [budget]. `call show NO` shows one call in full."""
 
-_SHOW = """Everything known of one call: why it was made, the number and the rate, what was expected and what came,
-what it cost, why it ended, and each answer to ETRN in the provider's words with what to do about it."""
+_SHOW = """Show everything known about one call: why it was made, the number dialled and the line rate, the forecast
+and the result, its cost, why it ended, and the provider's answers to ETRN with what to do about them."""
 
-_FORECAST = """What a call made now would take: messages, bytes, time and money, and whether the budget is enough.
+_FORECAST = """Estimate what a call made now would take: messages, bytes, time and money, and whether the budget is
+enough. Nothing is dialled.
 
-The rate is that of former calls that were busy; before the first, that of the last CONNECT, or link.line_rate_bps.
-What the provider holds can't be known; what it usually sends is in the time. Nothing is dialled."""
+The line rate comes from earlier calls that carried enough mail; before the first, from the last CONNECT or
+link.line_rate_bps. The station can't know what the provider holds; the time allows for what it usually sends."""
 
-_BUDGET = """What is used of the budget today and this month, and how long a call may last now.
+_BUDGET = """Show how much of the budget is used today and this month, and how long a call may last now.
 
-The limits are in [budget] of the configuration. Time is counted from the moment the other end answers until the
-line is down; days and months are those of the local calendar. The counters survive a restart and a power cut.
-While the clock is not right no new day begins."""
+Section [budget] of the configuration sets the limits. Time counts from the moment the other end answers until the
+line is down; days and months follow the local calendar. The counters survive restarts and power cuts. Until the
+clock is set, no new day begins."""
 
 
 def add_parser(commands: Any) -> None:
@@ -71,7 +72,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("call", **_text(_ABOUT))
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     now = verbs.add_parser("now", help="dial, fetch and send", **_text(_NOW, _NOW_END))
-    now.add_argument("--no-wait", action="store_true", help="return at once instead of showing the call")
+    now.add_argument("--no-wait", action="store_true", help="start the call and return at once")
     now.add_argument("--over-budget", action="store_true", help=_OVER_BUDGET)
     now.set_defaults(func=_now)
     cancel = verbs.add_parser("cancel", help="hang up after the current message")
@@ -79,18 +80,18 @@ def add_parser(commands: Any) -> None:
     cancel.set_defaults(func=_cancel)
     history = verbs.add_parser("history", help="the last calls, newest first", **_text(_HISTORY))
     history.add_argument(
-        "-n", "--limit", type=whole(1, 10_000), default=20, metavar="N", help="how many (default 20)"
+        "-n", "--limit", type=whole(1, 10_000), default=20, metavar="N", help="how many calls (default 20)"
     )
     json_option(history)
     history.set_defaults(func=_history)
-    show = verbs.add_parser("show", help="everything known about one call", **_text(_SHOW))
-    show.add_argument("number", type=whole(), nargs="?", help="its number in `call history` (default: the last)")
+    show = verbs.add_parser("show", help="show everything known about one call", **_text(_SHOW))
+    show.add_argument("number", type=whole(), nargs="?", help="number in `call history` (default: the last call)")
     json_option(show)
     show.set_defaults(func=_show)
-    forecast = verbs.add_parser("forecast", help="how long a call made now would take", **_text(_FORECAST))
+    forecast = verbs.add_parser("forecast", help="estimate a call made now", **_text(_FORECAST))
     json_option(forecast)
     forecast.set_defaults(func=_forecast)
-    budget = verbs.add_parser("budget", help="minutes and money used", **_text(_BUDGET))
+    budget = verbs.add_parser("budget", help="show minutes and money used", **_text(_BUDGET))
     json_option(budget)
     budget.set_defaults(func=_budget)
 
@@ -173,19 +174,19 @@ def _show(args: argparse.Namespace) -> int:
 
 def call_lines(call: api.Call) -> list[str]:
     """Everything of one call, a line each."""
-    over = ", over the budget by hand" if call.over_budget else ""
-    lines = [f"Call {call.number}, {moment(call.started)}: {call.result}, made for: {call.reason}{over}"]
+    over = ", budget overridden by the operator" if call.over_budget else ""
+    lines = [f"Call {call.number}, {moment(call.started)}: {call.result}, reason: {call.reason}{over}"]
     how = [f"dialled {call.dialled}"] if call.dialled else []
     how += [f"{call.rate_bps} bit/s"] if call.rate_bps else []
-    how += [f"mail could flow after {_seconds(call.connect_s)}"] if call.connect_s else []
+    how += [f"connected after {_seconds(call.connect_s)}"] if call.connect_s else []
     facts = [
         call.detail,
         "; ".join(how),
         f"expected: {call.forecast_words}" if call.forecast_words else "",
-        f"on line {span(call.online_s)}, paid {_paid(call)}",
+        f"on line {span(call.online_s)}, charged {_paid(call)}",
         f"ended: {call.hangup_words}" + (f" ({call.hangup_detail})" if call.hangup_detail else ""),
         f"{count(call.sent, 'message')} sent, {count(call.received, 'message')} received"
-        + (f", {call.deferred} put off" if call.deferred else "")
+        + (f", {call.deferred} deferred" if call.deferred else "")
         + (f", {call.refused} refused" if call.refused else ""),
         f"{size(call.bytes_up)} up, {size(call.bytes_down)} down",
     ]
@@ -209,12 +210,12 @@ def _forecast(args: argparse.Namespace) -> int:
     if args.json:
         print_answer(found)
         return 0
-    source = "as former calls showed" if found.measured else "not measured yet"
+    source = "measured in earlier calls" if found.measured else "not measured yet"
     print(f"{found.words} (at {found.rate_bps / 1000:.1f} kbit/s, {source})")
     if found.refusal:
         print(found.refusal)
     elif found.left_s is not None and not found.is_enough:
-        print(f"The budget allows {span(found.left_s)}: what is left then waits for the next call.")
+        print(f"The budget allows {span(found.left_s)}; the rest of the mail waits for the next call.")
     return 0
 
 
@@ -228,9 +229,9 @@ def _budget(args: argparse.Namespace) -> int:
     if found.refusal:
         print(found.refusal)
     elif found.left_s is None:
-        print("Nothing in [budget] limits a call.")
+        print("No limit in [budget] applies to a call.")
     else:
         print(f"A call made now may last {span(found.left_s)} ({found.limit}).")
     if not found.clock_trusted:
-        print("The clock is not right: no new day begins until it is set, which the next call does.")
+        print("The clock is not set. No new day begins until it is; the next call sets it.")
     return 0

@@ -34,53 +34,53 @@ from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin, StationsPins
 
 _LIST = """\
-The profiles of modems there are. One of the names goes into modem.profile.
+List the modem profiles. Set modem.profile to one of the names.
 
-A profile says how a kind of modem is set up, dialled and hung up. Own ones are TOML files: copy the nearest of
-board/modems, change it, and put its full path into modem.profile.
+A profile describes how to set up, dial and hang up one kind of modem. To write your own, copy the nearest TOML file
+in board/modems, change it, and set modem.profile to its full path.
 """
 _COUNTRIES = """\
-Whose rules for machines that dial by themselves there are. One of the names goes into modem.country.
+List the countries whose redial rules Dialpost knows. Set modem.country to one of the names.
 
-The rules say how often and how soon a number that does not answer may be tried again. They win over
-call.redial_attempts and call.redial_pause_s where they are stricter; a call asked for by hand is never held back.
+The rules limit how often and how soon a machine may redial a number that did not answer. They override
+call.redial_attempts and call.redial_pause_s where they are stricter. They never delay a call that you request.
 """
 _PROBE = """\
-Look for modems: send AT to every serial port that nobody uses, at the usual speeds, and ask what answers for its
-name. Suggests a profile and prints the lines to put into the configuration.
+Find the modem: send AT to every unused serial port at the usual speeds, and identify what answers. Suggests a
+profile and prints the lines to add to the configuration.
 
-Left out are UARTs that are not fitted and the kernel's console. Other devices (a GPS receiver, a battery backup)
-see a few AT commands; where one of them minds that, name the modem's port. A port takes up to 40 seconds.
+Skips the kernel's console and UARTs that are not fitted. Other devices (a GPS receiver, a UPS) receive a few AT
+commands; if that could disturb one of them, use --port. Each port takes up to 40 seconds.
 
-Exit status: 0 a modem was found, 1 none was.
+Exit status: 0 modem found, 1 no modem found.
 """
 _TERMINAL = """\
-Talk to the modem yourself: what you type goes to it, what it says appears here. Ctrl-] leaves.
+Talk to the modem directly: what you type goes to the modem, and its answers appear here. Ctrl-] leaves.
 
-Every other key is the modem's, Ctrl-C too. The modem's settings, and a call if you made one, stay as they are when
-you leave: ATH hangs up. The port is locked meanwhile, so the station can't dial; it sets the modem up anew before
-its next call.
+The modem receives every other key, including Ctrl-C. When you leave, the modem keeps its settings, and a call stays
+up: ATH hangs up. The port is locked meanwhile, so the station can't dial. It initialises the modem again before its
+next call.
 
-Good first lines: AT (it says OK), ATI3 (its name), AT&V (its settings), ATX4DT; (a dial tone? ATH ends it).
+Commands to start with: AT (answers OK), ATI3 (model), AT&V (settings), ATX4DT; (checks for a dial tone; ATH ends
+it).
 """
 _TEST = """\
-Go through everything that a call needs, one step after the other, and say in words how it is: the settings, the
-port, whether the modem answers, what it is, whether it takes its profile's commands, the control lines, SIM,
-network and signal or else the dial tone.
+Test everything a call needs, step by step: the settings, the port, the modem's answer and model, its profile's
+commands, the control lines, and the SIM, network and signal or the dial tone.
 
-Nothing is dialled, and no PIN is entered, unless --dial is given: then the first number that the country's rules
-allow is called as the station would, and hung up as soon as it answers. That may cost money. A SIM's PIN is then
-entered once, where the running station knows of no refusal: one that was refused is never tried again.
+The test neither dials nor enters a PIN unless you give --dial. With --dial it calls the first number that the
+country's redial rules allow, as the station would, and hangs up as soon as it answers. That may cost money. It also
+enters the SIM's PIN once, unless that PIN was refused before.
 
-Exit status: 0 all is well, 1 warnings, 2 faults.
+Exit status: 0 no problems, 1 warnings, 2 faults.
 """
 _ABOUT_ALLOW_PIN = """\
-Let the SIM's PIN be tried again, after the station has stopped trying it.
+Allow the station to try the SIM's PIN again.
 
-A PIN that the SIM refused is never sent again by itself, for three wrong ones lock the SIM; nor is one of which
-the SIM did not say whether it is right, after two tries. When you are sure that modem.sim_pin is right, this
-command forgets those refusals: the next call tries it. Where the modem tells that only one try is left, none is
-made all the same: put the SIM into a telephone and enter the PIN there.
+Three wrong PINs lock a SIM. The station therefore never resends a PIN that the SIM refused, or one that the SIM
+left unanswered twice. When you are sure that modem.sim_pin is correct, this command clears the record, and the next
+call tries it once more. If the modem reports only one attempt left, the station still doesn't use it: put the SIM
+into a telephone and enter the PIN there.
 """
 _MARKS = {
     Severity.OK: "ok      ",
@@ -95,20 +95,20 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("modem")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = _verb(verbs, "list", "the modem profiles", _LIST, modem_lists.profiles)
-    listing.add_argument("name", nargs="?", help="tell everything of this one")
+    listing.add_argument("name", nargs="?", help="show everything about this one")
     countries = _verb(verbs, "countries", "redial rules by country", _COUNTRIES, modem_lists.countries)
-    countries.add_argument("name", nargs="?", help="tell everything of this one")
+    countries.add_argument("name", nargs="?", help="show everything about this one")
     probe = _verb(verbs, "probe", "find the modem's port and its profile", _PROBE, _probe)
-    probe.add_argument("--port", metavar="DEVICE", help="look at this port only, like /dev/ttyUSB0")
+    probe.add_argument("--port", metavar="DEVICE", help="check only this port, for example /dev/ttyUSB0")
     terminal = _verb(verbs, "terminal", "talk to the modem yourself; Ctrl-] leaves", _TERMINAL, _terminal)
     test = _verb(verbs, "test", "test everything a call needs", _TEST, _test)
-    test.add_argument("--dial", action="store_true", help="make a call at the end; it may cost money")
+    test.add_argument("--dial", action="store_true", help="finish with a call; it may cost money")
     _verb(verbs, "allow-pin", "allow another attempt with a refused PIN", _ABOUT_ALLOW_PIN, _allow_pin)
     for each in (listing, countries, probe, test):
         json_option(each)
     for each in (terminal, test):
-        each.add_argument("--port", metavar="DEVICE", help="this port instead of modem.port")
-        each.add_argument("--profile", metavar="NAME", help="this profile instead of modem.profile")
+        each.add_argument("--port", metavar="DEVICE", help="use this port instead of modem.port")
+        each.add_argument("--profile", metavar="NAME", help="use this profile instead of modem.profile")
     for each in (probe, terminal, test):
         each.add_argument(
             "--speed", type=int, metavar="BPS", choices=SPEEDS_BPS, help="speed of the port, in bit/s"
@@ -137,17 +137,18 @@ def _probe(args: argparse.Namespace) -> int:
         return 0 if modems else 1
     if not ports:
         print(
-            "This machine has no serial port. Is the modem plugged in and on? `dmesg | tail` tells of USB devices."
+            "This machine has no serial port. Is the modem plugged in and switched on? `dmesg | tail` lists new "
+            "USB devices."
         )
         return 1
     if not modems:
-        print("\nNo modem was found. Is it on, is its cable in, and does another program (ModemManager) use it?")
+        print("\nNo modem found. Check its power and cable, and that no other program (ModemManager) is using it.")
         return 1
     best = max(modems, key=lambda one: one.suggestion.likeness if one.suggestion else -1)
     assert best.suggestion is not None
-    print(f"\nPut this into the configuration ({args.config}):\n")
+    print(f"\nAdd this to the configuration ({args.config}):\n")
     print(config_lines(best.port, best.suggestion.profile) + _port_lines(best))
-    print("Then `dialpost modem test` goes through all a call needs. Set modem.country and modem.numbers too.")
+    print("Also set modem.country and modem.numbers. Then run `dialpost modem test`.")
     return 0
 
 
@@ -172,9 +173,7 @@ def _found_words(one: Found) -> str:
         return "nothing answers"
     says = f', says "{one.says}"' if one.says else ""
     lacks = ", without RTS and CTS" if one.lacks_flow_control else ""
-    return (
-        f"a modem at {one.speed_bps} bit/s{lacks}{says}; profile {one.suggestion.profile}, as {one.suggestion.why}"
-    )
+    return f"a modem at {one.speed_bps} bit/s{lacks}{says}; profile {one.suggestion.profile}: {one.suggestion.why}"
 
 
 def _found_json(one: Found) -> local.Port:
@@ -215,7 +214,11 @@ def _terminal(args: argparse.Namespace) -> int:
             sys.stderr.write(f"\ndialpost: {modem.port} is gone: was the modem unplugged?\n")
             return 1
         is_up = bool(port.carrier())
-        more = "A call is still up: come back and say ATH to end it." if is_up else "The modem is left as it is."
+        more = (
+            "A call is still up. To end it, run this command again and type ATH."
+            if is_up
+            else "The modem keeps its settings."
+        )
         sys.stderr.write(f"\n{more}\n")
         return 0
     finally:
@@ -251,9 +254,9 @@ def _test(args: argparse.Namespace) -> int:
 def _allow_pin(args: argparse.Namespace) -> int:
     noted = _control(_config_if_any(args)).ask(ALLOW_PIN)
     if noted:
-        print(f"{count(noted, 'try', 'tries')} forgotten. The next call sends modem.sim_pin once more.")
+        print(f"{count(noted, 'failed attempt')} cleared. The next call tries modem.sim_pin once more.")
     else:
-        print("No try of a PIN was on record: modem.sim_pin is sent where the SIM asks for it.")
+        print("No failed attempt was on record. The station sends modem.sim_pin when the SIM asks for it.")
     return 0
 
 
@@ -290,7 +293,7 @@ def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConf
     made = ModemConfig(**(fields | given))
     if not made.port:
         raise ConfigError(
-            ("Which port? modem.port is not set: `dialpost modem probe` finds it, --port names one here.",)
+            ("modem.port is not set. Find the port with `dialpost modem probe`, or give it with --port.",)
         )
     return made
 
@@ -308,12 +311,12 @@ def _refuse_during_call(config: Config | None) -> None:
     try:
         status = client.ask(STATUS)
     except ControlError as error:
-        sys.stderr.write(f"dialpost: whether a call is under way can't be asked ({error}); going on.\n")
+        sys.stderr.write(f"dialpost: can't tell whether a call is in progress ({error}); continuing.\n")
         return
     words = status.call_state_words
     at_rest = words.startswith((LINE_DOUBT_WORDS, *(STATE_WORDS[state] for state in AT_REST)))
     if status.link == LinkKind.MODEM.value and not at_rest:
         raise DialpostError(
-            f"The station is in a call ({words}) and has the modem. Wait for its end, or end it with "
-            "`dialpost call cancel`."
+            f"The station is using the modem for a call ({words}). Wait until it ends, or end it with `dialpost "
+            "call cancel`."
         )

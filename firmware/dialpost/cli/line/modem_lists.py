@@ -37,7 +37,7 @@ def profiles(args: argparse.Namespace) -> int:
         return 0
     known = files.profiles()
     print(table(("NAME", "MODEM"), [(profile.name, profile.title) for profile in known]))
-    print("\n`dialpost modem list NAME` tells more; `dialpost modem probe` suggests one for the modem at hand.")
+    print("\n`dialpost modem list NAME` shows one in full; `dialpost modem probe` suggests one for your modem.")
     return 0
 
 
@@ -54,8 +54,8 @@ def countries(args: argparse.Namespace) -> int:
         (country.key, _limit(country.redial), _pauses(country.redial), country.name)
         for country in files.countries()
     ]
-    print(table(("NAME", "FAILED TRIES TO A NUMBER", "WAIT BETWEEN THEM", "WHERE"), rows))
-    print("\n`dialpost modem countries NAME` tells where the rules come from.")
+    print(table(("NAME", "FAILED ATTEMPTS PER NUMBER", "PAUSE BETWEEN THEM", "WHERE"), rows))
+    print("\n`dialpost modem countries NAME` shows one in full, with the source of its rules.")
     return 0
 
 
@@ -92,7 +92,7 @@ def _limit(rules: RedialRules) -> str:
     if not rules.attempts:
         return "no limit"
     busy = f" ({rules.attempts_busy} if busy)" if rules.attempts_busy else ""
-    rest = f"then {span(rules.rest_s)} of rest" if rules.rest_s else "then none by itself"
+    rest = f"then a pause of {span(rules.rest_s)}" if rules.rest_s else "then no more automatic attempts"
     return f"{rules.attempts} in a row{busy}, {rest}"
 
 
@@ -107,10 +107,15 @@ def _show_country(country: Country) -> None:
     waits = ", ".join(span(pause_s) for pause_s in rules.pauses_s)
     lines = [
         ("tries", _limit(rules)),
-        ("waits", f"{waits}{' and so on' if len(rules.pauses_s) > 1 else ''} after a failed try to a number"),
-        ("", f"{span(rules.other_number_pause_s)} before another number" if rules.other_number_pause_s else ""),
-        ("dialling", "tone" + (" or pulse" if dialling.pulse else " only: pulses reach wrong numbers")),
-        ("no answer", f"on hook after {span(dialling.answer_within_s)}"),
+        ("waits", f"{waits}{' and so on' if len(rules.pauses_s) > 1 else ''} after a failed attempt"),
+        (
+            "",
+            f"{span(rules.other_number_pause_s)} before dialling another number"
+            if rules.other_number_pause_s
+            else "",
+        ),
+        ("dialling", "tone" + (" or pulse" if dialling.pulse else " only: pulse dialling reaches wrong numbers")),
+        ("no answer", f"hangs up after {span(dialling.answer_within_s)}"),
         ("note", country.note),
         ("source", country.source),
     ]

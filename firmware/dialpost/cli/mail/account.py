@@ -49,25 +49,30 @@ def add_parser(commands: Any) -> None:
 def _add_account_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "account",
-        description="The accounts of this station. Changes count at once, for mail, SMTP, IMAP and POP3. Passwords "
-        "are asked for, or read from standard input; they never stand on the command line.",
+        description="Manage the station's accounts. Changes take effect at once, for mail delivery, SMTP, IMAP "
+        "and POP3. Passwords are typed at a prompt or read from standard input, never given on the command "
+        "line.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    add = verbs.add_parser("add", help="make an account and its mailbox")
-    add.add_argument("name", help="its name; NAME@main domain is its first address")
+    add = verbs.add_parser("add", help="create an account and its mailbox")
+    add.add_argument("name", help="name of the account; NAME@MAIN-DOMAIN becomes its first address")
     add.add_argument(
         "--address",
         action="append",
         default=[],
         dest="addresses",
         metavar="ADDRESS",
-        help="another address of it (may be given again)",
+        help="another address for the account (repeatable)",
     )
-    add.add_argument("--full-name", default="", metavar="TEXT", help="the person's name")
-    add.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit (default: the station's)")
+    add.add_argument("--full-name", default="", metavar="TEXT", help="the user's full name")
+    add.add_argument(
+        "--quota",
+        metavar="SIZE",
+        help="mailbox limit, for example 500M or 2G; none = no limit (default: the station's)",
+    )
     _add_password_option(add)
     add.set_defaults(func=_add)
-    passwd = verbs.add_parser("passwd", help="give an account another password")
+    passwd = verbs.add_parser("passwd", help="change an account's password")
     passwd.add_argument("name", help="the name of the account")
     _add_password_option(passwd)
     passwd.set_defaults(func=_passwd)
@@ -78,40 +83,45 @@ def _add_account_parser(commands: Any) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="one more address of it (may be given again)",
+        help="add an address (repeatable)",
     )
     edit.add_argument(
         "--remove-address",
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="an address it shall no longer have (may be given again)",
+        help="remove an address (repeatable)",
     )
-    edit.add_argument("--full-name", metavar="TEXT", help="the user's name")
-    edit.add_argument("--quota", metavar="SIZE", help="like 500M or 2G; none = no limit; default = the station's")
+    edit.add_argument("--full-name", metavar="TEXT", help="the user's full name")
+    edit.add_argument(
+        "--quota",
+        metavar="SIZE",
+        help="mailbox limit, for example 500M or 2G; none = no limit; default = the station's",
+    )
     lock = edit.add_mutually_exclusive_group()
     lock.add_argument(
         "--disable",
         action="store_false",
         dest="enabled",
         default=None,
-        help="nobody can log in; mail keeps coming in",
+        help="lock: the user can't log in; mail still arrives",
     )
     lock.add_argument(
-        "--enable", action="store_true", dest="enabled", default=None, help="its user can log in again"
+        "--enable", action="store_true", dest="enabled", default=None, help="unlock: the user can log in again"
     )
     edit.set_defaults(func=_edit)
     delete = verbs.add_parser(
         "delete",
-        help="delete an account; says what is in its mailbox",
-        description="Without one of the three choices nothing is deleted; the command says what the mailbox holds.",
+        help="delete an account; first shows what its mailbox holds",
+        description="Without --keep, --archive or --purge, nothing is deleted; the command only shows what the "
+        "mailbox holds.",
     )
     delete.add_argument("name", help="the name of the account")
     fate = delete.add_mutually_exclusive_group()
     for option, value, text in (
         ("--keep-mail", MailFate.KEEP, "leave the mailbox where it is"),
         ("--archive", MailFate.ARCHIVE, "move the mailbox to the archive folder in the data directory"),
-        ("--purge", MailFate.PURGE, "delete the mail for ever"),
+        ("--purge", MailFate.PURGE, "delete the mail permanently"),
     ):
         fate.add_argument(option, action="store_const", const=value, dest="fate", help=text)
     delete.set_defaults(func=_delete)
@@ -122,26 +132,28 @@ def _add_account_parser(commands: Any) -> None:
 
 def _add_password_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--password-stdin", action="store_true", help="read the password from standard input (one line), don't ask"
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input (one line) instead of asking",
     )
 
 
 def _add_alias_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "alias",
-        description="An alias is an address of this station whose mail goes to accounts here, or on to addresses "
-        "in the world. With several targets it is a group.",
+        description="Manage aliases. An alias is an address on this station whose mail goes to accounts here or to "
+        "addresses elsewhere. An alias with several targets is a group.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    add = verbs.add_parser("add", help="make an alias")
-    add.add_argument("address", help="the address; without @ it is in the main domain")
-    add.add_argument("targets", nargs="+", metavar="target", help="an account's name, or an address")
-    add.add_argument("--replace", action="store_true", help="where there is one already, let it go here instead")
+    add = verbs.add_parser("add", help="create an alias")
+    add.add_argument("address", help="the alias; without an @ it belongs to the main domain")
+    add.add_argument("targets", nargs="+", metavar="target", help="the name of an account, or an address")
+    add.add_argument("--replace", action="store_true", help="replace the alias if it exists")
     add.set_defaults(func=_alias_add)
     edit = verbs.add_parser("edit", help="add or remove an alias's targets")
     edit.add_argument("address", help="the address of the alias")
-    edit.add_argument("--add", action="append", default=[], metavar="TARGET", help="(may be given again)")
-    edit.add_argument("--remove", action="append", default=[], metavar="TARGET", help="(may be given again)")
+    edit.add_argument("--add", action="append", default=[], metavar="TARGET", help="(repeatable)")
+    edit.add_argument("--remove", action="append", default=[], metavar="TARGET", help="(repeatable)")
     edit.set_defaults(func=_alias_edit)
     delete = verbs.add_parser("delete", help="delete an alias")
     delete.add_argument("address", help="the address of the alias")
@@ -162,14 +174,11 @@ def _add(args: argparse.Namespace) -> int:
         quota_bytes=quota,
         password=_password(args),
     )
-    print(f"Account {account.name} made: {', '.join(account.addresses)}")
+    print(f"Account {account.name} created: {', '.join(account.addresses)}")
     if account.messages:
-        print(
-            f"A mailbox of that name was there already; it holds {count(account.messages, 'message')}, which "
-            "belong to this account now."
-        )
+        print(f"It takes over an existing mailbox of that name, which holds {count(account.messages, 'message')}.")
     if account.is_postmaster:
-        print("Mail for postmaster goes to it.")
+        print("It receives mail for postmaster.")
     return 0
 
 
@@ -182,7 +191,7 @@ def _passwd(args: argparse.Namespace) -> int:
 def _edit(args: argparse.Namespace) -> int:
     add, remove = tuple(args.add_address), tuple(args.remove_address)
     if not (add or remove) and args.full_name is None and args.enabled is None and args.quota is None:
-        raise AccountError("Nothing to change was given; see: dialpost account edit --help")
+        raise AccountError("Say what to change: `dialpost account edit --help` lists the options.")
     quota = quota_bytes(args.quota)
     account = _ask(
         args,
@@ -210,7 +219,7 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print_answer(accounts)
     elif not accounts:
-        print("There is no account yet. Make one with: dialpost account add NAME")
+        print("No accounts yet. Create one with: dialpost account add NAME")
     else:
         rows = [
             (
@@ -243,7 +252,7 @@ def _alias_add(args: argparse.Namespace) -> int:
 
 def _alias_edit(args: argparse.Namespace) -> int:
     if not (args.add or args.remove):
-        raise AccountError("Nothing to change was given; see: dialpost alias edit --help")
+        raise AccountError("Say what to change: `dialpost alias edit --help` lists the options.")
     add, remove = tuple(args.add), tuple(args.remove)
     alias = _ask(args, api.ALIAS_EDIT, address=args.address, add_targets=add, remove_targets=remove)
     print(f"{alias.address} goes to {', '.join(alias.targets)}")
@@ -261,7 +270,7 @@ def _alias_list(args: argparse.Namespace) -> int:
     if args.json:
         print_answer(aliases)
     elif not aliases:
-        print("There is no alias yet. Make one with: dialpost alias add ADDRESS TARGET")
+        print("No aliases yet. Create one with: dialpost alias add ADDRESS TARGET")
     else:
         print(table(("ADDRESS", "GOES TO"), [(each.address, ", ".join(each.targets)) for each in aliases]))
     return 0
@@ -275,7 +284,7 @@ def quota_bytes(text: str | None) -> int | None:
     match = _SIZE.match(word)
     wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
     if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit", or more than a request holds
-        raise AccountError(f"{one_line(word, 40)!r} is not a usable size: write it like 500M or 2G, or none.")
+        raise AccountError(f"{one_line(word, 40)!r} is not a valid size: write for example 500M or 2G, or none.")
     return int(wanted)
 
 
@@ -286,10 +295,10 @@ def _password(args: argparse.Namespace) -> str:
         check_strength(password)
         return password
     if not sys.stdin.isatty():
-        raise AccountError("There is no terminal to ask for the password: use --password-stdin.")
+        raise AccountError("Can't ask for the password without a terminal: use --password-stdin.")
     password = ask_secret(f"Password for {args.name}: ")
     check_strength(password)
-    if ask_secret("Once more: ") != password:
+    if ask_secret("Repeat: ") != password:
         raise AccountError("The passwords don't match. Nothing was changed.")
     return password
 

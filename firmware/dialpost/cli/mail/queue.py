@@ -20,48 +20,48 @@ def add_parser(commands: Any) -> None:
     """Add `queue` and `trace` to the command line."""
     parser = commands.add_parser(
         "queue",
-        description="The messages that are not yet with all their recipients. Only `delete` loses anything, and it "
-        "asks first.",
+        description="Manage the messages that have not reached all their recipients yet. Only `delete` discards "
+        "mail, and it asks first.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    listing = verbs.add_parser("list", help="what waits or is held, oldest first")
-    listing.add_argument("address", nargs="?", help="only what is from or to this address")
-    listing.add_argument("--held", action="store_true", help="only what is held")
+    listing = verbs.add_parser("list", help="list waiting and held messages, oldest first")
+    listing.add_argument("address", nargs="?", help="only messages from or to this address")
+    listing.add_argument("--held", action="store_true", help="only held messages")
     listing.add_argument(
-        "-n", "--limit", type=whole(), default=100, metavar="N", help="at most so many (default 100)"
+        "-n", "--limit", type=whole(), default=100, metavar="N", help="at most N messages (default 100)"
     )
-    listing.add_argument("--offset", type=whole(0), default=0, metavar="N", help="after so many")
+    listing.add_argument("--offset", type=whole(0), default=0, metavar="N", help="skip the first N messages")
     json_option(listing)
     listing.set_defaults(func=_list)
-    show = verbs.add_parser("show", help="everything known about one message, recipient by recipient")
-    show.add_argument("id", help="the message, as `queue list` names it")
+    show = verbs.add_parser("show", help="show everything known about one message, recipient by recipient")
+    show.add_argument("id", help="the message's ID in `queue list`")
     json_option(show)
     show.set_defaults(func=_show)
-    retry = verbs.add_parser("retry", help="try at the next opportunity, whatever wait was set")
-    retry.add_argument("id", nargs="?", help="one message; without it you must say --all")
-    retry.add_argument("--all", action="store_true", help="everything that waits")
+    retry = verbs.add_parser("retry", help="retry at the next opportunity")
+    retry.add_argument("id", nargs="?", help="one message; otherwise give --all")
+    retry.add_argument("--all", action="store_true", help="all waiting messages")
     retry.set_defaults(func=_retry)
     for verb, text, more in (
-        ("hold", "keep it back until it is released", "The message stays in the queue and is not sent."),
+        ("hold", "hold a message until you release it", "A held message stays in the queue and is not sent."),
         (
             "release",
             "release a held message",
-            "The message goes with the next call, whoever held it: an operator, or the station because it is "
+            "The message goes with the next call, whether an operator held it or the station did because it is "
             "larger than budget.big_message_bytes. Once released, it is not held for its size again.",
         ),
     ):
         move = verbs.add_parser(verb, help=text, description=more)
-        move.add_argument("id", help="the message, as `queue list` names it")
+        move.add_argument("id", help="the message's ID in `queue list`")
         move.add_argument("address", nargs="?", help="only this recipient")
         move.set_defaults(func=_move)
-    delete = verbs.add_parser("delete", help="throw it away; the sender is not told")
-    delete.add_argument("id", help="the message, as `queue list` names it")
+    delete = verbs.add_parser("delete", help="delete a message; the sender is not notified")
+    delete.add_argument("id", help="the message's ID in `queue list`")
     delete.add_argument("address", nargs="?", help="only this recipient")
-    delete.add_argument("--yes", action="store_true", help="don't ask")
+    delete.add_argument("--yes", action="store_true", help="don't ask for confirmation")
     delete.set_defaults(func=_delete)
     trace = commands.add_parser(
         "trace",
-        description="What became of messages: give a queue id, an address (sender or recipient) or a Message-ID.",
+        description="Show where messages are. Give a queue ID, an address (sender or recipient) or a Message-ID.",
     )
     trace.add_argument("text", metavar="ID|ADDRESS|MESSAGE-ID", help="what to look for")
     trace.add_argument("-n", "--limit", type=whole(), default=20, metavar="N", help="the newest N (default 20)")
@@ -77,7 +77,7 @@ def _list(args: argparse.Namespace) -> int:
         print_answer(found)
         return 0
     if not found:
-        print("Nothing waits.")
+        print("No messages are waiting.")
         return 0
     now = time.time()
     rows = []
@@ -93,10 +93,10 @@ def _list(args: argparse.Namespace) -> int:
                 if number == 0
                 else ("", "", "", "")
             )
-            mark = " (sent, no answer seen)" if one.answer_unknown else ""
+            mark = " (sent, not acknowledged)" if one.answer_unknown else ""
             rows.append((*lead, one.name or one.address, (one.held_because or one.state) + mark))
     print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
-    print(f"{count(len(found), 'message')}. `dialpost queue show ID` tells more.")
+    print(f"{count(len(found), 'message')}. `dialpost queue show ID` shows one in full.")
     return 0
 
 
@@ -117,7 +117,7 @@ def _tell(message: api.Message) -> None:
 
 def _retry(args: argparse.Namespace) -> int:
     if bool(args.id) == args.all:
-        sys.stderr.write("dialpost: say either one ID or --all\n")
+        sys.stderr.write("dialpost: give either one ID or --all\n")
         return 2
     print(control_client(args).ask(api.RETRY, queue_id=args.id).words)
     return 0
@@ -133,9 +133,9 @@ def _delete(args: argparse.Namespace) -> int:
     if not args.yes:
         _tell(client.ask(api.SHOW, queue_id=args.id))
         if not sys.stdin.isatty():
-            sys.stderr.write("dialpost: nothing was deleted; say --yes to delete without being asked\n")
+            sys.stderr.write("dialpost: nothing deleted; give --yes to delete without confirmation\n")
             return 2
-        if input("Delete it for good, without telling the sender? Type yes: ").strip().lower() != "yes":
+        if input("Delete it permanently, without notifying the sender? Type yes: ").strip().lower() != "yes":
             print("Nothing was deleted.")
             return 1
     print(client.ask(api.DELETE, queue_id=args.id, address=args.address).words)

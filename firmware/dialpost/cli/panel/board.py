@@ -30,20 +30,21 @@ def add_parser(commands: Any) -> None:
     """Add `board` to the command line."""
     parser = commands.add_parser("board")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="the boards Dialpost knows, and which one this is")
+    listing = actions.add_parser("list", help="list the boards Dialpost knows, and mark this one")
     json_option(listing)
     listing.set_defaults(func=_list)
-    show = actions.add_parser("show", help="which pin does what, and why")
+    show = actions.add_parser("show", help="show which pin does what, and why")
     show.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
     show.set_defaults(func=_show)
     test = actions.add_parser(
         "test",
         help="light each LED, then echo the button",
-        description="Lights the LEDs one after the other and says which should be lit, then what the button does. "
-        "The daemon does it while it runs, as it has the lines; the button does not dial meanwhile.",
+        description="Light the LEDs one after the other and say which one should be lit, then report each press "
+        "of the button. If the daemon runs, it does the test, because it owns the GPIO lines. The button does "
+        "not start calls meanwhile.",
     )
     test.add_argument("name", nargs="?", help="a board's name or file (default: this machine's)")
-    listened = f"how long the button is listened to, at most {LONGEST_TEST_S:g} (default {BUTTON_S:g})"
+    listened = f"seconds to watch the button, at most {LONGEST_TEST_S:g} (default {BUTTON_S:g})"
     test.add_argument("--seconds", type=_seconds, default=BUTTON_S, metavar="S", help=listened)
     test.set_defaults(func=_test)
 
@@ -65,8 +66,8 @@ def _list(args: argparse.Namespace) -> int:
     if mine is not None:
         print(f"\n* is this machine ({model}).")
     else:
-        print(f"\nThis machine is none of them ({model or 'it has no name in a device tree'}).")
-    print("`dialpost board show NAME` tells which pins; panel.board in the configuration names another.")
+        print(f"\nThis machine is not one of them ({model or 'its device tree has no name'}).")
+    print("`dialpost board show NAME` lists the pins. To choose another board, set panel.board.")
     return 0
 
 
@@ -81,10 +82,10 @@ def _json(board: Board, mine: Board | None) -> local.Board:
 
 def _lights(board: Board) -> str:
     if len(board.lights) == 1:
-        return "one of three colours" if board.lights[0].is_coloured else "one"
+        return "one, three-colour" if board.lights[0].is_coloured else "one"
     coloured = sum(light.is_coloured for light in board.lights)
     plain = len(board.lights) - coloured
-    return f"{plain}" + (f" and {coloured} of three colours" if coloured else "")
+    return f"{plain}" + (f" and {coloured} three-colour" if coloured else "")
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -132,8 +133,8 @@ def _board(args: argparse.Namespace) -> Board:
     board = find_board(PanelConfig(board=name))
     if board is None:
         raise NotFoundError(
-            f"Which board? This machine ({machine_model() or 'without a device tree'}) is none that Dialpost "
-            "knows: name one; `dialpost board list` shows them."
+            f"Dialpost doesn't know this machine ({machine_model() or 'no device tree'}). Give the name of a "
+            "board; `dialpost board list` lists them."
         )
     return board
 
@@ -144,7 +145,7 @@ def _board(args: argparse.Namespace) -> Board:
 def _test(args: argparse.Namespace) -> int:
     board = _board(args)
     if board.is_simulated:
-        print("The simulated board is a picture in the terminal: `make run` shows it.")
+        print("The simulated board is drawn in the terminal: `make run` shows it.")
         return 0
     daemon = ControlClient(control_path(args), args.seconds + DAEMON_S)
     if daemon.available():  # it has the lines
@@ -175,5 +176,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= LONGEST_TEST_S:
-        raise argparse.ArgumentTypeError(f"give a number of seconds from 0 to {LONGEST_TEST_S:g}")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0 to {LONGEST_TEST_S:g}")
     return seconds

@@ -41,10 +41,10 @@ def add_parser(commands: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser(
         "show",
-        help="show one phase until ended (systemd's units do this)",
-        description="Shows a phase on the panel until it is ended by SIGTERM or SIGINT. Where the daemon runs it "
-        "is asked to show it; where it does not, the lines are taken and let go at the end. Exit status: 0 shown, "
-        "or there is no panel; 1 the lines can't be had.",
+        help="show one phase until terminated (systemd's units do this)",
+        description="Show a phase on the panel until SIGTERM or SIGINT. If the daemon runs, it shows the phase; "
+        "otherwise this command takes the GPIO lines and releases them at the end. Exit status: 0 shown, or no "
+        "panel; 1 the GPIO lines are not available.",
     )
     show.add_argument("phase", choices=[phase.value for phase in PHASES], help="what the system is doing")
     show.set_defaults(func=_show)

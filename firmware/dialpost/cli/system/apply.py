@@ -18,13 +18,13 @@ def add_parser(commands: Any) -> None:
     """Add `apply` to the command line."""
     parser = commands.add_parser(
         "apply",
-        description="Make this system as the configuration file says: address on the LAN, firewall, host name, "
-        "time zone, time servers, Dovecot. Done by dialpost-apply.service, at each boot and each commit. "
-        "Exit status: 0 it is so (with --dry-run: nothing would change), 1 it is not, or something would change.",
+        description="Apply the configuration file to this system: LAN address, firewall, host name, time zone, "
+        "time servers and Dovecot. dialpost-apply.service runs this at each boot and each commit. Exit status: "
+        "0 the system matches the configuration; 1 it does not, or with --dry-run something would change.",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be written, as a diff")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change, as a diff")
     parser.add_argument(
-        "--root", type=Path, metavar="FOLDER", help="write under this folder, as in a system that does not run"
+        "--root", type=Path, metavar="FOLDER", help="write below this folder, as for a system that is not running"
     )
     parser.set_defaults(func=_apply)
 
@@ -52,10 +52,10 @@ def _show(result: ApplyResult) -> None:
     for path in result.changed:
         print(f"changed  {path}")
     for words in result.reloaded:
-        print(f"told     {words}")
+        print(f"ran      {words}")
     for sentence in result.notes if result.applied else ():
         print(f"note     {sentence}")
     for sentence in result.problems if result.applied else (*result.notes, *result.problems):
         sys.stderr.write(f"dialpost: {sentence}\n")
     if result.applied and not result.changed and not result.reloaded:
-        print("Everything is as the configuration says.")
+        print("The system matches the configuration.")

@@ -16,10 +16,10 @@ from dialpost.edge.system.log.tail import LineFormatter
 from dialpost.edge.system.log.writer import LogWriter
 
 _DESCRIPTION = """\
-Run the mail station in the foreground until SIGTERM or SIGINT; SIGHUP reads the configuration file again. Logs go
-to stderr. Without a configuration that can be used it waits to be set up: it serves the control socket, for the
-console and `dialpost config`, and takes mail as soon as a first configuration is committed.
-Exit status: 0 stopped on request, 1 it can't start (the reason is said).
+Run the mail station in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration file. Logs go to
+standard error. Without a usable configuration the daemon waits to be set up: it serves the control socket for the
+console and `dialpost config`, and accepts mail as soon as a first configuration is committed.
+Exit status: 0 stopped on request, 1 can't start (the reason is on standard error).
 """
 
 
@@ -33,13 +33,14 @@ def add_parser(commands: Any) -> None:
         "--run-dir",
         default=os.environ.get("DIALPOST_RUN_DIR", ""),
         metavar="DIR",
-        help="where the control socket is without a configuration (default: $DIALPOST_RUN_DIR, or the usual)",
+        help="folder of the control socket while there is no configuration (default: $DIALPOST_RUN_DIR, or the "
+        "usual one)",
     )
     parser.add_argument(
         "--data-dir",
         default=os.environ.get("DIALPOST_DATA_DIR", ""),
         metavar="DIR",
-        help="station.data_dir of a first configuration (default: $DIALPOST_DATA_DIR, or the usual)",
+        help="station.data_dir of the first configuration (default: $DIALPOST_DATA_DIR, or the usual one)",
     )
     first = os.environ.get("DIALPOST_FIRST_CONFIG", "")
     parser.add_argument(
@@ -47,7 +48,7 @@ def add_parser(commands: Any) -> None:
         type=file_path,
         default=first or None,
         metavar="FILE",
-        help="settings that a first configuration begins with (default: $DIALPOST_FIRST_CONFIG, or none)",
+        help="file with the initial settings of the first configuration (default: $DIALPOST_FIRST_CONFIG, or none)",
     )
     parser.set_defaults(func=_daemon)
 
@@ -62,7 +63,9 @@ def _daemon(args: argparse.Namespace) -> int:
     for name in ("run_dir", "data_dir"):
         folder = getattr(args, name)
         if folder and not folder.startswith("/"):
-            raise ConfigError((f"--{name.replace('_', '-')} {folder}: it must be a full path that starts with /.",))
+            raise ConfigError(
+                (f"--{name.replace('_', '-')} {folder}: must be an absolute path (starting with /).",)
+            )
     os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
     return asyncio.run(run(args.config, SetUp(args.data_dir, args.run_dir, first)))
 

@@ -44,14 +44,16 @@ def add_parser(commands: Any) -> None:
     """Add `doctor` to the command line."""
     parser = commands.add_parser(
         "doctor",
-        description="Looks at configuration, clock, card, accounts, certificate and daemon; with --online also at "
-        "what the world's name service says, at the smarthost's login and at ETRN (which starts the provider's "
-        "queue). Nothing is changed. Exit status: 0 all is well, 1 warnings, 2 faults.",
+        description="Check configuration, clock, card, accounts, certificate and daemon. With --online, also "
+        "check public DNS, the login at the smarthost, and ETRN (which starts the provider's queue). Changes "
+        "nothing. Exit status: 0 no problems, 1 warnings, 2 faults.",
     )
     parser.add_argument(
-        "--online", action="store_true", default=None, help="look at the world too; the line must be up"
+        "--online", action="store_true", default=None, help="also check DNS and the provider; the line must be up"
     )
-    parser.add_argument("--offline", action="store_false", dest="online", help="don't, even on a dedicated line")
+    parser.add_argument(
+        "--offline", action="store_false", dest="online", help="skip those checks, even on a dedicated line"
+    )
     json_option(parser)
     parser.set_defaults(func=_doctor)
 
@@ -113,7 +115,7 @@ def _sum_up(found: list[Finding]) -> None:
     if faults or warnings:
         print(f"\n{count(faults, 'fault')}, {count(warnings, 'warning')}.")
     else:
-        print("\nAll is well" + (", as far as can be seen off line." if skipped else "."))
+        print("\nNo problems found" + (", as far as can be checked off line." if skipped else "."))
 
 
 def _directory(config: Config) -> tuple[Directory, str]:
@@ -153,5 +155,5 @@ def _system_servers() -> list[str]:
     try:
         return [str(server) for server in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
-        sys.stderr.write("dialpost: no name server is known; set dns.servers\n")
+        sys.stderr.write("dialpost: no name server known; set dns.servers\n")
         return []

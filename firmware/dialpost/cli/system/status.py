@@ -16,8 +16,8 @@ def add_parser(commands: Any) -> None:
     """Add `status` to the command line."""
     parser = commands.add_parser(
         "status",
-        description="The station's state in a few lines. Exit status: 0 nothing needs a person, "
-        "1 the daemon can't be asked, 3 something needs a person (it is said what).",
+        description="Show the station's state in a few lines. Exit status: 0 nothing needs attention, 1 the "
+        "daemon does not answer, 3 something needs attention (the lines marked ATTENTION).",
     )
     json_option(parser)
     parser.set_defaults(func=_status)
@@ -59,7 +59,7 @@ def _last_run(run: Call | None) -> list[str]:
     """A line that is always up makes no calls; it shows what an operator or the schedule asked for."""
     if run is None:
         return []
-    return [f"Last sent {moment(run.started)}, when asked to: {run.sent} sent, {run.received} received"]
+    return [f"Last run  {moment(run.started)}, on request: {run.sent} sent, {run.received} received"]
 
 
 def _last_call(call: Call | None) -> list[str]:

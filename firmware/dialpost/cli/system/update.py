@@ -44,21 +44,23 @@ def add_parser(commands: Any) -> None:
     """Add `update` to the command line."""
     parser = commands.add_parser(
         "update",
-        description="Verify an update (.raucb) and write it to the slot that does not run. What runs goes on; "
-        "the new release begins with the next start, and has three of those to prove itself: else the one before "
-        "comes back by itself. Mail, accounts and configuration stay. Without FILE: what runs, and what became of "
-        "the last update. Exit status: 0 installed, 1 refused or failed (the reason is said), nothing has changed "
-        "then.",
+        description="Verify an update (.raucb) and write it to the inactive slot. The station keeps running; the "
+        "new release starts with the next reboot. It has three starts to prove itself; otherwise the station "
+        "rolls back to the previous release. Mail, accounts and configuration stay. Without FILE, show the "
+        "running release and the result of the last update. Exit status: 0 installed; 1 refused or failed, and "
+        "nothing has changed (the reason is on standard error).",
     )
     parser.add_argument(
         "file",
         nargs="?",
         metavar="FILE",
-        help="a file, the name of one on the USB stick, or an http:// address on the LAN; `usb` is the newest "
+        help="a file, a file name on the USB stick, or an http:// address on the LAN; `usb` means the newest "
         "*.raucb on the stick",
     )
-    parser.add_argument("--check", action="store_true", help="only say what it is and whether it may be installed")
-    parser.add_argument("--reboot", action="store_true", help="start it at once when it is written")
+    parser.add_argument(
+        "--check", action="store_true", help="only show its version and whether it can be installed"
+    )
+    parser.add_argument("--reboot", action="store_true", help="reboot into the new release once it is written")
     parser.add_argument("--wished", action="store_true", help=argparse.SUPPRESS)  # dialpost-update.service
     json_option(parser)
     parser.set_defaults(func=_update)
@@ -89,16 +91,16 @@ def find(text: str, sticks: Callable[[], list[Path]] = usb_sticks.mounted) -> Pa
     try:
         found = [file for stick in sticks() for file in stick.glob(f"*{_SUFFIX}") if file.is_file()]
     except OSError as error:
-        raise UpdateError(f"The stick can't be read: {error.strerror or error}.") from error
+        raise UpdateError(f"Can't read the USB stick: {error.strerror or error}.") from error
     if text == "usb":
         if found:
             return max(found, key=lambda file: file.stat().st_mtime)
-        raise UpdateError(f"There is no stick with a file *{_SUFFIX} at its top.")
+        raise UpdateError(f"No USB stick has a *{_SUFFIX} file in its top folder.")
     named = [file for file in found if file.name in {text, text + _SUFFIX}]
     if named:
         return named[0]
     there = ", ".join(sorted(file.name for file in found))
-    raise UpdateError(f"There is no file {text}." + (f" On the stick: {there}." if there else ""))
+    raise UpdateError(f"No such file: {text}." + (f" Files on the stick: {there}." if there else ""))
 
 
 def update(
@@ -113,14 +115,14 @@ def update(
 ) -> int:
     """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
     offered, running = judge(file, rauc, os_release)
-    _say(f"{file.name}: version {offered.name}; what runs is version {running.name}.")
+    _say(f"{file.name}: version {offered.name}; version {running.name} is running.")
     if is_check:
         return 0
     install(file, _say)
     if is_reboot and (start_anew or _start_anew)():
-        _say("It is installed; the station starts anew.")
+        _say("Installed. The station is restarting.")
     else:
-        _say("It is installed, and begins with the next start: `reboot`.")
+        _say("Installed. It starts with the next reboot: `reboot`.")
     return 0
 
 
@@ -130,7 +132,7 @@ def _start_anew() -> bool:
         ["systemctl", "--no-ask-password", "--no-block", "reboot"], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        _say(f"The station could not be started anew: {' '.join(done.stderr.split()) or done.returncode}.")
+        _say(f"The station could not be restarted: {' '.join(done.stderr.split()) or done.returncode}.")
     return done.returncode == 0
 
 
@@ -139,13 +141,15 @@ def judge(
 ) -> tuple[Release, Release]:
     """What the bundle carries and what runs. Raises: UpdateError where it may not be installed."""
     if (trial or BootTrial()).is_on():  # the other slot is the only proven one
-        raise UpdateError("The release that runs is still on trial: wait until `update` says that it is well.")
+        raise UpdateError(
+            "The running release is still on trial. Wait until `update` says that it has proved itself."
+        )
     try:
         running = running_release(os_release.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UpdateError(f"There is nothing here to update: {error}.") from error
+        raise UpdateError(f"This system can't be updated: {error}.") from error
     if not file.is_file():
-        raise UpdateError(f"There is no file {file}.")
+        raise UpdateError(f"No such file: {file}.")
     try:
         offered = release_in(rauc.info(file))
     except ValueError as error:
@@ -196,7 +200,7 @@ def _do_wish(folder: Path) -> int:
     except DialpostError as error:
         _say(str(error))
         return 1
-    _say(f"{DONE}it is installed.")
+    _say(f"{DONE}installed.")
     return 0
 
 
@@ -205,9 +209,9 @@ def _tell_state(args: argparse.Namespace) -> int:
     try:
         running = running_release(_OS_RELEASE.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UpdateError(f"There is nothing here to update: {error}.") from error
+        raise UpdateError(f"This system can't be updated: {error}.") from error
     if not args.json:
-        _say(f"Version {running.name} runs.")
+        _say(f"Version {running.name} is running.")
     try:
         words = control_client(args).ask(UPDATE_STATUS).words
         control_client(args).ask(UPDATE_SEEN)
@@ -217,7 +221,7 @@ def _tell_state(args: argparse.Namespace) -> int:
     if args.json:
         print_answer(UpdateNow(version=running.name, words=words))
     else:
-        _say(words or "It was never updated.")
+        _say(words or "No update has been installed yet.")
     return 0
 
 

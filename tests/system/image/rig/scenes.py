@@ -91,7 +91,7 @@ _ERASING = (
     "while [ -e /data/config/dialpost.toml ]; do :; done; echo erasing"
 )
 _UPDATE = "mkdir -p /run/stick; mount -o ro /dev/vdb /run/stick; dialpost update /run/stick/dialpost.raucb"
-INSTALLED = "It is installed"
+INSTALLED = "Installed."
 
 
 class Heard:
