@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import stat
+import time
 
 import pytest
 
@@ -17,6 +18,8 @@ from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.control_socket import server as serving
 from dialpost.edge.control_socket.server import ControlServer
 
+HANGS_S = 60.0
+"""Only what hangs takes this long."""
 ENDED = r"ended before it answered|was lost"
 
 
@@ -49,7 +52,7 @@ async def client(tmp_path):
         tmp_path / "run" / "control.sock", served(echo=echo, refuse=refuse, bug=bug, count=count)
     )
     await server.start()
-    yield ControlClient(tmp_path / "run" / "control.sock", timeout_s=5)
+    yield ControlClient(tmp_path / "run" / "control.sock", timeout_s=HANGS_S)
     await server.close()
 
 
@@ -152,7 +155,7 @@ async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path
 async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
     server = ControlServer(tmp_path / "control.sock", served(echo=echo))
     await server.start()
-    client = ControlClient(tmp_path / "control.sock", timeout_s=5)
+    client = ControlClient(tmp_path / "control.sock", timeout_s=HANGS_S)
 
     async def louder(params, asked):
         return "louder"
@@ -184,17 +187,18 @@ async def talking(tmp_path):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS_S):
         while not condition():
             await asyncio.sleep(0.005)  # the kernel tells the server, not us
 
 
 async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch):
     _, path, gone = talking
-    monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
-    talk = await asyncio.to_thread(ControlConnection, path, 5)
+    talk = await asyncio.to_thread(ControlConnection, path, HANGS_S)
     assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
-    await asyncio.sleep(0.2)  # longer than a connection may be silent that nobody keeps
+    late_s = serving._REQUEST_TIMEOUT_S + 1  # longer than a connection may be silent that nobody keeps
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + late_s)
+    await asyncio.sleep(0)
     assert await asyncio.to_thread(lambda: talk.call("echo", n=1)) == {"n": 1}
     with pytest.raises(ControlError, match="no method 'fly'") as caught:
         await asyncio.to_thread(talk.call, "fly")
@@ -210,7 +214,7 @@ async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(t
     await reader.readline()
     writer.transport.abort()
     await until(lambda: gone == ["reset"])
-    talk = await asyncio.to_thread(ControlConnection, path, 5)
+    talk = await asyncio.to_thread(ControlConnection, path, HANGS_S)
     await asyncio.to_thread(lambda: talk.call("stay", name="closed"))
     await server.close()
     assert gone == ["reset", "closed"]
@@ -229,8 +233,8 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
             ended.set()
 
     withdraw = server.offer(served(long=long))
-    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "long"))
-    await asyncio.wait_for(begun.wait(), 60)
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, HANGS_S).call, "long"))
+    await asyncio.wait_for(begun.wait(), HANGS_S)
     withdraw()
     with pytest.raises(ControlError, match="taken a new configuration: try again"):
         await asking
@@ -240,8 +244,8 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
 async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
     server, path, _ = talking
     server.pause()
-    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, 10).call, "count"))
-    assert await asyncio.to_thread(ControlClient(path, 10).call, "echo", n=1) == {"n": 1}  # the rest goes on
+    asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, HANGS_S).call, "count"))
+    assert await asyncio.to_thread(ControlClient(path, HANGS_S).call, "echo", n=1) == {"n": 1}  # the rest goes on
     assert not asking.done()
     withdraw = server.offer(served(count=count))
     server.resume()
@@ -298,7 +302,7 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
     server = ControlServer(path, served(echo=echo))
     await server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    assert await asyncio.to_thread(ControlClient(path, 5).call, "echo", n=1) == {"n": 1}
+    assert await asyncio.to_thread(ControlClient(path, HANGS_S).call, "echo", n=1) == {"n": 1}
     await server.close()
     assert not path.exists()
 
@@ -340,14 +344,14 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
 
     path = tmp_path / "control.sock"
     async with await asyncio.start_unix_server(ends, path):
-        client = ControlClient(path, timeout_s=5)
+        client = ControlClient(path, timeout_s=HANGS_S)
         with pytest.raises(ControlError, match=ENDED):
             await asyncio.to_thread(lambda: list(client.events("call.now", {})))
         with pytest.raises(ControlError, match=ENDED):
             await asyncio.to_thread(client.call, "status")
 
         def talk():
-            with ControlConnection(path, timeout_s=5) as talk:
+            with ControlConnection(path, timeout_s=HANGS_S) as talk:
                 talk.call("status")
 
         with pytest.raises(ControlError, match=ENDED):
@@ -363,10 +367,10 @@ async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(
     await server.start()
 
     def talk():
-        with ControlConnection(path, timeout_s=5) as talk:
+        with ControlConnection(path, timeout_s=HANGS_S) as talk:
             talk.ask(UPDATE_STATUS)
 
-    for ask in (talk, lambda: ControlClient(path, 5).ask(UPDATE_STATUS)):
+    for ask in (talk, lambda: ControlClient(path, HANGS_S).ask(UPDATE_STATUS)):
         with pytest.raises(ControlError, match="The daemon's answer lacks 'words'"):
             await asyncio.to_thread(ask)
     await server.close()
@@ -377,7 +381,7 @@ async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypa
         tmp_path / "control.sock", {"mine": Served(echo, Access.OWNER), "ours": Served(echo, Access.ADMIN)}
     )
     await server.start()
-    client = ControlClient(tmp_path / "control.sock", 5)
+    client = ControlClient(tmp_path / "control.sock", HANGS_S)
     assert await asyncio.to_thread(client.call, "mine", n=1) == {"n": 1}
     monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
     assert await asyncio.to_thread(client.call, "ours", n=1) == {"n": 1}
@@ -403,7 +407,7 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypat
     for _, held in [*silent, (reader, writer)]:
         held.close()
         await held.wait_closed()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         while True:
             with contextlib.suppress(ControlError):
                 assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}
@@ -434,7 +438,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
     loop = asyncio.get_running_loop()
 
     def ask():
-        with ControlConnection(path, timeout_s=5) as talk:
+        with ControlConnection(path, timeout_s=HANGS_S) as talk:
             real = talk._stream
 
             class Interrupted:

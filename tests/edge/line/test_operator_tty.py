@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from dialpost.edge.line import operator_tty
 from dialpost.edge.line.operator_tty import Ended, join
 
 
@@ -35,8 +36,8 @@ class Desk:
 
 def said(fd: int, until: bytes) -> bytes:
     found = b""
-    while not found.endswith(until):
-        ready, _, _ = select.select([fd], [], [], 10)
+    while not found.replace(b"\r", b"\n").endswith(until.replace(b"\r", b"\n")):
+        ready, _, _ = select.select([fd], [], [], 60)
         assert ready, f"only {found!r} came"
         found += os.read(fd, 1000)
     return found
@@ -78,7 +79,7 @@ def test_ctrl_bracket_leaves_after_what_was_typed_and_the_terminal_is_as_before(
     port_before = termios.tcgetattr(port)
     os.write(person, b"ATZ\r\n\x1dlost\n")  # typed ahead: the terminal still gathers lines
     assert join(port, terminal, terminal) is Ended.LEFT
-    assert said(modem, b"\n").replace(b"\r", b"\n") == b"ATZ\n\n"
+    assert said(modem, b"\n\n").replace(b"\r", b"\n") == b"ATZ\n\n"
     assert termios.tcgetattr(terminal) == before
     assert termios.tcgetattr(port) == port_before
     for fd in (modem, port, person, terminal):
@@ -95,17 +96,25 @@ def test_a_lost_session_ends_it(desk: Desk) -> None:
     assert desk.end() is Ended.INPUT_OVER
 
 
-def test_a_pipe_is_sent_whole_and_then_it_ends() -> None:
+def test_a_pipe_is_sent_whole_and_then_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     modem, port = os.openpty()
     tty.setraw(port)
     reads, writes = os.pipe()
     out_reads, out_writes = os.pipe()
     os.write(writes, b"AT\r")
     os.close(writes)
-    answering = threading.Thread(target=lambda: os.write(modem, said(modem, b"\r") + b"\r\nOK\r\n"))
+
+    def answer_and_go() -> None:
+        os.write(modem, said(modem, b"\r") + b"\r\nOK\r\n")
+        select.select([out_reads], [], [], 60)
+        os.close(modem)
+
+    for name in ("QUIET_S", "LAST_WORDS_S"):
+        monkeypatch.setattr(operator_tty, name, 60.0)  # the answer may take its time, and is the last word
+    answering = threading.Thread(target=answer_and_go)
     answering.start()
     assert join(port, reads, out_writes) is Ended.INPUT_OVER
     answering.join(60)
     assert os.read(out_reads, 100) == b"AT\r\r\nOK\r\n", "what is answered at once is still shown"
-    for fd in (modem, port, reads, out_reads, out_writes):
+    for fd in (port, reads, out_reads, out_writes):
         os.close(fd)

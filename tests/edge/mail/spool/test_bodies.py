@@ -184,7 +184,7 @@ async def test_concurrent_commits_share_the_directorys_fsync(
     monkeypatch.setattr(spool_module.os, "fsync", slow)
     sync = DirectorySync(tmp_path)
     first = asyncio.create_task(asyncio.to_thread(sync.sync))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, 60)
     others = [asyncio.create_task(asyncio.to_thread(sync.sync)) for _ in range(4)]
     while sync._asked < 5:
         await asyncio.sleep(0)

@@ -129,6 +129,7 @@ async def test_a_cancelled_caller_leaves_the_others_their_round(syncing: SyncRou
 async def test_only_a_crowd_waits_for_the_others(
     syncing: SyncRounds, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rounds, "_CROWD_LASTS_S", 3600.0)
     naps: list[float] = []
     real = asyncio.sleep
 
