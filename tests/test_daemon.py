@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from dialpost import process
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.editing.candidate import Candidate
-from dialpost.core.errors import ControlError
+from dialpost.core.errors import AlreadyRunningError, ControlError
 from dialpost.core.line.call.states import CallState
 from dialpost.daemon import Daemon, SetUp
 from dialpost.edge.control_socket import ControlClient, ControlConnection
@@ -391,6 +392,65 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
             finally:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
+
+
+async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(daemon, tmp_path):
+    """What waits for its confirmation stays in force: only the first may take it back."""
+    face = await Face.open(tmp_path)
+    await face.set("station.hostname", "mx.clinic.example")
+    await face("config.commit", confirm_min=60)
+    before = (tmp_path / "dialpost.toml").read_text()
+    assert "mx.clinic.example" in before
+    with pytest.raises(ControlError, match=r"^Dialpost is already running: it answers at .*control\.sock\."):
+        await Daemon(tmp_path / "dialpost.toml").start()
+    assert (tmp_path / "dialpost.toml").read_text() == before
+    assert daemon.config.station.hostname == "mx.clinic.example"
+    face.close()
+
+
+async def test_a_second_daemon_with_another_socket_is_told_who_has_the_port(daemon, tmp_path):
+    port = daemon.station.doors[0][2]
+    second = text_in(tmp_path).replace(f'"{tmp_path}/run"', f'"{tmp_path}/other"')
+    second = second.replace("127.0.0.1:0", f"127.0.0.1:{port}", 1)
+    (tmp_path / "second.toml").write_text(second)
+    with pytest.raises(AlreadyRunningError, match=rf"^Another Dialpost \(process {os.getpid()}\) is using"):
+        await Daemon(tmp_path / "second.toml").start()
+
+
+async def test_sighup_during_the_start_is_answered_after_it(tmp_path, monkeypatch):
+    """By default it would end the process."""
+    ended, reloaded = [], []
+
+    class Starting:
+        config = None
+
+        def __init__(self, path, **_):
+            self.failed = asyncio.Event()
+
+        def make_room(self):
+            pass
+
+        async def start(self, inherited):
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        def reload(self):
+            reloaded.append(True)
+            self.failed.set()
+
+        async def stop(self):
+            pass
+
+    monkeypatch.setattr(process, "Daemon", Starting)
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGHUP, lambda *_: ended.append(True))
+    try:
+        assert await asyncio.wait_for(process.run(tmp_path / "none.toml", SetUp()), 60) == 1
+    finally:
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        loop.set_exception_handler(None)
+        signal.signal(signal.SIGHUP, before)
+    assert (ended, reloaded) == ([], [True])
 
 
 def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tmp_path):

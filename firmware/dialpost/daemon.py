@@ -26,12 +26,7 @@ from dialpost.core.config.setup import first_text
 from dialpost.core.control.declared import NoParams
 from dialpost.core.control.serving import serve
 from dialpost.core.control.station import STATUS, TRIAL_OVER, Status
-from dialpost.core.errors import (
-    ConfigError,
-    DialpostError,
-    NotFoundError,
-    StorageError,
-)
+from dialpost.core.errors import ConfigError, DialpostError, NotFoundError, StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import AT_REST
 from dialpost.core.mail.places import wanted_doors
@@ -40,12 +35,13 @@ from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import NO_PASSWORD, AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME
-from dialpost.edge.control_socket.server import ControlServer
-from dialpost.edge.mail.listeners import Doors
+from dialpost.edge.control_socket.server import ControlServer, refuse_second
+from dialpost.edge.mail.listeners import Doors, ListenError
 from dialpost.edge.system.apply_unit import ApplyUnit
 from dialpost.edge.system.boot.trial import BootTrial
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock
+from dialpost.edge.system.data_lock import DataLock
 from dialpost.file_in_force import FileInForce
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
@@ -117,14 +113,16 @@ class Daemon:
 
     async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
         """Return when a station runs, or waits to be set up. Raises: DialpostError; nothing runs then."""
+        first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
+        # Before anything is touched: what waits there for its confirmation is the other daemon's to take back.
+        await asyncio.to_thread(refuse_second, self._control_path(None, first))
         await self._repair()
         await self.changes.before_start()
         self._doors = Doors(inherited or {})
         config = self._in_force.load()
-        first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
-            Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME,
+            self._control_path(config, first),
             config_methods(sessions, self.changes, board_warnings) | self.front.methods(),
         )
         try:
@@ -137,6 +135,9 @@ class Daemon:
         except BaseException:
             await self.stop()
             raise
+
+    def _control_path(self, config: Config | None, first: str) -> Path:
+        return Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME
 
     async def stop(self) -> None:
         """Stop in the opposite order. What waits for a confirmation is taken back at the next start."""
@@ -309,7 +310,7 @@ class Daemon:
         self._stop_waiting = _nothing
         self._before_run(config)
         station = self._make_station(config, panel=self.panel, control=self._control, remarks=self._remarks)
-        sockets = self._doors.take(wanted_doors(config))
+        sockets = self._take_doors(config)
         try:
             await station.start(sockets)
         except BaseException:
@@ -321,6 +322,13 @@ class Daemon:
             _log.warning("%s: %s", self.file.path, sentence)
         for door, host, port in station.doors:
             _log.info("listening door=%s address=%s port=%s", door.value, host, port)
+
+    def _take_doors(self, config: Config) -> dict[str, list[socket.socket]]:
+        try:
+            return self._doors.take(wanted_doors(config))
+        except ListenError:
+            DataLock(Path(config.station.data_dir)).check()  # another Dialpost is the better reason
+            raise
 
     def _wait_for_proof(self, config: Config, problems: list[str]) -> None:
         """A new release is on trial, and the queue is of an older format, which must stay: the one before would not

@@ -24,11 +24,15 @@ async def run(path: Path, set_up: SetUp) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    changed = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, changed.set)  # from the first moment on: by default it ends the process
     descriptors.take_all()
     daemon = Daemon(path, set_up=set_up, before_run=_set_log_level)
     loop.set_exception_handler(descriptors.Shortage(daemon.make_room))
     await daemon.start(inherited_sockets())
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    if changed.is_set():  # during the start: what was read then may be older
+        daemon.reload()
     manager.ready(f"{daemon.config.station.hostname} takes mail" if daemon.config else "waits to be set up")
     feeding = asyncio.create_task(_feed_watchdog(manager))
     try:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pwd
+import socket
 import stat
 import time
 
@@ -472,3 +473,23 @@ def test_an_interrupt_at_the_last_moment_of_a_call_is_not_eaten(tmp_path, monkey
     monkeypatch.setattr(client, "events", events)
     with pytest.raises(KeyboardInterrupt):
         client.call("status")
+
+
+async def test_who_finds_no_place_can_send_the_request_and_reads_the_answer(client, monkeypatch):
+    """A face writes first: closed under it, that would be a broken pipe instead of an answer."""
+    monkeypatch.setattr(serving, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(serving, "_DRAIN_S", 600.0)
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    _, held = await asyncio.open_unix_connection(client._path)
+
+    def late_request() -> bytes:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(60)
+            sock.connect(str(client._path))
+            answer = sock.makefile("rb").read()
+            sock.sendall(b'{"method": "echo"}\n')
+            return answer
+
+    assert b"1 connections are open already" in await asyncio.to_thread(late_request)
+    held.close()
+    await held.wait_closed()

@@ -33,6 +33,7 @@ _KEPT_CONNECTIONS = 10
 """Connections more for root and the station's own units: no other program can shut them out."""
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
+"""How long what comes after a refusal is read."""
 _CHANGE_TIMEOUT_S = 60.0
 """How long a request waits while one station replaces another."""
 
@@ -50,6 +51,15 @@ def may_control(uid: int, gid: int) -> bool:
         return name in grp.getgrgid(os.getegid()).gr_mem
     except KeyError:
         return False
+
+
+def refuse_second(path: Path) -> None:
+    """Raises: ControlError where a daemon answers at this socket already."""
+    if ControlClient(path, 5.0).available():
+        raise ControlError(
+            f"Dialpost is already running: it answers at {path}. Stop that one first, or give this one folders and "
+            "ports of its own (station.run_dir, station.data_dir, smtp.listen)."
+        )
 
 
 def may_call(access: Access, uid: int) -> bool:
@@ -111,10 +121,7 @@ class ControlServer:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            if ControlClient(self._path, 5.0).available():
-                raise ControlError(
-                    f"Another Dialpost answers at {self._path}. Give this one a folder of its own: station.run_dir."
-                )
+            refuse_second(self._path)
             self._path.unlink(missing_ok=True)
             bound = _bound(self._path)
             self._inode = self._path.stat().st_ino
@@ -199,7 +206,11 @@ class ControlServer:
         uid, gid = _peer_of(writer)
         is_ours = uid in {0, os.geteuid()}
         if len(self._talks) > MOST_CONNECTIONS + (_KEPT_CONNECTIONS if is_ours else 0):
-            await _refuse(writer, f"{MOST_CONNECTIONS} connections are open already: close some, then try again.")
+            words = f"{MOST_CONNECTIONS} connections are open already: close some, then try again."
+            if len(self._talks) > 2 * MOST_CONNECTIONS:
+                await _refuse(writer, words)
+            else:
+                await _refuse_whole(reader, writer, words)
             return
         connection = _Connection(uid, writer)
         try:
@@ -222,7 +233,7 @@ class ControlServer:
                 await _refuse(writer, f"No whole request came within {_REQUEST_TIMEOUT_S:.0f} s.")
                 return
             except ValueError:
-                await self._refuse_too_long(reader, writer)
+                await _refuse_whole(reader, writer, f"The request has more than {MAX_REQUEST_BYTES} bytes.")
                 return
             if not line:
                 return
@@ -233,15 +244,6 @@ class ControlServer:
             _send(writer, await self._answer(line, connection))
             await writer.drain()
             await asyncio.sleep(0)  # one face's requests that came ahead let the rest of the station have its turn
-
-    async def _refuse_too_long(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Say so, and read on for a moment: a close with bytes unread would take the answer away again."""
-        await _refuse(writer, f"The request has more than {MAX_REQUEST_BYTES} bytes.")
-        writer.write_eof()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_S):
-                while await reader.read(65_536):
-                    pass
 
     async def _answer(self, line: bytes, connection: _Connection) -> dict[str, JsonValue]:
         method = ""
@@ -315,3 +317,15 @@ def _send(writer: asyncio.StreamWriter, value: Mapping[str, JsonValue]) -> None:
 async def _refuse(writer: asyncio.StreamWriter, words: str) -> None:
     _send(writer, {"error": words, "kind": "ControlError"})
     await writer.drain()
+
+
+async def _refuse_whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: str) -> None:
+    """Say so, and read on for a moment: a close would break the request that is still being sent, and with bytes
+    unread it would take the answer away again.
+    """
+    await _refuse(writer, words)
+    writer.write_eof()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while await reader.read(65_536):
+                pass

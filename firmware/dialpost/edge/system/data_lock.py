@@ -43,6 +43,11 @@ class DataLock:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
+    def check(self) -> None:
+        """Raises: AlreadyRunningError where another process has it; StorageError."""
+        self.acquire()
+        self.release()
+
     def release(self) -> None:
         """Let go of it."""
         if self._descriptor is not None:

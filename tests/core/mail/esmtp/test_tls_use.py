@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.config.model import TlsMode, TlsVerify
-from dialpost.core.mail.esmtp.tls_use import tls_use
+from dialpost.core.config.model import AuthMechanism, TlsMode, TlsVerify
+from dialpost.core.mail.esmtp.tls_use import after_failed_tls, tls_use
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 
 TARGET = HostTarget("mx.far.example.", ("192.0.2.1",), 25)
@@ -42,3 +42,25 @@ def test_a_fingerprint_is_compared_however_it_was_written() -> None:
         tls_fingerprint="SHA256:AB:cd EF",
     )
     assert tls_use(TARGET, settings).fingerprint == "abcdef"
+
+
+@pytest.mark.parametrize(("clear_password", "auth"), [(False, AuthMechanism.AUTO), (True, AuthMechanism.PLAIN)])
+def test_after_a_failed_handshake_opportunistic_tls_goes_on_in_clear(
+    clear_password: bool, auth: AuthMechanism
+) -> None:
+    """RFC 7435 §4.3. To name a way to log in allows no password in clear, and nothing follows a try in clear."""
+    settings = ConnectSettings(
+        "mail.clinic.example",
+        tls=TlsMode.OPPORTUNISTIC,
+        auth=AuthMechanism.PLAIN,
+        clear_password=clear_password,
+    )
+    clear = after_failed_tls(settings)
+    assert clear is not None
+    assert (clear.tls, clear.auth, clear.helo) == (TlsMode.NONE, auth, "mail.clinic.example")
+    assert after_failed_tls(clear) is None
+
+
+@pytest.mark.parametrize("mode", [TlsMode.STARTTLS, TlsMode.IMPLICIT, TlsMode.NONE])
+def test_required_tls_that_failed_is_not_followed_by_clear_text(mode: TlsMode) -> None:
+    assert after_failed_tls(ConnectSettings("mail.clinic.example", tls=mode)) is None

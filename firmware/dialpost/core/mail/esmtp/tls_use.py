@@ -1,13 +1,13 @@
-"""What is verified of a host's TLS, and what success proves.
+"""What is verified of a host's TLS, what success proves, and what comes after a handshake that failed.
 
 Whether TLS is used at all: `core/mail/routing`, `core/mail/esmtp/opening`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dialpost.core.config.model import TlsMode, TlsVerify
+from dialpost.core.config.model import AuthMechanism, TlsMode, TlsVerify
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 
 
@@ -30,3 +30,14 @@ def tls_use(target: HostTarget, settings: ConnectSettings) -> TlsUse:
     verify = TlsVerify.NONE if settings.tls is TlsMode.OPPORTUNISTIC else settings.tls_verify
     fingerprint = settings.tls_fingerprint.lower().removeprefix("sha256:").replace(":", "").replace(" ", "")
     return TlsUse(target.host.rstrip("."), verify, fingerprint)
+
+
+def after_failed_tls(settings: ConnectSettings) -> ConnectSettings | None:
+    """How to connect again where the handshake failed: in clear with opportunistic TLS (RFC 7435 §4.3), None = not.
+
+    Naming a way to log in allows it in clear only where the settings themselves want no TLS: it is not named here.
+    """
+    if settings.tls is not TlsMode.OPPORTUNISTIC:
+        return None
+    auth = settings.auth if settings.clear_password else AuthMechanism.AUTO
+    return replace(settings, tls=TlsMode.NONE, auth=auth)

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.mail.esmtp.lessons import Lesson
+from dialpost.core.mail.esmtp.tls_use import after_failed_tls
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
@@ -120,14 +120,14 @@ class SmtpClient:
         """The first address, and the first way to talk to it, that lets the work be done."""
         end = _no_address(target)
         for address in target.addresses:
-            ways = _ways(settings)
-            while ways:
-                talk = SessionDriver(target, self._as_learnt(target, ways[0]), self._memory, self.in_flight_bytes)
+            way: ConnectSettings | None = settings
+            while way is not None:
+                talk = SessionDriver(target, self._as_learnt(target, way), self._memory, self.in_flight_bytes)
                 end = self._judged(target, end, await self._run(talk, address, work))
                 if talk.broken_off or not (talk.tls_failed or talk.is_to_repeat):
                     break
                 if not talk.is_to_repeat:
-                    del ways[0]
+                    way = after_failed_tls(way)
             if talk.broken_off or end.ready or end.needs_person:
                 break
         return end
@@ -200,18 +200,6 @@ async def _ask_each(talk: SessionDriver, names: Sequence[str], answers: list[tup
 def _no_address(target: HostTarget) -> SessionEnd:
     reason = f"no address is known for {target.host}"
     return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.4"))
-
-
-def _ways(settings: ConnectSettings) -> list[ConnectSettings]:
-    """With opportunistic TLS a handshake that fails is followed by a try in clear (RFC 7435 §4.3)."""
-    if settings.tls is TlsMode.OPPORTUNISTIC:
-        return [settings, replace(settings, tls=TlsMode.NONE, auth=_without_clear(settings))]
-    return [settings]
-
-
-def _without_clear(settings: ConnectSettings) -> AuthMechanism:
-    """Naming a way to log in allows it in clear only where the settings themselves want no TLS."""
-    return settings.auth if settings.clear_password else AuthMechanism.AUTO
 
 
 def _end_of(talk: SessionDriver, address: str) -> SessionEnd:
