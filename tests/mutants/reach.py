@@ -32,8 +32,8 @@ class Reach:
                 self._by_line[path][int(line)].update(tests)
 
     def tests(self, path: Path, first: int, last: int) -> list[str]:
-        """Those that run one of the lines, the module's own first. For what runs on import: all that run anything
-        of the module or stand in a file that imports it; where there are none, all of its package's.
+        """Those that run one of the lines, the module's own first, then the quick ones. For what runs on import:
+        all that run anything of the module, stand in a file that imports it or are its package's.
         """
         name = path.relative_to(self._core).as_posix()
         lines = self._by_line.get(name, {})
@@ -42,14 +42,19 @@ class Reach:
             module = "dialpost.core." + name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             found = {test for tests in lines.values() for test in tests}
             found |= {test for test in self._seconds if re.search(rf"{module}\b", self._texts[_file(test)])}
-        if not found:
-            package = "/".join(("tests/core", *path.relative_to(self._core).parent.parts)) + "/"
-            found = {test for test in self._seconds if test.startswith(package)}
-        return sorted(found, key=lambda test: (Path(_file(test)).name != f"test_{path.stem}.py", test))
+            if not found or "/" in name:  # all of tests/core is the ground floor's package
+                package = "/".join(("tests/core", *path.relative_to(self._core).parent.parts)) + "/"
+                found |= {test for test in self._seconds if test.startswith(package)}
+        return sorted(found, key=lambda test: (not is_own(test, path), self._seconds[test], test))
 
     def limits_s(self, tests: Iterable[str]) -> dict[str, float]:
         """By test: after this much processor time it runs for ever."""
         return {test: 5 + 5 * self._seconds[test] for test in tests}
+
+
+def is_own(test: str, path: Path) -> bool:
+    """Whether the test stands in the file that mirrors the module's."""
+    return Path(_file(test)).name == f"test_{path.stem}.py"
 
 
 def reach_of(test_files: Iterable[Path], tree: Path, core: Path, cache: Path, pool: Executor) -> Reach:

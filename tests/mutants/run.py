@@ -23,7 +23,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from reach import reach_of
+from reach import is_own, reach_of
 from sites import Mutant, sample
 from trial import Fate, try_mutant
 
@@ -48,6 +48,7 @@ class Result:
 def main() -> int:
     options = _options()
     os.chdir(TREE)
+    sys.dont_write_bytecode = False  # compile the tests once, not for each mutant
     CACHE.mkdir(parents=True, exist_ok=True)
     paths = [path for path in CORE.rglob("*.py") if _is_wanted(path, options.parts)]
     mutants = sample(paths, options.seed, options.count)
@@ -59,7 +60,8 @@ def main() -> int:
         reach = reach_of(TESTS.rglob("test_*.py"), TREE, CORE, CACHE, pool)
         tests = [reach.tests(mutant.path, mutant.line, mutant.last_line) for mutant in mutants]
         work = partial(_try, explained=explanations(), end_s=time.monotonic() + 60 * options.minutes)
-        _check_unchanged(mutants[0], reach.limits_s(tests[0]))
+        quick = min(filter(len, tests), key=len)
+        _check_unchanged(mutants[tests.index(quick)], reach.limits_s(quick))
         under_way = [pool.submit(work, *each) for each in zip(mutants, map(reach.limits_s, tests), strict=True)]
         for done in as_completed(under_way):
             results.append(result := done.result())
@@ -99,7 +101,13 @@ def _try(
     why = explained.get((mutant.where, *mutant.change()), "")
     if not limits_s:
         return Result(mutant, Fate.UNREACHED, why)
-    return Result(mutant, try_mutant(_module(mutant), mutant.source(), mutant.path, limits_s), why)
+    own = {test: limit_s for test, limit_s in limits_s.items() if is_own(test, mutant.path)}
+    others = {test: limit_s for test, limit_s in limits_s.items() if test not in own}
+    fate = Fate.SURVIVED
+    for tests in filter(None, (own, others)):  # the first spare most mutants what it takes to load the second
+        if fate is Fate.SURVIVED:
+            fate = try_mutant(_module(mutant), mutant.source(), mutant.path, tests)
+    return Result(mutant, fate, why)
 
 
 def _module(mutant: Mutant) -> str:
@@ -108,10 +116,7 @@ def _module(mutant: Mutant) -> str:
 
 def _check_unchanged(mutant: Mutant, limits_s: dict[str, float]) -> None:
     """A mutant that is none must survive, or every other is killed by a fault of ours."""
-    if (
-        limits_s
-        and try_mutant(_module(mutant), mutant.path.read_text(), mutant.path, limits_s) is not Fate.SURVIVED
-    ):
+    if try_mutant(_module(mutant), mutant.path.read_text(), mutant.path, limits_s) is not Fate.SURVIVED:
         raise SystemExit(f"The tests of {mutant.where} fail without any change; nothing can be said.")
 
 
@@ -130,7 +135,7 @@ def _print_survivor(result: Result) -> None:
 
 def _report(results: list[Result]) -> int:
     counts = Counter(result.fate for result in results)
-    tried = len(results) - counts[Fate.NOT_TRIED]
+    tried = len(results) - counts[Fate.NOT_TRIED] - counts[Fate.UNDECIDED]
     survivors = [result for result in results if is_survivor(result)]
     unexplained = sum(not result.why for result in survivors)
     print(

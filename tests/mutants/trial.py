@@ -10,6 +10,7 @@ import importlib.abc
 import importlib.machinery
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -35,11 +36,14 @@ class Fate(Enum):
     TIMED_OUT = "killed by time"
     SURVIVED = "survived"
     UNREACHED = "survived, no test reaches it"
+    UNDECIDED = "not decided in time"
     NOT_TRIED = "not tried"
 
 
 _LONGEST_S = 900.0
-"""Of one mutant, whatever it does."""
+"""Of one mutant, whatever it does. A busy machine may be the reason, so it says nothing about the tests."""
+_MOST_BYTES = 4 << 30
+"""Memory of one mutant: one that collects for ever gets a MemoryError before the machine has none left."""
 
 _FATES: dict[int, Fate] = {
     pytest.ExitCode.OK: Fate.SURVIVED,
@@ -94,9 +98,9 @@ def try_mutant(module: str, source: str, path: Path, limits_s: Mapping[str, floa
         return int(pytest.main([*QUIET, *limits_s], plugins=[_Watch(limits_s)]))
 
     code = _in_child(child, _LONGEST_S)
-    if code is None or code < 0:
-        return Fate.TIMED_OUT
-    return _FATES[code]
+    if code is None:
+        return Fate.UNDECIDED
+    return Fate.TIMED_OUT if code < 0 else _FATES[code]
 
 
 def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
@@ -108,6 +112,7 @@ def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
             sink = os.open(os.environ.get("MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_APPEND)
             os.dup2(sink, 1)
             os.dup2(sink, 2)
+            resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
             # No shrinking, no example kept for the next run, the same input for each mutant.
             hypothesis.settings.register_profile(
                 "mutants",

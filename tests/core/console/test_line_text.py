@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.console.keys import Key
-from dialpost.core.console.line_text import History, LineText
+from dialpost.core.console.line_text import LONGEST, History, LineText
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,72 @@ def test_history() -> None:
     assert [history.walk(1, "x") for _ in range(4)] == ["three", "four", "new", None]
     history.forget_newest()
     assert history.walk(-1, "") == "three"
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "left", "right"),
+    [
+        ("", 0, 0, 0),
+        ("a", 0, 0, 1),
+        ("a", 1, 0, 1),
+        ("a b", 1, 0, 3),
+        ("a b", 2, 0, 3),
+        (" a", 1, 0, 2),
+        ("  ", 1, 0, 2),
+        ("a b c ", 6, 4, 6),
+        ("ab cd", 4, 3, 5),
+    ],
+)
+def test_where_a_word_begins_and_ends(text: str, at: int, left: int, right: int) -> None:
+    for key, stop in ((Key.WORD_LEFT, left), (Key.WORD_RIGHT, right)):
+        line = LineText()
+        line.put(text)
+        line.cursor = at
+        line.edit(key)
+        assert line.cursor == stop
+
+
+@pytest.mark.parametrize(
+    ("key", "at", "text", "cursor", "changed"),
+    [
+        (Key.LEFT, 0, "abc", 0, False),
+        (Key.LEFT, 1, "abc", 0, True),
+        (Key.RIGHT, 2, "abc", 3, True),
+        (Key.RIGHT, 3, "abc", 3, False),
+        (Key.HOME, 2, "abc", 0, True),
+        (Key.END, 1, "abc", 3, True),
+        (Key.BACKSPACE, 0, "abc", 0, False),
+        (Key.BACKSPACE, 1, "bc", 0, True),
+        (Key.BACKSPACE, 3, "ab", 2, True),
+        (Key.DELETE, 1, "ac", 1, True),
+        (Key.DELETE, 3, "abc", 3, False),
+        (Key.KILL_END, 1, "a", 1, True),
+        (Key.KILL_END, 3, "abc", 3, False),
+        (Key.KILL_ALL, 1, "", 0, True),
+        (Key.KILL_WORD, 2, "c", 0, True),
+        (Key.ENTER, 1, "abc", 1, False),
+    ],
+)
+def test_what_an_editing_key_does(key: Key, at: int, text: str, cursor: int, changed: bool) -> None:
+    line = LineText()
+    line.put("abc")
+    line.cursor = at
+    assert (line.edit(key), line.text, line.cursor) == (changed, text, cursor)
+
+
+def test_what_was_killed_last_can_be_yanked() -> None:
+    line = LineText()
+    assert not line.edit(Key.YANK)
+    line.put("one two")
+    line.edit(Key.KILL_WORD)
+    line.edit(Key.KILL_END)  # kills nothing, so it forgets nothing
+    line.edit(Key.HOME)
+    line.edit(Key.YANK)
+    assert (line.text, line.cursor) == ("twoone ", 3)
+
+
+def test_a_line_has_its_longest() -> None:
+    line = LineText()
+    line.put("x" * (LONGEST - 2))
+    assert line.insert("yz") and line.text.endswith("xyz") and line.cursor == LONGEST
+    assert not line.insert("!") and len(line.text) == LONGEST

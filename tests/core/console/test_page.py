@@ -40,4 +40,42 @@ def test_a_page_is_full_before_its_first_row_would_be_lost() -> None:
     page.add("")
     assert page.is_full()
     page.start()
-    assert not page.is_full()
+    for _ in range(23):
+        assert not page.is_full()
+        page.add("x")
+    assert page.is_full()
+
+
+def test_how_many_rows_a_row_takes() -> None:
+    for columns, taken in ((0, 1), (10, 1), (11, 2), (20, 2), (21, 3)):
+        page = Page(5, 10)
+        page.add("x" * columns)
+        rows_left = 0
+        while not page.is_full():
+            page.add("")
+            rows_left += 1
+        assert rows_left == 4 - taken
+
+
+def test_a_tiny_screen_still_shows_three_rows() -> None:
+    page = Page(1, 80)
+    for _ in range(3):
+        assert not page.is_full()
+        page.add("x")
+    assert page.is_full()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 19, ["x" * 19]),
+        ("ten letter words here", ["ten letter words", "here"]),
+        ("ABCDEFGH  one two three", ["ABCDEFGH  one two", "          three"]),
+        ("ABCDEFGHI  one two three", ["ABCDEFGHI  one two three"]),  # under half the row is left
+        ("ab  cd   ", ["ab  cd"]),
+        ("a\tb", ["a       b"]),
+        ("one two three fourty", ["one two three", "fourty"]),  # the last column stays free
+    ],
+)
+def test_where_a_row_is_broken(text: str, shown: list[str]) -> None:
+    assert list(rows(text, 20, utf8=False)) == shown

@@ -21,11 +21,18 @@ def test_from_lines(code, lines, expected):
 
 
 @pytest.mark.parametrize(
-    ("code", "kinds"), [(250, (1, 0, 0)), (354, (1, 0, 0)), (451, (0, 1, 0)), (554, (0, 0, 1))]
+    ("codes", "kinds"),
+    [
+        ((200, 250, 299), {"is_positive", "is_completion"}),
+        ((300, 354, 399), {"is_positive", "is_intermediate"}),
+        ((400, 451, 499), {"is_transient"}),
+        ((500, 554, 599), {"is_permanent"}),
+    ],
 )
-def test_the_class_of_a_reply(code, kinds):
-    reply = Reply(code, ("x",))
-    assert (reply.is_positive, reply.is_transient, reply.is_permanent) == tuple(map(bool, kinds))
+def test_the_first_digit_is_the_class_of_a_reply(codes: tuple[int, ...], kinds: set[str]) -> None:
+    every = ("is_positive", "is_completion", "is_intermediate", "is_transient", "is_permanent")
+    for code in codes:
+        assert {kind for kind in every if getattr(Reply(code, ("x",)), kind)} == kinds
 
 
 def test_in_the_servers_words_on_one_line():

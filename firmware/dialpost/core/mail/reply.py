@@ -39,12 +39,12 @@ class Reply:
     @property
     def is_positive(self) -> bool:
         """2yz, or 3yz (go on)."""
-        return 200 <= self.code < 400
+        return self.code < 400
 
     @property
     def is_completion(self) -> bool:
         """2yz: done."""
-        return 200 <= self.code < 300
+        return self.code < 300
 
     @property
     def is_intermediate(self) -> bool:
@@ -59,7 +59,7 @@ class Reply:
     @property
     def is_permanent(self) -> bool:
         """5yz: do not try the same again."""
-        return 500 <= self.code < 600
+        return self.code >= 500
 
     @property
     def text(self) -> str:

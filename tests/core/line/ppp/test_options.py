@@ -199,3 +199,78 @@ def test_a_slow_line_is_asked_again_less_often() -> None:
         found = lines(replace(REQUEST, rate_bps=rate_bps))
         wanted = {f"lcp-restart {restart_s}", f"ipcp-restart {restart_s}", "lcp-max-configure 10"}
         assert wanted <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "wanted"),
+    [
+        ("", "", ["noipdefault", "ipcp-accept-local", "ipcp-accept-remote"]),
+        ("", "192.0.2.1", ["noipdefault", ":192.0.2.1", "ipcp-accept-local", "ipcp-accept-remote"]),
+        ("192.0.2.2", "", ["192.0.2.2:"]),
+        ("192.0.2.2", "192.0.2.1", ["192.0.2.2:192.0.2.1"]),
+    ],
+)
+def test_the_peers_addresses_are_taken_unless_our_own_is_configured(
+    local: str, remote: str, wanted: list[str]
+) -> None:
+    found = lines(replace(REQUEST, local_address=local, remote_address=remote))
+    assert [line for line in found if line.startswith(("noipdefault", "ipcp-accept", "192.", ":"))] == wanted
+
+
+BOUNDS = [
+    ("speed_bps", 300, 4_000_000),
+    ("rate_bps", 50, 1_000_000_000),
+    ("mtu", 0, 1500),
+    ("echo_interval_s", 0, 3600),
+    ("echo_failures", 1, 100),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high"), BOUNDS)
+def test_each_number_has_its_bounds(name: str, low: int, high: int) -> None:
+    assert [getattr(replace(REQUEST, **{name: value}), name) for value in (low, high)] == [low, high]
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=f"{name} must be from {low} to {high}"):
+            replace(REQUEST, **{name: value})
+
+
+def test_a_login_is_as_long_as_pppd_takes_it() -> None:
+    assert replace(REQUEST, user="x" * 255).user == "x" * 255
+    with pytest.raises(ValueError, match="user has characters"):
+        replace(REQUEST, user="x" * 256)
+
+
+def test_the_whole_file_of_a_slow_line() -> None:
+    assert lines(PppRequest("/dev/ttyS0", 9600, 9599)) == [
+        "/dev/ttyS0",
+        "9600",
+        "nodetach",
+        "nolock",
+        "noauth",
+        "hide-password",
+        "refuse-eap",
+        "noipv6",
+        "crtscts",
+        "local",
+        "asyncmap 0",
+        "mtu 296",
+        "mru 296",
+        "noipdefault",
+        "ipcp-accept-local",
+        "ipcp-accept-remote",
+        "usepeerdns",
+        "defaultroute",
+        "deflate 15,15",
+        "bsdcomp 15,15",
+        "lcp-restart 10",
+        "ipcp-restart 10",
+        "lcp-max-configure 10",
+        "lcp-echo-interval 20",
+        "lcp-echo-failure 4",
+        "lcp-echo-adaptive",
+        "nopersist",
+        "ipparam dialpost",
+        "ip-up-script /x/up",
+        "ip-down-script /x/down",
+    ]
+    assert "lcp-restart 3" in lines(PppRequest("/dev/ttyS0", 9600, 9600))

@@ -108,3 +108,24 @@ def test_what_is_no_character_set():
 def test_unlabelled_western_text_is_read_with_its_typographic_marks():
     assert words.decoded(b"\x93Caf\xe9\x94", "") == "\u201cCaf\xe9\u201d"
     assert words.decoded(b"Caf\xe9\x81", "") == "Caf\xe9\x81"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("приветы".encode("koi8-r"), "приветы"),
+        ("приветы".encode("cp1251"), "приветы"),
+        ("да".encode("cp1251"), "äà"),  # two letters are too few to tell
+        ("дар".encode("cp1251"), "дар"),
+        ("дар abc".encode("cp1251"), "äàð abc"),  # as many 7-bit letters
+        ("дар ab @[`{".encode("cp1251"), "дар ab @[`{"),  # no letters, those around A-Z and a-z
+        ("дар azZ".encode("cp1251"), "äàð azZ"),
+        ("дар".encode("cp1251") + b"\xab", "äàð«"),  # three in four bytes are no four in five
+        ("дарит".encode("cp1251") + b"\xab", "дарит«"),
+        (b"\xc0\xc1\xc2\xe0\xe1\xe2", "АБВабв"),  # half and half: cp1251
+    ],
+)
+def test_eight_bit_text_without_a_label_is_cyrillic_where_nearly_all_its_letters_are(
+    text: bytes, shown: str
+) -> None:
+    assert words.decoded(text, "") == shown
