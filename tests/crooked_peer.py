@@ -13,12 +13,15 @@ import os
 import re
 import socket
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
+from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
 from dialpost.edge.mail.smtp_client import SmtpClient
 from fakes import now, run_virtual
@@ -96,7 +99,7 @@ class CrookedPeer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _serve(self, reader, writer):
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         self._tasks.add(task)
         self.connections += 1
@@ -118,7 +121,7 @@ class CrookedPeer:
             self.took += min(count.ends(), count.positive)
             writer.transport.abort()
 
-    async def _step(self, model, writer, usual, count) -> bool:
+    async def _step(self, model: ModelServer, writer: asyncio.StreamWriter, usual: bytes, count: _Count) -> bool:
         step = self.script.popleft() if self.script else USUAL
         if step.delay_s:
             await asyncio.sleep(step.delay_s)
@@ -138,7 +141,7 @@ class CrookedPeer:
             await asyncio.Event().wait()
         return step.then != "close" and not model.closed
 
-    async def _say(self, count, writer, data: bytes) -> None:
+    async def _say(self, count: _Count, writer: asyncio.StreamWriter, data: bytes) -> None:
         self.said += data
         count.positive += len(re.findall(rb"^2", data, re.MULTILINE)) if count.ends() else 0
         writer.write(data)
@@ -157,7 +160,7 @@ class CrookedPeer:
 class _InLine(ThreadPoolExecutor):
     """Threads know no virtual time."""
 
-    def submit(self, fn, /, *args, **kwargs):
+    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: Any) -> Future:
         future = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -180,14 +183,14 @@ class Played:
 
 def play(
     folder: Path,
-    script,
+    script: list[Step],
     *,
-    offers=WITHOUT_CHUNKING,
+    offers: tuple[str, ...] = WITHOUT_CHUNKING,
     messages: int = 2,
     recipients: int = 2,
     etrn: tuple[str, ...] = (),
     client: SmtpClient | None = None,
-    **settings,
+    **settings: Any,
 ) -> Played:
     """One `send` (or `etrn`) against the script. What would take hours takes none."""
     path = folder / "body"
@@ -207,12 +210,14 @@ def play(
         reports: list[tuple[str, tuple[object, ...]]] = []
         offered: list[str] = []
 
-        async def next_message():
+        async def next_message() -> OutgoingMessage | None:
             if queue:
                 offered.append(queue[0].queue_id)
             return queue.popleft() if queue else None
 
-        async def on_outcome(message, outcomes):
+        async def on_outcome(
+            message: OutgoingMessage, outcomes: tuple[Deferred | Delivered | Refused, ...]
+        ) -> None:
             reports.append((message.queue_id, outcomes))
 
         async with peer.serving() as target:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any
 
-from dialpost.core.mail.content.outgoing import Survey
+from dialpost.core.mail.content.outgoing import ContentFacts, Survey
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.esmtp.client import EsmtpClient
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Event, Finished, StartTls
@@ -23,14 +24,14 @@ BODY_WIRE = b"Subject: hello\r\n\r\nline\r\n.dot\r\n"
 
 
 def make_message(
-    number: int = 1, *, recipients: Sequence[str] = ("bob@example.org",), **envelope
+    number: int = 1, *, recipients: Sequence[str] = ("bob@example.org",), **envelope: Any
 ) -> OutgoingMessage:
     envelope.setdefault("sender", "anna@clinic.example")
     made = Envelope(recipients=tuple(Recipient(address) for address in recipients), **envelope)
     return OutgoingMessage(QueueId(f"q{number}"), made, 0, PurePath("unused"))
 
 
-def facts_of(body: bytes):
+def facts_of(body: bytes) -> ContentFacts:
     survey = Survey()
     survey.feed(body)
     return survey.facts()

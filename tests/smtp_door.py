@@ -1,5 +1,7 @@
 """The SMTP server on a real socket with a policy that only notes what it is asked; and a plain client."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import functools
@@ -8,13 +10,17 @@ import ssl
 import struct
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dialpost.core.config.model import SmtpConfig
+from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.session import Listener
+from dialpost.core.mail.session import Listener, Peer
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
+from dialpost.edge.mail.smtp_server.session import Session
 
 HOST = "mail.clinic.example"
 QUEUED = Reply(250, ("Ok: queued as D0000001",), "2.0.0")
@@ -23,19 +29,19 @@ QUEUED = Reply(250, ("Ok: queued as D0000001",), "2.0.0")
 class NotingSink:
     """Keeps the content; `finish` waits for `policy.may_finish` where that is an event."""
 
-    def __init__(self, policy, envelope):
+    def __init__(self, policy: NotingPolicy, envelope: Envelope) -> None:
         self.policy, self.envelope = policy, envelope
         self.content = bytearray()
         self.size = 0
         self.fate = "open"
         self.heard = []
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.size += len(data)
         if self.policy.keeps_content:
             self.content += data
 
-    async def finish(self):
+    async def finish(self) -> Reply:
         self.fate = "finishing"
         self.policy.finishing.set()
         if self.policy.may_finish is not None:
@@ -47,20 +53,20 @@ class NotingSink:
         self.policy.done.set()
         return self.policy.finish_reply
 
-    def abort(self):
+    def abort(self) -> None:
         self.fate = "aborted"
 
-    def seen(self, *, spoke):
+    def seen(self, *, spoke: bool) -> None:
         self.heard.append("spoke" if spoke else "acknowledged")
 
-    def left(self):
+    def left(self) -> None:
         self.heard.append("left")
 
 
 class NotingPolicy:
     """Lets everything through unless told otherwise, and notes it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.calls = []
         self.sinks = []
         self.connections = 0
@@ -73,72 +79,72 @@ class NotingPolicy:
         self.keeps_content = True
         self.home_domain = ""
 
-    def _answer(self, stage, *details):
+    def _answer(self, stage: str, *details: object) -> Reply | None:
         self.calls.append((stage, *details))
         if stage in self.errors:
             raise self.errors[stage]
         return self.refusals.get(stage)
 
-    def connected(self, caller):
+    def connected(self, caller: Session) -> Reply | None:
         refusal = self._answer("connected", caller.peer.address, caller.peer.listener)
         self.connections += refusal is None
         if refusal is None:
             self.callers.append(caller)
         return refusal
 
-    async def turn(self, peer):
+    async def turn(self, peer: Peer) -> None:
         return None
 
-    def disconnected(self, caller):
+    def disconnected(self, caller: Session) -> None:
         self.connections -= 1
 
-    def pause_after_refusal(self, peer):
+    def pause_after_refusal(self, peer: Peer) -> float:
         self.pauses += 1
         return self.pause_s
 
-    async def login(self, peer, name, password, acts_as=""):
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str:
         refusal = self._answer("login", name, password, *filter(None, [acts_as]))
         if refusal is not None:
             return refusal
         return name if password == "right" else Reply(535, ("wrong",), "5.7.8")
 
-    def home(self, peer):
+    def home(self, peer: Peer) -> str:
         return self.home_domain
 
-    async def mail_from(self, peer, envelope, declared_bytes):
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> None:
         return self._answer("mail", peer, envelope, declared_bytes)
 
-    async def rcpt_to(self, peer, envelope, recipient):
+    async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
         return self._answer("rcpt", envelope, recipient)
 
-    async def begin(self, peer, envelope):
+    async def begin(self, peer: Peer, envelope: Envelope) -> Reply | NotingSink:
         refusal = self._answer("begin", peer, envelope)
         if refusal is not None:
             return refusal
         self.sinks.append(NotingSink(self, envelope))
         return self.sinks[-1]
 
-    def refused(self, peer, stage, reply):
+    def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
         self.calls.append(("refused", stage, str(reply)))
 
-    def of(self, stage):
+    def of(self, stage: str) -> list[tuple[object, ...]]:
         return [call[1:] for call in self.calls if call[0] == stage]
 
     @property
-    def contents(self):
+    def contents(self) -> list[bytes]:
         return [bytes(sink.content) for sink in self.sinks if sink.fate == "done"]
 
 
 class Client:
     """One connection; replies are lists of lines."""
 
-    def __init__(self, reader, writer):
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
-    def send(self, data):
+    def send(self, data: bytes | str) -> None:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
-    async def reply(self):
+    async def reply(self) -> list[str]:
         lines = []
         while not lines or lines[-1][3:4] == "-":
             raw = await asyncio.wait_for(self.reader.readline(), 60)
@@ -148,7 +154,7 @@ class Client:
             lines.append(raw[:-2].decode())
         return lines
 
-    async def talk(self, *commands):
+    async def talk(self, *commands: str) -> list[str]:
         """The last line of each command's reply, in lock-step."""
         replies = []
         for command in commands:
@@ -156,14 +162,14 @@ class Client:
             replies.append((await self.reply())[-1])
         return replies
 
-    async def rest(self):
+    async def rest(self) -> bytes:
         return await asyncio.wait_for(self.reader.read(), 60)
 
-    async def starttls(self):
+    async def starttls(self) -> None:
         assert (await self.talk("STARTTLS"))[0].startswith("220")
         await self.writer.start_tls(client_tls())
 
-    def vanish(self):
+    def vanish(self) -> None:
         """As a cable pulled out looks in the end: a reset, not an orderly end."""
         linger = struct.pack("ii", 1, 0)
         self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -171,14 +177,16 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def door(policy, *, listener=Listener.MX, tls=None, **settings):
+async def door(
+    policy: NotingPolicy, *, listener: Listener = Listener.MX, tls: ssl.SSLContext | None = None, **settings: int
+):
     """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
     implicit = listener is Listener.SUBMISSIONS
     factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     writers = []
 
-    async def connect(*, greeted=True):
+    async def connect(*, greeted: bool = True) -> Client:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", connect.port, ssl=client_tls() if implicit else None
         )
@@ -200,14 +208,14 @@ async def door(policy, *, listener=Listener.MX, tls=None, **settings):
         await asyncio.wait_for(factory.close(), 60)
 
 
-def client_tls():
+def client_tls() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
 @functools.cache
-def server_tls():
+def server_tls() -> ssl.SSLContext:
     """A context with a certificate made for this run."""
     with tempfile.TemporaryDirectory() as directory:
         key, certificate = Path(directory, "key"), Path(directory, "cert")
@@ -238,7 +246,7 @@ def server_tls():
     return context
 
 
-async def eventually(condition):
+async def eventually(condition: Callable[..., Any]) -> None:
     """Wait until it holds; for what happens at the other end of a socket."""
     async with asyncio.timeout(60):
         while not condition():

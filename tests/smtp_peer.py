@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Iterator
+from typing import Any
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
+from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
 from smtp_model import ModelServer
 
 SETTINGS = ConnectSettings(helo="station.example", tls=TlsMode.NONE, timeout_scale=0.1)
@@ -15,16 +18,18 @@ SETTINGS = ConnectSettings(helo="station.example", tls=TlsMode.NONE, timeout_sca
 class Queue:
     """Messages to send, and what was reported of them."""
 
-    def __init__(self, messages):
+    def __init__(self, messages: Iterator[Any] | list[OutgoingMessage]) -> None:
         self.left = list(messages)
         self.reports = []
         self.asked = 0
 
-    async def next_message(self):
+    async def next_message(self) -> OutgoingMessage | None:
         self.asked += 1
         return self.left.pop(0) if self.left else None
 
-    async def on_outcome(self, message, outcomes):
+    async def on_outcome(
+        self, message: OutgoingMessage, outcomes: tuple[Deferred | Delivered | Refused, ...]
+    ) -> None:
         self.reports.append((message.queue_id, outcomes))
 
 
@@ -69,7 +74,7 @@ class Peer:
             self._closing.set()
             server.close()
 
-    async def _serve(self, reader, writer):
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.model.closed = False
         self.model._forget()
@@ -84,7 +89,7 @@ class Peer:
             writer.close()
             self.gone.set()
 
-    async def _talk(self, reader, writer):
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not self.model.closed:
             if self.stop_reading_after is not None and self.bytes_in > self.stop_reading_after:
                 await self._closing.wait()
@@ -123,11 +128,11 @@ class Peer:
         if model._mode == "data" and len(model._buffer) > 1000:
             model._buffer = model._buffer[-5:]
 
-    def _write(self, writer, data: bytes) -> None:
+    def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         self.bytes_out += len(data)
         writer.write(data)
 
-    def _note_tls(self, writer) -> None:
+    def _note_tls(self, writer: asyncio.StreamWriter) -> None:
         inside = writer.get_extra_info("ssl_object")
         if inside is not None:
             self.resumed.append(inside.session_reused)

@@ -22,7 +22,7 @@ from dialpost.core.line.call.notes import attention, given_up_letter
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.ppp.log import LOG_REASONS
-from dialpost.core.line.reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS
+from dialpost.core.line.reasons import DIAL_REASONS, MEDIUM_REASONS, PPP_REASONS, Reason
 from dialpost.core.panel.lights import FAULT_WORDS
 
 CODE = Path(__file__).parents[1] / "firmware" / "dialpost"
@@ -205,7 +205,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.log)
-def test_only_what_can_be_a_cable_speaks_of_cables(reason) -> None:
+def test_only_what_can_be_a_cable_speaks_of_cables(reason: Reason) -> None:
     if re.search("cable|power", reason.next_step):
         assert reason.log in {"no-dialtone", "ppp-no-port", "ppp-loopback"}
 

@@ -37,7 +37,7 @@ sys.exit(status)
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
 
 
-def run(ignored=False, **places):
+def run(ignored: bool = False, **places: str) -> subprocess.CompletedProcess[str]:
     script = BEGIN.format(**({"importing": "pass", "running": "pass", "leaving": "pass"} | places))
     return subprocess.run(
         [sys.executable, "-c", script],
@@ -53,12 +53,12 @@ def run(ignored=False, **places):
     ("place", "status", "said"),
     [("importing", -signal.SIGINT, b""), ("running", 130, b""), ("leaving", -signal.SIGINT, b"ran\n")],
 )
-def test_an_interrupt_is_no_traceback_wherever_it_comes(place, status, said):
+def test_an_interrupt_is_no_traceback_wherever_it_comes(place: str, status: int, said: bytes) -> None:
     done = run(**{place: INTERRUPT})
     assert (done.returncode, done.stdout, done.stderr) == (status, said, b"")
 
 
 @pytest.mark.parametrize("place", ["importing", "running", "leaving"])
-def test_where_interrupts_are_ignored_they_stay_so(place):
+def test_where_interrupts_are_ignored_they_stay_so(place: str) -> None:
     done = run(ignored=True, **{place: INTERRUPT})
     assert (done.returncode, done.stdout, done.stderr) == (7, b"ran\n", b"")

@@ -2,13 +2,14 @@
 
 import json
 import socket
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console_rig import live_daemon
-from dialpost.core.control.declared import VERSION
+from console_rig import LiveDaemon, live_daemon
+from dialpost.core.control.declared import VERSION, Parameter
 from dialpost.core.control.station import STATUS
 from dialpost.core.control.table import METHODS
 from dialpost.edge.control_socket import ControlClient
@@ -19,12 +20,12 @@ WRONG = st.sampled_from([{"a": 1}, [1], [None], "x" * 1_100_000, -(2**62), 1.5e3
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory):
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
     with live_daemon(tmp_path_factory.mktemp("api")) as running:
         yield running
 
 
-def asked(daemon, line: bytes) -> list[dict]:
+def asked(daemon: LiveDaemon, line: bytes) -> list[dict]:
     """Every answer to these octets, up to the end of the connection."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(30)
@@ -35,18 +36,20 @@ def asked(daemon, line: bytes) -> list[dict]:
             return [json.loads(answer) for answer in stream]
 
 
-def test_what_is_served_is_what_is_declared(daemon):
+def test_what_is_served_is_what_is_declared(daemon: LiveDaemon) -> None:
     served = set(daemon.daemon._control._methods)
     assert served == set(METHODS) - ON_TRIAL_ONLY
 
 
-def test_status_tells_the_version_of_the_api(daemon):
+def test_status_tells_the_version_of_the_api(daemon: LiveDaemon) -> None:
     assert ControlClient(daemon.socket, 30).ask(STATUS).api == VERSION
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_wrong_parameter_is_one_error_that_names_it_and_nothing_is_done(daemon, data):
+def test_a_wrong_parameter_is_one_error_that_names_it_and_nothing_is_done(
+    daemon: LiveDaemon, data: st.DataObject
+) -> None:
     """Whatever the method would do: it is stopped before its handler, and the daemon answers the next."""
     method = METHODS[data.draw(st.sampled_from(sorted(set(METHODS) - ON_TRIAL_ONLY)))]
     names = [one.name for one in method.parameters]
@@ -62,7 +65,7 @@ def test_a_wrong_parameter_is_one_error_that_names_it_and_nothing_is_done(daemon
     assert isinstance(second["result"], list)
 
 
-def _is_allowed(parameter, value) -> bool:
+def _is_allowed(parameter: Parameter, value: object) -> bool:
     kinds = {bool: bool, int: int, float: (int, float), str: str}
     if parameter.is_list or parameter.choices:
         return False
@@ -76,7 +79,7 @@ def _is_allowed(parameter, value) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - ON_TRIAL_ONLY))
-def test_each_method_refuses_a_parameter_it_has_not(daemon, name):
+def test_each_method_refuses_a_parameter_it_has_not(daemon: LiveDaemon, name: str) -> None:
     line = json.dumps({"method": name, "params": {"colour": "blue"}}).encode() + b"\n"
     (answer,) = asked(daemon, line)
     assert answer["error"].startswith(f"{name} has no parameter 'colour'")

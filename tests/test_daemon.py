@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +59,7 @@ def text_in(folder: Path) -> str:
 
 
 @pytest.fixture
-async def daemon(tmp_path):
+async def daemon(tmp_path: Path):
     (tmp_path / "dialpost.toml").write_text(text_in(tmp_path))
     made = Daemon(tmp_path / "dialpost.toml")
     await made.start()
@@ -77,23 +79,23 @@ class Face:
         face.opened = await face("config.open", who=who)
         return face
 
-    async def __call__(self, method: str, **params):
+    async def __call__(self, method: str, **params: Any) -> dict[str, object]:
         return await asyncio.to_thread(lambda: self.talk.call(method, **params))
 
-    async def set(self, key: str, value: str):
+    async def set(self, key: str, value: str) -> dict[str, list[str] | bool]:
         return await self("config.set", key=key, value=value)
 
     def close(self) -> None:
         self.talk.close()
 
 
-async def until(condition) -> None:
+async def until(condition: Callable[..., Any]) -> None:
     async with asyncio.timeout(20):
         while not await condition():
             await asyncio.sleep(0.01)  # what is waited for happens in another process or on the disk
 
 
-def mx_port(daemon) -> int:
+def mx_port(daemon: Daemon) -> int:
     return daemon.station.doors[0][2]
 
 
@@ -102,7 +104,7 @@ def noop(port: int) -> int:
         return client.noop()[0]
 
 
-async def test_a_commit_is_taken_live_and_is_on_the_card(daemon, tmp_path):
+async def test_a_commit_is_taken_live_and_is_on_the_card(daemon: Daemon, tmp_path: Path) -> None:
     face = await Face.open(tmp_path)
     assert face.opened == {"session": 1, "number": 1, "mode": "running", "problems": [], "others": []}
     assert (await face.set("smtp.max_recipients", "600"))["lines"] == ["+ smtp.max_recipients = 600"]
@@ -125,7 +127,7 @@ async def test_a_commit_is_taken_live_and_is_on_the_card(daemon, tmp_path):
     face.close()
 
 
-async def test_secrets_come_back_only_for_saving(daemon, tmp_path):
+async def test_secrets_come_back_only_for_saving(daemon: Daemon, tmp_path: Path) -> None:
     face = await Face.open(tmp_path)
     answers = [
         await face("config.show"),
@@ -142,7 +144,7 @@ async def test_secrets_come_back_only_for_saving(daemon, tmp_path):
     face.close()
 
 
-async def test_an_unconfirmed_commit_reverts_live(daemon, tmp_path):
+async def test_an_unconfirmed_commit_reverts_live(daemon: Daemon, tmp_path: Path) -> None:
     face = await Face.open(tmp_path)
     await face.set("station.hostname", "mx.clinic.example")
     done = await face("config.commit", confirm_min=0.01)
@@ -162,7 +164,7 @@ async def test_an_unconfirmed_commit_reverts_live(daemon, tmp_path):
     face.close()
 
 
-async def test_a_confirmed_commit_stays(daemon, tmp_path):
+async def test_a_confirmed_commit_stays(daemon: Daemon, tmp_path: Path) -> None:
     face = await Face.open(tmp_path)
     await face.set("station.hostname", "mx.clinic.example")
     await face("config.commit", confirm_min=5)
@@ -175,7 +177,7 @@ async def test_a_confirmed_commit_stays(daemon, tmp_path):
     again.close()
 
 
-async def test_a_session_that_drops_reverts_at_once(daemon, tmp_path):
+async def test_a_session_that_drops_reverts_at_once(daemon: Daemon, tmp_path: Path) -> None:
     face, other = await Face.open(tmp_path), await Face.open(tmp_path, "bruno")
     await face.set("station.hostname", "mx.clinic.example")
     await face("config.commit", confirm_min=60)
@@ -191,7 +193,9 @@ async def test_a_session_that_drops_reverts_at_once(daemon, tmp_path):
     other.close()
 
 
-async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_anything_is_served(daemon, tmp_path):
+async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_anything_is_served(
+    daemon: Daemon, tmp_path: Path
+) -> None:
     face = await Face.open(tmp_path)
     await face.set("station.hostname", "mx.clinic.example")
     await face("config.commit", confirm_min=60)
@@ -209,7 +213,9 @@ async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_a
     await third.stop()
 
 
-async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to_do(daemon, tmp_path):
+async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to_do(
+    daemon: Daemon, tmp_path: Path
+) -> None:
     anna, bruno = await Face.open(tmp_path), await Face.open(tmp_path, "bruno")
     assert [one["who"] for one in bruno.opened["others"]] == ["anna"]
     await anna.set("smtp.max_recipients", "600")
@@ -234,7 +240,7 @@ async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to
     bruno.close()
 
 
-async def test_a_port_that_is_taken_changes_nothing(daemon, tmp_path):
+async def test_a_port_that_is_taken_changes_nothing(daemon: Daemon, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         face = await Face.open(tmp_path)
         await face.set("smtp.listen", f"127.0.0.1:{taken.getsockname()[1]}")
@@ -248,7 +254,9 @@ async def test_a_port_that_is_taken_changes_nothing(daemon, tmp_path):
     assert (tmp_path / "dialpost.toml").read_text() == text_in(tmp_path)
 
 
-async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(daemon, tmp_path):
+async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(
+    daemon: Daemon, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     face = await Face.open(tmp_path)
     await face.set("station.data_dir", f"{tmp_path}/file")
@@ -260,7 +268,9 @@ async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(
     assert f'data_dir = "{tmp_path}/data"' in (tmp_path / "dialpost.toml").read_text()
 
 
-async def test_what_is_odd_in_the_configuration_is_said_once_and_only_of_a_station_that_runs(tmp_path, caplog):
+async def test_what_is_odd_in_the_configuration_is_said_once_and_only_of_a_station_that_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A start that fails has one thing to say; two warnings, twice each, hid it."""
     odd = text_in(tmp_path).replace("[outbound]\n", '[outbound]\nsmarthost = "127.0.0.1"\n')
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -275,7 +285,7 @@ async def test_what_is_odd_in_the_configuration_is_said_once_and_only_of_a_stati
     await daemon.stop()
 
 
-async def test_from_nothing_to_a_running_station_in_one_process(tmp_path):
+async def test_from_nothing_to_a_running_station_in_one_process(tmp_path: Path) -> None:
     first = text_in(tmp_path).replace('hostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n', "")
     daemon = Daemon(tmp_path / "dialpost.toml", set_up=SetUp(first=first, run_dir=str(tmp_path / "run")))
     await daemon.start()
@@ -292,7 +302,7 @@ async def test_from_nothing_to_a_running_station_in_one_process(tmp_path):
     await daemon.stop()
 
 
-async def test_a_file_that_cannot_be_read_is_mended_over_the_socket(tmp_path):
+async def test_a_file_that_cannot_be_read_is_mended_over_the_socket(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path).replace("disk_reserve_bytes = 0", 'disk_reserve_bytes = "x"\nfoo = 1'))
     daemon = Daemon(path)
@@ -308,7 +318,7 @@ async def test_a_file_that_cannot_be_read_is_mended_over_the_socket(tmp_path):
     await daemon.stop()
 
 
-async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path):
+async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path))
     daemon = Daemon(path)
@@ -335,7 +345,7 @@ async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path):
     await daemon.stop()
 
 
-async def test_history_and_rollback_help_where_nothing_can_stand_in(tmp_path):
+async def test_history_and_rollback_help_where_nothing_can_stand_in(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path) + "[broken\n")
     daemon = Daemon(path)
@@ -347,7 +357,9 @@ async def test_history_and_rollback_help_where_nothing_can_stand_in(tmp_path):
     await daemon.stop()
 
 
-async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypatch):
+async def test_a_face_may_think_longer_than_a_minute(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dialpost.edge.control_socket.server._REQUEST_TIMEOUT_S", 0.05)
     face = await Face.open(tmp_path)
     silent = await asyncio.to_thread(ControlConnection, tmp_path / "run" / "control.sock", 10)
@@ -358,7 +370,7 @@ async def test_a_face_may_think_longer_than_a_minute(daemon, tmp_path, monkeypat
     face.close()
 
 
-async def test_sighup_reads_the_file_again(daemon, tmp_path):
+async def test_sighup_reads_the_file_again(daemon: Daemon, tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path).replace("mail.clinic", "mx.clinic"))
     daemon.reload()
@@ -373,7 +385,7 @@ async def test_sighup_reads_the_file_again(daemon, tmp_path):
     assert daemon.config.station.hostname == "mx.clinic.example"
 
 
-def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
+def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -> None:
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(30)
@@ -394,7 +406,7 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path):
             assert process.wait(30) == 0
 
 
-async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(daemon, tmp_path):
+async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(daemon, tmp_path: Path) -> None:
     """What waits for its confirmation stays in force: only the first may take it back."""
     face = await Face.open(tmp_path)
     await face.set("station.hostname", "mx.clinic.example")
@@ -408,7 +420,7 @@ async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(da
     face.close()
 
 
-async def test_a_second_daemon_with_another_socket_is_told_who_has_the_port(daemon, tmp_path):
+async def test_a_second_daemon_with_another_socket_is_told_who_has_the_port(daemon, tmp_path: Path) -> None:
     port = daemon.station.doors[0][2]
     second = text_in(tmp_path).replace(f'"{tmp_path}/run"', f'"{tmp_path}/other"')
     second = second.replace("127.0.0.1:0", f"127.0.0.1:{port}", 1)
@@ -417,27 +429,29 @@ async def test_a_second_daemon_with_another_socket_is_told_who_has_the_port(daem
         await Daemon(tmp_path / "second.toml").start()
 
 
-async def test_sighup_during_the_start_is_answered_after_it(tmp_path, monkeypatch):
+async def test_sighup_during_the_start_is_answered_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By default it would end the process."""
     ended, reloaded = [], []
 
     class Starting:
         config = None
 
-        def __init__(self, path, **_):
+        def __init__(self, path, **_: object) -> None:
             self.failed = asyncio.Event()
 
-        def make_room(self):
+        def make_room(self) -> None:
             pass
 
-        async def start(self, inherited):
+        async def start(self, inherited) -> None:
             os.kill(os.getpid(), signal.SIGHUP)
 
-        def reload(self):
+        def reload(self) -> None:
             reloaded.append(True)
             self.failed.set()
 
-        async def stop(self):
+        async def stop(self) -> None:
             pass
 
     monkeypatch.setattr(process, "Daemon", Starting)
@@ -453,7 +467,7 @@ async def test_sighup_during_the_start_is_answered_after_it(tmp_path, monkeypatc
     assert (ended, reloaded) == ([], [True])
 
 
-def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tmp_path):
+def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path))
     reading, writing = os.pipe()  # nobody reads
@@ -480,11 +494,11 @@ def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tm
     os.close(writing)
 
 
-def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path):
+def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path: Path) -> None:
     assert Candidate(text_in(tmp_path)).problems() == ()
 
 
-async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon, tmp_path):
+async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon: Daemon, tmp_path: Path) -> None:
     """Four peers send without a pause while the configuration changes again and again; every "250" is counted."""
     await daemon.station.accounts.add("anna", "correct-horse")
     port, stop = mx_port(daemon), threading.Event()
@@ -539,7 +553,7 @@ async def _more(items: list[str], count: int) -> bool:
     return len(items) >= count
 
 
-async def test_a_question_asked_while_stations_change_is_answered(daemon, tmp_path):
+async def test_a_question_asked_while_stations_change_is_answered(daemon: Daemon, tmp_path: Path) -> None:
     face = await Face.open(tmp_path)
     answers: list[str] = []
     stop = threading.Event()
@@ -561,7 +575,7 @@ async def test_a_question_asked_while_stations_change_is_answered(daemon, tmp_pa
     assert answers and set(answers) == {"running"}
 
 
-async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_one(tmp_path):
+async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path))
     command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
@@ -592,7 +606,7 @@ async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_
         process.kill()
 
 
-async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path):
+async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path: Path) -> None:
     text = text_in(tmp_path).replace('kind = "gateway"', 'kind = "dialup-gateway"')
     (tmp_path / "dialpost.toml").write_text(text + '[etrn]\nuse = "never"\n[call]\nredial_attempts = 0\n')
     link = FakeLink(dial_s=0.01)
@@ -625,7 +639,7 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
     await daemon.stop()
 
 
-async def test_twenty_changes_leave_nothing_open(daemon):
+async def test_twenty_changes_leave_nothing_open(daemon: Daemon) -> None:
     def held() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 

@@ -1,14 +1,20 @@
 """A card that keeps stations from starting: nothing is stopped for it, the daemon stays, says why and goes on."""
 
+from __future__ import annotations
+
 import asyncio
 import smtplib
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
 from dialpost import daemon as daemon_module
 from dialpost import standstill, station
-from dialpost.core.errors import ControlError, ReadOnlyError, StorageFullError
+from dialpost.core.errors import ControlError, ReadOnlyError, StorageError, StorageFullError
+from dialpost.core.mail.session import Listener
 from dialpost.daemon import Daemon
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.store import Store
@@ -21,16 +27,16 @@ FULL = StorageFullError("The card is full: the queue database can't grow.")
 class Card:
     """Whether stations can open their queue, and whether a try on it succeeds."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opens = self.tries = None
         real_open, real_check = Store.open, SpareRoom.check
 
-        async def open_store(*args, **kwargs):
+        async def open_store(*args: Path, **kwargs: Callable[..., Any]) -> Store:
             if self.opens is not None:
                 raise self.opens
             return await real_open(*args, **kwargs)
 
-        def check(room):
+        def check(room: SpareRoom) -> None:
             if self.tries is not None:
                 raise self.tries
             real_check(room)
@@ -40,13 +46,13 @@ class Card:
 
 
 @pytest.fixture
-def card(monkeypatch):
+def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     monkeypatch.setattr(daemon_module, "AGAIN_EVERY_S", 0.01)
     return Card(monkeypatch)
 
 
 @pytest.fixture
-async def daemon(tmp_path, card):
+async def daemon(tmp_path: Path, card: Card):
     (tmp_path / "dialpost.toml").write_text(text_in(tmp_path))
     made = Daemon(tmp_path / "dialpost.toml")
     yield made
@@ -59,12 +65,12 @@ def mail(port: int) -> int:
         return client.mail("eve@world.example")[0]
 
 
-def ports(monkeypatch) -> list[int]:
+def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Where a standstill listens, the door for mail first."""
     found: list[int] = []
     real = standstill.Standstill._open_door
 
-    async def open_door(self, door, sock):
+    async def open_door(self, door: Listener, sock: socket.socket) -> None:
         found.append(sock.getsockname()[1])
         await real(self, door, sock)
 
@@ -74,8 +80,8 @@ def ports(monkeypatch) -> list[int]:
 
 @pytest.mark.parametrize("why", [FULL, ReadOnlyError("The card is read-only.")])
 async def test_a_start_that_the_card_refuses_stands_still_and_goes_on_by_itself(
-    daemon, card, tmp_path, monkeypatch, why
-):
+    daemon: Daemon, card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: StorageError
+) -> None:
     doors = ports(monkeypatch)
     card.opens = card.tries = why
     await daemon.start()
@@ -92,14 +98,16 @@ async def test_a_start_that_the_card_refuses_stands_still_and_goes_on_by_itself(
             await asyncio.to_thread(ask.call, method)
     card.opens = card.tries = None
 
-    async def runs():
+    async def runs() -> bool:
         return daemon.station is not None
 
     await until(runs)
     assert (await asyncio.to_thread(lambda: ask.call("status")))["mode"] == "running"
 
 
-async def test_a_commit_that_the_card_has_no_room_for_changes_nothing(daemon, card, tmp_path):
+async def test_a_commit_that_the_card_has_no_room_for_changes_nothing(
+    daemon: Daemon, card: Card, tmp_path: Path
+) -> None:
     await daemon.start()
     running, before = daemon.station, (tmp_path / "dialpost.toml").read_bytes()
     face = await Face.open(tmp_path)
@@ -111,7 +119,9 @@ async def test_a_commit_that_the_card_has_no_room_for_changes_nothing(daemon, ca
     face.close()
 
 
-async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says_so(daemon, card, tmp_path):
+async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says_so(
+    daemon: Daemon, card: Card, tmp_path: Path
+) -> None:
     await daemon.start()
     face = await Face.open(tmp_path)
     await face.set("smtp.max_recipients", "600")
@@ -122,7 +132,7 @@ async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says
     assert daemon.changes.pending is None and daemon.history.unproven() is not None
     card.opens = None
 
-    async def runs():
+    async def runs() -> bool:
         return daemon.station is not None and daemon.history.unproven() is None
 
     await until(runs)
@@ -130,7 +140,9 @@ async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says
     face.close()
 
 
-async def test_a_folder_that_cannot_be_used_is_the_configurations_fault(daemon, card, tmp_path):
+async def test_a_folder_that_cannot_be_used_is_the_configurations_fault(
+    daemon: Daemon, card: Card, tmp_path: Path
+) -> None:
     await daemon.start()
     before = Path(tmp_path / "dialpost.toml").read_bytes().partition(b"\n")[2]
     (tmp_path / "no-folder").write_text("")
@@ -143,12 +155,14 @@ async def test_a_folder_that_cannot_be_used_is_the_configurations_fault(daemon, 
     face.close()
 
 
-async def test_a_proof_that_could_not_be_noted_is_no_failed_commit(daemon, card, tmp_path, monkeypatch):
+async def test_a_proof_that_could_not_be_noted_is_no_failed_commit(
+    daemon: Daemon, card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await daemon.start()
     face = await Face.open(tmp_path)
     await face.set("smtp.max_recipients", "600")
 
-    def proven():
+    def proven() -> Never:
         raise StorageFullError("the card is full")
 
     monkeypatch.setattr(daemon.history, "proven", proven)

@@ -5,8 +5,10 @@ import asyncio
 import contextlib
 import logging
 import smtplib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from dialpost.cli.line.call import call_lines
 from dialpost.cli.system.status import words as status_words
 from dialpost.core import logged_faults
 from dialpost.core.call_reason import CallReason
-from dialpost.core.config.model import LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.config.text import parse_config
 from dialpost.core.control.calls import SHOW
 from dialpost.core.control.station import STATUS
@@ -47,7 +49,7 @@ async def smarthost():
     connections, models = [], []
     tasks = set()
 
-    async def serve(reader, writer):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())
         connections.append(writer)
         model = Smarthost(("AUTH PLAIN", "8BITMIME"))
@@ -71,7 +73,7 @@ async def smarthost():
             task.cancel()
 
 
-def config_in(folder: Path, port: int):
+def config_in(folder: Path, port: int) -> Config:
     return parse_config(
         f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
         f'data_dir = "{folder}/data"\nrun_dir = "{folder}/run"\n'
@@ -88,13 +90,13 @@ def send(port: int) -> None:
         client.sendmail("anna@clinic.example", ["bob@world.example"], "Subject: hi\r\n\r\nBody\r\n")
 
 
-async def until(condition):
+async def until(condition: Callable[..., Any]) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
 
 
-async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp_path):
+async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp_path: Path) -> None:
     async with smarthost() as host:
         station = Station(config_in(tmp_path, host.port))
         await station.start()
@@ -137,7 +139,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             await station.stop()
 
 
-def _log_calls():
+def _log_calls() -> Iterator[tuple[str, int, str, bool]]:
     """Every call that logs a WARNING or ERROR in the daemon, with the beginning of its line."""
     for path in sorted(ROOT.rglob("*.py")):
         part = path.relative_to(ROOT).parts[0]
@@ -163,7 +165,7 @@ def _log_calls():
                 yield f"{path.relative_to(ROOT)}:{call.lineno}", level, text, of == "maillog"
 
 
-def _literal(node):
+def _literal(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
@@ -175,7 +177,7 @@ CALLS = list(_log_calls())
 
 
 @pytest.mark.parametrize("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
-def test_every_fault_that_is_logged_is_told(where, level, text, by_maillog):
+def test_every_fault_that_is_logged_is_told(where: str, level: int, text: str, by_maillog: bool) -> None:
     tail = LogTail()
     message, args = ("%s %s", (text, "error=x")) if by_maillog else (text, ("it",) * text.count("%"))
     if "%.0f" in text:
@@ -191,7 +193,7 @@ def test_every_fault_that_is_logged_is_told(where, level, text, by_maillog):
     assert happened and advice.endswith(".")
 
 
-def test_what_is_told_elsewhere_is_logged_at_all():
+def test_what_is_told_elsewhere_is_logged_at_all() -> None:
     logged = {logged_faults.bare(text) for _, _, text, _ in CALLS} | {
         "call: failed %s",
         "call: network ended %s",
@@ -200,7 +202,7 @@ def test_what_is_told_elsewhere_is_logged_at_all():
     assert set(logged_faults.TOLD_ELSEWHERE) <= logged
 
 
-def test_faults_are_counted_and_go_after_a_day(monkeypatch):
+def test_faults_are_counted_and_go_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     tail = LogTail()
     for _ in range(3):
         tail.emit(
@@ -215,21 +217,23 @@ def test_faults_are_counted_and_go_after_a_day(monkeypatch):
     assert tail.faults(0.0) == []
 
 
-def test_many_faults_are_a_few_lines():
+def test_many_faults_are_a_few_lines() -> None:
     faults = [logged_faults.LoggedFault(f"k{n}", f"k{n} x", True, 1, n) for n in range(20)]
     told = logged_faults.attention(faults)
     assert len(told) == logged_faults.MOST_SHOWN + 1
     assert told[-1] == "And 15 more: `log` at the console, or `journalctl -u dialpost`."
 
 
-async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_settings_change(tmp_path):
+async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_settings_change(
+    tmp_path: Path,
+) -> None:
     """Over a restart, too; a call for what the provider holds is made all the same."""
     async with smarthost() as host:
         gateway = config_in(tmp_path, host.port)
         config = replace(gateway, link=replace(gateway.link, kind=LinkKind.DIALUP_GATEWAY))
         changed = replace(config, outbound=replace(config.outbound, password="another"))
 
-        async def held(config, *, first=False):
+        async def held(config: Config, *, first: bool = False) -> str:
             station = Station(config, link=FakeLink(dial_s=0.01))
             await station.start()
             try:

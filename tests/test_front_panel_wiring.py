@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ VIRT = BoardFiles().board("qemu-virt")
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch) -> FakeMachine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     (tmp_path / "dev").mkdir()
     made = FakeMachine(tmp_path / "dev")
     made.plug(0, "9030000.pl061", 8)
@@ -40,7 +42,7 @@ def config(tmp_path: Path, board: str = "qemu-virt", **more: object) -> Config:
     return Config(station=StationConfig(data_dir=str(tmp_path)), panel=PanelConfig(board=board, **more))
 
 
-async def until(told, seconds: float = 10.0) -> None:
+async def until(told: Callable[..., Any], seconds: float = 10.0) -> None:
     """Wait for what another thread or task brings about."""
     async with asyncio.timeout(seconds):
         while not told():
@@ -59,7 +61,9 @@ def test_which_board() -> None:
         find_board(PanelConfig(board="rpi-4"))
 
 
-async def test_without_a_board_all_works_and_it_is_said_once(tmp_path, caplog) -> None:
+async def test_without_a_board_all_works_and_it_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "dialpost.panel")
     front = FrontPanelOfProcess(Panel())
     for _ in range(3):  # three stations, one after the other
@@ -69,14 +73,18 @@ async def test_without_a_board_all_works_and_it_is_said_once(tmp_path, caplog) -
     await front.close()
 
 
-async def test_a_board_that_is_not_known_is_told_and_the_station_runs(tmp_path, caplog) -> None:
+async def test_a_board_that_is_not_known_is_told_and_the_station_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path, board="rpi-9"), FakeCalls(front.panel))
     assert "rpi-9" in front.attention()[0]
     await front.close()
 
 
-async def test_a_board_without_its_chip_is_told(tmp_path, machine, monkeypatch) -> None:
+async def test_a_board_without_its_chip_is_told(
+    tmp_path: Path, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(front_panel, "WAIT_S", 0.0)
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path, board="rpi-5"), FakeCalls(front.panel))
@@ -90,7 +98,9 @@ async def test_a_board_without_its_chip_is_told(tmp_path, machine, monkeypatch) 
 # -- on the emulator's board, down to libgpiod's requests -----------------------------------------------
 
 
-async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(tmp_path, machine) -> None:
+async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(
+    tmp_path: Path, machine: FakeMachine
+) -> None:
     front = FrontPanelOfProcess(Panel())
     calls = FakeCalls(front.panel)
     front.serve(config(tmp_path), calls)
@@ -115,7 +125,9 @@ async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(tmp_pa
     assert all(a != b for a, b in zip(machine.line(4).levels, machine.line(4).levels[1:], strict=False))
 
 
-async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brightness(tmp_path, machine) -> None:
+async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brightness(
+    tmp_path: Path, machine: FakeMachine
+) -> None:
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: machine.line(3).holder)
@@ -131,7 +143,9 @@ async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brigh
 # -- tried by hand while the daemon has the lines -------------------------------------------------------
 
 
-async def tried(front, params, say=lambda line: None):
+async def tried(
+    front: FrontPanelOfProcess, params: dict[str, int | str], say: Callable[..., Any] = lambda line: None
+) -> None:
     """Ask for `panel.test`, each event said as it comes."""
     asking = Asking()
     asking.emit = say
@@ -139,7 +153,7 @@ async def tried(front, params, say=lambda line: None):
 
 
 async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
-    tmp_path, machine, monkeypatch
+    tmp_path: Path, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
     front = FrontPanelOfProcess(Panel())
@@ -177,7 +191,9 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     assert machine.open_chips == 0
 
 
-async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(tmp_path, machine, monkeypatch) -> None:
+async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(
+    tmp_path: Path, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(panel_walk, "LIT_S", 0.001)
     machine.line(3).level = True
     front, told = FrontPanelOfProcess(Panel()), []
@@ -193,7 +209,7 @@ async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(tmp_pa
     await front.close()
 
 
-async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine) -> None:
+async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path: Path, machine: FakeMachine) -> None:
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: machine.line(3).holder)
@@ -211,7 +227,9 @@ async def test_another_board_in_the_middle_of_the_test_ends_it(tmp_path, machine
 
 
 @pytest.mark.parametrize("seconds", [-1, 121, True, "5", None])
-async def test_a_time_that_is_none_is_refused(tmp_path, machine, seconds) -> None:
+async def test_a_time_that_is_none_is_refused(
+    tmp_path: Path, machine: FakeMachine, seconds: int | str | None
+) -> None:
     front = FrontPanelOfProcess(Panel())
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: machine.line(3).holder)
@@ -225,7 +243,7 @@ async def test_a_time_that_is_none_is_refused(tmp_path, machine, seconds) -> Non
 # -- handing over ---------------------------------------------------------------------------------------
 
 
-async def test_lines_another_process_holds_are_waited_for(machine) -> None:
+async def test_lines_another_process_holds_are_waited_for(machine: FakeMachine) -> None:
     machine.line(4).holder = "dialpost"  # whoever shows the boot
     opening = asyncio.create_task(open_panel(VIRT, 100, 10.0))
     await until(lambda: machine.line(0).levels)  # it tried
@@ -236,7 +254,7 @@ async def test_lines_another_process_holds_are_waited_for(machine) -> None:
     panel.close()
 
 
-async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine) -> None:
+async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine: FakeMachine) -> None:
     machine.line(4).holder = "somebody"
     with pytest.raises(LineBusyError, match=r"line 4 of 9030000\.pl061 is in use by somebody"):
         await open_panel(VIRT, 100, 0.25)
@@ -244,7 +262,7 @@ async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine) ->
     assert machine.open_chips == 0
 
 
-def test_a_light_whose_chip_is_gone_is_told_once(machine, caplog) -> None:
+def test_a_light_whose_chip_is_gone_is_told_once(machine: FakeMachine, caplog: pytest.LogCaptureFixture) -> None:
     panel = BoardPanel(VIRT)
     request = machine.line(0).request
     request.set_value = lambda *told: (_ for _ in ()).throw(OSError(19, "No such device"))
@@ -255,7 +273,7 @@ def test_a_light_whose_chip_is_gone_is_told_once(machine, caplog) -> None:
     panel.close()
 
 
-def test_a_board_with_a_bad_pin_is_told_by_name(tmp_path) -> None:
+def test_a_board_with_a_bad_pin_is_told_by_name(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
         'title="x"\nsource="x"\n[gpio]\nchip="c"\nlines=8\n[[led]]\nname="left"\nshows=["line"]\nline=9\n', "utf-8"

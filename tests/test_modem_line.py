@@ -1,5 +1,6 @@
 """The modem's line as it is wired."""
 
+from pathlib import Path
 from typing import cast
 
 from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
@@ -16,7 +17,7 @@ async def nothing() -> None:
     pass
 
 
-def test_the_lines_rate_before_the_first_call_is_the_profiles(tmp_path) -> None:
+def test_the_lines_rate_before_the_first_call_is_the_profiles(tmp_path: Path) -> None:
     def rate_bps(profile: str, **link: int) -> int:
         return expected_rate_bps(
             Config(
@@ -30,7 +31,7 @@ def test_the_lines_rate_before_the_first_call_is_the_profiles(tmp_path) -> None:
     assert rate_bps("iridium", line_rate_bps=9600) == 9600
 
 
-def test_the_ports_speed_is_not_the_lines_rate(tmp_path) -> None:
+def test_the_ports_speed_is_not_the_lines_rate(tmp_path: Path) -> None:
     for profile, told_bps, known_bps in (
         ("iridium", 9600, 2400),
         ("iridium", None, 2400),
@@ -47,7 +48,7 @@ def test_the_ports_speed_is_not_the_lines_rate(tmp_path) -> None:
         assert line_rate_bps(told_bps, of_profile, 33_600, of_profile.speed_bps) == known_bps
 
 
-def test_a_link_to_the_port_is_followed_for_root_takes_real_names_only(tmp_path) -> None:
+def test_a_link_to_the_port_is_followed_for_root_takes_real_names_only(tmp_path: Path) -> None:
     port = tmp_path / "serial0"  # as a Pi's /dev/serial0 is one, to /dev/ttyAMA0 or ttyS0
     port.symlink_to("/dev/ttyS3")
     config = Config(

@@ -17,6 +17,7 @@ import os
 import re
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,14 @@ IMAGE = Path(__file__).parents[1] / "image-build" / "rootfs" / "usr" / "lib" / "
 
 
 @pytest.fixture(autouse=True)
-def as_root(monkeypatch):
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """As root, or as somebody who takes himself for root: links of the station's user are another's then, too."""
     if os.geteuid() != 0:
         monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """The station's folder, in which its user can put what it likes."""
     made = tmp_path / "station"
     made.mkdir()
@@ -57,7 +58,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def victim(tmp_path):
+def victim(tmp_path: Path) -> Iterator[Path]:
     """A file of root's, elsewhere."""
     made = tmp_path / "shadow"
     made.write_text("root's own\n")
@@ -74,7 +75,7 @@ def lead(link: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "file.new"])
-def test_a_file_is_written_in_the_place_of_a_link(folder, victim, name):
+def test_a_file_is_written_in_the_place_of_a_link(folder: Path, victim: Path, name: str) -> None:
     lead(folder / name, victim)
     write_durably(folder / "file", b"new")
     assert (folder / "file").read_bytes() == b"new" and not (folder / "file").is_symlink()
@@ -82,14 +83,14 @@ def test_a_file_is_written_in_the_place_of_a_link(folder, victim, name):
     assert (folder / "file").stat().st_uid == folder.stat().st_uid
 
 
-def test_a_second_name_of_roots_file_is_given_up_not_written(folder, victim):
+def test_a_second_name_of_roots_file_is_given_up_not_written(folder: Path, victim: Path) -> None:
     os.link(victim, folder / "file")
     os.link(victim, folder / "file.new")
     write_durably(folder / "file", b"new")
     assert victim.stat().st_nlink == 1
 
 
-def test_a_folder_that_is_another_users_link_is_not_entered(folder, tmp_path):
+def test_a_folder_that_is_another_users_link_is_not_entered(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "etc"
     elsewhere.mkdir()
     (elsewhere / "passwd").write_text("root's own")
@@ -106,7 +107,7 @@ def test_a_folder_that_is_another_users_link_is_not_entered(folder, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: only root's own links are followed")
-def test_links_that_are_roots_own_are_followed(folder, tmp_path):
+def test_links_that_are_roots_own_are_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "var").symlink_to("station")
     (tmp_path / "deep").symlink_to(tmp_path / "var")
     write_durably(tmp_path / "deep" / "file", b"new")
@@ -114,7 +115,7 @@ def test_links_that_are_roots_own_are_followed(folder, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: only root's own links are followed")
-def test_more_links_than_the_kernel_follows_are_not_followed(folder, tmp_path):
+def test_more_links_than_the_kernel_follows_are_not_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link0").symlink_to("station")
     for number in range(40):
         (tmp_path / f"link{number + 1}").symlink_to(f"link{number}")
@@ -123,7 +124,7 @@ def test_more_links_than_the_kernel_follows_are_not_followed(folder, tmp_path):
         open_folder(tmp_path / "link40")
 
 
-def test_links_that_lead_nowhere_end(folder):
+def test_links_that_lead_nowhere_end(folder: Path) -> None:
     lead(folder / "a", folder / "b")
     lead(folder / "b", folder / "a")
     with pytest.raises(OSError):
@@ -131,19 +132,19 @@ def test_links_that_lead_nowhere_end(folder):
 
 
 @pytest.mark.parametrize("name", ["console-password", "console-password.new"])
-def test_the_consoles_password(folder, victim, name):
+def test_the_consoles_password(folder: Path, victim: Path, name: str) -> None:
     lead(folder / name, victim)
     AdminPassword(folder / "dialpost.toml").set("a long enough passphrase")
     assert AdminPassword(folder / "dialpost.toml").is_right("a long enough passphrase")
 
 
-def test_a_first_configuration(folder, victim):
+def test_a_first_configuration(folder: Path, victim: Path) -> None:
     lead(folder / "dialpost.toml.new", victim)
     ConfigFile(folder / "dialpost.toml").create("# mine\n")
     assert (folder / "dialpost.toml").stat().st_uid == folder.stat().st_uid
 
 
-def test_locks(folder, victim):
+def test_locks(folder: Path, victim: Path) -> None:
     lead(folder / "lock", victim)
     with pytest.raises((StorageError, AlreadyRunningError)):
         DataLock(folder).acquire()
@@ -152,21 +153,21 @@ def test_locks(folder, victim):
         pass
 
 
-def test_an_update_that_is_fetched(folder, victim, monkeypatch):
+def test_an_update_that_is_fetched(folder: Path, victim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lead(folder / NAME, victim)
     with pytest.raises(UpdateError), fetched("http://127.0.0.1:1/x", folder, print):
         pass
     assert not (folder / NAME).is_symlink()
 
 
-def test_an_update_is_written_in_the_place_of_a_link(folder, victim, tmp_path):
+def test_an_update_is_written_in_the_place_of_a_link(folder: Path, victim: Path, tmp_path: Path) -> None:
     (tmp_path / "x.raucb").write_bytes(b"good" * 1000)
     lead(folder / NAME, victim)
     with copied(tmp_path / "x.raucb", folder, lambda line: None) as copy:
         assert copy.read_bytes() == b"good" * 1000 and not copy.is_symlink()
 
 
-def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
+def test_an_update_is_copied_to_where_only_root_writes(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     (folder / "x.raucb").write_bytes(b"good" * 1000)
     with copied(folder / "x.raucb", own, lambda line: None) as copy:
@@ -176,7 +177,7 @@ def test_an_update_is_copied_to_where_only_root_writes(folder, tmp_path):
     assert list(own.iterdir()) == []
 
 
-def test_what_is_no_file_is_no_update(folder, tmp_path):
+def test_what_is_no_file_is_no_update(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(folder / "x.raucb")
     for bad in (folder / "x.raucb", folder, Path("/dev/zero")):
         with (
@@ -186,14 +187,14 @@ def test_what_is_no_file_is_no_update(folder, tmp_path):
             pass
 
 
-def test_a_wish_is_not_read_through_a_link(folder, tmp_path):
+def test_a_wish_is_not_read_through_a_link(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("/media/stick/x.raucb\n")
     lead(folder / WISH, tmp_path / "elsewhere")
     with pytest.raises(UpdateError, match="Nobody has asked"):
         wished(folder)
 
 
-def test_a_history_that_is_a_link_is_none(folder, tmp_path):
+def test_a_history_that_is_a_link_is_none(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "0001.toml").write_text('[station]\nhostname = "a.b.example"\ndomains = ["b.example"]\n')
@@ -201,7 +202,7 @@ def test_a_history_that_is_a_link_is_none(folder, tmp_path):
     assert list(good_ones(folder / "dialpost.toml")) == []
 
 
-def test_the_line_tells_only_a_socket_in_its_own_place(folder, tmp_path):
+def test_the_line_tells_only_a_socket_in_its_own_place(folder: Path, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.setblocking(False)
@@ -213,7 +214,7 @@ def test_the_line_tells_only_a_socket_in_its_own_place(folder, tmp_path):
         assert b"trouble" in notify.recv(100)
 
 
-def test_the_drift_file_that_is_a_link(tmp_path, victim):
+def test_the_drift_file_that_is_a_link(tmp_path: Path, victim: Path) -> None:
     """The image's clock-floor works in chronyd's folder."""
     lead(tmp_path / "chrony.drift", victim)
     (tmp_path / "clock-epoch").write_text("1\n")
@@ -228,7 +229,7 @@ def test_the_drift_file_that_is_a_link(tmp_path, victim):
     assert not (tmp_path / "chrony.drift").is_symlink()
 
 
-def test_nothing_else_in_the_program_gives_files_away():
+def test_nothing_else_in_the_program_gives_files_away() -> None:
     """Whoever writes a new place where root changes an owner adds it to the list above."""
     program = Path(dialpost.__file__).parents[1]
     found = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.call_reason import CallReason
+from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.line.link import DialOutcome, DialResult
@@ -20,7 +21,7 @@ from fakes import FakeLink
 PASSWORD = "correct-horse"
 
 
-def config_in(folder: Path, **changes: str):
+def config_in(folder: Path, **changes: str) -> Config:
     texts = {
         "smtp": 'listen = ["127.0.0.1:0"]\nsubmission_listen = ["127.0.0.1:0"]\n'
         'submissions_listen = ["127.0.0.1:0"]\ndisk_reserve_bytes = 0',
@@ -34,7 +35,7 @@ def config_in(folder: Path, **changes: str):
 
 
 @pytest.fixture
-async def station(tmp_path):
+async def station(tmp_path: Path):
     made = Station(config_in(tmp_path))
     await made.start()
     await made.accounts.add("anna", PASSWORD)
@@ -42,7 +43,7 @@ async def station(tmp_path):
     await made.stop()
 
 
-def port_of(station, door):
+def port_of(station: Station, door: Listener) -> int:
     return next(port for name, _, port in station.doors if name is door)
 
 
@@ -51,7 +52,7 @@ def send(port: int, recipient: str) -> None:
         client.sendmail("x@world.example", [recipient], "Subject: hi\r\n\r\nBody\r\n")
 
 
-async def mail_of(station, account: str, count: int) -> list[Path]:
+async def mail_of(station: Station, account: str, count: int) -> list[Path]:
     folder = station.mailboxes.path(account) / "new"
     async with asyncio.timeout(60):
         while len(found := list(folder.iterdir())) < count:
@@ -64,7 +65,7 @@ async def traced_last(client: ControlClient) -> str:
     return traced["sentences"][-1]
 
 
-async def test_mail_from_outside_is_delivered_and_told(station, tmp_path):
+async def test_mail_from_outside_is_delivered_and_told(station: Station, tmp_path: Path) -> None:
     await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
     [path] = await mail_of(station, "anna", 1)
     assert path.read_text().startswith("Return-Path: <x@world.example>\nReceived: ")
@@ -76,7 +77,7 @@ async def test_mail_from_outside_is_delivered_and_told(station, tmp_path):
             await asyncio.sleep(0.01)
 
 
-async def test_mail_programs_log_in_on_both_doors(station):
+async def test_mail_programs_log_in_on_both_doors(station: Station) -> None:
     context = ssl._create_unverified_context()
 
     def both() -> None:
@@ -92,13 +93,13 @@ async def test_mail_programs_log_in_on_both_doors(station):
     assert (await station.counts()).waiting_remote == 2
 
 
-async def test_nobody_relays_from_outside(station):
+async def test_nobody_relays_from_outside(station: Station) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
         await asyncio.to_thread(send, port_of(station, Listener.MX), "victim@world.example")
     assert caught.value.recipients["victim@world.example"][0] == 554
 
 
-async def test_what_waited_is_there_after_a_restart(tmp_path):
+async def test_what_waited_is_there_after_a_restart(tmp_path: Path) -> None:
     config = config_in(tmp_path, relay='networks = ["127.0.0.1/32"]')
     first = Station(config)
     await first.start()
@@ -110,14 +111,14 @@ async def test_what_waited_is_there_after_a_restart(tmp_path):
     await second.stop()
 
 
-async def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(station):
+async def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(station: Station) -> None:
     with pytest.raises(AlreadyRunningError, match=r"station\.data_dir"):
         await Station(station.config).start()
     await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
     await mail_of(station, "anna", 1)
 
 
-async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
+async def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ListenError):
         await Station(config_in(tmp_path, smtp='listen = ["192.0.2.1:0"]')).start()
     fine = Station(config_in(tmp_path))
@@ -125,7 +126,7 @@ async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
     await fine.stop()
 
 
-async def test_a_modem_that_is_not_set_up_stops_calls_but_not_mail(tmp_path):
+async def test_a_modem_that_is_not_set_up_stops_calls_but_not_mail(tmp_path: Path) -> None:
     station = Station(config_in(tmp_path, link='kind = "modem"'))
     await station.start()
     assert any("modem.port is not set" in sentence for sentence in station.attention())
@@ -139,7 +140,7 @@ async def test_a_modem_that_is_not_set_up_stops_calls_but_not_mail(tmp_path):
     await station.stop()
 
 
-async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path):
+async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("nonsense")
     tls = f'certificate = "{tmp_path}/bad.pem"\nkey = "{tmp_path}/bad.pem"'
     station = Station(config_in(tmp_path, tls=tls))
@@ -152,7 +153,7 @@ async def test_a_broken_certificate_stops_logins_but_not_mail(tmp_path):
     await station.stop()
 
 
-async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
+async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     first = Station(config)
     await first.start()
@@ -174,7 +175,7 @@ async def test_accounts_from_an_older_copy_bounce_nobody(tmp_path):
 
 
 @pytest.mark.parametrize("is_damaged", [False, True], ids=["missing", "damaged"])
-async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path, is_damaged):
+async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path: Path, is_damaged: bool) -> None:
     config = config_in(tmp_path)
     first = Station(config)
     await first.start()
@@ -194,7 +195,7 @@ async def test_a_lost_file_of_accounts_is_no_empty_one(tmp_path, is_damaged):
     await second.stop()
 
 
-async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path):
+async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tmp_path: Path) -> None:
     config = config_in(
         tmp_path,
         relay='networks = ["127.0.0.1/32"]',
@@ -232,7 +233,7 @@ def send_from_anna(port: int, text: str) -> None:
         client.sendmail("anna@clinic.example", ["b@world.example"], text)
 
 
-async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp_path):
+async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp_path: Path) -> None:
     config = config_in(
         tmp_path,
         relay='provider_networks = ["127.0.0.2/32"]\nnetworks = ["127.0.0.1/32"]',
@@ -268,7 +269,7 @@ async def test_a_line_that_goes_down_takes_the_providers_connections_with_it(tmp
         await station.stop()
 
 
-async def test_when_dialling_is_given_up_the_postmaster_finds_a_letter(tmp_path):
+async def test_when_dialling_is_given_up_the_postmaster_finds_a_letter(tmp_path: Path) -> None:
     config = config_in(tmp_path, link='kind = "dialup-gateway"', call="redial_attempts = 0\ncooldown_s = 0.1")
     busy = DialOutcome(DialResult.BUSY, "BUSY", number="0961 123456")
     station = Station(config, link=FakeLink([busy], dial_s=0.01))

@@ -9,12 +9,12 @@ from dialpost.cli.examples import EXAMPLES
 from dialpost.cli.parser import make_parser, parse
 
 
-def test_every_command_has_some():
+def test_every_command_has_some() -> None:
     assert list(EXAMPLES) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("name, line", [(name, line) for name, some in EXAMPLES.items() for line, _ in some])
-def test_the_command_line_takes_it(name, line):
+def test_the_command_line_takes_it(name: str, line: str) -> None:
     program, *words = shlex.split(line)
     assert (program, parse(make_parser(name), words).command) == ("dialpost", name)
     assert f"  {line} " in make_parser().commands.choices[name].format_help()

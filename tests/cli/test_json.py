@@ -1,10 +1,12 @@
 """What `--json` prints is what docs/control-api.md says: read back as the form that is declared."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from console_rig import live_daemon
+from console_rig import LiveDaemon, live_daemon
 from dialpost.__main__ import main
 from dialpost.core.control.faces import COMMANDS
 from dialpost.core.control.shapes import from_json
@@ -31,25 +33,27 @@ NEED_MORE = {"call show", "queue show", "trace", "doctor", "modem probe", "modem
 """A call, a message, a modem or an update; tested where those are."""
 
 
-def test_every_command_with_json_is_here():
+def test_every_command_with_json_is_here() -> None:
     assert {name for name, act in COMMANDS.items() if act.json is not None} == {*HERE, *ASKED, *NEED_MORE}
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory):
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
     with live_daemon(tmp_path_factory.mktemp("json")) as running:
         yield running
 
 
 @pytest.mark.parametrize(("name", "more"), [*HERE.items(), *ASKED.items()])
-def test_json_has_its_form(daemon, capsys, name, more):
+def test_json_has_its_form(
+    daemon: LiveDaemon, capsys: pytest.CaptureFixture[str], name: str, more: tuple[str, ...]
+) -> None:
     assert main(["--config", str(daemon.config_path), *name.split(), *more, "--json"]) in {0, 3}
     printed = json.loads(capsys.readouterr().out)
     found = from_json(COMMANDS[name].json, printed)
     assert found or name in {"call history", "queue list", "account list", "alias list"}
 
 
-def test_a_list_of_one(capsys):
+def test_a_list_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["modem", "countries", "austria", "--json"]) == 0
     (country,) = json.loads(capsys.readouterr().out)
     assert country["name"] == "austria"
@@ -58,7 +62,7 @@ def test_a_list_of_one(capsys):
     assert key["key"] == "smtp.listen"
 
 
-def test_a_faulty_file_is_one_object_too(tmp_path, capsys):
+def test_a_faulty_file_is_one_object_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text("[station]\nhostnme = 1\n")
     assert main(["config", "check", str(path), "--json"]) == 1

@@ -5,7 +5,7 @@ import pytest
 from dialpost.cli.output import count, fitted, size, span, table
 
 
-def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide():
+def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide() -> None:
     rows = [("a", "x" * 50, "y" * 60), ("long id", "b", "c")]
     assert table(("ID", "FROM", "TEXT"), rows, widest=10).splitlines() == [
         "ID       FROM        TEXT",
@@ -25,7 +25,7 @@ def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide():
         (2.5e9, "2.5 GB"),
     ],
 )
-def test_size(value, expected):
+def test_size(value: float, expected: str) -> None:
     assert size(value) == expected
 
 
@@ -41,11 +41,11 @@ def test_size(value, expected):
         (97_200, "1 d 3 h"),
     ],
 )
-def test_span(seconds, expected):
+def test_span(seconds: float, expected: str) -> None:
     assert span(seconds) == expected
 
 
-def test_count():
+def test_count() -> None:
     assert [count(1, "message"), count(2, "message"), count(0, "reply", "replies")] == [
         "1 message",
         "2 messages",
@@ -53,7 +53,7 @@ def test_count():
     ]
 
 
-def test_on_a_terminal_a_table_fits(monkeypatch):
+def test_on_a_terminal_a_table_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 60)
     rows = [
         (
@@ -73,7 +73,7 @@ def test_on_a_terminal_a_table_fits(monkeypatch):
     ]
 
 
-def test_a_sentence_is_broken_between_words(monkeypatch):
+def test_a_sentence_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 20)
     assert fitted("  one two three four five", indent=4) == "  one two three\n    four five"
     monkeypatch.setattr("dialpost.cli.output.terminal_columns", lambda: 0)

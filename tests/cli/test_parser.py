@@ -47,16 +47,16 @@ def modules_of(folder: Path, *words: str) -> tuple[list[str], str]:
     return found, done.stdout.decode()
 
 
-def test_every_command_of_the_table_is_declared_by_its_module_and_no_other():
+def test_every_command_of_the_table_is_declared_by_its_module_and_no_other() -> None:
     assert list(make_parser().commands.choices) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_alone_has_the_grammar_it_has_among_all(name):
+def test_a_command_alone_has_the_grammar_it_has_among_all(name: str) -> None:
     assert command_parser(name).format_help() == make_parser().commands.choices[name].format_help()
 
 
-def test_the_help_of_all_needs_no_face():
+def test_the_help_of_all_needs_no_face() -> None:
     assert make_parser("").format_help() == make_parser().format_help()
 
 
@@ -70,11 +70,11 @@ def test_the_help_of_all_needs_no_face():
         (["--help"], None),
     ],
 )
-def test_the_command_is_the_first_word_that_is_no_option(words, command):
+def test_the_command_is_the_first_word_that_is_no_option(words: list[str], command: str | None) -> None:
     assert command_in(words) == command
 
 
-def test_alone_it_prints_its_help(capsys):
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out == make_parser().format_help()
 
@@ -95,7 +95,7 @@ def test_alone_it_prints_its_help(capsys):
         ("show 3", "`dialpost call show`, `dialpost queue show` or `dialpost config show`"),
     ],
 )
-def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
+def test_what_is_mistyped_names_the_nearest(capsys: pytest.CaptureFixture[str], typed: str, meant: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main(typed.split())
     assert caught.value.code == 2 and f"Did you mean {meant}?" in capsys.readouterr().err
@@ -112,19 +112,19 @@ def test_what_is_mistyped_names_the_nearest(capsys, typed, meant):
         ("\x9b2J", '"?2J"'),
     ],
 )
-def test_where_nothing_is_near_the_help_is_named(capsys, typed, said):
+def test_where_nothing_is_near_the_help_is_named(capsys: pytest.CaptureFixture[str], typed: str, said: str) -> None:
     with pytest.raises(SystemExit):
         main(typed.split())
     assert said in capsys.readouterr().err
 
 
-def test_the_version_needs_next_to_no_module(tmp_path):
+def test_the_version_needs_next_to_no_module(tmp_path: Path) -> None:
     modules, said = modules_of(tmp_path, "--version")
     assert said == f"dialpost {__version__}\n"
     assert "dialpost.command" in modules and len(modules) <= 60, modules
 
 
-def test_status_needs_neither_the_daemons_machinery_nor_the_configurations(tmp_path):
+def test_status_needs_neither_the_daemons_machinery_nor_the_configurations(tmp_path: Path) -> None:
     with live_daemon(tmp_path) as station:
         modules, said = modules_of(tmp_path, "--config", str(station.config_path), "status")
     assert "Dialpost" in said

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import types
-from typing import Union, get_args, get_origin
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
 
 import pytest
 
@@ -23,7 +25,7 @@ POISON = "\x1b]0;x\x07\x9b31m\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue00
 HARMFUL = set("\x1b\x07\x9b\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000")
 
 
-def filled(kind, key=""):
+def filled(kind: type[object] | types.GenericAlias, key: str = "") -> object:
     """An answer of a declared form with something in every member, and poison in every text.
 
     `mode` is a word that a command branches on.
@@ -59,7 +61,7 @@ CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.exampl
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "dialpost.toml"
     path.write_text(CONFIG)
     monkeypatch.setattr(ControlClient, "available", lambda self: True)
@@ -70,13 +72,15 @@ def config(tmp_path, monkeypatch):
     return path
 
 
-def assert_harmless(text):
+def assert_harmless(text: str) -> None:
     assert not HARMFUL & set(text), sorted(HARMFUL & set(text))
     assert max(map(len, text.split("\n"))) <= LONGEST_LINE
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_listing_is_harmless_in_a_pipe(config, capsys, command):
+def test_a_listing_is_harmless_in_a_pipe(
+    config: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
     main(["--config", str(config), *command])
     said = capsys.readouterr()
     assert_harmless(said.out)
@@ -85,8 +89,10 @@ def test_a_listing_is_harmless_in_a_pipe(config, capsys, command):
 
 
 @pytest.mark.parametrize("command", WITH_JSON, ids=" ".join)
-def test_a_listing_as_json_is_harmless_even_once_it_is_read(config, capsys, command):
-    def walk(value):
+def test_a_listing_as_json_is_harmless_even_once_it_is_read(
+    config: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    def walk(value: object) -> None:
         if isinstance(value, dict):
             for name, item in value.items():
                 walk(name)
@@ -106,25 +112,25 @@ def test_a_listing_as_json_is_harmless_even_once_it_is_read(config, capsys, comm
 class Screen:
     """A tty that keeps what it is sent."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.data = b""
 
-    def read(self, timeout_s):
+    def read(self, timeout_s) -> bytes:
         return b""
 
-    def write(self, data, timeout_s):
+    def write(self, data: bytes, timeout_s: float) -> None:
         self.data += data
 
-    def is_busy(self):
+    def is_busy(self) -> bool:
         return False
 
-    def size(self):
+    def size(self) -> tuple[int, int]:
         return 80, 24
 
 
 @pytest.mark.parametrize("utf8", [True, False])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_listing_is_harmless_at_the_console(config, command, utf8):
+def test_a_listing_is_harmless_at_the_console(config: Path, command: list[str], utf8: bool) -> None:
     screen = Screen()
     terminal = ConsoleTerminal(screen, dumb=False, utf8=utf8, idle_s=0)
     Faces(argparse.Namespace(config=config), terminal).run(command)
@@ -134,7 +140,9 @@ def test_a_listing_is_harmless_at_the_console(config, command, utf8):
 
 
 @pytest.mark.parametrize("command", [["trace", "a"], ["queue", "show", "D0000001"]], ids=" ".join)
-def test_a_foreign_line_end_forges_no_line_in_what_is_told(config, capsys, command):
+def test_a_foreign_line_end_forges_no_line_in_what_is_told(
+    config: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
     main(["--config", str(config), *command])
     assert not any(line.startswith("ATTENTION") for line in capsys.readouterr().out.splitlines())
 
@@ -154,7 +162,7 @@ sys.exit(streams.run_with_streams(command))
 """
 
 
-def run(script, **kwargs):
+def run(script: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, as a shell starts it."""
     environment = {"PATH": os.environ["PATH"], **kwargs.pop("env", {})}
     return subprocess.run(
@@ -180,7 +188,7 @@ def run(script, **kwargs):
         ({"LC_ALL": "C.UTF-8"}, "utf-8"),
     ],
 )
-def test_any_character_set_shows_every_name(env, charset):
+def test_any_character_set_shows_every_name(env: dict[str, str], charset: str) -> None:
     done = run(SCRIPT, env=env)
     assert done.returncode == 3 and b"Traceback" not in done.stderr
     out = done.stdout.decode(charset)
@@ -191,12 +199,12 @@ def test_any_character_set_shows_every_name(env, charset):
     assert done.stderr.decode(charset) == ("dialpost: Ł\n" if charset == "utf-8" else "dialpost: L\n")
 
 
-def closing(*descriptors):
+def closing(*descriptors: int) -> Callable[..., Any]:
     return lambda: [os.close(descriptor) for descriptor in descriptors]
 
 
 @pytest.mark.parametrize("descriptors", [(1,), (2,), (1, 2), (0, 1, 2)])
-def test_streams_that_were_closed_before_are_no_fault(descriptors):
+def test_streams_that_were_closed_before_are_no_fault(descriptors: tuple[int, ...]) -> None:
     done = run(SCRIPT, stdout=None, preexec_fn=closing(*descriptors))
     assert done.returncode == 3
 
@@ -215,12 +223,12 @@ sys.exit(streams.run_with_streams(command))
 
 
 @pytest.mark.parametrize("descriptors", [(), (0,), (0, 2)])
-def test_nobody_there_to_ask_is_the_end_of_input(descriptors):
+def test_nobody_there_to_ask_is_the_end_of_input(descriptors: tuple[int, ...]) -> None:
     done = run(ASKING, preexec_fn=closing(*descriptors), stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (4, b"False\n")
 
 
-def test_a_reader_that_has_gone_ends_the_command_quietly():
+def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
     read, write = os.pipe()
     os.close(read)
     try:
@@ -232,7 +240,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly():
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_behind_the_output_is_told(unbuffered):
+def test_a_full_disk_behind_the_output_is_told(unbuffered: str) -> None:
     command = ["sh", "-c", 'exec "$0" -c "$1" > /dev/full', sys.executable, SCRIPT]
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False, env=environment)
@@ -240,7 +248,7 @@ def test_a_full_disk_behind_the_output_is_told(unbuffered):
     assert b"can't write the output: No space left on device" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_a_configuration_is_never_cut(tmp_path, capsys):
+def test_a_configuration_is_never_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dialpost.toml"
     domains = [f"a-long-name-{number}.clinic.example" for number in range(100)]
     path.write_text(f'[station]\nhostname = "mail.clinic.example"\ndomains = {json.dumps(domains)}\n')

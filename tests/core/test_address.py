@@ -30,7 +30,7 @@ from dialpost.core.errors import AddressError
         ("@relay.example:mie..k@far.example", '"mie..k"', "far.example"),
     ],
 )
-def test_parse_mailbox(text, local, domain):
+def test_parse_mailbox(text: str, local: str, domain: str) -> None:
     assert parse_mailbox(text) == Mailbox(local, domain)
 
 
@@ -62,19 +62,19 @@ def test_parse_mailbox(text, local, domain):
         "ä" * 128 + "@clinic.example",
     ],
 )
-def test_what_is_no_address_is_refused_with_the_text_and_a_reason(text):
+def test_what_is_no_address_is_refused_with_the_text_and_a_reason(text: str) -> None:
     with pytest.raises(AddressError) as caught:
         parse_mailbox(text)
     assert caught.value.text in {text, text.rpartition("@")[2]}
     assert caught.value.why
 
 
-def test_a_domain_is_compared_in_one_form():
+def test_a_domain_is_compared_in_one_form() -> None:
     assert normalise_domain("BÜRO.Example.") == normalise_domain("xn--bro-hoa.example")
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_parsed_or_refused_and_what_is_parsed_holds_no_control_character(text):
+def test_any_text_is_parsed_or_refused_and_what_is_parsed_holds_no_control_character(text) -> None:
     try:
         mailbox = parse_mailbox(text)
     except AddressError:

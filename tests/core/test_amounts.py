@@ -1,6 +1,7 @@
 """Whole numbers and moments out of anybody's hands."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -31,25 +32,25 @@ from dialpost.core.system.update.rules import BOARD, Release, release_in
         ("1_0", None),
     ],
 )
-def test_a_whole_number_is_a_few_digits_or_none(text, number):
+def test_a_whole_number_is_a_few_digits_or_none(text: str, number: int | None) -> None:
     assert whole_number(text) == number
 
 
 @pytest.mark.parametrize("unix_s", [2**63 - 1, -(2**63), 10**15, float("inf"), float("nan"), -1e300])
-def test_a_moment_no_calendar_has_is_told_as_unknown(unix_s):
+def test_a_moment_no_calendar_has_is_told_as_unknown(unix_s: float) -> None:
     assert moment_words(unix_s) == moment(unix_s) == "an unknown time"
     assert Release(BOARD, "1", 10**15).name == "1 of an unknown time"
     assert Commit(1, "anna", 10**15, True).when == "an unknown time"
 
 
-def test_a_file_from_the_far_future_has_a_time(tmp_path):
+def test_a_file_from_the_far_future_has_a_time(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.touch()
     os.utime(path, (2**33, 2**33))
     assert Commit(1, "anna", int(path.stat().st_mtime), True).when.startswith("2242-")
 
 
-def test_numbers_of_thousands_of_digits_break_nobody():
+def test_numbers_of_thousands_of_digits_break_nobody() -> None:
     digits = "9" * 5_000
     assert picked(digits, ()) is None
     assert not verify_password("x", f"{SCHEME}{digits},a,b,c")

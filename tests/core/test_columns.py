@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from dialpost.core.columns import _head, cut, pad, width, wrap
 
 
-def test_width_counts_columns_not_characters():
+def test_width_counts_columns_not_characters() -> None:
     assert [width(text) for text in ("", "abc", "日本", "e\u0301", "Grüße")] == [0, 3, 4, 1, 5]
 
 
-def test_cut_and_pad():
+def test_cut_and_pad() -> None:
     assert [cut("日本語", columns) for columns in (6, 5, 4)] == ["日本語", "日本…", "日…"]
     assert pad("日", 4) == "日  "
 
 
-def test_wrap():
+def test_wrap() -> None:
     assert wrap("one two three", 7) == ["one two", "three"]
     assert wrap("  one two three", 9, indent=4) == ["  one two", "    three"]
     assert wrap("a dialpost-queue-release b", 8) == ["a", "dialpost-queue-release", "b"]
@@ -24,13 +24,13 @@ def test_wrap():
 
 
 @given(st.text(max_size=80), st.integers(1, 30), st.integers(0, 10))
-def test_wrap_keeps_every_word_and_fits(text, columns, indent):
+def test_wrap_keeps_every_word_and_fits(text: str, columns: int, indent: int) -> None:
     rows = wrap(text, columns, indent)
     assert "".join("".join(rows).split()) == "".join(text.split())
     for row in rows:
         assert width(row) <= max(columns, indent + 2) or row.isascii() or width(row.split()[-1]) > columns - indent
 
 
-def test_a_text_narrower_than_its_room_stays_whole():
+def test_a_text_narrower_than_its_room_stays_whole() -> None:
     assert _head("abc", 3) == _head("abc", 9) == "abc"
     assert _head("日本", 3) == "日"

@@ -28,14 +28,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("text", "words"), HOSTILE)
-def test_hostile_text_is_one_fault(text, words):
+def test_hostile_text_is_one_fault(text: bytes | str, words: str) -> None:
     with pytest.raises(JsonError) as caught:
         parse_json(text)
     assert words in str(caught.value) and len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(("text", "_"), HOSTILE)
-def test_whoever_keeps_records_takes_it_for_a_damaged_one(text, _):
+def test_whoever_keeps_records_takes_it_for_a_damaged_one(text: bytes | str, _: str) -> None:
     assert parse_event(text if isinstance(text, bytes) else text.encode()) is None
     assert parse_update(text if isinstance(text, bytes) else text.encode()) is None
     if isinstance(text, str):
@@ -47,7 +47,7 @@ def test_whoever_keeps_records_takes_it_for_a_damaged_one(text, _):
     "number", ["1e999", "9" * 30, "1.5", '"1"', "true", "null", "-9223372036854775808", "[1]", "NaN"]
 )
 @pytest.mark.parametrize("key", ["number", "back_to", "when_s"])
-def test_no_number_of_the_history_breaks_its_reader(key, number):
+def test_no_number_of_the_history_breaks_its_reader(key: str, number: str) -> None:
     """OverflowError once came out of here: an infinity is a float that no int can be made of."""
     proof = {"number": "3", "back_to": "2", "proof": '"start"'} | {key: number}
     Unproven.from_text("{" + ",".join(f'"{name}": {value}' for name, value in proof.items()) + "}")
@@ -57,12 +57,12 @@ def test_no_number_of_the_history_breaks_its_reader(key, number):
     split_header(head)
 
 
-def test_an_object_is_asked_for_by_name():
+def test_an_object_is_asked_for_by_name() -> None:
     with pytest.raises(JsonError, match="no object"):
         parse_object("[1]")
     assert parse_object(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}') == {"a": "\N{GRINNING FACE}"}
 
 
-def test_the_deepest_allowed_is_read_and_what_is_rendered_is_utf_8():
+def test_the_deepest_allowed_is_read_and_what_is_rendered_is_utf_8() -> None:
     parse_json("[" * (DEEPEST - 1) + "1" + "]" * (DEEPEST - 1))
     assert render_json({"a": "x\udcff"}).encode() == b'{"a":"x?"}'

@@ -14,7 +14,7 @@ from dialpost.core.password import ITERATIONS, SCHEME, check_strength, hash_pass
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
 
 
-def test_the_example_of_rfc_7677():
+def test_the_example_of_rfc_7677() -> None:
     """§3: the keys we keep prove the client's proof and make the server's signature."""
     nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
     said = f"n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r={nonce}".encode()
@@ -30,13 +30,13 @@ def test_the_example_of_rfc_7677():
 
 @settings(max_examples=25, deadline=None)
 @given(password=st.text(max_size=40), other=st.text(max_size=40))
-def test_only_the_password_itself_fits(password, other):
+def test_only_the_password_itself_fits(password: str, other: str) -> None:
     hashed = hash_password(password, SALT, 2)
     assert verify_password(password, hashed)
     assert verify_password(other, hashed) is (other == password)
 
 
-def test_the_iterations_kept_are_those_used():
+def test_the_iterations_kept_are_those_used() -> None:
     assert hash_password("pencil", SALT).startswith(f"{SCHEME}{ITERATIONS},")
     assert ITERATIONS >= 4096  # RFC 7677 §4
 
@@ -58,13 +58,13 @@ def test_the_iterations_kept_are_those_used():
         SCHEME + "4096,Wü22==,AAAA,AAAA",
     ],
 )
-def test_what_is_no_hash_fits_nothing(hashed):
+def test_what_is_no_hash_fits_nothing(hashed: str) -> None:
     assert verify_password("pencil", hashed) is False
     assert verify_password("", hashed) is False
 
 
 @pytest.mark.parametrize("password", ["12345678", "a long one with blanks", "pässwörter", "x" * 512, "🐚" * 8])
-def test_good_enough(password):
+def test_good_enough(password: str) -> None:
     check_strength(password)
 
 
@@ -80,6 +80,6 @@ def test_good_enough(password):
         ("        ", "only blanks"),
     ],
 )
-def test_no_password(password, why):
+def test_no_password(password: str, why: str) -> None:
     with pytest.raises(AccountError, match=why):
         check_strength(password)

@@ -11,7 +11,7 @@ OTHERS = ["\u2028", "\u2029", "\ud800", "\udfff", "\ufeff", "\u200b", "\ufffe", 
 
 
 @pytest.mark.parametrize("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
-def test_no_dangerous_character_goes_out(char):
+def test_no_dangerous_character_goes_out(char: str) -> None:
     text = f"a{char}b{char}"
     [(name, [value])] = for_json({text: [text]}).items()
     ways = [
@@ -30,22 +30,22 @@ def test_no_dangerous_character_goes_out(char):
     assert printable(text) in ("ab", "a?b?", "a b ")
 
 
-def test_a_direction_mark_is_taken_out_and_a_control_is_shown_as_a_question_mark():
+def test_a_direction_mark_is_taken_out_and_a_control_is_shown_as_a_question_mark() -> None:
     assert printable("invoice\u202egpj.exe") == "invoicegpj.exe"
     assert printable("\x1b]0;x\x07\x9b31m") == "?]0;x??31m"
 
 
 @pytest.mark.parametrize("text", ["Grüße", "Łukasz Żak", "日本語", "می\u200cخواهم", "👩\u200d🚀", "e\u0301"])
-def test_honest_text_stays_as_it_is(text):
+def test_honest_text_stays_as_it_is(text: str) -> None:
     assert printable(text) == one_line(text) == lines(text) == text
 
 
-def test_a_long_value_is_cut_and_says_so():
+def test_a_long_value_is_cut_and_says_so() -> None:
     assert one_line("x" * 3000, 10) == "x" * 9 + "…"
     assert len(one_line("x" * 3000)) == 300
 
 
-def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines():
+def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines() -> None:
     assert for_json({"a": (1, None, True, 2.5, "x\ny\x1b")}) == {"a": [1, None, True, 2.5, "x\ny?"]}
     assert for_json(["x" * 3000]) == ["x" * 1000]
 
@@ -68,11 +68,11 @@ def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines():
         ("\u202e", 'k=""'),
     ],
 )
-def test_a_log_field_is_one_field_whatever_is_in_it(value, expected):
+def test_a_log_field_is_one_field_whatever_is_in_it(value: int | str | None, expected: str) -> None:
     assert log_pairs({"k": value}) == expected
 
 
-def test_the_nearest_ascii_is_a_letter_where_there_is_one():
+def test_the_nearest_ascii_is_a_letter_where_there_is_one() -> None:
     assert "".join(map(nearest, "Łukasz Żak")) == "Lukasz Zak"
     assert "".join(map(nearest, "Grüße, øre…")) == "Grusse, ore..."
     assert nearest("Ж") == "?"

@@ -32,7 +32,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("text", "where"), HOSTILE)
-def test_hostile_text_is_one_fault_with_its_place(text, where):
+def test_hostile_text_is_one_fault_with_its_place(text: str, where: str) -> None:
     for read in (parse_toml, parse_config, Candidate):
         with pytest.raises(ConfigError) as caught:
             read(text)
@@ -54,28 +54,28 @@ def test_hostile_text_is_one_fault_with_its_place(text, where):
         'x = """a""""',
     ],
 )
-def test_what_only_looks_dangerous_is_read(text):
+def test_what_only_looks_dangerous_is_read(text: str) -> None:
     parse_toml(text)
 
 
-def test_the_deepest_allowed_is_read():
+def test_the_deepest_allowed_is_read() -> None:
     parse_toml("x = " + "[" * DEEPEST + "]" * DEEPEST)
 
 
-def test_a_change_of_one_key_takes_one_look_at_a_value_of_many_lines():
+def test_a_change_of_one_key_takes_one_look_at_a_value_of_many_lines() -> None:
     lines = ",\n".join(f'  "d{number}.example"' for number in range(3_000))
     text = BASE + f"[relay]\n# ten\nnetworks = [\n{lines}\n]\n"
     changed = Candidate(text).set("station.hostname", "mx.clinic.example")
     assert changed.keeps_comments and "# ten" in changed.text
 
 
-def test_a_line_separator_in_a_comment_does_not_end_the_line():
+def test_a_line_separator_in_a_comment_does_not_end_the_line() -> None:
     text = "# one\u2028two\u0085three\x85\n" + BASE
     changed = Candidate(text).set("station.hostname", "mx.clinic.example")
     assert changed.keeps_comments and changed.text.startswith("# one\u2028two")
 
 
-def test_statements_and_comments_are_found_behind_quotes_and_brackets():
+def test_statements_and_comments_are_found_behind_quotes_and_brackets() -> None:
     lines = ['a = ["]",', '  # "', "  ']' ] # end", "b = 1"]
     assert statement_end(lines, 0) == 3
     assert statement_end(['a = """', "]", '"""', "b = 1"], 0) == 3
@@ -83,12 +83,12 @@ def test_statements_and_comments_are_found_behind_quotes_and_brackets():
     assert comment_start('a = "#"') is None
 
 
-def test_tables_too_deep_in_each_other_as_values():
+def test_tables_too_deep_in_each_other_as_values() -> None:
     """Each key and header has few parts enough; together they go deeper than anything that walks them may."""
     parts = ".".join("a" * 31)
     with pytest.raises(ConfigError, match="too deep"):
         parse_toml(f"[{parts}]\n{parts} = {{{parts} = 1}}\n")
 
 
-def test_a_fraction_may_have_many_digits():
+def test_a_fraction_may_have_many_digits() -> None:
     assert parse_toml("a = " + "1" * 200 + ".5")["a"] == float("1" * 200 + ".5")

@@ -8,6 +8,9 @@ import pwd
 import socket
 import stat
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -17,38 +20,38 @@ from dialpost.core.control.station import UPDATE_STATUS
 from dialpost.core.errors import AccountError, ControlError
 from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.control_socket import server as serving
-from dialpost.edge.control_socket.server import ControlServer
+from dialpost.edge.control_socket.server import ControlServer, _Connection
 
 HANGS_S = 60.0
 """Only what hangs takes this long."""
 ENDED = r"ended before it answered|was lost"
 
 
-async def echo(params, asked):
+async def echo(params: dict[str, int | str], asked: _Connection) -> dict[str, int | str]:
     return dict(params)
 
 
-async def refuse(params, asked):
+async def refuse(params: dict[Any, Any], asked: _Connection) -> Never:
     raise AccountError("There is no account 'bob'.")
 
 
-async def bug(params, asked):
+async def bug(params: dict[Any, Any], asked: _Connection) -> Never:
     raise RuntimeError("secret detail")
 
 
-async def count(params, asked):
+async def count(params: dict[Any, Any], asked: _Connection) -> str:
     for number in range(3):
         asked.emit(number)
     return "done"
 
 
-def served(**methods):
+def served(**methods: Callable[..., Any]) -> dict[str, Served]:
     """Methods of these names, whatever they are given."""
     return {name: Served(run) for name, run in methods.items()}
 
 
 @pytest.fixture
-async def client(tmp_path):
+async def client(tmp_path: Path):
     server = ControlServer(
         tmp_path / "run" / "control.sock", served(echo=echo, refuse=refuse, bug=bug, count=count)
     )
@@ -57,28 +60,28 @@ async def client(tmp_path):
     await server.close()
 
 
-async def test_a_call_returns_the_result(client):
+async def test_a_call_returns_the_result(client: ControlClient) -> None:
     assert await asyncio.to_thread(client.call, "echo", name="änna", n=3) == {"name": "änna", "n": 3}
 
 
-async def test_events_come_in_order_before_the_result(client):
+async def test_events_come_in_order_before_the_result(client: ControlClient) -> None:
     lines = await asyncio.to_thread(lambda: list(client.events("count", {})))
     assert lines == [{"event": 0}, {"event": 1}, {"event": 2}, {"result": "done"}]
 
 
-async def test_a_refusal_is_told_in_the_flows_words(client):
+async def test_a_refusal_is_told_in_the_flows_words(client: ControlClient) -> None:
     with pytest.raises(ControlError, match=r"^There is no account 'bob'\.$"):
         await asyncio.to_thread(client.call, "refuse")
 
 
-async def test_a_bug_is_told_without_its_insides_and_the_server_lives_on(client):
+async def test_a_bug_is_told_without_its_insides_and_the_server_lives_on(client: ControlClient) -> None:
     with pytest.raises(ControlError, match="RuntimeError") as caught:
         await asyncio.to_thread(client.call, "bug")
     assert "secret detail" not in str(caught.value)
     assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}
 
 
-async def test_an_unknown_method_and_garbage_are_refused(client, tmp_path):
+async def test_an_unknown_method_and_garbage_are_refused(client: ControlClient, tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="no method 'fly'"):
         await asyncio.to_thread(client.call, "fly")
     reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "control.sock")
@@ -88,17 +91,17 @@ async def test_an_unknown_method_and_garbage_are_refused(client, tmp_path):
     writer.close()
 
 
-async def test_the_socket_is_closed_to_other_users(client, tmp_path):
+async def test_the_socket_is_closed_to_other_users(client: ControlClient, tmp_path: Path) -> None:
     mode = stat.S_IMODE((tmp_path / "run" / "control.sock").stat().st_mode)
     assert mode & 0o007 == 0
 
 
-async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path):
+async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path: Path) -> None:
     """The umask belongs to the whole process: another task's folders must not get the socket's."""
     (tmp_path / "before").mkdir()
     server = ControlServer(tmp_path / "run" / "control.sock", {})
 
-    async def make_folders():
+    async def make_folders() -> None:
         for number in range(200):
             (tmp_path / f"{number}").mkdir()
             await asyncio.sleep(0)
@@ -109,26 +112,28 @@ async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path):
     assert modes == {stat.S_IMODE((tmp_path / "before").stat().st_mode)}
 
 
-async def test_a_foreign_user_is_refused_by_the_kernels_word(client, monkeypatch):
+async def test_a_foreign_user_is_refused_by_the_kernels_word(
+    client: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, 65_534))
     with pytest.raises(ControlError, match="may not control"):
         await asyncio.to_thread(client.call, "echo")
 
 
-def test_root_and_the_daemons_user_may_control():
+def test_root_and_the_daemons_user_may_control() -> None:
     assert serving.may_control(0, 12_345)
     assert serving.may_control(os.geteuid(), 12_345)
     assert not serving.may_control(65_533, 65_533)
 
 
-def test_without_a_daemon_the_message_says_what_to_do(tmp_path):
+def test_without_a_daemon_the_message_says_what_to_do(tmp_path: Path) -> None:
     client = ControlClient(tmp_path / "control.sock")
     assert not client.available()
     with pytest.raises(ControlError, match="systemctl start dialpost"):
         client.call("status")
 
 
-async def test_a_socket_file_left_behind_is_replaced(tmp_path):
+async def test_a_socket_file_left_behind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("left by a killed daemon")
     server = ControlServer(path, served(echo=echo))
@@ -138,14 +143,14 @@ async def test_a_socket_file_left_behind_is_replaced(tmp_path):
     assert not path.exists()
 
 
-async def test_a_path_that_cannot_be_made_says_which_key_to_set(tmp_path):
+async def test_a_path_that_cannot_be_made_says_which_key_to_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     server = ControlServer(tmp_path / "file" / "control.sock", {})
     with pytest.raises(ControlError, match=r"station\.run_dir"):
         await server.start()
 
 
-async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path):
+async def test_the_socket_of_a_running_daemon_is_not_taken_over(client: ControlClient, tmp_path: Path) -> None:
     second = ControlServer(tmp_path / "run" / "control.sock", {})
     with pytest.raises(ControlError, match=r"station\.run_dir"):
         await second.start()
@@ -153,12 +158,12 @@ async def test_the_socket_of_a_running_daemon_is_not_taken_over(client, tmp_path
     assert await asyncio.to_thread(client.call, "echo", a=1) == {"a": 1}
 
 
-async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
+async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path: Path) -> None:
     server = ControlServer(tmp_path / "control.sock", served(echo=echo))
     await server.start()
     client = ControlClient(tmp_path / "control.sock", timeout_s=HANGS_S)
 
-    async def louder(params, asked):
+    async def louder(params: dict[str, int], asked: _Connection) -> str:
         return "louder"
 
     withdraw = server.offer(served(echo=louder, refuse=refuse, count=count))
@@ -173,11 +178,11 @@ async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path):
 
 
 @pytest.fixture
-async def talking(tmp_path):
+async def talking(tmp_path: Path):
     """A server with a method that keeps its connection, and what became of those connections."""
     gone: list[str] = []
 
-    async def stay(params, talk):
+    async def stay(params: dict[str, str], talk: _Connection) -> str:
         talk.stay(lambda: gone.append(params["name"]))
         return talk.user
 
@@ -187,13 +192,15 @@ async def talking(tmp_path):
     await server.close()
 
 
-async def until(condition) -> None:
+async def until(condition: Callable[..., Any]) -> None:
     async with asyncio.timeout(HANGS_S):
         while not condition():
             await asyncio.sleep(0.005)  # the kernel tells the server, not us
 
 
-async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch):
+async def test_a_talk_is_one_connection_and_its_end_is_told(
+    talking: tuple[ControlServer, Path, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, path, gone = talking
     talk = await asyncio.to_thread(ControlConnection, path, HANGS_S)
     assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
@@ -208,7 +215,9 @@ async def test_a_talk_is_one_connection_and_its_end_is_told(talking, monkeypatch
     await until(lambda: gone == ["a"])
 
 
-async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(talking):
+async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(
+    talking: tuple[ControlServer, Path, list[Any]],
+) -> None:
     server, path, gone = talking
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b'{"method": "stay", "params": {"name": "reset"}}\n')
@@ -222,11 +231,13 @@ async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(t
     talk.close()
 
 
-async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking):
+async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(
+    talking: tuple[ControlServer, Path, list[Any]],
+) -> None:
     server, path, _ = talking
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def long(params, asked):
+    async def long(params: dict[Any, Any], asked: _Connection) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -242,7 +253,9 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(talking
     assert ended.is_set()
 
 
-async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
+async def test_who_asks_for_what_is_about_to_be_offered_waits(
+    talking: tuple[ControlServer, Path, list[Any]],
+) -> None:
     server, path, _ = talking
     server.pause()
     asking = asyncio.create_task(asyncio.to_thread(ControlClient(path, HANGS_S).call, "count"))
@@ -254,7 +267,7 @@ async def test_who_asks_for_what_is_about_to_be_offered_waits(talking):
     withdraw()
 
 
-async def spoken(path, data):
+async def spoken(path: Path, data: bytes) -> list[dict[str, str]]:
     """What is answered to raw octets, up to the end of the connection."""
     reader, writer = await asyncio.open_unix_connection(path, limit=2**20)
     writer.write(data)
@@ -283,18 +296,18 @@ async def spoken(path, data):
         (b"x" * (3 * serving.MAX_REQUEST_BYTES), "more than 4194304 bytes"),
     ],
 )
-async def test_a_request_that_is_none_gets_one_clear_error(client, data, words):
+async def test_a_request_that_is_none_gets_one_clear_error(client: ControlClient, data: bytes, words: str) -> None:
     (answer,) = await spoken(client._path, data)
     assert answer["kind"] == "ControlError" and words in answer["error"]
     assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}
 
 
-async def test_octets_that_are_no_text_can_be_asked_for(client):
+async def test_octets_that_are_no_text_can_be_asked_for(client: ControlClient) -> None:
     assert await asyncio.to_thread(client.call, "echo", name="a\udcff") == {"name": "a?"}
 
 
 @pytest.mark.parametrize("length", [60, 106, 107, 108, 200, 1000])
-async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
+async def test_a_folder_of_any_length_has_a_control_socket(tmp_path: Path, length: int) -> None:
     """The kernel takes 107 octets of a path; people have longer ones."""
     folder = tmp_path
     while len(str(folder)) < length:
@@ -308,10 +321,10 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path, length):
     assert not path.exists()
 
 
-async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
+async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path: Path) -> None:
     happened = []
 
-    async def note(params, asked):
+    async def note(params: dict[Any, Any], asked: _Connection) -> None:
         happened.append("request")
 
     server = ControlServer(tmp_path / "control.sock", served(note=note))
@@ -319,7 +332,7 @@ async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
     reader, writer = await asyncio.open_unix_connection(tmp_path / "control.sock")
     writer.write(b'{"method": "note", "params": {}}\n' * 500)
 
-    async def tick():
+    async def tick() -> None:
         while True:
             happened.append("tick")
             await asyncio.sleep(0)
@@ -335,10 +348,12 @@ async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path):
 
 
 @pytest.mark.parametrize("said", [b"", b'{"event": "dialling"}\n', b'{"event": 1}\n{"even'])
-async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(tmp_path, said):
+async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
+    tmp_path: Path, said: bytes
+) -> None:
     """SIGTERM under `call now`: the events simply ended, and each face fell over what was not there."""
 
-    async def ends(reader, writer):
+    async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(said)
         writer.close()
@@ -351,7 +366,7 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
         with pytest.raises(ControlError, match=ENDED):
             await asyncio.to_thread(client.call, "status")
 
-        def talk():
+        def talk() -> None:
             with ControlConnection(path, timeout_s=HANGS_S) as talk:
                 talk.call("status")
 
@@ -359,15 +374,15 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
             await asyncio.to_thread(talk)
 
 
-async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(tmp_path):
-    async def lacking(params, asked):
+async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(tmp_path: Path) -> None:
+    async def lacking(params: dict[Any, Any], asked: _Connection) -> dict[str, str]:
         return {"colour": "blue"}
 
     path = tmp_path / "control.sock"
     server = ControlServer(path, {UPDATE_STATUS.name: Served(lacking)})
     await server.start()
 
-    def talk():
+    def talk() -> None:
         with ControlConnection(path, timeout_s=HANGS_S) as talk:
             talk.ask(UPDATE_STATUS)
 
@@ -377,7 +392,9 @@ async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(
     await server.close()
 
 
-async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypatch):
+async def test_a_method_of_the_owners_is_refused_to_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = ControlServer(
         tmp_path / "control.sock", {"mine": Served(echo, Access.OWNER), "ours": Served(echo, Access.ADMIN)}
     )
@@ -391,7 +408,9 @@ async def test_a_method_of_the_owners_is_refused_to_the_group(tmp_path, monkeypa
     await server.close()
 
 
-async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypatch):
+async def test_a_crowd_of_connections_leaves_room_for_the_mail(
+    client: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(serving, "MOST_CONNECTIONS", 3)
     ours = serving._peer_of
     monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
@@ -416,7 +435,9 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(client, monkeypat
 
 
 @pytest.mark.parametrize("begun", [b"", b'{"method": "echo", "params": {"text": "'])
-async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(client, monkeypatch, begun):
+async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(
+    client: ControlClient, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
     monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
     reader, writer = await asyncio.open_unix_connection(client._path)
     writer.write(begun)
@@ -425,11 +446,11 @@ async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(cl
     writer.close()
 
 
-async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_path):
+async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_path: Path) -> None:
     """Ctrl-C while a commit works: the console took its answer for that of the next command."""
     may_answer = asyncio.Event()
 
-    async def slow(params, asked):
+    async def slow(params: dict[Any, Any], asked: _Connection) -> str:
         await may_answer.wait()
         return "the first"
 
@@ -438,7 +459,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
     await server.start()
     loop = asyncio.get_running_loop()
 
-    def ask():
+    def ask() -> list[int]:
         with ControlConnection(path, timeout_s=HANGS_S) as talk:
             real = talk._stream
 
@@ -447,7 +468,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
 
                 write, flush = real.write, real.flush
 
-                def readline(self):
+                def readline(self) -> Never:
                     raise KeyboardInterrupt
 
             talk._stream = Interrupted()
@@ -461,10 +482,12 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
     await server.close()
 
 
-def test_an_interrupt_at_the_last_moment_of_a_call_is_not_eaten(tmp_path, monkeypatch):
+def test_an_interrupt_at_the_last_moment_of_a_call_is_not_eaten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = ControlClient(tmp_path / "none.sock")
 
-    def events(method, params):
+    def events(method: str, params: dict[Any, Any]) -> Iterator[dict[str, int]]:
         try:
             yield {"result": 1}
         finally:

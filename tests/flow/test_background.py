@@ -8,11 +8,11 @@ from dialpost.flow.background import Background
 
 
 @pytest.fixture(autouse=True)
-def _short_pause(monkeypatch):
+def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dialpost.flow.background.RESTART_PAUSE_S", 0.01)
 
 
-async def test_a_task_that_fails_is_started_again():
+async def test_a_task_that_fails_is_started_again() -> None:
     background, runs, again = Background(), 0, asyncio.Event()
 
     async def buggy() -> None:
@@ -31,7 +31,7 @@ async def test_a_task_that_fails_is_started_again():
     assert runs == ended_with
 
 
-async def test_once_is_once_and_its_bug_is_logged(caplog):
+async def test_once_is_once_and_its_bug_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     background, runs, ran = Background(), 0, asyncio.Event()
 
     async def buggy() -> None:
@@ -46,7 +46,7 @@ async def test_once_is_once_and_its_bug_is_logged(caplog):
     assert (runs, caplog.messages) == (1, ["buggy failed; it does not restart"])
 
 
-async def test_the_end_cancels_and_waits():
+async def test_the_end_cancels_and_waits() -> None:
     background, ended, begun = Background(), asyncio.Event(), asyncio.Event()
 
     async def long() -> None:

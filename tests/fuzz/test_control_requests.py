@@ -9,7 +9,7 @@ from hypothesis import example
 from hypothesis import strategies as st
 
 from dialpost.core.control.serving import Served
-from dialpost.edge.control_socket.server import ControlServer
+from dialpost.edge.control_socket.server import ControlServer, _Connection
 from fuzzing import fuzz
 
 VALUES = st.recursive(
@@ -28,11 +28,11 @@ REQUESTS = st.one_of(
 ).map(lambda line: line.replace(b"\n", b" "))
 
 
-async def echo(params, asked):
+async def echo(params: dict[str, object], asked: _Connection) -> dict[str, object]:
     return dict(params)
 
 
-async def talk(path, requests, *, is_half):
+async def talk(path: Path, requests: list[bytes], *, is_half: bool) -> list[dict[str, dict[str, object] | str]]:
     """Answers to all of them, and to a good one on a connection of its own."""
     reader, writer = await asyncio.open_unix_connection(path)
     data = b"".join(line + b"\n" for line in requests)
@@ -52,8 +52,8 @@ async def talk(path, requests, *, is_half):
 @example([b'{"method": "echo", "params": {"a": "\\ud800"}}'], False)
 @example([b'{"method": "echo", "params": {"a": 123456789012345678901234567890}}'], True)
 @example([b'{"method": "echo", "params": [["a", 1]]}', b'{"method": "sta'], True)
-def test_any_requests_are_answered_one_by_one(requests, is_half):
-    async def run():
+def test_any_requests_are_answered_one_by_one(requests: list[bytes], is_half: bool) -> None:
+    async def run() -> list[dict[str, dict[str, object] | str]]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "c.sock"
             server = ControlServer(path, {"echo": Served(echo)})

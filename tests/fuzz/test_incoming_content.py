@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.mail.content.incoming import LineEnds
 from dialpost.core.mail.header.incoming import HeaderPass
+from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.header.words import codec_of, decoded, read_words
 from fuzzing import fuzz
 
@@ -62,19 +63,19 @@ CHARSETS = (
 LABELS = st.one_of(st.sampled_from(CHARSETS), st.text(max_size=20))
 
 
-def normalised(content, step):
+def normalised(content: bytes, step: int) -> bytes:
     ends = LineEnds()
     return b"".join(ends.feed(content[at : at + step]) for at in range(0, len(content), step)) + ends.finish()
 
 
-def passed(stored, step=1 << 20, added=b""):
+def passed(stored: bytes, step: int = 1 << 20, added: bytes = b"") -> tuple[bytes, HeaderFacts]:
     header = HeaderPass("mail.clinic.example", lambda facts: added)
     out = b"".join(header.feed(stored[at : at + step]) for at in range(0, len(stored), step)) + header.finish()
     return out, header.facts()
 
 
 @fuzz(CONTENT, st.integers(1, 9), examples=600)
-def test_any_bytes_in_any_split_become_the_same_message(content, step):
+def test_any_bytes_in_any_split_become_the_same_message(content: bytes, step: int) -> None:
     stored = normalised(content, 1 << 20)
     assert normalised(content, step) == stored
     assert b"\r" not in stored
@@ -90,7 +91,9 @@ def test_any_bytes_in_any_split_become_the_same_message(content, step):
 
 
 @fuzz(FIELDS, CONTENT, st.sampled_from([b"\r\n", b"\n", b"\r\r\n", b"\n\r"]), examples=400)
-def test_a_header_keeps_its_fields_and_the_body_its_lines(fields, body, line_end):
+def test_a_header_keeps_its_fields_and_the_body_its_lines(
+    fields: list[tuple[bytes, bytes, bool]], body: bytes, line_end: bytes
+) -> None:
     """Python's own parser sees the same in what is stored as in the message as it would be written properly."""
     lines = [name + b": " + value + (line_end + b"\tfold" if folds else b"") for name, value, folds in fields]
     content = line_end.join(lines) + line_end * 2 + body
@@ -103,7 +106,7 @@ def test_a_header_keeps_its_fields_and_the_body_its_lines(fields, body, line_end
 
 
 @fuzz(CONTENT, LABELS, examples=500)
-def test_header_text_of_any_bytes_is_read(value, label):
+def test_header_text_of_any_bytes_is_read(value: bytes, label: str) -> None:
     shown = read_words(value, label)
     assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", shown)
     word = b"=?" + label.encode("utf-8", "replace") + b"?Q?" + value + b"?="

@@ -6,7 +6,9 @@ is one that the modem gave to this dial; the SIM is never locked by our own trie
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -66,7 +68,7 @@ SPEECH = {
 
 
 @st.composite
-def modems(draw):
+def modems(draw: Callable[..., Any]) -> FakeModem:
     rare = {command: said for command, said in SPEECH.items() if draw(st.integers(0, 5)) == 0}
     answers = {command: draw(said) for command, said in rare.items()}
     chatter = draw(CHATTER)
@@ -88,12 +90,12 @@ def modems(draw):
     )
 
 
-def driver(fake, profile):
+def driver(fake: FakeModem, profile: ModemProfile) -> Modem:
     config = ModemConfig(port="/dev/fake", numbers=("123",))
     return Modem(config, profile, lambda *_: fake, lambda words: None, refused_pin=RefusedPin(MemoryCallStore()))
 
 
-async def calls(modem, fake, times):
+async def calls(modem: Modem, fake: FakeModem, times: int) -> None:
     """How many calls with one driver; what it says is held against what the modem knows."""
     for _ in range(times):
         began_s, connects = now(), fake.results_of_dials.count(fake.dialled)
@@ -115,20 +117,22 @@ async def calls(modem, fake, times):
 
 
 @fuzz(modems(), st.booleans(), examples=150)
-def test_whatever_a_modem_says_nobody_believes_a_line_down_that_is_up(fake, cellular):
+def test_whatever_a_modem_says_nobody_believes_a_line_down_that_is_up(fake: FakeModem, cellular: bool) -> None:
     profile = replace(CELLULAR, dial="ATDT{number}") if cellular else HAYES
     run_virtual(calls(driver(fake, profile), fake, 2))
 
 
 @fuzz(modems(), st.lists(st.floats(0, 400), min_size=1, max_size=3), examples=100)
-def test_a_station_killed_at_any_time_knows_of_the_line_it_left_up(fake, killed_after_s):
+def test_a_station_killed_at_any_time_knows_of_the_line_it_left_up(
+    fake: FakeModem, killed_after_s: list[float]
+) -> None:
     memory = MemoryCallStore()
 
-    def start():
+    def start() -> Modem:
         config = ModemConfig(port="/dev/fake", numbers=("123",))
         return Modem(config, HAYES, lambda *_: fake, lambda words: None, memory=memory)
 
-    async def run():
+    async def run() -> None:
         for after_s in killed_after_s:
             modem = start()
             await modem.look_back()
@@ -148,11 +152,11 @@ PINS = st.lists(st.sampled_from(["1234", "9999", "8888"]), min_size=1, max_size=
 
 
 @fuzz(modems(), PINS, st.booleans(), examples=100)
-def test_whatever_a_modem_says_no_sim_is_locked(fake, pins, tells_tries):
+def test_whatever_a_modem_says_no_sim_is_locked(fake: FakeModem, pins: list[str], tells_tries: bool) -> None:
     fake.pin, fake.is_open, fake.tells_tries = "1234", False, tells_tries
     fake.answers.pop("AT+CPIN?", None)
 
-    async def run():
+    async def run() -> None:
         modem = driver(fake, CELLULAR)
         for pin in pins:
             modem._config = replace(modem._config, sim_pin=pin)

@@ -31,7 +31,9 @@ ORIGINAL = st.one_of(
     st.booleans(),
     examples=300,
 )
-def test_a_notice_holds_together_whatever_it_is_about(report, texts, original, is_whole, smtputf8):
+def test_a_notice_holds_together_whatever_it_is_about(
+    report: Report, texts: list[str], original: bytes, is_whole: bool, smtputf8: bool
+) -> None:
     subject, message_id, envid, orcpt, original_address, said, by, address = texts
     address = address.split("\n")[0] + "@far.example"
     recipient = to_world(address, attempts=1, orcpt=f"rfc822;{orcpt}", original_address=original_address or None)

@@ -76,14 +76,14 @@ CHARSETS = st.sampled_from(["", "koi8-r", "gb2312", "utf-16", "no-such"])
 NAMES = st.sampled_from([b"Subject", b"From", b"Content-Type", b"Content-Disposition", b"Date", b"X-\xfc", b"\0"])
 
 
-def rewritten(content, goal, step=1 << 20):
+def rewritten(content: bytes, goal: Goal, step: int = 1 << 20) -> bytes:
     blocks = [content[at : at + step] for at in range(0, len(content), step)]
     walker = Downgrade(plan(lambda: blocks, goal))
     return b"".join(walker.feed(block) for block in blocks) + walker.finish()
 
 
 @fuzz(CONTENT, GOALS, st.integers(1, 50), examples=600)
-def test_any_content_is_rewritten_or_refused_with_a_reason(content, goal, step):
+def test_any_content_is_rewritten_or_refused_with_a_reason(content: bytes, goal: Goal, step: int) -> None:
     try:
         out = rewritten(content, goal)
     except CannotDowngradeError as error:
@@ -105,7 +105,7 @@ def test_any_content_is_rewritten_or_refused_with_a_reason(content, goal, step):
 
 
 @fuzz(NAMES, st.lists(FIELD_PIECES, max_size=30), CHARSETS, examples=600)
-def test_any_field_becomes_one_field_in_ascii(name, pieces, charset):
+def test_any_field_becomes_one_field_in_ascii(name: bytes, pieces: list[bytes], charset: str) -> None:
     field = name + b": " + b"".join(pieces) + b"\n"
     done = ascii_field(field, charset)
     if done is None:

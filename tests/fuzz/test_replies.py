@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.esmtp.replies import ReplyReader
+from dialpost.core.mail.reply import Reply
 from fuzzing import fuzz
 
 LINES = st.one_of(
@@ -13,7 +14,7 @@ LINES = st.one_of(
 )
 
 
-def read(pieces):
+def read(pieces: list[bytes]) -> tuple[list[Reply], bool]:
     reader, replies = ReplyReader(), []
     for piece in pieces:
         try:
@@ -24,7 +25,7 @@ def read(pieces):
 
 
 @fuzz(st.lists(LINES, max_size=8), st.integers(1, 7), examples=500)
-def test_any_bytes_are_replies_or_no_protocol_in_any_split(lines, step):
+def test_any_bytes_are_replies_or_no_protocol_in_any_split(lines: list[bytes], step: int) -> None:
     stream = b"".join(lines)
     whole = read([stream[i : i + step] for i in range(0, len(stream), step)])
     bytewise = read([stream[i : i + 1] for i in range(len(stream))])

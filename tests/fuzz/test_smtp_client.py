@@ -78,7 +78,13 @@ READ_BYTES = 600_000
 
 
 @fuzz(st.lists(STEPS, max_size=14), OFFERS, st.integers(0, 4), st.integers(1, 3), SETTINGS, examples=400)
-def test_any_server_ends_in_outcomes_that_are_true(script, offers, messages, recipients, settings):
+def test_any_server_ends_in_outcomes_that_are_true(
+    script: list[Step],
+    offers: tuple[str, ...],
+    messages: int,
+    recipients: int,
+    settings: dict[str, bool | AuthMechanism | str],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         done = play(Path(folder), script, offers=offers, messages=messages, recipients=recipients, **settings)
     assert done.took_s < BOUND_S
@@ -97,7 +103,9 @@ def test_any_server_ends_in_outcomes_that_are_true(script, offers, messages, rec
 
 
 @fuzz(st.lists(STEPS, max_size=10), st.sampled_from([("ETRN",), ("PIPELINING",)]), SETTINGS, examples=200)
-def test_any_etrn_host_ends_in_answers_that_were_given(script, offers, settings):
+def test_any_etrn_host_ends_in_answers_that_were_given(
+    script: list[Step], offers: tuple[str], settings: dict[str, bool | AuthMechanism | str]
+) -> None:
     names = ("a.example", "@b.example", "#c")
     with tempfile.TemporaryDirectory() as folder:
         done = play(Path(folder), script, offers=offers, etrn=names, **settings)

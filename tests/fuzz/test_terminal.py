@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dialpost.core.console.editor import LineEditor, Mode, TooLong
+from dialpost.core.console.editor import InputEnded, Interrupted, Line, LineEditor, Mode, TooLong
 from dialpost.core.console.keys import Key, KeyDecoder
 from fuzzing import fuzz
 
@@ -37,25 +37,25 @@ SEQUENCES = st.one_of(
 )
 
 
-def decoded(data):
+def decoded(data: bytes) -> list[str]:
     decoder = KeyDecoder()
     return [key for key in map(decoder.receive, data) if key is not None]
 
 
-def is_cursor(key):
+def is_cursor(key: str) -> bool:
     """A control sequence may well be an arrow key; it is never text, Enter or Ctrl-C."""
     return isinstance(key, Key) and key not in {Key.ENTER, Key.INTERRUPT, Key.END_OF_INPUT, Key.TAB}
 
 
 @fuzz(st.lists(SEQUENCES, max_size=6), st.text(alphabet="abcé日", max_size=5), examples=600)
-def test_no_sequence_is_text_and_the_text_between_is_whole(sequences, text):
+def test_no_sequence_is_text_and_the_text_between_is_whole(sequences: list[bytes], text: str) -> None:
     data = b"".join(sequence + text.encode() for sequence in sequences)
     found = [key for key in decoded(data) if not is_cursor(key)]
     assert found == list(text) * len(sequences)
 
 
 @fuzz(st.binary(max_size=200), examples=600)
-def test_any_bytes_then_a_pause_then_what_a_person_types(noise):
+def test_any_bytes_then_a_pause_then_what_a_person_types(noise: bytes) -> None:
     decoder = KeyDecoder()
     for byte in noise:
         key = decoder.receive(byte)
@@ -70,10 +70,12 @@ PIECES = st.one_of(
 
 
 @fuzz(st.lists(PIECES, max_size=12), st.sampled_from(list(Mode)), st.integers(1, 9), examples=300)
-def test_the_editor_gives_the_same_lines_however_the_bytes_are_cut(pieces, mode, step):
+def test_the_editor_gives_the_same_lines_however_the_bytes_are_cut(
+    pieces: list[bytes], mode: Mode, step: int
+) -> None:
     data = b"".join(pieces)
 
-    def lines(chunks):
+    def lines(chunks: list[bytes]) -> list[InputEnded | Interrupted | Line]:
         editor, found = LineEditor(width=40, utf8=True), []
         editor.begin("> ", mode)
         for chunk in chunks:

@@ -71,7 +71,7 @@ TOML = st.one_of(st.lists(PIECES, max_size=60).map("".join), st.text(max_size=80
 @fuzz(TOML, examples=500)
 @example("x = " + "[" * 50_000)
 @example("a" + ".a" * 50_000 + "=1")
-def test_any_text_is_toml_or_one_sentence(text):
+def test_any_text_is_toml_or_one_sentence(text: str) -> None:
     base_config(text)
     run_dir_in(text)
     for read in (parse_config, lambda text: read_tables(text, "a.toml", {TOP: Dialling})):
@@ -91,7 +91,7 @@ def test_any_text_is_toml_or_one_sentence(text):
 
 
 @fuzz(st.lists(st.text(alphabet="ab[]{}\"'#=,\\ \n", max_size=12), min_size=1, max_size=8), examples=300)
-def test_a_statement_ends_where_tomllib_says_so(lines):
+def test_a_statement_ends_where_tomllib_says_so(lines: list[str]) -> None:
     lines = "\n".join(lines).split("\n")
     end = statement_end(lines, 0)
     assert 0 < end <= len(lines)
@@ -120,7 +120,7 @@ DEEP_JSON = st.builds(
 
 
 @fuzz(st.one_of(JSON, DEEP_JSON, st.text(max_size=60), st.binary(max_size=60)), examples=500)
-def test_any_octets_are_json_or_one_sentence(text):
+def test_any_octets_are_json_or_one_sentence(text: bytes | str) -> None:
     if isinstance(text, str):
         Unproven.from_text(text)
         split_header("#: " + text)

@@ -38,7 +38,9 @@ esac
         (EARLIEST_TRUE_TIME_S - 1, FLOOR_S, FLOOR_S),
     ],
 )
-def test_a_clock_that_nobody_set_goes_on_from_where_it_was_last(tmp_path, shown_s, kept_s, then_s):
+def test_a_clock_that_nobody_set_goes_on_from_where_it_was_last(
+    tmp_path: Path, shown_s: int, kept_s: int | None, then_s: int
+) -> None:
     clock, drift, epoch = tmp_path / "clock", tmp_path / "chrony.drift", tmp_path / "clock-epoch"
     clock.write_text(str(shown_s))
     epoch.write_text(f"{EARLIEST_TRUE_TIME_S}\n")

@@ -231,7 +231,7 @@ def test_the_rescue_menu_leads_to_a_station_that_takes_mail_where_no_earlier_con
 
 
 @pytest.mark.parametrize("name", ["an office", "l'office", "a$b"])
-def test_the_way_to_the_console_can_be_pasted_into_a_shell(tmp_path, name):
+def test_the_way_to_the_console_can_be_pasted_into_a_shell(tmp_path: Path, name: str) -> None:
     seat = ConsoleSeat(tmp_path / "c.toml", tmp_path / name / "console", 9600, {})
     first, second = (shlex.split(line.partition(" (")[0]) for line in seat.lines())
     assert first[:2] == ["screen", str(seat.link)] and first[first.index("-D") + 1] == str(seat.link)

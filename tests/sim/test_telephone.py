@@ -1,5 +1,7 @@
 """The simulated telephone line: what the computers at both ends see, and when."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import os
@@ -17,7 +19,7 @@ FAST = TelephoneSettings(rate_bps=1_000_000, rtt_s=0.002, dial_s=0.01)
 # -- the modem ----------------------------------------------------------------------------------------
 
 
-def talk(modem, text, now_s=0.0):
+def talk(modem: SimulatedModem, text: str, now_s: float = 0.0) -> tuple[list[object], str]:
     events = modem.receive(text.encode(), now_s)
     return events, modem.data_to_send().decode()
 
@@ -42,19 +44,19 @@ def talk(modem, text, now_s=0.0):
         ("ATO\r", "ATO\r\r\nERROR\r\n"),
     ],
 )
-def test_commands_are_answered_as_modems_do(typed, answer, bytewise):
+def test_commands_are_answered_as_modems_do(typed: str, answer: str, bytewise: bool) -> None:
     modem = SimulatedModem()
     pieces = list(typed) if bytewise else [typed]
     assert "".join(talk(modem, piece)[1] for piece in pieces) == answer
 
 
-def test_repeat_without_a_line_end():
+def test_repeat_without_a_line_end() -> None:
     modem = SimulatedModem()
     talk(modem, "ATI3\r")
     assert talk(modem, "A/")[1].endswith("Simulated Modem V.90\r\n\r\nOK\r\n")
 
 
-def test_dialling_connects_carries_escapes_and_hangs_up():
+def test_dialling_connects_carries_escapes_and_hangs_up() -> None:
     modem = SimulatedModem()
     events, said = talk(modem, "ATDT0W0961-12 34 56,#1\r")
     assert events == [Dial("00961123456#1")] and "OK" not in said
@@ -79,7 +81,7 @@ def test_dialling_connects_carries_escapes_and_hangs_up():
 
 
 @pytest.mark.parametrize("content", ["x+++", "+++x", "++++", "++"])
-def test_pluses_in_data_are_no_escape(content):
+def test_pluses_in_data_are_no_escape(content: str) -> None:
     modem = SimulatedModem()
     talk(modem, "ATD1\r")
     modem.connected(1200)
@@ -89,7 +91,7 @@ def test_pluses_in_data_are_no_escape(content):
     assert modem.mode is Mode.DATA
 
 
-def test_a_key_ends_the_dialling():
+def test_a_key_ends_the_dialling() -> None:
     modem = SimulatedModem()
     talk(modem, "ATD1\r")
     events, said = talk(modem, "\r")
@@ -97,7 +99,7 @@ def test_a_key_ends_the_dialling():
 
 
 @pytest.mark.parametrize(("level", "said"), [(0, "NO CARRIER"), (3, "BUSY"), (4, "BUSY")])
-def test_what_is_known_depends_on_x(level, said):
+def test_what_is_known_depends_on_x(level: int, said: str) -> None:
     modem = SimulatedModem()
     talk(modem, f"ATE0X{level}\r")
     talk(modem, "ATD1\r")
@@ -105,7 +107,7 @@ def test_what_is_known_depends_on_x(level, said):
     assert modem.data_to_send().decode().strip() == said
 
 
-def test_a_wrong_pin_uses_up_a_try():
+def test_a_wrong_pin_uses_up_a_try() -> None:
     modem = SimulatedModem(sim_pin="1234")
     assert "SIM PIN" in talk(modem, "AT+CPIN?\r")[1]
     assert "ERROR" in talk(modem, 'AT+CPIN="1111"\r')[1] and modem.pin_tries == 2
@@ -114,7 +116,7 @@ def test_a_wrong_pin_uses_up_a_try():
     assert talk(modem, "ATD*99#\r")[0] == [Dial("*99#")]
 
 
-def test_ring_is_answered_by_hand_or_by_itself():
+def test_ring_is_answered_by_hand_or_by_itself() -> None:
     modem = SimulatedModem()
     modem.ring()
     assert modem.data_to_send() == b"\r\nRING\r\n" and not modem.answers_by_itself
@@ -129,16 +131,16 @@ def test_ring_is_answered_by_hand_or_by_itself():
 class Computer:
     """Reads and writes one end."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         self.got = bytearray()
 
-    def write(self, data):
+    def write(self, data: bytes) -> int:
         with contextlib.suppress(BlockingIOError):
             return os.write(self.fd, data)
         return 0
 
-    async def until(self, wanted, within_s=5.0):
+    async def until(self, wanted: bytes | int, within_s: float = 5.0) -> bytes:
         """Read until `wanted` (bytes, or a number of them) is there."""
         async with asyncio.timeout(within_s):
             while (len(self.got) < wanted) if isinstance(wanted, int) else (wanted not in self.got):
@@ -152,7 +154,7 @@ class Computer:
 
 
 @contextlib.asynccontextmanager
-async def line(settings=FAST):
+async def line(settings: TelephoneSettings = FAST):
     telephone = await Telephone(settings).start()
     station, provider = Computer(telephone.station_path), Computer(telephone.provider_path)
     try:
@@ -163,14 +165,14 @@ async def line(settings=FAST):
         await telephone.stop()
 
 
-async def connect(station):
+async def connect(station: Computer) -> None:
     station.write(b"ATE0DT123\r")
     await station.until(b"CONNECT")
     await station.until(b"\r\n")
     station.got.clear()
 
 
-async def test_a_call_carries_bytes_both_ways():
+async def test_a_call_carries_bytes_both_ways() -> None:
     async with line() as (telephone, station, provider):
         provider.write(b"between calls this is lost")
         await connect(station)
@@ -181,7 +183,7 @@ async def test_a_call_carries_bytes_both_ways():
         assert telephone.counters["up"] == 256 and telephone.counters["down"] == 6
 
 
-async def test_the_line_keeps_its_rate_and_its_delay():
+async def test_the_line_keeps_its_rate_and_its_delay() -> None:
     settings = TelephoneSettings(rate_bps=80_000, rtt_s=0.2, dial_s=0.01, buffer_bytes=8000)
     async with line(settings) as (_telephone, station, provider):
         await connect(station)
@@ -194,7 +196,7 @@ async def test_the_line_keeps_its_rate_and_its_delay():
         assert time.monotonic() - began_s >= 3000 * 8 / 80_000 + 0.1 - 0.005
 
 
-async def test_a_full_modem_lets_the_tty_fill():
+async def test_a_full_modem_lets_the_tty_fill() -> None:
     settings = TelephoneSettings(rate_bps=2400, rtt_s=0.0, dial_s=0.01, buffer_bytes=1000)
     async with line(settings) as (telephone, station, _provider):
         await connect(station)
@@ -207,7 +209,7 @@ async def test_a_full_modem_lets_the_tty_fill():
 
 
 @pytest.mark.parametrize("result", [result for result in RESULTS if result not in {"CONNECT", "SILENCE"}])
-async def test_scripted_results_come_first(result):
+async def test_scripted_results_come_first(result: str) -> None:
     async with line() as (telephone, station, _provider):
         telephone.answer_next(result)
         station.write(b"ATDT1\r")
@@ -220,7 +222,7 @@ async def test_scripted_results_come_first(result):
 
 @pytest.mark.parametrize("way", ["up", "down"])
 @pytest.mark.parametrize("byte", [1, 31, 32, 33, 100])
-async def test_a_cut_comes_after_exactly_that_byte(way, byte):
+async def test_a_cut_comes_after_exactly_that_byte(way: str, byte: int) -> None:
     async with line() as (telephone, station, provider):
         await connect(station)
         order(telephone, "cut-at", f"{way} {byte}")
@@ -232,7 +234,7 @@ async def test_a_cut_comes_after_exactly_that_byte(way, byte):
         assert not telephone.is_up
 
 
-async def test_a_dead_line_swallows_everything_and_keeps_its_carrier():
+async def test_a_dead_line_swallows_everything_and_keeps_its_carrier() -> None:
     async with line() as (telephone, station, provider):
         await connect(station)
         telephone.die()
@@ -245,7 +247,7 @@ async def test_a_dead_line_swallows_everything_and_keeps_its_carrier():
         assert telephone.is_up
 
 
-async def test_hang_up_by_escape_frees_the_line():
+async def test_hang_up_by_escape_frees_the_line() -> None:
     async with line() as (telephone, station, _provider):
         await connect(station)
         station.write(b"ATS12=1\r")  # goes over the line: it is data now
@@ -258,7 +260,7 @@ async def test_hang_up_by_escape_frees_the_line():
         assert [what for _, what in telephone.events] == ["dials 123", "CONNECT", "hung up"]
 
 
-async def test_a_provider_with_a_modem_is_rung_and_answers():
+async def test_a_provider_with_a_modem_is_rung_and_answers() -> None:
     async with line(TelephoneSettings(rate_bps=1_000_000, rtt_s=0.0, dial_s=0.01, provider_is_modem=True)) as (
         telephone,
         station,
@@ -275,7 +277,7 @@ async def test_a_provider_with_a_modem_is_rung_and_answers():
         await provider.until(b"hello")
 
 
-async def test_garbage_spoils_some_bytes_and_loses_none():
+async def test_garbage_spoils_some_bytes_and_loses_none() -> None:
     async with line() as (telephone, station, provider):
         await connect(station)
         order(telephone, "garbage", "50")
@@ -285,7 +287,7 @@ async def test_garbage_spoils_some_bytes_and_loses_none():
 
 
 @pytest.mark.parametrize(("word", "rest"), [("nonsense", ""), ("results", "MAYBE"), ("cut-at", "up x"), ("", "")])
-async def test_an_order_it_does_not_know_is_an_error(word, rest):
+async def test_an_order_it_does_not_know_is_an_error(word: str, rest: str) -> None:
     async with line() as (telephone, _station, _provider):
         with pytest.raises(ValueError):
             order(telephone, word, rest)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from rig.needs import needs
@@ -39,7 +40,7 @@ print(json.dumps(open_ports))
 class Spaces:
     """Two namespaces joined by a cable; the station's end is called as PPP's would be."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         tag = f"dp{os.getpid()}"
         self.station, self.world, self._children = f"{tag}s", f"{tag}w", []
         for space in (self.station, self.world):
@@ -66,13 +67,13 @@ class Spaces:
             run("ip", "netns", "exec", space, "ip", "link", "set", device, "up")
             run("ip", "netns", "exec", space, "ip", "link", "set", "lo", "up")
 
-    def inside(self, *command, given=None):
+    def inside(self, *command: object, given=None):
         return run("ip", "netns", "exec", self.station, *command, given=given)
 
-    def outside(self, *command):
+    def outside(self, *command: object):
         return run("ip", "netns", "exec", self.world, *command)
 
-    def serve(self, space, *ports):
+    def serve(self, space, *ports: object) -> None:
         child = subprocess.Popen(
             ["ip", "netns", "exec", space, sys.executable, "-c", _SERVER, *map(str, ports)],
             stdin=subprocess.PIPE,
@@ -82,11 +83,11 @@ class Spaces:
         assert child.stdout.readline() == "ready\n"
         self._children.append(child)
 
-    def knock(self, source, *ports):
+    def knock(self, source, *ports: object):
         """Which ports of the station answer this address of the world."""
         return json.loads(self.outside(sys.executable, "-c", _KNOCK, source, STATION, *map(str, ports)))
 
-    def close(self):
+    def close(self) -> None:
         for child in self._children:
             child.stdin.close()
             child.wait(10)
@@ -94,7 +95,7 @@ class Spaces:
             run("ip", "netns", "del", space)
 
 
-def run(*command, given=None):
+def run(*command: object, given=None):
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
@@ -107,12 +108,12 @@ def spaces():
     made.close()
 
 
-def rules(*hosts, **more):
+def rules(*hosts: object, **more: Any):
     settings = {"filtered": True, "timestamps_off": True, "share_with_lan": False} | more
     return ruleset("ppp0", [ip_network(host) for host in hosts], **settings)
 
 
-def test_only_known_mail_hosts_reach_the_mail_port(spaces):
+def test_only_known_mail_hosts_reach_the_mail_port(spaces) -> None:
     spaces.serve(spaces.station, 25, 22, 143, 587)
     assert spaces.knock(STRANGER, 25, 22, 143, 587) == [25, 22, 143, 587]  # without the firewall
     spaces.inside("nft", "-f", "-", given=rules(PEER))
@@ -141,7 +142,7 @@ except TimeoutError:
 """
 
 
-def test_only_the_provider_sees_that_the_station_is_there(spaces):
+def test_only_the_provider_sees_that_the_station_is_there(spaces) -> None:
     def pings(source):
         return spaces.outside(sys.executable, "-c", _PING, source, STATION) == "answered\n"
 
@@ -152,7 +153,7 @@ def test_only_the_provider_sees_that_the_station_is_there(spaces):
 
 
 @pytest.mark.parametrize(("port", "answers"), [(25, [25]), (587, [25]), (80, [])])
-def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port, answers):
+def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port: int, answers: list[int]) -> None:
     spaces.serve(spaces.station, 25)
     spaces.serve(spaces.world, port)
     spaces.inside("nft", "-f", "-", given=rules(PEER))
@@ -161,7 +162,7 @@ def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port, a
     assert spaces.knock(STRANGER, 25) == answers
 
 
-def test_answers_to_what_we_asked_come_in(spaces):
+def test_answers_to_what_we_asked_come_in(spaces) -> None:
     spaces.serve(spaces.world, 80)
     spaces.inside("nft", "-f", "-", given=rules())
     assert json.loads(spaces.inside(sys.executable, "-c", _KNOCK, STATION, STRANGER, "80")) == [80]
@@ -184,7 +185,7 @@ while True:
 
 
 @pytest.mark.parametrize("off", [True, False])
-def test_the_timestamp_option_is_off_the_wire(spaces, off):
+def test_the_timestamp_option_is_off_the_wire(spaces, off: bool) -> None:
     spaces.serve(spaces.world, 80)
     spaces.inside("nft", "-f", "-", given=rules(filtered=False, timestamps_off=off))
     child = subprocess.Popen(

@@ -47,7 +47,7 @@ def test_the_daemon_ends_what_holds_its_lines_and_starts_what_tells_of_a_crash()
 @pytest.mark.parametrize(
     ("result", "starts"), [("success", False), ("watchdog", True), ("exit-code", True), ("signal", True)]
 )
-def test_only_a_fault_shows_a_crash(result: str, starts: bool, tmp_path) -> None:
+def test_only_a_fault_shows_a_crash(result: str, starts: bool, tmp_path: Path) -> None:
     (after,) = value(FOLDER / "dialpost.service", "ExecStopPost")
     script = re.fullmatch(r"-\+/bin/sh -c '(.*)'", after)
     assert script is not None

@@ -1,5 +1,7 @@
 """`dialpost config`: what is printed where, and the exit status."""
 
+from pathlib import Path
+
 import pytest
 
 from dialpost.__main__ import main
@@ -19,14 +21,14 @@ kind = "gateway"
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     file = tmp_path / "dialpost.toml"
     file.write_text(GOOD)
     file.chmod(0o600)
     return file
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: Path | str) -> tuple[int, str, str]:
     """Exit status, standard output, standard error."""
     status = main([str(argument) for argument in arguments])
     said = capsys.readouterr()
@@ -34,12 +36,12 @@ def run(capsys, *arguments):
     return status, said.out, said.err
 
 
-def test_check_a_good_file(path, capsys):
+def test_check_a_good_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "config", "check", path) == (0, f"{path} is usable.\n", "")
     assert run(capsys, "--config", path, "config", "check") == (0, f"{path} is usable.\n", "")
 
 
-def test_check_warns_and_lets_through(path, capsys):
+def test_check_warns_and_lets_through(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.chmod(0o644)
     path.write_text(GOOD.replace("smarthost =", "# smarthost ="))
     status, out, err = run(capsys, "config", "check", path)
@@ -59,7 +61,9 @@ def test_check_warns_and_lets_through(path, capsys):
         ('numbers = ["+43 961 123"]', "do not say what is dialled for the +"),
     ],
 )
-def test_check_warns_of_what_no_call_can_be_made_with(path, capsys, modem, said):
+def test_check_warns_of_what_no_call_can_be_made_with(
+    path: Path, capsys: pytest.CaptureFixture[str], modem: str, said: str
+) -> None:
     text = GOOD.replace(
         'kind = "gateway"', f'kind = "modem"\n[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["0961"]\n{modem}'
     )
@@ -69,7 +73,7 @@ def test_check_warns_of_what_no_call_can_be_made_with(path, capsys, modem, said)
     assert status == 0 and len(told) == 1 and told[0].startswith(f"WARNING  {path}: ")
 
 
-def test_check_tells_every_fault_at_once(path, capsys):
+def test_check_tells_every_fault_at_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(
         GOOD.replace("[outbound]", '[outbound]\nretry_min_s = 0\nsmarthots = "x"')
         + '[relay]\nnetworks = ["0.0.0.0/0"]\n[smtp]\nmax_connections = "many"\n'
@@ -87,13 +91,13 @@ def test_check_tells_every_fault_at_once(path, capsys):
         assert words in out
 
 
-def test_check_no_file(path, capsys):
+def test_check_no_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "config", "check", path.with_name("gone"))
     assert (status, out) == (2, "")
     assert "There is no configuration file" in err
 
 
-def test_show(path, capsys):
+def test_show(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--config", path, "config", "show")
     assert status == 0
     assert 'password = "(set, not shown)"' in out and 'user = "clinic"' in out
@@ -101,14 +105,14 @@ def test_show(path, capsys):
     assert "max_connections = 100" in run(capsys, "--config", path, "config", "show", "--all")[1]
 
 
-def test_show_of_a_faulty_file(path, capsys):
+def test_show_of_a_faulty_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("[station]\n")
     status, out, err = run(capsys, "--config", path, "config", "show")
     assert (status, out) == (1, "")
     assert "station.hostname is missing" in err and "station.domains is missing" in err
 
 
-def test_explain(capsys):
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "config", "explain", "smtp.max_connections")
     assert status == 0
     assert "smtp.max_connections" in out and "from 1 to 2000" in out and "Default: 100" in out
@@ -116,7 +120,7 @@ def test_explain(capsys):
     assert [line.split()[0] for line in everything.splitlines()] == [field.key for field in all_fields()]
 
 
-def test_explain_takes_a_section_and_a_position_in_a_list(capsys):
+def test_explain_takes_a_section_and_a_position_in_a_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "explain", "retention"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("retention: ") and "retention.history_days" in out
@@ -125,18 +129,20 @@ def test_explain_takes_a_section_and_a_position_in_a_list(capsys):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000 + "x", "/proc/x", "/dev/null/x"])
-def test_init_where_no_file_can_be(tmp_path, monkeypatch, capsys, name):
+def test_init_where_no_file_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["config", "init", name]) == 1
     assert "can't be written: " in capsys.readouterr().err
 
 
-def test_explain_nothing_known(capsys):
+def test_explain_nothing_known(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "config", "explain", "smtp.max_conections")
     assert status == 1 and "Did you mean smtp.max_connections" in err
 
 
-def test_init(tmp_path, capsys):
+def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new.toml"
     assert run(capsys, "config", "init", path)[0] == 0
     assert run(capsys, "config", "check", path)[0] == 0
@@ -145,7 +151,7 @@ def test_init(tmp_path, capsys):
     assert (status, path.read_text()) == (1, before) and "is there already" in err
 
 
-def test_not_understood(capsys):
+def test_not_understood(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["config", "frobnicate"])
     assert caught.value.code == 2

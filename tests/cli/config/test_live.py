@@ -1,6 +1,9 @@
 """`dialpost config set` and its like against a running daemon."""
 
 import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +33,7 @@ board = "none"
 
 
 @pytest.fixture
-def running(tmp_path):
+def running(tmp_path: Path) -> Iterator[Daemon]:
     """A daemon in a thread of its own, so that the command line can be used as it is."""
     path = tmp_path / "dialpost.toml"
     path.write_text(TEXT.format(folder=tmp_path))
@@ -42,8 +45,8 @@ def running(tmp_path):
 
 
 @pytest.fixture
-def config(running, capsys):
-    def run(*words: str):
+def config(running: Daemon, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    def run(*words: str) -> tuple[int, list[str], str]:
         status = main(["--config", str(running.file.path), "config", *words])
         said = capsys.readouterr()
         return status, said.out.splitlines(), said.err
@@ -51,7 +54,7 @@ def config(running, capsys):
     return run
 
 
-def test_set_unset_history_compare_rollback(running, config):
+def test_set_unset_history_compare_rollback(running: Daemon, config: Callable[..., Any]) -> None:
     status, out, _ = config("set", "smtp.max_errors", "30", "modem.numbers", "0961 1, 0961 2", "--comment", "trial")
     assert (status, out[:2]) == (0, ["+ smtp.max_errors = 30", '+ modem.numbers = ["09611", "09612"]'])
     assert out[-1] == "Configuration 2 is committed."
@@ -66,7 +69,7 @@ def test_set_unset_history_compare_rollback(running, config):
     assert out[0].endswith("back to 1") and out[2].endswith("trial")
 
 
-def test_what_is_refused_changes_nothing(running, config):
+def test_what_is_refused_changes_nothing(running: Daemon, config: Callable[..., Any]) -> None:
     for words, said in (
         (("set", "smtp.max_erors", "30"), "Did you mean smtp.max_errors"),
         (("set", "smtp.max_errors"), "pairs of KEY and VALUE"),
@@ -81,21 +84,25 @@ def test_what_is_refused_changes_nothing(running, config):
     assert config("set", "smtp.listen", "", "--anyway")[0] == 0
 
 
-def test_a_password_from_standard_input_is_not_shown(running, config, monkeypatch):
+def test_a_password_from_standard_input_is_not_shown(
+    running: Daemon, config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("geheim-2\n"))
     status, out, err = config("set", "outbound.password", "-")
     assert status == 0 and "geheim" not in "".join(out) + err
     assert running.config.outbound.password == "geheim-2"
 
 
-def test_an_input_that_ends_without_a_value_sets_nothing(running, config, monkeypatch):
+def test_an_input_that_ends_without_a_value_sets_nothing(
+    running: Daemon, config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     status, out, err = config("set", "outbound.password", "-")
     assert (status, out) == (1, []) and "nothing was done" in err
     assert running.history.current().number == 1
 
 
-def test_without_a_daemon_it_says_so(tmp_path, capsys):
+def test_without_a_daemon_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(TEXT.format(folder=tmp_path))
     assert main(["--config", str(path), "config", "history"]) == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,12 +60,12 @@ big_message_bytes = 5000
 class Daemon:
     """A station in a thread of its own, so that the command line can be used as it is."""
 
-    def __init__(self, folder, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.path = folder / "dialpost.toml"
         self.path.write_text(CONFIG.format(folder=folder, more=more))
         self.loop = LoopThread()
 
-    def run(self, coroutine):
+    def run(self, coroutine: Coroutine[Any]) -> str | None:
         return self.loop.run(coroutine)
 
     async def _start(self) -> None:
@@ -106,22 +108,22 @@ class Daemon:
 
 
 @pytest.fixture(autouse=True)
-def whatever_the_date(monkeypatch):
+def whatever_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's own clock is no part of these tests."""
     monkeypatch.setattr(clock, "RELEASED_S", 0)
 
 
 @pytest.fixture
-def daemon(tmp_path) -> Iterator[Daemon]:
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
     with Daemon(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
-def dialpost(daemon, capsys):
+def dialpost(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Run a command: exit status, standard output, standard error."""
 
-    def run(*arguments):
+    def run(*arguments: str) -> tuple[int, str, str]:
         status = main(["--config", str(daemon.path), *arguments])
         said = capsys.readouterr()
         return status, said.out, said.err
@@ -129,7 +131,7 @@ def dialpost(daemon, capsys):
     return run
 
 
-def test_before_the_first_call(dialpost):
+def test_before_the_first_call(dialpost: Callable[..., Any]) -> None:
     assert dialpost("call", "history") == (0, "No call has been made yet.\n", "")
     status, out, err = dialpost("call", "show")
     assert (status, out) == (1, "")
@@ -143,7 +145,7 @@ def test_before_the_first_call(dialpost):
     assert "A call made now may last 20 min (budget.minutes_per_call)." in out
 
 
-def test_a_call_is_forecast_shown_and_kept(dialpost):
+def test_a_call_is_forecast_shown_and_kept(dialpost: Callable[..., Any]) -> None:
     status, out, err = dialpost("call", "now")
     assert (status, err) == (0, "")
     lines = out.splitlines()
@@ -168,7 +170,7 @@ def test_a_call_is_forecast_shown_and_kept(dialpost):
     assert dialpost("call", "show", "7")[2].endswith("There is no call 7 in the history.\n")
 
 
-def test_a_spent_budget_refuses_and_may_be_overruled(dialpost, daemon):
+def test_a_spent_budget_refuses_and_may_be_overruled(dialpost: Callable[..., Any], daemon: Daemon) -> None:
     daemon.run(daemon.spend(1800))
     for arguments in (("call", "now"), ("call", "now", "--no-wait")):
         status, out, err = dialpost(*arguments)
@@ -184,7 +186,7 @@ def test_a_spent_budget_refuses_and_may_be_overruled(dialpost, daemon):
     assert "reason: command, budget overridden by the operator" in dialpost("call", "show")[1]
 
 
-def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost, daemon):
+def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost: Callable[..., Any], daemon: Daemon) -> None:
     daemon.run(daemon.hand_in(4000))
     daemon.run(daemon.spend(1780))
     status, out, _ = dialpost("call", "forecast")
@@ -195,7 +197,7 @@ def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost, daemon):
     assert json.loads(dialpost("call", "forecast", "--json")[1])["is_enough"] is False
 
 
-def test_a_big_message_is_held_told_and_released(dialpost, daemon):
+def test_a_big_message_is_held_told_and_released(dialpost: Callable[..., Any], daemon: Daemon) -> None:
     queue_id = daemon.run(daemon.hand_in(9000))
     assert "; 1 big message (9.0 kB) held back" in dialpost("call", "forecast")[1]
     words = f"held: larger than 5.0 kB; release it by: dialpost queue release {queue_id}"
@@ -207,7 +209,7 @@ def test_a_big_message_is_held_told_and_released(dialpost, daemon):
     assert "has no recipient that is held" in dialpost("queue", "release", queue_id)[2]
 
 
-def test_a_failed_dial_has_its_exit_status(dialpost, daemon):
+def test_a_failed_dial_has_its_exit_status(dialpost: Callable[..., Any], daemon: Daemon) -> None:
     daemon.link.outcomes.append(DialOutcome(DialResult.BUSY, "BUSY", number="0961 123456"))
     status, out, _ = dialpost("call", "now")
     assert status == 1
@@ -216,21 +218,25 @@ def test_a_failed_dial_has_its_exit_status(dialpost, daemon):
 
 
 @pytest.mark.parametrize("arguments", [("history", "-n", "0"), ("history", "-n", "x"), ("show", "-1"), ("shw",)])
-def test_bad_arguments(arguments, dialpost, capsys):
+def test_bad_arguments(
+    arguments: tuple[str, ...], dialpost: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         dialpost("call", *arguments)
     assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("verb", [(), ("now",), ("cancel",), ("history",), ("show",), ("forecast",), ("budget",)])
-def test_every_command_explains_itself(verb, dialpost, capsys):
+def test_every_command_explains_itself(
+    verb: tuple[str, ...], dialpost: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         dialpost("call", *verb, "--help")
     assert ended.value.code == 0
     assert all(len(line) <= 120 for line in capsys.readouterr().out.splitlines())
 
 
-def test_everything_of_a_call_is_told():
+def test_everything_of_a_call_is_told() -> None:
     record = CallRecord(
         CallReason.COMMAND,
         "modem",
@@ -270,7 +276,7 @@ def test_everything_of_a_call_is_told():
     assert "458 Unable to queue messages" in lines[8]
 
 
-def test_a_record_of_a_former_version_is_shown():
+def test_a_record_of_a_former_version_is_shown() -> None:
     old = {"reason": "button", "link": "modem", "result": "connected", "started": 1_700_000_000, "number": 1}
     lines = call_lines(stored_call(old))
     assert lines[1:4] == [

@@ -4,6 +4,9 @@ import asyncio
 import getpass
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,7 @@ PASSWORD = "a good long one"
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "dialpost.toml"
     path.write_text(
         f"""\
@@ -50,17 +53,17 @@ entry = [{{at = ["07:00"]}}]
 
 
 @pytest.fixture(autouse=True)
-def whatever_the_date(monkeypatch):
+def whatever_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's own clock is no part of these tests."""
     monkeypatch.setattr(clock, "RELEASED_S", 0)
     monkeypatch.setattr(doctor, "RELEASED_S", 0)
 
 
 @pytest.fixture
-def dialpost(path, capsys, monkeypatch):
+def dialpost(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run a command: exit status, standard output, standard error."""
 
-    def run(*arguments, says=""):
+    def run(*arguments: str, says: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", io.StringIO(says))
         status = main(["--config", str(path), *arguments])
         said = capsys.readouterr()
@@ -70,11 +73,11 @@ def dialpost(path, capsys, monkeypatch):
     return run
 
 
-def add(dialpost, name, *more):
+def add(dialpost: Callable[..., Any], name: str, *more: str) -> tuple[int, str, str]:
     return dialpost("account", "add", name, "--password-stdin", *more, says=PASSWORD + "\nnot this\n")
 
 
-def test_without_a_daemon(dialpost, tmp_path):
+def test_without_a_daemon(dialpost: Callable[..., Any], tmp_path: Path) -> None:
     status, out, err = add(dialpost, "Anna", "--address", "info@second.example", "--quota", "2G")
     assert (status, err) == (0, "")
     assert (
@@ -112,7 +115,7 @@ def test_without_a_daemon(dialpost, tmp_path):
     )
 
 
-def test_deleting_asks_what_shall_become_of_the_mail(dialpost, tmp_path):
+def test_deleting_asks_what_shall_become_of_the_mail(dialpost: Callable[..., Any], tmp_path: Path) -> None:
     add(dialpost, "anna")
     (tmp_path / "data/mail/anna/new/1700000000.D0000001.dialpost,S=5").write_text("hello")
     status, out, err = dialpost("account", "delete", "anna")
@@ -125,7 +128,7 @@ def test_deleting_asks_what_shall_become_of_the_mail(dialpost, tmp_path):
         dialpost("account", "delete", "anna", "--archive", "--purge")
 
 
-def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
+def test_an_old_mailbox_is_told_to_the_new_owner(dialpost: Callable[..., Any]) -> None:
     add(dialpost, "anna")
     dialpost("account", "delete", "anna", "--keep-mail")
     assert "takes over" not in add(dialpost, "anna")[1]
@@ -144,24 +147,24 @@ def test_an_old_mailbox_is_told_to_the_new_owner(dialpost):
         (("delete", "nobody", "--purge"), "", "no account 'nobody'"),
     ],
 )
-def test_refused(dialpost, arguments, says, words):
+def test_refused(dialpost: Callable[..., Any], arguments: tuple[str, ...], says: str, words: str) -> None:
     status, out, err = dialpost("account", *arguments, says=says)
     assert (status, out) == (1, "")
     assert words in err and err.startswith("dialpost: ")
 
 
-def test_a_password_never_stands_on_the_command_line(dialpost):
+def test_a_password_never_stands_on_the_command_line(dialpost: Callable[..., Any]) -> None:
     with pytest.raises(SystemExit):
         dialpost("account", "add", "anna", "--password", PASSWORD)
 
 
-def typed(monkeypatch, *answers):
+def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     given = iter(answers)
     monkeypatch.setattr(getpass, "getpass", lambda prompt: next(given))
     monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
 
 
-def test_asked_for_twice(path, capsys, monkeypatch):
+def test_asked_for_twice(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, PASSWORD, PASSWORD)
     assert main(["--config", str(path), "account", "add", "anna"]) == 0
     typed(monkeypatch, PASSWORD, "something else")
@@ -171,7 +174,7 @@ def test_asked_for_twice(path, capsys, monkeypatch):
     assert main(["--config", str(path), "account", "add", "ben"]) == 1
 
 
-def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost, tmp_path):
+def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost: Callable[..., Any], tmp_path: Path) -> None:
     lock = DataLock(tmp_path / "data")
     lock.acquire()
     status, _, err = add(dialpost, "anna")
@@ -195,19 +198,19 @@ def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost, tmp_path):
         ("1t", 10**12),
     ],
 )
-def test_sizes(text, size):
+def test_sizes(text: str | None, size: int | None) -> None:
     assert quota_bytes(text) == size
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "-1", "1X", "1e9", "²", "5 M B", "0.5", "0.0001k", "٥M", "2T", "999999999999999T"]
 )
-def test_no_sizes(text):
+def test_no_sizes(text: str) -> None:
     with pytest.raises(AccountError, match="is not a valid size"):
         quota_bytes(text)
 
 
-async def test_with_a_daemon_it_counts_at_once(dialpost, path):
+async def test_with_a_daemon_it_counts_at_once(dialpost: Callable[..., Any], path: Path) -> None:
     station = Station(ConfigFile(path).load())
     await station.start()
     try:
@@ -225,7 +228,7 @@ async def test_with_a_daemon_it_counts_at_once(dialpost, path):
         await station.stop()
 
 
-def test_doctor_without_a_daemon(dialpost, tmp_path):
+def test_doctor_without_a_daemon(dialpost: Callable[..., Any], tmp_path: Path) -> None:
     add(dialpost, "anna")
     before = sorted(tmp_path.rglob("*"))
     status, out, _ = dialpost("doctor", "--json")
@@ -237,7 +240,7 @@ def test_doctor_without_a_daemon(dialpost, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before  # looks, changes nothing
 
 
-def test_doctor_of_a_faulty_configuration(path, dialpost):
+def test_doctor_of_a_faulty_configuration(path: Path, dialpost: Callable[..., Any]) -> None:
     path.write_text("[station]\n")
     status, out, _ = dialpost("doctor")
     assert status == 2

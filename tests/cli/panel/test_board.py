@@ -8,7 +8,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +51,7 @@ LIGHTS = [
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch) -> FakeMachine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     (tmp_path / "dev").mkdir()
     made = FakeMachine(tmp_path / "dev")
     made.plug(0, "9030000.pl061", 8)
@@ -67,7 +69,7 @@ def file(folder: Path, panel: str = 'board = "qemu-virt"') -> str:
     return str(path)
 
 
-def when(happens, then) -> threading.Thread:
+def when(happens: Callable[..., Any], then: Callable[..., Any]) -> threading.Thread:
     """Do `then` once `happens`, in another thread."""
 
     def wait() -> None:
@@ -84,7 +86,9 @@ def when(happens, then) -> threading.Thread:
 # -- board ----------------------------------------------------------------------------------------------
 
 
-def test_list_names_every_board_and_this_machine(capsys, monkeypatch) -> None:
+def test_list_names_every_board_and_this_machine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(board_command, "machine_model", lambda: "Raspberry Pi 4 Model B Rev 1.4")
     assert main(["board", "list"]) == 0
     told = capsys.readouterr().out
@@ -94,7 +98,7 @@ def test_list_names_every_board_and_this_machine(capsys, monkeypatch) -> None:
         assert name in told
 
 
-def test_show_tells_pins_and_where_the_facts_come_from(capsys) -> None:
+def test_show_tells_pins_and_where_the_facts_come_from(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "show", "rpi-zero-2w"]) == 0
     told = capsys.readouterr().out
     assert "red 5, green 6, blue 13" in told
@@ -103,18 +107,22 @@ def test_show_tells_pins_and_where_the_facts_come_from(capsys) -> None:
     assert "/dev/ttyS1" in told and "source: " in told
 
 
-def test_a_board_that_is_not_there_names_the_nearest(capsys) -> None:
+def test_a_board_that_is_not_there_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["board", "show", "rpi-4"]) == 1
     assert "Did you mean rpi-4b?" in capsys.readouterr().err
 
 
-def test_which_board_has_to_be_said_where_nothing_tells(tmp_path, capsys, monkeypatch) -> None:
+def test_which_board_has_to_be_said_where_nothing_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(board_command, "machine_model", lambda: "")
     assert main(["--config", str(tmp_path / "none.toml"), "board", "show"]) == 1
     assert "`dialpost board list` lists them" in capsys.readouterr().err
 
 
-def test_test_walks_the_leds_and_echoes_the_button(tmp_path, machine, capsys, monkeypatch) -> None:
+def test_test_walks_the_leds_and_echoes_the_button(
+    tmp_path: Path, machine: FakeMachine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     listens, listen = threading.Event(), BoardPanel.listen
     monkeypatch.setattr(BoardPanel, "listen", lambda panel, edge: (listen(panel, edge), listens.set())[0])
 
@@ -139,7 +147,9 @@ def test_test_walks_the_leds_and_echoes_the_button(tmp_path, machine, capsys, mo
         assert machine.line(line).levels.count(True) == 1
 
 
-def test_test_says_who_has_the_lines(tmp_path, machine, capsys) -> None:
+def test_test_says_who_has_the_lines(
+    tmp_path: Path, machine: FakeMachine, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine.line(2).holder = "dialpost"
     assert main(["--config", file(tmp_path), "board", "test"]) == 1
     machine.line(2).holder = ""
@@ -147,7 +157,9 @@ def test_test_says_who_has_the_lines(tmp_path, machine, capsys) -> None:
     assert "line 2 of 9030000.pl061 is in use by dialpost" in told
 
 
-async def test_a_running_daemon_does_the_test(tmp_path, machine, capsys) -> None:
+async def test_a_running_daemon_does_the_test(
+    tmp_path: Path, machine: FakeMachine, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = file(tmp_path)
     front = FrontPanelOfProcess(Panel())
     front.serve(load_config(argparse.Namespace(config=Path(path))), None)
@@ -173,13 +185,15 @@ async def test_a_running_daemon_does_the_test(tmp_path, machine, capsys) -> None
     assert "The station runs with the board qemu-virt" in refused
 
 
-def test_a_time_that_is_too_long_is_refused(capsys) -> None:
+def test_a_time_that_is_too_long_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["board", "test", "--seconds", "121"])
     assert "from 0 to 120" in capsys.readouterr().err
 
 
-def test_test_says_that_a_button_is_stuck(tmp_path, machine, capsys) -> None:
+def test_test_says_that_a_button_is_stuck(
+    tmp_path: Path, machine: FakeMachine, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine.line(3).level = True
     assert main(["--config", file(tmp_path), "board", "test", "--seconds", "0.1"]) == 0
     assert "is DOWN: it counts as stuck" in capsys.readouterr().out
@@ -191,7 +205,9 @@ def test_test_says_that_a_button_is_stuck(tmp_path, machine, capsys) -> None:
 @pytest.mark.parametrize(
     ("phase", "line", "flashes"), [("boot", 0, 2), ("shutdown", 0, 2), ("update", 0, 2), ("crashed", 4, 1)]
 )
-def test_show_takes_the_lines_until_it_is_ended(tmp_path, machine, phase, line, flashes) -> None:
+def test_show_takes_the_lines_until_it_is_ended(
+    tmp_path: Path, machine: FakeMachine, phase: str, line: int, flashes: int
+) -> None:
     ending = when(
         lambda: machine.line(line).levels.count(True) >= flashes, lambda: os.kill(os.getpid(), signal.SIGTERM)
     )
@@ -201,7 +217,9 @@ def test_show_takes_the_lines_until_it_is_ended(tmp_path, machine, phase, line, 
     assert not any(machine.line(1).levels)  # the line light says nothing
 
 
-def test_show_waits_for_the_lines_and_then_says_who_has_them(tmp_path, machine, capsys, monkeypatch) -> None:
+def test_show_waits_for_the_lines_and_then_says_who_has_them(
+    tmp_path: Path, machine: FakeMachine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(panel_command, "WAIT_S", 0.2)
     machine.line(2).holder = "somebody"
     assert main(["--config", file(tmp_path), "panel", "show", "boot"]) == 1
@@ -210,11 +228,11 @@ def test_show_waits_for_the_lines_and_then_says_who_has_them(tmp_path, machine, 
 
 
 @pytest.mark.parametrize("panel", ['board = "none"', 'board = "simulated"'])
-def test_show_does_nothing_where_there_is_no_panel(tmp_path, machine, panel) -> None:
+def test_show_does_nothing_where_there_is_no_panel(tmp_path: Path, machine: FakeMachine, panel: str) -> None:
     assert main(["--config", file(tmp_path, panel), "panel", "show", "boot"]) == 0
 
 
-async def test_show_asks_the_daemon_that_has_the_lines(tmp_path, machine) -> None:
+async def test_show_asks_the_daemon_that_has_the_lines(tmp_path: Path, machine: FakeMachine) -> None:
     panel, seen = Panel(), []
     panel.started()
     (tmp_path / "run").mkdir()
@@ -244,7 +262,7 @@ async def test_show_asks_the_daemon_that_has_the_lines(tmp_path, machine) -> Non
     await server.close()
 
 
-async def test_a_wish_that_is_not_renewed_ends_by_itself(monkeypatch) -> None:
+async def test_a_wish_that_is_not_renewed_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dialpost.flow.panel.methods.WISH_S", 0.05)
     panel, back = Panel(), asyncio.Event()
     panel.started()

@@ -1,5 +1,9 @@
 """`dialpost apply`: the diff anybody may see, a system under another root, a machine without the unit."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from dialpost.__main__ import main
@@ -10,14 +14,14 @@ CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.exampl
 
 
 @pytest.fixture
-def apply(tmp_path, capsys):
+def apply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Runs `dialpost apply ARGUMENTS` on a configuration; its status, output and complaints."""
     file = tmp_path / "dialpost.toml"
     file.write_text(CONFIG)
     root = tmp_path / "root"
     root.mkdir()
 
-    def run(*arguments, text=CONFIG):
+    def run(*arguments: str, text: str = CONFIG) -> tuple[int, str, str]:
         file.write_text(text)
         status = main(["--config", str(file), "apply", *arguments])
         said = capsys.readouterr()
@@ -27,7 +31,7 @@ def apply(tmp_path, capsys):
     return run
 
 
-def test_a_dry_run_shows_the_diff_and_changes_nothing(apply):
+def test_a_dry_run_shows_the_diff_and_changes_nothing(apply: Callable[..., Any]) -> None:
     status, out, err = apply("--dry-run", "--root", str(apply.root))
     assert (status, err) == (1, "")
     assert [line[4:] for line in out.splitlines() if line.startswith("+++ ")] == list(PLACES)
@@ -35,7 +39,7 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(apply):
     assert list(apply.root.iterdir()) == []
 
 
-def test_a_system_under_another_root_is_made_once(apply):
+def test_a_system_under_another_root_is_made_once(apply: Callable[..., Any]) -> None:
     status, out, _ = apply("--root", str(apply.root))
     assert status == 0
     assert [line.split()[1] for line in out.splitlines()] == list(PLACES)
@@ -44,7 +48,7 @@ def test_a_system_under_another_root_is_made_once(apply):
     assert apply("--dry-run", "--root", str(apply.root)) == (0, "Nothing would change.\n", "")
 
 
-def test_a_faulty_file_is_told_and_nothing_is_written(apply):
+def test_a_faulty_file_is_told_and_nothing_is_written(apply: Callable[..., Any]) -> None:
     status, out, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + '[lan]\nmethod = "static"\n')
     assert (status, out) == (1, "") and "lan.address" in err
     status, _, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + 'data_dir = "/a b"\n')
@@ -52,7 +56,9 @@ def test_a_faulty_file_is_told_and_nothing_is_written(apply):
     assert list(apply.root.iterdir()) == []
 
 
-def test_a_machine_that_is_no_station_is_left_alone(apply, monkeypatch, tmp_path):
+def test_a_machine_that_is_no_station_is_left_alone(
+    apply: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(apply_unit, "_BOOTED", tmp_path / "none")
     status, out, err = apply()
     assert (status, out) == (1, "")

@@ -1,11 +1,12 @@
 """Doctor's questions to a real socket: the smarthost's login and ETRN, through the real ESMTP client."""
 
+import ssl
 from pathlib import Path
 
 import pytest
 
 from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
-from dialpost.core.findings import Severity
+from dialpost.core.findings import Finding, Severity
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.mx import MxRecord
 from dialpost.edge.mail.certificate import ensure_pair, server_context
@@ -19,28 +20,28 @@ OFFERS = ("PIPELINING", "ETRN", "AUTH PLAIN LOGIN")
 
 
 class Names:
-    async def mx(self, domain):
+    async def mx(self, domain: str) -> tuple[MxRecord]:
         return (MxRecord(10, "mail.clinic.example"),)
 
-    async def addresses(self, host):
+    async def addresses(self, host: str) -> tuple[str]:
         return ("127.0.0.1",)
 
     addresses_in_dns = addresses
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory):
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return server_context(ensure_pair(tmp_path_factory.mktemp("tls") / "tls", ("mail.example",)))
 
 
-def provider(tls, offers=OFFERS, **answers):
+def provider(tls: ssl.SSLContext, offers: tuple[str, ...] = OFFERS, **answers: str) -> Peer:
     usual = {"AUTH": "235 welcome", "ETRN": "250 started"}
     return Peer(
         ModelServer(offers, answers=lambda verb, argument, n: (usual | answers).get(verb)), tls=tls, implicit=True
     )
 
 
-def config(port, verify=TlsVerify.NONE):
+def config(port: int, verify: TlsVerify = TlsVerify.NONE) -> Config:
     return Config(
         station=StationConfig("mail.clinic.example", ("clinic.example",)),
         outbound=OutboundConfig(
@@ -55,7 +56,7 @@ def config(port, verify=TlsVerify.NONE):
     )
 
 
-async def world(settings):
+async def world(settings: Config) -> list[Finding]:
     """The findings on smarthost and ETRN."""
     station = Station(
         config_path="f",
@@ -72,7 +73,7 @@ async def world(settings):
     return [each for each in found if each.subject in {"smarthost", "ETRN"}]
 
 
-async def test_a_provider_that_welcomes_us(tls):
+async def test_a_provider_that_welcomes_us(tls: ssl.SSLContext) -> None:
     peer = provider(tls)
     async with peer.serving() as target:
         smarthost, etrn = await world(config(target.port))
@@ -99,7 +100,13 @@ async def test_a_provider_that_welcomes_us(tls):
         (OFFERS, {"": "554 go away"}, "554 go away", "554 go away"),
     ],
 )
-async def test_in_the_provider_s_own_words(tls, offers, answers, in_smarthost, in_etrn):
+async def test_in_the_provider_s_own_words(
+    tls: ssl.SSLContext,
+    offers: tuple[str, ...],
+    answers: dict[str, str],
+    in_smarthost: str | None,
+    in_etrn: str | None,
+) -> None:
     async with provider(tls, offers, **answers).serving() as target:
         smarthost, etrn = await world(config(target.port))
     for finding, words in ((smarthost, in_smarthost), (etrn, in_etrn)):
@@ -108,7 +115,7 @@ async def test_in_the_provider_s_own_words(tls, offers, answers, in_smarthost, i
         assert bool(finding.advice) is bool(words)
 
 
-async def test_a_certificate_nobody_vouches_for(tls):
+async def test_a_certificate_nobody_vouches_for(tls: ssl.SSLContext) -> None:
     async with provider(tls).serving() as target:
         smarthost, etrn = await world(config(target.port, TlsVerify.FULL))
     assert smarthost.severity is Severity.FAULT and "certificate" in smarthost.what
@@ -116,7 +123,7 @@ async def test_a_certificate_nobody_vouches_for(tls):
     assert etrn.severity is Severity.OK
 
 
-async def test_nobody_there(unused_tcp_port):
+async def test_nobody_there(unused_tcp_port: int) -> None:
     smarthost, etrn = await world(config(unused_tcp_port))
     assert (smarthost.severity, etrn.severity) == (Severity.FAULT, Severity.FAULT)
     assert "no connection" in smarthost.what and "no connection" in etrn.what

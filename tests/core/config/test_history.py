@@ -18,7 +18,7 @@ COMMITS = st.builds(
 
 
 @given(COMMITS, COMMITS, st.text(max_size=60))
-def test_there_and_back(commit, later, text):
+def test_there_and_back(commit: Commit, later: Commit, text: str) -> None:
     body = split_header(text)[1]
     written = with_header(text, commit)
     assert split_header(written) == (commit, body)
@@ -27,13 +27,13 @@ def test_there_and_back(commit, later, text):
 
 
 @given(st.text(max_size=60).map(lambda text: "#: " + text))
-def test_a_line_that_is_damaged_is_none(text):
+def test_a_line_that_is_damaged_is_none(text: str) -> None:
     commit, rest = split_header(text)
     assert commit is None or commit.number > 0
     assert rest == text.partition("\n")[2]
 
 
-def test_a_mark_that_is_damaged_is_none():
+def test_a_mark_that_is_damaged_is_none() -> None:
     trial = Unproven(3, 2, Proof.CONFIRM)
     assert Unproven.from_text(trial.to_text()) == trial
     for text in ("", "{", "[]", '{"number": 1}', '{"number": 3, "back_to": 2, "proof": "x"}', '"x"', "null"):

@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.config.check import warnings
-from dialpost.core.config.model import LanService
+from dialpost.core.config.model import Config, LanService
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 
@@ -14,17 +14,17 @@ BASE = (
 STATIC = 'method = "static"\naddress = "192.168.1.25/24"\n'
 
 
-def parse(lan, more=""):
+def parse(lan: str, more: str = "") -> Config:
     return parse_config(f"{BASE}{more}\n[lan]\n{lan}" + ("" if "[link]" in more else '\n[link]\nkind = "gateway"'))
 
 
-def problems(lan, more=""):
+def problems(lan: str, more: str = "") -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse(lan, more)
     return list(caught.value.problems)
 
 
-def test_without_the_section_dhcp_and_an_address_to_fall_back_on():
+def test_without_the_section_dhcp_and_an_address_to_fall_back_on() -> None:
     lan = parse("").lan
     assert (lan.method.value, lan.fallback_address, lan.ssh) == ("dhcp", "192.168.216.25/24", False)
     assert [service.port for service in lan.services] == [993, 995, 143]
@@ -93,12 +93,12 @@ def test_without_the_section_dhcp_and_an_address_to_fall_back_on():
         ),
     ],
 )
-def test_what_cannot_stand(lan, said):
+def test_what_cannot_stand(lan: str, said: list[str]) -> None:
     assert problems(lan) == said
 
 
 @pytest.mark.parametrize("name", ["eth 0", "eth0\n", "lo", "ppp0", "a" * 16, "../eth0", 'eth0"', "eth*", "", "é0"])
-def test_names_that_are_no_lan_interface(name):
+def test_names_that_are_no_lan_interface(name: str) -> None:
     import json
 
     if name:
@@ -108,11 +108,11 @@ def test_names_that_are_no_lan_interface(name):
 
 
 @pytest.mark.parametrize("name", ["eth0", "end0", "enx001122334455", "br0.2", "wlan0", "pppoe-lan"])
-def test_names_of_interfaces(name):
+def test_names_of_interfaces(name: str) -> None:
     assert parse(f'interface = "{name}"').lan.interface == name
 
 
-def test_lan_and_line_are_two_networks():
+def test_lan_and_line_are_two_networks() -> None:
     ppp = '[ppp]\nlocal_address = "192.168.1.77"\nremote_address = "192.168.2.1"'
     assert problems(STATIC, ppp) == [
         "lan.address = 192.168.1.25/24 and ppp.local_address = 192.168.1.77 are in the same network: LAN and "
@@ -124,13 +124,13 @@ def test_lan_and_line_are_two_networks():
     ]
 
 
-def test_one_port_one_server():
+def test_one_port_one_server() -> None:
     assert problems('services = ["pop3"]', '[smtp]\nlisten = ["[::]:25", "0.0.0.0:110"]') == [
         'smtp.listen has "0.0.0.0:110", but pop3 (lan.services) already uses that port.'
     ]
 
 
-def test_warnings():
+def test_warnings() -> None:
     assert warnings(parse("")) == ()
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"')) == ()
     assert warnings(parse(STATIC)) == (

@@ -31,7 +31,7 @@ BASE = (
         ("ppp", "mtu = 127", "ppp.mtu = 127 is too small for PPP: use 0 or at least 128."),
     ],
 )
-def test_what_no_call_can_be_made_with_is_refused(section, line, said):
+def test_what_no_call_can_be_made_with_is_refused(section: str, line: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(f"{BASE}[{section}]\n{line}\n")
     assert len(caught.value.problems) == 1 and said in caught.value.problems[0]
@@ -46,11 +46,11 @@ def test_what_no_call_can_be_made_with_is_refused(section, line, said):
         ("ppp", 'user = "a b\\"c"\npassword = "é\\\\\\"#%p"'),
     ],
 )
-def test_odd_but_possible_values_stand(section, line):
+def test_odd_but_possible_values_stand(section: str, line: str) -> None:
     parse_config(f"{BASE}[{section}]\n{line}\n")
 
 
-def test_a_login_that_sends_no_password_is_told():
+def test_a_login_that_sends_no_password_is_told() -> None:
     script = '[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["0961"]\nlogin_script = ["word:", "%p"]\n'
     assert any("ppp.password is empty" in sentence for sentence in warnings(parse_config(BASE + script)))
     assert warnings(parse_config(BASE + script + '[ppp]\nuser = "u"\npassword = "p"\n')) == ()

@@ -10,7 +10,7 @@ from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 
 
-def test_the_default_is_the_settings_own():
+def test_the_default_is_the_settings_own() -> None:
     assert StationConfig().run_dir == DEFAULT_RUN_DIR == plain_run_dir("") == plain_run_dir('# run_dir = "/x"\n')
 
 
@@ -29,7 +29,7 @@ def test_the_default_is_the_settings_own():
         ("[station]\nrun_dir = 1\n", None),
     ],
 )
-def test_what_is_not_plain_takes_a_parser(text, found):
+def test_what_is_not_plain_takes_a_parser(text: str, found: str | None) -> None:
     assert plain_run_dir(text) == found
 
 
@@ -58,7 +58,7 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(_WORDS, max_size=12).map("".join))
-def test_it_never_finds_another_folder_than_the_parser(text):
+def test_it_never_finds_another_folder_than_the_parser(text) -> None:
     try:
         expected = parse_config(text).station.run_dir
     except ConfigError:

@@ -5,7 +5,7 @@ import pytest
 from dialpost.core.config.setup import first_text, run_dir_in
 
 
-def test_the_folders_given_are_in_the_first_text():
+def test_the_folders_given_are_in_the_first_text() -> None:
     text = first_text("# For the board.\n[link]\nkind = 'gateway'\n", data_dir="/srv/d", run_dir="/srv/r")
     assert text.startswith("# For the board.") and 'data_dir = "/srv/d"' in text and run_dir_in(text) == "/srv/r"
     assert first_text("") == ""
@@ -22,5 +22,5 @@ def test_the_folders_given_are_in_the_first_text():
         ("", ""),
     ],
 )
-def test_the_folder_of_the_socket(text, found):
+def test_the_folder_of_the_socket(text: str, found: str) -> None:
     assert run_dir_in(text) == found

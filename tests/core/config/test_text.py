@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialpost.core.config.check import warnings
-from dialpost.core.config.fields import all_fields
+from dialpost.core.config.fields import Field, all_fields
 from dialpost.core.config.model import Config, LinkKind, TlsMode
 from dialpost.core.config.text import explain, find_field, markdown, parse_config, render_config, starter
 from dialpost.core.errors import ConfigError, NotFoundError
@@ -50,13 +50,13 @@ every_min = 60
 )
 
 
-def problems(text):
+def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse_config(text)
     return list(caught.value.problems)
 
 
-def test_the_smallest_file_has_a_default_for_everything_else():
+def test_the_smallest_file_has_a_default_for_everything_else() -> None:
     config = parse_config(BASE)
     assert config == dataclasses.replace(
         Config(),
@@ -64,7 +64,7 @@ def test_the_smallest_file_has_a_default_for_everything_else():
     )
 
 
-def test_values_are_typed_and_in_normal_form():
+def test_values_are_typed_and_in_normal_form() -> None:
     config = parse_config(FULL)
     assert config.link.kind is LinkKind.DIALUP_GATEWAY
     assert config.outbound.tls is TlsMode.IMPLICIT
@@ -76,19 +76,19 @@ def test_values_are_typed_and_in_normal_form():
     assert config.outbound.password == 'pä"ss\\w\x7f'
 
 
-def test_international_domains_are_kept_as_a_labels():
+def test_international_domains_are_kept_as_a_labels() -> None:
     config = parse_config(BASE.replace("clinic.example", "büro.example"))
     assert config.station.domains == ("xn--bro-hoa.example",)
     assert config.station.hostname == "mail.xn--bro-hoa.example"
 
 
 @pytest.mark.parametrize("all_keys", [False, True])
-def test_what_is_rendered_with_secrets_parses_to_the_same(all_keys):
+def test_what_is_rendered_with_secrets_parses_to_the_same(all_keys: bool) -> None:
     config = parse_config(FULL)
     assert parse_config(render_config(config, secrets=True, all_keys=all_keys)) == config
 
 
-def test_secrets_are_blotted_out():
+def test_secrets_are_blotted_out() -> None:
     shown = render_config(parse_config(FULL), secrets=False, all_keys=True)
     assert "ss\\\\w" not in shown
     assert shown.count("(set, not shown)") == 1
@@ -163,21 +163,21 @@ def test_secrets_are_blotted_out():
         (BASE + "x = [1,\n", ["This is not TOML"]),
     ],
 )
-def test_every_fault_is_told_with_key_value_and_what_is_allowed(text, expected):
+def test_every_fault_is_told_with_key_value_and_what_is_allowed(text: str, expected: list[str]) -> None:
     found = problems(text)
     assert len(found) == len(expected), found
     for problem, part in zip(found, expected, strict=True):
         assert part in problem
 
 
-def test_all_faults_are_told_at_once_with_the_files_name():
+def test_all_faults_are_told_at_once_with_the_files_name() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config('[station]\nhostname = "x"\n[smtp]\nfoo = 1\nmax_errors = 1\n', "/etc/d.toml")
     assert len(caught.value.problems) == 4
     assert all(problem.startswith("/etc/d.toml: ") for problem in caught.value.problems)
 
 
-def test_a_wrong_secret_is_not_repeated():
+def test_a_wrong_secret_is_not_repeated() -> None:
     assert "hunter2" not in "\n".join(problems(BASE + '[outbound]\nuser = "x"\npassword = ["hunter2"]\n'))
 
 
@@ -196,7 +196,7 @@ def test_a_wrong_secret_is_not_repeated():
         (FULL.replace("[relay]\n", '[relay]\nprovider_networks = ["192.168.0.0/16"]\n'), "provider's rule wins"),
     ],
 )
-def test_warnings_tell_what_works_but_should_be_known(text, part):
+def test_warnings_tell_what_works_but_should_be_known(text: str, part: str | None) -> None:
     told = warnings(parse_config(text))
     assert (any(part in sentence for sentence in told)) if part else told == ()
 
@@ -211,13 +211,13 @@ def test_warnings_tell_what_works_but_should_be_known(text, part):
         ("minutes_per_day = 30\ncost_per_minute = 0.2\nlimit_per_month = 20", ""),
     ],
 )
-def test_warnings_about_a_budget_that_allows_nothing_or_never_binds(budget, part):
+def test_warnings_about_a_budget_that_allows_nothing_or_never_binds(budget: str, part: str) -> None:
     text = BASE + "[budget]\n" + budget
     told = [sentence for sentence in warnings(parse_config(text)) if sentence.startswith("budget.")]
     assert [part in sentence for sentence in told] == ([True] if part else [])
 
 
-def test_every_key_is_explained_with_type_and_default():
+def test_every_key_is_explained_with_type_and_default() -> None:
     for field in all_fields():
         words = explain(field)
         assert field.key in words
@@ -257,7 +257,7 @@ SAMPLES = {
 }
 
 
-def other_value(field):
+def other_value(field: Field) -> list[str] | str:
     """A value the field may have that is not its default, as TOML."""
     if field.is_table:
         return {"clinic.example": "anna"}
@@ -290,7 +290,7 @@ PARTNERS = {
 """What else a key needs beside it to be allowed."""
 
 
-def file_with(field):
+def file_with(field: Field) -> str:
     """A whole file in which this key is set."""
     section, _, _ = field.key.rpartition(".")
     value = other_value(field)
@@ -312,7 +312,7 @@ def file_with(field):
 @pytest.mark.parametrize(
     "field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key
 )
-def test_every_key_can_be_set_and_comes_back(field):
+def test_every_key_can_be_set_and_comes_back(field: Field) -> None:
     config = parse_config(file_with(field))
     value = functools.reduce(
         lambda part, name: getattr(part[0] if isinstance(part, tuple) else part, name), field.key.split("."), config
@@ -323,7 +323,7 @@ def test_every_key_can_be_set_and_comes_back(field):
 
 
 @pytest.mark.parametrize("field", list(all_fields()), ids=lambda field: field.key)
-def test_no_value_whatever_breaks_the_parser(field):
+def test_no_value_whatever_breaks_the_parser(field: Field) -> None:
     section, _, _ = field.key.rpartition(".")
     opening = f"[[{section}]]" if section in {"outbound.route", "schedule.entry"} else f"[{section}]"
     base = "" if section == "station" else BASE
@@ -358,14 +358,14 @@ def test_no_value_whatever_breaks_the_parser(field):
             assert error.problems and all(problem.endswith((".", "?")) for problem in error.problems), error
 
 
-def test_a_key_that_is_not_there_names_the_nearest():
+def test_a_key_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(NotFoundError, match=r"Did you mean smtp\.listen"):
         find_field("smtp.lisen")
 
 
 @given(st.text(max_size=200))
 @settings(max_examples=300)
-def test_any_text_is_a_configuration_or_a_config_error(text):
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
     try:
         parse_config(BASE + text)
     except ConfigError as error:
@@ -379,8 +379,8 @@ def test_any_text_is_a_configuration_or_a_config_error(text):
         max_size=4,
     )
 )
-def test_wrongly_typed_values_never_get_through(values):
-    def toml(value):
+def test_wrongly_typed_values_never_get_through(values: dict[str, list[str] | float]) -> None:
+    def toml(value: list[str] | float) -> str:
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, list):
@@ -397,21 +397,21 @@ def test_wrongly_typed_values_never_get_through(values):
     assert type(config.smtp.login_pause_s) is int
 
 
-def test_the_starter_file_is_usable_as_it_is():
+def test_the_starter_file_is_usable_as_it_is() -> None:
     config = parse_config(starter())
     assert config.station.domains == ("clinic.example",)
     assert config.schedule.entry[0].at == ("07:30", "12:30", "17:30")
     assert warnings(config) == ()
 
 
-def test_each_comment_of_the_starter_file_can_be_made_a_line():
+def test_each_comment_of_the_starter_file_can_be_made_a_line() -> None:
     lines = starter().splitlines()
     for number, line in enumerate(lines):
         if re.match(r"# [a-z_]+ = ", line):
             tomllib.loads("\n".join([*lines[:number], line.removeprefix("# "), *lines[number + 1 :]]))
 
 
-def test_the_page_of_settings_is_as_the_declarations_are():
+def test_the_page_of_settings_is_as_the_declarations_are() -> None:
     page = Path(__file__).parents[3] / "docs" / "configuration.md"
     assert page.read_text() == markdown(), "run: dialpost config explain --markdown > docs/configuration.md"
 
@@ -435,7 +435,7 @@ def test_the_page_of_settings_is_as_the_declarations_are():
         ('[station]\ndomains = ["a.example", "b.example", "a.example"]', "station.domains names a.example 2 times"),
     ],
 )
-def test_what_contradicts_itself(text, words):
+def test_what_contradicts_itself(text: str, words: str) -> None:
     head = (
         "" if text.startswith("[station]") else '[station]\nhostname = "mail.a.example"\ndomains = ["a.example"]\n'
     )
@@ -444,7 +444,7 @@ def test_what_contradicts_itself(text, words):
     assert any(words in problem for problem in told.value.problems), told.value.problems
 
 
-def test_a_list_has_its_longest_length():
+def test_a_list_has_its_longest_length() -> None:
     field = next(
         field for field in all_fields() if field.is_list and field.setting.maximum and field.value_type is str
     )

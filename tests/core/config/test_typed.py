@@ -4,7 +4,7 @@ import pytest
 
 from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import read_value
-from dialpost.core.config.fields import all_fields
+from dialpost.core.config.fields import Field, all_fields
 from dialpost.core.config.text import find_field, parse_config
 from dialpost.core.errors import AccountError, ConfigError
 from dialpost.core.line.country import Country, Dialling
@@ -120,12 +120,12 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("key", "text", "expected"), TAKEN)
-def test_what_people_type_is_taken_in_its_one_form(key, text, expected):
+def test_what_people_type_is_taken_in_its_one_form(key: str, text: str, expected: list[str] | int | str) -> None:
     assert read_value(find_field(key), key, text) == expected
 
 
 @pytest.mark.parametrize(("key", "text", "words"), REFUSED)
-def test_what_is_refused_is_told_with_the_right_form(key, text, words):
+def test_what_is_refused_is_told_with_the_right_form(key: str, text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_value(find_field(key), key, text)
     assert words in str(caught.value)
@@ -137,7 +137,7 @@ JUNK = ["abc def", "-1", "9" * 5_000, "\x1b[31m", "\u202e", "''", '"', "[", "{",
 @pytest.mark.parametrize(
     "field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key
 )
-def test_junk_is_taken_whole_or_refused_in_one_sentence_for_every_key(field):
+def test_junk_is_taken_whole_or_refused_in_one_sentence_for_every_key(field: Field) -> None:
     for text in JUNK:
         try:
             read_value(field, field.key, text)
@@ -147,7 +147,7 @@ def test_junk_is_taken_whole_or_refused_in_one_sentence_for_every_key(field):
                 assert len(printable(sentence)) < 6_000
 
 
-def test_a_file_may_say_it_the_same_way():
+def test_a_file_may_say_it_the_same_way() -> None:
     text = BASE + '[[schedule.entry]]\ndays = ["mon-fri", "sat"]\nat = ["8:00"]\n[smtp]\nmax_message_bytes = "5M"\n'
     config = parse_config(text)
     assert config.schedule.entry[0].days == ("mon", "tue", "wed", "thu", "fri", "sat")
@@ -155,7 +155,7 @@ def test_a_file_may_say_it_the_same_way():
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "192.168.216.25"])
-def test_this_machine_as_the_mail_host_is_a_fault_at_its_own_doors_and_a_warning_elsewhere(host):
+def test_this_machine_as_the_mail_host_is_a_fault_at_its_own_doors_and_a_warning_elsewhere(host: str) -> None:
     text = BASE + f'[outbound]\nsmarthost = "{host}"\n'
     with pytest.raises(ConfigError, match="would loop"):
         parse_config(text)
@@ -163,7 +163,7 @@ def test_this_machine_as_the_mail_host_is_a_fault_at_its_own_doors_and_a_warning
     assert any("this machine itself" in sentence for sentence in warnings(config))
 
 
-def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too():
+def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too() -> None:
     country = Country("x", "X", "", dialling=Dialling(emergency=("122",)))
     config = parse_config(
         BASE + '[modem]\noutside_line = "0w"\nnumbers = ["122555", "0122555", "0961123456"]\n'
@@ -173,6 +173,6 @@ def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too()
 
 
 @pytest.mark.parametrize(("name", "hint"), [("josé", "jose"), ("Łukasz Żak", "lukasz.zak"), ("Müller", "muller")])
-def test_an_accounts_name_is_refused_with_one_that_is_near(name, hint):
+def test_an_accounts_name_is_refused_with_one_that_is_near(name: str, hint: str) -> None:
     with pytest.raises(AccountError, match=f"for example {hint}"):
         check_name(name)

@@ -5,7 +5,7 @@ import pytest
 from dialpost.core.console.keys import Key, KeyDecoder
 
 
-def keys(data):
+def keys(data: bytes) -> list[Key | str]:
     """What a decoder makes of it."""
     decoder = KeyDecoder()
     return [key for key in map(decoder.receive, data) if key is not None]
@@ -48,14 +48,14 @@ SILENT = [
 
 
 @pytest.mark.parametrize("data", SILENT)
-def test_what_nobody_typed_gives_no_key_and_what_follows_is_read(data):
+def test_what_nobody_typed_gives_no_key_and_what_follows_is_read(data: bytes) -> None:
     assert keys(data) == []
     assert keys(data + b"ok\r") == ["o", "k", Key.ENTER]
     assert keys(b"a" + data + data + b"b") == ["a", "b"]
 
 
 @pytest.mark.parametrize("data", SILENT)
-def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data):
+def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data: bytes) -> None:
     for cut in range(1, len(data)):
         decoder = KeyDecoder()
         for byte in data[:cut]:
@@ -80,15 +80,15 @@ def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data):
         (b"\x1b[1\xc3\xa9", ["é"]),
     ],
 )
-def test_keys_within_and_behind(data, expected):
+def test_keys_within_and_behind(data: bytes, expected: list[Key | str]) -> None:
     assert keys(data) == expected
 
 
-def test_a_subnegotiation_without_an_end_is_over_after_a_while():
+def test_a_subnegotiation_without_an_end_is_over_after_a_while() -> None:
     assert keys(b"\xff\xfa" + b"\x18" * 600 + b"\ry")[-2:] == [Key.ENTER, "y"]
 
 
-def test_an_endless_string_or_subnegotiation_holds_nothing():
+def test_an_endless_string_or_subnegotiation_holds_nothing() -> None:
     for start in (b"\x1b]", b"\x1b[", b"\xff\xfa", b"\x1bP"):
         decoder = KeyDecoder()
         for byte in start + b"1" * 100_000:
@@ -98,19 +98,19 @@ def test_an_endless_string_or_subnegotiation_holds_nothing():
         assert decoder.receive(ord("x")) == "x"
 
 
-def test_a_control_after_escape_is_what_the_two_mean_together():
+def test_a_control_after_escape_is_what_the_two_mean_together() -> None:
     assert keys(b"\x1b\x7f") == [Key.KILL_WORD]
 
 
 @pytest.mark.parametrize("character", ["\u00dc", "\u271c", "\U0001f71c"])
-def test_a_character_s_bytes_end_no_string_but_the_byte_after_it_does(character):
+def test_a_character_s_bytes_end_no_string_but_the_byte_after_it_does(character: str) -> None:
     """Each of them ends in 0x9C, which is also ST."""
     encoded = character.encode()
     assert encoded.endswith(b"\x9c")
     assert keys(b"\x1b]0;" + encoded + b"x\x9ca") == keys(b"\x1b]0;" + encoded + b"\x9ca") == ["a"]
 
 
-def test_it_is_at_rest_only_outside_of_a_sequence():
+def test_it_is_at_rest_only_outside_of_a_sequence() -> None:
     decoder, told = KeyDecoder(), []
     for byte in b"a\x1b[A":
         told.append(decoder.is_at_rest)
@@ -119,5 +119,5 @@ def test_it_is_at_rest_only_outside_of_a_sequence():
 
 
 @pytest.mark.parametrize("command", [0xF0, 0xF1, 0xF3, 0xF9])
-def test_a_telnet_command_without_more_takes_nothing_of_what_follows(command):
+def test_a_telnet_command_without_more_takes_nothing_of_what_follows(command: int) -> None:
     assert keys(bytes([0xFF, command]) + b"a") == ["a"]

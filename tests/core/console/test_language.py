@@ -187,13 +187,13 @@ def test_whatever_is_typed_is_an_order_a_fault_or_nothing(text: str) -> None:
     LANGUAGE.help(text)
 
 
-def test_what_has_no_known_choices_has_none():
+def test_what_has_no_known_choices_has_none() -> None:
     assert known_choices(Source.NONE, ["x"]) == known_choices(Source.VALUE, []) == []
     assert known_choices(Source.VALUE, ["smtp.max_recipients", ""]) == []
     assert known_choices(Source.VALUE, ["no.such", ""]) == []
 
 
-def test_a_prompt_that_leaves_no_room_is_cut():
+def test_a_prompt_that_leaves_no_room_is_cut() -> None:
     row = Row(20, utf8=False)
     assert row.draw("x" * 40 + "> ", "show", 4) == b"x" * 11 + b"show"
 

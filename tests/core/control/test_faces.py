@@ -2,15 +2,16 @@
 
 import argparse
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dialpost import cli
-from dialpost.cli.parser import make_parser
+from dialpost.cli.parser import Parser, make_parser
 from dialpost.core.console import commands as console
 from dialpost.core.control import accounts, calls, config, modem, panel, queue, station
-from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS
+from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS, Act
 from dialpost.core.control.table import METHODS
 
 CLI = Path(cli.__file__).parent
@@ -32,7 +33,7 @@ PROSE = {"config show": "it prints TOML, which scripts read", "board show": "its
 ALL = (*COMMANDS.values(), *CONSOLE.values(), *OTHERS.values())
 
 
-def leaves(parser, words=()):
+def leaves(parser: Parser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Parser]]:
     """Every command there is, with its parser."""
     inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not inner:
@@ -45,11 +46,11 @@ def leaves(parser, words=()):
 PARSERS = dict(leaves(make_parser()))
 
 
-def test_every_command_is_in_the_table_and_no_other():
+def test_every_command_is_in_the_table_and_no_other() -> None:
     assert sorted(PARSERS) == sorted(COMMANDS)
 
 
-def test_every_command_of_the_console_alone_is_in_the_table_and_no_other():
+def test_every_command_of_the_console_alone_is_in_the_table_and_no_other() -> None:
     own = {command.name for command in console.COMMANDS if not command.face}
     assert own == set(CONSOLE)
     faces = {command.face for command in console.COMMANDS if command.face}
@@ -57,12 +58,12 @@ def test_every_command_of_the_console_alone_is_in_the_table_and_no_other():
 
 
 @pytest.mark.parametrize(("name", "act"), [*COMMANDS.items(), *CONSOLE.items()])
-def test_an_act_asks_or_says_why_not(name, act):
+def test_an_act_asks_or_says_why_not(name: str, act: Act) -> None:
     assert act.methods or act.local.endswith(".")
     assert all(METHODS[method.name] is method for method in act.methods)
 
 
-def test_every_method_is_asked_by_somebody():
+def test_every_method_is_asked_by_somebody() -> None:
     asked = {
         method.name for act in (*COMMANDS.values(), *CONSOLE.values(), *OTHERS.values()) for method in act.methods
     }
@@ -70,19 +71,19 @@ def test_every_method_is_asked_by_somebody():
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_json_is_offered_where_its_form_is_declared_and_nowhere_else(name):
+def test_json_is_offered_where_its_form_is_declared_and_nowhere_else(name: str) -> None:
     offers = any("--json" in action.option_strings for action in PARSERS[name]._actions)
     assert offers == (COMMANDS[name].json is not None)
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_no_listing_is_without_json(name):
-    verb = name.split()[-1]
+def test_no_listing_is_without_json(name: str) -> None:
+    verb = name.rsplit(maxsplit=1)[-1]
     if (verb in LISTS or verb == "show") and name not in {*PROSE, "panel show"}:
         assert COMMANDS[name].json is not None, f"`dialpost {name}` lists something: give it --json"
 
 
-def test_what_the_table_says_is_asked_is_what_the_command_line_asks():
+def test_what_the_table_says_is_asked_is_what_the_command_line_asks() -> None:
     """Each method stands in a module of cli/, and each that stands there is in the table."""
     by_constant = {}
     for module in (accounts, calls, config, modem, panel, queue, station):
@@ -111,7 +112,7 @@ def test_what_the_table_says_is_asked_is_what_the_command_line_asks():
     assert asked | by_modules_elsewhere == told
 
 
-def test_no_face_asks_by_a_bare_name():
+def test_no_face_asks_by_a_bare_name() -> None:
     """`call` and `events` are the raw wire, which nobody checks."""
     for path in CLI.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -1,12 +1,14 @@
 """What comes over the control socket, against the declarations: one error for each fault, naming what is wrong."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialpost.core.control.declared import LONGEST_TEXT, Access
+from dialpost.core.control.declared import LONGEST_TEXT, Access, Method, Parameter
 from dialpost.core.control.requests import check, parse_request, unanswered
 from dialpost.core.control.table import METHODS
 from dialpost.core.errors import ControlError
@@ -16,7 +18,7 @@ WITH_PARAMETERS = [name for name in EVERY if METHODS[name].parameters]
 OTHER_TYPES = [True, 1.5, 7, "text", ["text"], [1], {"a": 1}]
 
 
-def good(parameter):
+def good(parameter: Parameter):
     """A value that is allowed."""
     if parameter.is_list:
         return st.lists(st.text(max_size=20), max_size=3)
@@ -32,7 +34,7 @@ def good(parameter):
     return st.floats(low, high)
 
 
-def wrongs(parameter):
+def wrongs(parameter: Parameter) -> list[object]:
     """Values of another type, and just out of range."""
     fits = {bool: (bool,), int: (int,), float: (int, float)}.get(parameter.value_type, (str,))
     found = [one for one in OTHER_TYPES if type(one) not in ((list,) if parameter.is_list else fits)]
@@ -49,14 +51,14 @@ def wrongs(parameter):
 
 
 @st.composite
-def good_params(draw, method):
+def good_params(draw: Callable[..., Any], method: Method) -> dict[str, list[str] | float | str]:
     """Parameters that are allowed: those required, and some of the others."""
     chosen = [one for one in method.parameters if one.is_required or draw(st.booleans())]
     return {one.name: draw(good(one)) for one in chosen}
 
 
 @given(st.data())
-def test_what_is_declared_is_taken_and_reaches_the_handler_as_declared(data):
+def test_what_is_declared_is_taken_and_reaches_the_handler_as_declared(data: st.DataObject) -> None:
     method = METHODS[data.draw(st.sampled_from(EVERY))]
     params = data.draw(good_params(method))
     taken = check(method, json.loads(json.dumps(params)))
@@ -73,7 +75,9 @@ def test_what_is_declared_is_taken_and_reaches_the_handler_as_declared(data):
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
 @settings(max_examples=5)
 @given(st.data())
-def test_a_parameter_of_another_type_or_out_of_range_is_one_error_that_names_it(name, data):
+def test_a_parameter_of_another_type_or_out_of_range_is_one_error_that_names_it(
+    name: str, data: st.DataObject
+) -> None:
     method = METHODS[name]
     params = data.draw(good_params(method))
     for wrong in method.parameters:
@@ -84,7 +88,7 @@ def test_a_parameter_of_another_type_or_out_of_range_is_one_error_that_names_it(
 
 
 @given(st.data())
-def test_a_parameter_left_out_or_null_is_one_error_only_where_it_is_required(data):
+def test_a_parameter_left_out_or_null_is_one_error_only_where_it_is_required(data: st.DataObject) -> None:
     method = METHODS[data.draw(st.sampled_from(WITH_PARAMETERS))]
     left_out = data.draw(st.sampled_from(method.parameters))
     params = data.draw(good_params(method))
@@ -100,7 +104,7 @@ def test_a_parameter_left_out_or_null_is_one_error_only_where_it_is_required(dat
 
 
 @given(st.sampled_from(EVERY), st.text(max_size=60))
-def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name, unknown):
+def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name: str, unknown: str) -> None:
     method = METHODS[name]
     if unknown in {one.name for one in method.parameters}:
         return
@@ -136,20 +140,20 @@ def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name, unkno
         (b'{"method": "caf\xe9"}', "not UTF-8"),
     ],
 )
-def test_a_line_that_is_no_request_is_one_error_that_says_why(line, words):
+def test_a_line_that_is_no_request_is_one_error_that_says_why(line: bytes, words: str) -> None:
     with pytest.raises(ControlError) as caught:
         parse_request(line)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
 
 
-def test_a_request_is_its_method_and_its_parameters():
+def test_a_request_is_its_method_and_its_parameters() -> None:
     assert parse_request(b'{"method": "status"}\n') == ("status", {})
     assert parse_request(b'{"method": "status", "params": null}') == ("status", {})
     assert parse_request(b'{"params": {"text": "\xc3\xa9"}, "method": "trace"}') == ("trace", {"text": "é"})
 
 
-def test_a_mistyped_method_is_told_the_nearest():
+def test_a_mistyped_method_is_told_the_nearest() -> None:
     assert str(unanswered("queue.lst")) == "This daemon has no method 'queue.lst'. Is it queue.list?"
     assert str(unanswered("fly")) == "This daemon has no method 'fly'."
     assert str(unanswered("queue.list")) == (
@@ -158,13 +162,13 @@ def test_a_mistyped_method_is_told_the_nearest():
     assert len(str(unanswered("x" * 10_000 + "\n"))) < 200
 
 
-def test_a_secret_parameter_is_not_in_its_error():
+def test_a_secret_parameter_is_not_in_its_error() -> None:
     with pytest.raises(ControlError) as caught:
         check(METHODS["account.passwd"], {"name": "anna", "password": "geheim" * 1000})
     assert "geheim" not in str(caught.value)
 
 
-def test_every_declaration_is_complete():
+def test_every_declaration_is_complete() -> None:
     """Numbers have both bounds, helps are sentences, and only the station's own units have methods of their own."""
     for method in METHODS.values():
         assert method.help.endswith("."), method.name

@@ -10,7 +10,7 @@ import pytest
 
 from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method, parameters_of
-from dialpost.core.control.serving import Emit, answer_here, serve, serve_events, serve_talk
+from dialpost.core.control.serving import Emit, Served, answer_here, serve, serve_events, serve_talk
 from dialpost.core.errors import ControlError
 from dialpost.core.json_value import FaceConnection, JsonValue
 
@@ -65,7 +65,7 @@ async def with_talk(params: Params, talk: FaceConnection) -> Answer:
         (serve_talk(METHOD, with_talk), ["mine"]),
     ],
 )
-async def test_each_kind_of_method(served, events) -> None:
+async def test_each_kind_of_method(served: dict[str, Served], events: list[str]) -> None:
     [(name, method)] = served.items()
     assert (name, method.access) == ("test.double", Access.OWNER)
     asked = Connection()

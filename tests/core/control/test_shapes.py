@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from dialpost.core.control import calls, queue, station
 from dialpost.core.control.declared import VERSION
+from dialpost.core.control.queue import Recipient
 from dialpost.core.control.shapes import from_json, members, objects_in, to_json, words
+from dialpost.core.control.station import Status
 from dialpost.core.control.table import METHODS
 from dialpost.core.errors import ControlError
 
@@ -29,7 +31,7 @@ RECIPIENT = {
 }
 
 
-def of(kind):
+def of(kind: type[object] | types.GenericAlias):
     """Values of a type of an answer."""
     if get_origin(kind) is tuple:
         return st.lists(of(get_args(kind)[0]), max_size=2).map(tuple)
@@ -48,13 +50,13 @@ def of(kind):
 
 
 @given(st.data())
-def test_every_answer_comes_back_from_json_as_it_was(data):
+def test_every_answer_comes_back_from_json_as_it_was(data: st.DataObject) -> None:
     answer = METHODS[data.draw(st.sampled_from(sorted(METHODS)))].answer
     value = data.draw(of(answer))
     assert from_json(answer, json.loads(json.dumps(to_json(value)))) == value
 
 
-def test_members_of_a_newer_daemon_are_passed_over_and_those_an_older_lacks_take_their_defaults():
+def test_members_of_a_newer_daemon_are_passed_over_and_those_an_older_lacks_take_their_defaults() -> None:
     found = from_json(queue.Recipient, RECIPIENT | {"colour": "blue"})
     assert (found.address, found.name, found.held_because) == ("a@b.example", "", "")
 
@@ -77,24 +79,28 @@ def test_members_of_a_newer_daemon_are_passed_over_and_those_an_older_lacks_take
         ),
     ],
 )
-def test_an_answer_of_another_shape_is_one_error_that_names_the_member(kind, value, named):
+def test_an_answer_of_another_shape_is_one_error_that_names_the_member(
+    kind: type[Recipient | Status | str] | types.GenericAlias,
+    value: dict[str, object] | list[dict[str, int | str]] | None,
+    named: str,
+) -> None:
     with pytest.raises(ControlError, match=named) as caught:
         from_json(kind, value)
     assert "restart" in str(caught.value) and not caught.value.kind
 
 
-def test_a_whole_number_is_a_number_too():
+def test_a_whole_number_is_a_number_too() -> None:
     spent = dict.fromkeys(("day_s", "day_cost", "month_s", "month_cost", "undated_s", "undated_cost"), 0)
     assert from_json(calls.Spent, spent | {"day": ""}).day_s == 0.0
 
 
-def test_a_type_in_words():
+def test_a_type_in_words() -> None:
     assert words(tuple[queue.Message, ...]) == "list of `Message`"
     assert words(int | None) == "whole number or null"
     assert [kind.__name__ for kind in objects_in(tuple[queue.Message, ...])] == ["Message", "Recipient"]
 
 
-def promised():
+def promised() -> dict[str, dict[str, dict[str, str] | list[str] | str]]:
     """Each method with its parameters and the members of its answer, as a script may rely on them."""
     return {
         name: {
@@ -111,7 +117,7 @@ def promised():
     }
 
 
-def test_nothing_that_version_1_promised_has_changed_or_gone():
+def test_nothing_that_version_1_promised_has_changed_or_gone() -> None:
     """What is new joins the file; what changes or goes needs another VERSION."""
     assert VERSION == 1
     kept, now = json.loads(PROMISED.read_text("utf-8")), promised()

@@ -20,7 +20,7 @@ eth1	0002A8C0	0101A8C0	0003	0	0	0	00FFFFFF	0	0	0
 LAN = connected_networks(TABLE)
 
 
-def test_the_networks_this_machine_is_in():
+def test_the_networks_this_machine_is_in() -> None:
     assert [str(network) for network in LAN] == ["192.168.1.0/24", "192.168.216.0/24"]
 
 
@@ -41,13 +41,13 @@ def test_the_networks_this_machine_is_in():
         ("10.0.0.2", "224.0.0.1", "no line can have"),
     ],
 )
-def test_an_address_of_the_lan_is_refused(local, peer, words):
+def test_an_address_of_the_lan_is_refused(local: str, peer: str, words: str) -> None:
     found = why_not(local, peer, LAN)
     assert words in found and bool(found) == bool(words)
 
 
 @given(st.text())
-def test_any_route_table_can_be_read(text):
+def test_any_route_table_can_be_read(text) -> None:
     connected_networks(text)
     connected_networks("head\n" + text)
 

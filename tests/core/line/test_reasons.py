@@ -7,7 +7,7 @@ import pytest
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.ppp.events import PppEnd, PppUp, event, parse_event
 from dialpost.core.line.ppp.log import LOG_REASONS
-from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, advice, ppp_reason
+from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, Reason, advice, ppp_reason
 from dialpost.core.line.reasons_page import page
 
 
@@ -29,7 +29,7 @@ def test_every_exit_code_of_pppd_has_a_row() -> None:
     [*DIAL_REASONS.values(), *PPP_REASONS.values(), *(row.reason for row in LOG_REASONS)],
     ids=lambda reason: reason.log,
 )
-def test_each_row_says_what_happened_and_a_fault_what_to_do(reason) -> None:
+def test_each_row_says_what_happened_and_a_fault_what_to_do(reason: Reason) -> None:
     assert reason.words.endswith(".")
     assert "fault" in reason.light
     if "flashes" in reason.light:

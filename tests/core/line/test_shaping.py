@@ -51,12 +51,12 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
     ("rate_bps", "expected"),
     [(300, 1024), (2400, 1024), (9600, 1024), (33_600, 3216), (56_000, 5360), (115_200, 0)],
 )
-def test_our_own_connections_fill_no_more_than_the_line_carries_in_a_moment(rate_bps, expected):
+def test_our_own_connections_fill_no_more_than_the_line_carries_in_a_moment(rate_bps: int, expected: int) -> None:
     """1024 are four segments of a slow line; beyond 56 kbit/s a modem's CONNECT tells nothing of the line."""
     assert line_shaping.outbound_bytes(rate_bps) == expected
 
 
-def test_vegas_is_tuned_only_where_it_is_used():
+def test_vegas_is_tuned_only_where_it_is_used() -> None:
     tuned = line_shaping.tunables(line_shaping.shape(33_600))
     assert tuned == {"/sys/module/tcp_vegas/parameters/alpha": 16, "/sys/module/tcp_vegas/parameters/beta": 24}
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}

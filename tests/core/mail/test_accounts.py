@@ -1,5 +1,7 @@
 """Whose an address is: every way of writing it, every fallback, and what belongs to whom."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ ALIASES = [
 ]
 
 
-def directory(accounts=ACCOUNTS, aliases=ALIASES, **more):
+def directory(accounts: list[Account] = ACCOUNTS, aliases: list[Alias] = ALIASES, **more: Any) -> Directory:
     values = {"domains": ("clinic.example", "second.example", "third.example"), "hostname": "mail.clinic.example"}
     return Directory(
         {account.name: account for account in accounts},
@@ -78,7 +80,7 @@ def directory(accounts=ACCOUNTS, aliases=ALIASES, **more):
         ("sales@clinic.example", Unknown()),
     ],
 )
-def test_resolve(address, expected):
+def test_resolve(address: str, expected: Local | NotLocal | Unknown) -> None:
     assert directory().resolve(address) == expected
 
 
@@ -114,18 +116,20 @@ def test_resolve(address, expected):
         ),
     ],
 )
-def test_postmaster_always_reaches_somebody(address, changes, gets):
+def test_postmaster_always_reaches_somebody(
+    address: str, changes: dict[str, list[Account | Alias] | str], gets: Local
+) -> None:
     changes = {"aliases": []} | changes
     assert directory(**changes).resolve(address) == gets
 
 
-def test_an_own_abuse_address_is_respected():
+def test_an_own_abuse_address_is_respected() -> None:
     found = directory(aliases=[Alias("abuse@second.example", ("ben",))])
     assert found.resolve("abuse@second.example") == Local(("ben",))
     assert found.resolve("abuse@clinic.example") == Local(("anna",))
 
 
-def test_catch_all():
+def test_catch_all() -> None:
     found = directory(catch_all={"second.example": "ben", "third.example": "gone"})
     assert found.resolve("whoever@second.example") == Local(("ben",))
     assert found.resolve("info@second.example") == Local(("anna",))
@@ -133,7 +137,7 @@ def test_catch_all():
     assert found.resolve("whoever@third.example") == Unknown()
 
 
-def test_plus_addressing_can_be_off_or_another_sign():
+def test_plus_addressing_can_be_off_or_another_sign() -> None:
     assert directory(plus_separator="").resolve("anna+x@clinic.example") == Unknown()
     assert directory(plus_separator="-").resolve("anna-x@clinic.example") == Local(("anna",))
     assert directory([Account("anna"), Account("anna-b")], plus_separator="-").resolve(
@@ -160,11 +164,11 @@ def test_plus_addressing_can_be_off_or_another_sign():
         ("anna", "", False),
     ],
 )
-def test_owns(account, address, owned):
+def test_owns(account: str, address: str, owned: bool) -> None:
     assert directory(catch_all={"third.example": "ben"}).owns(account, address) is owned
 
 
-def test_login_by_name_or_address():
+def test_login_by_name_or_address() -> None:
     found = directory()
     named = {
         text: found.account_of(text) for text in ("ANNA", " anna ", "info@SECOND.example", "team@clinic.example")
@@ -178,7 +182,7 @@ def test_login_by_name_or_address():
     assert found.account_of("") is None
 
 
-def test_dead_targets():
+def test_dead_targets() -> None:
     assert directory().dead_targets() == {
         ("dead@clinic.example", "ring3@clinic.example"),
         ("ring3@clinic.example", "dead@clinic.example"),
@@ -186,19 +190,19 @@ def test_dead_targets():
     }
 
 
-def test_uses_in_the_configuration():
+def test_uses_in_the_configuration() -> None:
     found = directory(catch_all={"clinic.example": "anna", "second.example": "ben"}, postmaster="anna")
     assert found.uses_in_configuration("anna") == ["delivery.catch_all of clinic.example", "station.postmaster"]
     assert found.uses_in_configuration("carl") == []
 
 
 @pytest.mark.parametrize(("given", "kept"), [("Anna", "anna"), (" o.hara_2-x ", "o.hara_2-x"), ("7", "7")])
-def test_names(given, kept):
+def test_names(given: str, kept: str) -> None:
     assert check_name(given) == kept
 
 
 @pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "a b", "a/b", "../x", "ä", "a:b", "a@b", "x" * 65, "a\n"])
-def test_no_names(name):
+def test_no_names(name: str) -> None:
     if name == "a\n":
         assert check_name(name) == "a"  # a line end around it is nobody's intent
         return
@@ -207,7 +211,7 @@ def test_no_names(name):
 
 
 @given(st.text(max_size=80))
-def test_anything_gets_an_answer(text):
+def test_anything_gets_an_answer(text: str) -> None:
     found = directory(catch_all={"clinic.example": "ben"})
     assert isinstance(found.resolve(text), Local | Unknown | NotLocal)
     assert isinstance(found.resolve(text + "@clinic.example"), Local | Unknown | NotLocal)
@@ -215,7 +219,7 @@ def test_anything_gets_an_answer(text):
 
 
 @pytest.mark.parametrize("local", ["mie..k", "mie.k.", ".mie"])
-def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local):
+def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local: str) -> None:
     """As some providers gave out addresses: written plain or quoted, it is the same name."""
     given = str(parse_mailbox(f"{local}@clinic.example"))
     told = str(parse_mailbox(f"{local}@world.example"))
@@ -226,7 +230,7 @@ def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local):
     assert made.resolve("all@clinic.example") == Local((), (f'"{local}"@world.example',))
 
 
-def test_the_directory_of_a_configuration():
+def test_the_directory_of_a_configuration() -> None:
     config = parse_config(
         '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\npostmaster = "ben"\n'
         '[delivery]\nplus_separator = "-"\ncatch_all = {"clinic.example" = "anna"}\n'
@@ -237,16 +241,16 @@ def test_the_directory_of_a_configuration():
     )
 
 
-def test_who_is_postmaster_by_default():
+def test_who_is_postmaster_by_default() -> None:
     assert directory([Account("anna"), Account("postmaster", enabled=False)]).postmaster_account == "postmaster"
 
 
-def test_what_has_an_address_already():
+def test_what_has_an_address_already() -> None:
     there = directory()
     assert there.taken_by("Info@second.example") == "account anna"
     assert there.taken_by("TEAM@clinic.example") == "an alias"
     assert there.taken_by("nobody@clinic.example") is None
 
 
-def test_quotes_come_in_pairs():
+def test_quotes_come_in_pairs() -> None:
     assert [_unquoted(text) for text in ('"ab"', '"ab', 'ab"')] == ["ab", '"ab', 'ab"']

@@ -42,7 +42,7 @@ ANNA, BOSS = "anna@clinic.example", "boss@clinic.example"
         (b"(" * 4000, ("?",)),
     ],
 )
-def test_every_address_of_a_field_is_found(value, addresses):
+def test_every_address_of_a_field_is_found(value: bytes, addresses: tuple[str, ...]) -> None:
     assert addresses_in([value], 4096) == addresses
 
 
@@ -64,7 +64,7 @@ OURS = ("clinic.example", "ward.example")
         (b" me@far.example <bert@clinic.example>", b' "me@far.example" <bert@clinic.example>'),
     ],
 )
-def test_what_mail_programs_get_wrong_is_repaired(value, then):
+def test_what_mail_programs_get_wrong_is_repaired(value: bytes, then: bytes) -> None:
     assert repaired(value, OURS) == then
     [address] = addresses_in([then], 4096)
     assert address.endswith("@clinic.example")
@@ -98,12 +98,12 @@ def test_what_mail_programs_get_wrong_is_repaired(value, then):
         b" bert@",
     ],
 )
-def test_what_is_right_or_can_be_read_in_two_ways_stays(value):
+def test_what_is_right_or_can_be_read_in_two_ways_stays(value: bytes) -> None:
     assert repaired(value, OURS) == value
 
 
 @given(st.text(alphabet='ab@.<>", (:;=?\n', max_size=24).map(str.encode))
-def test_a_repair_never_makes_a_foreign_address_ones_own(value):
+def test_a_repair_never_makes_a_foreign_address_ones_own(value: bytes) -> None:
     """Whoever was found as an author before is one still, unless it stands in front of the brackets."""
     before, then = addresses_in([value], 4096), addresses_in([repaired(value, OURS)], 4096)
     assert len(then) == 1 or then == before
@@ -113,7 +113,7 @@ def test_a_repair_never_makes_a_foreign_address_ones_own(value):
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
-def test_any_bytes_give_addresses(values):
+def test_any_bytes_give_addresses(values: list[bytes]) -> None:
     assert all(addresses_in(values, 4096)) or not values
 
 
@@ -133,8 +133,10 @@ def test_any_bytes_give_addresses(values):
         (FromCheck.ALLOW, (BOSS,), (BOSS,), False, b""),
     ],
 )
-def test_a_user_writes_as_themselves(mode, authors, senders, refused, added):
-    def is_own(address):
+def test_a_user_writes_as_themselves(
+    mode: FromCheck, authors: tuple[str, ...], senders: tuple[str, ...], refused: bool, added: bytes
+) -> None:
+    def is_own(address: str) -> bool:
         return address == ANNA
 
     refusal = user_refusal(mode, authors, senders, is_own, ANNA)
@@ -153,23 +155,23 @@ def test_a_user_writes_as_themselves(mode, authors, senders, refused, added):
         (("x@clinic.example.world.example",), False),
     ],
 )
-def test_who_claims_to_be_from_here(addresses, ours):
+def test_who_claims_to_be_from_here(addresses: tuple[str, ...], ours: bool) -> None:
     assert claims_to_be_ours(addresses, ("clinic.example",)) is ours
 
 
-def test_the_mark_is_one_field():
+def test_the_mark_is_one_field() -> None:
     assert unverified_mark("2001:db8::1").count(b"\n") == 1
     assert b"[192.0.2.1]" in unverified_mark("192.0.2.1")
 
 
-def test_the_mark_names_an_ipv6_address_as_a_literal():
+def test_the_mark_names_an_ipv6_address_as_a_literal() -> None:
     """RFC 5321 §4.1.3."""
     assert unverified_mark("2001:db8::1").endswith(b"from [IPv6:2001:db8::1]\n")
 
 
 @pytest.mark.parametrize("text", [b"a", b"\\", b'\\"', b'"', b'"a', b"!", b"(", b"@", b'""@', b"[a"])
-def test_no_field_takes_time_that_grows_with_its_square(text):
-    def seconds(count):
+def test_no_field_takes_time_that_grows_with_its_square(text: bytes) -> None:
+    def seconds(count: int) -> float:
         began_s = time.process_time()
         addresses_in([text * count + b"@"], 10**9)
         return time.process_time() - began_s
@@ -180,8 +182,8 @@ def test_no_field_takes_time_that_grows_with_its_square(text):
 
 
 @pytest.mark.parametrize("text", [b" ", b"@", b" @", b"a@ ", b"a.", b'"', b'" <', b"<", b"\n", b"a<", b"@b <a@"])
-def test_no_repair_takes_time_that_grows_with_its_square(text):
-    def seconds(count):
+def test_no_repair_takes_time_that_grows_with_its_square(text: bytes) -> None:
+    def seconds(count: int) -> float:
         began_s = time.process_time()
         assert repaired(text * count, OURS) == text * count
         return time.process_time() - began_s
@@ -199,10 +201,10 @@ def test_no_repair_takes_time_that_grows_with_its_square(text):
         (b" " * 20 + b"a" * 64 + b".") * 9,
     ],
 )
-def test_no_line_that_cannot_be_repaired_takes_long(line):
+def test_no_line_that_cannot_be_repaired_takes_long(line: bytes) -> None:
     """A message may have thousands of them, and every other session waits meanwhile."""
 
-    def seconds(value, count):
+    def seconds(value: bytes, count: int) -> float:
         began_s = time.process_time()
         for _ in range(count):
             repaired(value, OURS)

@@ -36,7 +36,7 @@ ROUTED = Sides(LAN, PROVIDER)
         ("127.0.0.1", Origin.OUTSIDE),
     ],
 )
-def test_sides(address, side):
+def test_sides(address: str, side: Origin) -> None:
     assert DIALLED.of(address, "eth0") is side
 
 
@@ -58,7 +58,9 @@ def test_sides(address, side):
         (replace(DIALLED, lan_interface="eth0"), "lo", Origin.LAN),
     ],
 )
-def test_an_address_of_the_lan_counts_only_where_the_lan_is(address, sides, interface, side):
+def test_an_address_of_the_lan_counts_only_where_the_lan_is(
+    address: str, sides: Sides, interface: str, side: Origin
+) -> None:
     assert sides.of(address, interface) is side
 
 
@@ -76,11 +78,13 @@ def test_an_address_of_the_lan_counts_only_where_the_lan_is(address, sides, inte
         (DIALLED, "nonsense", "eth0", False),
     ],
 )
-def test_the_provider_of_a_dialled_line_is_who_came_over_it(sides, address, interface, is_provider):
+def test_the_provider_of_a_dialled_line_is_who_came_over_it(
+    sides: Sides, address: str, interface: str, is_provider: bool
+) -> None:
     assert sides.is_provider(address, interface) is is_provider
 
 
-def test_only_our_own_people_relay():
+def test_only_our_own_people_relay() -> None:
     assert [origin for origin in Origin if may_relay(origin)] == [Origin.SUBMITTED, Origin.LAN]
 
 
@@ -96,19 +100,19 @@ def test_only_our_own_people_relay():
         (HeaderFacts(delivered_to=("x@b.example",) * 50), False),
     ],
 )
-def test_loops(facts, is_refused):
+def test_loops(facts: HeaderFacts, is_refused: bool) -> None:
     refusal = loop_refusal(facts, 100, ["A@b.example"])
     assert (refusal is not None) == is_refused
     assert refusal is None or str(refusal).startswith("554 5.4.6")
 
 
-def test_the_window_for_repeats_goes_with_the_hours_not_with_the_clocks_steps():
+def test_the_window_for_repeats_goes_with_the_hours_not_with_the_clocks_steps() -> None:
     window = RepeatWindow(100)
     steps = [(60, 0), (1_000_060, 0), (1_000_100, 40), (50, 50), (2_000_000, 200)]
     assert [window.since_s(wall_s, monotonic_s) for wall_s, monotonic_s in steps] == [-40, -40, 0, -50, 100]
 
 
-def test_the_sides_of_a_configuration():
+def test_the_sides_of_a_configuration() -> None:
     text = (
         '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n[lan]\ninterface = "eth7"\n'
         '[relay]\nnetworks = ["192.168.1.0/24"]\nprovider_networks = ["10.9.0.0/16"]\n[link]\nkind = "{}"\n'

@@ -18,5 +18,5 @@ from dialpost.core.mail.peer_host import host_of
         ("unix:socket", "unix:socket"),
     ],
 )
-def test_a_host_is_an_ipv4_address_or_an_ipv6_network_of_64_bits(address, host):
+def test_a_host_is_an_ipv4_address_or_an_ipv6_network_of_64_bits(address: str, host: str) -> None:
     assert host_of(address) == host

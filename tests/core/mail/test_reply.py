@@ -16,7 +16,7 @@ from dialpost.core.mail.reply import Reply
         (354, ("go on",), Reply(354, ("go on",), None)),
     ],
 )
-def test_from_lines(code, lines, expected):
+def test_from_lines(code: int, lines: tuple[str, ...], expected: Reply) -> None:
     assert Reply.from_lines(code, lines) == expected
 
 
@@ -35,6 +35,6 @@ def test_the_first_digit_is_the_class_of_a_reply(codes: tuple[int, ...], kinds: 
         assert {kind for kind in every if getattr(Reply(code, ("x",)), kind)} == kinds
 
 
-def test_in_the_servers_words_on_one_line():
+def test_in_the_servers_words_on_one_line() -> None:
     assert str(Reply.from_lines(550, ("5.1.1 No such", "5.1.1 user"))) == "550 5.1.1 No such user"
     assert Reply(450, ("busy",)).status() == "4.0.0"

@@ -16,15 +16,15 @@ from dialpost.core.mail.smtp_commands import (
 )
 
 
-def mail(argument, extended=True):
+def mail(argument: str, extended: bool = True) -> Reply | MailCommand:
     return parse_mail(argument, extended=extended)
 
 
-def rcpt(argument, extended=True, smtputf8=False):
+def rcpt(argument: str, extended: bool = True, smtputf8: bool = False) -> Recipient | Reply:
     return parse_rcpt(argument, extended=extended, smtputf8=smtputf8)
 
 
-def status(answer):
+def status(answer: Reply) -> str:
     assert isinstance(answer, Reply), answer
     return f"{answer.code} {answer.enhanced}"
 
@@ -53,12 +53,12 @@ def status(answer):
         ),
     ],
 )
-def test_mail(argument, expected):
+def test_mail(argument: str, expected: Envelope) -> None:
     assert mail(argument) == MailCommand(expected, 0)
 
 
 @pytest.mark.parametrize("text", ["<scanner>", "scanner", " <Scanner> ", "Big one <scanner>"])
-def test_a_name_without_a_domain_is_at_home_where_there_is_one(text):
+def test_a_name_without_a_domain_is_at_home_where_there_is_one(text: str) -> None:
     sender = parse_mail(f"FROM:{text}", extended=True, home="clinic.example")
     assert isinstance(sender, MailCommand) and sender.envelope.sender.lower() == "scanner@clinic.example"
     to = parse_rcpt(f"TO:{text}", extended=False, smtputf8=False, home="clinic.example")
@@ -66,7 +66,7 @@ def test_a_name_without_a_domain_is_at_home_where_there_is_one(text):
     assert status(mail(f"FROM:{text}")) == "553 5.1.7" and status(rcpt(f"TO:{text}")) == "553 5.1.3"
 
 
-def test_the_postmaster_needs_no_domain_and_gets_none():
+def test_the_postmaster_needs_no_domain_and_gets_none() -> None:
     """RFC 5321 §4.1.1.3: whose postmaster is meant, the directory knows."""
     to = parse_rcpt("TO:<Postmaster>", extended=False, smtputf8=False, home="clinic.example")
     assert to == Recipient("postmaster")
@@ -75,18 +75,18 @@ def test_the_postmaster_needs_no_domain_and_gets_none():
 @pytest.mark.parametrize(
     "text", ["\t<a@b.example>", "\ta@b.example", "<a@b.example>\tBODY=8BITMIME", "a@b.example\t"]
 )
-def test_a_tab_is_a_blank(text):
+def test_a_tab_is_a_blank(text: str) -> None:
     found = mail(f"FROM:{text}")
     assert isinstance(found, MailCommand) and found.envelope.sender == "a@b.example"
 
 
 @pytest.mark.parametrize("text", ["<>", "<a@>", "<@b.example>", "<a b>", "<a\0>", "Anna <>x", "a@b <c@d.example>"])
-def test_home_makes_no_address_of_what_is_none(text):
+def test_home_makes_no_address_of_what_is_none(text: str) -> None:
     answer = parse_rcpt(f"TO:{text}", extended=True, smtputf8=False, home="clinic.example")
     assert status(answer).startswith("5")
 
 
-def test_size():
+def test_size() -> None:
     assert mail("FROM:<> SIZE=00012") == MailCommand(Envelope("", ()), 12)
 
 
@@ -120,11 +120,11 @@ def test_size():
         ("FROM:<> =1", "501 5.5.4"),
     ],
 )
-def test_mail_refused(argument, expected):
+def test_mail_refused(argument: str, expected: str) -> None:
     assert status(mail(argument)) == expected
 
 
-def test_parameters_want_ehlo():
+def test_parameters_want_ehlo() -> None:
     assert status(mail("FROM:<> SIZE=1", extended=False)) == "501 5.5.4"
     assert status(rcpt("TO:<a@b.example> NOTIFY=NEVER", extended=False)) == "501 5.5.4"
 
@@ -142,7 +142,7 @@ def test_parameters_want_ehlo():
         ("TO:<a@b.example> ORCPT=utf-8;J\\x{FC}rgen@x", Recipient("a@b.example", None, "utf-8;J\\x{FC}rgen@x")),
     ],
 )
-def test_rcpt(argument, expected):
+def test_rcpt(argument: str, expected: Recipient) -> None:
     assert rcpt(argument) == expected
 
 
@@ -161,7 +161,7 @@ def test_rcpt(argument, expected):
         ("TO:<a@b.example> SIZE=1", "555 5.5.4"),
     ],
 )
-def test_rcpt_refused(argument, expected):
+def test_rcpt_refused(argument: str, expected: str) -> None:
     assert status(rcpt(argument)) == expected
 
 
@@ -179,7 +179,7 @@ def test_rcpt_refused(argument, expected):
         ("1" * 21, None),
     ],
 )
-def test_bdat(argument, expected):
+def test_bdat(argument: str, expected: tuple[int, bool] | None) -> None:
     if expected is None:
         assert status(parse_bdat(argument)) == "501 5.5.4"
     else:
@@ -220,7 +220,7 @@ PARTS = st.lists(
 
 
 @given(PARTS, st.booleans(), st.booleans())
-def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text, extended, smtputf8):
+def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text: str, extended: bool, smtputf8: bool) -> None:
     for answer in (mail("FROM:" + text, extended), rcpt("TO:" + text, extended, smtputf8), parse_bdat(text)):
         if isinstance(answer, Reply):
             assert answer.is_permanent and answer.enhanced and answer.enhanced.startswith("5.")
@@ -247,15 +247,15 @@ def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text, extended, s
         (b"GETT /", False),
     ],
 )
-def test_who_speaks_another_protocol(line, is_other):
+def test_who_speaks_another_protocol(line: bytes, is_other: bool) -> None:
     assert speaks_something_else(line) is is_other
 
 
 @pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G", "AUTH=a=b"])
-def test_auth_wants_xtext(parameter):
+def test_auth_wants_xtext(parameter: str) -> None:
     assert status(mail(f"FROM:<a@x.example> {parameter}")).startswith("501")
 
 
 @pytest.mark.parametrize("value", ["", "SOMETIMES", "NEVER,DELAY", "SUCCESS,SUCCESS", "SUCCESS,"])
-def test_notify_wants_its_words(value):
+def test_notify_wants_its_words(value: str) -> None:
     assert status(rcpt(f"TO:<a@x.example> NOTIFY={value}")) == "501 5.5.4"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dialpost.core.errors import ConfigError
@@ -183,7 +185,7 @@ def test_a_board_is_known_by_the_machines_own_name(model: str, name: str | None)
     assert (board and board.name) == name
 
 
-def test_the_machines_name_ends_with_a_zero_byte_in_the_device_tree(tmp_path) -> None:
+def test_the_machines_name_ends_with_a_zero_byte_in_the_device_tree(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.4\0")
     assert machine_model(tmp_path / "model") == "Raspberry Pi 4 Model B Rev 1.4"
     assert machine_model(tmp_path / "none") == ""

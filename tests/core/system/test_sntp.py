@@ -4,44 +4,53 @@ import struct
 
 import pytest
 
-from dialpost.core.system.sntp import PACKET_BYTES, answer, question
+from dialpost.core.system.sntp import PACKET_BYTES, ClockOffset, answer, question
 
 COOKIE = 0x0123456789ABCDEF
 NOW = 1_800_000_000.0
 NOT_BEFORE = 1_793_491_200.0
 
 
-def packet(*, mode=4, leap=0, stratum=2, cookie=COOKIE, came_s=NOW, left_s=NOW, reference=b"LOCL"):
-    def stamp(seconds):
+def packet(
+    *,
+    mode: int = 4,
+    leap: int = 0,
+    stratum: int = 2,
+    cookie: int = COOKIE,
+    came_s: float = NOW,
+    left_s: float = NOW,
+    reference: bytes = b"LOCL",
+) -> bytes:
+    def stamp(seconds: float) -> int:
         return int((seconds + 2_208_988_800) * 2**32) % 2**64
 
     head = struct.pack("!BBbb8x4s8x", leap << 6 | 4 << 3 | mode, stratum, 0, 0, reference)
     return head + struct.pack("!QQQ", cookie, stamp(came_s), stamp(left_s))
 
 
-def told(data, *, sent_s=0.0, trip_s=0.2):
+def told(data: bytes, *, sent_s: float = 0.0, trip_s: float = 0.2) -> ClockOffset:
     return answer(data, COOKIE, sent_s, trip_s, not_before_s=NOT_BEFORE)
 
 
-def test_the_question_tells_nothing_but_the_cookie():
+def test_the_question_tells_nothing_but_the_cookie() -> None:
     asked = question(COOKIE)
     assert len(asked) == PACKET_BYTES and asked[0] == 0x23
     assert asked[1:40] == bytes(39) and asked[40:] == COOKIE.to_bytes(8, "big")
 
 
-def test_a_clock_of_1970_is_moved_to_now():
+def test_a_clock_of_1970_is_moved_to_now() -> None:
     found = told(packet())
     assert found.offset_s == pytest.approx(NOW + 0.1 - 0.2, abs=1e-3)
     assert found.round_trip_s == pytest.approx(0.2, abs=1e-3)
 
 
-def test_time_spent_at_the_server_is_not_on_the_way():
+def test_time_spent_at_the_server_is_not_on_the_way() -> None:
     found = told(packet(came_s=NOW - 0.15, left_s=NOW), sent_s=NOW - 0.2)
     assert found.round_trip_s == pytest.approx(0.05, abs=1e-3)
     assert found.offset_s == pytest.approx(0.025, abs=1e-3)
 
 
-def test_after_2036_seconds_begin_anew():
+def test_after_2036_seconds_begin_anew() -> None:
     later = 2_100_000_000.0
     assert told(packet(came_s=later, left_s=later), sent_s=later - 0.1).offset_s == pytest.approx(0.0, abs=0.1)
 
@@ -62,11 +71,11 @@ def test_after_2036_seconds_begin_anew():
         (packet()[:32] + bytes(16), "no time"),
     ],
 )
-def test_what_is_not_believed(data, why):
+def test_what_is_not_believed(data: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         told(data)
 
 
-def test_an_answer_that_was_too_long_on_the_way_is_not_used():
+def test_an_answer_that_was_too_long_on_the_way_is_not_used() -> None:
     with pytest.raises(ValueError, match="sense"):
         told(packet(), trip_s=61.0)

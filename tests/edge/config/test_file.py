@@ -1,5 +1,7 @@
 """The configuration file on the card: what can be wrong with a file, and that a write loses nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from dialpost.core.errors import ConfigError, NotFoundError, StorageError
@@ -10,7 +12,7 @@ OTHER = TEXT.replace("mail.", "mx.")
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> ConfigFile:
     (tmp_path / "dialpost.toml").write_text(TEXT)
     (tmp_path / "dialpost.toml").chmod(0o640)
     return ConfigFile(tmp_path / "dialpost.toml")
@@ -19,7 +21,7 @@ def file(tmp_path):
 @pytest.mark.parametrize(
     "data", [TEXT.encode(), b"\xef\xbb\xbf" + TEXT.encode(), TEXT.replace("\n", "\r\n").encode()]
 )
-def test_as_editors_write_it(file, data):
+def test_as_editors_write_it(file: ConfigFile, data: bytes) -> None:
     file.path.write_bytes(data)
     assert file.load().station.hostname == "mail.clinic.example"
 
@@ -37,7 +39,7 @@ def test_as_editors_write_it(file, data):
         ),
     ],
 )
-def test_what_is_no_configuration(file, data, words):
+def test_what_is_no_configuration(file: ConfigFile, data: bytes, words: str) -> None:
     file.path.write_bytes(data)
     with pytest.raises(ConfigError) as caught:
         file.load()
@@ -45,17 +47,17 @@ def test_what_is_no_configuration(file, data, words):
     assert problem.startswith(str(file.path)) and words in problem
 
 
-def test_no_file(tmp_path):
+def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="dialpost config init"):
         ConfigFile(tmp_path / "x.toml").load()
 
 
-def test_a_folder(tmp_path):
+def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read: Is a directory"):
         ConfigFile(tmp_path).load()
 
 
-def test_a_first_file(tmp_path):
+def test_a_first_file(tmp_path: Path) -> None:
     file = ConfigFile(tmp_path / "new.toml")
     file.create(TEXT)
     assert file.load().station.domains == ("clinic.example",)
@@ -67,7 +69,7 @@ def test_a_first_file(tmp_path):
         ConfigFile(tmp_path / "gone" / "new.toml").create(TEXT)
 
 
-def test_an_open_password_is_told(file):
+def test_an_open_password_is_told(file: ConfigFile) -> None:
     secret = TEXT + '[outbound]\nuser = "u"\npassword = "p"\nsmarthost = "smtp.provider.example"\n'
     file.path.chmod(0o644)
     assert file.warnings(file.load()) == ()

@@ -2,11 +2,13 @@
 
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
-from dialpost.core.config.history import Proof, Unproven
+from dialpost.core.config.history import Commit, Proof, Unproven
 from dialpost.core.errors import NotFoundError, StorageError
 from dialpost.edge.config import history
 from dialpost.edge.config.file import ConfigFile
@@ -20,7 +22,7 @@ NOW_S = 1_800_000_000
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     file = tmp_path / "dialpost.toml"
     file.write_text(TEXT)
     file.chmod(0o640)
@@ -28,23 +30,23 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def book(path):
+def book(path: Path) -> ConfigHistory:
     return ConfigHistory(path)
 
 
-def commit(book, text, who="anna", comment="", **options):
+def commit(book: ConfigHistory, text: str, who: str = "anna", comment: str = "", **options: Proof) -> Commit:
     return book.commit(text, who, comment, NOW_S, clock_trusted=True, **options)
 
 
-def mode(path):
+def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def told(book):
+def told(book: ConfigHistory) -> list[tuple[int, str, str]]:
     return [(one.number, one.who, one.comment) for one in book.commits()]
 
 
-def test_every_text_has_a_number_who_and_when(book, path):
+def test_every_text_has_a_number_who_and_when(book: ConfigHistory, path: Path) -> None:
     assert commit(book, OTHER, comment="a new name").number == 2
     commit(book, TEXT, "bruno")
     assert told(book) == [(1, "an editor", ""), (2, "anna", "a new name"), (3, "bruno", "")]
@@ -56,19 +58,19 @@ def test_every_text_has_a_number_who_and_when(book, path):
         book.text_of(9)
 
 
-def test_a_wrong_clock_is_told(book):
+def test_a_wrong_clock_is_told(book: ConfigHistory) -> None:
     book.commit(OTHER, "anna", "", 3, clock_trusted=False)
     assert book.current().when == "1970-01-01 00:00:03 UTC (the clock was wrong)"
 
 
-def test_passwords_are_closed_to_others(book, path):
+def test_passwords_are_closed_to_others(book: ConfigHistory, path: Path) -> None:
     path.chmod(0o644)
     commit(book, OTHER)
     folder = path.with_name("dialpost.toml.history")
     assert (mode(path), mode(folder), {mode(one) for one in folder.iterdir()}) == (0o640, 0o700, {0o600})
 
 
-def test_what_an_editor_changed_gets_a_number_of_its_own(book, path):
+def test_what_an_editor_changed_gets_a_number_of_its_own(book: ConfigHistory, path: Path) -> None:
     commit(book, OTHER)
     path.write_text(path.read_text().replace("mx.", "post."))
     assert (book.current().number, book.current().who) == (3, "an editor")
@@ -79,7 +81,7 @@ def test_what_an_editor_changed_gets_a_number_of_its_own(book, path):
     assert [book.text_of(number) for number in range(1, 6)] == [TEXT, OTHER, THIRD, OTHER, TEXT]
 
 
-def test_what_is_no_text_is_kept_as_it_is(book, path):
+def test_what_is_no_text_is_kept_as_it_is(book: ConfigHistory, path: Path) -> None:
     path.write_bytes(b"\xff\xfe[\n")
     assert book.current().number == 1
     commit(book, OTHER)
@@ -87,21 +89,21 @@ def test_what_is_no_text_is_kept_as_it_is(book, path):
     assert kept.read_bytes().endswith(b"\n\xff\xfe[\n")
 
 
-def test_the_first_of_all(tmp_path):
+def test_the_first_of_all(tmp_path: Path) -> None:
     book = ConfigHistory(tmp_path / "dialpost.toml")
     assert (book.current(), book.commits(), book.unproven()) == (None, (), None)
     assert commit(book, TEXT).number == 1
     assert mode(book.path) == 0o600
 
 
-def test_the_oldest_go_first(book, monkeypatch):
+def test_the_oldest_go_first(book: ConfigHistory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "KEPT", 3)
     for text in (OTHER, TEXT) * 4:
         commit(book, text)
     assert [one.number for one in book.commits()] == [7, 8, 9]
 
 
-def test_a_trial_ends_with_its_proof_or_goes_back(book):
+def test_a_trial_ends_with_its_proof_or_goes_back(book: ConfigHistory) -> None:
     commit(book, OTHER, proof=Proof.CONFIRM)
     assert book.unproven() == Unproven(2, 1, Proof.CONFIRM)
     book.proven()
@@ -113,7 +115,7 @@ def test_a_trial_ends_with_its_proof_or_goes_back(book):
     assert book.unproven() is None
 
 
-def test_before_the_first_there_is_none_to_go_back_to(tmp_path):
+def test_before_the_first_there_is_none_to_go_back_to(tmp_path: Path) -> None:
     book = ConfigHistory(tmp_path / "dialpost.toml")
     commit(book, TEXT, proof=Proof.CONFIRM)
     assert book.revert(book.unproven(), "not confirmed", NOW_S, clock_trusted=True) is None
@@ -121,8 +123,10 @@ def test_before_the_first_there_is_none_to_go_back_to(tmp_path):
     assert commit(book, OTHER).number == 2
 
 
-def test_the_mark_of_a_commit_that_failed_harms_no_later_one(book, path, monkeypatch):
-    def fails(*_):
+def test_the_mark_of_a_commit_that_failed_harms_no_later_one(
+    book: ConfigHistory, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Never:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(history, "write_durably", lambda p, *rest: fails() if p == path else write(p, *rest))
@@ -142,7 +146,7 @@ class PowerCut(BaseException):
 class Cutter:
     """Counts the steps that reach the card and cuts before the one it was given."""
 
-    def __init__(self, monkeypatch, at: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.at, self.steps = at, []
         for owner, name in (
             (os, "open"),
@@ -154,10 +158,10 @@ class Cutter:
         ):
             self._watch(monkeypatch, owner, name)
 
-    def _watch(self, monkeypatch, owner, name) -> None:
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, owner, name: str) -> None:
         real = getattr(owner, name)
 
-        def step(*args, **kwargs):
+        def step(*args: int | Path | str, **kwargs: int) -> int | None:
             if self.at == len(self.steps):
                 raise PowerCut
             self.steps.append(name)
@@ -166,7 +170,9 @@ class Cutter:
         monkeypatch.setattr(owner, name, step)
 
 
-def cuts(monkeypatch, tmp_path, prepare, do):
+def cuts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prepare: Callable[..., Any], do: Callable[..., Any]
+) -> Iterator[tuple[int, ConfigHistory]]:
     """After a cut before each step in turn: the step's number and a fresh look at the card."""
     at = 0
     while True:
@@ -187,7 +193,9 @@ def cuts(monkeypatch, tmp_path, prepare, do):
         at += 1
 
 
-def test_a_cut_at_any_step_of_a_commit_leaves_the_old_or_the_new(monkeypatch, tmp_path):
+def test_a_cut_at_any_step_of_a_commit_leaves_the_old_or_the_new(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = []
     for at, book in cuts(monkeypatch, tmp_path, lambda book: commit(book, OTHER), lambda book: commit(book, THIRD)):
         text = ConfigFile(book.path).load().station.hostname
@@ -202,7 +210,9 @@ def test_a_cut_at_any_step_of_a_commit_leaves_the_old_or_the_new(monkeypatch, tm
     assert found == sorted(found)  # never the old one again after the new one was there
 
 
-def test_a_cut_at_any_step_of_a_commit_on_trial_never_leaves_it_without_its_mark(monkeypatch, tmp_path):
+def test_a_cut_at_any_step_of_a_commit_on_trial_never_leaves_it_without_its_mark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen = set()
     for at, book in cuts(
         monkeypatch,
@@ -216,8 +226,8 @@ def test_a_cut_at_any_step_of_a_commit_on_trial_never_leaves_it_without_its_mark
     assert seen == {2, 3}
 
 
-def test_a_cut_at_any_step_of_a_revert_is_made_up_for(monkeypatch, tmp_path):
-    def revert(book):
+def test_a_cut_at_any_step_of_a_revert_is_made_up_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def revert(book: ConfigHistory) -> None:
         book.revert(book.unproven(), "not confirmed", NOW_S, clock_trusted=True)
 
     for at, book in cuts(monkeypatch, tmp_path, lambda book: commit(book, OTHER, proof=Proof.CONFIRM), revert):
@@ -228,16 +238,18 @@ def test_a_cut_at_any_step_of_a_revert_is_made_up_for(monkeypatch, tmp_path):
         assert ConfigFile(book.path).load().station.hostname == "mail.clinic.example"
 
 
-def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(book, monkeypatch):
+def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(
+    book: ConfigHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit(book, OTHER)
     done = []
     real_fsync, real_replace = os.fsync, os.replace
 
-    def fsync(fd):
+    def fsync(fd: int) -> None:
         done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
         real_fsync(fd)
 
-    def replace(source, target, **kwargs):
+    def replace(source: Path | str, target: Path | str, **kwargs: int) -> None:
         done.append(Path(target).name)
         return real_replace(source, target, **kwargs)
 
@@ -249,7 +261,9 @@ def test_the_content_is_safe_before_its_name_and_the_name_before_we_return(book,
 
 
 @pytest.mark.parametrize("step", ["open", "fchmod", "fsync", "replace"])
-def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(monkeypatch, tmp_path, step):
+def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
+) -> None:
     """One fault of the card, wherever it comes: what the caller hears is what is on the card."""
     outcomes = []
     for at in range(100):
@@ -278,11 +292,11 @@ def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(monkeypatch, tmp
     assert False in outcomes
 
 
-def fail_once(patch, owner, name, at):
+def fail_once(patch: pytest.MonkeyPatch, owner, name: str, at: int) -> Callable[..., Any]:
     """Let the call numbered `at` fail; the answer tells how many were left before it."""
     real, left = getattr(owner, name), [at]
 
-    def act(*args, **kwargs):
+    def act(*args: int | str, **kwargs: int) -> int | None:
         left[0] -= 1
         if left[0] == -1:
             raise OSError(5, "Input/output error")
@@ -293,8 +307,10 @@ def fail_once(patch, owner, name, at):
 
 
 @pytest.mark.parametrize("step", ["fsync", "open"])
-def test_a_card_that_fails_leaves_the_old_file(book, path, monkeypatch, step):
-    def fails(*args, **kwargs):
+def test_a_card_that_fails_leaves_the_old_file(
+    book: ConfigHistory, path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(*args: int | str, **kwargs: Any) -> Never:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, step, fails)
@@ -305,7 +321,7 @@ def test_a_card_that_fails_leaves_the_old_file(book, path, monkeypatch, step):
     assert [one.name for one in path.parent.rglob("*.new")] == []
 
 
-def test_a_folder_that_can_not_be_used_is_told(book, path):
+def test_a_folder_that_can_not_be_used_is_told(book: ConfigHistory, path: Path) -> None:
     path.with_name("dialpost.toml.history").write_text("no folder")
     with pytest.raises(StorageError, match="its history can't be used: Not a directory"):
         book.current()
@@ -314,7 +330,7 @@ def test_a_folder_that_can_not_be_used_is_told(book, path):
     assert path.read_text() == TEXT
 
 
-def test_what_is_not_proven_is_nothing_to_go_back_to(book):
+def test_what_is_not_proven_is_nothing_to_go_back_to(book: ConfigHistory) -> None:
     commit(book, OTHER, proof=Proof.START)
     commit(book, THIRD, proof=Proof.CONFIRM)
     assert book.unproven() == Unproven(3, 1, Proof.CONFIRM)
@@ -325,7 +341,7 @@ def test_what_is_not_proven_is_nothing_to_go_back_to(book):
     assert book.unproven() == Unproven(5, 4, Proof.START)
 
 
-def test_a_link_to_the_file_stays_a_link(tmp_path, path):
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path, path: Path) -> None:
     link = tmp_path / "etc" / "dialpost.toml"
     link.parent.mkdir()
     link.symlink_to(path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +14,7 @@ UP = PppUp("ppp0", "10.0.0.2", "10.0.0.1")
 
 
 @pytest.fixture
-def pair():
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """A connection: our end, and the provider's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname())
@@ -23,7 +24,9 @@ def pair():
             yield ours, theirs
 
 
-def test_the_provider_hears_nothing_until_the_line_is_up_again_and_then_that_it_is_dead(pair):
+def test_the_provider_hears_nothing_until_the_line_is_up_again_and_then_that_it_is_dead(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     ours, theirs = pair
     kept = HalfOpen()
     kept.keep(ours)
@@ -41,7 +44,9 @@ def test_the_provider_hears_nothing_until_the_line_is_up_again_and_then_that_it_
         theirs.recv(10)
 
 
-async def test_the_socket_of_an_asyncio_transport_is_kept_over_its_abort(pair):
+async def test_the_socket_of_an_asyncio_transport_is_kept_over_its_abort(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     ours, theirs = pair
     kept = HalfOpen()
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
@@ -57,7 +62,9 @@ async def test_the_socket_of_an_asyncio_transport_is_kept_over_its_abort(pair):
         theirs.recv(10)
 
 
-def test_the_oldest_make_room_and_a_socket_that_is_closed_already_does_no_harm(pair, monkeypatch):
+def test_the_oldest_make_room_and_a_socket_that_is_closed_already_does_no_harm(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(half_open, "MOST", 2)
     ours, theirs = pair
     kept = HalfOpen()

@@ -7,6 +7,9 @@ import select
 import termios
 import time
 import tty
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Never
 
 import pytest
 import serial
@@ -14,11 +17,11 @@ import serial
 from dialpost.core.errors import PortError
 from dialpost.core.line.modem.profile import FlowControl
 from dialpost.edge.line import serial_port
-from dialpost.edge.line.serial_port import open_port
+from dialpost.edge.line.serial_port import SerialPort, open_port
 
 
 @pytest.fixture
-def pair():
+def pair() -> Iterator[tuple[int, str, Callable[..., Any]]]:
     """The modem's end (a descriptor) and the path of ours."""
     master, slave = os.openpty()
     tty.setraw(slave)
@@ -31,19 +34,21 @@ def pair():
 
 
 @pytest.fixture
-def port(pair):
+def port(pair: tuple[int, str, Callable[..., Any]]) -> Iterator[SerialPort]:
     made = open_port(pair[1], 9600, FlowControl.NONE)
     yield made
     made.close(keep_dtr=False)
 
 
-async def test_it_reads_no_more_than_asked_for(pair, port):
+async def test_it_reads_no_more_than_asked_for(pair: tuple[int, str, Callable[..., Any]], port: SerialPort) -> None:
     os.write(pair[0], b"CONNECT\rPPP")
     assert b"".join([await port.read(1) for _ in range(8)]) == b"CONNECT\r"
     assert os.read(port.fileno(), 100) == b"PPP"  # still in the kernel, for whoever reads next
 
 
-async def test_a_read_waits_for_bytes_and_can_be_cancelled(pair, port):
+async def test_a_read_waits_for_bytes_and_can_be_cancelled(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     reading = asyncio.create_task(port.read(10))
     await asyncio.sleep(0.05)
     assert not reading.done()
@@ -55,7 +60,9 @@ async def test_a_read_waits_for_bytes_and_can_be_cancelled(pair, port):
     assert await asyncio.wait_for(reading, 20) == b"OK"
 
 
-async def test_all_is_written_though_the_other_side_is_slow(pair, port):
+async def test_all_is_written_though_the_other_side_is_slow(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     data = bytes(range(256)) * 400
     writing = asyncio.create_task(port.write(data))
     got = b""
@@ -70,12 +77,12 @@ async def test_all_is_written_though_the_other_side_is_slow(pair, port):
     assert got == data
 
 
-async def test_a_port_without_control_lines_says_so(port):
+async def test_a_port_without_control_lines_says_so(port: SerialPort) -> None:
     assert port.carrier() is None
     assert port.set_dtr(True) is False
 
 
-async def test_unplugged_while_it_reads(pair, port):
+async def test_unplugged_while_it_reads(pair: tuple[int, str, Callable[..., Any]], port: SerialPort) -> None:
     reading = asyncio.create_task(port.read(1))
     await asyncio.sleep(0.05)
     pair[2]()
@@ -83,7 +90,9 @@ async def test_unplugged_while_it_reads(pair, port):
         await asyncio.wait_for(reading, 20)
 
 
-async def test_unplugged_is_seen_whatever_is_asked(pair, port):
+async def test_unplugged_is_seen_whatever_is_asked(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     pair[2]()
     with pytest.raises(PortError, match="unplugged"):
         port.carrier()
@@ -93,7 +102,7 @@ async def test_unplugged_is_seen_whatever_is_asked(pair, port):
         port.set_speed(115_200)
 
 
-async def test_a_closed_port_says_so_and_closing_again_is_harmless(port):
+async def test_a_closed_port_says_so_and_closing_again_is_harmless(port: SerialPort) -> None:
     port.close(keep_dtr=True)
     port.close(keep_dtr=False)
     for ask in (port.fileno, port.carrier, lambda: port.set_dtr(True), lambda: port.set_speed(9600)):
@@ -103,7 +112,7 @@ async def test_a_closed_port_says_so_and_closing_again_is_harmless(port):
         await port.read(1)
 
 
-def flags(port):
+def flags(port: SerialPort) -> list[list[bytes | int] | int]:
     return termios.tcgetattr(port.fileno())
 
 
@@ -111,7 +120,9 @@ def flags(port):
     ("flow_control", "rtscts", "xonxoff"),
     [(FlowControl.RTSCTS, True, False), (FlowControl.XONXOFF, False, True), (FlowControl.NONE, False, False)],
 )
-def test_the_settings_are_those_asked_for(pair, flow_control, rtscts, xonxoff):
+def test_the_settings_are_those_asked_for(
+    pair: tuple[int, str, Callable[..., Any]], flow_control: FlowControl, rtscts: bool, xonxoff: bool
+) -> None:
     made = open_port(pair[1], 57_600, flow_control)
     iflag, _, cflag, lflag, ispeed, ospeed, _ = flags(made)
     assert (ispeed, ospeed) == (termios.B57600, termios.B57600)
@@ -121,7 +132,9 @@ def test_the_settings_are_those_asked_for(pair, flow_control, rtscts, xonxoff):
     made.close(keep_dtr=False)
 
 
-async def test_the_speed_is_set_again_after_somebody_else_changed_the_port(pair, port):
+async def test_the_speed_is_set_again_after_somebody_else_changed_the_port(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     changed = flags(port)
     changed[3] |= termios.ICANON | termios.ECHO
     changed[4] = changed[5] = termios.B300
@@ -135,7 +148,9 @@ async def test_the_speed_is_set_again_after_somebody_else_changed_the_port(pair,
     assert await asyncio.wait_for(port.read(100), 20) == b"OK"
 
 
-async def test_closing_does_not_wait_for_what_nobody_takes(pair, port):
+async def test_closing_does_not_wait_for_what_nobody_takes(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     writing = asyncio.create_task(port.write(bytes(200_000)))
     await asyncio.sleep(0.05)
     assert not writing.done()
@@ -146,18 +161,22 @@ async def test_closing_does_not_wait_for_what_nobody_takes(pair, port):
     assert time.monotonic() - began_s < 20  # the kernel would wait for 30
 
 
-def test_it_is_locked_against_ourselves_until_closed(pair, port):
+def test_it_is_locked_against_ourselves_until_closed(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     with pytest.raises(PortError, match="in use by another Dialpost program"):
         open_port(pair[1], 9600, FlowControl.NONE)
     port.close(keep_dtr=False)
     open_port(pair[1], 9600, FlowControl.NONE).close(keep_dtr=False)
 
 
-def test_others_may_open_it_by_name_as_pppd_does(pair, port):
+def test_others_may_open_it_by_name_as_pppd_does(
+    pair: tuple[int, str, Callable[..., Any]], port: SerialPort
+) -> None:
     os.close(os.open(pair[1], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
 
 
-def test_what_is_no_port_is_told(tmp_path):
+def test_what_is_no_port_is_told(tmp_path: Path) -> None:
     with pytest.raises(PortError, match=r"There is no /dev/no-such-port. .* plugged in"):
         open_port("/dev/no-such-port", 9600, FlowControl.NONE)
     (tmp_path / "file").write_text("x")
@@ -176,8 +195,10 @@ def test_what_is_no_port_is_told(tmp_path):
         (errno.ENODEV, "unplugged"),
     ],
 )
-def test_what_the_kernel_refuses_is_told_with_what_to_do(monkeypatch, number, words):
-    def refuse(*_args, **_more):
+def test_what_the_kernel_refuses_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*_args: int | str, **_more: int) -> Never:
         raise serial.SerialException(number, f"[Errno {number}] could not open port")
 
     monkeypatch.setattr(serial_port.serial, "Serial", refuse)

@@ -2,6 +2,8 @@
 
 import os
 import stat
+from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -18,27 +20,27 @@ ALIASES = {"all@clinic.example": Alias("all@clinic.example", ("anna", "x@world.e
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> AccountFile:
     return AccountFile(tmp_path / "accounts.toml")
 
 
-def names(file):
+def names(file: AccountFile) -> list[str]:
     return sorted(path.name for path in file.path.parent.iterdir())
 
 
-def test_nothing_yet(file):
+def test_nothing_yet(file: AccountFile) -> None:
     assert file.load() == ({}, {})
     assert (file.report, names(file)) == ("", [])
 
 
-def test_what_is_saved_comes_back(file):
+def test_what_is_saved_comes_back(file: AccountFile) -> None:
     file.save(ACCOUNTS, ALIASES)
     assert file.load() == (ACCOUNTS, ALIASES)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert names(file) == ["accounts.toml"]
 
 
-def test_the_one_before_is_kept(file):
+def test_the_one_before_is_kept(file: AccountFile) -> None:
     file.save({}, {})
     before = file.path.read_bytes()
     file.save(ACCOUNTS, ALIASES)
@@ -68,7 +70,7 @@ def test_the_one_before_is_kept(file):
         b"\xff\xfe",
     ],
 )
-def test_damage_falls_back_and_is_set_aside(file, content):
+def test_damage_falls_back_and_is_set_aside(file: AccountFile, content: bytes) -> None:
     file.save(ACCOUNTS, {})
     file.save(ACCOUNTS, ALIASES)
     file.path.write_bytes(content)
@@ -79,7 +81,7 @@ def test_damage_falls_back_and_is_set_aside(file, content):
     assert AccountFile(file.path).load() == (ACCOUNTS, {})
 
 
-def test_what_is_no_utf8_is_said_in_words_with_its_line(file):
+def test_what_is_no_utf8_is_said_in_words_with_its_line(file: AccountFile) -> None:
     file.path.write_bytes(b'version = 1\n\n[[account]]\nname = "J\xfcrgen"\n')
     with pytest.raises(DamagedError) as raised:
         file.load()
@@ -87,14 +89,14 @@ def test_what_is_no_utf8_is_said_in_words_with_its_line(file):
     assert "codec" not in str(raised.value)
 
 
-def test_damage_without_a_good_copy_stops_the_start(file):
+def test_damage_without_a_good_copy_stops_the_start(file: AccountFile) -> None:
     file.path.write_bytes(b"\0" * 100)
     with pytest.raises(DamagedError, match=r"no good accounts\.toml\.previous"):
         file.load()
     assert names(file) == ["accounts.toml"]  # nothing moved: it is for people to repair
 
 
-def test_a_lost_file_comes_back_from_the_one_before(file):
+def test_a_lost_file_comes_back_from_the_one_before(file: AccountFile) -> None:
     file.save(ACCOUNTS, {})
     file.save(ACCOUNTS, ALIASES)
     file.path.unlink()
@@ -103,7 +105,7 @@ def test_a_lost_file_comes_back_from_the_one_before(file):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody who may not read")
-def test_a_file_that_may_not_be_read_is_not_damaged(file):
+def test_a_file_that_may_not_be_read_is_not_damaged(file: AccountFile) -> None:
     file.save(ACCOUNTS, {})
     file.save(ACCOUNTS, {})
     file.path.parent.chmod(0o755)
@@ -126,10 +128,10 @@ def test_a_file_that_may_not_be_read_is_not_damaged(file):
 
 
 @pytest.mark.parametrize("step", ["fsync", "link", "replace", "open"])
-def test_a_fault_while_saving(file, monkeypatch, step):
+def test_a_fault_while_saving(file: AccountFile, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     file.save(ACCOUNTS, {})
 
-    def fails(*args, **kwargs):
+    def fails(*args: int | Path | str, **kwargs: int) -> Never:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(account_file.os, step, fails)
@@ -145,17 +147,17 @@ def test_a_fault_while_saving(file, monkeypatch, step):
     assert "accounts.toml.new" not in names(file)
 
 
-def test_the_order_of_things_on_the_card(file, monkeypatch):
+def test_the_order_of_things_on_the_card(file: AccountFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content durable before its name, the name durable before we return."""
     file.save(ACCOUNTS, {})
     done = []
     real_fsync, real_replace = os.fsync, os.replace
 
-    def fsync(fd):
+    def fsync(fd: int) -> None:
         done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
         real_fsync(fd)
 
-    def replace(*args, **kwargs):
+    def replace(*args: str, **kwargs: int) -> None:
         done.append("rename")
         return real_replace(*args, **kwargs)
 
@@ -165,7 +167,7 @@ def test_the_order_of_things_on_the_card(file, monkeypatch):
     assert done == ["file", "rename", "folder"]
 
 
-def test_two_at_once(file):
+def test_two_at_once(file: AccountFile) -> None:
     with file.locked(), pytest.raises(AccountError, match="try again"), AccountFile(file.path).locked():
         pass
     with AccountFile(file.path).locked():

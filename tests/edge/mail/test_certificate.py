@@ -8,8 +8,11 @@ import ssl
 import stat
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,17 +36,17 @@ NAMES = ("mail.clinic.example", "clinic.example", "xn--bro-hoa.example")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """One pair for the tests that only look; the folder's name is one openssl's configuration would trip over."""
     folder = tmp_path_factory.mktemp("data") / "a $b #c" / "tls"
     return ensure_pair(folder, NAMES)
 
 
-def mode(path):
+def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_made_files(made):
+def test_made_files(made: Pair) -> None:
     folder = made.certificate.parent
     assert sorted(path.name for path in folder.iterdir()) == ["station.key", "station.pem"]
     assert (mode(folder), mode(made.key)) == (0o700, 0o600)
@@ -51,7 +54,7 @@ def test_made_files(made):
     assert made.note == "made a certificate for " + ", ".join(NAMES)
 
 
-def test_facts(made):
+def test_facts(made: Pair) -> None:
     facts = inspect(made.certificate)
     der = ssl.PEM_cert_to_DER_cert(made.certificate.read_text())
     assert facts == CertificateFacts(NAMES, 946_684_800, 2_524_607_999, True, hashlib.sha256(der).hexdigest())
@@ -62,7 +65,7 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> str:
     ours, theirs = socket.socketpair()
     errors = []
 
-    def serve():
+    def serve() -> None:
         try:
             with server.wrap_socket(ours, server_side=True) as tls:
                 tls.recv(1)
@@ -81,19 +84,19 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> str:
 
 
 @pytest.mark.parametrize("host", NAMES)
-def test_a_client_that_trusts_it_accepts_every_name(made, host):
+def test_a_client_that_trusts_it_accepts_every_name(made: Pair, host: str) -> None:
     client = ssl.create_default_context(cafile=str(made.certificate))
     assert handshake(server_context(made), client, host) == "TLSv1.3"
 
 
-def test_a_client_refuses_it_for_another_name(made):
+def test_a_client_refuses_it_for_another_name(made: Pair) -> None:
     client = ssl.create_default_context(cafile=str(made.certificate))
     with pytest.raises(ssl.SSLCertVerificationError, match="ostname mismatch"):
         handshake(server_context(made), client, "mail.elsewhere.example")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_old_tls_is_not_spoken(made):
+def test_old_tls_is_not_spoken(made: Pair) -> None:
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.minimum_version = client.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -102,7 +105,7 @@ def test_old_tls_is_not_spoken(made):
         handshake(server_context(made), client, NAMES[0])
 
 
-def test_it_is_kept(tmp_path):
+def test_it_is_kept(tmp_path: Path) -> None:
     first = ensure_pair(tmp_path / "tls", NAMES)
     before = first.certificate.read_bytes(), first.key.read_bytes()
     again = ensure_pair(tmp_path / "tls", NAMES)
@@ -110,7 +113,7 @@ def test_it_is_kept(tmp_path):
     assert (again.certificate.read_bytes(), again.key.read_bytes()) == before
 
 
-def test_another_host_name_makes_a_new_one_and_keeps_the_old(tmp_path):
+def test_another_host_name_makes_a_new_one_and_keeps_the_old(tmp_path: Path) -> None:
     old = ensure_pair(tmp_path / "tls", NAMES).certificate.read_bytes()
     made = ensure_pair(tmp_path / "tls", ("other.clinic.example",))
     assert "not for other.clinic.example" in made.note
@@ -128,7 +131,7 @@ def test_another_host_name_makes_a_new_one_and_keeps_the_old(tmp_path):
     ],
     ids=["no key", "empty certificate", "rubbish for a key", "empty folder"],
 )
-def test_a_damaged_one_is_set_aside_and_made_anew(tmp_path, spoil):
+def test_a_damaged_one_is_set_aside_and_made_anew(tmp_path: Path, spoil: Callable[..., Any]) -> None:
     spoil(ensure_pair(tmp_path / "tls", NAMES))
     made = ensure_pair(tmp_path / "tls", NAMES)
     assert "the old one is in" in made.note
@@ -151,8 +154,8 @@ END_S = int(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
     ],
 )
 def test_one_that_has_expired_is_replaced_at_the_start_unless_the_clock_is_past_all_ends(
-    tmp_path, monkeypatch, ends, days_after, why
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, days_after: int, why: str
+) -> None:
     with monkeypatch.context() as shorter:
         shorter.setattr("dialpost.edge.mail.certificate.NOT_AFTER", ends)
         old_end_s = inspect(ensure_pair(tmp_path / "tls", NAMES, 0).certificate).not_after_s
@@ -164,38 +167,38 @@ def test_one_that_has_expired_is_replaced_at_the_start_unless_the_clock_is_past_
     assert (tmp_path / "tls.old-1/station.pem").is_file() == bool(why)
 
 
-def test_what_a_power_cut_left_of_one_is_cleared_away(tmp_path):
+def test_what_a_power_cut_left_of_one_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / ".tls-cut" / "work").mkdir(parents=True)
     (tmp_path / ".tls-cut" / "station.key").write_text("half a key")
     ensure_pair(tmp_path / "tls", NAMES)
     assert [path.name for path in tmp_path.iterdir()] == ["tls"]
 
 
-def test_without_openssl_a_good_one_is_kept(tmp_path, monkeypatch):
+def test_without_openssl_a_good_one_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = ensure_pair(tmp_path / "tls", NAMES)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert ensure_pair(tmp_path / "tls", NAMES) == replace(made, note="")
 
 
-def test_without_openssl_none_is_made_and_it_says_so(tmp_path, monkeypatch):
+def test_without_openssl_none_is_made_and_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CertificateError, match="Install the package openssl, or name a certificate"):
         ensure_pair(tmp_path / "tls", NAMES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(CertificateError, match="No certificate can be made in"):
         ensure_pair(tmp_path / "file" / "tls", NAMES)
 
 
-def test_the_host_name_may_be_longer_than_a_common_name(tmp_path):
+def test_the_host_name_may_be_longer_than_a_common_name(tmp_path: Path) -> None:
     long = "mail." + "a-rather-long-label-for-a-small-clinic." * 3 + "example"
     assert inspect(ensure_pair(tmp_path / "tls", (long,)).certificate).names == (long,)
 
 
-def test_the_configured_one_is_taken(tmp_path, made):
+def test_the_configured_one_is_taken(tmp_path: Path, made: Pair) -> None:
     config = Config(
         station=StationConfig(NAMES[0], NAMES[1:], data_dir=str(tmp_path)),
         tls=TlsConfig(str(made.certificate), str(made.key)),
@@ -205,18 +208,18 @@ def test_the_configured_one_is_taken(tmp_path, made):
     assert station_pair(replace(config, tls=TlsConfig())).certificate == own_pair(tmp_path / "tls").certificate
 
 
-def test_configured_ones_that_do_not_match(tmp_path, made):
+def test_configured_ones_that_do_not_match(tmp_path: Path, made: Pair) -> None:
     other = ensure_pair(tmp_path / "tls", NAMES)
     with pytest.raises(CertificateError, match="the key belongs to another certificate"):
         server_context(Pair(made.certificate, other.key))
 
 
-def test_a_missing_file_is_named(tmp_path, made):
+def test_a_missing_file_is_named(tmp_path: Path, made: Pair) -> None:
     with pytest.raises(CertificateError, match=r"gone\.key can't be read"):
         server_context(Pair(made.certificate, tmp_path / "gone.key"))
 
 
-def test_a_locked_key_is_told_and_nobody_is_asked_to_type(tmp_path, made):
+def test_a_locked_key_is_told_and_nobody_is_asked_to_type(tmp_path: Path, made: Pair) -> None:
     locked = tmp_path / "locked.key"
     subprocess.run(
         ["openssl", "pkey", "-in", made.key, "-aes128", "-passout", "pass:secret", "-out", locked],
@@ -227,7 +230,7 @@ def test_a_locked_key_is_told_and_nobody_is_asked_to_type(tmp_path, made):
         server_context(Pair(made.certificate, locked))
 
 
-def test_what_is_no_certificate(tmp_path):
+def test_what_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("hello")
     with pytest.raises(CertificateError, match="openssl x509 failed"):
         inspect(tmp_path / "x.pem")
@@ -246,11 +249,11 @@ def test_what_is_no_certificate(tmp_path):
         ((), "mail.a.example", False),
     ],
 )
-def test_covers(names, host, covered):
+def test_covers(names: tuple[str, ...], host: str, covered: bool) -> None:
     assert CertificateFacts(names, 0, 0, True, "").covers(host) is covered
 
 
-def test_it_is_for_every_address_that_mail_programs_are_told_and_made_anew_when_they_change(tmp_path):
+def test_it_is_for_every_address_that_mail_programs_are_told_and_made_anew_when_they_change(tmp_path: Path) -> None:
     base = f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\ndata_dir = "{tmp_path}"\n'
     static = parse_config(base + '[lan]\nmethod = "static"\naddress = "192.168.7.25/24"\n')
     made = station_pair(static)
@@ -264,7 +267,7 @@ def test_it_is_for_every_address_that_mail_programs_are_told_and_made_anew_when_
     assert names == ("mail.clinic.example", "clinic.example", "192.168.216.25", "2001:db8::1")
 
 
-def test_a_client_that_types_the_address_gets_a_certificate_for_it(tmp_path):
+def test_a_client_that_types_the_address_gets_a_certificate_for_it(tmp_path: Path) -> None:
     """By the rules of every TLS library: an address counts only as an entry of its own kind."""
     pair = ensure_pair(tmp_path / "tls", ("mail.clinic.example", "192.168.7.25"))
     server, client = server_context(pair), ssl.create_default_context(cafile=str(pair.certificate))

@@ -55,7 +55,9 @@ def test_the_list_of_folders_and_the_log_before(tmp_path: Path, name: str) -> No
     assert ("dovecot.index.cache" in files(tmp_path / "anna")) == name.startswith("dovecot.list")
 
 
-def test_where_the_mailboxes_are_is_read_in_dovecots_configuration(tmp_path, monkeypatch, capsys) -> None:
+def test_where_the_mailboxes_are_is_read_in_dovecots_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     lay(tmp_path / "mail" / "anna", TORN)
     config = tmp_path / "dovecot.conf"
     monkeypatch.setattr(sys, "argv", ["x", str(config)])

@@ -6,6 +6,7 @@ import re
 import stat
 import tempfile
 from pathlib import Path
+from typing import Never
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ ACCOUNTS = [
 DIRECTORY = Directory({account.name: account for account in ACCOUNTS}, {}, ("clinic.example", "second.example"))
 
 
-def test_lines(tmp_path):
+def test_lines(tmp_path: Path) -> None:
     DovecotUsers(tmp_path / "users", tmp_path / "mail").write(DIRECTORY, 900)
     ids, mail = f"{os.geteuid()}:{os.getegid()}", tmp_path / "mail"
     quota, size, at = " userdb_quota_rule=*:bytes=", "userdb_quota_storage_size", "userdb_mail=maildir"
@@ -52,7 +53,7 @@ def test_lines(tmp_path):
         "#x@clinic.example",
     ],
 )
-def test_an_address_that_would_move_the_fields_gets_no_line(tmp_path, address):
+def test_an_address_that_would_move_the_fields_gets_no_line(tmp_path: Path, address: str) -> None:
     anna = Account("anna", (address, "info@clinic.example"), "{SCRAM-SHA-256}1,a,b,c")
     DovecotUsers(tmp_path / "users", tmp_path / "mail").write(Directory({"anna": anna}, {}, ("clinic.example",)), 0)
     lines = (tmp_path / "users").read_text().splitlines()
@@ -65,7 +66,7 @@ def test_an_address_that_would_move_the_fields_gets_no_line(tmp_path, address):
     st.text(max_size=20),
     st.text(max_size=12).map("{{SCRAM-SHA-256}}{}".format),
 )
-def test_whatever_an_account_holds_each_line_has_its_fields(local, full_name, password_hash):
+def test_whatever_an_account_holds_each_line_has_its_fields(local: str, full_name: str, password_hash: str) -> None:
     account = Account("anna", (f"{local}@clinic.example",), password_hash, full_name=full_name)
     with tempfile.TemporaryDirectory() as folder:
         users = DovecotUsers(Path(folder, "users"), Path("/mail"))
@@ -79,12 +80,12 @@ def test_whatever_an_account_holds_each_line_has_its_fields(local, full_name, pa
         assert len(fields) == (9 if fields[0] == "anna" else 8)
 
 
-def test_a_fault_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_fault_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     users = DovecotUsers(tmp_path / "users", tmp_path / "mail")
     users.write(DIRECTORY, 0)
     before = (tmp_path / "users").read_bytes()
 
-    def full(fd):
+    def full(fd: int) -> Never:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
@@ -93,7 +94,7 @@ def test_a_fault_leaves_the_old_file(tmp_path, monkeypatch):
     assert (tmp_path / "users").read_bytes() == before
 
 
-def test_dovecot_sees_each_of_several_changes_in_one_second(tmp_path):
+def test_dovecot_sees_each_of_several_changes_in_one_second(tmp_path: Path) -> None:
     users = DovecotUsers(tmp_path / "users", tmp_path / "mail")
     times = []
     for _ in range(3):
@@ -102,7 +103,9 @@ def test_dovecot_sees_each_of_several_changes_in_one_second(tmp_path):
     assert len(set(times)) == 3  # the size is the same; Dovecot compares that and the whole seconds
 
 
-def test_a_card_that_loses_the_folder_leaves_the_file_before_and_nothing_beside_it(tmp_path, monkeypatch):
+def test_a_card_that_loses_the_folder_leaves_the_file_before_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The new name is durable only when the folder is synced; where that fails, the change must not count."""
     users = DovecotUsers(tmp_path / "users", tmp_path / "mail")
     users.write(DIRECTORY, 900)

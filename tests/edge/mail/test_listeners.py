@@ -14,29 +14,29 @@ from dialpost.edge.mail.listeners import Doors, ListenError, bind, inherited_soc
     ("listen", "expected"),
     [("127.0.0.1:25", ("127.0.0.1", 25)), ("[::1]:587", ("::1", 587)), (":465", ("::", 465))],
 )
-def test_split_listen(listen, expected):
+def test_split_listen(listen: str, expected: tuple[str, int]) -> None:
     assert split_listen(listen) == expected
 
 
-def test_bind_listens_without_blocking():
+def test_bind_listens_without_blocking() -> None:
     with bind("127.0.0.1:0") as sock:
         assert not sock.getblocking()
         socket.create_connection(sock.getsockname()).close()
 
 
-def test_the_wildcard_takes_ipv4_too():
+def test_the_wildcard_takes_ipv4_too() -> None:
     with bind("[::]:0") as sock:
         socket.create_connection(("127.0.0.1", sock.getsockname()[1])).close()
 
 
-def test_a_taken_port_is_named_with_what_to_do():
+def test_a_taken_port_is_named_with_what_to_do() -> None:
     with bind("127.0.0.1:0") as first:
         port = first.getsockname()[1]
         with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}.*another program"):
             bind(f"127.0.0.1:{port}")
 
 
-def test_one_failure_closes_those_already_open():
+def test_one_failure_closes_those_already_open() -> None:
     with bind("127.0.0.1:0") as taken, bind("127.0.0.1:0") as probe:
         free = probe.getsockname()[1]
         probe.close()
@@ -45,7 +45,7 @@ def test_one_failure_closes_those_already_open():
         bind(f"127.0.0.1:{free}").close()
 
 
-def test_an_inherited_door_is_not_bound_again():
+def test_an_inherited_door_is_not_bound_again() -> None:
     with bind("127.0.0.1:0") as handed:
         made = open_listeners({"smtp": ["192.0.2.1:25"], "submission": ["127.0.0.1:0"]}, {"smtp": [handed]})
         assert [door for door, _ in made] == ["smtp", "submission"]
@@ -53,7 +53,7 @@ def test_an_inherited_door_is_not_bound_again():
         made[1][1].close()
 
 
-def test_sockets_for_another_process_are_not_taken():
+def test_sockets_for_another_process_are_not_taken() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}
     assert inherited_sockets(environ) == {}
     assert environ == {}
@@ -70,7 +70,7 @@ print([os.get_inheritable(s.fileno()) for socks in found.values() for s in socks
 """
 
 
-def test_sockets_are_taken_by_name_from_the_service_manager():
+def test_sockets_are_taken_by_name_from_the_service_manager() -> None:
     with bind("127.0.0.1:0") as one, bind("127.0.0.1:0") as two:
         fds = [os.dup(sock.fileno()) for sock in (one, two)]
         for fd in fds:
@@ -104,7 +104,7 @@ def closed(found: dict[str, list[socket.socket]]) -> None:
         sock.close()
 
 
-def test_doors_stay_open_while_stations_change():
+def test_doors_stay_open_while_stations_change() -> None:
     doors = Doors({})
     first = doors.take({"smtp": ["127.0.0.1:0"], "submission": ["127.0.0.1:0"]})
     port, gone = port_of(first["smtp"]), port_of(first["submission"])
@@ -124,7 +124,7 @@ def test_doors_stay_open_while_stations_change():
         connect(port)
 
 
-def test_sockets_handed_over_stay_whatever_is_configured():
+def test_sockets_handed_over_stay_whatever_is_configured() -> None:
     with socket.create_server(("127.0.0.1", 0)) as handed:
         doors = Doors({"smtp": [handed]})
         for listen in ("127.0.0.1:1", "192.0.2.1:25"):
@@ -136,7 +136,7 @@ def test_sockets_handed_over_stay_whatever_is_configured():
         connect(handed.getsockname()[1]).close()
 
 
-def test_a_rehearsal_finds_what_is_taken_and_leaves_nothing_open():
+def test_a_rehearsal_finds_what_is_taken_and_leaves_nothing_open() -> None:
     doors = Doors({})
     with socket.create_server(("127.0.0.1", 0)) as other:
         with pytest.raises(ListenError, match="another program has port"):
@@ -147,7 +147,7 @@ def test_a_rehearsal_finds_what_is_taken_and_leaves_nothing_open():
         connect(port)
 
 
-def test_an_own_port_on_another_address_is_no_conflict():
+def test_an_own_port_on_another_address_is_no_conflict() -> None:
     doors = Doors({})
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

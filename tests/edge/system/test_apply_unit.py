@@ -1,7 +1,9 @@
 """Starting the root one-shot through systemctl (a stand-in here), and what is made of its ends."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,10 @@ DONE = ApplyResult(applied=True, changed=("/run/x",), reloaded=("the firewall",)
 
 
 @pytest.fixture
-def systemctl(tmp_path):
+def systemctl(tmp_path: Path) -> Callable[..., Any]:
     """Makes a systemctl that runs this shell text; it finds the result's place in $RESULT."""
 
-    def make(text):
+    def make(text: str) -> ApplyUnit:
         program = tmp_path / "systemctl"
         program.write_text(f'#!/bin/sh\nRESULT={tmp_path}/result.json\necho "$@" >>{tmp_path}/asked\n{text}\n')
         program.chmod(0o755)
@@ -29,19 +31,19 @@ def put(tmp_path: Path, text: str) -> str:
     return f"cp {tmp_path}/next $RESULT.new && mv $RESULT.new $RESULT"
 
 
-async def test_the_result_of_this_run_is_told(tmp_path, systemctl):
+async def test_the_result_of_this_run_is_told(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     (tmp_path / "result.json").write_text(not_applied("an older run").to_json())
     unit = systemctl(put(tmp_path, DONE.to_json()))
     assert await unit.apply() == DONE
     assert (tmp_path / "asked").read_text() == "start dialpost-apply.service\n"
 
 
-async def test_problems_are_told_although_the_unit_failed(tmp_path, systemctl):
+async def test_problems_are_told_although_the_unit_failed(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     refused = not_applied("The firewall could not be set.")
     assert await systemctl(put(tmp_path, refused.to_json()) + "\nexit 1").apply() == refused
 
 
-async def test_an_older_result_is_not_taken_for_this_runs(tmp_path, systemctl):
+async def test_an_older_result_is_not_taken_for_this_runs(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     (tmp_path / "result.json").write_text(DONE.to_json())
     assert await systemctl("echo Access denied >&2; exit 4").apply() == not_applied(
         "dialpost-apply.service did not say how it ended (Access denied)."
@@ -49,7 +51,7 @@ async def test_an_older_result_is_not_taken_for_this_runs(tmp_path, systemctl):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"applied": 1}', '{"applied": true, "changed": [1]}', "\udcff"])
-async def test_a_result_that_is_none(tmp_path, systemctl, text):
+async def test_a_result_that_is_none(tmp_path: Path, systemctl: Callable[..., Any], text: str) -> None:
     (tmp_path / "next").write_bytes(text.encode("utf-8", "surrogateescape"))
     result = await systemctl(f"cp {tmp_path}/next $RESULT").apply()
     assert not result.applied
@@ -58,14 +60,14 @@ async def test_a_result_that_is_none(tmp_path, systemctl, text):
     )
 
 
-async def test_two_at_once_run_one_after_the_other(tmp_path, systemctl):
+async def test_two_at_once_run_one_after_the_other(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     """The second starts when the first has ended: it may be about a newer file."""
     text = put(tmp_path, DONE.to_json())
     unit = systemctl(f"mkdir {tmp_path}/busy || exit 9\nsleep 0.2\n{text}\nrmdir {tmp_path}/busy")
     assert await asyncio.gather(unit.apply(), unit.apply()) == [DONE, DONE]
 
 
-async def test_one_that_hangs(tmp_path, systemctl):
+async def test_one_that_hangs(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     unit = systemctl("exec sleep 60")
     unit._timeout_s = 0.2
     assert await unit.apply() == not_applied(
@@ -73,7 +75,7 @@ async def test_one_that_hangs(tmp_path, systemctl):
     )
 
 
-async def test_without_systemd_nothing_is_applied(tmp_path):
+async def test_without_systemd_nothing_is_applied(tmp_path: Path) -> None:
     result = await ApplyUnit(is_there=False).apply()
     words = "This machine has no dialpost-apply.service: its network and services stay as they are."
     assert result == ApplyResult(applied=False, notes=(words,))

@@ -25,7 +25,9 @@ class Reboot:
         return self.answer
 
 
-async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(tmp_path, monkeypatch) -> None:
+async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[str] = []
     real = os.fsync
     monkeypatch.setattr(
@@ -42,12 +44,12 @@ async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]
 
 
-async def test_a_reboot_refused_is_told_with_what_to_do(tmp_path) -> None:
+async def test_a_reboot_refused_is_told_with_what_to_do(tmp_path: Path) -> None:
     said = await FactoryReset(tmp_path, Reboot(tmp_path, "Switch it off and on.")).request("console")
     assert said == "The station is reset at its next start. Switch it off and on."
 
 
-async def test_a_card_that_takes_no_marker_is_told_and_nothing_is_rebooted(tmp_path) -> None:
+async def test_a_card_that_takes_no_marker_is_told_and_nothing_is_rebooted(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     reboot = Reboot(gone)
     with pytest.raises(StorageError, match="can't be recorded"):
@@ -55,7 +57,7 @@ async def test_a_card_that_takes_no_marker_is_told_and_nothing_is_rebooted(tmp_p
     assert reboot.marker_was_there == []
 
 
-async def test_it_can_be_called_off_until_the_reboot(tmp_path) -> None:
+async def test_it_can_be_called_off_until_the_reboot(tmp_path: Path) -> None:
     reset = FactoryReset(tmp_path, Reboot(tmp_path))
     await reset.request("button")
     assert reset.call_off()
@@ -63,7 +65,9 @@ async def test_it_can_be_called_off_until_the_reboot(tmp_path) -> None:
     assert not reset.call_off()
 
 
-async def test_a_daemon_started_by_hand_reboots_nobodys_machine(tmp_path, monkeypatch) -> None:
+async def test_a_daemon_started_by_hand_reboots_nobodys_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DIALPOST_STATION", raising=False)
 
     async def no_program(*arguments: object, **more: object) -> None:

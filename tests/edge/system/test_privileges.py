@@ -1,7 +1,9 @@
 """A command run by root writes for the daemon as the daemon's user."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from dialpost.edge.system.privileges import become_owner_of
 NOBODY = 65_534
 
 
-def in_child(work):
+def in_child(work: Callable[..., Any]) -> str:
     """Run `work` in a process of its own, which may change its user; its answer, a line of text."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -28,7 +30,7 @@ def in_child(work):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it up")
 @pytest.mark.parametrize("owner", [NOBODY, 54_321])  # one with a name, one without
-def test_root_becomes_the_owner(tmp_path, owner):
+def test_root_becomes_the_owner(tmp_path: Path, owner: int) -> None:
     os.chown(tmp_path, owner, owner)
 
     def work():
@@ -44,7 +46,7 @@ def test_root_becomes_the_owner(tmp_path, owner):
     assert in_child(work) == repr(((owner,) * 3, (owner,) * 3, owner))
 
 
-def test_nothing_to_give_up(tmp_path):
+def test_nothing_to_give_up(tmp_path: Path) -> None:
     before = os.getresuid()
     become_owner_of(tmp_path)
     become_owner_of(tmp_path / "gone")

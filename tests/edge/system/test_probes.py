@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -16,7 +17,7 @@ from dialpost.edge.system.card import probe as card_probe
 from dialpost.edge.system.card.probe import CardProbe
 
 
-def test_a_card_in_order(tmp_path):
+def test_a_card_in_order(tmp_path: Path) -> None:
     for name in (
         "mail/anna/new/1",
         "mail/anna/cur/2:2,S",
@@ -35,7 +36,7 @@ def test_a_card_in_order(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mail"]
 
 
-def test_what_was_set_aside(tmp_path):
+def test_what_was_set_aside(tmp_path: Path) -> None:
     (tmp_path / "set-aside").mkdir()
     for name in ("queue.db.damaged-1", "queue.db", "accounts.toml.damaged-2", "set-aside/D0000001"):
         (tmp_path / name).touch()
@@ -46,7 +47,7 @@ def test_what_was_set_aside(tmp_path):
     )
 
 
-def test_no_card(tmp_path):
+def test_no_card(tmp_path: Path) -> None:
     probe = CardProbe(tmp_path / "gone")
     assert (probe.mailboxes(), probe.set_aside()) == ({}, ())
     for look in (probe.free_bytes, probe.durable_write_s):
@@ -55,8 +56,10 @@ def test_no_card(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["fsync", "open"])
-def test_a_card_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, step):
-    def fails(*args, **kwargs):
+def test_a_card_that_fails_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(*args: int | Path, **kwargs: Any) -> Never:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(card_probe.os, step, fails)
@@ -66,8 +69,8 @@ def test_a_card_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, step):
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
-async def door(says, tls=None):
-    async def serve(reader, writer):
+async def door(says: bytes, tls: ssl.SSLContext | None = None) -> tuple[asyncio.Server, int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(says)
         await reader.readline()
         writer.close()
@@ -86,14 +89,14 @@ async def door(says, tls=None):
         (b"2200 pounds\r\n", "it says '2200 pounds' instead of a greeting"),
     ],
 )
-async def test_what_is_said_at_a_door(says, wrong):
+async def test_what_is_said_at_a_door(says: bytes, wrong: str) -> None:
     server, port = await door(says)
     async with server:
         assert await knock(f"smtp 127.0.0.1:{port}") == wrong
         assert await knock(f"smtp 0.0.0.0:{port}") == wrong
 
 
-async def test_a_door_with_tls(tmp_path, monkeypatch):
+async def test_a_door_with_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server, port = await door(b"220 x\r\n", server_context(ensure_pair(tmp_path / "tls", ("mail.clinic.example",))))
     async with server:
         assert await knock(f"submissions 127.0.0.1:{port}") == ""
@@ -104,7 +107,7 @@ async def test_a_door_with_tls(tmp_path, monkeypatch):
         assert "no connection" in await knock(f"submissions 127.0.0.1:{port}")
 
 
-async def test_a_door_that_stays_silent_or_shut(monkeypatch):
+async def test_a_door_that_stays_silent_or_shut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door_probe, "TIMEOUT_S", 0.1)
     server, port = await door(b"")
     async with server:
@@ -112,7 +115,7 @@ async def test_a_door_that_stays_silent_or_shut(monkeypatch):
     assert "no connection" in await knock(f"smtp 127.0.0.1:{port}")
 
 
-def test_any_certificate_will_do():
+def test_any_certificate_will_do() -> None:
     assert door_probe._any_certificate().verify_mode is ssl.CERT_NONE
 
 

@@ -1,13 +1,18 @@
 """Putting configurations in force and taking them back, with the process, the clock and the system as fakes."""
 
+from __future__ import annotations
+
 import asyncio
+from pathlib import Path
+from typing import Never
 
 import pytest
 
+from dialpost.core.config.history import Unproven
 from dialpost.core.errors import ConfigError, ControlError, StaleError, StorageError
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
-from dialpost.flow.config.changes import ConfigChanges
+from dialpost.flow.config.changes import ConfigChanges, Done
 from fakes import FakeApply, FakeProcess
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
@@ -27,7 +32,7 @@ class WallClock:
 
 
 class Rig:
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         path.write_text(TEXT)
         self.path, self.history, self.clock = path, ConfigHistory(path), WallClock()
         self.process, self.apply, self.told = FakeProcess(ConfigFile(path).load()), FakeApply(), []
@@ -40,7 +45,7 @@ class Rig:
         self.told.append(words)
         self._heard.set()
 
-    async def commit(self, text, *, owner=OWNER, **options):
+    async def commit(self, text: str, *, owner: object = OWNER, **options: float) -> Done:
         return await self.changes.commit(text, self.history.current(), "anna", "", owner=owner, **options)
 
     async def hears(self, words: str) -> None:
@@ -54,13 +59,13 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path):
+async def rig(tmp_path: Path):
     made = Rig(tmp_path / "dialpost.toml")
     yield made
     await made.changes.close()
 
 
-async def test_a_commit_is_taken_and_applied(rig):
+async def test_a_commit_is_taken_and_applied(rig: Rig) -> None:
     rig.apply.problems = ("The firewall could not be set.",)
     done = await rig.commit(LINE)
     assert (done.commit.number, done.words, done.needs_confirm_s) == (2, ("The firewall could not be set.",), None)
@@ -72,7 +77,7 @@ async def test_a_commit_is_taken_and_applied(rig):
     )
 
 
-async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig):
+async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig: Rig) -> None:
     """A wizard that hears of it must not say that the station works; `status` shows it as long as it is so."""
     rig.apply.problems = ("The network could not be set: it took too long.",)
     done = await rig.commit(LINE)
@@ -83,12 +88,12 @@ async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig):
     assert (done.problems, rig.changes.attention()) == ((), [])
 
 
-async def test_what_means_the_same_restarts_nothing(rig):
+async def test_what_means_the_same_restarts_nothing(rig: Rig) -> None:
     await rig.commit("# a remark\n" + TEXT)
     assert (rig.process.taken, rig.history.current().number) == ([], 2)
 
 
-async def test_a_base_that_is_not_the_newest(rig):
+async def test_a_base_that_is_not_the_newest(rig: Rig) -> None:
     base = rig.history.current()
     await rig.commit(LINE)
     with pytest.raises(StaleError, match="anna committed configuration 2 meanwhile"):
@@ -98,7 +103,7 @@ async def test_a_base_that_is_not_the_newest(rig):
         await rig.changes.commit(BOTH, base, "bruno", "", owner=OTHER)
 
 
-async def test_what_the_rehearsal_finds_changes_nothing(rig):
+async def test_what_the_rehearsal_finds_changes_nothing(rig: Rig) -> None:
     rig.process.problems = ("Port 25 is taken.",)
     with pytest.raises(ConfigError) as caught:
         await rig.commit(LINE)
@@ -106,7 +111,7 @@ async def test_what_the_rehearsal_finds_changes_nothing(rig):
     assert (rig.process.taken, rig.apply.numbers, rig.path.read_text()) == ([], [], TEXT)
 
 
-async def test_a_station_that_does_not_start(rig):
+async def test_a_station_that_does_not_start(rig: Rig) -> None:
     rig.process.fails_with = StorageError("The card is gone.")
     with pytest.raises(ConfigError, match=r"rolled back.*The card is gone\.\nConfiguration 1 is in force again"):
         await rig.commit(LINE)
@@ -114,7 +119,7 @@ async def test_a_station_that_does_not_start(rig):
     assert "did not start with configuration 2" in rig.changes.attention()[0]
 
 
-async def test_the_first_that_does_not_start_leaves_none(tmp_path):
+async def test_the_first_that_does_not_start_leaves_none(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "dialpost.toml")
     rig.path.unlink()
     rig.process.config, rig.process.fails_with = None, StorageError("The card is gone.")
@@ -123,7 +128,7 @@ async def test_the_first_that_does_not_start_leaves_none(tmp_path):
     assert not rig.path.exists() and rig.history.current() is None
 
 
-async def test_while_a_call_is_up_all_waits_for_its_end_and_the_answer_says_so(rig):
+async def test_while_a_call_is_up_all_waits_for_its_end_and_the_answer_says_so(rig: Rig) -> None:
     rig.process.call(True)
     done = await rig.commit(BOTH)
     assert done.words == (
@@ -137,7 +142,7 @@ async def test_while_a_call_is_up_all_waits_for_its_end_and_the_answer_says_so(r
     assert (len(rig.process.taken), rig.process.config.smtp.max_errors, rig.history.unproven()) == (1, 30, None)
 
 
-async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig):
+async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig: Rig) -> None:
     rig.process.call(True)
     await rig.commit(BOTH)
     await rig.commit(LINE)
@@ -146,7 +151,7 @@ async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig):
     assert [config.smtp.max_errors for config in rig.process.taken] == [5]
 
 
-async def test_what_never_started_is_nothing_to_go_back_to(rig):
+async def test_what_never_started_is_nothing_to_go_back_to(rig: Rig) -> None:
     rig.process.call(True)
     rig.process.fails_with = StorageError("The card is gone.")
     await rig.commit(LINE)
@@ -156,7 +161,7 @@ async def test_what_never_started_is_nothing_to_go_back_to(rig):
     assert (rig.text(), rig.history.current().number) == (TEXT, 4)
 
 
-async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig):
+async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig: Rig) -> None:
     rig.process.call(True)
     rig.process.fails_with = StorageError("The card is gone.")
     await rig.commit(BOTH)
@@ -166,7 +171,7 @@ async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig):
     assert any("The card is gone" in words for words in rig.changes.attention())
 
 
-async def test_confirmed_in_time(rig):
+async def test_confirmed_in_time(rig: Rig) -> None:
     done = await rig.commit(LINE, confirm_s=60)
     assert done.needs_confirm_s == 60 and 59 < rig.changes.pending_left_s <= 60
     assert "rolled back in 60 s unless" in rig.changes.attention()[0]
@@ -183,7 +188,7 @@ async def test_confirmed_in_time(rig):
     assert rig.text() == LINE
 
 
-async def test_not_confirmed_in_time(rig):
+async def test_not_confirmed_in_time(rig: Rig) -> None:
     await rig.commit(LINE, confirm_s=0.05)
     await rig.hears("rolled back: it was not confirmed in time")
     assert (rig.text(), rig.history.current().number, rig.process.config.modem.numbers) == (TEXT, 3, ())
@@ -193,7 +198,7 @@ async def test_not_confirmed_in_time(rig):
     assert rig.changes.attention() == []
 
 
-async def test_its_session_ended(rig):
+async def test_its_session_ended(rig: Rig) -> None:
     await rig.commit(LINE, confirm_s=60)
     rig.changes.owner_gone(OTHER)
     assert rig.changes.pending is not None
@@ -202,7 +207,7 @@ async def test_its_session_ended(rig):
     assert (rig.text(), rig.process.config.modem.numbers) == (TEXT, ())
 
 
-async def test_taken_back_during_a_call_it_never_counts(rig):
+async def test_taken_back_during_a_call_it_never_counts(rig: Rig) -> None:
     rig.process.call(True)
     await rig.commit(LINE, confirm_s=60)
     rig.changes.owner_gone(OWNER)
@@ -212,7 +217,7 @@ async def test_taken_back_during_a_call_it_never_counts(rig):
     assert (rig.process.taken, rig.text()) == ([], TEXT)
 
 
-async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path):
+async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "dialpost.toml")
     rig.path.unlink()
     rig.process.config = None
@@ -221,10 +226,12 @@ async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path):
     assert rig.process.config is None and not rig.path.exists()
 
 
-async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(rig, monkeypatch):
+async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await rig.commit(LINE, confirm_s=60)
 
-    def fails(*args, **kwargs):
+    def fails(*args: Unproven | int | str, **kwargs: bool) -> Never:
         raise StorageError("The card is gone.")
 
     monkeypatch.setattr(rig.history, "revert", fails)
@@ -236,7 +243,7 @@ async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(rig, monkey
     assert rig.history.unproven().number == 2  # so the next start does it
 
 
-async def test_the_wall_clock_may_jump_and_only_dates(rig):
+async def test_the_wall_clock_may_jump_and_only_dates(rig: Rig) -> None:
     rig.clock.now_s, rig.clock.trusted = 3.0, False
     await rig.commit(LINE, confirm_s=0.05)
     rig.clock.now_s = 4_000_000_000.0
@@ -244,7 +251,7 @@ async def test_the_wall_clock_may_jump_and_only_dates(rig):
     assert "the clock was wrong" in rig.history.commits()[1].when
 
 
-async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig):
+async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig: Rig) -> None:
     await rig.commit(LINE, confirm_s=60)
     await rig.changes.close()
     rig.changes.owner_gone(OWNER)  # the connections go when the daemon does
@@ -258,7 +265,9 @@ async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig):
     assert not await again.start_failed()  # nothing else to go back to
 
 
-async def test_a_station_that_can_not_go_back_starts_all_the_same_and_says_so(rig, monkeypatch):
+async def test_a_station_that_can_not_go_back_starts_all_the_same_and_says_so(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await rig.commit(LINE, confirm_s=60)
     await rig.changes.close()
     again = ConfigChanges(rig.history, ConfigFile(rig.path), rig.process, rig.apply, rig.clock)
@@ -268,7 +277,7 @@ async def test_a_station_that_can_not_go_back_starts_all_the_same_and_says_so(ri
     assert rig.text() == LINE
 
 
-async def test_at_the_start_one_that_was_never_seen_to_start_goes_back(rig):
+async def test_at_the_start_one_that_was_never_seen_to_start_goes_back(rig: Rig) -> None:
     rig.process.call(True)
     await rig.commit(LINE)  # the power goes before the call ends
     await rig.changes.close()
@@ -278,7 +287,7 @@ async def test_at_the_start_one_that_was_never_seen_to_start_goes_back(rig):
     assert await again.start_failed() and rig.text() == TEXT
 
 
-async def test_the_file_read_again(rig):
+async def test_the_file_read_again(rig: Rig) -> None:
     await rig.changes.started()
     rig.path.write_text(LINE)
     assert await rig.changes.reload(LINE) == ()

@@ -1,5 +1,11 @@
 """Editing sessions and their methods, asked as a face asks, without a socket."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
@@ -23,7 +29,7 @@ password = "geheim"
 
 
 class Rig:
-    def __init__(self, path, text: str | None = TEXT, first: str = "") -> None:
+    def __init__(self, path: Path, text: str | None = TEXT, first: str = "") -> None:
         if text is not None:
             path.write_text(text)
         file, history = ConfigFile(path), ConfigHistory(path)
@@ -36,11 +42,11 @@ class Rig:
         self.sessions = ConfigSessions(history, file, self.changes, self.process, first)
         self.methods = config_methods(self.sessions, self.changes)
 
-    async def open(self, who: str = "anna"):
+    async def open(self, who: str = "anna") -> Callable[..., Any]:
         talk = Asking()
         found = await asked(self.methods, "config.open", {"who": who}, talk)
 
-        async def ask(method: str, **params):
+        async def ask(method: str, **params: Any) -> dict[str, list[dict[str, int | str] | str] | int | str | None]:
             return await asked(self.methods, f"config.{method}", params, talk)
 
         ask.found, ask.talk = found, talk
@@ -48,13 +54,13 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path):
+async def rig(tmp_path: Path):
     made = Rig(tmp_path / "dialpost.toml")
     yield made
     await made.changes.close()
 
 
-async def test_without_a_session_nothing_is_told(rig):
+async def test_without_a_session_nothing_is_told(rig: Rig) -> None:
     required = {
         "set": {"key": "a", "value": ""},
         "unset": {"key": "a"},
@@ -67,7 +73,7 @@ async def test_without_a_session_nothing_is_told(rig):
                 await asked(rig.methods, name, required.get(name.partition(".")[2], {}))
 
 
-async def test_one_session_a_connection(rig):
+async def test_one_session_a_connection(rig: Rig) -> None:
     ask = await rig.open("")
     assert rig.sessions.sessions[0].who == "root"
     with pytest.raises(ControlError, match="already has a session"):
@@ -77,7 +83,7 @@ async def test_one_session_a_connection(rig):
     assert (await rig.open()).found["session"] == 2
 
 
-async def test_only_so_many(rig, monkeypatch):
+async def test_only_so_many(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_sessions, "MOST_SESSIONS", 2)
     await rig.open()
     ask = await rig.open()
@@ -96,13 +102,13 @@ async def test_only_so_many(rig, monkeypatch):
         (TEXT + "passwrd = 1\n", "unreadable", 1, "Did you mean"),
     ],
 )
-async def test_what_a_session_finds(tmp_path, text, mode, number, problem):
+async def test_what_a_session_finds(tmp_path: Path, text: str | None, mode: str, number: int, problem: str) -> None:
     ask = await Rig(tmp_path / "dialpost.toml", text).open()
     assert (ask.found["mode"], ask.found["number"]) == (mode, number)
     assert [problem in one for one in ask.found["problems"]] == ([True] if problem else [])
 
 
-async def test_a_running_station_whose_file_was_spoilt_is_edited_from_what_runs(rig):
+async def test_a_running_station_whose_file_was_spoilt_is_edited_from_what_runs(rig: Rig) -> None:
     rig.path.write_text("[broken\n")
     ask = await rig.open()
     assert ask.found["mode"] == "running" and "not TOML" in ask.found["problems"][0]
@@ -111,7 +117,7 @@ async def test_a_running_station_whose_file_was_spoilt_is_edited_from_what_runs(
     assert ConfigFile(rig.path).load().outbound.password == "geheim"
 
 
-async def test_show(rig):
+async def test_show(rig: Rig) -> None:
     ask = await rig.open()
     assert (await ask("show", key="outbound"))["lines"] == [
         'outbound.user = "clinic"',
@@ -126,7 +132,7 @@ async def test_show(rig):
         await ask("show", key="smtp.max_erors")
 
 
-async def test_a_text_is_loaded_whole_and_all_its_faults_told_at_once(rig):
+async def test_a_text_is_loaded_whole_and_all_its_faults_told_at_once(rig: Rig) -> None:
     ask = await rig.open()
     faulty = TEXT.replace('"mail.clinic.example"', '"mail"').replace(
         "[outbound]", "[smtp]\nmax_erors = 1\n[outbound]"
@@ -149,7 +155,7 @@ async def test_a_text_is_loaded_whole_and_all_its_faults_told_at_once(rig):
     assert "geheim" in (await ask("text", secrets=True))["text"]
 
 
-async def test_commit_asks_first_when_somebody_is_cut_off(rig):
+async def test_commit_asks_first_when_somebody_is_cut_off(rig: Rig) -> None:
     ask = await rig.open()
     with pytest.raises(ControlError, match="Nothing has changed"):
         await ask("commit")
@@ -164,14 +170,14 @@ async def test_commit_asks_first_when_somebody_is_cut_off(rig):
 @pytest.mark.parametrize(
     "params", [{"confirm_min": 0}, {"confirm_min": 2000}, {"confirm_min": True}, {"anyway": 1}]
 )
-async def test_parameters_of_another_kind_are_refused(rig, params):
+async def test_parameters_of_another_kind_are_refused(rig: Rig, params: dict[str, int]) -> None:
     ask = await rig.open()
     await ask("set", key="smtp.max_errors", value="30")
     with pytest.raises(ControlError, match=r"(confirm_min|anyway) must be"):
         await ask("commit", **params)
 
 
-async def test_discard_rollback_and_notices(rig):
+async def test_discard_rollback_and_notices(rig: Rig) -> None:
     ask, other = await rig.open(), await rig.open("bruno")
     await ask("set", key="smtp.max_errors", value="30")
     await ask("discard")
@@ -192,7 +198,7 @@ async def test_discard_rollback_and_notices(rig):
     assert (await other("notices"))["notices"] == []
 
 
-async def test_a_key_with_another_value_is_one_changed_key(rig):
+async def test_a_key_with_another_value_is_one_changed_key(rig: Rig) -> None:
     ask, other = await rig.open(), await rig.open("bruno")
     await ask("set", key="smtp.max_errors", value="30")
     await ask("set", key="station.hostname", value="post.clinic.example")
@@ -200,13 +206,13 @@ async def test_a_key_with_another_value_is_one_changed_key(rig):
     assert told["changes"] == 2
 
 
-async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path):
+async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path: Path) -> None:
     ask = await Rig(tmp_path / "dialpost.toml", 'link = {kind = "gateway"}\n' + TEXT).open()
     assert "is rewritten" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
     assert (await ask("set", key="link.line_rate_bps", value="2400"))["words"] == []
 
 
-async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path):
+async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_bytes(b"# caf\xe9\n" + TEXT.encode())
     rig = Rig(path, None)
@@ -220,7 +226,7 @@ async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path):
     assert (await ask("commit"))["number"] == 2
 
 
-async def test_changed_is_what_compare_has_to_show(rig):
+async def test_changed_is_what_compare_has_to_show(rig: Rig) -> None:
     """A value set to what it was, or changed and changed back, is no change: the prompt's star goes by this."""
     ask = await rig.open()
     for method, params, changed in [

@@ -1,8 +1,12 @@
 """Changing accounts: what is refused and in which words, what is in force at once, what is kept when it fails."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import json
+from collections.abc import Iterator
+from typing import Any, Never
 
 import pytest
 
@@ -26,41 +30,41 @@ PASSWORD = "a good long one"
 class Card:
     """Store, login file and mailboxes in one; `fails` names what raises."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.accounts, self.aliases = {}, {}
         self.logins = []
         self.mail = {}
         self.done = []
         self.fails = set()
 
-    def _fault(self, what):
+    def _fault(self, what: str) -> None:
         if what in self.fails:
             raise StorageError(f"no {what}")
 
-    def load(self):
+    def load(self) -> tuple[dict[str, Account], dict[Any, Any]]:
         return dict(self.accounts), dict(self.aliases)
 
-    def save(self, accounts, aliases):
+    def save(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
         self._fault("save")
         self.accounts, self.aliases = dict(accounts), dict(aliases)
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         yield
 
-    def write(self, directory, default_quota_bytes):
+    def write(self, directory: Directory, default_quota_bytes: int) -> None:
         self._fault("write")
         assert default_quota_bytes == 1000
         self.logins = list(directory.accounts)
 
-    def create(self, account):
+    def create(self, account: str) -> None:
         self._fault("create")
         self.mail.setdefault(account, (0, 0))
 
-    def contents(self, account):
+    def contents(self, account: str) -> tuple[int, int]:
         return self.mail.get(account, (0, 0))
 
-    def archive(self, account):
+    def archive(self, account: str) -> str:
         self._fault("archive")
         if account not in self.mail:
             raise NotFoundError("no mailbox")
@@ -68,30 +72,30 @@ class Card:
         del self.mail[account]
         return f"/archive/{account}"
 
-    def purge(self, account):
+    def purge(self, account: str) -> None:
         self._fault("purge")
         self.done.append(("purge", account))
         del self.mail[account]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The derivation's cost is no part of these tests."""
     real = module.hash_password
     monkeypatch.setattr(module, "hash_password", lambda password, salt: real(password, salt, 2))
 
 
 @pytest.fixture
-def card():
+def card() -> Card:
     return Card()
 
 
 @pytest.fixture
-def service(card):
+def service(card: Card) -> AccountService:
     return AccountService(CONFIG, card, card, card)
 
 
-async def test_a_new_account_is_in_force_at_once(service, card):
+async def test_a_new_account_is_in_force_at_once(service: AccountService, card: Card) -> None:
     account = await service.add("Anna", PASSWORD, addresses=["Info@Second.example", "hi"], full_name="Anna M")
     assert account == card.accounts["anna"] == service.directory.accounts["anna"]
     assert account.addresses == ("info@second.example", "hi@clinic.example")
@@ -100,7 +104,7 @@ async def test_a_new_account_is_in_force_at_once(service, card):
     assert PASSWORD not in repr(account) and verify_password(PASSWORD, account.password_hash)
 
 
-async def test_salts_differ(service):
+async def test_salts_differ(service: AccountService) -> None:
     one, other = await service.add("anna", PASSWORD), await service.add("ben", PASSWORD)
     assert one.password_hash != other.password_hash
 
@@ -121,7 +125,9 @@ async def test_salts_differ(service):
         ({"name": "ben", "quota_bytes": -1}, "10 kB to 1 TB"),
     ],
 )
-async def test_refused(service, card, arguments, words):
+async def test_refused(
+    service: AccountService, card: Card, arguments: dict[str, list[str] | int | str], words: str
+) -> None:
     await service.add("anna", PASSWORD, addresses=["info"])
     await service.add_alias("team", ["anna"])
     before = card.accounts
@@ -131,7 +137,7 @@ async def test_refused(service, card, arguments, words):
     assert (card.accounts, list(service.directory.accounts)) == (before, ["anna"])
 
 
-async def test_verify(service):
+async def test_verify(service: AccountService) -> None:
     await service.add("anna", PASSWORD, addresses=["info"])
     for name in ("anna", "ANNA", "anna@clinic.example", "info@clinic.example"):
         found = await service.verify(name, PASSWORD)
@@ -141,7 +147,9 @@ async def test_verify(service):
     assert await service.verify("", "") is None
 
 
-async def test_a_right_password_is_remembered_until_it_changes(service, monkeypatch):
+async def test_a_right_password_is_remembered_until_it_changes(
+    service: AccountService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     real = module.verify_password
     monkeypatch.setattr(module, "verify_password", lambda *args: asked.append(args[0]) or real(*args))
@@ -160,14 +168,16 @@ async def test_a_right_password_is_remembered_until_it_changes(service, monkeypa
     assert await service.verify("anna", "another good one") is None
 
 
-async def test_an_unknown_name_costs_as_much_as_a_wrong_password(service, monkeypatch):
+async def test_an_unknown_name_costs_as_much_as_a_wrong_password(
+    service: AccountService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(module, "verify_password", lambda password, hashed: asked.append(hashed) or False)
     await service.verify("nobody", PASSWORD)
     assert len(asked) == 1 and asked[0].startswith("{SCRAM-SHA-256}20000,")
 
 
-async def test_edit(service, card):
+async def test_edit(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD, addresses=["info", "hi"])
     edited = await service.edit(
         "anna", add_addresses=["new@second.example", "info"], remove_addresses=["HI"], full_name="A", quota_bytes=0
@@ -185,7 +195,7 @@ async def test_edit(service, card):
         await service.edit("ben", full_name="x")
 
 
-async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(service):
+async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(service: AccountService) -> None:
     made = await service.add("anna", PASSWORD, addresses=["anna", "info", "INFO@clinic.example"])
     assert made.addresses == ("info@clinic.example",)
     edited = await service.edit("anna", add_addresses=["anna@clinic.example", "info", "hi"])
@@ -197,7 +207,9 @@ async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(servic
 
 
 @pytest.mark.parametrize("quota", [-1, 1, 500, 9_999, 1_099_511_627_777, 2**63])
-async def test_a_quota_that_no_letter_or_no_card_fits_is_refused(service, card, quota):
+async def test_a_quota_that_no_letter_or_no_card_fits_is_refused(
+    service: AccountService, card: Card, quota: int
+) -> None:
     await service.add("anna", PASSWORD, quota_bytes=10_000)
     with pytest.raises(AccountError, match="like 500M or 2G"):
         await service.edit("anna", quota_bytes=quota)
@@ -207,7 +219,7 @@ async def test_a_quota_that_no_letter_or_no_card_fits_is_refused(service, card, 
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "An\nna", "\x1b[31mAnna", "An\u202ena", "\ud800"])
-async def test_a_full_name_is_one_plain_line(service, card, name):
+async def test_a_full_name_is_one_plain_line(service: AccountService, card: Card, name: str) -> None:
     with pytest.raises(AccountError, match="full name"):
         await service.add("anna", PASSWORD, full_name=name)
     assert not card.accounts
@@ -217,7 +229,7 @@ async def test_a_full_name_is_one_plain_line(service, card, name):
     assert card.accounts["anna"].full_name == "Łukasz Żak"
 
 
-async def test_deleting_says_first_what_is_there(service, card):
+async def test_deleting_says_first_what_is_there(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD)
     card.mail["anna"] = (3, 4500)
     with pytest.raises(AccountError) as caught:
@@ -237,7 +249,9 @@ async def test_deleting_says_first_what_is_there(service, card):
         (MailFate.PURGE, "Its mailbox (1 message) was deleted too.", [("purge", "anna")], set()),
     ],
 )
-async def test_delete(service, card, fate, words, done, left):
+async def test_delete(
+    service: AccountService, card: Card, fate: MailFate, words: str, done: list[tuple[str, str]], left: set[str]
+) -> None:
     await service.add("anna", PASSWORD)
     card.mail["anna"] = (1, 50)
     assert await service.delete("Anna", fate) == "Account anna deleted. " + words
@@ -245,7 +259,7 @@ async def test_delete(service, card, fate, words, done, left):
     assert service.directory.resolve("anna@clinic.example") == Unknown()
 
 
-async def test_delete_without_a_mailbox_or_with_a_stubborn_one(service, card):
+async def test_delete_without_a_mailbox_or_with_a_stubborn_one(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD)
     card.mail.clear()
     assert await service.delete("anna", MailFate.ARCHIVE) == "Account anna deleted. It had no mailbox."
@@ -258,7 +272,7 @@ async def test_delete_without_a_mailbox_or_with_a_stubborn_one(service, card):
     assert "anna" in card.mail
 
 
-async def test_what_is_needed_is_not_deleted(service, card):
+async def test_what_is_needed_is_not_deleted(service: AccountService, card: Card) -> None:
     await service.add("boss", PASSWORD)
     with pytest.raises(
         AccountError, match=r"needs boss for delivery\.catch_all of second\.example and station\.post"
@@ -273,7 +287,7 @@ async def test_what_is_needed_is_not_deleted(service, card):
     assert card.done == [] and list(card.accounts) == ["boss", "anna"]
 
 
-async def test_aliases(service, card):
+async def test_aliases(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD)
     made = await service.add_alias("Team", ["ANNA", "Bob@World.example", "anna", "postmaster@clinic.example"])
     assert made == Alias("team@clinic.example", ("anna", "Bob@world.example", "postmaster@clinic.example"))
@@ -300,14 +314,14 @@ async def test_aliases(service, card):
         ("one", ["two@clinic.example"], "would then be nobody's"),
     ],
 )
-async def test_no_alias(service, card, address, targets, words):
+async def test_no_alias(service: AccountService, card: Card, address: str, targets: list[str], words: str) -> None:
     await service.add("anna", PASSWORD)
     with pytest.raises(AccountError, match=words):
         await service.add_alias(address, targets)
     assert card.aliases == {}
 
 
-async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
+async def test_a_group_is_not_replaced_unless_that_is_said(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD)
     await service.add("ben", PASSWORD)
     made = await service.add_alias("team", ["anna", "ben"])
@@ -337,7 +351,9 @@ async def test_a_group_is_not_replaced_unless_that_is_said(service, card):
         ("other", ["anna"], [], "no alias other@clinic.example. Aliases: team@clinic.example"),
     ],
 )
-async def test_no_such_edit_of_an_alias(service, card, address, add, remove, words):
+async def test_no_such_edit_of_an_alias(
+    service: AccountService, card: Card, address: str, add: list[str], remove: list[str], words: str
+) -> None:
     await service.add("anna", PASSWORD)
     made = await service.add_alias("team", ["anna"])
     with pytest.raises((AccountError, NotFoundError), match=words):
@@ -345,7 +361,7 @@ async def test_no_such_edit_of_an_alias(service, card, address, add, remove, wor
     assert card.aliases == {"team@clinic.example": made}
 
 
-async def test_a_ring_of_aliases_is_refused(service):
+async def test_a_ring_of_aliases_is_refused(service: AccountService) -> None:
     await service.add("anna", PASSWORD)
     await service.add_alias("one", ["anna"])
     await service.add_alias("two", ["one@clinic.example"])
@@ -354,7 +370,7 @@ async def test_a_ring_of_aliases_is_refused(service):
     assert service.directory.resolve("two@clinic.example") == Local(("anna",))
 
 
-async def test_a_card_that_fails_changes_nothing(service, card):
+async def test_a_card_that_fails_changes_nothing(service: AccountService, card: Card) -> None:
     await service.add("anna", PASSWORD)
     before = service.directory
     card.fails = {"save"}
@@ -368,12 +384,12 @@ async def test_a_card_that_fails_changes_nothing(service, card):
     assert service.directory is before and card.done == []
 
 
-async def test_changes_at_once_are_all_kept(service, card):
+async def test_changes_at_once_are_all_kept(service: AccountService, card: Card) -> None:
     await asyncio.gather(*(service.add(f"user{n}", PASSWORD) for n in range(10)))
     assert sorted(card.accounts) == sorted(service.directory.accounts) == sorted(f"user{n}" for n in range(10))
 
 
-def test_start_makes_what_is_missing(card):
+def test_start_makes_what_is_missing(card: Card) -> None:
     card.accounts = {"anna": Account("anna", password_hash="x")}
     AccountService(CONFIG, card, card, card).start()
     assert (card.mail, card.logins) == ({"anna": (0, 0)}, ["anna"])
@@ -382,7 +398,7 @@ def test_start_makes_what_is_missing(card):
     assert card.mail == {"postmaster": (0, 0)}
 
 
-async def test_methods(service, card):
+async def test_methods(service: AccountService, card: Card) -> None:
     methods = account_methods(service)
     made = await asked(methods, "account.add", {"name": "anna", "password": PASSWORD, "quota_bytes": 70_000})
     view = {
@@ -436,18 +452,22 @@ async def test_methods(service, card):
         ("account.delete", {"name": "a", "fate": "burn"}, "fate must be one of: keep, archive, purge"),
     ],
 )
-async def test_methods_refuse_rubbish(service, method, params, words):
+async def test_methods_refuse_rubbish(
+    service: AccountService, method: str, params: dict[str, list[int] | int | str], words: str
+) -> None:
     with pytest.raises(ControlError, match=words):
         await asked(account_methods(service), method, params)
 
 
-def test_the_directory_knows_the_host_name(service):
+def test_the_directory_knows_the_host_name(service: AccountService) -> None:
     assert isinstance(service.directory, Directory)
     assert service.directory.resolve("postmaster@mail.clinic.example") == Local(("postmaster",))
 
 
 @pytest.mark.parametrize("step", ["write", "create"])
-async def test_what_can_not_be_kept_everywhere_is_taken_back(service, card, step):
+async def test_what_can_not_be_kept_everywhere_is_taken_back(
+    service: AccountService, card: Card, step: str
+) -> None:
     await service.add("anna", PASSWORD)
     card.fails = {step}
     with pytest.raises(StorageError, match=f"^no {step}$" if step == "create" else f"no {step}"):
@@ -457,11 +477,13 @@ async def test_what_can_not_be_kept_everywhere_is_taken_back(service, card, step
         assert (list(card.accounts), list(service.directory.accounts)) == (["anna"], ["anna"])
 
 
-async def test_one_fault_of_the_login_file_changes_nothing(service, card, monkeypatch):
+async def test_one_fault_of_the_login_file_changes_nothing(
+    service: AccountService, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await service.add("anna", PASSWORD)
     real, faults = Card.write, [StorageError("no write")]
 
-    def write(self, directory, default_quota_bytes):
+    def write(self, directory: Directory, default_quota_bytes: int) -> None:
         if faults:
             raise faults.pop()
         real(self, directory, default_quota_bytes)
@@ -473,7 +495,7 @@ async def test_one_fault_of_the_login_file_changes_nothing(service, card, monkey
     assert await service.verify("anna", PASSWORD)
 
 
-async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service, card):
+async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service: AccountService, card: Card) -> None:
     card.fails = {"write"}
     with pytest.raises(
         StorageError, match="It is in effect all the same, because it could not be rolled back: no write"
@@ -482,8 +504,8 @@ async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service, c
     assert "anna" in service.directory.accounts
 
 
-async def test_without_room_only_deletions_go_through(card):
-    def no_room():
+async def test_without_room_only_deletions_go_through(card: Card) -> None:
+    def no_room() -> Never:
         raise StorageFullError("the card is full")
 
     card.accounts = {"anna": Account("anna", (), "hash")}

@@ -13,7 +13,7 @@ from dialpost.core.faults import Fault
 from dialpost.core.line.call.states import CallEvent, CallState, next_state
 from dialpost.core.panel.blink import Pattern
 from dialpost.core.panel.button import TABLE, ButtonEvent, ButtonState, Go
-from dialpost.core.panel.lights import SIGNALS, Colour, Led, light, project
+from dialpost.core.panel.lights import SIGNALS, Colour, Led, Signal, light, project
 from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 from fakes import now
 from panel_rig import FOUR, ONE, RGB, PanelRig, run_rig
@@ -56,7 +56,7 @@ def steps(pattern: Pattern, until_ms: int, begin: float, *, high: float = 1.0) -
 
 
 @pytest.mark.parametrize("state", STATES, ids=_name)
-def test_every_state_as_four_lights_show_it(state: StationState, monkeypatch) -> None:
+def test_every_state_as_four_lights_show_it(state: StationState, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig(FOUR) as rig:
             await rig.until(1.0)
@@ -79,7 +79,7 @@ def test_every_state_as_four_lights_show_it(state: StationState, monkeypatch) ->
 
 
 @pytest.mark.parametrize("state", STATES, ids=_name)
-def test_every_state_as_one_active_low_light_shows_it(state: StationState, monkeypatch) -> None:
+def test_every_state_as_one_active_low_light_shows_it(state: StationState, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         rig = PanelRig(ONE)
         rig.panel._become(state)
@@ -93,7 +93,7 @@ def test_every_state_as_one_active_low_light_shows_it(state: StationState, monke
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
-def test_every_signal_lights_the_lines_of_its_colour(signal, monkeypatch) -> None:
+def test_every_signal_lights_the_lines_of_its_colour(signal: Signal, monkeypatch: pytest.MonkeyPatch) -> None:
     state = next((one for one in STATES if light(tuple(Led), one).signal == signal.name), None)
     if signal.shared is None:
         assert state is None
@@ -114,7 +114,7 @@ def test_every_signal_lights_the_lines_of_its_colour(signal, monkeypatch) -> Non
     run_rig(story, monkeypatch)
 
 
-def test_a_call_as_the_line_light_tells_it(monkeypatch) -> None:
+def test_a_call_as_the_line_light_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of one call, every change of the light with its time."""
 
     async def story() -> None:
@@ -157,7 +157,7 @@ def test_a_call_as_the_line_light_tells_it(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_flashes_are_counted_from_the_first(monkeypatch) -> None:
+def test_flashes_are_counted_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.234)
@@ -177,7 +177,7 @@ def test_flashes_are_counted_from_the_first(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_a_dimmed_light_has_its_share(monkeypatch) -> None:
+def test_a_dimmed_light_has_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig(FOUR, PanelConfig(brightness=20)) as rig:
             rig.panel.fault(Fault.STORAGE, True)
@@ -187,7 +187,7 @@ def test_a_dimmed_light_has_its_share(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_a_dimmed_light_of_three_colours_mixes_them(monkeypatch) -> None:
+def test_a_dimmed_light_of_three_colours_mixes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         rig = PanelRig(RGB, PanelConfig(brightness=50))
         async with rig:
@@ -222,7 +222,9 @@ def expected(segments: Segments, leds: tuple[Led, ...], until_ms: int) -> list[t
 
 @pytest.mark.parametrize("state", CallState)
 @pytest.mark.parametrize("event", CallEvent)
-def test_every_state_of_a_call_with_every_event(state: CallState, event: CallEvent, monkeypatch) -> None:
+def test_every_state_of_a_call_with_every_event(
+    state: CallState, event: CallEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = next_state(state, event)
     after = step if isinstance(step, CallState) else state
 
@@ -259,7 +261,9 @@ def test_every_state_of_the_button_is_reached_here() -> None:
 
 @pytest.mark.parametrize("state", REACHED)
 @pytest.mark.parametrize("event", ButtonEvent)
-def test_every_state_of_the_button_with_every_event(state: ButtonState, event: ButtonEvent, monkeypatch) -> None:
+def test_every_state_of_the_button_with_every_event(
+    state: ButtonState, event: ButtonEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The finger moves the mock pin; what the lights did from the first moment on is compared whole."""
     edges, at_s = REACHED[state]
     step = TABLE[state][event]
@@ -323,7 +327,9 @@ BUSY = [CallState.DIALING, CallState.NEGOTIATING, CallState.ONLINE, CallState.HA
     ("held_s", "at_rest", "busy"),
     [(0.2, "request button", "stop"), (3.5, "hang up", "hang up"), (16.0, None, None)],
 )
-def test_what_the_button_does_in_every_state_of_a_call(state, held_s, at_rest, busy, monkeypatch) -> None:
+def test_what_the_button_does_in_every_state_of_a_call(
+    state: CallState, held_s: float, at_rest: str | None, busy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             rig.calls.become(state)
@@ -337,7 +343,7 @@ def test_what_the_button_does_in_every_state_of_a_call(state, held_s, at_rest, b
     run_rig(story, monkeypatch)
 
 
-def test_a_bouncing_press_makes_one_call(monkeypatch) -> None:
+def test_a_bouncing_press_makes_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             for wait_s in (0.5, 0.001, 0.002, 0.001, 0.004, 0.2, 0.001, 0.003):
@@ -350,7 +356,7 @@ def test_a_bouncing_press_makes_one_call(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_the_lights_tell_a_hold_before_it_acts(monkeypatch) -> None:
+def test_the_lights_tell_a_hold_before_it_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.0)
@@ -374,7 +380,9 @@ def test_the_lights_tell_a_hold_before_it_acts(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_a_reset_is_offered_confirmed_and_shown(monkeypatch, caplog) -> None:
+def test_a_reset_is_offered_confirmed_and_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.0)
@@ -394,7 +402,7 @@ def test_a_reset_is_offered_confirmed_and_shown(monkeypatch, caplog) -> None:
     assert "factory reset confirmed by the button: The station restarts and is reset." in caplog.text
 
 
-def test_an_offer_nobody_confirms_is_over_after_five_seconds(monkeypatch) -> None:
+def test_an_offer_nobody_confirms_is_over_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.0)
@@ -411,7 +419,7 @@ def test_an_offer_nobody_confirms_is_over_after_five_seconds(monkeypatch) -> Non
     run_rig(story, monkeypatch)
 
 
-def test_a_reset_that_can_not_be_noted_is_a_fault_of_the_card(monkeypatch) -> None:
+def test_a_reset_that_can_not_be_noted_is_a_fault_of_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             rig.reset.fails = True
@@ -425,7 +433,7 @@ def test_a_reset_that_can_not_be_noted_is_a_fault_of_the_card(monkeypatch) -> No
     run_rig(story, monkeypatch)
 
 
-def test_a_button_without_resets_takes_such_a_hold_back(monkeypatch) -> None:
+def test_a_button_without_resets_takes_such_a_hold_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig(FOUR, PanelConfig(button_resets=False)) as rig:
             await rig.hold(11.0)
@@ -439,7 +447,9 @@ def test_a_button_without_resets_takes_such_a_hold_back(monkeypatch) -> None:
     run_rig(story, monkeypatch)
 
 
-def test_a_stuck_button_is_shown_logged_and_told_until_it_is_free(monkeypatch, caplog) -> None:
+def test_a_stuck_button_is_shown_logged_and_told_until_it_is_free(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.0)
@@ -458,7 +468,9 @@ def test_a_stuck_button_is_shown_logged_and_told_until_it_is_free(monkeypatch, c
     assert "held for more than 30 s" in caplog.text
 
 
-def test_a_button_down_at_the_start_is_stuck_at_once_and_does_nothing_when_let_go(monkeypatch, caplog) -> None:
+def test_a_button_down_at_the_start_is_stuck_at_once_and_does_nothing_when_let_go(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         async with PanelRig(down=True) as rig:
             assert rig.panel.state.faults == {Fault.BUTTON}
@@ -475,7 +487,7 @@ def test_a_button_down_at_the_start_is_stuck_at_once_and_does_nothing_when_let_g
     assert "down at the start" in caplog.text
 
 
-def test_a_button_without_a_station_does_nothing(monkeypatch) -> None:
+def test_a_button_without_a_station_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig() as rig:
             rig.front.calls = None
@@ -490,7 +502,7 @@ def test_a_button_without_a_station_does_nothing(monkeypatch) -> None:
 # -- night ----------------------------------------------------------------------------------------------
 
 
-def test_at_night_the_lights_sleep_until_the_button_is_touched(monkeypatch) -> None:
+def test_at_night_the_lights_sleep_until_the_button_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with PanelRig(FOUR, PanelConfig(night_hours=("22:00-06:00",), night_wake_s=30)) as rig:
             power = LINES[Led.POWER]
@@ -514,7 +526,7 @@ def test_at_night_the_lights_sleep_until_the_button_is_touched(monkeypatch) -> N
     run_rig(story, monkeypatch)
 
 
-def test_it_is_never_night_while_the_clock_is_wrong(monkeypatch) -> None:
+def test_it_is_never_night_while_the_clock_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         rig = PanelRig(FOUR, PanelConfig(night_hours=("00:00-23:59",)))
         rig.clock = None

@@ -14,7 +14,7 @@ class Counted:
         return QueueCounts(waiting_remote=self.waiting)
 
 
-async def test_one_panel_shows_station_after_station():
+async def test_one_panel_shows_station_after_station() -> None:
     panel, seen = Panel(), []
     panel.watch(lambda state, lights: seen.append((lights[Led.POWER].name, lights[Led.FAULT].name, state.waiting)))
     panel.waits_for_set_up()

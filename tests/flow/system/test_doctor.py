@@ -1,6 +1,10 @@
 """Doctor as a whole: every subject is looked at, one that fails does not stop the rest, off line means off line."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Never
 
 import pytest
 
@@ -17,13 +21,13 @@ from dialpost.core.config.model import (
     StationConfig,
     Via,
 )
-from dialpost.core.errors import ControlError, DamagedError, StorageError
-from dialpost.core.findings import Severity, exit_status
+from dialpost.core.errors import ControlError, DamagedError, DialpostError, StorageError
+from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.core.mail.mx import MxRecord, NoSuchName
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.smtp_target import EtrnDialogue, SessionEnd, SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd, SessionFate
 from dialpost.core.system.card_wear import CardWear
 from dialpost.flow.system.doctor import OFFLINE, Doctor, Running, Station
 
@@ -39,37 +43,37 @@ NOW_S = 2_000_000_000
 
 
 class FakeCard:
-    def free_bytes(self):
+    def free_bytes(self) -> int:
         return 10**10
 
-    def durable_write_s(self):
+    def durable_write_s(self) -> float:
         return 0.01
 
-    def wear(self):
+    def wear(self) -> CardWear:
         return CardWear(5 * 10**9)
 
-    def set_aside(self):
+    def set_aside(self) -> tuple[Any, ...]:
         return ()
 
-    def mailboxes(self):
+    def mailboxes(self) -> dict[str, int]:
         return {"anna": 3}
 
 
 class FakeNames:
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked = []
 
-    async def mx(self, domain):
+    async def mx(self, domain: str) -> tuple[MxRecord, MxRecord]:
         self.asked.append(domain)
         return (MxRecord(10, HOST), MxRecord(20, PROVIDER))
 
-    async def addresses(self, host):
+    async def addresses(self, host: str) -> tuple[str] | NoSuchName:
         self.asked.append(host)
         if host == HOST:
             return ("127.0.1.1",)  # /etc/hosts, on the station itself
         return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
 
-    async def addresses_in_dns(self, host):
+    async def addresses_in_dns(self, host: str) -> tuple[str]:
         self.asked.append(host)
         return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
 
@@ -77,26 +81,32 @@ class FakeNames:
 class FakeServers:
     """The provider's host: `end` is how a session there goes, `dialogue` what ETRN brings."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.end = SessionEnd(SessionFate.DONE, "", ready=True, address="192.0.2.7", tls="TLSv1.3")
         self.dialogue = EtrnDialogue(((DOMAIN, Reply(250, ("queueing started",))),), None, True)
         self.reached = []
 
-    async def send(self, target, settings, next_message, on_outcome):
+    async def send(
+        self,
+        target: HostTarget,
+        settings: ConnectSettings,
+        next_message: Callable[..., Any],
+        on_outcome: Callable[..., Any],
+    ) -> SessionEnd:
         self.reached.append((target.host, target.port, settings.user))
         assert await next_message() is None
         return self.end
 
-    async def etrn(self, target, settings, names):
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: tuple[str]) -> EtrnDialogue:
         self.reached.append((target.host, target.port, tuple(names)))
         return self.dialogue
 
 
-async def no_fault(door):
+async def no_fault(door: str) -> str:
     return ""
 
 
-def station(**changes):
+def station(**changes: Any) -> Station:
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
     values = {
         "config_path": "/etc/dialpost.toml",
@@ -111,17 +121,24 @@ def station(**changes):
     return Station(**(values | changes))
 
 
-async def examine(config=CONFIG, *, online, servers=None, names=None, **changes):
+async def examine(
+    config: Config = CONFIG,
+    *,
+    online: bool,
+    servers: FakeServers | None = None,
+    names: FakeNames | None = None,
+    **changes: Any,
+) -> list[Finding]:
     doctor = Doctor(config, station(**changes), names or FakeNames(), servers or FakeServers())
     return [finding async for finding in doctor.examine(online=online)]
 
 
-def brief(found):
+def brief(found: list[Finding]) -> list[tuple[str, Severity]]:
     return [(finding.subject, finding.severity) for finding in found]
 
 
-def raising(error):
-    def fails():
+def raising(error: DialpostError) -> Callable[..., Any]:
+    def fails() -> Never:
         raise error
 
     return fails
@@ -143,7 +160,7 @@ HERE = [
 ]
 
 
-async def test_off_line_nothing_is_asked_of_the_world():
+async def test_off_line_nothing_is_asked_of_the_world() -> None:
     names, servers = FakeNames(), FakeServers()
     found = await examine(online=False, names=names, servers=servers)
     assert brief(found) == [*HERE, ("DNS", SKIPPED), ("smarthost", SKIPPED), ("ETRN", SKIPPED)]
@@ -151,7 +168,7 @@ async def test_off_line_nothing_is_asked_of_the_world():
     assert (names.asked, servers.reached, exit_status(found)) == ([], [], 0)
 
 
-async def test_on_line_all_is_well():
+async def test_on_line_all_is_well() -> None:
     names, servers = FakeNames(), FakeServers()
     found = await examine(online=True, names=names, servers=servers)
     assert brief(found) == [
@@ -177,7 +194,7 @@ async def test_on_line_all_is_well():
         (SessionEnd(SessionFate.NOT_SERVED, "554 no"), "ask the provider"),
     ],
 )
-async def test_a_smarthost_that_will_not(end, advice):
+async def test_a_smarthost_that_will_not(end: SessionEnd, advice: str) -> None:
     servers = FakeServers()
     servers.end = end
     found = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "smarthost"]
@@ -185,14 +202,14 @@ async def test_a_smarthost_that_will_not(end, advice):
     assert end.reason in found[0].what and advice in found[0].advice
 
 
-async def test_etrn_refused_in_the_provider_s_words():
+async def test_etrn_refused_in_the_provider_s_words() -> None:
     servers = FakeServers()
     servers.dialogue = EtrnDialogue(((DOMAIN, Reply(500, ("What is ETRN?",))),), None, False)
     (found,) = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "ETRN"]
     assert found.severity is FAULT and "500 What is ETRN?" in found.what and "does not do ETRN" in found.advice
 
 
-async def test_every_smarthost_of_a_route_is_tried_once():
+async def test_every_smarthost_of_a_route_is_tried_once() -> None:
     route = RouteConfig(domains=("a.example", ".b.example"), host="gone.example")
     same = RouteConfig(domains=("c.example",), host="")
     config = replace(CONFIG, outbound=replace(CONFIG.outbound, route=(route, same, replace(route, via=Via.MX))))
@@ -206,7 +223,7 @@ async def test_every_smarthost_of_a_route_is_tried_once():
     ]
 
 
-async def test_without_etrn_and_smarthost_neither_is_asked():
+async def test_without_etrn_and_smarthost_neither_is_asked() -> None:
     config = replace(CONFIG, outbound=OutboundConfig(via=Via.MX), etrn=EtrnConfig(EtrnUse.NEVER))
     servers = FakeServers()
     assert brief(await examine(config, online=False))[-2:] == [("DNS", SKIPPED), ("ETRN", SKIPPED)]
@@ -214,9 +231,9 @@ async def test_without_etrn_and_smarthost_neither_is_asked():
     assert servers.reached == []
 
 
-async def test_one_thing_that_fails_does_not_stop_the_rest():
+async def test_one_thing_that_fails_does_not_stop_the_rest() -> None:
     class BrokenCard(FakeCard):
-        def durable_write_s(self):
+        def durable_write_s(self) -> Never:
             raise StorageError("/data can't be used: Read-only file system.")
 
     found = await examine(
@@ -248,9 +265,9 @@ async def test_one_thing_that_fails_does_not_stop_the_rest():
     ]
 
 
-async def test_every_check_that_could_not_be_made_says_what_to_do_next():
+async def test_every_check_that_could_not_be_made_says_what_to_do_next() -> None:
     class LostCard(FakeCard):
-        def free_bytes(self):
+        def free_bytes(self) -> Never:
             raise StorageError("/data can't be used: No such file or directory.")
 
         set_aside = free_bytes
@@ -268,8 +285,8 @@ async def test_every_check_that_could_not_be_made_says_what_to_do_next():
     assert "`reboot` at the console" in faults[0].advice
 
 
-async def test_the_daemon():
-    async def silent(door):
+async def test_the_daemon() -> None:
+    async def silent(door: str) -> str:
         return "no greeting within 15 s"
 
     stopped = await examine(online=False, daemon=lambda: None, certificate=lambda: None)
@@ -284,7 +301,7 @@ async def test_the_daemon():
     ]
 
 
-async def test_a_mended_accounts_file_is_told():
+async def test_a_mended_accounts_file_is_told() -> None:
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
     found = await examine(online=False, directory=lambda: (directory, "accounts.toml is damaged"))
     assert [finding.severity for finding in found if finding.subject == "accounts"] == [WARNING, OK]

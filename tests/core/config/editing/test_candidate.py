@@ -11,7 +11,7 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.editing.compare import compare
 from dialpost.core.config.editing.keys import find_place, places
-from dialpost.core.config.fields import all_fields
+from dialpost.core.config.fields import Field, all_fields
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config, starter, toml_value
 from dialpost.core.errors import ConfigError, NotFoundError
@@ -47,7 +47,7 @@ kind = "gateway"
 
 
 @pytest.fixture
-def base():
+def base() -> Candidate:
     return Candidate(BASE)
 
 
@@ -75,7 +75,7 @@ def base():
         ("delivery.catch_all", '{"clinic.example" = "anna"}', {"clinic.example": "anna"}),
     ],
 )
-def test_a_value_as_it_is_typed(base, key, value, kept):
+def test_a_value_as_it_is_typed(base: Candidate, key: str, value: str, kept: object) -> None:
     made = base.set(key, value)
     place = find_place(key)
     part = made.table()[place.section]
@@ -117,20 +117,20 @@ def test_a_value_as_it_is_typed(base, key, value, kept):
         ("station.domains", "", "at least 1 required"),
     ],
 )
-def test_a_slip_is_answered_with_what_is_allowed(base, key, value, words):
+def test_a_slip_is_answered_with_what_is_allowed(base: Candidate, key: str, value: str, words: str) -> None:
     with pytest.raises((ConfigError, NotFoundError)) as caught:
         base.set(key, value)
     assert words in str(caught.value)
 
 
-def test_a_secret_that_is_not_allowed_is_not_repeated(base):
+def test_a_secret_that_is_not_allowed_is_not_repeated(base: Candidate) -> None:
     for value in ("ge\nheim", '"geheim\\q"'):
         with pytest.raises(ConfigError) as caught:
             base.set("outbound.password", value)
         assert "heim" not in str(caught.value) and "outbound.password" in str(caught.value)
 
 
-def test_comments_and_order_stay(base):
+def test_comments_and_order_stay(base: Candidate) -> None:
     made = (
         base.set("station.hostname", "mx.clinic.example")
         .set("smtp.max_recipients", "600")
@@ -176,7 +176,7 @@ catch_all = {"clinic.example" = "anna"}
     assert made.keeps_comments and made.problems() == ()
 
 
-def test_what_is_written_in_an_unusual_way_is_written_anew(base):
+def test_what_is_written_in_an_unusual_way_is_written_anew(base: Candidate) -> None:
     odd = Candidate('link = {kind = "gateway"}\nrelay.networks = []\n' + BASE.partition("[link]")[0])
     made = odd.set("link.line_rate_bps", "9600")
     assert not made.keeps_comments
@@ -184,7 +184,7 @@ def test_what_is_written_in_an_unusual_way_is_written_anew(base):
     assert made.problems() == ()
 
 
-def test_items_of_lists(base):
+def test_items_of_lists(base: Candidate) -> None:
     made = base.set("modem.numbers[1]", "321").set("modem.numbers[2]", "322").set("modem.numbers[1]", "323")
     assert made.table()["modem"]["numbers"] == ["323", "322"]
     assert made.unset("modem.numbers[1]").table()["modem"]["numbers"] == ["322"]
@@ -196,21 +196,21 @@ def test_items_of_lists(base):
 @pytest.mark.parametrize(
     "key", ["outbound.route[1].host", "outbound.route", "outbound.smarthost", "station.domains", "link.kind"]
 )
-def test_what_is_unset_is_gone_and_nothing_else(base, key):
+def test_what_is_unset_is_gone_and_nothing_else(base: Candidate, key: str) -> None:
     made = base.unset(key)
     left = [place.key for place, _ in places(made.table())]
     assert left == [one.key for one, _ in places(base.table()) if not one.key.startswith(key)]
     assert made.keeps_comments and made.text.count("#") >= base.text.count("#") - 1
 
 
-def test_an_item_of_a_list_of_tables_is_unset_and_the_next_takes_its_place(base):
+def test_an_item_of_a_list_of_tables_is_unset_and_the_next_takes_its_place(base: Candidate) -> None:
     made = base.unset("outbound.route[1]")
     assert made.table()["outbound"]["route"] == [base.table()["outbound"]["route"][1]]
     assert "route" not in made.unset("outbound.route[1]").table()["outbound"]
     assert "# The partner." in made.text
 
 
-def test_a_domain_is_unset_in_a_table(base):
+def test_a_domain_is_unset_in_a_table(base: Candidate) -> None:
     both = base.set("delivery.catch_all.clinic.example", "anna").set("delivery.catch_all.ward.example", "bo")
     made = both.unset("delivery.catch_all.clinic.example")
     assert made.table()["delivery"] == {"catch_all": {"ward.example": "bo"}}
@@ -219,12 +219,12 @@ def test_a_domain_is_unset_in_a_table(base):
 @pytest.mark.parametrize(
     "key", ["outbound.password", "delivery.catch_all.clinic.example", "outbound.route[1].port", "modem.port"]
 )
-def test_what_is_not_set_can_not_be_unset(base, key):
+def test_what_is_not_set_can_not_be_unset(base: Candidate, key: str) -> None:
     with pytest.raises(NotFoundError, match="is not set"):
         base.unset(key)
 
 
-def test_what_should_not_be_in_a_file_can_be_unset():
+def test_what_should_not_be_in_a_file_can_be_unset() -> None:
     broken = Candidate(
         BASE + "kidn = 1\n\n[linc]\nx = 1\n\n[[outbound.route]]\nhots = 1\ndomains = ['a.example']\n"
     )
@@ -235,7 +235,7 @@ def test_what_should_not_be_in_a_file_can_be_unset():
         made.unset("linc")
 
 
-def test_no_toml_is_no_candidate():
+def test_no_toml_is_no_candidate() -> None:
     with pytest.raises(ConfigError, match="This is not TOML"):
         Candidate("[station\n")
 
@@ -255,7 +255,7 @@ def _typed(value: object) -> str:
 
 
 @pytest.mark.parametrize("field", _FIELDS, ids=lambda field: field.key)
-def test_every_key_takes_its_own_default_and_its_example(field):
+def test_every_key_takes_its_own_default_and_its_example(field: Field) -> None:
     key = field.key
     for listed in ("outbound.route", "schedule.entry"):
         if key.startswith(listed + "."):
@@ -294,7 +294,7 @@ _EDITS = st.lists(st.tuples(st.sampled_from(_KEYS), st.none() | _VALUES), max_si
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([BASE, starter(), "", BASE.replace("\n", "\n\n")]), _EDITS)
-def test_any_edits_leave_toml_that_means_what_was_edited(text, edits):
+def test_any_edits_leave_toml_that_means_what_was_edited(text: str, edits: list[tuple[str, str | None]]) -> None:
     candidate = Candidate(text)
     for key, value in edits:
         before = {place.key: found for place, found in places(candidate.table())}
@@ -312,7 +312,7 @@ def test_any_edits_leave_toml_that_means_what_was_edited(text, edits):
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=40))
-def test_any_password_survives(password):
+def test_any_password_survives(password: str) -> None:
     try:
         made = Candidate(BASE).set("outbound.password", toml_value(password)).set("outbound.user", "u")
     except ConfigError:
@@ -322,7 +322,7 @@ def test_any_password_survives(password):
     assert not any(password in line for line in compare(Candidate(BASE).table(), made.table()) if len(password) > 8)
 
 
-def test_the_defaults_are_a_configuration_that_needs_only_a_name():
+def test_the_defaults_are_a_configuration_that_needs_only_a_name() -> None:
     made = Candidate("").set("station.hostname", "m.a.example").set("station.domains", "a.example")
     assert made.config() == Config(station=made.config().station)
 
@@ -351,18 +351,18 @@ def test_the_defaults_are_a_configuration_that_needs_only_a_name():
         ),
     ],
 )
-def test_nothing_is_set_in_what_is_no_section_table_or_list(text, key, value, words):
+def test_nothing_is_set_in_what_is_no_section_table_or_list(text: str, key: str, value: str, words: str) -> None:
     with pytest.raises(ConfigError) as told:
         Candidate(text).set(key, value)
     assert told.value.problems == (words,)
 
 
-def test_warnings_are_told_only_of_what_could_be_put_in_force():
+def test_warnings_are_told_only_of_what_could_be_put_in_force() -> None:
     assert Candidate("[station]\nhostname = 1\n").warnings() == ()
     assert Candidate(BASE).warnings() == warnings(Candidate(BASE).config())
 
 
-def test_a_domain_that_is_not_in_the_table_can_not_be_unset():
+def test_a_domain_that_is_not_in_the_table_can_not_be_unset() -> None:
     text = '[delivery]\ncatch_all = {"a.example" = "anna"}\n'
     with pytest.raises(NotFoundError, match="is not set"):
         Candidate(text).unset("delivery.catch_all.b.example")

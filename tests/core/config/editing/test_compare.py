@@ -33,11 +33,11 @@ user = "u"
 """
 
 
-def table(text):
+def table(text: str) -> dict[str, dict[str, object]]:
     return tomllib.loads(text)
 
 
-def test_only_what_differs_is_told_and_no_secret():
+def test_only_what_differs_is_told_and_no_secret() -> None:
     new = (
         OLD.replace("max_errors = 30", "max_recipients = 600")
         .replace("geheim-1", "geheim-9")
@@ -84,20 +84,20 @@ def test_only_what_differs_is_told_and_no_secret():
         ("outbound.pass", []),
     ],
 )
-def test_a_part_is_shown(prefix, keys):
+def test_a_part_is_shown(prefix: str, keys: list[str]) -> None:
     lines = lines_of(table(OLD), prefix)
     assert [line.partition(" = ")[0] for line in lines] == keys
     assert not any("geheim" in line for line in lines)
 
 
-def test_what_is_not_known_may_be_a_secret():
+def test_what_is_not_known_may_be_a_secret() -> None:
     broken = OLD.replace('password = "geheim-1"', 'pasword = "geheim-1"') + '[secret]\nx = "geheim-3"\n'
     assert not any("geheim" in line for line in lines_of(table(broken)))
     assert not any("geheim" in line for line in compare(table(OLD), table(broken)))
     assert "geheim" not in blotted(broken.replace('[secret]\nx = "geheim-3"\n', ""))
 
 
-def test_a_text_without_its_secrets_and_with_them_again():
+def test_a_text_without_its_secrets_and_with_them_again() -> None:
     shown = blotted(OLD)
     assert "geheim" not in shown and shown.count("(set, not shown)") == 2 and "# from the letter" in shown
     assert with_secrets(shown, table(OLD)).text == OLD
@@ -108,12 +108,12 @@ def test_a_text_without_its_secrets_and_with_them_again():
         with_secrets("[a", {})
 
 
-def test_an_empty_secret_is_none():
+def test_an_empty_secret_is_none() -> None:
     text = '[outbound]\npassword = ""\n'
     assert (lines_of(table(text)), blotted(text)) == (['outbound.password = ""'], text)
     assert Candidate(text).text == text
 
 
-def test_a_key_with_another_value_is_one_change():
+def test_a_key_with_another_value_is_one_change() -> None:
     assert changed_keys([]) == 0
     assert changed_keys(["- a.b = 1", "+ a.b = 2", "+ a.c = 1"]) == 2

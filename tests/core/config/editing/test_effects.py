@@ -34,12 +34,12 @@ def changed(*changes: tuple[str, str]) -> tuple[Config, Config]:
         ("link.kind", "gateway", ""),
     ],
 )
-def test_who_is_cut_off(key, value, words):
+def test_who_is_cut_off(key: str, value: str, words: str) -> None:
     said = cut_off(*changed((key, value)), call_is_up=False)
     assert [words in one for one in said] == ([True] if words else [])
 
 
-def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut():
+def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut() -> None:
     assert "current call" in cut_off(*changed(("link.kind", "gateway")), call_is_up=True)[0]
     with_ssh = replace(BASE.config(), lan=replace(BASE.config().lan, ssh=True))
     assert cut_off(with_ssh, BASE.config(), call_is_up=False) == (
@@ -47,7 +47,7 @@ def test_a_call_that_would_lose_its_link_and_an_ssh_that_is_shut():
     )
 
 
-def test_when_it_counts():
+def test_when_it_counts() -> None:
     old, new = changed(
         ("modem.numbers", "0961"),
         ("smtp.max_errors", "30"),
@@ -64,7 +64,7 @@ def test_when_it_counts():
     assert changed_keys(old, old) == () and when_it_counts((), call_is_up=True) == ()
 
 
-def test_a_secret_that_changes_is_a_change():
+def test_a_secret_that_changes_is_a_change() -> None:
     assert changed_keys(*changed(("ppp.user", "u"), ("ppp.password", "another one"))) == (
         "ppp.user",
         "ppp.password",

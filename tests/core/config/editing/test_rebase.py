@@ -23,7 +23,7 @@ kind = "gateway"
 """)
 
 
-def test_both_sides_changes_are_there():
+def test_both_sides_changes_are_there() -> None:
     ours = (
         BASE.set("smtp.max_recipients", "600")
         .unset("smtp.max_errors")
@@ -42,7 +42,7 @@ def test_both_sides_changes_are_there():
     assert "# Kept." in made.text
 
 
-def test_what_both_changed_differently_is_told_and_ours_counts():
+def test_what_both_changed_differently_is_told_and_ours_counts() -> None:
     ours = BASE.set("smtp.max_errors", "40").set("link.kind", "modem").unset("outbound.route")
     theirs = BASE.set("smtp.max_errors", "50").set("link.kind", "modem").set("outbound.route[1].port", "26")
     made, both = rebase(BASE, ours, theirs)
@@ -59,7 +59,7 @@ _EDITS = st.lists(
 )
 
 
-def edited(edits):
+def edited(edits: list[tuple[str, str | None]]) -> Candidate:
     candidate = BASE
     for key, value in edits:
         with contextlib.suppress(ConfigError, NotFoundError):
@@ -67,13 +67,15 @@ def edited(edits):
     return candidate
 
 
-def without_empty_sections(table):
+def without_empty_sections(
+    table: dict[str, dict[str, list[dict | str] | int | str]],
+) -> dict[str, dict[str, list[dict | str] | int | str]]:
     return {name: section for name, section in table.items() if section != {}}
 
 
 @settings(max_examples=60, deadline=None)
 @given(_EDITS, _EDITS)
-def test_it_is_a_merge(ours, theirs):
+def test_it_is_a_merge(ours: list[tuple[str, str | None]], theirs: list[tuple[str, str | None]]) -> None:
     one, other = edited(ours), edited(theirs)
     assert without_empty_sections(rebase(BASE, one, BASE)[0].table()) == without_empty_sections(one.table())
     assert rebase(BASE, BASE, other) == (other, ())
@@ -83,5 +85,5 @@ def test_it_is_a_merge(ours, theirs):
         assert (again.table(), none) == (made.table(), ())
 
 
-def test_what_should_be_a_section_is_one_value():
+def test_what_should_be_a_section_is_one_value() -> None:
     assert _values(Candidate("smtp = 1\n"))["smtp"] == 1

@@ -21,7 +21,9 @@ from dialpost.edge.system.board_files import BoardFiles
 K = ResultKind
 
 
-def answers(command, said, own=None):
+def answers(
+    command: str, said: bytes, own: dict[str, ResultKind] | None = None
+) -> tuple[list[Rang | Said | AtResult], AtDialogue]:
     """The events, the dialogue afterwards; the same whichever way the bytes come."""
     found = []
     for pieces in ([said], [said[n : n + 1] for n in range(len(said))]):
@@ -86,7 +88,7 @@ def answers(command, said, own=None):
         ("+CMS ERROR: 310", K.ERROR, None),
     ],
 )
-def test_a_final_result_is_known(line, kind, rate_bps):
+def test_a_final_result_is_known(line: str, kind: ResultKind, rate_bps: int | None) -> None:
     assert parse_result(line) == AtResult(kind, line, rate_bps)
 
 
@@ -107,17 +109,17 @@ def test_a_final_result_is_known(line, kind, rate_bps):
         "33600",
     ],
 )
-def test_what_is_no_result_is_left_alone(line):
+def test_what_is_no_result_is_left_alone(line: str) -> None:
     assert parse_result(line) is None and parse_number(line) is None
 
 
-def test_words_of_the_modems_own_win():
+def test_words_of_the_modems_own_win() -> None:
     own = {"LINE IN USE": K.BUSY, "CONNECT DENIED": K.NO_CARRIER}
     assert parse_result("Line  in use", own) == AtResult(K.BUSY, "Line  in use")
     assert parse_result("CONNECT DENIED", own) == AtResult(K.NO_CARRIER, "CONNECT DENIED")
 
 
-def test_numeric_results_are_those_of_v250():
+def test_numeric_results_are_those_of_v250() -> None:
     kinds = [parse_number(str(number)).kind for number in range(9)]
     assert kinds == [K.OK, K.CONNECT, K.RING, K.NO_CARRIER, K.ERROR, K.CONNECT, K.NO_DIALTONE, K.BUSY, K.NO_ANSWER]
     assert parse_number("5").rate_bps == 1200
@@ -125,7 +127,7 @@ def test_numeric_results_are_those_of_v250():
 
 
 @given(st.sampled_from(["DELAYED", "BLACKLISTED", "CONNECT", "+CME ERROR", "BUSY"]), st.text(max_size=12))
-def test_noise_behind_a_word_breaks_nothing(word, noise):
+def test_noise_behind_a_word_breaks_nothing(word: str, noise: str) -> None:
     for text in (word + noise, f"{word} {noise}"):
         found = parse_result(text)
         assert found is None or found.rate_bps is None or 50 <= found.rate_bps <= 1_000_000_000
@@ -142,7 +144,7 @@ def test_noise_behind_a_word_breaks_nothing(word, noise):
         ("usb-v92", "11", AtResult(K.CONNECT, "11")),
     ],
 )
-def test_what_a_makers_numbers_mean_is_in_its_profile(profile, number, event):
+def test_what_a_makers_numbers_mean_is_in_its_profile(profile: str, number: str, event: Rang | AtResult) -> None:
     own = BoardFiles().profile(profile).own_results
     assert answers("ATDT1", f"{number}\r".encode(), own)[0] == [event]
 
@@ -160,11 +162,11 @@ def test_what_a_makers_numbers_mean_is_in_its_profile(profile, number, event):
         ("COMPRESSION: V.42BIS", None),
     ],
 )
-def test_the_lines_own_rate_is_taken_from_the_reports_before_connect(line, rate_bps):
+def test_the_lines_own_rate_is_taken_from_the_reports_before_connect(line: str, rate_bps: int | None) -> None:
     assert carrier_rate(line) == rate_bps
 
 
-def test_every_final_result_means_something_for_a_call():
+def test_every_final_result_means_something_for_a_call() -> None:
     assert set(DIAL_RESULTS) == set(ResultKind) - {K.RING}
     assert [kind for kind, result in DIAL_RESULTS.items() if result is DialResult.CONNECTED] == [K.CONNECT]
 
@@ -172,7 +174,7 @@ def test_every_final_result_means_something_for_a_call():
 # a command and its answer
 
 
-def test_a_number_is_no_result_of_a_modem_that_speaks_in_words():
+def test_a_number_is_no_result_of_a_modem_that_speaks_in_words() -> None:
     dialogue = AtDialogue()
     dialogue.command("ATV1")
     assert dialogue.receive(b"\r\nOK\r\n") == [AtResult(K.OK, "OK")]
@@ -183,20 +185,20 @@ def test_a_number_is_no_result_of_a_modem_that_speaks_in_words():
 
 
 @pytest.mark.parametrize("command", ["AT&D2", "AT+CSQ", "AT&F", "ATX4", "AT+CEREG?", "ATS7=60"])
-def test_a_late_word_on_a_call_is_no_answer_to_another_command(command):
+def test_a_late_word_on_a_call_is_no_answer_to_another_command(command: str) -> None:
     assert {K.CONNECT, K.NO_CARRIER, K.NO_ANSWER, K.NO_DIALTONE}.isdisjoint(own_results_of(command))
     assert own_results_of("ATDT123") == own_results_of("ATX4DT;") == set(ResultKind) - {K.RING}
     assert K.NO_CARRIER in own_results_of("ATH")
 
 
-def test_the_echo_is_no_answer():
+def test_the_echo_is_no_answer() -> None:
     assert answers("ATI3", b"ATI3\r\r\nCourier V.Everything\r\n\r\nOK\r\n")[0] == [
         Said("Courier V.Everything"),
         AtResult(K.OK, "OK"),
     ]
 
 
-def test_numeric_results_end_with_a_return_alone():
+def test_numeric_results_end_with_a_return_alone() -> None:
     assert answers("ATH", b"ATH\r0\r")[0] == [AtResult(K.OK, "0")]
 
 
@@ -214,7 +216,9 @@ V250 = b"\r\n+MCR: V34\r\n\r\n+MRR: 28800\r\n\r\n+ER: LAPM\r\n\r\n+DR: V42B\r\n\
     ],
     ids=["Courier", "Rockwell", "V.250"],
 )
-def test_a_call_is_answered_and_what_follows_is_the_other_sides(said, result, carrier_bps, lines):
+def test_a_call_is_answered_and_what_follows_is_the_other_sides(
+    said: bytes, result: AtResult, carrier_bps: int | None, lines: int
+) -> None:
     ppp = b"\n~\xff}#\xc0!}!\r\nNO CARRIER\r\n~"
     events, dialogue = answers("ATDT123", b"ATDT123\r" + said + ppp)
     assert events[-1] == result and [type(event) for event in events[:-1]] == [Said] * lines
@@ -222,33 +226,33 @@ def test_a_call_is_answered_and_what_follows_is_the_other_sides(said, result, ca
     assert dialogue.rest == ppp and dialogue.garbage == 0
 
 
-def test_a_ring_in_the_middle_answers_nothing():
+def test_a_ring_in_the_middle_answers_nothing() -> None:
     events, _ = answers("ATDT1", b"\r\nRING\r\n\r\nRING\r\n\r\nBUSY\r\n")
     assert events == [Rang(), Rang(), AtResult(K.BUSY, "BUSY")]
 
 
-def test_a_lone_result_word_inside_a_line_is_no_result():
+def test_a_lone_result_word_inside_a_line_is_no_result() -> None:
     events, _ = answers("ATI", b"\r\nModel BUSY BEE, OK for UK\r\n\r\nOK\r\n")
     assert events == [Said("Model BUSY BEE, OK for UK"), AtResult(K.OK, "OK")]
 
 
-def test_garbage_of_the_wrong_speed_is_counted_and_gives_no_result():
+def test_garbage_of_the_wrong_speed_is_counted_and_gives_no_result() -> None:
     events, dialogue = answers("AT", bytes([0xE6, 0x98, 0x80, 0x1E, 0xF8, 0x86]) * 5)
     assert events == [] and dialogue.garbage > dialogue.received // 4
 
 
-def test_xon_xoff_and_padding_are_no_garbage():
+def test_xon_xoff_and_padding_are_no_garbage() -> None:
     events, dialogue = answers("AT", b"\x11\x00\r\nOK\x13\x7f\r\n")
     assert events == [AtResult(K.OK, "OK")] and dialogue.garbage == 0
 
 
-def test_a_line_without_end_is_thrown_away():
+def test_a_line_without_end_is_thrown_away() -> None:
     events, _ = answers("AT", b"x" * (3 * MAX_LINE_BYTES) + b"\r\nOK\r\n")
     assert events[-1] == AtResult(K.OK, "OK")
     assert all(len(event.text) <= MAX_LINE_BYTES for event in events[:-1])
 
 
-def test_what_came_before_a_command_is_forgotten():
+def test_what_came_before_a_command_is_forgotten() -> None:
     dialogue = AtDialogue()
     dialogue.command("AT")
     dialogue.receive(b"\xff\xffNO CARR")
@@ -257,13 +261,13 @@ def test_what_came_before_a_command_is_forgotten():
 
 
 @pytest.mark.parametrize("text", ["AT\rATD900", "AT\n", "AT\x1b", "AT\x00"])
-def test_a_command_can_smuggle_in_no_second_one(text):
+def test_a_command_can_smuggle_in_no_second_one(text: str) -> None:
     with pytest.raises(ValueError, match="line end"):
         AtDialogue().command(text)
 
 
 @given(st.binary(max_size=200), st.data())
-def test_any_bytes_in_any_pieces_come_to_the_same(said, data):
+def test_any_bytes_in_any_pieces_come_to_the_same(said: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(said)), max_size=6)))
     pieces = [said[a:b] for a, b in zip([0, *cuts], [*cuts, len(said)], strict=True)]
     whole, in_pieces = AtDialogue(), AtDialogue()
@@ -277,7 +281,7 @@ def test_any_bytes_in_any_pieces_come_to_the_same(said, data):
 
 
 @given(st.binary(max_size=300))
-def test_no_byte_behind_connect_is_lost(ppp):
+def test_no_byte_behind_connect_is_lost(ppp: bytes) -> None:
     _, dialogue = answers("ATDT1", b"\r\nCONNECT 33600\r" + ppp)
     assert dialogue.rest == ppp
 
@@ -285,7 +289,9 @@ def test_no_byte_behind_connect_is_lost(ppp):
 # the login script
 
 
-def play(script, said, user="anna", password="secret"):
+def play(
+    script: tuple[str, ...], said: bytes, user: str = "anna", password: str = "secret"
+) -> tuple[list[LoggedIn | LoginLost | Send], str]:
     """What it sends and how it ends, the same whole and byte by byte."""
     found = []
     for pieces in ([said], [said[n : n + 1] for n in range(len(said))]):
@@ -302,52 +308,52 @@ def play(script, said, user="anna", password="secret"):
 CISCO = ("ogin:", "%u", "assword:", "%p", ">", "ppp")
 
 
-def test_a_login_is_played_in_turn():
+def test_a_login_is_played_in_turn() -> None:
     steps, _ = play(CISCO, b"\r\nUser Access\r\nLogin: anna\r\nPassword: \r\nras>")
     assert steps == [Send(b"anna\r"), Send(b"secret\r"), Send(b"ppp\r"), LoggedIn()]
 
 
-def test_a_last_text_may_be_waited_for_alone():
+def test_a_last_text_may_be_waited_for_alone() -> None:
     assert play((*CISCO, "PPP"), b"login:password:>")[0] == [Send(b"anna\r"), Send(b"secret\r"), Send(b"ppp\r")]
     assert play((*CISCO, "PPP"), b"login:password:>Entering PPP")[0][-1] == LoggedIn()
 
 
-def test_an_empty_text_to_wait_for_sends_at_once():
+def test_an_empty_text_to_wait_for_sends_at_once() -> None:
     assert play(("", "", "ogin:", "%u"), b"login:")[0] == [Send(b"\r"), Send(b"anna\r"), LoggedIn()]
 
 
-def test_parity_bits_count_for_nothing():
+def test_parity_bits_count_for_nothing() -> None:
     assert play(("ogin:", "%u"), bytes(byte | 0x80 for byte in b"login:"))[0] == [Send(b"anna\r"), LoggedIn()]
 
 
-def test_a_carrier_lost_in_the_middle_ends_it():
+def test_a_carrier_lost_in_the_middle_ends_it() -> None:
     steps, waits_for = play(CISCO, b"login:\r\nNO CARRIER\r\n")
     assert steps == [Send(b"anna\r"), LoginLost()] and waits_for == "assword:"
 
 
-def test_signs_of_the_password_are_not_filled_in_again():
+def test_signs_of_the_password_are_not_filled_in_again() -> None:
     assert play((">", "%u/%p 100%%"), b">", user="%p", password="%u%%")[0] == [Send(b"%p/%u%% 100%\r"), LoggedIn()]
 
 
-def test_a_password_that_is_echoed_is_not_told():
+def test_a_password_that_is_echoed_is_not_told() -> None:
     login = LoginScript((">", "%p", "PPP"), "anna", "secret")
     login.receive(b">secret\r\nAccess denied\r\n")
     assert login.waits_for == "PPP" and login.seen == ">***  Access denied"
 
 
 @pytest.mark.parametrize("password", ["pässwörd", "my>secret", "a%p"])
-def test_no_part_of_an_echoed_password_is_told(password):
+def test_no_part_of_an_echoed_password_is_told(password: str) -> None:
     login = LoginScript((">", "%p", ">", "ppp", "PPP"), "anna", password)
     login.receive(b">" + password.encode() + b"\r\nAccess denied\r\n")
     assert login.seen.startswith(">***  Access denied")
 
 
-def test_a_text_is_found_though_much_came_before():
+def test_a_text_is_found_though_much_came_before() -> None:
     assert play(("ogin:", "%u"), b"welcome " * KEPT_BYTES + b"login:")[0] == [Send(b"anna\r"), LoggedIn()]
 
 
 @given(st.binary(max_size=200).filter(lambda said: b"ogin:" not in bytes(byte & 0x7F for byte in said)))
-def test_nothing_secret_goes_out_before_it_was_asked_for(said):
+def test_nothing_secret_goes_out_before_it_was_asked_for(said: bytes) -> None:
     steps, waits_for = play(("ogin:", "%u", "assword:", "%p"), said)
     assert steps in ([], [LoginLost()]) and waits_for == "ogin:"
 

@@ -27,7 +27,7 @@ PRICED = BudgetConfig(cost_per_minute=0.2, cost_per_call=0.1, currency="EUR", li
 # -- counters
 
 
-def test_a_day_begins_anew_and_its_month_goes_on():
+def test_a_day_begins_anew_and_its_month_goes_on() -> None:
     spent = Spent("2026-11-24").plus(600, 1.5)
     assert spent.on("2026-11-24") == spent
     assert spent.on("2026-11-25") == Spent("2026-11-25", 0, 0, 600, 1.5)
@@ -35,13 +35,13 @@ def test_a_day_begins_anew_and_its_month_goes_on():
     assert spent.on("2027-11-24") == Spent("2027-11-24"), "the same month of another year"
 
 
-def test_an_untrusted_clock_begins_no_day():
+def test_an_untrusted_clock_begins_no_day() -> None:
     spent = Spent("2026-11-24").plus(600, 1.5)
     assert spent.on(None) == spent
     assert spent.on(None).plus(60, 0) == Spent("2026-11-24", 660, 1.5, 660, 1.5)
 
 
-def test_what_was_spent_without_a_clock_counts_for_the_day_it_turns_out_to_be():
+def test_what_was_spent_without_a_clock_counts_for_the_day_it_turns_out_to_be() -> None:
     without = Spent("2026-11-24").plus(600, 1.5).plus(60, 0.5, dated=False)
     assert (without.day_s, without.undated_s) == (660, 60)
     assert without.on("2026-11-24") == Spent("2026-11-24", 660, 2.0, 660, 2.0)
@@ -50,16 +50,16 @@ def test_what_was_spent_without_a_clock_counts_for_the_day_it_turns_out_to_be():
     assert Spent.from_json(without.to_json()) == without
 
 
-def test_what_was_used_before_the_first_date_belongs_to_it():
+def test_what_was_used_before_the_first_date_belongs_to_it() -> None:
     assert Spent().plus(60, 1).on("2026-11-24") == Spent("2026-11-24", 60, 1, 60, 1)
 
 
-def test_a_clock_set_back_gives_no_minutes_twice():
+def test_a_clock_set_back_gives_no_minutes_twice() -> None:
     ahead = Spent("2030-01-01").plus(600, 1.5)
     assert ahead.on("2026-11-24") == Spent("2026-11-24", 600, 1.5, 600, 1.5)
 
 
-def test_round_trip_and_rubbish():
+def test_round_trip_and_rubbish() -> None:
     spent = Spent("2026-11-24", 60.5, 0.25, 600.0, 3.5)
     assert Spent.from_json(spent.to_json()) == spent
     assert (
@@ -73,18 +73,18 @@ def test_round_trip_and_rubbish():
 @pytest.mark.parametrize(
     ("seconds", "cost"), [(0, 0.1), (1, 0.3), (60, 0.3), (60.1, 0.5), (120, 0.5), (3600, 12.1)]
 )
-def test_money_is_charged_by_the_step(seconds, cost):
+def test_money_is_charged_by_the_step(seconds: float, cost: float) -> None:
     assert call_cost(PRICED, seconds) == pytest.approx(cost)
 
 
-def test_a_free_line_costs_nothing():
+def test_a_free_line_costs_nothing() -> None:
     assert call_cost(BudgetConfig(), 5000) == 0
 
 
 # -- what is left
 
 
-def test_without_limits_there_is_no_end():
+def test_without_limits_there_is_no_end() -> None:
     assert allowance(BudgetConfig(), Spent("2026-11-24", 1e6, 1e6, 1e6, 1e6), 5000.0) == Allowance(inf)
     assert not allowance(BudgetConfig(), Spent()).is_spent
 
@@ -124,19 +124,19 @@ def test_without_limits_there_is_no_end():
         ),
     ],
 )
-def test_what_is_left(config, spent, call_s, left_s, limit):
+def test_what_is_left(config: BudgetConfig, spent: Spent, call_s: int, left_s: float, limit: Limit) -> None:
     found = allowance(config, spent, call_s)
     assert found == Allowance(pytest.approx(left_s), limit)
 
 
-def test_when_there_is_no_point_in_dialling():
+def test_when_there_is_no_point_in_dialling() -> None:
     assert Allowance(9.0, Limit.DAY_MINUTES).is_spent
     assert not Allowance(11.0, Limit.DAY_MINUTES).is_spent
     assert not Allowance(6.0, Limit.CALL_MINUTES).is_spent, "a short limit for each call is what was wanted"
     assert Allowance(0.0, Limit.CALL_COST).is_spent
 
 
-def test_a_message_may_be_finished_but_not_for_ever():
+def test_a_message_may_be_finished_but_not_for_ever() -> None:
     assert overrun_s(60.0) == 60.0
     assert overrun_s(3600.0) == 300.0
 
@@ -144,7 +144,7 @@ def test_a_message_may_be_finished_but_not_for_ever():
 # -- words
 
 
-def test_usage_tells_each_limit():
+def test_usage_tells_each_limit() -> None:
     config = BudgetConfig(
         minutes_per_day=30, minutes_per_month=600, cost_per_minute=0.2, limit_per_month=20, currency="EUR"
     )
@@ -157,7 +157,7 @@ def test_usage_tells_each_limit():
     assert usage(BudgetConfig(), Spent()) == ["0 minutes used today", "0 minutes used this month"]
 
 
-def test_limits_of_a_call():
+def test_limits_of_a_call() -> None:
     assert call_limits(BudgetConfig()) == []
     assert call_limits(BudgetConfig(minutes_per_call=2.5, limit_per_call=1, currency="EUR")) == [
         "a call may last 2.5 minutes",
@@ -179,7 +179,7 @@ def test_limits_of_a_call():
         (Limit.CALL_MINUTES, "budget.minutes_per_call leaves no time"),
     ],
 )
-def test_a_refusal_says_which_limit_and_what_to_do(limit, part):
+def test_a_refusal_says_which_limit_and_what_to_do(limit: Limit, part: str) -> None:
     config = BudgetConfig(
         minutes_per_day=30,
         minutes_per_month=100,
@@ -193,12 +193,12 @@ def test_a_refusal_says_which_limit_and_what_to_do(limit, part):
     assert limit.is_of_one_call or "--over-budget" in said
 
 
-def test_a_refusal_with_an_unset_clock_says_so():
+def test_a_refusal_with_an_unset_clock_says_so() -> None:
     said = spent_words(DAY, Spent("2026-11-24", 1800), Limit.DAY_MINUTES, clock_trusted=False)
     assert "once the clock is right" in said
 
 
-def test_every_limit_has_words():
+def test_every_limit_has_words() -> None:
     config = BudgetConfig(
         minutes_per_call=1,
         minutes_per_day=1,

@@ -165,7 +165,9 @@ def test_a_connected_provider_is_waited_for_from_its_last_sign_or_the_answer_whi
 
 
 @pytest.mark.parametrize("last_s, until_s", [(149.0, 152.0), (120.0, 133.0), (None, 133.0)])
-def test_a_stop_waits_for_the_incoming_message_from_its_last_byte_or_the_stop(last_s, until_s) -> None:
+def test_a_stop_waits_for_the_incoming_message_from_its_last_byte_or_the_stop(
+    last_s: float | None, until_s: float
+) -> None:
     receiving = replace(CAME, stop=STOP, inbound_connections=1, inbound_last_s=last_s, progress_s=149.0)
     assert ends_at(replace(receiving, now_s=131.0)) == (until_s, HangUp(HangUpReason.STOPPED))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
@@ -12,25 +14,25 @@ from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 
 
-def call(**figures) -> CallRecord:
+def call(**figures: Any) -> CallRecord:
     return CallRecord(CallReason.BUTTON, "modem", DialResult.CONNECTED, 0, **figures)
 
 
-def test_before_any_call_the_configuration_is_believed():
+def test_before_any_call_the_configuration_is_believed() -> None:
     assert line_speed([], 33_600) == LineSpeed(33_600 * 0.85, 20.0, measured=False)
 
 
-def test_the_rate_of_the_last_connect_is_better():
+def test_the_rate_of_the_last_connect_is_better() -> None:
     calls = [call(online_s=10, rate_bps=28_800, paid_s=14), call(online_s=10, rate_bps=14_400, paid_s=18)]
     found = line_speed(calls, 33_600)
     assert found == LineSpeed(28_800 * 0.85, 16.0, measured=False)
 
 
-def test_a_failed_dial_says_nothing():
+def test_a_failed_dial_says_nothing() -> None:
     assert line_speed([call(rate_bps=9600)], 33_600).rate_bps == 33_600 * 0.85
 
 
-def test_busy_calls_show_the_rate_and_what_is_paid_beside():
+def test_busy_calls_show_the_rate_and_what_is_paid_beside() -> None:
     # 100 kB up in 40 s, 20 kB up in 20 s: the rest of the second was waiting.
     calls = [
         call(online_s=40, paid_s=50, bytes_up=100_000),
@@ -43,28 +45,28 @@ def test_busy_calls_show_the_rate_and_what_is_paid_beside():
     assert found.beside_s == pytest.approx(10.0)  # of 10, 20 and 9.8
 
 
-def test_one_call_over_another_line_does_not_spoil_it():
+def test_one_call_over_another_line_does_not_spoil_it() -> None:
     calls = [call(online_s=40, bytes_up=100_000) for _ in range(19)] + [call(online_s=1, bytes_up=1_000_000)]
     assert line_speed(calls, 33_600).rate_bps == pytest.approx(20_000)
 
 
-def test_the_example():
+def test_the_example() -> None:
     priced = BudgetConfig(cost_per_minute=0.2, currency="EUR")
     found = forecast(12, 340_000, LineSpeed(28_560), priced)
     assert found.seconds == pytest.approx(20 + 8 * (340_000 + 12 * 400) / 28_560)
     assert found.words() == "12 messages, 340 kB, about 2 min, about 0.40 EUR"
 
 
-def test_an_empty_queue_still_takes_a_call():
+def test_an_empty_queue_still_takes_a_call() -> None:
     assert forecast(0, 0, LineSpeed(28_560), BudgetConfig()).words() == "nothing waits, about 20 s"
 
 
-def test_what_is_held_is_told():
+def test_what_is_held_is_told() -> None:
     found = forecast(1, 2000, LineSpeed(28_560), BudgetConfig(), held=2, held_bytes=4_100_000)
     assert found.words() == "1 message, 2.0 kB, about 20 s; 2 big messages (4.1 MB) held back"
 
 
-def test_round_trip_and_what_is_missing():
+def test_round_trip_and_what_is_missing() -> None:
     found = Forecast(12, 340_000, 118.5, 0.4, "EUR", 1, 900_000)
     assert Forecast.from_json(found.to_json()) == found
     assert Forecast.from_json({}) == Forecast(0, 0, 0.0)
@@ -84,11 +86,11 @@ def test_round_trip_and_what_is_missing():
         (7199, "2 h"),
     ],
 )
-def test_spans(seconds, words):
+def test_spans(seconds: int, words: str) -> None:
     assert about_span(seconds) == words
 
 
-def test_amounts():
+def test_amounts() -> None:
     assert [size_words(n) for n in (0, 812, 3400, 9960, 340_000, 12_000_000)] == [
         "0 B",
         "812 B",

@@ -84,7 +84,9 @@ def test_what_is_off_is_off() -> None:
     ("rate_bps", "interval_s", "failures", "expected"),
     [(33_600, 20, 4, (4, 3)), (2400, 20, 4, (10, 4)), (33_600, 2, 2, (2, 2)), (33_600, 0, 4, (0, 4))],
 )
-def test_without_dcd_echoes_come_closer(rate_bps, interval_s, failures, expected) -> None:
+def test_without_dcd_echoes_come_closer(
+    rate_bps: int, interval_s: int, failures: int, expected: tuple[int, int]
+) -> None:
     asked = replace(REQUEST, rate_bps=rate_bps, echo_interval_s=interval_s, echo_failures=failures)
     found = with_close_echoes(asked)
     assert (found.echo_interval_s, found.echo_failures) == expected

@@ -51,7 +51,7 @@ MULTIPART = (
 
 @pytest.mark.parametrize("content", [PLAIN, MULTIPART], ids=["plain", "multipart"])
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
-def test_a_reader_sees_the_same(content, block_bytes):
+def test_a_reader_sees_the_same(content: bytes, block_bytes: int) -> None:
     converted = downgrade(content, block_bytes)
     assert converted.isascii()
     assert max(map(len, converted.split(b"\n"))) <= 78
@@ -60,7 +60,7 @@ def test_a_reader_sees_the_same(content, block_bytes):
     assert b"Encoding: binary" not in converted
 
 
-def test_text_without_mime_is_labelled():
+def test_text_without_mime_is_labelled() -> None:
     converted = downgrade("Subject: x\n\nGrüße\n".encode())
     message = email.message_from_bytes(converted, policy=email.policy.default)
     assert message["MIME-Version"] == "1.0"
@@ -70,19 +70,19 @@ def test_text_without_mime_is_labelled():
     assert b"charset=unknown-8bit" in latin
 
 
-def test_a_nested_message_gets_its_own_mime_version():
+def test_a_nested_message_gets_its_own_mime_version() -> None:
     converted = downgrade(MULTIPART)
     nested = converted[converted.index(b"Subject: inside") :]
     assert b"MIME-Version: 1.0\n" in nested.partition(b"\n\n")[0]
 
 
-def test_mostly_foreign_text_becomes_base64_and_mostly_ascii_quoted_printable():
+def test_mostly_foreign_text_becomes_base64_and_mostly_ascii_quoted_printable() -> None:
     head = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n"
     assert b"Encoding: base64" in downgrade(head + "Привет мир\n".encode())
     assert b"Encoding: quoted-printable" in downgrade(head + "a plain line with one é in it\n".encode())
 
 
-def test_a_signed_message_without_8bit_inside_passes_and_with_it_is_refused():
+def test_a_signed_message_without_8bit_inside_passes_and_with_it_is_refused() -> None:
     signed = (
         b"MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=s; protocol=x\n\n"
         b"--s\nContent-Type: text/plain\n\n%b\n--s\nContent-Type: application/pgp-signature\n\nsig\n--s--\n"
@@ -105,7 +105,7 @@ DEEP = b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n)
         (b"X: " + b"\xfc\n " * 400_000 + b"\n\n", "too long"),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_the_reason(content, why):
+def test_what_cannot_be_done_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(CannotDowngradeError, match=why):
         downgrade(content)
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(content, why):
         ('To: "Müller, Jörg" <jm@example.org>, a@b (für alle)\n', '"Müller, Jörg" <jm@example.org>, a@b'),
     ],
 )
-def test_header_text_reads_the_same(field, decoded):
+def test_header_text_reads_the_same(field: str, decoded: str) -> None:
     done = ascii_field(field.encode())
     assert done is not None and done.isascii()
     message = email.message_from_bytes(done + b"\n", policy=email.policy.default)
@@ -133,7 +133,7 @@ def test_header_text_reads_the_same(field, decoded):
 @pytest.mark.parametrize(
     "kind", [b"text/plain; charset=iso-8859-1", b"multipart/mixed", b"multipart/mixed; boundary=b"]
 )
-def test_mislabelled_text_is_converted(label, kind):
+def test_mislabelled_text_is_converted(label: bytes, kind: bytes) -> None:
     body = b"Gr\xfc\xdfe\n"
     if kind.endswith(b"=b"):
         body = b"--b\nContent-Type: text/plain; charset=iso-8859-1\n\n" + body + b"\n--b--\n"
@@ -144,20 +144,20 @@ def test_mislabelled_text_is_converted(label, kind):
 
 
 @pytest.mark.parametrize("kind", [b"boundary=a b", b"boundary=other", b'boundary="x"', b"charset=utf-8"])
-def test_text_behind_a_boundary_that_is_nowhere_is_no_preamble(kind):
+def test_text_behind_a_boundary_that_is_nowhere_is_no_preamble(kind: bytes) -> None:
     text = "--a b\n\nGrüße\n".encode()
     converted = downgrade(b"MIME-Version: 1.0\nContent-Type: multipart/mixed; " + kind + b"\n\n" + text)
     assert converted.isascii()
     assert leaves_of(converted) == [("text/plain", text.rstrip(b"\n"))]
 
 
-def test_a_boundary_in_pieces():
+def test_a_boundary_in_pieces() -> None:
     head = b'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary*0="a\\"b";\n boundary*1=c\n\n'
     converted = downgrade(head + '--a"bc\nContent-Type: text/plain; charset=utf-8\n\nGrüße\n--a"bc--\n'.encode())
     assert converted.startswith(head + b'--a"bc\nContent-Type: text/plain; charset=utf-8\nContent-Transfer')
 
 
-def test_raw_octets_in_encoded_parts_are_put_right():
+def test_raw_octets_in_encoded_parts_are_put_right() -> None:
     head = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: "
     quoted = downgrade(head + b"quoted-printable\n\nGr=FC\xdfe =\nab" + b"=E4" * 40 + b"\xe4\n")
     assert leaves_of(quoted)[0][1] == b"Gr\xfc\xdfe ab" + b"\xe4" * 41
@@ -166,13 +166,13 @@ def test_raw_octets_in_encoded_parts_are_put_right():
     assert (based.isascii(), leaves_of(based)[0][1]) == (True, b"Gr\xfc\xdfe")
 
 
-def test_foreign_octets_in_a_report_for_programs_become_question_marks():
+def test_foreign_octets_in_a_report_for_programs_become_question_marks() -> None:
     head = b"Content-Type: message/delivery-status\nContent-Transfer-Encoding: 8bit\n\n"
     converted = downgrade(head + b"Diagnostic-Code: smtp; 550 gr\xfc\xdfe\n")
     assert converted == head.replace(b"8bit", b"7bit") + b"Diagnostic-Code: smtp; 550 gr??e\n"
 
 
-def test_a_label_nobody_knows_stays_on_what_needs_no_change():
+def test_a_label_nobody_knows_stays_on_what_needs_no_change() -> None:
     content = b"Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n"
     assert downgrade(content) == content
 
@@ -194,14 +194,14 @@ LONG = b"word " * 400
         (b"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable", b"=" + b"=3D" * 70_000),
     ],
 )
-def test_long_lines_are_encoded_and_read_the_same(head, body, block_bytes, goal):
+def test_long_lines_are_encoded_and_read_the_same(head: bytes, body: bytes, block_bytes: int, goal: Goal) -> None:
     content = b"MIME-Version: 1.0\n" + head + b"\n\n" + body
     converted = downgrade(content, block_bytes, goal)
     assert max(map(len, converted.split(b"\n"))) <= 998
     assert leaves_of(converted) == leaves_of(content)
 
 
-def test_only_the_part_with_a_long_line_is_touched():
+def test_only_the_part_with_a_long_line_is_touched() -> None:
     short = b"--b\nContent-Type: text/plain\n\n" + "Grüße\n".encode()
     content = MULTI + short + b"--b\n\n" + LONG + b"\n--b--\n"
     converted = downgrade(content, goal=Goal(ascii_header=False, ascii_body=False))
@@ -211,14 +211,14 @@ def test_only_the_part_with_a_long_line_is_touched():
 MULTI = b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
 
 
-def test_a_long_line_that_must_not_be_encoded_is_broken():
+def test_a_long_line_that_must_not_be_encoded_is_broken() -> None:
     signed = b"Content-Type: multipart/signed; boundary=s; protocol=x\n\n--s\n\n" + LONG + b"\n--s--\n"
     converted = downgrade(signed)
     assert max(map(len, converted.split(b"\n"))) <= 998
     assert converted.replace(b"\n ", b" ") == signed
 
 
-def test_a_long_header_is_folded_where_it_has_blanks():
+def test_a_long_header_is_folded_where_it_has_blanks() -> None:
     addresses = b", ".join(b"reader%d@far.example" % number for number in range(200))
     content = b"To: " + addresses + b"\nDKIM-Signature: v=1; b=" + b"x" * 1500 + b"\n\nhello\n"
     converted = downgrade(content, goal=Goal(ascii_header=False, ascii_body=False))
@@ -238,14 +238,16 @@ def test_a_long_header_is_folded_where_it_has_blanks():
         ("From: =?utf-8?q?J\xf6rg?= <jm@example.org>\n".encode("latin-1"), "", "Jörg <jm@example.org>"),
     ],
 )
-def test_header_text_is_read_by_the_bodys_character_set_and_wrapped_once(field, charset, decoded):
+def test_header_text_is_read_by_the_bodys_character_set_and_wrapped_once(
+    field: bytes, charset: str, decoded: str
+) -> None:
     done = ascii_field(field, charset)
     assert done is not None and done.isascii() and b"unknown-8bit" not in done
     message = email.message_from_bytes(done + b"\n", policy=email.policy.default)
     assert str(next(iter(message.values()))) == decoded
 
 
-def test_the_character_set_of_the_first_part_counts():
+def test_the_character_set_of_the_first_part_counts() -> None:
     head = "Subject: Смета\n".encode("koi8-r") + b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
     content = head + b"--b\nContent-Type: text/plain; charset=koi8-r\n\n\xf0\n--b--\n"
     message = email.message_from_bytes(downgrade(content), policy=email.policy.default)
@@ -266,13 +268,13 @@ def test_the_character_set_of_the_first_part_counts():
     ],
 )
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
-def test_8bit_text_that_nothing_depends_on_stops_no_message(field, charset):
+def test_8bit_text_that_nothing_depends_on_stops_no_message(field: str, charset: str) -> None:
     done = ascii_field(field.encode(charset))
     assert done is not None and done.isascii()
     assert done.count(b"\n") >= 1 and done.endswith(b"\n")
 
 
-def test_a_notice_is_made_7_bit_at_any_price():
+def test_a_notice_is_made_7_bit_at_any_price() -> None:
     content = (
         "From: <jörg@x.example>\nContent-Type: multipart/report; boundary=r\n\n--r\n"
         "Content-Type: message/global-delivery-status\nContent-Transfer-Encoding: 8bit\n\nX: utf-8; ü@x\n"
@@ -287,7 +289,7 @@ def test_a_notice_is_made_7_bit_at_any_price():
     assert b"\nGr????e\n" in converted
 
 
-def test_a_file_name_without_quotes_or_half_of_them():
+def test_a_file_name_without_quotes_or_half_of_them() -> None:
     for written in ("filename=Große Datei.pdf", 'filename="Große Datei.pdf', "filename*=utf-8''Große%20Datei.pdf"):
         done = ascii_field(f"Content-Disposition: attachment; {written}\n".encode())
         assert done is not None and done.isascii()
@@ -310,31 +312,31 @@ def test_a_file_name_without_quotes_or_half_of_them():
     ],
 )
 @pytest.mark.parametrize("name", [b"Subject", b"From", b"Content-Type"])
-def test_a_long_field_takes_no_square_of_time(name, value):
+def test_a_long_field_takes_no_square_of_time(name: bytes, value: bytes) -> None:
     """It would take minutes, and the test never end."""
     ascii_field(name + b": " + value + b" \xfc\n")
 
 
-def test_a_file_name_is_written_as_rfc_2231_says():
+def test_a_file_name_is_written_as_rfc_2231_says() -> None:
     done = ascii_field('Content-Disposition: attachment; filename="Übersicht.pdf"; size=3\n'.encode())
     assert done is not None and done.isascii()
     message = email.message_from_bytes(done + b"\n", policy=email.policy.default)
     assert message.get_filename() == "Übersicht.pdf"
 
 
-def test_an_address_is_never_changed():
+def test_an_address_is_never_changed() -> None:
     assert ascii_field("From: Jörg <jörg@example.org>\n".encode()) is None
     assert ascii_field("To: jörg@example.org\n".encode()) is None
     assert ascii_field('To: "jörg"@example.org\n'.encode()) is None
 
 
-def test_ascii_content_stays_byte_for_byte():
+def test_ascii_content_stays_byte_for_byte() -> None:
     content = b"Subject: x\nContent-Type: text/plain\n\nhello\n\nend without line end"
     assert downgrade(content) == content
 
 
 @given(st.binary(max_size=300).map(lambda raw: raw.replace(b"\r", b"")), st.integers(1, 50))
-def test_any_body_comes_out_as_ascii_whatever_the_split(body, block_bytes):
+def test_any_body_comes_out_as_ascii_whatever_the_split(body: bytes, block_bytes: int) -> None:
     content = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=x\nContent-Transfer-Encoding: 8bit\n\n" + body
     converted = downgrade(content, block_bytes)
     assert converted.isascii()
@@ -355,7 +357,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES)))
-def test_broken_structure_is_converted_or_refused(pieces):
+def test_broken_structure_is_converted_or_refused(pieces: list[bytes]) -> None:
     try:
         assert downgrade(b"".join(pieces)).isascii()
     except CannotDowngradeError as error:

@@ -14,12 +14,12 @@ NASTY = st.lists(
 ).map(b"".join)
 
 
-def cut(data, cuts):
+def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted({place % (len(data) + 1) for place in cuts}), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def decode(pieces):
+def decode(pieces: list[bytes]) -> tuple[bytes, bytes]:
     decoder, content, rest = DotDecoder(), b"", None
     for number, piece in enumerate(pieces):
         more, rest = decoder.feed(piece)
@@ -29,7 +29,7 @@ def decode(pieces):
     return content, None
 
 
-def reference(data):
+def reference(data: bytes) -> tuple[bytes, bytes]:
     """RFC 5321 §4.5.2 line by line, without a stream."""
     content = b""
     while True:
@@ -51,19 +51,19 @@ def reference(data):
         (b"a\n.\nb\r.\rc\r\n.\nd\n.\r\n.\r\n", (b"a\n.\nb\r.\rc\r\n\nd\n.\r\n", b"")),
     ],
 )
-def test_where_data_ends(data, expected):
+def test_where_data_ends(data: bytes, expected: tuple[bytes, bytes]) -> None:
     assert decode([data]) == expected
     assert decode([data[at : at + 1] for at in range(len(data))]) == expected
 
 
 @given(NASTY, st.lists(st.integers(0, 200), max_size=6))
-def test_any_content_in_any_split_is_what_line_by_line_gives(data, cuts):
+def test_any_content_in_any_split_is_what_line_by_line_gives(data: bytes, cuts: list[int]) -> None:
     data += b"\r\n.\r\nREST"
     assert decode(cut(data, cuts)) == reference(data)
 
 
 @given(NASTY, st.lists(st.integers(0, 200), max_size=6))
-def test_line_ends_in_any_split(data, cuts):
+def test_line_ends_in_any_split(data: bytes, cuts: list[int]) -> None:
     ends = LineEnds()
     stored = b"".join(ends.feed(piece) for piece in cut(data, cuts)) + ends.finish()
     *lines, rest = re.split(rb"\r*\n", data)
@@ -83,19 +83,19 @@ def test_line_ends_in_any_split(data, cuts):
         (b"\r", b""),
     ],
 )
-def test_normalising_keeps_the_lines(data, stored):
+def test_normalising_keeps_the_lines(data: bytes, stored: bytes) -> None:
     whole, bytewise = LineEnds(), LineEnds()
     assert whole.feed(data) + whole.finish() == stored
     assert b"".join(bytewise.feed(data[at : at + 1]) for at in range(len(data))) + bytewise.finish() == stored
 
 
-def test_a_long_run_of_crs_takes_no_memory_and_no_time():
+def test_a_long_run_of_crs_takes_no_memory_and_no_time() -> None:
     ends = LineEnds()
     assert b"".join(ends.feed(b"\r" * 65_536) for _ in range(50)) + ends.feed(b"a\r\n") == b"a\n"
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
-def test_what_is_stuffed_on_the_way_out_comes_in_as_it_was(body, cuts):
+def test_what_is_stuffed_on_the_way_out_comes_in_as_it_was(body: bytes, cuts: list[int]) -> None:
     from dialpost.core.mail.content.outgoing import DotStuffing
 
     ends = LineEnds()

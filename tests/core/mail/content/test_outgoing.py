@@ -23,7 +23,7 @@ CASES = [
 
 @pytest.mark.parametrize("content, wire", CASES)
 @pytest.mark.parametrize("step", [1, 2, 100])
-def test_content_for_data(content, wire, step):
+def test_content_for_data(content: bytes, wire: bytes, step: int) -> None:
     stuffing = DotStuffing()
     pieces = [stuffing.convert(content[start : start + step]) for start in range(0, len(content), step)]
     assert b"".join(pieces) + stuffing.finish() == wire
@@ -33,7 +33,7 @@ pieces = st.lists(st.sampled_from([b"\r", b"\n", b".", b"x", b"\r\n", b"\n.\n", 
 
 
 @given(pieces)
-def test_no_content_ends_data_early_and_it_arrives_as_it_was(parts):
+def test_no_content_ends_data_early_and_it_arrives_as_it_was(parts: list[bytes]) -> None:
     stuffing = DotStuffing()
     wire = b"".join(stuffing.convert(part) for part in parts) + stuffing.finish()
     content, end, rest = (b"\r\n" + wire).partition(b"\r\n.\r\n")
@@ -46,7 +46,7 @@ def test_no_content_ends_data_early_and_it_arrives_as_it_was(parts):
 
 
 @given(st.lists(st.sampled_from([b"\n", b"x", b"ab", b"\xfc", b"\n\n"]), max_size=20))
-def test_facts_do_not_depend_on_the_split(parts):
+def test_facts_do_not_depend_on_the_split(parts: list[bytes]) -> None:
     content = b"".join(parts)
     split, whole = Survey(), Survey()
     for part in parts:
@@ -59,14 +59,14 @@ def test_facts_do_not_depend_on_the_split(parts):
     assert whole.facts().eight_bit_header == (not header.isascii())
 
 
-def test_facts_of_a_message():
+def test_facts_of_a_message() -> None:
     survey = Survey()
     survey.feed("Subject: x\n\nGrüße".encode())
     assert survey.facts() == ContentFacts(size=19, wire_size=23, eight_bit=True, eight_bit_header=False)
 
 
 @given(st.lists(st.sampled_from([b"\n", b"x" * 500, b"y" * 499, b"z" * 998, b"a"]), max_size=12))
-def test_long_lines_are_found_and_broken_in_any_split(parts):
+def test_long_lines_are_found_and_broken_in_any_split(parts: list[bytes]) -> None:
     content = b"".join(parts)
     survey, fold, whole = Survey(), LineFold(), LineFold()
     for part in parts:
@@ -87,12 +87,12 @@ def test_long_lines_are_found_and_broken_in_any_split(parts):
         ("aü".encode() * 400, "aü".encode() * 332 + b"a\n " + "ü".encode() + "aü".encode() * 67),
     ],
 )
-def test_where_a_long_line_is_broken(line, folded):
+def test_where_a_long_line_is_broken(line: bytes, folded: bytes) -> None:
     fold = LineFold()
     assert fold.feed(line + b"\n") + fold.finish() == folded + b"\n"
 
 
-def test_a_chunk_counts_the_bytes_that_follow_it():
+def test_a_chunk_counts_the_bytes_that_follow_it() -> None:
     framing = ChunkFraming()
     assert framing.frame(b"a\n.\n\r", last=False) == b"BDAT 6\r\na\r\n.\r\n"
     assert framing.frame(b"", last=False) == b""

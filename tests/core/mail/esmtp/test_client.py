@@ -4,6 +4,8 @@ import base64
 import dataclasses
 import hmac
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +22,7 @@ from dialpost.core.mail.esmtp.transaction import Mail, Transaction
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.smtp_target import SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
 from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
@@ -34,22 +36,24 @@ SERVERS = {
 EVERY_SERVER = pytest.mark.parametrize("offers", SERVERS.values(), ids=SERVERS)
 
 
-def kinds(outcomes):
+def kinds(outcomes: tuple[Deferred | Delivered | Refused, ...]) -> list[tuple[str, int]]:
     """Each outcome as a letter and its code, for whole comparison."""
     return [(type(outcome).__name__[:3], outcome.reply.code) for outcome in outcomes]
 
 
-def always(verb, reply):
+def always(verb: str, reply: str) -> Callable[..., Any]:
     """The same answer to every command of that verb."""
     return lambda said, argument, before: reply if said == verb else None
 
 
-def without_quotes(what):
+def without_quotes(what: dict[str, tuple[Deferred | Delivered | Refused, ...]] | Ended) -> str:
     """What is quoted of an answer that is not SMTP is as much as had come."""
     return re.sub(r"not SMTP: '[^']*'", "not SMTP", repr(what))
 
 
-def talk(offers, messages, answers=None, **more):
+def talk(
+    offers: tuple[str, ...], messages: list[OutgoingMessage], answers: Callable[..., Any] | None = None, **more: Any
+) -> CoreTalk:
     """One session, run twice: replies whole and byte by byte must come to the same."""
     results = []
     for bytewise in (False, True):
@@ -68,20 +72,20 @@ def talk(offers, messages, answers=None, **more):
 # Groups
 
 
-def test_content_and_the_next_envelope_go_in_one_group():
+def test_content_and_the_next_envelope_go_in_one_group() -> None:
     one = talk(WITHOUT_CHUNKING, [make_message(1), make_message(2)])
     mail = b"MAIL FROM:<anna@clinic.example> SIZE=30\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
     content = BODY_WIRE.replace(b"\n.", b"\n..") + b".\r\n"
     assert one.groups == [b"EHLO station.example\r\n", mail, content + mail, content, b"QUIT\r\n"]
 
 
-def test_with_chunking_there_is_no_wait_and_an_rset_parts_the_messages():
+def test_with_chunking_there_is_no_wait_and_an_rset_parts_the_messages() -> None:
     one = talk(ALL, [make_message(1), make_message(2)])
     mail = b"MAIL FROM:<anna@clinic.example> SIZE=30\r\nRCPT TO:<bob@example.org>\r\nBDAT 30 LAST\r\n" + BODY_WIRE
     assert one.groups == [b"EHLO station.example\r\n", mail + b"RSET\r\n" + mail, b"QUIT\r\n"]
 
 
-def test_without_pipelining_every_command_waits():
+def test_without_pipelining_every_command_waits() -> None:
     one = talk((), [make_message(1)])
     assert one.groups == [
         b"EHLO station.example\r\n",
@@ -93,7 +97,7 @@ def test_without_pipelining_every_command_waits():
     ]
 
 
-def test_the_configuration_can_forbid_both():
+def test_the_configuration_can_forbid_both() -> None:
     forbidden = dataclasses.replace(SETTINGS, pipelining=False, chunking=False)
     one = talk(ALL, [make_message(1)], settings=forbidden)
     assert [group.split(b" ")[0].split(b"\r")[0] for group in one.groups] == [
@@ -107,7 +111,7 @@ def test_the_configuration_can_forbid_both():
 
 
 @EVERY_SERVER
-def test_many_messages_arrive_once_in_order(offers):
+def test_many_messages_arrive_once_in_order(offers: tuple[str, ...]) -> None:
     messages = [make_message(number, recipients=THREE) for number in range(12)]
     one = talk(offers, messages)
     assert [taken.content for taken in one.server.delivered] == [BODY_WIRE] * 12
@@ -116,7 +120,7 @@ def test_many_messages_arrive_once_in_order(offers):
     assert one.ended.fate is SessionFate.DONE
 
 
-def test_the_look_ahead_is_bounded():
+def test_the_look_ahead_is_bounded() -> None:
     """With a server that answers nothing, few messages are sent, and few bytes."""
     for body, most in ((BODY, 4), (b"x" * 4000, 4), (b"x" * 20_000, 1)):
         core = EsmtpClient(SETTINGS, "mail.example")
@@ -137,7 +141,7 @@ def test_the_look_ahead_is_bounded():
         assert len(sent) < 34_000
 
 
-def test_large_content_is_sent_on_only_once_a_recipient_is_taken():
+def test_large_content_is_sent_on_only_once_a_recipient_is_taken() -> None:
     body = b"x" * 50_000
     refused = talk(ALL, [make_message(1), make_message(2)], always("RCPT", "550 no"), body=body)
     assert sum(map(len, refused.groups)) < 10_000
@@ -151,13 +155,13 @@ def test_large_content_is_sent_on_only_once_a_recipient_is_taken():
 ALL_OR_NOTHING = {"chunking": ALL, "pipelining": WITHOUT_CHUNKING, "lock-step": ("SIZE",)}
 
 
-def at(verb, number, reply):
+def at(verb: str, number: int, reply: str) -> Callable[..., Any]:
     """The usual answers but for one command."""
     return lambda said, argument, before: reply if (said, before) == (verb, number) else None
 
 
 @EVERY_SERVER
-def test_a_refused_sender_is_the_messages_matter_and_the_next_goes_through(offers):
+def test_a_refused_sender_is_the_messages_matter_and_the_next_goes_through(offers: tuple[str, ...]) -> None:
     one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], at("MAIL", 0, "550 5.1.7 bad sender"))
     assert one.outcomes["q1"] == (Refused(Reply(550, ("bad sender",), "5.1.7"), "mail.example"),) * 3
     assert kinds(one.outcomes["q2"]) == [("Del", 250)]
@@ -165,8 +169,8 @@ def test_a_refused_sender_is_the_messages_matter_and_the_next_goes_through(offer
 
 
 @EVERY_SERVER
-def test_each_recipient_has_its_own_answer(offers):
-    def answers(verb, argument, before):
+def test_each_recipient_has_its_own_answer(offers: tuple[str, ...]) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         if verb == "RCPT":
             return {"<a": "550 5.1.1 unknown", "<b": None, "<c": "450 4.2.0 later"}[argument[3:5]]
         return None
@@ -177,8 +181,8 @@ def test_each_recipient_has_its_own_answer(offers):
 
 
 @EVERY_SERVER
-def test_no_recipient_taken_and_the_next_message_goes_through(offers):
-    def answers(verb, argument, before):
+def test_no_recipient_taken_and_the_next_message_goes_through(offers: tuple[str, ...]) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return "550 5.1.1 unknown" if verb == "RCPT" and before < 3 else None
 
     one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], answers)
@@ -186,8 +190,8 @@ def test_no_recipient_taken_and_the_next_message_goes_through(offers):
     assert kinds(one.outcomes["q2"]) == [("Del", 250)]
 
 
-def test_354_though_no_recipient_was_taken_is_answered_with_a_lone_dot():
-    def answers(verb, argument, before):
+def test_354_though_no_recipient_was_taken_is_answered_with_a_lone_dot() -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         usual = {"RCPT": "550 5.1.1 unknown", "DATA": "354 go on", "DOT": "554 5.5.1 no recipients"}
         return usual.get(verb) if before == 0 else None
 
@@ -198,7 +202,7 @@ def test_354_though_no_recipient_was_taken_is_answered_with_a_lone_dot():
 
 
 @pytest.mark.parametrize("reply, kind", [("451 4.3.0 later", "Def"), ("554 5.7.1 no", "Ref")])
-def test_data_refused(reply, kind):
+def test_data_refused(reply: str, kind: str) -> None:
     one = talk(WITHOUT_CHUNKING, [make_message(1), make_message(2)], at("DATA", 0, reply))
     assert kinds(one.outcomes["q1"]) == [(kind, int(reply[:3]))]
     assert kinds(one.outcomes["q2"]) == [("Del", 250)]
@@ -210,14 +214,14 @@ def test_data_refused(reply, kind):
     "reply, kind", [("451 4.3.0 later", "Def"), ("552 5.2.2 full", "Ref"), ("552 too much mail data", "Ref")]
 )
 @EVERY_SERVER
-def test_content_refused(offers, reply, kind):
+def test_content_refused(offers: tuple[str, ...], reply: str, kind: str) -> None:
     verb = "LAST" if "CHUNKING" in offers else "DOT"
     one = talk(offers, [make_message(1, recipients=THREE), make_message(2)], at(verb, 0, reply))
     assert kinds(one.outcomes["q1"]) == [(kind, int(reply[:3]))] * 3
     assert kinds(one.outcomes["q2"]) == [("Del", 250)]
 
 
-def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through():
+def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through() -> None:
     one = talk(ALL, [make_message(1), make_message(2)], at("BDAT", 0, "452 4.3.1 full"), body=b"y" * 60_000)
     assert kinds(one.outcomes["q1"]) == [("Def", 452)]
     assert kinds(one.outcomes["q2"]) == [("Del", 250)]
@@ -226,7 +230,7 @@ def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through():
 
 @pytest.mark.parametrize("code", [530, 534, 535, 538])
 @EVERY_SERVER
-def test_log_in_first_is_about_the_session_and_bounces_nothing(offers, code):
+def test_log_in_first_is_about_the_session_and_bounces_nothing(offers: tuple[str, ...], code: int) -> None:
     one = talk(offers, [make_message(n) for n in range(5)], always("MAIL", f"{code} 5.7.0 log in"))
     assert {kind for outcomes in one.outcomes.values() for kind in kinds(outcomes)} == {("Def", code)}
     assert one.ended.fate is SessionFate.NEEDS_PERSON
@@ -238,13 +242,13 @@ def test_log_in_first_is_about_the_session_and_bounces_nothing(offers, code):
 
 @pytest.mark.parametrize("reply", ["452 4.5.3 too many", "452 too many", "552 too many"])
 @EVERY_SERVER
-def test_more_recipients_than_the_server_takes_at_once(offers, reply):
-    def answers(verb, argument, before):
+def test_more_recipients_than_the_server_takes_at_once(offers: tuple[str, ...], reply: str) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return reply if verb == "RCPT" and len(server.open_recipients) >= 4 else None
 
     class Limited(ModelServer):
         @property
-        def open_recipients(self):
+        def open_recipients(self) -> list[str]:
             return self._recipients
 
     server = Limited(offers, answers)
@@ -259,19 +263,19 @@ def test_more_recipients_than_the_server_takes_at_once(offers, reply):
     assert server.violations == []
 
 
-def test_a_full_mailbox_is_no_limit_of_recipients():
+def test_a_full_mailbox_is_no_limit_of_recipients() -> None:
     answers = lambda *a: "552 5.2.2 mailbox full" if a[:2] == ("RCPT", "TO:<b@x.example>") else None  # noqa: E731
     one = talk(ALL, [make_message(1, recipients=THREE)], answers)
     assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 552), ("Del", 250)]
 
 
 @pytest.mark.parametrize("reply", ["452 4.5.3 no", "552 no"])
-def test_too_many_though_none_was_taken_is_put_off(reply):
+def test_too_many_though_none_was_taken_is_put_off(reply: str) -> None:
     none_taken = talk(ALL, [make_message(1, recipients=THREE)], always("RCPT", reply))
     assert kinds(none_taken.outcomes["q1"]) == [("Def", int(reply[:3]))] * 3
 
 
-def test_ten_thousand_recipients_cost_no_more_than_their_lines():
+def test_ten_thousand_recipients_cost_no_more_than_their_lines() -> None:
     server = ModelServer(ALL)
     server.answers = lambda verb, *_: (
         "452 4.5.3 too many" if verb == "RCPT" and len(server._recipients) >= 100 else None
@@ -286,7 +290,7 @@ def test_ten_thousand_recipients_cost_no_more_than_their_lines():
 # What is refused without asking
 
 
-def test_a_message_over_the_servers_limit_is_not_offered():
+def test_a_message_over_the_servers_limit_is_not_offered() -> None:
     one = talk(("PIPELINING", "SIZE 29"), [make_message(1, recipients=THREE)])
     [reply] = {outcome.reply for outcome in one.outcomes["q1"]}
     assert (reply.code, reply.enhanced) == (552, "5.3.4")
@@ -295,7 +299,7 @@ def test_a_message_over_the_servers_limit_is_not_offered():
     assert kinds(talk(("SIZE 30",), [make_message(1)]).outcomes["q1"]) == [("Del", 250)]
 
 
-def test_without_smtputf8_only_who_needs_it_is_refused():
+def test_without_smtputf8_only_who_needs_it_is_refused() -> None:
     one = talk(("PIPELINING", "8BITMIME"), [make_message(1, recipients=("jörg@x.example", "joe@köln.example"))])
     assert [(outcome.reply.code, outcome.reply.enhanced) for outcome in one.outcomes["q1"]] == [
         (553, "5.6.7"),
@@ -306,7 +310,7 @@ def test_without_smtputf8_only_who_needs_it_is_refused():
     assert kinds(sender.outcomes["q1"]) == [("Ref", 553)] * 3
 
 
-def test_smtputf8_is_said_where_it_is_needed():
+def test_smtputf8_is_said_where_it_is_needed() -> None:
     body = "Subject: Grüße\n\nx\n".encode()
     one = talk(ALL, [make_message(1, smtputf8=True)], body=body)
     assert "SMTPUTF8" in one.server.commands[1] and "BODY=8BITMIME" in one.server.commands[1]
@@ -316,13 +320,13 @@ def test_smtputf8_is_said_where_it_is_needed():
     assert [(outcome.reply.code, outcome.reply.enhanced) for outcome in missing.outcomes["q1"]] == [(550, "5.6.9")]
 
 
-def test_dsn_is_passed_on_only_where_offered():
+def test_dsn_is_passed_on_only_where_offered() -> None:
     [passed] = talk(ALL, [make_message(1)]).outcomes["q1"]
     [kept] = talk(("PIPELINING",), [make_message(1)]).outcomes["q1"]
     assert (passed.dsn_passed_on, kept.dsn_passed_on) == (True, False)
 
 
-def test_a_message_without_recipients_is_finished_at_once():
+def test_a_message_without_recipients_is_finished_at_once() -> None:
     assert talk(ALL, [make_message(1, recipients=())]).outcomes == {"q1": ()}
 
 
@@ -332,7 +336,7 @@ def test_a_message_without_recipients_is_finished_at_once():
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT", "LAST", "RSET", "BDAT"])
 @pytest.mark.parametrize("number", [0, 1])
 @EVERY_SERVER
-def test_421_anywhere_defers_and_closes(offers, verb, number):
+def test_421_anywhere_defers_and_closes(offers: tuple[str, ...], verb: str, number: int) -> None:
     messages = [make_message(n, recipients=THREE) for n in range(4)]
     one = talk(offers, messages, at(verb, number, "421 4.3.2 going down"), body=b"z" * 9000)
     if one.ended.fate is SessionFate.DONE:
@@ -349,10 +353,10 @@ def test_421_anywhere_defers_and_closes(offers, verb, number):
     assert {outcome.reply.code for outcome in deferred} == {421}
 
 
-def test_a_refused_rset_ends_the_session_in_the_servers_words():
+def test_a_refused_rset_ends_the_session_in_the_servers_words() -> None:
     """Exim limits the RSETs without a message taken in between."""
 
-    def answers(verb, argument, before):
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return {"RCPT": "550 unknown", "RSET": "554 Too many nonmail commands" if before == 2 else None}.get(verb)
 
     one = talk(WITHOUT_CHUNKING, [make_message(n) for n in range(6)], answers)
@@ -361,7 +365,7 @@ def test_a_refused_rset_ends_the_session_in_the_servers_words():
     assert [outcomes[0].counts_as_attempt for outcomes in list(one.outcomes.values())[3:]] == [False, False]
 
 
-def test_what_was_never_tried_uses_up_no_attempt():
+def test_what_was_never_tried_uses_up_no_attempt() -> None:
     messages = [make_message(n) for n in range(3)]
     one = talk(WITHOUT_CHUNKING, messages, at("DOT", 0, "421 4.3.2 enough"))
     assert [one.outcomes[key][0].counts_as_attempt for key in one.outcomes] == [True, False]
@@ -369,7 +373,7 @@ def test_what_was_never_tried_uses_up_no_attempt():
 
 @EVERY_SERVER
 @pytest.mark.parametrize("direction", ["cut_up", "cut_down"])
-def test_a_cut_at_every_byte_loses_and_doubles_nothing_unseen(offers, direction):
+def test_a_cut_at_every_byte_loses_and_doubles_nothing_unseen(offers: tuple[str, ...], direction: str) -> None:
     """Each recipient gets one outcome; Delivered only if taken; taken and not Delivered only if `unknown`."""
     whole = CoreTalk(ModelServer(offers))
     whole.run([make_message(n, recipients=THREE) for n in range(3)])
@@ -390,7 +394,7 @@ def test_a_cut_at_every_byte_loses_and_doubles_nothing_unseen(offers, direction)
         assert not any(isinstance(outcome, Refused) for outcomes in one.outcomes.values() for outcome in outcomes)
 
 
-def test_an_answer_that_never_came_is_kept_visible():
+def test_an_answer_that_never_came_is_kept_visible() -> None:
     whole = talk(WITHOUT_CHUNKING, [make_message(1)])
     one = CoreTalk(ModelServer(WITHOUT_CHUNKING), cut_up=sum(map(len, whole.groups[:3])))
     one.run([make_message(1)])
@@ -401,7 +405,7 @@ def test_an_answer_that_never_came_is_kept_visible():
     assert len(one.server.delivered) == 1
 
 
-def test_half_a_message_leaves_no_doubt():
+def test_half_a_message_leaves_no_doubt() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -416,7 +420,9 @@ def test_half_a_message_leaves_no_doubt():
 
 
 @pytest.mark.parametrize("bytes_sent, lost, counts", [(1000, True, True), (1000, False, False), (0, True, False)])
-def test_without_an_answer_only_content_lost_on_its_way_counts_as_an_attempt(bytes_sent, lost, counts):
+def test_without_an_answer_only_content_lost_on_its_way_counts_as_an_attempt(
+    bytes_sent: int, lost: bool, counts: bool
+) -> None:
     transaction = Transaction(Mail(make_message(1), facts_of(BODY), Extensions(), "station.example"), [0])
     transaction.content_bytes = bytes_sent
     transaction.break_off(Reply(451, ("cut",), "4.4.2"), "station.example", "mail.example", lost=lost, in_step=True)
@@ -424,7 +430,7 @@ def test_without_an_answer_only_content_lost_on_its_way_counts_as_an_attempt(byt
     assert outcome.counts_as_attempt is counts
 
 
-def test_a_refusal_before_the_end_of_the_content_is_its_answer():
+def test_a_refusal_before_the_end_of_the_content_is_its_answer() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -440,7 +446,7 @@ def test_a_refusal_before_the_end_of_the_content_is_its_answer():
 
 
 @pytest.mark.parametrize("offers", [b"PIPELINING", b"PIPELINING\r\n250 CHUNKING"])
-def test_content_that_cannot_be_read_is_never_taken_for_whole(offers):
+def test_content_that_cannot_be_read_is_never_taken_for_whole(offers: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -476,7 +482,7 @@ OUT_OF_STEP = [
 
 @pytest.mark.parametrize("verb, reply", OUT_OF_STEP)
 @pytest.mark.parametrize("offers", [WITHOUT_CHUNKING, ("DSN",), ALL], ids=["pipelining", "lock-step", "chunking"])
-def test_a_server_out_of_step_is_left_and_nothing_bounced(offers, verb, reply):
+def test_a_server_out_of_step_is_left_and_nothing_bounced(offers: tuple[str, ...], verb: str, reply: str) -> None:
     one = talk(offers, [make_message(n) for n in range(3)], at(verb, 0, reply))
     if one.ended.fate is SessionFate.DONE:
         return
@@ -485,7 +491,7 @@ def test_a_server_out_of_step_is_left_and_nothing_bounced(offers, verb, reply):
     assert not any(isinstance(outcome, Refused) for outcome in given)
 
 
-def test_a_sender_refused_but_a_recipient_taken_is_out_of_step():
+def test_a_sender_refused_but_a_recipient_taken_is_out_of_step() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -501,7 +507,7 @@ def test_a_sender_refused_but_a_recipient_taken_is_out_of_step():
 @pytest.mark.parametrize(
     "unasked, fate", [(b"250 what\r\n", "LOST"), (b"421 idle\r\n", "CLOSED"), (b"451 x\r\n", "CLOSED")]
 )
-def test_a_server_that_speaks_unasked(unasked, fate):
+def test_a_server_that_speaks_unasked(unasked: bytes, fate: str) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -511,7 +517,7 @@ def test_a_server_that_speaks_unasked(unasked, fate):
     assert ended.fate is SessionFate[fate]
 
 
-def test_a_server_that_offers_chunking_without_knowing_it_is_remembered():
+def test_a_server_that_offers_chunking_without_knowing_it_is_remembered() -> None:
     one = talk(ALL, [make_message(1)], at("LAST", 0, "502 5.5.1 unknown command"))
     assert kinds(one.outcomes["q1"]) == [("Def", 451)]
     assert one.core.learnt is Lesson.NO_CHUNKING
@@ -532,14 +538,16 @@ DSN_MESSAGE = dataclasses.replace(
 )
 
 
-def refusing(verb, word, reply, then=None):
+def refusing(verb: str, word: str, reply: str, then: None = None) -> Callable[..., Any]:
     """A host that refuses each command of that verb with a parameter of that kind."""
     return lambda said, argument, before: reply if said == verb and word in argument else then
 
 
 @EVERY_SERVER
 @pytest.mark.parametrize("reply", REFUSALS)
-def test_a_refused_size_is_left_out_in_the_same_session_and_from_then_on(offers, reply):
+def test_a_refused_size_is_left_out_in_the_same_session_and_from_then_on(
+    offers: tuple[str, ...], reply: str
+) -> None:
     one = talk(offers, [make_message(1), make_message(2), make_message(3)], refusing("MAIL", "SIZE=", reply))
     assert {name: kinds(outcomes) for name, outcomes in one.outcomes.items()} == {
         name: [("Del", 250)] for name in ("q1", "q2", "q3")
@@ -553,7 +561,9 @@ def test_a_refused_size_is_left_out_in_the_same_session_and_from_then_on(offers,
 
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING, ("SIZE", "DSN")])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
-def test_refused_parameters_of_dsn_are_left_out_and_nothing_is_passed_on(offers, verb):
+def test_refused_parameters_of_dsn_are_left_out_and_nothing_is_passed_on(
+    offers: tuple[str, ...], verb: str
+) -> None:
     word = "NOTIFY=" if verb == "RCPT" else "RET="
     one = talk(offers, [DSN_MESSAGE], refusing(verb, word, "555 parameters not recognized"))
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
@@ -562,7 +572,7 @@ def test_refused_parameters_of_dsn_are_left_out_and_nothing_is_passed_on(offers,
     assert Lesson.NO_DSN in one.core.lessons
 
 
-def test_one_recipient_refused_for_its_parameters_goes_alone():
+def test_one_recipient_refused_for_its_parameters_goes_alone() -> None:
     answers = refusing("RCPT", "b@x.example> NOTIFY", "555 5.5.4 what")
     one = talk(WITHOUT_CHUNKING, [DSN_MESSAGE], answers)
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
@@ -572,7 +582,9 @@ def test_one_recipient_refused_for_its_parameters_goes_alone():
 
 @EVERY_SERVER
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
-def test_what_is_refused_without_parameters_as_well_is_refused_and_teaches_nothing(offers, verb):
+def test_what_is_refused_without_parameters_as_well_is_refused_and_teaches_nothing(
+    offers: tuple[str, ...], verb: str
+) -> None:
     one = talk(offers, [DSN_MESSAGE, make_message(2)], refusing(verb, "", "555 5.5.2 syntax error"))
     assert kinds(one.outcomes["q1"]) == [("Ref", 555)] * 3
     assert kinds(one.outcomes["q2"]) == [("Ref", 555)]
@@ -580,7 +592,7 @@ def test_what_is_refused_without_parameters_as_well_is_refused_and_teaches_nothi
     assert one.server.delivered == []
 
 
-def greeted(how):
+def greeted(how: ConnectSettings) -> EsmtpClient:
     core = EsmtpClient(how, "mail.example")
     for said in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250-SIZE\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n"):
         core.receive(said)
@@ -588,7 +600,7 @@ def greeted(how):
     return core
 
 
-def test_a_host_that_refuses_a_parameter_and_leaves_bounces_nothing():
+def test_a_host_that_refuses_a_parameter_and_leaves_bounces_nothing() -> None:
     core = greeted(SETTINGS)
     core.submit(make_message(1), facts_of(BODY))
     assert b"SIZE=" in core.data_to_send()
@@ -609,7 +621,9 @@ MANY = dataclasses.replace(
 @pytest.mark.parametrize(
     "verb, word, lesson", [("MAIL", "SIZE=", Lesson.NO_SIZE), ("RCPT", "NOTIFY=", Lesson.NO_DSN)]
 )
-def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(offers, verb, word, lesson):
+def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(
+    offers: tuple[str, ...], verb: str, word: str, lesson: Lesson
+) -> None:
     """1,050 recipients are two transactions: the second leaves before the first is answered."""
     one = talk(offers, [MANY], refusing(verb, word, "555 5.5.4 no such parameter"))
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 1050
@@ -619,7 +633,7 @@ def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(offe
     assert one.core.lessons == (lesson,)
 
 
-def test_the_rest_of_a_message_goes_without_what_was_refused_before():
+def test_the_rest_of_a_message_goes_without_what_was_refused_before() -> None:
     message = make_message(1, recipients=[f"r{number}@x.example" for number in range(5000)])
     one = talk(WITHOUT_CHUNKING, [message], refusing("MAIL", "SIZE=", "555 5.5.4 no such parameter"))
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 5000
@@ -628,10 +642,10 @@ def test_the_rest_of_a_message_goes_without_what_was_refused_before():
 
 @EVERY_SERVER
 @pytest.mark.parametrize("limit", [1000, 300])
-def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers, limit):
+def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers: tuple[str, ...], limit: int) -> None:
     """Neither to the transaction that is under way meanwhile, nor to those that follow."""
 
-    def answers(verb, argument, before):
+    def answers(verb: str, argument: str, before: int) -> str | None:
         if verb == "RCPT" and "<r0@x.example>" in argument:
             return f"501 5.1.3 Bad address: RCPT {argument}"
         return "452 4.5.3 too many" if verb == "RCPT" and len(server._recipients) >= limit else None
@@ -648,8 +662,8 @@ def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers, limi
 
 @EVERY_SERVER
 @pytest.mark.parametrize("sender", ["bad@clinic.example", "somebody-8bit@clinic.example"])
-def test_an_echo_of_our_command_is_a_refusal_of_that_message_alone(offers, sender):
-    def answers(verb, argument, before):
+def test_an_echo_of_our_command_is_a_refusal_of_that_message_alone(offers: tuple[str, ...], sender: str) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return f"501 5.1.7 Bad sender: MAIL {argument}" if verb == "MAIL" and sender in argument else None
 
     messages = [make_message(1), make_message(2, sender=sender), make_message(3), make_message(4)]
@@ -665,7 +679,7 @@ def test_an_echo_of_our_command_is_a_refusal_of_that_message_alone(offers, sende
 
 
 @EVERY_SERVER
-def test_a_refused_body_parameter_is_a_refusal(offers):
+def test_a_refused_body_parameter_is_a_refusal(offers: tuple[str, ...]) -> None:
     answers = refusing("MAIL", "BODY=", "555 5.5.4 Unsupported option: BODY=8BITMIME")
     one = talk((*offers, "8BITMIME"), [make_message(1)], answers, body="Subject: x\n\nJörg\n".encode())
     assert kinds(one.outcomes["q1"]) == [("Ref", 555)]
@@ -675,7 +689,9 @@ def test_a_refused_body_parameter_is_a_refusal(offers):
 # Opening
 
 
-def opening(settings, *replies, tls=False, verified=False):
+def opening(
+    settings: ConnectSettings, *replies: str, tls: bool = False, verified: bool = False
+) -> tuple[list[str], list[Ended | Ready | StartTls], EsmtpClient]:
     """Feed replies one by one: what the client sends in between, the events, the core."""
     core = EsmtpClient(settings, "mail.example", tls=tls, verified=verified)
     sent, events = [], []
@@ -688,7 +704,7 @@ def opening(settings, *replies, tls=False, verified=False):
     return sent, events, core
 
 
-def test_helo_where_ehlo_is_not_known():
+def test_helo_where_ehlo_is_not_known() -> None:
     sent, events, _ = opening(SETTINGS, "220 x", "502 what", "250 old")
     assert sent == ["EHLO station.example", "HELO station.example", ""]
     assert [type(event) for event in events] == [Ready]
@@ -700,7 +716,7 @@ LOGIN = dataclasses.replace(REQUIRED, user="anna", password="geheim")
 CLEAR_LOGIN = dataclasses.replace(LOGIN, tls=TlsMode.NONE)
 
 
-def test_starttls_then_ehlo_again_and_what_was_offered_before_is_forgotten():
+def test_starttls_then_ehlo_again_and_what_was_offered_before_is_forgotten() -> None:
     sent, events, core = opening(
         SETTINGS, "220 x", "250-x\r\n250-STARTTLS\r\n250 CHUNKING", "220 go", "TLS", "250-x\r\n250 PIPELINING"
     )
@@ -711,7 +727,7 @@ def test_starttls_then_ehlo_again_and_what_was_offered_before_is_forgotten():
 
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("injected", [b"250-x\r\n250 AUTH PLAIN\r\n", b"250 x\r\n", b"250-x\r\n", b"2"])
-def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected, split):
+def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected: bytes, split: bool) -> None:
     core = EsmtpClient(REQUIRED, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -740,7 +756,9 @@ def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected, split):
         (CLEAR_LOGIN, ["220 x", "250-x\r\n250 AUTH PLAIN LOGIN"], SessionFate.NEEDS_PERSON, 451),
     ],
 )
-def test_a_session_that_cannot_be_opened(settings, replies, fate, code):
+def test_a_session_that_cannot_be_opened(
+    settings: ConnectSettings, replies: list[str], fate: SessionFate, code: int
+) -> None:
     sent, events, _ = opening(settings, *replies)
     [ended] = [event for event in events if isinstance(event, Ended)]
     assert (ended.fate, ended.reply.code) == (fate, code)
@@ -748,7 +766,7 @@ def test_a_session_that_cannot_be_opened(settings, replies, fate, code):
     assert "geheim" not in "".join(sent)
 
 
-def test_opportunistic_tls_goes_on_in_clear_where_refused():
+def test_opportunistic_tls_goes_on_in_clear_where_refused() -> None:
     sent, events, _ = opening(SETTINGS, "220 x", "250-x\r\n250 STARTTLS", "454 not now")
     assert sent[-1] == ""
     assert [type(event) for event in events] == [Ready]
@@ -775,7 +793,7 @@ TO_LOGIN = ("220 x", "250-x\r\n250 STARTTLS", "220 go", "TLS")
         ("PLAIN CRAM-MD5", AuthMechanism.CRAM_MD5, [("AUTH CRAM-MD5", "334 PDFAeD4="), (CRAM_ANSWER, "235 ok")]),
     ],
 )
-def test_login(mechanisms, auth, dialogue):
+def test_login(mechanisms: str, auth: AuthMechanism, dialogue: list[tuple[str, str]]) -> None:
     settings_here = dataclasses.replace(LOGIN, auth=auth)
     replies = [*TO_LOGIN, f"250-x\r\n250 AUTH {mechanisms}", *(reply for _, reply in dialogue)]
     sent, events, _ = opening(settings_here, *replies, verified=True)
@@ -786,14 +804,14 @@ def test_login(mechanisms, auth, dialogue):
 @pytest.mark.parametrize(
     "reply, fate", [("535 5.7.8 wrong", SessionFate.LOGIN_REFUSED), ("454 4.7.0 later", SessionFate.NOT_SERVED)]
 )
-def test_a_refused_login_ends_the_session_without_touching_mail(reply, fate):
+def test_a_refused_login_ends_the_session_without_touching_mail(reply: str, fate: SessionFate) -> None:
     _, events, core = opening(LOGIN, *TO_LOGIN, "250-x\r\n250 AUTH PLAIN", reply, verified=True)
     assert isinstance(events[-1], Ended)
     assert (events[-1].fate, str(events[-1].reply)) == (fate, reply)
     assert not core.can_submit
 
 
-def test_the_trace_shows_the_dialogue_without_secrets_or_content():
+def test_the_trace_shows_the_dialogue_without_secrets_or_content() -> None:
     lines = []
     core = EsmtpClient(CLEAR_LOGIN_ANYHOW, "mail.example", trace=lines.append)
     for reply in (
@@ -820,7 +838,7 @@ CLEAR_LOGIN_ANYHOW = dataclasses.replace(CLEAR_LOGIN, auth=AuthMechanism.LOGIN)
 # ETRN
 
 
-def test_etrn_answers_one_by_one():
+def test_etrn_answers_one_by_one() -> None:
     answers = {"a.example": "250 2.0.0 started", "@b.example": "253 5 pending", "#c": "458 4.3.0 can't now"}
     one = CoreTalk(ModelServer(("PIPELINING", "ETRN"), lambda verb, argument, _: answers.get(argument)))
     one.run([], etrn=list(answers))
@@ -828,7 +846,7 @@ def test_etrn_answers_one_by_one():
     assert one.groups[1:] == [b"ETRN a.example\r\n", b"ETRN @b.example\r\n", b"ETRN #c\r\n", b"QUIT\r\n"]
 
 
-def test_a_name_etrn_cannot_ask_for_does_not_reach_the_wire():
+def test_a_name_etrn_cannot_ask_for_does_not_reach_the_wire() -> None:
     core = EsmtpClient(CLEAR, "mail.example")
     core.receive(b"220 x\r\n")
     core.data_to_send()
@@ -869,7 +887,9 @@ replies_of_a_mad_server = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(replies_of_a_mad_server, st.integers(1, 30), st.booleans())
-def test_whatever_the_server_says_each_message_gets_its_outcomes_once(replies, step, ends_with_eof):
+def test_whatever_the_server_says_each_message_gets_its_outcomes_once(
+    replies: list[bytes], step: int, ends_with_eof: bool
+) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     data, events, handed_in = b"".join(replies), [], 0
     for start in range(0, len(data), step):
@@ -891,8 +911,10 @@ def test_whatever_the_server_says_each_message_gets_its_outcomes_once(replies, s
 
 @settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(list(SERVERS.values())))
-def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(data, offers):
-    def answers(verb, argument, before):
+def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(
+    data: st.DataObject, offers: tuple[str, ...]
+) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         if verb in {"MAIL", "RCPT", "DATA", "DOT", "LAST", "BDAT"}:
             refusals = [None, None, None, "451 4.0.0 later", "550 5.0.0 never"]
             return data.draw(st.sampled_from(refusals), label=f"{verb} {before}")
@@ -915,8 +937,8 @@ def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(data, offe
 
 
 @pytest.mark.parametrize("refusal", ["500 what", "550 no", "554 no", "521 no", "530 no"])
-def test_any_refusal_of_ehlo_is_followed_by_helo_and_nothing_is_added_to_mail(refusal):
-    def answers(verb, argument, before):
+def test_any_refusal_of_ehlo_is_followed_by_helo_and_nothing_is_added_to_mail(refusal: str) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return refusal if verb == "EHLO" else None
 
     one = talk(WITHOUT_CHUNKING, [make_message(1)], answers)
@@ -929,7 +951,7 @@ def test_any_refusal_of_ehlo_is_followed_by_helo_and_nothing_is_added_to_mail(re
 
 
 @pytest.mark.parametrize("leaves", ["eof", "421 bye", "500 what?"])
-def test_the_refusal_of_ehlo_is_told_where_the_server_then_leaves(leaves):
+def test_the_refusal_of_ehlo_is_told_where_the_server_then_leaves(leaves: str) -> None:
     _, events, core = opening(SETTINGS, "220 x", "554 5.7.1 you are on a list")
     events += core.eof() if leaves == "eof" else core.receive(leaves.encode() + b"\r\n")
     if leaves == "500 what?":
@@ -941,7 +963,7 @@ def test_the_refusal_of_ehlo_is_told_where_the_server_then_leaves(leaves):
 ALL_WAYS = "250-x\r\n250 AUTH CRAM-MD5 PLAIN LOGIN"
 
 
-def test_a_refused_way_to_log_in_is_followed_by_the_next_one_once():
+def test_a_refused_way_to_log_in_is_followed_by_the_next_one_once() -> None:
     sent, events, _ = opening(
         LOGIN, *TO_LOGIN, ALL_WAYS, "334 PDFAeD4=", "535 5.7.8 no", "235 welcome", verified=False
     )
@@ -950,7 +972,7 @@ def test_a_refused_way_to_log_in_is_followed_by_the_next_one_once():
 
 
 @pytest.mark.parametrize("leaves", ["535 5.7.8 no, again", "421 too many", "eof"])
-def test_a_login_refused_twice_is_refused_and_not_tried_a_third_time(leaves):
+def test_a_login_refused_twice_is_refused_and_not_tried_a_third_time(leaves: str) -> None:
     sent, events, core = opening(LOGIN, *TO_LOGIN, ALL_WAYS, "334 PDFAeD4=", "535 5.7.8 no", verified=False)
     assert sent[-1].startswith("AUTH PLAIN")
     events += core.eof() if leaves == "eof" else core.receive(leaves.encode() + b"\r\n")
@@ -958,7 +980,7 @@ def test_a_login_refused_twice_is_refused_and_not_tried_a_third_time(leaves):
     assert b"AUTH" not in core.data_to_send()
 
 
-def test_a_challenge_that_is_none_is_cancelled_and_the_next_way_tried():
+def test_a_challenge_that_is_none_is_cancelled_and_the_next_way_tried() -> None:
     sent, events, _ = opening(LOGIN, *TO_LOGIN, ALL_WAYS, "334 ***", "501 cancelled", "235 ok", verified=False)
     assert sent[4:7] == ["AUTH CRAM-MD5", "*", "AUTH PLAIN AGFubmEAZ2VoZWlt"]
     assert isinstance(events[-1], Ready)
@@ -976,7 +998,9 @@ def test_a_challenge_that_is_none_is_cancelled_and_the_next_way_tried():
         ({"tls": TlsMode.NONE, "clear_password": True}, True),
     ],
 )
-def test_a_password_goes_in_clear_only_where_that_was_allowed(settings, sends):
+def test_a_password_goes_in_clear_only_where_that_was_allowed(
+    settings: dict[str, bool | AuthMechanism | TlsMode], sends: bool
+) -> None:
     sent, events, _ = opening(dataclasses.replace(LOGIN, **settings), "220 x", "250-x\r\n250 AUTH PLAIN LOGIN")
     assert any(line.startswith("AUTH") for line in sent) == sends
     if not sends:
@@ -985,8 +1009,8 @@ def test_a_password_goes_in_clear_only_where_that_was_allowed(settings, sends):
 
 
 @pytest.mark.parametrize("go_ahead", ["351 go on", "300", "399 please"])
-def test_the_first_digit_of_the_go_ahead_decides_and_who_was_refused_stays_refused(go_ahead):
-    def answers(verb, argument, before):
+def test_the_first_digit_of_the_go_ahead_decides_and_who_was_refused_stays_refused(go_ahead: str) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         if verb == "RCPT" and "<b@" in argument:
             return "550 5.1.1 unknown"
         return go_ahead if verb == "DATA" else None
@@ -1003,7 +1027,7 @@ def test_the_first_digit_of_the_go_ahead_decides_and_who_was_refused_stays_refus
 
 
 @pytest.mark.parametrize("after", ["garbage", "354 what", "eof"])
-def test_who_was_refused_stays_refused_whatever_befalls_the_content(after):
+def test_who_was_refused_stays_refused_whatever_befalls_the_content(after: str) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     for reply in (b"220 x\r\n", b"250-x\r\n250 PIPELINING\r\n"):
         core.receive(reply)
@@ -1032,7 +1056,7 @@ OUT_OF_ORDER = [
 
 @pytest.mark.parametrize("replies", OUT_OF_ORDER)
 @pytest.mark.parametrize("offers", [b"PIPELINING", b"8BITMIME"])
-def test_commands_answered_out_of_order_bounce_nothing(replies, offers):
+def test_commands_answered_out_of_order_bounce_nothing(replies: list[str], offers: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     for reply in (b"220 x\r\n", b"250-x\r\n250 " + offers + b"\r\n"):
         core.receive(reply)
@@ -1052,13 +1076,13 @@ def test_commands_answered_out_of_order_bounce_nothing(replies, offers):
 
 
 @pytest.mark.parametrize("greedy", [b"220 x\r\n250 early\r\n", b"220 x\r\n550 early\r\n"])
-def test_an_answer_before_its_command_was_sent_is_none(greedy):
+def test_an_answer_before_its_command_was_sent_is_none(greedy: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(greedy)
     assert ended.fate is SessionFate.LOST and "out of turn" in ended.reason
 
 
-def test_a_second_answer_to_one_command_is_not_taken_for_the_next_ones():
+def test_a_second_answer_to_one_command_is_not_taken_for_the_next_ones() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     for reply in (b"220 x\r\n", b"250 x\r\n"):
         core.receive(reply)
@@ -1069,7 +1093,7 @@ def test_a_second_answer_to_one_command_is_not_taken_for_the_next_ones():
     assert (ended.fate, kinds(finished.outcomes)) == (SessionFate.LOST, [("Def", 451)])
 
 
-def sending(offers: bytes):
+def sending(offers: bytes) -> tuple[EsmtpClient, bytes]:
     """A session in which all of one message went out, envelope answered."""
     core = EsmtpClient(SETTINGS, "mail.example")
     for reply in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 " + offers + b"\r\n"):
@@ -1083,7 +1107,7 @@ def sending(offers: bytes):
 
 
 @pytest.mark.parametrize("offers", [b"CHUNKING", b"8BITMIME"])
-def test_a_yes_to_content_is_one_only_if_its_last_byte_can_have_been_heard(offers):
+def test_a_yes_to_content_is_one_only_if_its_last_byte_can_have_been_heard(offers: bytes) -> None:
     core, _ = sending(offers)
     finished, ended = core.receive(b"250 taken\r\n", unheard_bytes=1)
     assert ended.fate is SessionFate.LOST and "out of turn" in ended.reason
@@ -1096,20 +1120,20 @@ def test_a_yes_to_content_is_one_only_if_its_last_byte_can_have_been_heard(offer
 
 
 @pytest.mark.parametrize("offers", [b"CHUNKING", b"8BITMIME"])
-def test_a_no_to_content_may_come_before_its_end(offers):
+def test_a_no_to_content_may_come_before_its_end(offers: bytes) -> None:
     core, sent = sending(offers)
     content = sent[sent.index(b"\r\n") + 2 :] if offers == b"CHUNKING" else sent
     [finished] = core.receive(b"552 too long\r\n", unheard_bytes=len(content))
     assert kinds(finished.outcomes) == [("Ref", 552)]
 
 
-def test_a_no_to_a_chunk_before_its_command_was_heard_is_none():
+def test_a_no_to_a_chunk_before_its_command_was_heard_is_none() -> None:
     core, sent = sending(b"CHUNKING")
     finished, ended = core.receive(b"552 too long\r\n", unheard_bytes=len(sent))
     assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
 
 
-def test_a_yes_between_two_chunks_is_one_only_to_the_first():
+def test_a_yes_between_two_chunks_is_one_only_to_the_first() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     for reply in (b"220 x\r\n", b"250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n"):
         core.receive(reply)
@@ -1123,7 +1147,7 @@ def test_a_yes_between_two_chunks_is_one_only_to_the_first():
     assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
 
 
-def test_nothing_is_read_after_the_end():
+def test_nothing_is_read_after_the_end() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(b"HTTP/1.1 400 Bad Request\r\n")
     assert ended.reason == "the server's answer is not SMTP: 'HTTP/1.1 400 Bad Request'"
@@ -1134,13 +1158,13 @@ def test_nothing_is_read_after_the_end():
 @pytest.mark.parametrize(
     "beginning", [b"S", b"SSH-2.0", b"2x", b"19", b"25\xff", b"2500", b"250x", b"\r\n", b"\0", b" "]
 )
-def test_what_can_not_become_a_reply_is_not_waited_for(beginning):
+def test_what_can_not_become_a_reply_is_not_waited_for(beginning: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(beginning)
     assert ended.fate is SessionFate.LOST and "not SMTP" in ended.reason
 
 
-def hear(core, replies):
+def hear(core: EsmtpClient, replies: bytes) -> None:
     """Send what is to be sent, then take the replies to it one by one."""
     core.data_to_send()
     for line in re.findall(rb"(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n", replies):
@@ -1148,7 +1172,7 @@ def hear(core, replies):
         core.data_to_send()
 
 
-def test_what_is_waited_for_is_named_and_limited():
+def test_what_is_waited_for_is_named_and_limited() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     assert core.waiting_for.what and not core.is_held_up
     hear(core, b"220 x\r\n")
@@ -1160,7 +1184,7 @@ def test_what_is_waited_for_is_named_and_limited():
     assert core.waiting_for is None
 
 
-def test_it_is_held_up_only_while_more_is_to_be_sent_and_an_answer_is_due():
+def test_it_is_held_up_only_while_more_is_to_be_sent_and_an_answer_is_due() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250 x\r\n")
@@ -1172,7 +1196,7 @@ def test_it_is_held_up_only_while_more_is_to_be_sent_and_an_answer_is_due():
     assert core.content_wanted is not None and not core.is_held_up
 
 
-def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too():
+def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too() -> None:
     core = EsmtpClient(REQUIRED, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 STARTTLS\r\n")
@@ -1183,7 +1207,7 @@ def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too():
     )
 
 
-def test_tls_that_can_not_be_had_needs_a_person():
+def test_tls_that_can_not_be_had_needs_a_person() -> None:
     core = EsmtpClient(REQUIRED, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 STARTTLS\r\n")
@@ -1195,7 +1219,7 @@ def test_tls_that_can_not_be_had_needs_a_person():
 
 
 @pytest.mark.parametrize("end", ["eof", "nonsense", "failed"])
-def test_after_quit_any_end_is_a_good_one(end):
+def test_after_quit_any_end_is_a_good_one(end: str) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250 x\r\n")
@@ -1206,7 +1230,7 @@ def test_after_quit_any_end_is_a_good_one(end):
     assert ended.fate is SessionFate.DONE
 
 
-def test_a_group_that_is_not_answered_in_time_goes_without_pipelining_next():
+def test_a_group_that_is_not_answered_in_time_goes_without_pipelining_next() -> None:
     learnt = []
     for offers in (b"250-x\r\n250 PIPELINING\r\n", b"250 x\r\n"):
         core = EsmtpClient(SETTINGS, "mail.example")
@@ -1223,7 +1247,7 @@ def test_a_group_that_is_not_answered_in_time_goes_without_pipelining_next():
     assert greeting.learnt is None
 
 
-def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined():
+def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 CHUNKING\r\n")
@@ -1237,7 +1261,7 @@ def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined():
     assert core.content_wanted is not None
 
 
-def test_positive_but_not_a_yes_to_starttls_is_no_answer():
+def test_positive_but_not_a_yes_to_starttls_is_no_answer() -> None:
     _, events, _ = opening(REQUIRED, "220 x", "250-x\r\n250 STARTTLS", "354 go on")
     assert events[-1].fate is SessionFate.LOST and "answer to STARTTLS is none" in events[-1].reason
 
@@ -1249,7 +1273,7 @@ def test_positive_but_not_a_yes_to_starttls_is_no_answer():
         (AuthMechanism.AUTO, "offers no way to log in that is known here; it offers: GSSAPI"),
     ],
 )
-def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
+def test_ways_to_log_in_that_do_not_fit_are_named(auth: AuthMechanism, words: str) -> None:
     settings_here = dataclasses.replace(LOGIN, auth=auth)
     _, events, _ = opening(settings_here, *TO_LOGIN, "250-x\r\n250 AUTH GSSAPI", verified=True)
     assert (events[-1].fate, words in events[-1].reason) == (SessionFate.NEEDS_PERSON, True)
@@ -1262,7 +1286,7 @@ def test_ways_to_log_in_that_do_not_fit_are_named(auth, words):
         ("CRAM-MD5", ["334 ???"], ""),
     ],
 )
-def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, words):
+def test_a_login_without_a_usable_challenge_ends_the_session(offered: str, replies: list[str], words: str) -> None:
     settings_here = dataclasses.replace(LOGIN, tls=TlsMode.NONE)
     _, events, _ = opening(
         settings_here, "220 x", f"250-x\r\n250 AUTH {offered}", *replies, tls=True, verified=False
@@ -1270,17 +1294,17 @@ def test_a_login_without_a_usable_challenge_ends_the_session(offered, replies, w
     assert events[-1].fate is SessionFate.LOST and words in events[-1].reason
 
 
-def test_a_recipient_without_an_address_is_refused_here():
+def test_a_recipient_without_an_address_is_refused_here() -> None:
     one = talk(ALL, [make_message(1, recipients=("a@x.example", ""))])
     assert kinds(one.outcomes["q1"]) == [("Del", 250), ("Ref", 553)]
 
 
-def test_before_the_session_is_open_nothing_was_learnt():
+def test_before_the_session_is_open_nothing_was_learnt() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     assert (core.learnt, core.lessons) == (None, ())
 
 
-def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full():
+def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 PIPELINING\r\n")
@@ -1298,13 +1322,13 @@ def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full():
     assert one_by_one.waiting_for.limit_s == WAIT_S[Ask.MAIL] > GROUP_WAIT_S
 
 
-def test_answers_are_counted_from_none_on():
+def test_answers_are_counted_from_none_on() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     assert core.answers == 0
     hear(core, b"220 x\r\n")
     assert core.answers == 1
 
 
-def test_positive_but_not_a_yes_to_ehlo_is_no_answer():
+def test_positive_but_not_a_yes_to_ehlo_is_no_answer() -> None:
     _, events, _ = opening(SETTINGS, "220 x", "354 go on")
     assert events[-1].fate is SessionFate.LOST and "answer to EHLO is none" in events[-1].reason

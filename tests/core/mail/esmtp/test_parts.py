@@ -1,6 +1,7 @@
 """The parts of the ESMTP client: replies, EHLO, phases, logins, MAIL and RCPT lines."""
 
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ REPLIES = [
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
-def test_replies_whole_and_byte_by_byte(step):
+def test_replies_whole_and_byte_by_byte(step: int) -> None:
     reader = ReplyReader()
     found = []
     for start in range(0, len(TRANSCRIPT), step):
@@ -57,21 +58,21 @@ def test_replies_whole_and_byte_by_byte(step):
         b"250-" + b"z" * 1000 + b"\r\n",
     ],
 )
-def test_what_is_no_reply_is_told_apart(data):
+def test_what_is_no_reply_is_told_apart(data: bytes) -> None:
     reader = ReplyReader()
     with pytest.raises(ProtocolError):
         for _ in range(100):
             list(reader.receive(data))
 
 
-def test_a_servers_words_hold_no_control_characters():
+def test_a_servers_words_hold_no_control_characters() -> None:
     [reply] = ReplyReader().receive(b"550 a\x1b[31mb\x00 \xff\r\n")
     assert reply.text == "a?[31mb? \ufffd"
 
 
 @given(st.binary(max_size=200), st.integers(1, 20))
-def test_any_bytes_give_replies_or_a_protocol_error_whatever_the_split(data, step):
-    def outcome(pieces):
+def test_any_bytes_give_replies_or_a_protocol_error_whatever_the_split(data: bytes, step: int) -> None:
+    def outcome(pieces: list[bytes]) -> tuple[list[Any], str | None]:
         reader, found = ReplyReader(), []
         try:
             for piece in pieces:
@@ -87,7 +88,7 @@ def test_any_bytes_give_replies_or_a_protocol_error_whatever_the_split(data, ste
 # EHLO
 
 
-def test_extensions():
+def test_extensions() -> None:
     reply = Reply(
         250,
         (
@@ -122,7 +123,7 @@ def test_extensions():
 
 
 @pytest.mark.parametrize("line, limit", [("SIZE", 0), ("SIZE 0", 0), ("SIZE x", 0), ("SIZE ²", 0), ("SIZE 7", 7)])
-def test_a_size_limit(line, limit):
+def test_a_size_limit(line: str, limit: int) -> None:
     offered = read_extensions(Reply(250, ("x", line)))
     assert (offered.size, offered.size_limit) == (True, limit)
 
@@ -130,7 +131,7 @@ def test_a_size_limit(line, limit):
 # Phases
 
 
-def test_the_table_is_total_and_every_phase_can_be_reached_and_left():
+def test_the_table_is_total_and_every_phase_can_be_reached_and_left() -> None:
     assert {(phase, step) for phase, row in TABLE.items() for step in row} == {
         (phase, step) for phase in Phase for step in Step
     }
@@ -162,11 +163,13 @@ PLAIN, LOGIN, CRAM = AuthMechanism.PLAIN, AuthMechanism.LOGIN, AuthMechanism.CRA
         (LOGIN, frozenset({"PLAIN"}), True, True, ()),
     ],
 )
-def test_which_way_to_log_in(choice, offered, tls, verified, expected):
+def test_which_way_to_log_in(
+    choice: AuthMechanism, offered: frozenset[str], tls: bool, verified: bool, expected: tuple[AuthMechanism, ...]
+) -> None:
     assert mechanisms_to_try(choice, offered, tls=tls, verified=verified) == expected
 
 
-def test_login_dialogues():
+def test_login_dialogues() -> None:
     assert Login(PLAIN, "anna", "gehëim").begin() == b"AUTH PLAIN " + base64.b64encode("\0anna\0gehëim".encode())
     login = Login(LOGIN, "anna", "secret")
     lines = (login.begin(), login.respond("VXNlcm5hbWU6"), login.respond("UGFzc3dvcmQ6"))
@@ -179,7 +182,7 @@ def test_login_dialogues():
 
 
 @pytest.mark.parametrize("mechanism, rounds", [(PLAIN, 1), (LOGIN, 2), (CRAM, 1)])
-def test_a_server_that_asks_for_more_is_out_of_protocol(mechanism, rounds):
+def test_a_server_that_asks_for_more_is_out_of_protocol(mechanism: AuthMechanism, rounds: int) -> None:
     login = Login(mechanism, "anna", "secret")
     login.begin()
     for _ in range(rounds):
@@ -188,7 +191,7 @@ def test_a_server_that_asks_for_more_is_out_of_protocol(mechanism, rounds):
         login.respond("QQ==")
 
 
-def test_a_challenge_that_is_no_base64():
+def test_a_challenge_that_is_no_base64() -> None:
     with pytest.raises(ProtocolError):
         Login(CRAM, "anna", "secret").respond("not base64!")
 
@@ -201,7 +204,7 @@ EVERYTHING = Extensions(
 ENVELOPE = Envelope("anna@clinic.example", (), envid="QQ+2B314159", ret=Return.HEADERS)
 
 
-def test_parameters_go_only_where_they_are_offered():
+def test_parameters_go_only_where_they_are_offered() -> None:
     full = mail_line(ENVELOPE, ENVELOPE.sender, EVERYTHING, size=100, eight_bit=True, utf8=True)
     assert full == (b"MAIL FROM:<anna@clinic.example> SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B314159")
     bare = mail_line(ENVELOPE, "", Extensions(), size=100, eight_bit=True, utf8=False)
@@ -215,7 +218,7 @@ def test_parameters_go_only_where_they_are_offered():
 
 
 @pytest.mark.parametrize("value", ["a b", "a\r\nRSET", "", "ü"])
-def test_a_value_that_would_break_the_line_is_left_out(value):
+def test_a_value_that_would_break_the_line_is_left_out(value: str) -> None:
     envelope = Envelope("a@b", (), envid=value)
     assert mail_line(envelope, "a@b", EVERYTHING, size=0, eight_bit=False, utf8=False) == b"MAIL FROM:<a@b>"
     assert rcpt_line(Recipient("b@c", None, value), "b@c", EVERYTHING, utf8=False) == b"RCPT TO:<b@c>"
@@ -240,13 +243,13 @@ def test_a_value_that_would_break_the_line_is_left_out(value):
         "a\x85@b",
     ],
 )
-def test_an_address_that_would_break_the_line_is_refused(address):
+def test_an_address_that_would_break_the_line_is_refused(address: str) -> None:
     refused = wire_address(address, utf8=True)
     assert isinstance(refused, Reply)
     assert (refused.code, refused.enhanced) == (553, "5.1.3")
 
 
-def test_addresses_in_other_scripts():
+def test_addresses_in_other_scripts() -> None:
     assert wire_address("jörg@köln.example", utf8=True) == "jörg@köln.example"
     assert wire_address("joe@köln.example", utf8=False) == "joe@xn--kln-sna.example"
     refused = wire_address("jörg@example.org", utf8=False)
@@ -257,13 +260,13 @@ def test_addresses_in_other_scripts():
     assert wire_address("Postmaster", utf8=False) == "Postmaster"
 
 
-def test_nothing_is_read_behind_what_is_no_reply():
+def test_nothing_is_read_behind_what_is_no_reply() -> None:
     replies = ReplyReader()
     with pytest.raises(ProtocolError):
         list(replies.receive(b"no reply\r\n"))
     assert list(replies.receive(b"220 x\r\n")) == []
 
 
-def test_a_domain_that_is_none_is_refused_here():
+def test_a_domain_that_is_none_is_refused_here() -> None:
     refused = wire_address("a@-ü-.example", utf8=False)
     assert isinstance(refused, Reply) and (refused.code, refused.enhanced) == (553, "5.1.3")

@@ -3,6 +3,7 @@
 import pytest
 
 from dialpost.core.mail.header.incoming import MAX_HELD_BYTES, MAX_LINE_BYTES, HeaderPass
+from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.queue.records import Priority
 
 HOST = "mail.clinic.example"
@@ -10,7 +11,7 @@ ADDED = b"Added: x\n"
 MBOX = b"From a Mon Jan  1 10:00:00 2024\n"
 
 
-def passed(content, step=1 << 20):
+def passed(content: bytes, step: int = 1 << 20) -> tuple[bytes, HeaderFacts]:
     header = HeaderPass(HOST, lambda facts: ADDED)
     out = b"".join(header.feed(content[at : at + step]) for at in range(0, len(content), step)) + header.finish()
     return out, header.facts()
@@ -50,12 +51,12 @@ CASES = [
 
 @pytest.mark.parametrize("step", [1, 3, 1 << 20])
 @pytest.mark.parametrize(("content", "expected"), CASES)
-def test_where_the_header_ends(content, expected, step):
+def test_where_the_header_ends(content: bytes, expected: bytes, step: int) -> None:
     out, _ = passed(content, step)
     assert out == expected.replace(b"+", ADDED)
 
 
-def test_facts():
+def test_facts() -> None:
     header = (
         b"Received: from a\n\tby mail.clinic.example with SMTP id D1; x\n"
         b"Received: by mail.clinic.example.evil with X\nDelivered-To: <Anna@x.example>\n"
@@ -68,7 +69,7 @@ def test_facts():
     assert (facts.message_id, facts.subject, facts.priority) == ("<1@x>", "Grüße aus =?x?=", Priority.URGENT)
 
 
-def test_fields_on_both_sides_of_a_spoilt_line_are_seen():
+def test_fields_on_both_sides_of_a_spoilt_line_are_seen() -> None:
     _, facts = passed(b"Subject: x\nspoilt\nDate: d\nMessage-ID: <1@x>\n\nhello\n")
     assert (facts.subject, facts.has_date, facts.message_id) == ("x", True, "<1@x>")
     _, facts = passed(b"Subject: x\nhello\nodd: field\n\nDate: d\n")
@@ -82,38 +83,38 @@ def test_fields_on_both_sides_of_a_spoilt_line_are_seen():
         (b"multipart/mixed; boundary=b", b'--b\nContent-Type: text/plain;\n charset="KOI8-R"\n\n'),
     ],
 )
-def test_a_raw_subject_is_read_by_the_bodys_character_set(content_type, body):
+def test_a_raw_subject_is_read_by_the_bodys_character_set(content_type: bytes, body: bytes) -> None:
     subject = "Смета".encode("koi8-r")
     _, facts = passed(b"Subject: " + subject + b"\nContent-Type: " + content_type + b"\n\n" + body)
     assert facts.subject == "Смета"
 
 
 @pytest.mark.parametrize("step", [999, 65_536, 1 << 22])
-def test_lines_and_headers_of_any_length_pass_in_bounded_memory(step):
+def test_lines_and_headers_of_any_length_pass_in_bounded_memory(step: int) -> None:
     content = b"X: " + b"x" * 1_000_000 + b"\n y\nDate: d\n" + b"Z: z\n" * 50_000 + b"Message-ID: <1@x>\n\nhello\n"
     out, facts = passed(content, step)
     assert out == content.replace(b"\n\nhello", b"\n" + ADDED + b"\nhello")
     assert (facts.has_date, facts.message_id) == (True, "<1@x>")
 
 
-def test_a_body_without_an_empty_line_is_not_held_for_ever():
+def test_a_body_without_an_empty_line_is_not_held_for_ever() -> None:
     header = HeaderPass(HOST, lambda facts: b"")
     text = b"hello\n" * (MAX_HELD_BYTES // 6 + 2)
     assert header.feed(text) == b"\n" + text
 
 
-def test_fields_are_cut_to_what_a_list_can_show():
+def test_fields_are_cut_to_what_a_list_can_show() -> None:
     _, facts = passed(b"Subject: " + b"s" * 5000 + b"\nMessage-ID: <" + b"m" * 5000 + b">\n\n")
     assert (len(facts.subject), len(facts.message_id)) == (100, 250)
 
 
-def test_a_very_long_line_that_never_ends_is_closed():
+def test_a_very_long_line_that_never_ends_is_closed() -> None:
     line = b"X: ".ljust(MAX_LINE_BYTES, b"y")
     assert passed(line)[0] == line + b"\n" + ADDED + b"\n"
 
 
-def test_an_author_s_line_is_repaired_unless_a_fold_belongs_to_it():
-    def repaired_by(content, step):
+def test_an_author_s_line_is_repaired_unless_a_fold_belongs_to_it() -> None:
+    def repaired_by(content: bytes, step: int) -> bytes:
         header = HeaderPass(HOST, lambda facts: ADDED, ("clinic.example",))
         pieces = (content[at : at + step] for at in range(0, len(content), step))
         return b"".join(map(header.feed, pieces)) + header.finish()

@@ -1,6 +1,7 @@
 """Header text as people read it, however badly it was written."""
 
 import base64
+from typing import Never
 
 import pytest
 
@@ -8,7 +9,7 @@ from dialpost.core.mail.header import words
 from dialpost.core.mail.header.words import codec_of, readable
 
 
-def b_word(charset, text, codec=None):
+def b_word(charset: bytes, text: str, codec: str | None = None) -> bytes:
     return b"=?" + charset + b"?B?" + base64.b64encode(text.encode(codec or charset.decode())) + b"?="
 
 
@@ -51,18 +52,18 @@ def b_word(charset, text, codec=None):
         (b"=?utf-8?q?", "=?utf-8?q?"),
     ],
 )
-def test_what_mail_programs_read_is_readable(value, shown):
+def test_what_mail_programs_read_is_readable(value: bytes, shown: str) -> None:
     assert readable(value) == shown
 
 
 @pytest.mark.parametrize(
     ("charset", "text"), [("KOI8-R", "смета"), ("windows-1250", "Łódź"), ("gb2312", "镕基"), ("iso-8859-2", "Ł")]
 )
-def test_raw_text_is_read_by_the_bodys_character_set(charset, text):
+def test_raw_text_is_read_by_the_bodys_character_set(charset: str, text: str) -> None:
     assert readable(text.encode("gbk" if charset == "gb2312" else charset), charset) == text
 
 
-def test_labels_are_taken_generously_but_only_character_sets():
+def test_labels_are_taken_generously_but_only_character_sets() -> None:
     labels = [
         "ISO_8859-1:1987",
         "win-1251",
@@ -85,8 +86,8 @@ def test_labels_are_taken_generously_but_only_character_sets():
     assert {codec_of(label) for label in others} == {""}
 
 
-def test_a_fault_of_ours_stops_no_mail(monkeypatch):
-    def broken(value, body_charset):
+def test_a_fault_of_ours_stops_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(value: bytes, body_charset: str) -> Never:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(words, "read_words", broken)
@@ -97,15 +98,15 @@ def test_a_fault_of_ours_stops_no_mail(monkeypatch):
     ("text", "label", "shown"),
     [(b"a\x81b", "windows-1252", "a\x81b"), (b"a\xff", "euc-kr", "a\ufffd"), (b"a", "no-such", "a")],
 )
-def test_bytes_a_character_set_leaves_open(text, label, shown):
+def test_bytes_a_character_set_leaves_open(text: bytes, label: str, shown: str) -> None:
     assert words.decoded(text, label) == shown
 
 
-def test_what_is_no_character_set():
+def test_what_is_no_character_set() -> None:
     assert words.codec_of("no-such-set") == words.codec_of("x" * 500) == words.codec_of("cp99999") == ""
 
 
-def test_unlabelled_western_text_is_read_with_its_typographic_marks():
+def test_unlabelled_western_text_is_read_with_its_typographic_marks() -> None:
     assert words.decoded(b"\x93Caf\xe9\x94", "") == "\u201cCaf\xe9\u201d"
     assert words.decoded(b"Caf\xe9\x81", "") == "Caf\xe9\x81"
 

@@ -6,6 +6,7 @@ has with a harmless value.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 
 import pytest
@@ -41,7 +42,7 @@ HARMLESS = [
 SAFE = re.compile(r"[A-Za-z0-9._:/@+-]+")
 
 
-def _texts():
+def _texts() -> Iterator[tuple[str, str, bool]]:
     """Every setting that is a text or a list of texts: (section, name, whether a list)."""
     for part in fields(Config):
         section = getattr(BASE, part.name)
@@ -55,12 +56,12 @@ def _texts():
 TEXTS = list(_texts())
 
 
-def form(config):
+def form(config: Config) -> list[tuple[str, str]]:
     """What is rendered, each run of harmless characters as one."""
     return [(file.path, SAFE.sub("x", file.text)) for file in render(config)]
 
 
-def changed(base, section, name, is_list, text):
+def changed(base: Config, section: str, name: str, is_list: bool, text: str) -> Config:
     value = (text,) if is_list else text
     return replace(base, **{section: replace(getattr(base, section), **{name: value})})
 
@@ -79,7 +80,7 @@ foreign = st.one_of(
 )
 
 
-def test_the_settings_that_matter_are_among_those_tried():
+def test_the_settings_that_matter_are_among_those_tried() -> None:
     names = {f"{section}.{name}" for section, name, _ in TEXTS}
     assert names >= {
         "station.hostname",
@@ -105,7 +106,9 @@ def test_the_settings_that_matter_are_among_those_tried():
 @pytest.mark.parametrize(("section", "name", "is_list"), TEXTS, ids=str)
 @settings(max_examples=40, deadline=None)
 @given(foreign, st.sampled_from([BASE, STATIC]))
-def test_what_root_loads_holds_no_foreign_text(section, name, is_list, text, base):
+def test_what_root_loads_holds_no_foreign_text(
+    section: str, name: str, is_list: bool, text: str, base: Config
+) -> None:
     try:
         found = form(changed(base, section, name, is_list, text))
     except ValueError:
@@ -126,7 +129,7 @@ def test_what_root_loads_holds_no_foreign_text(section, name, is_list, text, bas
         "fe80::{}%{}{}".format, st.sampled_from(["", "1"]), st.text(max_size=12), st.sampled_from(["", "/64"])
     )
 )
-def test_no_kind_of_address_takes_a_zone(section, name, is_list, text):
+def test_no_kind_of_address_takes_a_zone(section: str, name: str, is_list: bool, text: str) -> None:
     kind = next(one for one in fields(getattr(BASE, section)) if one.name == name).metadata["setting"].kind
     if kind not in {"network", "ip", "ipv4", "host", "interface-address", "listen"}:
         return
@@ -150,7 +153,7 @@ _WORD = re.compile(r'(?:user|password) "(?:[^"\\\n]|\\["\\])*"\Z')
     st.sampled_from(["device", "flow_control", "auth", "local_address", "remote_address", "user", "password"]),
     foreign,
 )
-def test_pppd_is_told_nothing_foreign(name, text):
+def test_pppd_is_told_nothing_foreign(name: str, text: str) -> None:
     try:
         request = replace(REQUEST, user="u", **{name: text}) if name != "user" else replace(REQUEST, user=text)
     except ValueError:
@@ -162,7 +165,7 @@ def test_pppd_is_told_nothing_foreign(name, text):
 
 @settings(max_examples=300, deadline=None)
 @given(foreign)
-def test_the_lines_firewall_is_made_of_values(text):
+def test_the_lines_firewall_is_made_of_values(text: str) -> None:
     plain = ruleset(
         "ppp0",
         [ip_network("192.0.2.1"), ip_network("2001:db8::1")],

@@ -29,27 +29,27 @@ BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"
 STATIC = '[lan]\nmethod = "static"\naddress = "192.168.1.25/24"\n'
 
 
-def files(more=""):
+def files(more: str = "") -> dict[str, Rendered]:
     return {file.path: file for file in render(parse_config(BASE + more))}
 
 
-def body(path, more=""):
+def body(path: str, more: str = "") -> str:
     return "".join(line for line in files(more)[path].text.splitlines(True) if not line.startswith("# Made by"))
 
 
-def test_every_file_by_its_name_and_mode():
+def test_every_file_by_its_name_and_mode() -> None:
     made = files()
     assert list(made) == list(PLACES)
     assert {file.mode for file in made.values()} == {0o644}
     assert [path for path, file in made.items() if file.is_link] == [LOCALTIME]
 
 
-def test_a_file_elsewhere_is_none_of_ours():
+def test_a_file_elsewhere_is_none_of_ours() -> None:
     with pytest.raises(ValueError, match="not one of our places"):
         Rendered("/etc/passwd", "")
 
 
-def test_the_lan_by_dhcp():
+def test_the_lan_by_dhcp() -> None:
     assert (
         body(NETWORK)
         == """\
@@ -87,7 +87,7 @@ UseGateway=no
     assert "[Address]" not in body(NETWORK, '[lan]\nfallback_address = ""\n')
 
 
-def test_a_fixed_address_asks_the_router_for_names_where_nobody_else_is_told():
+def test_a_fixed_address_asks_the_router_for_names_where_nobody_else_is_told() -> None:
     router = 'gateway = "192.168.1.1"\n'
     assert "DNS=192.168.1.1\n" in body(NETWORK, STATIC + router)
     assert "DNS=192.168.1.1\n" not in body(NETWORK, STATIC + router + 'dns = ["192.168.1.9"]\n')
@@ -95,7 +95,7 @@ def test_a_fixed_address_asks_the_router_for_names_where_nobody_else_is_told():
     assert "\nDNS=" not in body(NETWORK)
 
 
-def test_a_fixed_address_on_a_named_interface():
+def test_a_fixed_address_on_a_named_interface() -> None:
     more = 'gateway = "192.168.1.1"\ndns = ["192.168.1.1", "fd00::53"]\ninterface = "eth1"\n'
     assert (
         body(NETWORK, STATIC + more + '[link]\nkind = "gateway"\n')
@@ -131,7 +131,7 @@ RouteMetric=1024
     )
 
 
-def test_the_small_files():
+def test_the_small_files() -> None:
     made = files('[schedule]\ntimezone = "America/Argentina/Ushuaia"\n')
     assert made[HOSTNAME].text == "mail\n"
     assert "127.0.1.1 mail.clinic.example mail\n" in made[HOSTS].text
@@ -156,11 +156,11 @@ def test_the_small_files():
         ('[clock]\nsource = "sntp"\n', None),
     ],
 )
-def test_whom_chrony_asks(more, lines):
+def test_whom_chrony_asks(more: str, lines: list[str] | None) -> None:
     assert (body(CHRONY, more).splitlines() if CHRONY in files(more) else None) == lines
 
 
-def test_before_the_first_configuration_the_station_can_be_reached_and_serves_no_mail():
+def test_before_the_first_configuration_the_station_can_be_reached_and_serves_no_mail() -> None:
     made = {file.path: file.text for file in render(Config())}
     assert list(made) == [path for path in PLACES if path != DOVECOT]
     assert made[HOSTNAME] == "dialpost\n"
@@ -181,13 +181,13 @@ def test_before_the_first_configuration_the_station_can_be_reached_and_serves_no
         ),
     ],
 )
-def test_which_ports_the_lan_reaches(more, ports):
+def test_which_ports_the_lan_reaches(more: str, ports: list[int]) -> None:
     assert lan_ports(parse_config(BASE + more)) == ports
     accepted = f"tcp dport {{ {', '.join(map(str, ports))} }} accept"
     assert body(FIREWALL, more).count(accepted) == 1
 
 
-def test_nothing_is_forwarded_unless_the_line_is_shared():
+def test_nothing_is_forwarded_unless_the_line_is_shared() -> None:
     assert body(FIREWALL).endswith("type filter hook forward priority filter; policy drop;\n  }\n}\n")
     shared = body(FIREWALL, "[ppp]\nshare_with_lan = true\n").partition("chain forward")[2]
     assert re.findall(r"^    (iif.*)$", shared, re.MULTILINE) == [
@@ -198,18 +198,18 @@ def test_nothing_is_forwarded_unless_the_line_is_shared():
 
 
 @pytest.mark.parametrize("service", list(LanService))
-def test_dovecot_listens_where_it_is_asked_to_and_nowhere_else(service):
+def test_dovecot_listens_where_it_is_asked_to_and_nowhere_else(service: LanService) -> None:
     text = body(DOVECOT, f'[lan]\nservices = ["{service.value}"]\n')
     listening = re.findall(r"inet_listener (\w+) \{\n    port = (\d+)", text)
     assert [(name, port) for name, port in listening if port != "0"] == [(service.value, str(service.port))]
     assert f"protocols = {service.value[:4]}\n" in text
 
 
-def test_no_service_no_dovecot():
+def test_no_service_no_dovecot() -> None:
     assert DOVECOT not in files("[lan]\nservices = []\n")
 
 
-def test_the_certificate_that_is_configured():
+def test_the_certificate_that_is_configured() -> None:
     assert "ssl_server_cert_file = /var/lib/dialpost/tls/station.pem\n" in body(DOVECOT)
     own = '[tls]\ncertificate = "/etc/dialpost/own.pem"\nkey = "/etc/dialpost/own.key"\n'
     assert "ssl_server_key_file = /etc/dialpost/own.key\n" in body(DOVECOT, own)
@@ -239,7 +239,7 @@ def test_the_certificate_that_is_configured():
     ],
 )
 @pytest.mark.parametrize("key", ["data_dir", "certificate", "key"])
-def test_paths_that_dovecot_could_read_otherwise_stop_everything(key, path):
+def test_paths_that_dovecot_could_read_otherwise_stop_everything(key: str, path: str) -> None:
     config = Config(
         station=dataclasses.replace(Config().station, hostname="mail.clinic.example", domains=("clinic.example",))
     )
@@ -273,7 +273,9 @@ _MARKS = "\n{}[];\"'#=%$<>\\"
 
 @given(st.sampled_from(list(_TARGETS)), HOSTILE, st.booleans())
 @settings(max_examples=600, deadline=None)
-def test_no_value_gets_out_of_its_place_although_no_parser_stood_before(target, text, static):
+def test_no_value_gets_out_of_its_place_although_no_parser_stood_before(
+    target: tuple[str, str], text: str, static: bool
+) -> None:
     """Even a value that no parser would have let through adds no line, no block and no character with a meaning."""
     good = parse_config(BASE + (STATIC + 'gateway = "192.168.1.1"\n' if static else ""))
     if not text and target == ("station", "hostname"):
@@ -286,13 +288,13 @@ def test_no_value_gets_out_of_its_place_although_no_parser_stood_before(target, 
     assert [_marks(file) for file in made] == [_marks(file) for file in harmless]
 
 
-def _with(config, target, text):
+def _with(config: Config, target: tuple[str, str], text: str) -> Config:
     section, key = target
     part = dataclasses.replace(getattr(config, section), **{key: text})
     return dataclasses.replace(config, **{section: part})
 
 
-def _marks(file):
+def _marks(file: Rendered) -> tuple[str, dict[str, int]]:
     """What gives a text its structure; a value must add none of it, nor anything that is not plain."""
     assert file.text.isascii() and file.text.replace("\n", "").isprintable()
     return file.path, {mark: file.text.count(mark) for mark in _MARKS}
@@ -300,7 +302,7 @@ def _marks(file):
 
 @given(st.dictionaries(st.sampled_from(["interface", "address", "gateway", "fallback_address", "method"]), HOSTILE))
 @settings(max_examples=300, deadline=None)
-def test_any_file_is_rendered_or_refused(values):
+def test_any_file_is_rendered_or_refused(values: dict[str, str]) -> None:
     import json
 
     lines = "".join(f"{key} = {json.dumps(value)}\n".replace("\x7f", "\\u007f") for key, value in values.items())
@@ -311,7 +313,7 @@ def test_any_file_is_rendered_or_refused(values):
     assert [file.path for file in render(config)] == list(PLACES)
 
 
-def test_without_a_firewall_of_its_own_the_line_comes_in():
+def test_without_a_firewall_of_its_own_the_line_comes_in() -> None:
     config = dataclasses.replace(Config(), ppp=dataclasses.replace(Config().ppp, firewall=False))
     with_it, without = firewall.firewall(Config()).text, firewall.firewall(config).text
     assert f'iifname "{firewall.LINE}" accept' in without

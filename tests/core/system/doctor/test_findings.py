@@ -1,6 +1,8 @@
 """What doctor concludes: each subject when all is well, and in each way it can be wrong."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,13 +37,13 @@ YEAR_S = 365 * 86_400
 NOW_S = 60 * YEAR_S
 
 
-def told(found):
+def told(found: Iterator[Any] | list[Finding] | Finding) -> list[tuple[Severity, str]]:
     """Severity and the part of the text a test cares about."""
     made = [found] if isinstance(found, Finding) else list(found)
     return [(finding.severity, finding.what) for finding in made]
 
 
-def has(found, *expected):
+def has(found: Iterator[Any] | list[Finding] | Finding, *expected: tuple[Severity, str]) -> None:
     """Each finding in order: its severity, and words in it."""
     made = told(found)
     assert [severity for severity, _ in made] == [severity for severity, _ in expected], made
@@ -49,7 +51,7 @@ def has(found, *expected):
         assert words in what
 
 
-def test_every_remark_but_ok_says_what_to_do():
+def test_every_remark_but_ok_says_what_to_do() -> None:
     bad = [
         findings.disk(0, 100, 10),
         findings.disk(120, 100, 10),
@@ -72,11 +74,11 @@ def test_every_remark_but_ok_says_what_to_do():
     ("severities", "status"),
     [((), 0), ((OK, SKIPPED), 0), ((OK, WARNING), 1), ((WARNING, FAULT, OK), 2), ((FAULT,), 2)],
 )
-def test_exit_status(severities, status):
+def test_exit_status(severities: tuple[Severity, ...], status: int) -> None:
     assert exit_status([Finding("x", severity, "y") for severity in severities]) == status
 
 
-def test_json():
+def test_json() -> None:
     assert to_json(finding_json(findings.fault("card", "full", "make room"))) == {
         "subject": "card",
         "severity": "fault",
@@ -85,7 +87,7 @@ def test_json():
     }
 
 
-def test_configuration():
+def test_configuration() -> None:
     has(findings.configuration([], "f.toml"), (OK, "no remarks on f.toml"))
     has(findings.configuration(["One.", "Two."], "f"), (WARNING, "One."), (WARNING, "Two."))
 
@@ -94,16 +96,16 @@ def test_configuration():
     ("free", "severity", "words"),
     [(99, FAULT, "new mail is deferred"), (139, WARNING, "only a few large messages"), (140, OK, "free, reserve")],
 )
-def test_disk(free, severity, words):
+def test_disk(free: int, severity: Severity, words: str) -> None:
     has(findings.disk(free, 100, 10), (severity, words))
 
 
-def test_a_slow_card():
+def test_a_slow_card() -> None:
     has(findings.durable_write(0.004), (OK, "4 ms"))
     has(findings.durable_write(2.5), (WARNING, "2.5 s"))
 
 
-def test_how_worn_the_card_is():
+def test_how_worn_the_card_is() -> None:
     has([findings.wear(None)], (SKIPPED, "not an ext4"))
     has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not report its wear"))
     has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
@@ -111,17 +113,17 @@ def test_how_worn_the_card_is():
     has([findings.wear(CardWear(5 * 10**9, 2, 1))], (FAULT, "met 2 faults"))
 
 
-def test_clock():
+def test_clock() -> None:
     has(findings.clock(5, 6, "1970-01-01"), (FAULT, "before this release"))
     has(findings.clock(6, 6, "2026-11-01"), (OK, "2026-11-01"))
 
 
-def test_set_aside():
+def test_set_aside() -> None:
     has(findings.set_aside([]), (OK, "nothing had to be"))
     has(findings.set_aside([f"n{n}" for n in range(7)]), (WARNING, "n0, n1, n2, n3, n4 and 2 more"))
 
 
-def facts(**changes):
+def facts(**changes: Any) -> CertificateFacts:
     values = {"names": (HOST, DOMAIN), "not_before_s": 0, "not_after_s": NOW_S + YEAR_S}
     return CertificateFacts(**({"self_signed": True, "fingerprint": "ab"} | values | changes))
 
@@ -139,21 +141,23 @@ def facts(**changes):
         ({"not_before_s": NOW_S + 1}, FAULT, "not valid yet"),
     ],
 )
-def test_certificate(changes, severity, words):
+def test_certificate(changes: dict[str, tuple[str, ...] | int], severity: Severity, words: str) -> None:
     found = findings.certificate(CONFIG, facts(**changes), NOW_S, clock_trusted=True)
     assert (found[0].severity, words in found[0].what) == (severity, True), found
 
 
-def test_a_clock_that_is_wrong_says_nothing_of_a_certificate():
+def test_a_clock_that_is_wrong_says_nothing_of_a_certificate() -> None:
     has(findings.certificate(CONFIG, facts(not_before_s=NOW_S + 1), NOW_S, clock_trusted=False), (OK, "made here"))
 
 
-def test_a_configured_certificate_needs_only_the_host_name():
+def test_a_configured_certificate_needs_only_the_host_name() -> None:
     config = replace(CONFIG, tls=TlsConfig("/c.pem", "/k.pem"))
     has(findings.certificate(config, facts(names=("*.clinic.example",)), NOW_S, True), (OK, "configured"))
 
 
-def directory(*accounts, aliases=(), catch_all=None, postmaster=""):
+def directory(
+    *accounts: Account, aliases: Sequence[Alias] = (), catch_all: dict[str, str] | None = None, postmaster: str = ""
+) -> Directory:
     return Directory(
         {account.name: account for account in accounts},
         {alias.address: alias for alias in aliases},
@@ -191,17 +195,19 @@ def directory(*accounts, aliases=(), catch_all=None, postmaster=""):
         (directory(Account("anna")), {"ben": 1}, "", [(OK, ""), (WARNING, "mail of a deleted account")]),
     ],
 )
-def test_accounts(found, mailboxes, postmaster, expected):
+def test_accounts(
+    found: Directory, mailboxes: dict[str, int], postmaster: str, expected: list[tuple[Severity, str]]
+) -> None:
     has(findings.accounts(found, mailboxes, postmaster), *expected)
 
 
-def test_ways_out():
+def test_ways_out() -> None:
     has(findings.ways_out(CONFIG), (OK, f"through {PROVIDER}, port 587"))
     has(findings.ways_out(replace(CONFIG, outbound=OutboundConfig(via=Via.MX))), (OK, "straight to the recipients"))
     has(findings.ways_out(replace(CONFIG, outbound=OutboundConfig())), (FAULT, "waits here for ever"))
 
 
-def test_etrn_use():
+def test_etrn_use() -> None:
     assert findings.etrn_use(CONFIG) is None
     has(findings.etrn_use(replace(CONFIG, link=LinkConfig(LinkKind.GATEWAY))), (SKIPPED, "dedicated line"))
     has(findings.etrn_use(replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER))), (SKIPPED, "switched off"))
@@ -219,7 +225,7 @@ def test_etrn_use():
         (DnsTrouble(HOST, "SERVFAIL"), WARNING, "SERVFAIL"),
     ],
 )
-def test_the_host_name_in_dns(answer, severity, words):
+def test_the_host_name_in_dns(answer: object, severity: Severity, words: str) -> None:
     has(dns_findings.host_records(CONFIG, answer), (severity, words))
 
 
@@ -254,12 +260,12 @@ ADDRESSES = {HOST: ("192.0.2.7",), PROVIDER: ("192.0.2.8",), "mx.other.example":
         (DnsTrouble(DOMAIN, "no answer within 45 s"), [(WARNING, "no answer within 45 s")]),
     ],
 )
-def test_a_domain_in_dns(answer, expected):
+def test_a_domain_in_dns(answer: object, expected: list[tuple[Severity, str]]) -> None:
     addresses = ADDRESSES | {"gone.example": NoSuchName("gone.example")}
     has(dns_findings.domain_records(CONFIG, DOMAIN, answer, addresses), *expected)
 
 
-def test_without_etrn_the_provider_as_mx_is_only_remarked_on():
+def test_without_etrn_the_provider_as_mx_is_only_remarked_on() -> None:
     config = replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER))
     has(dns_findings.domain_records(config, DOMAIN, (MxRecord(1, PROVIDER),), ADDRESSES), (WARNING, "not to this"))
 
@@ -272,9 +278,9 @@ def test_without_etrn_the_provider_as_mx_is_only_remarked_on():
         (DnsTrouble("x.example", "REFUSED"), "name service does not answer for x.example: REFUSED"),
     ],
 )
-def test_problem_words(problem, words):
+def test_problem_words(problem: DnsTrouble | NoRecords | NoSuchName, words: str) -> None:
     assert dns_findings.problem_words(problem) == words
 
 
-def test_a_host_name_the_world_knows():
+def test_a_host_name_the_world_knows() -> None:
     assert told([findings.host_name(CONFIG)])[0][0] is OK

@@ -3,6 +3,9 @@
 import asyncio
 import stat
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +33,8 @@ subprocess.run([hook, "dp-none"], env=env, check=True)
 
 
 @pytest.fixture
-def make_pppd(tmp_path, monkeypatch):
-    def make(body):
+def make_pppd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def make(body: str) -> Pppd:
         bin_dir = tmp_path / "bin"
         bin_dir.mkdir(exist_ok=True)
         program = bin_dir / "pppd"
@@ -43,7 +46,9 @@ def make_pppd(tmp_path, monkeypatch):
     return make
 
 
-async def test_it_comes_up_when_the_hook_says_so_and_ends_in_order(make_pppd, tmp_path):
+async def test_it_comes_up_when_the_hook_says_so_and_ends_in_order(
+    make_pppd: Callable[..., Any], tmp_path: Path
+) -> None:
     pppd = make_pppd("signal.signal(15, lambda *_: sys.exit(5))\n" + _UP + "signal.pause()")
     assert await pppd.start(REQUEST) == PppUp("dp-none", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
     ended = asyncio.create_task(pppd.ended())
@@ -55,7 +60,7 @@ async def test_it_comes_up_when_the_hook_says_so_and_ends_in_order(make_pppd, tm
 
 
 @pytest.mark.parametrize("status", [0, 2, 10, 15, 16, 19])
-async def test_an_end_before_the_network_is_told_by_its_status(make_pppd, status):
+async def test_an_end_before_the_network_is_told_by_its_status(make_pppd: Callable[..., Any], status: int) -> None:
     pppd = make_pppd(f"print('LCP: timeout', flush=True); sys.exit({status})")
     end = await pppd.start(REQUEST)
     assert isinstance(end, PppEnd)
@@ -75,7 +80,9 @@ async def test_an_end_before_the_network_is_told_by_its_status(make_pppd, status
         ("Failed to connect to bus", None, "did not run, or was killed"),
     ],
 )
-async def test_a_signal_s_number_is_not_taken_for_pppd_s_status(kept, code, words, tmp_path, monkeypatch):
+async def test_a_signal_s_number_is_not_taken_for_pppd_s_status(
+    kept: str, code: int | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     systemctl = tmp_path / "bin" / "systemctl"
     systemctl.parent.mkdir()
     systemctl.write_text(f"""#!/bin/sh
@@ -103,7 +110,9 @@ print("ExecMainCode=1\\nExecMainStatus=16" if sys.argv[1] == "show" else "")
 
 
 @pytest.mark.parametrize("up", [False, True])
-async def test_under_systemd_the_log_comes_from_the_unit_also_after_the_network_was_up(up, tmp_path, monkeypatch):
+async def test_under_systemd_the_log_comes_from_the_unit_also_after_the_network_was_up(
+    up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     systemctl = tmp_path / "bin" / "systemctl"
     systemctl.parent.mkdir()
     path = str(tmp_path / "run" / "ppp" / "events")
@@ -120,7 +129,7 @@ async def test_under_systemd_the_log_comes_from_the_unit_also_after_the_network_
     await pppd.stop()
 
 
-async def test_the_secret_is_in_a_private_file_only(make_pppd, tmp_path):
+async def test_the_secret_is_in_a_private_file_only(make_pppd: Callable[..., Any], tmp_path: Path) -> None:
     pppd = make_pppd("sys.exit(10)")
     await pppd.start(REQUEST)
     arguments, _, rest = (tmp_path / "record").read_text().partition("\n")
@@ -130,7 +139,9 @@ async def test_the_secret_is_in_a_private_file_only(make_pppd, tmp_path):
     assert stat.S_IMODE((tmp_path / "run" / "ppp").stat().st_mode) == 0o700
 
 
-async def test_one_that_does_not_end_is_killed(make_pppd, monkeypatch):
+async def test_one_that_does_not_end_is_killed(
+    make_pppd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(edge, "END_S", 0.3)
     pppd = make_pppd(_UP + "signal.signal(15, signal.SIG_IGN)\nwhile True: time.sleep(60)")
     assert isinstance(await pppd.start(REQUEST), PppUp)
@@ -140,13 +151,13 @@ async def test_one_that_does_not_end_is_killed(make_pppd, monkeypatch):
     assert (await ended).exit_code is None
 
 
-async def test_a_missing_program_is_an_end_with_words(tmp_path, monkeypatch):
+async def test_a_missing_program_is_an_end_with_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "prepare", lambda *_: ["/nonexistent/pppd"])
     end = await Pppd(tmp_path / "run", under_systemd=False).start(REQUEST)
     assert isinstance(end, PppEnd) and "could not be started" in end.words
 
 
-async def test_a_start_that_is_called_off_leaves_nothing_behind(make_pppd):
+async def test_a_start_that_is_called_off_leaves_nothing_behind(make_pppd: Callable[..., Any]) -> None:
     pppd = make_pppd("signal.signal(15, lambda *_: sys.exit(5)); signal.pause()")
     starting = asyncio.create_task(pppd.start(REQUEST))
     while pppd._process is None:
@@ -158,14 +169,16 @@ async def test_a_start_that_is_called_off_leaves_nothing_behind(make_pppd):
     assert process.returncode is not None
 
 
-async def test_traffic_is_none_where_the_interface_is_not_there(make_pppd):
+async def test_traffic_is_none_where_the_interface_is_not_there(make_pppd: Callable[..., Any]) -> None:
     pppd = make_pppd(_UP + "signal.pause()")
     await pppd.start(REQUEST)
     assert pppd.traffic() is None
     await pppd.stop()
 
 
-async def test_what_the_hook_could_not_do_is_logged_and_told_where_the_network_ends_of_it(make_pppd, tmp_path):
+async def test_what_the_hook_could_not_do_is_logged_and_told_where_the_network_ends_of_it(
+    make_pppd: Callable[..., Any], tmp_path: Path
+) -> None:
     said = []
     pppd = make_pppd(
         """

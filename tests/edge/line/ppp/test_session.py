@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", 
 
 
 @pytest.fixture
-def tools(tmp_path, monkeypatch):
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Programs that write down how they were run, in the place of nft and ip; no file of this machine's kernel."""
     monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
     tunables = session.line_shaping.tunables
@@ -39,7 +41,7 @@ def tools(tmp_path, monkeypatch):
         lambda line: {str(tmp_path / Path(name).name): value for name, value in tunables(line).items()},
     )
 
-    def make(status=0):
+    def make(status: int = 0) -> Path:
         folder = tmp_path / "tools"
         folder.mkdir(exist_ok=True)
         for name in ("nft", "ip", "sysctl"):
@@ -56,14 +58,16 @@ def tools(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def events(tmp_path):
+def events(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "events"))
         sock.setblocking(False)
         yield sock
 
 
-def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(tools, events, tmp_path):
+def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path
+) -> None:
     record = tools()
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
@@ -82,7 +86,13 @@ eth0	0000000A	00000000	0001	0	0	0	00FFFFFF	0	0	0
 
 
 @pytest.mark.parametrize("change", [{}, {"IPREMOTE": "192.0.2.1"}, {"IPLOCAL": "192.0.2.2"}], ids=str)
-def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(tools, events, tmp_path, monkeypatch, change):
+def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(
+    tools: Callable[..., Any],
+    events: socket.socket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, str],
+) -> None:
     record = tools()
     (tmp_path / "route").write_text(ROUTE_TABLE)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
@@ -95,7 +105,9 @@ def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(tools, event
     assert not (record / "nft").exists()
 
 
-def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(tools, events, tmp_path, monkeypatch):
+def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = tools()
     told = tmp_path / "name-servers"
     told.write_text(f'#!/bin/sh\necho "$@" >>{record / "told"}\n')
@@ -107,7 +119,9 @@ def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(tools, 
     assert (record / "told").read_text() == "line 192.0.2.53 192.0.2.54\nline\n"
 
 
-def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path):
+def test_without_its_firewall_the_line_does_not_come_up(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path
+) -> None:
     tools(status=1)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     with pytest.raises(SystemExit, match="firewall"):
@@ -116,7 +130,9 @@ def test_without_its_firewall_the_line_does_not_come_up(tools, events, tmp_path)
         events.recv(4096)
 
 
-def test_why_the_line_was_put_down_again_is_told_to_the_station(tools, events, tmp_path, monkeypatch):
+def test_why_the_line_was_put_down_again_is_told_to_the_station(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tools(status=1)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     for name, value in ENVIRONMENT.items():
@@ -128,7 +144,9 @@ def test_why_the_line_was_put_down_again_is_told_to_the_station(tools, events, t
     assert "firewall" in heard.words and "status 1: no" in heard.words
 
 
-def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypatch):
+def test_a_command_that_hangs_holds_nobody_up(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = tools()
     (record / "tools" / "ip").write_text("#!/bin/sh\nexec sleep 60\n")
     (record / "tools" / "nft").write_text("#!/bin/sh\nexit 0\n")
@@ -149,7 +167,9 @@ def test_a_command_that_hangs_holds_nobody_up(tools, events, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("fault", ["crashes", "hangs", "works"])
-def test_a_script_that_fails_or_hangs_ends_pppd(tmp_path, monkeypatch, fault):
+def test_a_script_that_fails_or_hangs_ends_pppd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     """As pppd runs it: in the place of Python a program that does what `fault` says."""
     program = tmp_path / "python"
     program.write_text(
@@ -170,14 +190,16 @@ def test_a_script_that_fails_or_hangs_ends_pppd(tmp_path, monkeypatch, fault):
             assert pppd.wait(60) == -15
 
 
-def test_going_down_takes_the_firewall_away(tools, events, tmp_path):
+def test_going_down_takes_the_firewall_away(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path
+) -> None:
     record = tools()
     session.down(tmp_path / "events", ENVIRONMENT)
     assert "delete table inet dialpost_line" in (record / "nft").read_text()
     assert parse_event(events.recv(4096)) is None
 
 
-def test_what_pppd_is_given_is_roots_alone(tmp_path):
+def test_what_pppd_is_given_is_roots_alone(tmp_path: Path) -> None:
     command = session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     assert command[1:] == ["file", str(tmp_path / "work" / "options")]
     for path in (tmp_path / "work").iterdir():
@@ -187,7 +209,9 @@ def test_what_pppd_is_given_is_roots_alone(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "large", "missing", "bad", "plugin"])
-def test_root_reads_nothing_but_a_small_checked_request(tmp_path, kind, capsys):
+def test_root_reads_nothing_but_a_small_checked_request(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "request.json"
     if kind == "link":
         (tmp_path / "real").write_text(REQUEST.to_json())
@@ -208,7 +232,9 @@ def test_root_reads_nothing_but_a_small_checked_request(tmp_path, kind, capsys):
 
 
 @pytest.mark.parametrize("child", ["none", "one that holds the pipe"])
-def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(events, tmp_path, child):
+def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(
+    events: socket.socket, tmp_path: Path, child: str
+) -> None:
     """In a process of its own: root's side takes signals and ends with pppd's status."""
     pppd = tmp_path / "bin" / "pppd"
     pppd.parent.mkdir()

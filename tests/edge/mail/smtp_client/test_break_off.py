@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +20,8 @@ from smtp_peer import SETTINGS, Peer, Queue
 
 
 @pytest.fixture
-def store(tmp_path):
-    def make(number: int):
+def store(tmp_path: Path) -> Callable[..., Any]:
+    def make(number: int) -> OutgoingMessage:
         path = tmp_path / f"m{number}"
         path.write_bytes(b"Subject: x\n\nhello\n")
         envelope = Envelope("anna@clinic.example", (Recipient("bob@example.org"),))
@@ -27,11 +30,13 @@ def store(tmp_path):
     return make
 
 
-def start(client, target, queue):
+def start(client: SmtpClient, target: HostTarget, queue: Queue) -> asyncio.Task:
     return asyncio.create_task(client.send(target, SETTINGS, queue.next_message, queue.on_outcome))
 
 
-async def test_what_was_sent_whole_is_left_in_doubt_and_what_was_not_uses_up_nothing(store):
+async def test_what_was_sent_whole_is_left_in_doubt_and_what_was_not_uses_up_nothing(
+    store: Callable[..., Any],
+) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     peer.mute_from = b"\r\n.\r\n"
     queue, client = Queue([store(1), store(2), store(3)]), SmtpClient()
@@ -49,10 +54,12 @@ async def test_what_was_sent_whole_is_left_in_doubt_and_what_was_not_uses_up_not
     assert "the line is down" in queue.reports[0][1][0].reply.text
 
 
-async def test_a_connection_being_made_is_given_up_and_no_other_address_is_tried(store, monkeypatch):
+async def test_a_connection_being_made_is_given_up_and_no_other_address_is_tried(
+    store: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
-    async def never(_, address, port):
+    async def never(_: Callable[..., Any], address: str, port: int) -> None:
         asked.append(address)
         await asyncio.Event().wait()
 
@@ -66,12 +73,12 @@ async def test_a_connection_being_made_is_given_up_and_no_other_address_is_tried
     assert asked == ["192.0.2.1"]
 
 
-async def test_with_nothing_under_way_nothing_happens():
+async def test_with_nothing_under_way_nothing_happens() -> None:
     SmtpClient().break_off("the line is down")
 
 
 @pytest.mark.parametrize("answered", range(MAX_UNANSWERED_MESSAGES + 1))
-async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store, answered):
+async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store: Callable[..., Any], answered: int) -> None:
     """With CHUNKING several messages go ahead. Each answer that still came counts, whatever ends the connection."""
     model = ModelServer(ALL)
     peer = AnswersThenResets(model, answered)
@@ -87,11 +94,11 @@ async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store, answered
 class AnswersThenResets(Peer):
     """Answers this many messages of those that came together, all in one packet, and resets the connection."""
 
-    def __init__(self, model, answered):
+    def __init__(self, model: ModelServer, answered: int) -> None:
         super().__init__(model)
         self._answered = answered
 
-    async def _talk(self, reader, writer):
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (data := await reader.read(65_536)).startswith(b"EHLO"):
             writer.write(self.model.receive(data))
         while data.count(b" LAST\r\n") < MAX_UNANSWERED_MESSAGES or not data.endswith(b"hello\r\n"):
@@ -101,7 +108,7 @@ class AnswersThenResets(Peer):
         writer.transport.abort()
 
 
-async def test_an_answer_that_came_is_read_though_writing_failed_before():
+async def test_an_answer_that_came_is_read_though_writing_failed_before() -> None:
     heard = []
     ended = asyncio.get_running_loop().create_future()
     listener = socket.create_server(("127.0.0.1", 0))

@@ -1,5 +1,7 @@
 """Servers that leave the protocol: the client ends at once, reads no more, and says what it saw."""
 
+from pathlib import Path
+
 import pytest
 
 import crooked_peer
@@ -28,7 +30,7 @@ QUICK_S = 10.0
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("said", NO_SMTP)
-def test_a_server_that_leaves_the_protocol_is_left_at_once(tmp_path, phase, said):
+def test_a_server_that_leaves_the_protocol_is_left_at_once(tmp_path: Path, phase: str, said: str) -> None:
     data = NO_SMTP[said] * (200 if said == "too long" else 1)
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(data)], messages=1)
     assert done.end.fate is SessionFate.LOST
@@ -42,7 +44,7 @@ def test_a_server_that_leaves_the_protocol_is_left_at_once(tmp_path, phase, said
 @pytest.mark.parametrize(
     "flood", [b"x" * 10_000, b"250-" + b"y" * 4000 + b"\r\n", b"250-\r\n", b"220 x\r\n", b"\r\n"]
 )
-def test_a_flood_is_not_read(tmp_path, phase, flood):
+def test_a_flood_is_not_read(tmp_path: Path, phase: str, flood: bytes) -> None:
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(flood, then="flood")], messages=1)
     assert done.bytes_down < 400_000 < FLOOD_BYTES
     assert done.took_s < QUICK_S
@@ -51,7 +53,9 @@ def test_a_flood_is_not_read(tmp_path, phase, flood):
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("drip", [b"250-" + b"x" * 3000, b"250-a\r\n" * 3000])
-def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come(tmp_path, phase, drip):
+def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come(
+    tmp_path: Path, phase: str, drip: bytes
+) -> None:
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(drip, then="trickle")], messages=1, pipelining=False)
     assert done.end.fate is SessionFate.LOST
     assert "within 300 s" in done.end.reason or (phase == "content" and "within 120 s" in done.end.reason)
@@ -59,7 +63,7 @@ def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come(tm
 
 
 @pytest.mark.parametrize("said", NO_SMTP)
-def test_the_same_at_etrn(tmp_path, said):
+def test_the_same_at_etrn(tmp_path: Path, said: str) -> None:
     data = NO_SMTP[said] * (200 if said == "too long" else 1)
     for before in range(3):
         done = play(tmp_path, [*[USUAL] * before, Step(data)], etrn=("a.example", "b.example"), offers=("ETRN",))
@@ -67,7 +71,7 @@ def test_the_same_at_etrn(tmp_path, said):
         assert done.took_s < QUICK_S
 
 
-def test_garbage_instead_of_good_bye_is_no_fault(tmp_path):
+def test_garbage_instead_of_good_bye_is_no_fault(tmp_path: Path) -> None:
     done = play(tmp_path, [*[USUAL] * 4, Step(b"HTTP/1.1 400\r\n")], messages=1)
     assert (done.end.fate, done.end.messages) == (SessionFate.DONE, 1)
 
@@ -78,11 +82,11 @@ def test_garbage_instead_of_good_bye_is_no_fault(tmp_path):
 class Box:
     """Passes on the first command of a packet only, as some firewalls do."""
 
-    def __init__(self, model):
+    def __init__(self, model: ModelServer) -> None:
         self.model = model
         self.receive_all = model.receive
 
-    def receive(self, data):
+    def receive(self, data: bytes) -> bytes:
         line, end, rest = data.partition(b"\r\n")
         if self.model._mode != "command" or not rest:
             return self.receive_all(data)
@@ -90,8 +94,8 @@ class Box:
 
 
 @pytest.fixture
-def swallowing(monkeypatch):
-    def make(offers):
+def swallowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(offers: tuple[str, ...]) -> ModelServer:
         model = crooked_peer_model(offers)
         model.receive = Box(model).receive
         return model
@@ -100,7 +104,7 @@ def swallowing(monkeypatch):
     monkeypatch.setattr(crooked_peer, "ModelServer", make)
 
 
-def test_a_box_that_swallows_commands_is_noticed_and_remembered(tmp_path, swallowing):
+def test_a_box_that_swallows_commands_is_noticed_and_remembered(tmp_path: Path, swallowing: None) -> None:
     client = SmtpClient()
     first = play(tmp_path, [], offers=("PIPELINING",), client=client)
     assert all(isinstance(outcome, Delivered) for _, outcomes in first.reports for outcome in outcomes)
@@ -110,7 +114,9 @@ def test_a_box_that_swallows_commands_is_noticed_and_remembered(tmp_path, swallo
     assert next(iter(client._lessons.values()))
 
 
-def test_content_that_was_sent_whole_behind_swallowed_commands_is_not_sent_twice_in_one_go(tmp_path, swallowing):
+def test_content_that_was_sent_whole_behind_swallowed_commands_is_not_sent_twice_in_one_go(
+    tmp_path: Path, swallowing: None
+) -> None:
     client = SmtpClient()
     done = play(tmp_path, [], offers=ALL, client=client, messages=1)
     [(_, outcomes)] = done.reports
@@ -119,7 +125,7 @@ def test_content_that_was_sent_whole_behind_swallowed_commands_is_not_sent_twice
     assert next(iter(client._lessons.values()))
 
 
-def test_what_was_learnt_holds_for_the_next_session_with_the_host(tmp_path, swallowing):
+def test_what_was_learnt_holds_for_the_next_session_with_the_host(tmp_path: Path, swallowing: None) -> None:
     client = SmtpClient()
     first = play(tmp_path, [], offers=("PIPELINING",), client=client)
     client._lessons = {
@@ -140,7 +146,7 @@ def test_what_was_learnt_holds_for_the_next_session_with_the_host(tmp_path, swal
         b"500 what\r\n" * 4,
     ],
 )
-def test_answers_out_of_order_make_the_client_go_on_without_groups(tmp_path, answers):
+def test_answers_out_of_order_make_the_client_go_on_without_groups(tmp_path: Path, answers: bytes) -> None:
     done = play(tmp_path, [USUAL, USUAL, Step(answers)])
     assert done.peer.connections == 2
     assert done.took_s < QUICK_S
@@ -148,7 +154,7 @@ def test_answers_out_of_order_make_the_client_go_on_without_groups(tmp_path, ans
     assert done.end.fate is SessionFate.DONE
 
 
-def test_a_host_that_hangs_in_both_ways_is_not_remembered_as_one_that_loses_commands(tmp_path):
+def test_a_host_that_hangs_in_both_ways_is_not_remembered_as_one_that_loses_commands(tmp_path: Path) -> None:
     client = SmtpClient()
     done = play(tmp_path, [USUAL, USUAL, Step(then="mute"), USUAL, USUAL, Step(then="mute")], client=client)
     assert (done.end.fate, done.end.learnt) == (SessionFate.LOST, "")
@@ -157,14 +163,14 @@ def test_a_host_that_hangs_in_both_ways_is_not_remembered_as_one_that_loses_comm
     assert done.took_s < 370
 
 
-def test_what_fell_and_finds_no_second_session_is_told_all_the_same(tmp_path):
+def test_what_fell_and_finds_no_second_session_is_told_all_the_same(tmp_path: Path) -> None:
     done = play(tmp_path, [USUAL, USUAL, Step(b"250 ok\r\n503 x\r\n"), Step(b"421 busy\r\n", then="close")])
     assert done.peer.connections == 2
     assert [[type(one) for one in outcomes] for _, outcomes in done.reports] == [[Deferred, Deferred]] * 2
     assert sorted(queue_id for queue_id, _ in done.reports) == sorted(done.offered)
 
 
-def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teaches_more(tmp_path):
+def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teaches_more(tmp_path: Path) -> None:
     client = SmtpClient()
     out_of_order = Step(b"503 need RCPT\r\n250 ok\r\n250 ok\r\n")
     script = [USUAL, USUAL, out_of_order, *[USUAL] * 5, Step(b"500 what\r\n")]
@@ -177,8 +183,10 @@ def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teach
     assert done.end.messages == 1
 
 
-def test_a_host_that_refuses_what_it_offers_gets_the_mail_and_is_remembered(tmp_path, monkeypatch):
-    def answers(verb, argument, before):
+def test_a_host_that_refuses_what_it_offers_gets_the_mail_and_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(verb: str, argument: str, before: int) -> str | None:
         return "555 5.5.4 Unsupported option" if verb == "MAIL" and "SIZE=" in argument else None
 
     monkeypatch.setattr(crooked_peer, "ModelServer", lambda offers: ModelServer(offers, answers))
@@ -206,7 +214,9 @@ IN_CLEAR = [
 @pytest.mark.parametrize("said", IN_CLEAR)
 @pytest.mark.parametrize("then", ["", "flood", "mute", "trickle"])
 @pytest.mark.parametrize("tls", [TlsMode.IMPLICIT, TlsMode.STARTTLS])
-def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(tmp_path, said, then, tls):
+def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(
+    tmp_path: Path, said: bytes, then: str, tls: TlsMode
+) -> None:
     before = [] if tls is TlsMode.IMPLICIT else [USUAL, USUAL, Step(b"220 go\r\n")]
     done = play(tmp_path, [*before, Step(said, then=then)], messages=1, offers=("STARTTLS",), tls=tls)
     assert done.end.fate in {SessionFate.NEEDS_PERSON, SessionFate.LOST}
@@ -216,7 +226,9 @@ def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(tmp_path, sai
 
 
 @pytest.mark.parametrize("answer", [b"454 no\r\n", b"354 what\r\n", b"502 what\r\n", b"junk\r\n"])
-def test_a_crooked_answer_to_starttls_sends_nothing_in_clear_that_needs_protection(tmp_path, answer):
+def test_a_crooked_answer_to_starttls_sends_nothing_in_clear_that_needs_protection(
+    tmp_path: Path, answer: bytes
+) -> None:
     done = play(tmp_path, [USUAL, USUAL, Step(answer)], messages=1, offers=("STARTTLS",), tls=TlsMode.STARTTLS)
     assert not done.end.ready and done.reports == []
     assert not any("MAIL" in command for model in done.peer.models for command in model.commands)

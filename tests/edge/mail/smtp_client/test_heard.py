@@ -1,7 +1,11 @@
 """What the other side can have heard when it said something: from TCP, exactly as far as TCP tells."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -27,7 +31,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_unheard_is_what_was_written_later_or_is_not_acknowledged(steps):
+def test_unheard_is_what_was_written_later_or_is_not_acknowledged(steps: list[tuple[str, int]]) -> None:
     heard, written, acknowledged, said, read = Heard(), 0, 0, 0, 0
     written_when = []  # one item a byte: how much had been said before it was written
     for step, number in steps:
@@ -46,7 +50,9 @@ def test_unheard_is_what_was_written_later_or_is_not_acknowledged(steps):
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(5, 60)), min_size=1, max_size=8), st.data())
-def test_inside_tls_nothing_is_unheard_that_may_have_been_heard(writes, data):
+def test_inside_tls_nothing_is_unheard_that_may_have_been_heard(
+    writes: list[tuple[int, int]], data: st.DataObject
+) -> None:
     """A record can be read once all of it is there; never before as many bytes as it has inside."""
     heard = Heard()
     for number, (plain, more) in enumerate(writes):
@@ -62,7 +68,7 @@ def test_inside_tls_nothing_is_unheard_that_may_have_been_heard(writes, data):
     assert total - heard.unheard(read=1, unheard_raw=place - there) == readable
 
 
-def test_what_was_heard_is_forgotten():
+def test_what_was_heard_is_forgotten() -> None:
     heard = Heard()
     for _ in range(1000):
         heard.wrote(10, 10, read=0, unread=0, unheard_raw=20)
@@ -72,20 +78,20 @@ def test_what_was_heard_is_forgotten():
 class Deaf:
     """A host that takes little, reads only when told, and says what it has to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen()
         self.listener.setblocking(False)
 
-    async def accept(self):
+    async def accept(self) -> None:
         self.peer, _ = await asyncio.get_running_loop().sock_accept(self.listener)
 
-    async def say(self, words):
+    async def say(self, words: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self.peer, words)
 
-    async def read_until(self, end):
+    async def read_until(self, end: bytes) -> bytes:
         data = b""
         while not data.endswith(end):
             data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, 500), 20)
@@ -93,14 +99,14 @@ class Deaf:
 
 
 @pytest.fixture
-def host():
+def host() -> Iterator[Deaf]:
     made = Deaf()
     yield made
     made.listener.close()
     made.peer.close()
 
 
-async def test_words_that_lay_unread_when_something_was_written_came_before_it(host):
+async def test_words_that_lay_unread_when_something_was_written_came_before_it(host: Deaf) -> None:
     unheard = asyncio.Queue()
     connection = Connection(lambda _: unheard.put_nowait(connection.unheard), lambda _: None)
     await asyncio.get_running_loop().create_connection(lambda: connection, *host.listener.getsockname())
@@ -117,7 +123,9 @@ async def test_words_that_lay_unread_when_something_was_written_came_before_it(h
 
 
 @pytest.mark.parametrize("limit", [0, 3216], ids=["", "slow line"])
-async def test_one_answer_too_many_is_not_taken_for_that_to_a_chunk_on_its_way(host, tmp_path, limit):
+async def test_one_answer_too_many_is_not_taken_for_that_to_a_chunk_on_its_way(
+    host: Deaf, tmp_path: Path, limit: int
+) -> None:
     path = tmp_path / "body"
     path.write_bytes((b"x" * 70 + b"\n") * 50)
     envelope = Envelope("anna@clinic.example", (Recipient("bob@example.org"),))

@@ -1,5 +1,7 @@
 """No more than the limit is with the kernel, whatever is written; all of it arrives, in order."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import socket
@@ -15,14 +17,14 @@ CONTENT = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)) * 8 
 class Receiver:
     """A peer whose TCP takes little before it reads, so that the rest can't be acknowledged."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen()
         self.listener.setblocking(False)
 
-    async def connect(self, in_flight_bytes):
+    async def connect(self, in_flight_bytes: int) -> Connection:
         loop = asyncio.get_running_loop()
         self.ends = []
         self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
@@ -30,10 +32,10 @@ class Receiver:
         self.peer, _ = await loop.sock_accept(self.listener)
         return connection
 
-    async def read(self, most=65_536):
+    async def read(self, most: int = 65_536) -> bytes:
         return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 20)
 
-    async def read_all(self):
+    async def read_all(self) -> bytes:
         data = b""
         while piece := await self.read():
             data += piece
@@ -50,11 +52,11 @@ async def receiver():
     await asyncio.sleep(0)  # the transport closes in the loop's next round
 
 
-def in_flight(connection):
+def in_flight(connection: Connection) -> int:
     return connection._outlet._in_flight()
 
 
-async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order(receiver):
+async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order(receiver: Receiver) -> None:
     connection = await receiver.connect(LIMIT)
     rooms = []
     connection.when_writable(lambda: rooms.append(connection.unwritten))
@@ -70,21 +72,21 @@ async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order
     assert rooms and rooms[-1] == 0  # who waits for room has heard
 
 
-async def test_without_a_limit_the_kernel_takes_what_it_can(receiver):
+async def test_without_a_limit_the_kernel_takes_what_it_can(receiver: Receiver) -> None:
     connection = await receiver.connect(0)
     connection.write(CONTENT)
     assert in_flight(connection) > 4 * LIMIT
     assert connection.is_writable or connection.unwritten >= WRITE_HIGH_BYTES
 
 
-async def test_what_waits_still_goes_out_when_the_connection_is_closed_in_order(receiver):
+async def test_what_waits_still_goes_out_when_the_connection_is_closed_in_order(receiver: Receiver) -> None:
     connection = await receiver.connect(LIMIT)
     connection.write(CONTENT)
     connection.close()
     assert await receiver.read_all() == CONTENT
 
 
-async def test_a_line_that_is_gone_leaves_nothing_that_still_looks(receiver):
+async def test_a_line_that_is_gone_leaves_nothing_that_still_looks(receiver: Receiver) -> None:
     connection = await receiver.connect(LIMIT)
     connection.write(CONTENT)
     connection.break_off("the line is down")

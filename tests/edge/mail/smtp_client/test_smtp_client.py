@@ -5,16 +5,18 @@ import dataclasses
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from email import message_from_bytes
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
-from dialpost.core.mail.smtp_target import HostTarget, OutgoingMessage, SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_client.content import Content
+from dialpost.edge.mail.smtp_client.content import Content, Reader
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 from smtp_peer import SETTINGS, Peer, Queue
 
@@ -23,8 +25,13 @@ IMPATIENT = dataclasses.replace(SETTINGS, timeout_scale=0.01)
 
 
 @pytest.fixture
-def store(tmp_path):
-    def make(number: int, body: bytes = b"Subject: x\n\nhello\n", recipients=("bob@example.org",), **more):
+def store(tmp_path: Path) -> Callable[..., Any]:
+    def make(
+        number: int,
+        body: bytes = b"Subject: x\n\nhello\n",
+        recipients: tuple[str, ...] = ("bob@example.org",),
+        **more: Envelope,
+    ) -> OutgoingMessage:
         path: Path = tmp_path / f"m{number}"
         path.write_bytes(RETURN_PATH + body)
         envelope = Envelope("anna@clinic.example", tuple(Recipient(address) for address in recipients))
@@ -35,11 +42,13 @@ def store(tmp_path):
     return make
 
 
-async def send(target, queue, settings=SETTINGS, client=None):
+async def send(
+    target: HostTarget, queue: Queue, settings: ConnectSettings = SETTINGS, client: SmtpClient | None = None
+) -> SessionEnd:
     return await (client or SmtpClient()).send(target, settings, queue.next_message, queue.on_outcome)
 
 
-def kinds(queue):
+def kinds(queue: Queue) -> list[tuple[str, list[tuple]]]:
     return [
         (queue_id, [(type(outcome).__name__, outcome.reply.code) for outcome in outcomes])
         for queue_id, outcomes in queue.reports
@@ -52,7 +61,9 @@ def kinds(queue):
 @pytest.mark.parametrize(
     "offers", [ALL, WITHOUT_CHUNKING, ("8BITMIME",)], ids=["chunks", "pipelining", "lock-step"]
 )
-async def test_messages_go_out_in_order_over_one_connection(store, offers):
+async def test_messages_go_out_in_order_over_one_connection(
+    store: Callable[..., Any], offers: tuple[str, ...]
+) -> None:
     peer = Peer(ModelServer(offers))
     queue = Queue(store(number) for number in range(7))
     client = SmtpClient()
@@ -67,7 +78,7 @@ async def test_messages_go_out_in_order_over_one_connection(store, offers):
     assert (end.bytes_down, client.bytes_down) == (peer.bytes_out, peer.bytes_out)
 
 
-async def test_content_and_the_next_envelope_leave_in_one_write(store):
+async def test_content_and_the_next_envelope_leave_in_one_write(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     queue = Queue(store(number) for number in range(3))
     async with peer.serving() as target:
@@ -78,7 +89,7 @@ async def test_content_and_the_next_envelope_leave_in_one_write(store):
     assert end.idle_round_trips == 3
 
 
-async def test_chunking_waits_for_nothing(store):
+async def test_chunking_waits_for_nothing(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(ALL))
     queue = Queue(store(number) for number in range(3))
     async with peer.serving() as target:
@@ -87,7 +98,7 @@ async def test_chunking_waits_for_nothing(store):
     assert len(peer.model.delivered) == 3
 
 
-async def test_nothing_to_send_is_a_session_without_mail():
+async def test_nothing_to_send_is_a_session_without_mail() -> None:
     peer = Peer(ModelServer())
     async with peer.serving() as target:
         end = await send(target, Queue([]))
@@ -95,11 +106,11 @@ async def test_nothing_to_send_is_a_session_without_mail():
     assert peer.model.commands == ["EHLO station.example", "QUIT"]
 
 
-async def test_a_message_that_comes_late_still_goes_over_this_connection(store):
+async def test_a_message_that_comes_late_still_goes_over_this_connection(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     queue = Queue([store(1)])
 
-    async def on_outcome(message, outcomes):
+    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Delivered]) -> None:
         await queue.on_outcome(message, outcomes)
         if message.queue_id == "q1":
             queue.left.append(store(2))
@@ -110,12 +121,12 @@ async def test_a_message_that_comes_late_still_goes_over_this_connection(store):
     assert peer.connections == 1
 
 
-async def test_reporting_holds_up_neither_the_line_nor_the_order(store):
+async def test_reporting_holds_up_neither_the_line_nor_the_order(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(ALL))
     queue = Queue(store(number) for number in range(5))
     release = asyncio.Event()
 
-    async def on_outcome(message, outcomes):
+    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Delivered]) -> None:
         await release.wait()
         await queue.on_outcome(message, outcomes)
 
@@ -129,7 +140,7 @@ async def test_reporting_holds_up_neither_the_line_nor_the_order(store):
     assert [queue_id for queue_id, _ in queue.reports] == [f"q{number}" for number in range(5)]
 
 
-async def test_a_large_message_takes_little_memory(store, tmp_path):
+async def test_a_large_message_takes_little_memory(store: Callable[..., Any], tmp_path: Path) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING), discard=True)
     big = store(1)
     with big.body.open("ab") as file:
@@ -149,7 +160,7 @@ async def test_a_large_message_takes_little_memory(store, tmp_path):
 # Lines and servers that fail
 
 
-async def test_no_answer_in_time_defers_and_closes(store):
+async def test_no_answer_in_time_defers_and_closes(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     peer.mute_from = b"DATA"
     queue = Queue([store(1), store(2)])
@@ -162,7 +173,7 @@ async def test_no_answer_in_time_defers_and_closes(store):
     assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q2", [("Deferred", 451)])]
 
 
-async def test_a_slow_line_is_no_reason_to_give_up_but_a_stuck_one_is(store):
+async def test_a_slow_line_is_no_reason_to_give_up_but_a_stuck_one_is(store: Callable[..., Any]) -> None:
     settings = dataclasses.replace(SETTINGS, timeout_scale=0.01)  # 1.8 s for each block
     peer = Peer(ModelServer(WITHOUT_CHUNKING), discard=True, read_bytes=16_384, pause_s=0.04)
     peer.small_buffers = True
@@ -184,7 +195,7 @@ async def test_a_slow_line_is_no_reason_to_give_up_but_a_stuck_one_is(store):
     assert not queue.reports[0][1][0].answer_unknown
 
 
-async def test_a_line_lost_after_the_final_dot_leaves_the_answer_unknown(store):
+async def test_a_line_lost_after_the_final_dot_leaves_the_answer_unknown(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     peer.drop_at = b"\r\n.\r\n"
     queue = Queue([store(1, recipients=("a@x.example", "b@x.example"))])
@@ -196,7 +207,7 @@ async def test_a_line_lost_after_the_final_dot_leaves_the_answer_unknown(store):
     assert outcomes[0].reply.enhanced == "4.4.2"
 
 
-async def test_a_message_fetched_when_the_session_ends_is_put_back(store):
+async def test_a_message_fetched_when_the_session_ends_is_put_back(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING, lambda verb, *_: "421 4.3.2 enough" if verb == "MAIL" else None))
     queue = Queue([store(number) for number in range(4)])
     async with peer.serving() as target:
@@ -208,7 +219,7 @@ async def test_a_message_fetched_when_the_session_ends_is_put_back(store):
     assert counts == [True] + [False] * (asked_for - 1)
 
 
-async def test_no_connection_takes_no_message(store):
+async def test_no_connection_takes_no_message(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer())
     queue = Queue([store(1)])
     async with peer.serving() as target:
@@ -222,7 +233,7 @@ async def test_no_connection_takes_no_message(store):
     assert (nowhere.fate, nowhere.reason) == (SessionFate.UNREACHABLE, "no address is known for mail.example")
 
 
-async def test_the_next_address_is_tried_where_one_does_not_serve(store):
+async def test_the_next_address_is_tried_where_one_does_not_serve(store: Callable[..., Any]) -> None:
     model = ModelServer(answers=lambda verb, _, before: "421 busy" if (verb, before) == ("", 0) else None)
     peer = Peer(model)
     queue = Queue([store(1)])
@@ -234,7 +245,9 @@ async def test_the_next_address_is_tried_where_one_does_not_serve(store):
 
 
 @pytest.mark.parametrize("greeting", ["554 no", "421 busy"])
-async def test_a_server_that_does_not_serve_gets_no_message_and_bounces_none(store, greeting):
+async def test_a_server_that_does_not_serve_gets_no_message_and_bounces_none(
+    store: Callable[..., Any], greeting: str
+) -> None:
     peer = Peer(ModelServer(answers=lambda verb, *_: greeting if verb == "" else None))
     queue = Queue([store(1)])
     async with peer.serving() as target:
@@ -244,7 +257,7 @@ async def test_a_server_that_does_not_serve_gets_no_message_and_bounces_none(sto
     assert (queue.asked, queue.reports) == (0, [])
 
 
-async def test_what_a_server_said_is_not_hidden_by_an_address_that_is_dead(store):
+async def test_what_a_server_said_is_not_hidden_by_an_address_that_is_dead(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(answers=lambda verb, *_: "421 busy" if verb == "" else None))
     async with peer.serving() as target:
         dead = dataclasses.replace(target, addresses=("127.0.0.1", "127.0.0.77"))
@@ -252,7 +265,7 @@ async def test_what_a_server_said_is_not_hidden_by_an_address_that_is_dead(store
     assert (end.fate, str(end.reply)) == (SessionFate.NOT_SERVED, "421 busy")
 
 
-async def test_chunking_that_is_broken_is_not_used_again(store):
+async def test_chunking_that_is_broken_is_not_used_again(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(ALL, lambda verb, *_: "502 what" if verb == "LAST" else None))
     client, queue = SmtpClient(), Queue([store(1)])
     async with peer.serving() as target:
@@ -269,7 +282,7 @@ async def test_chunking_that_is_broken_is_not_used_again(store):
 # The card
 
 
-async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store):
+async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer())
     missing, short = store(1), store(2)
     missing.body.unlink()
@@ -282,7 +295,9 @@ async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store)
 
 
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["chunks", "pipelining"])
-async def test_a_message_cut_short_while_it_is_sent_is_never_taken_for_whole(store, offers):
+async def test_a_message_cut_short_while_it_is_sent_is_never_taken_for_whole(
+    store: Callable[..., Any], offers: tuple[str, ...]
+) -> None:
     peer = Peer(ModelServer(offers))
     big = store(1, (b"z" * 75 + b"\n") * 20_000)
     queue = Queue([big, store(2)])
@@ -300,7 +315,7 @@ async def test_a_message_cut_short_while_it_is_sent_is_never_taken_for_whole(sto
     assert queue_id == "q1" and isinstance(outcomes[0], Deferred)
 
 
-async def test_8bit_content_is_converted_where_the_server_lacks_8bitmime(store):
+async def test_8bit_content_is_converted_where_the_server_lacks_8bitmime(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(("PIPELINING", "SIZE")))
     queue = Queue([store(1, "Subject: Grüße\n\nhöhö, and some more of it, mostly plain\n".encode())])
     async with peer.serving() as target:
@@ -313,7 +328,7 @@ async def test_8bit_content_is_converted_where_the_server_lacks_8bitmime(store):
     assert "BODY" not in peer.model.commands[1]
 
 
-async def test_smtputf8_without_need_is_no_reason_to_bounce(store):
+async def test_smtputf8_without_need_is_no_reason_to_bounce(store: Callable[..., Any]) -> None:
     """Declared SMTPUTF8, but only names and text are 8-bit: they can be written in ASCII."""
     message = store(1, "From: Jörg <j@x.example>\nSubject: Grüße\n\nhöhö, mostly plain text here\n".encode())
     message = dataclasses.replace(message, envelope=dataclasses.replace(message.envelope, smtputf8=True))
@@ -334,7 +349,9 @@ async def test_smtputf8_without_need_is_no_reason_to_bounce(store):
 
 
 @pytest.mark.parametrize("offers", [ALL, ("PIPELINING",)])
-async def test_no_line_is_longer_than_a_server_must_take(store, offers):
+async def test_no_line_is_longer_than_a_server_must_take(
+    store: Callable[..., Any], offers: tuple[str, ...]
+) -> None:
     long_line = "größer " * 400
     peer = Peer(ModelServer(offers))
     queue = Queue([store(1, f"X: {'a ' * 900}\nSubject: x\n\n{long_line}\n".encode()), store(2)])
@@ -347,7 +364,7 @@ async def test_no_line_is_longer_than_a_server_must_take(store, offers):
     assert f"SIZE={len(content)}" in peer.model.commands[1] or "SIZE" not in peer.model.commands[1]
 
 
-async def test_a_notice_is_never_given_up_because_of_its_content(store):
+async def test_a_notice_is_never_given_up_because_of_its_content(store: Callable[..., Any]) -> None:
     content = "To: <jörg@x.example>\nContent-Type: multipart/signed; boundary=s\n\n--s\n\nü\n--s--\n".encode()
     notice = Envelope("", (Recipient("bob@example.org"),), smtputf8=True)
     for offers in (("PIPELINING",), ("8BITMIME",)):
@@ -357,7 +374,7 @@ async def test_a_notice_is_never_given_up_because_of_its_content(store):
         assert kinds(queue) == [("q1", [("Delivered", 250)])]
 
 
-async def test_8bit_content_that_cannot_be_converted_is_refused(store):
+async def test_8bit_content_that_cannot_be_converted_is_refused(store: Callable[..., Any]) -> None:
     signed = b"Content-Type: multipart/signed; boundary=s\n\n--s\n\n\xfc\n--s--\n"
     peer = Peer(ModelServer(("PIPELINING",)))
     queue = Queue([store(1, signed, recipients=("a@x.example", "b@x.example")), store(2)])
@@ -377,12 +394,12 @@ async def test_8bit_content_that_cannot_be_converted_is_refused(store):
 # The caller
 
 
-async def test_a_cancelled_send_reports_what_was_answered_and_nothing_more(store):
+async def test_a_cancelled_send_reports_what_was_answered_and_nothing_more(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     peer.mute_from = b"never"
     queue = Queue([store(number) for number in range(3)])
 
-    async def next_message():
+    async def next_message() -> OutgoingMessage:
         if len(queue.left) == 1:
             await asyncio.sleep(3600)
         return await queue.next_message()
@@ -398,7 +415,9 @@ async def test_a_cancelled_send_reports_what_was_answered_and_nothing_more(store
     assert [queue_id for queue_id, _ in queue.reports] == ["q0", "q1"]
 
 
-async def test_a_send_cancelled_in_the_middle_reports_nothing_of_what_is_under_way(store):
+async def test_a_send_cancelled_in_the_middle_reports_nothing_of_what_is_under_way(
+    store: Callable[..., Any],
+) -> None:
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     peer.mute_from = b"\r\n.\r\n"
     queue = Queue([store(1)])
@@ -413,11 +432,11 @@ async def test_a_send_cancelled_in_the_middle_reports_nothing_of_what_is_under_w
 
 
 @pytest.mark.parametrize("where", ["next_message", "on_outcome"])
-async def test_a_fault_of_the_caller_comes_back_to_it(store, where):
+async def test_a_fault_of_the_caller_comes_back_to_it(store: Callable[..., Any], where: str) -> None:
     peer = Peer(ModelServer())
     queue = Queue([store(1), store(2)])
 
-    async def broken(*_):
+    async def broken(*_: tuple[Delivered] | OutgoingMessage) -> Never:
         raise ZeroDivisionError
 
     calls = {"next_message": queue.next_message, "on_outcome": queue.on_outcome, where: broken}
@@ -430,7 +449,7 @@ async def test_a_fault_of_the_caller_comes_back_to_it(store, where):
 # ETRN
 
 
-async def test_etrn_in_the_servers_words():
+async def test_etrn_in_the_servers_words() -> None:
     words = {"a.example": "251 2.0.0 nothing", "@b.example": "458 4.3.0 not now", "#c": "250 2.0.0 started"}
     peer = Peer(ModelServer(("PIPELINING", "ETRN"), lambda verb, argument, _: words.get(argument)))
     async with peer.serving() as target:
@@ -440,7 +459,7 @@ async def test_etrn_in_the_servers_words():
     assert dialogue.bytes_up == peer.bytes_in
 
 
-async def test_etrn_not_supported_is_asked_once_though_not_offered():
+async def test_etrn_not_supported_is_asked_once_though_not_offered() -> None:
     peer = Peer(ModelServer(("PIPELINING",), lambda verb, *_: "502 5.5.1 no ETRN here" if verb == "ETRN" else None))
     async with peer.serving() as target:
         dialogue = await SmtpClient().etrn(target, SETTINGS, ["a.example", "b.example"])
@@ -448,7 +467,7 @@ async def test_etrn_not_supported_is_asked_once_though_not_offered():
     assert (dialogue.error, dialogue.offered) == (None, False)
 
 
-async def test_etrn_cut_off_says_what_was_answered_and_why_no_more():
+async def test_etrn_cut_off_says_what_was_answered_and_why_no_more() -> None:
     peer = Peer(ModelServer(("ETRN",), lambda verb, _, n: "421 4.3.2 bye" if (verb, n) == ("ETRN", 1) else None))
     async with peer.serving() as target:
         dialogue = await SmtpClient().etrn(target, SETTINGS, ["a.example", "b.example", "c.example"])
@@ -459,7 +478,7 @@ async def test_etrn_cut_off_says_what_was_answered_and_why_no_more():
     assert unreachable.error is not None and "mail.example" in unreachable.error
 
 
-async def test_a_delivered_outcome_names_the_host_and_its_words(store):
+async def test_a_delivered_outcome_names_the_host_and_its_words(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer())
     queue = Queue([store(1)])
     async with peer.serving() as target:
@@ -476,7 +495,7 @@ def flip(path: Path, offset: int) -> None:
     path.write_bytes(data)
 
 
-def checked(message):
+def checked(message: OutgoingMessage) -> OutgoingMessage:
     """As the queue hands it over: with what its body was when it was stored."""
     return dataclasses.replace(message, checksum=zlib.crc32(message.body.read_bytes()))
 
@@ -486,7 +505,9 @@ BIG = b"Subject: x\n\n" + b"a line of text\n" * 10_000
 
 @pytest.mark.parametrize("offset", [3, len(RETURN_PATH) + 10, 80_000, -2])
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["BDAT", "DATA"])
-async def test_a_body_with_a_flipped_bit_is_not_offered(store, offset, offers):
+async def test_a_body_with_a_flipped_bit_is_not_offered(
+    store: Callable[..., Any], offset: int, offers: tuple[str, ...]
+) -> None:
     peer = Peer(ModelServer(offers))
     messages = [checked(store(number, BIG)) for number in range(3)]
     flip(messages[1].body, offset)
@@ -501,10 +522,12 @@ async def test_a_body_with_a_flipped_bit_is_not_offered(store, offset, offers):
 
 @pytest.mark.parametrize("offset", [3, len(RETURN_PATH) + 10, 80_000, -2])
 @pytest.mark.parametrize("offers", [ALL, WITHOUT_CHUNKING], ids=["BDAT", "DATA"])
-async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(store, offset, offers, monkeypatch):
+async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(
+    store: Callable[..., Any], offset: int, offers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole_open = Content.open
 
-    def damaged_open(content):
+    def damaged_open(content: Content) -> Reader:
         if content.message.queue_id == "q1":
             flip(content.message.body, offset)
         return whole_open(content)
@@ -520,7 +543,7 @@ async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(store, offse
     assert len(peer.model.delivered) == 1  # never the damaged one
 
 
-async def test_what_an_earlier_release_queued_has_no_checksum_and_goes(store):
+async def test_what_an_earlier_release_queued_has_no_checksum_and_goes(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer(ALL))
     message = store(1, BIG)
     flip(message.body, 80_000)

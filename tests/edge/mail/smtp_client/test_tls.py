@@ -11,7 +11,7 @@ import pytest
 
 from dialpost.core.config.model import TlsMode, TlsVerify
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.smtp_target import OutgoingMessage, SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionEnd, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
 from smtp_model import ALL, ModelServer
 from smtp_peer import SETTINGS, Peer, Queue
@@ -37,7 +37,7 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory) -> Pair:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     folder = tmp_path_factory.mktemp("tls")
     made = Pair(folder / "cert.pem", folder / "key.pem")
     subprocess.run(
@@ -68,7 +68,7 @@ def pair(tmp_path_factory) -> Pair:
 
 
 @pytest.fixture
-def queue(tmp_path):
+def queue(tmp_path: Path) -> Queue:
     body = tmp_path / "m"
     body.write_bytes(b"Subject: x\n\nhello\n")
     envelope = Envelope("anna@clinic.example", (Recipient("bob@example.org"),))
@@ -81,7 +81,13 @@ OPPORTUNISTIC = dataclasses.replace(SETTINGS, tls=TlsMode.OPPORTUNISTIC)
 OFFERS = (*ALL, "STARTTLS")
 
 
-async def send(peer, queue, settings, client=None, host="mail.example"):
+async def send(
+    peer: Peer,
+    queue: Queue,
+    settings: ConnectSettings,
+    client: SmtpClient | None = None,
+    host: str = "mail.example",
+) -> SessionEnd:
     async with peer.serving() as served:
         target = dataclasses.replace(served, host=host)
         return await (client or SmtpClient()).send(target, settings, queue.next_message, queue.on_outcome)
@@ -89,7 +95,9 @@ async def send(peer, queue, settings, client=None, host="mail.example"):
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("settings", [REQUIRED, IMPLICIT], ids=["starttls", "implicit"])
-async def test_a_verified_session(pair, queue, settings, newest):
+async def test_a_verified_session(
+    pair: Pair, queue: Queue, settings: ConnectSettings, newest: ssl.TLSVersion
+) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context(newest), implicit=settings is IMPLICIT)
     end = await send(peer, queue, settings, SmtpClient(ca_file=pair.certificate))
     assert (end.fate, end.messages, end.tls) == (SessionFate.DONE, 1, newest.name.replace("v1_", "v1."))
@@ -114,7 +122,15 @@ async def test_a_verified_session(pair, queue, settings, newest):
         (True, "mail.example", {"tls_verify": TlsVerify.FINGERPRINT}, "has the fingerprint"),
     ],
 )
-async def test_a_certificate_that_is_not_as_configured(pair, queue, settings, trusted, host, changes, words):
+async def test_a_certificate_that_is_not_as_configured(
+    pair: Pair,
+    queue: Queue,
+    settings: ConnectSettings,
+    trusted: bool,
+    host: str,
+    changes: dict[str, TlsVerify | str],
+    words: str,
+) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context(), implicit=settings is IMPLICIT)
     client = SmtpClient(ca_file=pair.certificate if trusted else None)
     settings = dataclasses.replace(settings, user="anna", password="geheim", **changes)
@@ -126,7 +142,7 @@ async def test_a_certificate_that_is_not_as_configured(pair, queue, settings, tr
     assert not any("AUTH" in command or "MAIL" in command for command in peer.model.commands)
 
 
-async def test_the_ways_of_verification_that_ask_for_less(pair, queue):
+async def test_the_ways_of_verification_that_ask_for_less(pair: Pair, queue: Queue) -> None:
     colons = ":".join(pair.fingerprint.upper()[start : start + 2] for start in range(0, 64, 2))
     message = queue.left[0]
     for trusted, changes in (
@@ -141,12 +157,12 @@ async def test_the_ways_of_verification_that_ask_for_less(pair, queue):
         assert (end.fate, end.messages) == (SessionFate.DONE, 1)
 
 
-async def test_opportunistic_tls_verifies_nothing(pair, queue):
+async def test_opportunistic_tls_verifies_nothing(pair: Pair, queue: Queue) -> None:
     end = await send(Peer(ModelServer(OFFERS), tls=pair.context()), queue, OPPORTUNISTIC, host="other.example")
     assert (end.fate, end.messages, end.tls) == (SessionFate.DONE, 1, "TLSv1.3")
 
 
-async def test_opportunistic_tls_that_fails_is_followed_by_a_try_in_clear(queue):
+async def test_opportunistic_tls_that_fails_is_followed_by_a_try_in_clear(queue: Queue) -> None:
     peer = Peer(ModelServer(OFFERS))
     peer.model.answers = lambda verb, *_: "220 go" if verb == "STARTTLS" else None
     end = await send(peer, queue, OPPORTUNISTIC)
@@ -155,13 +171,13 @@ async def test_opportunistic_tls_that_fails_is_followed_by_a_try_in_clear(queue)
     assert (required.fate, required.ready) == (SessionFate.NEEDS_PERSON, False)
 
 
-async def test_a_peer_that_does_not_speak_tls(queue):
+async def test_a_peer_that_does_not_speak_tls(queue: Queue) -> None:
     end = await send(Peer(ModelServer(OFFERS)), queue, IMPLICIT)
     assert (end.fate, end.ready) == (SessionFate.NEEDS_PERSON, False)
     assert "TLS with mail.example failed" in end.reason
 
 
-async def test_a_silent_peer_takes_no_more_than_the_time_allowed(queue):
+async def test_a_silent_peer_takes_no_more_than_the_time_allowed(queue: Queue) -> None:
     peer = Peer(ModelServer(OFFERS))
     peer.model.greet = lambda: b""
     peer.mute_from = b""
@@ -171,7 +187,7 @@ async def test_a_silent_peer_takes_no_more_than_the_time_allowed(queue):
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_the_next_session_is_resumed_and_costs_less(pair, queue, newest):
+async def test_the_next_session_is_resumed_and_costs_less(pair: Pair, queue: Queue, newest: ssl.TLSVersion) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context(newest))
     client, message, ends = SmtpClient(ca_file=pair.certificate), queue.left[0], []
     async with peer.serving() as target:
@@ -185,7 +201,7 @@ async def test_the_next_session_is_resumed_and_costs_less(pair, queue, newest):
     assert ends[1].bytes_down < ends[0].bytes_down - 300
 
 
-async def test_a_fingerprint_is_checked_on_a_resumed_session_too(pair, queue):
+async def test_a_fingerprint_is_checked_on_a_resumed_session_too(pair: Pair, queue: Queue) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context())
     client = SmtpClient()
     settings = dataclasses.replace(REQUIRED, tls_verify=TlsVerify.FINGERPRINT, tls_fingerprint=pair.fingerprint)
@@ -196,7 +212,7 @@ async def test_a_fingerprint_is_checked_on_a_resumed_session_too(pair, queue):
     assert peer.resumed == [False, True]
 
 
-async def test_a_large_message_through_tls(pair, queue):
+async def test_a_large_message_through_tls(pair: Pair, queue: Queue) -> None:
     message = queue.left[0]
     Path(message.body).write_bytes(b"Subject: x\n\n" + b"y" * 70 + b"\n" + (b"z" * 75 + b"\n") * 40_000)
     peer = Peer(ModelServer(OFFERS), tls=pair.context())

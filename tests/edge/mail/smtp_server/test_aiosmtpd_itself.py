@@ -6,6 +6,7 @@ One test a reason of decision 39. One that fails with a newer aiosmtpd is good n
 import asyncio
 import base64
 import contextlib
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -36,7 +37,7 @@ class Handler:
 
 
 @contextlib.asynccontextmanager
-async def plain_server(handler, **settings):
+async def plain_server(handler, **settings: Any):
     """aiosmtpd alone; gives a stream reader and writer, the greeting read."""
     made = []
 
@@ -64,7 +65,7 @@ async def answer(reader):
     return line.rstrip()
 
 
-async def talk(reader, writer, *commands):
+async def talk(reader, writer, *commands: object):
     """One reply a command."""
     replies = []
     for command in commands:

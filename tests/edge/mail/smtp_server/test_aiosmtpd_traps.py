@@ -3,22 +3,23 @@
 import asyncio
 import socket
 import tracemalloc
+from typing import Never
 
 import pytest
 
 from dialpost.core.errors import StorageFullError
 from dialpost.core.mail.envelope import Notify, Return
-from dialpost.core.mail.session import Listener
-from smtp_door import NotingPolicy, door, eventually, server_tls
+from dialpost.core.mail.session import Listener, Peer
+from smtp_door import Client, NotingPolicy, door, eventually, server_tls
 
 MAIL = ("EHLO x.example", "MAIL FROM:<a@world.example>", "RCPT TO:<anna@clinic.example>")
 
 
-async def begin_data(client):
+async def begin_data(client: Client) -> None:
     assert [reply[:3] for reply in await client.talk(*MAIL, "DATA")] == ["250", "250", "250", "354"]
 
 
-async def test_trap_1_the_timer_is_reset_while_data_flows():
+async def test_trap_1_the_timer_is_reset_while_data_flows() -> None:
     """A message that takes longer than the time-out in all is taken, as long as it keeps coming."""
     policy = NotingPolicy()
     async with door(policy, data_timeout_s=1, command_timeout_s=1) as connect:
@@ -31,7 +32,7 @@ async def test_trap_1_the_timer_is_reset_while_data_flows():
     assert policy.contents == [(b"x" * 20 + b"\r\n") * 15]
 
 
-async def test_trap_1_a_pause_longer_than_the_time_out_ends_it():
+async def test_trap_1_a_pause_longer_than_the_time_out_ends_it() -> None:
     policy = NotingPolicy()
     async with door(policy, data_timeout_s=1) as connect:
         client = await connect()
@@ -47,7 +48,7 @@ async def test_trap_1_a_pause_longer_than_the_time_out_ends_it():
     ("error", "expected"),
     [(RuntimeError("secret /path"), "451 4.3.0"), (StorageFullError("secret disk"), "452 4.3.1")],
 )
-async def test_trap_2_a_fault_of_ours_never_bounces_mail(stage, error, expected):
+async def test_trap_2_a_fault_of_ours_never_bounces_mail(stage: str, error: Exception, expected: str) -> None:
     policy = NotingPolicy()
     if stage == "finish":
         policy.finish_error = error
@@ -64,7 +65,7 @@ async def test_trap_2_a_fault_of_ours_never_bounces_mail(stage, error, expected)
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how):
+async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how: str) -> None:
     policy = NotingPolicy()
     policy.may_finish = asyncio.Event()
     async with door(policy) as connect:
@@ -80,7 +81,7 @@ async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how):
     assert policy.contents == [b"hello\r\n"]
 
 
-async def test_trap_3_what_came_before_the_end_of_input_is_carried_out():
+async def test_trap_3_what_came_before_the_end_of_input_is_carried_out() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -98,7 +99,7 @@ async def test_trap_3_what_came_before_the_end_of_input_is_carried_out():
     assert policy.contents == [b"hello\r\n"]
 
 
-async def test_trap_4_parameters_are_taken_and_keep_their_case():
+async def test_trap_4_parameters_are_taken_and_keep_their_case() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -115,7 +116,7 @@ async def test_trap_4_parameters_are_taken_and_keep_their_case():
     assert recipient.notify == {Notify.SUCCESS, Notify.DELAY}
 
 
-async def test_trap_5_long_lines_in_content_are_taken():
+async def test_trap_5_long_lines_in_content_are_taken() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -126,7 +127,7 @@ async def test_trap_5_long_lines_in_content_are_taken():
 
 
 @pytest.mark.parametrize("way", ["DATA", "BDAT"])
-async def test_trap_6_a_large_message_is_never_whole_in_memory(way):
+async def test_trap_6_a_large_message_is_never_whole_in_memory(way: str) -> None:
     policy = NotingPolicy()
     policy.keeps_content = False
     piece, pieces = b"x" * 998 + b"\r\n", 30_000
@@ -152,7 +153,7 @@ async def test_trap_6_a_large_message_is_never_whole_in_memory(way):
     assert peak < 3_000_000
 
 
-async def test_trap_7_implicit_tls_offers_a_login_and_asks_for_it():
+async def test_trap_7_implicit_tls_offers_a_login_and_asks_for_it() -> None:
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         client = await connect()
@@ -168,7 +169,7 @@ async def test_trap_7_implicit_tls_offers_a_login_and_asks_for_it():
 
 
 @pytest.mark.parametrize("listener", [Listener.MX, Listener.SUBMISSION])
-async def test_trap_7_without_tls_there_is_no_login(listener):
+async def test_trap_7_without_tls_there_is_no_login(listener: Listener) -> None:
     policy = NotingPolicy()
     async with door(policy, listener=listener, tls=server_tls()) as connect:
         client = await connect()
@@ -178,11 +179,11 @@ async def test_trap_7_without_tls_there_is_no_login(listener):
     assert policy.of("login") == []
 
 
-async def test_trap_7_a_slow_password_check_holds_up_nobody_else():
+async def test_trap_7_a_slow_password_check_holds_up_nobody_else() -> None:
     policy = NotingPolicy()
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    async def slow(peer, name, password, acts_as=""):
+    async def slow(peer: Peer, name: str, password: str, acts_as: str = "") -> str:
         asked.set()
         await may_answer.wait()
         return name
@@ -198,8 +199,8 @@ async def test_trap_7_a_slow_password_check_holds_up_nobody_else():
         assert (await first.reply())[0].startswith("235")
 
 
-async def test_trap_8_the_host_name_is_never_asked_of_dns(monkeypatch):
-    def no_dns(*arguments):
+async def test_trap_8_the_host_name_is_never_asked_of_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_dns(*arguments: object) -> Never:
         raise AssertionError("blocking DNS while offline")
 
     monkeypatch.setattr(socket, "getfqdn", no_dns)
@@ -208,7 +209,7 @@ async def test_trap_8_the_host_name_is_never_asked_of_dns(monkeypatch):
         assert await client.reply() == ["220 mail.clinic.example ESMTP Dialpost"]
 
 
-async def test_trap_9_the_null_sender_is_empty_and_no_recipient():
+async def test_trap_9_the_null_sender_is_empty_and_no_recipient() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -221,7 +222,7 @@ async def test_trap_9_the_null_sender_is_empty_and_no_recipient():
 
 
 @pytest.mark.parametrize("ending", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r\r\n.\r"], ids=repr)
-async def test_trap_9_only_crlf_dot_crlf_ends_content(ending):
+async def test_trap_9_only_crlf_dot_crlf_ends_content(ending: bytes) -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -232,7 +233,7 @@ async def test_trap_9_only_crlf_dot_crlf_ends_content(ending):
     assert len(policy.of("mail")) == 1
 
 
-async def test_trap_10_replies_of_one_packet_are_one_write():
+async def test_trap_10_replies_of_one_packet_are_one_write() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -241,7 +242,7 @@ async def test_trap_10_replies_of_one_packet_are_one_write():
         (session,) = connect.server._running.connections
         write = session._writer.transport.write
 
-        def noted(data):
+        def noted(data: bytes) -> None:
             writes.append(bytes(data))
             write(data)
 
@@ -254,7 +255,7 @@ async def test_trap_10_replies_of_one_packet_are_one_write():
     assert [write.count(b"\r\n") for write in writes[:2]] == [5, 4]
 
 
-async def test_trap_11_it_is_a_protocol_factory_for_sockets_handed_over():
+async def test_trap_11_it_is_a_protocol_factory_for_sockets_handed_over() -> None:
     policy = NotingPolicy()
     from dialpost.core.config.model import SmtpConfig
     from dialpost.edge.mail.smtp_server import smtp_protocol_factory

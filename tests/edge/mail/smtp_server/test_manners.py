@@ -22,7 +22,7 @@ GONE = b"421 4.7.0 This is a mail server, and that is not SMTP: closing the conn
 # Refused names
 
 
-async def test_who_tries_names_is_shown_the_door():
+async def test_who_tries_names_is_shown_the_door() -> None:
     policy = NotingPolicy()
     policy.refusals = {"rcpt": NO_USER}
     async with door(policy, max_refusals=10) as connect:
@@ -35,7 +35,7 @@ async def test_who_tries_names_is_shown_the_door():
     assert policy.connections == 0
 
 
-async def test_a_message_taken_now_and_then_does_not_wipe_out_the_refusals():
+async def test_a_message_taken_now_and_then_does_not_wipe_out_the_refusals() -> None:
     policy = NotingPolicy()
     async with door(policy, max_refusals=10) as connect:
         client = await connect()
@@ -50,7 +50,7 @@ async def test_a_message_taken_now_and_then_does_not_wipe_out_the_refusals():
     assert len(policy.contents) == 4
 
 
-async def test_addresses_that_can_not_exist_count_as_refused_not_as_wrong_commands():
+async def test_addresses_that_can_not_exist_count_as_refused_not_as_wrong_commands() -> None:
     policy = NotingPolicy()
     async with door(policy, max_errors=3) as connect:
         client = await connect()
@@ -59,7 +59,7 @@ async def test_addresses_that_can_not_exist_count_as_refused_not_as_wrong_comman
     assert policy.pauses > 0
 
 
-async def test_the_provider_hands_on_as_many_as_it_likes():
+async def test_the_provider_hands_on_as_many_as_it_likes() -> None:
     policy = NotingPolicy()
     policy.refusals, policy.pause_s = {"rcpt": NO_USER}, None
     async with door(policy, max_refusals=10) as connect:
@@ -68,7 +68,7 @@ async def test_the_provider_hands_on_as_many_as_it_likes():
     assert replies[-1] == "250 2.0.0 Ok"
 
 
-async def test_a_refusal_that_waits_lets_the_answers_before_it_go_and_can_be_ended():
+async def test_a_refusal_that_waits_lets_the_answers_before_it_go_and_can_be_ended() -> None:
     policy = NotingPolicy()
     policy.refusals, policy.pause_s = {"rcpt": NO_USER}, 3600.0
     async with door(policy) as connect:
@@ -85,7 +85,7 @@ async def test_a_refusal_that_waits_lets_the_answers_before_it_go_and_can_be_end
 # Those who hold a place
 
 
-async def test_an_idle_client_that_gives_way_hears_why():
+async def test_an_idle_client_that_gives_way_hears_why() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -99,7 +99,7 @@ async def test_an_idle_client_that_gives_way_hears_why():
     assert policy.connections == 0
 
 
-async def test_who_never_shakes_hands_gives_way_too():
+async def test_who_never_shakes_hands_gives_way_too() -> None:
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         _, writer = await asyncio.open_connection("127.0.0.1", connect.port)
@@ -109,7 +109,7 @@ async def test_who_never_shakes_hands_gives_way_too():
         writer.close()
 
 
-async def test_noop_does_not_hold_a_place_for_ever(monkeypatch):
+async def test_noop_does_not_hold_a_place_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each NOOP comes in time; all the same the client gets nowhere."""
     policy = NotingPolicy()
     async with door(policy, command_timeout_s=300) as connect:
@@ -121,7 +121,7 @@ async def test_noop_does_not_hold_a_place_for_ever(monkeypatch):
         assert (await client.rest()).endswith(b"421 4.4.2 Timeout: closing the connection\r\n")
 
 
-async def test_a_message_taken_is_getting_somewhere():
+async def test_a_message_taken_is_getting_somewhere() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -132,7 +132,7 @@ async def test_a_message_taken_is_getting_somewhere():
         assert policy.callers[0].progress_s > before_s + 900
 
 
-async def test_commands_that_lead_nowhere_count_as_wrong_beyond_a_hundred():
+async def test_commands_that_lead_nowhere_count_as_wrong_beyond_a_hundred() -> None:
     async with door(NotingPolicy(), max_errors=5) as connect:
         client = await connect()
         client.send("NOOP\r\n" * 500)
@@ -144,7 +144,7 @@ async def test_commands_that_lead_nowhere_count_as_wrong_beyond_a_hundred():
 
 
 @pytest.mark.parametrize("what", [b"NOOP\r\n", b"RCPT TO:<anna@clinic.example>\r\n"])
-async def test_one_clients_pipelined_flood_lets_the_others_have_their_turn(what):
+async def test_one_clients_pipelined_flood_lets_the_others_have_their_turn(what: bytes) -> None:
     policy = NotingPolicy()
     async with door(policy, max_errors=1_000_000, max_commands=1_000_000, max_recipients=10_000) as connect:
         flooder, other = await connect(), await connect()
@@ -156,7 +156,7 @@ async def test_one_clients_pipelined_flood_lets_the_others_have_their_turn(what)
         flood.cut()
 
 
-async def test_content_that_came_ahead_lets_the_others_have_their_turn():
+async def test_content_that_came_ahead_lets_the_others_have_their_turn() -> None:
     policy = NotingPolicy()
     policy.keeps_content = False
     async with door(policy) as connect:
@@ -165,7 +165,7 @@ async def test_content_that_came_ahead_lets_the_others_have_their_turn():
         (caller,) = policy.callers
         turns = []
 
-        async def tick():
+        async def tick() -> None:
             while not policy.sinks[0].size > 20_000_000:
                 turns.append(policy.sinks[0].size)
                 await asyncio.sleep(0)
@@ -186,7 +186,7 @@ HTTP = (
 )
 
 
-async def test_a_tab_behind_the_verb_is_no_other_protocol():
+async def test_a_tab_behind_the_verb_is_no_other_protocol() -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()
         answers = await client.talk("EHLO\tx.example", "MAIL\tFROM:<a@world.example>")
@@ -220,7 +220,9 @@ async def test_a_tab_behind_the_verb_is_no_other_protocol():
     ids=lambda line: repr(line[:20]),
 )
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-async def test_another_protocol_is_shut_out_before_it_has_said_anything_else(request_line, line_end):
+async def test_another_protocol_is_shut_out_before_it_has_said_anything_else(
+    request_line: bytes, line_end: bytes
+) -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -232,7 +234,7 @@ async def test_another_protocol_is_shut_out_before_it_has_said_anything_else(req
 
 
 @pytest.mark.parametrize("line", [b"GET / HTTP/1.1", b"Content-Length: 99", b"POST x", b"X-Forwarded-For: a"])
-async def test_it_is_shut_out_later_as_well(line):
+async def test_it_is_shut_out_later_as_well(line: bytes) -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -256,16 +258,16 @@ async def test_it_is_shut_out_later_as_well(line):
         b"VRFY <a:b@c>",
     ],
 )
-def test_what_smtp_says_is_never_taken_for_something_else(line):
+def test_what_smtp_says_is_never_taken_for_something_else(line: bytes) -> None:
     assert not speaks_something_else(line)
 
 
 @given(st.binary(max_size=60))
-def test_any_line_can_be_looked_at(line):
+def test_any_line_can_be_looked_at(line) -> None:
     speaks_something_else(line)
 
 
-async def test_vrfy_needs_a_name():
+async def test_vrfy_needs_a_name() -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()
         replies = await client.talk("VRFY", "VRFY ", "VRFY anna")
@@ -277,7 +279,7 @@ async def test_vrfy_needs_a_name():
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=1000), st.text(max_size=20))
-def test_no_answer_repeats_what_a_terminal_would_obey(text, more):
+def test_no_answer_repeats_what_a_terminal_would_obey(text, more) -> None:
     raw = wire_reply(Reply(501, (text, more), "5.5.4"))
     lines = raw.decode("ascii").split("\r\n")
     assert len(lines) == 3 and lines[2] == ""
@@ -289,7 +291,7 @@ def test_no_answer_repeats_what_a_terminal_would_obey(text, more):
     ["AUTH=<\x1b[31m>", "\x1b]0;x\x07", "X=\x00", "ENVID=\x9b31m", "SIZE=\u202e1", "RET=\x08", "\x7f=1"],
 )
 @pytest.mark.parametrize("command", ["MAIL FROM:<a@world.example>", "RCPT TO:<anna@clinic.example>"])
-async def test_bad_parameters_do_not_come_back_raw(command, parameter):
+async def test_bad_parameters_do_not_come_back_raw(command: str, parameter: str) -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()
         await client.talk("EHLO x.example", *[HELLO[1]] * command.startswith("RCPT"))

@@ -5,17 +5,18 @@ import errno
 import socket
 import ssl
 import struct
+from typing import Never
 
 import pytest
 
 from dialpost.edge.mail.smtp_server.promises import all_acknowledged, is_reset
-from smtp_door import NotingPolicy, door, eventually, server_tls
+from smtp_door import Client, NotingPolicy, door, eventually, server_tls
 
 ENVELOPE = b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"
 CONTENT = b"Subject: x\r\n\r\nhello\r\n.\r\n"
 
 
-async def hand_in(client, tls):
+async def hand_in(client: Client, tls: bool) -> None:
     """A message, command by command, up to its 250."""
     await client.talk("EHLO x")
     if tls:
@@ -31,7 +32,7 @@ async def hand_in(client, tls):
     ("ending", "heard"),
     [("QUIT", "spoke"), ("RSET", "spoke"), ("close", "acknowledged"), ("reset", "acknowledged")],
 )
-async def test_what_a_client_does_next_tells_whether_it_heard(ending, heard, tls):
+async def test_what_a_client_does_next_tells_whether_it_heard(ending: str, heard: str, tls: bool) -> None:
     policy = NotingPolicy()
     async with door(policy, tls=server_tls()) as connect:
         client = await connect()
@@ -46,7 +47,7 @@ async def test_what_a_client_does_next_tells_whether_it_heard(ending, heard, tls
     assert [each for each in dict.fromkeys(policy.sinks[0].heard) if each != "left"] == [heard]
 
 
-async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command():
+async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -62,7 +63,7 @@ async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command():
     assert set(policy.sinks[0].heard) == {"acknowledged", "left"}
 
 
-def quit_ahead(address, everything, tls, ending):
+def quit_ahead(address: tuple[str, int], everything: bool, tls: bool, ending: str) -> bytes:
     """A plain program on blocking sockets, as devices have: the last command goes with the content, the rest is not
     looked at. Its 250."""
     with socket.create_connection(address, timeout=20) as plain:
@@ -94,7 +95,9 @@ def quit_ahead(address, everything, tls, ending):
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("everything", [False, True], ids=["QUIT ahead", "all ahead"])
 @pytest.mark.parametrize("ending", ["close", "reset", "end of input"])
-async def test_a_client_that_said_quit_ahead_heard_what_it_was_answered(ending, everything, tls, monkeypatch):
+async def test_a_client_that_said_quit_ahead_heard_what_it_was_answered(
+    ending: str, everything: bool, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dialpost.edge.mail.smtp_server.connection.all_acknowledged", lambda transport: False)
     policy = NotingPolicy()
     async with door(policy, tls=server_tls()) as connect:
@@ -104,8 +107,8 @@ async def test_a_client_that_said_quit_ahead_heard_what_it_was_answered(ending, 
     assert [each for each in dict.fromkeys(policy.sinks[0].heard) if each != "left"] == ["acknowledged"]
 
 
-async def test_a_reset_between_the_answer_and_our_own_end_is_the_clients(monkeypatch):
-    def is_gone(transport):
+async def test_a_reset_between_the_answer_and_our_own_end_is_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_gone(transport: asyncio._SelectorSocketTransport) -> Never:
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
     policy = NotingPolicy()
@@ -121,7 +124,7 @@ async def test_a_reset_between_the_answer_and_our_own_end_is_the_clients(monkeyp
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("ending", ["close", "reset", "line"])
-async def test_no_timer_outlives_its_connection(ending, tls):
+async def test_no_timer_outlives_its_connection(ending: str, tls: bool) -> None:
     async with door(NotingPolicy(), tls=server_tls()) as connect:
         client = await connect()
         await hand_in(client, tls)
@@ -139,7 +142,7 @@ async def test_no_timer_outlives_its_connection(ending, tls):
     assert all(timer is None or timer.cancelled() for timer in timers)
 
 
-async def test_content_after_354_proves_what_was_said_before_it():
+async def test_content_after_354_proves_what_was_said_before_it() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -156,7 +159,7 @@ async def test_content_after_354_proves_what_was_said_before_it():
         assert policy.sinks[0].heard[-1] == "spoke" and "spoke" not in policy.sinks[1].heard
 
 
-async def test_a_client_that_always_talks_ahead_costs_no_memory():
+async def test_a_client_that_always_talks_ahead_costs_no_memory() -> None:
     policy = NotingPolicy()
     chunk = b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nBDAT 5 LAST\r\nA: b\n"
     async with door(policy) as connect:
@@ -172,7 +175,7 @@ async def test_a_client_that_always_talks_ahead_costs_no_memory():
 
 
 @pytest.mark.parametrize("how", ["closed before the answer", "line down before the answer"])
-async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how):
+async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how: str) -> None:
     policy = NotingPolicy()
     policy.may_finish = asyncio.Event()
     async with door(policy) as connect:
@@ -190,7 +193,7 @@ async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how):
     assert set(policy.sinks[0].heard) == {"left"}
 
 
-async def test_a_client_that_closed_its_side_and_listens_hears():
+async def test_a_client_that_closed_its_side_and_listens_hears() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -200,7 +203,7 @@ async def test_a_client_that_closed_its_side_and_listens_hears():
         await eventually(lambda: policy.sinks[0].heard[-1:] == ["left"] and "acknowledged" in policy.sinks[0].heard)
 
 
-async def test_an_answer_that_was_no_250_is_no_promise():
+async def test_an_answer_that_was_no_250_is_no_promise() -> None:
     policy = NotingPolicy()
     policy.finish_reply = type(policy.finish_reply)(452, ("later",), "4.3.1")
     async with door(policy) as connect:
@@ -212,7 +215,7 @@ async def test_an_answer_that_was_no_250_is_no_promise():
     assert policy.sinks[0].heard == []
 
 
-async def test_the_kernel_tells_what_was_acknowledged_and_refused():
+async def test_the_kernel_tells_what_was_acknowledged_and_refused() -> None:
     accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     server = await asyncio.start_server(lambda _, writer: accepted.put_nowait(writer), "127.0.0.1", 0)
     _, client = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import connection
-from smtp_door import NotingPolicy, client_tls, door, eventually, server_tls
+from smtp_door import Client, NotingPolicy, client_tls, door, eventually, server_tls
 
 ANNA = "RCPT TO:<anna@clinic.example>"
 MAIL = ("EHLO x.example", "MAIL FROM:<a@world.example>", ANNA)
 TAKEN = "250 2.0.0 Ok: queued as D0000001"
 
 
-async def codes(client, count):
+async def codes(client: Client, count: int) -> list[str]:
     return [(await client.reply())[-1][:3] for _ in range(count)]
 
 
@@ -33,7 +33,7 @@ async def codes(client, count):
         (Listener.SUBMISSIONS, True, ["AUTH PLAIN LOGIN"]),
     ],
 )
-async def test_what_ehlo_offers(listener, tls, more):
+async def test_what_ehlo_offers(listener: Listener, tls: bool, more: list[str]) -> None:
     async with door(NotingPolicy(), listener=listener, tls=server_tls() if tls else None) as connect:
         client = await connect()
         client.send("EHLO x.example\r\n")
@@ -43,7 +43,7 @@ async def test_what_ehlo_offers(listener, tls, more):
     assert [line[4:] for line in lines] == offered
 
 
-async def test_commands_that_send_no_mail():
+async def test_commands_that_send_no_mail() -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()
         replies = await client.talk(
@@ -63,7 +63,7 @@ async def test_commands_that_send_no_mail():
     ]
 
 
-async def test_commands_out_of_order():
+async def test_commands_out_of_order() -> None:
     async with door(NotingPolicy(), max_errors=100) as connect:
         client = await connect()
         replies = await client.talk(
@@ -100,7 +100,7 @@ async def test_commands_out_of_order():
     ]
 
 
-async def test_helo_and_ehlo_forget_the_message_under_way():
+async def test_helo_and_ehlo_forget_the_message_under_way() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -117,7 +117,7 @@ async def test_helo_and_ehlo_forget_the_message_under_way():
 # The envelope
 
 
-async def test_the_policy_hears_who_was_let_through_so_far():
+async def test_the_policy_hears_who_was_let_through_so_far() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -132,7 +132,7 @@ async def test_the_policy_hears_who_was_let_through_so_far():
     ]
 
 
-async def test_a_refusal_of_the_policy_is_passed_on_as_it_is():
+async def test_a_refusal_of_the_policy_is_passed_on_as_it_is() -> None:
     policy = NotingPolicy()
     policy.refusals = {"rcpt": Reply(550, ("No", "such user"), "5.1.1")}
     async with door(policy) as connect:
@@ -143,7 +143,7 @@ async def test_a_refusal_of_the_policy_is_passed_on_as_it_is():
         assert (await client.talk("DATA"))[0] == "554 5.5.1 No valid recipients"
 
 
-async def test_ten_thousand_recipients_each_get_an_answer():
+async def test_ten_thousand_recipients_each_get_an_answer() -> None:
     policy = NotingPolicy()
     async with door(policy, max_recipients=500) as connect:
         client = await connect()
@@ -158,7 +158,7 @@ async def test_ten_thousand_recipients_each_get_an_answer():
     assert len(policy.sinks[0].envelope.recipients) == 500
 
 
-async def test_many_messages_without_a_valid_recipient_are_no_wrong_commands():
+async def test_many_messages_without_a_valid_recipient_are_no_wrong_commands() -> None:
     """A provider that pipelines mail for users who are gone is not shown the door."""
     policy = NotingPolicy()
     policy.refusals = {"rcpt": Reply(550, ("no",), "5.1.1")}
@@ -170,7 +170,7 @@ async def test_many_messages_without_a_valid_recipient_are_no_wrong_commands():
             assert await codes(client, 4) == ["250", "550", "554", "250"]
 
 
-async def test_smtputf8_must_be_asked_for():
+async def test_smtputf8_must_be_asked_for() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -189,7 +189,7 @@ async def test_smtputf8_must_be_asked_for():
 # Size
 
 
-async def test_too_large_is_said_at_mail_where_size_tells():
+async def test_too_large_is_said_at_mail_where_size_tells() -> None:
     policy = NotingPolicy()
     async with door(policy, max_message_bytes=65_536) as connect:
         client = await connect()
@@ -201,7 +201,7 @@ async def test_too_large_is_said_at_mail_where_size_tells():
 
 @pytest.mark.parametrize(("size", "expected"), [(65_536, "250"), (65_537, "552"), (2_000_000, "552")])
 @pytest.mark.parametrize("way", ["DATA", "BDAT", "chunks"])
-async def test_too_large_content_is_read_to_its_end_and_refused(size, expected, way):
+async def test_too_large_content_is_read_to_its_end_and_refused(size: int, expected: str, way: str) -> None:
     policy = NotingPolicy()
     content = (b"x" * 62 + b"\r\n") * (size // 64) + b"y" * (size % 64)
     if way == "DATA":
@@ -226,7 +226,7 @@ async def test_too_large_content_is_read_to_its_end_and_refused(size, expected, 
 # CHUNKING
 
 
-async def test_chunks_make_one_message_byte_for_byte():
+async def test_chunks_make_one_message_byte_for_byte() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -241,7 +241,7 @@ async def test_chunks_make_one_message_byte_for_byte():
     assert policy.contents == [b"one\r\n.\r\n.."]
 
 
-async def test_data_and_bdat_do_not_mix():
+async def test_data_and_bdat_do_not_mix() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -254,7 +254,7 @@ async def test_data_and_bdat_do_not_mix():
 
 
 @pytest.mark.parametrize("fault", ["no mail", "no recipient", "refused", "exception"])
-async def test_a_chunk_that_can_not_be_used_is_thrown_away(fault):
+async def test_a_chunk_that_can_not_be_used_is_thrown_away(fault: str) -> None:
     policy = NotingPolicy()
     if fault == "refused":
         policy.refusals = {"begin": Reply(452, ("full",), "4.3.1")}
@@ -289,7 +289,7 @@ async def test_a_chunk_that_can_not_be_used_is_thrown_away(fault):
         (["AUTH"], "504 5.5.4"),
     ],
 )
-async def test_logins(lines, expected):
+async def test_logins(lines: list[str], expected: str) -> None:
     async with door(NotingPolicy(), listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         client = await connect()
         replies = await client.talk("EHLO x.example", *lines)
@@ -298,7 +298,7 @@ async def test_logins(lines, expected):
         assert mail[:3] == ("250" if expected == "235 2.7.0" else "530")
 
 
-async def test_plain_tells_the_policy_for_whom_it_is():
+async def test_plain_tells_the_policy_for_whom_it_is() -> None:
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         client = await connect()
@@ -306,7 +306,7 @@ async def test_plain_tells_the_policy_for_whom_it_is():
     assert policy.of("login") == [("anna", "right", "ben")]
 
 
-async def test_a_login_on_port_25_after_starttls():
+async def test_a_login_on_port_25_after_starttls() -> None:
     policy = NotingPolicy()
     async with door(policy, tls=server_tls()) as connect:
         client = await connect()
@@ -321,7 +321,7 @@ async def test_a_login_on_port_25_after_starttls():
     assert [peer.protocol for peer, _, _ in policy.of("mail")] == ["ESMTP", "ESMTPSA"]
 
 
-async def test_submission_wants_tls_then_a_login():
+async def test_submission_wants_tls_then_a_login() -> None:
     async with door(NotingPolicy(), listener=Listener.SUBMISSION, tls=server_tls()) as connect:
         client = await connect()
         assert (await client.talk(*MAIL[:2]))[1] == "530 5.7.0 Must issue a STARTTLS command first"
@@ -329,7 +329,7 @@ async def test_submission_wants_tls_then_a_login():
         assert (await client.talk(*MAIL[:2]))[1] == "530 5.7.0 Authentication required"
 
 
-async def test_plain_text_after_starttls_is_forgotten():
+async def test_plain_text_after_starttls_is_forgotten() -> None:
     policy = NotingPolicy()
     async with door(policy, tls=server_tls()) as connect:
         client = await connect()
@@ -341,7 +341,7 @@ async def test_plain_text_after_starttls_is_forgotten():
     assert policy.of("mail") == []
 
 
-async def test_a_broken_handshake_ends_only_that_connection():
+async def test_a_broken_handshake_ends_only_that_connection() -> None:
     policy = NotingPolicy()
     async with door(policy, tls=server_tls()) as connect:
         client = await connect()
@@ -370,14 +370,14 @@ async def test_a_broken_handshake_ends_only_that_connection():
     ],
     ids=lambda value: repr(value)[:20],
 )
-async def test_garbage_gets_one_answer_and_the_dialogue_stays_in_step(line, expected):
+async def test_garbage_gets_one_answer_and_the_dialogue_stays_in_step(line: bytes, expected: str) -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()
         client.send(b"NOOP\r\n" + line + b"NOOP\r\n")
         assert [(await client.reply())[-1] for _ in range(3)] == ["250 2.0.0 Ok", expected, "250 2.0.0 Ok"]
 
 
-async def test_too_many_wrong_commands_end_the_connection():
+async def test_too_many_wrong_commands_end_the_connection() -> None:
     async with door(NotingPolicy(), max_errors=3) as connect:
         client = await connect()
         assert await client.talk("NOOP", "A", "B") == ["250 2.0.0 Ok"] + ["500 5.5.2 Unknown command"] * 2
@@ -388,7 +388,7 @@ async def test_too_many_wrong_commands_end_the_connection():
         ]
 
 
-async def test_too_many_commands_end_the_connection():
+async def test_too_many_commands_end_the_connection() -> None:
     async with door(NotingPolicy(), max_commands=100) as connect:
         client = await connect()
         client.send("NOOP\r\n" * 100)
@@ -397,13 +397,13 @@ async def test_too_many_commands_end_the_connection():
 
 
 @pytest.mark.parametrize("start", ["", "NO", "AUTH"])
-async def test_slowloris_in_a_command(start):
+async def test_slowloris_in_a_command(start: str) -> None:
     """One byte now and then does not keep a connection: the whole line has its time."""
     policy = NotingPolicy()
     async with door(policy, command_timeout_s=1) as connect:
         client = await connect()
 
-        async def drip():
+        async def drip() -> None:
             while True:
                 client.send(b"x")
                 await asyncio.sleep(0.1)
@@ -416,7 +416,7 @@ async def test_slowloris_in_a_command(start):
         await eventually(lambda: policy.connections == 0)
 
 
-async def test_slowloris_that_never_reads():
+async def test_slowloris_that_never_reads() -> None:
     policy = NotingPolicy()
     async with door(policy, command_timeout_s=1) as connect:
         client = await connect()
@@ -426,7 +426,7 @@ async def test_slowloris_that_never_reads():
             await eventually(lambda: policy.connections == 0)
 
 
-async def test_a_connection_not_let_in_hears_why():
+async def test_a_connection_not_let_in_hears_why() -> None:
     policy = NotingPolicy()
     policy.refusals = {"connected": Reply(421, ("Too many",), "4.7.0")}
     async with door(policy) as connect:
@@ -435,7 +435,7 @@ async def test_a_connection_not_let_in_hears_why():
     assert policy.connections == 0
 
 
-async def test_a_client_that_vanishes_at_any_byte_leaves_nothing():
+async def test_a_client_that_vanishes_at_any_byte_leaves_nothing() -> None:
     dialogue = "\r\n".join((*MAIL, "DATA", "Subject: x", "", "hello", ".")).encode()  # the last CRLF is missing
     policy = NotingPolicy()
     async with door(policy) as connect:
@@ -451,7 +451,7 @@ async def test_a_client_that_vanishes_at_any_byte_leaves_nothing():
     assert {sink.fate for sink in policy.sinks} == {"aborted"}
 
 
-async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
+async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer() -> None:
     policy = NotingPolicy()
     policy.may_finish = asyncio.Event()
     async with door(policy) as connect:
@@ -470,7 +470,7 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer():
         await asyncio.wait_for(closing, 20)
 
 
-async def test_the_last_reply_reaches_a_client_that_still_sends():
+async def test_the_last_reply_reaches_a_client_that_still_sends() -> None:
     async with door(NotingPolicy(), max_errors=3) as connect:
         client = await connect()
         client.send(b"NOOP\r\n" + b"WHAT\r\n" * 3)
@@ -481,7 +481,7 @@ async def test_the_last_reply_reaches_a_client_that_still_sends():
     assert [reply[:9] for reply in replies] == ["250 2.0.0"] + ["500 5.5.2"] * 3 + ["421 4.7.0"]
 
 
-async def test_a_client_that_never_ends_is_cut_off(monkeypatch):
+async def test_a_client_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_CLOSE_S", 0.1)
     async with door(NotingPolicy()) as connect:
         client = await connect()
@@ -490,14 +490,14 @@ async def test_a_client_that_never_ends_is_cut_off(monkeypatch):
         await eventually(lambda: not connect.server._running.connections)
 
 
-async def closed(*writers):
+async def closed(*writers: asyncio.StreamWriter) -> None:
     for writer in writers:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
 
-async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time():
+async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time() -> None:
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls(), command_timeout_s=1) as connect:
         port = connect.port
@@ -514,7 +514,7 @@ async def test_a_client_that_never_shakes_hands_holds_its_place_only_for_a_time(
         assert (await (await connect()).talk("NOOP"))[0].startswith("250")
 
 
-async def test_going_down_does_not_wait_for_a_handshake():
+async def test_going_down_does_not_wait_for_a_handshake() -> None:
     policy = NotingPolicy()
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         reader, writer = await asyncio.open_connection("127.0.0.1", connect.port)
@@ -538,7 +538,7 @@ SCRIPT_CODES = ["250"] * 3 + ["500", "354"] + ["250"] * 6 + ["250", "501", "554"
 SCRIPT_CONTENTS = [b".one\r\ntwo\r\n\n.\n\r\n", b"\r\n.\r\nabc\r\n"]
 
 
-async def run_split(cuts):
+async def run_split(cuts: list[int]) -> tuple[list[str], list[bytes]]:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -550,14 +550,14 @@ async def run_split(cuts):
     return [line[:3] for line in answers if line[3] == " "], policy.contents
 
 
-async def test_the_dialogue_byte_by_byte():
+async def test_the_dialogue_byte_by_byte() -> None:
     assert await run_split([]) == (SCRIPT_CODES, SCRIPT_CONTENTS)
     assert await run_split(list(range(1, len(SCRIPT)))) == (SCRIPT_CODES, SCRIPT_CONTENTS)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, len(SCRIPT) - 1), unique=True, max_size=12).map(sorted))
-def test_the_dialogue_in_any_split(cuts):
+def test_the_dialogue_in_any_split(cuts: list[int]) -> None:
     assert asyncio.run(run_split(cuts)) == (SCRIPT_CODES, SCRIPT_CONTENTS)
 
 
@@ -588,8 +588,8 @@ WORDS = st.sampled_from(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(WORDS, st.binary(max_size=30)), max_size=40))
-def test_whatever_comes_every_answer_is_well_formed_and_nobody_is_left(pieces):
-    async def run():
+def test_whatever_comes_every_answer_is_well_formed_and_nobody_is_left(pieces: list[bytes]) -> None:
+    async def run() -> None:
         policy = NotingPolicy()
         async with door(policy, max_errors=1000) as connect:
             client = await connect()
@@ -607,7 +607,7 @@ def test_whatever_comes_every_answer_is_well_formed_and_nobody_is_left(pieces):
     asyncio.run(run())
 
 
-async def test_connections_whose_line_is_down_are_dropped_and_others_are_not():
+async def test_connections_whose_line_is_down_are_dropped_and_others_are_not() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -622,7 +622,7 @@ async def test_connections_whose_line_is_down_are_dropped_and_others_are_not():
     assert [sink.fate for sink in policy.sinks] == ["aborted"]
 
 
-async def test_the_policy_learns_the_interface_a_peer_came_in_on():
+async def test_the_policy_learns_the_interface_a_peer_came_in_on() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -630,7 +630,7 @@ async def test_the_policy_learns_the_interface_a_peer_came_in_on():
     assert [peer.interface for peer, _, _ in policy.of("mail")] == ["lo"]
 
 
-async def test_names_without_a_domain_get_the_one_the_policy_tells():
+async def test_names_without_a_domain_get_the_one_the_policy_tells() -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()

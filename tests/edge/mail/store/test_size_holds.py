@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def accept(store: Store, size: int, *recipients, **changes) -> MessageRecord:
+async def accept(store: Store, size: int, *recipients: object, **changes: Any) -> MessageRecord:
     message = a_record(store.next_id(), *recipients, wire_size=size, **changes)
     await store.accept(message)
     return message

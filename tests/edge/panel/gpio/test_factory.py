@@ -30,7 +30,7 @@ LABEL = "9030000.pl061"
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch) -> Iterator[FakeMachine]:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
     made = FakeMachine(tmp_path)
     made.plug(0, LABEL, 8)
     monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
@@ -56,7 +56,7 @@ def soon(happens: queue.Queue[object]) -> object:
 # -- chips ----------------------------------------------------------------------------------------------
 
 
-def test_a_chip_is_found_by_its_label_whatever_its_number(machine) -> None:
+def test_a_chip_is_found_by_its_label_whatever_its_number(machine: FakeMachine) -> None:
     machine.plug(10, "pinctrl-rp1", 54)
     (machine.folder / "gpiochip4").symlink_to(machine.folder / "gpiochip10")  # some kernels leave such a link
     with open_chip("pinctrl-rp1", machine.folder) as chip:
@@ -64,7 +64,7 @@ def test_a_chip_is_found_by_its_label_whatever_its_number(machine) -> None:
     assert default_label(machine.folder) == "pinctrl-rp1"
 
 
-def test_a_chip_that_is_not_there_is_told_with_those_that_are(machine) -> None:
+def test_a_chip_that_is_not_there_is_told_with_those_that_are(machine: FakeMachine) -> None:
     with pytest.raises(
         GpioNotThereError, match=r"labelled pinctrl-rp1 here; there are 9030000.pl061 \(gpiochip0\)"
     ):
@@ -73,19 +73,19 @@ def test_a_chip_that_is_not_there_is_told_with_those_that_are(machine) -> None:
         open_chip("pinctrl-rp1", machine.folder / "none")
 
 
-def test_two_chips_of_one_label_are_not_guessed_between(machine) -> None:
+def test_two_chips_of_one_label_are_not_guessed_between(machine: FakeMachine) -> None:
     machine.plug(1, LABEL, 8)
     with pytest.raises(GpioError, match="Two GPIO chips are labelled"):
         open_chip(LABEL, machine.folder)
 
 
-def test_a_chip_nobody_may_open_names_the_group(machine) -> None:
+def test_a_chip_nobody_may_open_names_the_group(machine: FakeMachine) -> None:
     machine.denied.add("gpiochip0")
     with pytest.raises(GpioError, match="must be in the group gpio"):
         open_chip(LABEL, machine.folder)
 
 
-def test_without_a_label_the_only_chip_is_taken_and_of_several_strange_ones_none(machine) -> None:
+def test_without_a_label_the_only_chip_is_taken_and_of_several_strange_ones_none(machine: FakeMachine) -> None:
     assert default_label(machine.folder) == LABEL
     machine.plug(1, "other", 8)
     with pytest.raises(GpioNotThereError, match=r"Name its label; there are: 9030000\.pl061, other"):
@@ -100,7 +100,9 @@ def test_it_is_registered_at_gpiozeros_entry_point() -> None:
     assert ours.load() is LibgpiodFactory
 
 
-def test_gpiozero_takes_it_by_its_name_from_the_environment(machine, monkeypatch) -> None:
+def test_gpiozero_takes_it_by_its_name_from_the_environment(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "dialpost-libgpiod")
     monkeypatch.setenv("DIALPOST_GPIO_CHIP", LABEL)
     monkeypatch.setattr("dialpost.edge.panel.gpio.factory.DEVICES", machine.folder)
@@ -111,7 +113,7 @@ def test_gpiozero_takes_it_by_its_name_from_the_environment(machine, monkeypatch
     made.close()
 
 
-def test_trap_no_raspberry_pi_revision_is_wanted(factory) -> None:
+def test_trap_no_raspberry_pi_revision_is_wanted(factory: LibgpiodFactory) -> None:
     """`PiFactory` reads the device tree for it and fails on any other board; ours has the chip's lines instead."""
     assert factory.board_info.model == LABEL
     assert [info.name for info in factory.board_info.headers["GPIO"].pins.values()] == [
@@ -123,7 +125,7 @@ def test_trap_no_raspberry_pi_revision_is_wanted(factory) -> None:
         factory.pin(8)
 
 
-def test_trap_gpiozeros_default_factory_is_never_looked_for(factory) -> None:
+def test_trap_gpiozeros_default_factory_is_never_looked_for(factory: LibgpiodFactory) -> None:
     """It would try lgpio (whose stub an unpinned pip installs), RPi.GPIO and /dev/mem, warning each time."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -144,7 +146,7 @@ def test_trap_importing_gpiozero_needs_no_gpio() -> None:
 # -- lights ---------------------------------------------------------------------------------------------
 
 
-def test_an_led_is_lit_and_dark(machine, factory) -> None:
+def test_an_led_is_lit_and_dark(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     line = machine.line(1)
     with LED(1, pin_factory=factory) as led:
         led.on()
@@ -157,20 +159,20 @@ def test_an_led_is_lit_and_dark(machine, factory) -> None:
     assert line.holder == ""
 
 
-def test_an_active_low_led_is_dark_from_its_first_moment(machine, factory) -> None:
+def test_an_active_low_led_is_dark_from_its_first_moment(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     with LED(1, active_high=False, pin_factory=factory) as led:
         led.on()
         led.off()
     assert machine.line(1).levels == [True, False, True]
 
 
-def test_gpiozeros_own_blinking_works(machine, factory) -> None:
+def test_gpiozeros_own_blinking_works(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     with LED(1, pin_factory=factory) as led:
         led.blink(0.001, 0.001, n=3, background=False)
     assert machine.line(1).levels == [False, *[True, False] * 3]
 
 
-def test_a_line_in_use_is_told_with_who_has_it(machine, factory) -> None:
+def test_a_line_in_use_is_told_with_who_has_it(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     machine.line(3).holder = "Power Button"
     with pytest.raises(LineBusyError, match=r"line 3 of 9030000\.pl061 is in use by Power Button"):
         LED(3, pin_factory=factory)
@@ -180,12 +182,12 @@ def test_a_line_in_use_is_told_with_who_has_it(machine, factory) -> None:
         led.on()
 
 
-def test_a_line_can_be_taken_once_in_one_process(machine, factory) -> None:
+def test_a_line_can_be_taken_once_in_one_process(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     with LED(1, pin_factory=factory), pytest.raises(GPIOPinInUse):
         LED(1, pin_factory=factory)
 
 
-def test_closing_the_factory_lets_every_line_go(machine) -> None:
+def test_closing_the_factory_lets_every_line_go(machine: FakeMachine) -> None:
     factory = LibgpiodFactory(LABEL, machine.folder)
     LED(1, pin_factory=factory).on()
     Button(3, pin_factory=factory)
@@ -209,14 +211,16 @@ def share_lit(machine: FakeMachine, offset: int, seconds: float) -> float:
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_a_dimmed_led_is_lit_for_its_share(machine, factory, active_high: bool) -> None:
+def test_a_dimmed_led_is_lit_for_its_share(
+    machine: FakeMachine, factory: LibgpiodFactory, active_high: bool
+) -> None:
     with PWMLED(1, active_high=active_high, initial_value=0.25, pin_factory=factory) as led:
         assert led.value == pytest.approx(0.25)
         share = share_lit(machine, 1, 0.5)
         assert (share if active_high else 1 - share) == pytest.approx(0.25, abs=0.15)
 
 
-def test_full_and_dark_need_no_switching(machine, factory) -> None:
+def test_full_and_dark_need_no_switching(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     with PWMLED(1, pin_factory=factory) as led:
         led.value = 1
         led.value = 0
@@ -226,7 +230,7 @@ def test_full_and_dark_need_no_switching(machine, factory) -> None:
     assert machine.line(1).levels == [False, False, True, False, True]
 
 
-def test_a_dimmed_led_stops_switching_when_it_is_let_go(machine, factory) -> None:
+def test_a_dimmed_led_stops_switching_when_it_is_let_go(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     led = PWMLED(1, initial_value=0.5, pin_factory=factory)
     led.close()
     count = len(machine.line(1).levels)
@@ -234,7 +238,7 @@ def test_a_dimmed_led_stops_switching_when_it_is_let_go(machine, factory) -> Non
     assert len(machine.line(1).levels) == count
 
 
-def test_several_dimmed_leds_share_one_thread(machine, factory) -> None:
+def test_several_dimmed_leds_share_one_thread(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     leds = [PWMLED(n, initial_value=0.5, pin_factory=factory) for n in (1, 2, 4)]
     assert [thread.name for thread in threading.enumerate()].count("gpio-pwm") == 1
     for led in leds:
@@ -244,7 +248,9 @@ def test_several_dimmed_leds_share_one_thread(machine, factory) -> None:
 # -- the button -----------------------------------------------------------------------------------------
 
 
-def test_a_button_asks_the_kernel_for_bias_debounce_edges_and_its_clock(machine, factory) -> None:
+def test_a_button_asks_the_kernel_for_bias_debounce_edges_and_its_clock(
+    machine: FakeMachine, factory: LibgpiodFactory
+) -> None:
     with Button(3, pull_up=True, bounce_time=0.01, pin_factory=factory):
         settings = machine.line(3).settings[-1]
     assert settings.direction is Direction.INPUT
@@ -259,14 +265,16 @@ def test_a_button_asks_the_kernel_for_bias_debounce_edges_and_its_clock(machine,
     ("pull_up", "active_state", "bias"),
     [(True, None, Bias.PULL_UP), (False, None, Bias.PULL_DOWN), (None, True, Bias.DISABLED)],
 )
-def test_bias_and_what_counts_as_pressed(machine, factory, pull_up, active_state, bias) -> None:
+def test_bias_and_what_counts_as_pressed(
+    machine: FakeMachine, factory: LibgpiodFactory, pull_up: bool | None, active_state: bool | None, bias: Bias
+) -> None:
     with DigitalInputDevice(3, pull_up=pull_up, active_state=active_state, pin_factory=factory) as button:
         assert machine.line(3).settings[-1].bias is bias
         machine.line(3).level = not pull_up
         assert button.is_active
 
 
-def test_edges_come_with_the_kernels_time(machine, factory) -> None:
+def test_edges_come_with_the_kernels_time(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     happens: queue.Queue[object] = queue.Queue()
     machine.line(3).level = True
     with Button(3, pin_factory=factory) as button:
@@ -279,7 +287,7 @@ def test_edges_come_with_the_kernels_time(machine, factory) -> None:
         assert soon(happens) == ("released", pytest.approx(100.25, abs=1e-3))
 
 
-def test_trap_when_released_fires_after_a_hold_too(machine, factory) -> None:
+def test_trap_when_released_fires_after_a_hold_too(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     """So a press is not told from a hold by gpiozero's events; `core/panel/button` does it, from the times."""
     happens: queue.Queue[object] = queue.Queue()
     machine.line(3).level = True
@@ -292,13 +300,17 @@ def test_trap_when_released_fires_after_a_hold_too(machine, factory) -> None:
         assert soon(happens) == "released"
 
 
-def test_a_button_down_at_the_start_is_seen_though_no_edge_comes(machine, factory) -> None:
+def test_a_button_down_at_the_start_is_seen_though_no_edge_comes(
+    machine: FakeMachine, factory: LibgpiodFactory
+) -> None:
     machine.line(3).level = False
     with Button(3, pin_factory=factory) as button:
         assert button.is_pressed
 
 
-def test_edges_lost_by_the_kernel_end_with_how_the_line_is_now(machine, factory) -> None:
+def test_edges_lost_by_the_kernel_end_with_how_the_line_is_now(
+    machine: FakeMachine, factory: LibgpiodFactory
+) -> None:
     happens: queue.Queue[object] = queue.Queue()
     machine.line(3).level = True
     with Button(3, pin_factory=factory) as button:
@@ -315,7 +327,9 @@ def test_edges_lost_by_the_kernel_end_with_how_the_line_is_now(machine, factory)
 
 
 @pytest.mark.parametrize("in_one_reading", [True, False])
-def test_a_fault_in_what_an_edge_does_costs_no_other_edge(machine, factory, caplog, in_one_reading) -> None:
+def test_a_fault_in_what_an_edge_does_costs_no_other_edge(
+    machine: FakeMachine, factory: LibgpiodFactory, caplog: pytest.LogCaptureFixture, in_one_reading: bool
+) -> None:
     happens: queue.Queue[object] = queue.Queue()
 
     def fails() -> None:
@@ -333,7 +347,7 @@ def test_a_fault_in_what_an_edge_does_costs_no_other_edge(machine, factory, capl
     assert "what an edge should have done failed" in caplog.text
 
 
-def test_an_input_has_no_level_to_set(factory) -> None:
+def test_an_input_has_no_level_to_set(factory: LibgpiodFactory) -> None:
     with DigitalInputDevice(3, pin_factory=factory) as button, pytest.raises(PinSetInput):
         button.pin.state = 1
 

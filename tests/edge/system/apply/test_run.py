@@ -3,8 +3,10 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,20 +35,20 @@ OTHER = CONFIG + '[lan]\nmethod = "static"\naddress = "192.168.7.1/24"\nservices
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path: Path) -> Place:
     root = tmp_path / "root"
     root.mkdir()
     return Place(root)
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path: Path) -> Path:
     path = tmp_path / "dialpost.toml"
     path.write_text(CONFIG)
     return path
 
 
-def tree(root: Path):
+def tree(root: Path) -> dict[str, tuple[str, bytes | Path | str, int]]:
     """Everything under a folder: kind, mode, content, and which file it is (a rewrite makes another)."""
     found = {}
     for path in sorted(root.rglob("*")):
@@ -56,11 +58,11 @@ def tree(root: Path):
     return found
 
 
-def written(place):
+def written(place: Place) -> list[str]:
     return [path for path, (mode, _, _) in tree(place.root).items() if not mode.startswith("d")]
 
 
-def test_every_file_is_written_and_a_second_run_writes_nothing(place, source):
+def test_every_file_is_written_and_a_second_run_writes_nothing(place: Place, source: Path) -> None:
     first = apply(source, place)
     assert first == ApplyResult(applied=True, changed=PLACES)
     assert written(place) == sorted([*PLACES, RESULT])
@@ -73,7 +75,7 @@ def test_every_file_is_written_and_a_second_run_writes_nothing(place, source):
     assert ApplyResult.from_json(place.read(RESULT)) == ApplyResult(applied=True)
 
 
-def test_only_what_differs_is_written_and_what_is_not_wanted_is_taken_away(place, source):
+def test_only_what_differs_is_written_and_what_is_not_wanted_is_taken_away(place: Place, source: Path) -> None:
     apply(source, place)
     source.write_text(OTHER)
     assert apply(source, place).changed == (FIREWALL, NETWORK, DOVECOT)
@@ -82,13 +84,13 @@ def test_only_what_differs_is_written_and_what_is_not_wanted_is_taken_away(place
     assert apply(source, place).changed == (FIREWALL, NETWORK, DOVECOT)
 
 
-def test_another_name_means_another_certificate_so_dovecot_is_told(place, source):
+def test_another_name_means_another_certificate_so_dovecot_is_told(place: Place, source: Path) -> None:
     apply(source, place)
     source.write_text(CONFIG.replace("mail.", "post."))
     assert set(apply(source, place).changed) >= {HOSTNAME, DOVECOT}
 
 
-def test_a_file_somebody_changed_is_put_right(place, source):
+def test_a_file_somebody_changed_is_put_right(place: Place, source: Path) -> None:
     apply(source, place)
     place.shown(NETWORK).chmod(0o666)
     place.shown(HOSTNAME).write_text("evil\n")
@@ -97,7 +99,7 @@ def test_a_file_somebody_changed_is_put_right(place, source):
     assert apply(source, place).changed == (NETWORK, HOSTNAME, LOCALTIME)
 
 
-def test_the_preview_is_a_diff_and_writes_nothing(place, source):
+def test_the_preview_is_a_diff_and_writes_nothing(place: Place, source: Path) -> None:
     before = tree(place.root)
     lines = preview(parse_config(CONFIG), place)
     assert tree(place.root) == before
@@ -113,7 +115,7 @@ def test_the_preview_is_a_diff_and_writes_nothing(place, source):
 
 
 @pytest.mark.parametrize("folder", ["run", "run/dialpost-apply", "run/systemd", "run/systemd/network"])
-def test_a_link_on_the_way_leads_nowhere(place, source, tmp_path, folder):
+def test_a_link_on_the_way_leads_nowhere(place: Place, source: Path, tmp_path: Path, folder: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     link = place.root / folder
@@ -127,7 +129,7 @@ def test_a_link_on_the_way_leads_nowhere(place, source, tmp_path, folder):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_links_in_place_of_files_are_replaced_not_followed(place, source, tmp_path):
+def test_links_in_place_of_files_are_replaced_not_followed(place: Place, source: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     for path in (*PLACES, RESULT, STATE):
@@ -140,7 +142,7 @@ def test_links_in_place_of_files_are_replaced_not_followed(place, source, tmp_pa
     assert [path for path in links if path in PLACES] == [LOCALTIME]
 
 
-def test_a_folder_in_place_of_a_file_is_told_and_the_rest_is_done(place, source):
+def test_a_folder_in_place_of_a_file_is_told_and_the_rest_is_done(place: Place, source: Path) -> None:
     place.shown(NETWORK).mkdir(parents=True)
     result = apply(source, place)
     assert not result.applied
@@ -148,12 +150,12 @@ def test_a_folder_in_place_of_a_file_is_told_and_the_rest_is_done(place, source)
     assert set(result.changed) == set(PLACES) - {NETWORK}
 
 
-def _link(path):
+def _link(path: Path) -> None:
     path.rename(path.with_name("real"))
     path.symlink_to(path.with_name("real"))
 
 
-def _fifo(path):
+def _fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
@@ -171,7 +173,9 @@ def _fifo(path):
         (lambda path: path.write_text(CONFIG + 'data_dir = "/x y{"\n'), "no path"),
     ],
 )
-def test_a_file_that_is_not_to_be_trusted_changes_nothing(place, source, spoil, said):
+def test_a_file_that_is_not_to_be_trusted_changes_nothing(
+    place: Place, source: Path, spoil: Callable[..., Any], said: str
+) -> None:
     apply(source, place, [Service(HOSTNAME, "the host name", lambda there: None)])
     before = tree(place.root)
     spoil(source)
@@ -182,7 +186,7 @@ def test_a_file_that_is_not_to_be_trusted_changes_nothing(place, source, spoil, 
     }
 
 
-def test_at_boot_a_broken_file_still_leaves_a_station_that_can_be_reached(place, source):
+def test_at_boot_a_broken_file_still_leaves_a_station_that_can_be_reached(place: Place, source: Path) -> None:
     source.write_text("[station")
     result = apply(source, place)
     assert not result.applied and "not TOML" in result.problems[0]
@@ -202,7 +206,9 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
-def test_at_boot_the_newest_good_configuration_stands_in_for_an_unreadable_one(place, source, text):
+def test_at_boot_the_newest_good_configuration_stands_in_for_an_unreadable_one(
+    place: Place, source: Path, text: bytes | str
+) -> None:
     history = source.with_name(source.name + ".history")
     history.mkdir()
     (history / "0002.toml").write_text(CONFIG + '[lan]\nmethod = "static"\naddress = "192.168.9.1/24"\n')
@@ -215,14 +221,16 @@ def test_at_boot_the_newest_good_configuration_stands_in_for_an_unreadable_one(p
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
-def test_at_boot_without_a_good_one_there_is_a_firewall_all_the_same(place, source, text):
+def test_at_boot_without_a_good_one_there_is_a_firewall_all_the_same(
+    place: Place, source: Path, text: bytes | str
+) -> None:
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     result = apply(source, place)
     assert not result.applied and "those of a new station" in result.problems[-1]
     assert FIREWALL in result.changed and NETWORK in result.changed
 
 
-def test_before_the_first_configuration_there_is_no_problem(place, tmp_path):
+def test_before_the_first_configuration_there_is_no_problem(place: Place, tmp_path: Path) -> None:
     result = apply(tmp_path / "none.toml", place)
     assert result == ApplyResult(applied=True, changed=tuple(path for path in PLACES if path != DOVECOT))
 
@@ -235,7 +243,9 @@ ANY_TEXT = st.one_of(
 
 @given(st.dictionaries(ANY_KEY, ANY_TEXT, max_size=6))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_the_file_says_nothing_but_our_places_is_touched(tmp_path_factory, values):
+def test_whatever_the_file_says_nothing_but_our_places_is_touched(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     source, place = folder / "dialpost.toml", Place(folder / "root")
     (place.root / "etc").mkdir(parents=True)
@@ -257,7 +267,7 @@ def _lines(keys):
     return "".join(f"{name} = {_toml(value)}\n" for name, value in keys.items())
 
 
-def _toml(value):
+def _toml(value: list[str] | str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -267,24 +277,24 @@ def _toml(value):
 class Told:
     """Services that write down what they hear; those in `broken` fail, those in `forgetful` lost it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.log, self.broken, self.forgetful = [], set(), set()
         self.services = [self._service(path) for path in PLACES]
 
-    def _service(self, path):
-        def tell(there):
+    def _service(self, path: str) -> Service:
+        def tell(there: bool) -> None:
             if path in self.broken:
                 raise CommandError("no")
             self.log.append((path, there))
 
         return Service(path, f"what {path} is for", tell, lambda: path in self.forgetful)
 
-    def new(self):
+    def new(self) -> list[tuple[str, bool]]:
         new, self.log = self.log, []
         return new
 
 
-def test_services_are_told_once_in_order_and_of_changes_only(place, source):
+def test_services_are_told_once_in_order_and_of_changes_only(place: Place, source: Path) -> None:
     told = Told()
     result = apply(source, place, told.services)
     assert told.new() == [(path, True) for path in PLACES]
@@ -295,7 +305,7 @@ def test_services_are_told_once_in_order_and_of_changes_only(place, source):
     assert told.new() == [(FIREWALL, True), (NETWORK, True), (DOVECOT, False)]
 
 
-def test_one_that_failed_is_told_again_and_keeps_nobody_else(place, source):
+def test_one_that_failed_is_told_again_and_keeps_nobody_else(place: Place, source: Path) -> None:
     told = Told()
     told.broken = {FIREWALL}
     result = apply(source, place, told.services)
@@ -306,7 +316,7 @@ def test_one_that_failed_is_told_again_and_keeps_nobody_else(place, source):
     assert told.new() == [(FIREWALL, True)]
 
 
-def test_one_that_is_optional_makes_no_start_a_bad_one(place, source):
+def test_one_that_is_optional_makes_no_start_a_bad_one(place: Place, source: Path) -> None:
     """A clock chip that lost its wire: told, tried again at the next run, and no release is rolled back for it."""
     told = Told()
     told.broken = {CHRONY}
@@ -318,7 +328,7 @@ def test_one_that_is_optional_makes_no_start_a_bad_one(place, source):
     assert apply(source, place, told.services).reloaded == (f"what {CHRONY} is for",)
 
 
-def test_one_that_lost_what_it_was_told_is_told_again(place, source):
+def test_one_that_lost_what_it_was_told_is_told_again(place: Place, source: Path) -> None:
     told = Told()
     apply(source, place, told.services)
     told.new()
@@ -327,7 +337,7 @@ def test_one_that_lost_what_it_was_told_is_told_again(place, source):
     assert told.new() == [(FIREWALL, True), (DOVECOT, True)]
 
 
-def test_a_memory_that_cannot_be_read_tells_everybody_again(place, source):
+def test_a_memory_that_cannot_be_read_tells_everybody_again(place: Place, source: Path) -> None:
     told = Told()
     apply(source, place, told.services)
     told.new()
@@ -346,13 +356,15 @@ class PowerCut(BaseException):
 _STEPS = ("mkdir", "open", "symlink", "fchmod", "fsync", "rename", "unlink")
 
 
-def _cut_at(monkeypatch, count):
+def _cut_at(monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:
     """The power fails before the `count`th change of the disk; the list of those that were made."""
     made = []
     for name in _STEPS:
         real = getattr(os, name)
 
-        def step(*args, _real=real, _name=name, **more):
+        def step(
+            *args: int | Path | str, _real: Callable[..., Any] = real, _name: str = name, **more: Any
+        ) -> int | None:
             is_change = _name != "open" or args[1] & os.O_CREAT
             if is_change and len(made) == count:
                 raise PowerCut
@@ -364,7 +376,7 @@ def _cut_at(monkeypatch, count):
     return made
 
 
-def test_a_power_cut_at_any_step_leaves_old_or_new_and_the_next_run_finishes(tmp_path, source):
+def test_a_power_cut_at_any_step_leaves_old_or_new_and_the_next_run_finishes(tmp_path: Path, source: Path) -> None:
     texts = {}
     for name, text in (("old", CONFIG), ("new", OTHER)):
         source.write_text(text)
@@ -396,7 +408,9 @@ def test_a_power_cut_at_any_step_leaves_old_or_new_and_the_next_run_finishes(tmp
     assert count > 20
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_folder_after(place, monkeypatch):
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_folder_after(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = _cut_at(monkeypatch, -1)
     place.write(Rendered(HOSTNAME, "mail\n"))
     assert made[-5:] == ["open", "fchmod", "fsync", "rename", "fsync"]

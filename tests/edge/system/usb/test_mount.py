@@ -1,5 +1,7 @@
 """Which USB sticks are mounted and how, on machines made of files."""
 
+from pathlib import Path
+
 import pytest
 
 from dialpost.edge.system.usb import mount as usb_mount
@@ -8,7 +10,7 @@ from dialpost.edge.system.usb.mount import OPTIONS, Machine, command
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Machine:
     (tmp_path / "udev").mkdir()
     for folder in ("sys/dev/block", "sys/class/block", "sys/devices"):
         (tmp_path / folder).mkdir(parents=True)
@@ -18,7 +20,7 @@ def machine(tmp_path):
     return Machine(tmp_path / "sys", tmp_path / "udev", tmp_path / "mounts")
 
 
-def add(root, name, number, disk="", kind=""):
+def add(root: Path, name: str, number: str, disk: str = "", kind: str = "") -> Path:
     """A block device, as /sys and udev show it."""
     folder = root / "sys" / "devices" / disk / name
     folder.mkdir(parents=True)
@@ -31,13 +33,13 @@ def add(root, name, number, disk="", kind=""):
     return folder
 
 
-def mount(root, *lines):
+def mount(root: Path, *lines: str) -> None:
     with (root / "mounts").open("a") as file:
         file.writelines(line + "\n" for line in lines)
 
 
 @pytest.mark.parametrize("kind", list(OPTIONS))
-def test_a_stick_is_mounted_where_the_console_looks_for_it(tmp_path, machine, kind):
+def test_a_stick_is_mounted_where_the_console_looks_for_it(tmp_path: Path, machine: Machine, kind: str) -> None:
     add(tmp_path, "sda", "8:0")
     add(tmp_path, "sda1", "8:1", "sda", kind)
     made = command("sda1", machine)
@@ -48,12 +50,12 @@ def test_a_stick_is_mounted_where_the_console_looks_for_it(tmp_path, machine, ki
     assert "dialpost" in " ".join(options)
 
 
-def test_a_stick_without_partitions(tmp_path, machine):
+def test_a_stick_without_partitions(tmp_path: Path, machine: Machine) -> None:
     add(tmp_path, "sdb", "8:16", kind="vfat")
     assert command("sdb", machine)[-2] == "/dev/sdb"
 
 
-def test_a_second_partition_of_a_stick_that_is_mounted_already(tmp_path, machine):
+def test_a_second_partition_of_a_stick_that_is_mounted_already(tmp_path: Path, machine: Machine) -> None:
     add(tmp_path, "sda", "8:0")
     add(tmp_path, "sda1", "8:1", "sda", "vfat")
     add(tmp_path, "sda2", "8:2", "sda", "ext4")
@@ -61,7 +63,7 @@ def test_a_second_partition_of_a_stick_that_is_mounted_already(tmp_path, machine
     assert command("sda2", machine)[-2] == "/dev/sda2"
 
 
-def test_the_systems_own_disk_is_left_alone_although_it_is_on_usb(tmp_path, machine):
+def test_the_systems_own_disk_is_left_alone_although_it_is_on_usb(tmp_path: Path, machine: Machine) -> None:
     add(tmp_path, "sda", "8:0")
     add(tmp_path, "sda1", "8:1", "sda", "vfat")
     add(tmp_path, "sda4", "8:4", "sda", "ext4")
@@ -69,7 +71,7 @@ def test_the_systems_own_disk_is_left_alone_although_it_is_on_usb(tmp_path, mach
     assert command("sda1", machine) == "sda1 is on a disk that the system uses itself"
 
 
-def test_so_is_one_under_a_verified_root(tmp_path, machine):
+def test_so_is_one_under_a_verified_root(tmp_path: Path, machine: Machine) -> None:
     add(tmp_path, "sda", "8:0")
     part = add(tmp_path, "sda2", "8:2", "sda", "ext4")
     add(tmp_path, "sda1", "8:1", "sda", "vfat")
@@ -81,26 +83,26 @@ def test_so_is_one_under_a_verified_root(tmp_path, machine):
 
 
 @pytest.mark.parametrize("kind", ["ntfs", "", "vfat,exec", "crypto_LUKS"])
-def test_what_is_not_known_is_not_mounted(tmp_path, machine, kind):
+def test_what_is_not_known_is_not_mounted(tmp_path: Path, machine: Machine, kind: str) -> None:
     add(tmp_path, "sda", "8:0", kind=kind)
     assert command("sda", machine).startswith(f"sda has {kind or 'no file system'};")
 
 
 @pytest.mark.parametrize("name", ["", "../sda", "sda 1", "sda1\n", "-sda", "SDA", "a" * 40])
-def test_names_that_are_no_device(machine, name):
+def test_names_that_are_no_device(machine: Machine, name: str) -> None:
     assert "is no block device" in command(name, machine)
 
 
-def test_a_stick_that_is_gone_again(machine):
+def test_a_stick_that_is_gone_again(machine: Machine) -> None:
     with pytest.raises(OSError, match="sdz"):
         command("sdz", machine)
 
 
-def test_both_sides_mean_one_place():
+def test_both_sides_mean_one_place() -> None:
     assert str(usb_sticks.STICKS) == usb_mount.STICKS
 
 
-def test_mounted_sticks_are_those_that_are_mount_points(tmp_path):
+def test_mounted_sticks_are_those_that_are_mount_points(tmp_path: Path) -> None:
     (tmp_path / "sda1").mkdir()
     assert usb_sticks.mounted(tmp_path) == []
     assert usb_sticks.mounted(tmp_path / "none") == []

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ KEY = "budget.spent"
 LONG = FakeEtrn(said(252))  # the provider promises mail for ever: the call lasts grace_max_s
 
 
-def store_with(**spent) -> MemoryCallStore:
+def store_with(**spent: Any) -> MemoryCallStore:
     store = MemoryCallStore()
     store.values[KEY] = json.dumps(Spent("2026-11-24", **spent).to_json())
     return store
@@ -40,7 +41,7 @@ def kept(store: MemoryCallStore) -> Spent:
     return Spent.from_json(json.loads(store.values[KEY]))
 
 
-def test_paid_time_runs_from_the_answer_to_the_end_of_hanging_up():
+def test_paid_time_runs_from_the_answer_to_the_end_of_hanging_up() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         # 10 s dialling are free; 2 s connecting, 4 s on line, 1 s hanging up are not.
@@ -52,7 +53,7 @@ def test_paid_time_runs_from_the_answer_to_the_end_of_hanging_up():
     Rig(flush=FakeFlush(1.5, 2.5), budget=priced, wall_at_0_s=NOON).play(scene)
 
 
-def test_a_dial_that_is_not_answered_costs_nothing():
+def test_a_dial_that_is_not_answered_costs_nothing() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert (record.result, record.paid_s, record.cost) == (DialResult.BUSY, 0.0, 0.0)
@@ -63,7 +64,7 @@ def test_a_dial_that_is_not_answered_costs_nothing():
     Rig(replace(CONFIG, redial_attempts=0), link=link, budget=priced, wall_at_0_s=NOON).play(scene)
 
 
-def test_a_spent_budget_refuses_every_call_and_says_why(caplog):
+def test_a_spent_budget_refuses_every_call_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(rig: Rig) -> None:
         await asyncio.sleep(0.1)
         words = rig.calls.request(CallReason.BUTTON)
@@ -80,7 +81,7 @@ def test_a_spent_budget_refuses_every_call_and_says_why(caplog):
     Rig(budget=BudgetConfig(minutes_per_day=30), store=store_with(day_s=1795), wall_at_0_s=NOON).play(scene)
 
 
-def test_midnight_brings_new_minutes_and_the_light_goes_out():
+def test_midnight_brings_new_minutes_and_the_light_goes_out() -> None:
     async def scene(rig: Rig) -> None:
         await asyncio.sleep(0.1)
         rig.calls.request(CallReason.BUTTON)
@@ -94,7 +95,7 @@ def test_midnight_brings_new_minutes_and_the_light_goes_out():
     Rig(budget=budget, store=store_with(day_s=1800, month_s=1800), wall_at_0_s=NOON).play(scene)
 
 
-def test_an_untrusted_clock_brings_none():
+def test_an_untrusted_clock_brings_none() -> None:
     async def scene(rig: Rig) -> None:
         rig.clock_trusted = False
         await asyncio.sleep(0.1)
@@ -108,7 +109,7 @@ def test_an_untrusted_clock_brings_none():
     Rig(budget=budget, store=store_with(day_s=1800), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_person_may_call_all_the_same_and_that_is_on_record():
+def test_a_person_may_call_all_the_same_and_that_is_on_record() -> None:
     async def scene(rig: Rig) -> None:
         await asyncio.sleep(0.1)
         assert rig.calls.request(CallReason.COMMAND, over_budget=True) == "Dialling."
@@ -123,7 +124,7 @@ def test_a_person_may_call_all_the_same_and_that_is_on_record():
     Rig(budget=budget, store=store, flush=FakeFlush(200.0, 200.0), wall_at_0_s=NOON).play(scene)
 
 
-def test_the_permission_holds_for_the_redials_of_that_call_only():
+def test_the_permission_holds_for_the_redials_of_that_call_only() -> None:
     async def scene(rig: Rig) -> None:
         await asyncio.sleep(0.1)
         rig.calls.request(CallReason.COMMAND, over_budget=True)
@@ -140,7 +141,7 @@ def test_the_permission_holds_for_the_redials_of_that_call_only():
     Rig(link=link, budget=budget, store=store_with(day_s=1800), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_redial_is_refused_too_and_who_waits_is_told():
+def test_a_redial_is_refused_too_and_who_waits_is_told() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.COMMAND)
         await rig.reach(CallState.ONLINE)
@@ -155,7 +156,7 @@ def test_a_redial_is_refused_too_and_who_waits_is_told():
     Rig(budget=BudgetConfig(minutes_per_day=1), etrn=LONG, wall_at_0_s=NOON).play(scene)
 
 
-def test_the_call_ends_between_messages_when_the_time_is_over():
+def test_the_call_ends_between_messages_when_the_time_is_over() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert (record.hangup_reason, record.sent) == (HangUpReason.BUDGET_SPENT, 3)
@@ -169,7 +170,7 @@ def test_the_call_ends_between_messages_when_the_time_is_over():
     Rig(flush=FakeFlush(*[100.0] * 5), budget=BudgetConfig(minutes_per_call=5), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_message_without_end_is_cut():
+def test_a_message_without_end_is_cut() -> None:
     async def scene(rig: Rig) -> None:
         rig.link.counted = None
         record = await rig.call()
@@ -180,7 +181,7 @@ def test_a_message_without_end_is_cut():
     Rig(flush=FakeFlush(1e6), budget=BudgetConfig(minutes_per_call=5), wall_at_0_s=NOON).play(scene)
 
 
-def test_money_ends_a_call_before_a_step_it_can_not_pay():
+def test_money_ends_a_call_before_a_step_it_can_not_pay() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert record.hangup_reason is HangUpReason.BUDGET_SPENT
@@ -193,7 +194,7 @@ def test_money_ends_a_call_before_a_step_it_can_not_pay():
     Rig(flush=FakeFlush(*[2.0] * 500), budget=budget, wall_at_0_s=NOON).play(scene)
 
 
-def test_a_call_over_midnight_spends_each_day_its_own():
+def test_a_call_over_midnight_spends_each_day_its_own() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.BUTTON)
         await rig.reach(CallState.ONLINE)
@@ -210,7 +211,7 @@ def test_a_call_over_midnight_spends_each_day_its_own():
 
 
 @pytest.mark.parametrize("after_s", [0.5, 11.0, 30.0, 71.9, 72.0, 133.0, 250.0])
-def test_a_power_cut_gives_no_minute_back(after_s):
+def test_a_power_cut_gives_no_minute_back(after_s: float) -> None:
     """Whatever is on the card at any moment is at least what was used, and at most a good minute more."""
 
     async def scene(rig: Rig) -> None:
@@ -226,7 +227,7 @@ def test_a_power_cut_gives_no_minute_back(after_s):
     Rig(flush=FakeFlush(*[10.0] * 60), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_power_cut_in_a_long_negotiation_gives_no_minute_back():
+def test_a_power_cut_in_a_long_negotiation_gives_no_minute_back() -> None:
     async def scene(rig: Rig) -> None:
         rig.link.negotiate_s = 110.0
         rig.calls.request(CallReason.BUTTON)
@@ -238,7 +239,7 @@ def test_a_power_cut_in_a_long_negotiation_gives_no_minute_back():
     Rig(replace(CONFIG, dial_timeout_s=120), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON).play(scene)
 
 
-def test_the_end_of_the_daemon_leaves_the_true_figures():
+def test_the_end_of_the_daemon_leaves_the_true_figures() -> None:
     rig = Rig(flush=FakeFlush(1000.0), budget=BudgetConfig(minutes_per_day=60), wall_at_0_s=NOON)
 
     async def scene(rig: Rig) -> None:
@@ -251,7 +252,7 @@ def test_the_end_of_the_daemon_leaves_the_true_figures():
     assert rig.records[0].paid_s == pytest.approx(23.0, abs=0.2)
 
 
-def test_counters_that_can_not_be_read_are_told(caplog):
+def test_counters_that_can_not_be_read_are_told(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(rig: Rig) -> None:
         assert (await rig.call()).result is DialResult.CONNECTED
         assert "start from zero" in caplog.text
@@ -261,7 +262,7 @@ def test_counters_that_can_not_be_read_are_told(caplog):
     Rig(store=store, wall_at_0_s=NOON).play(scene)
 
 
-def test_a_card_that_fails_stops_no_call_and_the_counters_go_on(caplog):
+def test_a_card_that_fails_stops_no_call_and_the_counters_go_on(caplog: pytest.LogCaptureFixture) -> None:
     class Full(MemoryCallStore):
         async def remember(self, key: str, value: str) -> None:
             raise StorageError("the card is full")
@@ -274,7 +275,7 @@ def test_a_card_that_fails_stops_no_call_and_the_counters_go_on(caplog):
     Rig(store=Full(), wall_at_0_s=NOON).play(scene)
 
 
-def test_the_facts_for_the_command():
+def test_the_facts_for_the_command() -> None:
     async def scene() -> dict[str, JsonValue]:
         config = BudgetConfig(minutes_per_day=30, minutes_per_call=20)
         budget = Budget(config, store_with(day_s=720), zone=UTC, wall_clock=lambda: NOON)
@@ -308,7 +309,7 @@ class History:
         return 1, 2_100_000
 
 
-def test_the_forecast_is_said_before_dialling_and_put_on_record():
+def test_the_forecast_is_said_before_dialling_and_put_on_record() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert rig.said[0] == (
@@ -326,7 +327,7 @@ def test_the_forecast_is_said_before_dialling_and_put_on_record():
     Rig(budget=budget, forecasts=forecasts, wall_at_0_s=NOON).play(scene)
 
 
-def test_a_forecast_that_can_not_be_made_stops_no_call(caplog):
+def test_a_forecast_that_can_not_be_made_stops_no_call(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert (record.result, record.forecast) == (DialResult.CONNECTED, None)
@@ -335,7 +336,7 @@ def test_a_forecast_that_can_not_be_made_stops_no_call(caplog):
     Rig(forecasts=Forecasts(BudgetConfig(), 33_600, History(fails=True)), wall_at_0_s=NOON).play(scene)
 
 
-def test_those_who_hang_on_the_line_are_told_when_it_is_down():
+def test_those_who_hang_on_the_line_are_told_when_it_is_down() -> None:
     async def scene(rig: Rig) -> None:
         await rig.call()
         assert rig.lines_down == [rig.link.hung_up_at[0]] == [now()]
@@ -343,7 +344,7 @@ def test_those_who_hang_on_the_line_are_told_when_it_is_down():
     Rig().play(scene)
 
 
-def test_giving_up_is_told_until_a_call_goes_well():
+def test_giving_up_is_told_until_a_call_goes_well() -> None:
     async def scene(rig: Rig) -> None:
         await rig.call()
         await rig.reach(CallState.IDLE)
@@ -364,7 +365,7 @@ def test_giving_up_is_told_until_a_call_goes_well():
     Rig(link=FakeLink([DialOutcome(DialResult.BUSY)] * 6)).play(scene)
 
 
-def test_a_clock_that_is_set_in_the_call_loses_nothing_of_it():
+def test_a_clock_that_is_set_in_the_call_loses_nothing_of_it() -> None:
     """A board without a battery clock: each call begins in the past, and the line brings the time."""
 
     async def scene(rig: Rig) -> None:

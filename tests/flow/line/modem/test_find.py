@@ -1,13 +1,17 @@
 """Looking for a modem, and testing one, where it has bad habits."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dialpost.core.config.model import ModemConfig, PortFlow
-from dialpost.core.findings import Severity
+from dialpost.core.findings import Finding, Severity
 from dialpost.core.line.country import Country
+from dialpost.core.line.link import DialOutcome
 from dialpost.core.line.modem.probe import Hints, PortFacts
 from dialpost.core.line.modem.profile import FlowControl, ModemProfile
 from dialpost.flow.line.modem.check import ModemCheck
@@ -29,16 +33,16 @@ class AtOneSpeed(FakeModem):
 
     own_speed_bps, speed_bps, is_held = 4800, 0, False
 
-    def opened(self, device, speed_bps, flow_control):
+    def opened(self, device: str, speed_bps: int, flow_control: FlowControl) -> AtOneSpeed:
         self.speed_bps, self.is_held = speed_bps, flow_control is FlowControl.RTSCTS and not self.has_cts
         return self
 
     has_cts = True
 
-    def set_speed(self, speed_bps):
+    def set_speed(self, speed_bps: int) -> None:
         self.speed_bps = speed_bps
 
-    async def write(self, data):
+    async def write(self, data: bytes) -> None:
         if self.is_held:
             await asyncio.Event().wait()
         if self.speed_bps == self.own_speed_bps:
@@ -47,14 +51,14 @@ class AtOneSpeed(FakeModem):
 
 @pytest.mark.parametrize("speed_bps", [115_200, 38_400, 19_200, 4800, 1200, 300])
 @pytest.mark.parametrize("habits", [{}, {"quiet": True, "echo": False}, {"usual": Habit(late_s=1.2)}])
-def test_every_usual_speed_is_tried_behind_a_serial_cable(speed_bps, habits):
+def test_every_usual_speed_is_tried_behind_a_serial_cable(speed_bps: int, habits: dict[str, bool | Habit]) -> None:
     fake = AtOneSpeed(**habits)
     fake.own_speed_bps = speed_bps
     found = run_virtual(look(SERIAL_CABLE, HINTS, fake.opened))
     assert (found.speed_bps, found.lacks_flow_control) == (speed_bps, False)
 
 
-def test_a_port_without_rts_and_cts_is_found_and_told():
+def test_a_port_without_rts_and_cts_is_found_and_told() -> None:
     fake = AtOneSpeed()
     fake.has_cts = False
     found = run_virtual(look(SERIAL_CABLE, HINTS, fake.opened))
@@ -62,7 +66,7 @@ def test_a_port_without_rts_and_cts_is_found_and_told():
     assert needed_flow(found, HAYES) is PortFlow.NONE
     assert needed_flow(found, replace(HAYES, flow_control=FlowControl.XONXOFF)) is PortFlow.PROFILE
 
-    async def call(flow_control):
+    async def call(flow_control: PortFlow) -> DialOutcome:
         config = replace(CONFIG, speed_bps=4800, flow_control=flow_control)
         return await Modem(config, HAYES, fake.opened, lambda words: None).dial("123")
 
@@ -70,7 +74,7 @@ def test_a_port_without_rts_and_cts_is_found_and_told():
     assert run_virtual(call(PortFlow.NONE)).detail == "CONNECT 33600"
 
 
-def test_chatter_hides_neither_name_nor_sim():
+def test_chatter_hides_neither_name_nor_sim() -> None:
     fake = FakeModem(
         chatter=lambda: CHATTER, usual=Habit(late_s=0.4), answers={"AT+CGMM": "EC25\nOK", "ATI": "Q\nOK"}
     )
@@ -78,21 +82,21 @@ def test_chatter_hides_neither_name_nor_sim():
     assert (found.suggestion.profile, found.says) == ("cellular", "Q; EC25")
 
 
-def examine(fake, profile=CELLULAR, **config):
-    async def run():
+def examine(fake: FakeModem, profile: ModemProfile = CELLULAR, **config: Any) -> dict[str, Finding]:
+    async def run() -> dict[str, Finding]:
         check = ModemCheck(replace(CONFIG, **config), profile, Country("x", "X", ""), lambda *_: fake)
         return {finding.subject: finding async for finding in check.examine()}
 
     return run_virtual(run())
 
 
-def test_chatter_hides_neither_sim_nor_network_nor_signal():
+def test_chatter_hides_neither_sim_nor_network_nor_signal() -> None:
     found = examine(FakeModem(chatter=lambda: CHATTER, usual=Habit(late_s=0.4)))
     for subject in ("SIM", "network", "signal"):
         assert found[subject].severity is Severity.OK
 
 
-def test_a_refused_command_is_a_warning_and_a_refused_must_a_fault():
+def test_a_refused_command_is_a_warning_and_a_refused_must_a_fault() -> None:
     fake = FakeModem(answers={"AT&C1": "ERROR"})
     profile = replace(HAYES, init=("AT&F", "AT&C1"))
     finding = examine(fake, profile)["set-up"]

@@ -1,6 +1,10 @@
 """The dialled link: numbers in turn, login before PPP, the first end that is seen, everything put down."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +17,10 @@ from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.line.ppp.events import PppEnd, PppUp
 from dialpost.core.line.ppp.options import PppRequest
-from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, ppp_reason
+from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, Reason, ppp_reason
+from dialpost.core.panel.blink import Pattern
+from dialpost.core.panel.lights import Led
+from dialpost.core.panel.station_state import StationState
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import ModemLink
 from dialpost.flow.panel.state import Panel
@@ -24,79 +31,79 @@ CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
 
 
 class FakeModem:
-    def __init__(self, *outcomes):
+    def __init__(self, *outcomes: DialOutcome | None) -> None:
         self.outcomes, self.done = list(outcomes), []
         self.login_outcome = DialOutcome(DialResult.CONNECTED)
         self.carrier = asyncio.Event()
         self.doubt = ""
         self.line_may_be_up = False
 
-    async def look_back(self):
+    async def look_back(self) -> None:
         self.done.append("look back")
 
-    async def dial(self, number):
+    async def dial(self, number: str) -> DialOutcome:
         self.done.append(f"dial {number}")
         outcome = self.outcomes.pop(0) if self.outcomes else CONNECTED
         if outcome is None:
             await asyncio.Event().wait()
         return outcome
 
-    async def login(self, user, password):
+    async def login(self, user: str, password: str) -> DialOutcome:
         self.done.append(f"login {user}")
         return self.login_outcome
 
-    def pause_reading(self):
+    def pause_reading(self) -> None:
         self.done.append("pause")
 
-    def resume_reading(self):
+    def resume_reading(self) -> None:
         self.done.append("resume")
 
-    async def carrier_lost(self):
+    async def carrier_lost(self) -> str:
         await self.carrier.wait()
         return "the modem lost its carrier"
 
-    async def hang_up(self):
+    async def hang_up(self) -> str:
         self.done.append("hang up")
         return self.doubt
 
 
 class FakePpp:
-    def __init__(self, answer=UP):
+    def __init__(self, answer: PppUp = UP) -> None:
         self.answer, self.requests, self.stopped = answer, [], 0
         self.end = asyncio.get_running_loop().create_future()
         self.fails = False
 
-    async def start(self, request):
+    async def start(self, request: PppRequest) -> PppEnd | PppUp:
         self.requests.append(request)
         return self.answer
 
-    async def ended(self):
+    async def ended(self) -> PppEnd:
         return await asyncio.shield(self.end)
 
-    async def stop(self):
+    async def stop(self) -> None:
         self.stopped += 1
         if self.fails:
             raise RuntimeError("a bug")
 
-    def traffic(self):
+    def traffic(self) -> Traffic:
         return Traffic(10, 20)
 
 
 class Watcher:
-    def __init__(self):
+    def __init__(self) -> None:
         self.seen = []
 
-    def line_up(self, up):
+    def line_up(self, up: PppUp) -> None:
         self.seen.append(up.dns)
 
-    def line_down(self):
+    def line_down(self) -> None:
         self.seen.append("down")
 
 
-def link_of(modem, ppp, **more):
+def link_of(modem: FakeModem, ppp: FakePpp, **more: Any) -> ModemLink:
     plan = DialPlan(ModemConfig(numbers=("111", "222")), Country("generic", "Anywhere", ""))
 
-    def request(rate_bps):
+    def request(rate_bps: int | None) -> PppRequest:
         return PppRequest("/dev/ttyS0", 115_200, rate_bps or 9600)
 
     return ModemLink(
@@ -110,16 +117,16 @@ def link_of(modem, ppp, **more):
     )
 
 
-def play(scene):
+def play(scene: Callable[..., Any]) -> None:
     run_virtual(scene())
 
 
-def test_a_call_goes_through_its_steps_and_is_put_down():
-    async def scene():
+def test_a_call_goes_through_its_steps_and_is_put_down() -> None:
+    async def scene() -> None:
         modem, ppp, watcher = FakeModem(), FakePpp(), Watcher()
         waited = []
 
-        async def ready():
+        async def ready() -> None:
             waited.append(list(watcher.seen))
 
         link = link_of(modem, ppp, watchers=(watcher,), ready=ready)
@@ -137,8 +144,8 @@ def test_a_call_goes_through_its_steps_and_is_put_down():
     play(scene)
 
 
-def test_numbers_are_tried_in_turn():
-    async def scene():
+def test_numbers_are_tried_in_turn() -> None:
+    async def scene() -> None:
         busy = DialOutcome(DialResult.BUSY, "BUSY")
         modem = FakeModem(busy, busy)
         link = link_of(modem, FakePpp())
@@ -150,8 +157,8 @@ def test_numbers_are_tried_in_turn():
     play(scene)
 
 
-def test_a_dial_that_was_called_off_counts_as_a_try():
-    async def scene():
+def test_a_dial_that_was_called_off_counts_as_a_try() -> None:
+    async def scene() -> None:
         modem = FakeModem(None)
         link = link_of(modem, FakePpp())
         with pytest.raises(TimeoutError):
@@ -163,8 +170,8 @@ def test_a_dial_that_was_called_off_counts_as_a_try():
 
 
 @pytest.mark.parametrize("what", ["login", "ppp"])
-def test_what_fails_after_the_carrier_is_told(what):
-    async def scene():
+def test_what_fails_after_the_carrier_is_told(what: str) -> None:
+    async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         if what == "login":
             modem.login_outcome = DialOutcome(DialResult.ERROR, "The provider did not say")
@@ -183,8 +190,8 @@ def test_what_fails_after_the_carrier_is_told(what):
 
 
 @pytest.mark.parametrize("first", ["carrier", "pppd"])
-def test_the_first_end_seen_is_the_end(first):
-    async def scene():
+def test_the_first_end_seen_is_the_end(first: str) -> None:
+    async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         link = link_of(modem, ppp)
         await link.dial()
@@ -205,14 +212,14 @@ REFUSED = PppEnd(16, ("CHAP authentication failed: Access denied", "Modem hangup
 
 
 @pytest.mark.parametrize("when", ["before it is up", "on line"])
-def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when):
+def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when: str) -> None:
     """The carrier is gone at once, pppd ends a moment later."""
 
-    async def scene():
+    async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         link = link_of(modem, ppp)
 
-        async def refuse(request):
+        async def refuse(request: PppRequest) -> PppEnd:
             modem.carrier.set()
             await asyncio.sleep(2)
             return REFUSED
@@ -232,7 +239,7 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when):
         calls.subscribe(said.append)
         task = asyncio.create_task(calls.run())
 
-        def hang_up(state, _):
+        def hang_up(state: StationState, _: dict[Led, Pattern]) -> None:
             if state.call is CallState.ONLINE and not modem.carrier.is_set():
                 modem.carrier.set()
                 asyncio.get_running_loop().call_later(2, ppp.end.set_result, REFUSED)
@@ -249,8 +256,8 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when):
     play(scene)
 
 
-def test_a_carrier_that_is_lost_without_a_word_of_pppd_is_told_as_that():
-    async def scene():
+def test_a_carrier_that_is_lost_without_a_word_of_pppd_is_told_as_that() -> None:
+    async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         link = link_of(modem, ppp)
         await link.dial()
@@ -263,8 +270,10 @@ def test_a_carrier_that_is_lost_without_a_word_of_pppd_is_told_as_that():
 
 @pytest.mark.parametrize("when", ["before it is up", "on line"])
 @pytest.mark.parametrize(("code", "reason"), [*PPP_REASONS.items(), (99, ppp_reason(99))])
-def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(code, reason, when, caplog):
-    async def scene():
+def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(
+    code: int, reason: Reason, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
         modem, ppp, store = FakeModem(), FakePpp(), MemoryCallStore()
         panel, said = Panel(store), []
         calls = CallManager(
@@ -298,10 +307,12 @@ def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(code, reaso
 
 
 @pytest.mark.parametrize(("result", "reason"), [*DIAL_REASONS.items()])
-def test_the_table_of_dial_results_is_what_log_and_panel_show(result, reason, caplog):
+def test_the_table_of_dial_results_is_what_log_and_panel_show(
+    result: DialResult, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
 
-    async def scene():
+    async def scene() -> None:
         store = MemoryCallStore()
         panel = Panel(store)
         modem = FakeModem(DialOutcome(result))
@@ -326,8 +337,8 @@ def test_the_table_of_dial_results_is_what_log_and_panel_show(result, reason, ca
     play(scene)
 
 
-def test_the_modem_hangs_up_whatever_happens_to_pppd(caplog):
-    async def scene():
+def test_the_modem_hangs_up_whatever_happens_to_pppd(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         modem.doubt = "The modem does not say that it hung up."
         ppp.fails = True
@@ -340,8 +351,8 @@ def test_the_modem_hangs_up_whatever_happens_to_pppd(caplog):
     play(scene)
 
 
-def test_a_line_that_may_still_be_up_is_told(caplog):
-    async def scene():
+def test_a_line_that_may_still_be_up_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
         modem = FakeModem()
         modem.doubt = "The modem does not say that it hung up."
         link = link_of(modem, FakePpp())

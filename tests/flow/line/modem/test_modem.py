@@ -3,18 +3,22 @@
 What waits for seconds goes over a wire in memory instead, in virtual time.
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import functools
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.line.link import DialResult
-from dialpost.core.line.modem.profile import ModemProfile
+from dialpost.core.line.modem.profile import FlowControl, ModemProfile
 from dialpost.edge.line.serial_port import open_port
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
@@ -29,11 +33,11 @@ CONFIG = ModemConfig(numbers=("0961123",), extra_init="S12=5")  # the guard time
 FAST = TelephoneSettings(rate_bps=400_000, rtt_s=0.01, dial_s=0.05)
 
 
-def in_virtual_time(test):
+def in_virtual_time(test: Callable[..., Any]) -> Callable[..., Any]:
     """Hours pass in milliseconds; only for tests in which no byte goes through the kernel."""
 
     @functools.wraps(test)
-    def run(*args, **kwargs):
+    def run(*args: object, **kwargs: Any) -> None:
         run_virtual(test(*args, **kwargs))
 
     return run
@@ -44,18 +48,18 @@ class Wire:
 
     path = "/dev/wire"
 
-    def __init__(self, on_data, room):
+    def __init__(self, on_data: Callable[..., Any], room: Callable[..., Any] | None) -> None:
         self.on_data, self.is_open = on_data, True
         self.to_computer, self.came = bytearray(), asyncio.Event()
 
-    def look(self):
+    def look(self) -> None:
         """There is always room."""
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.to_computer += data
         self.came.set()
 
-    def close(self):
+    def close(self) -> None:
         self.is_open = False
 
 
@@ -64,10 +68,10 @@ class WirePort:
 
     device = Wire.path
 
-    def __init__(self, wire):
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def read(self, most):
+    async def read(self, most: int) -> bytes:
         while not self._wire.to_computer:
             self._wire.came.clear()
             await self._wire.came.wait()
@@ -75,33 +79,33 @@ class WirePort:
         del self._wire.to_computer[:most]
         return data
 
-    async def write(self, data):
+    async def write(self, data: bytes) -> None:
         asyncio.get_running_loop().call_soon(self._wire.on_data, data)
 
-    def set_speed(self, speed_bps):
+    def set_speed(self, speed_bps: int) -> None:
         self._wire.to_computer.clear()
 
-    def set_dtr(self, on):
+    def set_dtr(self, on: bool) -> bool:
         return False
 
-    def carrier(self):
+    def carrier(self) -> None:
         return None
 
-    def fileno(self):
+    def fileno(self) -> int:
         return -1
 
-    def close(self, *, keep_dtr):
+    def close(self, *, keep_dtr: bool) -> None:
         self._wire.to_computer.clear()
 
 
 @contextlib.asynccontextmanager
-async def wired(settings=FAST, **more):
+async def wired(settings: TelephoneSettings = FAST, **more: Any):
     """The rig over a wire, for virtual time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dialpost.sim.telephone.PtyEnd", Wire)
         telephone = await Telephone(settings).start()
 
-    def opens(*_):
+    def opens(*_: FlowControl | int | str) -> WirePort:
         return WirePort(telephone._station.pty)
 
     async with rig(telephone=telephone, opens=opens, **more) as both:
@@ -109,7 +113,14 @@ async def wired(settings=FAST, **more):
 
 
 @contextlib.asynccontextmanager
-async def rig(settings=FAST, *, profile=PROFILE, telephone=None, opens=open_port, **config):
+async def rig(
+    settings: TelephoneSettings = FAST,
+    *,
+    profile: ModemProfile = PROFILE,
+    telephone: Telephone | None = None,
+    opens: Callable[..., Any] = open_port,
+    **config: Any,
+):
     telephone = telephone or await Telephone(settings).start()
     said = []
     modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, opens, said.append)
@@ -122,7 +133,7 @@ async def rig(settings=FAST, *, profile=PROFILE, telephone=None, opens=open_port
         await telephone.stop()
 
 
-async def test_it_dials_carries_and_hangs_up_by_escape():
+async def test_it_dials_carries_and_hangs_up_by_escape() -> None:
     async with rig(extra_init="S12=5") as (telephone, modem):
         outcome = await modem.dial("0961123")
         assert (outcome.result, outcome.rate_bps, outcome.detail) == (
@@ -156,7 +167,7 @@ HABITS = {
 
 @pytest.mark.parametrize("habit", HABITS)
 @in_virtual_time
-async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
+async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit: str) -> None:
     profile = CELLULAR if habit in {"late", "chatters"} else replace(PROFILE, init=("AT&F", "AT&C1"))
     async with wired(HABITS[habit], profile=profile, extra_init="S12=5") as (telephone, modem):
         outcome = await modem.dial("*99#" if profile is CELLULAR else "0961123")
@@ -178,7 +189,7 @@ async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit):
     ],
 )
 @in_virtual_time
-async def test_a_call_that_fails_is_told_in_the_modems_words(said, result):
+async def test_a_call_that_fails_is_told_in_the_modems_words(said: str, result: DialResult) -> None:
     async with wired(replace(FAST, results=(said,))) as (_telephone, modem):
         outcome = await modem.dial("1")
         assert outcome.result is result
@@ -187,7 +198,7 @@ async def test_a_call_that_fails_is_told_in_the_modems_words(said, result):
 
 
 @in_virtual_time
-async def test_a_modem_that_says_nothing_after_dialling_is_a_time_out():
+async def test_a_modem_that_says_nothing_after_dialling_is_a_time_out() -> None:
     async with wired(replace(FAST, results=("SILENCE",)), profile=replace(PROFILE, connect_s=1)) as (
         _telephone,
         modem,
@@ -196,7 +207,7 @@ async def test_a_modem_that_says_nothing_after_dialling_is_a_time_out():
 
 
 @in_virtual_time
-async def test_a_dial_that_is_called_off_leaves_the_modem_free():
+async def test_a_dial_that_is_called_off_leaves_the_modem_free() -> None:
     async with wired(replace(FAST, dial_s=30.0)) as (telephone, modem):
         dialling = asyncio.create_task(modem.dial("1"))
         while not telephone.events:
@@ -208,7 +219,7 @@ async def test_a_dial_that_is_called_off_leaves_the_modem_free():
 
 
 @in_virtual_time
-async def test_a_call_left_up_by_a_power_cut_is_ended_first():
+async def test_a_call_left_up_by_a_power_cut_is_ended_first() -> None:
     async with wired(extra_init="S12=5") as (telephone, modem):
         await modem.dial("1")
         modem._port.close(keep_dtr=True)
@@ -218,7 +229,7 @@ async def test_a_call_left_up_by_a_power_cut_is_ended_first():
         assert [what for _, what in telephone.events] == ["dials 1", "CONNECT", "hung up", "dials 2", "CONNECT"]
 
 
-async def test_a_port_that_is_not_there_is_told():
+async def test_a_port_that_is_not_there_is_told() -> None:
     modem = Modem(replace(CONFIG, port="/dev/no-such-port"), PROFILE, open_port, lambda words: None)
     outcome = await modem.dial("1")
     assert outcome.result is DialResult.ERROR
@@ -226,7 +237,7 @@ async def test_a_port_that_is_not_there_is_told():
     assert await modem.hang_up() == ""
 
 
-async def test_a_port_in_use_by_us_is_told():
+async def test_a_port_in_use_by_us_is_told() -> None:
     async with rig() as (telephone, modem):
         held = open_port(telephone.station_path, 9600, PROFILE.flow_control)
         assert "in use" in (await modem.dial("1")).detail
@@ -236,7 +247,7 @@ async def test_a_port_in_use_by_us_is_told():
 
 @pytest.mark.parametrize(("answer", "words"), [(b"", "does not answer"), (b"\xff\x81\xfe" * 10, "garbage")])
 @in_virtual_time
-async def test_silence_and_garbage_are_told_apart(answer, words):
+async def test_silence_and_garbage_are_told_apart(answer: bytes, words: str) -> None:
     wire = Wire(lambda data: wire.write(answer), room=None)
     profile = replace(PROFILE, guard_s=0.05, answer_s=0.5)
     modem = Modem(replace(CONFIG, port=wire.path), profile, lambda *_: WirePort(wire), lambda words: None)
@@ -246,7 +257,7 @@ async def test_silence_and_garbage_are_told_apart(answer, words):
 
 
 @in_virtual_time
-async def test_a_refused_pin_is_never_tried_again():
+async def test_a_refused_pin_is_never_tried_again() -> None:
     profile = replace(PROFILE, cellular=True, dial="ATD{number}", init=("AT&F",))
     memory = MemoryCallStore()
     async with wired(replace(FAST, sim_pin="1234"), profile=profile, sim_pin="9999") as (telephone, modem):
@@ -267,7 +278,7 @@ async def test_a_refused_pin_is_never_tried_again():
         assert (await modem.dial("*99#")).result is DialResult.CONNECTED
 
 
-async def test_login_answers_what_the_provider_asks():
+async def test_login_answers_what_the_provider_asks() -> None:
     script = ("ogin:", "%u", "assword:", "%p", ">")
     async with rig(login_script=script) as (telephone, modem):
         await modem.dial("1")
@@ -284,7 +295,7 @@ async def test_login_answers_what_the_provider_asks():
     assert not any("s%crt" in words for words in modem.said)
 
 
-async def test_a_login_that_stands_still_says_what_it_waited_for():
+async def test_a_login_that_stands_still_says_what_it_waited_for() -> None:
     async with rig(login_script=("ogin:", "%u"), login_timeout_s=1) as (telephone, modem):
         await modem.dial("1")
         provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY)
@@ -300,41 +311,41 @@ class FakeLines:
 
     device = "/dev/fake"
 
-    def __init__(self, *, dtr_works=True, obeys=True):
+    def __init__(self, *, dtr_works: bool = True, obeys: bool = True) -> None:
         self.obeys = obeys
         self.dcd, self.dtr_works, self.written, self.dtr = True, dtr_works, b"", []
 
-    def set_dtr(self, on):
+    def set_dtr(self, on: bool) -> bool:
         self.dtr.append(on)
         if not on and self.dtr_works:
             self.dcd = False
         return True
 
-    def carrier(self):
+    def carrier(self) -> bool:
         return self.dcd
 
-    def set_speed(self, speed_bps):
+    def set_speed(self, speed_bps: int) -> None:
         pass
 
-    async def write(self, data):
+    async def write(self, data: bytes) -> None:
         self.written += data
         if data.endswith(b"ATH\r"):
             self.dcd = self.dcd and not self.obeys
 
-    async def read(self, most):
+    async def read(self, most: int) -> bytes:
         if re.search(rb"ATH?\r\Z", self.written):
             self.written = b""
             return b"\r\nOK\r\n"
         await asyncio.Event().wait()
         return b""
 
-    def close(self, *, keep_dtr):
+    def close(self, *, keep_dtr: bool) -> None:
         self.closed = keep_dtr
 
 
 @pytest.mark.parametrize("dtr_works", [True, False])
 @in_virtual_time
-async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
+async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works: bool) -> None:
     port = FakeLines(dtr_works=dtr_works)
     modem = Modem(CONFIG, replace(PROFILE, guard_s=0.01, answer_s=0.1), lambda *_: port, lambda words: None)
     modem._port, modem.line_may_be_up, modem.has_carrier_line = port, True, True
@@ -344,7 +355,7 @@ async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works):
 
 
 @in_virtual_time
-async def test_a_modem_that_will_not_hang_up_is_told():
+async def test_a_modem_that_will_not_hang_up_is_told() -> None:
     port = FakeLines(dtr_works=False, obeys=False)
     profile = replace(PROFILE, hang_up=PROFILE.hang_up[:1])
     modem = Modem(CONFIG, profile, lambda *_: port, lambda words: None)
@@ -353,7 +364,7 @@ async def test_a_modem_that_will_not_hang_up_is_told():
 
 
 @in_virtual_time
-async def test_the_fall_of_dcd_is_seen_at_once():
+async def test_the_fall_of_dcd_is_seen_at_once() -> None:
     port = FakeLines()
     modem = Modem(CONFIG, PROFILE, lambda *_: port, lambda words: None)
     modem._port, modem.has_carrier_line = port, True

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dialpost.core.config.model import CallConfig, ModemConfig, PppConfig
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
-from dialpost.core.line.link import DialResult
+from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import RELEASE_PAUSE_S, ModemLink
@@ -23,10 +24,10 @@ CONFIG = ModemConfig(port="/dev/fake", numbers=("123",))
 LATE, LOST = Habit(late_s=4.0), Habit(copies=0)
 
 
-def call(fake, profile=HAYES, **config):
+def call(fake: FakeModem, profile: ModemProfile = HAYES, **config: Any) -> tuple[DialOutcome, str, float]:
     """One call, hung up at once: outcome, doubt, seconds. What the modem knows is checked against it."""
 
-    async def run():
+    async def run() -> tuple[DialOutcome, str, float]:
         modem = Modem(replace(CONFIG, **config), profile, lambda *_: fake, lambda words: None)
         outcome = await modem.dial("123")
         was_up = fake.is_on_line
@@ -40,11 +41,11 @@ def call(fake, profile=HAYES, **config):
 
 @pytest.mark.parametrize("query", ["AT+CSQ", "AT+CEREG?", "AT+CGREG?", "AT+CPIN?", "AT&F", "ATQ0V1E0"])
 @pytest.mark.parametrize("late_s", [3.5, 4.0, 8.0])
-def test_one_late_answer_is_not_taken_for_the_next_ones(query, late_s):
+def test_one_late_answer_is_not_taken_for_the_next_ones(query: str, late_s: float) -> None:
     fake = FakeModem()
     answer = fake._answer
 
-    def late_once(text):
+    def late_once(text: str) -> None:
         if fake.commands[-1] == query and fake.commands.count(query) == 1:
             fake._habits.appendleft(Habit(late_s=late_s))
         answer(text)
@@ -57,7 +58,7 @@ def test_one_late_answer_is_not_taken_for_the_next_ones(query, late_s):
 
 @pytest.mark.parametrize("late_s", [1.2, 2.5, 4.0, 6.0])
 @pytest.mark.parametrize("one_at_a_time", [False, True])
-def test_a_modem_that_is_slow_with_every_answer_can_call(late_s, one_at_a_time):
+def test_a_modem_that_is_slow_with_every_answer_can_call(late_s: float, one_at_a_time: bool) -> None:
     fake = FakeModem(usual=Habit(late_s=late_s), one_at_a_time=one_at_a_time)
     outcome, doubt, _ = call(fake)
     assert (outcome.result, fake.dials) == (DialResult.CONNECTED, 1)
@@ -65,7 +66,7 @@ def test_a_modem_that_is_slow_with_every_answer_can_call(late_s, one_at_a_time):
 
 
 @pytest.mark.parametrize("lost", range(8))
-def test_one_answer_that_never_comes_costs_no_call(lost):
+def test_one_answer_that_never_comes_costs_no_call(lost: int) -> None:
     fake = FakeModem(habits=[*[Habit()] * lost, LOST])
     outcome, doubt, _ = call(fake)
     assert (outcome.result, doubt) == (DialResult.CONNECTED, "")
@@ -73,13 +74,13 @@ def test_one_answer_that_never_comes_costs_no_call(lost):
 
 @pytest.mark.parametrize("copies", [2, 3])
 @pytest.mark.parametrize("gap_s", [0.0, 0.1, 2.0])
-def test_answers_that_come_twice_are_no_result_of_dialling(copies, gap_s):
+def test_answers_that_come_twice_are_no_result_of_dialling(copies: int, gap_s: float) -> None:
     fake = FakeModem(usual=Habit(copies=copies, gap_s=gap_s))
     outcome, _, _ = call(fake)
     assert outcome.result is DialResult.CONNECTED
 
 
-def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain():
+def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain() -> None:
     """The OK is late, of a command before; the call comes up behind it."""
     fake = FakeModem(answers={"ATDT123": lambda: fake._dial() or "OK"})
     outcome, doubt, _ = call(fake)
@@ -91,17 +92,17 @@ def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain():
 
 
 @pytest.mark.parametrize("said", ["ERROR", "NO CARRIER", "BUSY", "+CME ERROR: 3", "NO ANSWER"])
-def test_a_failure_that_is_told_though_the_call_comes_up_is_hung_up(said):
+def test_a_failure_that_is_told_though_the_call_comes_up_is_hung_up(said: str) -> None:
     fake = FakeModem(answers={"ATDT123": lambda: fake._dial() or said}, dial_s=0.05)
     outcome, doubt, _ = call(fake)
     assert outcome.result is not DialResult.CONNECTED
     assert (doubt, fake.line) == ("", Line.ON_HOOK)
 
 
-def test_a_modem_that_cannot_be_hung_up_is_not_dialled_again():
+def test_a_modem_that_cannot_be_hung_up_is_not_dialled_again() -> None:
     fake = FakeModem(obeys_escape=False)
 
-    async def run():
+    async def run() -> None:
         modem = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None)
         assert (await modem.dial("123")).result is DialResult.CONNECTED
         began_s = now()
@@ -117,13 +118,13 @@ def test_a_modem_that_cannot_be_hung_up_is_not_dialled_again():
     run_virtual(run())
 
 
-def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_then():
+def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_then() -> None:
     """The station is killed on line; at the next start the modem does not hear at first."""
 
-    async def run():
+    async def run() -> None:
         fake, memory = FakeModem(), MemoryCallStore()
 
-        def make():
+        def make() -> Modem:
             return Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=memory)
 
         assert (await make().dial("123")).result is DialResult.CONNECTED
@@ -153,10 +154,10 @@ def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_th
     run_virtual(run())
 
 
-def test_a_modem_that_says_ok_to_hanging_up_and_keeps_the_carrier_is_told():
+def test_a_modem_that_says_ok_to_hanging_up_and_keeps_the_carrier_is_told() -> None:
     fake = FakeModem(has_lines=True, obeys_dtr=False, obeys_hang_up=False)
 
-    async def run():
+    async def run() -> None:
         modem = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None)
         assert (await modem.dial("123")).result is DialResult.CONNECTED and modem.has_carrier_line
         assert "may still cost money" in await modem.hang_up() and fake.costs
@@ -164,7 +165,7 @@ def test_a_modem_that_says_ok_to_hanging_up_and_keeps_the_carrier_is_told():
     run_virtual(run())
 
 
-def test_a_carrier_line_that_is_always_on_is_not_believed():
+def test_a_carrier_line_that_is_always_on_is_not_believed() -> None:
     for _ in range(2):
         fake = FakeModem(has_lines=True, dcd_is_stuck=True)
         outcome, doubt, _ = call(fake)
@@ -172,7 +173,7 @@ def test_a_carrier_line_that_is_always_on_is_not_believed():
 
 
 @pytest.mark.parametrize("echo", [False, True])
-def test_a_modem_stored_to_say_nothing_is_woken(echo):
+def test_a_modem_stored_to_say_nothing_is_woken(echo: bool) -> None:
     outcome, doubt, _ = call(FakeModem(quiet=True, echo=echo))
     assert (outcome.result, doubt) == (DialResult.CONNECTED, "")
 
@@ -193,16 +194,16 @@ CHATTER = [
 
 @pytest.mark.parametrize("noise", CHATTER)
 @pytest.mark.parametrize("profile", [HAYES, CELLULAR])
-def test_chatter_each_second_answers_nothing(noise, profile):
+def test_chatter_each_second_answers_nothing(noise: bytes, profile: ModemProfile) -> None:
     fake = FakeModem(chatter=lambda: [(n + 0.005, noise) for n in range(200)], usual=Habit(late_s=0.4))
     outcome, doubt, _ = call(fake, profile)
     assert (outcome.result, outcome.detail, doubt) == (DialResult.CONNECTED, "CONNECT 33600", "")
 
 
-def test_a_dial_that_is_called_off_is_hung_up():
+def test_a_dial_that_is_called_off_is_hung_up() -> None:
     fake = FakeModem(dial_s=50.0)
 
-    async def run():
+    async def run() -> None:
         modem = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None)
         dialling = asyncio.create_task(modem.dial("123"))
         while not fake.dials:

@@ -1,13 +1,16 @@
 """The modem's commands step by step, against a scripted one in virtual time."""
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import replace
+from typing import Any, Never
 
 import pytest
 
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import PortError, StorageError
-from dialpost.core.line.link import Again, DialResult
+from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
@@ -25,21 +28,21 @@ class ScriptedPort:
 
     device = "/dev/scripted"
 
-    def __init__(self, **script):
+    def __init__(self, **script: Any) -> None:
         self.script = {"ATD": "CONNECT 33600", **script}
         self.commands, self.said = [], []
         self._buffer, self._ready, self._line = bytearray(), asyncio.Event(), b""
         self.gone = False
 
-    def push(self, data):
+    def push(self, data: bytes) -> None:
         self._buffer += data
         self._ready.set()
 
-    def unplug(self):
+    def unplug(self) -> None:
         self.gone = True
         self._ready.set()
 
-    async def write(self, data):
+    async def write(self, data: bytes) -> None:
         self._check()
         self._line += data
         while b"\r" in self._line:
@@ -47,7 +50,7 @@ class ScriptedPort:
             if line.startswith(b"AT"):
                 self._command(line.decode())
 
-    def _command(self, command):
+    def _command(self, command: str) -> None:
         self.commands.append(command)
         key = max((key for key in self.script if command.startswith(key)), key=len, default=None)
         answer = self.script[key] if key is not None else OK
@@ -58,7 +61,7 @@ class ScriptedPort:
         if answer is not None:
             self.push("".join(f"\r\n{line}\r\n" for line in answer.split("\n")).encode())
 
-    async def read(self, most):
+    async def read(self, most: int) -> bytes:
         while not self._buffer:
             self._check()
             self._ready = asyncio.Event()  # of the loop that runs now
@@ -67,40 +70,46 @@ class ScriptedPort:
         del self._buffer[:most]
         return data
 
-    def _check(self):
+    def _check(self) -> None:
         if self.gone:
             raise PortError("/dev/scripted is gone: was the modem unplugged?")
 
-    def set_speed(self, speed_bps):
+    def set_speed(self, speed_bps: int) -> None:
         self._check()
 
-    def set_dtr(self, on):
+    def set_dtr(self, on: bool) -> bool:
         return False
 
-    def carrier(self):
+    def carrier(self) -> None:
         self._check()
 
-    def close(self, *, keep_dtr):
+    def close(self, *, keep_dtr: bool) -> None:
         self.closed = keep_dtr
 
 
-def make(port, profile=HAYES, pin=None, **config):
+def make(port: ScriptedPort, profile: ModemProfile = HAYES, pin: RefusedPin | None = None, **config: Any) -> Modem:
     said = []
     modem = Modem(replace(CONFIG, **config), profile, lambda *_: port, said.append, refused_pin=pin)
     modem.said = said
     return modem
 
 
-def dial(port, profile=HAYES, pin=None, number="123", **config):
+def dial(
+    port: ScriptedPort,
+    profile: ModemProfile = HAYES,
+    pin: RefusedPin | None = None,
+    number: str = "123",
+    **config: Any,
+) -> DialOutcome:
     """One dial; its outcome."""
 
-    async def run():
+    async def run() -> DialOutcome:
         return await make(port, profile, pin, **config).dial(number)
 
     return run_virtual(run())
 
 
-def test_the_commands_of_a_call_in_their_order():
+def test_the_commands_of_a_call_in_their_order() -> None:
     port = ScriptedPort()
     assert dial(port, extra_init="M0").result is DialResult.CONNECTED
     assert port.commands == [
@@ -117,7 +126,7 @@ def test_the_commands_of_a_call_in_their_order():
 
 
 @pytest.mark.parametrize(("own", "told"), [("X3", ["ATX3"]), ("X1&A0", ["ATX1&A0"]), ("", [])])
-def test_blind_dialling_is_told_as_the_profile_has_it(own, told):
+def test_blind_dialling_is_told_as_the_profile_has_it(own: str, told: list[str]) -> None:
     port = ScriptedPort()
     dial(port, replace(HAYES, blind_dial_init=own), wait_for_dial_tone=False)
     assert [command for command in port.commands if command.startswith("ATX")] == told
@@ -127,13 +136,13 @@ def test_blind_dialling_is_told_as_the_profile_has_it(own, told):
 MUST = replace(HAYES, must=("AT&C1&D2",))
 
 
-def test_a_modem_that_refuses_a_must_is_reset_once():
+def test_a_modem_that_refuses_a_must_is_reset_once() -> None:
     port = ScriptedPort(**{"AT&C1": ["ERROR", OK]})
     assert dial(port, MUST).result is DialResult.CONNECTED
     assert port.commands.count("ATZ") == 1
 
 
-def test_a_must_that_is_never_taken_is_named():
+def test_a_must_that_is_never_taken_is_named() -> None:
     port = ScriptedPort(**{"AT&C1": "ERROR"})
     outcome = dial(port, MUST)
     assert outcome.result is DialResult.ERROR
@@ -143,8 +152,8 @@ def test_a_must_that_is_never_taken_is_named():
 
 @pytest.mark.parametrize("said", ["ERROR", "COMMAND NOT SUPPORT", "TOO MANY PARAMETERS", "+CME ERROR: 4", None])
 @pytest.mark.parametrize("command", ["AT&F", "AT&C1", "ATS7", "ATX3", "AT+OWN", "ATQ0V1E0"])
-def test_a_command_that_is_no_must_costs_no_call(command, said):
-    async def run():
+def test_a_command_that_is_no_must_costs_no_call(command: str, said: str | None) -> None:
+    async def run() -> None:
         port = ScriptedPort(**{command: said})
         modem = make(port, extra_init="AT+OWN", wait_for_dial_tone=False)
         assert (await modem.dial("123")).result is DialResult.CONNECTED
@@ -156,7 +165,7 @@ def test_a_command_that_is_no_must_costs_no_call(command, said):
 
 @pytest.mark.parametrize("busy", ["+CME ERROR: 14", "+CME ERROR: 515", "+CME ERROR: SIM busy", "BUSY"])
 @pytest.mark.parametrize("command", ["AT&C1", "AT+CGDCONT", "ATQ0V1E0"])
-def test_a_modem_that_is_busy_is_asked_again(command, busy):
+def test_a_modem_that_is_busy_is_asked_again(command: str, busy: str) -> None:
     port = ScriptedPort(**{**READY, command: [busy, busy, OK]})
     assert dial(port, replace(CELLULAR, init=("AT&C1",), must=("AT&C1",)), apn="web").result is DialResult.CONNECTED
     port = ScriptedPort(**{**READY, "AT+CGDCONT": busy})
@@ -164,14 +173,14 @@ def test_a_modem_that_is_busy_is_asked_again(command, busy):
     assert outcome.result is DialResult.ERROR and busy in outcome.detail
 
 
-def test_the_lines_rate_is_that_of_the_reports():
+def test_the_lines_rate_is_that_of_the_reports() -> None:
     said = "CARRIER 31200\nPROTOCOL: LAP-M\nCOMPRESSION: V.42BIS\nCONNECT 115200"
     outcome = dial(ScriptedPort(ATD=said))
     assert (outcome.detail, outcome.rate_bps) == ("CONNECT 115200", 31_200)
 
 
-def test_the_calling_card_is_told_to_nobody():
-    async def run():
+def test_the_calling_card_is_told_to_nobody() -> None:
+    async def run() -> None:
         port = ScriptedPort(ATD="ATDT1,,998877\nNO ANSWER")
         modem = make(port, calling_card=",,998877")
         outcome = await modem.dial("1")
@@ -181,8 +190,8 @@ def test_the_calling_card_is_told_to_nobody():
     run_virtual(run())
 
 
-def test_unplugged_while_dialling_and_plugged_in_again():
-    async def run():
+def test_unplugged_while_dialling_and_plugged_in_again() -> None:
+    async def run() -> None:
         port = ScriptedPort(ATD=None)
         modem = make(port)
         asyncio.get_running_loop().call_later(30, port.unplug)
@@ -195,8 +204,8 @@ def test_unplugged_while_dialling_and_plugged_in_again():
     run_virtual(run())
 
 
-def test_unplugged_on_line_is_seen_and_hanging_up_says_what_may_be():
-    async def run():
+def test_unplugged_on_line_is_seen_and_hanging_up_says_what_may_be() -> None:
+    async def run() -> None:
         port = ScriptedPort()
         modem = make(port)
         await modem.dial("1")
@@ -212,8 +221,8 @@ def test_unplugged_on_line_is_seen_and_hanging_up_says_what_may_be():
 
 
 @pytest.mark.parametrize("answer", [None, "ERROR"])
-def test_a_modem_that_does_not_hang_up_takes_bounded_time_and_is_told(answer):
-    async def run():
+def test_a_modem_that_does_not_hang_up_takes_bounded_time_and_is_told(answer: str | None) -> None:
+    async def run() -> None:
         modem = make(ScriptedPort(ATH=answer))
         await modem.dial("1")
         began_s = now()
@@ -223,10 +232,10 @@ def test_a_modem_that_does_not_hang_up_takes_bounded_time_and_is_told(answer):
     run_virtual(run())
 
 
-def login(pushes, **config):
+def login(pushes: list[tuple[int, bytes]], **config: Any) -> tuple[DialOutcome, float]:
     """The outcome and its time; `pushes` is (after seconds, bytes)."""
 
-    async def run():
+    async def run() -> tuple[DialOutcome, float]:
         port = ScriptedPort()
         modem = make(port, login_script=("ogin:", "%u", "assword:", "%p", ">"), login_timeout_s=30, **config)
         await modem.dial("1")
@@ -238,18 +247,18 @@ def login(pushes, **config):
     return run_virtual(run())
 
 
-def test_each_text_of_a_login_has_its_own_time():
+def test_each_text_of_a_login_has_its_own_time() -> None:
     outcome, took_s = login([(29, b"login:"), (58, b"password:"), (87, b">")])
     assert outcome.result is DialResult.CONNECTED and took_s == pytest.approx(87)
 
 
-def test_a_provider_that_chatters_wins_no_time():
+def test_a_provider_that_chatters_wins_no_time() -> None:
     outcome, took_s = login([(10 * n, b"please wait ...\r\n") for n in range(1, 30)])
     assert outcome.result is DialResult.ERROR and "please wait" in outcome.detail
     assert took_s == pytest.approx(30)
 
 
-def test_a_line_lost_during_login_is_no_carrier():
+def test_a_line_lost_during_login_is_no_carrier() -> None:
     outcome, took_s = login([(5, b"login:"), (7, b"\r\nNO CARRIER\r\n")])
     assert outcome.result is DialResult.NO_CARRIER and took_s == pytest.approx(7)
 
@@ -264,7 +273,7 @@ def test_a_line_lost_during_login_is_no_carrier():
         b"Invalid login\r\n\r\nNO CARRIER\r\n",
     ],
 )
-def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_again(said):
+def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_again(said: bytes) -> None:
     outcome, _ = login([(1, b"login:"), (2, b"password:"), (3, b"\r\n" + said)])
     assert outcome.again is Again.AFTER_CHANGE
     assert (
@@ -281,7 +290,7 @@ def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_agai
         [(1, b"login:"), (2, b"password:"), (3, b"failures since last login: 0\r\n"), (4, b">")],
     ],
 )
-def test_what_only_sounds_like_a_refusal_is_none(pushes):
+def test_what_only_sounds_like_a_refusal_is_none(pushes: list[tuple[int, bytes]]) -> None:
     """Said before the password, or followed by what was waited for."""
     outcome, _ = login(pushes)
     assert outcome.again is None
@@ -294,11 +303,11 @@ READY = {"AT+CPIN?": "+CPIN: READY\nOK", "AT+CREG": "+CREG: 0,1\nOK", "AT+CEREG"
 LOCKED = {**READY, "AT+CPIN?": "+CPIN: SIM PIN\nOK"}
 
 
-def pins(port):
+def pins(port: ScriptedPort) -> list[str]:
     return [command for command in port.commands if command.startswith("AT+CPIN=")]
 
 
-def test_a_cellular_call():
+def test_a_cellular_call() -> None:
     port = ScriptedPort(**{**LOCKED, "AT+CSQ": "+CSQ: 17,99\nOK"})
     outcome = dial(port, replace(CELLULAR, signal_query="+CSQ"), sim_pin="1234", apn="internet", number="*99***1#")
     assert outcome.result is DialResult.CONNECTED
@@ -310,7 +319,7 @@ def test_a_cellular_call():
     ("answer", "codes"),
     [("+CME ERROR: 16", OK), ("+CME ERROR: incorrect password", OK), ("+CME ERROR: 12", OK), ("ERROR", "ERROR")],
 )
-def test_a_pin_refused_is_tried_once(answer, codes):
+def test_a_pin_refused_is_tried_once(answer: str, codes: str) -> None:
     memory, port = MemoryCallStore(), ScriptedPort(**{**LOCKED, "AT+CPIN=": answer, "AT+CMEE": codes})
     for _ in range(3):
         outcome = dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234")
@@ -321,14 +330,14 @@ def test_a_pin_refused_is_tried_once(answer, codes):
     assert pins(port) == ['AT+CPIN="1234"', 'AT+CPIN="4321"']
 
 
-def test_going_back_to_a_pin_refused_earlier_costs_no_try():
+def test_going_back_to_a_pin_refused_earlier_costs_no_try() -> None:
     memory, port = MemoryCallStore(), ScriptedPort(**{**LOCKED, "AT+CPIN=": "+CME ERROR: 16"})
     for pin in ("1111", "2222", "1111", "2222"):
         assert dial(port, CELLULAR, RefusedPin(memory), sim_pin=pin).result is DialResult.ERROR
     assert pins(port) == ['AT+CPIN="1111"', 'AT+CPIN="2222"']
 
 
-def test_a_modem_that_tells_no_result_is_quoted():
+def test_a_modem_that_tells_no_result_is_quoted() -> None:
     outcome = dial(ScriptedPort(ATD="RINGING\nFAX"))
     assert outcome.result is DialResult.TIMEOUT
     assert outcome.detail.startswith(
@@ -336,11 +345,11 @@ def test_a_modem_that_tells_no_result_is_quoted():
     )
 
 
-def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open():
+def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open() -> None:
     memory = MemoryCallStore()
     port = ScriptedPort(**{**LOCKED, "AT+CPIN=": None})
 
-    async def called_off():
+    async def called_off() -> None:
         modem = make(port, CELLULAR, RefusedPin(memory), sim_pin="1234")
         dialling = asyncio.create_task(modem.dial("1"))
         while not pins(port):
@@ -359,9 +368,9 @@ def test_a_pin_whose_answer_is_not_known_is_tried_twice_until_the_sim_is_open():
     assert dial(port, CELLULAR, RefusedPin(memory), sim_pin="1234").result is DialResult.CONNECTED
 
 
-def test_a_card_that_cannot_be_read_makes_nobody_try():
+def test_a_card_that_cannot_be_read_makes_nobody_try() -> None:
     class Broken(MemoryCallStore):
-        async def recall(self, key):
+        async def recall(self, key: str) -> Never:
             raise StorageError("the card")
 
     port = ScriptedPort(**LOCKED)
@@ -371,7 +380,7 @@ def test_a_card_that_cannot_be_read_makes_nobody_try():
 
 
 @pytest.mark.parametrize("busy", ["+CME ERROR: 14", "+CME ERROR: SIM busy"])
-def test_a_sim_that_is_still_busy_is_waited_for(busy):
+def test_a_sim_that_is_still_busy_is_waited_for(busy: str) -> None:
     port = ScriptedPort(**{**READY, "AT+CPIN?": [busy, busy, busy, "+CPIN: READY\nOK"]})
     assert dial(port, CELLULAR).result is DialResult.CONNECTED
     assert port.commands.count("AT+CPIN?") == 4
@@ -389,14 +398,14 @@ def test_a_sim_that_is_still_busy_is_waited_for(busy):
         ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1),
     ],
 )
-def test_a_sim_that_cannot_be_used_is_told(answer, words, asked):
+def test_a_sim_that_cannot_be_used_is_told(answer: str, words: str, asked: float) -> None:
     port = ScriptedPort(**{**READY, "AT+CPIN?": answer})
     outcome = dial(port, CELLULAR)
     assert outcome.result is DialResult.ERROR and words in outcome.detail
     assert port.commands.count("AT+CPIN?") == asked
 
 
-def test_a_network_is_waited_for():
+def test_a_network_is_waited_for() -> None:
     port = ScriptedPort(**{**READY, "AT+CREG": ["+CREG: 0,2\nOK", "+CREG: 0,2\nOK", "+CREG: 0,5\nOK"]})
     assert dial(port, CELLULAR).result is DialResult.CONNECTED
 
@@ -405,17 +414,17 @@ def test_a_network_is_waited_for():
     ("answer", "result", "words"),
     [("+CREG: 0,2\nOK", DialResult.NO_DIALTONE, "antenna"), ("+CREG: 0,3\nOK", DialResult.ERROR, "contract")],
 )
-def test_a_network_that_is_not_there_or_refuses_is_told(answer, result, words):
+def test_a_network_that_is_not_there_or_refuses_is_told(answer: str, result: DialResult, words: str) -> None:
     port = ScriptedPort(**{**READY, "AT+CREG": answer})
     outcome = dial(port, CELLULAR)
     assert outcome.result is result and words in outcome.detail
     assert not any(command.startswith("ATD") for command in port.commands)
 
 
-def test_iridium_asks_its_network_and_tells_the_signal():
+def test_iridium_asks_its_network_and_tells_the_signal() -> None:
     profile = replace(HAYES, dial="ATDT{number}", registration_query="+CREG", signal_query="+CSQF")
 
-    async def run():
+    async def run() -> None:
         port = ScriptedPort(**{"AT+CREG": "+CREG:002,001\nOK", "AT+CSQF": "+CSQF:4\nOK"})
         modem = make(port, profile)
         assert (await modem.dial("008816000025")).result is DialResult.CONNECTED

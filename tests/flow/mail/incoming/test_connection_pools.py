@@ -1,9 +1,12 @@
 """Who may hold a connection, and who gives way."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.flow.mail.incoming.connection_pools import (
     GAVE_WAY,
@@ -19,28 +22,36 @@ POOLS = {"10": Pool.LAN, "p": Pool.PROVIDER}
 class Caller:
     """One connection: idle unless it is said to be busy."""
 
-    def __init__(self, address, *, account=None, idle=True, progress_s=0.0, waiting=True):
+    def __init__(
+        self,
+        address: str,
+        *,
+        account: str | None = None,
+        idle: bool = True,
+        progress_s: float = 0.0,
+        waiting: bool = True,
+    ) -> None:
         self.peer = Peer(address, Listener.MX, account=account)
         self.is_idle, self.is_waiting, self.progress_s = idle, waiting, progress_s
         self.told = None
 
-    def give_way(self, reply):
+    def give_way(self, reply: Reply) -> None:
         self.told = reply
 
 
-def pool_of(peer):
+def pool_of(peer: Peer) -> Pool:
     return POOLS.get(peer.address.partition(".")[0], Pool.STRANGERS)
 
 
-def pools(most=10, per_host=10):
+def pools(most: int = 10, per_host: int = 10) -> ConnectionPools:
     return ConnectionPools(most, per_host, pool_of)
 
 
-def busy(address, **more):
+def busy(address: str, **more: int) -> Caller:
     return Caller(address, idle=False, **more)
 
 
-def test_two_hosts_that_only_say_noop_shut_nobody_out():
+def test_two_hosts_that_only_say_noop_shut_nobody_out() -> None:
     here = pools(most=10, per_host=5)
     idle = [Caller(f"192.0.2.{number % 2}", progress_s=number) for number in range(10)]
     assert [here.admit(one) for one in idle[:7]] == [None] * 7
@@ -50,12 +61,12 @@ def test_two_hosts_that_only_say_noop_shut_nobody_out():
     assert [one.told for one in idle[:4]] == [GAVE_WAY] * 4
 
 
-def test_one_host_may_have_its_whole_measure():
+def test_one_host_may_have_its_whole_measure() -> None:
     here = pools(most=100, per_host=50)  # as shipped
     assert [here.admit(busy("192.0.2.1")) for _ in range(51)] == [None] * 50 + [TOO_MANY_FROM_YOU]
 
 
-def test_every_pool_keeps_a_tenth_for_itself():
+def test_every_pool_keeps_a_tenth_for_itself() -> None:
     here = pools(most=20)
     strangers = [here.admit(busy(f"192.0.2.{number}")) for number in range(20)]
     assert strangers == [None] * 14 + [TOO_MANY_HERE] * 6
@@ -63,7 +74,7 @@ def test_every_pool_keeps_a_tenth_for_itself():
     assert [here.admit(busy(f"10.0.0.{number}")) for number in range(3)] == [None, None, TOO_MANY_HERE]
 
 
-def test_idle_strangers_give_way_to_the_provider_down_to_their_tenth():
+def test_idle_strangers_give_way_to_the_provider_down_to_their_tenth() -> None:
     here = pools(most=20)
     strangers = [Caller(f"192.0.2.{number}", progress_s=number) for number in range(14)]
     for one in strangers:
@@ -73,7 +84,7 @@ def test_idle_strangers_give_way_to_the_provider_down_to_their_tenth():
     assert [one.told for one in strangers] == [GAVE_WAY] * 12 + [None] * 2
 
 
-def test_a_login_frees_a_strangers_place():
+def test_a_login_frees_a_strangers_place() -> None:
     here = pools()
     strangers = [busy(f"192.0.2.{number}") for number in range(7)]
     for one in strangers:
@@ -83,7 +94,7 @@ def test_a_login_frees_a_strangers_place():
     assert here.admit(busy("198.51.100.1")) is None
 
 
-def test_users_do_not_give_way_to_strangers():
+def test_users_do_not_give_way_to_strangers() -> None:
     here = pools(most=10)
     users = [Caller(f"192.0.2.{number}", account="anna") for number in range(4)]
     for one in users:
@@ -94,7 +105,7 @@ def test_users_do_not_give_way_to_strangers():
     assert [one.told for one in users] == [None] * 4
 
 
-def test_without_idle_ones_the_host_with_most_gives_one_up():
+def test_without_idle_ones_the_host_with_most_gives_one_up() -> None:
     here = pools(most=8, per_host=8)
     flood = [busy("192.0.2.1", progress_s=number) for number in range(5)]
     assert [here.admit(one) for one in flood] == [None] * 5
@@ -103,7 +114,7 @@ def test_without_idle_ones_the_host_with_most_gives_one_up():
     assert here.admit(busy("192.0.2.1")) == TOO_MANY_HERE
 
 
-def test_what_is_being_made_durable_is_never_broken_off():
+def test_what_is_being_made_durable_is_never_broken_off() -> None:
     here = pools(most=8, per_host=8)
     flood = [busy("192.0.2.1", waiting=False) for _ in range(5)]
     for one in flood:
@@ -112,7 +123,7 @@ def test_what_is_being_made_durable_is_never_broken_off():
     assert [one.told for one in flood] == [None] * 5
 
 
-def test_ipv6_counts_by_the_64_bits_of_its_network():
+def test_ipv6_counts_by_the_64_bits_of_its_network() -> None:
     here = pools(most=100, per_host=2)
     answers = [here.admit(busy(f"2001:db8::{number:x}")) for number in range(1, 4)]
     assert answers == [None, None, TOO_MANY_FROM_YOU]
@@ -125,7 +136,9 @@ def test_ipv6_counts_by_the_64_bits_of_its_network():
     ),
     st.sampled_from([1, 4, 10, 25]),
 )
-def test_there_are_never_more_than_most_and_a_lone_provider_always_gets_in(arrivals, most):
+def test_there_are_never_more_than_most_and_a_lone_provider_always_gets_in(
+    arrivals: list[tuple[str, bool, bool]], most: int
+) -> None:
     here, inside = pools(most=most, per_host=most), []
     for address, idle, logs_in in arrivals:
         one = Caller(address, idle=idle)
@@ -140,12 +153,12 @@ def test_there_are_never_more_than_most_and_a_lone_provider_always_gets_in(arriv
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
-def test_a_small_station_serves_whoever_comes(most):
+def test_a_small_station_serves_whoever_comes(most: int) -> None:
     here = pools(most=most)
     assert [here.admit(busy(f"192.0.2.{number}")) for number in range(most + 1)] == [None] * most + [TOO_MANY_HERE]
 
 
-def test_where_the_system_gives_no_more_the_idlest_strangers_go_first():
+def test_where_the_system_gives_no_more_the_idlest_strangers_go_first() -> None:
     here = pools()
     users = [Caller("192.0.2.9", account="anna")]
     strangers = [Caller(f"192.0.2.{number}", progress_s=-number) for number in range(3)]

@@ -11,7 +11,7 @@ from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
     ("happening", "wakes"),
     [("opened", True), ("closed", True), ("message_in", True), ("spoke", False), ("moved", False)],
 )
-async def test_what_wakes_whoever_waits(happening, wakes):
+async def test_what_wakes_whoever_waits(happening: str, wakes: bool) -> None:
     activity = InboundActivity(lambda: 5.0)
     waiters = [asyncio.create_task(activity.changed()) for _ in range(2)]
     await asyncio.sleep(0)
@@ -24,7 +24,7 @@ async def test_what_wakes_whoever_waits(happening, wakes):
         waiter.cancel()
 
 
-async def test_a_change_is_told_once():
+async def test_a_change_is_told_once() -> None:
     activity = InboundActivity(lambda: 5.0)
     activity.opened()
     with pytest.raises(TimeoutError):

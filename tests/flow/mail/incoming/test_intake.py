@@ -1,10 +1,15 @@
 """Taking mail in: decisions, and a message's way to the card, on a real spool and a real queue."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from email import message_from_bytes
+from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -12,14 +17,16 @@ from dialpost.core.config.model import Config, FromCheck, OwnSenders, RelayConfi
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.envelope import Envelope, Notify, QueueId, Recipient
-from dialpost.core.mail.queue.records import Origin, Priority, RecipientState
+from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.spool.writer import SpoolWriter
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.incoming.connection_pools import Pool
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
+from dialpost.flow.mail.incoming.message import Incoming
 
 HOST = "mail.clinic.example"
 CONFIG = Config(
@@ -39,7 +46,7 @@ class Accounts:
 
     is_restored = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.directory = Directory(
             accounts={name: Account(name) for name in ("anna", "ben")},
             aliases={
@@ -55,14 +62,14 @@ class Accounts:
         )
         self.quotas = {}
 
-    async def verify(self, name, password):
+    async def verify(self, name: str, password: str) -> Account | None:
         await asyncio.sleep(0)  # as a derivation in a thread does
         return self.directory.accounts.get(name) if password == "right" else None
 
-    def quota_of(self, name):
+    def quota_of(self, name: str) -> int:
         return self.quotas.get(name, 0)
 
-    def delete(self, name):
+    def delete(self, name: str) -> None:
         accounts = {key: value for key, value in self.directory.accounts.items() if key != name}
         self.directory = replace(self.directory, accounts=accounts)
 
@@ -72,19 +79,19 @@ class Caller:
 
     is_waiting, is_idle, progress_s = False, False, 0.0
 
-    def __init__(self, peer):
+    def __init__(self, peer: Peer) -> None:
         self.peer = peer
 
 
 class Mailboxes:
-    async def measure(self, account):
+    async def measure(self, account: str) -> int:
         return 1000
 
 
 class Rig:
     """An intake on a real card. `now_s` and `monotonic_s` are its clocks."""
 
-    def __init__(self, store, spool, config):
+    def __init__(self, store: Store, spool: Spool, config: Config) -> None:
         self.store, self.spool, self.accounts = store, spool, Accounts()
         self.now_s, self.monotonic_s = NOW_S, 0.0
         self.told = []
@@ -101,13 +108,26 @@ class Rig:
             wall_clock=lambda: self.now_s,
         )
 
-    async def sink(self, peer=OUTSIDE, to=("anna@clinic.example",), sender="a@world.example", **more):
+    async def sink(
+        self,
+        peer: Peer = OUTSIDE,
+        to: tuple[Recipient | str, ...] = ("anna@clinic.example",),
+        sender: str = "a@world.example",
+        **more: Any,
+    ) -> Incoming:
         envelope = Envelope(sender, tuple(Recipient(one) if isinstance(one, str) else one for one in to), **more)
         sink = await self.intake.begin(peer, envelope)
         assert not isinstance(sink, Reply), sink
         return sink
 
-    async def take(self, content=b"Subject: x\r\n\r\nhello\r\n", peer=OUTSIDE, pieces=None, ending="", **more):
+    async def take(
+        self,
+        content: bytes = b"Subject: x\r\n\r\nhello\r\n",
+        peer: Peer = OUTSIDE,
+        pieces: list[bytes] | None = None,
+        ending: str = "",
+        **more: Any,
+    ) -> tuple[Reply, MessageRecord | None, bytes]:
         """Hand in a message; the reply, the record and the body. `ending`: what is seen of the client after it."""
         sink = await self.sink(peer, **more)
         if ending == "did not wait":
@@ -127,18 +147,18 @@ class Rig:
                 body = file.read()
         return reply, record, body
 
-    async def may_send(self, peer, recipient, sender="a@world.example", declared=0):
+    async def may_send(self, peer: Peer, recipient: str, sender: str = "a@world.example", declared: int = 0) -> str:
         envelope = Envelope(sender, (), declared_bytes=declared)
         reply = await self.intake.rcpt_to(peer, envelope, Recipient(recipient))
         return "yes" if reply is None else f"{reply.code} {reply.enhanced}"
 
 
 @pytest.fixture
-async def make_rig(tmp_path):
+async def make_rig(tmp_path: Path):
     async with contextlib.AsyncExitStack() as stack:
         made = []
 
-        async def make(config=CONFIG):
+        async def make(config: Config = CONFIG) -> Rig:
             spool = Spool(tmp_path / f"spool{len(made)}", 0)
             spool.prepare()
             store = await Store.open(tmp_path / f"queue{len(made)}.db", wall_clock=lambda: NOW_S)
@@ -151,7 +171,7 @@ async def make_rig(tmp_path):
 
 
 @pytest.fixture
-async def rig(make_rig):
+async def rig(make_rig: Callable[..., Any]) -> Rig:
     return await make_rig()
 
 
@@ -179,7 +199,7 @@ async def rig(make_rig):
         ("bob%far.example@[127.0.0.1]", "554 5.7.1", "yes"),
     ],
 )
-async def test_who_may_send_to_whom(rig, recipient, outside, inside):
+async def test_who_may_send_to_whom(rig: Rig, recipient: str, outside: str, inside: str) -> None:
     answers = [await rig.may_send(peer, recipient) for peer in (OUTSIDE, PROVIDER, LAN, ANNA)]
     # (a user who logged in comes from anywhere; what a router would do with a remote % is not ours to judge)
     assert answers == [outside, outside, inside, inside]
@@ -197,13 +217,13 @@ async def test_who_may_send_to_whom(rig, recipient, outside, inside):
         ("anna@world.example", "553 5.7.1"),
     ],
 )
-async def test_a_user_sends_as_themselves_on_every_port(rig, sender, expected):
+async def test_a_user_sends_as_themselves_on_every_port(rig: Rig, sender: str, expected: str | None) -> None:
     for listener in Listener:
         reply = await rig.intake.mail_from(replace(ANNA, listener=listener), Envelope(sender, ()), 0)
         assert (reply and f"{reply.code} {reply.enhanced}") == expected
 
 
-def test_only_the_office_and_users_may_leave_out_our_domain(rig):
+def test_only_the_office_and_users_may_leave_out_our_domain(rig: Rig) -> None:
     assert [rig.intake.home(peer) for peer in (LAN, ANNA, OUTSIDE, PROVIDER)] == [
         "clinic.example",
         "clinic.example",
@@ -212,14 +232,14 @@ def test_only_the_office_and_users_may_leave_out_our_domain(rig):
     ]
 
 
-async def test_without_a_login_any_sender_may_write_to_us(rig):
+async def test_without_a_login_any_sender_may_write_to_us(rig: Rig) -> None:
     for sender in ("anna@clinic.example", "x@world.example", ""):
         assert await rig.intake.mail_from(OUTSIDE, Envelope(sender, ()), 0) is None
 
 
 @pytest.mark.parametrize("sender", ["anna@clinic.example", ""])
 @pytest.mark.parametrize("change", ["deleted", "disabled"])
-async def test_an_account_closed_since_the_login_sends_no_more(rig, change, sender):
+async def test_an_account_closed_since_the_login_sends_no_more(rig: Rig, change: str, sender: str) -> None:
     if change == "deleted":
         rig.accounts.delete("anna")
     else:
@@ -229,13 +249,13 @@ async def test_an_account_closed_since_the_login_sends_no_more(rig, change, send
     assert reply is not None and str(reply).startswith("550 5.7.1")
 
 
-async def test_the_card_is_asked_before_the_content_comes(rig):
+async def test_the_card_is_asked_before_the_content_comes(rig: Rig) -> None:
     rig.spool.free_bytes = lambda: 5000
     replies = [await rig.intake.mail_from(OUTSIDE, Envelope("a@b.example", ()), size) for size in (0, 4999, 5000)]
     assert [reply and str(reply)[:9] for reply in replies] == [None, None, "452 4.3.1"]
 
 
-async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig):
+async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig: Rig) -> None:
     rig.accounts.quotas = {"anna": 1000}
     assert [await rig.may_send(OUTSIDE, to) for to in ("anna@clinic.example", "staff@clinic.example")] == [
         "452 4.2.2",
@@ -245,7 +265,7 @@ async def test_a_full_mailbox_is_asked_to_come_later_unless_another_has_room(rig
     assert await rig.may_send(OUTSIDE, "anna@clinic.example") == "yes"
 
 
-async def test_a_mailbox_takes_no_more_than_it_can_hold_though_nothing_was_delivered_yet(rig):
+async def test_a_mailbox_takes_no_more_than_it_can_hold_though_nothing_was_delivered_yet(rig: Rig) -> None:
     rig.accounts.quotas = {"anna": 100_000}
     replies = [(await rig.take(b"Subject: x\r\n\r\n" + 21_000 * b"x" + b"\r\n"))[0] for _ in range(12)]
     assert [str(reply)[:9] for reply in replies] == 4 * ["250 2.0.0"] + 8 * ["452 4.2.2"]
@@ -256,7 +276,7 @@ async def test_a_mailbox_takes_no_more_than_it_can_hold_though_nothing_was_deliv
     assert await rig.may_send(OUTSIDE, "anna@clinic.example", declared=21_000) == "yes"
 
 
-async def test_what_is_too_big_for_every_mailbox_behind_an_address_is_deferred_at_rcpt(rig):
+async def test_what_is_too_big_for_every_mailbox_behind_an_address_is_deferred_at_rcpt(rig: Rig) -> None:
     rig.accounts.quotas = {"anna": 100_000, "ben": 200_000}
     sizes = (99_000, 99_001, 199_000, 5_000_000)
     assert [await rig.may_send(OUTSIDE, "anna@clinic.example", declared=size) for size in sizes] == [
@@ -276,7 +296,7 @@ async def test_what_is_too_big_for_every_mailbox_behind_an_address_is_deferred_a
     )  # it goes to the world, too
 
 
-async def test_sessions_at_the_same_time_do_not_fill_the_same_room(rig):
+async def test_sessions_at_the_same_time_do_not_fill_the_same_room(rig: Rig) -> None:
     rig.accounts.quotas = {"anna": 100_000, "ben": 100_000}
     first = await rig.sink(declared_bytes=60_000)
     assert await rig.may_send(OUTSIDE, "anna@clinic.example", declared=60_000) == "452 4.2.2"
@@ -296,7 +316,7 @@ async def test_sessions_at_the_same_time_do_not_fill_the_same_room(rig):
     assert rig.intake._rooms.expected_bytes == 0 and not rig.intake._rooms._reserved
 
 
-async def test_the_card_has_room_for_all_that_is_coming_in(rig):
+async def test_the_card_has_room_for_all_that_is_coming_in(rig: Rig) -> None:
     free = rig.spool.free_bytes()
     envelope = Envelope("a@world.example", ())
     assert await rig.intake.mail_from(OUTSIDE, envelope, free // 2) is None
@@ -306,7 +326,7 @@ async def test_the_card_has_room_for_all_that_is_coming_in(rig):
     assert await rig.intake.mail_from(OUTSIDE, envelope, free * 6 // 10) is None
 
 
-async def test_connections_are_limited_in_total_and_per_peer(rig):
+async def test_connections_are_limited_in_total_and_per_peer(rig: Rig) -> None:
     callers = [Caller(replace(OUTSIDE, address=address)) for address in ("a", "a", "a", "b", "b", "c")]
     answers = [rig.intake.connected(caller) for caller in callers]
     assert [answer and str(answer)[:9] for answer in answers] == [None, None, "421 4.7.0", None, None, "421 4.7.0"]
@@ -324,12 +344,12 @@ async def test_connections_are_limited_in_total_and_per_peer(rig):
         (replace(OUTSIDE, interface="eth0"), Pool.STRANGERS),
     ],
 )
-async def test_who_came_over_the_line_takes_the_providers_places(rig, peer, pool):
+async def test_who_came_over_the_line_takes_the_providers_places(rig: Rig, peer: Peer, pool: Pool) -> None:
     assert rig.intake._pool(peer) is pool
 
 
-async def test_logins_are_slowed_down_per_address(rig):
-    async def login(peer, password):
+async def test_logins_are_slowed_down_per_address(rig: Rig) -> None:
+    async def login(peer: Peer, password: str) -> str:
         answer = await rig.intake.login(replace(peer, account=None), "anna", password)
         return answer if isinstance(answer, str) else str(answer)[:9]
 
@@ -354,13 +374,13 @@ async def test_logins_are_slowed_down_per_address(rig):
         ("nobody", "535 5.7.8"),
     ],
 )
-async def test_who_logs_in_acts_for_themselves_by_any_of_their_names(rig, acts_as, answer):
+async def test_who_logs_in_acts_for_themselves_by_any_of_their_names(rig: Rig, acts_as: str, answer: str) -> None:
     got = await rig.intake.login(replace(ANNA, account=None), "anna", "right", acts_as)
     assert (got if isinstance(got, str) else str(got)[:9]) == answer
 
 
-async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig):
-    async def guess(password):
+async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig: Rig) -> None:
+    async def guess(password: str) -> Reply:
         return await rig.intake.login(replace(ANNA, account=None), "anna", password)
 
     answers = await asyncio.gather(*(guess(str(number)) for number in range(6)))
@@ -370,7 +390,7 @@ async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig):
 # What is stored
 
 
-async def test_a_message_from_outside_for_a_mailbox(rig):
+async def test_a_message_from_outside_for_a_mailbox(rig: Rig) -> None:
     reply, record, body = await rig.take(b"From: a\r\nSubject: x\r\n\r\n.dot\r\nbare\nlf\rcr\r\n")
     assert str(reply) == f"250 2.0.0 Ok: queued as {record.queue_id}"
     prefix = b"Return-Path: <a@world.example>\n"
@@ -387,14 +407,14 @@ async def test_a_message_from_outside_for_a_mailbox(rig):
     assert rig.told == [record]
 
 
-async def test_no_return_path_where_nobody_here_gets_it(rig):
+async def test_no_return_path_where_nobody_here_gets_it(rig: Rig) -> None:
     _, record, body = await rig.take(peer=LAN, to=("bob@far.example",))
     assert body.startswith(b"Received: ")
     assert (record.local_prefix, record.recipients[0].local_account) == (0, None)
 
 
 @pytest.mark.parametrize(("peer", "added"), [(OUTSIDE, False), (LAN, True), (ANNA, True)])
-async def test_date_and_message_id_are_added_to_what_is_handed_in(rig, peer, added):
+async def test_date_and_message_id_are_added_to_what_is_handed_in(rig: Rig, peer: Peer, added: bool) -> None:
     _, record, body = await rig.take(b"Subject: x\r\n\r\nhello\r\n", peer=peer, to=("anna@clinic.example",))
     message = message_from_bytes(body)
     assert (message["Date"] == "Tue, 14 Nov 2023 22:13:20 +0000") == added
@@ -420,13 +440,15 @@ async def test_date_and_message_id_are_added_to_what_is_handed_in(rig, peer, add
         (b"A: b\r\r\n\r\r\nhello\r\r\n", b"A: b\n\nhello\n"),
     ],
 )
-async def test_our_header_is_never_taken_for_the_messages_body_nor_the_other_way(rig, content, stored):
+async def test_our_header_is_never_taken_for_the_messages_body_nor_the_other_way(
+    rig: Rig, content: bytes, stored: bytes
+) -> None:
     _, record, body = await rig.take(content)
     assert body.endswith(b"+0000\n" + stored)
     assert record.wire_size == len(body[record.local_prefix :].replace(b"\n", b"\r\n"))
 
 
-async def test_any_split_stores_the_same(make_rig):
+async def test_any_split_stores_the_same(make_rig: Callable[..., Any]) -> None:
     content = b"Subject: x\r\nX: y\r\n\r\nhello\r\r\n\nend\r\n"
     one, other = await make_rig(), await make_rig()
     whole = await one.take(content)
@@ -434,7 +456,7 @@ async def test_any_split_stores_the_same(make_rig):
     assert whole == bytewise
 
 
-async def test_a_header_longer_than_64_kb_passes(rig):
+async def test_a_header_longer_than_64_kb_passes(rig: Rig) -> None:
     content = b"".join(b"X-%d: %s\r\n" % (number, b"v" * 100) for number in range(2000)) + b"\r\nhello\r\n"
     pieces = [content[at : at + 999] for at in range(0, len(content), 999)]
     _, record, body = await rig.take(pieces=pieces)
@@ -443,7 +465,7 @@ async def test_a_header_longer_than_64_kb_passes(rig):
 
 
 @pytest.mark.parametrize("step", [7, 65_536])
-async def test_what_stands_behind_64_kb_of_header_is_seen(rig, step):
+async def test_what_stands_behind_64_kb_of_header_is_seen(rig: Rig, step: int) -> None:
     names = b",\r\n ".join(b"Reader %d <reader%d@far.example>" % (number, number) for number in range(2600))
     content = b"To: " + names + b"\r\nDate: d\r\nMessage-ID: <1@x>\r\nSubject: seen\r\n\r\nhello\r\n"
     pieces = [content[at : at + step] for at in range(0, len(content), step)]
@@ -454,25 +476,25 @@ async def test_what_stands_behind_64_kb_of_header_is_seen(rig, step):
     assert body.endswith(content.replace(b"\r\n", b"\n"))
 
 
-async def test_hops_behind_64_kb_of_header_end_a_loop_too(rig):
+async def test_hops_behind_64_kb_of_header_end_a_loop_too(rig: Rig) -> None:
     content = b"X: " + b"x" * 70_000 + b"\r\n" + b"Received: x\r\n" * 101 + b"\r\nhello\r\n"
     reply, _, _ = await rig.take(content)
     assert (reply.code, reply.enhanced) == (554, "5.4.6")
 
 
-async def test_an_empty_message_id_is_one(rig):
+async def test_an_empty_message_id_is_one(rig: Rig) -> None:
     _, record, body = await rig.take(b"Message-ID:\r\nSubject: x\r\n\r\n", peer=LAN)
     assert message_from_bytes(body).get_all("Message-ID") == [""]
     assert record.message_id_header == ""
 
 
 @pytest.mark.parametrize("subject", [b"=?utf\xff8?q?x?=", b"=?idna?q?=FF?=", b"=?\x00?q?x?=", b"=?utf-16?b?/w==?="])
-async def test_no_subject_delays_a_message(rig, subject):
+async def test_no_subject_delays_a_message(rig: Rig, subject: bytes) -> None:
     reply, _, _ = await rig.take(b"Subject: " + subject + b"\r\n\r\nhello\r\n")
     assert reply.code == 250
 
 
-async def test_the_subject_of_a_message_from_an_mbox_file_is_its_subject(rig):
+async def test_the_subject_of_a_message_from_an_mbox_file_is_its_subject(rig: Rig) -> None:
     content = b"From anna@x.example Mon Jan  1 10:00:00 2024\r\nSubject: x\r\nDate: d\r\n\r\nhello\r\n"
     _, record, body = await rig.take(content, peer=LAN)
     message = message_from_bytes(body)
@@ -481,7 +503,7 @@ async def test_the_subject_of_a_message_from_an_mbox_file_is_its_subject(rig):
     assert message.get_payload() == "hello\n"
 
 
-async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig):
+async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig: Rig) -> None:
     asked = Recipient("bob@far.example", frozenset({Notify.NEVER}), "rfc822;B+2Bob")
     _, record, _ = await rig.take(
         b"Subject: =?utf-8?q?=C3=84?=\r\nImportance: high\r\n\r\n", peer=ANNA, to=(asked,), envid="E+2B"
@@ -494,7 +516,7 @@ async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig):
     assert (record.priority, record.subject, record.account) == (Priority.URGENT, "Ä", "anna")
 
 
-async def test_groups_and_forwards_are_taken_apart_each_place_once(rig):
+async def test_groups_and_forwards_are_taken_apart_each_place_once(rig: Rig) -> None:
     to = ("staff@clinic.example", "anna@clinic.example", "away@clinic.example", "gone@clinic.example")
     _, record, _ = await rig.take(to=to)
     assert [(one.number, one.address, one.local_account, one.original_address) for one in record.recipients] == [
@@ -505,7 +527,7 @@ async def test_groups_and_forwards_are_taken_apart_each_place_once(rig):
     ]
 
 
-async def test_a_mailbox_deleted_since_rcpt_is_nobodys_silent_loss(rig):
+async def test_a_mailbox_deleted_since_rcpt_is_nobodys_silent_loss(rig: Rig) -> None:
     sink = await rig.sink(to=("anna@clinic.example", "ben@clinic.example"))
     rig.accounts.delete("ben")
     sink.write(b"Subject: x\r\n\r\n")
@@ -514,7 +536,7 @@ async def test_a_mailbox_deleted_since_rcpt_is_nobodys_silent_loss(rig):
 
 
 @pytest.mark.parametrize(("hops", "code"), [(100, 250), (101, 554)])
-async def test_loops_end(rig, hops, code):
+async def test_loops_end(rig: Rig, hops: int, code: int) -> None:
     reply, _, _ = await rig.take(b"Received: by a\r\n" * hops + b"\r\nhello\r\n")
     assert reply.code == code
     assert len(list(rig.spool.ids())) == (code == 250)
@@ -527,7 +549,7 @@ PLAIN = b"Subject: x\r\n\r\nhello\r\n"
 
 
 @pytest.mark.parametrize("content", [PLAIN, TRACED])
-async def test_what_is_sent_again_after_a_cut_is_not_stored_twice(rig, content):
+async def test_what_is_sent_again_after_a_cut_is_not_stored_twice(rig: Rig, content: bytes) -> None:
     first, _, _ = await rig.take(content, ending="cut")
     for _ in range(3):  # the repeat may be cut as well
         again, _, _ = await rig.take(content, ending="cut")
@@ -536,7 +558,7 @@ async def test_what_is_sent_again_after_a_cut_is_not_stored_twice(rig, content):
 
 
 @pytest.mark.parametrize("content", [PLAIN, TRACED])
-async def test_what_is_sent_again_after_its_answer_was_heard_is_meant(rig, content):
+async def test_what_is_sent_again_after_its_answer_was_heard_is_meant(rig: Rig, content: bytes) -> None:
     first, _, _ = await rig.take(content, ending="cut")
     assert (await rig.take(content, ending="spoke"))[0] == first
     for number in range(2, 5):
@@ -545,13 +567,15 @@ async def test_what_is_sent_again_after_its_answer_was_heard_is_meant(rig, conte
 
 
 @pytest.mark.parametrize(("content", "copies"), [(PLAIN, 2), (TRACED, 1)])
-async def test_an_answer_that_only_tcp_is_known_to_have_counts_for_those_without_a_trace(rig, content, copies):
+async def test_an_answer_that_only_tcp_is_known_to_have_counts_for_those_without_a_trace(
+    rig: Rig, content: bytes, copies: int
+) -> None:
     for _ in range(2):
         await rig.take(content, ending="acknowledged")
     assert len(rig.told) == copies
 
 
-async def test_a_connection_that_lives_has_no_repeats(rig):
+async def test_a_connection_that_lives_has_no_repeats(rig: Rig) -> None:
     sinks = [await rig.sink() for _ in range(5)]
     for sink in sinks:
         sink.write(PLAIN)
@@ -560,21 +584,25 @@ async def test_a_connection_that_lives_has_no_repeats(rig):
     assert len(list(rig.spool.ids())) == len(rig.told) == 5
 
 
-async def test_who_never_waits_for_the_answer_loses_nothing(rig):
+async def test_who_never_waits_for_the_answer_loses_nothing(rig: Rig) -> None:
     for _ in range(3):
         await rig.take(ending="did not wait")
     assert len(rig.told) == 3
 
 
 @pytest.mark.parametrize(("content", "copies"), [(PLAIN, 2), (TRACED, 1)])
-async def test_a_repeat_comes_from_the_same_place_unless_a_trace_tells_it(rig, content, copies):
+async def test_a_repeat_comes_from_the_same_place_unless_a_trace_tells_it(
+    rig: Rig, content: bytes, copies: int
+) -> None:
     await rig.take(content, ending="cut")
     await rig.take(content, peer=replace(OUTSIDE, address="192.0.2.2"))
     assert len(rig.told) == copies
 
 
-async def test_a_note_that_fails_on_the_card_counts_while_the_station_runs(rig, monkeypatch):
-    def broken(queue_id):
+async def test_a_note_that_fails_on_the_card_counts_while_the_station_runs(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(queue_id: str) -> asyncio.Future:
         future = asyncio.get_running_loop().create_future()
         future.set_exception(StorageFullError("full"))
         return future
@@ -586,7 +614,7 @@ async def test_a_note_that_fails_on_the_card_counts_while_the_station_runs(rig, 
 
 
 @pytest.mark.parametrize("step_s", [NOW_S - 60, -NOW_S + 60])
-async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig, step_s):
+async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig: Rig, step_s: int) -> None:
     rig.now_s = 60 if step_s > 0 else NOW_S  # a board without a battery clock starts in 1970
     first, _, _ = await rig.take(ending="cut")
     rig.now_s += step_s + 300
@@ -596,7 +624,7 @@ async def test_a_repeat_is_recognised_though_the_clock_was_set_in_between(rig, s
 
 
 @pytest.mark.parametrize("difference", ["sender", "recipients", "content", "too late", "ours"])
-async def test_what_only_looks_like_a_repeat(rig, difference):
+async def test_what_only_looks_like_a_repeat(rig: Rig, difference: str) -> None:
     peer = LAN if difference == "ours" else OUTSIDE
     await rig.take(peer=peer, ending="cut")
     if difference == "too late":
@@ -618,11 +646,13 @@ async def test_what_only_looks_like_a_repeat(rig, difference):
     ("error", "expected"), [(StorageFullError("full"), "452 4.3.1"), (StorageError("broken"), "451 4.3.0")]
 )
 @pytest.mark.parametrize("where", ["begin", "write", "commit", "accept"])
-async def test_a_card_that_fails_is_never_the_senders_fault(rig, monkeypatch, where, error, expected):
-    def fail(*arguments):
+async def test_a_card_that_fails_is_never_the_senders_fault(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, where: str, error: StorageError, expected: str
+) -> None:
+    def fail(*arguments: bytes | SpoolWriter | str) -> Never:
         raise error
 
-    async def fail_later(*arguments, **more):
+    async def fail_later(*arguments: object, **more: Any) -> Never:
         raise error
 
     content = b"Subject: x\r\n\r\nhello\r\n"
@@ -642,28 +672,30 @@ async def test_a_card_that_fails_is_never_the_senders_fault(rig, monkeypatch, wh
     assert (list(rig.spool.ids()), rig.told) == ([], [])
 
 
-async def test_a_bug_of_ours_while_content_comes_waits_for_the_answer(rig, monkeypatch):
+async def test_a_bug_of_ours_while_content_comes_waits_for_the_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dialpost.flow.mail.incoming.message.received", lambda *a: 1 / 0)
     reply, _, _ = await rig.take()
     assert str(reply).startswith("451 4.3.0")
     assert list(rig.spool.ids()) == []
 
 
-async def test_whoever_fails_to_hear_of_it_the_message_is_accepted(rig):
+async def test_whoever_fails_to_hear_of_it_the_message_is_accepted(rig: Rig) -> None:
     object.__setattr__(rig.intake._tools, "on_accepted", lambda record: 1 / 0)
     reply, record, _ = await rig.take()
     assert reply.code == 250 and record is not None
 
 
 @pytest.mark.parametrize("after", [0, 5, 500_000])
-async def test_a_client_that_vanishes_leaves_nothing(rig, after):
+async def test_a_client_that_vanishes_leaves_nothing(rig: Rig, after: int) -> None:
     sink = await rig.sink()
     sink.write(b"Subject: x\r\n\r\n"[:after] + b"y" * max(0, after - 14))
     sink.abort()
     assert (list(rig.spool.ids()), rig.told) == ([], [])
 
 
-async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig, caplog):
+async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "dialpost.mail")
     _, record, _ = await rig.take(ending="cut")
     await rig.take()
@@ -680,7 +712,7 @@ async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig, caplog):
 # What a call sees
 
 
-async def test_only_the_providers_side_counts_for_the_call(rig):
+async def test_only_the_providers_side_counts_for_the_call(rig: Rig) -> None:
     for peer in (LAN, replace(OUTSIDE, interface="eth0"), replace(ANNA, account=None)):
         rig.intake.connected(Caller(peer))
     await rig.take(peer=LAN)
@@ -702,11 +734,11 @@ async def test_only_the_providers_side_counts_for_the_call(rig):
 # Who a message says it is from
 
 
-def with_smtp(**settings):
+def with_smtp(**settings: Any) -> Config:
     return replace(CONFIG, smtp=replace(CONFIG.smtp, **settings))
 
 
-async def test_a_users_from_must_be_their_own(rig):
+async def test_a_users_from_must_be_their_own(rig: Rig) -> None:
     own, _, _ = await rig.take(b"From: Anna <Anna+x@clinic.example>\r\n\r\nx\r\n", peer=ANNA, sender="")
     other, record, _ = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="")
     far, _, _ = await rig.take(
@@ -730,7 +762,9 @@ async def test_a_users_from_must_be_their_own(rig):
     ],
 )
 @pytest.mark.parametrize("end", [b"\r\nx\r\n", b"Subject: x\r\n\r\nx\r\n", b""])
-async def test_a_users_from_that_a_mail_program_got_wrong_is_repaired(rig, written, kept, end):
+async def test_a_users_from_that_a_mail_program_got_wrong_is_repaired(
+    rig: Rig, written: bytes, kept: bytes, end: bytes
+) -> None:
     reply, _, body = await rig.take(written + end, peer=ANNA, sender="")
     assert reply.code == 250
     assert kept in body and (b"\nSubject: x\n" in body) == (b"Subject" in end)
@@ -749,17 +783,17 @@ async def test_a_users_from_that_a_mail_program_got_wrong_is_repaired(rig, writt
         b"From: anna <anna>\r\n\t, ben@clinic.example\r\n",
     ],
 )
-async def test_no_repair_makes_a_user_somebody_else(rig, written):
+async def test_no_repair_makes_a_user_somebody_else(rig: Rig, written: bytes) -> None:
     reply, _, _ = await rig.take(written + b"\r\nx\r\n", peer=ANNA, sender="")
     assert reply.code == 550
 
 
-async def test_a_strangers_from_stays_as_it_is(rig):
+async def test_a_strangers_from_stays_as_it_is(rig: Rig) -> None:
     _, _, body = await rig.take(b"From: anna\r\n\r\nx\r\n", peer=OUTSIDE, sender="x@far.example")
     assert b"\nFrom: anna\n" in body
 
 
-async def test_a_sender_field_can_tell_who_it_was(make_rig):
+async def test_a_sender_field_can_tell_who_it_was(make_rig: Callable[..., Any]) -> None:
     rig = await make_rig(with_smtp(user_from=FromCheck.SENDER))
     _, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="staff@clinic.example")
     assert message_from_bytes(body)["Sender"] == "staff@clinic.example"
@@ -767,7 +801,7 @@ async def test_a_sender_field_can_tell_who_it_was(make_rig):
     assert message_from_bytes(body)["Sender"] is None
 
 
-async def test_anything_can_be_allowed(make_rig):
+async def test_anything_can_be_allowed(make_rig: Callable[..., Any]) -> None:
     rig = await make_rig(with_smtp(user_from=FromCheck.ALLOW))
     reply, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="")
     assert reply.code == 250 and message_from_bytes(body)["Sender"] is None
@@ -785,13 +819,15 @@ async def test_anything_can_be_allowed(make_rig):
         (ANNA, "anna@clinic.example", "anna@clinic.example", False),
     ],
 )
-async def test_a_stranger_with_an_address_of_ours_is_marked(rig, peer, sender, author, marked):
+async def test_a_stranger_with_an_address_of_ours_is_marked(
+    rig: Rig, peer: Peer, sender: str, author: str, marked: bool
+) -> None:
     reply, _, body = await rig.take(f"From: {author}\r\n\r\nx\r\n".encode(), peer=peer, sender=sender)
     found = message_from_bytes(body).get_all("X-Dialpost-Unverified", [])
     assert (reply.code, len(found)) == (250, int(marked))
 
 
-async def test_a_stranger_with_an_address_of_ours_can_be_refused_or_let_alone(make_rig):
+async def test_a_stranger_with_an_address_of_ours_can_be_refused_or_let_alone(make_rig: Callable[..., Any]) -> None:
     refusing = await make_rig(with_smtp(own_senders=OwnSenders.REFUSE))
     reply, _, _ = await refusing.take(b"From: x@far.example\r\n\r\n", sender="ben@clinic.example")
     assert str(reply).startswith("550 5.7.1")

@@ -1,6 +1,8 @@
 """Few are served at once, in the order they came; nobody waits for ever, nobody holds a turn they don't use."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,33 +21,33 @@ from fakes import run_virtual
 class Crowd:
     """Connections that come at once; `served` is the order in which they were."""
 
-    def __init__(self, count, *, at_once=2, last_sign_s=lambda: None):
+    def __init__(self, count: int, *, at_once: int = 2, last_sign_s: Callable[..., Any] = lambda: None) -> None:
         self.turns = LineTurns(last_sign_s, served_at_once=at_once)
         self.served = []
         self.turn_of = {}
         self.windows = {}
         self.tasks = [asyncio.create_task(self._come(number)) for number in range(count)]
 
-    async def _come(self, number):
+    async def _come(self, number: int) -> None:
         self.turn_of[number] = await self.turns.turn()
         self.served.append(number)
 
-    def works(self, number, declared_bytes):
+    def works(self, number: int, declared_bytes: int) -> None:
         """`windows` has what each connection may fill."""
         self.turn_of[number].works(declared_bytes, lambda n: self.windows.setdefault(number, []).append(n))
 
-    async def leave(self, *numbers):
+    async def leave(self, *numbers: int) -> None:
         for number in numbers:
             self.turn_of[number].done()
         await self.settle()
 
-    async def settle(self):
+    async def settle(self) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
 
 
-def test_few_are_served_and_each_end_lets_in_the_next_in_line():
-    async def scene():
+def test_few_are_served_and_each_end_lets_in_the_next_in_line() -> None:
+    async def scene() -> None:
         busy = asyncio.get_running_loop().time
         crowd = Crowd(6, last_sign_s=busy)
         await crowd.settle()
@@ -61,8 +63,8 @@ def test_few_are_served_and_each_end_lets_in_the_next_in_line():
     run_virtual(scene())
 
 
-def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_waiting():
-    async def scene():
+def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_waiting() -> None:
+    async def scene() -> None:
         busy = asyncio.get_running_loop().time
         crowd = Crowd(3, at_once=1, last_sign_s=busy)
         await crowd.settle()
@@ -89,8 +91,8 @@ def test_who_rests_between_messages_gives_the_turn_up_and_takes_it_back_without_
     run_virtual(scene())
 
 
-def test_four_small_messages_take_three_turns():
-    async def scene():
+def test_four_small_messages_take_three_turns() -> None:
+    async def scene() -> None:
         crowd = Crowd(6, at_once=3, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         assert crowd.served == [0, 1, 2]
@@ -108,8 +110,8 @@ def test_four_small_messages_take_three_turns():
     run_virtual(scene())
 
 
-def test_a_fourth_is_let_in_when_four_small_ones_fill_three_turns():
-    async def scene():
+def test_a_fourth_is_let_in_when_four_small_ones_fill_three_turns() -> None:
+    async def scene() -> None:
         crowd = Crowd(5, at_once=4, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         assert crowd.served == [0, 1, 2, 3]
@@ -121,8 +123,8 @@ def test_a_fourth_is_let_in_when_four_small_ones_fill_three_turns():
     run_virtual(scene())
 
 
-def test_few_large_messages_share_the_line_once_nobody_new_comes_and_are_only_ever_given_more():
-    async def scene():
+def test_few_large_messages_share_the_line_once_nobody_new_comes_and_are_only_ever_given_more() -> None:
+    async def scene() -> None:
         crowd = Crowd(4, at_once=6, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         for number in range(4):
@@ -145,8 +147,8 @@ def test_few_large_messages_share_the_line_once_nobody_new_comes_and_are_only_ev
     run_virtual(scene())
 
 
-def test_small_messages_keep_their_one_segment():
-    async def scene():
+def test_small_messages_keep_their_one_segment() -> None:
+    async def scene() -> None:
         crowd = Crowd(6, at_once=6, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         crowd.works(0, 80_000)
@@ -159,8 +161,8 @@ def test_small_messages_keep_their_one_segment():
     run_virtual(scene())
 
 
-def test_one_more_is_let_in_when_those_served_leave_the_line_idle():
-    async def scene():
+def test_one_more_is_let_in_when_those_served_leave_the_line_idle() -> None:
+    async def scene() -> None:
         crowd = Crowd(3, at_once=1)
         await asyncio.sleep(STALLED_S * 1.6)
         assert crowd.served == [0, 1]
@@ -170,8 +172,8 @@ def test_one_more_is_let_in_when_those_served_leave_the_line_idle():
     run_virtual(scene())
 
 
-def test_nobody_waits_longer_than_senders_do():
-    async def scene():
+def test_nobody_waits_longer_than_senders_do() -> None:
+    async def scene() -> None:
         crowd = Crowd(5, at_once=1, last_sign_s=asyncio.get_running_loop().time)
         await asyncio.sleep(PATIENCE_S - 1)
         assert crowd.served == [0]
@@ -182,8 +184,8 @@ def test_nobody_waits_longer_than_senders_do():
 
 
 @pytest.mark.parametrize("called_first", [False, True])
-def test_who_leaves_while_waiting_takes_no_turn(called_first):
-    async def scene():
+def test_who_leaves_while_waiting_takes_no_turn(called_first: bool) -> None:
+    async def scene() -> None:
         crowd = Crowd(3, at_once=1, last_sign_s=asyncio.get_running_loop().time)
         await crowd.settle()
         if called_first:  # its turn comes in the same moment

@@ -7,21 +7,23 @@ from dialpost.flow.mail.incoming.login_throttle import LoginThrottle
 
 
 @pytest.fixture
-def clock():
+def clock() -> list[float]:
     return [0.0]
 
 
 @pytest.fixture
-def throttle(clock):
+def throttle(clock: list[float]) -> LoginThrottle:
     return LoginThrottle(3, 60, lambda: clock[0])
 
 
-def fail(throttle, *names, address="a"):
+def fail(throttle: LoginThrottle, *names: str, address: str = "a") -> None:
     for name in names:
         throttle.failed(address, name)
 
 
-def test_an_address_waits_after_so_many_failures_from_the_last_on(throttle, clock):
+def test_an_address_waits_after_so_many_failures_from_the_last_on(
+    throttle: LoginThrottle, clock: list[float]
+) -> None:
     waits = []
     for clock[0], name in ((0.0, "anna"), (10.0, "ben"), (20.0, "carl")):
         throttle.failed("a", name)
@@ -35,14 +37,14 @@ def test_an_address_waits_after_so_many_failures_from_the_last_on(throttle, cloc
     assert throttle.wait_s("a", "dora") == 0.0
 
 
-def test_a_right_login_wipes_that_names_failures(throttle):
+def test_a_right_login_wipes_that_names_failures(throttle: LoginThrottle) -> None:
     for _ in range(5):
         fail(throttle, "anna", "anna")
         throttle.succeeded("a", "anna")
     assert throttle.wait_s("a", "anna") == throttle.wait_s("a", "ben") == 0.0
 
 
-def test_a_right_login_takes_back_its_own_failures_and_no_others(throttle):
+def test_a_right_login_takes_back_its_own_failures_and_no_others(throttle: LoginThrottle) -> None:
     fail(throttle, "ben", "ben", "anna")
     throttle.succeeded("a", "anna")
     assert throttle.wait_s("a", "carl") == 0.0
@@ -50,14 +52,14 @@ def test_a_right_login_takes_back_its_own_failures_and_no_others(throttle):
     assert throttle.wait_s("a", "dora") == 60.0  # ben's two and carl's one
 
 
-def test_an_own_login_in_between_gives_no_more_guesses_at_others(throttle):
+def test_an_own_login_in_between_gives_no_more_guesses_at_others(throttle: LoginThrottle) -> None:
     fail(throttle, "ben", "ben")
     throttle.succeeded("a", "anna")
     fail(throttle, "ben")
     assert throttle.wait_s("a", "ben") == throttle.wait_s("a", "carl") == 60.0
 
 
-def test_a_name_known_from_there_waits_for_its_own_failures_only(throttle):
+def test_a_name_known_from_there_waits_for_its_own_failures_only(throttle: LoginThrottle) -> None:
     throttle.succeeded("a", "anna")
     fail(throttle, "ben", "ben", "ben")
     assert (throttle.wait_s("a", " Anna"), throttle.wait_s("a", "carl")) == (0.0, 60.0)
@@ -65,7 +67,9 @@ def test_a_name_known_from_there_waits_for_its_own_failures_only(throttle):
     assert throttle.wait_s("a", "anna") == 60.0
 
 
-def test_a_phone_that_never_rests_leaves_its_neighbours_their_tries(throttle, clock):
+def test_a_phone_that_never_rests_leaves_its_neighbours_their_tries(
+    throttle: LoginThrottle, clock: list[float]
+) -> None:
     for _ in range(20):
         while throttle.wait_s("a", "ben") == 0.0:
             fail(throttle, "ben")
@@ -74,21 +78,23 @@ def test_a_phone_that_never_rests_leaves_its_neighbours_their_tries(throttle, cl
     assert (throttle.wait_s("a", "ben"), throttle.wait_s("a", "newcomer")) == (60.0, 0.0)
 
 
-def test_many_addresses_of_one_ipv6_host_are_one(throttle):
+def test_many_addresses_of_one_ipv6_host_are_one(throttle: LoginThrottle) -> None:
     for number in range(3):
         fail(throttle, "anna", address=f"2001:db8:0:1::{number}")
     waits = [throttle.wait_s(f"2001:db8:0:{net}::9", "ben") for net in (1, 2)]
     assert waits == [60.0, 0.0]
 
 
-async def test_one_login_at_a_time_from_an_address(throttle):
+async def test_one_login_at_a_time_from_an_address(throttle: LoginThrottle) -> None:
     first = throttle.turn("a")
     async with first:
         assert throttle.turn("a").locked() and not throttle.turn("b").locked()
     assert not throttle.turn("a").locked()
 
 
-def test_memory_is_bounded_and_the_latest_are_kept(throttle, monkeypatch):
+def test_memory_is_bounded_and_the_latest_are_kept(
+    throttle: LoginThrottle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(login_throttle, "MOST_REMEMBERED", 10)
     for number in range(100):
         throttle.succeeded(str(number), "anna")

@@ -1,5 +1,7 @@
 """Slowing down who tries names."""
 
+import pytest
+
 from dialpost.flow.mail.incoming import refusal_pace
 from dialpost.flow.mail.incoming.refusal_pace import RefusalPace
 
@@ -7,11 +9,11 @@ from dialpost.flow.mail.incoming.refusal_pace import RefusalPace
 class Clock:
     now_s = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now_s
 
 
-def test_the_first_few_are_free_then_each_waits_longer_up_to_a_limit():
+def test_the_first_few_are_free_then_each_waits_longer_up_to_a_limit() -> None:
     pace = RefusalPace(Clock())
     waits = [pace.refused("192.0.2.1") for _ in range(40)]
     assert waits[:10] == [0.0] * 10
@@ -19,7 +21,7 @@ def test_the_first_few_are_free_then_each_waits_longer_up_to_a_limit():
     assert waits == sorted(waits) and waits[-1] == 5.0
 
 
-def test_another_connection_of_the_same_host_begins_where_the_first_ended():
+def test_another_connection_of_the_same_host_begins_where_the_first_ended() -> None:
     pace = RefusalPace(Clock())
     for number in range(10):
         pace.refused(f"2001:db8::{number:x}")
@@ -27,7 +29,7 @@ def test_another_connection_of_the_same_host_begins_where_the_first_ended():
     assert pace.refused("2001:db8:0:1::1") == 0.0
 
 
-def test_a_quiet_time_wipes_the_slate():
+def test_a_quiet_time_wipes_the_slate() -> None:
     clock = Clock()
     pace = RefusalPace(clock)
     for _ in range(30):
@@ -36,7 +38,7 @@ def test_a_quiet_time_wipes_the_slate():
     assert pace.refused("192.0.2.1") == 0.0
 
 
-def test_memory_is_bounded(monkeypatch):
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal_pace, "MOST_REMEMBERED", 3)
     pace = RefusalPace(Clock())
     for number in range(100):

@@ -8,14 +8,18 @@ What must hold after every step, for all that came with the same envelope and th
   there, a repeat may make one more.
 """
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import socket
 import struct
 import tempfile
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dialpost.core.config.model import Config, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.mail.accounts import Account, Directory
+from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
 from dialpost.edge.mail.spool import Spool
@@ -57,27 +62,27 @@ class Accounts:
     is_restored = False
     directory = Directory({"anna": Account("anna")}, {}, ("clinic.example",))
 
-    async def verify(self, name, password):
+    async def verify(self, name, password) -> None:
         return None
 
-    def quota_of(self, name):
+    def quota_of(self, name: str) -> int:
         return 0
 
 
 class Mailboxes:
-    async def measure(self, account):
+    async def measure(self, account) -> int:
         return 0
 
 
 class Station:
     """The real server, intake, spool and queue, which can be killed and started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cut_after_commit = False
         self.stored = []
 
-    async def start(self):
+    async def start(self) -> None:
         self.spool = Spool(self.folder / "spool", 0)
         self.spool.prepare()
         self.store = await Store.open(self.folder / "queue.db")
@@ -94,21 +99,21 @@ class Station:
         self.server = await asyncio.get_running_loop().create_server(self.sessions, "127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]
 
-    def accepted(self, message):
+    def accepted(self, message: MessageRecord) -> None:
         """The message is on the card and its sender knows nothing of it yet: as late as a cut can come."""
         with self.spool.open_body(message.queue_id) as body:
             self.stored.append((message.peer, body.read().partition(b"X-Text: ")[2]))
         if self.cut_after_commit:
             self.sessions.abort(lambda address: True)
 
-    async def kill(self):
+    async def kill(self) -> None:
         self.sessions.abort(lambda address: True)
         await self.quiet()
         self.server.close()
         await self.store.close()
         self.spool.close()
 
-    async def quiet(self):
+    async def quiet(self) -> None:
         """Until every session is over and every commit done."""
         running = self.sessions._running
         async with asyncio.timeout(20):
@@ -117,21 +122,21 @@ class Station:
 
 
 class Client:
-    def __init__(self, reader, writer):
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def connect(cls, station, address):
+    async def connect(cls, station: Station, address: str) -> Client:
         client = cls(*await asyncio.open_connection("127.0.0.1", station.port, local_addr=(address, 0)))
         await client.replies(1)
         await client.say(HELLO)
         return client
 
-    async def say(self, text, replies=1):
+    async def say(self, text: bytes, replies: int = 1) -> list[int]:
         self.writer.write(text)
         return await self.replies(replies)
 
-    async def replies(self, count):
+    async def replies(self, count: int) -> list[int]:
         codes = []
         while len(codes) < count:
             line = await asyncio.wait_for(self.reader.readline(), 20)
@@ -141,15 +146,15 @@ class Client:
                 codes.append(int(line[:3]))
         return codes
 
-    async def begin(self):
+    async def begin(self) -> None:
         assert await self.say(ENVELOPE, 3) == [250, 250, 354]
 
-    def reset(self):
+    def reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
-    async def end(self, how):
+    async def end(self, how: str) -> None:
         if how == "quit":
             assert await self.say(b"QUIT\r\n") == [221]
         if how == "reset":
@@ -167,7 +172,7 @@ WAYS = st.one_of(st.sampled_from(ENDINGS), st.sampled_from(CUTS), st.just("one b
 
 
 class Repeats(RuleBasedStateMachine):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
@@ -177,18 +182,18 @@ class Repeats(RuleBasedStateMachine):
         self.numbers = itertools.count()
         self.run(self.station.start())
 
-    def run(self, what):
-        async def within_a_minute():
+    def run(self, what: Coroutine[Any]) -> None:
+        async def within_a_minute() -> None:
             return await asyncio.wait_for(what, 60)
 
         return self.runner.run(within_a_minute())
 
-    def teardown(self):
+    def teardown(self) -> None:
         self.run(self.station.kill())
         self.runner.close()
         self.folder.cleanup()
 
-    def new(self, is_traced, text, address):
+    def new(self, is_traced: bool, text: bytes, address: str) -> Meant:
         """A message somebody means. A mail server's has its own Received line; a device's looks like the last."""
         if not is_traced:
             message = Meant(address, b"X-Text: %s\r\n\r\nAlarm\r\n" % text)
@@ -199,37 +204,37 @@ class Repeats(RuleBasedStateMachine):
         return message
 
     @rule(way=WAYS, **MEANINGS)
-    def send(self, way, **meaning):
+    def send(self, way: str, **meaning: Any) -> None:
         self.deliver(self.new(**meaning), way)
 
     @rule(ending=st.sampled_from(ENDINGS), count=st.integers(2, 3), pipelined=st.booleans(), **MEANINGS)
-    def send_several_in_a_session(self, ending, count, pipelined, **meaning):
+    def send_several_in_a_session(self, ending: str, count: int, pipelined: bool, **meaning: Any) -> None:
         messages = [self.new(**meaning) for _ in range(count)]
         self.run(self._session(messages, ending, pipelined))
 
     @rule(**MEANINGS)
-    def send_two_at_once(self, **meaning):
+    def send_two_at_once(self, **meaning: Any) -> None:
         pair = [self.new(**meaning) for _ in range(2)]
 
-        async def both():
+        async def both() -> None:
             await asyncio.gather(*(self._session([message], "quit", False) for message in pair))
 
         self.run(both())
 
     @precondition(lambda self: any(not one.is_heard for one in self.meant))
     @rule(data=st.data(), way=WAYS)
-    def repeat(self, data, way):
+    def repeat(self, data: st.DataObject, way: str) -> None:
         self.deliver(data.draw(st.sampled_from([one for one in self.meant if not one.is_heard])), way)
 
     @rule()
-    def restart(self):
-        async def again():
+    def restart(self) -> None:
+        async def again() -> None:
             await self.station.kill()
             await self.station.start()
 
         self.run(again())
 
-    def deliver(self, message, way):
+    def deliver(self, message: Meant, way: str) -> None:
         if way in ENDINGS:
             self.run(self._session([message], way, False))
         elif way == "one burst":
@@ -237,7 +242,7 @@ class Repeats(RuleBasedStateMachine):
         else:
             self.run(self._cut(message, way))
 
-    async def _session(self, messages, ending, pipelined):
+    async def _session(self, messages: list[Meant], ending: str, pipelined: bool) -> None:
         client = await Client.connect(self.station, messages[0].address)
         if pipelined:
             await client.begin()
@@ -257,7 +262,7 @@ class Repeats(RuleBasedStateMachine):
         await client.end(ending)
         await self.station.quiet()
 
-    async def _burst(self, message):
+    async def _burst(self, message: Meant) -> None:
         """As a script does with netcat: everything at once, the sending side closed, then listening."""
         client = await Client.connect(self.station, message.address)
         client.writer.write(ENVELOPE + message.content + b".\r\nQUIT\r\n")
@@ -268,7 +273,7 @@ class Repeats(RuleBasedStateMachine):
         self._excuse(message)
         await self.station.quiet()
 
-    async def _cut(self, message, how):
+    async def _cut(self, message: Meant, how: str) -> None:
         client = await Client.connect(self.station, message.address)
         await client.begin()
         client.writer.write(message.content + b".\r\n")
@@ -291,12 +296,12 @@ class Repeats(RuleBasedStateMachine):
             self._excuse(message)
         await self.station.quiet()
 
-    def _excuse(self, message):
+    def _excuse(self, message: Meant) -> None:
         """It may be stored once more than it was meant."""
         self.excused[message.address, message.content.partition(b"X-Text: ")[2]] += 1
 
     @invariant()
-    def nothing_is_missing_or_doubled(self):
+    def nothing_is_missing_or_doubled(self) -> None:
         copies: Counter[tuple[str, bytes]] = Counter()
         for peer, text in self.station.stored:
             copies[peer, text.replace(b"\n", b"\r\n")] += 1

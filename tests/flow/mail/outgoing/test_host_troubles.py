@@ -9,7 +9,7 @@ from fakes import MemoryCallStore
 OUT, ETRN = HostUse.OUTBOUND, HostUse.ETRN
 
 
-def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried():
+def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried() -> None:
     seen = []
     troubles = HostTroubles(seen.append)
     assert troubles.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
@@ -26,7 +26,7 @@ def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried():
     assert (troubles.attention(), seen) == ([], [True, True, False])
 
 
-def test_a_certificate_is_told_and_tried_again():
+def test_a_certificate_is_told_and_tried_again() -> None:
     troubles = HostTroubles()
     troubles.note(
         OUT, "smart.example", 587, SessionFate.NEEDS_PERSON, "the certificate is not acceptable", served=False
@@ -39,7 +39,7 @@ def test_a_certificate_is_told_and_tried_again():
 
 
 @pytest.mark.parametrize(("now", "barred"), [("as it was", True), ("another password", False)])
-async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(now, barred):
+async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(now: str, barred: bool) -> None:
     store = MemoryCallStore()
     before = HostTroubles(settings={OUT: "as it was", ETRN: "the same"})
     before.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
@@ -61,7 +61,7 @@ async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(
 
 
 @pytest.mark.parametrize("kept", ["", "x", "[1]", '[{"use": 1}]', '[{"use": "etrn", "port": "x"}]', "{}", "null"])
-async def test_what_is_kept_and_is_no_record_bars_nobody(kept):
+async def test_what_is_kept_and_is_no_record_bars_nobody(kept: str) -> None:
     store = MemoryCallStore()
     store.values["hosts.refused"] = kept
     troubles = HostTroubles()

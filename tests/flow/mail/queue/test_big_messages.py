@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -14,7 +15,7 @@ from dialpost.core.config.model import BudgetConfig
 from dialpost.core.errors import StorageFullError
 from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.envelope import Notify
-from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientState, SizeHold
+from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord, RecipientState, SizeHold
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.bounces import Bouncer
@@ -69,7 +70,9 @@ class Rig:
     def _hold(self) -> None:
         self.held += 1
 
-    async def come(self, *recipients, header: bytes = HEADER, size: int = 9000, **changes) -> MessageRecord:
+    async def come(
+        self, *recipients: RecipientRecord, header: bytes = HEADER, size: int = 9000, **changes: Any
+    ) -> MessageRecord:
         queue_id = self.store.next_id()
         writer = self.spool.begin(queue_id)
         writer.write(header + b"x\n" * 50)
@@ -255,7 +258,7 @@ async def test_a_sender_who_wants_no_notices_of_delay_gets_none(rig: Rig) -> Non
 async def test_a_full_card_tells_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.come()
 
-    def full(queue_id):
+    def full(queue_id: str) -> Never:
         raise StorageFullError("no room")
 
     with monkeypatch.context() as patch:
