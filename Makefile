@@ -51,7 +51,7 @@ mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SE
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.lock
 	$(BIN)/python tests/mutants/run.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
-lint: setup ## Format, lint, types, import layers
+lint: setup ## Format, lint, types (the tests' too), import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
