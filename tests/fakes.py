@@ -60,6 +60,13 @@ def run_virtual(coroutine: Coroutine[Any, Any, T], limit_s: float = 1_000_000.0)
         return runner.run(asyncio.wait_for(coroutine, limit_s))
 
 
+def leap(seconds: float) -> None:
+    """Set the running loop's clock ahead: in its next round every timer runs that is due by then."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]
+
+
 def now() -> float:
     """The running loop's time."""
     return asyncio.get_running_loop().time()

@@ -28,7 +28,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
 def asked(daemon: LiveDaemon, line: bytes) -> list[dict]:
     """Every answer to these octets, up to the end of the connection."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(30)
+        sock.settimeout(60)
         sock.connect(str(daemon.socket))
         sock.sendall(line)
         sock.shutdown(socket.SHUT_WR)

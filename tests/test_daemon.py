@@ -90,7 +90,7 @@ class Face:
 
 
 async def until(condition: Callable[..., Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.01)  # what is waited for happens in another process or on the disk
 
@@ -388,7 +388,7 @@ async def test_sighup_reads_the_file_again(daemon: Daemon, tmp_path: Path) -> No
 def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -> None:
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notify:
         notify.bind(str(tmp_path / "notify"))
-        notify.settimeout(30)
+        notify.settimeout(60)
         environ = {
             **os.environ,
             "NOTIFY_SOCKET": str(tmp_path / "notify"),
@@ -403,7 +403,7 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -
                 assert "waits to be set up" in status.stdout
             finally:
                 process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
 
 async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(daemon, tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tm
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)  # some forty lines
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notify:
         notify.bind(str(tmp_path / "notify"))
-        notify.settimeout(30)
+        notify.settimeout(60)
         environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
         with subprocess.Popen(command, env=environ, stderr=writing) as process:
@@ -482,12 +482,12 @@ def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tm
                 assert notify.recv(1000).startswith(b"READY=1")
                 face = ControlClient(tmp_path / "run" / "control.sock", 30)
                 port = int(face.call("status")["doors"][0].rpartition(":")[2])
-                with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
                     for number in range(100):
                         client.sendmail("a@clinic.example", [f"{number}@far.example"], b"Subject: x\n\nhello\n")
                 assert face.call("status")["queue"]["waiting_remote"] == 100
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 0
+                assert process.wait(60) == 0
             finally:
                 process.kill()
     os.close(reading)
@@ -509,7 +509,7 @@ async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon: Daemon
         serial = 0
         while not stop.is_set():
             try:
-                with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
                     for _ in range(20):
                         serial += 1
                         mark = f"{number}-{serial}"

@@ -56,7 +56,7 @@ async def _ask(folder: Path, method: str) -> dict[str, object]:
 
 
 def _greets(host: str, port: int) -> bool:
-    with smtplib.SMTP(host, port, timeout=30) as client:
+    with smtplib.SMTP(host, port, timeout=60) as client:
         return client.noop()[0] == 250
 
 
@@ -72,7 +72,7 @@ async def test_the_format_waits_until_the_trial_is_over(
         assert sorted(path.name for path in (folder / "data").glob("queue.db.*")) == []
         trial.end()
         await _ask(folder, "trial.over")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await _ask(folder, "status"))["mode"] != "running":
                 await asyncio.sleep(0.05)
         assert _version(folder) == 2

@@ -91,7 +91,7 @@ def send(port: int) -> None:
 
 
 async def until(condition: Callable[..., Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -7,7 +7,6 @@ import os
 import pwd
 import socket
 import stat
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Never
@@ -21,6 +20,7 @@ from dialpost.core.errors import AccountError, ControlError
 from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.control_socket import server as serving
 from dialpost.edge.control_socket.server import ControlServer, _Connection
+from fakes import leap
 
 HANGS_S = 60.0
 """Only what hangs takes this long."""
@@ -204,8 +204,7 @@ async def test_a_talk_is_one_connection_and_its_end_is_told(
     _, path, gone = talking
     talk = await asyncio.to_thread(ControlConnection, path, HANGS_S)
     assert await asyncio.to_thread(lambda: talk.call("stay", name="a")) == pwd.getpwuid(os.geteuid()).pw_name
-    late_s = serving._REQUEST_TIMEOUT_S + 1  # longer than a connection may be silent that nobody keeps
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + late_s)
+    leap(serving._REQUEST_TIMEOUT_S + 1)  # longer than a connection may be silent that nobody keeps
     await asyncio.sleep(0)
     assert await asyncio.to_thread(lambda: talk.call("echo", n=1)) == {"n": 1}
     with pytest.raises(ControlError, match="no method 'fly'") as caught:

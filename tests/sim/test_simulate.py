@@ -177,7 +177,7 @@ def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
         cwd=str(tmp_path),
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
     child.expect("waiting: 0 for the world, 3 at the provider for us; anna has 0")
     child.expect("swaks -s 127.0.0.1:")
@@ -204,7 +204,7 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
         cwd=str(tmp_path),
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
     child.expect("swaks -s 127.0.0.1:")
     child.send("b")
@@ -231,7 +231,7 @@ def test_control_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
         cwd=str(tmp_path),
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
     child.expect("swaks -s 127.0.0.1:")
     child.sendintr()

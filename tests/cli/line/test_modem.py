@@ -312,7 +312,7 @@ def test_a_station_in_a_call_keeps_its_modem(
 
 def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> None:
     config = configure(tmp_path, line.path)
-    child = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=20)
+    child = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
     child.expect_exact("Ctrl-] leaves.")
     child.send("ATI3\r")
     child.expect_exact("Simulated Modem V.90")
@@ -322,7 +322,7 @@ def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> No
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    again = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=20)
+    again = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
     again.expect_exact("Ctrl-] leaves.")
     again.send("ATS7?\r")
     again.expect_exact("033")

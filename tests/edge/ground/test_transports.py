@@ -89,7 +89,7 @@ async def test_a_server_closes_behind_what_it_has_accepted() -> None:
         )
         await close_server(server)
         assert len(made) == 1
-    await asyncio.wait_for(made[0].lost.wait(), 20)  # one left half made hears nothing
+    await asyncio.wait_for(made[0].lost.wait(), 60)  # one left half made hears nothing
     assert not server.is_serving()
 
 

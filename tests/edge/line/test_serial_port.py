@@ -57,7 +57,7 @@ async def test_a_read_waits_for_bytes_and_can_be_cancelled(
         await reading
     reading = asyncio.create_task(port.read(10))
     os.write(pair[0], b"OK")
-    assert await asyncio.wait_for(reading, 20) == b"OK"
+    assert await asyncio.wait_for(reading, 60) == b"OK"
 
 
 async def test_all_is_written_though_the_other_side_is_slow(
@@ -73,7 +73,7 @@ async def test_all_is_written_though_the_other_side_is_slow(
             got += os.read(pair[0], 3000)
         except BlockingIOError:
             await asyncio.sleep(0.001)
-    await asyncio.wait_for(writing, 20)
+    await asyncio.wait_for(writing, 60)
     assert got == data
 
 
@@ -87,7 +87,7 @@ async def test_unplugged_while_it_reads(pair: tuple[int, str, Callable[..., Any]
     await asyncio.sleep(0.05)
     pair[2]()
     with pytest.raises(PortError, match="unplugged"):
-        await asyncio.wait_for(reading, 20)
+        await asyncio.wait_for(reading, 60)
 
 
 async def test_unplugged_is_seen_whatever_is_asked(
@@ -145,7 +145,7 @@ async def test_the_speed_is_set_again_after_somebody_else_changed_the_port(
     assert flags(port)[4:6] == [termios.B9600, termios.B9600]
     assert not flags(port)[3] & (termios.ICANON | termios.ECHO)
     os.write(pair[0], b"OK")
-    assert await asyncio.wait_for(port.read(100), 20) == b"OK"
+    assert await asyncio.wait_for(port.read(100), 60) == b"OK"
 
 
 async def test_closing_does_not_wait_for_what_nobody_takes(

@@ -73,7 +73,7 @@ async def test_a_listener_without_descriptors_tells_once_makes_room_and_goes_on(
         assert error.errno == errno.EMFILE
     server = await loop.create_server(Served, sock=listening)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await served.wait()
     finally:
         make_room()

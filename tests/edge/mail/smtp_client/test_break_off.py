@@ -42,9 +42,9 @@ async def test_what_was_sent_whole_is_left_in_doubt_and_what_was_not_uses_up_not
     queue, client = Queue([store(1), store(2), store(3)]), SmtpClient()
     async with peer.serving() as target:
         sending = start(client, target, queue)
-        await asyncio.wait_for(peer.muted.wait(), 20)
+        await asyncio.wait_for(peer.muted.wait(), 60)
         client.break_off("the line is down")
-        end = await asyncio.wait_for(sending, 20)
+        end = await asyncio.wait_for(sending, 60)
     assert end.fate is SessionFate.LOST
     found = [(queue_id, outcome.answer_unknown) for queue_id, (outcome,) in queue.reports]
     assert found[0] == ("q1", True)
@@ -68,7 +68,7 @@ async def test_a_connection_being_made_is_given_up_and_no_other_address_is_tried
     sending = start(client, HostTarget("mail.example", ("192.0.2.1", "192.0.2.2"), 25), queue)
     await asyncio.sleep(0)
     client.break_off("the line is down")
-    end = await asyncio.wait_for(sending, 20)
+    end = await asyncio.wait_for(sending, 60)
     assert (end.fate, end.ready, queue.asked) == (SessionFate.UNREACHABLE, False, 0)
     assert asked == ["192.0.2.1"]
 
@@ -84,7 +84,7 @@ async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store: Callable
     peer = AnswersThenResets(model, answered)
     queue, client = Queue([store(number) for number in range(8)]), SmtpClient()
     async with peer.serving() as target:
-        end = await asyncio.wait_for(start(client, target, queue), 20)
+        end = await asyncio.wait_for(start(client, target, queue), 60)
     assert end.fate is SessionFate.LOST
     assert end.messages == answered
     in_doubt = [queue_id for queue_id, (one,) in queue.reports if isinstance(one, Deferred) and one.answer_unknown]
@@ -120,5 +120,5 @@ async def test_an_answer_that_came_is_read_though_writing_failed_before() -> Non
     there.close()
     listener.close()
     connection.write(b"NOOP\r\n")
-    assert await asyncio.wait_for(ended, 20) is not None
+    assert await asyncio.wait_for(ended, 60) is not None
     assert heard == [b"250 taken\r\n"]

@@ -94,7 +94,7 @@ class Deaf:
     async def read_until(self, end: bytes) -> bytes:
         data = b""
         while not data.endswith(end):
-            data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, 500), 20)
+            data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, 500), 60)
         return data
 
 
@@ -118,7 +118,7 @@ async def test_words_that_lay_unread_when_something_was_written_came_before_it(h
         assert host.peer.recv(100) == b"NOOP\r\n"  # it is acknowledged: only what was unread can tell
         if not said_before:
             host.peer.send(b"250 x\r\n")
-        assert await asyncio.wait_for(unheard.get(), 20) == expected
+        assert await asyncio.wait_for(unheard.get(), 60) == expected
     connection.abort()
 
 
@@ -141,7 +141,7 @@ async def test_one_answer_too_many_is_not_taken_for_that_to_a_chunk_on_its_way(
     while client.bytes_up < 3600:
         await asyncio.sleep(0)
     await host.say(b"250 ok\r\n" * 3)
-    end = await asyncio.wait_for(sending, 20)
+    end = await asyncio.wait_for(sending, 60)
     assert (end.fate, end.messages) == (SessionFate.LOST, 0)
     assert "out of turn" in end.reason
     [(_, [outcome])] = queue.reports

@@ -33,7 +33,7 @@ class Receiver:
         return connection
 
     async def read(self, most: int = 65_536) -> bytes:
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 20)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.peer, most), 60)
 
     async def read_all(self) -> bytes:
         data = b""

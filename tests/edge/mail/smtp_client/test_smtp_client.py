@@ -411,7 +411,7 @@ async def test_a_cancelled_send_reports_what_was_answered_and_nothing_more(store
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        await asyncio.wait_for(peer.gone.wait(), 20)
+        await asyncio.wait_for(peer.gone.wait(), 60)
     assert [queue_id for queue_id, _ in queue.reports] == ["q0", "q1"]
 
 
@@ -423,11 +423,11 @@ async def test_a_send_cancelled_in_the_middle_reports_nothing_of_what_is_under_w
     queue = Queue([store(1)])
     async with peer.serving() as target:
         sending = asyncio.create_task(send(target, queue))
-        await asyncio.wait_for(peer.muted.wait(), 20)
+        await asyncio.wait_for(peer.muted.wait(), 60)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        await asyncio.wait_for(peer.gone.wait(), 20)
+        await asyncio.wait_for(peer.gone.wait(), 60)
     assert queue.reports == []
 
 
@@ -443,7 +443,7 @@ async def test_a_fault_of_the_caller_comes_back_to_it(store: Callable[..., Any],
     async with peer.serving() as target:
         with pytest.raises(ZeroDivisionError):
             await SmtpClient().send(target, SETTINGS, calls["next_message"], calls["on_outcome"])
-        await asyncio.wait_for(peer.gone.wait(), 20)
+        await asyncio.wait_for(peer.gone.wait(), 60)
 
 
 # ETRN

@@ -54,13 +54,13 @@ async def plain_server(handler, **settings: Any):
         writer.close()
         server.close()
         session = made[0]._handler_coroutine
-        await asyncio.wait([session], timeout=20)
+        await asyncio.wait([session], timeout=60)
         assert session.done()
 
 
 async def answer(reader):
     """The last line of the next reply."""
-    while (line := (await asyncio.wait_for(reader.readline(), 20)).decode())[3:4] == "-":
+    while (line := (await asyncio.wait_for(reader.readline(), 60)).decode())[3:4] == "-":
         pass
     return line.rstrip()
 
@@ -111,9 +111,9 @@ async def test_it_breaks_off_the_storing_when_the_client_closes_its_side():
     async with plain_server(handler) as (reader, writer):
         await talk(reader, writer, *MAIL, "DATA")
         writer.write(b"hello\r\n.\r\n")
-        await asyncio.wait_for(handler.storing.wait(), 20)
+        await asyncio.wait_for(handler.storing.wait(), 60)
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
     assert handler.contents == []
 
 

@@ -66,7 +66,7 @@ async def test_a_client_that_talks_ahead_proves_nothing_by_its_next_command() ->
 def quit_ahead(address: tuple[str, int], everything: bool, tls: bool, ending: str) -> bytes:
     """A plain program on blocking sockets, as devices have: the last command goes with the content, the rest is not
     looked at. Its 250."""
-    with socket.create_connection(address, timeout=20) as plain:
+    with socket.create_connection(address, timeout=60) as plain:
         sock, program = plain, plain.makefile("rb")
         if tls:
             sock.sendall(b"EHLO x\r\nSTARTTLS\r\n")

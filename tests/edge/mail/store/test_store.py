@@ -477,7 +477,7 @@ async def test_a_bug_in_the_writers_thread_leaves_nobody_waiting(
 
     with monkeypatch.context() as patched:
         patched.setattr(store._writer, "_committed", broken)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with pytest.raises(StorageError):
                 await store.remember("a", "1")
     await store.remember("a", "2")

@@ -50,7 +50,7 @@ def logger(pipe: Pipe) -> Iterator[logging.Logger]:
     os.close(pipe.reading)  # what is left goes nowhere, and soon
     handler.close()
     assert handler._thread is not None
-    handler._thread.join(20)  # or it would write into whatever gets its descriptor next
+    handler._thread.join(60)  # or it would write into whatever gets its descriptor next
 
 
 def flood(logger: logging.Logger, lines: int) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import re
+import select
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -129,7 +130,7 @@ async def rig(
         yield telephone, modem
     finally:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(modem.hang_up(), 20)
+            await asyncio.wait_for(modem.hang_up(), 60)
         await telephone.stop()
 
 
@@ -300,6 +301,8 @@ async def test_a_login_that_stands_still_says_what_it_waited_for() -> None:
         await modem.dial("1")
         provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY)
         os.write(provider, b"Name? ")
+        while not select.select([modem._port.fileno()], [], [], 0)[0]:  # it has the whole second
+            await asyncio.sleep(0.001)
         outcome = await modem.login("anna", "x")
         assert outcome.result is DialResult.ERROR
         assert '"ogin:"' in outcome.detail and "Name?" in outcome.detail

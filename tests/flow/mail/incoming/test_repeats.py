@@ -116,7 +116,7 @@ class Station:
     async def quiet(self) -> None:
         """Until every session is over and every commit done."""
         running = self.sessions._running
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while running.connections or running.commits:
                 await asyncio.sleep(0.002)
 
@@ -139,7 +139,7 @@ class Client:
     async def replies(self, count: int) -> list[int]:
         codes = []
         while len(codes) < count:
-            line = await asyncio.wait_for(self.reader.readline(), 20)
+            line = await asyncio.wait_for(self.reader.readline(), 60)
             if not line:
                 raise ConnectionResetError
             if line[3:4] == b" ":
@@ -288,7 +288,7 @@ class Repeats(RuleBasedStateMachine):
             self.station.cut_after_commit = False
             client.writer.close()
         elif how == "answer never read":
-            await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 20)  # by TCP, not by who sends
+            await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 60)  # by TCP, not by who sends
             client.reset()
             self._excuse(message)
         else:

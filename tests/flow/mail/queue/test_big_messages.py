@@ -170,7 +170,7 @@ async def test_a_window_that_opens_during_a_look_is_seen_by_the_next(
     monkeypatch.setattr(rig.big, "look", slow_look)
     task = asyncio.create_task(rig.big.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while big.queue_id not in await rig.on_the_line():
                 await asyncio.sleep(0.01)
     finally:
