@@ -18,6 +18,7 @@ from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ class FakeEtrn:
         self.takes_s = takes_s
         self.asked_at: list[float] = []
 
-    async def ask(self) -> tuple[EtrnAnswer, ...]:
+    async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
         self.asked_at.append(now())
         await asyncio.sleep(self.takes_s)
         return self.script.popleft() if len(self.script) > 1 else self.script[0]
@@ -141,6 +142,8 @@ class Flushed:
     deferred: int = 0
     refused: int = 0
     notes: tuple[str, ...] = ()
+    hope: Hope = Hope.NONE
+    why_left: str = ""
 
 
 class FakeFlush:
@@ -156,6 +159,9 @@ class FakeFlush:
 
     def begin_call(self) -> None:
         self.calls += 1
+
+    def retry(self) -> None:
+        raise AssertionError("nothing was deferred that may go")
 
     async def run(self) -> Flushed:
         self.began_at.append(now())
@@ -177,6 +183,10 @@ class FakeFlush:
     def stop(self, after_current: bool) -> None:
         self._stop, self._abort = True, not after_current
         self._poke.set()
+
+    @property
+    def sending(self) -> tuple[float, ...]:
+        return tuple(self.waiting)[:1]
 
 
 class FakeInbound:

@@ -57,7 +57,7 @@ class Call:
     deferred: Annotated[int, "Messages tried and deferred."]
     refused: Annotated[int, "Messages refused."]
     etrn: Annotated[tuple[Etrn, ...], "The provider's answers to ETRN."]
-    hangup_reason: Annotated[str, "Why it ended, such as `done` or `carrier-lost`."]
+    hangup_reason: Annotated[str, "Why it ended, such as `done`, `deferred` or `carrier-lost`."]
     detail: Annotated[str, "What the link said of dialling."]
     hangup_detail: Annotated[str, "What is known beyond the reason."]
     rate_bps: Annotated[int | None, "What the modem said of the line's rate."]
@@ -80,7 +80,9 @@ class Ended:
     """How a call that was asked for ended."""
 
     words: Annotated[str, "For people."]
-    exit_status: Annotated[int, "0 all went well, 1 it failed or was cut off, 3 the provider refused ETRN."]
+    exit_status: Annotated[
+        int, "0 all went well, 1 it failed, was cut off or achieved nothing, 3 the provider refused ETRN."
+    ]
     call: Annotated[Call, "The call."]
 
 

@@ -64,7 +64,7 @@ def test_etrn_and_flush_begin_at_the_same_moment_etrn_first() -> None:
     order: list[str] = []
 
     class Etrn(FakeEtrn):
-        async def ask(self) -> tuple[EtrnAnswer, ...]:
+        async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
             order.append("etrn")
             return await super().ask()
 
@@ -424,7 +424,7 @@ def test_a_refused_etrn_is_shown_and_mail_still_goes(caplog: pytest.LogCaptureFi
 def test_an_etrn_host_out_of_reach_makes_the_link_look() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
-        assert rig.link.doubts == ["timed out"]
+        assert set(rig.link.doubts) == {"timed out"}
         assert record.etrn[0].outcome is EtrnOutcome.UNREACHABLE
 
     lost = EtrnAnswer("clinic.example", EtrnOutcome.UNREACHABLE, None, "timed out")

@@ -287,7 +287,8 @@ async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refus
     result = await rig.flush().run()
     assert await rig.states(queue_id) == ["relayed", "bounced", "waiting", "bounced"]
     assert rig.notices.told == [("failed", "anna@x", ["b@far", "d@far"])]
-    assert result == FlushResult(sent=1, bytes_up=100)
+    assert (result.sent, result.deferred, result.refused) == (1, 0, 0)
+    assert [(one.was_sent, one.why) for one in result.left.values()] == [(True, "h: 450 4.2.1 busy")]
     replies = [(one.last_reply, one.last_by, one.attempts) for one in await rig.recipients(queue_id)]
     assert replies == [
         ("250 2.0.0 queued", "h", 1),

@@ -175,10 +175,15 @@ def _by_cost(config: BudgetConfig, spent: Spent, call_s: float) -> Iterator[Allo
             yield Allowance(_affordable_s(config, most - used, call_s), limit)
 
 
+def unit_rest_s(config: BudgetConfig, call_s: float) -> float:
+    """How much of the billing unit that has begun is left."""
+    return ceil(call_s / config.billing_step_s) * config.billing_step_s - call_s
+
+
 def _affordable_s(config: BudgetConfig, money_left: float, call_s: float) -> float:
     """What the money pays for: the rest of the step that is paid already, and whole steps after it."""
     step_s, step_cost = config.billing_step_s, _step_cost(config)
-    paid_rest_s = ceil(call_s / step_s) * step_s - call_s
+    paid_rest_s = unit_rest_s(config, call_s)
     if call_s <= 0:
         money_left -= config.cost_per_call
     if money_left < -_CENT:

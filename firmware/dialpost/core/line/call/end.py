@@ -13,17 +13,22 @@ quiet for long enough. How long is enough follows from what the provider answere
   own mail still goes out), because a server defers what met a time-out until it is asked again. Only after
   messages came, and `MOST_ASKS` times at most: what we deferred ourselves must not be asked for for ever.
 
+What stayed behind (a host that could not be reached, a deferral) is retried while the line is up for another
+reason, or paid for anyway (`core/line/call/retry`); what still stays behind is the reason the call ended with.
+
 Times are monotonic seconds. `flow/line/call/mail_part` gathers the evidence and asks again whenever it changes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.line.call.retry import NO_SETBACK, Setback
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.queue.hope import Hope
 
 SAMPLES_KEPT = 20
 STARTS_TO_TRUST = 3
@@ -127,6 +132,8 @@ class Evidence:
     stop: Stop | None = None
     asks: int = 1  # ETRN dialogues begun in this call
     progress_s: float = 0.0  # when the last byte moved, in any direction, as far as is known
+    setback: Setback = NO_SETBACK
+    paid_until_s: float = 0.0  # when the billing unit ends that has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +159,63 @@ class AskAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Retry what stayed behind; given up at `until_s` where nobody was reached by then."""
+
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Nothing more is to be gained."""
 
     reason: HangUpReason
 
 
-Decision = Wait | AskAgain | HangUp
+Decision = Wait | AskAgain | TryAgain | HangUp
 
 
 def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
-    """Stay, ask once more, or hang up."""
+    """Stay, ask once more, try again, or hang up."""
     if evidence.stop is not None:
         return _stopping(evidence, evidence.stop, rules)
+    found = _while_free(evidence, rules, habits)
+    return _with_retries(evidence, found, rules, habits) if evidence.setback.is_any else found
+
+
+def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """The decision where something stayed behind."""
+    setback, now_s = evidence.setback, evidence.now_s
+    if not evidence.outbound_drained or evidence.etrn_under_way:
+        return _retrying(evidence, found, rules, habits)
+    if isinstance(found, HangUp) and not setback.is_worth_holding(evidence.paid_until_s):
+        return HangUp(_left_behind(setback)) if found.reason is HangUpReason.DONE else found
+    if isinstance(found, AskAgain):
+        return found
+    if now_s >= setback.retry_s():
+        return TryAgain(setback.last_moment_s(evidence.paid_until_s))
+    if isinstance(found, Wait):
+        return replace(found, until_s=min(found.until_s, setback.retry_s()))
+    return Wait(setback.retry_s(), "waiting to retry what was deferred")
+
+
+def _retrying(evidence: Evidence, found: Decision, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """A retry that has reached nobody when the paid time is over does not hold the line; other mail may."""
+    until_s = evidence.setback.retrying_until_s
+    if evidence.now_s < until_s:
+        return replace(found, until_s=min(found.until_s, until_s)) if isinstance(found, Wait) else found
+    at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
+    if isinstance(_while_free(at_rest, rules, habits), HangUp):
+        return HangUp(_left_behind(evidence.setback))
+    return found
+
+
+def _left_behind(setback: Setback) -> HangUpReason:
+    return HangUpReason.NOT_SERVED if setback.best is Hope.SOON else HangUpReason.DEFERRED
+
+
+def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """Whether the line is needed, apart from what stayed behind."""
     if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
         return AskAgain()
     if not evidence.outbound_drained:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dialpost.core.call_reason import CallReason
-from dialpost.core.line.call.record import CallRecord, HangUpReason
+from dialpost.core.line.call.record import LEFT_BEHIND, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice
@@ -95,6 +95,14 @@ def was_cut(record: CallRecord) -> bool:
     return record.hangup_reason is HangUpReason.CARRIER_LOST
 
 
+def in_vain(record: CallRecord) -> bool:
+    """Whether the line was up for nothing, and another call may fare better: nothing was sent or came, something
+    was to be.
+    """
+    achieved = record.sent or record.received
+    return record.hangup_reason in LEFT_BEHIND and not achieved and record.again is Again.SOON
+
+
 def etrn_refused(record: CallRecord) -> bool:
     """Whether the last answer for one of the names needs the operator."""
     return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
@@ -112,12 +120,13 @@ def reason_words(record: CallRecord) -> str:
 
 def given_up_letter(record: CallRecord, failures: int) -> str:
     """The letter to the postmaster when the station has stopped dialling: plain text, LF line ends."""
-    said = reason_words(record)
+    said = record.hangup_detail if in_vain(record) else reason_words(record)
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
+    ended = record.hangup_reason.value if in_vain(record) else record.result.value
     return (
         f"{times} failed{number}, and the station has stopped redialling for now.\n\n"
-        f"    The last one ended with: {record.result.value}\n"
+        f"    The last one ended with: {ended}\n"
         + (f"    {said}\n" if said else "")
         + "\nMail for the world waits and is not lost; mail that the provider holds stays there. "
         + (_UNTIL_CHANGED if record.again is Again.AFTER_CHANGE else _UNTIL_SCHEDULED)
@@ -144,11 +153,8 @@ def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> 
         said = barred or reason_words(record)
         word = "" if record.result is DialResult.ERROR and said else f" {record.result.value}."
         found.append(f"The last call did not come up:{word} {said}".strip())
-        if given_up_after > 1 and not barred:
-            found.append(
-                f"{given_up_after} calls in a row failed, and no redial is due. The next call is at the "
-                "next scheduled time, by the button, or by `dialpost call now`."
-            )
+    elif in_vain(record):
+        found.append(f"The last call achieved nothing: {record.hangup_detail}.")
     elif was_cut(record):
         found.append(
             f"The last call was cut off ({record.hangup_detail or 'the line was lost'}). Unfinished mail "
@@ -158,6 +164,11 @@ def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> 
         found.append(
             f"The last call was ended because its budget was spent ({record.hangup_detail}). The rest goes "
             "with the next call."
+        )
+    if given_up_after > 1 and not barred and (failed(record) or in_vain(record)):
+        found.append(
+            f"{given_up_after} calls in a row failed, and no redial is due. The next call is at the "
+            "next scheduled time, by the button, or by `dialpost call now`."
         )
     for answer in {answer.name: answer for answer in record.etrn}.values():
         if answer.is_fault:

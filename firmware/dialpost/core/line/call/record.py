@@ -21,6 +21,8 @@ class HangUpReason(Enum):
 
     DONE = "done"  # nothing more to send, nothing more is coming
     PROVIDER_SILENT = "provider-silent"  # it promised mail and sent nothing for call.grace_max_s
+    DEFERRED = "deferred"  # nothing more to be had now: a host deferred mail
+    NOT_SERVED = "not-served"  # nor this: a host could not be reached, or served nobody
     STOPPED = "stopped"  # by hand, after the current message
     CANCELLED = "cancelled"  # by hand, at once
     MAX_CALL_TIME = "max-call-time"  # call.max_call_s is over
@@ -30,9 +32,14 @@ class HangUpReason(Enum):
     STATION_STOPPED = "station-stopped"  # the daemon was stopped
 
 
+LEFT_BEHIND = frozenset({HangUpReason.DEFERRED, HangUpReason.NOT_SERVED})
+"""The call went to its end, and something of it stayed behind."""
+
 HANG_UP_WORDS = {
     HangUpReason.DONE: "nothing more to send or receive",
     HangUpReason.PROVIDER_SILENT: "the provider was asked for mail but sent nothing more",
+    HangUpReason.DEFERRED: "mail was deferred, and nothing more came",
+    HangUpReason.NOT_SERVED: "a mail host could not be reached or served nobody",
     HangUpReason.STOPPED: "ended by hand after the current message",
     HangUpReason.CANCELLED: "ended by hand at once",
     HangUpReason.MAX_CALL_TIME: "the call reached call.max_call_s",
@@ -48,13 +55,14 @@ class CallRecord:
     """One call, finished. `started` is Unix seconds; `sent` and `received` count messages.
 
     `bytes_up` and `bytes_down` are what the line carried, or (where the link can't count) the mail's own.
-    `deferred` counts messages tried and deferred. `detail` is what the link said of the dialling;
+    `deferred` counts messages that were tried and still wait. `detail` is what the link said of the dialling;
     `hangup_detail` what is known beyond the reason, such as the words of a lost carrier.
 
     `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
     other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
     link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out of
-    the hosts mail went to, a sentence each. `again`: when a call that did not come up is made again by itself.
+    the hosts mail went to, a sentence each. `again`: when a call that did not come up, or achieved nothing, is made
+    again by itself.
     """
 
     reason: CallReason

@@ -29,6 +29,7 @@ from dialpost.core.line.call.budget import (
     call_cost,
     call_limits,
     spent_words,
+    unit_rest_s,
     usage,
     used_words,
 )
@@ -157,6 +158,13 @@ class Budget:
             if left.seconds <= HANG_UP_S:
                 return left
             await asyncio.sleep(min(left.seconds - HANG_UP_S, KEEP_EVERY_S))
+
+    def paid_until_s(self) -> float:
+        """When the billing unit ends that the call under way has begun (monotonic)."""
+        now_s = asyncio.get_running_loop().time()
+        if self._answered_s is None:
+            return now_s
+        return now_s + unit_rest_s(self._config, now_s - self._answered_s)
 
     def ended(self) -> None:
         """The line is down."""

@@ -31,7 +31,8 @@ from dialpost.flow.line.call.actions import HANG_UP_S, SETTLE_S, CallActions
 from dialpost.flow.line.call.budget import Budget, BudgetGate
 from dialpost.flow.line.call.facts import CallFacts
 from dialpost.flow.line.call.forecasts import Forecasts
-from dialpost.flow.line.call.mail_part import Etrn, FlushForCall, Inbound, MailPart
+from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
+from dialpost.flow.line.call.mail_part import MailPart
 from dialpost.flow.line.call.memory import CallMemory, CallStore
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.call.running import RunningCall
@@ -69,11 +70,10 @@ class CallManager:
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)
-        self._state = CallState.IDLE
+        self._state, self._over_budget = CallState.IDLE, False
         self._queue: asyncio.Queue[Happening] = asyncio.Queue()
         self._call: RunningCall | None = None
         self._wish: Happening | None = None
-        self._over_budget = False
         self._redials = Redials(
             config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted,
             on_pending=panel.redial, settings=line_settings,
@@ -92,6 +92,7 @@ class CallManager:
             say=self._say,
             rules=GraceRules(config.grace_min_s, config.grace_max_s),
             moving=self._mail_moves,
+            paid_until_s=self._budget.paid_until_s,
         )
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []

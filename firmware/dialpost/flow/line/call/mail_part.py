@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from math import inf
 
 from dialpost.core.line.call.end import (
     AskAgain,
@@ -19,13 +19,17 @@ from dialpost.core.line.call.end import (
     HangUp,
     ProviderHabits,
     Stop,
+    TryAgain,
     Wait,
     decide,
 )
 from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.line.call.retry import Setback
 from dialpost.core.line.link import Traffic
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.flow import maillog
+from dialpost.flow.line.call.mail_needs import Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
 
 TICK_S = 0.5
 """How often, at least, the evidence is re-evaluated, and the panel learns whether mail moves."""
@@ -35,93 +39,11 @@ WRAP_UP_S = 5.0
 """How long the flush gets to record its outcomes after the line is gone."""
 
 
-class Etrn(Protocol):
-    """The subset of flow/mail/outgoing/etrn.EtrnAsk a call needs."""
-
-    async def ask(self) -> tuple[EtrnAnswer, ...]:
-        """Ask for every name; one answer each, whatever happens."""
-
-
-class FlushedCounts(Protocol):
-    """The subset of a flush's result that a call's record keeps: messages, of one run."""
-
-    @property
-    def sent(self) -> int:
-        """Taken by a next hop."""
-
-    @property
-    def deferred(self) -> int:
-        """Tried and deferred."""
-
-    @property
-    def refused(self) -> int:
-        """Refused for good."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What of it the operator should know."""
-
-
-class FlushForCall(Protocol):
-    """The subset of flow/mail/outgoing/flush.Flush a call needs."""
-
-    def begin_call(self) -> None:
-        """A new call: what was tried in the one before may be tried again."""
-
-    async def run(self) -> FlushedCounts:
-        """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
-
-    def stop(self, after_current: bool) -> None:
-        """End the run under way: after the message being sent, or at once."""
-
-
-class Inbound(Protocol):
-    """The subset of flow/mail/incoming/inbound_activity.InboundActivity a call needs: the provider's side only."""
-
-    @property
-    def connections(self) -> int:
-        """Open now."""
-
-    @property
-    def last_activity_s(self) -> float | None:
-        """When the last byte went over one of them (monotonic), None if never."""
-
-    @property
-    def messages(self) -> int:
-        """Messages taken in, ever."""
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of mail received, ever."""
-
-    async def changed(self) -> None:
-        """Wait until a connection is made or ends, or a message is in."""
-
-
-class LineMeter(Protocol):
-    """The subset of a link that counts."""
-
-    def traffic(self) -> Traffic | None:
-        """Bytes since the line came up, None where the link can't count."""
-
-    def doubt(self, why: str) -> None:
-        """The provider can't be reached: the link may check whether it is still up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Messages of one call so far, and the bytes of mail received."""
-
-    sent: int = 0
-    received: int = 0
-    deferred: int = 0
-    refused: int = 0
-    bytes_received: int = 0
-    notes: tuple[str, ...] = ()
-
-
 class MailPart:
-    """The mail of one call. `run` once; `stop` ends it after the current message."""
+    """The mail of one call. `run` once; `stop` ends it after the current message.
+
+    `paid_until_s` tells when the billing unit ends that has begun.
+    """
 
     def __init__(
         self,
@@ -134,15 +56,18 @@ class MailPart:
         habits: ProviderHabits,
         say: Callable[[str], None],
         moving: Callable[[bool], None],
+        paid_until_s: Callable[[], float],
     ) -> None:
         self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
-        self._rules = rules
+        self._rules, self._paid_until_s = rules, paid_until_s
         self._say, self._moving = say, moving
         self.habits = habits
         self.answers: tuple[EtrnAnswer, ...] = ()
         self._latest: tuple[EtrnAnswer, ...] = ()
-        self._sent = self._deferred = self._refused = 0
+        self._sent = self._refused = 0
+        self._last_run: FlushedCounts | None = None
         self._notes: tuple[str, ...] = ()
+        self._setback = Setback()
         self._sending = True
         self._etrn_task: asyncio.Task[None] | None = None
         self._flush_task: asyncio.Task[None] | None = None
@@ -163,14 +88,24 @@ class MailPart:
     @property
     def tally(self) -> Tally:
         """What went over the line so far; the flush's part grows when a run of it ends."""
+        last = self._last_run
         return Tally(
             self._sent,
             self._inbound.messages - self._messages_before,
-            self._deferred,
+            0 if last is None else last.deferred,
             self._refused,
             self._inbound.bytes - self._bytes_before,
             self._notes,
+            self._setback.best,
+            self._why_left(),
         )
+
+    def _why_left(self) -> str:
+        """Why something stayed behind, in one line; "" where nothing did."""
+        last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
+        deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
+        why = last.why_left if last is not None and last.why_left else unreached[0].text if unreached else ""
+        return "; ".join(filter(None, (deferred, why)))
 
     def stop(self, reason: HangUpReason) -> None:
         """End after the current message each way."""
@@ -209,8 +144,22 @@ class MailPart:
             if isinstance(decision, AskAgain) and self._etrn is not None:
                 self._say("asking the provider for more mail")
                 self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+            elif isinstance(decision, TryAgain):
+                self._try_again(decision.until_s)
             elif isinstance(decision, Wait):
                 await self._pause(decision)
+
+    def _try_again(self, until_s: float) -> None:
+        """What stayed behind, once more."""
+        self._say("trying again what was deferred")
+        setback = self._setback
+        self._setback = replace(setback, retrying_until_s=until_s)
+        if setback.etrn_unreached and self._etrn is not None:
+            self.answers = self.answers[: len(self.answers) - len(self._latest)]  # one record of it is enough
+            self._etrn_task = asyncio.create_task(self._ask(self._etrn, is_retry=True))
+        if setback.hope is not Hope.NONE:
+            self._flush.retry()
+            self._more.set()
 
     async def _pause(self, decision: Wait) -> None:
         if decision.why != self._why:
@@ -231,12 +180,12 @@ class MailPart:
             for wait in waits:
                 wait.cancel()
 
-    async def _ask(self, etrn: Etrn) -> None:
+    async def _ask(self, etrn: Etrn, *, is_retry: bool = False) -> None:
         self._asked_s = asyncio.get_running_loop().time()
         self._asks += 1
         self._messages_at_ask = self._inbound.messages
         try:
-            self._latest = await etrn.ask()
+            self._latest = await etrn.ask(is_retry=is_retry)
         except Exception as error:  # a bug of ours must not strand the call
             maillog.fault("etrn stopped by a bug in Dialpost", error=repr(error))
             return
@@ -244,6 +193,7 @@ class MailPart:
             self._answered_s = asyncio.get_running_loop().time()
             self._changed.set()
         self.answers += self._latest
+        self._note_setback(still_trying=self._sending)
         for answer in self._latest:
             self._say(f"ETRN {answer.name}: {answer.words()}")
             if answer.outcome is EtrnOutcome.UNREACHABLE:
@@ -256,19 +206,34 @@ class MailPart:
             self._sending = True
             try:
                 result = await self._flush.run()
+                self._last_run = result
                 self._sent += result.sent
-                self._deferred += result.deferred
                 self._refused += result.refused
                 self._notes = tuple(dict.fromkeys((*self._notes, *result.notes)))
             except Exception as error:  # a bug of ours: what waits stays in the queue
                 maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
             finally:
                 self._sending = False
+                self._note_setback(still_trying=self._etrn_task is not None and not self._etrn_task.done())
                 self._changed.set()
             await self._more.wait()
 
+    def _note_setback(self, *, still_trying: bool) -> None:
+        """A try is over, of the mail or of ETRN: what stays behind, and for how long it has."""
+        now_s, last, before = asyncio.get_running_loop().time(), self._last_run, self._setback
+        setback = Setback(
+            hope=Hope.NONE if last is None else last.hope,
+            since_s=before.since_s if before.is_any else now_s,
+            tried_s=now_s,
+            messages=0 if last is None else last.deferred,
+            etrn_unreached=any(answer.outcome is EtrnOutcome.UNREACHABLE for answer in self._latest),
+        )
+        self._setback = replace(setback, retrying_until_s=before.retrying_until_s) if still_trying else setback
+
     def _observe(self) -> None:
         """Learn the provider's habits from what changed, and whether mail moves."""
+        if self._flush.sending:  # a retry that got as far as mail
+            self._setback = replace(self._setback, retrying_until_s=inf)
         last = self._inbound.last_activity_s
         if last is not None and last >= self._began_s:
             if self._quiet_since_s is not None and last > self._quiet_since_s:
@@ -318,6 +283,8 @@ class MailPart:
             stop=self._stop,
             asks=self._asks,
             progress_s=self._progress_s,
+            setback=self._setback,
+            paid_until_s=self._paid_until_s(),
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must do
             return replace(evidence, progress_s=evidence.now_s)

@@ -16,7 +16,7 @@ from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.end import ProviderHabits
-from dialpost.core.line.call.notes import etrn_refused, failed, mail_stuck, reason_words, was_cut
+from dialpost.core.line.call.notes import etrn_refused, failed, in_vain, mail_stuck, reason_words, was_cut
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
@@ -71,9 +71,7 @@ class CallMemory:
             maillog.fault("call: its try could not be put on record", error=error)
 
     def online(self) -> None:
-        """A call came on line: former failures are over."""
-        self.failures = 0
-        self._is_given_up_told = False
+        """A call came on line."""
         self._panel.fault(Fault.LINE, False)
         self._panel.arrived(False)
 
@@ -83,8 +81,8 @@ class CallMemory:
         self.last_end_s = asyncio.get_running_loop().time()
         self._tell(record)
         self._show(record)
-        self._redials.plan(record)
-        if failed(record) and not self._redials.pending and not self._is_given_up_told:
+        self._redials.plan(record, had_given_up=self._is_given_up_told)
+        if (failed(record) or in_vain(record)) and not self._redials.pending and not self._is_given_up_told:
             self._is_given_up_told = True
             self._on_given_up(record, self.failures)
 
@@ -104,7 +102,10 @@ class CallMemory:
         self._say(f"no line: {record.result.value}. {detail}".strip())
 
     def _show(self, record: CallRecord) -> None:
-        self.failures = self.failures + 1 if failed(record) else self.failures
+        if failed(record) or in_vain(record):
+            self.failures += 1
+        elif record.result is DialResult.CONNECTED:
+            self.failures, self._is_given_up_told = 0, False
         if failed(record) or record.result is DialResult.CONNECTED:
             self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
         if record.result is DialResult.CONNECTED:

@@ -16,7 +16,8 @@ from dialpost.core.control.serving import Emit, Served, serve, serve_events
 from dialpost.core.errors import ControlError, NotFoundError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast, LineSpeed
-from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
+from dialpost.core.line.call.notes import in_vain, was_cut
+from dialpost.core.line.call.record import HANG_UP_WORDS, LEFT_BEHIND, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.flow.line.call.history import CallHistory
@@ -214,8 +215,11 @@ def ended_words(record: CallRecord) -> str:
     if record.result is not DialResult.CONNECTED:
         return f"The line did not come up: {record.result.value}. {record.detail}".strip()
     cost = f", {money(record.cost, record.currency)}" if record.cost else ""
-    words = f"Done: {record.sent} sent, {record.received} received, {record.online_s:.0f} s on line{cost}"
-    words += f" ({HANG_UP_WORDS[record.hangup_reason]})."
+    deferred = f", {record.deferred} deferred" if record.deferred else ""
+    words = f"{record.sent} sent, {record.received} received{deferred}, {record.online_s:.0f} s on line{cost}"
+    words = words if record.deferred or record.hangup_reason in LEFT_BEHIND else f"Done: {words}"
+    detail = f": {record.hangup_detail}" if record.hangup_reason in LEFT_BEHIND and record.hangup_detail else ""
+    words += f" ({HANG_UP_WORDS[record.hangup_reason]}{detail})."
     for answer in record.etrn:
         if answer.is_fault:
             words += f"\nETRN {answer.name}: {answer.words()}\n{answer.advice}"
@@ -223,7 +227,7 @@ def ended_words(record: CallRecord) -> str:
 
 
 def exit_status(record: CallRecord) -> int:
-    """0 all went well, 1 the call failed or was cut, 3 the provider refused ETRN."""
-    if record.result is not DialResult.CONNECTED or record.hangup_reason.value == "carrier-lost":
+    """0 all went well, 1 the call failed, was cut or achieved nothing, 3 the provider refused ETRN."""
+    if record.result is not DialResult.CONNECTED or was_cut(record) or in_vain(record):
         return 1
     return 3 if any(answer.is_fault for answer in record.etrn) else 0

@@ -1,10 +1,11 @@
-"""Redialling after a failed dial or a lost line: how often, after what pause, remembered across a restart.
+"""Redialling after a failed dial, a lost line or a call in vain: how often, after what pause, also after a restart.
 
 The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, asked through the
 modem's `core/line/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
 comes too soon is made when its time has come. An operator is never held back, and resets the rules' counters.
-A refusal that lasts (`core/line/link.Again`) is not tried again at all before something changed
-(`flow/line/call/bar`).
+A call that came up and achieved nothing is made again too, where that may pass; each costs money, so all but the
+first of these wait at least `IN_VAIN_PAUSE_S`. A refusal that lasts (`core/line/link.Again`) is not tried again at
+all before something changed (`flow/line/call/bar`).
 
 Runs in the daemon's event loop; a timer asks for the call, `flow/line/call/machine` makes it.
 """
@@ -22,7 +23,7 @@ from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
-from dialpost.core.line.call.notes import failed, was_cut
+from dialpost.core.line.call.notes import failed, in_vain, was_cut
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import Again, DialResult
@@ -37,6 +38,9 @@ _PLAN_KEY = "call.dial_plan"
 _NEXT_TIME = "at the next scheduled time, or by the button"
 _AFTER_CHANGE = "after a change of settings, or by the button or `dialpost call now`"
 _BY_HAND = "redialling takes the operator: press the button, or `dialpost call now`"
+IN_VAIN_PAUSE_S = 300.0
+"""The least pause before the second and later redials of calls that achieved nothing: what the first did not find
+passed (greylisting, a host that restarts) takes minutes."""
 _CLOCK_FROM_S = 120.0
 """A wait longer than this is shown with its end on the clock."""
 
@@ -103,15 +107,18 @@ class Redials:
         self._wait(wait_s, why, pause_s=0.0)
         return f"No call now: {self.words()}."
 
-    def plan(self, record: CallRecord) -> None:
-        """After a call: again, if it failed or was cut and tries are left.
+    def plan(self, record: CallRecord, *, had_given_up: bool = False) -> None:
+        """After a call: again, if it failed, was cut or achieved nothing, and tries are left.
 
         A call that moved mail resets the count: a bad line still gets everything through. One that met a
-        refusal which lasts, or will not pass in a series of tries, has no redial.
+        refusal which lasts, or will not pass in a series of tries, has no redial. Neither has one that achieved
+        nothing after a series of those was given up (`had_given_up`): with a provider that is down for days, each
+        scheduled time costs one call.
         """
         if record.result is not DialResult.CANCELLED:
             self.bar.lift()
-        if not failed(record) and not was_cut(record):
+        vain = in_vain(record)
+        if (not failed(record) and not was_cut(record) and not vain) or (vain and had_given_up):
             self._refused_numbers.clear()
             self.forget()
             return
@@ -123,6 +130,7 @@ class Redials:
             self._give_up("given up for now; the next try is " + next_try, next_try)
             return
         left = self.left
+        pause_s = max(self._pause_s, IN_VAIN_PAUSE_S) if vain and left is not None else self._pause_s
         if left is None or record.sent or record.received:
             left = self._config.redial_attempts
         if left <= 0:
@@ -136,7 +144,7 @@ class Redials:
             self._give_up(f"given up: {why}; {_BY_HAND}", _BY_HAND)
             return
         self.left = left - 1
-        self._wait(wait_s, why, self._pause_s)
+        self._wait(wait_s, why, pause_s)
 
     def _again(self, record: CallRecord) -> Again:
         """When it can help. A number that the modem bars leaves the others."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from dialpost.core.line.call.record import CallRecord, HangUpReason
+from dialpost.core.line.call.record import LEFT_BEHIND, CallRecord, HangUpReason
+from dialpost.core.line.link import Again
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.mail_part import MailPart
 from dialpost.flow.line.link import Link
@@ -67,5 +68,8 @@ class RunningCall:
                 bytes_down=tally.bytes_received,
                 notes=tally.notes,
             )
+            if record.hangup_reason in LEFT_BEHIND:
+                again = record.again if tally.hope else Again.NEXT_TIME
+                record = replace(record, hangup_detail=tally.why_left, again=again)
         traffic = self._link.traffic()
         return record if traffic is None else replace(record, bytes_up=traffic.up, bytes_down=traffic.down)

@@ -41,8 +41,11 @@ class EtrnAsk:
         self._troubles = troubles or HostTroubles()
         self.last_answers: tuple[EtrnAnswer, ...] = ()
 
-    async def ask(self) -> tuple[EtrnAnswer, ...]:
-        """Ask for every name; the answers in order. Each is in the log when it returns."""
+    async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
+        """Ask for every name; the answers in order. Each is in the log when it returns.
+
+        `is_retry`: the host could not be reached a moment ago; that it still can't is not logged once more.
+        """
         config = self._config
         names = config.etrn_names
         if not config.etrn_host:
@@ -50,7 +53,7 @@ class EtrnAsk:
             answers = tuple(EtrnAnswer(name, EtrnOutcome.NEEDS_PERSON, None, text) for name in names)
         else:
             answers = classify_dialogue(names, await self._dialogue(config.etrn_host, names))
-        for answer in answers:
+        for answer in () if is_retry and answers == self.last_answers else answers:
             maillog.etrn_answered(
                 host=config.etrn_host,
                 name=answer.name,

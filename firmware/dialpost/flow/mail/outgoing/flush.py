@@ -6,7 +6,8 @@ Every outcome is on record (flow/mail/outgoing/outcome_record) before its messag
 be reached passes its domains on to their next MX host, and rests a while.
 
 On a dialled line each recipient is tried once a call, however often `run` is called in it, whatever its waiting
-time; on a dedicated line when its time has come. Runs in the task of the call, or of the dedicated line.
+time; `retry` has what may go now tried once more. On a dedicated line it is tried when its time has come. Runs in
+the task of the call, or of the dedicated line.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Protocol
 from dialpost.core.config.model import Config
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.routing import RouteTable
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import BodyFiles, OutcomeRows
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles
 from dialpost.flow.mail.outgoing.lane import Sender
 from dialpost.flow.mail.outgoing.next_hops import NameService, NextHops
-from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Notices, OutcomeRecord
+from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Left, Notices, OutcomeRecord
 from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun, Standing
 
 BREAK_OFF_S = 3.0
@@ -75,6 +77,7 @@ class Flush:
         )
         self._standing = Standing()
         self._work: asyncio.Task[None] | None = None
+        self._left: dict[QueueId, Left] = {}
         self.result = FlushResult()
         self.drained = asyncio.Event()
         self.drained.set()
@@ -82,9 +85,10 @@ class Flush:
     async def run(self) -> FlushResult:
         """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
         self._standing.stopping = self._standing.aborted = False
-        self.result = FlushResult()
         if not self._is_dialled:
+            self._left = {}
             self._standing.tried.clear()  # there the time of the next try tells what has had its turn
+        self.result = FlushResult(left=self._left)
         self.drained.clear()
         self._work = asyncio.create_task(self._run(self.result))
         try:
@@ -112,6 +116,12 @@ class Flush:
         """A new call, or the operator's wish: everything may be retried."""
         self._standing.tried.clear()
         self._standing.resting.clear()
+        self._outcomes.begin_call()
+        self._left.clear()
+
+    def retry(self) -> None:
+        """Have the next run try again what was deferred in this call and may go now."""
+        self._standing.retry({queue_id for queue_id, one in self._left.items() if one.hope is not Hope.NONE})
 
     def wake(self) -> None:
         """Mail was accepted: it takes its place in the run under way."""

@@ -6,8 +6,8 @@ sent: what the next hop has taken must not be sent again because the card failed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dialpost.core.config.model import OutboundConfig
@@ -15,6 +15,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
+from dialpost.core.mail.queue.hope import Hope, hope_of
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.core.mail.queue.retry import after_try
 from dialpost.core.mail.reply import Reply
@@ -32,30 +33,63 @@ class Notices(Protocol):
         """Tell a sender who asked to know, where the next hop will not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A message of which something still waits: whether a part of it went, and what may come of another try."""
+
+    was_sent: bool
+    hope: Hope
+    why: str
+
+
 @dataclass(slots=True)
 class FlushResult:
-    """Messages of one run, by their best outcome, the bytes its connections took, and what it found out."""
+    """Messages of one run, by their best outcome, the bytes its connections took, and what it found out.
+
+    `left` is what was deferred and still waits: of this run, or (on a dialled line) of the call so far.
+    """
 
     sent: int = 0
-    deferred: int = 0
     refused: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
     notes: tuple[str, ...] = ()
+    left: dict[QueueId, Left] = field(default_factory=dict)
+
+    @property
+    def deferred(self) -> int:
+        """Messages that were deferred, and of which nothing went."""
+        return sum(not one.was_sent for one in self.left.values())
+
+    @property
+    def hope(self) -> Hope:
+        """The best that another try may bring."""
+        return max((one.hope for one in self.left.values()), default=Hope.NONE)
+
+    @property
+    def why_left(self) -> str:
+        """Why the most hopeful of what is left was deferred, in the words of who deferred it."""
+        return max(self.left.values(), key=lambda one: one.hope).why if self.left else ""
 
     def note(self, words: str) -> None:
         """What the operator should know of the run, each once."""
         if words and words not in self.notes:
             self.notes += (words,)
 
-    def count(self, outcomes: Iterable[Outcome]) -> None:
-        """Count one message."""
-        kinds = {type(outcome) for outcome in outcomes}
-        if Delivered in kinds:
-            self.sent += 1
-        elif Deferred in kinds:
-            self.deferred += 1
-        else:
+    def count(self, message: MessageRecord, outcomes: Sequence[Outcome], hope: Hope | None = None) -> None:
+        """Count one message; `hope` where another try for the whole host is known to be worth that."""
+        before = self.left.pop(message.queue_id, None)
+        was_sent = before is not None and before.was_sent
+        is_sent = any(isinstance(outcome, Delivered) for outcome in outcomes)
+        self.sent += is_sent and not was_sent
+        pairs = zip(message.recipients, outcomes, strict=True)
+        in_call = before is not None  # the attempt of this call is counted already
+        deferred = [(one.attempts - in_call, outcome) for one, outcome in pairs if isinstance(outcome, Deferred)]
+        if deferred:
+            best = max(hope_of(attempts, outcome) for attempts, outcome in deferred) if hope is None else hope
+            why = f"{deferred[0][1].by}: {deferred[0][1].reply}"
+            self.left[message.queue_id] = Left(was_sent or is_sent, best, why)
+        elif not (was_sent or is_sent):
             self.refused += 1
 
 
@@ -80,6 +114,11 @@ class OutcomeRecord:
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._is_dialled, self._on_finished, self._wall_clock = is_dialled, on_finished, wall_clock
         self._unwritten: dict[tuple[QueueId, int], RecipientRecord] = {}
+        self._counted: set[tuple[QueueId, int]] = set()
+
+    def begin_call(self) -> None:
+        """However often a recipient is tried in a call, that is one attempt."""
+        self._counted.clear()
 
     async def write_left_over(self) -> None:
         """Write what could not be written before. Raises: StorageError while that is still so."""
@@ -104,7 +143,7 @@ class OutcomeRecord:
         rows: list[tuple[QueueId, RecipientRecord]] = []
         for message, outcomes in settled:
             for recipient, outcome in zip(message.recipients, outcomes, strict=True):
-                row = after_try(recipient, outcome, now_s, self._config, is_dialled=self._is_dialled)
+                row = self._after_try(message.queue_id, recipient, outcome, now_s)
                 if _tells_something_new(recipient, row):
                     rows.append((message.queue_id, row))
         try:
@@ -119,6 +158,15 @@ class OutcomeRecord:
                     _log(message.queue_id, recipient.address, outcome)
         self._on_finished()
         return [outcomes for _, outcomes in settled]
+
+    def _after_try(
+        self, queue_id: QueueId, recipient: RecipientRecord, outcome: Outcome, now_s: int
+    ) -> RecipientRecord:
+        if self._is_dialled and isinstance(outcome, Deferred) and outcome.counts_as_attempt:
+            key = (queue_id, recipient.number)
+            outcome = replace(outcome, counts_as_attempt=key not in self._counted)
+            self._counted.add(key)
+        return after_try(recipient, outcome, now_s, self._config, is_dialled=self._is_dialled)
 
     async def _write(self, rows: Sequence[tuple[QueueId, RecipientRecord]]) -> None:
         by_message: dict[QueueId, list[RecipientRecord]] = {}

@@ -15,6 +15,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.mx import DnsProblem, NoWay
 from dialpost.core.mail.outcomes import Outcome
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings
@@ -66,6 +67,12 @@ class Standing:
         made = Lane(hop, host, domains, self.tried.setdefault((hop, host), set()))
         self.lanes.append(made)
         return made
+
+    def retry(self, left: Set[QueueId]) -> None:
+        """Have these tried again in this call, wherever they were tried before."""
+        for tried in self.tried.values():
+            tried.difference_update(left)
+        self.resting.clear()
 
     def let_rest(self, key: Hashable, rest_s: float) -> None:
         """Leave a host or a domain alone for a while."""
@@ -317,7 +324,8 @@ class FlushRun:
         assert why is not None
         if lane.hop.via is Via.SMARTHOST:
             outcome = await self._why_not(lane.hop, lane.host, "", [why])
-            await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried)
+            hope = Hope.NONE if end.end is not None and end.end.needs_person else Hope.SOON
+            await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried, hope)
             return
         for domain in sorted(lane.domains or ()):
             self._failures[domain].append(why)
@@ -352,7 +360,11 @@ class FlushRun:
         )
 
     async def _record_all(
-        self, domains: Sequence[str] | None, outcome: Callable[[RecipientRecord], Outcome], tried: Set[QueueId]
+        self,
+        domains: Sequence[str] | None,
+        outcome: Callable[[RecipientRecord], Outcome],
+        tried: Set[QueueId],
+        hope: Hope | None = None,
     ) -> None:
         """Everything due for these domains learns why it can't be sent now, a page at a time."""
         seen = set(tried)
@@ -362,12 +374,13 @@ class FlushRun:
                 return
             seen |= {message.queue_id for message in batch}
             jobs: list[Job] = [(message, [outcome(one) for one in message.recipients]) for message in batch]
-            for settled in await self._outcomes.record_many(jobs):
-                self._result.count(settled)
+            settled = await self._outcomes.record_many(jobs)
+            for message, outcomes in zip(batch, settled, strict=True):
+                self._result.count(message, outcomes, hope)
 
     async def _record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         settled = await self._outcomes.record(message, outcomes)
-        self._result.count(settled)
+        self._result.count(message, settled)
         return settled
 
 

@@ -1,0 +1,67 @@
+"""When a call retries what stayed behind: while its time is paid, and never a billing unit longer.
+
+The line is paid by units (`budget.billing_step_s`; without a price, a minute). Hanging up early in one saves
+nothing, so the rest of it is used: a host that could not be reached is tried every few seconds, one that deferred
+mail less often. Only a try that got as far as mail may go on into the next unit. Where the unit was not enough a
+redial follows (`flow/line/call/redial`). Pure; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from dialpost.core.line.call.budget import HANG_UP_S
+from dialpost.core.mail.queue.hope import Hope
+
+MOST_HOPE_S = 300.0
+"""How long a call lasts for retries alone, at most, however long its billing unit is."""
+TRY_TAKES_S = 5.0
+"""No try is begun where less than this is left of what is paid."""
+_FIRST_PAUSE_S = {Hope.SOON: 5.0, Hope.LATER: 20.0}
+_SLOWER = 4.0
+"""The longer it lasts the rarer the tries: the pause is at least a quarter of the time since the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """What stayed behind: how soon it may go, when that was first so in this call, and when the last try ended.
+
+    `messages` were deferred; `etrn_unreached`: the provider could not be asked for mail. `retrying_until_s`: when
+    a retry under way that has reached nobody is given up (inf: none is).
+    """
+
+    hope: Hope = Hope.NONE
+    since_s: float = 0.0
+    tried_s: float = 0.0
+    messages: int = 0
+    etrn_unreached: bool = False
+    retrying_until_s: float = inf
+
+    @property
+    def is_any(self) -> bool:
+        """Whether something stayed behind."""
+        return self.messages > 0 or self.best is not Hope.NONE
+
+    @property
+    def best(self) -> Hope:
+        """The nearest hope: of mail, or of being able to ask for some."""
+        return Hope.SOON if self.etrn_unreached else self.hope
+
+    def retry_s(self) -> float:
+        """When to try again; inf where nothing is to be hoped for."""
+        if self.best is Hope.NONE:
+            return inf
+        return self.tried_s + max(_FIRST_PAUSE_S[self.best], (self.tried_s - self.since_s) / _SLOWER)
+
+    def last_moment_s(self, paid_until_s: float) -> float:
+        """Until when the line is held for tries alone."""
+        return min(paid_until_s - HANG_UP_S, self.since_s + MOST_HOPE_S)
+
+    def is_worth_holding(self, paid_until_s: float) -> bool:
+        """Whether the next try falls into what is paid already."""
+        return self.retry_s() + TRY_TAKES_S <= self.last_moment_s(paid_until_s)
+
+
+NO_SETBACK = Setback()
+"""Everything went."""

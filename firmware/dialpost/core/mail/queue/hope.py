@@ -1,0 +1,38 @@
+"""Whether mail that a next hop did not take may go in a moment: within the call, or with a redial.
+
+A host that could not be reached, or served nobody, is often back within seconds. One that deferred a message may be
+greylisting (RFC 6647): that passes within minutes, and the first two tries of a message are worth it. What was
+deferred more often waits for a reason that takes hours or its operator (a full mailbox), and so does what only our
+own operator can put right.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from dialpost.core.mail.outcomes import Deferred
+
+FRESH_TRIES = 2
+"""How many calls may defer a recipient before another call is not worth its price for it."""
+CLOSING = 421  # RFC 5321 §3.8: the service, not the message
+
+
+class Hope(IntEnum):
+    """How soon it may go; the larger, the sooner."""
+
+    NONE = 0  # not before the next call made for another reason
+    LATER = 1  # in a minute or some: the host deferred the message
+    SOON = 2  # in seconds: the host could not be reached, or served nobody
+
+
+def hope_of(attempts: int, outcome: Deferred) -> Hope:
+    """What a deferral leaves to hope for; `attempts` are the recipient's before it.
+
+    What was sent whole without an answer is never sent again in the same call: a host that is slow to answer
+    would get a copy each time (RFC 1047).
+    """
+    if outcome.content_lost or outcome.answer_unknown:
+        return Hope.NONE
+    if not outcome.counts_as_attempt or outcome.reply.code == CLOSING:
+        return Hope.SOON
+    return Hope.LATER if attempts < FRESH_TRIES else Hope.NONE
