@@ -6,7 +6,7 @@ from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard.base import base_config
 from dialpost.core.errors import ConfigError
-from dialpost.core.toml_text import DEEPEST, comment_start, parse_toml, statement_end
+from dialpost.core.toml_text import DEEPEST, comment_start, is_toml, parse_toml, statement_end
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 
@@ -92,3 +92,58 @@ def test_tables_too_deep_in_each_other_as_values() -> None:
 
 def test_a_fraction_may_have_many_digits() -> None:
     assert parse_toml("a = " + "1" * 200 + ".5")["a"] == float("1" * 200 + ".5")
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("a = 1\nb = 2", 1),
+        ("a = [\n1,\n]\nb", 3),
+        ("a = [[\n]\n]\nb", 3),
+        ("a = {b = [\n]}\nb", 2),
+        ("a = ]\nb", 1),  # one too many closes nothing
+        ("a = '''\n\n'''\nb", 3),
+        ("a = '''\n''' # [\nb", 2),
+        ("a = 1", 1),
+        ("a = [\n1", 1),  # no end
+        ("a = [1,\n2]", 2),
+    ],
+)
+def test_where_a_statement_ends(text: str, end: int) -> None:
+    lines = text.split("\n")
+    assert statement_end(lines, 0) == end
+    assert statement_end(["x = 0", "", *lines], 2) == end + 2
+
+
+DEEPEST_KEY = ".".join("a" * DEEPEST)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ("x = [[]]\ny = " + "[" * 32 + "]" * 32, "x = " + "[" * 33 + "]" * 33),
+        (f"{DEEPEST_KEY} = 1", f"{DEEPEST_KEY}.a = 1"),
+        (f"[{DEEPEST_KEY}]\n{DEEPEST_KEY} = 1", f"[{DEEPEST_KEY}]\n{DEEPEST_KEY} = [1]"),
+        ("x = -9223372036854775808", "x = -9223372036854775809"),
+        ("x = 0b" + "1" * 62, "x = 0b" + "1" * 63),
+        ("#" * 5000, "#" * 5001),
+    ],
+)
+def test_each_limit_is_allowed_and_one_more_is_not(allowed: str, refused: str) -> None:
+    parse_toml(allowed, largest=5000)
+    with pytest.raises(ConfigError):
+        parse_toml(refused, largest=5000)
+
+
+def test_the_place_of_a_fault() -> None:
+    number = "9" * 65
+    for text, place in ((f"x = {number}", "line 1, column 5"), (f"y = 1\nx={number}", "line 2, column 3")):
+        with pytest.raises(ConfigError, match=f"^This is not usable TOML: a number of 65 digits.*{place}"):
+            parse_toml(text)
+    with pytest.raises(ConfigError, match=r"^x\.toml: this is not usable TOML: the number at a\.b\.c is too large"):
+        parse_toml("a.b = [{c = 9223372036854775808}]", "x.toml")
+
+
+def test_a_word_of_many_characters_is_no_number() -> None:
+    assert parse_toml("a" * 65 + " = 1") == {"a" * 65: 1}
+    assert is_toml("x = 1") and not is_toml("x = ")

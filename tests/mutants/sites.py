@@ -75,7 +75,7 @@ def sites_of(path: Path) -> list[list[Mutant]]:
     """The mutants of one module, those at the same place together."""
     source = path.read_text()
     tree = ast.parse(source)
-    idle, statements = list(_idle_spans(tree)), _statements(tree)
+    idle, statements = [*_idle_spans(tree), *_excused_spans(tree, source)], _statements(tree)
     nodes = [node for node in ast_nodes(parso.parse(source)) if _can_be_mutated(node)]
     found: dict[tuple[Position, Position], list[Mutant]] = defaultdict(list)
     for name in plugins.operator_names():
@@ -104,8 +104,8 @@ def _can_be_mutated(node: object) -> bool:
 
 
 def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
-    """What does not run: annotations, aliases of types. And what a test could only repeat: a dataclass's options,
-    the value of a named constant, a setting's default and bounds.
+    """What no test runs: annotations, aliases of types, what a module does as a program. And what a test could only
+    repeat: a dataclass's options, the value of a named constant, a setting's default and bounds.
     """
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _is_figure(node.value):
@@ -126,6 +126,10 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
             ]
         elif isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             idle += node.body
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            yield _span(node)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "zip":
+            idle += [keyword.value for keyword in node.keywords]  # strict guards against authors, too
         elif isinstance(node, ast.Assign) and _is_alias(node.value):
             idle.append(node.value)
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setting":
@@ -137,13 +141,26 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
                 yield _span(part)
 
 
-def _span(node: ast.expr | ast.stmt) -> tuple[Position, Position]:
+def _excused_spans(tree: ast.Module, source: str) -> Iterator[tuple[Position, Position]]:
+    """What no test need run, and why is said there (`make cover` asks for it)."""
+    lines = source.splitlines()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt | ast.ExceptHandler):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            if any("# pragma: no cover" in line for line in lines[node.lineno - 1 : end]):
+                yield _span(node)
+
+
+def _span(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[Position, Position]:
     assert node.end_lineno is not None and node.end_col_offset is not None
     return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
 
 
 def _is_figure(value: ast.expr) -> bool:
-    """A number, or reckoned from numbers alone: `64 * 1024`."""
+    """A number, or reckoned from numbers alone: `64 * 1024`; or several of them."""
+    if isinstance(value, ast.Tuple):
+        return all(map(_is_figure, value.elts))
     if isinstance(value, ast.BinOp):
         return _is_figure(value.left) and _is_figure(value.right)
     if isinstance(value, ast.UnaryOp):

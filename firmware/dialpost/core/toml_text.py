@@ -105,7 +105,7 @@ def _check_text(text: str, largest: int) -> None:
                 raise _Fault(f"a number of {len(word)} digits is too large ({_place(text, token.start())})")
             continue
         dots = dots + 1 if mark == "." else 0
-        depth = max(0, depth + _DEPTH.get(mark, 0))
+        depth += _DEPTH.get(mark, 0)  # below 0 tomllib goes no further
         if depth > DEEPEST:
             raise _Fault(f"brackets stand more than {DEEPEST} deep in each other ({_place(text, token.start())})")
         if dots >= DEEPEST:

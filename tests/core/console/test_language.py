@@ -220,3 +220,103 @@ def test_behind_a_section_its_keys_follow_and_behind_an_item_that_item_s() -> No
     assert "outbound.route[" in names and "outbound.smarthost" in names
     inner = [name for name, _ in keys("outbound.route[2].")]
     assert "outbound.route[2].host" in inner and "outbound.route[" not in inner
+
+
+TABLE = Language(
+    lambda source, words: [("here.", ""), ("there", "")] if source is Source.ACCOUNT else [],
+    lambda face: (("--fast", "in a hurry"), ("--slow", "")) if face == ("go", "on") else (),
+    (
+        Command(
+            Group.STATION, ("go",), "goes", (Argument("WHERE", Source.ACCOUNT), Argument("HOW", required=False))
+        ),
+        Command(Group.STATION, ("go", "back"), "goes back"),
+        Command(Group.STATION, ("go", "on"), "goes on", face=("go", "on")),
+        Command(Group.STATION, ("say", "it", "all"), "says it", (Argument("WORDS", rest=True),)),
+        Command(Group.STATION, ("say", "it", "not"), "says nothing", more="Not a word."),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [
+        ("", ["  go   goes", "  say  say ..."]),
+        ("say ", ["  it  say it ..."]),
+        ("say it ", ["  all  says it", "  not  says nothing"]),
+        ("say it n", ["  not  says nothing"]),
+        ("say it not", ["  not  says nothing"]),
+        ("say it not ", ["usage: say it not", "  says nothing"]),
+        ("go back ", ["usage: go back", "  goes back"]),
+        ("go on ", ["usage: go on", "  goes on", "  --fast  in a hurry", "  --slow"]),
+        ("go x", ["usage: go WHERE [HOW]", "  goes", f"WHERE: {Source.ACCOUNT.value}"]),
+        ("x ", ["Unknown command: x. `help` lists them all."]),
+        ("say x y", ["There is no say x: it?"]),
+        ("say it", ["  it  say it ..."]),
+        ("sa", ["  say  say ..."]),
+    ],
+)
+def test_what_the_question_mark_shows(before: str, lines: list[str]) -> None:
+    assert list(TABLE.help(before)) == lines
+
+
+@pytest.mark.parametrize(
+    ("before", "completion"),
+    [
+        ("", Completion(choices=("go", "say"))),
+        ("s", Completion("ay ")),
+        ("say it ", Completion(choices=("all", "not"))),
+        ("go he", Completion("re.")),
+        ("go t", Completion("here ")),
+        ("go on --", Completion(choices=("--fast", "--slow"))),
+        ("go on --f", Completion("ast ")),
+        ("dialpost sa", Completion("y ")),
+        ("go here. x ", Completion()),
+    ],
+)
+def test_what_tab_puts_in(before: str, completion: Completion) -> None:
+    assert TABLE.complete(before) == completion
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("go here now", (("go",), ("here", "now"))),
+        ("go here", (("go",), ("here",))),
+        ("go", "WHERE is missing: go WHERE [HOW]"),
+        ("go a b c", "Unexpected: c. Usage: go WHERE [HOW]"),
+        ("go b", (("go",), ("b",))),
+        ("go back", (("go", "back"), ())),
+        ("go back x", "Unexpected: x. Usage: go back"),
+        ("go on --fast x", (("go", "on"), ("--fast", "x"))),
+        ("say", "say what? it"),
+        ("say it", "say it what? all or not"),
+        ("say it all 'a b", (("say", "it", "all"), ("'a b",))),
+        ("say it not 'a b", "A quote is not closed."),
+        ("say it all", "WORDS is missing: say it all WORDS"),
+        ("say x", "There is no say x: it?"),
+        ("say it x", "There is no say it x: all or not?"),
+        ("x y", "Unknown command: x. `help` lists them all."),
+        ("dialpost say it not", (("say", "it", "not"), ())),
+        ("dialpost", None),
+        ("  # say", None),
+    ],
+)
+def test_what_a_line_means(line: str, meant: object) -> None:
+    found = TABLE.parse(line)
+    if isinstance(found, Order):
+        assert (found.command.words, found.arguments) == meant
+    else:
+        assert (found.text if found else None) == meant
+
+
+def test_the_manual_of_all_that_begins_so() -> None:
+    assert TABLE.manual("say") == [
+        "say it all WORDS",
+        "  says it",
+        "",
+        "say it not",
+        "  says nothing",
+        "  Not a word.",
+    ]
+    assert TABLE.manual("go on") == ["go on", "  goes on", "  --fast  in a hurry", "  --slow"]
+    assert TABLE.manual("say it not x") == []

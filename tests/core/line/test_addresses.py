@@ -69,3 +69,32 @@ short
 def test_what_of_a_table_of_routes_is_a_network_of_ours() -> None:
     assert list(map(str, connected_networks(ROUTES))) == ["192.168.1.0/24", "10.0.0.0/8"]
     assert connected_networks("") == ()
+
+
+def route(*, flags: str = "0001", start: str = "0000A8C0", mask: str = "0000FFFF", name: str = "eth0") -> str:
+    """One line of the table; the kernel writes addresses in its own byte order."""
+    return f"head\n{name}\t{start}\t00000000\t{flags}\t0\t0\t0\t{mask}\t0\t0\t0\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "network"),
+    [
+        (route(), ["192.168.0.0/16"]),
+        (route(flags="0002"), []),
+        (route(flags="0003"), []),
+        (route(flags="0005"), ["192.168.0.0/16"]),
+        (route(flags="000A"), []),
+        (route(flags="0101"), ["192.168.0.0/16"]),
+        (route(flags="zz"), []),
+        (route(mask="00000000"), []),
+        (route(mask="00000080"), ["128.0.0.0/1"]),
+        (route(mask="FEFFFFFF"), ["192.168.0.0/31"]),
+        (route(mask="FFFFFFFF"), []),
+        (route(name="lo"), []),
+        (route(name="ppp3"), []),
+        (route(name="ppp"), []),
+        (route().removeprefix("head\n"), []),  # the first line is the table's head
+    ],
+)
+def test_which_route_is_a_network_of_ours(line: str, network: list[str]) -> None:
+    assert list(map(str, connected_networks(line))) == network

@@ -105,11 +105,10 @@ class _Reader:
         if field.setting.kind == "weekday":
             value = all_days(value)
         low, high = field.setting.minimum or 0, field.setting.maximum
-        if field.item_class is None or high is not None:
-            if len(value) < low:
-                self._fault(field, label, value, f"at least {low:g} required")
-            elif high is not None and len(value) > high:
-                self.problems.append(f"{label} has {len(value)} items; at most {high:g} are allowed.")
+        if len(value) < low:
+            self._fault(field, label, value, f"at least {low:g} required")
+        elif high is not None and len(value) > high:
+            self.problems.append(f"{label} has {len(value)} items; at most {high:g} are allowed.")
         items = [self._item(field, f"{label}[{index}]", item) for index, item in enumerate(value, 1)]
         return tuple(item for item in items if item is not None)
 

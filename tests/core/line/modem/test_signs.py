@@ -123,3 +123,11 @@ def test_a_sim_that_starts(state: str, words: str, may_say_more: bool) -> None:
 def test_the_line_that_tells_the_signal() -> None:
     assert signal_line(["+CSQ: 1,99", "RING", "+CSQ: 17,99"], "+csq") == "+CSQ: 17,99"
     assert signal_line(["RING"], "+CSQ") == ""
+
+
+def test_the_best_of_what_several_queries_told_counts() -> None:
+    assert "roaming" in registration_finding([0, 2, 5, 1]).what
+    assert "looking" in registration_finding([2, 3]).what  # none is registered: the first
+    refused, searching = registration_finding([3, 2]), registration_finding([2])
+    assert "refused" in refused.what
+    assert "contract" in refused.advice and "antenna" in searching.advice
