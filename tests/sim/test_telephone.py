@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dialpost.sim.modem import Answer, Data, Dial, HangUp, Mode, SimulatedModem
-from dialpost.sim.telephone import RESULTS, Telephone, order
+from dialpost.sim.telephone import RESULTS, Telephone, _End, order
 from dialpost.sim.telephone_line import TelephoneSettings
 
 FAST = TelephoneSettings(rate_bps=1_000_000, rtt_s=0.002, dial_s=0.01)
@@ -140,7 +140,7 @@ class Computer:
             return os.write(self.fd, data)
         return 0
 
-    async def until(self, wanted: bytes | int, within_s: float = 5.0) -> bytes:
+    async def until(self, wanted: bytes | int, within_s: float = 60.0) -> bytes:
         """Read until `wanted` (bytes, or a number of them) is there."""
         async with asyncio.timeout(within_s):
             while (len(self.got) < wanted) if isinstance(wanted, int) else (wanted not in self.got):
@@ -174,7 +174,16 @@ async def connect(station: Computer) -> None:
 
 async def test_a_call_carries_bytes_both_ways() -> None:
     async with line() as (telephone, station, provider):
+        heard, typed = bytearray(), telephone._typed
+
+        def note(end: _End, data: bytes) -> None:
+            heard.extend(data)
+            typed(end, data)
+
+        telephone._typed = note  # type: ignore[method-assign]
         provider.write(b"between calls this is lost")
+        while heard != b"between calls this is lost":
+            await asyncio.sleep(0.001)
         await connect(station)
         station.write(bytes(range(256)))
         assert await provider.until(256) == bytes(range(256))
@@ -248,9 +257,10 @@ async def test_a_dead_line_swallows_everything_and_keeps_its_carrier() -> None:
 
 
 async def test_hang_up_by_escape_frees_the_line() -> None:
-    async with line() as (telephone, station, _provider):
+    async with line() as (telephone, station, provider):
         await connect(station)
         station.write(b"ATS12=1\r")  # goes over the line: it is data now
+        await provider.until(b"ATS12=1\r")
         await asyncio.sleep(1.1)
         station.write(b"+++")
         await station.until(b"OK")

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 
 import gpiod
@@ -21,7 +22,7 @@ from gpiozero import LED, PWMLED, Button, Device, DigitalInputDevice
 from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinSetInput
 
 from dialpost.core.errors import GpioError, GpioNotThereError, LineBusyError
-from dialpost.edge.panel.gpio import chips
+from dialpost.edge.panel.gpio import chips, pwm
 from dialpost.edge.panel.gpio.chips import default_label, open_chip
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from fake_gpiod import FakeMachine
@@ -34,10 +35,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMac
     made = FakeMachine(tmp_path)
     made.plug(0, LABEL, 8)
     monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield made
     assert made.open_chips == 0, "a chip was left open"
-    assert threading.active_count() == before, "a thread was left running"
+    assert not set(threading.enumerate()) - before, "a thread was left running"
     assert not [line for lines in made.lines.values() for line in lines if line.holder], "a line was left taken"
 
 
@@ -199,25 +200,50 @@ def test_closing_the_factory_lets_every_line_go(machine: FakeMachine) -> None:
 # -- brightness -----------------------------------------------------------------------------------------
 
 
-def share_lit(machine: FakeMachine, offset: int, seconds: float) -> float:
-    """How much of the time the line is high."""
-    looks = high = 0
-    until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s:
-        looks += 1
-        high += machine.line(offset).level
-        time.sleep(0.0007)
-    return high / looks
+class ClockOfWaits(threading.Condition):
+    """A clock that only a wait moves on, by exactly its length."""
+
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return super().wait()
+        self.now_s += timeout
+        return super().wait(0.0001)
+
+
+class NotedLevels(list[bool]):
+    """Levels, and when the line took each."""
+
+    def __init__(self, clock: ClockOfWaits) -> None:
+        self._clock = clock
+        self.at_s: list[float] = []
+
+    def append(self, level: bool) -> None:
+        super().append(level)
+        self.at_s.append(self._clock.now_s)
+
+    def share_high(self) -> float:
+        spans = [later - at for at, later in pairwise(self.at_s)]
+        return sum(span for span, high in zip(spans, self, strict=False) if high) / sum(spans)
 
 
 @pytest.mark.parametrize("active_high", [True, False])
 def test_a_dimmed_led_is_lit_for_its_share(
-    machine: FakeMachine, factory: LibgpiodFactory, active_high: bool
+    machine: FakeMachine, factory: LibgpiodFactory, monkeypatch: pytest.MonkeyPatch, active_high: bool
 ) -> None:
+    clock = ClockOfWaits()
+    monkeypatch.setattr(pwm, "time", clock)
+    factory.pwm._changed = clock
+    levels = machine.line(1).levels = NotedLevels(clock)
     with PWMLED(1, active_high=active_high, initial_value=0.25, pin_factory=factory) as led:
         assert led.value == pytest.approx(0.25)
-        share = share_lit(machine, 1, 0.5)
-        assert (share if active_high else 1 - share) == pytest.approx(0.25, abs=0.15)
+        while len(levels) < 100:
+            time.sleep(0.001)
+    assert (levels.share_high() if active_high else 1 - levels.share_high()) == pytest.approx(0.25, abs=0.02)
 
 
 def test_full_and_dark_need_no_switching(machine: FakeMachine, factory: LibgpiodFactory) -> None:
