@@ -7,7 +7,15 @@ import pytest
 
 from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.output import moment
-from dialpost.core.amounts import moment_words, whole_number
+from dialpost.core.amounts import (
+    about_span,
+    count_words,
+    minutes_words,
+    moment_words,
+    money,
+    size_words,
+    whole_number,
+)
 from dialpost.core.config.history import Commit
 from dialpost.core.console.wizard.facts import picked
 from dialpost.core.errors import AccountError
@@ -56,5 +64,53 @@ def test_numbers_of_thousands_of_digits_break_nobody() -> None:
     assert not verify_password("x", f"{SCHEME}{digits},a,b,c")
     with pytest.raises(ValueError, match="when it was made"):
         release_in({"compatible": BOARD, "version": "1", "build": digits})
-    with pytest.raises(AccountError, match="like 500M"):
+    with pytest.raises(AccountError, match="example 500M"):
         quota_bytes(digits + "T")
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9940, "9.9 kB"),
+        (9950, "10 kB"),
+        (999_499, "999 kB"),
+        (1_000_000, "1.0 MB"),
+        (12_000_000, "12 MB"),
+        (999_999_999, "1000 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (34_000_000_000, "34 GB"),
+    ],
+)
+def test_sizes(count: float, words: str) -> None:
+    assert size_words(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "5 s"),
+        (7.4, "5 s"),
+        (7.6, "10 s"),
+        (57.4, "55 s"),
+        (57.5, "1 min"),
+        (89, "1 min"),
+        (91, "2 min"),
+        (59.4 * 60, "59 min"),
+        (59.5 * 60, "1 h"),
+        (60.4 * 60, "1 h"),
+        (61 * 60, "1 h 1 min"),
+        (119 * 60, "1 h 59 min"),
+        (120 * 60, "2 h"),
+    ],
+)
+def test_spans_that_are_only_guessed(seconds: float, words: str) -> None:
+    assert about_span(seconds) == words
+
+
+def test_minutes_money_and_counts() -> None:
+    assert [minutes_words(seconds) for seconds in (0, 30, 60, 63, 720)] == ["0", "0.5", "1", "1.1", "12"]
+    assert (money(0.4, "EUR"), money(12, "")) == ("0.40 EUR", "12.00")
+    assert [count_words(number, "message") for number in (0, 1, 2)] == ["0 messages", "1 message", "2 messages"]

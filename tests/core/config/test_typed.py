@@ -6,6 +6,16 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import read_value
 from dialpost.core.config.fields import Field, all_fields
 from dialpost.core.config.text import find_field, parse_config
+from dialpost.core.config.typed import (
+    EMERGENCY,
+    all_days,
+    amount,
+    days,
+    is_emergency,
+    phone_number,
+    time_of_day,
+    time_span,
+)
 from dialpost.core.errors import AccountError, ConfigError
 from dialpost.core.line.country import Country, Dialling
 from dialpost.core.line.dial_plan import dial_faults
@@ -176,3 +186,141 @@ def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too()
 def test_an_accounts_name_is_refused_with_one_that_is_near(name: str, hint: str) -> None:
     with pytest.raises(AccountError, match=f"for example {hint}"):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("0", "00:00"),
+        ("23:59", "23:59"),
+        ("24", ""),
+        ("12:60", ""),
+        ("2359", "23:59"),
+        ("2360", ""),
+        ("2400", ""),
+        ("0 am", ""),
+        ("1 am", "01:00"),
+        ("12 am", "00:00"),
+        ("12:59 PM", "12:59"),
+        ("1 p.m.", "13:00"),
+        ("13 pm", ""),
+        ("7h", "07:00"),
+    ],
+)
+def test_a_time_of_day(typed: str, taken: str) -> None:
+    if taken:
+        assert time_of_day(typed) == taken
+    else:
+        with pytest.raises(ValueError, match="00:00 to 23:59"):
+            time_of_day(typed)
+
+
+def test_a_span_has_two_different_ends() -> None:
+    assert time_span("8-9") == "08:00-09:00"
+    with pytest.raises(ValueError, match="two different"):
+        time_span("8-08:00")
+    with pytest.raises(ValueError, match="two times"):
+        time_span("8")
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("mo", ("mon",)),
+        ("sun-mon", ("sun", "mon")),
+        ("mon-mon", ("mon",)),
+        ("tue - mon", ("tue", "wed", "thu", "fri", "sat", "sun", "mon")),
+        ("weekdays", ("mon", "tue", "wed", "thu", "fri")),
+        ("m", None),
+        ("t", None),
+        ("mon-", None),
+    ],
+)
+def test_days(typed: str, taken: tuple[str, ...] | None) -> None:
+    if taken is not None:
+        assert days(typed) == taken
+    else:
+        with pytest.raises(ValueError, match="must be one of"):
+            days(typed)
+
+
+def test_a_list_of_days_has_each_once_and_keeps_what_is_none() -> None:
+    assert all_days(["sat", "fri-sun"]) == ["sat", "fri", "sun"]
+    assert all_days(["mon", "noday", "mon"]) == ["mon", "noday"]
+    assert all_days(["mon", 3, "mon"]) == ["mon", 3, "mon"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit", "value"),
+    [
+        ("5", "bytes", 5),
+        ("5.25k", "bytes", 5250),
+        ("1 KiB", "bytes", 1024),
+        ("5 s", "bytes", None),
+        ("1 min", "seconds", 60),
+        ("1 s", "minutes", 1 / 60),
+        ("2 weeks", "days", 14),
+        ("1 week", "hours", 168),
+        ("90 secs", "seconds", 90),
+        ("5 xs", "seconds", None),
+        ("5 kb", "seconds", None),
+        ("50 %", "percent", 50),
+        ("50 %", "", None),
+        ("50 s", "percent", None),
+        ("9600 baud", "bits per second", 9600),
+        ("5 x", "bits per second", None),
+        ("-5", "bytes", None),
+        ("0 s", "seconds", 0),
+    ],
+)
+def test_an_amount_with_its_unit(typed: str, unit: str, value: float | None) -> None:
+    if value is not None:
+        assert amount(typed, unit) == value
+    else:
+        with pytest.raises(ValueError):
+            amount(typed, unit)
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("123 456", "123456"),
+        ("987", "987"),
+        ("98", ""),
+        ("*9", "*9"),
+        ("#9", "#9"),
+        ("9" * 20, "9" * 20),
+        ("9" * 21, ""),
+        ("9" * 20 + "," * 40, "9" * 20 + "," * 40),
+        ("9" * 20 + "," * 41, ""),
+        ("+49961", "+49961"),
+        ("(0)961", "0961"),
+        ("+49(0)961", ""),
+    ],
+)
+def test_a_telephone_number(typed: str, taken: str) -> None:
+    if taken:
+        assert phone_number(typed) == taken
+    else:
+        with pytest.raises(ValueError, match=r"."):
+            phone_number(typed)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_one"),
+    [
+        ("112", True),
+        ("0112", True),
+        ("9112", True),
+        ("8112", False),
+        ("00112", False),
+        ("0,112", True),
+        ("112,0", False),
+        ("+112", True),
+        ("*31#112", True),
+        ("1125", False),
+        ("08", True),
+    ],
+)
+def test_an_emergency_number_behind_whatever_is_dialled_before_it(number: str, is_one: bool) -> None:
+    assert is_emergency(number, EMERGENCY) is is_one

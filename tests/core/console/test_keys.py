@@ -121,3 +121,86 @@ def test_it_is_at_rest_only_outside_of_a_sequence() -> None:
 @pytest.mark.parametrize("command", [0xF0, 0xF1, 0xF3, 0xF9])
 def test_a_telnet_command_without_more_takes_nothing_of_what_follows(command: int) -> None:
     assert keys(bytes([0xFF, command]) + b"a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\x1b]0;a\x08\x09\x0b\x0c\x7fb\x07c", ["c"]),  # format effectors stand in strings
+        (b"\x1b]0;a\x07\x08", [Key.BACKSPACE]),
+        (b"\x1b]0;a\x01", [Key.HOME]),
+        (b"\x1b]0;a\x0e", [Key.DOWN]),
+        (b"\x1b]0;\xc1\x9cx", ["x"]),  # 0xC1 begins no character, so 0x9C is ST
+        (b"\x1b]0;\xc2\x9cx\x07", []),
+        (b"\x1b]0;\xdf\x9c\x9cx", ["x"]),
+        (b"\x1b]0;\xe0\x9c\x9c\x9cx", ["x"]),
+        (b"\x1b]0;\xef\x9c\x9c\x9cx", ["x"]),
+        (b"\x1b]0;\xf0\x9c\x9c\x9c\x9cx", ["x"]),
+        (b"\x1b]0;\xf0\x9c\x9c\x9cx\x07", []),
+        (b"\x1b]0;\xc2a\x9cx", ["x"]),
+        (b"\r\n\n", [Key.ENTER, Key.ENTER]),
+        (b"\r\x01\n", [Key.ENTER, Key.HOME, Key.ENTER]),
+        (b"\x1b[M   a", ["a"]),
+        (b"\x1b[1M   a", [" ", " ", " ", "a"]),
+        (b"\x1b[3~\x1b[2~\x1b[1;5C\x1b[1;9C", [Key.DELETE, Key.WORD_RIGHT]),
+        (b"\x1b[" + b"1" * 16 + b"~a", ["a"]),
+        (b"\x1b[" + b"1" * 17 + b"~a", ["a"]),
+        (b"\x1b(3a", ["a"]),
+        (b"\x1b0a", ["a"]),
+        (b"\x1b//0a", ["a"]),
+        (b"\xff\xeca", ["a"]),
+        (b"\xff\xeba", ["a"]),
+        (b"\xff\xfbaa", ["a"]),
+        (b"\xff\xfeaa", ["a"]),
+        (b"\xff\xfaa\xff\xf0b", ["b"]),
+        (b"\xff\xfaa\xf0b", []),
+        (b"\xff\xfa" + b"x" * 511 + b"ab", ["b"]),
+        (b"\xff\xfa" + b"x" * 510 + b"ab", []),
+    ],
+)
+def test_where_a_string_a_sequence_or_a_command_ends(data: bytes, expected: list[Key | str]) -> None:
+    assert keys(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("a\u00fc\u20ac\U0001f600b".encode(), "a\u00fc\u20ac\U0001f600b"),
+        (b"\xc3a", "a"),
+        (b"\xc3\xc3\xbca", "\u00fca"),
+        (b"\xa0\xbfa", "a"),
+        (b"\xe2\x82a", "a"),
+        (b"\xf8\x88\x80\x80a", "a"),
+        (b"\xed\xa0\x80a", "a"),
+        (b"\xc0\xafa", "a"),
+    ],
+)
+def test_characters_of_several_bytes(data: bytes, text: str) -> None:
+    assert keys(data) == list(text)
+
+
+def test_every_control_and_every_sequence_is_its_key() -> None:
+    """What the common terminals send (xterm, the Linux console, screen)."""
+    for data, key in (
+        (b"\x01 \x1b[H \x1b[1~ \x1b[7~ \x1bOH", Key.HOME),
+        (b"\x05 \x1b[F \x1b[4~ \x1b[8~ \x1bOF", Key.END),
+        (b"\x02 \x1b[D \x1bOD", Key.LEFT),
+        (b"\x06 \x1b[C \x1bOC", Key.RIGHT),
+        (b"\x10 \x1b[A \x1bOA", Key.UP),
+        (b"\x0e \x1b[B \x1bOB", Key.DOWN),
+        (b"\x1bb \x1b[1;5D \x1b[1;3D", Key.WORD_LEFT),
+        (b"\x1bf \x1b[1;5C \x1b[1;3C", Key.WORD_RIGHT),
+        (b"\x08 \x7f", Key.BACKSPACE),
+        (b"\x1b[3~", Key.DELETE),
+        (b"\x0b", Key.KILL_END),
+        (b"\x15", Key.KILL_ALL),
+        (b"\x17 \x1b\x7f \x1b\x08", Key.KILL_WORD),
+        (b"\x19", Key.YANK),
+        (b"\x03", Key.INTERRUPT),
+        (b"\x04", Key.END_OF_INPUT),
+        (b"\x12", Key.REDRAW),
+        (b"\x0c", Key.CLEAR),
+        (b"\x09", Key.TAB),
+        (b"\x0a \x0d", Key.ENTER),
+    ):
+        assert {key} == {found for sent in data.split(b" ") for found in keys(sent)}
