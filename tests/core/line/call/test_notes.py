@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.line.call.notes import MAIL_STUCK, Happening, attention, note, station_stopped
+from dialpost.core.line.call.notes import (
+    MAIL_STUCK,
+    Happening,
+    attention,
+    given_up_letter,
+    in_vain,
+    note,
+    station_stopped,
+)
 from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
-from dialpost.core.line.link import DialResult
+from dialpost.core.line.link import Again, DialResult
 
 BUSY = CallRecord(CallReason.SCHEDULE, "modem", DialResult.BUSY, 1_700_000_000)
 UP = replace(BUSY, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)
@@ -43,3 +51,27 @@ def test_a_spent_budget_is_told_with_how_much() -> None:
 def test_mail_that_did_not_go_is_told() -> None:
     assert attention(replace(UP, deferred=2, sent=0)) == [MAIL_STUCK]
     assert attention(UP) == []
+
+
+LEFT = replace(UP, hangup_reason=HangUpReason.DEFERRED, hangup_detail="3 deferred; h: 450 busy", deferred=3)
+
+
+def test_a_call_that_achieved_nothing_is_in_vain_where_another_may_fare_better() -> None:
+    assert in_vain(LEFT)
+    assert in_vain(replace(LEFT, hangup_reason=HangUpReason.NOT_SERVED))
+    assert not in_vain(UP)
+    assert not in_vain(replace(LEFT, sent=1))
+    assert not in_vain(replace(LEFT, received=1))
+    assert not in_vain(replace(LEFT, again=Again.NEXT_TIME))
+
+
+def test_calls_in_vain_are_told_with_what_stayed_behind() -> None:
+    assert attention(LEFT, 2) == [
+        "The last call achieved nothing: 3 deferred; h: 450 busy.",
+        "2 calls in a row failed, and no redial is due. The next call is at the next scheduled time, "
+        "by the button, or by `dialpost call now`.",
+        MAIL_STUCK,
+    ]
+    letter = given_up_letter(LEFT, 3)
+    assert letter.startswith("3 calls in a row failed, and the station has stopped redialling for now.")
+    assert "The last one ended with: deferred\n    3 deferred; h: 450 busy\n" in letter
