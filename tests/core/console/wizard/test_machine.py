@@ -472,3 +472,22 @@ def test_no_two_users_have_one_name_whichever_is_named_again(own: str) -> None:
         else:
             with pytest.raises(AccountError, match="already"):
                 _user(own)(name, draft)
+
+
+def test_the_review_page_shows_each_answer_as_it_was_chosen() -> None:
+    cellular = ["clinic.example", "1", "3", "", "", "", "", "none", *MAIL, "1", "", *PLACE[2:], *USERS]
+    wizard = through(cellular)
+    page = {
+        line[5:24].strip(): line[24:] for line in wizard.question().help.splitlines() if line[:3].strip().isdigit()
+    }
+    assert page["anna's password"] == "(set, not shown)"
+    assert page["SIM's PIN"] == "none"
+    assert page["User 2"] == "no more users"
+    assert page["Mail host"] == "smtp.provider.example"
+    assert page["Mail login"].startswith("No login")
+
+
+@pytest.mark.parametrize("typed", ["a\x7fb", "a\x1fb", "a\u200bb", "a\x80b"])
+def test_a_character_that_nobody_can_see_is_refused(typed: str) -> None:
+    wizard = Wizard(FACTS)
+    assert "not allowed here" in wizard.answer(typed)

@@ -362,3 +362,10 @@ def test_broken_structure_is_converted_or_refused(pieces: list[bytes]) -> None:
         assert downgrade(b"".join(pieces)).isascii()
     except CannotDowngradeError as error:
         assert str(error)
+
+
+def test_a_character_cut_in_two_between_blocks_is_still_utf_8() -> None:
+    content = b"Subject: x\n\n" + "\u00e9".encode() * 40_000 + b"\n"
+    for block_bytes in (66_001, 66_002):
+        assert b"charset=utf-8" in downgrade(content, block_bytes)
+    assert b"charset=utf-8" not in downgrade(content.rstrip(b"\n")[:-1])

@@ -1332,3 +1332,10 @@ def test_answers_are_counted_from_none_on() -> None:
 def test_positive_but_not_a_yes_to_ehlo_is_no_answer() -> None:
     _, events, _ = opening(SETTINGS, "220 x", "354 go on")
     assert events[-1].fate is SessionFate.LOST and "answer to EHLO is none" in events[-1].reason
+
+
+@pytest.mark.parametrize(("code", "says_goodbye"), [(554, True), (421, False)])
+def test_who_closes_by_itself_is_not_told_to_quit(code: int, says_goodbye: bool) -> None:
+    core = EsmtpClient(SETTINGS, "mail.example")
+    core.receive(b"%d no\r\n" % code)
+    assert core.data_to_send() == (b"QUIT\r\n" if says_goodbye else b"")

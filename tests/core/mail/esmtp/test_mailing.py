@@ -18,7 +18,8 @@ from dialpost.core.mail.esmtp.transaction import Mail, Transaction
 from dialpost.core.mail.esmtp.wire import Finished, Wire
 from dialpost.core.mail.outcomes import Deferred, Refused
 from dialpost.core.mail.reply import Reply
-from esmtp_talk import BODY, facts_of, make_message
+from esmtp_talk import BODY, CoreTalk, facts_of, make_message
+from smtp_model import ModelServer
 
 OK, NO, CUT = Reply(250, ("ok",)), Reply(550, ("no",), "5.1.1"), Reply(451, ("cut",), "4.4.2")
 
@@ -102,3 +103,48 @@ def test_bad_sequence_to_a_command_in_its_place_says_what_was_before_it_got_lost
     assert said == [out_of_order] * 4
     for code, answers_groups in ((500, True), (502, True), (501, False), (250, False)):
         assert not due.is_out_of_order(Reply(code, ("x",)), answers_groups=answers_groups)
+
+
+@pytest.mark.parametrize(("last", "resets"), [(None, 0), ("550 5.7.1 spam", 2)])
+def test_command_by_command_only_a_refused_message_is_reset(last: str | None, resets: int) -> None:
+    server = ModelServer(("CHUNKING",))
+    server.answers = lambda verb, *_: last if verb == "LAST" else None
+    CoreTalk(server).run([make_message(number) for number in (1, 2, 3)])
+    assert server.commands.count("RSET") == resets
+
+
+def test_one_message_taken_says_nothing_about_the_next_that_is_under_way() -> None:
+    wire = Wire()
+    offered = Extensions(pipelining=True, chunking=True)
+    mailing = Mailing(wire, offered, host="mail.example", station="station.example")
+    for number, begins in ((1, b"MAIL"), (2, b"RSET\r\nMAIL")):
+        mailing.submit(make_message(number), facts_of(BODY))
+        assert wire.take_output().startswith(begins)
+        mailing.feed(BODY, last=True)
+        wire.take_output()
+    for _ in range(3):
+        assert mailing.receive(OK)
+    assert [type(event) for event in wire.take_events()] == [Finished]
+    mailing.submit(make_message(3), facts_of(BODY))
+    assert wire.take_output().startswith(b"RSET\r\nMAIL")
+
+
+def at_work(mailing: Mailing) -> tuple[bool, bool]:
+    return mailing.is_idle, mailing.has_unsent
+
+
+def test_once_all_is_answered_no_reset_is_needed() -> None:
+    wire = Wire()
+    mailing = Mailing(wire, Extensions(chunking=True), host="mail.example", station="station.example")
+    for number in (1, 2):
+        assert at_work(mailing) == (True, False)
+        mailing.submit(make_message(number), facts_of(BODY))
+        assert at_work(mailing) == (False, True)
+        assert wire.take_output().startswith(b"MAIL")
+        for _ in range(2):
+            assert mailing.receive(OK)
+            wire.take_output()
+        mailing.feed(BODY, last=True)
+        wire.take_output()
+        assert at_work(mailing) == (False, False)
+        assert mailing.receive(OK)

@@ -217,7 +217,7 @@ class Wizard:
     # -- answers --------------------------------------------------------------------------------------
 
     def _answered(self, step: Step, typed: str) -> str:
-        if any(ord(sign) < 0x20 or ord(sign) == 0x7F or not sign.isprintable() for sign in typed):
+        if not typed.isprintable():
             return "That contains a character not allowed here. Try again."
         is_new = bool(typed)
         if not typed:

@@ -76,7 +76,7 @@ class Mailing:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being sent and no reply is due."""
-        return not (self._waiting or self._current or self._unsettled or self._expected)
+        return not (self._waiting or self._current or self._expected)  # what is unsettled waits for a reply
 
     @property
     def has_unsent(self) -> bool:
@@ -195,9 +195,9 @@ class Mailing:
         return True
 
     def early_answer(self, reply: Reply) -> bool:
-        """A refusal that came while the content was still going out; whether it can be one."""
+        """A refusal where no reply was due: it came while the content was still going out, or it is none of it."""
         current = self._current
-        if current is None or current.stage is not Stage.CONTENT or reply.is_positive or self._expected:
+        if current is None or current.stage is not Stage.CONTENT:
             return False
         current.content_reply = reply
         current.answered = True
