@@ -18,10 +18,10 @@ from pathlib import Path
 
 from rig.exchange import Exchange
 from rig.guests import MailGuest, ProviderGuest, Sizes
-from rig.needs import missing_for_guests
 from rig.postfix_station import PostfixStation
 from rig.processes import RigError, eventually
 from rig.telephone import TelephoneLine
+from rig.uml import missing_for_guests
 
 from dialpost.sim.telephone_line import TelephoneSettings
 from figures import Amounts, Row, show

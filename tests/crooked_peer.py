@@ -21,7 +21,7 @@ from typing import Any
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.outcomes import Outcome
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
 from dialpost.edge.mail.smtp_client import SmtpClient
 from fakes import now, run_virtual
@@ -215,9 +215,7 @@ def play(
                 offered.append(queue[0].queue_id)
             return queue.popleft() if queue else None
 
-        async def on_outcome(
-            message: OutgoingMessage, outcomes: tuple[Deferred | Delivered | Refused, ...]
-        ) -> None:
+        async def on_outcome(message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
             reports.append((message.queue_id, outcomes))
 
         async with peer.serving() as target:

@@ -55,7 +55,7 @@ class CoreTalk:
         """Everything, up to the end of the session; the outcomes by queue id."""
         left, names = list(messages), list(etrn)
         self._deliver(self.server.greet())
-        while self.ended is None:
+        while not self.is_over:
             while left and self.core.can_submit:
                 message = left.pop(0)
                 self.events += self.core.submit(message, facts_of(self.body))
@@ -69,8 +69,12 @@ class CoreTalk:
         return self.outcomes
 
     @property
-    def ended(self) -> Ended | None:
-        return next((event for event in self.events if isinstance(event, Ended)), None)
+    def ended(self) -> Ended:
+        return next(event for event in self.events if isinstance(event, Ended))
+
+    @property
+    def is_over(self) -> bool:
+        return any(isinstance(event, Ended) for event in self.events)
 
     @property
     def outcomes(self) -> dict[str, tuple[Outcome, ...]]:
@@ -104,7 +108,7 @@ class CoreTalk:
         if group:
             self.groups.append(group)
         replies = self.server.receive(group)
-        if not replies and self.ended is None:
+        if not replies and not self.is_over:
             assert self.server.closed, f"both sides wait: {self.groups[-1]!r}"
             self.events += self.core.eof()
             return
@@ -122,5 +126,5 @@ class CoreTalk:
             assert not any(isinstance(event, StartTls) for event in self.events)
         if lost:
             self.events += self.core.failed("the line was cut")
-        elif self.server.closed and self.ended is None:
+        elif self.server.closed and not self.is_over:
             self.events += self.core.eof()

@@ -34,7 +34,7 @@ class NotingSink:
         self.content = bytearray()
         self.size = 0
         self.fate = "open"
-        self.heard = []
+        self.heard: list[object] = []
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -67,13 +67,13 @@ class NotingPolicy:
     """Lets everything through unless told otherwise, and notes it."""
 
     def __init__(self) -> None:
-        self.calls = []
-        self.sinks = []
+        self.calls: list[object] = []
+        self.sinks: list[object] = []
         self.connections = 0
-        self.callers = []
+        self.callers: list[object] = []
         self.pauses, self.pause_s = 0, 0.0
-        self.refusals = {}
-        self.errors = {}
+        self.refusals: dict[str, Any] = {}
+        self.errors: dict[str, Any] = {}
         self.finish_reply, self.finish_error, self.may_finish = QUEUED, None, None
         self.finishing, self.done = asyncio.Event(), asyncio.Event()
         self.keeps_content = True
@@ -145,7 +145,7 @@ class Client:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
     async def reply(self) -> list[str]:
-        lines = []
+        lines: list[object] = []
         while not lines or lines[-1][3:4] == "-":
             raw = await asyncio.wait_for(self.reader.readline(), 60)
             if not raw:
@@ -178,7 +178,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def door(
-    policy: NotingPolicy, *, listener: Listener = Listener.MX, tls: ssl.SSLContext | None = None, **settings: int
+    policy: NotingPolicy, *, listener: Listener = Listener.MX, tls: ssl.SSLContext | None = None, **settings: Any
 ):
     """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
     implicit = listener is Listener.SUBMISSIONS

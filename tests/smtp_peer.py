@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dialpost.core.config.model import TlsMode
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.outcomes import Outcome
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
 from smtp_model import ModelServer
 
@@ -20,16 +20,14 @@ class Queue:
 
     def __init__(self, messages: Iterator[Any] | list[OutgoingMessage]) -> None:
         self.left = list(messages)
-        self.reports = []
+        self.reports: list[object] = []
         self.asked = 0
 
     async def next_message(self) -> OutgoingMessage | None:
         self.asked += 1
         return self.left.pop(0) if self.left else None
 
-    async def on_outcome(
-        self, message: OutgoingMessage, outcomes: tuple[Deferred | Delivered | Refused, ...]
-    ) -> None:
+    async def on_outcome(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         self.reports.append((message.queue_id, outcomes))
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ sys.exit(status)
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
 
 
-def run(ignored: bool = False, **places: str) -> subprocess.CompletedProcess[str]:
+def run(ignored: bool = False, **places: Any) -> subprocess.CompletedProcess[str]:
     script = BEGIN.format(**({"importing": "pass", "running": "pass", "leaving": "pass"} | places))
     return subprocess.run(
         [sys.executable, "-c", script],

@@ -27,6 +27,7 @@ from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.mail.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink
+from known import known
 
 TEXT = """\
 # Our station.
@@ -96,7 +97,7 @@ async def until(condition: Callable[..., Any]) -> None:
 
 
 def mx_port(daemon: Daemon) -> int:
-    return daemon.station.doors[0][2]
+    return known(daemon.station).doors[0][2]
 
 
 def noop(port: int) -> int:
@@ -113,7 +114,7 @@ async def test_a_commit_is_taken_live_and_is_on_the_card(daemon: Daemon, tmp_pat
     port = mx_port(daemon)
     done = await face("config.commit", comment="more at once")
     assert done["number"] == 2
-    assert (daemon.station.config.smtp.max_recipients, mx_port(daemon)) == (600, port)
+    assert (known(daemon.station).config.smtp.max_recipients, mx_port(daemon)) == (600, port)
     on_card = (tmp_path / "dialpost.toml").read_text()
     assert on_card.partition("\n")[2] == text_in(tmp_path).replace(
         "disk_reserve_bytes = 0\n", "disk_reserve_bytes = 0\nmax_recipients = 600\n"
@@ -149,7 +150,7 @@ async def test_an_unconfirmed_commit_reverts_live(daemon: Daemon, tmp_path: Path
     await face.set("station.hostname", "mx.clinic.example")
     done = await face("config.commit", confirm_min=0.01)
     assert (done["number"], done["needs_confirm_s"]) == (2, pytest.approx(0.6))
-    assert daemon.config.station.hostname == "mx.clinic.example"
+    assert known(daemon.config).station.hostname == "mx.clinic.example"
 
     async def reverted() -> bool:
         return daemon.config is not None and daemon.config.station.hostname == "mail.clinic.example"
@@ -173,7 +174,7 @@ async def test_a_confirmed_commit_stays(daemon: Daemon, tmp_path: Path) -> None:
     face.close()
     again = await Face.open(tmp_path)
     assert (await again("config.notices"))["revert_in_s"] is None
-    assert again.opened["number"] == 2 and daemon.config.station.hostname == "mx.clinic.example"
+    assert again.opened["number"] == 2 and known(daemon.config).station.hostname == "mx.clinic.example"
     again.close()
 
 
@@ -189,7 +190,7 @@ async def test_a_session_that_drops_reverts_at_once(daemon: Daemon, tmp_path: Pa
         return any("rolled back" in notice for notice in (await other("config.notices"))["notices"])
 
     await until(told)
-    assert daemon.config.station.hostname == "mail.clinic.example"
+    assert known(daemon.config).station.hostname == "mail.clinic.example"
     other.close()
 
 
@@ -203,13 +204,13 @@ async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_a
     face.close()
     again = Daemon(tmp_path / "dialpost.toml")
     await again.start()
-    assert again.config.station.hostname == "mail.clinic.example"
-    assert "Configuration 2 was not confirmed" in again.station.attention()[0]
+    assert known(again.config).station.hostname == "mail.clinic.example"
+    assert "Configuration 2 was not confirmed" in known(again.station).attention()[0]
     await again.stop()
     third = Daemon(tmp_path / "dialpost.toml")
     await third.start()
-    assert third.config.station.hostname == "mail.clinic.example"
-    assert not any("confirmed" in words for words in third.station.attention())
+    assert known(third.config).station.hostname == "mail.clinic.example"
+    assert not any("confirmed" in words for words in known(third.station).attention())
     await third.stop()
 
 
@@ -234,7 +235,7 @@ async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to
         "+ retention.history_days = 30",
     ]
     await bruno("config.commit")
-    assert (daemon.config.smtp.max_recipients, daemon.config.smtp.max_errors) == (700, 30)
+    assert (known(daemon.config).smtp.max_recipients, daemon.config.smtp.max_errors) == (700, 30)
     assert "Configuration 3 was committed by bruno." in (await anna("config.notices"))["notices"]
     anna.close()
     bruno.close()
@@ -250,7 +251,7 @@ async def test_a_port_that_is_taken_changes_nothing(daemon: Daemon, tmp_path: Pa
         with pytest.raises(ControlError, match="another program has port"):
             await face("config.commit", anyway=True)
         face.close()
-    assert daemon.config.smtp.listen == ("127.0.0.1:0",)
+    assert known(daemon.config).smtp.listen == ("127.0.0.1:0",)
     assert (tmp_path / "dialpost.toml").read_text() == text_in(tmp_path)
 
 
@@ -263,7 +264,7 @@ async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(
     with pytest.raises(ControlError, match=r"rolled back(.|\n)*data directory(.|\n)*Configuration 1 is in force"):
         await face("config.commit", anyway=True)
     face.close()
-    assert daemon.config.station.data_dir == f"{tmp_path}/data"
+    assert known(daemon.config).station.data_dir == f"{tmp_path}/data"
     assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
     assert f'data_dir = "{tmp_path}/data"' in (tmp_path / "dialpost.toml").read_text()
 
@@ -334,7 +335,7 @@ async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path: 
     await daemon.start()
     face = await Face.open(tmp_path)
     assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
-    assert (face.opened["mode"], daemon.config.smtp.max_errors) == ("running", 30)
+    assert (face.opened["mode"], known(daemon.config).smtp.max_errors) == ("running", 30)
     (told,) = [words for words in (await face("status"))["attention"] if "in its place" in words]
     assert "not TOML" in told and "Configuration 2, the newest that can be used" in told
     assert (tmp_path / "dialpost.toml.spoilt-1").read_text() == spoilt
@@ -382,7 +383,7 @@ async def test_sighup_reads_the_file_again(daemon: Daemon, tmp_path: Path) -> No
     path.write_text("[broken")
     daemon.reload()
     await asyncio.gather(*daemon._reloads)
-    assert daemon.config.station.hostname == "mx.clinic.example"
+    assert known(daemon.config).station.hostname == "mx.clinic.example"
 
 
 def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -> None:
@@ -500,7 +501,7 @@ def test_the_text_above_is_a_candidate_that_needs_no_mending(tmp_path: Path) -> 
 
 async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon: Daemon, tmp_path: Path) -> None:
     """Four peers send without a pause while the configuration changes again and again; every "250" is counted."""
-    await daemon.station.accounts.add("anna", "correct-horse")
+    await known(daemon.station).accounts.add("anna", "correct-horse")
     port, stop = mx_port(daemon), threading.Event()
     acknowledged: list[str] = []
     refused: list[OSError] = []
@@ -537,14 +538,14 @@ async def test_nothing_acknowledged_is_lost_by_commits_under_load(daemon: Daemon
     for thread in peers:
         await asyncio.to_thread(thread.join)
     face.close()
-    assert (refused, daemon.config.smtp.max_recipients) == ([], 604)
+    assert (refused, known(daemon.config).smtp.max_recipients) == ([], 604)
     assert len(acknowledged) >= 25
 
     async def delivered() -> bool:
-        return not (await daemon.station.counts()).waiting_local
+        return not (await known(daemon.station).counts()).waiting_local
 
     await until(delivered)
-    texts = [path.read_text() for path in (daemon.station.mailboxes.path("anna") / "new").iterdir()]
+    texts = [path.read_text() for path in (known(daemon.station).mailboxes.path("anna") / "new").iterdir()]
     arrived = [text.partition("Subject: ")[2].partition("\n")[0] for text in texts]
     assert set(acknowledged) <= set(arrived)
 
@@ -614,6 +615,7 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
     daemon = Daemon(tmp_path / "dialpost.toml", make_station=partial(Station, link=link))
     await daemon.start()
     on_line, station = asyncio.Event(), daemon.station
+    assert station is not None
     station.calls.subscribe(lambda words: on_line.set() if words == "on line" else None)
     station.calls.request(CallReason.BUTTON)
     await asyncio.wait_for(on_line.wait(), 60)
@@ -633,7 +635,7 @@ async def test_a_call_under_way_is_not_disturbed_and_the_answer_says_so(tmp_path
 
     await until(taken)
     assert daemon.station is not station
-    [call] = await daemon.station.store.calls(10)
+    [call] = await known(daemon.station).store.calls(10)
     assert call["result"] == "connected"  # its record is kept
     face.close()
     await daemon.stop()

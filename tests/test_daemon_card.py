@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Never
 
 import pytest
 
 from dialpost import daemon as daemon_module
-from dialpost import standstill, station
+from dialpost import standstill
 from dialpost.core.errors import ControlError, ReadOnlyError, StorageError, StorageFullError
 from dialpost.core.mail.session import Listener
 from dialpost.daemon import Daemon
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.store import Store
 from dialpost.edge.system.card.spare_room import SpareRoom
+from known import known
 from test_daemon import Face, text_in, until
 
 FULL = StorageFullError("The card is full: the queue database can't grow.")
@@ -31,7 +31,7 @@ class Card:
         self.opens = self.tries = None
         real_open, real_check = Store.open, SpareRoom.check
 
-        async def open_store(*args: Path, **kwargs: Callable[..., Any]) -> Store:
+        async def open_store(*args: Path, **kwargs: Any) -> Store:
             if self.opens is not None:
                 raise self.opens
             return await real_open(*args, **kwargs)
@@ -41,7 +41,7 @@ class Card:
                 raise self.tries
             real_check(room)
 
-        monkeypatch.setattr(station.Store, "open", open_store)
+        monkeypatch.setattr(Store, "open", open_store)
         monkeypatch.setattr(SpareRoom, "check", check)
 
 
@@ -136,7 +136,7 @@ async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says
         return daemon.station is not None and daemon.history.unproven() is None
 
     await until(runs)
-    assert daemon.station.config.smtp.max_recipients == 600
+    assert known(daemon.station).config.smtp.max_recipients == 600
     face.close()
 
 
@@ -167,6 +167,6 @@ async def test_a_proof_that_could_not_be_noted_is_no_failed_commit(
 
     monkeypatch.setattr(daemon.history, "proven", proven)
     await face("config.commit", comment="")
-    assert daemon.station.config.smtp.max_recipients == 600
+    assert known(daemon.station).config.smtp.max_recipients == 600
     assert daemon.history.unproven() is not None  # the next start proves it
     face.close()

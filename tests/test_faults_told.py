@@ -70,6 +70,7 @@ async def smarthost():
     finally:
         server.close()
         for task in tasks:
+            assert task is not None
             task.cancel()
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gpiod
 import pytest
 
 from dialpost import front_panel
 from dialpost.core.config.model import Config, PanelConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
 from dialpost.core.faults import Fault
-from dialpost.edge.panel.gpio import chips
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel, open_panel
 from dialpost.edge.system.board_files import BoardFiles
@@ -33,12 +33,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     (tmp_path / "dev").mkdir()
     made = FakeMachine(tmp_path / "dev")
     made.plug(0, "9030000.pl061", 8)
-    monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
+    monkeypatch.setattr(gpiod, "Chip", made.Chip)
     monkeypatch.setattr(LibgpiodFactory.__init__, "__defaults__", (None, made.folder))
     return made
 
 
-def config(tmp_path: Path, board: str = "qemu-virt", **more: object) -> Config:
+def config(tmp_path: Path, board: str = "qemu-virt", **more: Any) -> Config:
     return Config(station=StationConfig(data_dir=str(tmp_path)), panel=PanelConfig(board=board, **more))
 
 
@@ -108,6 +108,7 @@ async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(
     await until(lambda: machine.line(0).level)  # power is lit
     request = machine.line(3).request
     now_s = asyncio.get_running_loop().time()
+    assert request is not None
     request.edge(True, now_s)
     request.edge(False, now_s + 0.1)
     await until(lambda: calls.told)
@@ -136,6 +137,7 @@ async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brigh
     assert machine.line(3).request is taken
     front.serve(config(tmp_path, brightness=40), FakeCalls(front.panel))
     await until(lambda: machine.line(3).request not in {taken, None})
+    assert taken is not None
     assert taken.released
     await front.close()
 
@@ -157,7 +159,8 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
 ) -> None:
     monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
     front = FrontPanelOfProcess(Panel())
-    calls, told = FakeCalls(front.panel), []
+    calls = FakeCalls(front.panel)
+    told: list[object] = []
     front.serve(config(tmp_path), calls)
     front.panel.started()
     await until(lambda: machine.line(0).level)
@@ -169,6 +172,7 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     with pytest.raises(ControlError, match="test is already running"):
         await tried(front, {"seconds": 1}, told.append)
     request, now_s = machine.line(3).request, asyncio.get_running_loop().time()
+    assert request is not None
     request.edge(True, now_s)
     request.edge(False, now_s + 0.1)
     assert await testing is None
@@ -196,7 +200,8 @@ async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(
 ) -> None:
     monkeypatch.setattr(panel_walk, "LIT_S", 0.001)
     machine.line(3).level = True
-    front, told = FrontPanelOfProcess(Panel()), []
+    front = FrontPanelOfProcess(Panel())
+    told: list[object] = []
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: Fault.BUTTON in front.panel.state.faults)
     testing = asyncio.create_task(tried(front, {"seconds": 60}, told.append))
@@ -269,6 +274,7 @@ async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine: Fa
 def test_a_light_whose_chip_is_gone_is_told_once(machine: FakeMachine, caplog: pytest.LogCaptureFixture) -> None:
     panel = BoardPanel(VIRT)
     request = machine.line(0).request
+    assert request is not None
     request.set_value = lambda *told: (_ for _ in ()).throw(OSError(19, "No such device"))
     for _ in range(5):
         panel.show(0, (1, 1, 1))

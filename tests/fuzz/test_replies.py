@@ -15,7 +15,8 @@ LINES = st.one_of(
 
 
 def read(pieces: list[bytes]) -> tuple[list[Reply], bool]:
-    reader, replies = ReplyReader(), []
+    reader = ReplyReader()
+    replies: list[object] = []
     for piece in pieces:
         try:
             replies += reader.receive(piece)

@@ -50,7 +50,8 @@ def test_the_folder_holds_what_is_published_and_its_checksums(made: Path) -> Non
     wheel = f"dialpost-{__version__}-py3-none-any.whl"
     assert {wheel, f"{wheel}.spdx.json", f"dialpost-{__version__}.tar.gz", "SHA256SUMS"} <= names
     assert {"man/dialpost.1", "man/dialpost-queue.1", "completion/dialpost", "completion/_dialpost"} <= names
-    sums = dict(reversed(line.split("  ")) for line in (made / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (made / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert sums == {name: hashlib.sha256((made / name).read_bytes()).hexdigest() for name in names - {"SHA256SUMS"}}
 
 

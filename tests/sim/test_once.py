@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ FAST = {"rate_bps": 1_000_000, "rtt_s": 0.005, "dial_s": 0.05}
 
 
 async def run(
-    folder: Path, load: Load, provider: ProviderSettings | None = None, *, redials: int = 5, **line: object
+    folder: Path, load: Load, provider: ProviderSettings | None = None, *, redials: int = 5, **line: Any
 ) -> Report:
     settings = WorldSettings(
         LineSettings(**(FAST | line)),  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from rig.needs import needs
 
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line.firewall import remove, ruleset
+from known import known
 
 pytestmark = needs(commands=("nft", "ip", "unshare"), root=True)
 
@@ -42,7 +43,8 @@ class Spaces:
 
     def __init__(self) -> None:
         tag = f"dp{os.getpid()}"
-        self.station, self.world, self._children = f"{tag}s", f"{tag}w", []
+        self.station, self.world = f"{tag}s", f"{tag}w"
+        self._children: list[object] = []
         for space in (self.station, self.world):
             run("ip", "netns", "add", space)
         run(
@@ -80,7 +82,7 @@ class Spaces:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert child.stdout.readline() == "ready\n"
+        assert known(child.stdout).readline() == "ready\n"
         self._children.append(child)
 
     def knock(self, source, *ports: object):
@@ -191,9 +193,9 @@ def test_the_timestamp_option_is_off_the_wire(spaces, off: bool) -> None:
     child = subprocess.Popen(
         ["ip", "netns", "exec", spaces.world, sys.executable, "-c", _SNIFF], stdout=subprocess.PIPE, text=True
     )
-    assert child.stdout.readline() == "ready\n"
+    assert known(child.stdout).readline() == "ready\n"
     spaces.inside(sys.executable, "-c", _KNOCK, STATION, PEER, "80")
-    options = bytes.fromhex(child.stdout.readline())
+    options = bytes.fromhex(known(child.stdout).readline())
     child.wait(10)
     assert (_IP_TIMESTAMP in kinds(options)) is not off
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rig.clients import send
@@ -49,7 +50,7 @@ def _read(dovecot: Dovecot, *, readonly: bool) -> dict[str, tuple[str, str]]:
         assert said == "OK", told
         said, told = client.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
         assert said == "OK", told
-    found = {}
+    found: dict[str, Any] = {}
     for part in told:
         if isinstance(part, tuple):
             uid = re.search(rb"UID (\d+)", part[0])

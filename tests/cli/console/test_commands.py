@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, make_shell, typed
-from dialpost.cli.console import station as console_station
 from dialpost.cli.parser import command_parser
 from dialpost.core.console.commands import COMMANDS
 from dialpost.core.errors import TerminalGoneError
 from dialpost.edge.console.admin_password import AdminPassword
+from dialpost.edge.system import machine
 from dialpost.edge.system.usb import sticks as usb_sticks
 
 
@@ -125,7 +125,7 @@ def test_a_question_of_a_command_is_asked_here(own: LiveDaemon) -> None:
 def test_the_log_and_name_service_are_asked_of_the_daemon(
     station: LiveDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console_station.machine, "journal", lambda lines: None)
+    monkeypatch.setattr(machine, "journal", lambda lines: None)
     said = typed(station.config_path, "log 400", "log many", "lookup", "lookup 127.0.0.1 xyzzy")
     assert "it can't be used as configured" in said
     assert "LINES must be a number from 1 to 500." in said

@@ -13,9 +13,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from console_rig import CONFIG, HANGS_S, PROMPT, LiveDaemon, Seat, live_daemon
+from console_rig import CONFIG, PROMPT, LiveDaemon, Seat, live_daemon
 from dialpost.cli.console.console import Failures
 from dialpost.edge.console.admin_password import AdminPassword
+from loop_thread import HANGS_S
 from screen import Screen
 
 

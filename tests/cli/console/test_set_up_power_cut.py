@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from console_rig import HANGS_S
 from dialpost.core.password import verify_password
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.mail.account_file import AccountFile
 from first_start_rig import folder
+from loop_thread import HANGS_S
 from set_up_child import ADMIN, ANNA
 
 TESTS = Path(__file__).parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,7 +146,7 @@ def test_at_a_serial_line_nobody_is_waited_for_with_a_clock(station: LiveDaemon)
 def test_after_many_wrong_passwords_the_visit_is_over(station: LiveDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     AdminPassword(station.config_path).set("correct horse")
     pauses: list[float] = []
-    monkeypatch.setattr(console.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     failures = Failures()
     for _ in range(2):
         tty = ScriptedTty("")

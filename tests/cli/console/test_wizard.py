@@ -22,6 +22,7 @@ from dialpost.core.line.modem.probe import PortFacts
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.control_socket import SOCKET_NAME
+from dialpost.edge.line.serial_ports import serial_ports
 from dialpost.sim.first_start import FirstStart
 from dialpost.sim.line import LineSettings
 from dialpost.sim.subscription import Subscription
@@ -198,7 +199,7 @@ async def test_a_modem_that_is_plugged_in_later_is_found_by_going_back(
     world: FirstStart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    real = wizard_facts.serial_ports
+    real = serial_ports
 
     def ports() -> list[PortFacts]:
         looks.append(1)

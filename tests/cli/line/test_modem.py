@@ -24,10 +24,12 @@ from dialpost.core.line.modem.probe import PortFacts
 from dialpost.core.line.modem.profile import FlowControl
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.edge.control_socket.server import ControlServer
+from dialpost.edge.line.serial_port import open_port
 from dialpost.flow.line.modem.refused_pin import RefusedPin, pin_methods
 from dialpost.sim.telephone import Telephone
 from dialpost.sim.telephone_line import TelephoneSettings
 from fakes import MemoryCallStore
+from known import known
 from loop_thread import LoopThread
 
 
@@ -221,7 +223,7 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
         return Status(mode="running", version="1", attention=(), call_state_words="on hook", link="modem")
 
     def tries() -> int:
-        return line.telephone._station.modem.pin_tries
+        return known(line.telephone._station.modem).pin_tries
 
     configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
     before, store = tries(), MemoryCallStore()
@@ -264,7 +266,7 @@ def test_what_the_modem_does_not_take_is_named(
 
 def test_a_port_in_use_is_told(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(tmp_path, line.path)
-    port = face.open_port(line.path, 115_200, FlowControl.NONE)
+    port = open_port(line.path, 115_200, FlowControl.NONE)
     try:
         status, out, _ = run(capsys, "test")
     finally:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gpiod
 import pytest
 
 from dialpost.__main__ import main
@@ -20,7 +21,6 @@ from dialpost.cli.panel import show as panel_command
 from dialpost.cli.station import load_config
 from dialpost.edge.control_socket import SOCKET_NAME
 from dialpost.edge.control_socket.server import ControlServer
-from dialpost.edge.panel.gpio import chips
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel
 from dialpost.flow.panel import walk as panel_walk
@@ -55,7 +55,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     (tmp_path / "dev").mkdir()
     made = FakeMachine(tmp_path / "dev")
     made.plug(0, "9030000.pl061", 8)
-    monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
+    monkeypatch.setattr(gpiod, "Chip", made.Chip)
     monkeypatch.setattr(LibgpiodFactory.__init__, "__defaults__", (None, made.folder))
     monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
     yield made

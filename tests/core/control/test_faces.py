@@ -4,6 +4,7 @@ import argparse
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_no_listing_is_without_json(name: str) -> None:
 
 def test_what_the_table_says_is_asked_is_what_the_command_line_asks() -> None:
     """Each method stands in a module of cli/, and each that stands there is in the table."""
-    by_constant = {}
+    by_constant: dict[str, Any] = {}
     for module in (accounts, calls, config, modem, panel, queue, station):
         subject = module.__name__.rpartition(".")[2]
         by_constant |= {
@@ -94,7 +95,8 @@ def test_what_the_table_says_is_asked_is_what_the_command_line_asks() -> None:
     used = set()
     for path in CLI.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
-        modules, direct = {}, {}
+        modules: dict[str, Any] = {}
+        direct: dict[str, Any] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module == "dialpost.core.control":
                 modules |= {alias.asname or alias.name: alias.name for alias in node.names}

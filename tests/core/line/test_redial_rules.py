@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialpost.core.line.call.record import CallReason
+from dialpost.core.call_reason import CallReason
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.redial_rules import (
     COUNTED,

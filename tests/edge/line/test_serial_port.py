@@ -16,7 +16,6 @@ import serial
 
 from dialpost.core.errors import PortError
 from dialpost.core.line.modem.profile import FlowControl
-from dialpost.edge.line import serial_port
 from dialpost.edge.line.serial_port import SerialPort, open_port
 
 
@@ -201,7 +200,7 @@ def test_what_the_kernel_refuses_is_told_with_what_to_do(
     def refuse(*_args: int | str, **_more: int) -> Never:
         raise serial.SerialException(number, f"[Errno {number}] could not open port")
 
-    monkeypatch.setattr(serial_port.serial, "Serial", refuse)
+    monkeypatch.setattr(serial, "Serial", refuse)
     with pytest.raises(PortError, match=words) as caught:
         open_port("/dev/ttyUSB9", 9600, FlowControl.NONE)
     assert "/dev/ttyUSB9" in str(caught.value) and "Errno" not in str(caught.value)

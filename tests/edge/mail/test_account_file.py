@@ -3,13 +3,12 @@
 import os
 import stat
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
 from dialpost.core.errors import AccountError, DamagedError, StorageError
 from dialpost.core.mail.accounts import Account, Alias
-from dialpost.edge.mail import account_file
 from dialpost.edge.mail.account_file import AccountFile
 
 ACCOUNTS = {
@@ -131,10 +130,10 @@ def test_a_file_that_may_not_be_read_is_not_damaged(file: AccountFile) -> None:
 def test_a_fault_while_saving(file: AccountFile, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     file.save(ACCOUNTS, {})
 
-    def fails(*args: int | Path | str, **kwargs: int) -> Never:
+    def fails(*args: int | Path | str, **kwargs: Any) -> Never:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(account_file.os, step, fails)
+    monkeypatch.setattr(os, step, fails)
     if step == "link":  # a file system without links: only the second copy is missing
         file.save(ACCOUNTS, ALIASES)
         monkeypatch.undo()
@@ -157,12 +156,12 @@ def test_the_order_of_things_on_the_card(file: AccountFile, monkeypatch: pytest.
         done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
         real_fsync(fd)
 
-    def replace(*args: str, **kwargs: int) -> None:
+    def replace(*args: str, **kwargs: Any) -> None:
         done.append("rename")
         return real_replace(*args, **kwargs)
 
-    monkeypatch.setattr(account_file.os, "fsync", fsync)
-    monkeypatch.setattr(account_file.os, "replace", replace)
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
     file.save(ACCOUNTS, ALIASES)
     assert done == ["file", "rename", "folder"]
 

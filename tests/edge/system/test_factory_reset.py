@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -73,7 +74,7 @@ async def test_a_daemon_started_by_hand_reboots_nobodys_machine(
     async def no_program(*arguments: object, **more: object) -> None:
         raise AssertionError("a program was run")
 
-    monkeypatch.setattr(factory_reset.asyncio, "create_subprocess_exec", no_program)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_program)
     said = await FactoryReset(tmp_path).request("button")
     assert said == f"The request is recorded in {tmp_path / MARKER}. {factory_reset.NOT_HERE}"
     assert (tmp_path / MARKER).exists()

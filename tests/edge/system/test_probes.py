@@ -13,7 +13,6 @@ from dialpost.core.system.card_wear import CardWear
 from dialpost.edge.mail import door_probe
 from dialpost.edge.mail.certificate import ensure_pair, server_context
 from dialpost.edge.mail.door_probe import knock
-from dialpost.edge.system.card import probe as card_probe
 from dialpost.edge.system.card.probe import CardProbe
 
 
@@ -62,7 +61,7 @@ def test_a_card_that_fails_leaves_nothing_behind(
     def fails(*args: int | Path, **kwargs: Any) -> Never:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(card_probe.os, step, fails)
+    monkeypatch.setattr(os, step, fails)
     with pytest.raises(StorageError, match="Read-only file system"):
         CardProbe(tmp_path).durable_write_s()
     monkeypatch.undo()

@@ -14,6 +14,7 @@ from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
 from dialpost.flow.config.changes import ConfigChanges, Done
 from fakes import FakeApply, FakeProcess
+from known import known
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 LINE = TEXT + '[modem]\nnumbers = ["0961"]\n'
@@ -35,7 +36,8 @@ class Rig:
     def __init__(self, path: Path) -> None:
         path.write_text(TEXT)
         self.path, self.history, self.clock = path, ConfigHistory(path), WallClock()
-        self.process, self.apply, self.told = FakeProcess(ConfigFile(path).load()), FakeApply(), []
+        self.process, self.apply = FakeProcess(ConfigFile(path).load()), FakeApply()
+        self.told: list[object] = []
         self.changes = ConfigChanges(
             self.history, ConfigFile(path), self.process, self.apply, self.clock, self._tell
         )
@@ -55,7 +57,7 @@ class Rig:
                 await self._heard.wait()
 
     def text(self) -> str:
-        return self.history.text_of(self.history.current().number)
+        return self.history.text_of(known(self.history.current()).number)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ async def test_a_commit_is_taken_and_applied(rig: Rig) -> None:
     rig.apply.problems = ("The firewall could not be set.",)
     done = await rig.commit(LINE)
     assert (done.commit.number, done.words, done.needs_confirm_s) == (2, ("The firewall could not be set.",), None)
-    assert rig.process.config.modem.numbers == ("0961",)
+    assert known(rig.process.config).modem.numbers == ("0961",)
     assert (rig.apply.numbers, rig.history.unproven(), rig.told) == (
         [2],
         None,
@@ -90,7 +92,7 @@ async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig: Rig) -> Non
 
 async def test_what_means_the_same_restarts_nothing(rig: Rig) -> None:
     await rig.commit("# a remark\n" + TEXT)
-    assert (rig.process.taken, rig.history.current().number) == ([], 2)
+    assert (rig.process.taken, known(rig.history.current()).number) == ([], 2)
 
 
 async def test_a_base_that_is_not_the_newest(rig: Rig) -> None:
@@ -115,7 +117,7 @@ async def test_a_station_that_does_not_start(rig: Rig) -> None:
     rig.process.fails_with = StorageError("The card is gone.")
     with pytest.raises(ConfigError, match=r"rolled back.*The card is gone\.\nConfiguration 1 is in force again"):
         await rig.commit(LINE)
-    assert (rig.text(), rig.history.current().number, rig.apply.numbers) == (TEXT, 3, [])
+    assert (rig.text(), known(rig.history.current()).number, rig.apply.numbers) == (TEXT, 3, [])
     assert "did not start with configuration 2" in rig.changes.attention()[0]
 
 
@@ -135,11 +137,15 @@ async def test_while_a_call_is_up_all_waits_for_its_end_and_the_answer_says_so(r
         "Takes effect on the next call: modem.numbers.",
         "Takes effect when the current call ends: smtp.max_errors.",
     )
-    assert (rig.process.taken, rig.history.current().number) == ([], 2)
-    assert rig.history.unproven().number == 2  # until the station started with it
+    assert (rig.process.taken, known(rig.history.current()).number) == ([], 2)
+    assert known(rig.history.unproven()).number == 2  # until the station started with it
     rig.process.call(False)
     await rig.changes._later
-    assert (len(rig.process.taken), rig.process.config.smtp.max_errors, rig.history.unproven()) == (1, 30, None)
+    assert (len(rig.process.taken), known(rig.process.config).smtp.max_errors, rig.history.unproven()) == (
+        1,
+        30,
+        None,
+    )
 
 
 async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig: Rig) -> None:
@@ -148,7 +154,7 @@ async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig: Rig) 
     await rig.commit(LINE)
     rig.process.call(False)
     await rig.changes._later
-    assert [config.smtp.max_errors for config in rig.process.taken] == [5]
+    assert [known(config).smtp.max_errors for config in rig.process.taken] == [5]
 
 
 async def test_what_never_started_is_nothing_to_go_back_to(rig: Rig) -> None:
@@ -158,7 +164,7 @@ async def test_what_never_started_is_nothing_to_go_back_to(rig: Rig) -> None:
     await rig.commit(BOTH)
     rig.process.call(False)
     await rig.changes._later
-    assert (rig.text(), rig.history.current().number) == (TEXT, 4)
+    assert (rig.text(), known(rig.history.current()).number) == (TEXT, 4)
 
 
 async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig: Rig) -> None:
@@ -167,7 +173,7 @@ async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig: Rig) -
     await rig.commit(BOTH)
     rig.process.call(False)
     await rig.changes._later
-    assert (rig.text(), rig.history.current().number, rig.apply.numbers) == (TEXT, 3, [2, 3])
+    assert (rig.text(), known(rig.history.current()).number, rig.apply.numbers) == (TEXT, 3, [2, 3])
     assert any("The card is gone" in words for words in rig.changes.attention())
 
 
@@ -191,7 +197,11 @@ async def test_confirmed_in_time(rig: Rig) -> None:
 async def test_not_confirmed_in_time(rig: Rig) -> None:
     await rig.commit(LINE, confirm_s=0.05)
     await rig.hears("rolled back: it was not confirmed in time")
-    assert (rig.text(), rig.history.current().number, rig.process.config.modem.numbers) == (TEXT, 3, ())
+    assert (rig.text(), known(rig.history.current()).number, known(rig.process.config).modem.numbers) == (
+        TEXT,
+        3,
+        (),
+    )
     assert (rig.apply.numbers, rig.history.unproven()) == ([2, 3], None)
     assert rig.changes.attention() != []
     await rig.commit(LINE)  # and all is as before
@@ -204,7 +214,7 @@ async def test_its_session_ended(rig: Rig) -> None:
     assert rig.changes.pending is not None
     rig.changes.owner_gone(OWNER)
     await rig.hears("rolled back: its session ended")
-    assert (rig.text(), rig.process.config.modem.numbers) == (TEXT, ())
+    assert (rig.text(), known(rig.process.config).modem.numbers) == (TEXT, ())
 
 
 async def test_taken_back_during_a_call_it_never_counts(rig: Rig) -> None:
@@ -240,7 +250,7 @@ async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(
         while not rig.changes.remarks:
             await asyncio.sleep(0)
     assert "could not be rolled back: The card is gone." in rig.changes.remarks[0]
-    assert rig.history.unproven().number == 2  # so the next start does it
+    assert known(rig.history.unproven()).number == 2  # so the next start does it
 
 
 async def test_the_wall_clock_may_jump_and_only_dates(rig: Rig) -> None:
@@ -291,7 +301,7 @@ async def test_the_file_read_again(rig: Rig) -> None:
     await rig.changes.started()
     rig.path.write_text(LINE)
     assert await rig.changes.reload(LINE) == ()
-    assert (rig.process.config.modem.numbers, rig.apply.numbers) == (("0961",), [2])
+    assert (known(rig.process.config).modem.numbers, rig.apply.numbers) == (("0961",), [2])
     rig.process.fails_with = StorageError("The card is gone.")
     rig.path.write_text(BOTH)
     with pytest.raises(ConfigError, match=r"3 was rolled back.*card is gone\.\nConfiguration 2 is in force again"):

@@ -14,7 +14,7 @@ from dialpost.core.config.model import Config, DeliveryConfig, StationConfig
 from dialpost.core.control.accounts import MailFate
 from dialpost.core.errors import AccountError, ControlError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.mail.accounts import Account, Alias, Directory, Local, Unknown
-from dialpost.core.password import verify_password
+from dialpost.core.password import hash_password, verify_password
 from dialpost.flow.mail import accounts as module
 from dialpost.flow.mail.account_methods import account_methods
 from dialpost.flow.mail.accounts import AccountService
@@ -31,11 +31,12 @@ class Card:
     """Store, login file and mailboxes in one; `fails` names what raises."""
 
     def __init__(self) -> None:
-        self.accounts, self.aliases = {}, {}
-        self.logins = []
-        self.mail = {}
-        self.done = []
-        self.fails = set()
+        self.accounts: dict[str, Any] = {}
+        self.aliases: dict[str, Any] = {}
+        self.logins: list[object] = []
+        self.mail: dict[str, Any] = {}
+        self.done: list[object] = []
+        self.fails: set[object] = set()
 
     def _fault(self, what: str) -> None:
         if what in self.fails:
@@ -81,7 +82,7 @@ class Card:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The derivation's cost is no part of these tests."""
-    real = module.hash_password
+    real = hash_password
     monkeypatch.setattr(module, "hash_password", lambda password, salt: real(password, salt, 2))
 
 
@@ -151,7 +152,7 @@ async def test_a_right_password_is_remembered_until_it_changes(
     service: AccountService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    real = module.verify_password
+    real = verify_password
     monkeypatch.setattr(module, "verify_password", lambda *args: asked.append(args[0]) or real(*args))
     await service.add("anna", PASSWORD)
     for _ in range(3):

@@ -52,7 +52,8 @@ class World:
         after_s: float = 1.0,
     ) -> None:
         self.clock, self.knows, self.after_s = clock, knows, after_s
-        self.asked, self.steps = [], 0
+        self.steps = 0
+        self.asked: list[object] = []
         self.setter = ClockSetter(
             config or ClockConfig(),
             clock,

@@ -61,7 +61,7 @@ class FakeCard:
 
 class FakeNames:
     def __init__(self) -> None:
-        self.asked = []
+        self.asked: list[object] = []
 
     async def mx(self, domain: str) -> tuple[MxRecord, MxRecord]:
         self.asked.append(domain)
@@ -84,7 +84,7 @@ class FakeServers:
     def __init__(self) -> None:
         self.end = SessionEnd(SessionFate.DONE, "", ready=True, address="192.0.2.7", tls="TLSv1.3")
         self.dialogue = EtrnDialogue(((DOMAIN, Reply(250, ("queueing started",))),), None, True)
-        self.reached = []
+        self.reached: list[object] = []
 
     async def send(
         self,

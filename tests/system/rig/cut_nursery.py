@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dialpost import daemon, process
 from dialpost.cli.system.daemon import set_up_logging
+from dialpost.core.errors import DialpostError
 
 
 def live(config: Path, log: Path) -> int:
@@ -27,7 +28,7 @@ def live(config: Path, log: Path) -> int:
         return asyncio.run(process.run(config, daemon.SetUp()))
     except BaseException as error:
         traceback.print_exc()
-        return 1 if isinstance(error, daemon.DialpostError) else 2
+        return 1 if isinstance(error, DialpostError) else 2
 
 
 def main() -> None:

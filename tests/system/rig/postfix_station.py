@@ -7,18 +7,10 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from rig.guests import (
-    DOMAIN,
-    HOSTS,
-    NUMBER,
-    PPP_PASSWORD,
-    PPP_USER,
-    PROVIDER_ADDRESS,
-    MailGuest,
-    Sizes,
-)
+from rig.guests import HOSTS, NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS, MailGuest, Sizes
 from rig.postfix import MASTER
 from rig.processes import RigError, eventually
+from rig.station import DOMAIN
 
 CHAT = f"""\
 TIMEOUT 20

@@ -17,6 +17,7 @@ from dialpost.core.line.at.results import (
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.modem.profile import ResultKind
 from dialpost.edge.system.board_files import BoardFiles
+from known import is_a, known
 
 K = ResultKind
 
@@ -120,10 +121,10 @@ def test_words_of_the_modems_own_win() -> None:
 
 
 def test_numeric_results_are_those_of_v250() -> None:
-    kinds = [parse_number(str(number)).kind for number in range(9)]
+    kinds = [known(parse_number(str(number))).kind for number in range(9)]
     assert kinds == [K.OK, K.CONNECT, K.RING, K.NO_CARRIER, K.ERROR, K.CONNECT, K.NO_DIALTONE, K.BUSY, K.NO_ANSWER]
-    assert parse_number("5").rate_bps == 1200
-    assert parse_number("18").kind is K.CONNECT
+    assert known(parse_number("5")).rate_bps == 1200
+    assert known(parse_number("18")).kind is K.CONNECT
 
 
 @given(st.sampled_from(["DELAYED", "BLACKLISTED", "CONNECT", "+CME ERROR", "BUSY"]), st.text(max_size=12))
@@ -249,7 +250,7 @@ def test_xon_xoff_and_padding_are_no_garbage() -> None:
 def test_a_line_without_end_is_thrown_away() -> None:
     events, _ = answers("AT", b"x" * (3 * MAX_LINE_BYTES) + b"\r\nOK\r\n")
     assert events[-1] == AtResult(K.OK, "OK")
-    assert all(len(event.text) <= MAX_LINE_BYTES for event in events[:-1])
+    assert all(len(is_a(Said, event).text) <= MAX_LINE_BYTES for event in events[:-1])
 
 
 def test_what_came_before_a_command_is_forgotten() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dialpost.core.call_reason import CallReason
 from dialpost.core.line.call.notes import (
     MAIL_STUCK,
     Happening,
@@ -13,7 +14,7 @@ from dialpost.core.line.call.notes import (
     note,
     station_stopped,
 )
-from dialpost.core.line.call.record import CallReason, CallRecord, HangUpReason
+from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialResult
 

@@ -20,10 +20,11 @@ from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.phases import Phase
 from dialpost.core.mail.esmtp.transaction import Mail, Transaction
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Finished, Ready, StartTls
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
 from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
+from known import is_a, known
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
 THREE = ("a@x.example", "b@x.example", "c@x.example")
@@ -36,7 +37,7 @@ SERVERS = {
 EVERY_SERVER = pytest.mark.parametrize("offers", SERVERS.values(), ids=SERVERS)
 
 
-def kinds(outcomes: tuple[Deferred | Delivered | Refused, ...]) -> list[tuple[str, int]]:
+def kinds(outcomes: tuple[Outcome, ...]) -> list[tuple[str, int]]:
     """Each outcome as a letter and its code, for whole comparison."""
     return [(type(outcome).__name__[:3], outcome.reply.code) for outcome in outcomes]
 
@@ -46,7 +47,7 @@ def always(verb: str, reply: str) -> Callable[..., Any]:
     return lambda said, argument, before: reply if said == verb else None
 
 
-def without_quotes(what: dict[str, tuple[Deferred | Delivered | Refused, ...]] | Ended) -> str:
+def without_quotes(what: dict[str, tuple[Outcome, ...]] | Ended) -> str:
     """What is quoted of an answer that is not SMTP is as much as had come."""
     return re.sub(r"not SMTP: '[^']*'", "not SMTP", repr(what))
 
@@ -323,6 +324,7 @@ def test_smtputf8_is_said_where_it_is_needed() -> None:
 def test_dsn_is_passed_on_only_where_offered() -> None:
     [passed] = talk(ALL, [make_message(1)]).outcomes["q1"]
     [kept] = talk(("PIPELINING",), [make_message(1)]).outcomes["q1"]
+    assert isinstance(passed, Delivered)
     assert (passed.dsn_passed_on, kept.dsn_passed_on) == (True, False)
 
 
@@ -360,15 +362,18 @@ def test_a_refused_rset_ends_the_session_in_the_servers_words() -> None:
         return {"RCPT": "550 unknown", "RSET": "554 Too many nonmail commands" if before == 2 else None}.get(verb)
 
     one = talk(WITHOUT_CHUNKING, [make_message(n) for n in range(6)], answers)
-    assert (one.ended.fate, one.ended.reply.code) == (SessionFate.CLOSED, 554)
+    assert (one.ended.fate, known(one.ended.reply).code) == (SessionFate.CLOSED, 554)
     assert [kinds(outcomes) for outcomes in one.outcomes.values()] == [[("Ref", 550)]] * 3 + [[("Def", 554)]] * 2
-    assert [outcomes[0].counts_as_attempt for outcomes in list(one.outcomes.values())[3:]] == [False, False]
+    assert [is_a(Deferred, outcomes[0]).counts_as_attempt for outcomes in list(one.outcomes.values())[3:]] == [
+        False,
+        False,
+    ]
 
 
 def test_what_was_never_tried_uses_up_no_attempt() -> None:
     messages = [make_message(n) for n in range(3)]
     one = talk(WITHOUT_CHUNKING, messages, at("DOT", 0, "421 4.3.2 enough"))
-    assert [one.outcomes[key][0].counts_as_attempt for key in one.outcomes] == [True, False]
+    assert [is_a(Deferred, one.outcomes[key][0]).counts_as_attempt for key in one.outcomes] == [True, False]
 
 
 @EVERY_SERVER
@@ -415,7 +420,9 @@ def test_half_a_message_leaves_no_doubt() -> None:
     core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
     core.feed(b"x" * 1000, last=False)
     [finished, _] = core.failed("cut")
+    assert isinstance(finished, Finished)
     [outcome] = finished.outcomes
+    assert isinstance(outcome, Deferred)
     assert (outcome.answer_unknown, outcome.counts_as_attempt) == (False, True)
 
 
@@ -427,6 +434,7 @@ def test_without_an_answer_only_content_lost_on_its_way_counts_as_an_attempt(
     transaction.content_bytes = bytes_sent
     transaction.break_off(Reply(451, ("cut",), "4.4.2"), "station.example", "mail.example", lost=lost, in_step=True)
     [outcome] = transaction.mail.outcomes.values()
+    assert isinstance(outcome, Deferred)
     assert outcome.counts_as_attempt is counts
 
 
@@ -440,7 +448,9 @@ def test_a_refusal_before_the_end_of_the_content_is_its_answer() -> None:
     core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
     core.feed(b"x" * 1000, last=False)
     finished, ended = core.receive(b"552 5.3.4 too big\r\n")
+    assert isinstance(finished, Finished)
     assert kinds(finished.outcomes) == [("Ref", 552)]
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.CLOSED
     assert core.content_wanted is None
 
@@ -499,7 +509,9 @@ def test_a_sender_refused_but_a_recipient_taken_is_out_of_step() -> None:
     core.submit(make_message(1), facts_of(BODY))
     core.data_to_send()
     finished, ended = core.receive(b"550 no\r\n250 yes\r\n354 go on\r\n")
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.LOST
+    assert isinstance(finished, Finished)
     assert kinds(finished.outcomes) == [("Def", 451)]  # the 550 may be the answer to something else
     assert core.data_to_send() == b""  # above all no lone dot: it would send an empty message
 
@@ -514,6 +526,7 @@ def test_a_server_that_speaks_unasked(unasked: bytes, fate: str) -> None:
     core.receive(b"250-x\r\n250 PIPELINING\r\n")
     core.data_to_send()
     [ended] = core.receive(unasked)
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate[fate]
 
 
@@ -567,7 +580,7 @@ def test_refused_parameters_of_dsn_are_left_out_and_nothing_is_passed_on(
     word = "NOTIFY=" if verb == "RCPT" else "RET="
     one = talk(offers, [DSN_MESSAGE], refusing(verb, word, "555 parameters not recognized"))
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
-    assert not any(outcome.dsn_passed_on for outcome in one.outcomes["q1"])
+    assert not any(is_a(Delivered, outcome).dsn_passed_on for outcome in one.outcomes["q1"])
     assert [taken.recipients for taken in one.server.delivered] == [THREE]
     assert Lesson.NO_DSN in one.core.lessons
 
@@ -576,7 +589,7 @@ def test_one_recipient_refused_for_its_parameters_goes_alone() -> None:
     answers = refusing("RCPT", "b@x.example> NOTIFY", "555 5.5.4 what")
     one = talk(WITHOUT_CHUNKING, [DSN_MESSAGE], answers)
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 3
-    assert [outcome.dsn_passed_on for outcome in one.outcomes["q1"]] == [True, False, True]
+    assert [is_a(Delivered, outcome).dsn_passed_on for outcome in one.outcomes["q1"]] == [True, False, True]
     assert [taken.recipients for taken in one.server.delivered] == [(THREE[0], THREE[2]), (THREE[1],)]
 
 
@@ -605,6 +618,7 @@ def test_a_host_that_refuses_a_parameter_and_leaves_bounces_nothing() -> None:
     core.submit(make_message(1), facts_of(BODY))
     assert b"SIZE=" in core.data_to_send()
     finished, _ = core.receive(b"555 5.5.4 no\r\n421 bye\r\n")
+    assert isinstance(finished, Finished)
     assert kinds(finished.outcomes) == [("Def", 421)]
 
 
@@ -629,7 +643,9 @@ def test_what_was_under_way_with_a_refused_parameter_is_sent_without_it_too(
     assert kinds(one.outcomes["q1"]) == [("Del", 250)] * 1050
     taken = [recipient for message in one.server.delivered for recipient in message.recipients]
     assert sorted(taken) == sorted(recipient.address for recipient in MANY.envelope.recipients)
-    assert {outcome.dsn_passed_on for outcome in one.outcomes["q1"]} == {lesson is not Lesson.NO_DSN}
+    assert {is_a(Delivered, outcome).dsn_passed_on for outcome in one.outcomes["q1"]} == {
+        lesson is not Lesson.NO_DSN
+    }
     assert one.core.lessons == (lesson,)
 
 
@@ -656,7 +672,7 @@ def test_one_bad_recipient_of_many_teaches_nothing_about_the_others(offers: tupl
     assert kinds(one.outcomes["q1"]) == [("Ref", 501)] + [("Del", 250)] * 1049
     taken = [recipient for message in server.delivered for recipient in message.recipients]
     assert sorted(taken) == sorted(recipient.address for recipient in MANY.envelope.recipients[1:])
-    assert all(outcome.dsn_passed_on for outcome in one.outcomes["q1"][1:])
+    assert all(is_a(Delivered, outcome).dsn_passed_on for outcome in one.outcomes["q1"][1:])
     assert one.core.lessons == ()
 
 
@@ -761,7 +777,7 @@ def test_a_session_that_cannot_be_opened(
 ) -> None:
     sent, events, _ = opening(settings, *replies)
     [ended] = [event for event in events if isinstance(event, Ended)]
-    assert (ended.fate, ended.reply.code) == (fate, code)
+    assert (ended.fate, known(ended.reply).code) == (fate, code)
     assert not any(isinstance(event, Ready) for event in events)
     assert "geheim" not in "".join(sent)
 
@@ -812,7 +828,7 @@ def test_a_refused_login_ends_the_session_without_touching_mail(reply: str, fate
 
 
 def test_the_trace_shows_the_dialogue_without_secrets_or_content() -> None:
-    lines = []
+    lines: list[object] = []
     core = EsmtpClient(CLEAR_LOGIN_ANYHOW, "mail.example", trace=lines.append)
     for reply in (
         b"220 x\r\n",
@@ -955,9 +971,14 @@ def test_the_refusal_of_ehlo_is_told_where_the_server_then_leaves(leaves: str) -
     _, events, core = opening(SETTINGS, "220 x", "554 5.7.1 you are on a list")
     events += core.eof() if leaves == "eof" else core.receive(leaves.encode() + b"\r\n")
     if leaves == "500 what?":
-        assert str(events[-1].reply) == "500 what?"
+        ended = is_a(Ended, events[-1])
+        assert str(ended.reply) == "500 what?"
     else:
-        assert (events[-1].fate, str(events[-1].reply)) == (SessionFate.NOT_SERVED, "554 5.7.1 you are on a list")
+        ended = is_a(Ended, events[-1])
+        assert (ended.fate, str(ended.reply)) == (
+            SessionFate.NOT_SERVED,
+            "554 5.7.1 you are on a list",
+        )
 
 
 ALL_WAYS = "250-x\r\n250 AUTH CRAM-MD5 PLAIN LOGIN"
@@ -976,7 +997,11 @@ def test_a_login_refused_twice_is_refused_and_not_tried_a_third_time(leaves: str
     sent, events, core = opening(LOGIN, *TO_LOGIN, ALL_WAYS, "334 PDFAeD4=", "535 5.7.8 no", verified=False)
     assert sent[-1].startswith("AUTH PLAIN")
     events += core.eof() if leaves == "eof" else core.receive(leaves.encode() + b"\r\n")
-    assert (events[-1].fate, str(events[-1].reply)) == (SessionFate.LOGIN_REFUSED, "535 5.7.8 no")
+    ended = is_a(Ended, events[-1])
+    assert (ended.fate, str(ended.reply)) == (
+        SessionFate.LOGIN_REFUSED,
+        "535 5.7.8 no",
+    )
     assert b"AUTH" not in core.data_to_send()
 
 
@@ -1004,8 +1029,9 @@ def test_a_password_goes_in_clear_only_where_that_was_allowed(
     sent, events, _ = opening(dataclasses.replace(LOGIN, **settings), "220 x", "250-x\r\n250 AUTH PLAIN LOGIN")
     assert any(line.startswith("AUTH") for line in sent) == sends
     if not sends:
-        assert events[-1].fate is SessionFate.NEEDS_PERSON
-        assert "never sent in clear" in events[-1].reason and "set clear_password to true" in events[-1].reason
+        ended = is_a(Ended, events[-1])
+        assert ended.fate is SessionFate.NEEDS_PERSON
+        assert "never sent in clear" in ended.reason and "set clear_password to true" in events[-1].reason
 
 
 @pytest.mark.parametrize("go_ahead", ["351 go on", "300", "399 please"])
@@ -1040,7 +1066,7 @@ def test_who_was_refused_stays_refused_whatever_befalls_the_content(after: str) 
     events = core.eof() if after == "eof" else core.receive(after.encode() + b"\r\n")
     [finished] = [event for event in events if isinstance(event, Finished)]
     assert kinds(finished.outcomes) == [("Def", 451), ("Ref", 550), ("Def", 451)]
-    assert finished.outcomes[0].answer_unknown
+    assert is_a(Deferred, finished.outcomes[0]).answer_unknown
 
 
 OUT_OF_ORDER = [
@@ -1079,6 +1105,7 @@ def test_commands_answered_out_of_order_bounce_nothing(replies: list[str], offer
 def test_an_answer_before_its_command_was_sent_is_none(greedy: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(greedy)
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.LOST and "out of turn" in ended.reason
 
 
@@ -1090,6 +1117,8 @@ def test_a_second_answer_to_one_command_is_not_taken_for_the_next_ones() -> None
     core.submit(make_message(1), facts_of(BODY))
     core.data_to_send()
     finished, ended = core.receive(b"250 ok\r\n550 what\r\n")
+    assert isinstance(ended, Ended)
+    assert isinstance(finished, Finished)
     assert (ended.fate, kinds(finished.outcomes)) == (SessionFate.LOST, [("Def", 451)])
 
 
@@ -1110,8 +1139,10 @@ def sending(offers: bytes) -> tuple[EsmtpClient, bytes]:
 def test_a_yes_to_content_is_one_only_if_its_last_byte_can_have_been_heard(offers: bytes) -> None:
     core, _ = sending(offers)
     finished, ended = core.receive(b"250 taken\r\n", unheard_bytes=1)
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.LOST and "out of turn" in ended.reason
-    assert kinds(finished.outcomes) == [("Def", 451)] and finished.outcomes[0].answer_unknown
+    assert isinstance(finished, Finished)
+    assert kinds(finished.outcomes) == [("Def", 451)] and is_a(Deferred, finished.outcomes[0]).answer_unknown
     assert core.learnt is (Lesson.NO_CHUNKING if offers == b"CHUNKING" else Lesson.NO_PIPELINING)
     assert not finished.again  # it may have been taken
     core, _ = sending(offers)
@@ -1124,12 +1155,15 @@ def test_a_no_to_content_may_come_before_its_end(offers: bytes) -> None:
     core, sent = sending(offers)
     content = sent[sent.index(b"\r\n") + 2 :] if offers == b"CHUNKING" else sent
     [finished] = core.receive(b"552 too long\r\n", unheard_bytes=len(content))
+    assert isinstance(finished, Finished)
     assert kinds(finished.outcomes) == [("Ref", 552)]
 
 
 def test_a_no_to_a_chunk_before_its_command_was_heard_is_none() -> None:
     core, sent = sending(b"CHUNKING")
     finished, ended = core.receive(b"552 too long\r\n", unheard_bytes=len(sent))
+    assert isinstance(ended, Ended)
+    assert isinstance(finished, Finished)
     assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
 
 
@@ -1144,12 +1178,15 @@ def test_a_yes_between_two_chunks_is_one_only_to_the_first() -> None:
     last = core.data_to_send().rpartition(b"BDAT")[2]
     assert core.receive(b"250 ok\r\n" * 3, unheard_bytes=len(last)) == []
     finished, ended = core.receive(b"250 ok\r\n", unheard_bytes=1)
+    assert isinstance(ended, Ended)
+    assert isinstance(finished, Finished)
     assert (kinds(finished.outcomes), ended.fate) == ([("Def", 451)], SessionFate.LOST)
 
 
 def test_nothing_is_read_after_the_end() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(b"HTTP/1.1 400 Bad Request\r\n")
+    assert isinstance(ended, Ended)
     assert ended.reason == "the server's answer is not SMTP: 'HTTP/1.1 400 Bad Request'"
     assert core.receive(b"x" * 100_000) == []
     assert not core._replies._line and not core._replies._texts
@@ -1161,6 +1198,7 @@ def test_nothing_is_read_after_the_end() -> None:
 def test_what_can_not_become_a_reply_is_not_waited_for(beginning: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(beginning)
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.LOST and "not SMTP" in ended.reason
 
 
@@ -1174,12 +1212,12 @@ def hear(core: EsmtpClient, replies: bytes) -> None:
 
 def test_what_is_waited_for_is_named_and_limited() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
-    assert core.waiting_for.what and not core.is_held_up
+    assert known(core.waiting_for).what and not core.is_held_up
     hear(core, b"220 x\r\n")
     hear(core, b"250 ETRN\r\n")
     core.etrn("clinic.example")
     core.data_to_send()
-    assert core.waiting_for.what == "ETRN"
+    assert known(core.waiting_for).what == "ETRN"
     core.failed("cut")
     assert core.waiting_for is None
 
@@ -1201,6 +1239,7 @@ def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too() -> No
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 STARTTLS\r\n")
     [_, ended] = core.receive(b"220 go\r\n25")
+    assert isinstance(ended, Ended)
     assert (ended.fate, ended.reason) == (
         SessionFate.LOST,
         "the server sent clear text after it agreed to STARTTLS",
@@ -1214,7 +1253,12 @@ def test_tls_that_can_not_be_had_needs_a_person() -> None:
     hear(core, b"220 go\r\n")
     core.data_to_send()
     [ended] = core.tls_failed("the certificate is another host's")
-    assert (ended.fate, ended.reply.code, ended.reply.enhanced) == (SessionFate.NEEDS_PERSON, 451, "4.7.5")
+    assert isinstance(ended, Ended)
+    assert (ended.fate, known(ended.reply).code, known(ended.reply).enhanced) == (
+        SessionFate.NEEDS_PERSON,
+        451,
+        "4.7.5",
+    )
     assert core.data_to_send() == b""
 
 
@@ -1227,6 +1271,7 @@ def test_after_quit_any_end_is_a_good_one(end: str) -> None:
     [ended] = {"eof": core.eof, "nonsense": lambda: core.receive(b"??\r\n"), "failed": lambda: core.failed("x")}[
         end
     ]()
+    assert isinstance(ended, Ended)
     assert ended.fate is SessionFate.DONE
 
 
@@ -1239,6 +1284,7 @@ def test_a_group_that_is_not_answered_in_time_goes_without_pipelining_next() -> 
         core.submit(make_message(1), facts_of(BODY))
         core.data_to_send()
         [_, ended] = core.timed_out("nothing came")
+        assert isinstance(ended, Ended)
         assert ended.fate is SessionFate.LOST
         learnt.append(core.learnt)
     assert learnt == [Lesson.NO_PIPELINING, None]
@@ -1254,7 +1300,7 @@ def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined() -> None:
     core.submit(make_message(1), facts_of(b"x" * 60_000))
     hear(core, b"250 ok\r\n")
     hear(core, b"250 ok\r\n")
-    core.feed(b"x" * core.content_wanted.max_bytes, last=False)
+    core.feed(b"x" * known(core.content_wanted).max_bytes, last=False)
     core.data_to_send()
     assert core.content_wanted is None
     hear(core, b"250 ok\r\n")
@@ -1263,7 +1309,8 @@ def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined() -> None:
 
 def test_positive_but_not_a_yes_to_starttls_is_no_answer() -> None:
     _, events, _ = opening(REQUIRED, "220 x", "250-x\r\n250 STARTTLS", "354 go on")
-    assert events[-1].fate is SessionFate.LOST and "answer to STARTTLS is none" in events[-1].reason
+    ended = is_a(Ended, events[-1])
+    assert ended.fate is SessionFate.LOST and "answer to STARTTLS is none" in ended.reason
 
 
 @pytest.mark.parametrize(
@@ -1276,7 +1323,11 @@ def test_positive_but_not_a_yes_to_starttls_is_no_answer() -> None:
 def test_ways_to_log_in_that_do_not_fit_are_named(auth: AuthMechanism, words: str) -> None:
     settings_here = dataclasses.replace(LOGIN, auth=auth)
     _, events, _ = opening(settings_here, *TO_LOGIN, "250-x\r\n250 AUTH GSSAPI", verified=True)
-    assert (events[-1].fate, words in events[-1].reason) == (SessionFate.NEEDS_PERSON, True)
+    ended = is_a(Ended, events[-1])
+    assert (ended.fate, words in ended.reason) == (
+        SessionFate.NEEDS_PERSON,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -1291,7 +1342,8 @@ def test_a_login_without_a_usable_challenge_ends_the_session(offered: str, repli
     _, events, _ = opening(
         settings_here, "220 x", f"250-x\r\n250 AUTH {offered}", *replies, tls=True, verified=False
     )
-    assert events[-1].fate is SessionFate.LOST and words in events[-1].reason
+    ended = is_a(Ended, events[-1])
+    assert ended.fate is SessionFate.LOST and words in ended.reason
 
 
 def test_a_recipient_without_an_address_is_refused_here() -> None:
@@ -1310,16 +1362,16 @@ def test_a_host_that_never_answered_a_group_is_not_waited_for_in_full() -> None:
     hear(core, b"250-x\r\n250 PIPELINING\r\n")
     core.submit(make_message(1), facts_of(BODY))
     core.data_to_send()
-    in_doubt = core.waiting_for.limit_s
+    in_doubt = known(core.waiting_for).limit_s
     hear(core, b"250 ok\r\n250 ok\r\n")
-    known = core.waiting_for.limit_s  # the last of the group, which was answered
-    assert in_doubt == GROUP_WAIT_S < known
+    answered = known(core.waiting_for).limit_s  # the last of the group, which was answered
+    assert in_doubt == GROUP_WAIT_S < answered
     one_by_one = EsmtpClient(SETTINGS, "mail.example")
     hear(one_by_one, b"220 x\r\n")
     hear(one_by_one, b"250 x\r\n")
     one_by_one.submit(make_message(1), facts_of(BODY))
     one_by_one.data_to_send()
-    assert one_by_one.waiting_for.limit_s == WAIT_S[Ask.MAIL] > GROUP_WAIT_S
+    assert known(one_by_one.waiting_for).limit_s == WAIT_S[Ask.MAIL] > GROUP_WAIT_S
 
 
 def test_answers_are_counted_from_none_on() -> None:

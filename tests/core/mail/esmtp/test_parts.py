@@ -36,7 +36,7 @@ REPLIES = [
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
 def test_replies_whole_and_byte_by_byte(step: int) -> None:
     reader = ReplyReader()
-    found = []
+    found: list[object] = []
     for start in range(0, len(TRANSCRIPT), step):
         found += reader.receive(TRANSCRIPT[start : start + step])
     assert found == REPLIES
@@ -135,7 +135,8 @@ def test_the_table_is_total_and_every_phase_can_be_reached_and_left() -> None:
     assert {(phase, step) for phase, row in TABLE.items() for step in row} == {
         (phase, step) for phase in Phase for step in Step
     }
-    reached, before = {Phase.GREETING}, set()
+    reached = {Phase.GREETING}
+    before: set[object] = set()
     while reached != before:
         before = set(reached)
         reached |= {after(phase, step) for phase in before for step in Step}

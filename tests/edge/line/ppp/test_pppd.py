@@ -179,7 +179,7 @@ async def test_traffic_is_none_where_the_interface_is_not_there(make_pppd: Calla
 async def test_what_the_hook_could_not_do_is_logged_and_told_where_the_network_ends_of_it(
     make_pppd: Callable[..., Any], tmp_path: Path
 ) -> None:
-    said = []
+    said: list[object] = []
     pppd = make_pppd(
         """
 import json, socket

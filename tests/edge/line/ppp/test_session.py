@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dialpost.core.ip_text import ip_network
+from dialpost.core.line import shaping
 from dialpost.core.line.ppp.events import Logged, PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.line.ppp import session
@@ -34,9 +35,9 @@ ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", 
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Programs that write down how they were run, in the place of nft and ip; no file of this machine's kernel."""
     monkeypatch.setattr(session, "ROUTES", tmp_path / "route")
-    tunables = session.line_shaping.tunables
+    tunables = shaping.tunables
     monkeypatch.setattr(
-        session.line_shaping,
+        shaping,
         "tunables",
         lambda line: {str(tmp_path / Path(name).name): value for name, value in tunables(line).items()},
     )
@@ -158,7 +159,7 @@ def test_a_command_that_hangs_holds_nobody_up(
         def communicate(self, given=None, timeout=None):
             return super().communicate(given, 0.1 if self.args[0] == "ip" else 60)
 
-    monkeypatch.setattr(session.subprocess, "Popen", Popen)
+    monkeypatch.setattr(subprocess, "Popen", Popen)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     told = [parse_event(events.recv(4096)) for _ in range(4)]
@@ -178,7 +179,7 @@ def test_a_script_that_fails_or_hangs_ends_pppd(
         ]
     )
     program.chmod(0o755)
-    monkeypatch.setattr(session.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(session, "HOOK_S", 0.3 if fault == "hangs" else 60)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     with subprocess.Popen(["sleep", "60"]) as pppd:

@@ -88,7 +88,7 @@ async def test_new_is_on_the_card_before_the_call_returns(
 ) -> None:
     steps: list[str] = []
     real_link = os.link
-    monkeypatch.setattr(maildirs.os, "link", lambda *names: (steps.append("link"), real_link(*names)))
+    monkeypatch.setattr(os, "link", lambda *names: (steps.append("link"), real_link(*names)))
     monkeypatch.setattr(maildirs, "sync", lambda path: steps.append(f"sync {path.name}"))
     good = body(tmp_path)
     await boxes.deliver_many("anna", [(queue_id(n), good, RECEIVED, 10, None) for n in range(3)])
@@ -102,7 +102,7 @@ async def test_where_links_cannot_be_a_whole_copy_is_made(
     def no_link(*_: object) -> None:
         raise OSError(code, "no")
 
-    monkeypatch.setattr(maildirs.os, "link", no_link)
+    monkeypatch.setattr(os, "link", no_link)
     await boxes.deliver("anna", body(tmp_path), ONE, RECEIVED)
     assert contents(tmp_path) == [f"new/{NAME}"]
     assert (tmp_path / "mail/anna/new" / NAME).read_bytes() == b"0123456789"
@@ -117,7 +117,7 @@ async def test_a_fault_is_told_and_the_next_try_goes_well(
         raise OSError(code, "no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(maildirs.os, step, fail)
+        patch.setattr(os, step, fail)
         with pytest.raises(StorageError) as caught:
             await boxes.deliver("anna", body(tmp_path), ONE, RECEIVED)
     assert type(caught.value) is kind

@@ -109,7 +109,7 @@ class AnswersThenResets(Peer):
 
 
 async def test_an_answer_that_came_is_read_though_writing_failed_before() -> None:
-    heard = []
+    heard: list[object] = []
     ended = asyncio.get_running_loop().create_future()
     listener = socket.create_server(("127.0.0.1", 0))
     connection = Connection(heard.append, ended.set_result)

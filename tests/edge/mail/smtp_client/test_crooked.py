@@ -9,8 +9,9 @@ from crooked_peer import FLOOD_BYTES, Step, play
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
-from dialpost.core.mail.smtp_target import SessionFate
+from dialpost.core.mail.smtp_target import EtrnDialogue, SessionEnd, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
+from known import is_a
 from smtp_model import ALL, ModelServer
 
 USUAL = Step(keeps=True)
@@ -35,8 +36,11 @@ def test_a_server_that_leaves_the_protocol_is_left_at_once(tmp_path: Path, phase
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(data)], messages=1)
     assert done.end.fate is SessionFate.LOST
     assert done.took_s < QUICK_S
-    assert any(word in done.end.reason for word in ("not SMTP", "without end", "changed the code", "too long"))
-    assert "\r" not in done.end.reason and "\x00" not in done.end.reason
+    assert any(
+        word in is_a(SessionEnd, done.end).reason
+        for word in ("not SMTP", "without end", "changed the code", "too long")
+    )
+    assert "\r" not in is_a(SessionEnd, done.end).reason and "\x00" not in done.end.reason
     assert all(isinstance(outcome, Deferred) for _, outcomes in done.reports for outcome in outcomes)
 
 
@@ -58,7 +62,9 @@ def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come(
 ) -> None:
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(drip, then="trickle")], messages=1, pipelining=False)
     assert done.end.fate is SessionFate.LOST
-    assert "within 300 s" in done.end.reason or (phase == "content" and "within 120 s" in done.end.reason)
+    assert "within 300 s" in is_a(SessionEnd, done.end).reason or (
+        phase == "content" and "within 120 s" in done.end.reason
+    )
     assert done.took_s < 310
 
 
@@ -67,13 +73,13 @@ def test_the_same_at_etrn(tmp_path: Path, said: str) -> None:
     data = NO_SMTP[said] * (200 if said == "too long" else 1)
     for before in range(3):
         done = play(tmp_path, [*[USUAL] * before, Step(data)], etrn=("a.example", "b.example"), offers=("ETRN",))
-        assert (done.end.fate, done.end.answers) == (SessionFate.LOST, ())
+        assert (done.end.fate, is_a(EtrnDialogue, done.end).answers) == (SessionFate.LOST, ())
         assert done.took_s < QUICK_S
 
 
 def test_garbage_instead_of_good_bye_is_no_fault(tmp_path: Path) -> None:
     done = play(tmp_path, [*[USUAL] * 4, Step(b"HTTP/1.1 400\r\n")], messages=1)
-    assert (done.end.fate, done.end.messages) == (SessionFate.DONE, 1)
+    assert (done.end.fate, is_a(SessionEnd, done.end).messages) == (SessionFate.DONE, 1)
 
 
 # What loses commands that are sent together
@@ -100,7 +106,7 @@ def swallowing(monkeypatch: pytest.MonkeyPatch) -> None:
         model.receive = Box(model).receive
         return model
 
-    crooked_peer_model = crooked_peer.ModelServer
+    crooked_peer_model = ModelServer
     monkeypatch.setattr(crooked_peer, "ModelServer", make)
 
 
@@ -109,7 +115,10 @@ def test_a_box_that_swallows_commands_is_noticed_and_remembered(tmp_path: Path, 
     first = play(tmp_path, [], offers=("PIPELINING",), client=client)
     assert all(isinstance(outcome, Delivered) for _, outcomes in first.reports for outcome in outcomes)
     assert (len(first.reports), first.peer.delivered, first.peer.connections) == (2, 2, 2)
-    assert first.end.learnt == "it loses commands that are sent together, or answers them out of order"
+    assert (
+        is_a(SessionEnd, first.end).learnt
+        == "it loses commands that are sent together, or answers them out of order"
+    )
     assert first.took_s < 70
     assert next(iter(client._lessons.values()))
 
@@ -132,8 +141,8 @@ def test_what_was_learnt_holds_for_the_next_session_with_the_host(tmp_path: Path
         ("mail.example", port): lessons for port in range(65_536) for lessons in client._lessons.values()
     }
     second = play(tmp_path, [], offers=("PIPELINING",), client=client)
-    assert (second.took_s, second.end.learnt, second.peer.connections) == (0, "", 1)
-    assert (first.end.messages, second.end.messages) == (2, 2)
+    assert (second.took_s, is_a(SessionEnd, second.end).learnt, second.peer.connections) == (0, "", 1)
+    assert (is_a(SessionEnd, first.end).messages, second.end.messages) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_answers_out_of_order_make_the_client_go_on_without_groups(tmp_path: Pat
 def test_a_host_that_hangs_in_both_ways_is_not_remembered_as_one_that_loses_commands(tmp_path: Path) -> None:
     client = SmtpClient()
     done = play(tmp_path, [USUAL, USUAL, Step(then="mute"), USUAL, USUAL, Step(then="mute")], client=client)
-    assert (done.end.fate, done.end.learnt) == (SessionFate.LOST, "")
+    assert (done.end.fate, is_a(SessionEnd, done.end).learnt) == (SessionFate.LOST, "")
     assert [len(outcomes) for _, outcomes in done.reports] == [2, 2]
     assert not any(client._lessons.values())
     assert done.took_s < 370
@@ -180,7 +189,7 @@ def test_what_one_plainer_session_taught_is_not_forgotten_because_the_next_teach
         ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "QUIT"],
     ]
     assert list(client._lessons.values()) == [{Lesson.NO_PIPELINING, Lesson.NO_CHUNKING}]
-    assert done.end.messages == 1
+    assert is_a(SessionEnd, done.end).messages == 1
 
 
 def test_a_host_that_refuses_what_it_offers_gets_the_mail_and_is_remembered(
@@ -193,11 +202,14 @@ def test_a_host_that_refuses_what_it_offers_gets_the_mail_and_is_remembered(
     client = SmtpClient()
     first = play(tmp_path, [], client=client)
     assert [[type(one) for one in outcomes] for _, outcomes in first.reports] == [[Delivered, Delivered]] * 2
-    assert (first.peer.connections, first.end.learnt) == (1, "it offers SIZE but refuses it with MAIL")
+    assert (first.peer.connections, is_a(SessionEnd, first.end).learnt) == (
+        1,
+        "it offers SIZE but refuses it with MAIL",
+    )
     assert list(client._lessons.values()) == [{Lesson.NO_SIZE}]
     client._lessons = {("mail.example", port): {Lesson.NO_SIZE} for port in range(65_536)}
     second = play(tmp_path, [], client=client)
-    assert (second.end.messages, second.end.learnt) == (2, "")
+    assert (is_a(SessionEnd, second.end).messages, is_a(SessionEnd, second.end).learnt) == (2, "")
     assert not any("SIZE=" in command for model in second.peer.models for command in model.commands)
 
 
@@ -220,7 +232,7 @@ def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(
     before = [] if tls is TlsMode.IMPLICIT else [USUAL, USUAL, Step(b"220 go\r\n")]
     done = play(tmp_path, [*before, Step(said, then=then)], messages=1, offers=("STARTTLS",), tls=tls)
     assert done.end.fate in {SessionFate.NEEDS_PERSON, SessionFate.LOST}
-    assert not done.end.ready and done.reports == []
+    assert not is_a(SessionEnd, done.end).ready and done.reports == []
     assert done.took_s <= 181
     assert done.bytes_down < 800_000
 
@@ -230,5 +242,5 @@ def test_a_crooked_answer_to_starttls_sends_nothing_in_clear_that_needs_protecti
     tmp_path: Path, answer: bytes
 ) -> None:
     done = play(tmp_path, [USUAL, USUAL, Step(answer)], messages=1, offers=("STARTTLS",), tls=TlsMode.STARTTLS)
-    assert not done.end.ready and done.reports == []
+    assert not is_a(SessionEnd, done.end).ready and done.reports == []
     assert not any("MAIL" in command for model in done.peer.models for command in model.commands)

@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from dialpost.edge.mail.smtp_client.connection import WRITE_HIGH_BYTES, Connection
+from known import known
 
 LIMIT = 3216
 CONTENT = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)) * 8  # 64 kB, no two pages alike
@@ -26,7 +27,7 @@ class Receiver:
 
     async def connect(self, in_flight_bytes: int) -> Connection:
         loop = asyncio.get_running_loop()
-        self.ends = []
+        self.ends: list[object] = []
         self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
         await loop.create_connection(lambda: connection, *self.listener.getsockname())
         self.peer, _ = await loop.sock_accept(self.listener)
@@ -53,7 +54,7 @@ async def receiver():
 
 
 def in_flight(connection: Connection) -> int:
-    return connection._outlet._in_flight()
+    return known(connection._outlet)._in_flight()
 
 
 async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order(receiver: Receiver) -> None:
@@ -94,4 +95,4 @@ async def test_a_line_that_is_gone_leaves_nothing_that_still_looks(receiver: Rec
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert connection.unwritten == 0
-    assert connection._outlet._timer is None
+    assert known(connection._outlet)._timer is None

@@ -15,7 +15,6 @@ import pytest
 from dialpost.core.errors import NotFoundError, StorageError, StorageFullError
 from dialpost.core.mail.queue.ids import queue_id
 from dialpost.edge.mail.spool import Spool
-from dialpost.edge.mail.spool import writer as spool_module
 from dialpost.edge.mail.spool.rounds import DirectorySync
 
 ONE, TWO = queue_id(1), queue_id(2)
@@ -156,7 +155,7 @@ async def test_a_fault_at_any_step_leaves_nothing_and_the_next_goes_well(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, kind: type[StorageError]
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(spool_module.os, step, failing(code))
+        patch.setattr(os, step, failing(code))
         with pytest.raises(StorageError) as caught:
             writer = spool.begin(ONE)
             writer.write(b"x" * 10)
@@ -181,7 +180,7 @@ async def test_concurrent_commits_share_the_directorys_fsync(
         go.wait(60)
         real(descriptor)
 
-    monkeypatch.setattr(spool_module.os, "fsync", slow)
+    monkeypatch.setattr(os, "fsync", slow)
     sync = DirectorySync(tmp_path)
     first = asyncio.create_task(asyncio.to_thread(sync.sync))
     await asyncio.to_thread(started.wait, 60)

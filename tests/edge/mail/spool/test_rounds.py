@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ class FakeBody:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     noted: list[str] = []
-    monkeypatch.setattr(rounds.os, "fsync", lambda _: noted.append("directory"))
+    monkeypatch.setattr(os, "fsync", lambda _: noted.append("directory"))
     return noted
 
 
@@ -110,7 +111,7 @@ async def test_a_directory_that_cannot_be_synced_fails_the_round(
         raise OSError(errno.EIO, "no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rounds.os, "fsync", fail)
+        patch.setattr(os, "fsync", fail)
         results = await asyncio.gather(
             *(syncing.commit(FakeBody(name, steps)) for name in "ab"), return_exceptions=True
         )
@@ -137,7 +138,7 @@ async def test_only_a_crowd_waits_for_the_others(
         naps.append(delay)
         await real(0)
 
-    monkeypatch.setattr(rounds.asyncio, "sleep", nap)
+    monkeypatch.setattr(asyncio, "sleep", nap)
     for _ in range(5):  # one session, one message after the other
         syncing.begun()
         await syncing.commit(FakeBody("a", steps))

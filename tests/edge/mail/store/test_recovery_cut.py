@@ -16,7 +16,7 @@ import pytest
 
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.queue.records import MessageRecord
-from dialpost.edge.mail.store import Store, opening, queries
+from dialpost.edge.mail.store import Store, opening, queries, schema
 from edge.mail.store.test_damage import all_there, crash_copy, filled, spoil_head
 
 STEPS = ("rename", "replace", "unlink", "link", "fsync", "open")
@@ -172,6 +172,6 @@ async def test_a_full_card_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
         raise fault
 
     with monkeypatch.context() as patch, pytest.raises(StorageError):
-        patch.setattr(opening.schema, "connect", cannot)
+        patch.setattr(schema, "connect", cannot)
         opening.open_database(tmp_path / "queue.db", list, list)
     assert {path.name for path in tmp_path.iterdir()} == {"queue.db"}

@@ -26,6 +26,7 @@ from dialpost.edge.panel.gpio import chips, pwm
 from dialpost.edge.panel.gpio.chips import default_label, open_chip
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from fake_gpiod import FakeMachine
+from known import known
 
 LABEL = "9030000.pl061"
 
@@ -307,6 +308,7 @@ def test_edges_come_with_the_kernels_time(machine: FakeMachine, factory: Libgpio
         button.when_pressed = lambda: happens.put(("pressed", factory.ticks() - button.active_time))
         button.when_released = lambda: happens.put(("released", factory.ticks() - button.inactive_time))
         request = machine.line(3).request
+        assert request is not None
         request.edge(False, 100.0)
         request.edge(True, 100.25)
         assert soon(happens) == ("pressed", pytest.approx(100.0, abs=1e-3))
@@ -320,9 +322,9 @@ def test_trap_when_released_fires_after_a_hold_too(machine: FakeMachine, factory
     with Button(3, hold_time=0.01, pin_factory=factory) as button:
         button.when_held = lambda: happens.put("held")
         button.when_released = lambda: happens.put("released")
-        machine.line(3).request.edge(False, time.monotonic())
+        known(machine.line(3).request).edge(False, time.monotonic())
         assert soon(happens) == "held"
-        machine.line(3).request.edge(True, time.monotonic())
+        known(machine.line(3).request).edge(True, time.monotonic())
         assert soon(happens) == "released"
 
 
@@ -343,6 +345,7 @@ def test_edges_lost_by_the_kernel_end_with_how_the_line_is_now(
         button.when_pressed = lambda: happens.put("pressed")
         button.when_released = lambda: happens.put("released")
         request = machine.line(3).request
+        assert request is not None
         request.edge(False, 1.0)
         assert soon(happens) == "pressed"
         with request.lock:  # before the thread reads
@@ -366,6 +369,7 @@ def test_a_fault_in_what_an_edge_does_costs_no_other_edge(
         button.when_pressed = fails
         button.when_released = lambda: happens.put("released")
         request = machine.line(3).request
+        assert request is not None
         with request.lock if in_one_reading else contextlib.nullcontext():
             request.edge(False, 1.0)
             request.edge(True, 2.0)

@@ -29,6 +29,7 @@ from dialpost.core.system.apply.rendered import (
 )
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply.services import CommandError, Service
+from known import known
 
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 OTHER = CONFIG + '[lan]\nmethod = "static"\naddress = "192.168.7.1/24"\nservices = []\n'
@@ -72,7 +73,7 @@ def test_every_file_is_written_and_a_second_run_writes_nothing(place: Place, sou
     assert {path: value for path, value in after.items() if path != RESULT} == {
         path: value for path, value in before.items() if path != RESULT
     }
-    assert ApplyResult.from_json(place.read(RESULT)) == ApplyResult(applied=True)
+    assert ApplyResult.from_json(known(place.read(RESULT))) == ApplyResult(applied=True)
 
 
 def test_only_what_differs_is_written_and_what_is_not_wanted_is_taken_away(place: Place, source: Path) -> None:
@@ -278,7 +279,9 @@ class Told:
     """Services that write down what they hear; those in `broken` fail, those in `forgetful` lost it."""
 
     def __init__(self) -> None:
-        self.log, self.broken, self.forgetful = [], set(), set()
+        self.log: list[object] = []
+        self.broken: set[object] = set()
+        self.forgetful: set[object] = set()
         self.services = [self._service(path) for path in PLACES]
 
     def _service(self, path: str) -> Service:
@@ -358,7 +361,7 @@ _STEPS = ("mkdir", "open", "symlink", "fchmod", "fsync", "rename", "unlink")
 
 def _cut_at(monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:
     """The power fails before the `count`th change of the disk; the list of those that were made."""
-    made = []
+    made: list[object] = []
     for name in _STEPS:
         real = getattr(os, name)
 

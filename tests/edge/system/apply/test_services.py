@@ -23,7 +23,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         commands.append(tuple(command))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return commands
 
 
@@ -57,7 +57,7 @@ def test_one_that_does_not_run_yet_is_told_nothing(monkeypatch: pytest.MonkeyPat
         commands.append(tuple(command))
         return subprocess.CompletedProcess(command, 3, "", "")
 
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     for service in module.services(TABLE):
         if service.path in {NETWORK, CHRONY}:
             service.tell(True)

@@ -30,7 +30,7 @@ def test_a_card_in_order_is_not_mentioned(tmp_path: Path) -> None:
 def test_why_it_takes_no_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int], words: str
 ) -> None:
-    monkeypatch.setattr(card_state.os, "statvfs", lambda folder: SimpleNamespace(**(SOUND | changes)))
+    monkeypatch.setattr(os, "statvfs", lambda folder: SimpleNamespace(**(SOUND | changes)))
     told = card_state.trouble([tmp_path])
     assert (words in told) if words else told == ""
 
@@ -40,7 +40,7 @@ def test_a_folder_of_somebody_else_is_named_with_the_way_out(
 ) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
-    monkeypatch.setattr(card_state.os, "access", lambda folder, how: folder != spool)
+    monkeypatch.setattr(os, "access", lambda folder, how: folder != spool)
     told = card_state.trouble([tmp_path, spool])
     assert f"may not write into {spool}" in told and f"chown -R --reference={tmp_path} {spool}" in told
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_flood_of_one_fault_is_summed_up(
     pipe: Pipe, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr(log_writer.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     for number in range(300):
         logger.error("%s %s", f"D{number:07}: the card failed", f"error={number}")
         logger.info("told each time %d", number)

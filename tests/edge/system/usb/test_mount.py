@@ -7,6 +7,7 @@ import pytest
 from dialpost.edge.system.usb import mount as usb_mount
 from dialpost.edge.system.usb import sticks as usb_sticks
 from dialpost.edge.system.usb.mount import OPTIONS, Machine, command
+from known import is_a
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_so_is_one_under_a_verified_root(tmp_path: Path, machine: Machine) -> No
 @pytest.mark.parametrize("kind", ["ntfs", "", "vfat,exec", "crypto_LUKS"])
 def test_what_is_not_known_is_not_mounted(tmp_path: Path, machine: Machine, kind: str) -> None:
     add(tmp_path, "sda", "8:0", kind=kind)
-    assert command("sda", machine).startswith(f"sda has {kind or 'no file system'};")
+    assert is_a(str, command("sda", machine)).startswith(f"sda has {kind or 'no file system'};")
 
 
 @pytest.mark.parametrize("name", ["", "../sda", "sda 1", "sda1\n", "-sda", "SDA", "a" * 40])

@@ -19,6 +19,7 @@ from dialpost.flow.line.modem.find import look, needed_flow
 from dialpost.flow.line.modem.modem import Modem
 from fake_modem import FakeModem, Habit
 from fakes import run_virtual
+from known import known
 
 HAYES = ModemProfile(name="test", title="t", source="s")
 CELLULAR = replace(HAYES, cellular=True, dial="ATD{number}", init=("AT&F",), signal_query="+CSQ")
@@ -79,7 +80,7 @@ def test_chatter_hides_neither_name_nor_sim() -> None:
         chatter=lambda: CHATTER, usual=Habit(late_s=0.4), answers={"AT+CGMM": "EC25\nOK", "ATI": "Q\nOK"}
     )
     found = run_virtual(look(SERIAL_CABLE, HINTS, lambda *_: fake))
-    assert (found.suggestion.profile, found.says) == ("cellular", "Q; EC25")
+    assert (known(found.suggestion).profile, found.says) == ("cellular", "Q; EC25")
 
 
 def examine(fake: FakeModem, profile: ModemProfile = CELLULAR, **config: Any) -> dict[str, Finding]:

@@ -32,7 +32,8 @@ CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
 
 class FakeModem:
     def __init__(self, *outcomes: DialOutcome | None) -> None:
-        self.outcomes, self.done = list(outcomes), []
+        self.outcomes = list(outcomes)
+        self.done: list[object] = []
         self.login_outcome = DialOutcome(DialResult.CONNECTED)
         self.carrier = asyncio.Event()
         self.doubt = ""
@@ -69,7 +70,8 @@ class FakeModem:
 
 class FakePpp:
     def __init__(self, answer: PppUp = UP) -> None:
-        self.answer, self.requests, self.stopped = answer, [], 0
+        self.answer, self.stopped = answer, 0
+        self.requests: list[object] = []
         self.end = asyncio.get_running_loop().create_future()
         self.fails = False
 
@@ -91,7 +93,7 @@ class FakePpp:
 
 class Watcher:
     def __init__(self) -> None:
-        self.seen = []
+        self.seen: list[object] = []
 
     def line_up(self, up: PppUp) -> None:
         self.seen.append(up.dns)
@@ -226,7 +228,8 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when: str) ->
 
         if when == "before it is up":
             ppp.start = refuse
-        panel, store, said = Panel(MemoryCallStore()), MemoryCallStore(), []
+        panel, store = Panel(MemoryCallStore()), MemoryCallStore()
+        said: list[object] = []
         calls = CallManager(
             CallConfig(redial_attempts=0),
             link,
@@ -275,7 +278,8 @@ def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(
 ) -> None:
     async def scene() -> None:
         modem, ppp, store = FakeModem(), FakePpp(), MemoryCallStore()
-        panel, said = Panel(store), []
+        panel = Panel(store)
+        said: list[object] = []
         calls = CallManager(
             CallConfig(redial_attempts=0),
             link_of(modem, ppp),

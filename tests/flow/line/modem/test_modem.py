@@ -123,7 +123,7 @@ async def rig(
     **config: Any,
 ):
     telephone = telephone or await Telephone(settings).start()
-    said = []
+    said: list[object] = []
     modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, opens, said.append)
     modem.said = said
     try:
@@ -316,7 +316,8 @@ class FakeLines:
 
     def __init__(self, *, dtr_works: bool = True, obeys: bool = True) -> None:
         self.obeys = obeys
-        self.dcd, self.dtr_works, self.written, self.dtr = True, dtr_works, b"", []
+        self.dcd, self.dtr_works, self.written = True, dtr_works, b""
+        self.dtr: list[object] = []
 
     def set_dtr(self, on: bool) -> bool:
         self.dtr.append(on)

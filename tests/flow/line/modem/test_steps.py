@@ -30,7 +30,8 @@ class ScriptedPort:
 
     def __init__(self, **script: Any) -> None:
         self.script = {"ATD": "CONNECT 33600", **script}
-        self.commands, self.said = [], []
+        self.commands: list[object] = []
+        self.said: list[object] = []
         self._buffer, self._ready, self._line = bytearray(), asyncio.Event(), b""
         self.gone = False
 
@@ -88,7 +89,7 @@ class ScriptedPort:
 
 
 def make(port: ScriptedPort, profile: ModemProfile = HAYES, pin: RefusedPin | None = None, **config: Any) -> Modem:
-    said = []
+    said: list[object] = []
     modem = Modem(replace(CONFIG, **config), profile, lambda *_: port, said.append, refused_pin=pin)
     modem.said = said
     return modem

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def pools(most: int = 10, per_host: int = 10) -> ConnectionPools:
     return ConnectionPools(most, per_host, pool_of)
 
 
-def busy(address: str, **more: int) -> Caller:
+def busy(address: str, **more: Any) -> Caller:
     return Caller(address, idle=False, **more)
 
 

@@ -27,6 +27,7 @@ from dialpost.flow.mail.incoming.connection_pools import Pool
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
 from dialpost.flow.mail.incoming.message import Incoming
+from known import known
 
 HOST = "mail.clinic.example"
 CONFIG = Config(
@@ -60,7 +61,7 @@ class Accounts:
             domains=("clinic.example", "second.example"),
             hostname=HOST,
         )
-        self.quotas = {}
+        self.quotas: dict[str, Any] = {}
 
     async def verify(self, name: str, password: str) -> Account | None:
         await asyncio.sleep(0)  # as a derivation in a thread does
@@ -94,7 +95,7 @@ class Rig:
     def __init__(self, store: Store, spool: Spool, config: Config) -> None:
         self.store, self.spool, self.accounts = store, spool, Accounts()
         self.now_s, self.monotonic_s = NOW_S, 0.0
-        self.told = []
+        self.told: list[object] = []
         self.activity = InboundActivity(lambda: self.monotonic_s)
         self.intake = Intake(
             config,
@@ -156,7 +157,7 @@ class Rig:
 @pytest.fixture
 async def make_rig(tmp_path: Path):
     async with contextlib.AsyncExitStack() as stack:
-        made = []
+        made: list[object] = []
 
         async def make(config: Config = CONFIG) -> Rig:
             spool = Spool(tmp_path / f"spool{len(made)}", 0)
@@ -392,6 +393,7 @@ async def test_guesses_at_the_same_moment_are_counted_one_by_one(rig: Rig) -> No
 
 async def test_a_message_from_outside_for_a_mailbox(rig: Rig) -> None:
     reply, record, body = await rig.take(b"From: a\r\nSubject: x\r\n\r\n.dot\r\nbare\nlf\rcr\r\n")
+    assert record is not None
     assert str(reply) == f"250 2.0.0 Ok: queued as {record.queue_id}"
     prefix = b"Return-Path: <a@world.example>\n"
     received = (
@@ -403,13 +405,16 @@ async def test_a_message_from_outside_for_a_mailbox(rig: Rig) -> None:
     assert (record.size, record.local_prefix) == (len(body), len(prefix))
     assert record.wire_size == len(body[len(prefix) :].replace(b"\n", b"\r\n"))
     assert (record.origin, record.peer, record.account) == (Origin.OUTSIDE, "192.0.2.1", None)
-    assert [(one.address, one.local_account) for one in record.recipients] == [("anna@clinic.example", "anna")]
+    assert [(one.address, one.local_account) for one in known(record).recipients] == [
+        ("anna@clinic.example", "anna")
+    ]
     assert rig.told == [record]
 
 
 async def test_no_return_path_where_nobody_here_gets_it(rig: Rig) -> None:
     _, record, body = await rig.take(peer=LAN, to=("bob@far.example",))
     assert body.startswith(b"Received: ")
+    assert record is not None
     assert (record.local_prefix, record.recipients[0].local_account) == (0, None)
 
 
@@ -418,6 +423,7 @@ async def test_date_and_message_id_are_added_to_what_is_handed_in(rig: Rig, peer
     _, record, body = await rig.take(b"Subject: x\r\n\r\nhello\r\n", peer=peer, to=("anna@clinic.example",))
     message = message_from_bytes(body)
     assert (message["Date"] == "Tue, 14 Nov 2023 22:13:20 +0000") == added
+    assert record is not None
     expected = f"<{record.queue_id}.{NOW_S}@{HOST}>" if added else None
     assert (message["Message-ID"], record.message_id_header or None) == (expected, expected)
     _, record, body = await rig.take(b"Date: d\r\nMessage-ID: <1@x>\r\n\r\nhello\r\n", peer=peer)
@@ -445,6 +451,7 @@ async def test_our_header_is_never_taken_for_the_messages_body_nor_the_other_way
 ) -> None:
     _, record, body = await rig.take(content)
     assert body.endswith(b"+0000\n" + stored)
+    assert record is not None
     assert record.wire_size == len(body[record.local_prefix :].replace(b"\n", b"\r\n"))
 
 
@@ -461,6 +468,7 @@ async def test_a_header_longer_than_64_kb_passes(rig: Rig) -> None:
     pieces = [content[at : at + 999] for at in range(0, len(content), 999)]
     _, record, body = await rig.take(pieces=pieces)
     assert body.endswith(content.replace(b"\r\n", b"\n"))
+    assert record is not None
     assert record.size == len(body)
 
 
@@ -472,6 +480,7 @@ async def test_what_stands_behind_64_kb_of_header_is_seen(rig: Rig, step: int) -
     _, record, body = await rig.take(pieces=pieces, peer=LAN)
     message = message_from_bytes(body)
     assert (message.get_all("Date"), message.get_all("Message-ID")) == (["d"], ["<1@x>"])
+    assert record is not None
     assert (record.subject, record.message_id_header) == ("seen", "<1@x>")
     assert body.endswith(content.replace(b"\r\n", b"\n"))
 
@@ -485,6 +494,7 @@ async def test_hops_behind_64_kb_of_header_end_a_loop_too(rig: Rig) -> None:
 async def test_an_empty_message_id_is_one(rig: Rig) -> None:
     _, record, body = await rig.take(b"Message-ID:\r\nSubject: x\r\n\r\n", peer=LAN)
     assert message_from_bytes(body).get_all("Message-ID") == [""]
+    assert record is not None
     assert record.message_id_header == ""
 
 
@@ -498,6 +508,7 @@ async def test_the_subject_of_a_message_from_an_mbox_file_is_its_subject(rig: Ri
     content = b"From anna@x.example Mon Jan  1 10:00:00 2024\r\nSubject: x\r\nDate: d\r\n\r\nhello\r\n"
     _, record, body = await rig.take(content, peer=LAN)
     message = message_from_bytes(body)
+    assert record is not None
     assert (record.subject, message["Subject"], message.get_all("Date")) == ("x", "x", ["d"])
     assert message["X-Mailbox-Line"] == "From anna@x.example Mon Jan  1 10:00:00 2024"
     assert message.get_payload() == "hello\n"
@@ -508,6 +519,7 @@ async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig: Rig) -
     _, record, _ = await rig.take(
         b"Subject: =?utf-8?q?=C3=84?=\r\nImportance: high\r\n\r\n", peer=ANNA, to=(asked,), envid="E+2B"
     )
+    assert record is not None
     assert (record.recipients[0].notify, record.recipients[0].orcpt, record.envid) == (
         asked.notify,
         asked.orcpt,
@@ -519,7 +531,9 @@ async def test_what_was_asked_of_the_relay_is_kept_and_priority_read(rig: Rig) -
 async def test_groups_and_forwards_are_taken_apart_each_place_once(rig: Rig) -> None:
     to = ("staff@clinic.example", "anna@clinic.example", "away@clinic.example", "gone@clinic.example")
     _, record, _ = await rig.take(to=to)
-    assert [(one.number, one.address, one.local_account, one.original_address) for one in record.recipients] == [
+    assert [
+        (one.number, one.address, one.local_account, one.original_address) for one in known(record).recipients
+    ] == [
         (0, "staff@clinic.example", "anna", None),
         (1, "staff@clinic.example", "ben", None),
         (2, "ben@far.example", None, "away@clinic.example"),
@@ -700,6 +714,7 @@ async def test_the_log_tells_of_acceptance_repeat_and_refusal(rig: Rig, caplog: 
     _, record, _ = await rig.take(ending="cut")
     await rig.take()
     await rig.may_send(OUTSIDE, "bob@far.example")
+    assert record is not None
     assert caplog.messages == [
         f"{record.queue_id}: accepted from=<a@world.example> nrcpt=1 size={record.size} origin=outside "
         "peer=192.0.2.1",

@@ -80,7 +80,7 @@ class Station:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cut_after_commit = False
-        self.stored = []
+        self.stored: list[object] = []
 
     async def start(self) -> None:
         self.spool = Spool(self.folder / "spool", 0)
@@ -137,7 +137,7 @@ class Client:
         return await self.replies(replies)
 
     async def replies(self, count: int) -> list[int]:
-        codes = []
+        codes: list[object] = []
         while len(codes) < count:
             line = await asyncio.wait_for(self.reader.readline(), 60)
             if not line:

@@ -10,7 +10,7 @@ OUT, ETRN = HostUse.OUTBOUND, HostUse.ETRN
 
 
 def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried() -> None:
-    seen = []
+    seen: list[object] = []
     troubles = HostTroubles(seen.append)
     assert troubles.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
     assert not troubles.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
@@ -46,7 +46,7 @@ async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(
     before.note(ETRN, "etrn.example", 25, SessionFate.LOGIN_REFUSED, "535 no", served=False)
     before.note(OUT, "other.example", 587, SessionFate.NEEDS_PERSON, "a certificate", served=False)
     await before.keep(store)
-    seen = []
+    seen: list[object] = []
     after = HostTroubles(seen.append, {OUT: now, ETRN: "the same"})
     await after.recall(store)
     assert after.is_barred(OUT, "smart.example", 587) is barred
