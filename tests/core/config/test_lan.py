@@ -143,3 +143,38 @@ def test_warnings() -> None:
     assert warnings(parse(STATIC + 'gateway = "192.168.1.1"', relay)) == (
         "relay.provider_networks 192.168.0.0/16 includes the LAN 192.168.1.0/24: its hosts may not relay.",
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "stands"),
+    [
+        ("192.168.1.0/31", True),
+        ("192.168.1.1/31", True),
+        ("192.168.1.1/30", True),
+        ("192.168.1.0/30", False),
+        ("192.168.1.3/30", False),
+        ("192.168.1.3/32", False),
+        ("2001:db8::/64", True),
+        ("2001:db8::1/128", False),
+    ],
+)
+def test_an_address_that_a_host_of_its_network_may_have(address: str, stands: bool) -> None:
+    for lan in (f'method = "static"\naddress = "{address}"', f'fallback_address = "{address}"'):
+        if stands:
+            parse(lan)
+        else:
+            assert len(problems(lan)) == 1
+
+
+def test_a_fixed_address_makes_the_one_to_fall_back_on_idle() -> None:
+    parse(STATIC + 'fallback_address = "192.168.1.0/24"\n', "")
+    modem = '[link]\nkind = "modem"\n[modem]\nport = "/dev/ttyS0"\nnumbers = ["0961 123456"]'
+    assert warnings(parse(STATIC, modem)) == ()
+    assert warnings(parse('address = "192.168.1.9/24"')) == (
+        'lan.address has no effect while lan.method = "dhcp".',
+    )
+    relay = '[relay]\nprovider_networks = ["192.168.216.9/32", "2001:db8::/32", "10.0.0.0/8"]'
+    assert warnings(parse("", relay)) == (
+        "relay.provider_networks 192.168.216.9/32 includes the LAN 192.168.216.0/24: its hosts may not relay.",
+    )
+    assert warnings(parse('fallback_address = ""', relay)) == ()

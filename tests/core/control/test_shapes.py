@@ -131,3 +131,11 @@ def test_nothing_that_version_1_promised_has_changed_or_gone() -> None:
 
 if __name__ == "__main__":
     PROMISED.write_text(json.dumps(promised(), indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def test_a_member_that_an_older_daemon_lacks_says_nothing() -> None:
+    """Every default is empty but that of the version, which says what the default is of."""
+    kinds = {kind for method in METHODS.values() for kind in objects_in(method.answer)}
+    fields = [field for kind in kinds for field in dataclasses.fields(kind)]
+    told = {field.name for field in fields if field.default is not dataclasses.MISSING and field.default}
+    assert told == {"api"} and len(fields) > 100

@@ -367,3 +367,124 @@ def test_a_no_is_one_only_after_the_password_was_sent() -> None:
     assert not script.is_refused
     script.receive(b"Login incorrect\r\n")
     assert script.is_refused
+
+
+def test_the_last_words_of_the_other_side_are_short_and_printable() -> None:
+    login = LoginScript(("PPP",), "anna", "")
+    login.receive(b"y" + b"x" * 199 + b"\n")
+    assert login.seen == "x" * 199
+    login.receive(b"\x07z" * 100)
+    assert login.seen == ("z " * 100).strip()
+
+
+def test_only_so_much_is_kept_of_what_was_said() -> None:
+    login = LoginScript(("ogin:",), "anna", "secret")
+    login.receive(b"ogin" + b"x" * (KEPT_BYTES - 5))
+    assert len(login._seen) == len(login._heard) == KEPT_BYTES - 1
+    login.receive(b"yyy")
+    assert len(login._seen) == len(login._heard) == KEPT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("said", "is_no"),
+    [
+        (b"Login incorrect", True),
+        (b"Access DENIED", True),
+        (b"bad password", True),
+        (b"\r\nlogin: ", True),
+        (b"username:", True),
+        (b"Last login: Monday", False),
+        (b"welcome", False),
+    ],
+)
+def test_what_sounds_like_a_no(said: bytes, is_no: bool) -> None:
+    script = LoginScript(("word:", "%p", "$"), "anna", "geheim")
+    script.receive(b"password:")
+    script.receive(said)
+    assert script.is_refused is is_no
+    script.receive(b"$")
+    assert not script.is_refused  # it came to what was waited for
+
+
+def test_a_name_is_no_password() -> None:
+    script = LoginScript(("ogin:", "%u", "$", "%%p", ">"), "anna", "geheim")
+    script.receive(b"login:")
+    script.receive(b"incorrect")
+    assert not script.is_refused
+
+
+@pytest.mark.parametrize("size", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1])
+def test_the_longest_line_of_a_modem(size: int) -> None:
+    events, dialogue = answers("AT", b"x" * size + b"\r\nOK\r\n")
+    whole = [Said("x" * size)] if size <= MAX_LINE_BYTES else []
+    assert events == [*whole, AtResult(K.OK, "OK")]
+    assert dialogue.garbage == (size > MAX_LINE_BYTES) and dialogue.received == size + 6
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_which_bytes_no_modem_sends(byte: int) -> None:
+    _, dialogue = answers("AT", bytes([byte]))
+    is_text = 0x20 <= byte <= 0x7E or byte in b"\r\n"
+    assert dialogue.garbage == (not is_text and byte not in {0x00, 0x11, 0x13, 0x7F})
+
+
+@pytest.mark.parametrize(
+    ("command", "is_a_result"),
+    [("AT", False), ("ATI", False), ("ATV0", True), ("ATZ", True), ("AT&F", True), ("at&f1", True)],
+)
+def test_a_number_is_a_result_again_where_the_words_may_have_been_turned_off(
+    command: str, is_a_result: bool
+) -> None:
+    dialogue = AtDialogue()
+    dialogue.command("AT")
+    dialogue.receive(b"OK\r\n")
+    dialogue.command(command)
+    assert dialogue.receive(b"4\r") == [AtResult(K.ERROR, "4") if is_a_result else Said("4")]
+
+
+def test_a_modem_whose_word_said_nothing_of_its_way_may_still_speak_in_numbers() -> None:
+    dialogue = AtDialogue()
+    dialogue.command("ATD1")
+    dialogue.receive(b"NO CARRIER\r\n")
+    assert dialogue.receive(b"4\r") == [AtResult(K.ERROR, "4")]
+    assert dialogue.receive(b"ERROR\r4\r") == [AtResult(K.ERROR, "ERROR"), Said("4")]
+
+
+def test_a_connect_ends_only_a_command_that_dials() -> None:
+    events, dialogue = answers("ATA", b"CONNECT 300\r\nOK\r\n")
+    assert [type(event) for event in events] == [AtResult, AtResult] and dialogue.rest == b""
+    events, dialogue = answers("ATD1", b"BUSY\r\nx\r\n")
+    assert events == [AtResult(K.BUSY, "BUSY"), Said("x")] and dialogue.rest == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "rate_bps"),
+    [
+        ("CONNECT 49", None),
+        ("CONNECT 050", 50),
+        ("CONNECT 1000000000", 10**9),
+        ("CONNECT 1000000001", None),
+        ("CONNECT 0", None),
+    ],
+)
+def test_a_rate_that_a_line_may_have(line: str, rate_bps: int | None) -> None:
+    found = parse_result(line)
+    assert found is not None and (found.kind, found.rate_bps) == (K.CONNECT, rate_bps)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "rate_bps"),
+    [
+        ("0", K.OK, None),
+        ("1", K.CONNECT, None),
+        ("5", K.CONNECT, 1200),
+        ("8", K.NO_ANSWER, None),
+        ("9", K.CONNECT, None),
+        ("99", K.CONNECT, None),
+        ("100", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_number_alone(text: str, kind: ResultKind | None, rate_bps: int | None) -> None:
+    found = parse_number(text)
+    assert (found.kind, found.rate_bps) == (kind, rate_bps) if found else kind is None

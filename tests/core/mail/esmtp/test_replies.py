@@ -24,7 +24,7 @@ def test_the_longest_line(pieces: int) -> None:
 
 def test_the_longest_reply_and_the_next_one_counts_anew() -> None:
     line = b"250-" + b"x" * 1018 + b"\r\n"
-    assert MAX_REPLY_BYTES == 64 * len(line)
+    assert 64 * len(line) == MAX_REPLY_BYTES
     longest = line * 63 + line.replace(b"-", b" ")
     reader = ReplyReader()
     for _ in range(2):
