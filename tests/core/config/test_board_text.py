@@ -47,7 +47,7 @@ def test_what_is_given_is_taken_and_the_rest_has_its_defaults() -> None:
         ('title = "x"\nbus = 3', ["bus must be a section: write [bus] on a line of its own."]),
         ('title = "x"\n[buss]', ["There is no key buss. Did you mean bus?"]),
         ('title = "x"\nqqq = 1', ["There is no key qqq. There are: title, words, lamp, bus."]),
-        ('title = "x"\n[bus]\nzzz = 1', ["There is no key bus.zzz. There are: bus.speed."]),
+        ('title = "x"\n[bus]\nzzz = 1', ["There is no key bus.zzz. Did you mean bus.speed?"]),
         ('title = "x"\nwords = "a"', ['words = "a" is not allowed: it must be a list of texts in quotes in [ ].']),
         ('title = "x"\nwords = ["a", "b", "c"]', ["words has 3 items; at most 2 are allowed."]),
         (
