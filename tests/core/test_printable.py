@@ -2,8 +2,9 @@
 
 import pytest
 
+from dialpost.cli import streams
 from dialpost.core.console.page import plain, rows
-from dialpost.core.printable import for_json, lines, log_pairs, nearest, one_line, printable
+from dialpost.core.printable import for_json, in_ascii, lines, log_pairs, one_line, printable
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 DIRECTIONS = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
@@ -73,7 +74,24 @@ def test_a_log_field_is_one_field_whatever_is_in_it(value: int | str | None, exp
 
 
 def test_the_nearest_ascii_is_a_letter_where_there_is_one() -> None:
-    assert "".join(map(nearest, "Łukasz Żak")) == "Lukasz Zak"
-    assert "".join(map(nearest, "Grüße, øre…")) == "Grusse, ore..."
-    assert nearest("Ж") == "?"
-    assert all(nearest(chr(code)).isascii() for code in range(0x80, 0x500))
+    assert in_ascii("Łukasz Żak") == "Lukasz Zak"
+    assert in_ascii("Grüße, øre…") == "Grusse, ore..."
+    assert in_ascii("Ж") == "?"
+    assert all(in_ascii(chr(code)).isascii() for code in range(0x80, 0x500))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("jürgen@clinic.example", r"j\xfcrgen@clinic.example"),
+        ("Jürgen <jürgen@clinic.example>: zurück…", r"Jurgen <j\xfcrgen@clinic.example>: zuruck..."),
+        ("o’brien@x.example, “ann@x.example”", r'o\u2019brien@x.example, "ann@x.example"'),
+        ('"jürgen m" <"jürgen m"@x.example>', r'"jurgen m" <"j\xfcrgen m"@x.example>'),
+        ("mail.köln.example gab auf. Später", r"mail.k\xf6ln.example gab auf. Spater"),
+        ("ä@b.c\nüber\nå@b.c", "\\xe4@b.c\nuber\n\\xe5@b.c"),
+    ],
+)
+def test_an_address_is_never_shown_as_another(text: str, shown: str) -> None:
+    assert in_ascii(text) == plain(text, utf8=False) == shown
+    assert text.encode("ascii", streams.NEAREST).decode() == shown
+    assert "".join(in_ascii(text, at, at + 1) for at in range(len(text))) == shown

@@ -1,8 +1,8 @@
 """Standard input, output and error of every command: set up once, whatever terminal, locale or pipe they lead to.
 
 What a terminal or its character set can't take is replaced on the way (core/printable), so that no command has to
-think of it: a letter by its nearest in ASCII, a control character or direction mark of a foreign text by nothing
-that does harm. A reader that has gone (`head`, a closed window) ends the command quietly.
+think of it: a letter by its nearest in ASCII (in an address by its code), a control character or direction mark of
+a foreign text by nothing that does harm. A reader that has gone (`head`, a closed window) ends the command quietly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from dialpost.core.printable import LONGEST_LINE, lines, nearest
+from dialpost.core.printable import LONGEST_LINE, in_ascii, lines
 
 NEAREST = "dialpost-nearest"
 """The name of our way with characters that an encoding has not."""
@@ -27,7 +27,7 @@ READER_GONE = 141
 def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(nearest, error.object[error.start : error.end])), error.end
+    return in_ascii(error.object, error.start, error.end), error.end
 
 
 codecs.register_error(NEAREST, _replace)

@@ -25,6 +25,9 @@ LONGEST_LINE = 2000
 _LONGEST_TEXT = 1000
 """Characters of one text in JSON: longer ones are nobody's address or reply."""
 
+_WORD = re.compile(r'[^\s"]*"(?:[^"\\\n]|\\.)*"@\S*|\S+')
+"""A quoted local part may hold blanks (RFC 5321 §4.1.2)."""
+_AROUND_A_NAME = "“”„‘’…–—•→●○()<>[],.;:!?'"
 _SEPARATOR = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
 _HARMLESS = frozenset("\u200c\u200d")
 _NONCHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
@@ -76,8 +79,40 @@ def log_pairs(values: Mapping[str, object]) -> str:
     )
 
 
+def in_ascii(text: str, start: int = 0, end: int | None = None) -> str:
+    """`text[start:end]` for a terminal that has ASCII alone: what reads like it.
+
+    An address or host name is never shown as another: there a character is escaped (jürgen@ as j\\xfcrgen@).
+    """
+    end = len(text) if end is None else end
+    first = text.rfind("\n", 0, start) + 1
+    names = [span for word in _WORD.finditer(text, first, _line_end(text, end)) if (span := _name_in(word))]
+    return "".join(
+        _escaped(char) if any(begin <= at < stop for begin, stop in names) else nearest(char)
+        for at, char in enumerate(text[start:end], start)
+    )
+
+
+def _line_end(text: str, position: int) -> int:
+    found = text.find("\n", position)
+    return len(text) if found < 0 else found
+
+
+def _name_in(word: re.Match[str]) -> tuple[int, int] | None:
+    """Where in a word an address or host name stands, None where there is none."""
+    name = word[0].strip(_AROUND_A_NAME)
+    begin = word.start() + len(word[0]) - len(word[0].lstrip(_AROUND_A_NAME))
+    return (begin, begin + len(name)) if not name.isascii() and re.search(r"@|\w\.\w", name) else None
+
+
+def _escaped(char: str) -> str:
+    return char.encode("ascii", "backslashreplace").decode()
+
+
 def nearest(char: str) -> str:
     """ASCII that reads like the character; "?" where there is none."""
+    if char.isascii():
+        return char
     if char in _NEAR:
         return _NEAR[char]
     return unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"

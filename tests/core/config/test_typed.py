@@ -281,6 +281,13 @@ def test_an_amount_with_its_unit(typed: str, unit: str, value: float | None) -> 
             amount(typed, unit)
 
 
+def test_the_tones_a_to_d_are_taken_and_named() -> None:
+    """ITU-T Q.23: no other letter can be dialled, and who is refused one reads what can."""
+    assert phone_number("0961 12D") == "096112D"
+    with pytest.raises(ValueError, match="the tones A to D"):
+        phone_number("0961 12E")
+
+
 @pytest.mark.parametrize(
     ("typed", "taken"),
     [

@@ -92,7 +92,12 @@ class ModemConfig:
         "`dialpost modem probe` finds the right one.",
     )
     numbers: tuple[str, ...] = setting(
-        (), "The provider's numbers, tried in turn.", kind="phone-number", maximum=20, example='["0961 123456"]'
+        (),
+        "The provider's numbers, tried in turn: digits, * and #; a comma pauses, w waits for the dial tone, A to D "
+        "are the tones of that name.",
+        kind="phone-number",
+        maximum=20,
+        example='["0961 123456"]',
     )
     dial_mode: DialMode = setting(DialMode.TONE, "tone, or pulse for lines without tone dialling.")
     outside_line: str = setting(

@@ -68,7 +68,8 @@ to people in need. Those of a single country are in board/countries."""
 _SERVICE_CODE = re.compile(
     r"[*#]+\d{2,3}[*#]"
 )  # such as *31# (3GPP TS 22.030 §6.5.3): it is dialled with what follows
-_NO_LETTERS = re.compile(r"\+?[0-9*#,wWA-Da-d]+\Z")
+_DIALLABLE = re.compile(r"\+?[0-9*#,wWA-Da-d]+\Z")
+"""A to D are tones as the digits are (ITU-T Q.23, V.250 §6.3.1): some private exchanges want them."""
 
 
 def time_of_day(text: str) -> str:
@@ -147,9 +148,10 @@ def phone_number(text: str) -> str:
     if "(0)" in text and "+" in text:
         raise ValueError("dial either the (0) or the +CODE: write +49 961 ... or 0961 ...")
     number = re.sub(r"[\s()./-]", "", text.translate(DASHES))
-    if not number.isascii() or not _NO_LETTERS.match(number):
+    if not number.isascii() or not _DIALLABLE.match(number):
         raise ValueError(
-            "it may contain digits, * and #, a comma for a pause and w for a dial tone, for example 0961 123456"
+            "it may contain digits, * and #, the tones A to D, a comma for a pause and w for a dial tone, "
+            "for example 0961 123456"
         )
     digits = sum(char.isdigit() for char in number)
     if digits < 3 and not set("*#") & set(number):  # *99# is dialled for data

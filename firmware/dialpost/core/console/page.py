@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dialpost.core import columns
-from dialpost.core.printable import lines, nearest
+from dialpost.core.printable import in_ascii, lines
 
 MORE = "--more--"
 
@@ -30,11 +30,11 @@ def _last_column(line: str) -> int:
 
 
 def plain(text: str, *, utf8: bool) -> str:
-    """The text without control characters; without `utf8` in ASCII, each character replaced by the nearest."""
+    """The text without control characters; without `utf8` in ASCII, as near as may be."""
     text = lines(text)
     if utf8 or text.isascii():
         return text
-    return "".join(char if char.isascii() else nearest(char) for char in text)
+    return in_ascii(text)
 
 
 class Page:

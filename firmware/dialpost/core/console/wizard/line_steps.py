@@ -170,8 +170,8 @@ LINE_STEPS = (
         by_key("modem.numbers"),
         applies=_is_modem,
         default=_default_number,
-        more="Spaces and hyphens are fine, and so is + with the country code. The review page has a separate "
-        "line for an outside-line prefix.",
+        more="Spaces and hyphens are fine, and so is + with the country code. A comma pauses, w waits for the dial "
+        "tone; A to D are the tones of that name. The review page has a separate line for an outside-line prefix.",
     ),
     Step(
         "outside_line",
