@@ -12,7 +12,7 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -50,16 +50,16 @@ async def check(directory: Path, promised: dict[QueueId, str]) -> None:
     assert (report.set_aside, report.held, report.faults) == (0, 0, [])
     aside = {path.stem for path in (directory / "set-aside").rglob("*.eml")}  # whole, but not acknowledged
     assert [queue_id for queue_id in promised if queue_id in aside] == []
-    copies = Counter(
-        (box.parent.parent.name, box.name.split(".")[1]) for box in (directory / "mail").rglob("*,S=*")
-    )
-    assert [copy for copy, count in copies.items() if count > 1] == []
+    copies: dict[tuple[str, str], list[Path]] = defaultdict(list)  # by mailbox and id, looked up once for them all
+    for path in (directory / "mail").rglob("*,S=*"):
+        copies[path.parent.parent.name, path.name.split(".")[1]].append(path)
+    assert [copy for copy, paths in copies.items() if len(paths) > 1] == []
     for queue_id, digest in promised.items():
         message = await store.get(queue_id)
         assert message is not None, f"{queue_id} was acknowledged and is not in the queue (seed {SEED})"
         for recipient in message.recipients:
             if recipient.state is RecipientState.DELIVERED:
-                (path,) = (directory / "mail" / str(recipient.local_account)).rglob(f"*.{queue_id}.*")
+                (path,) = copies[str(recipient.local_account), queue_id]
             else:
                 path = spool.path(queue_id)
             assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
