@@ -13,6 +13,7 @@ accepted, and it does so whenever the object is collected, so in the middle of s
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import re
@@ -179,12 +180,20 @@ def _close_and_look(loop: asyncio.SelectorEventLoop) -> None:
     _close(loop)
 
 
-@pytest.fixture(autouse=True)
-def _leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    _left_open.clear()
-    monkeypatch.setattr(asyncio.SelectorEventLoop, "close", _close_and_look)
-    yield
-    assert not _left_open, f"left open when the event loop ended: {_left_open[:5]}"
+asyncio.SelectorEventLoop.close = _close_and_look  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without the garbage collector, and have it pass by what was collected: thousands of objects that stay
+    to the end, which it would look through again and again, in each process.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -239,15 +248,17 @@ def _empty_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _touches_nothing_outside(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that did; what its threads do after its end goes to the next one."""
+    """Fail a test that did, or left a connection open; what its threads do after its end goes to the next one.
+
+    One fixture for all that is watched: it is set up for each of thousands of tests.
+    """
     global _watching  # noqa: PLW0603
-    if request.node.get_closest_marker("system"):
-        yield
-        return
+    _left_open.clear()
     _found.clear()
-    _watching = True
+    _watching = request.node.get_closest_marker("system") is None
     try:
         yield
     finally:
         _watching = False
+    assert not _left_open, f"left open when the event loop ended: {_left_open[:5]}"
     assert not _found, f"this test touches the machine it runs on: {_found[:5]}"

@@ -93,9 +93,22 @@ NOT_OFFERED = re.compile(
 )
 
 
+def _walk(top: ast.AST) -> Iterator[ast.AST]:
+    """ast.walk in half the time, in any order: every run of the tests, also of one, waits for it."""
+    waiting = [top]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for value in vars(node).values():
+            if isinstance(value, ast.AST):
+                waiting.append(value)
+            elif isinstance(value, list):
+                waiting += [one for one in value if isinstance(one, ast.AST)]
+
+
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts in a module's code that are no docstrings, with their line; values put in are holes."""
-    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    nodes = list(_walk(ast.parse(path.read_text("utf-8"))))
     passed = {
         id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }

@@ -21,6 +21,7 @@ with `@hypothesis.example(...)` above `@fuzz`.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,12 @@ from hypothesis.statistics import collector
 
 from fuzzing import MINUTES
 
-_HERE = Path(__file__).parent
+_HERE = f"{Path(__file__).parent}{os.sep}"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ours = [item for item in items if _HERE in item.path.parents]
+    ours = [item for item in items if str(item.path).startswith(_HERE)]
     share_s = MINUTES * 60 / len(ours) if ours else 0.0
     for item in ours:
         item.runtest = _counted(item, item.runtest, share_s)  # type: ignore[method-assign]
