@@ -1,7 +1,7 @@
 """Every fault the daemon logs also appears where an operator looks: in `status`, and through it in `doctor`.
 
 An ERROR needs an operator: a line of ATTENTION, for a day after it was last seen. A WARNING was handled: a note.
-What has a sentence of its own there already, kept until it is over, is named here with the place that tells it.
+Faults that already have their own sentence there, shown until they are over, are listed here with its source.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ TOLD_ELSEWHERE = {
     "factory reset asked for by=%s": "no fault: it was asked for",
     "control: refused uid=%s": "whoever asked reads the refusal",
 }
-"""By the beginning of the log's line, as the code has it: what tells the operator."""
+"""The start of the log line, as in the code, and what informs the operator instead."""
 
 _CARD = "`dialpost doctor` looks at the card: delete mail if it is full, replace it if it fails."
 _OURS = f"This is a bug in Dialpost: keep the log ({LOG}) for whoever maintains it."
 _NEXT = {
     "intake: the card failed": _CARD,
-    "flush: stopped, outcomes can't be put on record": f"Nothing is sent until that works. {_CARD}",
+    "flush: stopped, outcomes can't be recorded": f"Nothing is sent until that works. {_CARD}",
     "local delivery: stopped for a moment": f"Mail for the mailboxes here waits. {_CARD}",
     "recovery: could not finish": f"The station tries again at the next start. {_CARD}",
     "recovery failed": f"The message stays in the queue. {_CARD}",
@@ -65,7 +65,7 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class LoggedFault:
-    """One kind of fault: what the log's line begins with, the newest such line, how many there were."""
+    """One kind of fault: the start of its log lines, the newest of them, and their number."""
 
     key: str
     text: str
@@ -75,7 +75,7 @@ class LoggedFault:
 
     @property
     def words(self) -> str:
-        """What happened, and what to do next."""
+        """What happened, and the next step."""
         often = f" ({self.count} times)" if self.count > 1 else ""
         return f"{self.text}{often}. {self._next}"
 
@@ -90,28 +90,28 @@ class LoggedFault:
 
     @property
     def is_told_elsewhere(self) -> bool:
-        """Whether it has a sentence of its own."""
+        """Whether `status` has its own sentence for it."""
         return bare(self.key) in TOLD_ELSEWHERE
 
 
 def kind_of(message: object, args: object) -> str:
-    """What log lines of one kind have in common: their beginning, as the code has it (a format and its values)."""
+    """The common start of log lines of one kind, as in the code (a format and its values)."""
     is_mail_log = message == "%s %s" and isinstance(args, tuple) and args
     return str(args[0]) if is_mail_log and isinstance(args, tuple) else str(message)
 
 
 def bare(key: str) -> str:
-    """Without the message it is about."""
+    """The key without the queue id of its message."""
     return _QUEUE_ID.sub("", key).removeprefix("%s: ")
 
 
 def attention(faults: Sequence[LoggedFault]) -> list[str]:
-    """What needs the operator, the newest last."""
+    """The faults that need the operator, newest last."""
     return _shown([fault for fault in faults if fault.needs_person and not fault.is_told_elsewhere])
 
 
 def notes(faults: Sequence[LoggedFault]) -> list[str]:
-    """What was handled and yet should be known."""
+    """The faults that were handled but should be known."""
     return _shown([fault for fault in faults if not fault.needs_person and not fault.is_told_elsewhere])
 
 

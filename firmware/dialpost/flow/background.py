@@ -1,7 +1,7 @@
 """Tasks that run beside the mail until the station stops. All in the daemon's event loop.
 
-What runs here must wait with `asyncio.timeout`, not with `asyncio.wait_for`: before Python 3.12 that one forgets a
-cancellation that comes with what it waits for, and the end never comes.
+These tasks must wait with `asyncio.timeout`, not with `asyncio.wait_for`: before Python 3.12 `wait_for` loses a
+cancellation that arrives together with its result, and the task never ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 
 RESTART_PAUSE_S = 5.0
-"""The pause before a task that a bug ended restarts: a poisoned message must not spin the board."""
+"""The pause before a crashed task restarts: one poisoned message must not keep the processor busy."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, name: str, work: Work) -> None:
-        """Run it until the end; restart it after a bug of ours, with a pause: mail can't wait for an operator."""
+        """Run it until `end`. After a bug of ours it restarts, after a pause: mail can't wait for an operator."""
 
         async def keep() -> None:
             while True:
@@ -35,11 +35,11 @@ class Background:
         self._start(name, keep())
 
     def once(self, name: str, work: Work) -> None:
-        """Run it, once; a bug of ours is logged."""
+        """Run it once; a bug of ours is logged."""
         self._start(name, _guarded(name, work, "it does not restart"))
 
     async def end(self) -> None:
-        """Cancel what still runs and wait for its end."""
+        """Cancel the tasks that still run, and wait for them."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

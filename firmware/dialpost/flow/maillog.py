@@ -1,6 +1,6 @@
-"""The mail log: one function for each fate, one line for each call.
+"""The mail log: one function per fate, and each call of one writes one line.
 
-Every line starts with the queue id (or the subject of the line), then key=value pairs; values with
+Every line starts with the queue id (or the subject of the line), followed by key=value pairs; values with
 blanks or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
 a fate or transition, WARNING a fault that was handled, ERROR needs the operator. Never a body or a password.
 """
@@ -30,12 +30,12 @@ def accepted(
 
 
 def repeat_recognised(queue_id: str, *, sender: str, peer: str) -> None:
-    """The provider sent again what we already hold (RFC 1047): answered 250, not stored twice."""
+    """The provider sent a message again that we already hold (RFC 1047): answered 250, not stored twice."""
     _log.info("%s: repeat recognised %s", queue_id, _pairs(**{"from": f"<{sender}>"}, peer=peer))
 
 
 def refused(*, peer: str, stage: str, sender: str, recipient: str, reply: str) -> None:
-    """A client was refused something."""
+    """We refused a client's command or message."""
     _log.info(
         "refused %s",
         _pairs(peer=peer, stage=stage, **{"from": f"<{sender}>"}, to=recipient, reply=reply),
@@ -43,7 +43,7 @@ def refused(*, peer: str, stage: str, sender: str, recipient: str, reply: str) -
 
 
 def delivered(queue_id: str, *, recipient: str, account: str) -> None:
-    """A recipient's mail is in the mailbox."""
+    """The message is in the recipient's mailbox."""
     _log.info("%s: delivered %s", queue_id, _pairs(to=f"<{recipient}>", account=account))
 
 
@@ -53,7 +53,7 @@ def relayed(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
 
 
 def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_unknown: bool = False) -> None:
-    """Deferred; it stays in the queue."""
+    """A temporary failure; the message stays in the queue."""
     _log.info(
         "%s: deferred %s",
         queue_id,
@@ -67,22 +67,22 @@ def deferred(queue_id: str, *, recipient: str, by: str, reply: object, answer_un
 
 
 def bounced(queue_id: str, *, recipient: str, by: str, reply: object) -> None:
-    """Given up; the sender gets a notice where one is due."""
+    """Given up; the sender gets a notice if one is due."""
     _log.info("%s: bounced %s", queue_id, _pairs(to=f"<{recipient}>", by=by, reply=reply))
 
 
 def body_removed(queue_id: str, *, why: str) -> None:
-    """Recovery removed a body nobody waits for."""
+    """Recovery or retention removed a body that nobody needs."""
     _log.info("%s: body removed %s", queue_id, _pairs(why=why))
 
 
 def operator(queue_id: str, *, action: str, count: int) -> None:
-    """The operator held, released, deleted or retried it."""
+    """The operator held, released, deleted or retried a message."""
     _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
 
 
 def dialled(*, reason: str, link: str) -> None:
-    """A call was begun."""
+    """A call begins."""
     _log.info("call: dialling %s", _pairs(reason=reason, link=link))
 
 
@@ -102,12 +102,12 @@ def network_ended(*, reason: str, detail: str) -> None:
 
 
 def clock_set(*, by_s: float, source: str) -> None:
-    """The wall clock was moved."""
+    """The wall clock was set."""
     _log.info("clock: set %s", _pairs(moved_s=f"{by_s:+.1f}", source=source))
 
 
 def clock_not_told(*, server: str, why: str) -> None:
-    """A time server was of no use; the next one is asked."""
+    """A time server gave no usable answer; the next one is asked."""
     _log.info("clock: no answer %s", _pairs(server=server, why=why))
 
 
@@ -122,7 +122,7 @@ def dial_failed(*, result: str, detail: str) -> None:
 
 
 def etrn_answered(*, host: str, name: str, reply: str, advice: str, is_fault: bool) -> None:
-    """The provider's answer to ETRN, in its own words, with what to do next."""
+    """The provider's reply to ETRN, in its own words, and the next step for the operator."""
     _log.log(
         logging.WARNING if is_fault else logging.INFO,
         "etrn: %s",
@@ -141,10 +141,10 @@ def person_needed(what: str, **details: object) -> None:
 
 
 def held(queue_id: str, *, why: str) -> None:
-    """The station holds it."""
+    """The station holds a message."""
     _log.info("%s: held %s", queue_id, _pairs(why=why))
 
 
 def let_go(queue_id: str, *, why: str) -> None:
-    """What the station held may go on."""
-    _log.info("%s: let go %s", queue_id, _pairs(why=why))
+    """The station releases a message it held."""
+    _log.info("%s: released %s", queue_id, _pairs(why=why))

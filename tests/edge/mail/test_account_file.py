@@ -84,7 +84,7 @@ def test_what_is_no_utf8_is_said_in_words_with_its_line(file: AccountFile) -> No
     file.path.write_bytes(b'version = 1\n\n[[account]]\nname = "J\xfcrgen"\n')
     with pytest.raises(DamagedError) as raised:
         file.load()
-    assert "is damaged (line 4 is no text in UTF-8)" in str(raised.value)
+    assert "is damaged (line 4 is not UTF-8 text)" in str(raised.value)
     assert "codec" not in str(raised.value)
 
 

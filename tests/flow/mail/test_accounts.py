@@ -188,7 +188,7 @@ async def test_edit(service: AccountService, card: Card) -> None:
     assert service.directory.resolve("hi@clinic.example") == Unknown()
     await service.edit("anna", default_quota=True)
     assert service.quota_of("anna") == 1000
-    with pytest.raises(AccountError, match="goes with the account's name"):
+    with pytest.raises(AccountError, match="belongs to the account's name"):
         await service.edit("anna", remove_addresses=["anna"])
     with pytest.raises(AccountError, match=r"does not have the address x@clinic\.example"):
         await service.edit("anna", remove_addresses=["x"])
@@ -245,7 +245,7 @@ async def test_deleting_says_first_what_is_there(service: AccountService, card: 
 @pytest.mark.parametrize(
     ("fate", "words", "done", "left"),
     [
-        (MailFate.KEEP, "Its mailbox (1 message) stays: an account anna made later finds it.", [], {"anna"}),
+        (MailFate.KEEP, "Its mailbox (1 message) stays: a new account anna will find it.", [], {"anna"}),
         (MailFate.ARCHIVE, "Its mailbox (1 message) is now in /archive/anna.", [("archive", "anna")], set()),
         (MailFate.PURGE, "Its mailbox (1 message) was deleted too.", [("purge", "anna")], set()),
     ],
@@ -306,13 +306,13 @@ async def test_aliases(service: AccountService, card: Card) -> None:
     [
         ("team", [], "at least one target"),
         ("team", ["nobody"], "neither an account nor an address"),
-        ("team", ["nobody@clinic.example"], "would then be nobody's"),
+        ("team", ["nobody@clinic.example"], "would then reach nobody"),
         ("team", ["team"], "neither an account nor an address"),
         ("team", ["team@clinic.example"], "can't be an alias of itself"),
         ("team", ["x@@y"], "not usable as an address"),
         ("anna", ["x@world.example"], "already belongs to account anna"),
         ("x@world.example", ["anna"], "is not in a domain of this station"),
-        ("one", ["two@clinic.example"], "would then be nobody's"),
+        ("one", ["two@clinic.example"], "would then reach nobody"),
     ],
 )
 async def test_no_alias(service: AccountService, card: Card, address: str, targets: list[str], words: str) -> None:
@@ -366,7 +366,7 @@ async def test_a_ring_of_aliases_is_refused(service: AccountService) -> None:
     await service.add("anna", PASSWORD)
     await service.add_alias("one", ["anna"])
     await service.add_alias("two", ["one@clinic.example"])
-    with pytest.raises(AccountError, match="would then be nobody's"):
+    with pytest.raises(AccountError, match="would then reach nobody"):
         await service.add_alias("one", ["two@clinic.example"], replaces=True)
     assert service.directory.resolve("two@clinic.example") == Local(("anna",))
 
@@ -425,7 +425,7 @@ async def test_methods(service: AccountService, card: Card) -> None:
     assert "password" not in json.dumps(await asked(methods, "account.list", {}))
     deleted = await asked(methods, "account.delete", {"name": "anna", "fate": "keep"})
     assert deleted == {
-        "words": "Account anna deleted. Its mailbox (0 messages) stays: an account anna made later finds it."
+        "words": "Account anna deleted. Its mailbox (0 messages) stays: a new account anna will find it."
     }
 
 

@@ -157,7 +157,7 @@ async def test_what_can_never_fit_goes_back(rig: Rig) -> None:
     await rig.flow.deliver_due()
     assert await rig.states(message) == [BOUNCED]
     assert rig.told == [
-        ("refused", "ben@clinic.example", "552 5.2.2 The message is larger than the mailbox ben may be")
+        ("refused", "ben@clinic.example", "552 5.2.2 The message is larger than the limit of the mailbox ben")
     ]
 
 
@@ -165,7 +165,7 @@ async def test_an_account_that_is_gone_bounces(rig: Rig) -> None:
     message = await rig.accept(to_mailbox("gone"), to_mailbox("anna"))
     await rig.flow.deliver_due()
     assert await rig.states(message) == [BOUNCED, DELIVERED]
-    assert rig.told == [("refused", "gone@clinic.example", "550 5.1.1 The mailbox gone does not exist any more")]
+    assert rig.told == [("refused", "gone@clinic.example", "550 5.1.1 The mailbox gone no longer exists")]
     assert not rig.boxes.exists("gone")
 
 

@@ -1,11 +1,11 @@
-"""Links without a modem here: a router on the LAN, on a dedicated line or dialling by itself.
+"""Links without a modem of ours: a router on the LAN, on a dedicated line or dialling by itself.
 
-`DialupGateway`: the router dials when a packet wants out. So `dial` tries to reach the provider until
-something answers. The router hangs up by its own idle timer; no packet of ours keeps its line up after
-`hang_up`, and none is sent while on line only to see whether it is up. A connection that is refused
-does not count as an answer: routers refuse while they dial.
+`DialupGateway`: the router dials when there is a packet to send, so `dial` tries to reach the provider until
+something answers. The router hangs up by its own idle timer: after `hang_up` no packet of ours keeps its line up,
+and while on line none is sent only to test it. A refused connection does not count as an answer, because routers
+refuse while they dial.
 
-Runs in the daemon's event loop. `Gateway` is always there; it serves where code wants a Link.
+Runs in the daemon's event loop. `Gateway` is always up; it serves where code needs a Link.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Gateway:
         return DialOutcome(DialResult.CONNECTED)
 
     async def lost(self) -> str:
-        """Never: what can't be reached now is tried again by the flush."""
+        """Never: the flush retries what can't be reached now."""
         await asyncio.Event().wait()
         return ""
 
@@ -47,7 +47,7 @@ class Gateway:
         """Nothing to do."""
 
     def traffic(self) -> Traffic | None:
-        """Not known here: the router counts."""
+        """Unknown: only the router counts."""
         return None
 
     def doubt(self, why: str) -> None:
@@ -55,7 +55,7 @@ class Gateway:
 
 
 class DialupGateway:
-    """A router that dials by itself. `hosts` are (host, port) of the provider; any of them answering will do."""
+    """A router that dials by itself. `hosts` are (host, port) of the provider; one answer is enough."""
 
     kind = LinkKind.DIALUP_GATEWAY
 
@@ -73,7 +73,7 @@ class DialupGateway:
         self._doubts = asyncio.Event()
 
     async def dial(self) -> DialOutcome:
-        """Knock at the provider's until it answers or `timeout_s` is over.
+        """Try to connect to the provider until it answers or `timeout_s` is over.
 
         A cancellation leaves nothing open.
         """
@@ -119,7 +119,7 @@ class DialupGateway:
         self._doubts.set()
 
     async def _knock_all(self) -> str | None:
-        """None once any host answered, else why the last one did not."""
+        """Try every host; None once any of them answered, else why the last one did not."""
         why = ""
         for host, port in self._hosts:
             found = await self._knock(host, port)

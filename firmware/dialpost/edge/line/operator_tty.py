@@ -1,7 +1,7 @@
-"""The operator's terminal joined to a modem's port, byte for byte, until Ctrl-] or the end of either.
+"""The operator's terminal connected to a modem's port, byte for byte, until Ctrl-] or the end of either.
 
-Blocking, for a short-lived command. The terminal is raw meanwhile (every key goes to the modem, Ctrl-C too) and as
-before afterwards, whatever happens. The port's settings are the caller's and stay as they are.
+Blocks; for a short-lived command. The terminal is raw meanwhile (every key goes to the modem, including Ctrl-C) and
+is restored afterwards, whatever happens. The port keeps the caller's settings.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from enum import Enum
 
 LEAVE = b"\x1d"  # Ctrl-]
 QUIET_S, LAST_WORDS_S = 0.3, 2.0
-"""After leaving, how long the port must be quiet before it is closed, and the longest wait for that."""
+"""After leaving: the silence of the port before it is closed, and the longest wait for it."""
 _CHUNK = 4096
 
 
 class Ended(Enum):
-    """Why the talk is over."""
+    """Why the connection ended."""
 
     LEFT = "left"  # Ctrl-]
     INPUT_OVER = "input over"  # the operator's side was closed: a pipe's end, a lost session
@@ -31,7 +31,7 @@ class Ended(Enum):
 
 
 def join(port_fd: int, in_fd: int, out_fd: int) -> Ended:
-    """Carry bytes both ways until one of `Ended` happens. `in_fd` may be a pipe: then all of it is sent."""
+    """Copy bytes both ways until one of `Ended` happens. `in_fd` may be a pipe: then all of it is sent."""
     with _raw(in_fd):
         while True:
             ready, _, _ = select.select([port_fd, in_fd], [], [])
@@ -51,14 +51,14 @@ def join(port_fd: int, in_fd: int, out_fd: int) -> Ended:
 
 
 def _last_words(port_fd: int, out_fd: int) -> None:
-    """Let the port take what was typed last, and show what is answered, until it is quiet."""
+    """Let the port take the last input, and show the answer, until it is quiet."""
     until_s = time.monotonic() + LAST_WORDS_S
     while (left_s := until_s - time.monotonic()) > 0:
         ready, _, _ = select.select([port_fd], [], [], min(QUIET_S, left_s))
         data = _read(port_fd) if ready else b""
         if not data:
             return
-        with contextlib.suppress(OSError):  # whoever left may have closed the other side too
+        with contextlib.suppress(OSError):  # the operator may have closed the terminal as well
             _write(out_fd, data)
 
 
@@ -69,15 +69,15 @@ def _raw(fd: int) -> Iterator[None]:
         return
     before = termios.tcgetattr(fd)
     try:
-        tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is kept
+        tty.setraw(fd, termios.TCSADRAIN)  # keeps what was typed ahead
         yield
     finally:
-        with contextlib.suppress(termios.error):  # the session is lost, and its terminal with it
+        with contextlib.suppress(termios.error):  # with a lost session the terminal is gone, too
             termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 def _read(fd: int) -> bytes:
-    """What is there; b"" at the end, as when a modem is unplugged or a session is lost."""
+    """Available input; b"" at the end, including an unplugged modem or a lost session."""
     try:
         return os.read(fd, _CHUNK)
     except OSError as error:
@@ -97,7 +97,7 @@ def _sent(port_fd: int, data: bytes) -> bool:
 
 
 def _write(fd: int, data: bytes) -> None:
-    """All of it, also where the descriptor does not block."""
+    """Write all of it, even to a non-blocking descriptor."""
     while data:
         try:
             data = data[os.write(fd, data) :]

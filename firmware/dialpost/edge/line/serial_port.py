@@ -1,8 +1,8 @@
 """A serial port through pyserial: bytes, speed, flow control, DTR and DCD. No thread: the event loop waits on it.
 
-The port is locked by flock, so that no second program of ours opens it; pppd may, by name, while it is open here.
-HUPCL is off: closing does not drop DTR by itself, and so never the call (pyserial's traps: docs/decisions).
-A pseudo-terminal and a virtual machine's console have no control lines: `carrier` is None, `set_dtr` False there.
+The port is locked by flock, so that no second program of ours opens it; pppd may open it by name meanwhile. HUPCL
+is off, so closing the port does not drop DTR, and with it the call. A pseudo-terminal and a virtual machine's
+console have no control lines: there `carrier` is None and `set_dtr` False.
 """
 
 from __future__ import annotations
@@ -61,25 +61,25 @@ def open_port(device: str, speed_bps: int, flow_control: FlowControl) -> SerialP
 
 
 def _is_something_else(device: str) -> bool:
-    """Whether there is something of that name that can't be a port: a file, a folder. It is not opened for that."""
+    """Whether the name is that of something else, such as a file or a folder; checked without opening it."""
     try:
         return not Path(device).is_char_device() and Path(device).exists()
-    except (OSError, ValueError):  # the opening will tell
+    except (OSError, ValueError):  # opening it will show the reason
         return False
 
 
 def _in_words(device: str, error: Exception) -> str:
     number = getattr(error, "errno", None)
-    if number is None and isinstance(error.__context__, termios.error):  # pyserial keeps only its words
+    if number is None and isinstance(error.__context__, termios.error):  # pyserial keeps only the message
         number = error.__context__.args[0]
-    if number is None and "lock" in str(error).lower():  # pyserial forgets the number of its flock's failure
+    if number is None and "lock" in str(error).lower():  # pyserial drops the error number of flock
         number = errno.EAGAIN
     words = _WORDS.get(number) if number is not None else None
     return words.format(device=device) if words else f"{device} can't be used: {error}"
 
 
 class SerialPort:
-    """An open port. Every method raises PortError once the port is gone, `close` excepted."""
+    """An open port. Every method except `close` raises PortError once the port is gone."""
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
@@ -91,7 +91,7 @@ class SerialPort:
         return int(self._port.fileno())
 
     async def read(self, most: int) -> bytes:
-        """At least one byte, at most `most`; what is beyond stays in the kernel."""
+        """At least one byte, at most `most`; the rest stays in the kernel."""
         loop, descriptor = asyncio.get_running_loop(), self.fileno()
         while True:
             try:
@@ -107,7 +107,7 @@ class SerialPort:
             await _ready(loop.add_reader, loop.remove_reader, descriptor)
 
     async def write(self, data: bytes) -> None:
-        """Give all to the kernel."""
+        """Hand all of it to the kernel."""
         loop, descriptor = asyncio.get_running_loop(), self.fileno()
         while data:
             try:
@@ -118,7 +118,7 @@ class SerialPort:
                 raise PortError(_in_words(self.device, error)) from error
 
     def set_speed(self, speed_bps: int) -> None:
-        """Set the port up again at this speed (pppd may have changed it); what was not yet read is dropped."""
+        """Set up the port again with this speed (pppd may have changed it); unread input is dropped."""
         self._check_open()
         try:
             self._port.baudrate = speed_bps
@@ -128,7 +128,7 @@ class SerialPort:
             raise PortError(_in_words(self.device, error)) from error
 
     def set_dtr(self, on: bool) -> bool:
-        """Switch DTR; False where the port has no such line."""
+        """Switch DTR; False if the port has no such line."""
         self._check_open()
         try:
             self._port.dtr = on
@@ -139,7 +139,7 @@ class SerialPort:
         return self.carrier() is not None
 
     def carrier(self) -> bool | None:
-        """DCD, None where the port has no such line."""
+        """DCD; None if the port has no such line."""
         self._check_open()
         try:
             return bool(self._port.cd)
@@ -149,7 +149,7 @@ class SerialPort:
             raise PortError(_in_words(self.device, error)) from error
 
     def close(self, *, keep_dtr: bool) -> None:
-        """Close at once, dropping what is not yet written. DTR goes off unless `keep_dtr`. Harmless when closed."""
+        """Close at once, dropping unwritten output. DTR goes off unless `keep_dtr`. Harmless if already closed."""
         if not self._port.is_open:
             return
         with contextlib.suppress(OSError, termios.error, serial.SerialException):
@@ -165,7 +165,7 @@ class SerialPort:
             raise PortError(f"{self.device} is closed.")
 
     async def _is_there(self) -> bool:
-        """After a read of nothing: a port whose other side is gone stays readable for ever."""
+        """Whether the port exists, after an empty read: one whose other side is gone stays readable for ever."""
         await asyncio.sleep(0)
         try:
             self._port.in_waiting  # noqa: B018 - the question is whether it can be asked

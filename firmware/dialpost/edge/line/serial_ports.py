@@ -1,7 +1,7 @@
-"""The serial ports of this machine, with what their USB devices say of themselves.
+"""The serial ports of this machine, with the descriptions of their USB devices.
 
-pyserial finds them; left out are UARTs that are not fitted and the one the kernel writes its messages to. Where
-$DIALPOST_SERIAL_PORTS names some (with colons between), these are all there are: a simulated modem, a remote port.
+pyserial finds them; UARTs that are not fitted are left out, and so is the kernel's console. If
+$DIALPOST_SERIAL_PORTS names ports (separated by colons), only these exist: a simulated modem, a remote port.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LASTING = Path("/dev/serial/by-id")
 
 
 def serial_ports(ttys: Path = _TTYS, lasting: Path = _LASTING) -> list[PortFacts]:
-    """All that may be a modem's, sorted by name. A USB port goes by the name that stays (/dev/serial/by-id)."""
+    """All ports that may have a modem, sorted by name. USB ports have their stable name (/dev/serial/by-id)."""
     told = os.environ.get(ENVIRONMENT, "")
     if told:
         return [PortFacts(path, path) for path in told.split(":") if path]
@@ -38,7 +38,7 @@ def serial_ports(ttys: Path = _TTYS, lasting: Path = _LASTING) -> list[PortFacts
 
 
 def _lasting_names(folder: Path) -> dict[str, str]:
-    """Names that a device keeps whichever socket it is put into, by the kernel's name."""
+    """The names that devices keep in whichever socket they are plugged, by their kernel names."""
     if not folder.is_dir():
         return {}
     return {str(link.resolve()): str(link) for link in sorted(folder.iterdir(), reverse=True)}

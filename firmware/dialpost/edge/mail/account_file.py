@@ -1,7 +1,7 @@
 """`accounts.toml`: accounts and aliases, written whole and durably, never silently empty.
 
-A write goes to a new file, which is fsynced and renamed over the old one, and the folder is fsynced; the one
-before stays as `accounts.toml.previous`. Mode 0600: it holds password hashes.
+Each write goes to a new file, which is fsynced and renamed over the old one, and the folder is fsynced; the old
+version stays as `accounts.toml.previous`. Mode 0600, because it holds password hashes.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _Contents = tuple[dict[str, Account], dict[str, Alias]]
 
 
 class AccountFile:
-    """The file at `path`. After `load`, `report` says what had to be repaired, "" = nothing."""
+    """The file at `path`. After `load`, `report` says what had to be repaired; "" = nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.report = ""
 
     def load(self, *, set_aside: bool = True) -> _Contents:
-        """What is on the card; nothing where there is no file yet.
+        """The accounts and aliases on the card; none if there is no file yet.
 
-        If only the file itself is damaged, its predecessor is taken, and it is kept under another name (not where
-        `set_aside` is False: who only looks changes nothing).
-        Raises: DamagedError where neither can be read, StorageError where we may not.
+        If only the file itself is damaged, its predecessor is used, and the damaged one is kept under another name
+        (unless `set_aside` is False: a reader must not change anything).
+        Raises: DamagedError if neither can be read, StorageError if access is denied.
         """
         try:
             return _parse(self.path)
@@ -72,7 +72,7 @@ class AccountFile:
         return found
 
     def put_aside(self) -> str:
-        """Keep what can't be read under other names, so that the station starts without; the names.
+        """Keep unreadable files under other names, so that the station starts without them; returns the names.
 
         Raises: StorageError.
         """
@@ -88,7 +88,7 @@ class AccountFile:
         return " and ".join(kept)
 
     def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
-        """Durable when it returns. Raises: StorageError, the old file unchanged."""
+        """Durable when it returns. Raises: StorageError; the old file is unchanged then."""
         text = _render(accounts, aliases)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class AccountFile:
             raise storage_error(error, "The accounts could not be saved") from error
 
     def _keep_previous(self) -> None:
-        """Give what is there now a second name. A file system without links does without the second copy."""
+        """Give the present file a second name. A file system without links keeps no second copy."""
         if self.path.exists():
             self._previous.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -105,7 +105,7 @@ class AccountFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the file against another process that changes it. Raises: AccountError where one does now."""
+        """Lock the file against other processes that change it. Raises: AccountError if one holds it now."""
         try:
             lock = os.open(
                 self.path.with_name(self.path.name + ".lock"),
@@ -116,6 +116,8 @@ class AccountFile:
             raise storage_error(error, "The accounts could not be saved") from error
         try:
             try:
+                # A lock file of its own: the accounts' file itself is replaced at every save, and a lock would stay
+                # with the old one.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AccountError("Another command is changing accounts right now; try again.") from None
@@ -135,15 +137,16 @@ class AccountFile:
 
 
 def _parse(path: Path) -> _Contents:
-    """Raises: OSError; ValueError where it is not what `_render` writes."""
+    """Raises: OSError; ValueError if it is not what `_render` writes."""
     data = path.read_bytes()
     try:
         table: dict[str, Any] = parse_toml(data.decode("utf-8"), largest=_LARGEST)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} is no text in UTF-8") from None
+        raise ValueError(f"line {line} is not UTF-8 text") from None
     except ConfigError as error:
         raise ValueError(str(error)) from None
+    # An empty or truncated file may still be valid TOML; without this line it would count as "no accounts".
     if table.get("version") != 1:
         raise ValueError('its line "version = 1" is missing')
     accounts: dict[str, Account] = {}
@@ -190,7 +193,7 @@ def _get(row: dict[str, Any], key: str, kind: type, where: str, default: Any = _
     if value is _MUST:
         raise ValueError(f"{where} has no {key}")
     if value is not default and (not isinstance(value, kind) or isinstance(value, bool) != (kind is bool)):
-        raise ValueError(f"{key} of {where} is not what it should be")
+        raise ValueError(f"{key} of {where} has the wrong type")
     return value
 
 

@@ -1,11 +1,11 @@
 """The station's own TLS certificate: the one configured, or one made at first start with the `openssl` command.
 
-It makes an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
-addresses given to mail programs. The certificate is valid from 2000
-to the end of 2049: a board without a battery clock makes it believing it is 1970, and the mail programs that look
-at it know better. One in its place that has expired (put there by hand) is replaced at the start.
-The two files appear together (a folder is renamed into place), durable, the key readable by
-the station's user only.
+The station makes an EC P-256 key and a self-signed certificate for the host name, every mail domain and the
+addresses given to mail programs. The certificate is valid from 2000 to the end of 2049: a board without a battery
+clock makes it while its clock shows 1970, and the mail programs that check it know the real date. If somebody put
+another one in its place, it is replaced at the start once it has expired.
+
+The two files appear together (a folder is renamed into place), durably; only the station's user can read the key.
 
 Blocking, a few milliseconds; for the start of the daemon and for commands, not for a busy event loop.
 """
@@ -63,7 +63,7 @@ _MAX_COMMON_NAME = 64  # RFC 5280, ub-common-name
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate (chain) and its private key, PEM files. `note` says what had to be done for them, or ""."""
+    """A certificate (chain) and its private key, PEM files. `note` says what was done to get them, or ""."""
 
     certificate: Path
     key: Path
@@ -71,22 +71,22 @@ class Pair:
 
 
 def configured_pair(config: Config) -> Pair | None:
-    """The one named in the configuration, None where the station makes its own."""
+    """The certificate named in the configuration; None if the station makes its own."""
     return Pair(Path(config.tls.certificate), Path(config.tls.key)) if config.tls.certificate else None
 
 
 def own_folder(config: Config) -> Path:
-    """Where the self-made certificate is kept."""
+    """The folder of the self-made certificate."""
     return Path(config.station.data_dir) / "tls"
 
 
 def own_pair(folder: Path) -> Pair:
-    """Where the station's self-made certificate is, in its folder."""
+    """The paths of the self-made certificate in its folder."""
     return Pair(folder / "station.pem", folder / "station.key")
 
 
 def station_pair(config: Config) -> Pair:
-    """The certificate the station shows: the one configured, or the self-made one, made now if need be.
+    """The certificate the station presents: the one configured, or the self-made one, made now if necessary.
 
     Raises: CertificateError.
     """
@@ -98,10 +98,10 @@ def station_pair(config: Config) -> Pair:
 
 
 def ensure_pair(folder: Path, names: Sequence[str], now_s: float | None = None) -> Pair:
-    """The self-made certificate in `folder`, made now where there is none. `names[0]` is the host name.
+    """The self-made certificate in `folder`, made now if there is none. `names[0]` is the host name.
 
-    One that can't be used is set aside, never deleted; so is one that lacks a name or address, or ends soon.
-    Durable when it returns. Raises: CertificateError; an old one is then still there.
+    One that can't be used is set aside, never deleted; so is one that lacks a name or address, or has expired.
+    Durable when it returns. Raises: CertificateError; an old one is still in place then.
     """
     there = own_pair(folder)
     if not folder.exists():
@@ -116,7 +116,7 @@ def ensure_pair(folder: Path, names: Sequence[str], now_s: float | None = None) 
 
 
 def _why_not(pair: Pair, names: Sequence[str], now_s: float) -> str:
-    """What speaks against going on with a self-made certificate, "" = nothing."""
+    """The reason to replace a self-made certificate, "" = none."""
     try:
         server_context(pair)
     except CertificateError as error:
@@ -124,25 +124,25 @@ def _why_not(pair: Pair, names: Sequence[str], now_s: float) -> str:
     try:
         facts = inspect(pair.certificate)
     except CertificateError:
-        return ""  # it works; only the command that would tell its names is missing
-    if facts.not_after_s < now_s < _END_S:  # behind the end of a new one the clock is wrong
+        return ""  # it works; only the command that lists its names is missing
+    if facts.not_after_s < now_s < _END_S:  # a clock beyond the end of a new certificate must be wrong
         return "the old one has expired"
     lacking = facts.lacking(names)
     return f"the old one was not for {', '.join(lacking)}" if lacking else ""
 
 
 def server_context(pair: Pair) -> ssl.SSLContext:
-    """What a listener needs to offer TLS (1.2 or newer). Raises: CertificateError."""
+    """The context with which a listener offers TLS (1.2 or newer). Raises: CertificateError."""
 
     def no_passphrase() -> str:
         raise CertificateError(
-            f"The private key {pair.key} is locked with a passphrase, and nobody is there to type it at start. "
+            f"The private key {pair.key} is locked with a passphrase, and there is nobody to type it at the start. "
             f"Unlock it: openssl pkey -in {pair.key} -out NEW.key"
         )
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION  # nobody needs it, and it costs more here than there
+    context.options |= ssl.OP_NO_RENEGOTIATION  # of no use, and it costs the server more than the client
     try:
         context.load_cert_chain(pair.certificate, pair.key, no_passphrase)
     except ssl.SSLError as error:
@@ -157,7 +157,7 @@ def server_context(pair: Pair) -> ssl.SSLContext:
 
 
 def inspect(certificate: Path) -> CertificateFacts:
-    """What the first certificate in a PEM file says. Raises: CertificateError."""
+    """The facts of the first certificate in a PEM file. Raises: CertificateError."""
     if not os.access(certificate, os.R_OK):
         raise CertificateError(f"The certificate {certificate} is missing or can't be read.")
     wanted = ["-startdate", "-enddate", "-subject", "-issuer", "-ext", "subjectAltName", "-fingerprint", "-sha256"]
@@ -185,7 +185,7 @@ def _names(lines: Sequence[str]) -> tuple[str, ...]:
 def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for cut_off in folder.parent.glob(f".{folder.name}-*"):  # by a power cut, at an earlier start
+        for cut_off in folder.parent.glob(f".{folder.name}-*"):  # left by a power cut during an earlier start
             shutil.rmtree(cut_off, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -201,7 +201,7 @@ def _make(folder: Path, names: Sequence[str], aside: Path | None) -> None:
 
 
 def _make_in(folder: Path, names: Sequence[str]) -> None:
-    """The two files in an empty folder. Names are checked, so nothing in them needs quoting."""
+    """Make the two files in an empty folder. Names were checked, so nothing in them needs quoting."""
     common_name = names[0] if len(names[0]) <= _MAX_COMMON_NAME else "Dialpost mail station"
     alternatives = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in dict.fromkeys(names))
     with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -254,7 +254,8 @@ def _make_in(folder: Path, names: Sequence[str]) -> None:
 
 
 def _openssl(*arguments: str, cwd: Path | None = None) -> str:
-    """Run the command; its standard output. Raises: CertificateError with its words."""
+    """Run the command and return its standard output. Raises: CertificateError with its messages."""
+    # OPENSSL_CONF and its like could make the command do something else.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENSSL")}
     try:
         done = subprocess.run(

@@ -10,13 +10,14 @@ from dialpost.edge.ground.transports import abort
 
 TIMEOUT_S = 15.0
 LINE_BYTES = 512
-"""How much of a greeting is read (RFC 5321 §4.5.3.1.5)."""
+"""The most of a greeting that is read (RFC 5321 §4.5.3.1.5)."""
 
 
 async def knock(door: str) -> str:
     """What is wrong at a door given as "submissions [::]:465" or "smtp 0.0.0.0:25"; "" if it greets with 220."""
     kind, _, place = door.partition(" ")
     host, _, port = place.rpartition(":")
+    # A wildcard address can be listened on, but not connected to everywhere.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host.strip("[]"), host.strip("[]"))
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -44,7 +45,7 @@ async def _greeting(host: str, port: int, tls: ssl.SSLContext | None) -> str:
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:
-    """The first line, or as much of one that has no end."""
+    """The first line, or the beginning of an endless one."""
     line = b""
     while b"\n" not in line and len(line) < LINE_BYTES:
         more = await reader.read(LINE_BYTES - len(line))
@@ -55,7 +56,7 @@ async def _first_line(reader: asyncio.StreamReader) -> bytes:
 
 
 def _any_certificate() -> ssl.SSLContext:
-    """Whether it is trusted is the certificate's own finding."""
+    """Accept any certificate: `doctor` judges it separately."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -1,10 +1,10 @@
-"""Before Dovecot starts: remove the indexes of a mailbox whose log a power cut tore.
+"""Removes, before Dovecot starts, the indexes of mailboxes whose index log was torn by a power cut.
 
-`dialpost-dovecot.service` runs this. Dovecot rebuilds them from the mailbox itself: the numbers of messages are
-in `dovecot-uidlist`, what was read and answered in the files' names. Its own way is to refuse the mailbox until the
-mail program connects once more.
+`dialpost-dovecot.service` runs this. Dovecot rebuilds the indexes from the mailbox itself: message numbers are in
+`dovecot-uidlist`, flags in the file names. Left to itself it would refuse the mailbox until the mail program
+reconnects (decision 24).
 
-Runs as the station's user, and must not keep Dovecot from starting: what can't be read is left to it. Blocking.
+Runs as the station's user, and must not keep Dovecot from starting: unreadable files are left to it. Blocking.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _OF_MAILDIR = frozenset({"cur", "new", "tmp"})
 
 
 def forget_torn(mail: Path) -> list[Path]:
-    """Look at every mailbox below that folder; the files that were taken away."""
+    """Examine every mailbox below that folder; returns the files removed."""
     gone: list[Path] = []
     for folder, name in _torn(mail):
+        # The whole index, not only its log: the index may already depend on the part that was torn.
         for path in sorted(folder.glob(f"{name}*")):
             path.unlink(missing_ok=True)
             gone.append(path)
@@ -33,7 +34,7 @@ def forget_torn(mail: Path) -> list[Path]:
 
 
 def _torn(mail: Path) -> Iterator[tuple[Path, str]]:
-    """Folder, and the name that the files of a torn index begin with."""
+    """The folder and the common start of the file names of each torn index."""
     for folder, folders, files in os.walk(mail):
         folders[:] = [name for name in folders if name not in _OF_MAILDIR]
         logs = [(name, found[1]) for name in files if (found := _LOG.match(name))]

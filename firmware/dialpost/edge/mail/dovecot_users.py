@@ -1,7 +1,7 @@
-"""The accounts as Dovecot's passwd-file, so that IMAP and POP3 ask the same passwords.
+"""The accounts as Dovecot's passwd-file, so that IMAP and POP3 accept the same passwords.
 
-A field holds nothing that parts fields or lines; an address that does gets no line of its own, and its owner logs
-in by the account's name.
+No field may contain a separator of fields or lines. An address that does gets no line, and its owner logs in with
+the account's name.
 
 Format: `user:password:uid:gid:gecos:home:shell:extra` (Dovecot, "Passwd-file"). Written whole and renamed into
 place; 0640, because Dovecot's own user reads it through the station's group.
@@ -17,9 +17,9 @@ from dialpost.core.mail.accounts import Account, Directory
 from dialpost.edge.ground.durable import storage_error, write_durably
 
 _FIELD = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f\"\\#]+\Z")
-"""What a field can hold: Dovecot knows no escaping, so an address like `"a:b"@...` can't be a name to log in by."""
+"""The content a field can have: Dovecot knows no escaping, so an address like `"a:b"@...` can't be a login."""
 _NOT_IN_A_NAME = re.compile(r"[:\x00-\x1f\x7f-\x9f]")
-_SOON_S = 60  # beyond that the clock was set back, and the time differs anyway
+_SOON_S = 60  # a larger difference means that the clock was set back, and then the time differs anyway
 
 
 class DovecotUsers:
@@ -30,7 +30,7 @@ class DovecotUsers:
         self._mail_root = mail_root
 
     def write(self, directory: Directory, default_quota_bytes: int) -> None:
-        """Make the file say just these accounts; disabled ones are left out. Raises: StorageError."""
+        """Write exactly these accounts, except disabled ones. Raises: StorageError."""
         usable = [account for account in directory.accounts.values() if self._can_log_in(account)]
         lines = [self._line(account, default_quota_bytes) for account in usable]
         lines += [
@@ -45,13 +45,13 @@ class DovecotUsers:
             raise storage_error(error, f"Dovecot's user file {self._path} could not be written") from error
 
     def _can_log_in(self, account: Account) -> bool:
-        """Whether a line for it says what it shall: no field of it holds what parts fields or lines."""
+        """Whether its line would mean what it should: no field contains a separator."""
         fields = (account.name, account.password_hash, str(self._mail_root / account.name))
         return account.enabled and all(map(_FIELD.match, fields))
 
     def _set_time(self, descriptor: int) -> None:
-        """Dovecot rereads the file when its size or its time in whole seconds is another: a password
-        changed twice within a second (same size) must not go unseen.
+        """Dovecot rereads the file when its size or its time in whole seconds changes: a second change of a
+        password within the same second (same size) must not be missed.
         """
         written_s = int(os.fstat(descriptor).st_mtime)
         before_s = int(self._path.stat().st_mtime) if self._path.exists() else 0
@@ -61,8 +61,8 @@ class DovecotUsers:
     def _line(self, account: Account, default_quota_bytes: int) -> str:
         home = self._mail_root / account.name
         quota = default_quota_bytes if account.quota_bytes is None else account.quota_bytes
-        # `mail` and `quota_rule` are for Dovecot 2.3. 2.4 knows where mail is from its own configuration
-        # (core/system/apply/dovecot), and the quota as `quota_storage_size`.
+        # `mail` and `quota_rule` are for Dovecot 2.3. Dovecot 2.4 has the mail location in its own configuration
+        # (core/system/apply/dovecot), and calls the quota `quota_storage_size`.
         extra = f"userdb_mail=maildir:{home}"
         if quota:
             extra += f" userdb_quota_rule=*:bytes={quota} userdb_quota_storage_size={quota}B"
@@ -71,5 +71,5 @@ class DovecotUsers:
 
 
 def _by_address(account: Account, address: str) -> str:
-    """Mail programs like to log in with the address: the same password, the same user."""
+    """A line to log in with the address, as mail programs like to: the same password, the same user."""
     return f"{address}:{account.password_hash}::::::user={account.name}\n"

@@ -1,8 +1,7 @@
-"""Listening sockets: those systemd hands over, and those bound here for the rest.
+"""Listening sockets: those systemd passes, and those bound here.
 
-Sockets from `.socket` units (sd_listen_fds(3)) are told apart by their FileDescriptorName: `smtp`,
-`submission`, `submissions`. A restart of the daemon then refuses no connection: the kernel keeps the
-backlog meanwhile.
+Sockets from `.socket` units (sd_listen_fds(3)) are distinguished by their FileDescriptorName: `smtp`, `submission`,
+`submissions`. With them a restart of the daemon refuses no connection, because the kernel keeps the backlog.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ class ListenError(DialpostError):
 
 
 def inherited_sockets(environ: MutableMapping[str, str] | None = None) -> dict[str, list[socket.socket]]:
-    """The sockets handed over by the service manager, by name; {} where there are none.
+    """The sockets passed by the service manager, by name; {} if there are none.
 
-    Takes the variables out of the environment, so that no child thinks they are its own. A socket
-    whose unit gave no name counts as `smtp`.
+    Removes the variables from the environment, so that no child takes them for its own. A socket whose unit gave
+    no name counts as `smtp`.
     """
     environ = os.environ if environ is None else environ
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "0")
@@ -44,9 +43,9 @@ def inherited_sockets(environ: MutableMapping[str, str] | None = None) -> dict[s
 
 
 def bind(listen: str) -> socket.socket:
-    """A listening socket for "ADDRESS:PORT", "[IPv6]:PORT" or ":PORT"; `[::]` takes IPv4 as well.
+    """A listening socket for "ADDRESS:PORT", "[IPv6]:PORT" or ":PORT"; `[::]` accepts IPv4 as well.
 
-    Where the machine has no IPv6 at all, `[::]` becomes 0.0.0.0. Raises: ListenError.
+    On a machine without IPv6, `[::]` becomes 0.0.0.0. Raises: ListenError.
     """
     host, port = split_listen(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -74,7 +73,7 @@ def _bind(family: int, host: str, port: int) -> socket.socket:
 
 
 def split_listen(listen: str) -> tuple[str, int]:
-    """Host and port of "ADDRESS:PORT"; brackets are taken off, an empty address means every one."""
+    """Host and port of "ADDRESS:PORT"; brackets are removed, an empty address means all of them."""
     host, _, port = listen.rpartition(":")
     return host.strip("[]") or "::", int(port)
 
@@ -92,9 +91,9 @@ def _why(error: OSError, port: int) -> str:
 def open_listeners(
     wanted: Mapping[str, Sequence[str]], inherited: Mapping[str, Sequence[socket.socket]]
 ) -> list[tuple[str, socket.socket]]:
-    """Every listening socket with its door's name: inherited ones where a door has any, else bound here.
+    """Every listening socket with the name of its door: inherited ones if the door has any, else bound here.
 
-    Raises: ListenError, with none left open.
+    Raises: ListenError; no socket is left open then.
     """
     made: list[tuple[str, socket.socket]] = []
     try:
@@ -112,8 +111,8 @@ def open_listeners(
 
 
 class Doors:
-    """Listening sockets that outlive the stations behind them: while one is put in the place of another the kernel
-    keeps who connects waiting, and nobody is refused.
+    """Listening sockets that outlive the stations behind them: while one station replaces another, the kernel keeps
+    new connections waiting and refuses none.
 
     A station gets duplicates, which it may close.
     """
@@ -123,15 +122,16 @@ class Doors:
         self._held: dict[tuple[str, str], socket.socket] = {}
 
     def rehearse(self, wanted: Mapping[str, Sequence[str]]) -> None:
-        """Raises: ListenError where `wanted` can't be had, as far as that shows while these are held."""
+        """Raises: ListenError if `wanted` can't be bound, as far as that can be tested while these are held."""
         held_ports = {split_listen(listen)[1] for _, listen in self._held}
         for door, listen in self._to_bind(wanted):
             if (door, listen) not in self._held and split_listen(listen)[1] not in held_ports - {0}:
                 bind(listen).close()
 
     def take(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[socket.socket]]:
-        """Sockets for each door; those not wanted any more are closed. Raises: ListenError."""
+        """Sockets for each door; those no longer wanted are closed. Raises: ListenError."""
         places = self._to_bind(wanted)
+        # Old ones first: a wildcard address and a single one can't share a port.
         for place in [place for place in self._held if place not in places]:
             self._held.pop(place).close()
         for place in places:
@@ -143,7 +143,7 @@ class Doors:
         return found
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for sock in self._held.values():
             sock.close()
         self._held.clear()

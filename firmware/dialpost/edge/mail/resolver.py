@@ -1,12 +1,12 @@
-"""Asking DNS over the line; every result is a value (core/mail/mx), never an exception.
+"""DNS queries over the line; every result is a value (core/mail/mx), never an exception.
 
-The servers are those of the configuration, else those the line names when it comes up (`use_servers`), else the
-system's. dnspython builds and reads the messages; its resolver is not used, because it times with the wall clock,
-which is set in the middle of things on a board without a battery clock. Here every wait is monotonic, and answers
-are kept by monotonic time for no longer than their TTL.
+The servers are those of the configuration, else those announced when the line comes up (`use_servers`), else the
+system's. dnspython builds and parses the messages. Its resolver is not used, because it measures time by the wall
+clock, which on a board without a battery clock is set in the middle of a call. Here every wait is monotonic, and
+answers are cached by monotonic time, for their TTL at most.
 
-dnspython (5 MB) is imported at the first question: a station that reaches its smarthost through the system's
-resolver never needs it. Runs in the event loop; safe to use from many tasks.
+dnspython (5 MB) is imported at the first query: a station that reaches its smarthost through the system's resolver
+never needs it. Runs in the event loop; safe to use from many tasks.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 CACHED_ANSWERS = 500
 LONGEST_CACHED_S = 3600.0
 LONGEST_CACHED_ABSENCE_S = 300.0
-MAX_ALIASES = 8  # how often a CNAME is followed whose target is not in the same answer
+MAX_ALIASES = 8  # the number of CNAMEs followed whose target is not in the same answer
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _NETWORKD = Path("/run/systemd/netif/state")
-"""Where networkd tells the servers it knows, by DHCP or its configuration, for a system without resolved, as the
-board is. The file says it is private to systemd; sd-network(3) has read it in this form since 2013."""
+"""The servers that networkd knows from DHCP or its configuration, for a system without resolved, like the board.
+The file says it is private to systemd; sd-network(3) has read it in this form since 2013."""
 _HOSTS = Path("/etc/hosts")
 
 _Records = tuple[Any, ...]  # record data of one kind, as dnspython has it
@@ -58,7 +58,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Alias:
-    """The answer only says: ask for that name instead."""
+    """The answer only names another name to ask for."""
 
     target: str
 
@@ -82,19 +82,19 @@ class Resolver:
         self._cache: dict[tuple[str, str], _Kept] = {}
 
     def use_servers(self, servers: Sequence[str]) -> None:
-        """The line is up and names these servers, or it is down: (). What was learnt before is forgotten."""
+        """The line is up and announces these servers, or it is down: (). Clears the cache."""
         self._of_line = tuple(servers)
         self._cache.clear()
 
     async def mx(self, domain: str) -> MxAnswer:
-        """The domain's MX records, in no order. CNAMEs are followed (RFC 5321 §5.1)."""
+        """The domain's MX records, unordered. CNAMEs are followed (RFC 5321 §5.1)."""
         found = await self._ask(domain, "MX")
         if not isinstance(found, tuple):
             return found
         return tuple(MxRecord(record.preference, _host_name(record.exchange)) for record in found)
 
     async def addresses(self, host: str) -> AddressAnswer:
-        """The host's IP addresses, IPv4 first: it is what a dialled line has. An address is its own answer."""
+        """The host's IP addresses, IPv4 first: a dialled line has nothing else. An address is its own answer."""
         known = _literal(host) or self._from_hosts_file(host)
         if known:
             return known
@@ -107,9 +107,7 @@ class Resolver:
         return _both(four, await self._ask(host, "AAAA")) if isinstance(four, NoRecords) else _both(four, four)
 
     async def addresses_in_dns(self, host: str) -> AddressAnswer:
-        """As `addresses`, but as the world sees it: what /etc/hosts says here, 127.0.1.1 for the station's name,
-        does not count.
-        """
+        """Like `addresses`, but without /etc/hosts, where the station's own name is 127.0.1.1."""
         known = _literal(host)
         if known:
             return known
@@ -117,19 +115,19 @@ class Resolver:
         return _both(four, six)
 
     async def host_addresses(self, host: str) -> tuple[str, ...]:
-        """`addresses`, () where there are none or name service does not answer."""
+        """`addresses`; () if there are none or DNS does not answer."""
         found = await self.addresses(host)
         return found if isinstance(found, tuple) else ()
 
     async def txt(self, name: str) -> TxtAnswer:
-        """The name's text records, the pieces of each joined."""
+        """The name's text records, with the pieces of each joined."""
         found = await self._ask(name, "TXT")
         if not isinstance(found, tuple):
             return found
         return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in found)
 
     async def records(self, name: str, kind: str) -> tuple[str, ...] | DnsProblem:
-        """The records of a kind (MX, TXT ...) as a zone file has them; for the operator's `lookup`."""
+        """The records of a type (MX, TXT ...) in zone file format; for the operator's `lookup`."""
         found = await self._ask(name, kind)
         return tuple(record.to_text() for record in found) if isinstance(found, tuple) else found
 
@@ -155,7 +153,7 @@ class Resolver:
         return named or _networkd_servers(self._networkd)
 
     async def _ask_servers(self, name: str, kind: str) -> tuple[_Records | DnsProblem, float]:
-        """Each server in turn, again and again, until one answers or the time is up."""
+        """Ask the servers in turn, repeatedly, until one answers or the time is up."""
         deadline_s = asyncio.get_running_loop().time() + self._config.total_s
         servers = list(self._config.servers or self._of_line or self._system_servers())
         asked, aliases = name, 0
@@ -171,7 +169,7 @@ class Resolver:
             except TimeoutError:
                 why = f"{server} does not answer"
                 servers.append(server)  # the packet may have been lost
-            except Exception as error:  # dnspython and the socket have many ways to say that this did not work
+            except Exception as error:  # dnspython and sockets raise many types for one fact: this did not work
                 why = f"{server}: {error or type(error).__name__}"
             else:
                 if isinstance(result, _Alias) and aliases < MAX_ALIASES:
@@ -186,9 +184,9 @@ class Resolver:
         return DnsTrouble(name, why), 0.0
 
     async def _exchange(self, name: str, kind: str, server: str) -> Message:
-        """One question, one answer; by TCP where it does not fit into a datagram. The caller keeps the time.
+        """One query, one answer; by TCP if it does not fit into a datagram. The caller sets the time-out.
 
-        No EDNS: MX and addresses fit without, and some providers' old forwarders choke on it.
+        No EDNS: MX and address records fit without it, and some providers' old forwarders fail on it.
         """
         import dns.asyncquery
         import dns.message
@@ -205,13 +203,13 @@ class Resolver:
     def _from_hosts_file(self, host: str) -> tuple[str, ...]:
         name = host.rstrip(".").lower()
         if name == "localhost" or name.endswith(".localhost"):
-            return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never ask anybody
+            return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never send a query for it
         found = [fields[0] for fields in _lines(self._hosts) if name in (field.lower() for field in fields[1:])]
         return _in_order(address for text in found for address in _literal(text))
 
 
 def _read(name: str, response: Message) -> tuple[_Records | DnsProblem | _Alias, float]:
-    """What a response says about `name`, and for how long."""
+    """What a response says about `name`, and its TTL."""
     import dns.message
     import dns.rcode
 
@@ -234,21 +232,21 @@ def _read(name: str, response: Message) -> tuple[_Records | DnsProblem | _Alias,
 
 
 def _has_soa(response: QueryMessage) -> bool:
-    """A true "no" carries the zone's SOA (RFC 2308 §2)."""
+    """A genuine negative answer carries the zone's SOA (RFC 2308 §2)."""
     import dns.rdatatype
 
     return any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
 
 
 def _may_know(response: QueryMessage) -> bool:
-    """Whether the server claims the zone or claims to have asked: else its "no" is only its own ignorance."""
+    """Whether the server claims authority or recursion: without either, its "no" is mere ignorance."""
     import dns.flags
 
     return bool(response.flags & (dns.flags.AA | dns.flags.RA))
 
 
 def _both(four: _Records | DnsProblem, six: _Records | DnsProblem) -> AddressAnswer:
-    """One answer of two: any address counts; with none, trouble with one of them leaves it open."""
+    """One answer from two: any address counts; without one, trouble with either query leaves it open."""
     found = [record.address for answer in (four, six) if isinstance(answer, tuple) for record in answer]
     if found:
         return tuple(dict.fromkeys(found))
@@ -257,7 +255,7 @@ def _both(four: _Records | DnsProblem, six: _Records | DnsProblem) -> AddressAns
 
 
 async def _system_addresses(host: str, total_s: float) -> AddressAnswer:
-    """Through the system's own resolver. Its "no" is not certain: it does not tell who said so."""
+    """Ask the system's own resolver. Its "no" is not certain, because it does not reveal its source."""
     try:
         name = normalise_domain(host)
         loop = asyncio.get_running_loop()
@@ -291,7 +289,7 @@ def _literal(host: str) -> tuple[str, ...]:
 
 
 def _has_ipv6() -> bool:
-    """Whether there is a way to the IPv6 world. Nothing is sent."""
+    """Whether there is a route to IPv6 hosts. Sends nothing: `connect` of a datagram socket only looks for one."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.connect(("2001:db8::1", 53))
@@ -301,7 +299,7 @@ def _has_ipv6() -> bool:
 
 
 def _networkd_servers(state: Path) -> tuple[str, ...]:
-    """Of a line like `DNS=192.168.1.1 fe80::1%2 192.0.2.1:5353#name`: those that are a plain address."""
+    """The plain addresses in a line like `DNS=192.168.1.1 fe80::1%2 192.0.2.1:5353#name`."""
     found = [word for fields in _lines(state) if fields[0].startswith("DNS=") for word in fields]
     servers = [word.removeprefix("DNS=").partition("#")[0] for word in found]
     return tuple(server for server in servers if _is_address(server))
@@ -316,7 +314,7 @@ def _is_address(text: str) -> bool:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The fields of each line that has some, comments left out; [] where the file can't be read."""
+    """The fields of each non-empty line, without comments; [] if the file can't be read."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

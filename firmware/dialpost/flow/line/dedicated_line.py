@@ -1,8 +1,8 @@
 """The link `gateway`: a dedicated line is always up, so there are no calls.
 
-It has the face of `flow/line/call/machine.CallManager`. Mail is flushed when it is accepted, when a next try is
-due, and when asked for; `call now` and the schedule flush at once and, where `etrn.use = "always"`, send ETRN.
-Each run that was asked for is kept in the history as a call. Runs as one task in the daemon's event loop.
+It has the interface of `flow/line/call/machine.CallManager`. Mail is flushed when it is accepted, when a retry is
+due, and on request; `call now` and the schedule flush at once and, with `etrn.use = "always"`, send ETRN. Each run
+on request is saved in the history as a call. Runs as one task in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from dialpost.flow.line.call.memory import CallStore
 from dialpost.flow.line.panel import LinePanel
 
 LOOK_S = 60.0
-"""How often deferred mail is checked for the time of its next try."""
+"""The interval for checking deferred mail for due retries."""
 GATHER_S = 0.05
-"""Mail that comes in a bunch goes out in one connection."""
+"""The pause that lets a burst of mail go out over one connection."""
 
 
 class DedicatedLine:
@@ -54,7 +54,7 @@ class DedicatedLine:
         self._wanted: CallReason | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._last_call: CallRecord | None = None
-        self._last_try: CallRecord | None = None  # the last run that had something to do, asked for or not
+        self._last_try: CallRecord | None = None  # the last run with something to do, requested or not
         self._running = False
         self.failures = 0
         self.last_end_s: float | None = None
@@ -62,7 +62,7 @@ class DedicatedLine:
 
     @property
     def state(self) -> CallState:
-        """IDLE between two runs (the schedule may ask), ONLINE while mail goes out."""
+        """IDLE between two runs (the schedule may ask for one), ONLINE while mail is being sent."""
         return CallState.ONLINE if self._running or self._wanted else CallState.IDLE
 
     @property
@@ -72,15 +72,15 @@ class DedicatedLine:
 
     @property
     def last_call(self) -> CallRecord | None:
-        """The last run that was asked for, None before the first."""
+        """The last run on request; None before the first."""
         return self._last_call
 
     def refusal(self) -> str:
-        """A dedicated line is not paid by the call: nothing ever speaks against sending."""
+        """Always "": a dedicated line is not paid for by the call."""
         return ""
 
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
-        """Send now, and ask by ETRN if that is configured; what happens, in words."""
+        """Send now, and ask by ETRN if that is configured; returns what happens, in words."""
         if reason.by_hand:
             self._on_by_hand()
         self._settled.clear()
@@ -90,7 +90,7 @@ class DedicatedLine:
         return "The line is dedicated: sending the queue now."
 
     def cancel(self, at_once: bool) -> str:
-        """End the run under way; mail accepted later still goes out."""
+        """End the current run; mail accepted later is still sent."""
         self._wanted = None
         if not self._running:
             self._settled.set()
@@ -99,17 +99,17 @@ class DedicatedLine:
         return "Sending stops" + (" at once." if at_once else " after the current message.")
 
     def mail_accepted(self) -> None:
-        """New mail is in the queue: it goes out at once."""
+        """New mail is in the queue: send it at once."""
         self._panel.queue_changed()
         self._wake.set()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the returned function ends it."""
+        """Call `watcher` with each step in words; the returned function unsubscribes."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
     async def finished(self) -> CallRecord:
-        """Wait for the end of the run asked for."""
+        """Wait for the end of the requested run."""
         while True:
             await self._settled.wait()
             if self._last_call is not None:
@@ -128,14 +128,14 @@ class DedicatedLine:
         }
 
     def attention(self) -> list[str]:
-        """What the operator should know of the last run, an item each."""
+        """What the operator should know about the last run, an item each."""
         if self._last_try is None:
             return []
         etrn = self._last_call.etrn if self._last_call is not None else ()
         return call_notes.attention(replace(self._last_try, etrn=etrn))
 
     async def run(self) -> None:
-        """Send what waits until cancelled."""
+        """Send waiting mail until cancelled."""
         self._panel.call(CallState.ONLINE)
         while True:
             self._wake.clear()
@@ -153,7 +153,7 @@ class DedicatedLine:
                 pass
 
     async def _once(self, reason: CallReason | None) -> None:
-        """One run. Asked for by somebody (`reason`), it asks by ETRN too and is kept as a call."""
+        """One run. If it was requested (`reason`), it also sends ETRN and is saved as a call."""
         loop = asyncio.get_running_loop()
         began_s, messages, received = loop.time(), self._inbound.messages, self._inbound.bytes
         record = CallRecord(
@@ -167,7 +167,7 @@ class DedicatedLine:
         try:
             self._panel.mail_moves(True)
             if reason is not None and reason.by_hand:
-                self._flush.begin_call()  # a host that rests is tried all the same
+                self._flush.begin_call()  # an operator's request also tries hosts that rest
             result = await self._flush.run()
             record = replace(
                 record, sent=result.sent, deferred=result.deferred, refused=result.refused, notes=result.notes

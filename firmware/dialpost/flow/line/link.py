@@ -1,4 +1,4 @@
-"""What a call needs of its link: the way to the world as the call machine sees it."""
+"""The link as the call machine sees it: the way to the world."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ class Link(Protocol):
 
     @property
     def kind(self) -> LinkKind:
-        """Which of the three it is."""
+        """Its kind, one of three."""
 
     async def dial(self) -> DialOutcome:
-        """Bring up the carrier. Never raises for what a line does. A cancellation leaves the link as it
-        is; `hang_up` follows.
+        """Bring up the carrier. Never raises for what a line does. A cancellation leaves the link as it is;
+        `hang_up` follows.
         """
 
     async def negotiate(self) -> DialOutcome:
-        """Bring up the network over the carrier: CONNECTED when mail can flow."""
+        """Bring up the network over the carrier; CONNECTED once mail can flow."""
 
     async def lost(self) -> str:
-        """Wait until the line is lost; why, in words."""
+        """Wait until the line is lost; returns why, in words."""
 
     async def hang_up(self) -> None:
-        """Put the line down, in whatever state it is; returns when it is down. Harmless if it is."""
+        """Hang up, whatever the state of the line; returns when it is down. Harmless if it is already."""
 
     def traffic(self) -> Traffic | None:
-        """Bytes of this call so far (still told after `hang_up`), None where the link can't count."""
+        """Bytes of this call so far (still known after `hang_up`); None if the link can't count."""
 
     def doubt(self, why: str) -> None:
         """The provider can't be reached: the link may check whether it is still up."""
 
 
 class NoLink:
-    """In the place of a modem that can't be driven as configured: every dial says why."""
+    """Stands in for a modem that can't be used as configured: every dial says why."""
 
     kind = LinkKind.MODEM
 
@@ -59,7 +59,7 @@ class NoLink:
         return self._why
 
     async def hang_up(self) -> None:
-        """Nothing to put down."""
+        """Nothing to hang up."""
 
     def traffic(self) -> Traffic | None:
         """None."""

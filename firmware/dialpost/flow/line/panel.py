@@ -1,4 +1,4 @@
-"""What the line tells the front panel. `flow/panel/state.Panel` listens; the line knows no lights."""
+"""What the line reports to the front panel. `flow/panel/state.Panel` listens; the line knows nothing of lights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dialpost.core.mail.queue.records import QueueCounts
 
 
 class LinePanel(Protocol):
-    """The facts that come from the line and its calls, and what is known of the queue."""
+    """Facts from the line and its calls, and the queue's counts."""
 
     @property
     def faults(self) -> Set[Fault]:
@@ -19,25 +19,25 @@ class LinePanel(Protocol):
 
     @property
     def counted(self) -> QueueCounts:
-        """What waited when it was last counted."""
+        """The queue's counts when last taken."""
 
     def call(self, state: CallState) -> None:
         """The call changed its state."""
 
     def mail_moves(self, moving: bool) -> None:
-        """Bytes of mail go over the line, or no longer do."""
+        """Bytes of mail move over the line, or no longer do."""
 
     def arrived(self, arrived: bool) -> None:
         """Whether the last call brought mail."""
 
     def redial(self, pending: bool) -> None:
-        """Whether a call waits for its time after a failed one."""
+        """Whether a redial is waiting for its time."""
 
     def fault(self, fault: Fault, present: bool) -> None:
-        """A fault is there, or gone."""
+        """A fault appeared or is gone."""
 
     def queue_changed(self) -> None:
-        """The queue is not as last counted."""
+        """The queue has changed since it was last counted."""
 
     async def refresh(self) -> None:
         """Count what waits, now."""

@@ -1,7 +1,7 @@
-"""The accounts' methods on the control socket: `account.add`, `account.passwd` ... and `alias.add` ...
+"""The account methods on the control socket: `account.add`, `account.passwd` ... and `alias.add` ...
 
-Hands them to `flow/mail/accounts`. A command without a daemon calls the same methods on a service of its own, so
-that both ways say the same.
+They call `flow/mail/accounts`. If no daemon runs, a command calls the same methods on a service of its own, so
+both ways give the same answers.
 """
 
 from __future__ import annotations

@@ -34,14 +34,14 @@ class AccountStore(Protocol):
         """Durable when it returns."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold it against other processes."""
+        """Lock it against other processes."""
 
 
 class LoginFile(Protocol):
     """The same accounts for the IMAP server (edge/mail/dovecot_users)."""
 
     def write(self, directory: Directory, default_quota_bytes: int) -> None:
-        """Make it say just these."""
+        """Make it list exactly these accounts."""
 
 
 class Mailboxes(Protocol):
@@ -51,10 +51,10 @@ class Mailboxes(Protocol):
         """Make an empty mailbox; an existing one is left as it is."""
 
     def contents(self, account: str) -> tuple[int, int]:
-        """Messages and bytes in it; (0, 0) where there is none."""
+        """Messages and bytes in it; (0, 0) if it does not exist."""
 
     def archive(self, account: str) -> str:
-        """Move it out of the way, whole; where it is now."""
+        """Move the whole mailbox out of the way; returns its new place."""
 
     def purge(self, account: str) -> None:
         """Delete it."""
@@ -81,23 +81,24 @@ class AccountService:
         self._session_key = secrets.token_bytes(32)
         self.directory = self._make(*store.load())
         self.is_restored = False
-        """The accounts come from an older copy: somebody may be missing, so nobody is refused for good."""
+        """The accounts come from an older copy: somebody may be missing, so no recipient is refused permanently."""
 
     def start(self) -> None:
-        """Bring what hangs on the accounts up to date: mailboxes, the IMAP server's file."""
+        """Bring everything that depends on the accounts up to date: mailboxes, the IMAP server's file."""
         for name in self.directory.accounts:
             self._mailboxes.create(name)
         self._mailboxes.create(self.directory.postmaster_account)
         self._write_logins(self.directory)
 
     async def verify(self, name: str, password: str) -> Account | None:
-        """The account, if the password is its own. `name` may be an address of it. Takes equally long for a name
-        that does not exist. A password that was right a moment ago is recognised without the slow derivation
-        (phones log in for every message); the memory is a keyed digest, gone with the process.
+        """The account, if the password is right. `name` may be one of its addresses. An unknown name takes
+        equally long. A password that was verified before is recognised without the slow derivation (phones log
+        in for every message); only a keyed digest of it is kept, and only in memory.
         """
         account = self.directory.account_of(name)
         hashed = account.password_hash if account else _NOBODY
         digest = self._digest(password)
+        # The hash is part of the entry, so a changed password is never recognised by the old one's digest.
         if account and self._verified.get(account.name) == (hashed, digest):
             return account if account.enabled else None
         right = await asyncio.to_thread(verify_password, password, hashed)
@@ -115,7 +116,7 @@ class AccountService:
         full_name: str = "",
         quota_bytes: int | None = None,
     ) -> Account:
-        """Make an account. Raises: AccountError."""
+        """Create an account. Raises: AccountError."""
         name = check_name(name)
         check_strength(password)
         hashed = await self._hash(password)
@@ -132,7 +133,7 @@ class AccountService:
         return await self._apply(change, mailbox=name)
 
     async def set_password(self, name: str, password: str) -> Account:
-        """Give an account another password. Raises: AccountError, NotFoundError."""
+        """Change an account's password. Raises: AccountError, NotFoundError."""
         check_strength(password)
         hashed = await self._hash(password)
         return await self._edit(name, lambda account: replace(account, password_hash=hashed))
@@ -154,7 +155,7 @@ class AccountService:
             gone = {self._rules.own(address) for address in remove_addresses}
             if self.own_address(account.name) in gone:
                 raise AccountError(
-                    f"{self.own_address(account.name)} goes with the account's name; it can't be removed."
+                    f"{self.own_address(account.name)} belongs to the account's name and can't be removed."
                 )
             missing = sorted(gone - set(account.addresses))
             if missing:
@@ -174,9 +175,9 @@ class AccountService:
         return await self._edit(name, changed)
 
     async def delete(self, name: str, fate: MailFate | None) -> str:
-        """Delete an account; what happened, in words.
+        """Delete an account; returns what happened, in words.
 
-        Without a `fate` nothing is deleted: the refusal says what is in the mailbox and what to choose from.
+        Without a `fate` nothing is deleted: the refusal says what the mailbox holds and what the choices are.
         """
         account = self._get(name)
         count, size = await asyncio.to_thread(self._mailboxes.contents, account.name)
@@ -195,12 +196,14 @@ class AccountService:
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
             del accounts[account.name]
 
+        # Deleting has to work on a full card. The account goes before its mail: if the second step fails, mail
+        # without an account is left, never an account that has lost its mail.
         await self._apply(change, wants_room=False)
         self._verified.pop(account.name, None)
         return await self._settle_mail(account.name, count, fate)
 
     async def _settle_mail(self, name: str, count: int, fate: MailFate) -> str:
-        """Do what was asked with the mail of a deleted account; what happened, in words."""
+        """Archive, purge or keep the mail of a deleted account; returns what happened, in words."""
         done, mailbox = f"Account {name} deleted.", f"Its mailbox ({_messages(count)})"
         try:
             if fate is MailFate.ARCHIVE:
@@ -212,10 +215,10 @@ class AccountService:
             return f"{done} It had no mailbox."
         except StorageError as error:
             raise StorageError(f"{done} {mailbox} is still where it was: {error}") from error
-        return f"{done} {mailbox} stays: an account {name} made later finds it."
+        return f"{done} {mailbox} stays: a new account {name} will find it."
 
     async def add_alias(self, address: str, targets: Iterable[str], *, replaces: bool = False) -> Alias:
-        """Make an alias; one that goes elsewhere is replaced only where that is wanted. Raises: AccountError."""
+        """Create an alias; an existing one with other targets is replaced only on request. Raises: AccountError."""
         address = self._rules.own(address)
         checked = self._rules.targets(address, targets)
 
@@ -227,7 +230,7 @@ class AccountService:
                 raise AccountError(
                     f"There is already an alias {address}; it goes to {', '.join(before.targets)}. "
                     f"Nothing was changed. To add to it: dialpost alias edit {address} "
-                    f"--add {' --add '.join(checked)}. To let it go elsewhere: dialpost alias add --replace "
+                    f"--add {' --add '.join(checked)}. To replace its targets: dialpost alias add --replace "
                     f"{address} {' '.join(checked)}"
                 )
             aliases[address] = Alias(address, checked)
@@ -236,10 +239,10 @@ class AccountService:
         return await self._apply(change)
 
     async def edit_alias(self, address: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Alias:
-        """Add targets to an alias and take others away. Raises: AccountError, NotFoundError."""
+        """Add targets to an alias and remove others. Raises: AccountError, NotFoundError."""
         address = self._rules.own(address)
         more = tuple(self._rules.target(target) for target in add)
-        # What is to go may be nobody's by now, and is named as `alias list` shows it.
+        # A target to remove may no longer exist, so it is compared as `alias list` shows it, not resolved.
         less = {folded(target) for target in remove}
 
         def change(accounts: dict[str, Account], aliases: dict[str, Alias]) -> Alias:
@@ -265,7 +268,7 @@ class AccountService:
         return aliases[address]
 
     async def delete_alias(self, address: str) -> Alias:
-        """Take an alias away; what it was. Raises: NotFoundError."""
+        """Delete an alias; returns what it was. Raises: NotFoundError."""
 
         wanted = self._rules.own(address)
 
@@ -300,9 +303,9 @@ class AccountService:
         mailbox: str = "",
         wants_room: bool = True,
     ) -> _T:
-        """Make a change, and the mailbox it needs; keep it, and only then let it count.
+        """Make a change and the mailbox it needs; save it, and only then put it in force.
 
-        Nothing changed where it raises, unless the card also refuses to take it back; the error says so then.
+        If it raises, nothing has changed, unless the card also refuses the rollback; the error says so then.
         """
         async with self._change:
             accounts, aliases = dict(self.directory.accounts), dict(self.directory.aliases)
@@ -311,6 +314,7 @@ class AccountService:
             self._check_targets(changed)
             if wants_room:
                 await asyncio.to_thread(self._check_room)
+            # The account file first: it is the truth, and every start renders Dovecot's file from it.
             await asyncio.to_thread(self._save, accounts, aliases)
             try:
                 if mailbox:
@@ -323,7 +327,7 @@ class AccountService:
             return result
 
     async def _take_back(self, why: StorageError, changed: Directory) -> None:
-        """A change that is kept but can't take effect everywhere. Raises: StorageError where it stays."""
+        """Roll back a change that is saved but can't take effect everywhere. Raises: StorageError if it stays."""
         try:
             await asyncio.to_thread(self._save, self.directory.accounts, self.directory.aliases)
             await asyncio.to_thread(self._write_logins, self.directory)
@@ -334,12 +338,13 @@ class AccountService:
             ) from error
 
     def _check_targets(self, changed: Directory) -> None:
-        """Refuse a change after which mail for an alias would get nowhere."""
+        """Refuse a change that would leave an alias pointing nowhere."""
+        # An alias that was dead before must not block unrelated changes.
         dead = sorted(changed.dead_targets() - self.directory.dead_targets())
         if dead:
             alias, target = dead[0]
             raise AccountError(
-                f"The alias {alias} goes to {target}, which would then be nobody's. Change the alias first."
+                f"The alias {alias} goes to {target}, which would then reach nobody. Change the alias first."
             )
 
     def _write_logins(self, directory: Directory) -> None:
@@ -365,7 +370,7 @@ class AccountService:
 
     @property
     def _rules(self) -> AddressRules:
-        """What addresses may be, as things stand now."""
+        """The rules for addresses, given the accounts there are now."""
         return AddressRules(self._config.station.domains, self.directory)
 
     async def _hash(self, password: str) -> str:
@@ -380,4 +385,4 @@ def _messages(count: int) -> str:
 
 
 _NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"
-"""Checked when the name does not exist, so that the time taken does not tell which names do."""
+"""Checked if the name does not exist, so that the time taken does not reveal which names do."""

@@ -1,11 +1,11 @@
-"""Telling senders what became of their mail: failure, delay, relayed and delivered notices.
+"""Notices to senders about their mail: failed, delayed, relayed, delivered.
 
-A notice is a message like any other: into the spool, into the queue, durable; only then is the original's recipient
-marked. It comes from <>, so nothing ever bounces because of it (RFC 5321 §6.1): where one can't be delivered, or a
-message never had a sender, the postmaster here gets it instead; where that fails too, the log has it.
+A notice is a message like any other: it goes into the spool and the queue, and once it is durable the original's
+recipient is marked. It comes from <>, so it can never cause another bounce (RFC 5321 §6.1). If a notice can't be
+delivered, or a message never had a sender, the local postmaster gets it instead; if that fails too, it is logged.
 
-What a sender asked for is honoured: NOTIFY, RET, ENVID and ORCPT (RFC 3461 §4, §6). One notice tells of all
-recipients that met the same fate at the same time.
+NOTIFY, RET, ENVID and ORCPT are honoured (RFC 3461 §4, §6). One notice covers all recipients that met the same
+fate at the same time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Bouncer:
         await self.failed(message, [ReportedRecipient(recipient, outcome.reply, outcome.by)])
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell the sender that these have bounced; durable when it returns."""
+        """Notify the sender that these have bounced; durable when it returns."""
         asked = [one for one in recipients if one.record.notify is None or Notify.FAILURE in one.record.notify]
         if asked:
             await self._tell(Report.FAILED, message, asked)
@@ -70,12 +70,12 @@ class Bouncer:
     async def delayed(
         self, message: MessageRecord, recipients: Sequence[ReportedRecipient], retry_until_s: int
     ) -> None:
-        """Tell the sender that these wait; the caller asks once, and only for those who want to hear."""
+        """Notify the sender of a delay; the caller asks once, and only for those whose NOTIFY allows it."""
         if message.sender:
             await self._tell(Report.DELAYED, message, recipients, retry_until_s)
 
     async def held(self, message: MessageRecord, because: str) -> None:
-        """Tell the sender, in sentences, why the recipients of `message` wait on purpose; where NOTIFY lets us."""
+        """Notify the sender, in sentences, why `message` is held on purpose; only if NOTIFY allows it."""
         asked = [one for one in message.recipients if one.notify is None or Notify.DELAY in one.notify]
         if message.sender and asked:
             reported = [ReportedRecipient(one, None) for one in asked]
@@ -89,7 +89,7 @@ class Bouncer:
         await self._accept(text, readers)
 
     async def tell_postmaster(self, subject: str, words: str) -> None:
-        """A letter of the station's own to the postmaster here; words with LF line ends."""
+        """Send the local postmaster a letter from the station; `words` has LF line ends."""
         directory = self._accounts.directory
         address = f"postmaster@{directory.domains[0]}"
         head = [
@@ -107,11 +107,11 @@ class Bouncer:
         await self._accept(text, _records(address, Local((directory.postmaster_account,))))
 
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Where SUCCESS was asked and the next hop will send no notice (RFC 3461 §5.2.2)."""
+        """For recipients with NOTIFY=SUCCESS whose next hop will send no notice (RFC 3461 §5.2.2)."""
         await self._success(Report.RELAYED, message, recipients)
 
     async def delivered(self, message: MessageRecord, recipient: RecipientRecord, outcome: Delivered) -> None:
-        """Where SUCCESS was asked and the mail is in a mailbox here."""
+        """For a recipient with NOTIFY=SUCCESS whose mail is in a mailbox here."""
         reported = ReportedRecipient(recipient, outcome.reply, outcome.by)
         await self._success(Report.DELIVERED, message, [reported])
 
@@ -149,7 +149,7 @@ class Bouncer:
         await self._accept(build_report(report, message, reported, frame), readers, message_id)
 
     def _readers(self, message: MessageRecord) -> tuple[str, list[RecipientRecord]]:
-        """The sender; for a message without one, or whose sender is gone, the postmaster here."""
+        """The sender; the local postmaster if the message has none or the sender no longer exists."""
         directory = self._accounts.directory
         if message.sender:
             found = directory.resolve(message.sender)
@@ -163,9 +163,9 @@ class Bouncer:
         return address, _records(address, Local((directory.postmaster_account,)))
 
     def _original(self, report: Report, message: MessageRecord) -> tuple[bytes, bool]:
-        """The message or its header, without what is for mailboxes only; b"" where the card lost it.
+        """The message or its header, without the lines meant for mailboxes only; b"" if the card lost it.
 
-        Only a failure returns content (RFC 3461 §4.3). In a thread: the card may be slow.
+        Only a failure returns content (RFC 3461 §4.3). Runs in a thread, because the card may be slow.
         """
         wants_whole = message.ret is not Return.HEADERS and report is Report.FAILED
         wants_whole = wants_whole and message.body_type is not BodyType.BINARY
@@ -188,7 +188,7 @@ class Bouncer:
         try:
             writer.write(prefix + text)
             size = await writer.commit()
-        except BaseException:
+        except BaseException:  # a cancelled task must not leave a half-written body behind either
             writer.abort()
             raise
         record = MessageRecord(
@@ -224,7 +224,7 @@ class Bouncer:
 
 
 def _date(unix_s: float) -> str:
-    """RFC 5322 §3.3, local time; the epoch for a number the card spoilt."""
+    """RFC 5322 §3.3, local time; the epoch for a number that the card damaged."""
     try:
         return formatdate(unix_s, localtime=True)
     except (OverflowError, ValueError, OSError):
@@ -232,7 +232,7 @@ def _date(unix_s: float) -> str:
 
 
 def _records(address: str, found: Local) -> list[RecipientRecord]:
-    """The notice goes where mail to the address goes: each mailbox behind it, and what it is forwarded to."""
+    """A notice goes where mail to the address goes: to each mailbox behind it, and to its forwards."""
     here = [
         RecipientRecord(number, address, RecipientState.WAITING, local_account=account)
         for number, account in enumerate(found.accounts)

@@ -1,12 +1,12 @@
-"""Mail that stays here goes from the queue into the mailboxes, a batch at a time.
+"""Local delivery: from the queue into the mailboxes here, a batch at a time.
 
-One task (`run`) wakes when mail was accepted, takes what is due from the store, delivers for each
-account with one fsync, and records a batch's outcomes in one transaction. Delivery comes before the record:
-a crash between the two repeats the delivery, which finds the message in the mailbox and does nothing.
-Where the record can't be written (card full), it is kept in memory and written first next time.
+One task (`run`) wakes when mail was accepted, takes what is due from the store, delivers to each account with one
+fsync, and records a batch's outcomes in one transaction. Delivery comes before the record: a crash between the two
+repeats the delivery, which finds the message in the mailbox and does nothing. If the record can't be written (card
+full), it is kept in memory and written first next time.
 
-A short rest between batches lets messages gather while many come in; the first after a quiet time waits
-for nothing.
+A short rest between batches lets messages gather while many come in; after a quiet time the first one is delivered
+at once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ from dialpost.flow.mail.needs import BodyFiles, Directories, OutcomeRows
 
 BATCH = 200
 REST_S = 0.05
+"""The rest between batches: at most twenty transactions a second reach the card (decision 7)."""
 RETRY_S = 900
+"""The wait after a deferral that counts as an attempt, such as a full mailbox: only its owner can make room."""
 STORAGE_RETRY_S = 60
+"""The wait after a fault of the card, which may be over at any moment, once an operator has made room."""
 TROUBLE_PAUSE_S = 5.0
+"""The pause after an unexpected fault, so that it does not repeat in a busy loop."""
 
 
 class QueueForDelivery(OutcomeRows, Protocol):
@@ -39,7 +43,7 @@ class QueueForDelivery(OutcomeRows, Protocol):
 
     @property
     def first_new_id(self) -> QueueId:
-        """Lower ids were accepted before this start."""
+        """The first id of this start: lower ones were accepted before it."""
 
     async def local_batch(self, limit: int) -> list[MessageRecord]:
         """Messages with recipients here that are due, only those recipients."""
@@ -55,7 +59,7 @@ class Mailboxes(Protocol):
         *,
         look_for_earlier: bool,
     ) -> list[StorageError | NotFoundError | None]:
-        """Put bodies (id, file, time received, size, checksum) into a mailbox; for each its fault, or None."""
+        """Put bodies (id, file, time received, size, checksum) into a mailbox; the fault of each, or None."""
 
     async def measure(self, account: str) -> int:
         """What the mailbox holds, in bytes."""
@@ -66,7 +70,7 @@ class Accounts(Directories, Protocol):
 
     @property
     def is_restored(self) -> bool:
-        """Whether some accounts may be missing from it, because the card lost them."""
+        """Whether some accounts may be missing because the card lost them."""
 
 
 OnRefused = Callable[[MessageRecord, RecipientRecord, Refused], Awaitable[None]]
@@ -80,11 +84,11 @@ class _Job:
     message: MessageRecord
     recipient: RecipientRecord
     outcome: Outcome | None = None
-    is_lost: bool = False  # the body can't be read: it takes an operator
+    is_lost: bool = False  # the body can't be read: only an operator can help
 
 
 class LocalDelivery:
-    """Delivers what waits for mailboxes here. `on_refused` bounces, `on_delivered` answers NOTIFY=SUCCESS."""
+    """Delivers what waits for mailboxes here. `on_refused` bounces; `on_delivered` honours NOTIFY=SUCCESS."""
 
     def __init__(
         self,
@@ -118,7 +122,7 @@ class LocalDelivery:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Deliver for ever, also what is due again after a deferral. Ended by cancellation."""
+        """Deliver for ever, including deferred mail that is due again. Ended by cancellation."""
         while True:
             self._wanted.clear()
             try:
@@ -130,6 +134,7 @@ class LocalDelivery:
             if delivered:
                 await asyncio.sleep(REST_S)
                 continue
+                # Nobody wakes this task for deferred mail: the clock makes it due again.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STORAGE_RETRY_S):
                     await self._wanted.wait()
@@ -137,6 +142,7 @@ class LocalDelivery:
     async def deliver_due(self) -> int:
         """Deliver one batch; returns how many messages it had. Raises: StorageError."""
         await self._record()
+        # Only now: the rows of the last batch must be written, or it would be fetched again.
         messages = await self._queue.local_batch(BATCH)
         jobs = [_Job(message, recipient) for message in messages for recipient in message.recipients]
         for account, group in _by_account(jobs).items():
@@ -152,10 +158,10 @@ class LocalDelivery:
         directory = self._accounts.directory
         if account not in directory.accounts and account != directory.postmaster_account:
             for job in jobs:
-                if self._accounts.is_restored:  # lost on the card, it may be; nobody's mail is given up for that
+                if self._accounts.is_restored:  # the card may have lost the account, which is no reason to bounce
                     job.outcome = self._deferred(451, "4.3.0", f"The account {account} is missing", counts=False)
                 else:
-                    job.outcome = self._refused(550, "5.1.1", f"The mailbox {account} does not exist any more")
+                    job.outcome = self._refused(550, "5.1.1", f"The mailbox {account} no longer exists")
             return
         await self._keep_quota(account, self._quota_of(account), jobs)
         fitting = [job for job in jobs if job.outcome is None]
@@ -173,13 +179,13 @@ class LocalDelivery:
             job.outcome, job.is_lost = self._outcome(fault), _is_lost(fault)
 
     async def _keep_quota(self, account: str, quota_bytes: int, jobs: list[_Job]) -> None:
-        """Defer what does not fit into the mailbox, refuse what never will."""
+        """Defer messages that do not fit into the mailbox, refuse those that never will."""
         if not quota_bytes:
             return
         used = await self._mailboxes.measure(account)
         for job in jobs:
             if job.message.size > quota_bytes:
-                text = f"The message is larger than the mailbox {account} may be"
+                text = f"The message is larger than the limit of the mailbox {account}"
                 job.outcome = self._refused(552, "5.2.2", text)
             elif used + job.message.size > quota_bytes:
                 job.outcome = self._deferred(452, "4.2.2", f"The mailbox {account} is full")
@@ -210,7 +216,7 @@ class LocalDelivery:
         return Refused(Reply(code, (text,), enhanced), self._hostname)
 
     async def _tell(self, job: _Job) -> None:
-        """Send the notices that are due; where one can't be stored, the recipient waits for another try."""
+        """Send the notices that are due; if one can't be stored, the recipient is retried."""
         try:
             if isinstance(job.outcome, Refused):
                 await self._on_refused(job.message, job.recipient, job.outcome)
@@ -220,7 +226,7 @@ class LocalDelivery:
             job.outcome = self._outcome(error)
 
     async def _record(self) -> None:
-        """Write the outcomes that are not on record yet, all in one transaction, and log them."""
+        """Record the outcomes that are not recorded yet, in one transaction, and log them."""
         if not self._unrecorded:
             return
         now_s = int(self._wall_clock())
@@ -242,7 +248,7 @@ def _by_account(jobs: Iterable[_Job]) -> dict[str, list[_Job]]:
 
 
 def _is_lost(fault: DialpostError | None) -> bool:
-    """The body is missing or not as it was written: retrying does not help."""
+    """Whether the body is missing or not as it was written: retrying does not help."""
     return isinstance(fault, NotFoundError | DamagedError)
 
 

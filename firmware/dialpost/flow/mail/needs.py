@@ -1,4 +1,4 @@
-"""What several flows of the mail need of the same edge, declared once. Each flow adds what it alone needs."""
+"""Protocols that several mail flows need from the same edge, declared once. Each flow adds what it alone needs."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class BodyWriter(Protocol):
         """Make it durable; its size. Raises: StorageFullError, StorageError."""
 
     def abort(self) -> None:
-        """Forget it."""
+        """Discard it."""
 
 
 class NewBodies(Protocol):
-    """The spool, for who writes bodies."""
+    """The spool, as seen by flows that write bodies."""
 
     def begin(self, queue_id: QueueId) -> BodyWriter:
         """A new body. Raises: StorageFullError, StorageError."""
@@ -47,7 +47,7 @@ class NewBodies(Protocol):
 
 
 class NewMessages(Protocol):
-    """The store (edge/mail/store), for who puts messages into the queue."""
+    """The store (edge/mail/store), as seen by flows that put messages into the queue."""
 
     def next_id(self) -> QueueId:
         """A new id."""
@@ -57,26 +57,26 @@ class NewMessages(Protocol):
 
 
 class OutcomeRows(Protocol):
-    """The store, for who tries recipients."""
+    """The store, as seen by flows that attempt delivery."""
 
     async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
-        """Write what attempts brought, durably, in one transaction."""
+        """Write the outcomes of attempts, durably, in one transaction."""
 
 
 class WaitingMail(Protocol):
-    """The store, for who sends mail to the world."""
+    """The store, as seen by flows that send mail to the world."""
 
     async def remote_batch(
         self, domains: Sequence[str] | None, now_s: int, limit: int, exclude: Set[QueueId]
     ) -> list[MessageRecord]:
-        """Messages with due recipients in the world, only those recipients, in the order of the line."""
+        """Messages with due recipients in the world, only those recipients, in sending order."""
 
 
 class Counts(Protocol):
-    """The store, for who only wants to know how much waits."""
+    """The store, as seen by flows that only want to know how much waits."""
 
     async def counts(self) -> QueueCounts:
-        """What waits."""
+        """The numbers of what waits."""
 
 
 class Directories(Protocol):
@@ -84,7 +84,7 @@ class Directories(Protocol):
 
     @property
     def directory(self) -> Directory:
-        """Who has a mailbox here at this moment."""
+        """The accounts and aliases at this moment."""
 
 
 class HostAddresses(Protocol):

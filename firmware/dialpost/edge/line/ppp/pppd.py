@@ -1,10 +1,10 @@
-"""pppd: brings the network up over an open serial port, says how it ended, counts its bytes.
+"""pppd: brings the network up over an open serial port, reports how it ended, counts its bytes.
 
 Under systemd pppd is `dialpost-ppp.service`, run by root, which checks the request itself (edge/line/ppp/session);
-the station's user may start and stop that one unit by a polkit rule. Elsewhere pppd is a child of the station,
-which must then be root. Either way one process is waited for, and a datagram says that the network is up.
+a polkit rule lets the station's user start and stop that one unit. Elsewhere pppd is a child of the station, which
+must then be root. Either way there is one process to wait for, and a datagram says that the network is up.
 
-Runs in the event loop. Nothing that pppd or a line does is raised.
+Runs in the event loop. Faults of pppd or the line are never raised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, 
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
-"""How long pppd gets to say good-bye to its peer (LCP Terminate-Request) before it is killed."""
+"""The time pppd has to close the link with its peer (LCP Terminate-Request) before it is killed."""
 TERMINATED = 5
 """pppd's exit status after SIGTERM (pppd(8))."""
 _LAST_WORDS_S = 1.0
@@ -53,7 +53,7 @@ class Pppd:
         self._last: Traffic | None = None
 
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
-        """Bring the network up; how it ended where it did not come up. A cancellation leaves it for `stop`."""
+        """Bring the network up; returns how it ended if it did not come up. After a cancellation call `stop`."""
         self._up = self._last = None
         self._lines.clear()
         try:
@@ -83,7 +83,7 @@ class Pppd:
         return PppEnd(code, lines, was_up=was_up)
 
     async def stop(self) -> None:
-        """End the session in order, by force if that takes too long. Harmless where none runs."""
+        """End the session in order, by force if that takes too long. Harmless if none runs."""
         process = self._process
         if process is None:
             return
@@ -108,7 +108,7 @@ class Pppd:
         self._process = self._reading = self._up = None
 
     def traffic(self) -> Traffic | None:
-        """Bytes of IP the session carried, headers included; still told after its end."""
+        """Bytes of IP that the session carried, including headers; still known after its end."""
         if self._up is not None:
             counted = _counters(self._up.interface)
             if counted is not None:
@@ -118,11 +118,11 @@ class Pppd:
     async def _spawn(self, request: PppRequest) -> None:
         if self._under_systemd:
             write_private(self._folder / REQUEST, request.to_json())
-            await _systemctl("stop", UNIT)  # one that outlived a former daemon
+            await _systemctl("stop", UNIT)  # one may have outlived an earlier daemon
             command = ["systemctl", "start", "--wait", UNIT]
         else:
             command = prepare(self._folder, request, self._folder / SOCKET)
-        # No session of its own: the tty would become that session's, and be hung up under the modem when pppd ends.
+        # Not a session of its own: the tty would become its controlling terminal, and be hung up when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -155,17 +155,17 @@ class Pppd:
                     trouble = heard.words
                 if ending.done():
                     end = ending.result()
-                    if end.exit_code == TERMINATED and not trouble:  # nobody here has asked for it
+                    if end.exit_code == TERMINATED and not trouble:  # not by us: only its own script does that
                         trouble = "The script that sets up the line's network failed."
                     return replace(end, last_lines=tuple(self._lines), detail=trouble or end.detail)
         finally:
             ending.cancel()
 
     def _hear_log(self) -> None:
-        """What the unit told of pppd's log as it ended; systemctl does not show it."""
+        """Read what the unit reported of pppd's log as it ended; systemctl does not show it."""
         if self._events is None:
             return
-        with contextlib.suppress(OSError):  # nothing more is there
+        with contextlib.suppress(OSError):  # until the socket is empty
             while True:
                 heard = parse_event(self._events.recv(_LARGEST_EVENT, socket.MSG_DONTWAIT))
                 if isinstance(heard, Logged):
@@ -195,7 +195,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _counters(interface: str) -> Traffic | None:
-    """The kernel's, None where the interface is gone."""
+    """The kernel's counters; None if the interface is gone."""
     folder = Path("/sys/class/net") / interface / "statistics"
     try:
         return Traffic(int((folder / "tx_bytes").read_text()), int((folder / "rx_bytes").read_text()))
@@ -224,8 +224,8 @@ async def _systemctl(*arguments: str) -> str:
 
 
 async def _unit_status() -> int | None:
-    """pppd's exit status as systemd keeps it; None where it never ran, or a signal ended it: a signal's number
-    is no exit status (9 is not "pty could not be run").
+    """pppd's exit status as kept by systemd; None if it never ran or was killed: a signal number is not an exit
+    status (9 does not mean "pty could not be run").
     """
     said = await _systemctl("show", "--property=ExecMainCode", "--property=ExecMainStatus", UNIT)
     facts = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

@@ -1,8 +1,8 @@
 """The root side of a PPP session: checks the request, writes pppd's files, sets up and clears the interface.
 
-Runs as root: in `dialpost-ppp.service` (`main run`), where what the daemon asked for is not to be trusted, or in
-the daemon's own child where there is no systemd. pppd runs `main up` and `main down` when the network comes and
-goes. Everything is kept in one folder that is root's alone; secrets never stand on a command line.
+Runs as root: in `dialpost-ppp.service` (`main run`), where the daemon's request is not trusted, or without systemd
+in the daemon's own child. pppd runs `main up` and `main down` when the network comes and goes. All files are in one
+folder that only root can read; secrets never appear on a command line.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from dialpost.edge.ground.folders import open_folder
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
-"""On the SD image: makes known to the whole system (chrony, too) what name servers the line has."""
+"""On the SD image: tells the whole system (including chrony) the line's name servers."""
 ROUTES = Path("/proc/net/route")
 HOOK_S = 60
 """The time limit of pppd's script; on a slow board it takes three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
-SIGNALLED = 128  # a shell's way to tell of a signal
+SIGNALLED = 128  # as shells report a signal: 128 plus its number
 _LAST_WORDS_S = 1.0
 _LONGEST_LINE = 4096
-_BAD_REQUEST = 2  # pppd's own status for options that can't be
+_BAD_REQUEST = 2  # pppd's own status for impossible options
 
 
 def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
-    """Write what pppd needs into the folder (made 0700); the command to run. Raises: OSError."""
+    """Write pppd's files into the folder (made 0700); returns the command to run. Raises: OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     scripts = {name: folder / name for name in ("up", "down")}
@@ -60,7 +60,7 @@ def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
 
 
 def write_private(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file that is the caller's alone from its first byte on. Raises: OSError."""
+    """Write a file that only the caller can read, from its first byte on. Raises: OSError."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     path.touch(mode=mode, exist_ok=False)
@@ -68,10 +68,10 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _script(name: str, folder: Path, socket_path: Path) -> str:
-    """pppd gives its scripts an almost empty environment: where Python finds this program is written down.
+    """The script's text. pppd gives its scripts an almost empty environment, so Python's path is written into it.
 
-    One that ends badly or hangs takes the line down: without its firewall it would stand open, and nobody would
-    know that it is up.
+    A script that fails or hangs ends the line: without the firewall it would be open, and nobody would know that it
+    is up.
     """
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-B", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
@@ -82,7 +82,7 @@ def _script(name: str, folder: Path, socket_path: Path) -> str:
 
 
 def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
-    """The network came up: firewall first, then the shape, then notify the station."""
+    """The network came up: set the firewall first, then the shaping, then notify the station."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
     if wrong := why_not(local, peer, connected_networks(_routes())):
@@ -113,7 +113,7 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
 
 
 def down(socket_path: Path, environment: dict[str, str]) -> None:
-    """The network is gone: nothing of it stays."""
+    """The network is gone: remove everything that belongs to it."""
     _run(["nft", "-f", "-"], line_firewall.remove())
     if shutil.which("chronyc", path=SYSTEM_PATH):
         _run(["chronyc", "offline"])
@@ -134,14 +134,14 @@ def _name_servers(*addresses: str) -> None:
 
 
 def _run(command: Sequence[str], given: str = "") -> str:
-    """Run one command; "" or why it did not work. Ends in bounded time whatever the command does."""
+    """Run one command; returns "" or why it failed. Ends in bounded time whatever the command does."""
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         _, said = child.communicate(given, timeout=_COMMAND_S)
     except subprocess.TimeoutExpired:
-        child.kill()  # not waited for: what hangs in the kernel can't even be killed
+        child.kill()  # without waiting: a process stuck in the kernel can't even be killed
         return f"{shlex.join(command)}: nothing within {_COMMAND_S:g} s"
     except OSError as error:
         return f"{shlex.join(command)}: {error}"
@@ -150,26 +150,26 @@ def _run(command: Sequence[str], given: str = "") -> str:
 
 def _tune(parameters: Mapping[str, int]) -> None:
     for parameter, value in parameters.items():
-        with contextlib.suppress(OSError):  # another kernel: the line works without
+        with contextlib.suppress(OSError):  # not in this kernel: the line works without it
             Path(parameter).write_text(str(value), "ascii")
 
 
 def _tell(socket_path: Path, datagram: bytes) -> None:
-    """The socket lies in the daemon's folder: a link there would have root speak to somebody else."""
+    """Send a datagram to the daemon. Its folder is not root's: a link there could redirect root's data."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
         folder = open_folder(socket_path.parent)
         try:
             if stat.S_ISSOCK(os.stat(socket_path.name, dir_fd=folder, follow_symlinks=False).st_mode):
                 sock.sendto(datagram, f"/proc/self/fd/{folder}/{socket_path.name}")
         finally:
-            os.close(folder)  # (a station that is gone needs no telling)
+            os.close(folder)
 
 
 def _serve(folder: Path, request_file: Path) -> None:
-    """The unit's whole work: check what the daemon wrote, run pppd, and end as it ended.
+    """The unit's whole work: check the daemon's request, run pppd, and exit with its status.
 
-    pppd must be no session leader, as a unit's first process is: the tty would become its session's, and be hung up
-    for the daemon, too, when pppd ends, so that the modem could not be made to hang up.
+    pppd must not be a session leader, as a unit's first process is: the tty would become its controlling terminal,
+    and when pppd ends it would be hung up for the daemon, too, which could then not make the modem hang up.
     """
     try:
         request = PppRequest.from_json(_read_foreign(request_file))
@@ -181,17 +181,17 @@ def _serve(folder: Path, request_file: Path) -> None:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
     lines: deque[str] = deque(maxlen=MOST_LOGGED)
-    # A thread: what pppd started may hold the pipe open after pppd has ended.
+    # A thread, because a process started by pppd may hold the pipe open after pppd has ended.
     reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
     reading.start()
     status = child.wait()
     reading.join(_LAST_WORDS_S)
-    _tell(events, logged(lines))  # before this process ends, after which nobody listens
+    _tell(events, logged(lines))  # before this process ends: afterwards nobody listens
     raise SystemExit(status if status >= 0 else SIGNALLED - status)
 
 
 def _pass_on(child: subprocess.Popen[bytes], lines: deque[str]) -> None:
-    """pppd's words to the journal; the last of them are kept."""
+    """Copy pppd's messages to the journal, and keep the last of them."""
     assert child.stdout is not None
     while line := child.stdout.readline(_LONGEST_LINE):
         text = line.decode("utf-8", "replace").strip()
@@ -200,11 +200,11 @@ def _pass_on(child: subprocess.Popen[bytes], lines: deque[str]) -> None:
 
 
 def _read_foreign(path: Path) -> str:
-    """A file in a folder that is not root's: a small regular one, no link. Raises: OSError, ValueError."""
+    """Read a small regular file, not a link, in a folder that is not root's. Raises: OSError, ValueError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         data = file.read(_LARGEST_REQUEST + 1)
     if len(data) > _LARGEST_REQUEST:
         raise ValueError("it is too large for a request")
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _end_pppd() -> None:
-    """pppd does not look at the status of its script; it names itself in PPPD_PID (pppd(8), SCRIPTS)."""
+    """End pppd. It ignores the exit status of its scripts, but names itself in PPPD_PID (pppd(8), SCRIPTS)."""
     pid = os.environ.get("PPPD_PID", "")
     if pid.isdigit():
         os.kill(int(pid), 15)

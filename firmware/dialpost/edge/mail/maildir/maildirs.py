@@ -1,9 +1,9 @@
-"""Mailboxes: one Maildir for each account, served by Dovecot beside us (maildir(5), Maildir++).
+"""Mailboxes: one Maildir per account, which Dovecot serves (maildir(5), Maildir++).
 
-A message gets in by a hard link to its body, so it is written to the card once however many get it. Its
-name says the queue id, never the clock alone, and so is the same at every repeat: a message that was
-delivered before a crash is found again (in new/, cur/ and the folders) and not delivered twice. A delivery
-is durable when its call returned: new/ is fsynced, once for all messages of a batch.
+A message is delivered as a hard link to its body, so it is written to the card only once, however many recipients
+it has. Its file name contains the queue id, so it is the same at every repeat: a message delivered before a crash
+is found again (in new/, cur/ and the folders) and not delivered twice. A delivery is durable when its call returns:
+new/ is fsynced, once for all messages of a batch.
 
 Everything that waits for the card runs in a small pool of threads.
 """
@@ -36,13 +36,13 @@ _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES
 
 
 Delivery = tuple[QueueId, Path, int, int, int | None]
-"""One message for one mailbox: id, body in the spool, when it was received (Unix seconds), body's size and CRC-32
+"""One message for one mailbox: id, body in the spool, time received (Unix seconds), the body's size and CRC-32
 (None: not known).
 """
 
 
 class Maildirs:
-    """The mailboxes below `root`, one directory for each account's name; archived ones go beside it."""
+    """The mailboxes below `root`, one directory per account name; archived ones go beside it."""
 
     def __init__(self, root: Path, archive_root: Path | None = None) -> None:
         self._root = root
@@ -51,7 +51,7 @@ class Maildirs:
         self._usage = Usage()
 
     def prepare(self) -> None:
-        """Make the root, and finish what a crash left: copies cut off, deletions half done.
+        """Make the root, and clean up after a crash: interrupted copies and deletions.
 
         Raises: StorageError, StorageFullError.
         """
@@ -66,17 +66,17 @@ class Maildirs:
                             (entry / "tmp" / name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Wait for deliveries under way and end the threads."""
+        """Wait for current deliveries and end the threads."""
         self._pool.shutdown(wait=True)
 
     def path(self, account: str) -> Path:
-        """Where an account's Maildir is. Raises: StorageError where the name could leave the root."""
+        """The path of an account's Maildir. Raises: StorageError if the name could leave the root."""
         if not account or account.startswith(".") or "/" in account or "\0" in account:
             raise StorageError(f"{account!r} can't be the name of a mailbox")
         return self._root / account
 
     def create(self, account: str) -> None:
-        """Make a mailbox, durably; one that is there is left as it is. Raises: StorageError."""
+        """Make a mailbox, durably; an existing one is left as it is. Raises: StorageError."""
         mailbox = self.path(account)
         with _as_storage_error(f"The mailbox of {account} can't be made"):
             for directory in (mailbox, mailbox / "tmp", mailbox / "new", mailbox / "cur"):
@@ -89,7 +89,7 @@ class Maildirs:
         return (self.path(account) / "new").is_dir()
 
     async def deliver(self, account: str, body: Path, queue_id: QueueId, received_s: int) -> None:
-        """Put a message into a mailbox; nothing happens where it is in it already.
+        """Put a message into a mailbox; does nothing if it is there already.
 
         Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
         """
@@ -100,11 +100,10 @@ class Maildirs:
     async def deliver_many(
         self, account: str, deliveries: Sequence[Delivery], *, look_for_earlier: bool = True
     ) -> list[StorageError | NotFoundError | None]:
-        """`deliver` for many messages with one fsync: for each its fault, or None.
+        """`deliver` for many messages with one fsync; returns the fault of each, or None.
 
-        A body of another size (-1: not known) or checksum than said is a DamagedError.
-        `look_for_earlier` = False saves reading the mailbox's directories: right only where an earlier,
-        unrecorded delivery is out of the question.
+        A body whose size (-1: not known) or checksum differs is a DamagedError. `look_for_earlier` = False saves
+        reading the mailbox's directories: correct only if an earlier, unrecorded delivery is impossible.
         """
         return await self._in_thread(lambda: self._deliver_many(account, deliveries, look_for_earlier))
 
@@ -128,7 +127,7 @@ class Maildirs:
         return faults
 
     def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
-        """Link or copy one body into new/. Not durable yet."""
+        """Link or copy one body into new/; not yet durable."""
         queue_id, body, _, expected, checksum = delivery
         try:
             size = body.stat().st_size
@@ -140,7 +139,7 @@ class Maildirs:
             target = mailbox / "new" / name
             try:
                 os.link(body, target)
-            except FileExistsError:
+            except FileExistsError:  # the name contains the queue id: this very message is there
                 return None
             except OSError as error:
                 if error.errno not in _NO_LINKS:
@@ -153,7 +152,7 @@ class Maildirs:
         return None
 
     def ids(self) -> Iterator[QueueId]:
-        """The queue ids of all messages in all mailboxes, archived ones not."""
+        """The queue ids of all messages in all mailboxes, except archived ones."""
         for mailbox in self._mailboxes():
             for directory in _directories(mailbox):
                 for name in _names(directory):
@@ -162,7 +161,7 @@ class Maildirs:
                         yield queue_id
 
     def names(self) -> list[str]:
-        """Whose mailboxes there are."""
+        """The names of the mailboxes that exist."""
         return [path.name for path in self._mailboxes()]
 
     def _mailboxes(self) -> list[Path]:
@@ -172,7 +171,7 @@ class Maildirs:
             return []
 
     def usage_bytes(self, account: str) -> int:
-        """What a mailbox holds, all folders together; 0 where there is none. Blocks on a first look."""
+        """The bytes in a mailbox, all folders together; 0 if it does not exist. May block."""
         return self._usage.of(self.path(account))
 
     async def measure(self, account: str) -> int:
@@ -180,12 +179,12 @@ class Maildirs:
         return await self._in_thread(lambda: self._usage.of(self.path(account)))
 
     def contents(self, account: str) -> tuple[int, int]:
-        """Messages and bytes in a mailbox, all folders together; (0, 0) where there is none."""
+        """Messages and bytes in a mailbox, all folders together; (0, 0) if it does not exist."""
         mailbox = self.path(account)
         return sum(1 for directory in _directories(mailbox) for _ in _names(directory)), self._usage.of(mailbox)
 
     def archive(self, account: str) -> str:
-        """Move a mailbox to the archive, under its name or one with a number; where it is now.
+        """Move a mailbox to the archive, under its name or one with a number; returns its new path.
 
         Durable when it returns. Raises: NotFoundError, StorageError.
         """
@@ -200,12 +199,14 @@ class Maildirs:
         return str(target)
 
     def purge(self, account: str) -> None:
-        """Delete a mailbox and all mail in it, for ever: gone at once, its space a little later.
+        """Delete a mailbox and all mail in it for good: gone at once, its space is freed a little later.
 
-        A crash meanwhile is made good by `prepare`. Raises: NotFoundError, StorageError.
+        After a crash `prepare` finishes the deletion. Raises: NotFoundError, StorageError.
         """
         mailbox = self._existing(account)
         with _as_storage_error(f"The mailbox of {account} can't be deleted"):
+            # One rename makes the whole mailbox vanish at once; deleting file by file could be cut off in the
+            # middle.
             doomed = _free_name(self._root / f"{_DELETED}{account}")
             mailbox.rename(doomed)
             sync(self._root)
@@ -225,7 +226,7 @@ class Maildirs:
 
 
 def _free_name(wanted: Path) -> Path:
-    """`wanted`, or where that is taken the same with a number."""
+    """`wanted`, or if that is taken the same with a number."""
     name, number = wanted, 1
     while name.exists():
         number += 1
@@ -242,9 +243,9 @@ def _queue_id_of(name: str) -> QueueId | None:
 
 
 def _stamp(delivery: Delivery) -> str:
-    """What a message is known by in a mailbox: time and id.
+    """The mark of a message in a mailbox: time and id.
 
-    Both, lest an id that a lost database made us use twice hide a new message behind an old one.
+    Both, because after the loss of a database an id may be used twice, and the old message must not hide the new.
     """
     queue_id, _, received_s, _, _ = delivery
     return f"{received_s}.{queue_id}"
@@ -266,7 +267,7 @@ def _directories(mailbox: Path) -> Iterator[Path]:
 
 
 def _names(directory: Path) -> Iterator[str]:
-    """The names in a directory; nothing where it is none."""
+    """The names in a directory; none if it does not exist."""
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -285,7 +286,7 @@ def _checksum_of(body: Path) -> int:
 
 
 def _copy(body: Path, temporary: Path, target: Path) -> None:
-    """Where the file system has no links: a whole copy, then its name."""
+    """On a file system without links: a complete copy first, then its name."""
     try:
         shutil.copyfile(body, temporary)
         temporary.chmod(0o600)

@@ -1,8 +1,8 @@
-"""How many bytes a mailbox holds: the sizes of its messages, from its own directories.
+"""The bytes that a mailbox holds: the sizes of its messages, from its own directories.
 
-No other program's running sum is believed: in `maildirsize` Dovecot books what an IMAP client moves as gone and
-not as come. The sizes stand in the file names; a directory is read again when it changed, and only then, so a
-mailbox of many messages costs a look at its directories. Called from the threads of `Maildirs`.
+No other program's running sum is trusted: in `maildirsize` Dovecot subtracts a message that an IMAP client moves
+and does not add it again. The sizes are in the file names. A directory is read again only when it has changed, so
+even a large mailbox costs no more than a stat of its directories. Called from the threads of `Maildirs`.
 """
 
 from __future__ import annotations
@@ -18,35 +18,34 @@ from pathlib import Path
 
 _SIZE = re.compile(r",S=(\d+)")
 _SETTLED_NS = 2_000_000_000
-"""A directory that changed later than this before it was read may change again under the same time."""
+"""A directory that changed less than this before it was read may change again with the same time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A directory's sum, and its time of change at that moment."""
+    """A directory's sum, and its modification time when it was read."""
 
     size: int
     changed_ns: int
 
 
 class Usage:
-    """Remembers what was read, by mailbox and directory."""
+    """The sums read so far, by mailbox and directory."""
 
     def __init__(self) -> None:
         self._read: dict[Path, dict[Path, _Read]] = {}
         self._lock = threading.Lock()
 
     def of(self, mailbox: Path) -> int:
-        """Bytes in all folders. What is moved from one to another meanwhile is counted twice at worst."""
+        """Bytes in all folders. A message that moves between folders meanwhile is counted twice at worst."""
         with self._lock:
             before = self._read.get(mailbox, {})
             now: dict[Path, _Read] = {}
             size = 0
             for directory in _directories(mailbox):
                 with contextlib.suppress(OSError):  # gone meanwhile
-                    changed_ns = (
-                        directory.stat().st_mtime_ns
-                    )  # before the sum: what changes meanwhile makes it stale
+                    # Before the sum, so that a change during the reading makes the sum stale.
+                    changed_ns = directory.stat().st_mtime_ns
                     known = before.get(directory)
                     if known is None or known.changed_ns != changed_ns:
                         known = _Read(_size(directory), changed_ns)
@@ -63,7 +62,7 @@ class Usage:
 
 
 def _directories(mailbox: Path) -> Iterator[Path]:
-    """Where messages are, `new` before `cur` for what moves from one to the other."""
+    """The directories with messages; `new` before `cur`, because messages move from one to the other."""
     folders = [mailbox]
     with contextlib.suppress(OSError), os.scandir(mailbox) as entries:
         folders += sorted(Path(entry.path) for entry in entries if entry.name.startswith("."))
@@ -72,7 +71,7 @@ def _directories(mailbox: Path) -> Iterator[Path]:
 
 
 def _size(directory: Path) -> int:
-    """The size of each message, by its name where that says it."""
+    """The sum of the message sizes, taken from the file names if they contain them."""
     size = 0
     with os.scandir(directory) as entries:
         for entry in entries:

@@ -29,15 +29,15 @@ from dialpost.edge.mail.smtp_client.tls import TlsMemory
 __all__ = ["SmtpClient"]
 
 Work = Callable[[SessionDriver], Awaitable[int]]
-"""What is done in a talk; the number of messages delivered."""
-MAX_LESSONS = 256  # hosts; the one learnt about first is forgotten first
+"""The work of one session; returns the number of messages delivered."""
+MAX_LESSONS = 256  # hosts; the oldest is forgotten first
 
 
 class SmtpClient:
     """Connects to other mail hosts. One object serves the whole daemon: it keeps TLS sessions.
 
-    `bytes_up` and `bytes_down` count all connections so far, those under way included. `in_flight_bytes` holds for
-    connections to come: how much of a slow line each may fill, 0 = as the kernel likes.
+    `bytes_up` and `bytes_down` count all connections so far, including open ones. `in_flight_bytes` applies to
+    future connections: how much of a slow line each may fill; 0 = the kernel decides.
     """
 
     def __init__(self, *, ca_file: Path | None = None) -> None:
@@ -66,13 +66,13 @@ class SmtpClient:
         next_message: NextMessage,
         on_outcome: OnOutcome,
     ) -> SessionEnd:
-        """Send messages while `next_message` gives any; None from it means: nothing now, end the session.
+        """Send messages as long as `next_message` returns any; None from it ends the session.
 
-        Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at
-        a time. Where the host is found not to do what it offers (`SessionEnd.learnt`), what fell with that session
-        goes at once in another, without it. An outcome is for the caller to make durable. A cancellation closes
-        the connection; outcomes the server had already given are still reported before it goes through, no others.
-        Raises: what `next_message` or `on_outcome` raise.
+        Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at a time.
+        If the host turns out not to do what it offers (`SessionEnd.learnt`), the messages that fell with that
+        session are sent again at once in another, without the extension. The caller makes outcomes durable. A
+        cancellation closes the connection; outcomes that the server had already given are still reported first, no
+        others. Raises: whatever `next_message` or `on_outcome` raise.
         """
         fallen: list[Report] = []
 
@@ -89,20 +89,20 @@ class SmtpClient:
             return mail.delivered
 
         end = await self._converse(target, settings, work)
-        for message, outcomes in fallen:  # no other session came of it
+        for message, outcomes in fallen:  # there was no other session
             await on_outcome(message, outcomes)
         return end
 
     def break_off(self, why: str) -> None:
-        """The line is gone: every session ends now, with an outcome for each message offered in it.
+        """The line is gone: end every session now, with an outcome for each message offered in it.
 
-        So what was sent whole and got no answer is told apart (RFC 1047), which a cancellation can't do.
+        That distinguishes messages that were sent in full and got no reply (RFC 1047), which a cancellation can't.
         """
         for talk in list(self._talks):
             talk.break_off(why)
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
-        """Ask for the mail waiting for each name (RFC 1985), even where ETRN is not listed as offered."""
+        """Ask for the mail waiting for each name (RFC 1985), even if EHLO does not list ETRN."""
         offered = False
         answers: list[tuple[str, Reply]] = []
 
@@ -117,7 +117,7 @@ class SmtpClient:
         return EtrnDialogue(tuple(answers), error, offered, end.fate, end.bytes_up, end.bytes_down)
 
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
-        """The first address, and the first way to talk to it, that lets the work be done."""
+        """Do the work over the first address, and in the first way, that allows it."""
         end = _no_address(target)
         for address in target.addresses:
             way: ConnectSettings | None = settings
@@ -133,7 +133,7 @@ class SmtpClient:
         return end
 
     def _judged(self, target: HostTarget, before: SessionEnd, end: SessionEnd) -> SessionEnd:
-        """Both ends as one. What hangs without groups, too, was not learnt: nothing was."""
+        """Both ends as one. If the plainer session hung as well, pipelining was not the cause: unlearn it."""
         both = _added(before, end)
         if before.learnt and not end.learnt and end.fate is SessionFate.LOST and not end.messages:
             self._lessons.pop((target.host, target.port), None)
@@ -167,7 +167,7 @@ class SmtpClient:
 
 
 async def _connect(talk: SessionDriver, address: str) -> SessionEnd | None:
-    """Connect; the end, if it can't be done."""
+    """Connect; returns the session's end if that fails."""
     try:
         await talk.connect(address)
     except (OSError, TimeoutError) as error:
@@ -185,7 +185,7 @@ async def _ask_each(talk: SessionDriver, names: Sequence[str], answers: list[tup
             if isinstance(event, EtrnAnswered):
                 answers.append((event.name, event.reply))
                 if event.reply.is_permanent:
-                    left.clear()  # this server does no ETRN (RFC 1985 §5.2): no use asking for others
+                    left.clear()  # this server does not do ETRN (RFC 1985 §5.2): asking for the others is useless
             elif isinstance(event, Ended):
                 return
         if talk.core.is_idle:
@@ -224,7 +224,7 @@ def _end_of(talk: SessionDriver, address: str) -> SessionEnd:
 
 
 def _in_words(ended: Ended) -> str:
-    """The reason, with the server's own words where it gave any."""
+    """The reason, with the server's own words if it gave any."""
     reply = ended.reply
     if reply is None or ended.fate is SessionFate.LOST or ended.reason in reply.text:
         return ended.reason
@@ -232,7 +232,7 @@ def _in_words(ended: Ended) -> str:
 
 
 def _added(before: SessionEnd, end: SessionEnd) -> SessionEnd:
-    """The later end, with what both moved; but what a server said is not hidden by an address that is dead."""
+    """The later end, with the sums of both; but a server's words are not replaced by those of a dead address."""
     telling = before if before.connected and not end.connected else end
     return replace(
         telling,

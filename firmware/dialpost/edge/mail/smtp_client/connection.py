@@ -1,8 +1,8 @@
-"""One TCP connection with TLS where wanted: bytes in by callback, bytes out with back-pressure, counted.
+"""One TCP connection, with TLS if wanted: bytes in by callback, bytes out with back-pressure, all counted.
 
-TLS goes through memory buffers (`ssl.SSLObject`) rather than asyncio's own, which can't resume a session
-(see `tls`). Little is kept in the kernel's send buffer beyond what the line takes, so that what the
-client decides (stop sending content nobody wants) still has an effect on a slow line.
+TLS goes through memory buffers (`ssl.SSLObject`) rather than asyncio's own, which can't resume a session (see
+`tls`). The kernel's send buffer holds little more than the line takes, so that a decision of the client (stop
+sending content that nobody wants) still has an effect on a slow line.
 
 Runs in the event loop; every method is called there.
 """
@@ -27,6 +27,7 @@ from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 WRITE_HIGH_BYTES = 16_384
 WRITE_LOW_BYTES = 4096
 UNSENT_BYTES = 16_384
+"""The most unsent bytes in the kernel's buffer (TCP_NOTSENT_LOWAT); its default of megabytes is hours of line."""
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux; Python < 3.12 lacks the name
 _READ_BYTES = 65_536
 _LINGER_S = 30.0
@@ -36,9 +37,9 @@ _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 class Connection(asyncio.Protocol):
     """A connection made by `loop.create_connection`.
 
-    `on_data` gets what was received (inside TLS: in clear); `on_end` is called once, with what broke it,
-    or None where the other side closed in order. `in_flight_bytes`: no more is with the kernel at a time, 0 = as
-    the kernel likes (see `outlet`).
+    `on_data` gets the data received (decrypted, inside TLS); `on_end` is called once, with what broke the
+    connection, or None if the other side closed it in order. `in_flight_bytes` limits what the kernel holds at a
+    time; 0 = the kernel decides (see `outlet`).
     """
 
     def __init__(
@@ -77,17 +78,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def unheard(self) -> int:
-        """How many of the last bytes written the other side had not heard when it said what was read last."""
+        """The number of last bytes written that the other side had not received when it sent what was read last."""
         if self._outlet is None:
             return 0
         return self._heard.unheard(read=self.bytes_down, unheard_raw=self._outlet.unacknowledged)
 
     def when_writable(self, callback: Callable[[], None]) -> None:
-        """`callback` is called each time writing may go on."""
+        """Call `callback` each time writing may continue."""
         self._on_writable = callback
 
     def write(self, data: bytes) -> None:
-        """Send; nothing happens on a connection that is gone (`on_end` has said so)."""
+        """Send; does nothing on a connection that is gone (`on_end` was called)."""
         if self._ended or self._transport is None:
             return
         if self._tls is None:
@@ -125,16 +126,16 @@ class Connection(asyncio.Protocol):
         self.tls_version = self._tls.version() or ""
         tls = self._tls
         self._keep = lambda: memory.keep(use, tls)
-        self._read_tls()  # what came in one packet with the end of the handshake
+        self._read_tls()  # data that came in one packet with the end of the handshake
 
     def stop_reading(self) -> None:
-        """Nothing the other side says matters any more: stop reading, so that TCP stops it sending."""
+        """Nothing the other side sends matters any more: stop reading, so that TCP makes it stop."""
         self._is_deaf = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def close(self) -> None:
-        """Close in order: what was written still goes out, without waiting for it."""
+        """Close in order: data already written is still sent, without waiting for it."""
         if self._tls is not None and not self._ended and self.tls_version:
             self._keep()
             with contextlib.suppress(ssl.SSLError):
@@ -144,11 +145,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and self._outlet is not None:
             self._outlet.let_go()
             self._transport.close()
-            # A line that takes nothing any more must not keep the socket for ever.
+            # A line that accepts nothing any more must not keep the socket open for ever.
             asyncio.get_running_loop().call_later(_LINGER_S, abort, self._transport)
 
     def abort(self) -> None:
-        """Close at once; what was not sent is forgotten."""
+        """Close at once and drop unsent data."""
         self._ended = True
         if self._transport is not None:
             abort(self._transport)
@@ -204,7 +205,7 @@ class Connection(asyncio.Protocol):
     # Inside
 
     def _take_what_came(self) -> None:
-        """Read on after a write that failed: asyncio doesn't, and an answer left lying means mail sent twice."""
+        """Read on after a failed write: asyncio doesn't, and an unread reply means mail sent twice."""
         assert self._transport is not None
         sock: socket.socket = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
@@ -272,7 +273,7 @@ class Connection(asyncio.Protocol):
 
 
 def _clock_words(error: ssl.SSLCertVerificationError) -> str:
-    """A certificate from the future usually means a clock in the past."""
+    """A certificate that is not yet valid usually means that our clock is slow."""
     if error.verify_code != _NOT_YET_VALID:
         return ""
     shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime())

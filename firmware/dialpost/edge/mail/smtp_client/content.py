@@ -1,7 +1,7 @@
-"""Message content from the card to the client: looked over first, then read in blocks.
+"""Message content from the card to the client: examined first, then read in blocks.
 
-A message of any size takes one block of memory. Reading happens in a thread, so a slow card does not
-hold up the line.
+A message of any size takes one block of memory. Reading happens in a thread, so a slow card does not hold up the
+line.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _READ_BYTES = 65_536
 
 
 class ContentError(Exception):
-    """The stored content is not what was stored, or is no more. The text is for people."""
+    """The stored content has changed or is gone. The text is for people."""
 
 
 class Source(Protocol):
-    """Where a `Reader` gets its content from; blocking."""
+    """The source of a `Reader`; blocks."""
 
     def next_block(self) -> bytes:
         """The next piece, b"" at the end."""
@@ -38,7 +38,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Content that was looked over and may be offered. `plan`: how it is rewritten, where it must be."""
+    """Content that was examined and may be offered. `plan`: how to rewrite it, if necessary."""
 
     message: OutgoingMessage
     facts: ContentFacts
@@ -51,8 +51,8 @@ class Content:
 
 
 class _FileSource:
-    """The file behind its prefix. Its last block comes only if all of it is what was stored: a message without its
-    end is none, so nothing spoilt is ever sent.
+    """The file after its prefix. Its last block is released only if the checksum of the whole is right: without its
+    end a host does not accept the message, so damaged content is never delivered.
     """
 
     def __init__(self, message: OutgoingMessage) -> None:
@@ -126,9 +126,9 @@ class Reader:
 
 
 def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
-    """Read the content once for its facts; make a plan where it has to be rewritten for this host.
+    """Read the content once for its facts; make a plan if it has to be rewritten for this host.
 
-    Blocking: call it in a thread. Raises: OSError, ContentError (damaged), CannotDowngradeError.
+    Blocks: call it in a thread. Raises: OSError, ContentError (damaged), CannotDowngradeError.
     """
     facts = _survey(_blocks(_FileSource(message)))
     if facts.wire_size < message.wire_size:
@@ -146,9 +146,8 @@ def look_over(message: OutgoingMessage, offered: Extensions) -> Content:
     try:
         made = plan(lambda: _blocks(_FileSource(message)), goal)
     except CannotDowngradeError:
-        if (
-            needs_utf8_header or not goal.ascii_body
-        ):  # the core refuses the one; a long line is the server's to judge
+        # The core refuses mail with a UTF-8 header; a long line is for the server to judge.
+        if needs_utf8_header or not goal.ascii_body:
             return Content(message, facts)
         raise
     return Content(message, _survey(_blocks(_RewrittenSource(_FileSource(message), made))), made)

@@ -1,9 +1,9 @@
-"""Drives the core over one connection: what both mail and ETRN need.
+"""Drives the core over one connection, for both mail and ETRN.
 
-One task runs a talk. What arrives goes into the core at once, in the event loop's callback; events wait
-for the task. Time-outs are per answer and per block of content (RFC 5321 §4.5.3.2), never on the whole; an answer
-that trickles in or never ends has no more time than one that does not come. Where the server leaves the protocol
-nothing more is read.
+One task runs a session. Received data goes into the core at once, in the event loop's callback; events wait for the
+task. Time-outs apply to each reply and each block of content (RFC 5321 §4.5.3.2), never to the whole; a reply that
+trickles in or never ends gets no more time than one that does not come. Once the server breaks the protocol nothing
+more is read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0
+"""Several retransmissions of a SYN (1, 3, 7, 15, 31 s) over a line with seconds of delay."""
 
 
 class SessionDriver:
@@ -36,7 +37,7 @@ class SessionDriver:
         self.is_ready = False
         self.tls_failed = False
         self.broken_off = False
-        self.is_to_repeat = False  # what fell with it goes at once in another, without what was found broken
+        self.is_to_repeat = False  # resend at once in another session, without the extension found broken
         self.idle_round_trips = 0
         trace = self._trace if _log.isEnabledFor(logging.DEBUG) else None
         self._use = tls_use(target, settings)
@@ -69,16 +70,16 @@ class SessionDriver:
         self.connection.break_off(why)
 
     def wake(self) -> None:
-        """Let the task look again."""
+        """Wake the task."""
         self._wake.set()
 
     def tell(self, events: list[Event]) -> None:
-        """Put events behind those that wait."""
+        """Append events to those waiting."""
         self._events.extend(events)
         self._wake.set()
 
     async def next_event(self) -> Event | None:
-        """The next event for the user of this talk; TLS is dealt with here."""
+        """The next event for the user of this session; TLS is handled here."""
         while self._events:
             event = self._events.popleft()
             if isinstance(event, StartTls):
@@ -92,13 +93,13 @@ class SessionDriver:
         return None
 
     def events_left(self) -> list[Event]:
-        """What was not taken by `next_event`, for an end that leaves no time."""
+        """The events not yet taken by `next_event`, for an end that leaves no time for them."""
         left = list(self._events)
         self._events.clear()
         return left
 
     def flush(self) -> None:
-        """Write what the core wants to send, if the line takes it."""
+        """Write what the core wants to send, if the connection accepts it."""
         if self.connection.is_writable or self.ended is not None:
             data = self.core.data_to_send()
             if data:
@@ -107,7 +108,7 @@ class SessionDriver:
                 self.connection.write(data)
 
     async def wait(self) -> None:
-        """Sleep until something happens; what takes too long ends the session."""
+        """Sleep until something happens; a time-out ends the session."""
         if self._wake.is_set():
             self._wake.clear()
             return
@@ -123,6 +124,7 @@ class SessionDriver:
             async with asyncio.timeout_at(deadline):
                 await self._wake.wait()
         except TimeoutError:
+            # A slow line may need longer than the limit for a block: what counts is that it still moves.
             if stuck and self.connection.unwritten < unwritten:
                 self._progress()
             else:
@@ -161,7 +163,7 @@ class SessionDriver:
 
     async def _do_tls(self) -> None:
         use = self._use
-        limit_s = 180.0 * self.settings.timeout_scale
+        limit_s = 180.0 * self.settings.timeout_scale  # a full handshake is 5 kB: 20 s at 2400 bit/s, and retries
         try:
             async with asyncio.timeout(limit_s):
                 await self.connection.start_tls(self._memory, use)

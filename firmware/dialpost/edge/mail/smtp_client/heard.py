@@ -1,12 +1,12 @@
-"""What of that which was sent the other side can have heard when it said something.
+"""Which of the bytes sent the other side can have received when it sent a reply.
 
-TCP tells: each segment of the other side acknowledges all that had reached it by then (RFC 9293 §3.4). So what is
-not acknowledged when words of it are read, it had not heard when it said them; and words that lay unread in the
-socket when something was written are no answer to that.
+TCP shows it: each segment from the other side acknowledges everything that had reached it by then (RFC 9293 §3.4).
+So bytes that are unacknowledged when a reply is read had not been received when it was sent; and a reply that
+already lay unread in the socket when something was written is not an answer to that.
 
-What this can't tell: words that left the other side after the last byte had reached its TCP, though its program had
-not read it yet (or had said them before, and Nagle's algorithm held them back); and words that left before that, if
-they are read so late that the acknowledgement is there, too (after a round trip).
+This can't detect a reply that left the other side after the last byte had reached its TCP but before its program
+read it (or that was written earlier and held back by Nagle's algorithm), nor one that left before that and is read
+so late, after a round trip, that the acknowledgement has arrived, too.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class _Written:
 
 
 class Heard:
-    """Keeps what was written until it must have been heard."""
+    """Remembers writes until the other side must have received them."""
 
     def __init__(self) -> None:
         self._written: deque[_Written] = deque()
         self._raw = 0
 
     def wrote(self, plain: int, raw: int, *, read: int, unread: int, unheard_raw: int) -> None:
-        """Something is about to be written; `read` bytes were read, `unread` more wait in the socket.
+        """Something is about to be written; `read` bytes were read so far, `unread` more wait in the socket.
 
-        `unheard_raw`: bytes written before that are not acknowledged.
+        `unheard_raw`: bytes written before that are unacknowledged.
         """
         while self._written and self._written[0].came <= read and self._raw - self._written[0].raw >= unheard_raw:
             self._raw -= self._written.popleft().raw
@@ -46,9 +46,10 @@ class Heard:
         self._raw += raw
 
     def unheard(self, *, read: int, unheard_raw: int) -> int:
-        """How many of the last plain bytes the other side had certainly not heard when it said what was read last.
+        """The number of last plain bytes that the other side had certainly not received when it sent the last
+        reply.
 
-        Of a TLS record that is there in part nothing can be understood; but no more than its bytes is enough here.
+        Nothing in a partly received TLS record can be decrypted, but counting its missing bytes is enough here.
         """
         plain = 0
         for one in reversed(self._written):
@@ -63,12 +64,12 @@ class Heard:
 
 
 def unacknowledged(sock: socket.socket) -> int:
-    """Bytes the kernel has and the other side's TCP has not acknowledged (SIOCOUTQ, tcp(7)); 0 where unknown."""
+    """Bytes in the kernel that the other side's TCP has not acknowledged (SIOCOUTQ, tcp(7)); 0 if unknown."""
     return _asked(sock, termios.TIOCOUTQ)
 
 
 def unread(sock: socket.socket) -> int:
-    """Bytes that came and were not read (SIOCINQ, tcp(7)); 0 where unknown."""
+    """Bytes received but not yet read (SIOCINQ, tcp(7)); 0 if unknown."""
     return _asked(sock, termios.FIONREAD)
 
 

@@ -1,7 +1,7 @@
-"""Sends messages over one connection: one is fetched ahead while another goes out.
+"""Sends messages over one connection; the next one is fetched while another is being sent.
 
-Three things go on at once, so that the line never waits for the card: fetching (and looking over) the
-next message, sending, and reporting outcomes, which the flush makes durable.
+Three things happen at once, so that the line never waits for the card: fetching (and examining) the next message,
+sending, and reporting outcomes, which the flush makes durable.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ OnOutcome = Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]]
 Report = tuple[OutgoingMessage, tuple[Outcome, ...]]
 
 _GROUPING_PATIENCE_S = 0.1
+"""The wait for the next message before the last block is sent: sharing its packet saves a round trip."""
 
 
 class MessageSender:
-    """One session's messages. `run` returns when the session is over and every outcome was reported.
+    """The messages of one session. `run` returns when the session is over and every outcome was reported.
 
-    `fallen` holds what was not reported, because it should go at once in a plainer session (`EsmtpClient.learnt`).
+    `fallen` holds unreported messages that should be resent at once in a plainer session (`EsmtpClient.learnt`).
     """
 
     def __init__(self, talk: SessionDriver, next_message: NextMessage, on_outcome: OnOutcome) -> None:
@@ -42,7 +43,7 @@ class MessageSender:
         self._finished = 0
         self._finished_at_fetch = 0
         self._contents: dict[int, Content] = {}  # by the message's identity
-        self._spoilt: dict[int, ContentError] = {}  # the same; found while it was being sent
+        self._spoilt: dict[int, ContentError] = {}  # likewise; found damaged while being sent
         self._reader: Reader | None = None
         self._reading_for: object = None
         self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
@@ -51,7 +52,7 @@ class MessageSender:
     async def run(self) -> None:
         """Send until there is nothing more to send, or the session ends.
 
-        A cancellation closes the connection, reports the outcomes the server had given, and nothing else.
+        A cancellation closes the connection and reports the outcomes that the server had given, nothing else.
         """
         reporting = asyncio.create_task(self._report_all())
         reporting.add_done_callback(lambda _: self._talk.wake())
@@ -71,7 +72,7 @@ class MessageSender:
                 if isinstance(event, Finished):
                     self._report(event.message, event.outcomes)
             self._reports.put_nowait(None)
-            await asyncio.shield(reporting)
+            await asyncio.shield(reporting)  # cancelled or not: what the server accepted must be recorded
 
     async def _send_all(self, reporting: asyncio.Task[None]) -> None:
         while True:
@@ -89,7 +90,7 @@ class MessageSender:
         while (event := await self._talk.next_event()) is not None:
             if isinstance(event, Finished):
                 self._finished += 1
-                self._is_dry = False  # something may have come meanwhile
+                self._is_dry = False  # new mail may have come meanwhile
                 self._fell_or_report(event.message, event.outcomes, again=event.again)
             elif isinstance(event, Ended):
                 return
@@ -98,11 +99,11 @@ class MessageSender:
 
     def _look_ahead(self) -> None:
         if self._core.is_over:
-            return  # what was fetched meanwhile is put back
+            return  # a message fetched meanwhile is put back
         if self._fetching is not None and self._fetching.done():
             fetched = self._fetching.result()
             if fetched is not None and not self._core.can_submit:
-                return  # recipients the server had no room for go first; it took them up again meanwhile
+                return  # the core is retrying recipients that the server had no room for; they go first
             self._fetching = None
             self._is_dry = fetched is None and self._finished == self._finished_at_fetch
             if fetched is not None:
@@ -116,7 +117,7 @@ class MessageSender:
             self._core.quit()
 
     async def _fetch(self) -> Content | None:
-        """The next message that can be read; one that can't is deferred and the next one taken."""
+        """The next readable message; an unreadable one is deferred, and the next one is tried."""
         while (message := await self._next_message()) is not None:
             try:
                 return await asyncio.to_thread(look_over, message, self._core.extensions)
@@ -137,7 +138,7 @@ class MessageSender:
         return (outcome,) * len(message.envelope.recipients)
 
     async def _put_back_fetched(self) -> None:
-        """A message fetched for a session that has ended was not tried."""
+        """Report a message fetched for a session that has ended as not tried."""
         if self._fetching is None:
             return
         fetched = await self._fetching
@@ -158,7 +159,7 @@ class MessageSender:
     # Sending
 
     async def _send_content(self) -> bool:
-        """One block, if one may go out."""
+        """Send one block, if one may be sent; returns whether there was something to do."""
         request = self._core.content_wanted
         if request is None or not self._talk.connection.is_writable:
             return False
@@ -172,7 +173,7 @@ class MessageSender:
             if self._still_wanted(request):
                 self._talk.tell(self._core.content_failed(f"the stored message can't be read: {why}"))
             return True
-        if not self._still_wanted(request):  # the server's answers came in while the card was read
+        if not self._still_wanted(request):  # replies came in while the card was being read
             self._close_reader()
             return True
         if is_last:
@@ -196,7 +197,7 @@ class MessageSender:
         return now is not None and now.transaction is request.transaction and now.offset == request.offset
 
     async def _let_next_join(self) -> None:
-        """Wait a moment for a message that is just being fetched: its MAIL then goes in this packet."""
+        """Wait a moment for a message that is being fetched, so that its MAIL goes into the same packet."""
         if self._fetching is not None:
             await asyncio.wait({self._fetching}, timeout=_GROUPING_PATIENCE_S)
             self._look_ahead()
@@ -218,7 +219,7 @@ class MessageSender:
     def _report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         self._contents.pop(id(message), None)
         error = self._spoilt.pop(id(message), None)
-        if error is not None:  # recipients that were refused stay so; for the others the content is lost
+        if error is not None:  # refused recipients stay refused; for the others the content is lost
             outcomes = tuple(
                 one if isinstance(one, Refused) else lost
                 for one, lost in zip(outcomes, self._lost(message, error), strict=True)

@@ -1,12 +1,13 @@
-"""What is written to a slow line goes to the kernel no faster than the line takes it.
+"""Hands data for a slow line to the kernel no faster than the line carries it.
 
-TCP fills every buffer on the way: seconds of a slow line, behind which the other direction's acknowledgements and
-replies wait, so that the line is used in turns. Congestion control does not help: by losses it never learns (a
-modem's line loses nothing), by delay (Vegas) it takes the other direction's traffic for its own. A route's `cwnd
-lock` is honoured only for hosts the kernel has metrics of. So no more than `in_flight_bytes` are with the kernel,
-sent or unsent, until the other side has acknowledged them (SIOCOUTQ, tcp(7)); the rest waits here.
+TCP fills every buffer on the way with seconds of a slow line; the other direction's acknowledgements and replies
+wait behind them, and the directions take turns. Congestion control does not help: one that looks at losses never
+learns (a modem's line loses nothing), and one that looks at delay (Vegas) mistakes the other direction's traffic
+for its own queue. A route's `cwnd lock` works only for hosts of which the kernel has metrics. So at most
+`in_flight_bytes` are with the kernel, sent or unsent, until the other side has acknowledged them (SIOCOUTQ,
+tcp(7)); the rest waits here (decision 10).
 
-Runs in the event loop; it looks at the kernel's count as long as something waits.
+Runs in the event loop; polls the kernel's count while something waits.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from collections.abc import Callable
 from dialpost.edge.mail.smtp_client.heard import unacknowledged
 
 LOOK_S = 0.05
-"""A packet of 576 bytes takes about three times as long at 33.6 kbit/s."""
+"""The polling interval: a third of the time that a packet of 576 bytes takes at 33.6 kbit/s."""
 
 
 class Outlet:
-    """Writes to `transport`. `in_flight_bytes` 0: all at once. `on_room` is called when less waits than before."""
+    """Writes to `transport`. `in_flight_bytes` 0: no limit. `on_room` is called when less waits than before."""
 
     def __init__(self, transport: asyncio.Transport, in_flight_bytes: int, on_room: Callable[[], None]) -> None:
         self._transport = transport
@@ -37,7 +38,7 @@ class Outlet:
 
     @property
     def unacknowledged(self) -> int:
-        """Bytes the other side has not acknowledged: those that wait here, and those with the kernel."""
+        """Bytes the other side has not acknowledged: those waiting here, and those in the kernel."""
         return self.waiting + self._in_flight()
 
     def write(self, data: bytes) -> None:
@@ -49,7 +50,7 @@ class Outlet:
         self._pump()
 
     def let_go(self) -> None:
-        """All that waits goes to the kernel now: the connection is about to be closed in order."""
+        """Hand everything to the kernel now: the connection is about to be closed in order."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
-"""TLS towards other mail hosts: contexts by way of verification, and sessions kept for the next call.
+"""TLS to other mail hosts: one context per kind of verification, and sessions kept for the next call.
 
-A full handshake moves some 5 kB; a resumed one a tenth. On a line of 240 B/s that is 20 s a call, so a
-session is kept in memory for each host (RFC 8446 §2.2), never shared between ways of verification.
+A full handshake moves some 5 kB, a resumed one a tenth of that. On a line of 240 B/s that saves 20 s per call, so a
+session is kept in memory for each host (RFC 8446 §2.2), never shared between kinds of verification.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_SESSIONS = 32  # some kB each; a station without a smarthost may write to ma
 
 
 class TlsRefusedError(Exception):
-    """The handshake ran, but what came of it is not what was configured. The text is for people."""
+    """The handshake succeeded, but not as configured. The text is for people."""
 
 
 class TlsMemory:
@@ -36,7 +36,7 @@ class TlsMemory:
         )
 
     def check(self, use: TlsUse, connection: ssl.SSLObject) -> None:
-        """What the handshake itself does not check. Raises: TlsRefusedError."""
+        """Check what the handshake itself does not. Raises: TlsRefusedError."""
         if use.verify is not TlsVerify.FINGERPRINT:
             return
         certificate = connection.getpeercert(binary_form=True)

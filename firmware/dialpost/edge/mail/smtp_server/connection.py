@@ -2,13 +2,14 @@
 
 aiosmtpd makes the session's task with the connection and ends it with it; what passes over the wire is ours:
 
-- Input is kept in one buffer, whatever a packet holds, and taken from it line by line or, within a message, in
+- Input goes into one buffer, whatever a packet holds, and is taken from it line by line or, within a message, in
   large pieces. Reading stops while the buffer is full, so a fast sender costs no memory.
 - Replies are gathered and written when the input is used up: one write for all commands of a packet (RFC 2920).
 - One timer per connection checks a deadline that every wait sets again. It is off while the station itself works.
-- End of input is no reason to stop: what came before it is carried out, as a half-closed client expects.
-- The end is said before it comes: with input left unread, the kernel would reset the connection and the last reply
-  be lost to the client.
+- End of input is not a reason to stop: commands that came before it are carried out, as a half-closed client
+  expects.
+- The sending side is closed first, and the rest of the input is still read: with unread input the kernel would
+  reset the connection, and the client would lose the last reply.
 """
 
 from __future__ import annotations
@@ -41,14 +42,16 @@ _log = logging.getLogger("dialpost.smtp")
 INPUT_BYTES = 262_144
 _OUTPUT_BYTES = 32_768
 _CLOSE_S = 5.0
+"""The longest wait for a client to close its side after the last reply."""
 _TURN_S = 0.001
-"""How long, plus one command, a client's input is worked on before the others have their turn."""
+"""The time, plus one command, for which a client's input is processed before the others have their turn."""
 _FIRST_LOOK_S = 0.01
+"""The first pause before TCP is asked whether the client has the replies; it doubles each time."""
 
 
 @dataclass
 class Running:
-    """What all connections of one server share: themselves, and commits that outlive their connection."""
+    """The state shared by all connections of one server: the set of them, and commits that outlive theirs."""
 
     connections: set[Connection] = field(default_factory=set)
     commits: set[asyncio.Task[Reply]] = field(default_factory=set)
@@ -70,7 +73,7 @@ class Connection(SMTP):
         self._waiter: asyncio.Future[None] | None = None
         self._is_pausing = self._is_paused = self._at_end = False
         self._talks_ahead = False
-        """Whether the client talks before it sees the replies (RFC 2920): then these tell nothing of those."""
+        """Whether the client pipelines (RFC 2920): then its commands prove nothing about the replies before."""
         self._deadline_s: float | None = None
         self._last_wait: asyncio.TimerHandle | None = None
         self._tcp_wait: asyncio.TimerHandle | None = None
@@ -81,14 +84,14 @@ class Connection(SMTP):
     # -- the connection's life ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """A client has connected."""
         self.address = peer_address(transport.get_extra_info("peername"))
         self.interface = came_in_on(transport.get_extra_info("socket"))
         self.running.connections.add(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone. A commit under way goes on by itself."""
+        """The client is gone. A running commit continues by itself."""
         self._is_lost = True
         self.running.connections.discard(self)
         self._look(ended_by_client=self._ended_by_client(error))
@@ -99,7 +102,7 @@ class Connection(SMTP):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        """Something came; the session's task takes it."""
+        """Data came; the session's task takes it."""
         self._look(spoke=not self._talks_ahead)
         if self._last_wait is not None:
             return
@@ -110,8 +113,8 @@ class Connection(SMTP):
         self._wake()
 
     def eof_received(self) -> bool:
-        """The client sends no more: what it sent is still carried out, and it may hear the answers."""
-        if self._last_wait is not None:  # it has every reply, and ends it now
+        """The client sends no more: its commands are still carried out, and it may read the replies."""
+        if self._last_wait is not None:  # it has read every reply and closes its side now
             self._look(ended_by_client=not self._is_cut)
             return False
         self._at_end = True
@@ -121,10 +124,10 @@ class Connection(SMTP):
         return not self._is_secure
 
     def _look(self, *, spoke: bool = False, ended_by_client: bool = False) -> None:
-        """See whether the client's TCP has the answers it was given; `spoke`: something just came from it.
+        """Check whether the client's TCP has the replies it was sent; `spoke`: data just came from it.
 
-        Who ends the connection with a reset after it was answered may have read the answer a moment ago; TCP does
-        not tell. Who closed its side before can't have.
+        A client that resets the connection after a reply may have read the reply just before; TCP does not show it.
+        A client that had already closed its side can't have.
         """
         if not self.promises.are_open or self._output:
             return
@@ -132,10 +135,10 @@ class Connection(SMTP):
             self.promises.acknowledged(spoke=spoke)
 
     def _ended_by_client(self, error: Exception | None) -> bool:
-        """Whether the client let go of the connection, not the station or the line.
+        """Whether the client ended the connection, not the station or the line.
 
-        TLS ends with a farewell of both sides (no error), or with the client's end of input in its place
-        (`SSLError`). By then asyncio has no socket any more that could be asked.
+        TLS ends with a close_notify from both sides (no error), or with the client's end of input in its place
+        (`SSLError`). By then asyncio no longer has a socket that could be queried.
         """
         if self._is_cut:
             return False
@@ -143,13 +146,13 @@ class Connection(SMTP):
         return is_farewell or isinstance(error, (ConnectionError, ssl.SSLError))
 
     def _abort(self) -> None:
-        """End it at once: what the client has of the last answers nobody knows."""
+        """End it at once: nobody knows which of the last replies the client has."""
         self._is_cut = True
         if not self._is_lost:
             abort(self._wire)
 
     def _close_when_heard(self, pause_s: float = _FIRST_LOOK_S) -> None:
-        """Close once the answers reached a client that closed its side and only listens, or that is gone."""
+        """Close once the replies have reached a client that closed its side and only reads, or that is gone."""
         wire = self._wire
         if wire.is_closing():
             return
@@ -159,12 +162,12 @@ class Connection(SMTP):
             self._tcp_wait = self.loop.call_later(pause_s, self._close_when_heard, 2 * pause_s)
 
     def widen_window(self, segments: int) -> None:
-        """Let the client have this many segments under way to us (a slow line's windows begin with one)."""
+        """Let the client have this many segments in flight to us (on a slow line the window begins with one)."""
         widen_window(self._wire.get_extra_info("socket"), segments)
 
     @property
     def has_input(self) -> bool:
-        """Whether something came that was not looked at yet."""
+        """Whether there is unprocessed input."""
         return bool(self._input)
 
     @property
@@ -174,12 +177,12 @@ class Connection(SMTP):
 
     @property
     def _wire(self) -> asyncio.Transport:
-        """The transport, which both reads and writes."""
+        """The transport, for both directions."""
         return cast(asyncio.Transport, self._writer.transport)
 
     @property
     def _is_secure(self) -> bool:
-        """Whether this is TLS, which knows no half-closed connection."""
+        """Whether this is TLS, which has no half-closed connections."""
         return not self._wire.can_write_eof()
 
     def _wake(self) -> None:
@@ -190,11 +193,11 @@ class Connection(SMTP):
     # -- input ----------------------------------------------------------------------------------------
 
     async def read_line(self, timeout_s: float, limit: int) -> bytes:
-        """The next line without its CRLF. The whole line has to come within the time.
+        """The next line without its CRLF. The whole line has to arrive within the time.
 
         Raises: LineTooLongError, BareLineFeedError; ConnectionEndedError.
         """
-        if self._output and b"\n" in self._input:  # the last reply was not written yet
+        if self._output and b"\n" in self._input:  # a command came before the last reply was written
             self._talks_ahead = True
         await self._let_others_in()
         searched = 0
@@ -202,7 +205,7 @@ class Connection(SMTP):
         while (end := self._input.find(b"\n", searched)) < 0:
             if len(self._input) > limit:
                 is_too_long = True
-                del self._input[:-1]  # a CR may be the last
+                del self._input[:-1]  # keep the last byte, which may be the CR of the line's end
             searched = len(self._input)
             if self._deadline_s is None:
                 self._set_deadline(timeout_s)
@@ -217,7 +220,7 @@ class Connection(SMTP):
         return line[:-2]
 
     async def read_piece(self, timeout_s: float, most: int = INPUT_BYTES) -> bytes:
-        """The next bytes, at least one. The time is for these, not for more. Raises: ConnectionEndedError."""
+        """The next bytes, at least one; the time-out is for the first. Raises: ConnectionEndedError."""
         await self._let_others_in()
         if not self._input:
             self._set_deadline(timeout_s)
@@ -229,16 +232,16 @@ class Connection(SMTP):
         return piece
 
     def unread(self, data: bytes) -> None:
-        """Put back what belongs to the next command."""
+        """Put back input that belongs to the next command."""
         self._input[:0] = data
 
     def forget_input(self) -> None:
-        """Throw away what came and was not looked at."""
+        """Discard unprocessed input."""
         self._input.clear()
 
     async def _let_others_in(self) -> None:
-        """What one client has sent ahead is worked on for a moment at a time: between two such moments everything
-        else that the station does has its turn.
+        """Process one client's pipelined input for a moment at a time: in between, everything else in the station
+        has its turn.
         """
         now_s = self.loop.time()
         if now_s > self._turn_ends_s:
@@ -247,7 +250,7 @@ class Connection(SMTP):
             self._turn_ends_s = self.loop.time() + _TURN_S
 
     async def pause(self, seconds: float) -> None:
-        """Let the client wait; it hears first what was said before."""
+        """Let the client wait, after it got the earlier replies."""
         await self.flush()
         self._is_pausing = True
         try:
@@ -272,7 +275,7 @@ class Connection(SMTP):
     # -- output ---------------------------------------------------------------------------------------
 
     async def push(self, status: str | bytes | Reply) -> None:
-        """Say something; it goes out with what else is said before the next wait."""
+        """Queue a reply; it is written together with others before the next wait."""
         if isinstance(status, Reply):
             self._output += wire_reply(status)
         else:
@@ -283,7 +286,7 @@ class Connection(SMTP):
             self._deadline_s = None
 
     async def flush(self) -> None:
-        """Write what was said; waits where the client does not read."""
+        """Write the queued replies; waits if the client does not read."""
         if self._output:
             self._writer.write(bytes(self._output))
             self._output.clear()
@@ -292,7 +295,7 @@ class Connection(SMTP):
                 await self._writer.drain()
 
     def close(self, *, lingers: bool = True) -> None:
-        """Write what was said and end the connection, at the latest in some seconds."""
+        """Write the queued replies and end the connection, at the latest after some seconds."""
         if self._last_wait is not None or self._is_lost:
             return
         wire = self._wire
@@ -303,11 +306,11 @@ class Connection(SMTP):
         self._deadline_s = None
         if self._at_end and lingers and self.promises.are_open:
             self._close_when_heard()
-        elif wire.is_closing():  # to close it twice leaves Python 3.11's TLS without what could abort it
+        elif wire.is_closing():  # closing twice would leave Python 3.11's TLS transport without a way to abort it
             pass
         elif self._at_end or not lingers or not wire.can_write_eof():
             wire.close()
-        else:  # the client ends it once it has read the last reply; what it sends until then is thrown away
+        else:  # the client closes once it has read the last reply; its input until then is discarded
             if self._is_paused:
                 wire.resume_reading()
             try:
@@ -318,13 +321,13 @@ class Connection(SMTP):
         self._last_wait = self.loop.call_later(_CLOSE_S, self._abort)
 
     def say_at_once(self, reply: Reply) -> None:
-        """Put a reply with what goes out next."""
+        """Add a reply to the next write."""
         self._output += wire_reply(reply)
 
     async def start_tls(self, context: ssl.SSLContext, timeout_s: float) -> None:
-        """Turn the connection to TLS; what came in plain text after the command is forgotten (RFC 3207 §6).
+        """Switch the connection to TLS; input in clear after the command is discarded (RFC 3207 §6).
 
-        Raises: ConnectionEndedError where the handshake fails.
+        Raises: ConnectionEndedError if the handshake fails.
         """
         self._wire.pause_reading()
         self.forget_input()
@@ -342,7 +345,7 @@ class Connection(SMTP):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the next move is the client's. Else an answer of ours is on its way."""
+        """Whether it is the client's turn. Otherwise a reply of ours is being prepared."""
         return self._waiter is not None or self._is_pausing
 
     async def ended(self) -> None:
@@ -351,16 +354,16 @@ class Connection(SMTP):
             await asyncio.wait([self._handler_coroutine])
 
     def cut(self, keep: Callable[[socket.socket], None] = lambda sock: None) -> None:
-        """End the connection at once. `keep` may duplicate its socket before."""
+        """End the connection at once. `keep` may duplicate its socket first."""
         self._look()
         keep(self._wire.get_extra_info("socket"))
         if self.is_shaking_hands and self._handler_coroutine is not None:
-            self._handler_coroutine.cancel()  # asyncio takes an abort for the end of the handshake
+            self._handler_coroutine.cancel()  # asyncio would take an abort for the end of the handshake
         else:
             self._abort()
 
     def give_up(self, reply: Reply, *, lingers: bool = True) -> None:
-        """Tell the client why the station ends this connection, and end it (RFC 5321 §3.8)."""
+        """End the connection with a reply that says why (RFC 5321 §3.8)."""
         self._look()
         self._output += wire_reply(reply)
         self.close(lingers=lingers)
@@ -370,7 +373,7 @@ class Connection(SMTP):
     # -- deadlines ------------------------------------------------------------------------------------
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        """For aiosmtpd, which calls it once at the start."""
+        """Called by aiosmtpd once, at the start."""
         self._set_deadline(duration or self._timeout_duration)
 
     def _set_deadline(self, timeout_s: float) -> None:
@@ -383,7 +386,7 @@ class Connection(SMTP):
             self._timeout_handle = self.loop.call_at(self._deadline_s, self._timeout_cb)
 
     def _timeout_cb(self) -> None:
-        """The timer fired: the deadline may have moved on since it was set."""
+        """The timer fired; the deadline may have moved since it was set."""
         self._timeout_handle = None
         deadline_s = self._deadline_s
         if deadline_s is None or deadline_s > self.loop.time() + 0.001:

@@ -1,8 +1,8 @@
-"""Taking in a message: DATA and BDAT, in large pieces, never whole (RFC 5321 §4.1.1.4, RFC 3030).
+"""Receiving a message: DATA and BDAT, in large pieces, never whole in memory (RFC 5321 §4.1.1.4, RFC 3030).
 
-Content that can't be kept (too large, a chunk out of place) is read to its end and thrown away, so that the
-dialogue stays in step. Once the content is whole its commit runs as a task of its own: neither the client's end
-nor a cancellation of the session stops it half way.
+Content that can't be kept (too large, a chunk out of place) is read to its end and discarded, so that the dialogue
+stays in step. Once the content is complete its commit runs as a task of its own: neither the end of the connection
+nor a cancellation of the session stops it halfway.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dialpost.edge.mail.smtp_server.connection import Connection
 
 TOO_LARGE = Reply(552, ("The message is larger than this station accepts",), "5.3.4")
 _SLOWEST_BYTES_PER_S = 10
-"""The slowest rate over a long time; a client below it only holds the connection (slowloris)."""
+"""The slowest average rate; a client below it only occupies the connection (slowloris)."""
 _PIECE_BYTES = 65_536
 
 
 class Arrival:
-    """One message on its way in: a sink, and how much it may take."""
+    """One incoming message: a sink, and how much it may take."""
 
     def __init__(self, sink: MessageSink, max_bytes: int) -> None:
         self.sink = sink
@@ -31,7 +31,7 @@ class Arrival:
 
     @property
     def is_over(self) -> bool:
-        """Too large: what comes is thrown away."""
+        """Whether it is too large: further content is discarded."""
         return self._is_over
 
     def write(self, data: bytes) -> None:
@@ -43,17 +43,17 @@ class Arrival:
             self.sink.write(data)
 
     def fits(self, more_bytes: int) -> bool:
-        """Whether this much more may come."""
+        """Whether it has room for this many more bytes."""
         return not self._is_over and more_bytes <= self._room
 
     def abort(self) -> None:
-        """Nothing is kept."""
+        """Keep nothing of it."""
         if not self._is_over:
             self._is_over = True
             self.sink.abort()
 
     async def commit(self, commits: set[asyncio.Task[Reply]]) -> Reply:
-        """The content is whole; the answer. Whoever waits may be cancelled, the commit may not."""
+        """The content is complete: commit it; returns the reply. The caller may be cancelled, the commit not."""
         if self._is_over:
             return TOO_LARGE
         task = asyncio.get_running_loop().create_task(self.sink.finish())
@@ -63,7 +63,7 @@ class Arrival:
 
 
 class Patience:
-    """How long to wait for the next piece, so that a slow line has its time and a slowloris has not."""
+    """The wait for the next piece: enough for a slow line, not enough for a slowloris."""
 
     def __init__(self, connection: Connection, pause_s: float) -> None:
         self._loop = connection.loop
@@ -71,7 +71,7 @@ class Patience:
         self._end_s = self._loop.time() + 2 * pause_s
 
     def next_s(self) -> float:
-        """Seconds from now."""
+        """The seconds to wait from now."""
         return min(self._pause_s, max(0.0, self._end_s - self._loop.time()))
 
     def got(self, count: int) -> None:
@@ -80,7 +80,7 @@ class Patience:
 
 
 async def take_data(connection: Connection, arrival: Arrival, pause_s: float) -> None:
-    """Everything up to the final dot. Raises: ConnectionEndedError."""
+    """Take everything up to the final dot. Raises: ConnectionEndedError."""
     dots, patience = DotDecoder(), Patience(connection, pause_s)
     rest: bytes | None = None
     while rest is None:
@@ -94,7 +94,7 @@ async def take_data(connection: Connection, arrival: Arrival, pause_s: float) ->
 
 
 async def take_chunk(connection: Connection, arrival: Arrival | None, chunk: ChunkCommand, pause_s: float) -> None:
-    """The bytes of one BDAT; without an `arrival` they are thrown away. Raises: ConnectionEndedError."""
+    """Take the bytes of one BDAT; without an `arrival` they are discarded. Raises: ConnectionEndedError."""
     left, patience = chunk.size, Patience(connection, pause_s)
     while left:
         piece = await connection.read_piece(patience.next_s(), min(left, _PIECE_BYTES))

@@ -1,4 +1,4 @@
-"""The dialogue with one client: greeting, the loop over its commands, its faults and ours, the farewell.
+"""The dialogue with one client: greeting, command loop, its errors and ours, the end.
 
 The session's task runs `_handle_client`; no other task touches the session.
 """
@@ -35,17 +35,17 @@ _log = logging.getLogger("dialpost.smtp")
 _VERB = re.compile(rb"[^ \t]+")
 
 MAX_COMMAND_BYTES = 2048
-"""RFC 5321 §4.5.3.1.4 wants 512 at least; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
+"""RFC 5321 §4.5.3.1.4 requires at least 512; DSN (RFC 3461 §5.4) and SMTPUTF8 add to it."""
 MAX_AUTH_BYTES = 12_288  # RFC 4954 §4.3
 _MOST_WAITS = 6
-"""How many times the wait for one command a client may stay without getting anywhere."""
+"""The time a client may stay without any progress, in command time-outs."""
 _HANDSHAKE_S = 60.0
-"""For implicit TLS: a hundred bytes a second are enough."""
+"""For implicit TLS: enough at a hundred bytes per second."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """What all connections through one listener have in common."""
+    """What all connections of one listener share."""
 
     policy: IntakePolicy
     config: SmtpConfig
@@ -55,7 +55,7 @@ class Door:
 
 
 class Dialogue(Connection):
-    """One client's dialogue. What each command does is `session`'s."""
+    """One client's dialogue. The commands themselves are in `session`."""
 
     def __init__(self, door: Door, running: Running, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(door.hostname, door.config.command_timeout_s, running, loop)
@@ -74,23 +74,23 @@ class Dialogue(Connection):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits with no message under way."""
+        """Whether it waits with no message in progress."""
         return self.is_shaking_hands or (self.is_waiting and self._mail is None)
 
     def give_way(self, reply: Reply) -> None:
-        """End it in favour of another, saying why."""
+        """End it in favour of another, with a reply that says why."""
         if self.is_shaking_hands:
             self.cut()
         else:
             self.give_up(reply, lingers=False)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """A client has connected."""
         super().connection_made(transport)
         self.peer = replace(self.peer, address=self.address, interface=self.interface)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone: what was not whole is forgotten."""
+        """The client is gone: discard the incomplete message."""
         super().connection_lost(error)
         self._end()
 
@@ -112,7 +112,7 @@ class Dialogue(Connection):
         except (ConnectionEndedError, ConnectionError):
             pass
         finally:
-            was_let_in = self._let_in  # the others must not pile up
+            was_let_in = self._let_in  # connections that were refused must not linger and pile up
             self._end()
             self.close(lingers=was_let_in)
 
@@ -120,11 +120,11 @@ class Dialogue(Connection):
         refusal = GOING_DOWN if self.running.is_closing else self._connected()
         implicit_tls = self.door.tls_context if self.door.listener is Listener.SUBMISSIONS else None
         if refusal is not None:
-            if implicit_tls is None:  # who waits for TLS would not understand
+            if implicit_tls is None:  # a client that expects TLS would not understand a reply in clear
                 await self.push(refusal)
             raise ConnectionEndedError
         self._turn = await self.door.policy.turn(self.peer)
-        if self._at_end:  # it did not wait
+        if self._at_end:  # it left while it waited for its turn
             raise ConnectionEndedError
         if implicit_tls is not None:
             await self._secure(implicit_tls, min(_HANDSHAKE_S, self.door.config.command_timeout_s))
@@ -174,28 +174,27 @@ class Dialogue(Connection):
         return await command(argument)
 
     def command(self, verb: bytes) -> Callable[[bytes], Awaitable[Reply | None]] | None:
-        """What carries the command out, None where there is no such command in SMTP."""
+        """The handler of the command; None if SMTP has no such command."""
         raise NotImplementedError
 
     def _is_no_smtp(self, line: bytes) -> bool:
-        """Another protocol's text, which would carry SMTP commands behind it (a web page can post to any port).
-
-        Nobody's mail program begins with a command that SMTP does not have.
+        """Whether it is another protocol's text, which may have SMTP commands behind it (a web page can post to any
+        port). No mail program begins with a command that SMTP does not have.
         """
         return speaks_something_else(line) or (self._manners.is_first and self.command(_split(line)[0]) is None)
 
     def _patience_s(self) -> float:
-        """How long to wait for the next command. One that only says NOOP gets nowhere, and has to go in the end."""
+        """The wait for the next command. A client that only sends NOOP makes no progress and must go one day."""
         timeout_s = self.door.config.command_timeout_s
         left_s = self.progress_s + timeout_s * _MOST_WAITS - self.loop.time()
         return min(timeout_s, max(0.0, left_s))
 
     def _moves_on(self) -> None:
-        """The client got somewhere."""
+        """The client has made progress."""
         self.progress_s = self.loop.time()
 
     def _own_fault(self, error: Exception) -> Reply:
-        """A fault of ours is never the sender's: the reply asks for a retry, and says nothing of the fault."""
+        """A fault of ours is never the sender's: the reply asks for a retry and does not describe the fault."""
         self._forget_message()
         if isinstance(error, StorageFullError):
             return CARD_FULL
@@ -203,12 +202,12 @@ class Dialogue(Connection):
         return OUR_FAULT
 
     def _error(self, reply: Reply) -> Reply:
-        """A wrong command: counted, for a client that sends nothing else is shown the door."""
+        """A wrong command: counted, because a client that sends nothing else is disconnected."""
         self._manners.error()
         return reply
 
     async def _refusal(self, reply: Reply) -> Reply:
-        """The policy's no: who collects many waits longer for each, and is shown the door in the end."""
+        """A refusal by the policy: a client that collects many waits longer each time, and is then disconnected."""
         pause_s = self.door.policy.pause_after_refusal(self.peer)
         if pause_s is not None:
             self._manners.refusal()
@@ -217,7 +216,7 @@ class Dialogue(Connection):
         return reply
 
     async def _malformed(self, reply: Reply) -> Reply:
-        """Mail for a list in which some addresses can't exist is no dialogue of wrong commands."""
+        """Malformed addresses count as refused, not as wrong commands: a mailing list may contain some."""
         is_of_the_address = (reply.enhanced or "").startswith(("5.1.", "5.6."))
         return await self._refusal(reply) if is_of_the_address else self._error(reply)
 
@@ -226,7 +225,7 @@ class Dialogue(Connection):
         self.give_up_quietly(reply)
 
     def give_up_quietly(self, reply: Reply) -> None:
-        """Say why, and leave the loop."""
+        """Reply with the reason, and leave the loop."""
         self._is_over = True
         self.say_at_once(reply)
 
@@ -247,6 +246,6 @@ class Dialogue(Connection):
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:
-    """The verb and its argument. A tab between them harms nobody, and other servers take it."""
+    """The verb and its argument. A tab between them is harmless, and other servers accept it."""
     found = _VERB.match(line)
     return (found[0].upper(), line[found.end() :].strip(b" \t")) if found else (b"", line)

@@ -18,7 +18,7 @@ from dialpost.edge.mail.smtp_server.session import Session
 logging.getLogger("mail.log").disabled = True  # aiosmtpd's: lines about each connection, none about mail
 
 _GRACE_S = 10.0
-"""How long sessions under way get to reach their next reply when the station shuts down."""
+"""The time that sessions have to reach their next reply when the station shuts down."""
 
 
 class SmtpServer:
@@ -35,16 +35,16 @@ class SmtpServer:
     def abort(
         self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] = lambda sock: None
     ) -> None:
-        """Drop the connections of such peers: their line is down, and TCP would not know for hours.
+        """Drop the connections of these peers: their line is down, and TCP would not notice for hours.
 
-        `keep` gets the socket of each, to duplicate before it is closed.
+        `keep` gets each socket, to duplicate it before it is closed.
         """
         for connection in list(self._running.connections):
             if is_theirs(connection.peer):
                 connection.cut(keep)
 
     async def close(self) -> None:
-        """Say 421 to everybody and wait until what was promised, or is about to be, is durable."""
+        """Send everybody 421, and wait until every message acknowledged, or about to be, is durable."""
         running = self._running
         running.is_closing = True
         ends = []
@@ -54,7 +54,7 @@ class SmtpServer:
                 connection.give_up(GOING_DOWN)
             elif connection.is_shaking_hands:
                 connection.cut()
-        if ends:  # a message being made durable gets its answer first: without it the client sends it again
+        if ends:  # a message being committed gets its reply first: without it the client would send it again
             _, late = await asyncio.wait(ends, timeout=_GRACE_S)
             for task in late:
                 task.cancel()
@@ -71,7 +71,7 @@ def smtp_protocol_factory(
     listener: Listener,
     tls_context: ssl.SSLContext | None,
 ) -> SmtpServer:
-    """The protocol factory for one listener. On SUBMISSIONS the session itself begins with TLS, so that the limits
-    hold for clients that never shake hands: give `loop.create_server` no `ssl`.
+    """The protocol factory for one listener. On SUBMISSIONS the session itself starts TLS, so that the limits also
+    apply to clients that never complete the handshake: pass no `ssl` to `loop.create_server`.
     """
     return SmtpServer(Door(policy, config, hostname, listener, tls_context))

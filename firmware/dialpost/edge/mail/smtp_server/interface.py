@@ -1,8 +1,8 @@
-"""What the kernel knows of a connection: its interface, the one thing a peer can't choose; its window.
+"""A connection as the kernel sees it: its interface, the one thing a peer can't choose, and its window.
 
-A peer's address is what it says of itself, and a packet for the LAN's address of this machine is taken on any
-interface. Linux keeps, with each TCP connection, the interface of the packet that completed its handshake
-(tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock) and tells it by IP_PKTOPTIONS and IPV6_2292PKTOPTIONS.
+A peer chooses its own address, and this machine accepts packets for its LAN address on any interface. But with each
+TCP connection Linux keeps the interface of the packet that completed its handshake (tcp_v4_syn_recv_sock,
+tcp_v6_syn_recv_sock), and reports it by IP_PKTOPTIONS and IPV6_2292PKTOPTIONS.
 Sources: ip(7), ipv6(7), RFC 2292 §3; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c.
 """
 
@@ -18,11 +18,11 @@ _IPV6_2292PKTOPTIONS, _IPV6_RECVPKTINFO = 6, 49
 _ANSWER_BYTES = 256
 _IN6_ADDR_BYTES = 16
 LEAST_WINDOW = 1152
-"""Linux takes no smaller TCP_WINDOW_CLAMP (half of SOCK_MIN_RCVBUF)."""
+"""The smallest TCP_WINDOW_CLAMP that Linux accepts (half of SOCK_MIN_RCVBUF)."""
 
 
 class TcpSocket(Protocol):
-    """The subset of a socket that is asked."""
+    """The subset of a socket that is needed here."""
 
     @property
     def family(self) -> int:
@@ -36,7 +36,7 @@ class TcpSocket(Protocol):
 
 
 def came_in_on(sock: TcpSocket) -> str:
-    """Its name, like ppp0; "" where the system does not tell."""
+    """The interface's name, like ppp0; "" if the system does not report it."""
     try:
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
@@ -53,8 +53,8 @@ def came_in_on(sock: TcpSocket) -> str:
 
 
 def widen_window(sock: socket.socket, segments: int) -> None:
-    """Let the client have this many segments under way. Never narrower than the kernel takes."""
+    """Let the client have this many segments in flight, but never fewer than the kernel accepts."""
     with contextlib.suppress(OSError):
         window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-        if window > LEAST_WINDOW * 0.9:  # else it would be made wider than wanted
+        if window > LEAST_WINDOW * 0.9:  # the kernel would make a smaller one wider than wanted
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)

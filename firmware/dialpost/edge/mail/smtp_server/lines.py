@@ -1,4 +1,4 @@
-"""What goes over the wire of a connection, as values: how a reply is written, what can be wrong with a line."""
+"""Lines on the wire of a connection: how a reply is written, and what can be wrong with a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from dialpost.core.mail.reply import Reply
 
 _MOST_TEXT = 480
-"""RFC 5321 §4.5.3.1.5: a reply's line has 512 octets, with code and line end."""
+"""RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets, with code and line end."""
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -17,7 +17,7 @@ class ConnectionEndedError(Exception):
 
 
 class BadCommandError(Exception):
-    """A command that can't be carried out as it was given; `reply` says why."""
+    """A command that can't be carried out as given; `reply` says why."""
 
     def __init__(self, code: int, enhanced: str, text: str) -> None:
         super().__init__(text)
@@ -25,7 +25,7 @@ class BadCommandError(Exception):
 
 
 class LineTooLongError(Exception):
-    """A line beyond the limit; it was read to its end and thrown away."""
+    """A line beyond the limit; it was read to its end and discarded."""
 
 
 class BareLineFeedError(Exception):
@@ -37,10 +37,10 @@ class BareLineFeedError(Exception):
 
 
 def wire_reply(reply: Reply) -> bytes:
-    """A reply as it goes over the wire (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
+    """A reply in its wire form (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
 
-    A reply may repeat what the client said. So it is printable ASCII here, whatever that was: it ends on terminals
-    and in logs, and a line end in it would be a second reply.
+    A reply may quote the client, so everything but printable ASCII is replaced: replies end up on terminals and in
+    logs, and a line end within one would be a second reply.
     """
     enhanced = f"{reply.enhanced} " if reply.enhanced else ""
     lines = reply.lines or ("",)
@@ -53,7 +53,7 @@ def wire_reply(reply: Reply) -> bytes:
 
 
 def peer_address(name: object) -> str:
-    """The client's IP address in text; IPv4 written as such, without a zone."""
+    """The client's IP address as text, without a zone; a mapped IPv4 address as plain IPv4."""
     text = str(name[0]).partition("%")[0] if isinstance(name, tuple) and name else ""
     if text.startswith("::ffff:"):
         mapped = ipaddress.IPv6Address(text).ipv4_mapped

@@ -1,6 +1,6 @@
-"""AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): getting a name and a password out of a client.
+"""AUTH PLAIN and LOGIN (RFC 4954, RFC 4616): getting name and password from a client.
 
-Nothing of it is ever logged.
+None of it is ever logged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_BYTES = 12_288  # RFC 4954 §4.3
 
 
 class Login(NamedTuple):
-    """What a client says of itself; `acts_as` is "" where it names nobody else."""
+    """A client's credentials; `acts_as` is "" unless it names another identity."""
 
     name: str
     password: str
@@ -24,7 +24,7 @@ class Login(NamedTuple):
 
 
 async def ask_login(connection: Connection, argument: bytes, timeout_s: float) -> Login:
-    """Name and password. Raises: BadCommandError where the client breaks off or sends no such thing."""
+    """Ask for name and password. Raises: BadCommandError if the client cancels or sends something else."""
     mechanism, _, initial = argument.partition(b" ")
     initial = initial.strip()
     if mechanism.upper() == b"PLAIN":

@@ -1,4 +1,4 @@
-"""How a client behaves, and when it has to go: wrong commands, refused addresses, commands that lead nowhere."""
+"""When a client is disconnected for its behaviour: wrong commands, refused addresses, commands without purpose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dialpost.edge.mail.smtp_server.replies import TOO_MANY_COMMANDS, TOO_MANY_E
 
 _LEADS_NOWHERE = frozenset({b"NOOP", b"RSET", b"VRFY", b"HELP", b"HELO", b"EHLO"})
 _MOST_NOWHERE = 100
-"""How many of these a client may send without a message: Postfix's smtpd_junk_command_limit."""
+"""The number of these that a client may send per message: Postfix's smtpd_junk_command_limit."""
 
 
 class Manners:
@@ -20,15 +20,15 @@ class Manners:
 
     @property
     def is_first(self) -> bool:
-        """Whether the client has not had an answer to any command yet."""
+        """Whether no command was answered yet."""
         return self._commands == 0
 
     def command(self) -> None:
-        """A command was answered, whatever the answer."""
+        """A command was answered, whatever the reply."""
         self._commands += 1
 
     def verb(self, verb: bytes) -> None:
-        """One of the commands that mean something is about to be carried out."""
+        """A known command is about to be carried out."""
         if verb in _LEADS_NOWHERE:
             self._nowhere += 1
             self._errors += self._nowhere > _MOST_NOWHERE
@@ -38,17 +38,17 @@ class Manners:
         self._errors += 1
 
     def refusal(self) -> None:
-        """A sender or recipient was refused. Getting a message across does not wipe these out, or who tries names
-        would only have to send one now and then.
+        """A sender or recipient was refused. An accepted message does not reset this count; otherwise a client that
+        guesses names would only have to send one now and then.
         """
         self._refusals += 1
 
     def message_taken(self) -> None:
-        """A long session that gets mail across is not one that only makes mistakes."""
+        """A message was accepted: a long session that delivers mail is not one that only makes mistakes."""
         self._errors = self._nowhere = 0
 
     def farewell(self) -> Reply | None:
-        """Why the connection ends now, None while it may go on."""
+        """The reply with which the connection ends now; None while it may continue."""
         if self._errors >= self._config.max_errors:
             return TOO_MANY_ERRORS
         if self._refusals >= self._config.max_refusals:

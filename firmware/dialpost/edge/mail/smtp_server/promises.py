@@ -1,9 +1,9 @@
-"""What a client was promised with 250 in one connection, until it is known to have heard it (RFC 1047).
+"""The 250s given in one connection, until the client is known to have seen them (RFC 1047, decision 4).
 
-Only a client that did not hear a 250 sends the message again; who heard it and sends the same once more means it.
-The evidence is the client's TCP: it acknowledges the answer's bytes. Where it also went on talking after that, its
-program has read them. The socket is asked when something comes, when the client closes its side and when the
-connection ends, and only while a promise is open.
+Only a client that did not see a 250 sends the message again; one that saw it and sends the same bytes once more
+means it. The evidence is the client's TCP, which acknowledges the bytes of the reply; if the client also continued
+the dialogue after that, its program has read them. The socket is queried when data comes, when the client closes
+its side and when the connection ends, and only while a promise is open.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections import deque
 from dialpost.core.mail.session import MessageSink
 
 _MOST_OPEN = 32
-"""The most kept open for a client that always talks ahead (BDAT needs no reply); the oldest are dropped."""
+"""The most kept open for a client that only pipelines; the oldest are dropped."""
 _CLOSED = 7
-"""TCP_CLOSE of the kernel's netinet/tcp.h."""
+"""TCP_CLOSE in netinet/tcp.h."""
 
 
 class Promises:
-    """The messages of one connection whose 250 may not have been heard."""
+    """The messages of one connection whose 250 may not have been seen."""
 
     def __init__(self) -> None:
         self._under_way: MessageSink | None = None
@@ -33,17 +33,17 @@ class Promises:
 
     @property
     def are_open(self) -> bool:
-        """Whether a 250 was given that may not have been heard."""
+        """Whether any 250 may not have been seen."""
         return bool(self._given or self._acknowledged)
 
     def begin(self, sink: MessageSink, *, is_left: bool) -> None:
-        """A message is being made durable. `is_left`: the client closed its side, and may wait for no answer."""
+        """A message is being made durable. `is_left`: the client closed its side, and may not wait."""
         self._under_way = sink
         if is_left:
             sink.left()
 
     def end(self, *, is_given: bool) -> None:
-        """The message has its answer; `is_given` where it is 250."""
+        """The message has its reply; `is_given` if it is 250."""
         if self._under_way is not None and is_given:
             self._given.append(self._under_way)
         self._under_way = None
@@ -51,12 +51,12 @@ class Promises:
             (self._acknowledged or self._given).popleft().left()
 
     def closed_its_side(self) -> None:
-        """The client sends no more: whether it waits for an answer under way nobody knows."""
+        """The client sends no more: nobody knows whether it still waits for a reply."""
         if self._under_way is not None:
             self._under_way.left()
 
     def acknowledged(self, *, spoke: bool) -> None:
-        """All that was written reached the client's TCP; `spoke`: and something came from it after that."""
+        """Everything written has reached the client's TCP; `spoke`: and data came from it after that."""
         if spoke:
             self._given.extendleft(reversed(self._acknowledged))
             self._acknowledged.clear()
@@ -76,7 +76,7 @@ class Promises:
 
 
 def all_acknowledged(transport: WriteTransport) -> bool:
-    """Whether the other side's TCP has acknowledged every byte written (SIOCOUTQ, tcp(7)); False where unknown."""
+    """Whether the other side's TCP has acknowledged every byte written (SIOCOUTQ, tcp(7)); False if unknown."""
     if transport.get_write_buffer_size():
         return False
     unacknowledged = bytearray(struct.calcsize("i"))

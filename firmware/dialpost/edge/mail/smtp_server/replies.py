@@ -1,4 +1,4 @@
-"""What the server says by itself."""
+"""The replies that the server gives without asking the policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands: one method each, answers in order, nothing decided that the policy should decide.
+"""The commands, one method each: replies in order, and every decision left to the policy.
 
 None of aiosmtpd's own `smtp_*` is used: they spoil the case of ENVID, refuse every parameter of RCPT and hold the
 message in memory. Ours take the argument as bytes and return the reply. Which comes when is `dialogue`'s.
@@ -62,7 +62,7 @@ class Session(Dialogue):
         return Reply(250, (self.door.hostname,))
 
     async def smtp_EHLO(self, argument: bytes) -> Reply:
-        """EHLO: what is offered at this moment."""
+        """EHLO: the extensions offered at this moment."""
         self._hello(argument, is_extended=True)
         offered = [self.door.hostname, "PIPELINING", f"SIZE {self.door.config.max_message_bytes}"]
         if self._may_starttls():
@@ -81,7 +81,7 @@ class Session(Dialogue):
         self.peer = replace(self.peer, helo=name[:255], protocol=self._protocol(is_utf8=False))
 
     def _protocol(self, *, is_utf8: bool) -> str:
-        """The word for Received (RFC 3848, RFC 6531 §4.3)."""
+        """The `with` keyword for Received (RFC 3848, RFC 6531 §4.3)."""
         if not self._said_ehlo:
             return "SMTP"
         base = "UTF8SMTP" if is_utf8 else "ESMTP"
@@ -96,7 +96,7 @@ class Session(Dialogue):
     # -- TLS and login --------------------------------------------------------------------------------
 
     async def smtp_STARTTLS(self, argument: bytes) -> Reply | None:
-        """TLS from here on. Whatever was sent or agreed before is forgotten (RFC 3207 §4.2)."""
+        """TLS from here on. Everything sent or agreed before is discarded (RFC 3207 §4.2)."""
         context = self.door.tls_context
         if self.peer.tls or context is None:
             return self._error(
@@ -111,7 +111,7 @@ class Session(Dialogue):
         return None
 
     async def smtp_AUTH(self, argument: bytes) -> Reply:
-        """A login; only where nobody can listen."""
+        """A login; only under TLS."""
         if not self._said_ehlo:
             return self._error(HELLO_FIRST)
         if not self.peer.tls:
@@ -130,7 +130,7 @@ class Session(Dialogue):
     # -- the envelope ---------------------------------------------------------------------------------
 
     async def smtp_MAIL(self, argument: bytes) -> Reply:
-        """A message begins."""
+        """Begin a message."""
         refusal = self._not_yet()
         if refusal is not None:
             return self._error(refusal)
@@ -161,7 +161,7 @@ class Session(Dialogue):
         return None
 
     async def smtp_RCPT(self, argument: bytes) -> Reply:
-        """One recipient more."""
+        """Add a recipient."""
         if self._mail is None:
             return MAIL_FIRST if self._refused_mail else self._error(MAIL_FIRST)
         if self._arrival is not None:
@@ -188,7 +188,7 @@ class Session(Dialogue):
     # -- the content ----------------------------------------------------------------------------------
 
     async def smtp_DATA(self, argument: bytes) -> Reply:
-        """The content, dot-stuffed."""
+        """Take the content, dot-stuffed."""
         refusal = self._no_content_yet(argument)
         if refusal is not None:
             return refusal
@@ -201,12 +201,12 @@ class Session(Dialogue):
         await self.push(GO_ON)
         waits = not self.has_input
         await take_data(self, begun, self.door.config.data_timeout_s)
-        if waits and self.promises.are_open:  # it read 354, and what was said before
+        if waits and self.promises.are_open:  # it has read 354, and so every reply before it
             self.promises.acknowledged(spoke=True)
         return await self._commit(begun)
 
     async def smtp_BDAT(self, argument: bytes) -> Reply:
-        """A chunk of the content, counted. What can't be used is read all the same, to stay in step."""
+        """Take a counted chunk of the content. A useless one is read all the same, to stay in step."""
         chunk = parse_bdat(_text(argument))
         if isinstance(chunk, Reply):
             self._chunks_broken = self._mail is not None
@@ -214,7 +214,7 @@ class Session(Dialogue):
         pause_s = self.door.config.data_timeout_s
         try:
             arrival = await self._arrival_for(chunk)
-        except Exception as fault:  # the chunk comes all the same
+        except Exception as fault:  # the client sends the chunk all the same
             arrival = self._own_fault(fault)
         if isinstance(arrival, Reply):
             await take_chunk(self, None, chunk, pause_s)
@@ -232,7 +232,7 @@ class Session(Dialogue):
         return Reply(250, (f"{chunk.size} bytes received",), "2.0.0")
 
     async def _arrival_for(self, chunk: ChunkCommand) -> Arrival | Reply:
-        """Where the chunk goes, or why nowhere."""
+        """The message that the chunk belongs to, or the reply that refuses it."""
         if self._chunks_broken:
             return CHUNKS_BROKEN
         refusal = self._no_content_yet(b"")
@@ -241,7 +241,7 @@ class Session(Dialogue):
         return self._arrival or await self._begin()
 
     def _break_chunks(self, is_last: bool) -> None:
-        """The message is lost. Chunks to come are thrown away until the last, or RSET."""
+        """The message is lost. Discard further chunks until the last one, or RSET."""
         self._forget_message()
         self._chunks_broken = not is_last
 
@@ -249,7 +249,7 @@ class Session(Dialogue):
         if argument:
             return self._error(Reply(501, ("DATA takes no argument",), "5.5.4"))
         if self._mail is None:
-            # A client that pipelines sends DATA before it knows that MAIL or RCPT was refused: no error of its.
+            # A client that pipelines sends DATA before it knows that MAIL or RCPT was refused: not an error.
             return MAIL_FIRST if self._refused_mail else self._error(MAIL_FIRST)
         if not self._mail.recipients:
             return NO_RECIPIENTS if self._refused_rcpt else self._error(RCPT_FIRST)
@@ -266,7 +266,7 @@ class Session(Dialogue):
     async def _commit(self, arrival: Arrival) -> Reply:
         if arrival.is_over:
             self.door.policy.refused(self.peer, "content", TOO_LARGE)
-        # From here on the message is no longer the session's to forget.
+        # From here on the session can no longer discard the message.
         self._arrival = None
         self._forget_message()
         self.promises.begin(arrival.sink, is_left=self.is_at_end)
@@ -282,34 +282,34 @@ class Session(Dialogue):
     # -- the rest -------------------------------------------------------------------------------------
 
     async def smtp_RSET(self, argument: bytes) -> Reply:
-        """Forget the message under way."""
+        """Discard the current message."""
         if argument:
             return self._error(Reply(501, ("RSET takes no argument",), "5.5.4"))
         self._forget_message()
         return OK
 
     async def smtp_NOOP(self, argument: bytes) -> Reply:
-        """Nothing."""
+        """Do nothing."""
         return OK
 
     async def smtp_VRFY(self, argument: bytes) -> Reply:
-        """Who lives here is nobody's business (RFC 5321 §7.3); but whom it is about must be said (§4.1.1.6)."""
+        """Never reveals who has a mailbox here (RFC 5321 §7.3), but requires an argument (§4.1.1.6)."""
         if not argument:
             return self._error(VRFY_WHOM)
         return Reply(252, ("Cannot verify; send mail to find out",), "2.5.2")
 
     async def smtp_HELP(self, argument: bytes) -> Reply:
-        """What is understood."""
+        """List the commands."""
         return Reply(214, ("EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY AUTH STARTTLS QUIT",), "2.0.0")
 
     async def smtp_QUIT(self, argument: bytes) -> Reply | None:
-        """The end."""
+        """End the session."""
         self._forget_message()
         self.give_up_quietly(BYE)
         return None
 
     async def not_offered(self, argument: bytes) -> Reply:
-        """Known to SMTP, but not done here."""
+        """A command that SMTP has, but not this server."""
         return self._error(NOT_OFFERED)
 
 

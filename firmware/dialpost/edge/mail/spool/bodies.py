@@ -1,11 +1,11 @@
 """Message bodies as files that are written once, never changed, and named by queue id.
 
-While it comes in, a body is `ID.part`; it gets its name when it is whole, and both reach the card together
-(one write of the directory), before `SpoolWriter.commit` returns. What is left as `.part` was never whole and
-never acknowledged: the next start removes it. A mailbox gets a hard link to the same file, so a body is
-never opened for writing again.
+While it comes in, a body is `ID.part`. It gets its name when it is complete, and both reach the card together (one
+write of the directory) before `SpoolWriter.commit` returns. A leftover `.part` was never complete and never
+acknowledged: the next start removes it. A mailbox gets a hard link to the same file, so a body is never opened for
+writing again.
 
-`begin`, `write` and the small look-ups run in the event loop (into the page cache); whatever waits for the
+`begin`, `write` and the small look-ups run in the event loop (into the page cache); everything that waits for the
 card runs in the threads of `rounds`.
 """
 
@@ -31,11 +31,11 @@ _T = TypeVar("_T")
 
 _READ_BYTES = 262_144
 UNCONFIRMED = "unconfirmed"
-"""Within set-aside/: what was whole and never acknowledged; the only part of it that is ever cleared."""
+"""Within set-aside/: complete but unacknowledged messages; the only part of it that is ever cleared."""
 
 
 class Spool:
-    """The directory of bodies. `reserve_bytes` are kept free for everything else on the card; `is_short` tells
+    """The directory of bodies. `reserve_bytes` are kept free for everything else on the card; `is_short` returns
     whether the station itself has no room to spare.
     """
 
@@ -53,7 +53,7 @@ class Spool:
         self._rounds = SyncRounds(directory)
 
     def prepare(self) -> None:
-        """Make the directory; remove what an earlier run left unfinished. Raises: StorageError."""
+        """Make the directory; remove unfinished bodies of an earlier run. Raises: StorageError."""
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for leftover in self._directory.glob(f"*{PART}"):
@@ -62,11 +62,11 @@ class Spool:
             raise storage_error(error, f"The spool {self._directory} can't be made") from error
 
     def close(self) -> None:
-        """Wait for commits under way and end the threads."""
+        """Wait for current commits and end the threads."""
         self._rounds.close()
 
     def begin(self, queue_id: QueueId) -> SpoolWriter:
-        """Start a body. Raises: StorageFullError where the reserve would be touched; StorageError."""
+        """Start a body. Raises: StorageFullError if that would use the reserve; StorageError."""
         self.check_room(0)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -81,7 +81,7 @@ class Spool:
         return SpoolWriter(self, queue_id, path, descriptor)
 
     def path(self, queue_id: QueueId) -> Path:
-        """Where the body is, if it is. Raises: StorageError where it is not an id of ours."""
+        """The path of a body, which may not exist. Raises: StorageError if it is not an id of ours."""
         if queue_number(queue_id) is None:
             raise StorageError(f"{queue_id!r} is not a queue id")
         return self._directory / queue_id
@@ -96,7 +96,7 @@ class Spool:
             raise storage_error(error, f"The body of {queue_id} can't be read") from error
 
     def size(self, queue_id: QueueId) -> int | None:
-        """Length of a body in bytes, None where there is none. Raises: StorageError."""
+        """Length of a body in bytes; None if it does not exist. Raises: StorageError."""
         try:
             return self.path(queue_id).stat().st_size
         except FileNotFoundError:
@@ -105,7 +105,7 @@ class Spool:
             raise storage_error(error, f"The body of {queue_id} can't be read") from error
 
     def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
-        """Whether a body is there as it was stored; reads all of it. `checksum`: CRC-32, None: not known."""
+        """Whether a body is exactly as it was stored; reads all of it. `checksum`: CRC-32, None: not known."""
         try:
             found, length = 0, 0
             with self.path(queue_id).open("rb") as body:
@@ -116,7 +116,7 @@ class Spool:
         return length == size and checksum in (None, found)
 
     def remove(self, queue_id: QueueId) -> None:
-        """Take a body away; mailboxes keep theirs. Not durable: a power cut may bring it back.
+        """Remove a body; mailboxes keep their link. Not durable: a power cut may bring it back.
 
         Raises: StorageError.
         """
@@ -146,9 +146,9 @@ class Spool:
             raise fault
 
     def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
-        """Move a body out of the spool, with a note that says why, and return where it is now.
+        """Move a body out of the spool, with a note that says why, and return its new path.
 
-        Durable when it returns. What `is_unconfirmed` is cleared by `clear_aside`. Raises: StorageError,
+        Durable when it returns. `clear_aside` later removes those that are `is_unconfirmed`. Raises: StorageError,
         StorageFullError.
         """
         folder = self._aside / UNCONFIRMED if is_unconfirmed else self._aside
@@ -159,6 +159,7 @@ class Spool:
             while target.exists():
                 number += 1
                 target = folder / f"{queue_id}-{number}.eml"
+            # The note first: a body without a note would be a riddle, a note without a body is harmless.
             target.with_suffix(".txt").write_text(why + "\n", encoding="utf-8")
             self.path(queue_id).rename(target)
             sync(folder)
@@ -168,9 +169,9 @@ class Spool:
         return target
 
     async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
-        """Remove what was never acknowledged and was set aside before then (Unix seconds); the names.
+        """Remove unacknowledged bodies set aside before then (Unix seconds); returns their names.
 
-        A note dated by a wrong clock, or by one ahead of `now_s`, restarts its time.
+        If a note was dated by an unset clock, or later than `now_s`, its time restarts.
         Raises: StorageError.
         """
         return await self._in_thread(lambda: self._clear_aside(before_s, now_s))
@@ -184,14 +185,14 @@ class Spool:
                     os.utime(note, (now_s, now_s))
                 elif dated_s < before_s:
                     note.with_suffix(".eml").unlink(missing_ok=True)
-                    note.unlink()  # the last: while it is there the body is found again
+                    note.unlink()  # last: as long as the note exists, an interrupted removal is found again
                     cleared.append(note.stem)
         except OSError as error:
             raise storage_error(error, f"{self._aside} can't be cleared") from error
         return cleared
 
     def ids(self) -> Iterator[QueueId]:
-        """The ids of all whole bodies, in no order."""
+        """The ids of all complete bodies, unordered."""
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
@@ -203,7 +204,7 @@ class Spool:
             raise storage_error(error, f"The spool {self._directory} can't be read") from error
 
     def free_bytes(self) -> int:
-        """Space left for mail: what is free, without the reserve; 0 where that is touched already."""
+        """Free space for mail: without the reserve; 0 if that is already in use."""
         try:
             status = os.statvfs(self._directory)
         except OSError as error:
@@ -211,7 +212,7 @@ class Spool:
         return max(0, status.f_bavail * status.f_frsize - self._reserve_bytes)
 
     def check_room(self, more_bytes: int) -> None:
-        """Raises: StorageFullError where `more_bytes` would touch the reserve."""
+        """Raises: StorageFullError if `more_bytes` would use the reserve."""
         if self._is_short() or (self._reserve_bytes and self.free_bytes() <= more_bytes):
             raise StorageFullError("The card is nearly full: no room for more mail until some is freed.")
 

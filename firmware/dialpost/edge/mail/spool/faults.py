@@ -1,4 +1,4 @@
-"""What the file system reports, in this project's words."""
+"""Errors of the file system as errors of this project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dialpost.core.errors import StorageError, StorageFullError
 
 
 def storage_error(error: OSError | StorageError, what: str) -> StorageError:
-    """The error to raise instead of `error`; `what` says in words what can't be done."""
+    """The error to raise instead of `error`; `what` says what failed, in words."""
     if isinstance(error, StorageError):
         return error
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,12 +1,11 @@
-"""Makes bodies durable, as many as wait in one round.
+"""Makes bodies durable in rounds: all that are waiting at once.
 
-A round writes out what its bodies still buffer and names them, starts their way to the card all at once,
-waits for each (fdatasync), then once for the directory. On ext4 the whole round so shares one commit of the
-journal, which costs the card more than a small body does. A lone session waits for nobody; while several
-hand in mail, a round waits GATHER_S for the others (as PostgreSQL's commit_delay). A large body goes beside
-the rounds, so that nobody waits for it.
+A round flushes the buffers of its bodies and names them, starts writing all of them, waits for each (fdatasync),
+then once for the directory. On ext4 the whole round thus shares one commit of the journal, which costs the card
+more than a small body does. A lone session waits for nobody; while several submit mail, a round waits GATHER_S for
+the others (like PostgreSQL's commit_delay). A large body is synced outside the rounds, so that nobody waits for it.
 
-`begun`, `ended` and `commit` are called in the event loop; the rounds' work runs in a small pool of threads.
+`begun`, `ended` and `commit` are called in the event loop; the rounds run in a small pool of threads.
 """
 
 from __future__ import annotations
@@ -24,7 +23,9 @@ from dialpost.core.errors import StorageError
 
 GATHER_S = 0.001
 CROWD = 3
+"""The number of bodies in progress from which a round waits for others."""
 _CROWD_LASTS_S = 1.0
+"""Sessions pause between messages: a crowd counts as one for this long after it was seen."""
 _LARGE_BYTES = 262_144
 _THREADS = 4
 
@@ -43,7 +44,7 @@ class OpenBody(Protocol):
         """Give it its name. Raises: OSError."""
 
     def start(self) -> None:
-        """Let the kernel begin to write it, without waiting."""
+        """Let the kernel start writing it, without waiting."""
 
     def sync(self) -> None:
         """Wait until its data is on the card. Raises: OSError."""
@@ -72,24 +73,24 @@ class SyncRounds:
         return self._pool
 
     def begun(self) -> None:
-        """A body was begun."""
+        """A body has been started."""
         self._in_hand += 1
         if self._in_hand >= CROWD:
             self._crowded_until_s = time.monotonic() + _CROWD_LASTS_S
 
     def ended(self) -> None:
-        """A body that was begun is committed or broken off."""
+        """A started body was committed or aborted."""
         self._in_hand -= 1
 
     def close(self) -> None:
-        """Wait for what is under way and end the threads."""
+        """Wait for the current rounds and end the threads."""
         self._pool.shutdown(wait=True)
         self._directory.close()
 
     async def commit(self, body: OpenBody) -> int:
         """Make a body and its directory entry durable, and close it; returns its size.
 
-        A cancellation leaves it to be finished all the same. Raises: OSError, StorageError.
+        After a cancellation it is finished all the same. Raises: OSError, StorageError.
         """
         if body.size >= _LARGE_BYTES:
             (result,) = await self._in_thread([body])
@@ -103,7 +104,7 @@ class SyncRounds:
         return await asyncio.shield(future)
 
     async def _run(self) -> None:
-        """One round after the other while anybody waits."""
+        """Run one round after the other while any body waits."""
         while self._waiting:
             if time.monotonic() < self._crowded_until_s:
                 await asyncio.sleep(GATHER_S)
@@ -118,7 +119,7 @@ class SyncRounds:
                     future.set_exception(result)
 
     async def _in_thread(self, bodies: Sequence[OpenBody]) -> list[Result]:
-        """One round. Whatever happens there is an answer for each body: somebody waits for it."""
+        """Run one round in a thread. Whatever happens, each body gets a result: somebody waits for it."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._sync_all, bodies)
         except Exception as error:  # no thread could be started, or a bug of ours
@@ -126,9 +127,10 @@ class SyncRounds:
             return [fault] * len(bodies)
 
     def _sync_all(self, bodies: Sequence[OpenBody]) -> list[Result]:
-        """In a thread: one round. For each body its size, or what went wrong with it."""
+        """One round, in a thread. Returns the size of each body, or its fault."""
         results = [_try(body, body.flush, body.give_name) for body in bodies]
         whole = [number for number, result in enumerate(results) if isinstance(result, int)]
+        # Writing starts for all of them before the first wait, so that the card works on them together.
         if len(whole) > 1:
             for number in whole:
                 bodies[number].start()

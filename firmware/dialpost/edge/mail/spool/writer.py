@@ -1,4 +1,4 @@
-"""Writes one body: buffered, as a part until it is whole, gone again after any fault."""
+"""Writes one body: buffered, under a temporary name until it is complete, removed after any fault."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _BUFFER_BYTES = 65_536
 
 
 class Home(Protocol):
-    """What a writer needs of the spool it writes into."""
+    """What a writer needs from its spool."""
 
     def check_room(self, more_bytes: int) -> None:
-        """Raises: StorageFullError where `more_bytes` would touch the reserve."""
+        """Raises: StorageFullError if `more_bytes` would use the reserve."""
 
     async def sync(self, body: OpenBody) -> int:
         """Make it durable and close it. Raises: OSError, StorageError."""
 
     def ended(self) -> None:
-        """The body is committed or given up."""
+        """The body was committed or abandoned."""
 
 
 class SpoolWriter:
-    """One body being written. Ends with `commit` or `abort`; after a fault nothing of it is left."""
+    """One body being written. Ends with `commit` or `abort`; a fault leaves nothing behind."""
 
     def __init__(self, home: Home, queue_id: QueueId, path: Path, descriptor: int) -> None:
         self.queue_id = queue_id
@@ -56,7 +56,7 @@ class SpoolWriter:
         return self._checksum
 
     def write(self, data: bytes) -> None:
-        """Take the next piece. Raises: StorageFullError, StorageError; then the file is gone already."""
+        """Take the next piece. Raises: StorageFullError, StorageError; the file is already gone then."""
         if self._fault is not None:
             raise self._fault
         self._buffer += data
@@ -71,9 +71,9 @@ class SpoolWriter:
                 raise self._give_up(error) from error
 
     async def commit(self) -> int:
-        """Make it durable, file and directory entry; returns its size.
+        """Make file and directory entry durable; returns the size.
 
-        A cancellation leaves a whole body without a row. Raises: StorageFullError, StorageError.
+        A cancellation leaves a complete body without a row. Raises: StorageFullError, StorageError.
         """
         if self._fault is not None:
             raise self._fault
@@ -86,25 +86,25 @@ class SpoolWriter:
             self._home.ended()
 
     def abort(self) -> None:
-        """Forget it; nothing is left of it. Does nothing once a commit was begun."""
+        """Discard it without a trace. Does nothing once a commit has started."""
         if self._is_handed_over or self._fault is not None:
             return
         self._home.ended()
         self._give_up(StorageError(f"{self.queue_id} was broken off"))
 
     def flush(self) -> None:
-        """Hand what is buffered to the kernel. Raises: OSError."""
+        """Hand the buffer to the kernel. Raises: OSError."""
         descriptor, rest = self._open_descriptor(), memoryview(self._buffer)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         self._buffer = bytearray()
 
     def give_name(self) -> None:
-        """It is whole: give it its name. Raises: OSError."""
+        """It is complete: give it its name. Raises: OSError."""
         self._part.rename(self._path)
 
     def start(self) -> None:
-        """Let the kernel begin to write it: it does so for pages that are marked as no longer needed."""
+        """Let the kernel start writing it, which it does for pages marked as no longer needed."""
         with contextlib.suppress(OSError):
             os.posix_fadvise(self._open_descriptor(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -130,6 +130,6 @@ class SpoolWriter:
             with contextlib.suppress(OSError):
                 self.close()
         for path in (self._part, self._path):
-            with contextlib.suppress(OSError):  # else the next start finds it: it has no row
+            with contextlib.suppress(OSError):  # what can't be removed now has no row: the next start finds it
                 path.unlink(missing_ok=True)
         return self._fault

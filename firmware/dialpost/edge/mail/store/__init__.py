@@ -1,7 +1,7 @@
 """The queue database: SQLite behind one writer thread with group commit.
 
-`store` is the face; `schema` the tables; `opening` the start, with `salvage` and `raw_pages` for a damaged
-database; `writer` the thread; `changes` and `queries` what is done and asked; `rows` the mapping.
+`store` is the interface; `schema` has the tables; `opening` opens them, with `salvage` and `raw_pages` for a
+damaged database; `writer` is the thread; `changes` and `queries` are the statements; `rows` maps records to rows.
 """
 
 from dialpost.edge.mail.store.store import Store

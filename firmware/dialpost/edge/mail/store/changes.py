@@ -1,4 +1,4 @@
-"""What is done to the rows. Every function runs in the writer thread, inside one transaction."""
+"""Changes of rows. Every function runs in the writer thread, inside a transaction."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from dialpost.edge.mail.store.writer import Transaction
 _INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 _INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 
-# A try that ends unfinished does not undo what the operator did meanwhile (held, deleted); one that
-# finished a recipient is a fact, whatever the operator had wanted. What holds it for its size is not its business.
+# An attempt that ends unfinished does not undo what the operator did meanwhile (hold, delete); one that finished a
+# recipient is a fact, whatever the operator wanted. An attempt leaves the size hold alone.
 _UPDATE_RECIPIENT = f"""
 UPDATE recipient SET
     state = CASE WHEN ?2 = 0 AND state <> 0 THEN state ELSE ?2 END,
@@ -49,7 +49,7 @@ WHERE key = ?1
 
 
 def insert_message(transaction: Transaction, message: MessageRecord) -> None:
-    """A new message with all its recipients."""
+    """Insert a message with all its recipients."""
     if not message.recipients:
         raise StorageError(f"{message.queue_id} has no recipients")
     transaction.connection.execute(_INSERT_MESSAGE, message_row(message))
@@ -74,7 +74,7 @@ def _standing_of_new(message: MessageRecord) -> Standing:
 
 
 def update_recipients(transaction: Transaction, updates: Sequence[tuple[int, Sequence[RecipientRecord]]]) -> None:
-    """Write what attempts brought: for each message (by number) its changed recipients."""
+    """Write the outcomes of attempts: for each message (by number) its changed recipients."""
     for message, recipients in updates:
         before = standing_of(transaction.connection, message)
         transaction.connection.executemany(
@@ -113,10 +113,10 @@ def set_state(
     numbers: Sequence[int] | None,
     reason: str | None,
 ) -> int:
-    """Move the recipients that are in one of `from_states`; returns how many.
+    """Change the state of the recipients that are in one of `from_states`; returns how many.
 
-    What is made to wait is due at once, and if it was held for its size it is released for good. `reason`, where
-    given, becomes the last reply, by BY_STATION, and is then what holds it, no longer its size.
+    A recipient made to wait is due at once, and if it was held for its size, it is released for good. `reason`, if
+    given, becomes the last reply, by BY_STATION, and replaces the size as the reason for the hold.
     """
     before = standing_of(transaction.connection, message)
     codes = [STATE_CODES[state] for state in from_states]
@@ -143,11 +143,11 @@ def set_state(
 
 
 def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
-    """Where rows of its recipients are missing, one held row in their place, and those with an odd state are held;
-    returns how many are missing or odd.
+    """Insert one held row for recipients whose rows are missing, and hold those with an odd state; returns how many
+    are missing or odd.
 
-    The row in their place keeps the body and shows in listings. It is never made to wait: nobody knows whom
-    it is for.
+    The inserted row keeps the body and appears in listings. It is never made to wait, because nobody knows for
+    whom the message is.
     """
     first, last = key_range(message)
     missing, key, priority, wire_size = transaction.connection.execute(
@@ -169,7 +169,7 @@ def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
 
 
 def hold_big(transaction: Transaction, larger_than: int) -> list[int]:
-    """Hold what waits for the world and is larger on the line, unless it was released; the messages' numbers."""
+    """Hold larger mail that waits for the world, unless it was released; returns the messages' numbers."""
     found = transaction.connection.execute(
         f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_line WHERE state = 0 "
         f"AND domain IS NOT NULL AND wire_size > ? AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED} ORDER BY 1",
@@ -189,7 +189,7 @@ def hold_big(transaction: Transaction, larger_than: int) -> list[int]:
 
 
 def pass_big(transaction: Transaction, up_to: int | None) -> list[int]:
-    """Let what is held for its size go on, where it is not larger than `up_to` (None: whatever its size)."""
+    """Release mail held for its size that is not larger than `up_to` (None: any size); returns the numbers."""
     found = transaction.connection.execute(
         f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} FROM recipient INDEXED BY recipient_held WHERE state = 1 "
         f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) AND (?1 IS NULL OR wire_size <= ?1) "
@@ -210,7 +210,7 @@ def pass_big(transaction: Transaction, up_to: int | None) -> list[int]:
 
 
 def told_of_hold(transaction: Transaction, message: int) -> None:
-    """The sender of a message held for its size knows."""
+    """Mark that the sender of a message held for its size was notified."""
     transaction.connection.execute(
         f"UPDATE recipient SET flags = (flags & ~{SIZE_HOLD_BITS}) | {SIZE_TOLD} "
         f"WHERE key BETWEEN ? AND ? AND flags & {SIZE_HOLD_BITS} = {SIZE_HELD}",
@@ -231,7 +231,7 @@ def retry_now(transaction: Transaction, message: int | None) -> int:
 
 
 def delete_messages(transaction: Transaction, numbers: Sequence[int]) -> int:
-    """Forget finished messages and their recipients; an unfinished one is left."""
+    """Delete finished messages and their recipients; unfinished ones stay."""
     deleted = 0
     for message in numbers:
         first, last = key_range(message)
@@ -246,20 +246,20 @@ def delete_messages(transaction: Transaction, numbers: Sequence[int]) -> int:
 
 
 def insert_call(transaction: Transaction, record: JsonObject) -> None:
-    """One more call in the history; they are numbered from 1."""
+    """Add a call to the history; calls are numbered from 1."""
     text = clean(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
     transaction.connection.execute("INSERT INTO call (record) VALUES (?)", (text,))
 
 
 def delete_calls(transaction: Transaction, keep: int) -> int:
-    """Forget all but the newest `keep` calls."""
+    """Delete all but the newest `keep` calls."""
     return transaction.connection.execute(
         "DELETE FROM call WHERE number <= (SELECT max(number) FROM call) - ?", (keep,)
     ).rowcount
 
 
 def remember(transaction: Transaction, key: str, value: str) -> None:
-    """Keep one small fact."""
+    """Store a small fact."""
     transaction.connection.execute(
         "INSERT INTO memory VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (key, clean(value)),
@@ -267,14 +267,14 @@ def remember(transaction: Transaction, key: str, value: str) -> None:
 
 
 def forget(transaction: Transaction, key: str) -> None:
-    """Drop one small fact."""
+    """Delete a small fact."""
     transaction.connection.execute("DELETE FROM memory WHERE key = ?", (key,))
 
 
 def insert_unless_repeat(
     transaction: Transaction, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
 ) -> QueueId | None:
-    """Insert, unless it is a repeat (queries.find_repeat): then the id of what it repeats, now in `not_of`."""
+    """Insert, unless it is a repeat (queries.find_repeat): then returns the earlier id, now in `not_of`."""
     earlier = queries.find_repeat(
         transaction.connection, message, since_s, of_same_peer=of_same_peer, not_of=not_of
     )
@@ -286,5 +286,5 @@ def insert_unless_repeat(
 
 
 def answer_heard(transaction: Transaction, message: int) -> None:
-    """No repeat of this message will come."""
+    """The 250 was seen: no repeat of this message will come."""
     transaction.connection.execute("UPDATE message SET digest_key = NULL WHERE id = ?", (message,))

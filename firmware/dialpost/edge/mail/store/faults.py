@@ -1,4 +1,4 @@
-"""What SQLite reports, in this project's words."""
+"""Errors of SQLite as errors of this project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
         return error
     if isinstance(error, UnicodeDecodeError):
         return DamagedError(f"The queue database is damaged (its own texts can't be read). {_RESTART}")
-    if isinstance(error, MemoryError):  # SQLite's word for a damaged length, too
+    if isinstance(error, MemoryError):  # SQLite also reports a damaged length this way
         return DamagedError(f"The queue database asks for more memory than there is. {_RESTART}")
     if isinstance(error, OSError):
         return durable.storage_error(error, "The queue database can't be used")
@@ -38,7 +38,7 @@ def storage_error(error: BaseException, path: Path) -> DialpostError:
 
 
 def _is_full(path: Path) -> bool:
-    """SQLite says "I/O error" where its shared index can't grow: ask the file system for the reason."""
+    """SQLite says "I/O error" if its shared index can't grow: ask the file system for the reason."""
     try:
         status = os.statvfs(path.parent)
     except OSError:

@@ -1,7 +1,7 @@
-"""Where new queue ids come from: a counter reserved in blocks, durably, ahead of use.
+"""New queue ids: a counter whose numbers are reserved durably, in blocks, before use.
 
-A block is written to the database before its first number is given out, so after a crash the counter
-goes on behind it and no number is ever given twice. Runs in the event loop.
+A block is recorded in the database before its first number is assigned, so after a crash the counter continues
+behind it and no number is ever assigned twice. Runs in the event loop.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BLOCK = 2000
 
 
 class IdSource:
-    """Gives out numbers from `first` on; `reserved_until` is the first one not reserved yet."""
+    """Assigns numbers from `first` on; `reserved_until` is the first one not yet reserved."""
 
     def __init__(self, first: int, reserved_until: int, reserve: Callable[[int], asyncio.Future[None]]) -> None:
         self._next = first
@@ -26,11 +26,12 @@ class IdSource:
 
     @property
     def upcoming(self) -> int:
-        """The number `next` would give."""
+        """The number that `next` would return."""
         return self._next
 
     def next(self) -> int:
-        """The next number. Raises: StorageError where no block could be reserved (the card is full ...)."""
+        """The next number. Raises: StorageError if no block could be reserved (the card is full ...)."""
+        # Half a block ahead, so that no message ever waits for the reservation.
         if self._next + BLOCK // 2 >= self._reserved_until and self._under_way is None:
             self._ask(self._reserved_until + BLOCK)
         if self._next >= self._reserved_until:

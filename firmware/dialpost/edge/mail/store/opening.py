@@ -1,13 +1,13 @@
-"""Opening the database at start: sound, new, or damaged and replaced by what could be saved.
+"""Opening the database at the start: sound, new, or damaged and replaced by what could be salvaged.
 
-A damaged database is never deleted: it is set aside as `queue.db.damaged-N` (with its -wal), after
-everything readable has been copied into a new one. A crash at any moment of that leaves a state from
-which the next start goes on: the saved copy gets its final name `queue.db.salvaged` only when it is whole,
-and where that name is found, the exchange is finished first.
+A damaged database is never deleted: it is set aside as `queue.db.damaged-N` (with its -wal) once everything
+readable has been copied into a new one. A crash at any moment leaves a state from which the next start can
+continue: the salvaged copy gets its name `queue.db.salvaged` only when it is complete, and if a start finds that
+name, it first finishes the exchange.
 
-Two numbers in the table `memory` outlive restarts: `ids_reserved` (see `ids`) and `bodies_known_from`: a
-body file numbered below it and without a row may belong to a message a lost database knew, and must be
-kept; one from there on was never acknowledged.
+Two numbers in the table `memory` outlive restarts: `ids_reserved` (see `ids`) and `bodies_known_from`. A body
+numbered below the latter and without a row may belong to a message that a lost database knew, and must be kept; one
+numbered from there on was never acknowledged.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ IDS_RESERVED, BODIES_KNOWN_FROM, IN_USE = "ids_reserved", "bodies_known_from", "
 
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
-"""Of SQLite's I/O errors only these are damage: it says "I/O error" also on a card that is full or read-only."""
+"""Of SQLite's I/O errors only these are damage: it also says "I/O error" on a card that is full or read-only."""
 _CHECKED_AFTER_CLEAN_STOP_BYTES = 8 * 1024 * 1024
+"""Up to this size the check takes a moment, so it is made even after an orderly stop."""
 _PLENTY_BYTES = 16 * 1024 * 1024
-"""More than SQLite needs to look at a sound database: see `schema.connect`."""
+"""More than SQLite needs to examine a sound database: see `schema.connect`."""
 
 Numbers = Callable[[], Iterable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open database. `first_number` is the first id this run may give out."""
+    """An open database. `first_number` is the first id this run may assign."""
 
     connection: sqlite3.Connection
     first_number: int
@@ -52,10 +53,10 @@ class Opened:
 
 
 def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
-    """Open the database at `path`, making or salvaging it where needed.
+    """Open the database at `path`, creating or salvaging it if necessary.
 
-    `body_numbers` are the queue numbers of all body files, `other_numbers` those seen elsewhere (in
-    mailboxes), asked only where the database can't tell. Blocks: run it in a thread.
+    `body_numbers` returns the queue numbers of all body files, `other_numbers` those seen elsewhere (in mailboxes),
+    called only if the database can't tell. Blocks: run it in a thread.
 
     Raises: StorageFullError, StorageError.
     """
@@ -76,7 +77,7 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
         report += _replace_damaged(path, why, body_numbers)
     connection = sound or schema.connect(path)
     try:
-        _remove(_kept_log(path))  # before the first change: brought back later, it would undo part of what follows
+        _remove(_kept_log(path))  # before the first change: restored later, it would undo part of what follows
         schema.migrate(connection)
         if why is None and not log_was_there and _was_in_use(connection):
             report.append(
@@ -85,7 +86,7 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
             )
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
-        with contextlib.suppress(OSError):  # then the next start checks again, no more
+        with contextlib.suppress(OSError):  # a file that stays only makes the next start check again
             wants_check(path).unlink(missing_ok=True)
     except BaseException:
         close_unfinished(connection, path)
@@ -94,7 +95,7 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
 
 
 def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
-    """Note that everything was closed in order, and which numbers were reserved for nothing."""
+    """Record that everything was closed in order, and give back the reserved numbers that were not used."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE memory SET value = ? WHERE key = ?", (str(next_number), IDS_RESERVED))
     connection.execute("DELETE FROM memory WHERE key = ?", (IN_USE,))
@@ -103,7 +104,7 @@ def mark_clean_stop(connection: sqlite3.Connection, next_number: int) -> None:
 
 
 def close_unfinished(connection: sqlite3.Connection, path: Path) -> None:
-    """Close what could not be closed in order; what of the log SQLite takes away is there for the next start."""
+    """Close without order, keeping for the next start the log that SQLite may delete."""
     with contextlib.suppress(OSError):
         if not _kept_log(path).exists():
             _keep_log(path)
@@ -111,23 +112,23 @@ def close_unfinished(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def wants_check(path: Path) -> Path:
-    """The file whose presence asks the next start for a thorough check."""
+    """The file whose presence makes the next start check thoroughly."""
     return path.with_name(path.name + ".check")
 
 
 def damage(path: Path) -> tuple[str | None, sqlite3.Connection | None]:
-    """What is wrong with the database file, or None and, where there is one, the connection to it.
+    """What is wrong with the database file; or None and, if there is a database, the connection to it.
 
-    It stays open: closing it would take the log away, and who starts next would miss that. A missing or empty
-    database without a log is in order. Raises: sqlite3.Error where it can't be opened for another reason (no
-    right, card full).
+    The connection stays open: closing it would delete the log, and the next start would miss it. A missing or empty
+    database without a log is in order. Raises: sqlite3.Error if it can't be opened for another reason (no
+    permission, card full).
     """
     kept = _kept_log(path)
     if not path.exists() or path.stat().st_size == 0:
         return ("it is empty" if kept.exists() else None), None
     frames = wal_frames(kept, page_bytes(path, schema.PAGE_BYTES))
     if frames is not None and not frames.header_is_sound:
-        return "the head of its log is damaged", None  # SQLite would pass over all of the log
+        return "the head of its log is damaged", None  # SQLite would silently skip the whole log
     connection: sqlite3.Connection | None = None
     why: str | None = "it could not be looked at"
     try:
@@ -163,7 +164,7 @@ def _damage_seen(path: Path, connection: sqlite3.Connection, frames: WalFrames |
 
 
 def _is_memory_left() -> bool:
-    """SQLite says "out of memory" of a spoilt length, too: whether it is the machine's fault."""
+    """Whether there is memory left: SQLite says "out of memory" about a damaged length, too."""
     try:
         return len(bytearray(_PLENTY_BYTES)) == _PLENTY_BYTES
     except MemoryError:
@@ -171,7 +172,7 @@ def _is_memory_left() -> bool:
 
 
 def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
-    """Whether the power went while the database was being made: one page, no table, and no body was ever stored."""
+    """Whether the power failed while the database was being created: one page, no table, no body ever stored."""
     if not path.exists() or path.stat().st_size > schema.PAGE_BYTES or any(True for _ in body_numbers()):
         return False
     frames = wal_frames(_kept_log(path), schema.PAGE_BYTES)
@@ -187,7 +188,7 @@ def _is_only_begun(path: Path, body_numbers: Numbers) -> bool:
 
 
 def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str | None:
-    """Whether SQLite leaves out more of the log than a power cut can spoil: the last commit under way."""
+    """Whether SQLite skips more of the log than a power cut can damage, which is the last commit."""
     if frames is None:
         return None
     _, used, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -196,11 +197,11 @@ def _log_damage(connection: sqlite3.Connection, frames: WalFrames | None) -> str
 
 
 def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
-    """What SQLite's own check finds; after an orderly stop it is left out where it would take long."""
+    """What SQLite's own check finds; it is omitted after an orderly stop if it would take long."""
     is_small = path.stat().st_size < _CHECKED_AFTER_CLEAN_STOP_BYTES
     if not (is_small or _was_in_use(connection) or wants_check(path).exists()):
         return None
-    with path.open("rb") as file:  # into the cache from front to end, which a card does fastest
+    with path.open("rb") as file:  # into the cache sequentially, which is fastest on a card
         while file.read(1 << 20):
             pass
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -214,8 +215,8 @@ def _was_in_use(connection: sqlite3.Connection) -> bool:
 def _keep_log(path: Path) -> bool:
     """Give the log a second name, so that SQLite can't delete what it does not understand.
 
-    Returns whether there was one. Where a start was cut off here the second name is there already, and counts:
-    under the first one SQLite may have begun another log.
+    Returns whether there was one. If a start was interrupted here, the second name already exists and takes
+    precedence: under the first SQLite may have started another log.
     """
     kept, log = _kept_log(path), _family(path)[1]
     if kept.exists():
@@ -235,7 +236,7 @@ def _keep_log(path: Path) -> bool:
 
 
 def _log_holds_something(path: Path) -> bool:
-    """A log once used keeps its length: one without a single frame is not the one that was written."""
+    """Whether the log has frames. A used log keeps its length, so one without any is another."""
     frames = wal_frames(_kept_log(path), page_bytes(path, schema.PAGE_BYTES))
     return frames is not None and not frames.is_blank
 
@@ -250,10 +251,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_numbers: Numbers) -> tuple[int, int]:
-    """Reserve this run's first block above every number ever seen.
-
-    Returns its start and `bodies_known_from`.
-    """
+    """Reserve this run's first block above every number ever seen; returns its start and `bodies_known_from`."""
     facts: dict[str, str] = dict(connection.execute("SELECT key, value FROM memory").fetchall())
     (highest_row,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
     highest_body = max(body_numbers(), default=0)
@@ -261,6 +259,7 @@ def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_nu
     known_from = int(facts.get(BODIES_KNOWN_FROM, 0))
     if IDS_RESERVED not in facts or BODIES_KNOWN_FROM not in facts or highest_body >= first:
         highest = max(highest_body, max(other_numbers(), default=0), highest_row)
+        # A whole block above: a lost database may have assigned numbers that left no trace.
         first = max(first, highest + 1 + (BLOCK if highest else 0))
         known_from = first
     rows: list[Row] = [
@@ -275,7 +274,7 @@ def _reserve_ids(connection: sqlite3.Connection, body_numbers: Numbers, other_nu
 
 
 def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
-    """Save what can be read into a new database, set the damaged one aside, put the new one in its place."""
+    """Salvage the readable rows into a new database, set the damaged one aside, and replace it."""
     making = path.with_name(path.name + ".salvaging")
     for leftover in _family(making):
         leftover.unlink(missing_ok=True)
@@ -293,7 +292,7 @@ def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
 
 
 def _finish_exchange(path: Path) -> list[str]:
-    """What a crash left of an exchange is finished; a sentence about it."""
+    """Finish an exchange that a crash interrupted; returns a sentence about it."""
     if not _salvaged(path).exists():
         return []
     aside = _exchange(path)
@@ -303,14 +302,14 @@ def _finish_exchange(path: Path) -> list[str]:
 def _exchange(path: Path) -> Path:
     """Set the damaged database aside and give the salvaged one its name, from whatever state a crash left.
 
-    The log goes first: beside the new database it would be taken for its own. A name whose log is there and
-    whose database is not is that of an exchange cut off, and is used again.
+    The log moves first: beside the new database it would be taken for its log. A name with a log but no database
+    belongs to an interrupted exchange, and is used again.
     """
     aside = _aside(path)
     database, log, index = _family(path)
     aside_database, aside_log, _ = _family(aside)
-    index.unlink(missing_ok=True)  # made again from the log by whoever opens it
-    for name in (_kept_log(path), log):  # two names of one file, or what SQLite began beside the one kept
+    index.unlink(missing_ok=True)  # rebuilt from the log by whoever opens it
+    for name in (_kept_log(path), log):  # two names of one file, or a log that SQLite started beside the kept one
         if name.exists() and not aside_log.exists():
             name.rename(aside_log)
         name.unlink(missing_ok=True)
@@ -325,12 +324,12 @@ def _exchange(path: Path) -> Path:
 
 
 def _aside(path: Path) -> Path:
-    """The name for the damaged database: the next free one, or that of an exchange that was cut off."""
+    """The name for the damaged database: the next free one, or that of an interrupted exchange."""
     number = 1
     while any(name.exists() for name in _family(path.with_name(f"{path.name}.damaged-{number}"))):
         number += 1
     last, free = (path.with_name(f"{path.name}.damaged-{each}") for each in (number - 1, number))
-    if number == 1 or _kept_log(path).exists():  # the log is the first that moves
+    if number == 1 or _kept_log(path).exists():  # the log moves first: no exchange has begun
         return free
     last_log, log = _family(last)[1], _family(path)[1]
     its_log_has_moved = last_log.exists() and (not log.exists() or log.samefile(last_log))
@@ -347,7 +346,7 @@ def _family(path: Path) -> tuple[Path, Path, Path]:
 
 
 def _remove(path: Path) -> None:
-    """Durably, where there is such a file."""
+    """Remove a file durably, if it exists."""
     if path.exists():
         path.unlink()
         sync(path.parent)

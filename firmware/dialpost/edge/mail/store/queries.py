@@ -1,7 +1,7 @@
-"""What is asked of the rows. Every function runs in the reader thread on its own connection.
+"""Queries. Every function runs in the reader thread on its own connection.
 
-Nothing here holds more than `limit` messages. A time of the next try that lies more than a week ahead
-was written while the clock was wrong, and counts as due: no setting waits that long.
+No query holds more than `limit` messages in memory. A retry time more than a week ahead was written while the clock
+was wrong, and counts as due: no setting waits that long.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def one_message(connection: sqlite3.Connection, message: int) -> MessageRecord |
 def _message_with(
     connection: sqlite3.Connection, message: int, condition: str, values: Sequence[object]
 ) -> MessageRecord | None:
-    """A message with those of its recipients that meet `condition`; None where there is no message."""
+    """A message with its recipients that meet `condition`; None if there is no such message."""
     row = connection.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?", (message,)).fetchone()
     if row is None:
         return None
@@ -69,7 +69,7 @@ def _messages(
 
 
 def _distinct(keys: Iterable[Row], limit: int, exclude: Set[int]) -> list[int]:
-    """The first `limit` message numbers of these recipient keys, each once, in their order."""
+    """The first `limit` message numbers among these recipient keys, each once, in their order."""
     seen: dict[int, None] = {}
     for row in keys:
         number = row[0] // KEYS_PER_MESSAGE
@@ -81,7 +81,7 @@ def _distinct(keys: Iterable[Row], limit: int, exclude: Set[int]) -> list[int]:
 
 
 def local_batch(connection: sqlite3.Connection, now_s: int, limit: int, after: int | None) -> list[MessageRecord]:
-    """Messages with due recipients here (only those), longest due first, by number among equals."""
+    """Messages with due recipients here (only those), longest due first, then by number."""
     due = "(next_try_s <= ? OR next_try_s > ?)"
     cursor = connection.execute(
         f"SELECT key FROM recipient INDEXED BY recipient_local WHERE state = 0 AND domain IS NULL AND {due} "
@@ -101,7 +101,7 @@ def remote_batch(
     limit: int,
     exclude: Set[int],
 ) -> list[MessageRecord]:
-    """Messages with due recipients in the world (only those), in the order of the line."""
+    """Messages with due recipients in the world (only those), in sending order."""
     condition = "state = 0 AND domain IS NOT NULL AND (next_try_s <= ? OR next_try_s > ?)"
     values: list[object] = [now_s, now_s + _LONGEST_WAIT_S]
     if domains is not None:
@@ -117,7 +117,7 @@ def remote_batch(
 
 
 def remote_domains(connection: sqlite3.Connection, now_s: int) -> list[tuple[str, int]]:
-    """Domains with due recipients and how many, the fullest first."""
+    """Domains with due recipients and how many, most first."""
     return connection.execute(
         "SELECT domain, count(*) AS due FROM recipient INDEXED BY recipient_line WHERE state = 0 "
         "AND domain IS NOT NULL AND (next_try_s <= ? OR next_try_s > ?) GROUP BY domain "
@@ -127,7 +127,7 @@ def remote_domains(connection: sqlite3.Connection, now_s: int) -> list[tuple[str
 
 
 def untold_holds(connection: sqlite3.Connection, limit: int) -> list[MessageRecord]:
-    """Messages held for their size whose senders do not know yet (only the recipients held), oldest first."""
+    """Messages held for their size whose notice is due (only the held recipients), oldest first."""
     condition = f"state = 1 AND flags & {SIZE_HOLD_BITS} = {SIZE_HELD}"
     cursor = connection.execute(
         f"SELECT key FROM recipient INDEXED BY recipient_held WHERE {condition} ORDER BY key"
@@ -138,7 +138,7 @@ def untold_holds(connection: sqlite3.Connection, limit: int) -> list[MessageReco
 
 
 def held_for_size(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many messages are held because they are big, and their bytes on the line."""
+    """The number of messages held for their size, and their bytes on the line."""
     row = connection.execute(
         "SELECT count(*), coalesce(sum(wire_size), 0) FROM ("
         f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} AS message, wire_size FROM recipient INDEXED BY recipient_held "
@@ -169,7 +169,7 @@ def listing(
     address: str | None,
     offset: int,
 ) -> list[MessageRecord]:
-    """Messages with a recipient in one of `states` (and of or to `address`), whole, oldest first."""
+    """Messages with a recipient in one of `states` (and from or to `address`), whole, oldest first."""
     codes = sorted(STATE_CODES[state] for state in states)
     condition = f"state IN ({', '.join('?' * len(codes))})"
     values: list[object] = [*codes]
@@ -191,7 +191,7 @@ _ADDRESS_MATCHES = (
 
 
 def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageRecord]:
-    """The message of this queue id, or those of or to this address or with this Message-ID, newest first."""
+    """The message with this queue id, or those from or to this address or with this Message-ID, newest first."""
     number = queue_number(text)
     message = None if number is None else one_message(connection, number)
     if message is not None:
@@ -207,8 +207,7 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
 
 
 def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[MessageRecord]:
-    """This station's notices that the message could not be delivered; known by their Message-IDs
-    (flow/mail/bounces)."""
+    """This station's failure notices about the message; recognised by their Message-IDs (flow/mail/bounces)."""
     rows = connection.execute(
         "SELECT id FROM message WHERE id > ? AND sender = '' AND message_id GLOB ? ORDER BY 1",
         (queue_number(about), f"<{about}.failed.*"),
@@ -225,7 +224,7 @@ def find_repeat(
     not_of: Set[QueueId],
 ) -> QueueId | None:
     """The message from outside that this one repeats: same content and envelope, stored since then, its 250 perhaps
-    not heard (RFC 1047). None where there is only one of `not_of`, or of another peer where that counts.
+    not seen (RFC 1047). Ignores those in `not_of`, and with `of_same_peer` those from another peer.
     """
     key = digest_key(message.content_digest)
     if key is None:
@@ -254,7 +253,7 @@ def find_repeat(
 
 
 def waiting_bytes(connection: sqlite3.Connection, account: str) -> int:
-    """The bytes of what is unfinished for one mailbox here."""
+    """The bytes of unfinished mail for one mailbox here."""
     unfinished = (
         "SELECT key FROM recipient INDEXED BY recipient_local WHERE state = 0 AND domain IS NULL AND account = ?1 "
         "UNION ALL SELECT key FROM recipient INDEXED BY recipient_held WHERE state = 1 AND account = ?1"
@@ -267,7 +266,7 @@ def waiting_bytes(connection: sqlite3.Connection, account: str) -> int:
 
 
 def _is_wanted_again(connection: sqlite3.Connection, number: int) -> bool:
-    """Whether a message was deleted, or is held as the card lost it: its sender was asked to send it again."""
+    """Whether a message was deleted, or is held because the card lost it: its sender was asked to send it again."""
     return (
         connection.execute(
             "SELECT 1 FROM recipient WHERE key BETWEEN ? AND ? "
@@ -279,7 +278,7 @@ def _is_wanted_again(connection: sqlite3.Connection, number: int) -> bool:
 
 
 def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, int]]:
-    """(number, size) of messages with something unfinished, ascending, greater than `after`."""
+    """(number, size) of unfinished messages, ascending, greater than `after`."""
     return connection.execute(
         f"SELECT DISTINCT id, size FROM recipient, message ON id = key / {KEYS_PER_MESSAGE} "
         "WHERE key > ? AND state IN (0, 1) ORDER BY key LIMIT ?",
@@ -288,9 +287,7 @@ def unfinished_numbers(connection: sqlite3.Connection, after: int, limit: int) -
 
 
 def known(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Entry]:
-    """Those of `numbers` that have a row, and how each stands: a recipient's row that is missing or odd is not
-    finished.
-    """
+    """The state of those of `numbers` that have a row; one with a missing or odd recipient row is not finished."""
     rows = connection.execute(
         f"SELECT id, recipients > count(key) AND NOT coalesce(max({IS_STAND_IN}), 0) "
         f"OR coalesce(max({IS_ODD}), 0), "
@@ -311,7 +308,7 @@ def _entry(incomplete: bool, unfinished: bool) -> Entry:
 def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[int]:
     """Finished messages from before then.
 
-    What was dated by an unset clock goes with the messages next to it that carry a true date.
+    Messages dated by an unset clock are pruned together with those numbered next to them that have a true date.
     """
     (last,) = connection.execute(
         "SELECT max(id) FROM message WHERE received_s BETWEEN ? AND ?", (EARLIEST_TRUE_TIME_S, before_s - 1)
@@ -328,17 +325,17 @@ def prunable(connection: sqlite3.Connection, before_s: int, limit: int) -> list[
 
 
 def calls(connection: sqlite3.Connection, limit: int) -> list[dict[str, JsonValue]]:
-    """The newest calls first, each as it was saved, with its "number"."""
+    """The newest calls first, each as saved, with its "number"."""
     rows = connection.execute("SELECT number, record FROM call ORDER BY number DESC LIMIT ?", (limit,))
     found = []
     for number, record in rows:
-        with contextlib.suppress(ValueError):  # spoilt on the card
+        with contextlib.suppress(ValueError):  # damaged on the card
             found.append({**parse_object(record), "number": number})
     return found
 
 
 def recall(connection: sqlite3.Connection, key: str) -> str | None:
-    """One small fact, or None."""
+    """A small fact, or None."""
     row = connection.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
     return None if row is None else row[0]
 
@@ -350,5 +347,5 @@ def all_numbers(connection: sqlite3.Connection, after: int, limit: int) -> Itera
 
 
 def as_numbers(ids: Iterable[QueueId]) -> set[int]:
-    """The numbers of those that are ids of ours."""
+    """The numbers of those that are our ids."""
     return {number for number in map(queue_number, ids) if number is not None}

@@ -1,8 +1,8 @@
 """Reads rows out of the pages of a SQLite file that SQLite itself refuses (sqlite.org/fileformat2.html).
 
-Trusts nothing but the page size: every page of the file and of its write-ahead log is looked at by
-itself, whether a tree still leads to it or not. So rows come in several versions, old ones too; who calls
-chooses. What does not parse is passed over.
+Trusts nothing but the page size: every page of the file and of its write-ahead log is examined by itself, whether
+or not a tree still leads to it. So rows come in several versions, including old ones; the caller chooses. What does
+not parse is skipped.
 """
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class WalFrames:
-    """What the frame headers of a log say. Frames count from 1.
+    """The frame headers of a log. Frames count from 1.
 
-    `commits` are those frames of the log's present round that end a transaction. `header_is_sound` is
-    False where the log's own header can't be right, so that SQLite would pass over all of it. `is_blank`: nothing
-    was ever written into any frame.
+    `commits` are the frames that end a transaction, in the log's present round. `header_is_sound` is False if the
+    log's own header can't be right, so that SQLite would skip all of it. `is_blank`: no frame was ever written.
     """
 
     header_is_sound: bool
@@ -47,7 +46,7 @@ class WalFrames:
 
 
 def page_bytes(path: Path, default: int) -> int:
-    """The page size by the file's header, or `default` where the header is no more."""
+    """The page size from the file's header, or `default` if the header is lost."""
     if not path.exists():
         return default
     with path.open("rb") as file:
@@ -57,7 +56,7 @@ def page_bytes(path: Path, default: int) -> int:
 
 
 def wal_frames(path: Path, page_size: int) -> WalFrames | None:
-    """Look through a log's frame headers; None where there is no log or it is empty."""
+    """Read a log's frame headers; None if there is no log or it is empty."""
     if not path.exists() or path.stat().st_size <= _WAL_HEADER_BYTES:
         return None
     with path.open("rb") as file:
@@ -68,6 +67,8 @@ def wal_frames(path: Path, page_size: int) -> WalFrames | None:
         while len(frame := file.read(_FRAME_HEADER_BYTES)) == _FRAME_HEADER_BYTES:
             count += 1
             is_blank = is_blank and not any(frame)
+            # The salts show whether a frame belongs to the present round; a database size marks the end of a
+            # transaction.
             if frame[8:16] == header[16:24] and frame[4:8] != b"\0\0\0\0":
                 commits.append(count)
             file.seek(page_size, 1)
@@ -119,7 +120,7 @@ class PageSource:
                     yield struct.unpack(">I", frame[:4])[0], frame[_FRAME_HEADER_BYTES:]
 
     def _index_wal(self) -> dict[int, int]:
-        """For each page in the log, where its last copy begins."""
+        """The offset of the last copy of each page in the log."""
         step = _FRAME_HEADER_BYTES + self.page_size
         return {
             number: _WAL_HEADER_BYTES + _FRAME_HEADER_BYTES + index * step
@@ -127,7 +128,7 @@ class PageSource:
         }
 
     def _page(self, number: int) -> bytes:
-        """The newest copy of one page, for following what spilled over from a row; b"" if there is none."""
+        """The newest copy of one page, to follow a row's overflow; b"" if there is none."""
         in_wal = self._newest.get(number)
         source = self._path if in_wal is None else self._wal
         with source.open("rb") as file:
@@ -145,7 +146,7 @@ class PageSource:
             try:
                 yield self._cell(page, offset, is_table=kind == _TABLE_LEAF)
             except (IndexError, ValueError, struct.error):
-                continue  # not a row, or not one any more
+                continue  # not a row, or no longer one
 
     def _cell(self, page: bytes, offset: int, *, is_table: bool) -> Cell:
         length, offset = _varint(page, offset)
@@ -157,7 +158,7 @@ class PageSource:
         return Cell(rowid, _record(self._payload(page, offset, length, is_table=is_table)))
 
     def _payload(self, page: bytes, offset: int, length: int, *, is_table: bool) -> bytes:
-        """The record's bytes, with what spilled over to other pages."""
+        """The record's bytes, with its overflow pages (fileformat2.html §1.6)."""
         usable = self.page_size
         most = usable - 35 if is_table else (usable - 12) * 64 // 255 - 23
         if length <= most:
@@ -180,7 +181,7 @@ class PageSource:
 
 
 def _varint(data: bytes, offset: int) -> tuple[int, int]:
-    """A variable-length integer and where the next thing begins."""
+    """A variable-length integer, and the offset behind it."""
     value = 0
     for index in range(8):
         byte = data[offset + index]

@@ -1,8 +1,8 @@
-"""A new format of the database while a new release is on trial: it must not be made yet.
+"""Rehearsal of a new database format while a new release is on trial (decision 22).
 
-An older release, which comes back if the new one does not prove itself, can't read a newer format. So on a start
-on trial a database of an older format is left as it is (the station waits), and only a copy of it is brought to the
-new format, to see whether that works. Blocking.
+The older release, which comes back if the new one does not prove itself, can't read a newer format. So while on
+trial a database of an older format is left as it is (the station waits), and only a copy is converted, to see
+whether that works. Blocks.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def format_waits(path: Path) -> bool:
-    """Whether opening the database would change its format, or could not tell; a missing one is created."""
+    """Whether opening the database would change its format, or that is unknown; a missing one is simply created."""
     if not path.exists():
         return False
     try:
         with closing(schema.connect(path, read_only=True)) as connection:
             return schema.user_version(connection) < len(schema.MIGRATIONS)
-    except (sqlite3.Error, OSError, UnicodeDecodeError, MemoryError):  # the last two: of a damaged page
+    except (sqlite3.Error, OSError, UnicodeDecodeError, MemoryError):  # a damaged page raises the last two
         return True
 
 
 def rehearse(path: Path) -> str:
-    """Bring a copy to the new format, and throw it away; what went wrong, "" where nothing did."""
+    """Convert a copy to the new format and delete it; returns what went wrong, "" = nothing."""
     copy = path.with_name(path.name + _COPY)
     _remove(copy)
     try:

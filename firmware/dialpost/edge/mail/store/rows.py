@@ -1,6 +1,6 @@
-"""Records to rows and back: the only place that knows both.
+"""Records to rows and back: the only module that knows both.
 
-The numbers below are in databases on cards: never reuse or reorder them.
+The numbers below are stored on cards: never reuse or reorder them.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ SIZE_PASSED, SIZE_RELEASED = _SIZE_HOLDS[SizeHold.PASSED], _SIZE_HOLDS[SizeHold.
 _SIZE_HOLD_OF = {bits: hold for hold, bits in _SIZE_HOLDS.items()}
 
 IS_STAND_IN = "address = ''"
-"""True of the row that stands for recipients whose own rows the card lost; no real one has an empty address."""
+"""True for the row that stands for recipients whose rows the card lost; no real one has an empty address."""
 
 IS_ODD = f"(typeof(state) <> 'integer' OR state NOT BETWEEN 0 AND {max(STATE_CODES.values())})"
-"""True of a row whose state the card spoilt: it is not finished, whatever it says."""
+"""True for a row whose state the card damaged: it is not finished, whatever it says."""
 
 MESSAGE_COLUMNS = (
     "id, sender, size, wire_size, local_prefix, received_s, origin, priority, digest, digest_key, peer, "
@@ -72,7 +72,7 @@ RECIPIENT_COLUMNS = (
 
 
 def number_of(given: QueueId) -> int:
-    """The counter value of an id. Raises: StorageError where it is none of ours."""
+    """The counter value of an id. Raises: StorageError if it is not one of ours."""
     number = queue_number(given)
     if number is None:
         raise StorageError(f"{given!r} is not a queue id")
@@ -80,14 +80,15 @@ def number_of(given: QueueId) -> int:
 
 
 def key_range(message: int) -> tuple[int, int]:
-    """First and last key a recipient of this message can have."""
+    """The first and last key that a recipient of this message can have."""
     return message * KEYS_PER_MESSAGE, (message + 1) * KEYS_PER_MESSAGE - 1
 
 
 def digest_key(digest: bytes) -> int | None:
-    """What a message is looked up by until its 250 was heard: four bytes, for a small index; the row has the rest.
+    """The key by which a message is found until its 250 was seen: four bytes, for a small index; the row has the
+    rest.
 
-    Not the first four, by which earlier versions kept every message, heard or not.
+    Not the first four, under which earlier versions kept every message, seen or not.
     """
     return int.from_bytes(digest[4:8], "big") if digest else None
 
@@ -140,7 +141,7 @@ def recipient_row(message: MessageRecord, recipient: RecipientRecord) -> Row:
 
 
 def domain_of(address: str) -> str:
-    """The domain mail for `address` is routed by."""
+    """The domain by which mail for `address` is routed."""
     return clean(address.rpartition("@")[2].lower())
 
 
@@ -153,8 +154,8 @@ def recipient_flags(recipient: RecipientRecord) -> int:
 def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
     """The record of a message row with these recipient rows.
 
-    Never fails: a value the card spoilt becomes the harmless one, so that one bad row stops no queue and
-    stays visible. Spoilt addresses are answered for by whom they lead to.
+    Never fails: a value that the card damaged becomes a harmless one, so that one bad row does not stop the queue
+    and stays visible. A damaged address is refused by the host it leads to.
     """
     extra = _extra(row[14])
     return MessageRecord(
@@ -181,7 +182,7 @@ def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
 
 
 def recipient_from(row: Row) -> RecipientRecord:
-    """The record of a recipient row; never fails, as `message_from`."""
+    """The record of a recipient row; never fails, like `message_from`."""
     flags, notify = _number(row[12]), row[13]
     return RecipientRecord(
         number=row[0] % KEYS_PER_MESSAGE,
@@ -203,7 +204,7 @@ def recipient_from(row: Row) -> RecipientRecord:
 
 
 def is_message_row(row: Row) -> bool:
-    """Whether every value can stand where it does; for rows found outside their table."""
+    """Whether every value is possible in its place; for rows found outside their table."""
     return (
         len(row) == len(MESSAGE_COLUMNS.split(","))
         and isinstance(row[1], str)
@@ -216,7 +217,7 @@ def is_message_row(row: Row) -> bool:
 
 
 def is_recipient_row(row: Row) -> bool:
-    """As `is_message_row`."""
+    """Like `is_message_row`."""
     return (
         len(row) == len(RECIPIENT_COLUMNS.split(","))
         and isinstance(row[1], str)
@@ -253,7 +254,7 @@ def _extra(text: object) -> dict[str, Any]:
 
 
 def clean(text: str) -> str:
-    """Text that SQLite can hold: octets that were no UTF-8 (lone surrogates) become the replacement mark."""
+    """Text that SQLite can hold: octets that were not UTF-8 (lone surrogates) become the replacement character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -266,8 +267,8 @@ def _notify_code(notify: frozenset[Notify] | None) -> int | None:
 
 
 def _extra_text(message: MessageRecord) -> str | None:
-    """What has no column: what most messages have not, and what came later. A release that does not know a key
-    passes over it, so a new one needs no new format.
+    """Values without a column: those that most messages lack, and later additions. A release skips keys that it
+    does not know, so a new key needs no new format.
     """
     extra: dict[str, object] = {}
     if message.checksum is not None:

@@ -1,10 +1,9 @@
-"""Saves out of a damaged database what can be read, into a new one beside it.
+"""Salvages the readable rows of a damaged database into a new one beside it.
 
-Rows are taken page by page (`raw_pages`), so damage to one page costs that page's rows only. Of several
-versions of a recipient the one farthest on its way is taken: sent twice is worse than asked about, but
-lost is worse than both. A message is saved only while its body is there or all of it is finished; what is left
-out is counted in the report and stays in the database set aside. A recipient whose row is lost is not a finished
-one: recovery holds the message.
+Rows are read page by page (`raw_pages`), so a damaged page costs only its own rows. Of several versions of a
+recipient the most advanced counts: sending twice is worse than asking, but losing mail is worse than both. A
+message is kept only if its body exists or all its recipients are finished; those left out are counted in the report
+and stay in the database set aside. A recipient whose row is lost is not finished: recovery holds the message.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ _STATE, _ATTEMPTS, _LAST_TRY = 4, 7, 9
 
 @dataclass(slots=True)
 class Salvaged:
-    """What was found. `report` says it in sentences."""
+    """The result; `report` puts it into sentences."""
 
     messages: int = 0
     history: int = 0
     without_body: list[int] = field(default_factory=list)
     incomplete: list[tuple[int, int]] = field(default_factory=list)
     orphans: dict[int, list[str]] = field(default_factory=dict)
-    """Numbers of messages whose own row is lost, with the addresses still known."""
+    """The numbers of messages whose own row is lost, with the addresses still known."""
 
     @property
     def report(self) -> tuple[str, ...]:
-        """One sentence for each thing the operator should know."""
+        """The sentences for the operator."""
         sentences = [f"{self.messages} messages still to be sent or delivered were recovered from it."]
         if self.without_body:
             sentences.append(
@@ -57,13 +56,13 @@ class Salvaged:
 
 
 def salvage(path: Path, wal: Path, target: Path, bodies: Iterable[int]) -> Salvaged:
-    """Fill a new database at `target` with what `path` and its log hold. `bodies`: numbers of body files.
+    """Fill a new database at `target` with the rows in `path` and its log. `bodies`: numbers of body files.
 
     Raises: sqlite3.Error, OSError, StorageError about the new database only.
     """
     with closing(schema.connect(target)) as connection:
         schema.migrate(connection)
-        connection.execute("PRAGMA synchronous = OFF")  # nothing counts until the file is whole and synced
+        connection.execute("PRAGMA synchronous = OFF")  # the file does not count before it is complete and synced
         connection.execute("BEGIN")
         _collect(connection, PageSource(path, wal, schema.PAGE_BYTES).cells())
         saved = _weed(connection, set(bodies))
@@ -73,7 +72,7 @@ def salvage(path: Path, wal: Path, target: Path, bodies: Iterable[int]) -> Salva
 
 
 def _collect(connection: sqlite3.Connection, cells: Iterator[Cell]) -> None:
-    """Store every row that is one of ours."""
+    """Store every row that looks like one of ours."""
     for cell in cells:
         try:
             _store(connection, cell)
@@ -98,7 +97,7 @@ def _store(connection: sqlite3.Connection, cell: Cell) -> None:
 
 
 def _store_fact(connection: sqlite3.Connection, record: Row) -> None:
-    """One of `memory`; of a counter the highest value, of anything else the last one seen."""
+    """Store a row of `memory`: for a counter the highest value, for anything else the last one seen."""
     if len(record) != 2 or not (isinstance(record[0], str) and isinstance(record[1], str)):
         return
     known = connection.execute("SELECT value FROM memory WHERE key = ?", record[:1]).fetchone()
@@ -116,12 +115,12 @@ def _store_recipient(connection: sqlite3.Connection, row: Row) -> None:
 
 
 def _progress(row: Row) -> tuple[bool, int, int, int]:
-    """How far on its way a version of a recipient is: finished, then tries, then the hold."""
+    """How advanced a version of a recipient is: finished, then attempts, then the hold."""
     return row[_STATE] not in (WAITING, HELD), row[_ATTEMPTS], row[_LAST_TRY], row[_STATE]
 
 
 def _weed(connection: sqlite3.Connection, bodies: set[int]) -> Salvaged:
-    """Take out what is not whole enough to act upon, and count."""
+    """Remove what is too incomplete to act upon, and count."""
     saved = Salvaged()
     per_message = (
         f"SELECT id, recipients, count(key), coalesce(sum(state IN ({WAITING}, {HELD})), 0) FROM message "
@@ -143,13 +142,14 @@ def _weed(connection: sqlite3.Connection, bodies: set[int]) -> Salvaged:
     connection.executemany("DELETE FROM message WHERE id = ?", [(number,) for number in doomed])
     saved.orphans = _orphans(connection, bodies)
     connection.execute(f"DELETE FROM recipient WHERE key / {KEYS_PER_MESSAGE} NOT IN (SELECT id FROM message)")
-    # It was not in use yet, so no log of it can be missing; which bodies it knew is not known any more.
+    # The new database was never in use, so none of its log can be missing; which bodies the old one knew is
+    # unknown.
     connection.execute("DELETE FROM memory WHERE key IN ('bodies_known_from', 'in_use')")
     return saved
 
 
 def _orphans(connection: sqlite3.Connection, bodies: set[int]) -> dict[int, list[str]]:
-    """Recipients of messages whose body is there and whose own row is not."""
+    """Recipients of messages that have a body but no row of their own."""
     found: dict[int, list[str]] = {}
     rows = connection.execute(
         f"SELECT key / {KEYS_PER_MESSAGE}, address FROM recipient "

@@ -1,11 +1,11 @@
-"""The database's tables, the pragmas they are used with, and the steps from one version to the next.
+"""The database's tables, their pragmas, and the steps from one version to the next.
 
-Laid out so that a message costs the card little (figures in docs/decisions): small pages, because every
-commit writes whole pages; few indexes, partial ones, because each is another page; no index for what
-only an operator asks for (`trace`, `list`), which scans. A recipient's key is its message's number times
-2**20 plus its own number, so rows are appended and found by range.
+Designed to write little to the card (figures in decision 7): small pages, because every commit writes whole pages;
+few indexes, and partial ones, because each is another page; no index for queries that only an operator makes
+(`trace`, `list`), which scan. A recipient's key is its message's number times 2**20 plus its own number, so rows
+are appended and found by range.
 
-Numbers that stand for enum members are in `rows`. State 0 is WAITING.
+The numbers of enum members are in `rows`. State 0 is WAITING.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-"""The n-th script brings a database of version n to version n + 1. Never change one that was released."""
+"""The n-th script converts a database from version n to n + 1. Never change one that was released."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection with our settings; `read_only` for queries beside the writer.
 
-    Commits are durable when they return (WAL, synchronous=FULL). Closing it leaves the log where it is (but on
-    Python 3.11, which can't say so), until `tidy_up_on_close`: a log is only missing where it was lost.
-    Raises: sqlite3.Error.
+    Commits are durable when they return (WAL, synchronous=FULL). Until `tidy_up_on_close`, closing it leaves the
+    log in place (except on Python 3.11, which has no switch for it), so a missing log was lost. Raises:
+    sqlite3.Error.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
@@ -89,7 +89,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def tidy_up_on_close(connection: sqlite3.Connection) -> None:
-    """Let closing it take the log into the database and delete it."""
+    """Let closing it move the log into the database and delete it."""
     _leave_log_on_close(connection, False)
 
 
@@ -113,26 +113,26 @@ def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
 
 
 def _text(data: bytes) -> str:
-    """Text as it was stored; octets the card spoilt become the replacement mark."""
+    """Text as it was stored; octets damaged by the card become the replacement character."""
     return data.decode("utf-8", "replace")
 
 
 def objects(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    """The tables and indexes there are: name and definition."""
+    """The names and definitions of the tables and indexes."""
     return set(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
 
 
 def wanted_objects() -> set[tuple[str, str]]:
-    """Those a database of the newest version has."""
+    """The tables and indexes of the newest version."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection)
         return objects(connection)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the newest version, each step in one transaction.
+    """Convert the tables to the newest version, each step in one transaction.
 
-    Raises: StorageError where a newer Dialpost made them; sqlite3.Error.
+    Raises: StorageError if a newer Dialpost made them; sqlite3.Error.
     """
     version = user_version(connection)
     if version > len(MIGRATIONS):

@@ -1,7 +1,7 @@
 """The queue database as the flows see it: coroutines over one writer and one reader thread.
 
-What a method that changes something wrote is durable when it returns. A caller that is cancelled while
-waiting leaves the change to be done all the same. Queries see every change that has returned.
+A method that changes something is durable when it returns. If the caller is cancelled while waiting, the change is
+made all the same. Queries see every change that has returned.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _nothing() -> Iterable[QueueId]:
 class Store:
     """One open queue database. Made by `open`; used from one event loop.
 
-    `opening_report` says in sentences what was wrong and what was done about it; empty when all is well.
+    `opening_report` says in sentences what was wrong and what was done about it; empty if all is well.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Store:
         ids_elsewhere: Callable[[], Iterable[QueueId]] = _nothing,
         make_room: Callable[[], bool] = lambda: False,
     ) -> Store:
-        """Open or make the database; a damaged one is set aside and what can be read is saved.
+        """Open or create the database; a damaged one is set aside, and its readable rows are salvaged.
 
-        `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above
-        all of them even where the database is lost. `make_room` is called where a full card blocks a change to
-        what is already there (new mail is refused then); it returns whether it made room.
+        `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above all of them
+        even if the database is lost. `make_room` is called if a full card blocks a change to existing messages
+        (new mail is refused then); it returns whether it made room.
         Raises: StorageFullError, StorageError.
         """
         opened = await asyncio.to_thread(
@@ -93,7 +93,7 @@ class Store:
             raise storage_error(error, path) from error
 
     async def close(self) -> None:
-        """Finish what is under way and close; the next start then knows that the stop was orderly."""
+        """Finish current work and close; the next start then knows that the stop was orderly."""
         if self._closed:
             return
         self._closed = True
@@ -110,13 +110,13 @@ class Store:
                 self._connection.close()
                 return
         except sqlite3.Error:
-            pass  # the next start takes it for a stop in disorder and checks more
+            pass  # without the mark the next start checks more, as after a crash
         opening.close_unfinished(self._connection, self._path)
 
     # ids
 
     def next_id(self) -> QueueId:
-        """An id never given out before. Raises: StorageError where none could be reserved (card full ...)."""
+        """An id never assigned before. Raises: StorageError if none could be reserved (card full ...)."""
         return queue_id(self._ids.next())
 
     def _reserve_ids(self, until: int) -> asyncio.Future[None]:
@@ -125,15 +125,15 @@ class Store:
     # messages
 
     async def accept(self, message: MessageRecord) -> None:
-        """Store a message. Raises: StorageFullError, StorageError; then nothing of it is stored."""
+        """Store a message. Raises: StorageFullError, StorageError; nothing of it is stored then."""
         await self._add(lambda done: changes.insert_message(done, message))
 
     async def accept_unless_repeat(
         self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
     ) -> QueueId | None:
-        """Store a message, or give the id of the one it repeats (queries.find_repeat), as one step.
+        """Store a message, or return the id of the one it repeats (queries.find_repeat), as one step.
 
-        What is found is added to `not_of` in the same step: of two at the same moment only one can be its repeat.
+        The id found is added to `not_of` in the same step: of two at the same moment only one can be the repeat.
         """
         return await self._add(
             lambda done: changes.insert_unless_repeat(
@@ -142,13 +142,13 @@ class Store:
         )
 
     async def waiting_bytes(self, account: str) -> int:
-        """What waits in the queue for a mailbox here, held or not."""
+        """The bytes that wait in the queue for a mailbox here, held or not."""
         if not (self._counts.waiting_local or self._counts.held):
             return 0
         return await self._ask(queries.waiting_bytes, account)
 
     def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
-        """The sender of a message heard its 250: nothing that is stored from here on repeats it."""
+        """The sender of a message saw its 250: nothing stored from here on is a repeat of it."""
         number = number_of(message)
         return self._add(lambda done: changes.answer_heard(done, number))
 
@@ -157,7 +157,7 @@ class Store:
         return await self._ask(queries.one_message, number_of(wanted))
 
     async def update_recipients(self, message: QueueId, recipients: Sequence[RecipientRecord]) -> None:
-        """Write what an attempt brought. WAITING does not undo a hold or a deletion made meanwhile."""
+        """Write the outcome of an attempt. WAITING does not undo a hold or a deletion made meanwhile."""
         await self.update_many([(message, recipients)])
 
     async def update_many(self, updates: Sequence[tuple[QueueId, Sequence[RecipientRecord]]]) -> None:
@@ -182,7 +182,7 @@ class Store:
         return await self._ask(queries.remote_batch, domains, now_s, limit, excluded)
 
     async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
-        """Domains with due recipients and how many, the fullest first."""
+        """Domains with due recipients and how many, most first."""
         return await self._ask(queries.remote_domains, now_s)
 
     async def overdue(
@@ -201,15 +201,15 @@ class Store:
         return await self._ask(queries.overdue, received_before_s, limit, number, unnotified)
 
     async def untold_holds(self, limit: int) -> list[MessageRecord]:
-        """Messages held for their size whose senders do not know yet (only the recipients held), oldest first."""
+        """Messages held for their size whose notice is due (only the held recipients), oldest first."""
         return await self._ask(queries.untold_holds, limit)
 
     async def held_for_size(self) -> tuple[int, int]:
-        """How many messages are held because they are big, and their bytes on the line."""
+        """The number of messages held for their size, and their bytes on the line."""
         return await self._ask(queries.held_for_size)
 
     async def counts(self) -> QueueCounts:
-        """How much waits; costs nothing."""
+        """The numbers of what waits; costs nothing."""
         return self._counts
 
     async def listing(
@@ -241,11 +241,10 @@ class Store:
         numbers: Sequence[int] | None = None,
         reason: str | None = None,
     ) -> int:
-        """Hold, release or delete recipients (all, or those numbered); returns how many moved.
+        """Hold, release or delete recipients (all, or those numbered); returns how many changed.
 
-        What was held for its size and is made to wait is released for good.
-
-        `reason`, where the station itself does it, becomes the last reply, by BY_STATION.
+        A recipient held for its size and made to wait is released for good. `reason`, if the station itself does
+        it, becomes the last reply, by BY_STATION.
         """
         number = number_of(message)
         return await self._change(
@@ -253,15 +252,15 @@ class Store:
         )
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger on the line, unless the operator released it; which."""
+        """Hold larger mail that waits for the world, unless the operator released it; returns the ids."""
         return [queue_id(one) for one in await self._change(lambda done: changes.hold_big(done, larger_than))]
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:
-        """Let what is held for its size go on where it is not larger than `up_to` (None: all); which."""
+        """Release mail held for its size that is not larger than `up_to` (None: all); returns the ids."""
         return [queue_id(one) for one in await self._change(lambda done: changes.pass_big(done, up_to))]
 
     async def told_of_hold(self, message: QueueId) -> None:
-        """The sender of a message held for its size knows."""
+        """Mark that the sender of a message held for its size was notified."""
         number = number_of(message)
         await self._change(lambda done: changes.told_of_hold(done, number))
 
@@ -273,33 +272,30 @@ class Store:
     # upkeep
 
     def finished(self, limit: int) -> list[QueueId]:
-        """Messages every recipient of which became finished in this run, each named once, oldest first.
+        """Messages that finished in this run, each reported once, oldest first.
 
-        Their bodies can go. What a crash or a failed removal leaves, the recovery of the next start finds.
+        Their bodies can be removed. Recovery at the next start finds those that a crash or a failed removal leaves.
         """
         return [queue_id(self._finished.popleft()) for _ in range(min(limit, len(self._finished)))]
 
     async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
-        """(id, size) of messages that wait or are held, ascending, above `after`."""
+        """(id, size) of waiting and held messages, ascending, above `after`."""
         first = -1 if after is None else number_of(after)
         found = await self._ask(queries.unfinished_numbers, first, limit)
         return [(queue_id(number), size) for number, size in found]
 
     async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
-        """Those of `ids` that have a row, and how each stands."""
+        """The state of those of `ids` that have a row."""
         found = await self._ask(queries.known, [number_of(one) for one in ids])
         return {queue_id(number): entry for number, entry in found.items()}
 
     async def hold_incomplete(self, message: QueueId, reason: str) -> int:
-        """Hold a message for the recipients whose rows are missing (Entry.INCOMPLETE); returns how many are."""
+        """Hold a message for its recipients whose rows are missing (Entry.INCOMPLETE); returns how many are."""
         number = number_of(message)
         return await self._change(lambda done: changes.hold_incomplete(done, number, reason))
 
     async def prune(self, before_s: int) -> int:
-        """Forget finished messages from before then; returns how many.
-
-        Ask only while the clock is trusted.
-        """
+        """Delete finished messages from before then; returns how many. Call only while the clock is trusted."""
         pruned = 0
         while numbers := await self._ask(queries.prunable, before_s, _IDS_AT_ONCE):
             deleted = await self._delete(numbers)
@@ -320,29 +316,29 @@ class Store:
         return await self._ask(queries.calls, limit)
 
     async def prune_calls(self, keep: int) -> int:
-        """Forget all but the newest `keep` calls."""
+        """Delete all but the newest `keep` calls."""
         return await self._change(lambda done: changes.delete_calls(done, keep))
 
     async def remember(self, key: str, value: str) -> None:
-        """Keep a small fact over restarts."""
+        """Store a small fact that outlives restarts."""
         await self._change(lambda done: changes.remember(done, f"fact:{key}", value))
 
     async def recall(self, key: str) -> str | None:
-        """A fact kept by `remember`, or None."""
+        """A fact stored by `remember`, or None."""
         return await self._ask(queries.recall, f"fact:{key}")
 
     async def forget(self, key: str) -> None:
-        """Drop a fact."""
+        """Delete a fact."""
         await self._change(lambda done: changes.forget(done, f"fact:{key}"))
 
     # inside
 
     def _add(self, change: Change[_T]) -> asyncio.Future[_T]:
-        """What may be refused on a full card."""
+        """A change that may be refused on a full card."""
         return asyncio.shield(self._writer.submit(change))
 
     async def _change(self, change: Change[_T]) -> _T:
-        """What must be kept also on a full card: fates, and what makes room."""
+        """A change that must succeed even on a full card: fates, and whatever makes room."""
         while True:
             try:
                 return await self._add(change)
@@ -375,14 +371,14 @@ class Store:
             raise fault from error
 
     def _committed(self, transaction: Transaction) -> None:
-        """In the writer thread, after each commit."""
+        """Called in the writer thread after each commit."""
         self._counts = transaction.tally.applied_to(self._counts)
         self._finished.extend(transaction.finished)
 
     def _found_damage(self, damage: DamagedError) -> None:
         """Remember, so that the next start checks thoroughly even after an orderly stop."""
         self._damage = self._damage or damage
-        with contextlib.suppress(OSError):  # the missing mark of an orderly stop asks for the same
+        with contextlib.suppress(OSError):  # without an orderly stop the next start checks thoroughly anyway
             opening.wants_check(self._path).touch()
 
     def _now_s(self) -> int:

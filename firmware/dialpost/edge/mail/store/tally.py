@@ -1,7 +1,7 @@
-"""How much waits, kept by adding up: a count at 100,000 messages must cost what it costs at one.
+"""Running sums of what waits: with 100,000 messages a count must cost as little as with one.
 
-The writer thread notes how each change moves the numbers; they become true with its commit. `measure`
-counts once, when the store is opened.
+The writer thread notes how each change affects the numbers; they take effect with its commit. `measure` counts
+once, when the store is opened.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dialpost.edge.mail.store.rows import HELD, IS_ODD, IS_STAND_IN, KEYS_PER_ME
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one message adds to the counts."""
+    """The contribution of one message to the counts."""
 
     is_local: bool = False
     is_remote: bool = False
@@ -26,13 +26,13 @@ class Standing:
 
     @property
     def is_finished(self) -> bool:
-        """Nothing of it waits or is held, and no recipient's row was lost."""
+        """Whether no recipient waits or is held, and no recipient's row was lost."""
         return self.is_whole and not (self.is_local or self.is_remote or self.is_held)
 
 
 @dataclass(slots=True)
 class TallyChange:
-    """What one transaction adds to each number."""
+    """The effect of one transaction on each number."""
 
     waiting_local: int = 0
     waiting_remote: int = 0
@@ -61,7 +61,7 @@ class TallyChange:
 
 
 def standing_of(connection: sqlite3.Connection, message: int) -> Standing:
-    """How a message stands now, by its rows."""
+    """The contribution of a message as its rows are now."""
     row = connection.execute(
         "SELECT coalesce(max(state = ?3 AND domain IS NULL), 0), "
         "coalesce(max(state = ?3 AND domain IS NOT NULL), 0), "

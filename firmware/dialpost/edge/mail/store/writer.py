@@ -1,8 +1,8 @@
-"""The one thread that writes the database: whatever waits when it is free goes into one transaction.
+"""The one thread that writes the database: all changes waiting when it is free go into one transaction.
 
-So concurrent sessions share a commit and its fsync, and a lone one waits for nobody. A change that
-fails takes no other with it: the group is rolled back and each change tried alone. A caller's future is
-answered only after the commit; cancelling the caller does not take the change back.
+So concurrent sessions share a commit and its fsync, and a lone one waits for nobody. A failing change does not
+affect the others: the group is rolled back, and each change is tried alone. A caller's future is resolved only
+after the commit; cancelling the caller does not undo the change.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dialpost.core.errors import DamagedError, StorageError
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.tally import TallyChange
 
-_MOST_IN_ONE_COMMIT = 500
+_MOST_IN_ONE_COMMIT = 500  # keeps a flood from delaying the first caller's reply
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class Transaction:
-    """What the changes of one commit share: the connection, and what becomes true with the commit."""
+    """The state shared by the changes of one commit: the connection, and effects that apply with the commit."""
 
     connection: sqlite3.Connection
     tally: TallyChange = field(default_factory=TallyChange)
@@ -79,7 +79,7 @@ class Writer:
         return future
 
     async def close(self) -> None:
-        """Finish what is queued and end the thread. The connection stays open."""
+        """Finish the queued changes and end the thread. The connection stays open."""
         if not self._closed:
             self._closed = True
             self._tasks.put(None)
@@ -90,13 +90,13 @@ class Writer:
             group, is_last = self._next_group()
             if group:
                 self._answered(group)
-                with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(_answer, group)
             if is_last:
                 return
 
     def _next_group(self) -> tuple[list[_Task[Any]], bool]:
-        """Wait for a task, then take all that are there already."""
+        """Wait for a task, then take all that are already queued."""
         group: list[_Task[Any]] = []
         task = self._tasks.get()
         while task is not None:
@@ -110,7 +110,7 @@ class Writer:
         return group, True
 
     def _answered(self, group: list[_Task[Any]]) -> None:
-        """Commit; whatever happens the thread goes on, and every caller gets an answer."""
+        """Commit; whatever happens, the thread continues and every caller gets a result."""
         try:
             self._commit_group(group)
         except Exception as error:  # a bug of ours
@@ -129,7 +129,7 @@ class Writer:
                     self._damaged(task.error)
 
     def _commit(self, tasks: list[_Task[Any]]) -> BaseException | None:
-        """Do `tasks` in one transaction. On a fault nothing of it stays, and the fault is returned."""
+        """Do `tasks` in one transaction. On a fault nothing is changed, and the fault is returned."""
         transaction = Transaction(self._connection)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -145,9 +145,9 @@ class Writer:
 
 
 def _answer(group: list[_Task[Any]]) -> None:
-    """In the event loop: give every caller its result."""
+    """Give every caller its result, in the event loop."""
     for task in group:
-        if task.future.done():  # the caller was cancelled; what it asked for is done all the same
+        if task.future.done():  # the caller was cancelled; its change is made all the same
             continue
         if task.error is not None:
             task.future.set_exception(task.error)

@@ -1,7 +1,7 @@
-"""What a call does in its states: dial, negotiate, carry the mail, watch line and clock, hang up.
+"""The actions of a call's states: dial, negotiate, carry the mail, watch line and clock, hang up.
 
-Each action is a task of the state it was begun in. It never sets the state: it posts an event with the number of
-its call, so that a late word can be told from one of the call under way. None raises for what a link does.
+Each action is a task of the state it was started in. It never sets the state: it posts an event with the number of
+its call, so that a late event is not mistaken for one of the current call. None raises for what a link does.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
 
 HANG_UP_S = 60.0
-"""How long the link gets to hang up before the call counts as over all the same."""
+"""The time the link has to hang up before the call counts as over all the same."""
 SETTLE_S = 10.0
-"""How long the ended actions of a call get to record their outcomes before the link hangs up."""
+"""The time that ended actions have to record their outcomes before the link hangs up."""
 CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"
 
 
 class Tries(Protocol):
-    """The subset of flow/line/call/memory.CallMemory that keeps the tries over a power cut."""
+    """The subset of flow/line/call/memory.CallMemory that keeps the attempts across a power cut."""
 
     async def keep_ahead(self) -> None:
-        """The try about to be made, as a failed one."""
+        """Record the attempt about to be made, as a failed one."""
 
     async def keep_answered(self) -> None:
-        """It was none."""
+        """Record that it did not fail."""
 
 
 class CallActions:
-    """The tasks of the state the call is in. `number` is that of the call under way."""
+    """The tasks of the call's present state. `number` is that of the current call."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class CallActions:
         self.number = 0
 
     def start(self, action: Coroutine[None, None, None], deadline_s: float | None = None) -> None:
-        """Begin an action of the state just entered; at the deadline DEADLINE is posted."""
+        """Start an action of the state just entered; at the deadline DEADLINE is posted."""
         self._running.append(asyncio.create_task(action))
         if deadline_s is not None:
             event = Happening(CallEvent.DEADLINE, self.number)
             self._deadline = asyncio.get_running_loop().call_later(deadline_s, self._post, event)
 
     def cancel(self) -> None:
-        """The state is left: its actions end. They may take a moment to put things on record."""
+        """The state is left: cancel its actions. They may take a moment to record their outcomes."""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -79,7 +79,7 @@ class CallActions:
         self._ended, self._running = self._running, []
 
     async def close(self) -> None:
-        """Cancel everything and wait until it is over."""
+        """Cancel everything and wait for it."""
         before = self._ended
         self.cancel()
         await asyncio.gather(*before, *self._ended, return_exceptions=True)
@@ -87,15 +87,16 @@ class CallActions:
     # -- the actions ----------------------------------------------------------------------------------
 
     async def dial(self, call: RunningCall) -> None:
-        """Say what the call will take, put that on record, and bring up the carrier."""
+        """Announce the forecast, record the attempt, and bring up the carrier."""
         await self._tell_forecast(call)
+        # On the card before the first digit: a power cut while dialling must not make the attempt free.
         await self._budget.begin()
         await self._memory.keep_ahead()
         self._say("dialling")
         await self._bring_up(self._link.dial, CallEvent.CARRIER)
 
     async def keep_answered(self) -> None:
-        """Put on record that the number answered."""
+        """Record that the number answered."""
         await self._memory.keep_answered()
 
     async def negotiate(self) -> None:
@@ -103,7 +104,7 @@ class CallActions:
         await self._bring_up(self._link.negotiate, CallEvent.LINE_UP)
 
     async def watch_line(self) -> None:
-        """Tell when the line is lost."""
+        """Post an event when the line is lost."""
         number = self.number
         try:
             why = await self._link.lost()
@@ -112,16 +113,16 @@ class CallActions:
         self._post(Happening(CallEvent.CARRIER_LOST, number, why))
 
     async def count_cost(self) -> None:
-        """Keep what the call uses up on record while it lasts."""
+        """Keep the call's usage on record while it lasts."""
         await self._budget.keep_counting()
 
     async def limit_time(self) -> None:
-        """Ask for the end at the longest call allowed."""
+        """Ask for the end when the call reaches its longest duration."""
         await asyncio.sleep(self._config.max_call_s)
         self._post(Happening(CallEvent.STOP_WANTED, self.number, ended=HangUpReason.MAX_CALL_TIME))
 
     async def limit_cost(self) -> None:
-        """Ask for the end when the budget is spent; a message that takes much longer then is cut."""
+        """Ask for the end when the budget is spent; a message that takes much longer is cut."""
         number = self.number
         why = self._budget.used_words(await self._budget.until_spent())
         self._say(f"the budget is spent: {why}")
@@ -131,7 +132,7 @@ class CallActions:
         self._post(Happening(CallEvent.DEADLINE, number, why, ended=HangUpReason.BUDGET_SPENT))
 
     async def carry_mail(self, call: RunningCall) -> None:
-        """The mail of the call, until the evidence says end."""
+        """Carry the mail of the call until the evidence ends it."""
         number, ended = self.number, HangUpReason.DONE
         assert call.mail is not None
         try:
@@ -142,7 +143,7 @@ class CallActions:
         self._post(Happening(CallEvent.MAIL_DONE, number, detail, ended=ended))
 
     async def hang_up(self) -> None:
-        """Put the line down, after the actions before have put their outcomes on record."""
+        """Hang up, after the actions before have recorded their outcomes."""
         number = self.number
         if self._ended:
             await asyncio.wait(self._ended, timeout=SETTLE_S)
@@ -158,7 +159,7 @@ class CallActions:
         number = self.number
         try:
             outcome = await action()
-        except Exception as error:  # a link must not raise; if it does the call fails, not the station
+        except Exception as error:  # a link must not raise; if it does, the call fails, not the station
             outcome = DialOutcome(DialResult.ERROR, f"a fault in the link: {error!r}")
         event = done if outcome.result is DialResult.CONNECTED else CallEvent.DIAL_FAILED
         self._post(Happening(event, number, dial=outcome))
@@ -168,7 +169,7 @@ class CallActions:
             return
         try:
             expected = await self._forecasts.next_call()
-        except Exception as error:  # a call is worth more than its forecast
+        except Exception as error:  # the call matters more than its forecast
             maillog.fault("call: no forecast could be made", error=repr(error))
             return
         call.record = replace(call.record, forecast=expected)

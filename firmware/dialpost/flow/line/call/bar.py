@@ -1,8 +1,9 @@
-"""After a refusal that lasts, the station makes no automatic calls: each would be paid for, and refused again.
+"""After a lasting refusal the station makes no automatic calls: each would be paid for and refused again.
 
-A call that comes up lifts the bar, or fails for another reason; so does a commit that changes what a refusal can
-come from (`settings`, a digest). Who asks for a call by hand is never held back. A bar that cost money outlives a
-restart; another one (a wrong PIN, a setting that can't be) does not: a SIM is changed with the power off.
+The bar is lifted by a call that succeeds or fails for another reason, and by a commit that changes the settings
+that can cause a refusal (`settings`, a digest). An operator's call is never held back. A bar that cost money
+outlives a restart; others (a wrong PIN, an impossible setting) do not, because a SIM is changed with the power off
+(decision 33).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dialpost.flow.memory import Memory
 _KEY = "call.barred"
 
 SHORT = "no automatic calls until something changes"
-"""For the line that shows what the line does."""
+"""For the state of the line in `status`."""
 NEXT_STEP = (
     "No automatic calls until a commit changes [modem], [ppp] or [link]: they would be refused again. To "
     "try once, use `dialpost call now` or the button."
@@ -26,7 +27,7 @@ NEXT_STEP = (
 
 
 class CallBar:
-    """`reason` is in words, "" where no call is barred. `settings` stands for what a commit must change."""
+    """`reason` is in words, "" if no call is barred. `settings` is a digest of what a commit must change."""
 
     def __init__(self, settings: str = "") -> None:
         self._settings = settings
@@ -35,24 +36,24 @@ class CallBar:
 
     @property
     def words(self) -> str:
-        """Why automatic calls have stopped, and what to do; "" where they have not."""
+        """Why automatic calls have stopped, and what to do; "" if they have not."""
         return f"{self.reason} {NEXT_STEP}" if self.reason else ""
 
     def set(self, record: CallRecord) -> None:
-        """This call met a refusal that lasts."""
+        """This call met a lasting refusal."""
         self.reason, self._was_paid = reason_words(record), record.paid_s > 0
 
     def lift(self) -> None:
-        """Calls are made again."""
+        """Resume automatic calls."""
         self.reason, self._was_paid = "", False
 
     async def keep(self, memory: Memory) -> None:
-        """Have it survive a restart. Raises: StorageError."""
+        """Save it, so that it survives a restart. Raises: StorageError."""
         kept = json.dumps({"settings": self._settings, "reason": self.reason}) if self._was_paid else ""
         await memory.remember(_KEY, kept)
 
     async def recall(self, memory: Memory) -> None:
-        """Hold it again, unless the settings were changed since. What can't be read is none."""
+        """Restore the bar, unless the settings have changed since. An unreadable one is ignored."""
         try:
             kept = parse_object(await memory.recall(_KEY) or "{}")
         except (StorageError, ValueError):

@@ -1,9 +1,9 @@
-"""Counting what calls use up, durably, and saying when the budget is spent.
+"""Counting durably what calls use, and saying when the budget is spent.
 
-What is on the card is never less than what was used: before a call is dialled, and each minute of it, the minute
-to come is written as used already; the true figures follow when the line is down. A power cut in a call therefore
-costs the budget at most a minute too much and never gives one back. Runs in the daemon's event loop, in the
-call's task; the rules are in `core/line/call/budget`.
+The counters on the card are never too low: before a call is dialled, and in each minute of it, the coming minute is
+written as already used; the true figures follow when the line is down. So a power cut during a call costs the
+budget at most a minute too much and never gives one back. Runs in the daemon's event loop, in the call's task; the
+rules are in `core/line/call/budget`.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from dialpost.flow.line.panel import LinePanel
 from dialpost.flow.memory import Memory
 
 LOOK_AGAIN_S = 60.0
-"""How often a spent budget is checked: midnight brings new minutes, and so does a clock that is set."""
+"""The interval for checking a spent budget: midnight brings new minutes, and so may setting the clock."""
 KEEP_EVERY_S = 60.0
-"""How often in a call the counters are written, each time as far ahead."""
-_AHEAD_S = KEEP_EVERY_S + 5.0  # a write takes its time
+"""The interval for writing the counters during a call, each time as far ahead."""
+_AHEAD_S = KEEP_EVERY_S + 5.0  # a slow card delays the next write
 _KEY = "budget.spent"
 
 
 class Budget:
-    """The counters, and the meter of the call under way (`paid_s`, `cost`: still told after its end)."""
+    """The counters, and the meter of the current call (`paid_s`, `cost`: kept after its end)."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Budget:
 
     @property
     def spent(self) -> Spent:
-        """What is used up of today and of this month."""
+        """The usage of today and of this month."""
         self.count()
         return self._spent.on(self._today())
 
@@ -77,7 +77,7 @@ class Budget:
         return self._config.currency
 
     async def recall(self) -> None:
-        """Once: what was used before a restart. What can't be read counts as nothing, and is logged."""
+        """Load, once, the usage before a restart. If it can't be read, it counts as nothing and is logged."""
         if self._is_recalled:
             return
         self._is_recalled = True
@@ -89,25 +89,25 @@ class Budget:
                 maillog.fault("budget: the counters can't be read; they start from zero", found=text)
 
     def allowance(self) -> Allowance:
-        """How much longer a call may last: the one under way, or one made now."""
+        """How much longer a call may last: the current one, or one made now."""
         spent = self.spent
         return allowance(self._config, spent, self.paid_s if self._answered_s is not None else 0.0)
 
     def refusal(self) -> str:
-        """Why no call may be made now, in words; "" where one may."""
+        """Why no call may be made now, in words; "" if one may."""
         found = self.allowance()
         if found.limit is None or not found.is_spent:
             return ""
         return spent_words(self._config, self.spent, found.limit, clock_trusted=self._clock_trusted())
 
     def used_words(self, found: Allowance) -> str:
-        """What ran out: "30 of 30 minutes used today (budget.minutes_per_day)"."""
+        """The limit that was reached: "30 of 30 minutes used today (budget.minutes_per_day)"."""
         if found.limit is None:
             return ""
         return f"{used_words(self._config, self.spent, found.limit)}, {found.limit.value}"
 
     def limits_in_words(self) -> list[str]:
-        """What is used of each limit of day and month; [] where there is none."""
+        """The usage of each limit of day and month; [] if there is none."""
         config = self._config
         limits = (config.minutes_per_day, config.minutes_per_month, config.limit_per_day, config.limit_per_month)
         return [text for text in usage(config, self.spent) if " of " in text] if any(limits) else []
@@ -136,13 +136,13 @@ class Budget:
     # -- one call -------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """A call is about to be dialled: its first minute counts as used, should the power fail."""
+        """A call is about to be dialled: count its first minute as used, in case the power fails."""
         self.paid_s = self.cost = 0.0
         self._answered_s = None
         await self._write(ahead_s=_AHEAD_S)
 
     def answered(self) -> None:
-        """The other end answered: from here on it is paid."""
+        """The other end answered: from here on the call is paid for."""
         self._answered_s = asyncio.get_running_loop().time()
 
     async def keep_counting(self) -> None:
@@ -152,7 +152,7 @@ class Budget:
             await asyncio.sleep(KEEP_EVERY_S)
 
     async def until_spent(self) -> Allowance:
-        """Wait until it is time to end the call; what ran out. Midnight may bring new minutes."""
+        """Wait until it is time to end the call; returns the limit reached. Midnight may bring new minutes."""
         while True:
             left = self.allowance()
             if left.seconds <= HANG_UP_S:
@@ -172,11 +172,11 @@ class Budget:
         self._answered_s = None
 
     async def write(self) -> None:
-        """The true figures, durable when it returns; if the card fails they stay in memory, and that is logged."""
+        """Write the true figures, durably; if the card fails, they stay in memory and the fault is logged."""
         await self._write(ahead_s=0.0)
 
     def count(self) -> None:
-        """Bring the meter and the counters up to now: what passed is added to the day it passed on."""
+        """Bring the meter and the counters up to date: elapsed time is added to the day it passed on."""
         if self._answered_s is None:
             return
         total_s = asyncio.get_running_loop().time() - self._answered_s
@@ -205,14 +205,14 @@ class Budget:
 
 
 class BudgetGate:
-    """Turns calls away while the budget is spent, and shows that on the panel until there is budget again."""
+    """Refuses calls while the budget is spent, and shows that on the panel until it is renewed."""
 
     def __init__(self, budget: Budget, panel: LinePanel, say: Callable[[str], None]) -> None:
         self._budget, self._panel, self._say = budget, panel, say
         self._timer: asyncio.TimerHandle | None = None
 
     def turn_away(self, why: str, reason: CallReason) -> str:
-        """A call is not made, because of `why`: logged once, as the schedule asks again and again."""
+        """Refuse a call because of `why`: logged once, because the schedule keeps asking."""
         is_news = Fault.BUDGET not in self._panel.faults
         self._panel.fault(Fault.BUDGET, True)
         self._look_later()
@@ -223,7 +223,7 @@ class BudgetGate:
         return why
 
     def look(self) -> None:
-        """Show on the panel whether the budget is spent; while it is, look again later."""
+        """Show on the panel whether the budget is spent; while it is, check again later."""
         is_spent = bool(self._budget.refusal())
         self._panel.fault(Fault.BUDGET, is_spent)
         if is_spent:
@@ -232,7 +232,7 @@ class BudgetGate:
             self.close()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

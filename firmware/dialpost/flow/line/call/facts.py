@@ -1,6 +1,6 @@
-"""What the call machine tells of itself: state, calls made, budget. Nothing here changes anything.
+"""What the call machine reports about itself: state, past calls, budget. Nothing here changes anything.
 
-`flow/line/call/machine.CallManager` has one and gives it where the call stands.
+`flow/line/call/machine.CallManager` has one and passes it the call's state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dialpost.flow.line.call.running import RunningCall
 
 
 class CallFacts:
-    """What budget, redials and past calls have to tell. `line_doubt`: why the line may be up between calls."""
+    """The facts of budget, redials and past calls. `line_doubt`: why the line may be up between calls."""
 
     def __init__(self, budget: Budget, redials: Redials, memory: CallMemory, line_doubt: Callable[[], str]) -> None:
         self._budget, self._redials, self._memory, self._line_doubt = budget, redials, memory, line_doubt
@@ -31,11 +31,11 @@ class CallFacts:
         return f"{words}; {redial}" if redial else words
 
     def refusal(self, state: CallState) -> str:
-        """Why the budget allows no further call now, in words; "" where it does, or while one is under way."""
+        """Why the budget allows no further call now, in words; "" if it does, or during a call."""
         return self._budget.refusal() if state in AT_REST else ""
 
     def status(self, state: CallState, call: RunningCall | None) -> dict[str, JsonValue]:
-        """State, the call under way and the last one, for those who show it."""
+        """The state, the current call and the last one, for `status`."""
         last = self._memory.last_call
         return {
             "state": state.value,
@@ -46,7 +46,7 @@ class CallFacts:
         }
 
     def attention(self, state: CallState) -> list[str]:
-        """What the operator should know of the last call and of the budget, an item each."""
+        """What the operator should know about the last call and the budget, an item each."""
         gave_up = state in AT_REST and not self._redials.pending
         last, barred = self._memory.last_call, self._redials.bar.words
         told = [] if last is None else call_notes.attention(last, self._memory.failures if gave_up else 0, barred)

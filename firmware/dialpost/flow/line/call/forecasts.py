@@ -1,4 +1,4 @@
-"""Gathering what a forecast of the next call is made from: the queue's counts and the calls on record."""
+"""Gathering the data for a forecast of the next call: the queue's counts and the calls on record."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class HistoryAndQueue(CallHistory, Counts, Protocol):
     """The subset of the store a forecast needs."""
 
     async def held_for_size(self) -> tuple[int, int]:
-        """How many messages are held because they are big, and their bytes on the line."""
+        """The number of messages held for their size, and their bytes on the line."""
 
 
 class Forecasts:
-    """Tells what the next call will take. Every method raises StorageError where the card can't be read."""
+    """Estimates the next call. Every method raises StorageError if the card can't be read."""
 
     def __init__(self, budget: BudgetConfig, nominal_bps: int, store: HistoryAndQueue) -> None:
         self._budget, self._nominal_bps, self._store = budget, nominal_bps, store
 
     async def speed(self) -> LineSpeed:
-        """How fast the line has shown itself to be."""
+        """The speed of the line as measured in past calls."""
         past = []
         for call in await self._store.calls(CALLS_LOOKED_AT):
-            with contextlib.suppress(KeyError, ValueError):  # spoilt, or of another version
+            with contextlib.suppress(KeyError, ValueError):  # damaged, or written by another version
                 past.append(CallRecord.from_json(call))
         return line_speed(past, self._nominal_bps)
 

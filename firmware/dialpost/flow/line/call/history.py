@@ -1,4 +1,4 @@
-"""The calls on record, as several flows ask for them."""
+"""The calls on record, as several flows need them."""
 
 from __future__ import annotations
 

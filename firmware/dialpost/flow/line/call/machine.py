@@ -1,8 +1,8 @@
 """The call: one task, one event queue, one table (`core/line/call/states`).
 
 Actions (`flow/line/call/actions`: dial, negotiate, the mail, hang up) run as tasks of their state. They never set
-the state: they post events, as buttons, schedules and timers do. A state with an action has a deadline that posts
-DEADLINE. Leaving a state cancels its actions; a late event of theirs is recognised by its call's number and
+the state: like buttons, schedules and timers they post events. A state with an action has a deadline that posts
+DEADLINE. Leaving a state cancels its actions; a late event of theirs is recognised by the number of its call and
 dropped. The link always has to hang up, however a call ended.
 
 `request`, `cancel` and `mail_accepted` may be called from anywhere in the event loop; they only post.
@@ -40,19 +40,19 @@ from dialpost.flow.line.link import Link
 from dialpost.flow.line.panel import LinePanel
 
 HARD_LIMIT_FACTOR = 2
-"""A call still running at this many times call.max_call_s is cut, in the middle of a message if need be."""
+"""A call still running at this many times call.max_call_s is cut, even in the middle of a message."""
 
 _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 
 
 class CallManager:
-    """Makes calls. `run` is its one task; the rest is asked from outside.
+    """Makes calls. `run` is its one task; the other methods are called from outside.
 
-    `in_vain` says why a call nobody asked for by hand could achieve nothing ("" = it could); `line_settings`
-    stands for the settings a refusal on the line can come from. `budget` counts and limits what calls cost,
-    `forecasts` tells it beforehand. `on_line_down` is called when the line is down, however the call went: what
-    hung on it can be given up. `on_given_up` gets the last record and how many calls in a row failed when
-    redialling stops; once, until a call succeeds.
+    `in_vain` returns why an automatic call could achieve nothing ("" = it could); `line_settings` is a digest of
+    the settings that can cause a refusal on the line. `budget` counts and limits the cost of calls, `forecasts`
+    estimates it beforehand. `on_line_down` is called when the line is down, however the call went, so that
+    connections over it can be dropped. `on_given_up` gets the last record and the number of failed calls in a row
+    when redialling stops; once, until a call succeeds.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class CallManager:
         self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
 
-    # -- what it tells of itself ----------------------------------------------------------------------
+    # -- what it reports ----------------------------------------------------------------------
 
     @property
     def state(self) -> CallState:
-        """Where the call stands."""
+        """The state of the call."""
         return self._state
 
     @property
@@ -111,7 +111,7 @@ class CallManager:
 
     @property
     def last_call(self) -> CallRecord | None:
-        """The last call that ended since the start, None before the first."""
+        """The last call that ended since the start; None before the first."""
         return self._memory.last_call
 
     @property
@@ -126,32 +126,32 @@ class CallManager:
 
     @property
     def left_behind(self) -> QueueCounts:
-        """What still waited when the last call that went to its end was over."""
+        """The mail still waiting after the last call that ended regularly."""
         return self._memory.left_behind
 
     @property
     def current_call(self) -> CallRecord | None:
-        """The call under way as far as it is known, None between calls."""
+        """The record of the current call so far; None between calls."""
         return self._call.completed() if self._call is not None else None
 
     def refusal(self) -> str:
-        """Why the budget allows no further call now, in words; "" where it does, or while one is under way."""
+        """Why the budget allows no further call now, in words; "" if it does, or during a call."""
         return self._facts.refusal(self._state)
 
     def status(self) -> dict[str, JsonValue]:
-        """State, the call under way and the last one, for those who show it."""
+        """The state, the current call and the last one, for `status`."""
         return self._facts.status(self._state, self._call)
 
     def attention(self) -> list[str]:
-        """What the operator should know of the last call and of the budget, an item each."""
+        """What the operator should know about the last call and the budget, an item each."""
         return self._facts.attention(self._state)
 
     # -- asked from outside ---------------------------------------------------------------------------
 
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
-        """Ask for a call; what happens now, in words. By hand, neither redial nor rule holds it back.
+        """Ask for a call; returns what happens now, in words. An operator's call waits for no redial and no rule.
 
-        A spent budget does, whoever asks, unless `over_budget`: then no limit of the budget ends the call either.
+        A spent budget stops every call, unless `over_budget`: then no limit of the budget ends the call either.
         """
         if reason.by_hand:
             self._on_by_hand()
@@ -171,7 +171,7 @@ class CallManager:
         return f"A call is already under way ({self.state_words})."
 
     def cancel(self, at_once: bool) -> str:
-        """Ask for the end of the call under way, and of redials; what happens now, in words."""
+        """Ask for the end of the current call and of redials; returns what happens now, in words."""
         waiting = self._wish is not None or self._redials.pending
         self._wish = None
         self._redials.forget()
@@ -186,18 +186,18 @@ class CallManager:
         return "Hanging up."
 
     def mail_accepted(self) -> None:
-        """New mail is in the queue: if the line is up, it goes out in this call."""
+        """New mail is in the queue; if the line is up, it is sent in this call."""
         self._panel.queue_changed()
         if self._call is not None and self._call.mail is not None:
             self._call.mail.mail_accepted()
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the returned function ends it."""
+        """Call `watcher` with each step in words; the returned function unsubscribes."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
     async def finished(self) -> CallRecord:
-        """Wait for the end of the call under way, redials included; the last of them."""
+        """Wait for the end of the current call, including redials; returns the last record."""
         while True:
             await self._settled.wait()
             if self.last_call is not None:
@@ -207,16 +207,16 @@ class CallManager:
     # -- the one task ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Handle events until cancelled; the line is put down and the call's record kept before it ends.
+        """Handle events until cancelled; before it ends it hangs up and saves the call's record.
 
-        After a bug of ours ended it, it may be run again: it begins at rest.
+        If a bug of ours ended it, it may be run again: it starts at rest.
         """
         await self._budget.recall()
         await self._memory.recall()
         if self._state is not CallState.IDLE:
-            self._actions.number += 1  # what was posted before is of a former call
+            self._actions.number += 1  # events posted before belong to a former call
             self._enter(CallState.IDLE, Happening(CallEvent.RESTED))
-            self._settle_if_done()  # who waits for the end of that call
+            self._settle_if_done()  # somebody may wait for the end of that call
         try:
             while True:
                 self._handle(await self._queue.get())
@@ -225,7 +225,7 @@ class CallManager:
 
     def _handle(self, posted: Happening) -> None:
         if posted.call is not None and posted.call != self._actions.number:
-            return  # a late word of a former call
+            return  # a late event of a former call
         step = next_state(self._state, posted.event)
         if isinstance(step, Ignore):
             self._ignored(posted)
@@ -235,7 +235,7 @@ class CallManager:
         self._enter(step, posted)
 
     def _ignored(self, posted: Happening) -> None:
-        """Wishes that change no state: kept for later, or passed to the mail."""
+        """Handle requests that change no state: keep them for later, or pass them to the mail."""
         if posted.event is CallEvent.CALL_WANTED and self._state in _ENDING:
             self._wish = posted
         elif posted.event is CallEvent.STOP_WANTED and self._call is not None and self._call.mail is not None:
@@ -327,7 +327,7 @@ class CallManager:
         try:
             await self._budget.write()
             await self._memory.keep()
-        except Exception as error:  # a bug of ours: the next call must not wait for it
+        except Exception as error:  # a bug of ours must not block the next call
             maillog.fault("call: stopped by a bug in Dialpost", error=repr(error))
         self._settle_if_done()
         await asyncio.sleep(self._config.cooldown_s)
@@ -352,16 +352,16 @@ class CallManager:
             self._settled.set()
 
     def _held(self, reason: CallReason) -> str:
-        """Why a call from rest must wait, in words; "" where it need not."""
+        """Why a call from rest must wait, in words; "" if it need not."""
         vain = "" if reason.by_hand else self._in_vain(reason)
         return f"No call now. {vain}" if vain else self._redials.held(reason)
 
     def lift_bar(self) -> None:
-        """An operator says that what was refused is in order: automatic calls resume."""
+        """An operator says that the cause of the refusal is gone: automatic calls resume."""
         self._redials.bar.lift()
 
     def _redial(self) -> None:
-        """A redial's time has come. An operator's leave to exceed the budget holds for the redials, too."""
+        """It is time for a redial. An operator's permission to exceed the budget covers redials, too."""
         if self._in_vain(CallReason.REDIAL):
             self._redials.forget()
             self._settle_if_done()
@@ -375,7 +375,7 @@ class CallManager:
         self._queue.put_nowait(wish)
 
     async def _stop_for_good(self) -> None:
-        """The daemon ends: hang up, keep the record. A redial that was due is made after the restart."""
+        """The daemon ends: hang up and save the record. A pending redial is made after the restart."""
         redials_left = self._redials.left
         self._redials.started(is_redial=True)
         self._gate.close()

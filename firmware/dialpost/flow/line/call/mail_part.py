@@ -1,8 +1,8 @@
-"""What happens while the line is up: ETRN and the flush at the same moment, inbound beside them, the end.
+"""The mail of a call while the line is up: ETRN and the flush at once, inbound mail beside them, the end.
 
-One `MailPart` is one call's. The provider is asked first, so that its mail comes down while ours goes up:
-the line is full duplex and a call costs max(up, down), not their sum. When to end is decided by
-`core/line/call/end` on the evidence gathered here. Runs in the daemon's event loop, in the call's task.
+One `MailPart` serves one call. The provider is asked first, so that its mail comes down while ours goes up: the
+line is full duplex, and a call costs max(up, down), not their sum. `core/line/call/end` decides when to end, on the
+evidence gathered here. Runs in the daemon's event loop, in the call's task.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from dialpost.flow import maillog
 from dialpost.flow.line.call.mail_needs import Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
 
 TICK_S = 0.5
-"""How often, at least, the evidence is re-evaluated, and the panel learns whether mail moves."""
+"""The longest time between two evaluations of the evidence, and of whether the panel shows moving mail."""
 MOVING_S = 1.0
-"""How long after its last byte mail still counts as moving: the light must not flicker."""
+"""The time after its last byte for which mail still counts as moving, so that the light does not flicker."""
 WRAP_UP_S = 5.0
-"""How long the flush gets to record its outcomes after the line is gone."""
+"""The time the flush has to record its outcomes after the line is gone."""
 
 
 class MailPart:
@@ -108,20 +108,20 @@ class MailPart:
         return "; ".join(filter(None, (deferred, why)))
 
     def stop(self, reason: HangUpReason) -> None:
-        """End after the current message each way."""
+        """End after the current message in each direction."""
         if self._stop is None:
             self._stop = Stop(asyncio.get_running_loop().time(), reason, self.tally.received)
             self._flush.stop(after_current=True)
             self._changed.set()
 
     def mail_accepted(self) -> None:
-        """New mail may wait for the world: it goes out in this call."""
+        """New mail may wait for the world: send it in this call."""
         self._more.set()
         self._changed.set()
 
     async def run(self) -> HangUpReason:
-        """Mail flows until the evidence says end. On cancellation (the line is gone) what was achieved
-        is put on record first, within WRAP_UP_S.
+        """Carry mail until the evidence ends the call. On cancellation (the line is gone) outcomes are recorded
+        first, within WRAP_UP_S.
         """
         self._flush.begin_call()
         now = asyncio.get_running_loop().time()
@@ -210,7 +210,7 @@ class MailPart:
                 self._sent += result.sent
                 self._refused += result.refused
                 self._notes = tuple(dict.fromkeys((*self._notes, *result.notes)))
-            except Exception as error:  # a bug of ours: what waits stays in the queue
+            except Exception as error:  # a bug of ours: the mail stays in the queue
                 maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
             finally:
                 self._sending = False
@@ -258,9 +258,9 @@ class MailPart:
         return self._started
 
     def _live_connections(self) -> int:
-        """The provider's connections of this call. Those open when it began are dead ones of a call that
-        was cut: nobody told TCP, and they stay until they time out. Should one of this call be taken for
-        such, its bytes still hold the line.
+        """The provider's connections of this call. Those open at its start are dead ones of a call that was cut:
+        TCP does not notice, and they stay until they time out. If one of this call is mistaken for a dead one, its
+        bytes still hold the line.
         """
         self._stale = min(self._stale, self._inbound.connections)
         return self._inbound.connections - self._stale
@@ -286,12 +286,12 @@ class MailPart:
             setback=self._setback,
             paid_until_s=self._paid_until_s(),
         )
-        if self._counted[0] is None:  # the link can't count: the client's own time-outs must do
+        if self._counted[0] is None:  # the link can't count: the client's own time-outs must suffice
             return replace(evidence, progress_s=evidence.now_s)
         return evidence
 
     async def _wrap_up(self) -> None:
-        """The line is given up: let the flush put its outcomes on record, then end what still runs."""
+        """The line is given up: let the flush record its outcomes, then end what still runs."""
         self._moving(False)
         if self._etrn_task is not None:
             self._etrn_task.cancel()

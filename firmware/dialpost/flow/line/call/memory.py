@@ -1,6 +1,6 @@
-"""What remains of a call: its record, the provider's habits, the redials left, what log and panel show of it.
+"""What remains of a call: its record, the provider's habits, the redials left, and the log and panel entries.
 
-A record is kept once, also where the daemon ends in between. Runs in the call's task.
+A record is saved exactly once, even if the daemon ends in between. Runs in the call's task.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class CallStore(Memory, Protocol):
     """The subset of the store that remembers calls."""
 
     async def save_call(self, call: dict[str, JsonValue]) -> None:
-        """Keep one call's record."""
+        """Save one call's record."""
 
 
 class CallMemory:
-    """The past calls, as far as the next one and the schedule need them."""
+    """What the next call and the schedule need to know about past calls."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class CallMemory:
         self.left_behind = QueueCounts()
 
     async def keep_ahead(self) -> None:
-        """A call is about to be dialled: should the power fail in it, it counts as a failed try."""
+        """A call is about to be dialled: if the power fails during it, it counts as a failed attempt."""
         await self._keep_tries(self._redials.keep_ahead)
 
     async def keep_answered(self) -> None:
@@ -67,8 +67,8 @@ class CallMemory:
     async def _keep_tries(self, keep: Callable[[CallStore], Awaitable[None]]) -> None:
         try:
             await keep(self._store)
-        except StorageError as error:  # a call is worth more than the count of its tries
-            maillog.fault("call: its try could not be put on record", error=error)
+        except StorageError as error:  # the call matters more than the count of attempts
+            maillog.fault("call: its attempt could not be recorded", error=error)
 
     def online(self) -> None:
         """A call came on line."""
@@ -76,7 +76,7 @@ class CallMemory:
         self._panel.arrived(False)
 
     def ended(self, record: CallRecord) -> None:
-        """A call is over: log, watchers, panel and redials learn of it; `keep` makes it durable."""
+        """A call is over: report it to log, watchers, panel and redials; `keep` makes it durable."""
         self.last_call = self._unkept = record
         self.last_end_s = asyncio.get_running_loop().time()
         self._tell(record)
@@ -115,7 +115,7 @@ class CallMemory:
         self._panel.queue_changed()
 
     async def keep(self) -> None:
-        """The last record, the habits and the redials left survive a restart; what it left is counted."""
+        """Save the last record, the habits and the redials left for a restart, and count the mail left behind."""
         record = self._unkept
         if record is None:
             return
@@ -134,7 +134,7 @@ class CallMemory:
             self.left_behind = self._panel.counted
 
     async def recall(self) -> None:
-        """What a restart left; what can't be read starts from zero."""
+        """Load what was saved before a restart; unreadable values start from zero."""
         with contextlib.suppress(StorageError, ValueError, AttributeError):
             habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
             self.habits = ProviderHabits.from_json(habits)

@@ -1,6 +1,6 @@
-"""The calls' methods on the control socket: `call.now`, `call.history`, `call.forecast`, `call.budget` ...
+"""The call methods on the control socket: `call.now`, `call.history`, `call.forecast`, `call.budget` ...
 
-Asks the call machine, the history and the budget, and puts their answers into words.
+They query the call machine, the history and the budget, and put the answers into words.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Calls(Protocol):
         """The last call since the start, None before the first."""
 
     def refusal(self) -> str:
-        """Why the budget allows no call now, in words; "" where it does."""
+        """Why the budget allows no call now, in words; "" if it does."""
 
     def request(self, reason: CallReason, *, over_budget: bool = False) -> str:
-        """Ask for a call; what happens now, in words."""
+        """Ask for a call; returns what happens now, in words."""
 
     def cancel(self, at_once: bool) -> str:
-        """Ask for the end of the call under way; what happens now, in words."""
+        """Ask for the end of the current call; returns what happens now, in words."""
 
     def subscribe(self, watcher: Callable[[str], None]) -> Callable[[], None]:
-        """Hear each step in words; the returned function ends it."""
+        """Call `watcher` with each step in words; the returned function unsubscribes."""
 
     async def finished(self) -> CallRecord:
-        """Wait for the end of the call under way, redials included."""
+        """Wait for the end of the current call, including redials."""
 
 
 class BudgetFacts(Protocol):
@@ -60,7 +60,7 @@ class ForecastsForControl(Protocol):
         """What a call made now would take."""
 
     async def speed(self) -> LineSpeed:
-        """How fast the line has shown itself to be."""
+        """The speed of the line as measured in past calls."""
 
 
 def call_methods(
@@ -121,7 +121,7 @@ def call_methods(
 
 
 def _check(calls: Calls, over_budget: bool) -> None:
-    """Raises: ControlError where the budget is spent."""
+    """Raises: ControlError if the budget is spent."""
     if not over_budget and (why := calls.refusal()):
         raise ControlError(why)
 
@@ -146,13 +146,13 @@ def _next_call(expected: Forecast, speed: LineSpeed, budget: api.Budget | None) 
 
 
 def stored_call(call: Mapping[str, JsonValue]) -> api.Call:
-    """A call of the history, complete also where a former version kept less."""
+    """A call of the history, completed where an earlier version saved less."""
     number = call.get("number")
     return call_answer(CallRecord.from_json(call), number=number if isinstance(number, int) else None)
 
 
 def call_answer(record: CallRecord, *, number: int | None) -> api.Call:
-    """A call with what people read of it in words."""
+    """A call with its explanations in words."""
     return api.Call(
         number=number,
         reason=record.reason.value,

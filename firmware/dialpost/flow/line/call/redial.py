@@ -42,14 +42,14 @@ IN_VAIN_PAUSE_S = 300.0
 """The least pause before the second and later redials of calls that achieved nothing: what the first did not find
 passed (greylisting, a host that restarts) takes minutes."""
 _CLOCK_FROM_S = 120.0
-"""A wait longer than this is shown with its end on the clock."""
+"""A wait longer than this is shown with the time of its end."""
 
 
 class Redials:
-    """The tries left, and the timer of the next. `left` is None while no redial is due.
+    """The redials left, and the timer of the next. `left` is None while no redial is due.
 
-    `plan` is the modem's dial plan, None where nothing is dialled by a modem of ours. `on_pending` is called when a
-    call begins to wait for its time, and when it no longer does.
+    `plan` is the modem's dial plan; None if no modem of ours dials. `on_pending` is called when a call starts and
+    stops waiting for its time.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Redials:
         return self._timer is not None
 
     def words(self) -> str:
-        """When the next try is, in words; "" where none is."""
+        """When the next attempt is, in words; "" if there is none."""
         if self._timer is None:
             return call_bar.SHORT if self.bar.reason else ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
@@ -90,7 +90,7 @@ class Redials:
     def held(self, reason: CallReason) -> str:
         """Whether a call from rest must wait: "" = go ahead, else why and until when, in words.
 
-        A call the rules hold back is made when they allow it.
+        A call that the rules hold back is made when they allow it.
         """
         if reason.by_hand:
             self._by_person()
@@ -147,25 +147,25 @@ class Redials:
         self._wait(wait_s, why, pause_s)
 
     def _again(self, record: CallRecord) -> Again:
-        """When it can help. A number that the modem bars leaves the others."""
+        """When another call can help. If the modem bars one number, the others are left."""
         if record.result is not DialResult.BLACKLISTED or self._plan is None:
             return record.again
         self._refused_numbers.add(record.dialled)
         return Again.SOON if set(self._plan.numbers) - self._refused_numbers else record.again
 
     def started(self, is_redial: bool) -> None:
-        """A call begins: this one counts as the next try; one for another reason resets the count."""
+        """A call begins: a redial uses up one attempt; a call for another reason resets the count."""
         self._stop_timer()
         if not is_redial:
             self.left = None
 
     def forget(self) -> None:
-        """No further try."""
+        """Plan no further redial."""
         self._stop_timer()
         self.left = None
 
     def _rules(self) -> tuple[float, str]:
-        """How long the country's rules hold the next call back, and why."""
+        """How long the country's rules delay the next call, and why."""
         if self._plan is None:
             return 0.0, ""
         step = self._plan.next(asyncio.get_running_loop().time())
@@ -181,7 +181,7 @@ class Redials:
         return max(self._config.redial_pause_s, self._config.cooldown_s)
 
     def _wait(self, rules_s: float, why: str, pause_s: float) -> None:
-        """Have the call made after a pause, or later where the rules want it."""
+        """Make the call after a pause, or later if the rules require it."""
         self._stop_timer()
         self._why = why if rules_s > pause_s else ""
         wait_s = max(pause_s, rules_s)
@@ -224,14 +224,15 @@ class Redials:
             self._on_pending(False)
 
     async def keep(self, memory: Memory) -> None:
-        """Have the tries left, and those made, survive a restart. Raises: StorageError."""
+        """Save the redials left and the attempts made, so that they survive a restart. Raises: StorageError."""
         await memory.remember(_KEY, json.dumps(self.left))
         await self.bar.keep(memory)
         if self._plan is not None:
             await self._keep_plan(memory, self._plan)
 
     async def keep_ahead(self, memory: Memory) -> None:
-        """Before a dial: as if it had failed. So a board whose power fails with each try does not try for ever.
+        """Save, before a dial, the state as if it had failed: a board whose power fails at each attempt must not
+        try for ever.
 
         Raises: StorageError.
         """
@@ -241,7 +242,7 @@ class Redials:
             await self._keep_plan(memory, self._plan.as_if_failed(asyncio.get_running_loop().time()))
 
     async def keep_answered(self, memory: Memory) -> None:
-        """The other end answered: the number's failures are over. Raises: StorageError."""
+        """The other end answered: the number's failures no longer count. Raises: StorageError."""
         if self._plan is not None:
             await self._keep_plan(memory, self._plan)
 
@@ -251,9 +252,9 @@ class Redials:
         await memory.remember(_PLAN_KEY, json.dumps(kept))
 
     async def recall(self, memory: Memory) -> None:
-        """Go on where a restart broke off: a try that was due is made after the pause.
+        """Continue where a restart interrupted: a redial that was due is made after the pause.
 
-        What can't be read starts from zero.
+        Unreadable values start from zero.
         """
         with contextlib.suppress(StorageError, ValueError):
             kept = await memory.recall(_PLAN_KEY)

@@ -1,6 +1,6 @@
 """One call while it lasts: its record, its times, its mail. `machine` drives it; nothing here decides.
 
-Times are those of the event loop. What the record says of bytes, messages and costs is filled in by `completed`.
+Times are those of the event loop. `completed` fills in the record's bytes, messages and costs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dialpost.flow.line.link import Link
 
 
 class RunningCall:
-    """The call under way. `record` holds what events told; `mail` is there once the line is up."""
+    """The current call. `record` holds what the events reported; `mail` exists once the line is up."""
 
     def __init__(self, record: CallRecord, link: Link, budget: Budget) -> None:
         self.record = record
@@ -34,24 +34,24 @@ class RunningCall:
         self.record = replace(self.record, connect_s=self._online_at_s - self._began_s)
 
     def offline(self) -> None:
-        """The line is being given up. Harmless where it never was up."""
+        """The line is being given up. Harmless if it never was up."""
         if self._online_at_s is not None and self._online_s is None:
             self._online_s = asyncio.get_running_loop().time() - self._online_at_s
 
     def stop(self, reason: HangUpReason, detail: str) -> None:
-        """End after the current message; `detail` is what is known beyond the reason."""
+        """End after the current message; `detail` adds to the reason."""
         if self.stop_reason is None:
             self.stop_reason, self.stop_detail = reason, detail
         if self.mail is not None:
             self.mail.stop(reason)
 
     def completed(self) -> CallRecord:
-        """The record with what is counted so far."""
+        """The record with the counts so far."""
         budget = self._budget
         budget.count()
         record = replace(self.record, paid_s=budget.paid_s, cost=budget.cost, currency=budget.currency)
         if self._online_at_s is None:
-            return record  # never on line: what the link counted is of a former call
+            return record  # never on line: the link's counts are those of a former call
         so_far_s = self._online_s
         if so_far_s is None:
             so_far_s = asyncio.get_running_loop().time() - self._online_at_s

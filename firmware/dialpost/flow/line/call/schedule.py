@@ -1,7 +1,7 @@
-"""Calling without being asked: looks at `core/line/call/schedule` when something changed or its time has come.
+"""Automatic calls: evaluates `core/line/call/schedule` when something changed or it is time.
 
-Runs as one task in the daemon's event loop. Whether a call is due is decided in the core; this only
-gathers the facts, asks for the call and sleeps.
+Runs as one task in the daemon's event loop. The core decides whether a call is due; this only gathers the facts,
+asks for the call and sleeps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CallsToSchedule(Protocol):
 
     @property
     def state(self) -> CallState:
-        """Where the call stands."""
+        """The state of the call."""
 
     @property
     def failures(self) -> int:
@@ -39,14 +39,14 @@ class CallsToSchedule(Protocol):
 
     @property
     def left_behind(self) -> QueueCounts:
-        """What still waited when the last call that was on line ended."""
+        """The mail still waiting after the last call that was on line."""
 
     def request(self, reason: CallReason) -> str:
         """Ask for a call."""
 
 
 class Scheduler:
-    """Makes the calls nobody asked for by hand."""
+    """Makes the automatic calls."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Scheduler:
         self._changed = asyncio.Event()
 
     def queue_changed(self) -> None:
-        """Mail came in, or a call ended: look again."""
+        """Mail came in or a call ended: evaluate the schedule again."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Look and call until cancelled."""
+        """Evaluate the schedule and make calls until cancelled."""
         plan = first_plan(self._now())
         while True:
             self._changed.clear()
@@ -104,4 +104,4 @@ class Scheduler:
                 await self._changed.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(SHORTEST_NAP_S)  # mail often comes in bunches
+        await asyncio.sleep(SHORTEST_NAP_S)  # mail often comes in bursts

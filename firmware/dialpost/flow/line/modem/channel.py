@@ -1,9 +1,11 @@
-"""Commands and answers with a modem on an open port, kept in step: no answer is taken for that to another command.
+"""Commands and answers on an open modem port, kept in step: no answer is mistaken for that to another command.
 
-V.250 numbers nothing: an answer that comes after its time-out looks like the answer to the next command. So what is
-owed is counted. Before the next command goes out, the owed answers are waited for; where they do not come, `AT` is
-sent until it brings one answer and nothing besides (`fall_in`). How long a modem takes is learnt on the way.
-Runs in the event loop of who asks, one command at a time. Everything takes bounded time, whatever comes.
+V.250 does not number answers: one that comes after its time-out looks like the answer to the next command. So
+outstanding answers are counted. Before the next command is sent, they are waited for; if they do not come, `AT` is
+sent until it brings one answer and nothing else (`fall_in`). How long this modem takes is learnt on the way
+(decision 34).
+
+Runs in the caller's event loop, one command at a time. Everything takes bounded time, whatever comes.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from dialpost.flow.line.modem.port import Port
 
 ANSWER_S = 3.0
 OWED_S = 6.0
-"""How long to wait for a late answer before a new command is sent."""
+"""The wait for a late answer before a new command is sent."""
 QUIET_S = 0.7
-"""How long nothing may follow an answer for it to be the only one."""
+"""The silence after an answer that proves it to be the only one."""
 SLOWEST_S = 12.0
 """The longest wait for an answer, however slow the modem."""
 STALE_S = 1.5
-"""How long to wait for the command's own answer after an OK without the line asked for: that OK may be late."""
+"""The wait for the command's own answer after an OK without the expected line, which may be a late one."""
 MOST_LINES = 200
 _FALL_IN_TRIES = 4
 _READ_BYTES = 4096
@@ -35,62 +37,62 @@ _READ_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command brought: lines of information, and the final result (None where none came in time)."""
+    """The answer to a command: lines of information, and the final result (None if none came in time)."""
 
     lines: tuple[str, ...] = ()
     result: AtResult | None = None
 
     @property
     def is_ok(self) -> bool:
-        """Whether the modem took the command."""
+        """Whether the modem accepted the command."""
         return self.result is not None and self.result.kind is ResultKind.OK
 
     @property
     def words(self) -> str:
-        """The modem's own, "" where it is silent."""
+        """The modem's own words, "" if it was silent."""
         return " ".join((*self.lines, *([self.result.words] if self.result is not None else [])))
 
     @property
     def final_words(self) -> str:
-        """Those of the result, "" where none came."""
+        """The words of the result, "" if none came."""
         return self.result.words if self.result is not None else ""
 
 
 class ModemChannel:
-    """The talk on an open port.
+    """The dialogue on an open port.
 
-    `was_late`: an answer came late or not at all, so that an odd one proves nothing. `is_lost`: the modem could not
-    be brought into step again.
+    `was_late`: an answer came late or not at all, so a strange one proves nothing. `is_lost`: the modem could not
+    be brought back into step.
     """
 
     def __init__(
         self, port: Port, own_results: Mapping[str, ResultKind] | None = None, answer_s: float = ANSWER_S
     ) -> None:
         self._port, self._dialogue, self._answer_s = port, AtDialogue(own_results), answer_s
-        self._owed: deque[float] = deque()  # when the commands were sent whose answers did not come yet
+        self._owed: deque[float] = deque()  # the times of commands whose answers are outstanding
         self._slowest_s = 0.0
         self.was_late = self.is_lost = False
 
     @property
     def garbage(self) -> bool:
-        """Whether what came last was mostly no text."""
+        """Whether the last input was mostly not text."""
         return self._dialogue.garbage > self._dialogue.received // 4
 
     @property
     def carrier_bps(self) -> int | None:
-        """The line's own rate, where the modem told it before CONNECT."""
+        """The line's own rate, if the modem reported it before CONNECT."""
         return self._dialogue.carrier_bps
 
     @property
     def patience_s(self) -> float:
-        """How long an answer is waited for: as the profile says, longer where the modem was seen to be slow."""
+        """The wait for an answer: as in the profile, longer if the modem has proved slow."""
         return max(self._answer_s, 2 * self._slowest_s)
 
     async def ask(self, command: str, limit_s: float = 0.0, *, tells: bool = False) -> Answer:
-        """One command, AT and all. `tells`: its answer has a line with its own prefix.
+        """Send one command, including AT. `tells`: its answer has a line with its own prefix.
 
-        Where the talk can't be brought into step nothing is sent, and `is_lost` is set.
-        Raises: PortError when the port is gone.
+        If the dialogue can't be brought into step, nothing is sent and `is_lost` is set. Raises: PortError if the
+        port is gone.
         """
         if self._owed and not await self.fall_in():
             return Answer()
@@ -98,10 +100,10 @@ class ModemChannel:
         return await self._exchange(command, max(limit_s, self.patience_s), prefix=prefix)
 
     async def dial(self, command: str, limit_s: float, doubt_s: float) -> Answer:
-        """A command that dials, read byte by byte: what follows CONNECT stays in the port.
+        """Send a command that dials, and read byte by byte, so that everything after CONNECT stays in the port.
 
-        OK is no answer to it, nor a refusal where the talk was out of step before: the real one is waited for,
-        `doubt_s` at most.
+        OK is not an answer to it, nor is a refusal after the dialogue was out of step: the real answer is waited
+        for, at most `doubt_s`.
         """
         if self.was_late and not await self.fall_in():
             return Answer()
@@ -109,9 +111,9 @@ class ModemChannel:
         return await self._exchange(command, limit_s, most=1, doubted=frozenset(doubted), doubt_s=doubt_s)
 
     async def wakes(self, tries: int = 2, limit_s: float = 1.0) -> bool:
-        """Whether something answers AT. The first try may only teach the modem the speed.
+        """Whether something answers AT. The first attempt may only teach the modem the speed.
 
-        ATQ0V1E0 wakes one that was set to answer nothing (Q1).
+        ATQ0V1E0 wakes a modem that was set not to answer (Q1).
         """
         for number in range(tries):
             if (await self._exchange("ATQ0V1E0" if number % 2 else "AT", limit_s)).is_ok:
@@ -119,17 +121,17 @@ class ModemChannel:
         return False
 
     async def once(self, command: str) -> Answer:
-        """A command sent though the talk may be out of step; its answer proves nothing."""
+        """Send a command although the dialogue may be out of step; its answer proves nothing."""
         return await self._exchange(command, self.patience_s)
 
     async def fall_in(self) -> bool:
-        """Get into step again; False where the modem does not answer, or one answer too many each time."""
+        """Get back into step; False if the modem does not answer, or each time once too often."""
         if self._owed:
             await self._hear(_Limit(_now() + max(OWED_S, 1.5 * self._slowest_s)), self._all_paid)
         return await self.only_one()
 
     async def only_one(self) -> bool:
-        """Send AT until it brings its own answer: one, and nothing besides for a while."""
+        """Send AT until it brings exactly one answer, and nothing else for a while."""
         self._owed.clear()
         results: list[AtResult] = []
 
@@ -159,7 +161,7 @@ class ModemChannel:
         return False
 
     async def quiet(self, limit_s: float) -> None:
-        """Hear what comes in this time, and forget it. An answer nobody asked for makes the next ones doubtful."""
+        """Read for this time and discard the input. An answer without a command makes the next ones doubtful."""
 
         def take(event: AtEvent) -> bool:
             if isinstance(event, AtResult):
@@ -170,7 +172,7 @@ class ModemChannel:
         await self._hear(_Limit(_now() + limit_s), take)
 
     async def send(self, data: bytes) -> None:
-        """Bytes that are no command. A port that takes nothing more (its other side says stop) holds nobody up."""
+        """Send bytes that are not a command. A port blocked by flow control delays us no longer than an answer."""
         try:
             async with asyncio.timeout(self._answer_s):
                 await self._port.write(data)
@@ -189,13 +191,13 @@ class ModemChannel:
         doubted: frozenset[ResultKind] = frozenset(),
         doubt_s: float = STALE_S,
     ) -> Answer:
-        """Send, and hear until the command's own answer or the limit."""
-        await self.quiet(0.0)  # what came unasked answers nothing
+        """Send, and read until the command's own answer or the limit."""
+        await self.quiet(0.0)  # earlier input is not an answer to this command
         own, data = own_results_of(command), self._dialogue.command(command)
         sent_s = _now()
         limit = _Limit(sent_s + limit_s)
         lines: deque[str] = deque(maxlen=MOST_LINES)
-        answer: list[AtResult] = []  # the last is the best; one that is doubted is heard out
+        answer: list[AtResult] = []  # the last one counts; after a doubtful one reading continues
         is_sure = False
 
         def take(event: AtEvent) -> bool:
@@ -224,9 +226,9 @@ class ModemChannel:
         return Answer(tuple(lines), answer[-1] if answer else None)
 
     async def _hear(self, limit: _Limit, take: Callable[[AtEvent], bool], most: int = _READ_BYTES) -> None:
-        """Hand events on until `take` says that it is enough, or the limit.
+        """Pass events on until `take` returns True, or the limit.
 
-        The loop has its turn after each read: bytes without end hold nobody up.
+        The event loop has its turn after each read, so an endless stream of bytes delays nobody.
         """
         while True:
             try:
@@ -242,7 +244,7 @@ class ModemChannel:
                 return
 
     def _all_paid(self, event: AtEvent) -> bool:
-        """A result came that was owed; whether it was the last."""
+        """An outstanding result came; returns whether it was the last."""
         if isinstance(event, AtResult) and self._owed:
             self._learn(_now() - self._owed.popleft())
         return not self._owed
@@ -253,7 +255,7 @@ class ModemChannel:
 
 @dataclass(slots=True)
 class _Limit:
-    """Until when is heard, in the event loop's time."""
+    """The end of reading, in the event loop's time."""
 
     at_s: float
 

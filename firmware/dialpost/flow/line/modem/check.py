@@ -1,6 +1,7 @@
-"""`dialpost modem test`: from the port to the dial tone, each step in words; nothing is dialled unless asked.
+"""`dialpost modem test`: from the port to the dial tone, each step in words; dials only on request.
 
-Runs in the event loop of that command. The first step that fails ends it, for the next ones would only echo it.
+Runs in the event loop of that command. The first failing step ends it, because the next ones would only repeat the
+failure.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class CallingModem(Protocol):
         """Prepare and dial."""
 
     async def hang_up(self) -> str:
-        """Put the line down; "" or why it may still be up."""
+        """Hang up; returns "" or why the line may still be up."""
 
 
 def _fault(subject: str, what: str, advice: str = "") -> Finding:
@@ -45,7 +46,7 @@ def _fault(subject: str, what: str, advice: str = "") -> Finding:
 
 
 class ModemCheck:
-    """One look at one modem."""
+    """One examination of one modem."""
 
     def __init__(self, config: ModemConfig, profile: ModemProfile, country: Country, open_port: OpenPort) -> None:
         self._config, self._profile, self._country, self._open_port = config, profile, country, open_port
@@ -53,7 +54,7 @@ class ModemCheck:
         self._is_sound = True
 
     async def examine(self, caller: CallingModem | None = None) -> AsyncIterator[Finding]:
-        """The findings as they are made. `caller` dials at the end; it opens the port itself."""
+        """Yield the findings as they are made. `caller` dials at the end; it opens the port itself."""
         yield self._settings()
         async for finding in self._look():
             self._is_sound &= finding.severity is not Severity.FAULT
@@ -143,7 +144,7 @@ class ModemCheck:
         return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
 
     async def _set_up(self, talk: ModemChannel) -> Finding:
-        """The profile's commands. One that is no must and is refused costs no call, but is reported."""
+        """Send the profile's commands. A refused optional one does not fail a call, but is reported."""
         refused, speaker = [], ModemSetUp(talk, self._profile, lambda words: None)
         for step in set_up_commands(self._profile, self._config, self._country):
             try:
@@ -176,7 +177,7 @@ class ModemCheck:
             yield signal_finding(signal_line(answer.lines, profile.signal_query))
 
     async def _dial_tone(self, talk: ModemChannel) -> Finding:
-        """Off hook, wait for the tone, dial no digit, on hook (V.250 §6.3.1: a `;` ends in command state)."""
+        """Go off hook, wait for the tone, dial no digit, go on hook (V.250 §6.3.1: `;` stays in command state)."""
         if not self._config.wait_for_dial_tone:
             return skipped("dial tone", "Not looked for: modem.wait_for_dial_tone is no.")
         answer = await talk.ask("ATX4DT;", _DIAL_TONE_S)

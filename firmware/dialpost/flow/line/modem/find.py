@@ -1,4 +1,4 @@
-"""Looking for modems on serial ports: who answers AT, at which speed, and what it says of itself."""
+"""Looking for modems on serial ports: which port answers AT, at which speed, with which identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dialpost.flow.line.modem.port import OpenPort
 
 UART_SPEEDS_BPS = (115_200, 9600, 57_600, 38_400, 19_200, 230_400, 4800, 2400, 1200, 460_800, 921_600, 300)
 ACM_SPEEDS_BPS = (115_200, 9600)
-"""A modem that is a USB device itself (ttyACM) takes any speed; behind a USB-to-serial cable its own counts."""
+"""A modem that is itself a USB device (ttyACM) accepts any speed; behind a USB-to-serial cable its own counts."""
 
 _ANSWER_S = 3.0
 _WAKE_S = 1.5
@@ -23,18 +23,18 @@ _WAKE_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is on a port. `suggestion` is None where nothing answered; `trouble` says why it could not be asked."""
+    """What is on a port. `suggestion` is None if nothing answered; `trouble` says why it could not be tested."""
 
     port: PortFacts
     speed_bps: int = 0
     says: str = ""
     suggestion: Suggestion | None = None
     trouble: str = ""
-    lacks_flow_control: bool = False  # it answers only while RTS and CTS are not looked at
+    lacks_flow_control: bool = False  # it answers only if RTS and CTS are ignored
 
 
 async def look(port: PortFacts, hints: dict[str, Hints], open_port: OpenPort, speeds: Sequence[int] = ()) -> Found:
-    """Ask one port, speed by speed, until it answers. The port is as before afterwards, its settings excepted."""
+    """Try one port, speed by speed, until it answers. Afterwards the port is as before, except for its settings."""
     opened = None
     try:
         for speed_bps in speeds or _speeds(port):
@@ -58,7 +58,7 @@ async def look(port: PortFacts, hints: dict[str, Hints], open_port: OpenPort, sp
 
 
 def needed_flow(found: Found, profile: ModemProfile) -> PortFlow:
-    """What modem.flow_control has to be for the modem found."""
+    """The modem.flow_control that the modem found needs."""
     lacks = found.lacks_flow_control and profile.flow_control is FlowControl.RTSCTS
     return PortFlow.NONE if lacks else PortFlow.PROFILE
 
@@ -68,7 +68,7 @@ def _speeds(port: PortFacts) -> tuple[int, ...]:
 
 
 async def _answers_with_rts_cts(port: PortFacts, speed_bps: int, open_port: OpenPort) -> bool:
-    """Whether it answers too while the port waits for CTS, as a call does. Raises: PortError."""
+    """Whether it also answers while the port waits for CTS, as during a call. Raises: PortError."""
     opened = open_port(port.device, speed_bps, FlowControl.RTSCTS)
     try:
         return await ModemChannel(opened).wakes(limit_s=_WAKE_S)
@@ -77,13 +77,13 @@ async def _answers_with_rts_cts(port: PortFacts, speed_bps: int, open_port: Open
 
 
 async def _identify(talk: ModemChannel) -> tuple[str, ...]:
-    """The answers to `IDENTITY_COMMANDS`, "" where one is refused; the last keeps its error's words."""
+    """The answers to `IDENTITY_COMMANDS`, "" for a refused one; the last keeps the words of its error."""
     await talk.ask("ATE0V1Q0", _ANSWER_S)
     return (*await identify(talk, _ANSWER_S), await sim_words(talk, _ANSWER_S))
 
 
 async def identify(talk: ModemChannel, limit_s: float) -> list[str]:
-    """What the modem says to each of `IDENTITY_COMMANDS` but the last, without chatter; "" where one is refused."""
+    """The answers to all `IDENTITY_COMMANDS` but the last, without unsolicited lines; "" for a refused one."""
     found = []
     for command in IDENTITY_COMMANDS[:-1]:
         answer = await talk.ask(f"AT{command}", limit_s)
@@ -92,7 +92,7 @@ async def identify(talk: ModemChannel, limit_s: float) -> list[str]:
 
 
 async def sim_words(talk: ModemChannel, limit_s: float) -> str:
-    """What it says to the last of them: of its SIM, or +CME ERROR where none is in it."""
+    """The answer to the last of them: about its SIM, or +CME ERROR if there is none."""
     command = f"AT{IDENTITY_COMMANDS[-1]}"
     answer = await talk.ask(command, limit_s, tells=True)
     told = values(answer.lines, prefix_of(command))

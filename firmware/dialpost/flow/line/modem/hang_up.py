@@ -1,8 +1,8 @@
-"""Putting the line down for certain: the profile's ways in turn, each believed only where something proves it.
+"""Hanging up for certain: the profile's methods in turn, each believed only with proof.
 
-What proves it: DCD, where it was seen to tell the truth in this call, has fallen; or the modem takes commands
-again, its answers in step, says OK to ATH and answers AT after it (V.250 §6.3.6). An answer alone proves nothing:
-it may be late, of a command before.
+Proof is that DCD, if it was seen to be reliable in this call, has dropped; or that the modem accepts commands
+again, its answers in step, says OK to ATH and answers AT after it (V.250 §6.3.6). A single answer proves nothing:
+it may be a late one to an earlier command (decision 34).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dialpost.flow.line.modem.port import Port
 
 ROUNDS = 2
 _FALL_S, _LOOK_S = 1.0, 0.1
-"""How long DCD may take to fall, and how often it is polled."""
+"""The time DCD may take to drop, and the polling interval."""
 
 
 async def is_on_hook(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
-    """Whether the modem takes commands, and puts the line down on ATH."""
+    """Whether the modem accepts commands, and hangs up on ATH."""
     if not await talk.only_one():
         return False
     answer = await talk.ask("ATH")
@@ -31,7 +31,7 @@ async def is_on_hook(port: Port, talk: ModemChannel, profile: ModemProfile, *, c
 
 
 async def hung_up(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
-    """Go through the profile's ways until the line is known to be down; False where none of them proves it."""
+    """Try the profile's methods until the line is known to be down; False if none of them proves it."""
     for _ in range(ROUNDS):
         for way in profile.hang_up:
             if way is HangUpWay.DTR:
@@ -40,26 +40,26 @@ async def hung_up(port: Port, talk: ModemChannel, profile: ModemProfile, *, carr
                 if carrier_tells and await carrier_falls(port):
                     return True
                 if way is not profile.hang_up[-1]:
-                    continue  # nothing tells whether it worked: the next way makes sure
+                    continue  # nothing shows whether it worked: the next method makes sure
             else:
                 await escape(talk, profile)
-                await talk.once("ATH")  # at once, for the call costs money; that it worked is found out then
+                await talk.once("ATH")  # at once, because the call costs money; whether it worked is checked next
             if await is_on_hook(port, talk, profile, carrier_tells=carrier_tells):
                 return True
     return False
 
 
 async def escape(talk: ModemChannel, profile: ModemProfile) -> None:
-    """Back to commands, from data (silence, +++, silence) or from dialling (any character ends it)."""
+    """Return to command state, from data (silence, +++, silence) or from dialling (any character aborts it)."""
     await asyncio.sleep(profile.guard_s)
     await talk.send(profile.escape.encode("ascii"))
     await talk.quiet(profile.guard_s)
-    await talk.send(b"\r")  # ends what a modem in command mode took for the beginning of a command
+    await talk.send(b"\r")  # a modem in command state took +++ for the beginning of a command: end it
     await talk.quiet(min(1.0, profile.answer_s))
 
 
 async def carrier_falls(port: Port) -> bool:
-    """Whether DCD is off, or falls now. True where the port has none."""
+    """Whether DCD is off or drops now. True if the port has none."""
     end_s = asyncio.get_running_loop().time() + _FALL_S
     while port.carrier():
         if asyncio.get_running_loop().time() >= end_s:

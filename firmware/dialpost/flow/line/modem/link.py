@@ -1,11 +1,10 @@
-"""The dialled line: the modem brings the carrier, pppd the network over it. One of the call's three links.
+"""The dialled line: the modem provides the carrier, pppd the network over it. One of the call's three links.
 
-dial: the number whose turn it is (core/line/dial_plan), by the modem. negotiate: the provider's login dialogue
-where it has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is seen first. hang_up:
-pppd ends in order (the provider learns at once), then the modem hangs up; always both, however far the call got.
-
-Whoever else has to do with the line (name servers, the clock) hears of it as a `LineWatcher`.
-Runs in the daemon's event loop, in the call's task.
+dial: the modem dials the number whose turn it is (core/line/dial_plan). negotiate: the provider's login dialogue,
+if it has one, then pppd gets the open tty. lost: the carrier or pppd ends, whichever is noticed first. hang_up:
+pppd ends in order (so that the provider knows at once), then the modem hangs up; always both, however far the call
+got. Other parts that depend on the line (name servers, the clock) are notified as a `LineWatcher`. Runs in the
+daemon's event loop, in the call's task.
 """
 
 from __future__ import annotations
@@ -25,70 +24,70 @@ from dialpost.flow import maillog
 
 
 class Modem(Protocol):
-    """What the link needs of flow/line/modem/modem.Modem. Nothing of it raises for what a line or a modem does."""
+    """The subset of flow/line/modem/modem.Modem the link needs. No method raises for what a line or modem does."""
 
     async def dial(self, number: str) -> DialOutcome:
         """Prepare the modem and dial."""
 
     async def login(self, user: str, password: str) -> DialOutcome:
-        """Answer what the provider asks before PPP begins; CONNECTED at once where nothing is."""
+        """Answer the provider's login dialogue before PPP; CONNECTED at once if there is none."""
 
     def pause_reading(self) -> None:
         """From here on pppd reads the port."""
 
     async def carrier_lost(self) -> str:
-        """Wait until the carrier is gone; why, in words."""
+        """Wait until the carrier is gone; returns why, in words."""
 
     def resume_reading(self) -> None:
         """pppd is gone."""
 
     async def hang_up(self) -> str:
-        """Put the line down, whatever state it is in; "" or why it may still be up."""
+        """Hang up, whatever the state of the line; returns "" or why it may still be up."""
 
     @property
     def line_may_be_up(self) -> bool:
-        """Whether nothing proved since the last dial that the line is down."""
+        """Whether nothing has proved since the last dial that the line is down."""
 
     async def look_back(self) -> None:
-        """Find out whether a call was under way when the station stopped."""
+        """Find out whether a call was up when the station stopped."""
 
 
 class Ppp(Protocol):
     """The subset of edge/line/ppp/pppd.Pppd the link needs."""
 
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
-        """Bring the network up; how it ended where it did not come up."""
+        """Bring the network up; returns how it ended if it did not come up."""
 
     async def ended(self) -> PppEnd:
         """Wait until pppd ends by itself."""
 
     async def stop(self) -> None:
-        """End it in order; harmless where it does not run."""
+        """End it in order; harmless if it does not run."""
 
     def traffic(self) -> Traffic | None:
         """Bytes carried since the network came up."""
 
 
 class LineWatcher(Protocol):
-    """Who has to do with the line besides the mail."""
+    """A part that depends on the line besides the mail."""
 
     def line_up(self, up: PppUp) -> None:
-        """The network is there; mail may flow."""
+        """The network is up; mail may flow."""
 
     def line_down(self) -> None:
-        """The network is gone, or about to go."""
+        """The network is gone, or about to be."""
 
 
 LAST_WORDS_S = 5.0
-"""How long pppd gets to end by itself after the carrier is gone: it knows whether the provider refused."""
+"""The time pppd has to end by itself after the carrier is gone: it knows whether the provider refused."""
 RELEASE_PAUSE_S = 60.0
-"""How often a line that may still be up after a call is hung up once more."""
+"""The interval for hanging up again while the line may still be up after a call."""
 
 
 class ModemLink:
     """A Link (see flow/line/call/machine) with a real modem and a real pppd. One call at a time.
 
-    `run`, beside the calls, sees to a line that may have stayed up: it costs money until somebody hangs up.
+    `run`, beside the calls, takes care of a line that may have stayed up: it costs money until somebody hangs up.
     """
 
     kind = LinkKind.MODEM
@@ -111,12 +110,12 @@ class ModemLink:
         self._up: PppUp | None = None
         self._carried: Traffic | None = None
         self._in_call = self._negotiates = False
-        self._free = asyncio.Lock()  # who holds it talks to the modem between calls
+        self._free = asyncio.Lock()  # held by whoever talks to the modem between calls
         self._may_be_up = asyncio.Event()
 
     @property
     def line_doubt(self) -> str:
-        """Why the line may be up though no call is under way; "" where it is down, or in a call."""
+        """Why the line may be up although there is no call; "" if it is down, or during a call."""
         if self._in_call or not self._modem.line_may_be_up:
             return ""
         return (
@@ -125,7 +124,7 @@ class ModemLink:
         )
 
     async def run(self) -> None:
-        """Hang up a line that was left up, by a restart or by a modem that did not hear, until it is down."""
+        """Hang up a line that was left up, by a restart or by a deaf modem, until it is down."""
         await self._modem.look_back()
         self._may_be_up.set()
         while True:
@@ -138,7 +137,7 @@ class ModemLink:
             await asyncio.sleep(RELEASE_PAUSE_S)
 
     async def dial(self) -> DialOutcome:
-        """Dial the number whose turn it is. The plan hears what became of it."""
+        """Dial the number whose turn it is, and report the result to the plan."""
         self._rate_bps = self._carried = None
         number = self._plan.next(self._monotonic()).number
         if not number:
@@ -151,7 +150,7 @@ class ModemLink:
         try:
             async with self._free:
                 outcome = await self._modem.dial(number)
-        except asyncio.CancelledError:  # by the call's deadline, or by hand: the number had its try
+        except asyncio.CancelledError:  # by the call's deadline or an operator: it counts as an attempt
             self._plan.tried(number, DialResult.TIMEOUT, self._monotonic())
             raise
         self._plan.tried(number, outcome.result, self._monotonic())
@@ -159,7 +158,7 @@ class ModemLink:
         return replace(outcome, number=number)
 
     async def negotiate(self) -> DialOutcome:
-        """Log in where the provider asks before PPP, then bring the network up."""
+        """Log in if the provider asks before PPP, then bring the network up."""
         login = await self._modem.login(self._config.user, self._config.password)
         if login.result is not DialResult.CONNECTED:
             return login
@@ -183,7 +182,7 @@ class ModemLink:
     async def lost(self) -> str:
         """Wait for the carrier or pppd to end. Before the network is up only the carrier counts.
 
-        A provider that refuses hangs up at once: pppd, which knows why, gets a moment to end and tell.
+        A provider that refuses hangs up at once: pppd, which knows why, gets a moment to end and report.
         """
         carrier = asyncio.ensure_future(self._modem.carrier_lost())
         waits = {carrier} if self._up is None else {carrier, asyncio.ensure_future(self._network_ended())}
@@ -192,7 +191,7 @@ class ModemLink:
             if pending - {carrier}:
                 told, _ = await asyncio.wait(pending - {carrier}, timeout=LAST_WORDS_S)
                 done = told or done
-            elif self._negotiates:  # who waits for pppd tells, and this is no longer asked
+            elif self._negotiates:  # `negotiate` will report pppd's end, and cancel this
                 await asyncio.sleep(LAST_WORDS_S)
             return next(iter(done)).result()
         finally:
@@ -200,7 +199,7 @@ class ModemLink:
                 wait.cancel()
 
     async def hang_up(self) -> None:
-        """End pppd, then the call; both are tried whatever happens to the other."""
+        """End pppd, then the call; each is attempted whatever happens to the other."""
         if self._up is not None:
             self._carried = self._ppp.traffic() or self._carried
             self._up = None
@@ -227,7 +226,7 @@ class ModemLink:
         return self._carried
 
     def doubt(self, why: str) -> None:
-        """LCP's echoes find out whether a line is dead; nothing to check."""
+        """Nothing to check: LCP echoes detect a dead line."""
 
     async def _network_ended(self) -> str:
         end = await self._ppp.ended()

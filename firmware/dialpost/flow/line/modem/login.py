@@ -1,4 +1,4 @@
-"""The login some providers want before PPP: plays modem.login_script over the open port (`core/line/at/login`)."""
+"""The login that some providers want before PPP: runs modem.login_script on the port (`core/line/at/login`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dialpost.flow.line.modem.port import Port
 
 
 async def log_in(port: Port, config: ModemConfig, user: str, password: str) -> DialOutcome:
-    """CONNECTED when the script is through. Each of its texts has modem.login_timeout_s. Raises: PortError."""
+    """CONNECTED when the script is done. Each of its texts has modem.login_timeout_s. Raises: PortError."""
     script = LoginScript(config.login_script, user, password)
     loop, waits_for = asyncio.get_running_loop(), script.waits_for
     try:
@@ -31,10 +31,10 @@ async def log_in(port: Port, config: ModemConfig, user: str, password: str) -> D
                             DialResult.NO_CARRIER,
                             "The line was lost while logging in. If this repeats, check modem.login_script.",
                         )
-                if waits_for != script.waits_for:  # the next text has its own time; other words win none
+                if waits_for != script.waits_for:  # the next text gets its own time; other input does not extend it
                     waits_for = script.waits_for
                     limit.reschedule(loop.time() + config.login_timeout_s)
-                data = await port.read(1)
+                data = await port.read(1)  # byte by byte: PPP frames may follow at once, and are pppd's
     except TimeoutError:
         if script.is_refused:
             return _refused(script)

@@ -1,10 +1,10 @@
-"""The modem: opens its port, dials, logs in where the provider wants it before PPP, watches the carrier, hangs up.
+"""The modem: opens its port, dials, logs in if the provider wants that before PPP, watches the carrier, hangs up.
 
-The steps are `set_up`, `sim`, `login` and `hang_up`, over one `ModemChannel`. Nothing that a
-line, a modem or a port does is raised out of here: it is a `DialOutcome`, or words. One task at a time: dial,
-login, (pause_reading, pppd, carrier_lost, resume_reading), hang_up. A cancelled `dial` or `login` leaves the port
-open for `hang_up`, which closes it. From ATD on the line counts as up until something proves that it is down:
-`line_may_be_up` says so, `hang_up` may be repeated, and no second number is dialled before.
+The steps are `set_up`, `sim`, `login` and `hang_up`, over one `ModemChannel`. Faults of a line, a modem or a port
+are not raised: they are a `DialOutcome`, or words. One task at a time: dial, login, (pause_reading, pppd,
+carrier_lost, resume_reading), hang_up. A cancelled `dial` or `login` leaves the port open for `hang_up`, which
+closes it. From ATD on the line counts as up until something proves that it is down: `line_may_be_up` says so,
+`hang_up` may be repeated, and no other number is dialled before.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from dialpost.flow.line.modem.sim import reach_network
 from dialpost.flow.memory import Memory
 
 CARRIER_LOOK_S = 0.2
-"""How often DCD is polled: a poll costs one system call, and no thread waits for the kernel."""
+"""The polling interval of DCD: a poll costs one system call, and no thread has to wait in the kernel."""
 DOUBT_S = 60.0
-"""How long to wait for the real result after an OK to ATD: the OK may be late, of a command before."""
+"""The wait for the real result after an OK to ATD, which may be a late answer to an earlier command."""
 _LINE_KEY = "modem.line_may_be_up"
 HANG_UP_S = 45.0
-"""The limit for hanging up, whatever the modem does. A slow one needs most of it to prove that it is done."""
+"""The limit for hanging up, whatever the modem does. A slow one needs most of it to prove that it is down."""
 
 
 class Modem:
-    """One modem on one port. `say` hears each step in words.
+    """One modem on one port. `say` is called with each step in words.
 
-    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks. `memory` keeps across
-    a restart that the line may be up.
+    `refused_pin` remembers a PIN that the SIM refused: it is never tried again, whoever asks. `memory` remembers
+    across a restart that the line may be up.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Modem:
         self._was_seen_on_hook = False
         self._refused_pin, self._memory = refused_pin or RefusedPin(), memory
         self.line_may_be_up = False
-        """Whether something was dialled, and nothing proved since that the line is down."""
+        """Whether something was dialled, and nothing has proved since that the line is down."""
         self.has_carrier_line = False
-        """Whether DCD was off before the last dial and up at its CONNECT: then its fall ends the call."""
+        """Whether DCD was off before the last dial and on at its CONNECT: then its drop ends the call."""
 
     @property
     def device(self) -> str:
@@ -77,7 +77,7 @@ class Modem:
         return self._config.port
 
     async def look_back(self) -> None:
-        """Find out whether a call was under way when the station stopped: then the line may be up."""
+        """Find out whether a call was up when the station stopped: then the line may be up."""
         with contextlib.suppress(StorageError):
             if self._memory is not None and await self._memory.recall(_LINE_KEY):
                 self.line_may_be_up = True
@@ -85,7 +85,7 @@ class Modem:
     # -- a call ---------------------------------------------------------------------------------------
 
     async def dial(self, number: str) -> DialOutcome:
-        """Open the port, wake and set up the modem, see to PIN and network, dial; `detail` has its words."""
+        """Open the port, wake and set up the modem, handle PIN and network, dial; `detail` has its words."""
         self.has_carrier_line = False
         try:
             port, talk = await self._open()
@@ -103,7 +103,7 @@ class Modem:
             return DialOutcome(DialResult.ERROR, " ".join(error.problems), again=Again.AFTER_CHANGE)
 
     async def login(self, user: str, password: str) -> DialOutcome:
-        """Play modem.login_script; CONNECTED when it is through, or where there is none."""
+        """Run modem.login_script; CONNECTED when it is done, or if there is none."""
         if not self._config.login_script:
             return DialOutcome(DialResult.CONNECTED)
         self._say("logging in before PPP")
@@ -121,7 +121,7 @@ class Modem:
         self._is_paused = False
 
     async def carrier_lost(self) -> str:
-        """Wait until the carrier is lost or the port unplugged; why, in words. For ever where it can't tell."""
+        """Wait until the carrier is lost or the port unplugged; returns why. Never without a reliable DCD."""
         while True:
             try:
                 carrier = self._opened.carrier()
@@ -132,10 +132,10 @@ class Modem:
             await asyncio.sleep(CARRIER_LOOK_S)
 
     async def hang_up(self) -> str:
-        """Put the line down in whatever state it is, in bounded time, and close the port.
+        """Hang up, whatever the state of the line, in bounded time, and close the port.
 
-        "" when it is down for certain, else a sentence that says it may still be up and what to do. It may then be
-        called again: the port is opened for it.
+        Returns "" if the line is certainly down, else a sentence that says it may still be up and what to do. It
+        may then be called again, and reopens the port.
         """
         self._is_paused = False
         if not self.line_may_be_up:
@@ -174,7 +174,7 @@ class Modem:
             self._port = self._talk = None
 
     async def _wake(self, port: Port, talk: ModemChannel) -> None:
-        """Until it answers AT and is known to be on hook: a power cut may have left a call up."""
+        """Wake the modem until it answers AT and is known to be on hook: a power cut may have left a call up."""
         woken = await wake(talk, self._profile)
         if woken is Woken.SILENT:
             raise ModemFailedError(await self._silence(talk))
@@ -229,7 +229,7 @@ class Modem:
         answer = await talk.dial(command, self._profile.connect_s, DOUBT_S)
         if answer.result is None:
             if talk.is_lost:
-                await self._note_line(False)  # nothing was dialled
+                await self._note_line(False)  # the command was never sent
             return self._no_result(talk, answer)
         result = DIAL_RESULTS[answer.result.kind]
         words = answer.result.words
@@ -257,9 +257,9 @@ class Modem:
         )
 
     async def _put_down(self) -> bool:
-        """Hang up in every way there is; whether it is certain that the line is down."""
+        """Hang up by every method; returns whether the line is certainly down."""
         port, talk = (self._port, self._talk) if self._port and self._talk else await self._open()
-        port.set_speed(self._speed_bps)  # pppd may have left it otherwise
+        port.set_speed(self._speed_bps)  # pppd may have left another speed
         self.line_may_be_up = True
         is_down = await hung_up(port, talk, self._profile, carrier_tells=self.has_carrier_line)
         if is_down:
@@ -268,7 +268,7 @@ class Modem:
         return is_down
 
     async def _note_line(self, may_be_up: bool) -> None:
-        """Before it is dialled, and once it is known to be down. A card that takes nothing stops no call."""
+        """Record before dialling that the line may be up, and later that it is down. A full card stops no call."""
         self.line_may_be_up = may_be_up
         if self._memory is not None:
             with contextlib.suppress(StorageError):

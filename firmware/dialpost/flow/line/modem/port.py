@@ -1,4 +1,4 @@
-"""What the modem's flows need of a serial port, as a Protocol; `edge/line/serial_port.SerialPort` is one."""
+"""The serial port as the modem's flows need it, a Protocol; `edge/line/serial_port.SerialPort` is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dialpost.core.line.modem.profile import FlowControl
 
 
 class Port(Protocol):
-    """An open serial port. Raises: PortError when it is gone."""
+    """An open serial port. Raises: PortError once it is gone."""
 
     @property
     def device(self) -> str:
@@ -19,22 +19,22 @@ class Port(Protocol):
         """The open descriptor."""
 
     async def read(self, most: int) -> bytes:
-        """At least one byte, at most `most`; what is beyond stays in the kernel."""
+        """At least one byte, at most `most`; the rest stays in the kernel."""
 
     async def write(self, data: bytes) -> None:
-        """Give all to the kernel."""
+        """Hand all of it to the kernel."""
 
     def set_speed(self, speed_bps: int) -> None:
-        """Change the speed; what was not yet read is dropped."""
+        """Change the speed; unread input is dropped."""
 
     def set_dtr(self, on: bool) -> bool:
-        """Switch DTR; False where the port has no such line."""
+        """Switch DTR; False if the port has no such line."""
 
     def carrier(self) -> bool | None:
-        """DCD, None where the port has no such line."""
+        """DCD; None if the port has no such line."""
 
     def close(self, *, keep_dtr: bool) -> None:
-        """Close at once, dropping what is not yet written. DTR goes off unless `keep_dtr`. Harmless when closed."""
+        """Close at once, dropping unwritten output. DTR goes off unless `keep_dtr`. Harmless if already closed."""
 
 
 OpenPort = Callable[[str, int, FlowControl], Port]

@@ -1,10 +1,10 @@
-"""A SIM's PIN that was refused is never tried again, not even after a restart: three wrong ones lock the SIM.
+"""A PIN that the SIM refused is never tried again, not even after a restart: three wrong ones lock the SIM.
 
-What is kept on the card are digests, no PINs, since the SIM was last seen open: of all that were refused, and
-of each try whose outcome is not known (with a ? before it; a try is noted before it is made). Who goes back to
-an earlier PIN loses no try. An unclear one is tried twice at most, and no more than two tries are made in all
-where the modem does not tell how many are left. The operator can lift that (`dialpost modem allow-pin`).
-`dialpost modem test --dial`, a process of its own, asks the station for them (`pin_methods`, `StationsPins`).
+The card keeps digests, not PINs, from the time since the SIM was last open: of all refused PINs, and of each
+attempt whose outcome is unknown (marked with ?; an attempt is noted before it is made). So going back to an earlier
+PIN costs no attempt. A PIN with an unclear outcome is tried twice at most, and no more than two attempts are made
+in all if the modem does not report how many are left. The operator can lift the bar (`dialpost modem allow-pin`).
+`dialpost modem test --dial`, a separate process, asks the station for them (`pin_methods`, `StationsPins`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dialpost.flow.memory import Memory
 
 _KEY = "modem.refused_pin"
 ALLOW = "`dialpost modem allow-pin`"
-"""What lifts a ban, for messages."""
+"""The command that lifts the bar, for messages."""
 MOST_UNCLEAR = 2
 _MOST_UNSEEN = 2
 _MOST_KEPT = 10
@@ -33,14 +33,14 @@ _UNCLEAR = "?"
 
 
 class RefusedPin:
-    """The tries on record: on the card, and in memory what the card did not take; all without a `memory`."""
+    """The recorded attempts: on the card, or in memory if the card refused them or there is no `memory`."""
 
     def __init__(self, memory: Memory | None = None) -> None:
         self._memory = memory
         self._unkept: tuple[str, ...] | None = None
 
     async def why_not(self, pin: str, *, tries_known: bool) -> str:
-        """Why this PIN must not be sent, "" where it may. Raises: StorageError where that can't be found out."""
+        """Why this PIN must not be sent, "" if it may. Raises: StorageError if that can't be determined."""
         known, digest = await self._all(), _digest(pin)
         if digest in known:
             return (
@@ -49,34 +49,34 @@ class RefusedPin:
             )
         if known.count(_UNCLEAR + digest) >= MOST_UNCLEAR:
             return (
-                f"This PIN was sent {MOST_UNCLEAR} times, and the SIM did not say whether it is right; "
+                f"This PIN was sent {MOST_UNCLEAR} times, and the SIM did not say whether it was right; "
                 f"Dialpost does not send it again. Correct modem.sim_pin. If it is right, {ALLOW} allows it again."
             )
         if not tries_known and len(known) >= _MOST_UNSEEN:
             return (
-                f"{len(known)} tries were made since the SIM was last open, and the modem does not tell how many "
-                "are left: a third wrong PIN may lock the SIM, so this one is not tried. If you are sure of it, "
+                f"{len(known)} attempts were made since the SIM was last open, and the modem does not report how "
+                "many are left: a third wrong PIN may lock the SIM, so this one is not tried. If you are sure of it, "
                 f"{ALLOW} allows it."
             )
         return ""
 
     async def trying(self, pin: str) -> None:
-        """It is about to be sent; until more is known its outcome is unclear."""
+        """It is about to be sent; its outcome is unclear until more is known."""
         await self._change(lambda known: (*known, _UNCLEAR + _digest(pin)))
 
     async def refused(self, pin: str) -> None:
-        """It was judged, and is wrong."""
+        """The SIM refused it."""
         digest = _digest(pin)
         await self._change(lambda known: (*_without(known, _UNCLEAR + digest), digest))
 
     async def not_judged(self, pin: str) -> None:
-        """The last try was not looked at by the SIM: it cost nothing."""
+        """The SIM did not look at the last attempt: it cost nothing."""
         await self._change(lambda known: _without(known, _UNCLEAR + _digest(pin)))
 
     async def forget(self) -> None:
-        """The SIM is open, or the operator is sure: whatever was noted holds no more."""
+        """The SIM is open, or the operator is sure: discard all records."""
         self._unkept = None if self._memory is not None else ()
-        with contextlib.suppress(StorageError):  # then they are only remembered for longer
+        with contextlib.suppress(StorageError):  # records that stay longer do no harm
             if self._memory is not None and await self._all():
                 await self._memory.remember(_KEY, "")
 
@@ -92,10 +92,10 @@ class RefusedPin:
             await self._memory.remember(_KEY, " ".join(self._unkept))
             self._unkept = None
         except StorageError as error:
-            maillog.person_needed("modem: a try of the PIN could not be put on record", error=error)
+            maillog.person_needed("modem: an attempt with the PIN could not be recorded", error=error)
 
     async def _all(self) -> tuple[str, ...]:
-        """Looked up each time: another process may have noted one. Raises: StorageError."""
+        """All records, looked up each time because another process may have added one. Raises: StorageError."""
         if self._unkept is not None:
             return self._unkept
         kept = await self._memory.recall(_KEY) if self._memory is not None else None
@@ -103,7 +103,7 @@ class RefusedPin:
 
 
 def _without(known: tuple[str, ...], entry: str) -> tuple[str, ...]:
-    """Without the last of these."""
+    """The records without the last one like `entry`."""
     if entry not in known:
         return known
     index = len(known) - 1 - known[::-1].index(entry)
@@ -135,7 +135,7 @@ def pin_methods(memory: Memory, on_allowed: Callable[[], None] = lambda: None) -
 
 
 class Ask(Protocol):
-    """The station's control API, as edge/control_socket's client has it. Raises: ControlError."""
+    """The station's control API, as offered by the client in edge/control_socket. Raises: ControlError."""
 
     def __call__(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
         """The method's answer."""
@@ -148,11 +148,11 @@ class StationsPins:
         self._ask = ask
 
     async def remember(self, key: str, value: str) -> None:
-        """Have the station keep them. Raises: StorageError."""
+        """Let the station store the records. Raises: StorageError."""
         await self._asked(value)
 
     async def recall(self, key: str) -> str | None:
-        """Those the station keeps. Raises: StorageError."""
+        """The records that the station has. Raises: StorageError."""
         return await self._asked(None)
 
     async def _asked(self, keep: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Waking a modem and setting it up, over a `ModemChannel`. What must succeed and does not ends the call."""
+"""Waking and setting up a modem, over a `ModemChannel`. A required step that fails ends the call."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.hang_up import escape
 
 BUSY_S = 20.0
-"""How long in all a modem may say that it is busy, or keep silent, before a command is given up."""
+"""The total time a modem may be busy or silent before a command is given up."""
 _BUSY_LOOK_S = 1.0
 _SLOW_WAKE_S = 6.0
 
 
 class ModemFailedError(Exception):
-    """The modem can't be made to dial; `outcome` says why."""
+    """The modem can't dial; `outcome` says why."""
 
     def __init__(self, detail: str, result: DialResult = DialResult.ERROR, again: Again | None = None) -> None:
         super().__init__(detail)
@@ -28,7 +28,7 @@ class ModemFailedError(Exception):
 
 
 class Woken(Enum):
-    """How a modem was found."""
+    """How a modem woke."""
 
     AT_ONCE = auto()
     BY_ESCAPE = auto()  # it may have been on line
@@ -36,7 +36,7 @@ class Woken(Enum):
 
 
 async def wake(talk: ModemChannel, profile: ModemProfile) -> Woken:
-    """Until it answers AT; one that is on line is brought back to commands."""
+    """Try until it answers AT; a modem that is on line is brought back to command state."""
     if await talk.wakes():
         return Woken.AT_ONCE
     await escape(talk, profile)
@@ -45,14 +45,14 @@ async def wake(talk: ModemChannel, profile: ModemProfile) -> Woken:
 
 
 class ModemSetUp:
-    """The commands before a call. A modem that is busy is asked again for `BUSY_S` in all."""
+    """The commands before a call. A busy modem is retried for `BUSY_S` in all."""
 
     def __init__(self, talk: ModemChannel, profile: ModemProfile, say: Callable[[str], None]) -> None:
         self._talk, self._profile, self._say = talk, profile, say
         self._busy_until_s: float | None = None
 
     async def run(self, commands: Sequence[SetUpCommand]) -> None:
-        """All in turn; where one that must be taken is not, once more after a reset. Raises: ModemFailedError."""
+        """Send all in turn; if a required one fails, once more after a reset. Raises: ModemFailedError."""
         try:
             await self._all(commands)
         except ModemFailedError:
@@ -72,7 +72,7 @@ class ModemSetUp:
             )
 
     async def patiently(self, command: str) -> Answer:
-        """The answer; while it is that the modem is busy, or none, the command is repeated."""
+        """Send a command and return its answer; while the modem is busy or silent, repeat it."""
         loop = asyncio.get_running_loop()
         while True:
             answer = await self._talk.ask(command)

@@ -1,8 +1,9 @@
-"""Before a cellular modem dials: its SIM is opened, with care for the PIN's few tries, and a network is waited for.
+"""Before a cellular modem dials: unlocks its SIM, sparing the PIN's few attempts, and waits for a network.
 
-A PIN is sent only where the SIM asks for it, where it was not refused before, and where a wrong one would leave a
-try: as the modem tells, or else two at most since the SIM was last seen open. What a try came to is judged by more
-than its answer: by the SIM's state and the tries left. Only "incorrect password" or a used-up try is a refusal.
+A PIN is sent only if the SIM asks for it, if it was not refused before, and if a wrong one would leave an attempt:
+as the modem reports, or else at most two since the SIM was last open. The result of an attempt is judged by more
+than its answer: by the SIM's state and the attempts left. Only "incorrect password" or a used-up attempt is a
+refusal.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from dialpost.flow.line.modem.refused_pin import ALLOW, MOST_UNCLEAR, RefusedPin
 from dialpost.flow.line.modem.set_up import ModemFailedError, ModemSetUp
 
 SIM_BUSY_S = 20.0
-"""How long a SIM that was just switched on may take to say what it wants, or be busy."""
+"""The time a SIM that was just switched on may be busy before it reports its state."""
 LEAST_TRIES = 2
-"""With fewer tries left no PIN is sent: the last one is the operator's."""
+"""With fewer attempts left no PIN is sent: the last one is the operator's."""
 _SIM_LOOK_S, _PIN_S, _REGISTRATION_LOOK_S = 1.0, 15.0, 2.0
 _OPENING_S = 3.0
 CELLULAR_QUERIES = ("+CEREG", "+CGREG", "+CREG")
 
 
 async def ask_sim(talk: ModemChannel) -> tuple[str, str]:
-    """The SIM's state (`core/line/modem/signs.sim_state`) and the modem's words; one that starts is waited for."""
+    """The SIM's state (`core/line/modem/signs.sim_state`) and the modem's words; waits for one that is starting."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + SIM_BUSY_S
     while True:
@@ -55,14 +56,14 @@ async def ask_sim(talk: ModemChannel) -> tuple[str, str]:
 
 
 class SimCard:
-    """The SIM of one modem, for one call. Raises: ModemFailedError where it can't be used."""
+    """The SIM of one modem, for one call. Raises: ModemFailedError if it can't be used."""
 
     def __init__(self, talk: ModemChannel, set_up: ModemSetUp, config: ModemConfig, pins: RefusedPin) -> None:
         self._talk, self._set_up, self._config, self._pins = talk, set_up, config, pins
         self._has_codes = True
 
     async def open(self) -> None:
-        """Until it wants no PIN, and knows the access point."""
+        """Unlock it, and set the access point."""
         codes = await self._set_up.patiently("AT+CMEE=1")  # errors with their numbers (3GPP TS 27.007 §9.1)
         self._has_codes = codes.is_ok
         state, said = await ask_sim(self._talk)
@@ -70,13 +71,13 @@ class SimCard:
             state = await self._enter_pin()
         elif state != SIM_READY:
             raise ModemFailedError(" ".join(sim_trouble(state, said)), again=Again.NEXT_TIME)
-        if state == SIM_READY:  # an OK alone opens it for this call, and is no proof
+        if state == SIM_READY:  # an OK alone is enough for this call, but not proof
             await self._pins.forget()
         if self._config.apn:
             await self._set_up.need(f'AT+CGDCONT=1,"IP","{self._config.apn}"')
 
     async def _enter_pin(self) -> str:
-        """The state it came to."""
+        """Enter the PIN; returns the state after it."""
         pin = self._config.sim_pin
         if not pin:
             raise ModemFailedError("The SIM wants its PIN: set modem.sim_pin.", again=Again.AFTER_CHANGE)
@@ -85,7 +86,7 @@ class SimCard:
         while True:
             tries = await self._tries()
             await self._check(pin, tries)
-            await self._pins.trying(pin)  # before: a power cut or a hang-up leaves it noted
+            await self._pins.trying(pin)  # before it is sent: a power cut must not lose the attempt
             answer = await self._talk.ask(f'AT+CPIN="{pin}"', _PIN_S)
             if state := await self._opened_by(pin, answer, tries):
                 return state
@@ -96,14 +97,14 @@ class SimCard:
             await asyncio.sleep(_SIM_LOOK_S)
 
     async def _opened_by(self, pin: str, answer: Answer, tries: int | None) -> str:
-        """The state that lets a call go on; "" where the PIN was not judged and may be sent again at once."""
+        """The state in which the call can continue; "" if the PIN was not judged and may be sent again at once."""
         words = answer.final_words
         state = "" if is_wrong_pin(words) else await self._state_after(answer)
         left = await self._tries() if state == SIM_WANTS_PIN and tries is not None else None
         is_likely = answer.is_ok and not self._talk.was_late and state != SIM_LOCKED and not _fewer(left, tries)
         if state == SIM_READY or is_likely:
             return state or SIM_WANTS_PIN
-        is_plain = not self._has_codes and words == "ERROR" and left is None  # all that this modem can say
+        is_plain = not self._has_codes and words == "ERROR" and left is None  # this modem can't say more
         if is_wrong_pin(words) or state == SIM_LOCKED or _fewer(left, tries) or is_plain:
             await self._pins.refused(pin)
             raise ModemFailedError(
@@ -121,7 +122,7 @@ class SimCard:
         )
 
     async def _state_after(self, answer: Answer) -> str:
-        """The SIM's state; after an OK it may take a while to tell the new one."""
+        """The SIM's state; after an OK it may take a while to report the new one."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + _OPENING_S
         while True:
@@ -131,10 +132,10 @@ class SimCard:
             await asyncio.sleep(_SIM_LOOK_S)
 
     async def _check(self, pin: str, tries: int | None) -> None:
-        """Raises: ModemFailedError where this PIN must not be sent."""
+        """Raises: ModemFailedError if this PIN must not be sent."""
         if tries is not None and tries < LEAST_TRIES:
             raise ModemFailedError(
-                f"The SIM has too few tries for its PIN left: {tries}. So none is sent. Put it into a "
+                f"The SIM has too few attempts for its PIN left ({tries}), so none is made. Put it into a "
                 "phone and enter the PIN there.",
                 again=Again.AFTER_CHANGE,
             )
@@ -148,7 +149,7 @@ class SimCard:
             raise ModemFailedError(why_not, again=Again.AFTER_CHANGE)
 
     async def _tries(self) -> int | None:
-        """Those left, where the modem has a word for it."""
+        """The attempts left, if the modem reports them."""
         for query in QUERIES:
             found = pin_tries((await self._talk.ask(query)).lines, query)
             if found is not None:
@@ -164,7 +165,7 @@ async def reach_network(
     refused_pin: RefusedPin,
     say: Callable[[str], None],
 ) -> None:
-    """All that a modem on a network of its own needs before it dials; a plain one needs nothing.
+    """Do what a modem on its own network needs before it dials; a telephone modem needs nothing.
 
     Raises: ModemFailedError, PortError, ConfigError.
     """
@@ -174,7 +175,7 @@ async def reach_network(
 
 
 async def find_network(talk: ModemChannel, profile: ModemProfile, say: Callable[[str], None]) -> None:
-    """Wait until the modem is registered, where it is a kind that registers. Raises: ModemFailedError."""
+    """Wait until the modem is registered, if its kind registers. Raises: ModemFailedError."""
     query = profile.registration_query
     queries = (query,) if query else CELLULAR_QUERIES if profile.cellular else ()
     if queries:
@@ -186,7 +187,7 @@ async def find_network(talk: ModemChannel, profile: ModemProfile, say: Callable[
 
 
 async def network_states(talk: ModemChannel, queries: tuple[str, ...]) -> list[int]:
-    """What each query tells, those left out that tell nothing."""
+    """The states that the queries report, without those that report none."""
     states = []
     for query in queries:
         state = registration((await talk.ask(f"AT{query}?", tells=True)).lines, query)

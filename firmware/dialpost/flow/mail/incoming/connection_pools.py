@@ -1,10 +1,11 @@
-"""Who may hold a connection, and who gives way where all places are taken.
+"""Who may hold a connection, and who gives way if all places are taken.
 
 Four pools share `smtp.max_connections`: the provider, users who logged in, hosts of the LAN's networks, and
-strangers. Each has a tenth for itself, so that none can shut out another; the rest goes to who comes first. Where a
-newcomer finds no place, an idle connection of a pool that counts no more than its own ends for it: strangers first,
-of these the one that got nowhere for longest. With none idle, the host with the most strangers' connections gives
-one up to a host with fewer. A host is an IPv4 address or an IPv6 /64. Runs in the event loop.
+strangers. A tenth is reserved for each, so that no pool can shut out another; the rest is first come, first served.
+If a newcomer finds no place, an idle connection of its own or a lower pool is closed in its favour: strangers
+first, and of these the one that has made no progress for longest. If none is idle, the host with the most
+strangers' connections gives one up to a host with fewer. A host is an IPv4 address or an IPv6 /64. Runs in the
+event loop.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ TOO_MANY_FROM_YOU = Reply(421, ("Too many connections from your address: try aga
 GAVE_WAY = Reply(421, ("Closing this idle connection to make room: try again later",), "4.7.0")
 
 _SHARES = 10
-"""One for each pool; the other six go to who comes first, so that one host may have its whole measure."""
+"""Tenths: one for each pool. Six are for whoever comes first, so that one host may use its full allowance."""
 
 
 class Pool(IntEnum):
-    """Whose connections are counted together; a greater number counts for more."""
+    """Connections counted together; the greater number has the higher rank."""
 
     STRANGERS = 0
     LAN = 1
@@ -35,15 +36,16 @@ class Pool(IntEnum):
 
 
 class ConnectionPools:
-    """The connections there are. `pool_of` tells where one belongs before a login, which moves it to the users'."""
+    """The open connections. `pool_of` returns the pool of one without a login; a login moves it to the users'."""
 
     def __init__(self, most: int, most_per_host: int, pool_of: Callable[[Peer], Pool]) -> None:
         self._most, self._most_per_host, self._pool_of = most, most_per_host, pool_of
+        # With a very low limit there is nothing to reserve: four reserved places would leave no free one.
         self._kept = max(most // _SHARES, int(most > len(Pool)))
         self._callers: dict[Caller, tuple[Pool, str]] = {}  # as they came; pool and host of each
 
     def admit(self, caller: Caller) -> Reply | None:
-        """Let it in, perhaps in another's place; or why not."""
+        """Admit it, perhaps in another's place; else the reply that refuses it."""
         pool, host = self._pool_of(caller.peer), host_of(caller.peer.address)
         counts = Counter(map(self._pool, self._callers))
         of_host = Counter(self._host(one) for one in self._callers if self._pool(one) is pool)
@@ -54,20 +56,22 @@ class ConnectionPools:
             yields = self._idle(pool, counts) or self._crowding(pool, of_host, host)
             if yields is None:
                 return TOO_MANY_HERE
+            # Its place is free from here on, although its 421 has yet to be sent: the newcomer must not wait for a
+            # peer that may never read.
             self.gone(yields)
             yields.give_way(GAVE_WAY)
         self._callers[caller] = (pool, host)
         return None
 
     def make_room(self, count: int) -> None:
-        """End this many idle ones, or all there are: the system gives no more connections."""
+        """Close this many idle connections, or all there are: the process has run out of descriptors."""
         idle = [one for one in self._callers if one.is_idle]
         for one in sorted(idle, key=lambda one: (self._pool(one), one.progress_s))[:count]:
             self.gone(one)
             one.give_way(GAVE_WAY)
 
     def gone(self, caller: Caller) -> None:
-        """It holds no place any more."""
+        """It no longer holds a place."""
         self._callers.pop(caller, None)
 
     def _pool(self, caller: Caller) -> Pool:
@@ -84,9 +88,10 @@ class ConnectionPools:
         return min(found, key=lambda one: (self._pool(one), one.progress_s), default=None)
 
     def _crowding(self, pool: Pool, of_host: Counter[str], host: str) -> Caller | None:
-        """Only among strangers: a message under way is broken off for nothing less than fairness."""
+        """Only among strangers: nothing but fairness justifies breaking off a message under way."""
         if pool is not Pool.STRANGERS:
             return None
+        # A difference of at least two: with one, two hosts would take turns evicting each other.
         found = [
             one
             for one in self._callers

@@ -1,4 +1,4 @@
-"""What comes in from the provider's side at this moment: the call's evidence of when to hang up."""
+"""What the provider is sending at this moment: the evidence by which a call decides when to hang up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InboundActivity:
         self._tell()
 
     def moved(self, count: int) -> None:
-        """Bytes of a message came: a sign of life, but nobody is woken for it."""
+        """Bytes of a message came: the line is alive, but nobody needs to wake up for each of them."""
         self.bytes += count
         self.last_activity_s = self.last_byte_s = self._monotonic()
 
@@ -52,5 +52,7 @@ class InboundActivity:
 
     def _tell(self) -> None:
         self.last_activity_s = self._monotonic()
+        # A fresh event, so that everyone who waits now wakes exactly once and later waiters wait for the next
+        # change.
         self._changed.set()
         self._changed = asyncio.Event()

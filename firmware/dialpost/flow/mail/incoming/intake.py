@@ -1,8 +1,8 @@
-"""Taking mail in: who may send what to whom, and making it durable before it is promised.
+"""Accepting mail: who may send what to whom, and making a message durable before it is acknowledged.
 
-One `Intake` serves every listener. The relay rule (core/mail/intake_rules): to our own domains from anywhere; to
-the world only from a user who logged in or a network named in the configuration; never from the provider's side.
-Runs in the event loop; a message's body streams to the spool (flow/mail/incoming/message).
+One `Intake` serves every listener. The relay rule (core/mail/intake_rules): anyone may send to our own domains;
+only a user who logged in or a network named in the configuration may send to the world; the provider's side never
+may. Runs in the event loop; a message's body streams to the spool (flow/mail/incoming/message).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _HOUR_S = 3600
 
 
 _ROOM_AT_ONCE = 8
-"""How many idle connections end when the system gives no more."""
+"""The number of idle connections to close if the process runs out of descriptors."""
 
 
 class Accounts(Directories, Protocol):
@@ -56,10 +56,10 @@ class Accounts(Directories, Protocol):
 
     @property
     def is_restored(self) -> bool:
-        """Whether the accounts come from an older copy, so that somebody may be missing."""
+        """Whether the accounts come from an older copy, so that some may be missing."""
 
     async def verify(self, name: str, password: str) -> Account | None:
-        """The account, if the password is its own."""
+        """The account, if the password is right."""
 
     def quota_of(self, name: str) -> int:
         """Bytes, 0 = none."""
@@ -125,7 +125,7 @@ class Intake:
     # -- connections ----------------------------------------------------------------------------------
 
     def connected(self, caller: Caller) -> Reply | None:
-        """421 where there are too many already."""
+        """421 if there are too many already."""
         peer = caller.peer
         refusal = self._pools.admit(caller)
         if refusal is not None:
@@ -135,31 +135,31 @@ class Intake:
         return None
 
     def make_room(self) -> None:
-        """The system gives no more connections: some that do nothing end."""
+        """The process has run out of descriptors: close some idle connections."""
         self._pools.make_room(_ROOM_AT_ONCE)
 
     async def turn(self, peer: Peer) -> Turn | None:
-        """Those who come over a dialled line take turns; on the LAN nobody waits."""
+        """Connections over a dialled line take turns; on the LAN nobody waits."""
         if self._takes_turns and self.is_over_the_line(peer):
             return await self._turns.turn()
         return None
 
     def disconnected(self, caller: Caller) -> None:
-        """One less."""
+        """A connection is gone."""
         self._pools.gone(caller)
         if self.is_over_the_line(caller.peer):
             self._activity.closed()
 
     def pause_after_refusal(self, peer: Peer) -> float | None:
-        """The provider hands on what others wrote to it, and a paid line does not wait."""
+        """None for the provider: it passes on what others wrote, and every second on the line costs money."""
         if self._pool(peer) is Pool.PROVIDER:
             return None
         return self._refusals.refused(peer.address)
 
     async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
-        """The account's name; 535 where name or password is wrong, 454 while the address has to wait.
+        """The account's name; 535 if name or password is wrong, 454 while the address has to wait.
 
-        Acting for oneself, by any address of the same account, is what mail programs write who fill in both.
+        `acts_as` may be any address of the same account: some mail programs fill in both identities.
         """
         async with self._throttle.turn(peer.address):
             wait_s = self._throttle.wait_s(peer.address, name)
@@ -178,11 +178,11 @@ class Intake:
     # -- the envelope ---------------------------------------------------------------------------------
 
     def home(self, peer: Peer) -> str:
-        """A device in the office and a user may leave out our domain; for the world no name has one by itself."""
+        """The domain that completes a bare name: ours for users and office devices, none for everybody else."""
         return self._config.station.domains[0] if may_relay(self.origin(peer)) else ""
 
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
-        """A user sends as themselves only; nobody sends what there is no room for."""
+        """Users may send only from their own addresses; nobody may send more than there is room for."""
         if self.is_over_the_line(peer):
             self._activity.spoke()
         if peer.account is not None:
@@ -190,16 +190,18 @@ class Intake:
             account = directory.accounts.get(peer.account)
             if account is None or not account.enabled:
                 return self._refuse(peer, "MAIL", NO_ACCOUNT, envelope.sender)
-            # The null sender is everybody's: receipts go out with it (RFC 8098 §2.1).
+            # Everybody may use the null sender: receipts are sent with it (RFC 8098 §2.1).
             if envelope.sender and not directory.owns(peer.account, envelope.sender):
                 return self._refuse(peer, "MAIL", NOT_YOURS, envelope.sender)
+        # Messages still coming in have not reached the card yet; without them two senders would get the same room.
         if self._spool.free_bytes() - self._rooms.expected_bytes <= declared_bytes:
             return self._refuse(peer, "MAIL", CARD_FULL, envelope.sender)
         return None
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
-        """Ours, or somebody's whom this peer may send to."""
+        """Accept a local recipient, and one in the world if this peer may relay."""
         found = self._accounts.directory.resolve(recipient.address)
+        # 4yz, not 550: the card lost the account file, and this name may be one of those missing from the copy.
         if isinstance(found, Unknown) and self._accounts.is_restored:
             return self._refuse(peer, "RCPT", ACCOUNTS_RESTORED, envelope.sender, recipient.address)
         if isinstance(found, Unknown):
@@ -213,7 +215,7 @@ class Intake:
         return None
 
     async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
-        """A place for the content, or why there is none."""
+        """A sink for the content, or the reply that refuses it."""
         place = self._place_for(envelope)
         try:
             if not await place.resize(envelope.declared_bytes):
@@ -240,7 +242,7 @@ class Intake:
         return self._sides.of(peer.address, peer.interface)
 
     def is_over_the_line(self, peer: Peer) -> bool:
-        """What a call waits for: a user who hands in mail from outside is no reason to keep the line."""
+        """Whether a call waits for this peer. A user who submits mail from outside does not prolong it."""
         return peer.listener is Listener.MX and self._sides.is_provider(peer.address, peer.interface)
 
     def _pool(self, peer: Peer) -> Pool:
@@ -251,7 +253,7 @@ class Intake:
         return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
 
     def _place_for(self, envelope: Envelope) -> Place:
-        """Where it will lie. An address that goes on to the world, too, always has room."""
+        """The mailboxes that need room. An address that is also forwarded to the world always has room."""
         found = (self._accounts.directory.resolve(recipient.address) for recipient in envelope.recipients)
         groups = (one.accounts if isinstance(one, Local) and not one.forwards else () for one in found)
         return Place(self._rooms, tuple(groups))

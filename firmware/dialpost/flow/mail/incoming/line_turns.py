@@ -1,15 +1,15 @@
-"""Whose turn it is among the provider's connections: few are served at once, the others wait for their greeting.
+"""Turns for the provider's connections: a few are served at once, the others wait for their greeting.
 
-A provider that opens twenty connections over a line of 3 kB/s lets each of them crawl until their time-outs,
-and fills every buffer on the way with packets that our own replies and the outbound mail have to queue behind.
-A few senders keep a line busy: while one waits for a reply, another sends. So a few (core/line/shaping) are
-greeted, the rest in the order they came: one when another ends or rests between messages (some senders keep a
-connection open for seconds in case there is more), one more whenever nothing came in for STALLED_S, and in any
-case after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
+If a provider opens twenty connections over a line of 3 kB/s, each of them crawls until it times out, and every
+buffer on the way fills with packets that our own replies and the outbound mail have to queue behind. A few senders
+are enough to keep a line busy: while one waits for a reply, another sends. So a few (core/line/shaping) are greeted
+at once. The rest follow in order of arrival: one whenever another ends or rests between messages (some senders keep
+a connection open for seconds in case there is more), one whenever nothing has come in for STALLED_S, and each at
+the latest after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
 
-Each begins with a window of one segment (core/line/shaping). Where fewer large messages come than the line needs to
-be kept busy, they share what is left: `Widen` gets the number of segments its connection may have in flight. The
-number only grows, for a window can't be taken back.
+Each begins with a window of one segment (core/line/shaping). If there are fewer large messages than it takes to
+keep the line busy, they share what is left: `Widen` gets the number of segments its connection may have in flight.
+That number only grows, because a TCP window can't be taken back.
 
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.
 """
@@ -22,14 +22,14 @@ from collections.abc import Callable
 
 SMALL_BYTES = 5000
 SMALL_WEIGHT = 0.75
-"""A message declared to be no larger takes less than a turn: it spends more of its time waiting than sending."""
+"""The weight of a message declared as at most SMALL_BYTES: it spends more time waiting than sending."""
 MOST_SEGMENTS = 4
-"""For one connection, which keeps what it was given when others come."""
+"""The limit for one connection, because it keeps what it was given when others come."""
 REST_S = 1.0
 """How long after a message a connection keeps its turn for the next one."""
 STALLED_S = 2.0
 SETTLED_S = 4.0
-"""How long no new connection must have come before those there share what the line can carry."""
+"""The time without a new connection after which those there share what the line can carry."""
 PATIENCE_S = 150.0
 
 Widen = Callable[[int], None]
@@ -46,7 +46,7 @@ class LineTurn:
         self._timer: asyncio.TimerHandle | None = None
 
     def works(self, declared_bytes: int, widen: Widen) -> None:
-        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given."""
+        """A message begins; `declared_bytes` is its SIZE=, 0 if it was not given."""
         self._stop_timer()
         is_small = 0 < declared_bytes <= SMALL_BYTES
         self._widen = None if is_small else widen
@@ -77,7 +77,7 @@ class LineTurn:
         self._weigh(0.0)
 
     def _weigh(self, weight: float) -> None:
-        """Take more or less of the line; who waits gets what is given up."""
+        """Take more or less of the line; waiting connections get what is given up."""
         self._turns.weigh(self, weight - self._weight)
         self._weight = weight
 
@@ -88,9 +88,9 @@ class LineTurn:
 
 
 class LineTurns:
-    """Turns of one line. `last_sign_s` tells when something last came in over it (monotonic, None: never).
+    """The turns on one line. `last_sign_s` returns when something last came in over it (monotonic, None: never).
 
-    `served_at_once` may be changed when the line is another one.
+    `served_at_once` may change with the line.
     """
 
     def __init__(self, last_sign_s: Callable[[], float | None], *, served_at_once: int) -> None:
@@ -120,7 +120,7 @@ class LineTurns:
             async with asyncio.timeout(PATIENCE_S):
                 await place
         except TimeoutError:
-            pass
+            pass  # greeted all the same: a sender that waits longer gives up and defers its mail
         except asyncio.CancelledError:
             if self._was_called(place):  # its turn came in the same moment: pass it on
                 self.fill()
@@ -130,12 +130,12 @@ class LineTurns:
         return self._serve()
 
     def fill(self) -> None:
-        """Let those in whose turn it is."""
+        """Call the connections whose turn it is."""
         while self.served + len(self._called) + 1 <= self.served_at_once and self._call_next():
             pass
 
     def weigh(self, turn: LineTurn, more: float) -> None:
-        """A turn takes more (or less) of the line than before: who waits, and who is served, gets what is free."""
+        """A turn takes more (or less) of the line than before: the other connections share what is free."""
         self.served += more
         if turn.is_large:
             self._large.setdefault(turn)
@@ -145,7 +145,7 @@ class LineTurns:
         self._share()
 
     def _share(self) -> None:
-        """What the line can carry beyond a segment each, for the large messages."""
+        """Give the large messages what the line can carry beyond one segment each."""
         loop = asyncio.get_running_loop()
         if self._sharing is not None:
             self._sharing.cancel()
@@ -177,13 +177,13 @@ class LineTurns:
         return False
 
     def _was_called(self, place: asyncio.Future[None]) -> bool:
-        """Take the place off those called that have not come yet; whether it was one."""
+        """Remove the place from those called but not yet served; whether it was one of them."""
         was_called = place in self._called
         self._called.discard(place)
         return was_called
 
     def _watch(self) -> None:
-        """Look from time to time whether those served leave the line idle, as long as somebody waits."""
+        """While somebody waits, check from time to time whether those served leave the line idle."""
         if self._timer is None and self.waiting:
             self._timer = asyncio.get_running_loop().call_later(STALLED_S / 4, self._look)
 

@@ -1,9 +1,8 @@
-"""Slowing down who guesses passwords, without locking out the phones that share the guesser's address.
+"""Slowing down password guessing without locking out the phones that share the guesser's address.
 
-Failures are counted for the address, and for the name tried from it. With too many, a stranger has to wait; a name
-that has logged in from there before waits only for failures of its own. A name that went over the limit gets
-one try in each pause from then on: a phone with an old password, which never rests, does not use up what its
-neighbours are allowed.
+Failures are counted per address, and per name tried from it. After too many, a stranger has to wait; a name that
+has logged in from there before waits only for its own failures. A name over the limit gets one attempt per pause
+from then on, so a phone with an old password, which never stops trying, does not use up its neighbours' attempts.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class _Failures:
 
 
 class LoginThrottle:
-    """Failures by address and name; memory bounded whatever comes. IPv6 hosts count by their /64."""
+    """Failures by address and name, in bounded memory. IPv6 hosts count by their /64."""
 
     def __init__(self, failures: int, pause_s: float, monotonic: Callable[[], float]) -> None:
         self._allowed, self._pause_s, self._monotonic = failures, pause_s, monotonic
@@ -40,7 +39,7 @@ class LoginThrottle:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, address: str) -> asyncio.Lock:
-        """One login at a time from an address: many at once would all pass before the first has failed."""
+        """One login at a time per address: many at once would all pass the check before the first has failed."""
         host = host_of(address)
         lock = self._turns.get(host)
         if lock is None:
@@ -48,7 +47,7 @@ class LoginThrottle:
         return lock
 
     def wait_s(self, address: str, name: str) -> float:
-        """Seconds this name has to wait before the next try from this address, 0 = none."""
+        """Seconds this name has to wait before its next attempt from this address, 0 = none."""
         host, key = host_of(address), _key(address, name)
         wait_s = self._left_s(self._by_name.get(key))
         if key in self._known_good:
@@ -63,12 +62,12 @@ class LoginThrottle:
         count = whole.count if whole is not None and whole.until_s > now_s else 0
         _remember(self._by_address, host, _Failures(count + 1, now_s + self._pause_s))
         own = self._by_name.get(key)
-        # Below the limit a pause wipes the slate; above it only success does.
+        # Below the limit a pause resets the count; above it only a success does.
         count = own.count if own is not None and (own.until_s > now_s or own.count >= self._allowed) else 0
         _remember(self._by_name, key, _Failures(count + 1, now_s + self._pause_s))
 
     def succeeded(self, address: str, name: str) -> None:
-        """A login was right: this name's failures were slips. What other names did stays."""
+        """A login succeeded: this name's failures were typing errors. Those of other names still count."""
         host, key = host_of(address), _key(address, name)
         own, whole = self._by_name.pop(key, None), self._by_address.get(host)
         if own is not None and whole is not None:
@@ -82,7 +81,7 @@ class LoginThrottle:
 
 
 def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Put it last; the one longest untouched makes room."""
+    """Put it last; the one untouched for longest makes room."""
     known.pop(key, None)
     known[key] = value
     if len(known) > MOST_REMEMBERED:

@@ -1,9 +1,9 @@
-"""Room in the mailboxes: what lies in them, what waits for them in the queue, and what is just coming in.
+"""Room in the mailboxes: what they hold, what waits for them in the queue, and what is just coming in.
 
-A message goes from a reservation (here, in memory) to the queue to the mailbox. The three are asked in that
-order, so that one which moves meanwhile is counted twice at worst, never not at all; where that alone makes a
-mailbox too full, it is asked again a moment later. With one mailbox behind an address that has room, the
-message is taken; the others' copies wait.
+A message moves from a reservation (here, in memory) to the queue to the mailbox. The three are queried in that
+order, so a message that moves meanwhile is counted twice at worst, never missed; if that alone makes a mailbox too
+full, it is measured again a moment later. If at least one mailbox behind an address has room, the message is
+accepted; the others' copies wait.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 _PAUSES_S = (0.1, 0.2, 0.0)
-"""How often mailboxes are asked again: local delivery records at most twenty batches a second."""
+"""The pauses before a mailbox is measured again: local delivery records at most twenty batches a second."""
 
 
 @dataclass(slots=True)
 class Place:
-    """What one message on its way in has reserved. `release` it whatever becomes of the message."""
+    """What one incoming message has reserved. Call `release` whatever becomes of the message."""
 
     rooms: Rooms
     groups: tuple[tuple[str, ...], ...]
@@ -28,7 +28,7 @@ class Place:
     held: tuple[str, ...] = ()
 
     async def resize(self, size: int) -> bool:
-        """Reserve this many bytes in the mailboxes that have room; False where no recipient has such a mailbox."""
+        """Reserve this many bytes in the mailboxes that have room; False if no recipient has such a mailbox."""
         return await self.rooms.reserve(self, size)
 
     def release(self) -> None:
@@ -37,7 +37,7 @@ class Place:
 
 
 class Rooms:
-    """Who has room for how much. `waiting` tells what the queue holds for a mailbox."""
+    """Which mailbox has room for how much. `waiting` returns the bytes that the queue holds for a mailbox."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Rooms:
         self._quota_of, self._measure, self._waiting = quota_of, measure, waiting
         self._reserved: Counter[str] = Counter()
         self.expected_bytes = 0
-        """All that is coming in: the card has to have room for it, too."""
+        """Everything that is coming in: the card needs room for it, too."""
         self._turn = asyncio.Lock()
 
     async def fits(self, accounts: Iterable[str], size: int) -> bool:
@@ -60,7 +60,7 @@ class Rooms:
 
     async def reserve(self, place: Place, size: int) -> bool:
         """`Place.resize`. A message without recipients here always fits."""
-        async with self._turn:  # else two would see the same room
+        async with self._turn:  # otherwise two messages would see the same room
             self.release(place)
             names = sorted({name for group in place.groups for name in group if self._quota_of(name)})
             roomy = {name for name in names if await self._has_room(name, size)}
@@ -76,7 +76,7 @@ class Rooms:
             return True
 
     def release(self, place: Place) -> None:
-        """Give back what is reserved."""
+        """Give back the reservation."""
         size, place.size = place.size, 0
         held, place.held = place.held, ()
         self.expected_bytes -= size
@@ -96,6 +96,7 @@ class Rooms:
             used = await self._measure(account)
             if used + on_the_way <= room:
                 return True
+            # Full by what it holds alone: nothing that moves meanwhile can make room.
             if used > room:
                 return False
             await asyncio.sleep(pause_s)

@@ -1,7 +1,7 @@
-"""One message on its way in: header put in front, body to the spool, envelope to the queue, then the promise.
+"""One incoming message: our header lines, the body into the spool, the envelope into the queue, then the 250.
 
-The body is durable before the database names it, and both before 250. A fault on the way is kept and answered at
-the end, so that the dialogue stays in step; then nothing of the message remains.
+The body is durable before the database names it, and both are before the 250. A fault on the way is remembered and
+answered at the end, so that the dialogue stays in step; nothing of the message remains then.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _log = logging.getLogger("dialpost.mail")
 
 CARD_FAULT = Reply(451, ("The station can't store mail at the moment: try again later",), "4.3.0")
 MAILBOX_FULL = Reply(452, ("That mailbox is full at the moment: try again later",), "4.2.2")
-NOT_LOGGED_IN = Reply(550, ("To send with an address of this station, log in",), "5.7.1")
+NOT_LOGGED_IN = Reply(550, ("Log in to send from an address of this station",), "5.7.1")
 CHANGED_MEANWHILE = Reply(451, ("The mailboxes here have just changed: send it again",), "4.3.0")
 
 
@@ -44,7 +44,7 @@ class SpoolForIntake(NewBodies, Protocol):
     """The subset of the spool needed here."""
 
     def free_bytes(self) -> int:
-        """Room on the card, what is kept in reserve left out."""
+        """Free room on the card, less the reserve."""
 
 
 class StoreForIntake(NewMessages, Protocol):
@@ -53,16 +53,17 @@ class StoreForIntake(NewMessages, Protocol):
     async def accept_unless_repeat(
         self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
     ) -> QueueId | None:
-        """The same, but the earlier id where this message came before and its 250 may not have been heard.
+        """Like `accept`, but if this message came before and its 250 may not have been seen, returns the earlier
+        id.
 
-        It is then in `not_of`, too.
+        That id is then in `not_of`, too.
         """
 
     async def waiting_bytes(self, account: str) -> int:
-        """What waits in the queue for a mailbox here, held or not."""
+        """The bytes that wait in the queue for a mailbox here, held or not."""
 
     def answer_heard(self, queue_id: QueueId) -> asyncio.Future[None]:
-        """Nothing that comes from here on is a repeat of this message; durable when the future is done."""
+        """From now on nothing is a repeat of this message; durable when the future is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,9 @@ class IntakeTools:
     repeat_window: RepeatWindow
     is_over_the_line: Callable[[Peer], bool]
     as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message
-    """What is too big to go at this hour is stored as held: it never is in the flush's sight."""
+    """Holds a message too big for this hour before it is stored, so that the flush never sees it."""
     unrepeatable: set[QueueId] = field(default_factory=set)
-    """These have no repeats: their connection still lives, or the note that the 250 was heard is under way."""
+    """Messages without repeats: their connection is open, or the note that the 250 was seen is being stored."""
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class Incoming:
     _received_s: int = 0
     _is_left: bool = False
     _promised: QueueId | None = None
-    """Whose repeat may come should the 250 get lost; None where repeats are not recognised."""
+    """The message whose repeat may come if the 250 gets lost; None if repeats are not recognised."""
     _is_heard: bool = False
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class Incoming:
         self._header = HeaderPass(station.hostname, self._missing_fields, own)
 
     def write(self, data: bytes) -> None:
-        """Take the next piece. A fault is kept for the answer."""
+        """Take the next piece. A fault is remembered for the reply."""
         if self.tools.is_over_the_line(self.peer):
             self.tools.activity.moved(len(data))
         if self._fault is not None:
@@ -132,7 +133,7 @@ class Incoming:
             self._fault = OUR_FAULT
 
     async def finish(self) -> Reply:
-        """The content is whole: make it durable, then promise."""
+        """The content is complete: make it durable, then acknowledge it."""
         try:
             if self._fault is None:
                 rest = self._line_ends.finish()
@@ -153,15 +154,16 @@ class Incoming:
         return self._fault
 
     def abort(self) -> None:
-        """The client is gone or broke off: forget everything."""
+        """The client is gone or aborted: forget everything."""
         self.place.release()
         self.body.abort()
 
     def seen(self, *, spoke: bool) -> None:
         """The 250 reached the client's TCP.
 
-        That is enough for who may mean the same bytes twice. A mail server's repeat carries the Received line of
-        the first time (RFC 5321 §4.4), a new message a new one: there the program itself has to go on talking.
+        That is enough for a device, which may send the same bytes twice on purpose. A mail server's repeat carries
+        the Received line of the first attempt (RFC 5321 §4.4), and a new message has a new one: of a server the
+        program itself must have continued the dialogue (decision 4).
         """
         if self._promised is None or self._is_heard or (self._header.facts().received and not spoke):
             return
@@ -178,7 +180,7 @@ class Incoming:
         self.tools.store.answer_heard(promised).add_done_callback(noted)
 
     def left(self) -> None:
-        """Nothing more will be heard of the client: from now on it may send this message again."""
+        """The client is gone for good: from now on it may send this message again."""
         self._is_left = True
         if self._promised is not None and not self._is_heard:
             self.tools.unrepeatable.discard(self._promised)
@@ -197,7 +199,7 @@ class Incoming:
             self._put(ready)
 
     def _begin_body(self) -> None:
-        """Our own lines go in front."""
+        """Our own header lines come first."""
         self._received_s = int(self.tools.wall_clock())
         recipients = resolve(self.envelope, self.tools.accounts.directory)
         if recipients is None:
@@ -230,7 +232,7 @@ class Incoming:
         return self.peer.account is not None and self.tools.accounts.directory.owns(self.peer.account, address)
 
     def _own_address(self) -> str:
-        """Of the user who logged in: what the envelope says, or the account's first."""
+        """The address of the user who logged in: the envelope's sender, or the account's first address."""
         directory = self.tools.accounts.directory
         account = directory.accounts.get(self.peer.account or "")
         if self.envelope.sender or account is None:
@@ -238,14 +240,14 @@ class Incoming:
         return directory.addresses_of(account)[0]
 
     def _bears_our_name(self, facts: HeaderFacts) -> bool:
-        """Whether a stranger's message says that it comes from here."""
+        """Whether a stranger's message claims to come from here."""
         domains = self.tools.config.station.domains
         return self.origin is Origin.OUTSIDE and claims_to_be_ours((self.envelope.sender, *facts.authors), domains)
 
     def _missing_fields(self, facts: HeaderFacts) -> bytes:
-        """What a message lacks (RFC 6409 §8), or a mark where it only claims to be from here.
+        """The fields a message lacks (RFC 6409 §8), or the mark on one that only claims to come from here.
 
-        It goes to the header's end, where all of it was seen.
+        They go to the end of the header, because only there the whole header has been seen.
         """
         fields, smtp = b"", self.tools.config.smtp
         if self.peer.account is not None:
@@ -264,6 +266,8 @@ class Incoming:
         self.body.write(data)
 
     async def _commit(self) -> Reply:
+        # The body before its row: a body without a row is only set aside at the next start, but a row without a
+        # body would be acknowledged mail that no longer exists.
         size = await self.body.commit()
         if not await self.place.resize(size):
             self._forget_body()
@@ -288,7 +292,7 @@ class Incoming:
             self.tools.activity.message_in()
         try:
             self.tools.on_accepted(message)
-        except Exception:  # it is ours already: whatever is wrong, the sender must not send it again
+        except Exception:  # the message is ours already: whatever went wrong, the sender must not send it again
             _log.exception("%s: accepted, but not every part of the station was notified", self.queue_id)
         return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
 
@@ -299,10 +303,10 @@ class Incoming:
         return None
 
     async def _store_unless_repeat(self, message: MessageRecord) -> QueueId | None:
-        """As a repeat counts what was stored before over a connection that ended before its 250 was heard.
+        """A repeat is a message stored before, over a connection that ended before its 250 was seen.
 
-        A client without a trace that has closed its side again without waiting for the answer never hears one:
-        each of its messages is meant.
+        A client without Received lines that closes its side again without waiting for the reply never sees one:
+        each of its messages is intended.
         """
         tools, is_traced = self.tools, bool(self._header.facts().received)
         self._promise(self.queue_id)
@@ -326,7 +330,7 @@ class Incoming:
         return earlier
 
     def _promise(self, queue_id: QueueId) -> None:
-        """The answer will name this message."""
+        """The 250 will name this message."""
         self._promised = queue_id
         if not self._is_left:
             self.tools.unrepeatable.add(queue_id)
@@ -361,7 +365,7 @@ class Incoming:
         )
 
     def _forget_body(self) -> None:
-        """Nothing of it stays, whole or not. Where even that fails, recovery finds a body without a row."""
+        """Remove all of it, complete or not. If even that fails, recovery finds a body without a row."""
         self.body.abort()
         with contextlib.suppress(StorageError):
             self.tools.spool.remove(self.queue_id)

@@ -1,6 +1,6 @@
-"""Slowing down who tries names or relaying: each refusal beyond the first few is answered later.
+"""Slowing down hosts that guess names or try to relay: after the first few, each refusal takes longer.
 
-Counted for the host, whatever the number of its connections; a quiet time wipes the slate. Memory is bounded.
+Counted per host, whatever the number of its connections; a quiet period resets the count. Memory is bounded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dialpost.core.mail.peer_host import host_of
 
 MOST_REMEMBERED = 10_000
 _FREE = 10
-"""How many refusals are answered at once: they are slips, or a list with some old addresses."""
+"""The number of refusals answered at once: typing errors, or a list with some old addresses."""
 _STEP_S = 0.25
 _LONGEST_S = 5.0
+"""Enough to make guessing useless, and far below any client's time-out (5 minutes, RFC 5321 §4.5.3.2)."""
 _QUIET_S = 600.0
+"""The quiet period that resets a host's count."""
 
 
 @dataclass(slots=True)
@@ -25,14 +27,14 @@ class _Refused:
 
 
 class RefusalPace:
-    """How long each host waits for a refusal."""
+    """The delay of refusals, by host."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._by_host: dict[str, _Refused] = {}
 
     def refused(self, address: str) -> float:
-        """One more; the seconds its answer waits."""
+        """Count a refusal; returns the seconds to delay its reply."""
         host, now_s = host_of(address), self._monotonic()
         found = self._by_host.pop(host, None)
         if found is None or now_s - found.last_s > _QUIET_S:

@@ -1,7 +1,7 @@
-"""What is said to who brings mail while the card keeps the station from starting: later.
+"""The replies to clients while the card keeps the station from starting: try again later.
 
-Between hosts each message gets a temporary refusal, so it stays where it is (RFC 5321 §4.2.1); mail programs, which
-can't log in either, get it when they connect. Nothing is promised, so nothing can be lost.
+A host gets a temporary refusal for each message and keeps it (RFC 5321 §4.2.1); mail programs, which can't log in
+either, get one when they connect. Nothing is acknowledged, so nothing can be lost.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dialpost.flow import maillog
 NO_SERVICE = Reply(421, ("No room for mail at the moment: try again later",), "4.3.1")
 NO_LOGIN = Reply(454, ("Nobody can log in at the moment: try again later",), "4.7.0")
 _MOST_CONNECTIONS = 50
+"""A flat limit will do: no connection has more rights than another here, and none lasts."""
 
 
 class RefuseForNow:
@@ -23,7 +24,7 @@ class RefuseForNow:
         self._connections = 0
 
     def connected(self, caller: Caller) -> Reply | None:
-        """Hosts are let in, to hear it for each message; mail programs are not."""
+        """Hosts are admitted, so that each message gets its own 452; mail programs are not."""
         if caller.peer.listener is not Listener.MX or self._connections >= _MOST_CONNECTIONS:
             return NO_SERVICE
         self._connections += 1
@@ -34,19 +35,19 @@ class RefuseForNow:
         return None
 
     def disconnected(self, caller: Caller) -> None:
-        """One less."""
+        """A connection is gone."""
         self._connections -= 1
 
     def pause_after_refusal(self, peer: Peer) -> float | None:
-        """It is not the peer's fault."""
+        """None: the refusal is not the peer's fault."""
         return None
 
     async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
-        """The accounts are not known."""
+        """Refused: the accounts are not known."""
         return NO_LOGIN
 
     def home(self, peer: Peer) -> str:
-        """Nobody says more than that."""
+        """None: no name is completed while no mail is accepted."""
         return ""
 
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:

@@ -1,8 +1,7 @@
-"""Asking the provider, for every configured name, to send what it holds (RFC 1985).
+"""ETRN: asking the provider to send the mail it holds for each configured name (RFC 1985).
 
-One dialogue asks for all names. Each answer is logged in the server's own words with what to do next. A
-connection that can't be made is tried once more: right after connect the first packets are often lost.
-Runs in the call's task.
+One dialogue asks for all names. Each reply is logged in the server's own words, with advice. A connection that
+can't be made is tried once more: right after connect the first packets are often lost. Runs in the call's task.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class EtrnSpeaker(Protocol):
 
 
 class EtrnAsk:
-    """Asks for the configured names. `last_answers` are those of the last time."""
+    """Asks for the configured names. `last_answers` holds the answers of the last time."""
 
     def __init__(
         self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles | None = None
@@ -92,7 +91,7 @@ class EtrnAsk:
 
 
 def etrn_settings(config: Config) -> ConnectSettings:
-    """How to talk to the provider's ETRN host."""
+    """The settings for a session with the provider's ETRN host."""
     etrn = config.etrn
     return ConnectSettings(
         helo=config.station.hostname,

@@ -1,9 +1,9 @@
-"""Emptying the queue over the line: what is due, urgent first, then the smallest.
+"""The flush: sending the queue over the line, urgent mail first, then the smallest.
 
-Mail is sorted into lanes, one for each host written to (flow/mail/outgoing/lane): the smarthost takes everything
-over one connection, receivers with the same best MX share one, and `outbound.mx_connections` lanes run at a time.
-Every outcome is on record (flow/mail/outgoing/outcome_record) before its message leaves the lane. A host that can't
-be reached passes its domains on to their next MX host, and rests a while.
+Mail is sorted into lanes, one per receiving host (flow/mail/outgoing/lane): the smarthost gets everything over one
+connection, receivers with the same best MX share one, and `outbound.mx_connections` lanes run at a time. Every
+outcome is recorded (flow/mail/outgoing/outcome_record) before its message leaves the lane. If a host can't be
+reached, its domains move on to their next MX host, and the host rests for a while.
 
 On a dialled line each recipient is tried once a call, however often `run` is called in it, whatever its waiting
 time; `retry` has what may go now tried once more. On a dedicated line it is tried when its time has come. Runs in
@@ -32,7 +32,7 @@ from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Left, Notice
 from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun, Standing
 
 BREAK_OFF_S = 3.0
-"""How long connections get to record their outcomes after the line is gone."""
+"""The time connections have to record their outcomes after the line is gone."""
 
 _FAR_FUTURE_S = 1 << 40
 
@@ -42,9 +42,9 @@ class QueueForFlush(QueueForRun, OutcomeRows, Protocol):
 
 
 class Flush:
-    """Sends what waits for the world. `is_dialled`: a call was made for it, so waits between tries don't count.
+    """Sends the mail that waits for the world. `is_dialled`: a call was made for it, so retry times don't apply.
 
-    `drained` is set while nothing is being sent. `result` is that of the run under way, or of the last one.
+    `drained` is set while nothing is being sent. `result` is that of the current run, or of the last one.
     """
 
     def __init__(
@@ -83,13 +83,14 @@ class Flush:
         self.drained.set()
 
     async def run(self) -> FlushResult:
-        """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
+        """Send what is due. Returns once nothing due is left or `stop` was called; outcomes are recorded then."""
         self._standing.stopping = self._standing.aborted = False
         if not self._is_dialled:
             self._left = {}
             self._standing.tried.clear()  # there the time of the next try tells what has had its turn
         self.result = FlushResult(left=self._left)
         self.drained.clear()
+        # A task of its own, so that `stop` can cancel the work and this caller still returns the result.
         self._work = asyncio.create_task(self._run(self.result))
         try:
             await asyncio.wait({self._work})
@@ -104,7 +105,7 @@ class Flush:
         return self.result
 
     def stop(self, after_current: bool) -> None:
-        """End the run under way: after the message being sent, or at once, because the line is gone."""
+        """End the current run: after the message being sent, or at once because the line is gone."""
         self._standing.stopping = True
         self._standing.more.set()
         if not after_current and self._work is not None and not self._work.done():
@@ -113,7 +114,7 @@ class Flush:
             asyncio.get_running_loop().call_later(BREAK_OFF_S, self._work.cancel)
 
     def begin_call(self) -> None:
-        """A new call, or the operator's wish: everything may be retried."""
+        """A new call, or an operator's request: everything may be retried."""
         self._standing.tried.clear()
         self._standing.resting.clear()
         self._outcomes.begin_call()
@@ -124,23 +125,24 @@ class Flush:
         self._standing.retry({queue_id for queue_id, one in self._left.items() if one.hope is not Hope.NONE})
 
     def wake(self) -> None:
-        """Mail was accepted: it takes its place in the run under way."""
+        """Mail was accepted: it takes its place in the current run."""
+        # Fetched but not yet offered messages are fetched again, now with the new one in its place among them.
         for lane in self._standing.lanes:
             lane.fetched.clear()
         self._standing.more.set()
 
     def trouble_of(self, address: str) -> str:
-        """What the operator has to change before mail for this address can go; "" where nothing is known."""
+        """What the operator has to change before mail for this address can be sent; "" if nothing is known."""
         hop = self._table.next_hop(address.rpartition("@")[2])
         return self._troubles.at(hop.host) if hop is not None and hop.host else ""
 
     @property
     def sending(self) -> tuple[tuple[QueueId, str], ...]:
-        """What is on its way at this moment, and to which host."""
+        """The messages being sent at this moment, and to which host."""
         return tuple((queue_id, lane.host) for lane in self._standing.lanes for queue_id in lane.in_flight)
 
     def is_in_flight(self, queue_id: QueueId) -> bool:
-        """Whether the message is on its way at this moment."""
+        """Whether the message is being sent at this moment."""
         return any(queue_id in lane.in_flight for lane in self._standing.lanes)
 
     async def _run(self, result: FlushResult) -> None:
@@ -163,8 +165,8 @@ class Flush:
             await self._outcomes.write_left_over()
             await run.run()
         except StorageError as error:
-            maillog.person_needed("flush: stopped, outcomes can't be put on record", error=error)
+            maillog.person_needed("flush: stopped, outcomes can't be recorded", error=error)
 
     def _due_s(self) -> int:
-        """What counts as due: on a dialled line everything that waits, else what has waited long enough."""
+        """The time up to which mail is due: on a dialled line everything that waits is."""
         return _FAR_FUTURE_S if self._is_dialled else int(self._wall_clock())

@@ -1,9 +1,10 @@
-"""Mail hosts that won't serve us until the operator changes something, for whoever looks, and for who calls.
+"""Mail hosts that won't serve us until the operator changes something: reported in `status`, and a bar to calls.
 
-A refused login is refused again, in each call that is paid for, and a host that counts wrong passwords locks the
-account: it is not tried again before something changed. That is a commit which changes that host's settings, or an
-operator who wants it tried (`try_again`); a restart is none (`keep`, `recall`). Other troubles (TLS, a certificate)
-are tried again, as the other side may put them right. Each stands until the host serves us. Runs in the event loop.
+A refused login would be refused again in every paid call, and a host that counts wrong passwords would lock the
+account. So it is not repeated until something changes: a commit that changes that host's settings, or an operator
+who asks for another attempt (`try_again`); a restart does not count (`keep`, `recall`). Other troubles (TLS, a
+certificate) are retried, because the other side may fix them. Each is remembered until the host serves us. Runs in
+the event loop.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _KEY = "hosts.refused"
 
 
 class HostUse(Enum):
-    """What a host is needed for; the value is the section of its settings."""
+    """The purpose of a host; the value is the section with its settings."""
 
     OUTBOUND = "outbound"
     ETRN = "etrn"
@@ -32,7 +33,7 @@ class HostUse(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HostTrouble:
-    """`reason` is in words, with the server's own. `is_barred`: not to be tried again for now."""
+    """`reason` is in words, including the server's own. `is_barred`: not to be tried again for now."""
 
     use: HostUse
     host: str
@@ -42,7 +43,7 @@ class HostTrouble:
 
     @property
     def words(self) -> str:
-        """What happened and what to do next."""
+        """What happened, and the next step."""
         section = self.use.value
         what = "Mail for the world waits" if self.use is HostUse.OUTBOUND else "Mail may wait at the provider"
         if self.fate is SessionFate.LOGIN_REFUSED:
@@ -58,7 +59,7 @@ class HostTrouble:
 
 
 class HostTroubles:
-    """`on_change` is called with whether there is any. `settings` stands for those of each use (a digest)."""
+    """`on_change` is called with whether any trouble is left. `settings` holds a digest of each use's settings."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class HostTroubles:
         self._known: dict[tuple[HostUse, str, int], HostTrouble] = {}
 
     def note(self, use: HostUse, host: str, port: int, fate: SessionFate, reason: str, *, served: bool) -> bool:
-        """How a session with a host ended; whether that is a trouble not known before."""
+        """Note how a session with a host ended; returns whether that is a new trouble."""
         key = (use, host, port)
         if fate in NEEDS_PERSON:
             before = self._known.get(key)
@@ -81,20 +82,20 @@ class HostTroubles:
         return False
 
     def login_refused(self, use: HostUse, host: str, port: int) -> HostTrouble | None:
-        """What was refused there, where it should not be tried now; a call for this host alone would be in vain."""
+        """The refused login that bars this host now: a call for this host alone would be in vain."""
         trouble = self._known.get((use, host, port))
         return trouble if trouble is not None and trouble.is_barred else None
 
     def is_barred(self, use: HostUse, host: str, port: int) -> bool:
-        """Whether nothing is to be had there now."""
+        """Whether a refused login bars this host now."""
         return self.login_refused(use, host, port) is not None
 
     def try_again(self) -> None:
-        """An operator wants it: refused logins are tried once more. The trouble stands until that goes well."""
+        """An operator asks for it: try refused logins once more. The trouble stays until that succeeds."""
         self._known = {key: replace(trouble, is_barred=False) for key, trouble in self._known.items()}
 
     async def keep(self, memory: Memory) -> None:
-        """Have refused logins survive a restart. Raises: StorageError."""
+        """Save refused logins, so that they survive a restart. Raises: StorageError."""
         refused = [
             {
                 "use": use.value,
@@ -109,7 +110,8 @@ class HostTroubles:
         await memory.remember(_KEY, json.dumps(refused))
 
     async def recall(self, memory: Memory) -> None:
-        """Hold those again whose settings are what they were. What can't be read is none."""
+        """Restore the refused logins whose settings have not changed. Unreadable ones are ignored."""
+        # Without this memory the login is tried once more, which is better than a station that does not start.
         with contextlib.suppress(StorageError, ValueError, TypeError, KeyError):
             kept = parse_json(await memory.recall(_KEY) or "[]")
             for one in kept if isinstance(kept, list | tuple) else ():
@@ -123,11 +125,11 @@ class HostTroubles:
             self._on_change(True)
 
     def at(self, host: str) -> str:
-        """The trouble with sending through a host, in words; "" where none is known."""
+        """The trouble with sending through a host, in words; "" if none is known."""
         return next(
             (one.words for one in self._known.values() if (one.use, one.host) == (HostUse.OUTBOUND, host)), ""
         )
 
     def attention(self) -> list[str]:
-        """What needs the operator, a sentence each. ETRN's answers are in the record of their call."""
+        """The troubles that need the operator, a sentence each. ETRN's replies are in the record of their call."""
         return [trouble.words for trouble in self._known.values() if trouble.use is HostUse.OUTBOUND]

@@ -1,8 +1,8 @@
 """One lane of the flush: the mail for one host, over one connection at a time.
 
-Messages are fetched from the queue a few at a time, so that what comes in meanwhile takes its place in the order
-and a long queue takes no memory. Each is offered once; one that only fell with its connection is offered again on
-the next, as long as connections deliver something.
+Messages are fetched from the queue a few at a time, so that new mail takes its place in the order and a long queue
+takes no memory. Each is offered once; a message that only fell with its connection is offered again on the next, as
+long as connections deliver something.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dialpost.flow.mail.needs import BodyFiles, WaitingMail
 
 BATCH = 20
 MAX_BARREN = 2
-"""How many connections in a row may end without a delivery before the lane is left for later."""
+"""The number of connections in a row without a delivery after which the lane is left for later."""
 
 
 class Sender(Protocol):
@@ -37,14 +37,14 @@ class Sender(Protocol):
         next_message: Callable[[], Awaitable[OutgoingMessage | None]],
         on_outcome: Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]],
     ) -> SessionEnd:
-        """One connection for as many messages as `next_message` gives; one outcome for each."""
+        """Send all that `next_message` returns over one connection; report the outcomes of each message."""
 
     def break_off(self, why: str) -> None:
-        """End all connections now, each message in them with its outcome."""
+        """Break all connections now; each message in them still gets its outcomes."""
 
 
 Record = Callable[[MessageRecord, Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
-"""Puts outcomes on record and returns what they came to."""
+"""Records outcomes and returns what became of them."""
 
 
 class LaneFate(Enum):
@@ -57,7 +57,7 @@ class LaneFate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LaneEnd:
-    """What became of a lane's run."""
+    """The result of a lane's run."""
 
     fate: LaneFate
     end: SessionEnd | None = None
@@ -66,9 +66,9 @@ class LaneEnd:
 
 @dataclass(slots=True)
 class Lane:
-    """Mail for one host of one next hop: for these domains, or for every one (None).
+    """Mail for one host of one next hop: for these domains, or for all (None).
 
-    `tried` holds what was deferred in this call and is not offered again in it.
+    `tried` holds messages that were deferred in this call; they are not offered again in it.
     """
 
     hop: NextHop
@@ -79,12 +79,12 @@ class Lane:
     fetched: deque[MessageRecord] = field(default_factory=deque)
 
     def covers(self) -> Sequence[str] | None:
-        """The domains, as the queue wants them."""
+        """The domains, in the form the queue expects."""
         return None if self.domains is None else sorted(self.domains)
 
 
 class LaneRun:
-    """Serves one lane once. `is_stopping` ends it after what is in flight."""
+    """Serves one lane once. `is_stopping` ends it after the messages in flight."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class LaneRun:
         return bool(self._lane.fetched)
 
     async def serve(self, sender: Sender, target: HostTarget, settings: ConnectSettings) -> LaneEnd:
-        """Connect, and again as long as that delivers something and more is there.
+        """Connect, and reconnect as long as that delivers something and more waits.
 
-        Raises: StorageError where outcomes could not be put on record; nothing more is sent then.
+        Raises: StorageError if outcomes could not be recorded; nothing more is sent then.
         """
         was_ready, barren = False, 0
         while True:
@@ -127,8 +127,9 @@ class LaneRun:
             self.bytes_down += end.bytes_down
             was_ready = was_ready or end.ready
             barren = 0 if end.messages else barren + 1
-            fallen, self._fallen = self._fallen, {}  # not marked as tried: the next connection takes them again,
-            self._lane.fetched.clear()  # and in their place
+            # Not marked as tried: the next connection fetches them again, at their place in the order.
+            fallen, self._fallen = self._fallen, {}
+            self._lane.fetched.clear()
             if not (end.ready and self._moved and barren < MAX_BARREN and await self.has_more()):
                 await self._settle_fallen(fallen)
                 if self._fault is not None:
@@ -142,7 +143,7 @@ class LaneRun:
         return LaneEnd(LaneFate.STUCK if is_cut and not self._moved else LaneFate.EMPTY, end)
 
     async def _next(self) -> OutgoingMessage | None:
-        """The next message to offer, None when there is nothing more now."""
+        """The next message to offer; None if there is nothing more now."""
         if not await self.has_more():
             return None
         message = self._lane.fetched.popleft()
@@ -157,7 +158,7 @@ class LaneRun:
         )
 
     async def _done(self, outgoing: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
-        """Never raises for the card: the client must go on to report what else the server has answered."""
+        """Never raises for a fault of the card: the client has to report the server's other replies, too."""
         message = self._lane.in_flight[outgoing.queue_id]
         try:
             if all(_only_fell(outcome) for outcome in outcomes):
@@ -171,7 +172,7 @@ class LaneRun:
 
     async def _settle(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> None:
         self._moved = True
-        self._lane.tried.add(message.queue_id)  # should the record fail, it is not offered again
+        self._lane.tried.add(message.queue_id)  # before recording: if that fails, it must not be offered again
         settled = await self._record(message, outcomes)
         if not any(isinstance(outcome, Deferred) for outcome in settled):
             self._lane.tried.discard(message.queue_id)
@@ -186,7 +187,7 @@ class LaneRun:
 
 
 def _only_fell(outcome: Outcome) -> bool:
-    """Whether the connection, not the message, was at fault: it was not tried, or the server was closing (421)."""
+    """Whether the connection failed, not the message: it was not tried, or the server was closing (421)."""
     return (
         isinstance(outcome, Deferred)
         and not outcome.answer_unknown

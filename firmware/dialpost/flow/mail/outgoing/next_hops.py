@@ -1,7 +1,7 @@
 """From a domain to the hosts to try, and from a host to its addresses, for the flush.
 
-Name service trouble never refuses mail. It uses up an attempt only where name service works for others: then the
-trouble is the domain's own, and its mail must not wait for ever. Without state but for one run's.
+DNS trouble never bounces mail. It uses up an attempt only if DNS works for other names: then the trouble is the
+domain's own, and its mail must not wait for ever. Keeps no state beyond one run.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class NameService(HostAddresses, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way out: the hosts to try, in order."""
+    """A next hop and its hosts, in the order to try them."""
 
     hop: NextHop
     hosts: tuple[str, ...]
 
 
 class NextHops:
-    """Finds the way of each domain. Each run has its own, so that equal MX hosts are shuffled again."""
+    """Finds the way for each domain. One object per run, so that equal MX hosts are shuffled again each time."""
 
     def __init__(
         self, config: Config, table: RouteTable, names: NameService, chance: Callable[[], float] = random.random
@@ -42,13 +42,13 @@ class NextHops:
         self._config, self._table, self._names, self._chance = config, table, names, chance
         self._ranks: dict[str, float] = {}
         self.hears_dns = False
-        """Whether name service answered anything in this run: a sign that the line is up."""
+        """Whether DNS answered anything in this run: a sign that the line is up."""
 
     async def way(self, domain: str) -> Way | NoWay:
-        """The way of mail for `domain`, or why there is none."""
+        """The way for mail to `domain`, or the reason why there is none."""
         hop = self._table.next_hop(domain)
         if hop is None:
-            text = "No way to the world is configured: set outbound.smarthost"
+            text = "No host for outgoing mail is configured: set outbound.smarthost"
             return NoWay(Reply(451, (text,), "4.3.5"), counts_as_attempt=False)
         if hop.via is Via.SMARTHOST:
             return Way(hop, (hop.host,))
@@ -62,7 +62,7 @@ class NextHops:
     async def addresses(self, host: str) -> AddressAnswer:
         """The addresses of one host."""
         answer = await self._names.addresses(host)
-        if answer != (host,):  # an address is its own answer: that says nothing about the line
+        if answer != (host,):  # an address literal is its own answer and says nothing about the line
             self._heard(answer)
         return answer
 
@@ -73,7 +73,8 @@ class NextHops:
             return await self._weighed(found)
         if not found.reply.is_permanent:
             return found
-        # A smarthost that name service does not know is our mistake, or a lie: nobody's mail bounces for it.
+        # If DNS does not know the smarthost, the configuration or the DNS answer is wrong: no reason to bounce
+        # mail.
         text = f"The address of the mail host {hop.host} can't be found: check its name in the configuration"
         return NoWay(Reply(451, (text,), "4.4.4"), counts_as_attempt=False)
 
@@ -82,14 +83,14 @@ class NextHops:
         return frozenset({self._config.station.hostname.lower().rstrip(".")})
 
     def _rank(self, host: str) -> float:
-        """Random among equals, but one for each host: domains with the same hosts then share a connection."""
+        """Random, but fixed for each host within a run: domains with the same hosts then share a connection."""
         return self._ranks.setdefault(host, self._chance())
 
     def _heard(self, answer: MxAnswer | AddressAnswer) -> None:
         self.hears_dns = self.hears_dns or not isinstance(answer, DnsTrouble)
 
     async def _weighed(self, found: NoWay) -> NoWay:
-        """Trouble counts as an attempt if name service works for the station's own domain."""
+        """Count trouble as an attempt if DNS works for the station's own domain."""
         if found.counts_as_attempt or found.reply.is_permanent:
             return found
         control = await self._names.mx(self._config.station.domains[0])

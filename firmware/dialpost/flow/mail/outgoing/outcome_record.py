@@ -1,7 +1,7 @@
-"""Putting what became of each recipient on record: notices durable first, then the rows, then the log.
+"""Recording what became of each recipient: notices first, durably, then the rows, then the log.
 
-Where the rows can't be written (card full or broken) they are kept in memory and written before anything else is
-sent: what the next hop has taken must not be sent again because the card failed.
+If the rows can't be written (card full or broken) they are kept in memory and written before anything else is sent:
+a message that the next hop has accepted must not be sent again because the card failed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from dialpost.flow.mail.needs import OutcomeRows
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where no notice could be stored."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError if no notice could be stored."""
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell the sender that these have bounced; durable when it returns."""
+        """Notify the sender that these have bounced; durable when it returns."""
 
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell a sender who asked to know, where the next hop will not."""
+        """Notify a sender who asked for it if the next hop will not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class FlushResult:
         return max(self.left.values(), key=lambda one: one.hope).why if self.left else ""
 
     def note(self, words: str) -> None:
-        """What the operator should know of the run, each once."""
+        """Note something the operator should know, once each."""
         if words and words not in self.notes:
             self.notes += (words,)
 
@@ -94,7 +94,7 @@ class FlushResult:
 
 
 Job = tuple[MessageRecord, Sequence[Outcome]]
-"""A message with the recipients that were tried, and an outcome for each."""
+"""A message with the recipients tried, and their outcomes in the same order."""
 
 
 class OutcomeRecord:
@@ -121,7 +121,7 @@ class OutcomeRecord:
         self._counted.clear()
 
     async def write_left_over(self) -> None:
-        """Write what could not be written before. Raises: StorageError while that is still so."""
+        """Write the rows that could not be written before. Raises: StorageError if they still can't."""
         if self._unwritten:
             kept = dict(self._unwritten)
             await self._write([(queue_id, row) for (queue_id, _), row in kept.items()])
@@ -129,7 +129,7 @@ class OutcomeRecord:
                 self._unwritten.pop(key, None)
 
     async def record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Put one message's outcomes on record; what they came to (a bounce that found no room is deferred).
+        """Record one message's outcomes; returns what became of them (a bounce without room for it is deferred).
 
         Raises: StorageError; the outcomes are then kept for `write_left_over`.
         """
@@ -176,7 +176,7 @@ class OutcomeRecord:
             await self._queue.update_many(list(by_message.items()))
 
     async def _tell(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Send the notices that are due. One that can't be stored: the refusal waits; nobody is left untold."""
+        """Send the notices that are due. If one can't be stored, the refusal is deferred: no sender is left out."""
         pairs = list(zip(message.recipients, outcomes, strict=True))
         refused = [_reported(one, outcome) for one, outcome in pairs if isinstance(outcome, Refused)]
         passed_on = [
@@ -187,7 +187,7 @@ class OutcomeRecord:
         if passed_on:
             try:
                 await self._notices.relayed(message, passed_on)
-            except StorageError as error:  # that it went out is the greater fact
+            except StorageError as error:  # the delivery counts all the same: it must not be repeated for a notice
                 maillog.fault("notice: not stored", queue_id=message.queue_id, error=error)
         if refused:
             try:
@@ -209,7 +209,7 @@ def _reported(recipient: RecipientRecord, outcome: Outcome) -> ReportedRecipient
 
 
 def _tells_something_new(before: RecipientRecord, after: RecipientRecord) -> bool:
-    """While the line is dead the same words repeat endlessly; they need not wear out the card and the log."""
+    """While the line is dead the same reason repeats endlessly: not a reason to wear out card and log."""
     return replace(after, last_try_s=before.last_try_s) != before
 
 

@@ -1,6 +1,6 @@
-"""One run of the flush: finds the way of what is due, sorts it into lanes, serves some of them at a time.
+"""One run of the flush: finds the way for the mail that is due, sorts it into lanes, serves some at a time.
 
-A lane is served by a task of its own; everything else happens in the run's task, so nothing here needs a lock.
+Each lane is served by its own task; everything else happens in the run's task, so nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
 
 REST_S = 300.0
-"""How long, at most, an unreachable host rests before new mail makes the flush try it again."""
+"""The longest rest of an unreachable host before new mail makes the flush try it again."""
 LOOKUPS_AT_ONCE = 8
+"""DNS queries in flight: enough to hide the round trips of a slow line, too few to fill it."""
 AGAIN_AFTER_S = 3.0
 """The pause before an unreachable smarthost is retried once: the first packets of a call are often lost."""
 QUICK_S = 10.0
-"""No second try where the first took longer than this to fail: the line is expensive."""
-
+"""If the first attempt took longer than this to fail, there is no second: the line is expensive."""
 _PAGE = 100
+"""The messages that decide which lane starts first; the order of later ones matters little."""
 _LONG_PAGE = 500
 
 
@@ -48,11 +49,11 @@ class QueueForRun(WaitingMail, Protocol):
 
 @dataclass(slots=True)
 class Standing:
-    """What outlives a run, and how others steer it.
+    """The state that outlives a run, and by which others steer it.
 
-    `tried` holds, for each host, what was deferred in this call; `resting` what is left alone, and until when
-    (monotonic). `stopping`: end after the current messages; `aborted`: the line is gone. `more`: look at the queue
-    again.
+    `tried` holds the messages deferred in this call, by host; `resting` the hosts and domains left alone, and until
+    when (monotonic). `stopping`: end after the current messages; `aborted`: the line is gone. `more`: look at the
+    queue again.
     """
 
     tried: dict[tuple[NextHop, str], set[QueueId]] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Standing:
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lane(self, hop: NextHop, host: str, domains: set[str] | None) -> Lane:
-        """A lane that knows what was tried in this call already."""
+        """A new lane that knows what was already tried in this call."""
         made = Lane(hop, host, domains, self.tried.setdefault((hop, host), set()))
         self.lanes.append(made)
         return made
@@ -79,12 +80,12 @@ class Standing:
         self.resting[key] = asyncio.get_running_loop().time() + rest_s
 
     def is_resting(self, key: Hashable) -> bool:
-        """Whether it is to be left alone."""
+        """Whether to leave it alone."""
         return self.resting.get(key, 0.0) > asyncio.get_running_loop().time()
 
 
 class FlushRun:
-    """Made for one run; `run` once."""
+    """For one run: call `run` once."""
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class FlushRun:
         self._ways: dict[str, Way] = {}
         self._failures: dict[str, list[SessionEnd | DnsProblem]] = {}
         self._waiting: list[Lane] = []
-        self._late: set[int] = set()  # lanes (by identity) that got a domain while they were served
+        self._late: set[int] = set()  # lanes (by identity) that got a domain while being served
         self._serving: dict[asyncio.Task[LaneEnd], Lane] = {}
         self._looking: set[asyncio.Task[None]] = set()
         self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
@@ -120,7 +121,7 @@ class FlushRun:
         self._fault: StorageError | None = None
 
     async def run(self) -> None:
-        """Until nothing is left to do. Raises: StorageError, after what is being sent has ended."""
+        """Run until nothing is left to do. Raises: StorageError, once the messages being sent are done."""
         self._standing.more.clear()
         try:
             await self._place_due()
@@ -138,7 +139,7 @@ class FlushRun:
             raise self._fault
 
     async def _step(self) -> None:
-        """Wait until something happened, and see to it."""
+        """Wait until something happens, and handle it."""
         more = asyncio.create_task(self._standing.more.wait())
         try:
             await asyncio.wait({more, *self._serving, *self._looking}, return_when=asyncio.FIRST_COMPLETED)
@@ -154,17 +155,18 @@ class FlushRun:
                 self._standing.more.clear()
                 if not self._standing.stopping:
                     await self._place_due()
-        except StorageError as error:  # what can't be recorded must not be sent; what is being sent may end
+        except StorageError as error:  # nothing may be sent that can't be recorded; the current messages may finish
             self._fault, self._standing.stopping = error, True
 
     # Finding the way
 
     async def _place_due(self) -> None:
-        """Give every domain with something due its lane, or begin to look for its way."""
+        """Put every domain with mail due into its lane, or start to look up its way."""
         general = self._table.general
         if self._table.is_one_smarthost and general is not None:
             self._put(general, general.host, None)
             return
+        # The first page is in sending order, so its domains say which lane is the most pressing.
         first = await self._queue.remote_batch(None, self._due_s(), _PAGE, frozenset())
         domains = dict.fromkeys(one.address.rpartition("@")[2].lower() for m in first for one in m.recipients)
         self._order = {domain: place for place, domain in enumerate(domains)}
@@ -188,7 +190,7 @@ class FlushRun:
             await self._next_host(domain)
 
     async def _next_host(self, domain: str) -> None:
-        """Put the domain into the lane of its first host that was not tried in vain."""
+        """Put the domain into the lane of its first host that has not failed."""
         way = self._ways[domain]
         failed = self._failures.setdefault(domain, [])
         left = [host for host in way.hosts[len(failed) :] if not self._standing.is_resting((way.hop, host))]
@@ -203,6 +205,7 @@ class FlushRun:
             return
         for lane in (*self._waiting, *self._serving.values()):
             if (lane.hop, lane.host) == (hop, host):
+                # Its server may have asked for this lane's domains already: it is served again when it ends.
                 if lane not in self._waiting:
                     self._late.add(id(lane))
                 if domain is not None and lane.domains is not None:
@@ -213,7 +216,7 @@ class FlushRun:
     # Serving
 
     def _start(self) -> None:
-        """Serve the most pressing lanes, as many at a time as is allowed."""
+        """Serve the most pressing lanes, as many at a time as allowed."""
         free = self._config.outbound.mx_connections - len(self._serving)
         if self._standing.stopping or free <= 0:
             return
@@ -271,11 +274,11 @@ class FlushRun:
         )
 
     async def _ended(self, lane: Lane, task: asyncio.Task[LaneEnd]) -> None:
-        """A lane's run is over: what that means for its mail. Raises: StorageError."""
+        """Handle the end of a lane's run: what it means for its mail. Raises: StorageError."""
         error = task.exception()
         if isinstance(error, StorageError):
             raise error
-        if error is not None:  # a bug of ours: the other lanes go on
+        if error is not None:  # a bug of ours: the other lanes continue
             maillog.fault("flush: a bug in Dialpost", host=lane.host, error=repr(error))
             self._standing.let_rest((lane.hop, lane.host), self._rest_s)
             return
@@ -284,7 +287,7 @@ class FlushRun:
         if end.end is not None:
             self._note(lane, end.end)
         if self._standing.aborted:
-            return  # the line, not the host
+            return  # the line failed, not the host
         if end.fate is LaneFate.EMPTY:
             self._emptied(lane)
         else:
@@ -293,7 +296,7 @@ class FlushRun:
                 await self._unreached(lane, end)
 
     def _note(self, lane: Lane, end: SessionEnd) -> None:
-        """What the operator should know of a session's end."""
+        """Note what the operator should know about a session's end."""
         if end.learnt:
             maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
             self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Dialpost does without it.")
@@ -337,7 +340,7 @@ class FlushRun:
     async def _why_not(
         self, hop: NextHop, host: str, domain: str, failed: Sequence[SessionEnd | DnsProblem]
     ) -> NoWay:
-        """What the failures of all hosts come to. One that was found but not reached means: try again."""
+        """One reason from the failures of all hosts. If any host was found but not reached, it is a deferral."""
         ends = [one for one in failed if isinstance(one, SessionEnd)]
         if not ends:
             problems = [one for one in failed if not isinstance(one, SessionEnd)]
@@ -347,10 +350,10 @@ class FlushRun:
         return NoWay(_transient(reply), counts_as_attempt=self._counts(hop, end))
 
     def _counts(self, hop: NextHop, end: SessionEnd) -> bool:
-        """Whether a connection that served nothing was a real try."""
+        """Whether a connection that delivered nothing was a real attempt (decision 9)."""
         if end.needs_person and hop.via is Via.SMARTHOST:
-            return False  # our login, our certificate rules: nobody's mail is given up for that
-        # Where no connection came the line itself may be down, unless there are signs that it is not.
+            return False  # our login, our certificate rules: no reason to give up mail
+        # Without any connection the line itself may be down, unless there are signs that it is up.
         return end.connected or self._is_dialled or self._has_connected or self._hops.hears_dns
 
     async def _no_way(self, domain: str, why: NoWay) -> None:
@@ -366,7 +369,7 @@ class FlushRun:
         tried: Set[QueueId],
         hope: Hope | None = None,
     ) -> None:
-        """Everything due for these domains learns why it can't be sent now, a page at a time."""
+        """Record for everything due to these domains why it can't be sent now, a page at a time."""
         seen = set(tried)
         while not self._standing.aborted:
             batch = await self._queue.remote_batch(domains, self._due_s(), _LONG_PAGE, seen)
@@ -390,7 +393,7 @@ def _refused_before(trouble: HostTrouble) -> SessionEnd:
 
 
 def _transient(reply: Reply) -> Reply:
-    """The same words as a 4yz: trouble with the session is no refusal of the mail in it."""
+    """The same reply as a 4yz: trouble with the session is not a refusal of its mail."""
     if reply.is_transient:
         return reply
     enhanced = "4" + reply.status()[1:] if reply.enhanced else "4.4.0"

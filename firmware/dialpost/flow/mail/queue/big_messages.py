@@ -1,9 +1,9 @@
-"""Holding big messages back until their window opens or the operator releases them, and telling people of it.
+"""Holding big messages until their window opens or the operator releases them, and the notices about it.
 
-What comes in too big is stored as held (`as_held`, asked by the intake); what waits already is held or let go when
-a window closes or opens, and at the start, as the configuration may have changed. The sender gets one notice, the
-recipients one short note in the next call; both are durable before the message is marked as told, so a crash
-between the two sends it twice, never not at all. Runs as one task in the daemon's event loop.
+An incoming message that is too big is stored as held (`as_held`, called by the intake). Waiting ones are held or
+released when a window closes or opens, and at the start, because the configuration may have changed. The sender
+gets one notice, the recipients one short note in the next call. Both are durable before the message is marked, so
+a crash between the two sends a notice twice rather than never. Runs as one task in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -25,41 +25,42 @@ from dialpost.flow import maillog
 from dialpost.flow.mail.needs import BodyFiles
 
 LOOK_EVERY_S = 300.0
-"""How often, at least, the clock is checked: it may have been set."""
+"""The longest time between two checks of the clock: it may have been set."""
 _MOST_HEADER_BYTES = 1_048_576
+"""A header longer than this is not read for the marks of a mailing list; then no notice is sent."""
 _READ_BYTES = 65_536
 _BATCH = 50
 
 
 class Queue(Protocol):
-    """The subset of the store needed here. Each raises StorageError; what changes is durable then."""
+    """The subset of the store needed here. Each raises StorageError; changes are durable on return."""
 
     async def hold_big(self, larger_than: int) -> list[QueueId]:
-        """Hold what waits for the world and is larger, unless the operator released it."""
+        """Hold larger messages that wait for the world, unless the operator released them."""
 
     async def pass_big(self, up_to: int | None) -> list[QueueId]:
-        """Let what is held for its size go on where it is not larger (None: all)."""
+        """Release messages held for their size that are not larger (None: all)."""
 
     async def untold_holds(self, limit: int) -> list[MessageRecord]:
-        """Messages held for their size without a notice yet."""
+        """Messages held for their size whose notice is still to be sent."""
 
     async def told_of_hold(self, message: QueueId) -> None:
-        """The notices for it are made."""
+        """Mark that its notices are stored."""
 
 
 class Notices(Protocol):
-    """The subset of flow/mail/bounces needed here. Each raises StorageError where no notice could be stored."""
+    """The subset of flow/mail/bounces needed here. Each raises StorageError if no notice could be stored."""
 
     async def held(self, message: MessageRecord, because: str) -> None:
-        """Tell the sender."""
+        """Notify the sender."""
 
     async def announce(self, text: bytes, recipients: Sequence[RecipientRecord]) -> None:
         """Send a note to recipients in the world."""
 
 
 class BigMessages:
-    """The holds. `on_work` is called when something may go that was held, `on_held` when something may not that
-    waited: who has it in hand to send it next must ask the queue again.
+    """The holds. `on_work` is called when held mail was released; `on_held` when waiting mail was held: whoever is
+    about to send it must ask the queue again.
     """
 
     def __init__(
@@ -82,20 +83,20 @@ class BigMessages:
         self._came = asyncio.Event()
 
     def as_held(self, message: MessageRecord) -> MessageRecord:
-        """What comes in, held where it is too big for this hour."""
+        """The incoming message, held if it is too big for this hour."""
         return rules.as_held(message, self._config, self._local_time())
 
     def accepted(self, message: MessageRecord) -> None:
-        """A message is in the queue: if it is held, notices follow."""
+        """A message is in the queue; if it is held, its notices follow."""
         if any(recipient.is_held_for_size for recipient in message.recipients):
             self._came.set()
 
     def words(self, queue_id: str) -> str:
-        """Why such a message waits and what to do."""
+        """Why such a message waits, and what to do about it."""
         return rules.held_words(self._config, queue_id)
 
     async def run(self) -> None:
-        """Until cancelled; a fault of the card is logged and looked at again later."""
+        """Run until cancelled; after a fault of the card, log it and retry later."""
         while True:
             self._came.clear()
             looked_s = self._wall_clock()  # a window that opens during the look is seen by the next
@@ -106,7 +107,7 @@ class BigMessages:
             await self._sleep(looked_s)
 
     async def look(self) -> None:
-        """Once: hold, let go, and tell. Raises: StorageError."""
+        """One pass: hold, release, and notify. Raises: StorageError."""
         if rules.is_open(self._config, self._local_time()):
             passed = await self._queue.pass_big(None)
         else:
@@ -117,7 +118,7 @@ class BigMessages:
             if held:
                 self._on_held()
         for queue_id in passed:
-            maillog.let_go(queue_id, why="big messages may go now")
+            maillog.let_go(queue_id, why="big messages may be sent now")
         if passed:
             self._on_work()
         await self._tell_all()
@@ -140,7 +141,7 @@ class BigMessages:
             await self._notices.announce(note, message.recipients)
 
     def _header(self, message: MessageRecord) -> bytes | None:
-        """The message's header; None where it can't be had whole: a list's mail might look like a user's."""
+        """The message's header; None if it can't be read whole: then a list's mail might look like a user's."""
         header = b""
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:
@@ -158,9 +159,9 @@ class BigMessages:
         return datetime.fromtimestamp(self._wall_clock(), self._zone) if self._clock_trusted() else None
 
     async def _sleep(self, looked_s: float) -> None:
-        """Until something comes in, a window opens or closes after `looked_s`, or the clock may have been set."""
+        """Sleep until mail comes in, a window opens or closes after `looked_s`, or the clock may have been set."""
         change_s = rules.until_change_s(self._config, looked_s, self._zone)
-        nap_s = LOOK_EVERY_S if change_s is None else min(LOOK_EVERY_S, change_s + 0.5)
+        nap_s = LOOK_EVERY_S if change_s is None else min(LOOK_EVERY_S, change_s + 0.5)  # safely past the change
         try:
             async with asyncio.timeout(nap_s):
                 await self._came.wait()

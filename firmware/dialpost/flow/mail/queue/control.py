@@ -1,7 +1,7 @@
-"""What an operator does to the queue: list, show, retry, hold, release, delete, and trace a message.
+"""The operator's actions on the queue: list, show, retry, hold, release, delete, and trace a message.
 
-Every answer carries the words a clerk understands (core/mail/queue/trace); the face that prints it only lays
-them out. `methods` gives the same to the control socket.
+Every answer carries its explanation in plain words (core/mail/queue/trace); the face that prints it only lays them
+out. `flow/mail/queue/methods` offers the same on the control socket.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ class QueueForControl(Protocol):
         to_state: RecipientState,
         numbers: Sequence[int] | None,
     ) -> int:
-        """Move recipients, durably; how many."""
+        """Change the state of recipients, durably; returns how many."""
 
     async def retry_now(self, message: QueueId | None) -> int:
-        """Make what waits due at once; how many recipients."""
+        """Make waiting recipients due at once; returns how many."""
 
 
 class BodiesForControl(Protocol):
     """The subset of the spool (edge/mail/spool) the operator's commands need."""
 
     def is_sound(self, queue_id: QueueId, size: int, checksum: int | None) -> bool:
-        """Whether a body is there as it was stored. Blocking."""
+        """Whether a body is exactly as it was stored. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A change of state by hand, and the words for it."""
+    """A change of state by the operator, and the words for it."""
 
     from_states: frozenset[RecipientState]
     to_state: RecipientState
@@ -77,12 +77,11 @@ _DELETE = _Move(_UNFINISHED, RecipientState.DELETED, "deleted", "waits or is hel
 
 
 class QueueControl:
-    """The operator's hand on the queue.
+    """The operator's control of the queue.
 
-    `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for`
-    is what sends mail to the world here ("the next call", "the line"); `size_hold` says of a message (by its id)
-    that is held for its size what it waits for; `trouble_of` what must change before mail for an address
-    can go.
+    `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for` names what
+    sends mail to the world here ("the next call", "the line"); `size_hold` returns what a message held for its size
+    (by its id) waits for; `trouble_of` what must change before mail for an address can be sent.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class QueueControl:
         limit: int = 100,
         offset: int = 0,
     ) -> list[Message]:
-        """What waits or is held (of or to `address`), oldest first, with the unfinished recipients."""
+        """Waiting and held messages (from or to `address`), oldest first, with their unfinished recipients."""
         states = {RecipientState.HELD} if held_only else _UNFINISHED
         found = await self._queue.listing(
             states=states,
@@ -127,7 +126,7 @@ class QueueControl:
         return await self._whole_view(await self._get(queue_id))
 
     async def trace(self, text: str, limit: int = 20) -> list[Message]:
-        """Where is my message? By queue id, address or Message-ID, newest first. Raises: NotFoundError."""
+        """Find messages by queue id, address or Message-ID, newest first. Raises: NotFoundError."""
         wanted, limit = text.strip(), min(max(limit, 1), MOST_LISTED)
         found = await self._queue.find(wanted, limit) if wanted else []
         if not found and _as_stored(wanted) != wanted:
@@ -140,7 +139,7 @@ class QueueControl:
         return [await self._whole_view(message) for message in found]
 
     async def retry(self, queue_id: str | None) -> Done:
-        """Make one message, or all that wait (None), due at once. Raises: NotFoundError."""
+        """Make one message, or all waiting ones (None), due at once. Raises: NotFoundError."""
         message = None if queue_id is None else await self._get(queue_id)
         count = await self._queue.retry_now(None if message is None else message.queue_id)
         self._on_work()
@@ -148,17 +147,17 @@ class QueueControl:
             return Done(count=count, words="Everything that waits is retried at the next opportunity.")
         maillog.operator(message.queue_id, action="retry", count=count)
         if not count:
-            raise ControlError(f"{message.queue_id} has no recipient that waits. {_standing(message)}")
+            raise ControlError(f"{message.queue_id} has no waiting recipient. {_standing(message)}")
         return Done(
             count=count, words=f"{message.queue_id} is retried at the next opportunity ({_recipients(count)})."
         )
 
     async def hold(self, queue_id: str, address: str | None = None) -> Done:
-        """Keep waiting recipients (of that address, or all) back. Raises: NotFoundError, ControlError."""
+        """Hold waiting recipients (of that address, or all). Raises: NotFoundError, ControlError."""
         return await self._move(_HOLD, queue_id, address)
 
     async def release(self, queue_id: str, address: str | None = None) -> Done:
-        """Let held recipients go on. Raises: NotFoundError, ControlError where the content is spoiled."""
+        """Release held recipients. Raises: NotFoundError; ControlError if the content is damaged."""
         message = await self._get(queue_id)
         is_held = any(recipient.state is RecipientState.HELD for recipient in message.recipients)
         if is_held and not await asyncio.to_thread(
@@ -173,7 +172,7 @@ class QueueControl:
         return done
 
     async def delete(self, queue_id: str, address: str | None = None) -> Done:
-        """Delete unfinished recipients without telling the sender. Raises: NotFoundError, ControlError."""
+        """Delete unfinished recipients without a notice to the sender. Raises: NotFoundError, ControlError."""
         done = await self._move(_DELETE, queue_id, address)
         self._on_finished()
         return done
@@ -200,7 +199,7 @@ class QueueControl:
         return message
 
     async def _whole_view(self, message: MessageRecord) -> Message:
-        """All recipients; of one given up also whether the notice about it arrived."""
+        """All recipients; for a bounced one also whether its notice arrived."""
         is_bounced = any(one.state is RecipientState.BOUNCED for one in message.recipients)
         notices = await self._queue.failure_notices(message.queue_id) if is_bounced and message.sender else []
         return self._view(message, frozenset(RecipientState), notices)
@@ -286,7 +285,7 @@ def _numbers(message: MessageRecord, address: str) -> list[int]:
 
 
 def _standing(message: MessageRecord) -> str:
-    """Where it stands, for who asked for something impossible."""
+    """The states of its recipients, for the refusal of an impossible request."""
     states = sorted({recipient.state.value for recipient in message.recipients})
     return f"It is {' and '.join(states)}."
 

@@ -1,8 +1,8 @@
-"""Looking after what waits too long: delay notices, and giving up.
+"""Mail that waits too long: delay notices, and giving up.
 
-Both need a trusted clock; giving up also needs real tries (core/mail/queue/retry): what was never tried, because
-there was no line, is never given up. A notice is durable before the recipient is marked, so a crash between the two
-tells a sender twice, never not at all. Runs as one task, a few times an hour.
+Both need a trusted clock. Giving up also needs real attempts (core/mail/queue/retry): mail that was never tried,
+because there was no line, is never given up. A notice is durable before the recipient is marked, so a crash between
+the two sends it twice rather than never. Runs as one task, a few times an hour.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class Notices(Protocol):
     """The subset of flow/mail/bounces needed here."""
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
-        """Tell the sender that these are given up."""
+        """Notify the sender that these have failed."""
 
     async def delayed(
         self, message: MessageRecord, recipients: Sequence[ReportedRecipient], retry_until_s: int
     ) -> None:
-        """Tell the sender that these take longer."""
+        """Notify the sender that these are delayed."""
 
 
 class Expiry:
-    """Delay notices and giving up. `is_in_flight` tells what the flush is sending at this moment."""
+    """Delay notices and giving up. `is_in_flight` says whether the flush is sending a message at this moment."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Expiry:
         self._clock_trusted, self._on_finished, self._wall_clock = clock_trusted, on_finished, wall_clock
 
     async def run(self) -> None:
-        """Until cancelled; a fault of the card is logged and looked at again later."""
+        """Run until cancelled; after a fault of the card, log it and retry later."""
         while True:
             try:
                 await self.look()
@@ -81,7 +81,7 @@ class Expiry:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> tuple[int, int]:
-        """Once: how many recipients were given up, how many senders told of a delay. Raises: StorageError."""
+        """One pass; returns the numbers of recipients given up and of delay notices. Raises: StorageError."""
         if not self._clock_trusted():
             return 0, 0
         now_s = int(self._wall_clock())
@@ -96,7 +96,7 @@ class Expiry:
                 if give_up_is_due(one, message.received_s, now_s, self._config, clock_trusted=True)
             ]
             if not due or self._is_in_flight(message.queue_id):
-                continue  # what is just being sent may still get through
+                continue  # being sent at this moment: it may still get through
             await self._notices.failed(message, [self._reported(one) for one in due])
             rows = [replace(one, state=RecipientState.BOUNCED) for one in due]
             await self._queue.update_recipients(message.queue_id, rows)
@@ -124,7 +124,7 @@ class Expiry:
                 reported = [self._reported(one) for one in due]
                 await self._notices.delayed(message, reported, max(until_s, now_s))
                 told += 1
-            # Marked even where NOTIFY forbids the notice, so that it is not looked at again and again.
+            # Marked even if NOTIFY forbids the notice, so that it is not examined again every time.
             marked = [replace(one, delay_notified=True) for one in message.recipients]
             await self._queue.update_recipients(message.queue_id, marked)
         return told
@@ -141,7 +141,7 @@ class Expiry:
 
 
 def _answer(recipient: RecipientRecord) -> Reply | None:
-    """The last answer as a reply again; None where it was never tried. Words of our own count as temporary."""
+    """The last reply, parsed from its text; None if it was never tried. Words of our own count as temporary."""
     text = recipient.last_reply
     if not text:
         return None

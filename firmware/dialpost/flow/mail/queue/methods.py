@@ -1,6 +1,6 @@
 """The queue's methods on the control socket: `queue.list`, `queue.show`, `queue.retry` ... and `trace`.
 
-Hands them to `flow/mail/queue/control`, which does the work and finds the words.
+They call `flow/mail/queue/control`, which does the work and words the answers.
 """
 
 from __future__ import annotations

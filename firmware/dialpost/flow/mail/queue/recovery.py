@@ -1,4 +1,4 @@
-"""After a start: make bodies and rows agree again, whatever a crash or a failing card left.
+"""Recovery after a start: makes bodies and rows agree again, whatever a crash or a failing card left behind.
 
 | body | row | it means | what is done |
 |---|---|---|---|
@@ -10,10 +10,10 @@
 | there | none, numbered by a lost database | may be somebody's mail | set aside, reported |
 | missing | unfinished | the card lost it | held, reported; the sender hears nothing untrue |
 
-A whole body without a row is not removed even where its sender must have it still: should the database's log
-have lost its end, such bodies are all that is left of acknowledged mail, and nothing else tells.
+A whole body without a row is kept even if its sender must still have it: if the database's log has lost its end,
+such bodies are all that is left of acknowledged mail, and nothing else shows it.
 
-Runs once, beside the traffic: it looks only at ids given out before this start. It takes a slice at a time, so
+Runs once, beside the traffic: it looks only at ids assigned before this start. It takes a slice at a time, so
 100,000 bodies need no more memory than a few hundred.
 """
 
@@ -33,7 +33,7 @@ from dialpost.flow import maillog
 
 _SLICE = 500
 KEPT_UNCONFIRMED_DAYS = 30
-"""How long unacknowledged mail is kept: longer than any mail server retries (RFC 5321 §4.5.4.1: 4-5 days)."""
+"""The time unacknowledged mail is kept: longer than any mail server retries (RFC 5321 §4.5.4.1: 4-5 days)."""
 _KEEPING = frozenset({Entry.UNFINISHED, Entry.INCOMPLETE})
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
@@ -43,17 +43,17 @@ class QueueForRecovery(Protocol):
 
     @property
     def first_new_id(self) -> QueueId:
-        """Lower ids were given out before this start."""
+        """The first id of this start: lower ones were assigned before it."""
 
     @property
     def bodies_known_from(self) -> QueueId:
-        """From here on ids were given out by this very database: a body without a row was not acknowledged."""
+        """The first id assigned by this very database: from it on, a body without a row was not acknowledged."""
 
     async def known(self, ids: Sequence[QueueId]) -> dict[QueueId, Entry]:
-        """Those that have a row, and how each stands."""
+        """Those that have a row, and the state of each."""
 
     async def hold_incomplete(self, message: QueueId, reason: str) -> int:
-        """Hold a message for the recipients whose rows are missing; returns how many are."""
+        """Hold a message for its recipients whose rows are missing; returns how many are."""
 
     async def unfinished(self, after: QueueId | None, limit: int) -> list[tuple[QueueId, int]]:
         """(id, size) of unfinished messages, ascending."""
@@ -66,7 +66,7 @@ class QueueForRecovery(Protocol):
         *,
         reason: str | None,
     ) -> int:
-        """Move recipients, durably."""
+        """Change the state of recipients, durably."""
 
 
 class BodiesForRecovery(Protocol):
@@ -76,18 +76,18 @@ class BodiesForRecovery(Protocol):
         """The ids of all bodies."""
 
     def size(self, queue_id: QueueId) -> int | None:
-        """A body's length, None where it is missing."""
+        """A body's length; None if it is missing."""
 
     def remove(self, queue_id: QueueId) -> None:
-        """Take a body away."""
+        """Remove a body."""
 
     def set_aside(self, queue_id: QueueId, why: str, *, is_unconfirmed: bool = False) -> Path:
-        """Move a body out of the spool, with a note that says why; what `is_unconfirmed` goes after a time."""
+        """Move a body out of the spool, with a note that says why; an unconfirmed one is removed after a time."""
 
 
 @dataclass(slots=True)
 class RecoveryReport:
-    """What was done. `sentences` is what the operator should know; empty when all is well."""
+    """What was done. `sentences` is for the operator; empty if all is well."""
 
     removed: int = 0
     set_aside: int = 0
@@ -98,12 +98,12 @@ class RecoveryReport:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One for each kind of trouble."""
+        """One sentence for each kind of trouble."""
         said = []
         if self.set_aside:
             said.append(
                 f"{self.set_aside} messages without a queue entry were set aside (set-aside/). Look at them: each "
-                "has a note beside it; send on by hand what matters."
+                "has a note beside it; forward those that matter by hand."
             )
         if self.unconfirmed:
             said.append(
@@ -114,7 +114,8 @@ class RecoveryReport:
         if self.incomplete:
             said.append(
                 f"{self.incomplete} messages are held because the card lost some of their recipients. `dialpost "
-                "queue list --held` shows them; their headers may name them. Send on what matters, then delete."
+                "queue list --held` shows them; their headers may name the recipients. Forward those that matter, "
+                "then delete them."
             )
         if self.held:
             said.append(
@@ -133,7 +134,7 @@ class Recovery:
         self._report = RecoveryReport()
 
     async def run(self) -> RecoveryReport:
-        """Do it. Nothing is raised for what the card does: it is in the report."""
+        """Run the pass. Faults of the card are not raised but reported."""
         for part in (self._look_at_bodies, self._look_at_rows):
             try:
                 await part()
@@ -155,7 +156,7 @@ class Recovery:
                 maillog.person_needed(f"{queue_id}: held", why=_INCOMPLETE, recipients_missing=missing)
 
     def _clear(self, bodies: list[tuple[QueueId, bool]]) -> None:
-        """In a thread: each body by the table above; `bool` tells whether it has a (finished) row."""
+        """Treat each body by the table above, in a thread; the `bool` says whether it has a (finished) row."""
         for queue_id, is_finished in bodies:
             try:
                 if is_finished:
@@ -191,12 +192,13 @@ class Recovery:
                 held = await self._queue.set_state(queue_id, _UNFINISHED, RecipientState.HELD, reason=reason)
                 self._report.held += bool(held)
                 maillog.person_needed(f"{queue_id}: held", why=reason)
+            # Ids ascend: from the first new one on, everything belongs to this start.
             if len(old) < len(slice_):
                 return
             after = slice_[-1][0]
 
     def _spoiled(self, messages: list[tuple[QueueId, int]]) -> list[tuple[QueueId, str]]:
-        """In a thread: those whose body is not as it was written, and what is wrong with it."""
+        """Those whose body is not as it was written, and what is wrong with it; in a thread."""
         found = []
         for queue_id, size in messages:
             actual = self._bodies.size(queue_id)
@@ -211,7 +213,7 @@ _INCOMPLETE = "The card lost a recipient; the message's header may name it."
 _NOT_CONFIRMED = (
     "{} had arrived, but the queue has no entry for it: it was not yet acknowledged to its sender when the "
     "station stopped, and the sender retries automatically.\nIf it has not arrived again in a few days, the card "
-    "may have lost the entry: send it on by hand. Its header may name the recipient.\nBoth files are removed "
+    "may have lost the entry: forward it by hand. Its header may name the recipient.\nBoth files are removed "
     f"after {KEPT_UNCONFIRMED_DAYS} days."
 )
 _NO_ENTRY = (

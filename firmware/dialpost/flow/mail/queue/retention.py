@@ -1,9 +1,9 @@
-"""What is finished goes: bodies soon, history after its time.
+"""Retention: removes the bodies of finished messages soon, and history after its time.
 
-A body is unlinked once every recipient is finished; that is on record already, so a crash in between
-leaves a body that recovery removes. Rows stay for `dialpost trace` and are forgotten after
-`retention.history_days`, and only while the clock is trusted: a clock that jumps must not wipe the history. So does
-what recovery set aside as never acknowledged.
+A body is unlinked once every recipient is finished; that is recorded first, so a crash in between leaves a body
+that recovery removes. Rows stay for `dialpost trace`; they are deleted after `retention.history_days`, and only
+while the clock is trusted, because a clock that jumps must not wipe the history. The same holds for messages that
+recovery set aside as never acknowledged.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dialpost.flow.mail.queue.recovery import KEPT_UNCONFIRMED_DAYS
 
 BATCH = 500
 GATHER_S = 0.5
+"""The pause that lets more messages finish, so that one fsync of the folder serves them all."""
 PRUNE_EVERY_S = 6 * 3600
 _DAY_S = 86_400
 
@@ -29,23 +30,23 @@ class QueueForRetention(Protocol):
     """The subset of the store (edge/mail/store) retention needs."""
 
     def finished(self, limit: int) -> list[QueueId]:
-        """Messages newly finished, each named once."""
+        """Messages that have newly finished, each reported once."""
 
     async def prune(self, before_s: int) -> int:
-        """Forget finished messages from before then."""
+        """Delete finished messages from before then."""
 
     async def prune_calls(self, keep: int) -> int:
-        """Forget all but the newest calls."""
+        """Delete all but the newest calls."""
 
 
 class BodiesForRetention(Protocol):
     """The subset of the spool (edge/mail/spool) retention needs."""
 
     async def remove_many(self, ids: Sequence[QueueId]) -> None:
-        """Take bodies away."""
+        """Remove bodies."""
 
     async def clear_aside(self, before_s: float, now_s: float) -> list[str]:
-        """Remove what was never acknowledged and was set aside before then; the names."""
+        """Remove unacknowledged messages set aside before then; returns their names."""
 
 
 class Retention:
@@ -74,7 +75,7 @@ class Retention:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Until cancelled; a fault of the card is logged and tried again later."""
+        """Run until cancelled; after a fault of the card, log it and retry later."""
         pruned_at = float("-inf")
         while True:
             self._wanted.clear()
@@ -84,7 +85,7 @@ class Retention:
                     await self.forget_old()
                     await self.clear_aside()
                     pruned_at = self._monotonic()
-            except Exception as error:  # what could not be removed is removed later; upkeep must not end
+            except Exception as error:  # the rest is removed later; this task must not end
                 maillog.fault("retention", error=error or repr(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PRUNE_EVERY_S / 6):
@@ -92,7 +93,7 @@ class Retention:
             await asyncio.sleep(GATHER_S)
 
     async def remove_bodies(self) -> int:
-        """Unlink the bodies of all that is finished; returns how many."""
+        """Unlink the bodies of all finished messages; returns how many."""
         removed = 0
         while ids := self._queue.finished(BATCH):
             await self._bodies.remove_many(ids)
@@ -100,7 +101,7 @@ class Retention:
         return removed
 
     async def clear_aside(self) -> int:
-        """Remove what was set aside as never acknowledged, after its time; how many. Only with a trusted clock."""
+        """Remove expired unacknowledged messages; returns how many. Only with a trusted clock."""
         now_s = self._wall_clock()
         before_s = now_s - KEPT_UNCONFIRMED_DAYS * _DAY_S
         cleared = await self._bodies.clear_aside(before_s, now_s)
@@ -109,6 +110,6 @@ class Retention:
         return len(cleared)
 
     async def forget_old(self) -> tuple[int, int]:
-        """Forget history past its time; returns how many messages and calls. Only with a trusted clock."""
+        """Delete expired history; returns how many messages and calls. Only with a trusted clock."""
         before_s = int(self._wall_clock()) - self._config.history_days * _DAY_S
         return await self._queue.prune(before_s), await self._queue.prune_calls(self._config.calls_kept)
