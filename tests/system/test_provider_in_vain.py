@@ -121,7 +121,7 @@ def test_a_host_that_comes_up_during_the_call_gets_the_mail_in_it(work: Path) ->
 
 
 def test_one_that_comes_up_behind_it_gets_the_mail_by_a_redial(work: Path) -> None:
-    call = {"redial_attempts": 2, "redial_pause_s": 30.0}  # so long the smarthost may take to start
+    call = {"redial_attempts": 2, "redial_pause_s": 30.0}  # how long the smarthost may take to start
     station = Station(work / "station", settings={"call": call, "budget": {"billing_step_s": 15}})
     with with_a_smarthost_of_its_own(work, station) as smarthost, station:
         outbound = with_mail(station)

@@ -116,8 +116,7 @@ class AccountFile:
             raise storage_error(error, "The accounts could not be saved") from error
         try:
             try:
-                # A lock file of its own: the accounts' file itself is replaced at every save, and a lock would stay
-                # with the old one.
+                # A lock file of its own: every save replaces the accounts' file, and a lock on it would be lost.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AccountError("Another command is changing accounts right now; try again.") from None

@@ -55,8 +55,8 @@ class RefusedPin:
         if not tries_known and len(known) >= _MOST_UNSEEN:
             return (
                 f"{len(known)} attempts were made since the SIM was last open, and the modem does not report how "
-                "many are left: a third wrong PIN may lock the SIM, so this one is not tried. If you are sure of it, "
-                f"{ALLOW} allows it."
+                "many are left: a third wrong PIN may lock the SIM, so this one is not tried. If you are sure of "
+                f"it, {ALLOW} allows it."
             )
         return ""
 
