@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rig.exchange import Exchange
 from rig.guests import MailGuest, ProviderGuest, Sizes
@@ -125,7 +126,7 @@ def _rows(load: Load, ours: Measured, theirs: Measured) -> list[Row]:
 
 def _dialpost(load: Load) -> Measured:
     """As configured by default but for the clock and the dialling pauses of the rig."""
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
         "link": {"kind": "modem", "line_rate_bps": load.line.rate_bps},
     }

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rig.chroots import Chroot
 from rig.mailboxes import maildir_files
@@ -45,7 +45,7 @@ class Dialpost:
     name = "Dialpost"
 
     def __init__(self, directory: Path, log: Path) -> None:
-        settings = {
+        settings: dict[str, dict[str, Any]] = {
             "smtp": {"max_message_bytes": 60_000_000},
             "call": {"grace_min_s": 0.5, "grace_max_s": 2.0},
         }

@@ -223,7 +223,7 @@ _inputs: Counter[str] = Counter()
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count here, where the reports of all processes come together."""
     if report.when == "call":
-        _inputs[report.nodeid] += sum(count for name, count in report.user_properties if name == "inputs")
+        _inputs[report.nodeid] += sum(int(str(count)) for name, count in report.user_properties if name == "inputs")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from dialpost.core.mail.outcomes import Outcome
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, OutgoingMessage, SessionEnd
 from dialpost.edge.mail.smtp_client import SmtpClient
 from fakes import now, run_virtual
+from known import known
 from smtp_model import WITHOUT_CHUNKING, ModelServer
 
 CLEAR = ConnectSettings(helo="station.example", tls=TlsMode.NONE)
@@ -64,7 +65,7 @@ class _Count:
 
     def ends(self) -> int:
         """Ends of content that have reached the host."""
-        came = self.came + bytes(self.reader._buffer)
+        came = self.came + bytes(self.reader._buffer)  # type: ignore[attr-defined]
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.sock.fileno())) as same:
             came += same.recv(1_000_000, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         chunks = re.finditer(rb"BDAT (\d+) LAST\r\n", came)
@@ -86,7 +87,7 @@ class CrookedPeer:
     models: list[ModelServer] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
-    async def serving(self):
+    async def serving(self) -> AsyncIterator[HostTarget]:
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,8 +101,7 @@ class CrookedPeer:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._tasks.add(task)
+        self._tasks.add(known(asyncio.current_task()))
         self.connections += 1
         model = ModelServer(self.offers)
         self.models.append(model)
@@ -160,8 +160,8 @@ class CrookedPeer:
 class _InLine(ThreadPoolExecutor):
     """Threads know no virtual time."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: Any) -> Future:
-        future = Future()
+    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except BaseException as error:

@@ -241,13 +241,14 @@ class MemoryCallStore:
 
 def to_mailbox(account: str = "anna", **changes: Any) -> RecipientRecord:
     """A recipient here, waiting."""
-    values = {"number": 0, "address": f"{account}@clinic.example", "state": RecipientState.WAITING}
+    values: dict[str, Any] = {"number": 0, "address": f"{account}@clinic.example", "state": RecipientState.WAITING}
     return RecipientRecord(**(values | {"local_account": account} | changes))
 
 
 def to_world(address: str = "bob@far.example", **changes: Any) -> RecipientRecord:
     """A recipient in the world, waiting."""
-    return RecipientRecord(**({"number": 0, "address": address, "state": RecipientState.WAITING} | changes))
+    values: dict[str, Any] = {"number": 0, "address": address, "state": RecipientState.WAITING}
+    return RecipientRecord(**(values | changes))
 
 
 def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> MessageRecord:

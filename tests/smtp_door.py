@@ -10,7 +10,7 @@ import ssl
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from typing import Any
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.session import Listener, Peer
-from dialpost.edge.mail.smtp_server import smtp_protocol_factory
+from dialpost.core.mail.session import Caller, Listener, Peer
+from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.mail.smtp_server.session import Session
 
 HOST = "mail.clinic.example"
@@ -67,14 +67,17 @@ class NotingPolicy:
     """Lets everything through unless told otherwise, and notes it."""
 
     def __init__(self) -> None:
-        self.calls: list[object] = []
-        self.sinks: list[object] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.sinks: list[NotingSink] = []
         self.connections = 0
-        self.callers: list[object] = []
-        self.pauses, self.pause_s = 0, 0.0
+        self.callers: list[Session] = []
+        self.pauses = 0
+        self.pause_s: float | None = 0.0
         self.refusals: dict[str, Any] = {}
         self.errors: dict[str, Any] = {}
-        self.finish_reply, self.finish_error, self.may_finish = QUEUED, None, None
+        self.finish_reply = QUEUED
+        self.finish_error: Exception | None = None
+        self.may_finish: asyncio.Event | None = None
         self.finishing, self.done = asyncio.Event(), asyncio.Event()
         self.keeps_content = True
         self.home_domain = ""
@@ -85,24 +88,25 @@ class NotingPolicy:
             raise self.errors[stage]
         return self.refusals.get(stage)
 
-    def connected(self, caller: Session) -> Reply | None:
+    def connected(self, caller: Caller) -> Reply | None:
         refusal = self._answer("connected", caller.peer.address, caller.peer.listener)
         self.connections += refusal is None
         if refusal is None:
+            assert isinstance(caller, Session)
             self.callers.append(caller)
         return refusal
 
     async def turn(self, peer: Peer) -> None:
         return None
 
-    def disconnected(self, caller: Session) -> None:
+    def disconnected(self, caller: Caller) -> None:
         self.connections -= 1
 
-    def pause_after_refusal(self, peer: Peer) -> float:
+    def pause_after_refusal(self, peer: Peer) -> float | None:
         self.pauses += 1
         return self.pause_s
 
-    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str:
+    async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
         refusal = self._answer("login", name, password, *filter(None, [acts_as]))
         if refusal is not None:
             return refusal
@@ -111,7 +115,7 @@ class NotingPolicy:
     def home(self, peer: Peer) -> str:
         return self.home_domain
 
-    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> None:
+    async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
         return self._answer("mail", peer, envelope, declared_bytes)
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
@@ -127,7 +131,7 @@ class NotingPolicy:
     def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
         self.calls.append(("refused", stage, str(reply)))
 
-    def of(self, stage: str) -> list[tuple[object, ...]]:
+    def of(self, stage: str) -> list[tuple[Any, ...]]:
         return [call[1:] for call in self.calls if call[0] == stage]
 
     @property
@@ -145,7 +149,7 @@ class Client:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
     async def reply(self) -> list[str]:
-        lines: list[object] = []
+        lines: list[str] = []
         while not lines or lines[-1][3:4] == "-":
             raw = await asyncio.wait_for(self.reader.readline(), 60)
             if not raw:
@@ -176,32 +180,36 @@ class Client:
         self.writer.transport.abort()
 
 
-@contextlib.asynccontextmanager
-async def door(
-    policy: NotingPolicy, *, listener: Listener = Listener.MX, tls: ssl.SSLContext | None = None, **settings: Any
-):
-    """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
-    implicit = listener is Listener.SUBMISSIONS
-    factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    writers = []
+class Door:
+    """Where a served listener is reached; called, a client that has been greeted."""
 
-    async def connect(*, greeted: bool = True) -> Client:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", connect.port, ssl=client_tls() if implicit else None
-        )
-        writers.append(writer)
+    def __init__(self, server: SmtpServer, port: int, *, implicit: bool) -> None:
+        self.server, self.port, self._implicit = server, port, implicit
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, *, greeted: bool = True) -> Client:
+        tls = client_tls() if self._implicit else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls)
+        self.writers.append(writer)
         client = Client(reader, writer)
         if greeted:
             assert (await client.reply())[0].startswith("220 ")
         return client
 
-    connect.server = factory
-    connect.port = server.sockets[0].getsockname()[1]
+
+@contextlib.asynccontextmanager
+async def door(
+    policy: NotingPolicy, *, listener: Listener = Listener.MX, tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[Door]:
+    """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
+    factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connect = Door(factory, port, implicit=listener is Listener.SUBMISSIONS)
     try:
         yield connect
     finally:
-        for writer in writers:
+        for writer in connect.writers:
             with contextlib.suppress(AttributeError):  # TLS that was closed twice, on Python 3.11.2
                 writer.transport.abort()
         server.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from dialpost.core.config.model import TlsMode
@@ -20,7 +20,7 @@ class Queue:
 
     def __init__(self, messages: Iterator[Any] | list[OutgoingMessage]) -> None:
         self.left = list(messages)
-        self.reports: list[object] = []
+        self.reports: list[tuple[str, tuple[Outcome, ...]]] = []
         self.asked = 0
 
     async def next_message(self) -> OutgoingMessage | None:
@@ -51,7 +51,7 @@ class Peer:
         self.drop_at: bytes | None = None  # reset the connection once this was read
         self.stop_reading_after: int | None = None
         self.small_buffers = False
-        self.on_read = lambda data: None
+        self.on_read: Callable[[bytes], object] = lambda data: None
         self.muted, self.gone = asyncio.Event(), asyncio.Event()
         self.resumed: list[bool] = []  # of each TLS connection
         self._tls, self._implicit, self._discard = tls, implicit, discard
@@ -59,7 +59,7 @@ class Peer:
         self._closing = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def serving(self):
+    async def serving(self) -> AsyncIterator[HostTarget]:
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         if self.small_buffers:

@@ -38,7 +38,7 @@ sys.exit(status)
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
 
 
-def run(ignored: bool = False, **places: Any) -> subprocess.CompletedProcess[str]:
+def run(ignored: bool = False, **places: Any) -> subprocess.CompletedProcess[bytes]:
     script = BEGIN.format(**({"importing": "pass", "running": "pass", "leaving": "pass"} | places))
     return subprocess.run(
         [sys.executable, "-c", script],
@@ -55,7 +55,8 @@ def run(ignored: bool = False, **places: Any) -> subprocess.CompletedProcess[str
     [("importing", -signal.SIGINT, b""), ("running", 130, b""), ("leaving", -signal.SIGINT, b"ran\n")],
 )
 def test_an_interrupt_is_no_traceback_wherever_it_comes(place: str, status: int, said: bytes) -> None:
-    done = run(**{place: INTERRUPT})
+    changes: dict[str, Any] = {place: INTERRUPT}
+    done = run(**changes)
     assert (done.returncode, done.stdout, done.stderr) == (status, said, b"")
 
 

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +26,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
         yield running
 
 
-def asked(daemon: LiveDaemon, line: bytes) -> list[dict]:
+def asked(daemon: LiveDaemon, line: bytes) -> list[dict[str, Any]]:
     """Every answer to these octets, up to the end of the connection."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(60)
@@ -65,8 +66,8 @@ def test_a_wrong_parameter_is_one_error_that_names_it_and_nothing_is_done(
     assert isinstance(second["result"], list)
 
 
-def _is_allowed(parameter: Parameter, value: object) -> bool:
-    kinds = {bool: bool, int: int, float: (int, float), str: str}
+def _is_allowed(parameter: Parameter, value: Any) -> bool:
+    kinds: dict[object, Any] = {bool: bool, int: int, float: (int, float), str: str}
     if parameter.is_list or parameter.choices:
         return False
     if isinstance(value, bool) != (parameter.value_type is bool):

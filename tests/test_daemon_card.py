@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Never
 
@@ -28,7 +29,8 @@ class Card:
     """Whether stations can open their queue, and whether a try on it succeeds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.opens = self.tries = None
+        self.opens: StorageError | None = None
+        self.tries: StorageError | None = None
         real_open, real_check = Store.open, SpareRoom.check
 
         async def open_store(*args: Path, **kwargs: Any) -> Store:
@@ -52,7 +54,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Card:
 
 
 @pytest.fixture
-async def daemon(tmp_path: Path, card: Card):
+async def daemon(tmp_path: Path, card: Card) -> AsyncIterator[Daemon]:
     (tmp_path / "dialpost.toml").write_text(text_in(tmp_path))
     made = Daemon(tmp_path / "dialpost.toml")
     yield made
@@ -70,7 +72,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     real = standstill.Standstill._open_door
 
-    async def open_door(self, door: Listener, sock: socket.socket) -> None:
+    async def open_door(self: standstill.Standstill, door: Listener, sock: socket.socket) -> None:
         found.append(sock.getsockname()[1])
         await real(self, door, sock)
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import smtplib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.system.log.tail import LogTail
 from dialpost.station import Station
 from fakes import FakeLink
+from known import known
 from smtp_model import ModelServer
 
 ROOT = Path(dialpost.__file__).parent
@@ -45,33 +46,38 @@ class Smarthost(ModelServer):
         return self._say("AUTH", argument, "235 ok" if self.password_is_right else "535 5.7.8 wrong password")
 
 
-@contextlib.asynccontextmanager
-async def smarthost():
-    connections, models = [], []
-    tasks = set()
+class Host:
+    """A smarthost that is served: the conversations with it, and whether it finds the password right."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
-        connections.append(writer)
+    def __init__(self) -> None:
+        self.right, self.port = False, 0
+        self.connections: list[asyncio.StreamWriter] = []
+        self.models: list[Smarthost] = []
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(known(asyncio.current_task()))
+        self.connections.append(writer)
         model = Smarthost(("AUTH PLAIN", "8BITMIME"))
-        model.password_is_right = serve.right
-        models.append(model)
+        model.password_is_right = self.right
+        self.models.append(model)
         with contextlib.suppress(ConnectionError):
             writer.write(model.greet())
             while not model.closed and (data := await reader.read(65_536)):
                 writer.write(model.receive(data))
         writer.close()
 
-    serve.right = False
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    serve.port = server.sockets[0].getsockname()[1]
-    serve.connections, serve.models = connections, models
+
+@contextlib.asynccontextmanager
+async def smarthost() -> AsyncIterator[Host]:
+    host = Host()
+    server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
+    host.port = server.sockets[0].getsockname()[1]
     try:
-        yield serve
+        yield host
     finally:
         server.close()
-        for task in tasks:
-            assert task is not None
+        for task in host.tasks:
             task.cancel()
 
 

@@ -15,6 +15,7 @@ from dialpost import front_panel
 from dialpost.core.config.model import Config, PanelConfig, StationConfig
 from dialpost.core.errors import ConfigError, ControlError, LineBusyError, NotFoundError
 from dialpost.core.faults import Fault
+from dialpost.core.json_value import JsonValue
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from dialpost.edge.panel.gpio.panel import BoardPanel, open_panel
 from dialpost.edge.system.board_files import BoardFiles
@@ -23,6 +24,7 @@ from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess, find_board
 from fake_gpiod import FakeMachine
 from fakes import Asking, asked, leap
+from known import known
 from panel_rig import FakeCalls
 
 VIRT = BoardFiles().board("qemu-virt")
@@ -146,7 +148,7 @@ async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brigh
 
 
 async def tried(
-    front: FrontPanelOfProcess, params: dict[str, int | str], say: Callable[..., Any] = lambda line: None
+    front: FrontPanelOfProcess, params: dict[str, JsonValue], say: Callable[..., Any] = lambda line: None
 ) -> None:
     """Ask for `panel.test`, each event said as it comes."""
     asking = Asking()
@@ -160,7 +162,7 @@ async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
     monkeypatch.setattr(panel_walk, "LIT_S", 0.01)
     front = FrontPanelOfProcess(Panel())
     calls = FakeCalls(front.panel)
-    told: list[object] = []
+    told: list[str] = []
     front.serve(config(tmp_path), calls)
     front.panel.started()
     await until(lambda: machine.line(0).level)
@@ -201,13 +203,13 @@ async def test_a_button_that_was_freed_during_the_test_is_no_longer_stuck(
     monkeypatch.setattr(panel_walk, "LIT_S", 0.001)
     machine.line(3).level = True
     front = FrontPanelOfProcess(Panel())
-    told: list[object] = []
+    told: list[str] = []
     front.serve(config(tmp_path), FakeCalls(front.panel))
     await until(lambda: Fault.BUTTON in front.panel.state.faults)
     testing = asyncio.create_task(tried(front, {"seconds": 60}, told.append))
     await until(lambda: told and "DOWN: it counts as stuck" in told[-1])
     machine.line(3).level = False
-    machine.line(3).request.edge(False, asyncio.get_running_loop().time())
+    known(machine.line(3).request).edge(False, asyncio.get_running_loop().time())
     await until(lambda: any("it is free again" in line for line in told))
     leap(60)
     await testing

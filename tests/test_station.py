@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def config_in(folder: Path, **changes: str) -> Config:
 
 
 @pytest.fixture
-async def station(tmp_path: Path):
+async def station(tmp_path: Path) -> AsyncIterator[Station]:
     made = Station(config_in(tmp_path))
     await made.start()
     await made.accounts.add("anna", PASSWORD)
@@ -62,7 +63,7 @@ async def mail_of(station: Station, account: str, count: int) -> list[Path]:
 
 async def traced_last(client: ControlClient) -> str:
     [traced] = await asyncio.to_thread(client.call, "trace", text="anna@clinic.example")
-    return traced["sentences"][-1]
+    return str(traced["sentences"][-1])
 
 
 async def test_mail_from_outside_is_delivered_and_told(station: Station, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from console_rig import LiveDaemon, live_daemon
 from dialpost.__main__ import main
 from dialpost.core.control.faces import COMMANDS
 from dialpost.core.control.shapes import from_json
+from known import known
 
 HERE = {
     "config check": (),
@@ -49,7 +51,7 @@ def test_json_has_its_form(
 ) -> None:
     assert main(["--config", str(daemon.config_path), *name.split(), *more, "--json"]) in {0, 3}
     printed = json.loads(capsys.readouterr().out)
-    found = from_json(COMMANDS[name].json, printed)
+    found: object = from_json(known(COMMANDS[name].json), printed)
     assert found or name in {"call history", "queue list", "account list", "alias list"}
 
 
@@ -66,5 +68,5 @@ def test_a_faulty_file_is_one_object_too(tmp_path: Path, capsys: pytest.CaptureF
     path = tmp_path / "dialpost.toml"
     path.write_text("[station]\nhostnme = 1\n")
     assert main(["config", "check", str(path), "--json"]) == 1
-    found = from_json(COMMANDS["config check"].json, json.loads(capsys.readouterr().out))
+    found: Any = from_json(known(COMMANDS["config check"].json), json.loads(capsys.readouterr().out))
     assert not found.usable and any("hostname" in problem for problem in found.problems)

@@ -74,7 +74,7 @@ def test_a_domain_is_compared_in_one_form() -> None:
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_parsed_or_refused_and_what_is_parsed_holds_no_control_character(text) -> None:
+def test_any_text_is_parsed_or_refused_and_what_is_parsed_holds_no_control_character(text: str) -> None:
     try:
         mailbox = parse_mailbox(text)
     except AddressError:

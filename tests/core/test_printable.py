@@ -5,6 +5,7 @@ import pytest
 from dialpost.cli import streams
 from dialpost.core.console.page import plain, rows
 from dialpost.core.printable import for_json, in_ascii, lines, log_pairs, one_line, printable
+from known import is_a
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 DIRECTIONS = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
@@ -14,7 +15,7 @@ OTHERS = ["\u2028", "\u2029", "\ud800", "\udfff", "\ufeff", "\u200b", "\ufffe", 
 @pytest.mark.parametrize("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
 def test_no_dangerous_character_goes_out(char: str) -> None:
     text = f"a{char}b{char}"
-    [(name, [value])] = for_json({text: [text]}).items()
+    [(name, [value])] = is_a(dict, for_json({text: [text]})).items()
     ways = [
         printable(text),
         one_line(text),

@@ -7,7 +7,7 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Never
 
@@ -51,7 +51,7 @@ def served(**methods: Callable[..., Any]) -> dict[str, Served]:
 
 
 @pytest.fixture
-async def client(tmp_path: Path):
+async def client(tmp_path: Path) -> AsyncIterator[ControlClient]:
     server = ControlServer(
         tmp_path / "run" / "control.sock", served(echo=echo, refuse=refuse, bug=bug, count=count)
     )
@@ -178,7 +178,7 @@ async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path: Path)
 
 
 @pytest.fixture
-async def talking(tmp_path: Path):
+async def talking(tmp_path: Path) -> AsyncIterator[tuple[ControlServer, Path, list[str]]]:
     """A server with a method that keeps its connection, and what became of those connections."""
     gone: list[str] = []
 
@@ -497,7 +497,9 @@ def test_an_interrupt_at_the_last_moment_of_a_call_is_not_eaten(
         client.call("status")
 
 
-async def test_who_finds_no_place_can_send_the_request_and_reads_the_answer(client, monkeypatch):
+async def test_who_finds_no_place_can_send_the_request_and_reads_the_answer(
+    client: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A face writes first: closed under it, that would be a broken pipe instead of an answer."""
     monkeypatch.setattr(serving, "MOST_CONNECTIONS", 1)
     monkeypatch.setattr(serving, "_DRAIN_S", 600.0)

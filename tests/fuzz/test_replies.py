@@ -16,7 +16,7 @@ LINES = st.one_of(
 
 def read(pieces: list[bytes]) -> tuple[list[Reply], bool]:
     reader = ReplyReader()
-    replies: list[object] = []
+    replies: list[Reply] = []
     for piece in pieces:
         try:
             replies += reader.receive(piece)

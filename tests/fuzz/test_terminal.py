@@ -75,7 +75,7 @@ def test_the_editor_gives_the_same_lines_however_the_bytes_are_cut(
 ) -> None:
     data = b"".join(pieces)
 
-    def lines(chunks: list[bytes]) -> list[InputEnded | Interrupted | Line]:
+    def lines(chunks: list[bytes]) -> list[Line | TooLong | Interrupted | InputEnded]:
         editor, found = LineEditor(width=40, utf8=True), []
         editor.begin("> ", mode)
         for chunk in chunks:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -154,7 +156,7 @@ class Computer:
 
 
 @contextlib.asynccontextmanager
-async def line(settings: TelephoneSettings = FAST):
+async def line(settings: TelephoneSettings = FAST) -> AsyncIterator[Any]:
     telephone = await Telephone(settings).start()
     station, provider = Computer(telephone.station_path), Computer(telephone.provider_path)
     try:
@@ -180,7 +182,7 @@ async def test_a_call_carries_bytes_both_ways() -> None:
             heard.extend(data)
             typed(end, data)
 
-        telephone._typed = note  # type: ignore[method-assign]
+        telephone._typed = note
         provider.write(b"between calls this is lost")
         while heard != b"between calls this is lost":
             await asyncio.sleep(0.001)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rig.clients import send
@@ -24,7 +25,7 @@ def sending(work: Path, zone: Zone, *, failing: frozenset[str] = frozenset()) ->
     domains = ("world.example", "xn--bcher-kva.example", "second.example")
     receiver = Postfix(work / "receiver", hostname="mx.world.example", mailbox_domains=domains)
     with receiver, DnsServer(zone, failing=failing) as names:
-        settings = {
+        settings: dict[str, dict[str, Any]] = {
             "outbound": {
                 "via": "mx",
                 "mx_port": receiver.port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rig.clients import OUTSIDE, RawClient
@@ -60,7 +61,7 @@ TRICKS = [
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "smtp": {"max_errors": 1000, "login_failures": 100},
         "relay": {"networks": ["127.0.0.0/29"], "provider_networks": ["127.0.0.5/32"]},
     }

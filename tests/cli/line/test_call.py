@@ -65,7 +65,7 @@ class Daemon:
         self.path.write_text(CONFIG.format(folder=folder, more=more))
         self.loop = LoopThread()
 
-    def run(self, coroutine: Coroutine[Any]) -> str | None:
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run(coroutine)
 
     async def _start(self) -> None:

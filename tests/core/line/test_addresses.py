@@ -47,7 +47,7 @@ def test_an_address_of_the_lan_is_refused(local: str, peer: str, words: str) -> 
 
 
 @given(st.text())
-def test_any_route_table_can_be_read(text) -> None:
+def test_any_route_table_can_be_read(text: str) -> None:
     connected_networks(text)
     connected_networks("head\n" + text)
 

@@ -38,7 +38,7 @@ def parsed(data: bytes) -> EmailMessage:
     assert all(len(line) <= 998 for line in data.split(b"\n"))
     message = email.message_from_bytes(data, policy=email.policy.default)
     assert [defect for part in message.walk() for defect in part.defects] == []
-    return cast(EmailMessage, message)
+    return message
 
 
 def parts(data: bytes) -> list[EmailMessage]:
@@ -51,7 +51,9 @@ def blocks(data: bytes) -> list[list[tuple[str, str]]]:
     payload = status.get_payload()
     assert isinstance(payload, list)
     return [
-        [(name, str(value)) for name, value in cast(Message, block).items()] for block in payload if block.items()
+        [(name, str(value)) for name, value in block.items()]
+        for block in cast(list[Message], payload)
+        if block.items()
     ]
 
 

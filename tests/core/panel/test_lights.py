@@ -27,6 +27,7 @@ from dialpost.core.panel.blink import (
 from dialpost.core.panel.lights import FAULT_WORDS, LINE_PATTERNS, SIGNALS, Colour, Led, Shown, light, project
 from dialpost.core.panel.page import page
 from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
+from known import is_a
 
 ALL = tuple(Led)
 PAGE = Path(__file__).parents[3] / "docs" / "panel.md"
@@ -39,7 +40,7 @@ def every_state() -> list[StationState]:
     facts += [("faults", frozenset({fault})) for fault in Fault]
     facts += [("redial", True), ("mail_moving", True), ("waiting", 2), ("urgent", 1), ("arrived", True)]
     facts += [("dark", True)]
-    return [StationState(**dict(pair)) for pair in itertools.product(facts, repeat=2)]
+    return [StationState(**is_a(dict, dict(pair))) for pair in itertools.product(facts, repeat=2)]
 
 
 def test_at_rest_only_power_is_lit() -> None:

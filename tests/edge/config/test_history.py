@@ -161,7 +161,7 @@ class Cutter:
         ):
             self._watch(monkeypatch, owner, name)
 
-    def _watch(self, monkeypatch: pytest.MonkeyPatch, owner, name: str) -> None:
+    def _watch(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         real = getattr(owner, name)
 
         def step(*args: int | Path | str, **kwargs: int) -> int | None:
@@ -296,7 +296,7 @@ def test_a_fault_at_any_step_of_a_commit_changes_all_or_nothing(
     assert False in outcomes
 
 
-def fail_once(patch: pytest.MonkeyPatch, owner, name: str, at: int) -> Callable[..., Any]:
+def fail_once(patch: pytest.MonkeyPatch, owner: object, name: str, at: int) -> Callable[..., Any]:
     """Let the call numbered `at` fail; the answer tells how many were left before it."""
     real, left = getattr(owner, name), [at]
 

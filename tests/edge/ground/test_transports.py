@@ -84,8 +84,8 @@ async def test_a_server_closes_behind_what_it_has_accepted() -> None:
         (listening,) = server.sockets
         loop._accept_connection(  # type: ignore[attr-defined]
             protocol,
-            listening._sock,
-            server=server,  # type: ignore[attr-defined]
+            listening._sock,  # type: ignore[attr-defined]
+            server=server,
         )
         await close_server(server)
         assert len(made) == 1

@@ -96,7 +96,7 @@ def connect(port: int) -> socket.socket:
 
 
 def port_of(socks: list[socket.socket]) -> int:
-    return socks[0].getsockname()[1]
+    return int(socks[0].getsockname()[1])
 
 
 def closed(found: dict[str, list[socket.socket]]) -> None:

@@ -64,7 +64,7 @@ async def test_two_at_once_run_one_after_the_other(tmp_path: Path, systemctl: Ca
     """The second starts when the first has ended: it may be about a newer file."""
     text = put(tmp_path, DONE.to_json())
     unit = systemctl(f"mkdir {tmp_path}/busy || exit 9\nsleep 0.2\n{text}\nrmdir {tmp_path}/busy")
-    assert await asyncio.gather(unit.apply(), unit.apply()) == [DONE, DONE]
+    assert [*await asyncio.gather(unit.apply(), unit.apply())] == [DONE, DONE]
 
 
 async def test_one_that_hangs(tmp_path: Path, systemctl: Callable[..., Any]) -> None:

@@ -33,7 +33,7 @@ def in_child(work: Callable[..., Any]) -> str:
 def test_root_becomes_the_owner(tmp_path: Path, owner: int) -> None:
     os.chown(tmp_path, owner, owner)
 
-    def work():
+    def work() -> object:
         os.chdir(tmp_path)  # the folders above are root's own
         become_owner_of(Path())
         Path("made").touch()

@@ -19,7 +19,8 @@ class Server(asyncio.DatagramProtocol):
     def __init__(self, reply: Callable[..., Any]) -> None:
         self._reply, self.asked = reply, 0
 
-    def connection_made(self, transport: asyncio._SelectorDatagramTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self._transport = transport
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
@@ -33,7 +34,7 @@ def right(data: bytes, *, off_s: float = 0.0, stratum: int = 1) -> bytes:
     return struct.pack("!BBbb20x", 0x24, stratum, 0, 0) + data[40:48] + struct.pack("!QQ", now, now)
 
 
-async def serve(reply: Callable[..., Any]) -> tuple[asyncio._SelectorDatagramTransport, Server, int]:
+async def serve(reply: Callable[..., Any]) -> tuple[asyncio.DatagramTransport, Server, int]:
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: Server(reply), local_addr=("127.0.0.1", 0)
     )

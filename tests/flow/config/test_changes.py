@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Never
 
@@ -37,7 +38,7 @@ class Rig:
         path.write_text(TEXT)
         self.path, self.history, self.clock = path, ConfigHistory(path), WallClock()
         self.process, self.apply = FakeProcess(ConfigFile(path).load()), FakeApply()
-        self.told: list[object] = []
+        self.told: list[str] = []
         self.changes = ConfigChanges(
             self.history, ConfigFile(path), self.process, self.apply, self.clock, self._tell
         )
@@ -61,7 +62,7 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path):
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(tmp_path / "dialpost.toml")
     yield made
     await made.changes.close()
@@ -140,7 +141,7 @@ async def test_while_a_call_is_up_all_waits_for_its_end_and_the_answer_says_so(r
     assert (rig.process.taken, known(rig.history.current()).number) == ([], 2)
     assert known(rig.history.unproven()).number == 2  # until the station started with it
     rig.process.call(False)
-    await rig.changes._later
+    await known(rig.changes._later)
     assert (len(rig.process.taken), known(rig.process.config).smtp.max_errors, rig.history.unproven()) == (
         1,
         30,
@@ -153,7 +154,7 @@ async def test_a_second_commit_in_a_call_takes_the_place_of_the_first(rig: Rig) 
     await rig.commit(BOTH)
     await rig.commit(LINE)
     rig.process.call(False)
-    await rig.changes._later
+    await known(rig.changes._later)
     assert [known(config).smtp.max_errors for config in rig.process.taken] == [5]
 
 
@@ -163,7 +164,7 @@ async def test_what_never_started_is_nothing_to_go_back_to(rig: Rig) -> None:
     await rig.commit(LINE)
     await rig.commit(BOTH)
     rig.process.call(False)
-    await rig.changes._later
+    await known(rig.changes._later)
     assert (rig.text(), known(rig.history.current()).number) == (TEXT, 4)
 
 
@@ -172,14 +173,14 @@ async def test_one_that_does_not_start_after_the_call_is_rolled_back(rig: Rig) -
     rig.process.fails_with = StorageError("The card is gone.")
     await rig.commit(BOTH)
     rig.process.call(False)
-    await rig.changes._later
+    await known(rig.changes._later)
     assert (rig.text(), known(rig.history.current()).number, rig.apply.numbers) == (TEXT, 3, [2, 3])
     assert any("The card is gone" in words for words in rig.changes.attention())
 
 
 async def test_confirmed_in_time(rig: Rig) -> None:
     done = await rig.commit(LINE, confirm_s=60)
-    assert done.needs_confirm_s == 60 and 59 < rig.changes.pending_left_s <= 60
+    assert done.needs_confirm_s == 60 and 59 < known(rig.changes.pending_left_s) <= 60
     assert "rolled back in 60 s unless" in rig.changes.attention()[0]
     for attempt in (rig.commit(BOTH), rig.changes.reload(BOTH)):
         with pytest.raises(ControlError, match=r"waits for its confirmation \(60 s left\)"):
@@ -223,7 +224,7 @@ async def test_taken_back_during_a_call_it_never_counts(rig: Rig) -> None:
     rig.changes.owner_gone(OWNER)
     await rig.hears("rolled back")
     rig.process.call(False)
-    await rig.changes._later
+    await known(rig.changes._later)
     assert (rig.process.taken, rig.text()) == ([], TEXT)
 
 

@@ -34,7 +34,7 @@ class Card:
         self.accounts: dict[str, Any] = {}
         self.aliases: dict[str, Any] = {}
         self.logins: list[object] = []
-        self.mail: dict[str, Any] = {}
+        self.mail: dict[str, tuple[int, int]] = {}
         self.done: list[object] = []
         self.fails: set[object] = set()
 
@@ -126,9 +126,7 @@ async def test_salts_differ(service: AccountService) -> None:
         ({"name": "ben", "quota_bytes": -1}, "10 kB to 1 TB"),
     ],
 )
-async def test_refused(
-    service: AccountService, card: Card, arguments: dict[str, list[str] | int | str], words: str
-) -> None:
+async def test_refused(service: AccountService, card: Card, arguments: dict[str, Any], words: str) -> None:
     await service.add("anna", PASSWORD, addresses=["info"])
     await service.add_alias("team", ["anna"])
     before = card.accounts

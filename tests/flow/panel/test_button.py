@@ -83,7 +83,7 @@ def test_every_state_as_one_active_low_light_shows_it(state: StationState, monke
     async def story() -> None:
         rig = PanelRig(ONE)
         rig.panel._become(state)
-        rig.panel.started = lambda: None
+        monkeypatch.setattr(rig.panel, "started", lambda: None)
         async with rig:
             rig.panel._become(state)
             await rig.until(5.9995)
@@ -102,7 +102,7 @@ def test_every_signal_lights_the_lines_of_its_colour(signal: Signal, monkeypatch
 
     async def story() -> None:
         rig = PanelRig(RGB)
-        rig.panel.started = lambda: None
+        monkeypatch.setattr(rig.panel, "started", lambda: None)
         rig.panel._become(state)
         async with rig:
             await rig.until(2.9995)

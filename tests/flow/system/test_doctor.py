@@ -25,7 +25,7 @@ from dialpost.core.errors import ControlError, DamagedError, DialpostError, Stor
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.certificate import CertificateFacts
-from dialpost.core.mail.mx import MxRecord, NoSuchName
+from dialpost.core.mail.mx import AddressAnswer, MxRecord, NoSuchName
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd, SessionFate
 from dialpost.core.system.card_wear import CardWear
@@ -73,7 +73,7 @@ class FakeNames:
             return ("127.0.1.1",)  # /etc/hosts, on the station itself
         return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
 
-    async def addresses_in_dns(self, host: str) -> tuple[str]:
+    async def addresses_in_dns(self, host: str) -> AddressAnswer:
         self.asked.append(host)
         return NoSuchName(host) if host == "gone.example" else ("192.0.2.7",)
 
@@ -108,7 +108,7 @@ async def no_fault(door: str) -> str:
 
 def station(**changes: Any) -> Station:
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
-    values = {
+    values: dict[str, Any] = {
         "config_path": "/etc/dialpost.toml",
         "config_remarks": (),
         "card": FakeCard(),

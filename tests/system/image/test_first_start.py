@@ -71,7 +71,7 @@ def test_a_letter_is_read_by_imap(board: Machine) -> None:
     with imaplib.IMAP4_SSL("127.0.0.1", board.ports[993], ssl_context=context, timeout=60) as client:
         client.login("anna", "correct horse battery")
         eventually(lambda: client.select()[1] == [b"1"], within_s=60, what="the letter in the mailbox")
-        assert b"First letter." in client.fetch("1", "(BODY[TEXT])")[1][0][1]  # type: ignore[index]
+        assert b"First letter." in bytes(client.fetch("1", "(BODY[TEXT])")[1][0][1])  # type: ignore[index]
 
 
 def test_data_has_grown_to_the_end_of_the_card(board: Machine) -> None:

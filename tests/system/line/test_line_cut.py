@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rig.exchange import Exchange
@@ -15,7 +16,7 @@ from dialpost.sim.telephone_line import TelephoneSettings
 pytestmark = [pytest.mark.system, needs_guests("line")]
 
 _LINE = TelephoneSettings(rate_bps=115_200, rtt_s=0.05, dial_s=0.3)
-_SETTINGS = {
+_SETTINGS: dict[str, dict[str, Any]] = {
     # What Postfix was just connecting for when the line went it tries for 30 s more: the grace is that of service.
     "call": {"redial_attempts": 5, "redial_pause_s": 0.5, "grace_min_s": 3.0, "grace_max_s": 60.0},
     "ppp": {"echo_interval_s": 2, "echo_failures": 2},  # a guest's serial line has no DCD that would tell sooner

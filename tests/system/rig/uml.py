@@ -269,7 +269,8 @@ class Guest:
 
     def _ask(self, patience_s: float, **request: Any) -> dict[str, Any]:
         number = next(self._numbers)
-        self._asked[number] = waiting = Future()
+        waiting: Future[dict[str, Any]] = Future()
+        self._asked[number] = waiting
         self._send({"id": number, **request})
         try:
             answer = waiting.result(patience_s)

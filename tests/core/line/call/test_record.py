@@ -55,7 +55,7 @@ def test_keys_an_older_version_did_not_write_have_defaults() -> None:
 @pytest.mark.parametrize("bad", [{"sent": "three"}, {"sent": True}, {"result": "perhaps"}])
 def test_what_is_no_record_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        CallRecord.from_json(GOOD.to_json() | bad)  # type: ignore[operator]
+        CallRecord.from_json(GOOD.to_json() | bad)
 
 
 def test_every_reason_and_result_has_words() -> None:

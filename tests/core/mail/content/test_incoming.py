@@ -19,7 +19,7 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def decode(pieces: list[bytes]) -> tuple[bytes, bytes]:
+def decode(pieces: list[bytes]) -> tuple[bytes, bytes | None] | None:
     decoder, content, rest = DotDecoder(), b"", None
     for number, piece in enumerate(pieces):
         more, rest = decoder.feed(piece)
@@ -29,7 +29,7 @@ def decode(pieces: list[bytes]) -> tuple[bytes, bytes]:
     return content, None
 
 
-def reference(data: bytes) -> tuple[bytes, bytes]:
+def reference(data: bytes) -> tuple[bytes, bytes | None] | None:
     """RFC 5321 §4.5.2 line by line, without a stream."""
     content = b""
     while True:

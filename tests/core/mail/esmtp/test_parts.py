@@ -136,7 +136,7 @@ def test_the_table_is_total_and_every_phase_can_be_reached_and_left() -> None:
         (phase, step) for phase in Phase for step in Step
     }
     reached = {Phase.GREETING}
-    before: set[object] = set()
+    before: set[Phase] = set()
     while reached != before:
         before = set(reached)
         reached |= {after(phase, step) for phase in before for step in Step}

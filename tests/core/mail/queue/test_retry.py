@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_giving_up_needs_days_and_tries(attempts: int, received_s: int, trusted:
         ({"notify": frozenset({Notify.DELAY})}, NOW - 24 * HOUR, True, True),
     ],
 )
-def test_the_delay_notice(changes: dict[str, object], received_s: int, trusted: bool, expected: bool) -> None:
+def test_the_delay_notice(changes: dict[str, Any], received_s: int, trusted: bool, expected: bool) -> None:
     recipient = to_world(**changes)
     assert delay_notice_is_due(recipient, received_s, NOW, CONFIG, clock_trusted=trusted) is expected
 

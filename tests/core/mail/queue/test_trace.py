@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,12 @@ from dialpost.core.mail.queue.trace import arrival, fate, recipient_name, trace,
 from fakes import a_record, to_mailbox, to_world
 
 NOON = 1_823_083_200  # 2027-10-09 12:00 UTC
-TRIED = {"attempts": 2, "last_try_s": NOON, "last_by": "mx.far.example", "last_reply": "450 4.2.0 Not now"}
+TRIED: dict[str, Any] = {
+    "attempts": 2,
+    "last_try_s": NOON,
+    "last_by": "mx.far.example",
+    "last_reply": "450 4.2.0 Not now",
+}
 LAST = "(2 tries so far; last answer on 2027-10-09 12:00 from mx.far.example: 450 4.2.0 Not now)"
 STATES = RecipientState
 

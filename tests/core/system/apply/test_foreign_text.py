@@ -20,6 +20,7 @@ from dialpost.core.ip_text import ip_address, ip_interface, ip_network
 from dialpost.core.line.firewall import ruleset
 from dialpost.core.line.ppp.options import PppRequest, options
 from dialpost.core.system.apply.render import render
+from known import is_a
 
 BASE = Config(station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)))
 STATIC = replace(BASE, lan=LanConfig(LanMethod.STATIC, "eth0", "192.0.2.25/24", "192.0.2.1"))
@@ -155,7 +156,11 @@ _WORD = re.compile(r'(?:user|password) "(?:[^"\\\n]|\\["\\])*"\Z')
 )
 def test_pppd_is_told_nothing_foreign(name: str, text: str) -> None:
     try:
-        request = replace(REQUEST, user="u", **{name: text}) if name != "user" else replace(REQUEST, user=text)
+        request = (
+            replace(REQUEST, user="u", **is_a(dict, {name: text}))
+            if name != "user"
+            else replace(REQUEST, user=text)
+        )
     except ValueError:
         return
     found = options(request, up_script="/run/up", down_script="/run/down").removesuffix("\n").split("\n")

@@ -125,7 +125,7 @@ def test_set_aside() -> None:
 
 
 def facts(**changes: Any) -> CertificateFacts:
-    values = {"names": (HOST, DOMAIN), "not_before_s": 0, "not_after_s": NOW_S + YEAR_S}
+    values: dict[str, Any] = {"names": (HOST, DOMAIN), "not_before_s": 0, "not_after_s": NOW_S + YEAR_S}
     return CertificateFacts(**({"self_signed": True, "fingerprint": "ab"} | values | changes))
 
 

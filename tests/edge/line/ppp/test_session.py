@@ -153,11 +153,11 @@ def test_a_command_that_hangs_holds_nobody_up(
     (record / "tools" / "nft").write_text("#!/bin/sh\nexit 0\n")
     monkeypatch.setenv("PATH", f"{record / 'tools'}:{os.environ['PATH']}:/bin:/usr/bin")
 
-    class Popen(subprocess.Popen):
+    class Popen(subprocess.Popen[Any]):
         """Has no patience with `ip`, and enough with the others on a busy machine."""
 
-        def communicate(self, given=None, timeout=None):
-            return super().communicate(given, 0.1 if self.args[0] == "ip" else 60)
+        def communicate(self, given: Any = None, timeout: float | None = None) -> tuple[Any, Any]:
+            return super().communicate(given, 0.1 if str(self.args[0]) == "ip" else 60)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")

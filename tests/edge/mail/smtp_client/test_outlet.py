@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -44,7 +46,7 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver():
+async def receiver() -> AsyncIterator[Any]:
     made = Receiver()
     yield made
     made.connection.break_off("the test is over")

@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ async def test_a_certificate_that_is_not_as_configured(
     settings: ConnectSettings,
     trusted: bool,
     host: str,
-    changes: dict[str, TlsVerify | str],
+    changes: dict[str, Any],
     words: str,
 ) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context(), implicit=settings is IMPLICIT)
@@ -179,7 +180,7 @@ async def test_a_peer_that_does_not_speak_tls(queue: Queue) -> None:
 
 async def test_a_silent_peer_takes_no_more_than_the_time_allowed(queue: Queue) -> None:
     peer = Peer(ModelServer(OFFERS))
-    peer.model.greet = lambda: b""
+    peer.model.greet = lambda: b""  # type: ignore[method-assign]
     peer.mute_from = b""
     end = await send(peer, queue, dataclasses.replace(IMPLICIT, timeout_scale=0.002))
     assert (end.fate, end.ready) == (SessionFate.LOST, False)

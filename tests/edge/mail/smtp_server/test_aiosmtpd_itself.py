@@ -6,23 +6,30 @@ One test a reason of decision 39. One that fails with a newer aiosmtpd is good n
 import asyncio
 import base64
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from known import known
 
 MAIL = ("EHLO x.example", "MAIL FROM:<a@world.example>", "RCPT TO:<anna@clinic.example>")
+
+
+Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Handler:
     """The hooks that a handler may have; notes what it was given."""
 
-    def __init__(self):
-        self.contents = []
-        self.logins = []
-        self.fault = None
-        self.storing, self.may_store = asyncio.Event(), None
+    def __init__(self) -> None:
+        self.contents: list[bytes | str | None] = []
+        self.logins: list[tuple[bytes, bytes]] = []
+        self.fault: Exception | None = None
+        self.storing = asyncio.Event()
+        self.may_store: asyncio.Event | None = None
 
-    async def handle_DATA(self, server, session, envelope):
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.fault is not None:
             raise self.fault
         self.storing.set()
@@ -31,17 +38,19 @@ class Handler:
         self.contents.append(envelope.content)
         return "250 2.0.0 Ok"
 
-    def authenticate(self, server, session, envelope, mechanism, data):
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword
+    ) -> AuthResult:
         self.logins.append((data.login, data.password))
         return AuthResult(success=True)
 
 
 @contextlib.asynccontextmanager
-async def plain_server(handler, **settings: Any):
+async def plain_server(handler: Handler, **settings: Any) -> AsyncIterator[Wire]:
     """aiosmtpd alone; gives a stream reader and writer, the greeting read."""
-    made = []
+    made: list[SMTP] = []
 
-    def protocol():
+    def protocol() -> SMTP:
         made.append(SMTP(handler, hostname="mail.clinic.example", enable_SMTPUTF8=True, **settings))
         return made[-1]
 
@@ -53,19 +62,19 @@ async def plain_server(handler, **settings: Any):
     finally:
         writer.close()
         server.close()
-        session = made[0]._handler_coroutine
+        session = known(made[0]._handler_coroutine)
         await asyncio.wait([session], timeout=60)
         assert session.done()
 
 
-async def answer(reader):
+async def answer(reader: asyncio.StreamReader) -> str:
     """The last line of the next reply."""
     while (line := (await asyncio.wait_for(reader.readline(), 60)).decode())[3:4] == "-":
         pass
     return line.rstrip()
 
 
-async def talk(reader, writer, *commands: object):
+async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: str) -> list[str]:
     """One reply a command."""
     replies = []
     for command in commands:
@@ -74,7 +83,7 @@ async def talk(reader, writer, *commands: object):
     return replies
 
 
-async def test_it_refuses_the_parameters_of_notices():
+async def test_it_refuses_the_parameters_of_notices() -> None:
     """RFC 3461: NOTIFY and ORCPT; a server that lists DSN must take them."""
     async with plain_server(Handler()) as wire:
         await talk(*wire, *MAIL[:2])
@@ -82,7 +91,7 @@ async def test_it_refuses_the_parameters_of_notices():
     assert refused.startswith("555")
 
 
-async def test_it_bounces_mail_at_a_fault_of_ours_and_tells_its_text():
+async def test_it_bounces_mail_at_a_fault_of_ours_and_tells_its_text() -> None:
     handler = Handler()
     handler.fault = RuntimeError("secret /path")
     async with plain_server(handler) as wire:
@@ -90,7 +99,7 @@ async def test_it_bounces_mail_at_a_fault_of_ours_and_tells_its_text():
     assert replies[-1] == "500 Error: (RuntimeError) secret /path"
 
 
-async def test_it_refuses_a_message_for_one_long_line():
+async def test_it_refuses_a_message_for_one_long_line() -> None:
     """And the handler's hook is called with the whole message in memory, so it can't take it in pieces."""
     handler = Handler()
     async with plain_server(handler) as wire:
@@ -99,13 +108,13 @@ async def test_it_refuses_a_message_for_one_long_line():
     assert handler.contents == []
 
 
-async def test_it_knows_no_chunks():
+async def test_it_knows_no_chunks() -> None:
     async with plain_server(Handler()) as wire:
         replies = await talk(*wire, *MAIL, "BDAT 0 LAST")
     assert replies[-1].startswith("500")
 
 
-async def test_it_breaks_off_the_storing_when_the_client_closes_its_side():
+async def test_it_breaks_off_the_storing_when_the_client_closes_its_side() -> None:
     handler = Handler()
     handler.may_store = asyncio.Event()  # never set
     async with plain_server(handler) as (reader, writer):
@@ -117,7 +126,7 @@ async def test_it_breaks_off_the_storing_when_the_client_closes_its_side():
     assert handler.contents == []
 
 
-async def test_a_login_as_somebody_else_is_taken_for_ones_own():
+async def test_a_login_as_somebody_else_is_taken_for_ones_own() -> None:
     """RFC 4616 §2: who may act as whom is to be checked; the authorization identity is thrown away here."""
     handler = Handler()
     login = base64.b64encode(b"director\0anna\0right").decode()
@@ -127,13 +136,13 @@ async def test_a_login_as_somebody_else_is_taken_for_ones_own():
     assert handler.logins == [(b"anna", b"right")]
 
 
-async def test_it_repeats_control_characters_of_the_client():
+async def test_it_repeats_control_characters_of_the_client() -> None:
     async with plain_server(Handler()) as wire:
         (reply,) = await talk(*wire, "\x1b[31mABC")
     assert "\x1b[31M" in reply
 
 
-async def test_it_takes_lines_that_end_without_cr():
+async def test_it_takes_lines_that_end_without_cr() -> None:
     async with plain_server(Handler()) as (reader, writer):
         writer.write(b"EHLO x.example\n")
         assert (await answer(reader)).startswith("250")

@@ -72,7 +72,7 @@ async def test_trap_2_a_fault_of_ours_never_bounces_mail(stage: str, error: Exce
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how: str) -> None:
     policy = NotingPolicy()
-    policy.may_finish = asyncio.Event()
+    policy.may_finish = may_finish = asyncio.Event()
     async with door(policy) as connect:
         client = await connect()
         await begin_data(client)
@@ -80,7 +80,7 @@ async def test_trap_3_a_client_that_is_gone_does_not_stop_a_commit(how: str) -> 
         await policy.finishing.wait()
         client.writer.close() if how == "close" else client.vanish()
         await asyncio.sleep(0.05)
-        policy.may_finish.set()
+        may_finish.set()
         await asyncio.wait_for(policy.done.wait(), 60)
         await eventually(lambda: policy.connections == 0)
     assert policy.contents == [b"hello\r\n"]
@@ -184,7 +184,7 @@ async def test_trap_7_without_tls_there_is_no_login(listener: Listener) -> None:
     assert policy.of("login") == []
 
 
-async def test_trap_7_a_slow_password_check_holds_up_nobody_else() -> None:
+async def test_trap_7_a_slow_password_check_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = NotingPolicy()
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
@@ -193,7 +193,7 @@ async def test_trap_7_a_slow_password_check_holds_up_nobody_else() -> None:
         await may_answer.wait()
         return name
 
-    policy.login = slow
+    monkeypatch.setattr(policy, "login", slow)
     async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
         first, second = await connect(), await connect()
         await first.talk("EHLO x.example")

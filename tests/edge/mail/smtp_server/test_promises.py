@@ -108,11 +108,11 @@ async def test_a_client_that_said_quit_ahead_heard_what_it_was_answered(
 
 
 async def test_a_reset_between_the_answer_and_our_own_end_is_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_gone(transport: asyncio._SelectorSocketTransport) -> Never:
+    def is_gone(transport: asyncio.Transport) -> Never:
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
     policy = NotingPolicy()
-    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write_eof", is_gone)
+    monkeypatch.setattr("asyncio.selector_events._SelectorSocketTransport.write_eof", is_gone)
     monkeypatch.setattr("dialpost.edge.mail.smtp_server.connection.all_acknowledged", lambda transport: False)
     async with door(policy) as connect:
         client = await connect()
@@ -177,7 +177,7 @@ async def test_a_client_that_always_talks_ahead_costs_no_memory() -> None:
 @pytest.mark.parametrize("how", ["closed before the answer", "line down before the answer"])
 async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how: str) -> None:
     policy = NotingPolicy()
-    policy.may_finish = asyncio.Event()
+    policy.may_finish = may_finish = asyncio.Event()
     async with door(policy) as connect:
         client = await connect()
         await client.talk("EHLO x", "MAIL FROM:<a@x.example>", "RCPT TO:<b@y.example>", "DATA")
@@ -188,7 +188,7 @@ async def test_a_client_that_is_gone_before_its_answer_did_not_hear_it(how: str)
         else:
             connect.server.abort(lambda address: True)
         await eventually(lambda: policy.sinks[0].heard == ["left"])  # while the message is still made durable
-        policy.may_finish.set()
+        may_finish.set()
         await eventually(lambda: not connect.server._running.connections)
     assert set(policy.sinks[0].heard) == {"left"}
 

@@ -455,7 +455,7 @@ async def test_a_client_that_vanishes_at_any_byte_leaves_nothing() -> None:
 
 async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer() -> None:
     policy = NotingPolicy()
-    policy.may_finish = asyncio.Event()
+    policy.may_finish = may_finish = asyncio.Event()
     async with door(policy) as connect:
         idle, busy = await connect(), await connect()
         await busy.talk(*MAIL, "DATA")
@@ -464,7 +464,7 @@ async def test_going_down_says_421_and_waits_for_the_commit_and_its_answer() -> 
         closing = asyncio.create_task(connect.server.close())
         assert (await idle.rest()).startswith(b"421 4.3.2")
         assert not closing.done()
-        policy.may_finish.set()
+        may_finish.set()
         assert (await busy.rest()).decode().splitlines() == [
             TAKEN,
             "421 4.3.2 The station is shutting down: try again later",

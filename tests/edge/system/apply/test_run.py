@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ def test_at_boot_a_broken_file_still_leaves_a_station_that_can_be_reached(place:
     result = apply(source, place)
     assert not result.applied and "not TOML" in result.problems[0]
     assert set(result.changed) == set(PLACES) - {DOVECOT}
-    assert "Address=192.168.216.25/24" in place.read(NETWORK)
+    assert "Address=192.168.216.25/24" in known(place.read(NETWORK))
 
 
 UNREADABLE = [
@@ -218,7 +218,7 @@ def test_at_boot_the_newest_good_configuration_stands_in_for_an_unreadable_one(
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
     result = apply(source, place)
     assert not result.applied and "Configuration 11" in result.problems[-1], result.problems
-    assert "192.168.7.1/24" in place.read(NETWORK) and place.read(FIREWALL)
+    assert "192.168.7.1/24" in known(place.read(NETWORK)) and place.read(FIREWALL)
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
@@ -264,7 +264,7 @@ def test_whatever_the_file_says_nothing_but_our_places_is_touched(
     assert (place.root / "etc" / "passwd").read_text() == "precious"
 
 
-def _lines(keys):
+def _lines(keys: Mapping[str, Any]) -> str:
     return "".join(f"{name} = {_toml(value)}\n" for name, value in keys.items())
 
 
@@ -279,7 +279,7 @@ class Told:
     """Services that write down what they hear; those in `broken` fail, those in `forgetful` lost it."""
 
     def __init__(self) -> None:
-        self.log: list[object] = []
+        self.log: list[tuple[str, bool]] = []
         self.broken: set[object] = set()
         self.forgetful: set[object] = set()
         self.services = [self._service(path) for path in PLACES]

@@ -13,6 +13,7 @@ import pytest
 from call_rig import CONFIG, Rig, said
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig
+from dialpost.core.control import calls as api
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.json_value import JsonValue
@@ -276,7 +277,7 @@ def test_a_card_that_fails_stops_no_call_and_the_counters_go_on(caplog: pytest.L
 
 
 def test_the_facts_for_the_command() -> None:
-    async def scene() -> dict[str, JsonValue]:
+    async def scene() -> api.Budget:
         config = BudgetConfig(minutes_per_day=30, minutes_per_call=20)
         budget = Budget(config, store_with(day_s=720), zone=UTC, wall_clock=lambda: NOON)
         await budget.recall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_a_call_that_moved_mail_starts_anew() -> None:
 
 
 @pytest.mark.parametrize(("moved", "left"), [({}, 3), ({"sent": 1}, 4), ({"received": 1}, 4)], ids=str)
-def test_a_cut_call_that_moved_mail_either_way_gets_all_its_tries_again(moved: dict[str, int], left: int) -> None:
+def test_a_cut_call_that_moved_mail_either_way_gets_all_its_tries_again(moved: dict[str, Any], left: int) -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
         desk.redials.started(is_redial=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.modem.link import ModemLink
 from dialpost.flow.panel.state import Panel
 from fakes import FakeFlush, FakeInbound, MemoryCallStore, run_virtual
+from known import known
 
 UP = PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))
 CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
@@ -33,7 +34,7 @@ CONNECTED = DialOutcome(DialResult.CONNECTED, "CONNECT 33600", 33_600)
 class FakeModem:
     def __init__(self, *outcomes: DialOutcome | None) -> None:
         self.outcomes = list(outcomes)
-        self.done: list[object] = []
+        self.done: list[str] = []
         self.login_outcome = DialOutcome(DialResult.CONNECTED)
         self.carrier = asyncio.Event()
         self.doubt = ""
@@ -47,7 +48,7 @@ class FakeModem:
         outcome = self.outcomes.pop(0) if self.outcomes else CONNECTED
         if outcome is None:
             await asyncio.Event().wait()
-        return outcome
+        return known(outcome)
 
     async def login(self, user: str, password: str) -> DialOutcome:
         self.done.append(f"login {user}")
@@ -227,9 +228,9 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when: str) ->
             return REFUSED
 
         if when == "before it is up":
-            ppp.start = refuse
+            ppp.start = refuse  # type: ignore[method-assign]
         panel, store = Panel(MemoryCallStore()), MemoryCallStore()
-        said: list[object] = []
+        said: list[str] = []
         calls = CallManager(
             CallConfig(redial_attempts=0),
             link,
@@ -242,7 +243,7 @@ def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when: str) ->
         calls.subscribe(said.append)
         task = asyncio.create_task(calls.run())
 
-        def hang_up(state: StationState, _: dict[Led, Pattern]) -> None:
+        def hang_up(state: StationState, _: Mapping[Led, Pattern]) -> None:
             if state.call is CallState.ONLINE and not modem.carrier.is_set():
                 modem.carrier.set()
                 asyncio.get_running_loop().call_later(2, ppp.end.set_result, REFUSED)
@@ -279,7 +280,7 @@ def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(
     async def scene() -> None:
         modem, ppp, store = FakeModem(), FakePpp(), MemoryCallStore()
         panel = Panel(store)
-        said: list[object] = []
+        said: list[str] = []
         calls = CallManager(
             CallConfig(redial_attempts=0),
             link_of(modem, ppp),
@@ -292,11 +293,12 @@ def test_the_table_of_pppd_s_ends_is_what_log_panel_and_console_show(
         calls.subscribe(said.append)
         task = asyncio.create_task(calls.run())
         if when == "on line":
-            panel.watch(
-                lambda state, _: (
-                    state.call is CallState.ONLINE and not ppp.end.done() and ppp.end.set_result(PppEnd(code))
-                )
-            )
+
+            def end(state: StationState, _: Mapping[Led, Pattern]) -> None:
+                if state.call is CallState.ONLINE and not ppp.end.done():
+                    ppp.end.set_result(PppEnd(code))
+
+            panel.watch(end)
         else:
             ppp.answer = PppEnd(code)
         calls.request(CallReason.BUTTON)

@@ -41,7 +41,9 @@ def call(fake: FakeModem, profile: ModemProfile = HAYES, **config: Any) -> tuple
 
 @pytest.mark.parametrize("query", ["AT+CSQ", "AT+CEREG?", "AT+CGREG?", "AT+CPIN?", "AT&F", "ATQ0V1E0"])
 @pytest.mark.parametrize("late_s", [3.5, 4.0, 8.0])
-def test_one_late_answer_is_not_taken_for_the_next_ones(query: str, late_s: float) -> None:
+def test_one_late_answer_is_not_taken_for_the_next_ones(
+    query: str, late_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = FakeModem()
     answer = fake._answer
 
@@ -50,7 +52,7 @@ def test_one_late_answer_is_not_taken_for_the_next_ones(query: str, late_s: floa
             fake._habits.appendleft(Habit(late_s=late_s))
         answer(text)
 
-    fake._answer = late_once
+    monkeypatch.setattr(fake, "_answer", late_once)
     outcome, doubt, _ = call(fake, CELLULAR)
     assert (outcome.result, outcome.detail, doubt) == (DialResult.CONNECTED, "CONNECT 33600", "")
     assert query in fake.commands and fake.dials == 1
@@ -82,7 +84,7 @@ def test_answers_that_come_twice_are_no_result_of_dialling(copies: int, gap_s: f
 
 def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain() -> None:
     """The OK is late, of a command before; the call comes up behind it."""
-    fake = FakeModem(answers={"ATDT123": lambda: fake._dial() or "OK"})
+    fake: FakeModem = FakeModem(answers={"ATDT123": lambda: fake._dial() or "OK"})
     outcome, doubt, _ = call(fake)
     assert (outcome.result, doubt) == (DialResult.CONNECTED, "")
     fake = FakeModem(answers={"ATDT123": lambda: fake._dial() or "OK"}, dial_s=90.0)
@@ -93,7 +95,7 @@ def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain() -> None:
 
 @pytest.mark.parametrize("said", ["ERROR", "NO CARRIER", "BUSY", "+CME ERROR: 3", "NO ANSWER"])
 def test_a_failure_that_is_told_though_the_call_comes_up_is_hung_up(said: str) -> None:
-    fake = FakeModem(answers={"ATDT123": lambda: fake._dial() or said}, dial_s=0.05)
+    fake: FakeModem = FakeModem(answers={"ATDT123": lambda: fake._dial() or said}, dial_s=0.05)
     outcome, doubt, _ = call(fake)
     assert outcome.result is not DialResult.CONNECTED
     assert (doubt, fake.line) == ("", Line.ON_HOOK)

@@ -23,9 +23,9 @@ class Crowd:
 
     def __init__(self, count: int, *, at_once: int = 2, last_sign_s: Callable[..., Any] = lambda: None) -> None:
         self.turns = LineTurns(last_sign_s, served_at_once=at_once)
-        self.served: list[object] = []
-        self.turn_of: dict[str, Any] = {}
-        self.windows: dict[str, Any] = {}
+        self.served: list[int] = []
+        self.turn_of: dict[int, Any] = {}
+        self.windows: dict[int, Any] = {}
         self.tasks = [asyncio.create_task(self._come(number)) for number in range(count)]
 
     async def _come(self, number: int) -> None:

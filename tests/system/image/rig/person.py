@@ -58,7 +58,7 @@ def set_up(console: Console, *, annas_password: str = ANNAS_PASSWORD) -> str:
     console.expect_exact("The station works.")
     shown += console.before + console.after
     console.expect_exact(PROMPT)
-    return shown + str(console.before)
+    return str(shown) + str(console.before)
 
 
 def log_in(console: Console) -> None:
