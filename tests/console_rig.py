@@ -148,9 +148,9 @@ def make_shell(config_path: Path, tty: ScriptedTty, *, who: str = "a test") -> t
     return Shell(terminal, session, args, who), session
 
 
-def typed(config_path: Path, *lines: str, lines_shown: int = 10_000) -> str:
+def typed(config_path: Path, *lines: str, lines_shown: int = 10_000, columns: int = 300) -> str:
     """What the console says when these lines are typed; the session ends with them, however."""
-    tty = ScriptedTty("".join(f"{line}\r" for line in lines), lines=lines_shown)
+    tty = ScriptedTty("".join(f"{line}\r" for line in lines), columns=columns, lines=lines_shown)
     shell, session = make_shell(config_path, tty)
     with contextlib.suppress(TerminalGoneError):
         shell.run()

@@ -33,7 +33,9 @@ def test_size(value: float, expected: str) -> None:
     ("seconds", "expected"),
     [
         (-3, "0 s"),
-        (59.9, "59 s"),
+        (59.4, "59 s"),
+        (59.9, "1 min"),
+        (119, "1 min 59 s"),
         (60, "1 min"),
         (3600, "1 h"),
         (7800, "2 h 10 min"),

@@ -209,19 +209,19 @@ def test_the_rescue_menu_leads_to_a_station_that_takes_mail_where_no_earlier_con
     start_again(rig)
     for number, said in (
         ("1", "station.foo"),
-        ("2", "No earlier configuration is kept"),
+        ("2", "There is no usable earlier configuration"),
         ("4", "Paste it now."),
     ):
         rig.console.expect_exact("This is the rescue menu.")
-        rig.answer("A number:", number)
+        rig.answer("Number:", number)
         rig.console.expect_exact(said)
     rig.console.send("nonsense\r.\r")
     rig.console.expect_exact("This is the rescue menu.")
-    rig.answer("A number:", "3")
+    rig.answer("Number:", "3")
     rig.answer("Which key?", "station.foo")
-    rig.answer("take the key out)", "")
-    rig.answer("Put it in force?", "yes")
-    rig.console.expect_exact("The station runs")
+    rig.answer("remove the key)", "")
+    rig.answer("Put it into effect?", "yes")
+    rig.console.expect_exact("The station is running")
     rig.console.expect_exact("dialpost> ")
     assert ConfigFile(path).load().modem.numbers == ("0961555017",)
     assert status(rig)["hostname"] == "mail.clinic.example"

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from dialpost.core.amounts import moment_words, size_words
+from dialpost.core.amounts import moment_words, size_words, span_words
 from dialpost.core.columns import cut, pad, width, wrap
 from dialpost.core.control.calls import Etrn
 from dialpost.core.control.shapes import to_json
@@ -18,7 +18,6 @@ _NARROWEST = 8
 _LAST_COLUMN = 20
 """So much room is made for the last one, if it needs it."""
 _LONGEST_INPUT = 65_536
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
@@ -69,23 +68,19 @@ size = size_words
 """A number of bytes for people."""
 
 
-def span(seconds: float) -> str:
-    """A length of time for people, two units at most: 45 s, 3 min, 2 h 10 min, 5 d 3 h."""
-    whole = max(0, int(seconds))
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
-    if whole < _DAY:
-        hours, minutes = divmod(whole // _MINUTE, 60)
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(whole // _HOUR, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+span = span_words
+"""A length of time for people."""
 
 
 def moment(unix_s: float) -> str:
     """A moment in local time, "never" for 0."""
     return moment_words(unix_s, tz=None) if unix_s else "never"
+
+
+def commit_moment(when_s: int, *, clock_trusted: bool) -> str:
+    """When a configuration was committed, in local time, with a remark if the clock was wrong."""
+    shown = moment_words(when_s, tz=None)
+    return shown if clock_trusted else f"{shown} (the clock was wrong)"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -122,6 +117,9 @@ def print_answer(answer: object) -> None:
 
 
 def print_json(value: JsonValue) -> None:
-    """For scripts: indented, sorted, UTF-8, harmless by itself: a line cut on its way would be no JSON."""
+    """For scripts: indented, sorted, harmless by itself. Nothing folds, cuts or replaces it on its way: it would
+    not be JSON any more. Where the output can't take UTF-8, other characters are escaped.
+    """
     out = getattr(sys.stdout, "stream", sys.stdout)
-    out.write(json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    is_utf8 = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()
+    out.write(json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=not is_utf8) + "\n")

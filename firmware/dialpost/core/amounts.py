@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 MOST_DIGITS = 18
 """Of a whole number anybody gives us: what fits 64 bits. (`int` refuses a text of thousands of digits.)"""
 
-_MINUTE_S, _HOUR_S = 60, 3600
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def size_words(count: float) -> str:
@@ -17,6 +17,20 @@ def size_words(count: float) -> str:
             value = count / step
             return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
     return f"{count:.0f} B"
+
+
+def span_words(seconds: float) -> str:
+    """A length of time, two units at most: 45 s, 3 min 20 s, 2 h 10 min, 5 d 3 h."""
+    whole = max(0, round(seconds))
+    for unit_s, unit, part_s, part in (
+        (_DAY_S, "d", _HOUR_S, "h"),
+        (_HOUR_S, "h", _MINUTE_S, "min"),
+        (_MINUTE_S, "min", 1, "s"),
+    ):
+        if whole >= unit_s:
+            rest = whole % unit_s // part_s
+            return f"{whole // unit_s} {unit}" + (f" {rest} {part}" if rest else "")
+    return f"{whole} s"
 
 
 def about_span(seconds: float) -> str:

@@ -58,11 +58,11 @@ def config(running: Daemon, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 def test_set_unset_history_compare_rollback(running: Daemon, config: Callable[..., Any]) -> None:
     status, out, _ = config("set", "smtp.max_errors", "30", "modem.numbers", "0961 1, 0961 2", "--comment", "trial")
     assert (status, out[:2]) == (0, ["+ smtp.max_errors = 30", '+ modem.numbers = ["09611", "09612"]'])
-    assert out[-1] == "Configuration 2 is committed."
+    assert out[-1] == "Committed as number 2."
     assert (known(running.config).smtp.max_errors, known(running.config).modem.numbers) == (30, ("09611", "09612"))
     assert config("unset", "modem.numbers")[1][0] == '- modem.numbers = ["09611", "09612"]'
     assert config("compare", "1")[1] == ["+ smtp.max_errors = 30"]
-    assert config("compare", "3")[1] == ["No difference."]
+    assert config("compare", "3")[1] == ["No differences."]
     assert config("rollback", "1")[0] == 0
     assert known(running.config).smtp.max_errors == 5
     status, out, _ = config("history")
@@ -77,7 +77,10 @@ def test_what_is_refused_changes_nothing(running: Daemon, config: Callable[..., 
         (("set", "smtp.max_errors", "x"), "a whole number from 3 to 1000"),
         (("unset", "outbound.password"), "outbound.user and outbound.password belong together"),
         (("rollback", "7"), "There is no configuration 7: 1 to 1 are kept."),
-        (("set", "smtp.listen", ""), "the station is no longer reachable at 127.0.0.1:0. Say --anyway"),
+        (
+            ("set", "smtp.listen", ""),
+            "the station is no longer reachable at 127.0.0.1:0. To commit it anyway, give --anyway",
+        ),
     ):
         status, _, err = config(*words)
         assert (status, said in err) == (1, True), err

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, make_shell, typed
 from dialpost.cli.parser import command_parser
+from dialpost.core.config.fields import sections
 from dialpost.core.console.commands import COMMANDS
 from dialpost.core.errors import TerminalGoneError
+from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.system import machine
 from dialpost.edge.system.usb import sticks as usb_sticks
@@ -118,7 +122,7 @@ def test_an_account_is_made_with_its_password_unseen(own: LiveDaemon) -> None:
 
 def test_a_question_of_a_command_is_asked_here(own: LiveDaemon) -> None:
     said = typed(own.config_path, "account add anna", "correct horse", "\x03", "status")
-    assert "Nothing was answered." in said or "Broken off." in said
+    assert "Cancelled." in said or "Interrupted." in said
     assert "Accounts  0" in said
 
 
@@ -129,7 +133,7 @@ def test_the_log_and_name_service_are_asked_of_the_daemon(
     said = typed(station.config_path, "log 400", "log many", "lookup", "lookup 127.0.0.1 xyzzy")
     assert "it can't be used as configured" in said
     assert "LINES must be a number from 1 to 500." in said
-    assert "NAME is missing: lookup NAME [TYPE]" in said
+    assert "Missing NAME. Usage: lookup NAME [TYPE]" in said
 
 
 def test_a_long_output_stops_at_the_end_of_each_screen_until_q(station: LiveDaemon) -> None:
@@ -157,10 +161,55 @@ def test_a_paste_behind_a_long_output_is_not_eaten_by_the_pager(station: LiveDae
     assert "--more--" not in typed(station.config_path, "help", "who", lines_shown=24)
 
 
+def test_json_is_neither_folded_nor_stopped_at_the_end_of_a_screen(station: LiveDaemon) -> None:
+    said = typed(station.config_path, "modem countries austria --json", lines_shown=6, columns=40)
+    (country,) = json.loads(said[said.index("\n[\n") : said.index("\n]\n") + 3])
+    assert country["name"] == "austria" and len(country["source"]) > 40
+
+
+def test_a_configuration_to_copy_is_not_folded(station: LiveDaemon) -> None:
+    why = "a comment that is too long for a narrow terminal"
+    said = typed(
+        station.config_path, f"set station.hostname {'a' * 50}.example", f"# {why}", "save to screen", columns=40
+    )
+    assert f'hostname = "{"a" * 50}.example"\n' in said
+
+
+def test_a_hint_names_the_command_as_it_is_typed_here(station: LiveDaemon) -> None:
+    said = typed(station.config_path, "set qqqqq 1", "explain", "call history", "queue show D9999999")
+    assert "`explain` lists them all" in said and "`dialpost config" not in said
+    assert "Addresses" in said or "smtp" in said
+    assert "`queue list` shows what waits" in said
+
+
+def test_explain_alone_lists_the_sections(station: LiveDaemon) -> None:
+    said = typed(station.config_path, "explain")
+    assert [name for name in sections() if f"  {name} " not in said] == []
+
+
+def test_the_history_has_the_stations_time(own: LiveDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT-9")
+    time.tzset()
+    try:
+        said = typed(own.config_path, "set budget.minutes_per_day 30", "commit", "history")
+        newest = ConfigHistory(own.config_path).current()
+        assert time.strftime("%Y-%m-%d %H:%M", time.gmtime(newest.when_s + 9 * 3600)) in said
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "UTC" not in said
+
+
+@pytest.mark.parametrize("minutes", ["0", "1441", "nan", "soon"])
+def test_minutes_that_are_out_of_range_are_told_by_their_name_here(station: LiveDaemon, minutes: str) -> None:
+    said = typed(station.config_path, f"commit confirm {minutes}")
+    assert "MINUTES must be a number from 0.01 to 1440." in said and "confirm_min" not in said
+
+
 # -- changing -----------------------------------------------------------------------------------------------
 
 
-def test_a_change_is_compared_committed_numbered_and_taken_back(own: LiveDaemon) -> None:
+def test_a_change_is_compared_committed_numbered_and_rolled_back(own: LiveDaemon) -> None:
     said = typed(
         own.config_path,
         "set budget.minutes_per_day 30",
@@ -178,9 +227,9 @@ def test_a_change_is_compared_committed_numbered_and_taken_back(own: LiveDaemon)
     )
     assert "budget.minutes_per_day = 30.0" in said
     assert "Committed as number 2." in said and "a budget" in said
-    assert "Number 1 is your candidate now" in said and "Committed as number 3." in said
-    assert "No difference." in said
-    assert "x is no number" in said
+    assert "Configuration 1 is now your candidate" in said and "Committed as number 3." in said
+    assert "No differences." in said
+    assert "x is not a number" in said
     assert "minutes_per_day" not in own.config_path.read_text()
 
 
@@ -196,7 +245,7 @@ def test_lists_grow_and_shrink_item_by_item_and_unset_goes_back_to_the_default(o
         "show station",
     )
     assert '"branch.example"' in said
-    assert "Your changes are discarded." in said
+    assert "Changes discarded." in said
     assert said.rstrip().endswith("dialpost>")
     assert 'station.domains = ["clinic.example"]' in said.rpartition("forgotten.")[2]
 
@@ -220,7 +269,7 @@ def test_a_secret_is_asked_twice_never_shown_and_kept_whole(own: LiveDaemon) -> 
     )
     assert 'p"w' not in said and "(set, not shown)" in said
     assert "Committed as number 2." in said
-    assert said.count("`set outbound.password` without the value asks for it, unseen.") == 1
+    assert said.count("Enter `set outbound.password` without the value") == 1
     assert said.count("set outbound.password one") == 1  # nor is it in the history
     assert "The passwords don't match." in said
     assert 'p\\"w, ä\\\\' in own.config_path.read_text()
@@ -237,7 +286,7 @@ def test_a_value_not_given_is_asked_for_with_its_help(own: LiveDaemon) -> None:
 def test_who_is_cut_off_is_said_before_the_commit_and_asked(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set smtp.listen 127.0.0.2:0", "commit", "no", "commit", "yes")
     assert said.count("WARNING  smtp.listen: the station is no longer reachable at 127.0.0.1:0.") == 2
-    assert "`commit confirm 5` would take it back" in said
+    assert "`commit confirm 5` would roll it back" in said
     assert "Nothing was committed." in said and said.count("Committed as number 2.") == 1
 
 
@@ -267,12 +316,12 @@ def test_check_tells_of_a_modem_a_country_and_a_board_that_nobody_knows(own: Liv
     for key, name in (("modem.profile", "nix"), ("modem.country", "atlantis"), ("panel.board", "rpi-9")):
         assert f'WARNING  {key}: There is no "{name}" among' in first
         assert f"{key}:" not in second
-    assert "It can be committed." in first and "It can be committed." in second
+    assert "No faults. You can `commit` it." in first and "No faults. You can `commit` it." in second
 
 
 def test_confirm_minutes_are_checked(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set budget.currency EUR", "commit confirm soon", "commit confirm 0", "confirm")
-    assert "MINUTES must be a number, not soon." in said
+    assert "MINUTES must be a number from 0.01 to 1440." in said
     assert "Committed" not in said
 
 
@@ -293,8 +342,8 @@ def test_somebody_else_committed_meanwhile(own: LiveDaemon) -> None:
     with pytest.raises(Exception, match="gone"):
         shell.run()
     session.close()
-    assert "`rebase` puts your changes on top of it." in tty.text
-    assert "Your changes are now on top of number 2." in tty.text and "Committed as number 3." in tty.text
+    assert "`rebase` applies your changes on top of it." in tty.text
+    assert "Your changes now apply to configuration 2." in tty.text and "Committed as number 3." in tty.text
 
 
 # -- texts and sticks ---------------------------------------------------------------------------------------
@@ -321,9 +370,9 @@ def test_a_pasted_text_becomes_the_candidate_with_its_secrets_kept(own: LiveDaem
         "\x03",
         "compare",
     )
-    assert "1 change to what is in force." in said and "Committed as number 3." in said
+    assert "1 change from the current configuration." in said and "Committed as number 3." in said
     assert "this is not TOML" in said or "This is not TOML" in said
-    assert "Nothing was taken" in said
+    assert "Nothing was loaded" in said
     assert "geheim" in own.config_path.read_text() and "currency" in own.config_path.read_text()
 
 
@@ -341,10 +390,10 @@ def test_changes_not_committed_are_not_replaced_without_a_yes(own: LiveDaemon) -
         "yes",
         "compare",
     )
-    assert said.count("You have changes that are not committed (`compare` shows them); they would be lost.") == 3
-    assert said.count("Your changes are as they were.") == 2
-    kept, lost = said.split("Number 1 is your candidate now")
-    assert 'currency = "EUR"' in kept.rpartition("as they were")[2]
+    assert said.count("You have uncommitted changes (`compare` shows them). They would be lost.") == 3
+    assert said.count("Your changes are kept.") == 2
+    kept, lost = said.split("Configuration 1 is now your candidate")
+    assert 'currency = "EUR"' in kept.rpartition("Your changes are kept")[2]
     assert 'currency = "EUR"' not in lost
 
 
@@ -354,7 +403,7 @@ def test_saved_to_a_stick_and_restored_from_it(
     stick = tmp_path / "stick"
     stick.mkdir()
     none = typed(own.config_path, "save to usb", "restore from usb")
-    assert none.count("No USB stick is there.") == 2
+    assert none.count("No USB stick found.") == 2
     monkeypatch.setattr(usb_sticks, "mounted", lambda: [stick])
     said = typed(
         own.config_path,
@@ -369,12 +418,12 @@ def test_saved_to_a_stick_and_restored_from_it(
         "restore from usb nothing",
         "save to usb ../etc",
     )
-    assert "There is no configuration (*.toml) at the top of the stick." in said
-    assert "Saved as first.toml, with its secrets. The stick can be pulled." in said
-    assert "without changes that are not committed" in said
+    assert "The stick has no configuration (*.toml) in its top folder." in said
+    assert "Saved as first.toml, including secrets. You can remove the stick." in said
+    assert "without your uncommitted changes" in said
     assert "Reading first.toml." in said and "- budget.currency" in said
-    assert "There is no nothing.toml on the stick." in said
-    assert "../etc can't be a file's name here" in said
+    assert "nothing.toml is not on the stick." in said
+    assert "../etc is not a valid file name" in said
     assert len(list(stick.iterdir())) == 2
 
 
@@ -399,7 +448,7 @@ def test_the_password_is_changed_with_the_old_one_and_twice_the_new(own: LiveDae
         "another one",
         "another one",
     )
-    assert "too short" in said and "The passwords don't match" in said and "not the old password" in said
+    assert "too short" in said and "The passwords don't match" in said and "Wrong password" in said
     assert said.count("Console password changed.") == 2
     for secret in ("horse", "house", "another"):
         assert secret not in said
@@ -418,7 +467,7 @@ def test_a_factory_reset_is_asked_twice_and_leaves_its_mark(own: LiveDaemon) -> 
 
 def test_this_machine_is_not_ended_by_a_station_under_test(station: LiveDaemon) -> None:
     said = typed(station.config_path, "reboot", "no", "reboot", "yes", "shutdown", "yes")
-    assert "It goes on." in said
+    assert "Cancelled." in said
     assert said.count("This is not an installed station: the machine is left as it is.") == 2
 
 
@@ -432,7 +481,7 @@ def test_a_daemon_that_is_gone_is_told_and_the_console_stays(tmp_path: Path) -> 
     with pytest.raises(Exception, match="gone"):
         shell.run()
     session.close()
-    assert "What was not committed is lost." in tty.text
+    assert "Uncommitted changes are lost." in tty.text
     assert tty.text.count("No Dialpost daemon is running") >= 1
     assert "who else is at a console" in tty.text
 
@@ -497,5 +546,5 @@ def test_the_prompt_has_its_star_only_where_there_is_a_difference(station: LiveD
         "show budget",
         "compare",
     )
-    assert "No difference." in same
+    assert "No differences." in same
     assert "dialpost*> " not in same.split("show budget", 1)[1]

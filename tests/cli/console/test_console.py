@@ -48,7 +48,7 @@ def test_the_password_is_asked_slowly_and_never_shown(station: LiveDaemon) -> No
     seat.until("Password: ")
     began_s = time.monotonic()
     seat.type("correct house\rcorrect horse\r")  # what is typed ahead of the answer is not tried
-    shown = seat.until("That is not the password.")
+    shown = seat.until("Wrong password.")
     assert time.monotonic() - began_s >= 1.0
     shown += seat.until("Password: ")
     seat.type("correct horse\r")
@@ -85,7 +85,7 @@ def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, s
     station.leap(120.0)
     other.until("rolled back")
     assert "EUR" not in station.config_path.read_text()
-    seat.until("`discard` makes your candidate what is in force again.")
+    seat.until("Your candidate still has those changes; `discard` drops them.")
     seat.until(PROMPT)
     seat.command("discard")
     assert "EUR" not in seat.command("show all budget")
@@ -113,7 +113,7 @@ def test_a_session_killed_before_it_confirmed_takes_its_commit_back(station: Liv
     seat.kill()
     other.until("rolled back")
     assert "EUR" not in station.config_path.read_text()
-    assert "No difference." in other.command("compare 1")
+    assert "No differences." in other.command("compare 1")
 
 
 def test_a_session_killed_in_the_middle_leaves_nothing_of_its_candidate(
@@ -125,7 +125,7 @@ def test_a_session_killed_in_the_middle_leaves_nothing_of_its_candidate(
     seat.command("set budget.currency EUR")
     seat.kill()
     other.until("without committing")
-    assert "No difference." in other.command("compare") and "EUR" not in other.command("show all budget")
+    assert "No differences." in other.command("compare") and "EUR" not in other.command("show all budget")
 
 
 def test_two_sessions_see_each_other(seats: list[Seat]) -> None:
@@ -194,7 +194,7 @@ def test_ctrl_c_breaks_a_command_off_and_the_session_goes_on(station: LiveDaemon
     seat.type("set outbound.user\r")
     seat.until("outbound.user = ")
     seat.type("\x03")
-    seat.until("Nothing was answered.")
+    seat.until("Cancelled.")
     seat.until(PROMPT)
     assert "budget.currency" in seat.command("compare")
 
@@ -248,7 +248,7 @@ def test_without_a_daemon_the_console_comes_up_all_the_same(tmp_path: Path) -> N
     impatient = "from dialpost.cli.console import console; console.DAEMON_STARTS_S = 0.1"
     main = "import runpy; runpy.run_module('dialpost', run_name='__main__')"
     seat = Seat(config, program=("-c", f"{impatient}; {main}"))
-    seat.until("does not answer yet")
+    seat.until("Waiting for the mail station")
     seat.until("No Dialpost daemon is running")
     seat.close()
 

@@ -83,8 +83,8 @@ async def test_back_to_an_earlier_configuration_and_the_station_runs(place: Plac
     await place.start()
     place.spoil("[smtp]\nfoo = 1\n")
     left, terminal = await place.rescue(["1", "2", "1"])
-    assert left is Left.MENDED, terminal.text
-    assert "this is not TOML" in terminal.text and "The station runs, with configuration 4." in terminal.text
+    assert left is Left.REPAIRED, terminal.text
+    assert "this is not TOML" in terminal.text and "The station is running with configuration 4." in terminal.text
     assert place.daemon is not None and place.daemon.config is not None
     assert place.daemon.config.link.line_rate_bps == 33_600
     newest = ConfigHistory(place.path).commits()[-1]
@@ -97,25 +97,25 @@ async def test_a_number_that_is_not_there_or_not_usable_changes_nothing(place: P
     before = place.path.read_text()
     left, terminal = await place.rescue(["2", "99", "2", "3", "2", "", "0"])
     assert left is Left.GONE and place.path.read_text() == before
-    assert "There is no number 99." in terminal.text and "Number 3 can't be used" in terminal.text
+    assert "99 is not in the list." in terminal.text and "Number 3 can't be used" in terminal.text
 
 
-async def test_one_setting_is_mended_with_its_faults_in_words(place: Place) -> None:
+async def test_one_setting_is_repaired_with_its_faults_in_words(place: Place) -> None:
     await place.start()
     place.spoil('foo = 1\nkind2 = "fast"\n')
     left, terminal = await place.rescue(["3", "link.foo", "", "link.kind2", "", "yes"])
-    assert left is Left.MENDED, terminal.text
+    assert left is Left.REPAIRED, terminal.text
     assert "There is no key link.foo" in terminal.text
     assert "link" in ConfigFile(place.path).read() and "foo" not in ConfigFile(place.path).read()
     assert "a secret of the line" not in terminal.text
 
 
-async def test_a_secret_is_mended_unseen_and_typed_twice(place: Place) -> None:
+async def test_a_secret_is_repaired_unseen_and_typed_twice(place: Place) -> None:
     await place.start()
     place.path.write_text(place.path.read_text().replace('"a secret of the line"', "5"))
     new = "nobody's business"
     left, terminal = await place.rescue(["3", "ppp.password", new, "another", "ppp.password", new, new, "yes"])
-    assert left is Left.MENDED, terminal.text
+    assert left is Left.REPAIRED, terminal.text
     assert "The passwords don't match." in terminal.text and new not in terminal.text
     assert ConfigFile(place.path).load().ppp.password == new
 
@@ -126,7 +126,7 @@ async def test_a_pasted_configuration_is_checked_before_it_counts(place: Place) 
     before = place.path.read_text()
     wrong, right = ["[station]", "hostname = 5", "."], [*place.good.splitlines(), "."]
     left, terminal = await place.rescue(["4", *wrong, "4", "x", "drop", "4", *right])
-    assert left is Left.MENDED, terminal.text
+    assert left is Left.REPAIRED, terminal.text
     assert "station.hostname" in terminal.text
     assert place.path.read_text() != before
     assert place.daemon is not None and place.daemon.config is not None
@@ -154,18 +154,18 @@ async def test_the_wizard_starts_from_what_is_good_in_the_file(
         "yes",
     ]
     left, terminal = await place.rescue(["5", "", "", "smtp.provider.example", *walk[1:]])
-    assert left is Left.MENDED, terminal.text
+    assert left is Left.REPAIRED, terminal.text
     config = ConfigFile(place.path).load()
     assert config.station.domains == ("clinic.example",) and config.link.kind.value == "gateway"
     assert config.station.data_dir == f"{place.folder}/data"
 
 
-async def test_without_a_daemon_what_is_mended_counts_at_the_next_start(place: Place) -> None:
+async def test_without_a_daemon_what_is_repaired_counts_at_the_next_start(place: Place) -> None:
     place.spoil("foo = 1\n")
     left, terminal = await place.rescue(["1", "2", "2", "0"])
     assert left is Left.GONE
-    assert "The daemon does not run either" in terminal.text
-    assert "Saved as number 4. It counts when the daemon starts." in terminal.text
+    assert "The daemon is not running either" in terminal.text
+    assert "Saved as number 4. It takes effect when the daemon starts." in terminal.text
     await place.start()
     assert place.daemon is not None and place.daemon.config is not None
     assert place.daemon.config.link.line_rate_bps == 2400
@@ -196,7 +196,7 @@ async def test_noise_and_ctrl_c_do_nothing(place: Place) -> None:
     noise = ["", "\x07\x00", "99", "漁船", "2 ", AskCancelledError("x"), AskCancelledError("x"), "0"]
     left, terminal = await place.rescue(noise)
     assert left is Left.GONE and place.path.read_text() == before
-    assert terminal.text.count("Please one of the numbers") == 5
+    assert terminal.text.count("Enter one of the numbers") == 5
 
 
 async def test_a_hang_up_in_the_middle_changes_nothing(place: Place) -> None:

@@ -45,7 +45,7 @@ def test_a_configuration_of_200_lines_is_pasted_whole(station: LiveDaemon, seria
     serial.until("Ctrl-C cancels.")
     began_s = time.monotonic()
     serial.type(pasted.replace("\n", "\r") + ".\r")
-    said = serial.until("lines taken") + serial.until(PROMPT)
+    said = serial.until("lines loaded") + serial.until(PROMPT)
     assert time.monotonic() - began_s >= len(pasted) * 10 / 9600 * 0.9  # at the line's pace
     assert "FAULT" not in said
     assert "Committed as number 2." in serial.command("commit")
@@ -112,7 +112,7 @@ def test_a_commit_left_unconfirmed_and_a_rollback(station: LiveDaemon, serial: S
     serial.command("set budget.currency EUR")
     serial.command("commit confirm 0.05")
     assert "EUR" in station.config_path.read_text()
-    serial.until("`discard` makes your candidate what is in force again.")
+    serial.until("Your candidate still has those changes; `discard` drops them.")
     serial.until(PROMPT)
     assert "EUR" not in station.config_path.read_text()
     serial.command("discard")

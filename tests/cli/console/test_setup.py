@@ -34,7 +34,7 @@ def test_the_page_tells_what_holds_now_and_is_kept_and_saved(
     stick.mkdir()
     said = typed(own.config_path, "account add anna", SECRET, SECRET, "summary", "summary save")
     assert "anna@clinic.example" in said and "The lights" in said
-    assert "No USB stick is there." in said
+    assert "No USB stick found." in said
     page = (own.folder / "data" / "summary.txt").read_text()
     assert "anna@clinic.example" in page and SECRET not in page
     monkeypatch.setattr(usb_sticks, "mounted", lambda: [stick])
@@ -88,8 +88,8 @@ def test_without_a_configuration_comes_the_wizard_and_after_quit_the_command_lin
     monkeypatch.setattr("console_rig.Daemon", partial(Daemon, set_up=SetUp(run_dir=run_dir)))
     with live_daemon(tmp_path, None) as daemon:
         said = visit(daemon.config_path, "quit", "status", "exit")
-    assert "This station has not been set up yet." in said
-    assert "`setup` begins the set-up again" in said and "set up" in said and said.endswith("Good-bye.\n")
+    assert "This station is not set up yet." in said
+    assert "`setup` starts the set-up wizard again" in said and "set up" in said and said.endswith("Good-bye.\n")
 
 
 def test_a_broken_configuration_wants_the_password_before_the_rescue_menu(tmp_path: Path, run_dir: str) -> None:
@@ -113,12 +113,12 @@ def test_where_no_daemon_answers_it_is_waited_for_and_then_the_menu_comes(
     path = tmp_path / "dialpost.toml"
     path.write_text(CONFIG.replace("{folder}", str(tmp_path)))
     said = visit(path, "1", "0")
-    assert "does not answer yet" in said and "the mail station is not running" in said
+    assert "Waiting for the mail station" in said and "the mail station is not running" in said
     assert "The configuration is valid." in said
 
 
 def test_a_file_spoilt_by_hand_under_a_running_station_is_told(own: LiveDaemon) -> None:
     own.config_path.write_text(own.config_path.read_text() + "foo = 1\n")
     said = visit(own.config_path, "status", "exit")
-    assert "the station goes on with what it had" in said and "outbound.foo" in said
+    assert "The station keeps running with its previous configuration" in said and "outbound.foo" in said
     assert "rescue menu" not in said

@@ -65,6 +65,6 @@ def test_ctrl_c_leaves_out_the_ports_not_looked_at_yet(monkeypatch: pytest.Monke
     monkeypatch.setattr(wizard_facts, "look", broken_off)
     offers = look_for_modems(FakeTerminal([]), "")
     assert [(offer.port, offer.words) for offer in offers] == [
-        ("/dev/one", "not looked at"),
-        ("/dev/two", "not looked at"),
+        ("/dev/one", "not checked"),
+        ("/dev/two", "not checked"),
     ]

@@ -268,7 +268,7 @@ def test_everything_of_a_call_is_told() -> None:
         "  CONNECT 33600/ARQ/V34",
         "  dialled 0961 123456; 33600 bit/s; connected after 31.4 s",
         "  expected: 12 messages, 340 kB, about 2 min, about 0.40 EUR",
-        "  on line 2 min, charged 2 min: 0.60 EUR",
+        "  on line 2 min 10 s, charged 2 min 20 s: 0.60 EUR",
         "  ended: the budget was spent (2 of 2 minutes used today)",
         "  11 messages sent, 3 messages received, 1 deferred, 2 refused",
         "  340 kB up, 12 kB down",

@@ -46,7 +46,7 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ("comm", "commit", ()),
         ("comm conf 5", "commit confirm", ("5",)),
         ("confirm", "confirm", ()),
-        ("commit confirm", None, "MINUTES is missing: commit confirm MINUTES"),
+        ("commit confirm", None, "Missing MINUTES. Usage: commit confirm MINUTES"),
         ("commit now", None, "Unexpected: now. Usage: commit"),
         ("commit comment for the new printer", "commit comment", ("for the new printer",)),
         ("set station.hostname mail.a.example", "set", ("station.hostname", "mail.a.example")),
@@ -57,21 +57,25 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ),
         ('set ppp.login.1 "two  blanks "', "set", ("ppp.login.1", '"two  blanks "')),
         ("set ppp.password", "set", ("ppp.password",)),
-        ("set", None, "KEY is missing: set KEY [VALUE]"),
+        ("set", None, "Missing KEY. Usage: set KEY [VALUE]"),
         ("unset a b", None, "Unexpected: b. Usage: unset KEY"),
-        ("save", None, "save what? to"),
-        ("save from usb", None, "There is no save from: to?"),
+        ("save", None, "Incomplete command: save. Expected: to."),
+        ("save from usb", None, "Unknown command: save from. Expected: to."),
         ("save to usb", "save to usb", ()),
         ("rest from paste", "restore from paste", ()),
         ("dialpost call now --no-wait", "call now", ("--no-wait",)),
         ("call stop", "call stop", ()),
         ('account edit anna --full-name "Anna B."', "account edit", ("anna", "--full-name", "Anna B.")),
-        ("q", None, "queue what? list, show, retry, hold, release or delete"),
-        ("save to", None, "save to what? usb or screen"),
-        ("xyzzy 1", None, "Unknown command: xyzzy. `help` lists them all."),
-        ("call", None, "call what? now, cancel, stop, history, show, forecast or budget"),
-        ("call dance", None, "There is no call dance: now, cancel, stop, history, show, forecast or budget?"),
-        ('ping "a b', None, "A quote is not closed."),
+        ("q", None, "Incomplete command: queue. Expected: list, show, retry, hold, release or delete."),
+        ("save to", None, "Incomplete command: save to. Expected: usb or screen."),
+        ("xyzzy 1", None, "Unknown command: xyzzy. `help` lists the commands."),
+        ("call", None, "Incomplete command: call. Expected: now, cancel, stop, history, show, forecast or budget."),
+        (
+            "call dance",
+            None,
+            "Unknown command: call dance. Expected: now, cancel, stop, history, show, forecast or budget.",
+        ),
+        ('ping "a b', None, "Missing closing quote."),
     ],
 )
 def test_lines(line: str, name: str | None, arguments: object) -> None:
@@ -160,7 +164,7 @@ def test_the_question_mark_tells_what_may_follow() -> None:
     assert asked[0] == "usage: commit confirm MINUTES"
     assert any("--over-budget" in line for line in LANGUAGE.help("call now "))
     assert any("console.idle_min" in line for line in LANGUAGE.help("set console."))
-    assert LANGUAGE.help("xyzzy x") == ["Unknown command: xyzzy. `help` lists them all."]
+    assert LANGUAGE.help("xyzzy x") == ["Unknown command: xyzzy. `help` lists the commands."]
     assert LANGUAGE.help('set ppp.user "a') == ()
 
 

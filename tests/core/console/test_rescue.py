@@ -39,7 +39,7 @@ def test_what_is_no_number_of_the_menu_means_nothing(line: str) -> None:
     [
         (BROKEN, "has 2 faults"),
         (Trouble(("one",), True, FILE), "has 1 fault and"),
-        (Trouble(("one",), False, FILE), "The daemon does not run either"),
+        (Trouble(("one",), False, FILE), "The daemon is not running either"),
         (Trouble((), False, FILE), "the mail station is not running"),
     ],
 )

@@ -63,7 +63,7 @@ def test_each_answer_to_a_ping_is_shown_and_no_option_gets_through(programs: Pat
     said: list[str] = []
     machine.ping("192.0.2.1", said.append)
     assert said == ["asked: -n -c 4 -w 20 192.0.2.1", "second"]
-    with pytest.raises(DialpostError, match="is no host"):
+    with pytest.raises(DialpostError, match="is not a host name or address"):
         machine.ping("-f", said.append)
 
 

@@ -208,7 +208,7 @@ async def test_a_key_with_another_value_is_one_changed_key(rig: Rig) -> None:
 
 async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path: Path) -> None:
     ask = await Rig(tmp_path / "dialpost.toml", 'link = {kind = "gateway"}\n' + TEXT).open()
-    assert "is rewritten" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
+    assert "was reformatted" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
     assert (await ask("set", key="link.line_rate_bps", value="2400"))["words"] == []
 
 

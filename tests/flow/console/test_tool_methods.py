@@ -37,7 +37,7 @@ async def test_a_name_is_looked_up() -> None:
     assert await looked_up(name="a.example") == ["a.example  A  192.0.2.1", "a.example  MX  10 mail.a.example."]
     assert await looked_up(name="a.example", kind="mx") == ["a.example  MX  10 mail.a.example."]
     assert await looked_up(name="a.example", kind="TXT") == ["a.example  TXT  none"]
-    assert await looked_up(name="b.example") == ["b.example: there is no such name."]
+    assert await looked_up(name="b.example") == ["b.example: no such name."]
     assert await looked_up(name="slow.example") == ["slow.example: no answer (192.0.2.53 does not answer)."]
     assert await looked_up(name="192.0.2.4") == ["4.2.0.192.in-addr.arpa  PTR  mail.a.example."]
     wrongs: tuple[dict[str, JsonValue], ...] = ({}, {"name": "a.example", "kind": "XYZZY"})

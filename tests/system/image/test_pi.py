@@ -73,7 +73,7 @@ def _offers_the_set_up(pi: Pi, slot: Slot) -> None:
     pi.console.expect("Dialpost .*Press Enter")
     pi.took(f"Raspberry Pi, slot {slot.value}: until the console is there")
     pi.console.sendline()
-    pi.console.expect_exact("This station has not been set up yet")
+    pi.console.expect_exact("This station is not set up yet")
     pi.console.expect_exact("Domain:")
 
 

@@ -26,23 +26,25 @@ def add_parser(commands: Any) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     check = verbs.add_parser(
         "check",
-        help="what is wrong with a file",
-        description="Tell every fault of a configuration file at once, and what works but should be known. Nothing "
-        "is changed. Exit status: 0 usable, 1 faults, 2 there is no such file.",
+        help="check a configuration file",
+        description="Report every fault in a configuration file at once, then warnings. Changes nothing. Exit "
+        "status: 0 usable, 1 faults, 2 no such file.",
     )
-    check.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
+    check.add_argument("file", type=file_path, nargs="?", help="file name (default: the file of --config)")
     json_option(check)
     check.set_defaults(func=_check)
-    show = verbs.add_parser("show", help="what is in force, secrets blotted out")
-    show.add_argument("--all", action="store_true", help="defaults too")
+    show = verbs.add_parser("show", help="show the configuration file, secrets masked")
+    show.add_argument("--all", action="store_true", help="include defaults")
     show.set_defaults(func=_show)
-    explaining = verbs.add_parser("explain", help="what a setting means, what it may be, its default")
-    explaining.add_argument("key", nargs="?", help="like smtp.listen, or a section like smtp; alone: a list of all")
-    explaining.add_argument("--markdown", action="store_true", help="everything, as docs/configuration.md")
+    explaining = verbs.add_parser("explain", help="explain a setting: its meaning, type and default")
+    explaining.add_argument(
+        "key", nargs="?", help="a key such as smtp.listen or a section such as smtp (default: list all keys)"
+    )
+    explaining.add_argument("--markdown", action="store_true", help="print docs/configuration.md")
     json_option(explaining)
     explaining.set_defaults(func=_explain)
-    init = verbs.add_parser("init", help="write a first file to fill in")
-    init.add_argument("file", type=file_path, nargs="?", help="default: the file of --config")
+    init = verbs.add_parser("init", help="create a configuration file to fill in")
+    init.add_argument("file", type=file_path, nargs="?", help="file name (default: the file of --config)")
     init.set_defaults(func=_init)
     add_verbs(verbs)
 
@@ -110,5 +112,5 @@ def _keys(named: str) -> tuple[Key, ...]:
 def _init(args: argparse.Namespace) -> int:
     file = ConfigFile(args.file or args.config)
     file.create(starter())
-    print(f"{file.path} is written. Fill it in, then: dialpost config check {file.path}")
+    print(f"{file.path} created. Fill it in, then run: dialpost config check {file.path}")
     return 0

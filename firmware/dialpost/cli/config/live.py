@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dialpost.cli.arguments import json_option, whole
-from dialpost.cli.output import input_line, print_answer
+from dialpost.cli.output import commit_moment, input_line, print_answer
 from dialpost.cli.station import control_path
 from dialpost.core.control import config as api
 from dialpost.core.errors import ControlError
@@ -25,26 +25,28 @@ def add_verbs(verbs: Any) -> None:
     """Add the verbs to `dialpost config`."""
     setting = verbs.add_parser(
         "set",
-        help="change the running station's settings at once",
-        description="Set one or more keys, check the whole and put it in force. A value may be - : it is read from "
-        "standard input then, so that a password is in no list of processes. Exit status: 0 in force, 1 refused.",
+        help="change settings of the running station",
+        description="Set one or more keys, check the whole configuration and commit it. The value - is read from "
+        "standard input, which keeps a password out of the process list. Exit status: 0 committed, 1 refused.",
     )
-    setting.add_argument("settings", nargs="+", metavar="KEY VALUE", help="like smtp.max_recipients 600")
+    setting.add_argument("settings", nargs="+", metavar="KEY VALUE", help="for example smtp.max_recipients 600")
     setting.set_defaults(func=_set)
-    unset = verbs.add_parser("unset", help="put settings of the running station back to their defaults")
-    unset.add_argument("keys", nargs="+", metavar="KEY", help="like smtp.max_recipients, outbound.route[2]")
+    unset = verbs.add_parser("unset", help="reset settings of the running station to their defaults")
+    unset.add_argument(
+        "keys", nargs="+", metavar="KEY", help="for example smtp.max_recipients or outbound.route[2]"
+    )
     unset.set_defaults(func=_unset)
-    rollback = verbs.add_parser("rollback", help="put an earlier configuration in force again")
-    rollback.add_argument("number", type=whole(), metavar="N", help="from `dialpost config history`")
+    rollback = verbs.add_parser("rollback", help="return to an earlier configuration")
+    rollback.add_argument("number", type=whole(), metavar="N", help="number in `dialpost config history`")
     rollback.set_defaults(func=_rollback)
     for parser in (setting, unset, rollback):
-        parser.add_argument("--comment", default="", help="why, for the history")
-        parser.add_argument("--anyway", action="store_true", help="although it cuts somebody off")
-    compare = verbs.add_parser("compare", help="what differs between the configuration in force and an earlier one")
-    compare.add_argument("number", type=whole(), metavar="N", help="from `dialpost config history`")
+        parser.add_argument("--comment", default="", help="comment for the history")
+        parser.add_argument("--anyway", action="store_true", help="commit even if it cuts somebody off")
+    compare = verbs.add_parser("compare", help="show how the current configuration differs from an earlier one")
+    compare.add_argument("number", type=whole(), metavar="N", help="number in `dialpost config history`")
     json_option(compare)
     compare.set_defaults(func=_compare)
-    history = verbs.add_parser("history", help="who put which configuration in force, and when")
+    history = verbs.add_parser("history", help="list the committed configurations: number, when, who, why")
     json_option(history)
     history.set_defaults(func=_history)
 
@@ -52,7 +54,7 @@ def add_verbs(verbs: Any) -> None:
 def _set(args: argparse.Namespace) -> int:
     words: Sequence[str] = args.settings
     if len(words) % 2:
-        raise ControlError("Give pairs of KEY and VALUE; a value with blanks stands in quotes.")
+        raise ControlError("Give pairs of KEY and VALUE. Put a value that contains spaces in quotes.")
     pairs = [(key, _value(value)) for key, value in zip(words[::2], words[1::2], strict=True)]
 
     def change(talk: ControlConnection) -> None:
@@ -89,11 +91,11 @@ def _commit(args: argparse.Namespace, change: Callable[[ControlConnection], None
         try:
             done = talk.ask(api.COMMIT, comment=args.comment or comment, anyway=args.anyway)
         except ControlError as error:
-            hint = " Say --anyway to do it all the same." if error.kind == "WarnFirstError" else ""
+            hint = " To commit it anyway, give --anyway." if error.kind == "WarnFirstError" else ""
             raise ControlError(f"{error}{hint}", error.kind) from None
     for sentence in done.words:
         print(sentence)
-    print(f"Configuration {done.number} is committed.")
+    print(f"Committed as number {done.number}.")
     return 0
 
 
@@ -105,7 +107,7 @@ def _compare(args: argparse.Namespace) -> int:
             return 0
         _tell(answer.lines)
         if not answer.lines:
-            print("No difference.")
+            print("No differences.")
     return 0
 
 
@@ -117,7 +119,8 @@ def _history(args: argparse.Namespace) -> int:
             return 0
         for commit in commits:
             comment = f"  {one_line(commit.comment)}" if commit.comment else ""
-            print(f"{commit.number:4}  {commit.when}  {one_line(commit.who)}{comment}")
+            when = commit_moment(commit.when_s, clock_trusted=commit.clock_trusted)
+            print(f"{commit.number:4}  {when}  {one_line(commit.who)}{comment}")
     return 0
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.terminal import ConsoleTerminal
-from dialpost.cli.output import span, table
+from dialpost.cli.output import commit_moment, span, table
 from dialpost.core.amounts import whole_number
 from dialpost.core.config.editing.compare import changed_keys
 from dialpost.core.config.fields import Field
-from dialpost.core.console.choices import field_of, key_help
+from dialpost.core.console.choices import field_of, key_help, section_list
 from dialpost.core.console.editor import Line, Mode, TooLong
 from dialpost.core.console.language import Order
 from dialpost.core.control import config as api
@@ -63,14 +63,15 @@ class ConfigCommands:
     def _show(self, order: Order, *, everything: bool) -> None:
         key = order.arguments[0] if order.arguments else ""
         found = self._session.ask(api.SHOW, key=key, all=everything)
-        self._say_lines(found.lines, "Nothing is set there: the defaults hold (`show all`).")
+        self._say_lines(found.lines, "Nothing is set there; the defaults apply. `show all` lists them.")
 
     def _explain(self, order: Order) -> None:
-        self._terminal.say("\n".join(key_help(order.arguments[0])))
+        key = order.arguments[0] if order.arguments else ""
+        self._terminal.say("\n".join(key_help(key) if key else section_list()))
 
     def _compare(self, order: Order) -> None:
         number = whole(order.arguments[0]) if order.arguments else None
-        self._say_lines(self._session.ask(api.COMPARE, number=number).lines, "No difference.")
+        self._say_lines(self._session.ask(api.COMPARE, number=number).lines, "No differences.")
 
     def _check(self, order: Order) -> None:
         found = self._session.ask(api.CHECK)
@@ -79,14 +80,19 @@ class ConfigCommands:
         for sentence in (*found.warnings, *found.cuts):
             self._terminal.say(f"WARNING  {sentence}")
         if not found.problems:
-            self._terminal.say("It can be committed.")
+            self._terminal.say("No faults. You can `commit` it.")
 
     def _history(self, order: Order) -> None:
         rows = [
-            (commit.number, commit.when, commit.who, commit.comment)
+            (
+                commit.number,
+                commit_moment(commit.when_s, clock_trusted=commit.clock_trusted),
+                commit.who,
+                commit.comment,
+            )
             for commit in self._session.ask(api.HISTORY).commits
         ]
-        self._terminal.say(table(("NO", "WHEN", "WHO", "WHY"), rows) if rows else "Nothing was committed yet.")
+        self._terminal.say(table(("NO", "WHEN", "WHO", "WHY"), rows) if rows else "Nothing has been committed yet.")
 
     def _who(self, order: Order) -> None:
         found = self._session.ask(api.NOTICES)
@@ -98,7 +104,7 @@ class ConfigCommands:
             self._terminal.say("Nobody else is editing the configuration.")
 
     def _save_to_screen(self, order: Order) -> None:
-        self._terminal.say(self._session.ask(api.TEXT).text.rstrip("\n"))
+        self._terminal.say_exactly(self._session.ask(api.TEXT).text.rstrip("\n"))
 
     # -- changing -------------------------------------------------------------------------------------
 
@@ -108,7 +114,10 @@ class ConfigCommands:
         if field is not None and field.setting.secret:
             if len(order.arguments) > 1:
                 self._terminal.forget_newest()
-                self._terminal.say(f"{key} is a secret: `set {key}` without the value asks for it, unseen.")
+                self._terminal.say(
+                    f"{key} is a secret. Enter `set {key}` without the value; the console then "
+                    "asks for it and does not show it."
+                )
                 return
             value = json.dumps(self.ask_twice(field), ensure_ascii=False)
         elif len(order.arguments) > 1:
@@ -127,7 +136,7 @@ class ConfigCommands:
     def ask_twice(self, field: Field) -> str:
         """A secret. Raises: AskCancelledError."""
         value = self._terminal.ask(f"{field.key} (not shown): ", secret=True)
-        if self._terminal.ask("Once more: ", secret=True) != value:
+        if self._terminal.ask("Repeat: ", secret=True) != value:
             raise AskCancelledError("The passwords don't match.")
         return value
 
@@ -136,36 +145,38 @@ class ConfigCommands:
 
     def _changed(self, answer: api.Changed) -> None:
         lines = [_short(line) for line in answer.lines]
-        self._say_lines([*lines, *answer.words], "That is what it was already.")
+        self._say_lines([*lines, *answer.words], "No change: it already has that value.")
 
     def _discard(self, order: Order) -> None:
         self._session.ask(api.DISCARD)
-        self._terminal.say("Your changes are discarded.")
+        self._terminal.say("Changes discarded.")
 
     def _rebase(self, order: Order) -> None:
         found = self._session.ask(api.REBASE)
-        self._terminal.say(f"Your changes are now on top of number {found.number}.")
+        self._terminal.say(f"Your changes now apply to configuration {found.number}.")
         for key in found.conflicts:
-            self._terminal.say(f"{key} was changed there too; yours stands. Look at `compare`.")
+            self._terminal.say(f"{key} was changed there too; your value is kept. Check it with `compare`.")
 
     def _rollback(self, order: Order) -> None:
         self.give_up_changes()
         found = self._session.ask(api.ROLLBACK, number=whole(order.arguments[0]))
         self._faults(found.problems)
-        self._terminal.say(f"Number {found.number} is your candidate now: `compare`, then `commit`.")
+        self._terminal.say(
+            f"Configuration {found.number} is now your candidate. Check it with `compare`, then `commit`."
+        )
 
     def _paste(self, order: Order) -> None:
         self.give_up_changes()
-        self._terminal.say(f"Paste the text, then a line with only a dot ({END_OF_TEXT}). Ctrl-C cancels.")
+        self._terminal.say(f"Paste the text, then enter a line with only a dot ({END_OF_TEXT}). Ctrl-C cancels.")
         self.load(self._pasted())
 
     def give_up_changes(self) -> None:
         """Ask before another configuration takes the place of changes not committed. Raises: AskCancelledError."""
         if not self.is_changed:
             return
-        self._terminal.say("You have changes that are not committed (`compare` shows them); they would be lost.")
-        if self._terminal.ask("Go on all the same? Type yes: ").strip().lower() != "yes":
-            raise AskCancelledError("Your changes are as they were.")
+        self._terminal.say("You have uncommitted changes (`compare` shows them). They would be lost.")
+        if self._terminal.ask("Continue anyway? Type yes: ").strip().lower() != "yes":
+            raise AskCancelledError("Your changes are kept.")
 
     def _pasted(self) -> str:
         lines: list[str] = []
@@ -175,14 +186,14 @@ class ConfigCommands:
             if isinstance(event, TooLong):
                 is_cut = True
             elif not isinstance(event, Line):
-                raise AskCancelledError("Nothing was taken.")
+                raise AskCancelledError("Nothing was loaded.")
             elif event.text.strip() == END_OF_TEXT:
                 break
             else:
                 room -= len(event.text)
                 lines += [event.text] if room > 0 else []
         if is_cut or room <= 0:
-            raise AskCancelledError("That was too long for a configuration. Nothing was taken.")
+            raise AskCancelledError("The text is too long for a configuration. Nothing was loaded.")
         return "\n".join(lines) + "\n"
 
     def load(self, text: str) -> None:
@@ -190,13 +201,14 @@ class ConfigCommands:
         found = self._session.ask(api.LOAD, text=text)
         self._faults(found.problems)
         if not found.loaded:
-            self._terminal.say("Nothing was taken; your candidate is as it was.")
+            self._terminal.say("Nothing was loaded; your candidate is unchanged.")
             return
         changes = changed_keys(self._session.ask(api.COMPARE).lines)
         lines = text.count("\n")
         self._terminal.say(
-            f"{lines} line{'' if lines == 1 else 's'} taken; {changes or 'no'} change{'' if changes == 1 else 's'} "
-            "to what is in force. `compare` shows them, `commit` makes them count."
+            f"{lines} line{'' if lines == 1 else 's'} loaded; {changes or 'no'} "
+            f"change{'' if changes == 1 else 's'} from the current configuration. `compare` shows them, `commit` "
+            "puts them into effect."
         )
 
     # -- in force -------------------------------------------------------------------------------------
@@ -205,10 +217,12 @@ class ConfigCommands:
         text = order.arguments[0]
         try:
             minutes = float(text)
-            if not math.isfinite(minutes):
-                raise ValueError
         except ValueError:
-            raise NotFoundError(f"MINUTES must be a number, not {text}.") from None
+            minutes = math.nan
+        if not api.LEAST_CONFIRM_MIN <= minutes <= api.MOST_CONFIRM_MIN:
+            raise NotFoundError(
+                f"MINUTES must be a number from {api.LEAST_CONFIRM_MIN:g} to {api.MOST_CONFIRM_MIN:g}."
+            )
         self._commit(confirm_min=minutes)
 
     def _commit(self, *, confirm_min: float | None = None, comment: str = "") -> None:
@@ -216,7 +230,7 @@ class ConfigCommands:
             done = self._session.ask(api.COMMIT, comment=comment, confirm_min=confirm_min)
         except ControlError as error:
             if error.kind == "StaleError":
-                self._terminal.say("`rebase` puts your changes on top of it.")
+                self._terminal.say("`rebase` applies your changes on top of it.")
             if error.kind != "WarnFirstError":
                 raise
             if not self._wanted(str(error), is_tried=confirm_min is not None):
@@ -236,7 +250,7 @@ class ConfigCommands:
         for sentence in cuts.split("\n"):
             self._terminal.say(f"WARNING  {sentence}")
         if not is_tried:
-            self._terminal.say("`commit confirm 5` would take it back by itself if you are locked out.")
+            self._terminal.say("`commit confirm 5` would roll it back automatically if you are locked out.")
         return self._terminal.ask("Commit anyway? Type yes: ").strip().lower() == "yes"
 
     def _confirm(self, order: Order) -> None:
@@ -259,5 +273,5 @@ def whole(text: str) -> int:
     """A number typed. Raises: NotFoundError."""
     number = whole_number(text)
     if number is None:
-        raise NotFoundError(f"{one_line(text, 40)} is no number; `history` lists them.")
+        raise NotFoundError(f"{one_line(text, 40)} is not a number. `history` lists the numbers.")
     return number

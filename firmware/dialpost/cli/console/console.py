@@ -51,10 +51,11 @@ _LONGEST_PAUSE_S = 30.0
 _DUMB = {"", "dumb", "unknown"}
 
 _ABOUT = """\
-The console: log in with the admin password, see and change the configuration, work with the station.
+Open the console: log in with the admin password, show and change the configuration, operate the station.
 
-Without --tty at this terminal (so it can be the command of an ssh login); with it at a serial line, for as long as
-the line is there, one session after the other. `help` inside lists the commands; docs/console.md has them all.
+Without --tty, the console uses this terminal, so it can be the command of an ssh login. With --tty, it serves a
+serial line, one session after the other, for as long as the line exists. Inside, `help` lists the commands;
+docs/console.md describes them.
 """
 
 
@@ -64,8 +65,8 @@ def add_parser(commands: Any) -> None:
         "console",
         description=_ABOUT,
     )
-    parser.add_argument("--tty", type=Path, metavar="DEVICE", help="a serial line, like /dev/ttyAMA0")
-    parser.add_argument("--markdown", action="store_true", help="print docs/console.md and end")
+    parser.add_argument("--tty", type=Path, metavar="DEVICE", help="serial line, for example /dev/ttyAMA0")
+    parser.add_argument("--markdown", action="store_true", help="print docs/console.md and exit")
     parser.set_defaults(func=_console)
 
 
@@ -94,7 +95,7 @@ def _console(args: argparse.Namespace) -> int:
 
 def _leave(number: int, frame: object) -> None:
     """Ended from outside: as if the terminal were gone, so that it is left as it was found."""
-    raise TerminalGoneError("The console was ended.")
+    raise TerminalGoneError("The console was terminated.")
 
 
 def _config(args: argparse.Namespace) -> ConsoleConfig:
@@ -144,8 +145,8 @@ class Visit:
             if self._let_in():
                 self._work()
         except IdleTooLongError:
-            lost = " Changes that were not committed are dropped." if self._session.is_changed else ""
-            farewell = f"\nNothing was typed for {idle_s / 60:g} minutes: the session is over.{lost}\n{farewell}"
+            lost = " Uncommitted changes are lost." if self._session.is_changed else ""
+            farewell = f"\nSession closed after {idle_s / 60:g} minutes without input.{lost}\n{farewell}"
         except AskCancelledError:
             pass  # Ctrl-C or Ctrl-D at the password or in between: as good as a good-bye
         finally:
@@ -185,7 +186,7 @@ class Visit:
                 _log.warning("console: wrong password who=%r tries=%s", self._who, self._failures.count)
             time.sleep(self._failures.pause_s)
             terminal.drop_typed_ahead()
-            terminal.say("That is not the password.")
+            terminal.say("Wrong password.")
         return False
 
     # -- the work -------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ class Visit:
                 continue
             if found is None or found.mode == "unreadable":
                 left = Rescue(terminal, args, self._who, site_of(args, terminal)).run()
-                if left is Left.MENDED:
+                if left is Left.REPAIRED:
                     continue
                 if left is Left.GONE:
                     return
@@ -208,19 +209,21 @@ class Visit:
             terminal.say(NO_PASSWORD)
         if found is not None:
             self._greet(found)
-        terminal.say("`help` lists the commands, Tab completes, ? tells what may follow.")
+        terminal.say("`help` lists the commands, Tab completes, ? shows what may follow.")
         Shell(terminal, self._session, args, self._who).run()
 
     def _greet(self, found: Opened) -> None:
         """What to know of the session before the first command."""
         terminal = self._terminal
         for other in found.others:
-            terminal.say(f"{other.who} is editing the configuration too.")
+            terminal.say(f"{other.who} is also editing the configuration.")
         if found.mode == "running" and found.problems:
-            terminal.say("The configuration file can't be used as it is now; the station goes on with what it had:")
+            terminal.say(
+                "The configuration file has faults. The station keeps running with its previous configuration:"
+            )
             terminal.say("\n".join(found.problems))
         if found.mode == "set-up":
-            terminal.say("`setup` begins the set-up again; `exit` leaves.")
+            terminal.say("`setup` starts the set-up wizard again; `exit` leaves.")
 
     def _set_up(self) -> bool:
         """The wizard; whether a station runs now."""
@@ -237,7 +240,7 @@ class Visit:
         while not ControlClient(path, 5.0).available() and time.monotonic() < give_up_s:
             if not is_told:
                 is_told = True
-                self._terminal.say("The mail station does not answer yet ...")
+                self._terminal.say("Waiting for the mail station to start ...")
             time.sleep(0.5)
         try:
             found = self._session.open()

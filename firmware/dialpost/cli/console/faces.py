@@ -75,6 +75,11 @@ class _Streams:
         self.descriptor: int | None = None
         self._begun = ""
 
+    def write_exactly(self, text: str) -> None:
+        """Text for a program: neither folded nor stopped at the end of the screen."""
+        self.finish()
+        self.terminal.say_exactly(text.rstrip("\n"))
+
     def write(self, text: str) -> None:
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
@@ -97,11 +102,25 @@ class _Out(io.TextIOBase):
         self._streams.write(text)
         return len(text)
 
+    @property
+    def stream(self) -> _ExactOut:
+        """Looked for by `cli.output.print_json`."""
+        return _ExactOut(self._streams)
+
     def isatty(self) -> bool:
         return True
 
     def fileno(self) -> int:
         return _descriptor(self._streams)
+
+
+class _ExactOut:
+    def __init__(self, streams: _Streams) -> None:
+        self._streams = streams
+        self.encoding = "utf-8" if streams.terminal.utf8 else "ascii"
+
+    def write(self, text: str) -> None:
+        self._streams.write_exactly(text)
 
 
 class _In(io.TextIOBase):

@@ -18,6 +18,11 @@ from dialpost.edge.system.board_files import BoardFiles
 from dialpost.flow.line.modem.check import ModemCheck
 
 _CALL_S = 3600.0
+_FAILED = "The first call did not succeed: `call show` says why, `call now` tries again."
+_UNSEEN = "The first call is not over yet: `call history` shows its result."
+_UNTESTED = "The line could not be tested: `call now` makes a call."
+_AFTER = {0: "", 3: "The provider refused ETRN, so mail may still wait there: `call show` says what to do."}
+"""By the exit status of `call now`."""
 _MARKS = {Severity.OK: "ok", Severity.SKIPPED: "-", Severity.WARNING: "WARNING", Severity.FAULT: "FAULT"}
 
 
@@ -26,9 +31,9 @@ def try_line(
     config: Config,
     client: ControlClient,
     interruptible: Callable[[], AbstractContextManager[None]],
-) -> None:
-    """Never raises but for a terminal that is gone: the station works whatever comes of it. Within `interruptible`
-    Ctrl-C raises KeyboardInterrupt: then the call goes on unseen.
+) -> str:
+    """What the test leaves open, a sentence for the operator; "" where nothing. Within `interruptible` Ctrl-C
+    raises KeyboardInterrupt: then the call goes on unseen. Raises: TerminalGoneError, IdleTooLongError.
     """
     try:
         if config.link.kind is LinkKind.MODEM:
@@ -36,11 +41,13 @@ def try_line(
             terminal.say("The modem:")
             asyncio.run(_test_modem(terminal, config))
         if config.link.kind is not LinkKind.GATEWAY:
-            _first_call(terminal, client, interruptible)
+            return _first_call(terminal, client, interruptible)
     except (TerminalGoneError, IdleTooLongError):
         raise
     except DialpostError as error:
         terminal.say(str(error))
+        return _UNTESTED
+    return ""
 
 
 async def _test_modem(terminal: Terminal, config: Config) -> None:
@@ -59,24 +66,26 @@ def _show(terminal: Terminal, finding: Finding) -> None:
 
 def _first_call(
     terminal: Terminal, client: ControlClient, interruptible: Callable[[], AbstractContextManager[None]]
-) -> None:
+) -> str:
     terminal.say()
-    terminal.say("Shall the station call the provider now? It fetches what waits there. A call may cost.")
+    terminal.say("Call the provider now? The station fetches waiting mail. A call may cost money.")
     try:
         typed = terminal.ask("Call now? yes or no [yes]: ").strip().lower()
     except AskCancelledError:
         typed = "no"
     if typed not in {"", "y", "yes"}:
-        terminal.say("`call now` makes it when you like.")
-        return
+        terminal.say("`call now` makes a call at any time.")
+        return ""
     try:
         with interruptible():
-            _show_call(terminal, client)
+            return _AFTER.get(_show_call(terminal, client), _FAILED)
     except KeyboardInterrupt:
         terminal.say(GOES_ON)
+        return _UNSEEN
 
 
-def _show_call(terminal: Terminal, client: ControlClient) -> None:
+def _show_call(terminal: Terminal, client: ControlClient) -> int:
     ended = client.follow(NOW, lambda step: terminal.say(f"  {step}"), _CALL_S)
     for line in ended.words.splitlines():
         terminal.say(line)
+    return ended.exit_status

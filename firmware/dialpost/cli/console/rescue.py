@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dialpost.cli.console.station import log_lines
 from dialpost.cli.console.wizard import Site, say_lines, set_up
+from dialpost.cli.output import commit_moment
 from dialpost.cli.station import control_path
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.history import split_header
@@ -60,7 +61,7 @@ _COMMENT = "the rescue menu"
 class Left(Enum):
     """How the menu was left."""
 
-    MENDED = "mended"  # a station runs now
+    REPAIRED = "repaired"  # a station runs now
     PROMPT = "prompt"  # a command line is wanted
     GONE = "gone"
 
@@ -98,11 +99,11 @@ class Rescue:
     def _asked(self) -> Action | None:
         """One that was picked; None where it was no number of the menu."""
         try:
-            action = pick(self._terminal.ask("A number: "))
+            action = pick(self._terminal.ask("Number: "))
         except AskCancelledError:
             action = None
         if action is None:
-            self._terminal.say("Please one of the numbers on the left; 0 leaves.")
+            self._terminal.say("Enter one of the numbers on the left; 0 leaves.")
         return action
 
     def _do(self, work: Callable[[], None]) -> None:
@@ -139,24 +140,32 @@ class Rescue:
 
     def _log(self) -> None:
         lines = log_lines(self._args, _LOG_LINES)
-        self._terminal.say("\n".join(lines) if lines else "Nothing was logged yet.")
+        self._terminal.say("\n".join(lines) if lines else "The log is empty.")
 
     # -- repairing --------------------------------------------------------------------------------------
 
     def _go_back(self) -> None:
         self._history.current()  # what was edited by hand gets its number first
         kept = [
-            Earlier(one.number, one.who, one.when, one.comment, self._fault_of(one.number))
+            Earlier(
+                one.number,
+                one.who,
+                commit_moment(one.when_s, clock_trusted=one.clock_trusted),
+                one.comment,
+                self._fault_of(one.number),
+            )
             for one in self._history.commits()
         ]
         if not any(not one.fault for one in kept):
-            self._terminal.say("No earlier configuration is kept that could be used.")
+            self._terminal.say("There is no usable earlier configuration.")
             return
         self._terminal.say(earlier_page(kept))
-        typed = self._terminal.ask("Go back to which number? Enter: to none: ").strip()
+        typed = self._terminal.ask("Go back to which number? (Enter: none) ").strip()
         chosen = next((one for one in kept if typed == str(one.number)), None)
         if chosen is None:
-            self._terminal.say("Nothing was changed." if not typed else f"There is no number {typed}.")
+            self._terminal.say(
+                "Nothing was changed." if not typed else f"{typed} is not in the list. Nothing was changed."
+            )
         elif chosen.fault:
             say_lines(self._terminal, f"Number {chosen.number} can't be used: {chosen.fault}")
         else:
@@ -174,24 +183,24 @@ class Rescue:
         candidate = Candidate(self._text())
         while True:
             say_lines(self._terminal, "\n".join(f"- {problem}" for problem in candidate.problems()))
-            typed = self._terminal.ask("Which key? (like smtp.listen; Enter: enough) ").strip()
+            typed = self._terminal.ask("Which key? (for example smtp.listen; Enter: done) ").strip()
             if not typed:
                 break
             candidate = self._changed(candidate, typed)
             if not candidate.problems():
-                self._terminal.say("Nothing is wrong with it any more.")
+                self._terminal.say("No more faults.")
                 break
-        if candidate.problems() or not self._is_sure("Put it in force?"):
+        if candidate.problems() or not self._is_sure("Put it into effect?"):
             self._terminal.say("Nothing was changed.")
             return
-        self._put_in_force(candidate.text, "mended")
+        self._put_in_force(candidate.text, "repaired")
 
     def _changed(self, candidate: Candidate, key: str) -> Candidate:
         """With another value, or without the key. A secret is typed twice, unseen."""
         field = field_of(key)
         is_secret = field is not None and field.setting.secret
-        value = self._terminal.ask(f"{key} = (Enter: take the key out) ", secret=is_secret)
-        if is_secret and value and self._terminal.ask("Once more: ", secret=True) != value:
+        value = self._terminal.ask(f"{key} = (Enter: remove the key) ", secret=is_secret)
+        if is_secret and value and self._terminal.ask("Repeat: ", secret=True) != value:
             self._terminal.say("The passwords don't match.")
             return candidate
         try:
@@ -203,7 +212,7 @@ class Rescue:
             return candidate
 
     def _paste(self) -> None:
-        self._terminal.say(f"Paste it now. A line with only `{TEXT_ENDS}` ends it, `{TEXT_DROPPED}` drops it.")
+        self._terminal.say(f"Paste it now. A line with only `{TEXT_ENDS}` ends it; `{TEXT_DROPPED}` cancels.")
         pasted = PastedText()
         while not pasted.is_over:
             pasted.line(self._terminal.ask(""))
@@ -211,14 +220,14 @@ class Rescue:
             self._terminal.say("Nothing was changed.")
             return
         if pasted.is_too_long:
-            raise ConfigError(("That was longer than a configuration can be. Nothing was changed.",))
+            raise ConfigError(("The text is too long for a configuration. Nothing was changed.",))
         text = split_header(pasted.text)[1]
         parse_config(text)
         self._put_in_force(text, "pasted")
 
     def _wizard(self) -> None:
         if set_up(self._terminal, self._site):
-            self._leave(Left.MENDED)
+            self._leave(Left.REPAIRED)
 
     def _put_in_force(self, text: str, comment: str) -> None:
         """By the daemon, or for the next start where none runs. Raises: DialpostError; all is as before then."""
@@ -228,7 +237,7 @@ class Rescue:
             commit = self._history.commit(
                 text, self._who, comment, int(time.time()), clock_trusted=clock.is_trusted()
             )
-            self._terminal.say(f"Saved as number {commit.number}. It counts when the daemon starts.")
+            self._terminal.say(f"Saved as number {commit.number}. It takes effect when the daemon starts.")
             return
         with ControlConnection(control_path(self._args), 120.0) as talk:
             talk.ask(api.OPEN, who=f"{self._who}, {_COMMENT}")
@@ -238,8 +247,8 @@ class Rescue:
             done = self._commit(talk, comment)
         for words in done.words:
             say_lines(self._terminal, words)
-        self._terminal.say(f"The station runs, with configuration {done.number}.")
-        self._leave(Left.MENDED)
+        self._terminal.say(f"The station is running with configuration {done.number}.")
+        self._leave(Left.REPAIRED)
 
     def _commit(self, talk: ControlConnection, comment: str) -> api.Committed:
         try:
@@ -256,8 +265,8 @@ class Rescue:
     # -- the machine ----------------------------------------------------------------------------------
 
     def _reset(self) -> None:
-        self._terminal.say("All mail, all accounts, the queue and every configuration would be deleted, for good.")
-        if self._terminal.ask(f"To do that type the words `{RESET_WORDS}`: ").strip().lower() != RESET_WORDS:
+        self._terminal.say("This permanently deletes all mail, all accounts, the queue and every configuration.")
+        if self._terminal.ask(f"To confirm, type `{RESET_WORDS}`: ").strip().lower() != RESET_WORDS:
             self._terminal.say("Nothing was deleted.")
             return
         text = ""
@@ -269,7 +278,7 @@ class Rescue:
     def _reboot(self) -> None:
         if self._is_sure("Restart the machine?"):
             machine.end(machine.End.REBOOT)
-            self._terminal.say("It ends now.")
+            self._terminal.say("Restarting now.")
 
     def _is_sure(self, question: str) -> bool:
         return self._terminal.ask(f"{question} yes or no [no]: ").strip().lower() in {"y", "yes"}

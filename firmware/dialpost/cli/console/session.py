@@ -57,7 +57,7 @@ class EditingSession:
         except ControlError as error:
             if error.kind:
                 raise
-            lost = " What was not committed is lost." if self.is_changed else ""
+            lost = " Uncommitted changes are lost." if self.is_changed else ""
             self.close()
             raise ControlError(f"{error}{lost}") from error
 
@@ -75,7 +75,7 @@ class EditingSession:
         with contextlib.suppress(ControlError):
             found = self.ask(api.NOTICES)
             return [*found.notices, *self._taken_back(found), *self._last_call(found)]
-        return ["The daemon does not answer any more."]
+        return ["The daemon has stopped answering."]
 
     def _taken_back(self, found: api.Notices) -> list[str]:
         """Once, when a commit of this session was taken back: its candidate still stands on it."""
@@ -83,7 +83,7 @@ class EditingSession:
         if was is None or self._on_trial is not None:
             return []
         self.is_changed = True
-        return ["`discard` makes your candidate what is in force again."]
+        return ["Your candidate still has those changes; `discard` drops them."]
 
     def _last_call(self, found: api.Notices) -> list[str]:
         """Once, when a commit of this session is taken back soon."""

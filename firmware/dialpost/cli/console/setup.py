@@ -28,7 +28,7 @@ class SetUpCommands:
 
     def _set_up(self, order: Order) -> None:
         if self._session.is_changed:
-            raise ConfigError(("You have changes that are not committed: `commit` or `discard` them first.",))
+            raise ConfigError(("You have uncommitted changes: `commit` or `discard` them first.",))
         self._terminal.paged(False)
         if set_up(self._terminal, site_of(self._args, self._terminal)):
             self._session.open()
@@ -39,9 +39,9 @@ class SetUpCommands:
     def _save(self, order: Order) -> None:
         sticks = usb_sticks.mounted()
         if not sticks:
-            raise NotFoundError("No USB stick is there. Plug one in (FAT, exFAT or ext4) and wait a few seconds.")
+            raise NotFoundError("No USB stick found. Plug one in (FAT, exFAT or ext4) and wait a few seconds.")
         path = stick_files.write_new(sticks[0], "dialpost-summary", self._page(), suffix=".txt")
-        self._terminal.say(f"Saved as {path.name}. The stick can be pulled.")
+        self._terminal.say(f"Saved as {path.name}. You can remove the stick.")
 
     def _page(self) -> str:
         """Made again, so that it tells what holds now. Raises: ControlError where no station runs."""

@@ -16,6 +16,7 @@ from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.setup import SetUpCommands
 from dialpost.cli.console.station import StationCommands
 from dialpost.cli.console.terminal import ConsoleTerminal
+from dialpost.cli.output import commit_moment
 from dialpost.cli.station import control_client
 from dialpost.core.console.choices import key_help, known_choices
 from dialpost.core.console.commands import Source
@@ -32,7 +33,7 @@ _MOST_CHOICES = 200
 
 _ASKED_OF_STATION = frozenset({"commit", "confirm", "account", "alias", "queue"})
 """Commands that the station carries out: Ctrl-C ends only the waiting here."""
-_MAY_BE_DONE = " The station may have done it all the same: look before you repeat it."
+_MAY_BE_DONE = " The station may still have carried it out: check before you repeat it."
 _MAKING = frozenset({"commit", "restore", "load"})
 """Commands after which a station may run that no wizard has given a password."""
 
@@ -65,7 +66,7 @@ class Shell:
             prompt = "dialpost*> " if self._session.is_changed else "dialpost> "
             event = self._terminal.line(prompt, Mode.COMMAND, self._language, self._session.news)
             if isinstance(event, TooLong):
-                self._terminal.say("That line is too long; nothing was done.")
+                self._terminal.say("The line is too long. Nothing was done.")
             elif isinstance(event, InputEnded):
                 if self._may_leave():
                     return
@@ -98,7 +99,7 @@ class Shell:
         except KeyboardInterrupt:
             terminal.drop_typed_ahead()
             terminal.paged(False)
-            terminal.say("Broken off." + (_MAY_BE_DONE if command.words[0] in _ASKED_OF_STATION else ""))
+            terminal.say("Interrupted." + (_MAY_BE_DONE if command.words[0] in _ASKED_OF_STATION else ""))
         except (TerminalGoneError, IdleTooLongError):
             raise
         except DialpostError as error:
@@ -107,7 +108,7 @@ class Shell:
         except Exception as error:
             _log.exception("console: %s failed", command.name)
             terminal.paged(False)
-            terminal.say(f"A bug in Dialpost stopped this ({type(error).__name__}: {error}).")
+            terminal.say(f"The command failed because of a bug in Dialpost ({type(error).__name__}: {error}).")
         terminal.paged(False)
 
     def _may_leave(self) -> bool:
@@ -116,7 +117,7 @@ class Shell:
         if not self._session.is_changed:
             return True
         try:
-            answer = self._terminal.ask("Your changes are not committed. Leave and drop them? Type yes: ")
+            answer = self._terminal.ask("You have uncommitted changes. Leave and drop them? Type yes: ")
         except DialpostError as error:
             if isinstance(error, TerminalGoneError | IdleTooLongError):
                 raise
@@ -153,7 +154,10 @@ class Shell:
 
     def _numbers(self) -> list[tuple[str, str]]:
         commits = self._session.ask(config.HISTORY).commits
-        return [(str(one.number), f"{one.when} {one.who}") for one in commits]
+        return [
+            (str(one.number), f"{commit_moment(one.when_s, clock_trusted=one.clock_trusted)} {one.who}")
+            for one in commits
+        ]
 
     def _accounts(self) -> list[tuple[str, str]]:
         found = control_client(self._args, 5.0).ask(accounts.LIST)

@@ -60,7 +60,7 @@ class StationCommands:
         if number is None or not 0 < number <= _MOST_LOG_LINES:
             raise NotFoundError(f"LINES must be a number from 1 to {_MOST_LOG_LINES}.")
         lines = log_lines(self._args, number)
-        self._terminal.say("\n".join(lines) if lines else "Nothing was logged yet.")
+        self._terminal.say("\n".join(lines) if lines else "The log is empty.")
 
     def _lookup(self, order: Order) -> None:
         name, kind = (*order.arguments, "")[:2]
@@ -88,24 +88,26 @@ class StationCommands:
         config = ConfigFile(self._args.config)
         name = order.arguments[0].removesuffix(".toml") if order.arguments else _default_name(config)
         if not _NAME.match(name):
-            raise NotFoundError(f"{name} can't be a file's name here: letters, digits, dots, hyphens.")
+            raise NotFoundError(
+                f"{name} is not a valid file name: use letters, digits, dots, hyphens and underscores."
+            )
         if self._config_commands.is_changed:
-            self._terminal.say("What is in force is saved, without changes that are not committed.")
+            self._terminal.say("Saving the current configuration, without your uncommitted changes.")
         path = stick_files.write_new(stick, name, config.read())
-        self._terminal.say(f"Saved as {path.name}, with its secrets. The stick can be pulled.")
+        self._terminal.say(f"Saved as {path.name}, including secrets. You can remove the stick.")
 
     def _restore_from_usb(self, order: Order) -> None:
         stick = _stick()
         found = stick_files.configurations(stick)
         if not found:
-            raise NotFoundError("There is no configuration (*.toml) at the top of the stick.")
+            raise NotFoundError("The stick has no configuration (*.toml) in its top folder.")
         path = found[0]
         if order.arguments:
             wanted = order.arguments[0].removesuffix(".toml") + ".toml"
             path = next((each for each in found if each.name == wanted), path)
             if path.name != wanted:
                 names = ", ".join(each.name for each in found)
-                raise NotFoundError(f"There is no {wanted} on the stick. There is: {names}.")
+                raise NotFoundError(f"{wanted} is not on the stick. Found: {names}.")
         self._config_commands.give_up_changes()
         self._terminal.say(f"Reading {path.name}.")
         self._config_commands.load(stick_files.read_text(path))
@@ -113,21 +115,25 @@ class StationCommands:
     # -- the machine ----------------------------------------------------------------------------------
 
     def _end(self, how: machine.End) -> None:
-        what = "Switch the machine off" if how is machine.End.SHUTDOWN else "Restart the machine"
-        if self._terminal.ask(f"{what}? Type yes: ").strip().lower() != "yes":
-            self._terminal.say("It goes on.")
+        is_shutdown = how is machine.End.SHUTDOWN
+        what = "Shut down" if is_shutdown else "Restart"
+        if self._terminal.ask(f"{what} the machine? Type yes: ").strip().lower() != "yes":
+            self._terminal.say("Cancelled.")
             return
         machine.end(how)
-        then = " Switch it off when its lights say so." if how is machine.End.SHUTDOWN else ""
-        self._terminal.say(f"It ends now.{then}")
+        self._terminal.say(
+            "Shutting down now. Switch off the power when the lights show that it is down."
+            if is_shutdown
+            else "Restarting now."
+        )
 
     def _factory_reset(self, order: Order) -> None:
         terminal = self._terminal
-        terminal.say("All mail, all accounts, the queue and every configuration would be deleted, for good.")
-        if terminal.ask("Go on? Type yes: ").strip().lower() != "yes":
+        terminal.say("This permanently deletes all mail, all accounts, the queue and every configuration.")
+        if terminal.ask("Continue? Type yes: ").strip().lower() != "yes":
             terminal.say("Nothing was deleted.")
             return
-        if terminal.ask(f"To be sure, type the words `{RESET_WORDS}`: ").strip().lower() != RESET_WORDS:
+        if terminal.ask(f"To confirm, type `{RESET_WORDS}`: ").strip().lower() != RESET_WORDS:
             terminal.say("Nothing was deleted.")
             return
         reset = FactoryReset(Path(_config_or_default(self._args).data_dir))
@@ -159,10 +165,10 @@ def change_password(terminal: ConsoleTerminal, password: AdminPassword) -> None:
         old = terminal.ask("Old password: ", secret=True)
         if not password.is_right(old):
             time.sleep(1.0)
-            raise AskCancelledError("That is not the old password. Nothing was changed.")
+            raise AskCancelledError("Wrong password. Nothing was changed.")
     new = terminal.ask("New password: ", secret=True)
     check_strength(new)
-    if terminal.ask("Once more: ", secret=True) != new:
+    if terminal.ask("Repeat: ", secret=True) != new:
         raise AskCancelledError("The passwords don't match. Nothing was changed.")
     password.set(new)
     terminal.say("Console password changed. It takes effect at the next login.")
@@ -172,8 +178,8 @@ def _stick() -> Path:
     sticks = usb_sticks.mounted()
     if not sticks:
         raise NotFoundError(
-            "No USB stick is there. Plug one in (FAT, exFAT or ext4) and wait a few seconds. A machine that does "
-            "not mount it by itself has `save to screen` and `restore from paste`."
+            "No USB stick found. Plug one in (FAT, exFAT or ext4) and wait a few seconds. On a machine that does "
+            "not mount sticks automatically, use `save to screen` and `restore from paste`."
         )
     return sticks[0]
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from dialpost.core.console.editor import Event, Helper, Line, LineEditor, Mode, TooLong
+from dialpost.core.console.hints import at_console
 from dialpost.core.console.keys import Key
 from dialpost.core.console.page import MORE, Page, plain, rows
 from dialpost.core.errors import AskCancelledError, IdleTooLongError
@@ -56,12 +57,23 @@ class ConsoleTerminal:
         self._page = Page(height, self._width)
         self._is_paged = self._is_muted = False
 
+    @property
+    def utf8(self) -> bool:
+        """Whether it shows more than ASCII."""
+        return self._utf8
+
     # -- saying ---------------------------------------------------------------------------------------
 
     def say(self, text: str = "") -> None:
         """Print a line, or several. Raises: TerminalGoneError."""
-        for row in rows(text, self._width, utf8=self._utf8):
+        for row in rows(at_console(text), self._width, utf8=self._utf8):
             self._row(row)
+
+    def say_exactly(self, text: str) -> None:
+        """Print lines for a program or for pasting back: whole, without a stop. Raises: TerminalGoneError."""
+        self.paged(False)
+        for line in text.split("\n"):
+            self._row(plain(line, utf8=self._utf8))
 
     def paged(self, wanted: bool) -> None:
         """From here on, stop at the end of each screen (or don't). The screen counts as read."""
@@ -107,8 +119,8 @@ class ConsoleTerminal:
             if isinstance(event, Line):
                 return event.text
             if not isinstance(event, TooLong):
-                raise AskCancelledError("Nothing was answered.")
-            self.say("That was too long; once more.")
+                raise AskCancelledError("Cancelled.")
+            self.say("That was too long. Try again.")
 
     def line(
         self,
@@ -160,7 +172,7 @@ class ConsoleTerminal:
     def _check_idle(self, since_s: float) -> None:
         if self.idle_s and time.monotonic() - since_s > self.idle_s:
             self._send(b"\r\n")
-            raise IdleTooLongError("Nothing was typed for a long time.")
+            raise IdleTooLongError("The session timed out.")
 
     def _send(self, data: bytes) -> None:
         if data:

@@ -34,15 +34,15 @@ _WIDTH = 76
 _SET_UP, _RUNNING = "set-up", "running"
 
 _WELCOME = """\
-This station has not been set up yet. A few questions do that; it takes about five minutes.
-Have the provider's letter at hand: number, user, password, mail host.
+This station is not set up yet. The wizard asks a few questions; that takes about five minutes.
+Have your provider's letter ready: number, user, password, mail host.
 
-Enter accepts the value in [ ]. `?` explains a question, `back` goes to the one before, `quit` ends and keeps
-nothing. Nothing counts before you have seen all answers on one page and said `yes`.
+Enter accepts the value in [ ]. `?` explains a question, `back` returns to the previous one, `quit` stops without
+saving. Nothing takes effect until you have reviewed all answers on one page and entered `yes`.
 """
 _AGAIN = """\
-The set-up wizard. The answers that hold now stand in [ ], Enter keeps them. `?` explains, `back` goes back,
-`quit` ends and changes nothing.
+The set-up wizard. The current values are shown in [ ]; press Enter to keep one. `?` explains a question, `back`
+returns to the previous one, `quit` stops without saving.
 """
 
 
@@ -80,16 +80,16 @@ def set_up(terminal: Terminal, site: Site) -> bool:
                 break
             wizard.reopen()
     text = leave_summary(terminal, site, result.config, [*names, *(name for name, _ in result.accounts)])
-    try_line(terminal, result.config, ControlClient(site.socket), site.interruptible)
+    left_open = try_line(terminal, result.config, ControlClient(site.socket), site.interruptible)
     terminal.say()
     terminal.say(first_needed(text))
     terminal.say()
     say_lines(
         terminal,
-        f"The whole page, with the lights and where things are, is kept as {SUMMARY}: `summary` shows it, `summary "
-        "save` writes it to a USB stick.",
+        f"The full page, including the lights and where files are, is saved as {SUMMARY}. `summary` shows it; "
+        "`summary save` writes it to a USB stick.",
     )
-    say_lines(terminal, _end(made))
+    say_lines(terminal, _end(made.problems, left_open))
     return True
 
 
@@ -128,7 +128,7 @@ def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
         try:
             said = wizard.answer(terminal.ask(question.prompt, secret=question.secret))
         except AskCancelledError:
-            said = "`quit` ends the wizard, `back` goes to the question before."
+            said = "`quit` leaves the wizard, `back` returns to the previous question."
         if said:
             say_lines(terminal, said)
         elif wizard.question().key == REVIEW_KEY:
@@ -171,21 +171,22 @@ def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | No
     except (TerminalGoneError, IdleTooLongError):
         raise
     except DialpostError as error:
-        say_lines(terminal, f"It could not be put in force:\n{error}\nYour answers are still there.")
+        say_lines(terminal, f"The settings could not be put into effect:\n{error}\nYour answers are kept.")
         return None
     for sentence in made.words:
         say_lines(terminal, sentence)
     return made
 
 
-def _end(made: Made) -> str:
+def _end(problems: Sequence[str], left_open: str) -> str:
     """That it works is said only where every step did."""
-    if not made.problems:
-        return "The station works."
-    lacks = "\n".join(f"- {problem}" for problem in made.problems)
+    if not problems:
+        return f"The station is set up and running. {left_open}" if left_open else "The station works."
+    lacks = "\n".join(f"- {problem}" for problem in problems)
     return (
-        f"The station runs, but not all of it works yet:\n{lacks}\nChange the setting that is meant (`set`, "
-        "`commit`), or restart the station (`reboot`), which tries it again. `status` shows what is left."
+        f"The station is running, but not everything works yet:\n{lacks}\nChange the setting concerned (`set`, "
+        "`commit`) or restart the station (`reboot`) to try again. `status` shows what remains."
+        + (f"\n{left_open}" if left_open else "")
     )
 
 
@@ -210,5 +211,5 @@ def leave_summary(terminal: Terminal, site: Site, config: Config, users: Sequenc
     try:
         write_durably(path, text.encode(), 0o640)
     except OSError as error:
-        say_lines(terminal, f"The page could not be kept as {path}: {error.strerror or error}.")
+        say_lines(terminal, f"The page could not be saved as {path}: {error.strerror or error}.")
     return text

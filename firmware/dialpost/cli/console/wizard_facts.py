@@ -53,7 +53,7 @@ def look_for_modems(
     hints = files.hints()
     ports = [port for port in serial_ports() if not (own_tty and _is_same(port, own_tty))]
     if not ports:
-        terminal.say("This machine has no serial port for a modem. Is it plugged in and on?")
+        terminal.say("This machine has no serial port for a modem. Is the modem plugged in and switched on?")
         return ()
     terminal.say("Looking for a modem ...")
     offers: list[PortOffer] = []
@@ -65,7 +65,7 @@ def look_for_modems(
                 if found.suggestion is None:
                     terminal.say(f"  {port.name or port.device}: {found.trouble or 'nothing answers'}")
     except KeyboardInterrupt:
-        offers += [PortOffer(port.device, "not looked at") for port in ports[len(offers) :]]
+        offers += [PortOffer(port.device, "not checked") for port in ports[len(offers) :]]
     return tuple(sorted(offers, key=lambda offer: not offer.profile))
 
 

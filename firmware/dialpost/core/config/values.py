@@ -40,8 +40,10 @@ def check_value(field: Field, value: object) -> object:
         raise ValueError(_wanted(field))
     if field.choices:
         return _choice(field, value)
-    if "\n" in value or "\r" in value or "\0" in value:
+    if "\n" in value or "\r" in value:
         raise ValueError("it must not contain a line break")
+    if "\0" in value:
+        raise ValueError("it must not contain a NUL character")
     maximum = field.setting.maximum
     if not field.is_list and maximum is not None and len(value) > maximum:
         raise ValueError(f"at most {maximum:g} character{'' if maximum == 1 else 's'}")

@@ -72,6 +72,12 @@ def values(key: str) -> list[tuple[str, str]]:
     return []
 
 
+def section_list() -> list[str]:
+    """Every section with what it is about."""
+    rows = [f"  {name:12}  {section_help(name)}" for name in sections()]
+    return [*rows, "", "`explain SECTION` lists its keys, `explain KEY` explains one."]
+
+
 def key_help(key: str) -> list[str]:
     """Everything about a key or a section. Raises: NotFoundError naming the nearest."""
     if key in sections():

@@ -123,13 +123,17 @@ COMMANDS: tuple[Command, ...] = (
         _KEY,
         more="KEY[2] removes the second item.",
     ),
-    _config("explain", "what a key means, its type and its default", Argument("KEY", Source.PART)),
+    _config(
+        "explain",
+        "what a key means, its type and its default; without KEY, the sections",
+        Argument("SECTION|KEY", Source.PART, required=False),
+    ),
     _config(
         "compare",
         "what your candidate changes; with NUMBER, how it differs from that configuration",
         Argument("NUMBER", Source.NUMBER, required=False),
     ),
-    _config("check", "check your candidate for faults, and show whom it would disconnect"),
+    _config("check", "check your candidate for faults, and show whom it would cut off"),
     _config(
         "commit",
         "put your candidate into effect, durably and under a new number",
@@ -138,10 +142,10 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _config(
         "commit confirm",
-        "the same, but the old configuration comes back unless you `confirm` in time",
+        "the same, but it is rolled back unless you `confirm` in time",
         Argument("MINUTES"),
-        more="If the session ends or drops before `confirm`, the old configuration comes back at once, so a "
-        "change that locks you out undoes itself.",
+        more="If the session ends or drops before `confirm`, the change is rolled back at once, so a change that "
+        "locks you out undoes itself.",
     ),
     _config("commit comment", "like commit, with a comment for the history", Argument("TEXT", rest=True)),
     _config("confirm", "keep what `commit confirm` put into effect"),
@@ -209,7 +213,7 @@ COMMANDS: tuple[Command, ...] = (
     _face(_S, "alias add", "create an alias or a group", Argument("ADDRESS"), Argument("TARGET", rest=True)),
     _face(_S, "alias edit", "add or remove an alias's targets", Argument("ADDRESS"), _OPTIONS),
     _face(_S, "alias delete", "delete an alias", Argument("ADDRESS")),
-    _own(_S, "summary", "the page to print: mail programs, ports, lights, where things are"),
+    _own(_S, "summary", "show the page to print: mail programs, ports, lights, where files are"),
     _own(_S, "summary save", "save that page to a USB stick"),
     _own(_S, "log", "the newest lines of the station's log", Argument("LINES", required=False)),
     _face(_L, "doctor", "check whether everything is set up for mail to arrive", _OPTIONS),
@@ -258,12 +262,12 @@ COMMANDS: tuple[Command, ...] = (
         Argument("FILE", Source.UPDATE_FILE, required=False),
         _OPTIONS,
         is_paged=False,
-        more="It is verified, written beside the release that runs, and begins with the next start (`reboot`). It "
-        "has three starts to prove itself. If it fails, the previous release comes back by itself; the fault "
-        "light, this console and a letter say so. Mail, accounts and configuration stay.",
+        more="The release is verified and written to the inactive slot; it starts with the next `reboot`. It has "
+        "three starts to prove itself. Otherwise the station rolls back to the previous release, and the fault "
+        "light, this console and a letter report it. Mail, accounts and configuration stay.",
     ),
     _own(_C, "exit", "leave; drops uncommitted changes, after asking"),
-    _own(_C, "shutdown", "shut the machine down, so that it can be switched off"),
+    _own(_C, "shutdown", "shut down the machine so that you can switch off its power"),
     _own(_C, "reboot", "restart the machine"),
     _own(_C, "factory-reset", "erase everything: mail, accounts, configuration; asks twice"),
 )

@@ -79,7 +79,7 @@ class Language:
         if command is None:
             return Fault(_incomplete(found))
         if found_words.is_open and not any(argument.rest for argument in command.arguments):
-            return Fault("A quote is not closed.")
+            return Fault("Missing closing quote.")
         return _order(command, found.behind, line)
 
     def _find(self, words: Sequence[Word]) -> _Found | Fault:
@@ -208,7 +208,7 @@ def _order(command: Command, behind: Sequence[Word], line: str) -> Order | Fault
     for position, argument in enumerate(command.arguments):
         if position >= len(behind):
             if argument.required:
-                return Fault(f"{argument.name} is missing: {command.usage}")
+                return Fault(f"Missing {argument.name}. Usage: {command.usage}")
             break
         if argument.rest:
             rest = line[behind[position].start :].strip()
@@ -255,13 +255,13 @@ def _about(command: Command, depth: int) -> str:
 def _unknown(words: Sequence[Word], depth: int, nexts: Sequence[str]) -> str:
     said = " ".join(word.text for word in words[: depth + 1])
     if depth == 0:
-        return f"Unknown command: {said}. `help` lists them all."
-    return f"There is no {said}: {_or(nexts)}?"
+        return f"Unknown command: {said}. `help` lists the commands."
+    return f"Unknown command: {said}. Expected: {_or(nexts)}."
 
 
 def _incomplete(found: _Found) -> str:
     nexts = list(dict.fromkeys(one.words[found.depth] for one in found.commands))
-    return f"{' '.join(found.commands[0].words[: found.depth])} what? {_or(nexts)}"
+    return f"Incomplete command: {' '.join(found.commands[0].words[: found.depth])}. Expected: {_or(nexts)}."
 
 
 def _or(words: Sequence[str]) -> str:

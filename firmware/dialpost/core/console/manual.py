@@ -50,11 +50,12 @@ Then `ssh -t dialpost@mail.clinic.example`.
 
 The console asks for the admin password and does not show it. The wizard and `password` set it. Its
 hash is in `/etc/dialpost/console-password`, apart from the configuration, so that a rollback to an
-older configuration does not restore an old password. While there is none, the console asks nobody:
-whoever reaches the port has the board at hand anyway. After a wrong password there is a pause, 1 s
-at first and up to 30 s; what is typed meanwhile is discarded. After `console.idle_min` minutes
-without a key the session ends, and its uncommitted changes are dropped. If you forgot the password:
-the factory reset, or, where there is a root, `rm /etc/dialpost/console-password`.
+older configuration does not restore an old password. While none is set, the console lets everybody
+in: whoever reaches the port can reach the board anyway. After a wrong password the console pauses,
+for 1 s at first and up to 30 s, and discards what is typed meanwhile. After `console.idle_min`
+minutes without input the session ends, and its uncommitted changes are dropped. If you forget the
+password, do a factory reset or, on a machine with root access, `rm
+/etc/dialpost/console-password`.
 
 ## Typing
 
@@ -92,15 +93,15 @@ applies your changes on top of theirs.
     Commit 3 confirmed.
 
 The star marks uncommitted changes. `commit confirm MINUTES` is for whatever might lock you out:
-unless you `confirm` in time, or if the session drops, the previous configuration comes back by
-itself. A commit that would cut off the LAN or the console says so first and asks.
+unless you `confirm` in time, or if the session drops, the change is rolled back. A commit that
+would cut off the LAN or the console says so first and asks.
 
 The console asks for secrets twice, and never shows or prints them. `save to screen` masks them;
 when you paste such a text back, masked secrets keep their values. `save to usb` writes secrets too.
 
-**USB sticks** are mounted when you plug them in, under `/run/media/dialpost`; nobody needs to be
-root. You can pull the stick as soon as `save to usb` says so. Elsewhere `save to screen` and
-`restore from paste` do the same through your terminal program.
+**USB sticks** are mounted when you plug them in, under `/run/media/dialpost`; you need not be root.
+You can remove the stick as soon as `save to usb` says so. Elsewhere, `save to screen` and `restore
+from paste` do the same through your terminal program.
 
 ## Commands
 """

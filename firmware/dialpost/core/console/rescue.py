@@ -49,12 +49,12 @@ class Trouble:
             count = len(self.problems)
             many = "1 fault" if count == 1 else f"{count} faults"
             first = (
-                f"The configuration has {many} and can't be used. Until it is repaired the station accepts no mail."
+                f"The configuration has {many} and can't be used. The station accepts no mail until it is repaired."
             )
         else:
             first = "The configuration is valid, but the mail station is not running."
         if self.problems and not self.daemon_runs:
-            return f"{first}\nThe daemon does not run either; what is mended counts once it is started."
+            return f"{first}\nThe daemon is not running either; repairs take effect when it starts."
         return first
 
     def details(self) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Method, NoParams
 
-MOST_CONFIRM_MIN = 1440.0
+LEAST_CONFIRM_MIN, MOST_CONFIRM_MIN = 0.01, 1440.0
 LONGEST_FILE = 1_000_000
 LONGEST_VALUE = 65_536
 
@@ -45,7 +45,7 @@ class InSession:
 class Lines(InSession):
     """Lines to show."""
 
-    lines: Annotated[tuple[str, ...], "`key = value`, secrets blotted out; of a comparison with + or - before it."]
+    lines: Annotated[tuple[str, ...], "`key = value`, secrets masked; in a comparison with + or - before it."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ class Committed(InSession):
     """What a commit did."""
 
     number: Annotated[int, "Its number."]
-    words: Annotated[tuple[str, ...], "What counts when, a sentence each."]
-    problems: Annotated[tuple[str, ...], "Those of the words that say what could not be put in force."]
-    needs_confirm_s: Annotated[float | None, "When it is taken back unless confirmed; null: it stays."] = None
+    words: Annotated[tuple[str, ...], "What takes effect when, a sentence each."]
+    problems: Annotated[tuple[str, ...], "Those of the words that say what could not be put into effect."]
+    needs_confirm_s: Annotated[float | None, "When it is rolled back unless confirmed; null: it is kept."] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Rebased(InSession):
     """What the changes are now on top of."""
 
     number: Annotated[int, "The number of the newest configuration."]
-    conflicts: Annotated[tuple[str, ...], "Keys changed on both sides; the session's value stands."]
+    conflicts: Annotated[tuple[str, ...], "Keys changed on both sides; the session's value is kept."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Commit:
 
     number: Annotated[int, "Its number."]
     who: Annotated[str, "Who committed it."]
-    when: Annotated[str, "When, for people."]
+    when: Annotated[str, "When, in UTC, for people."]
     when_s: Annotated[int, "When, in Unix seconds."]
     clock_trusted: Annotated[bool, "Whether the clock was right then."]
     comment: Annotated[str, "Why."]
@@ -138,7 +138,7 @@ class Notices(InSession):
 
     notices: Annotated[tuple[str, ...], "A sentence each."]
     others: Annotated[tuple[Other, ...], "Who else has a session open."]
-    revert_in_s: Annotated[float | None, "When an unconfirmed commit is taken back; null: none is."]
+    revert_in_s: Annotated[float | None, "When an unconfirmed commit is rolled back; null: there is none."]
     revert_number: Annotated[int | None, "Its number."]
     revert_is_mine: Annotated[bool, "Whether this session made it."]
 
@@ -163,7 +163,7 @@ class SetParams:
     """Of `config.set`."""
 
     key: Annotated[str, Setting("The key.", example="smtp.max_recipients")]
-    value: Annotated[str, Setting("Its value, as people type it.", maximum=LONGEST_VALUE)]
+    value: Annotated[str, Setting("Its value, as an operator types it.", maximum=LONGEST_VALUE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +190,13 @@ class CommitParams:
     """Of `config.commit`."""
 
     comment: Annotated[str, Setting("Why, for the history.")] = ""
-    anyway: Annotated[bool, Setting("Although it cuts somebody off.")] = False
+    anyway: Annotated[bool, Setting("Commit even if it cuts somebody off.")] = False
     confirm_min: Annotated[
         float | None,
         Setting(
-            "Take it back unless it is confirmed within this time.",
+            "Roll it back unless it is confirmed within this time.",
             unit="minutes",
-            minimum=0.01,
+            minimum=LEAST_CONFIRM_MIN,
             maximum=MOST_CONFIRM_MIN,
         ),
     ] = None
@@ -234,7 +234,7 @@ SHOW = Method(
 SET = Method("config.set", "Change a key of the candidate.", SetParams, Changed, in_session=True)
 UNSET = Method(
     "config.unset",
-    "Put a key back to its default, or take an item off a list.",
+    "Reset a key to its default, or remove an item from a list.",
     UnsetParams,
     Changed,
     in_session=True,
@@ -249,12 +249,14 @@ CHECK = Method(
 )
 COMMIT = Method(
     "config.commit",
-    "Put the candidate in force, durably and under a new number.",
+    "Put the candidate into effect, durably and under a new number.",
     CommitParams,
     Committed,
     in_session=True,
 )
-CONFIRM = Method("config.confirm", "Keep what was committed to be confirmed.", NoParams, Numbered, in_session=True)
+CONFIRM = Method(
+    "config.confirm", "Keep what was committed pending confirmation.", NoParams, Numbered, in_session=True
+)
 DISCARD = Method("config.discard", "Forget the session's changes.", NoParams, Numbered, in_session=True)
 REBASE = Method(
     "config.rebase", "Put the changes on top of the newest configuration.", NoParams, Rebased, in_session=True

@@ -88,7 +88,7 @@ class ControlClient:
                     f"The daemon did not answer within {timeout_s or self._timeout_s:.0f} s."
                 ) from None
             except (OSError, ValueError) as error:
-                raise ControlError(f"The connection to the daemon was lost ({error}).") from error
+                raise _lost(error) from error
 
     def _connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -149,7 +149,7 @@ class ControlConnection:
         except TimeoutError:
             raise ControlError(f"The daemon did not answer within {self._timeout_s:.0f} s.") from None
         except (OSError, ValueError) as error:
-            raise ControlError(f"The connection to the daemon was lost ({error}).") from error
+            raise _lost(error) from error
         raise _no_answer()
 
     def close(self) -> None:
@@ -161,6 +161,10 @@ class ControlConnection:
 
 def _as_json(params: Mapping[str, object]) -> dict[str, JsonValue]:
     return {name: to_json(value) for name, value in params.items()}
+
+
+def _lost(error: Exception) -> ControlError:
+    return ControlError(f"The connection to the daemon was lost ({getattr(error, 'strerror', None) or error}).")
 
 
 def _no_answer() -> ControlError:

@@ -61,7 +61,7 @@ def journal(lines: int) -> list[str] | None:
 def ping(host: str, show: Callable[[str], None]) -> None:
     """Four echo requests, each answer shown as it comes. Raises: DialpostError."""
     if host.startswith("-"):
-        raise DialpostError(f"{host} is no host.")
+        raise DialpostError(f"{host} is not a host name or address.")
     try:
         process = subprocess.Popen(
             ["ping", "-n", "-c", "4", "-w", "20", host],

@@ -198,7 +198,7 @@ class _Acts:
         before = session.candidate
         candidate = self._sessions.change(session, change)
         lost = before.keeps_comments and not candidate.keeps_comments
-        words = ("The file has an unusual layout: it is rewritten, and its comments are lost.",) if lost else ()
+        words = ("The file's layout is unusual: it was reformatted, and its comments are lost.",) if lost else ()
         return api.Changed(lines=tuple(compare(before.table(), candidate.table())), words=words)
 
 

@@ -38,7 +38,7 @@ def tool_methods(names: Names, log: Log) -> dict[str, Served]:
             if isinstance(found, tuple):
                 lines += [f"{name}  {kind}  {record}" for record in found]
             elif isinstance(found, NoSuchName):
-                return (f"{name}: there is no such name.",)
+                return (f"{name}: no such name.",)
             elif isinstance(found, NoRecords):
                 lines += [f"{name}  {kind}  none"] if len(kinds) == 1 else []
             else:
@@ -60,5 +60,5 @@ def _question(name: str, kind: str) -> tuple[str, tuple[str, ...]]:
     except ValueError:
         pass
     if kind and kind not in KINDS:
-        raise ControlError(f"{kind} is no type of record known here: {', '.join(KINDS)}.")
+        raise ControlError(f"{kind} is not a known record type. Known types: {', '.join(KINDS)}.")
     return name, (kind,) if kind else ("A", "AAAA", "MX")

@@ -194,13 +194,35 @@ def test_items_of_lists(base: Candidate) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["outbound.route[1].host", "outbound.route", "outbound.smarthost", "station.domains", "link.kind"]
+    "key",
+    ["outbound.route[1].host", "outbound.route", "outbound.smarthost", "station.domains", "link.kind", "outbound"],
 )
 def test_what_is_unset_is_gone_and_nothing_else(base: Candidate, key: str) -> None:
     made = base.unset(key)
     left = [place.key for place, _ in places(made.table())]
     assert left == [one.key for one, _ in places(base.table()) if not one.key.startswith(key)]
     assert made.keeps_comments and made.text.count("#") >= base.text.count("#") - 1
+
+
+def test_unsetting_a_section_keeps_the_comments_and_the_order_of_the_others(base: Candidate) -> None:
+    made = base.unset("outbound")
+    assert "outbound" not in {name for name, part in made.table().items() if part}
+    assert made.keeps_comments and "# The clinic's station." in made.text
+    assert made.text.index("[smtp]") < made.text.index("[link]")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("smtp.max_errors", "9" * 5000, r'max_errors = "9+… is not allowed: it must be a whole number'),
+        ("smtp.max_errors", "1e999", '"1e999" is not allowed'),
+        ("station.hostname", '"a\\u0000b"', "it must not contain a NUL character"),
+        ("station.hostname", '"a\\nb"', "it must not contain a line break"),
+    ],
+)
+def test_a_value_that_is_refused_is_shown_as_it_was_typed(base: Candidate, key: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        base.set(key, value)
 
 
 def test_an_item_of_a_list_of_tables_is_unset_and_the_next_takes_its_place(base: Candidate) -> None:

@@ -47,7 +47,7 @@ def sit_down(console: Console) -> None:
     console.expect_exact("Dialpost: Dialpost")  # a station without a name
     console.expect_exact("Press Enter.")
     console.sendline()
-    console.expect_exact("This station has not been set up yet.")
+    console.expect_exact("This station is not set up yet.")
 
 
 def set_up(console: Console, *, annas_password: str = ANNAS_PASSWORD) -> str:
@@ -82,8 +82,8 @@ def reset(console: Console) -> None:
     """The factory reset, with the two questions it asks; the machine goes down then."""
     log_in(console)
     console.sendline("factory-reset")
-    _answer(console, "Go on? Type yes:", "yes")
-    _answer(console, "To be sure, type the words `erase everything`:", "erase everything")
+    _answer(console, "Continue? Type yes:", "yes")
+    _answer(console, "To confirm, type `erase everything`:", "erase everything")
     console.expect_exact("The station restarts and is reset.")
 
 

@@ -14,7 +14,7 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import plain, read_item, read_value
 from dialpost.core.config.editing.keys import Place, find_in, find_place
 from dialpost.core.config.editing.lines import set_line, unset_item, unset_line, write_out
-from dialpost.core.config.fields import Field, all_fields
+from dialpost.core.config.fields import Field, all_fields, sections
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import check_given, parse_config, toml_value
 from dialpost.core.errors import ConfigError, NotFoundError
@@ -87,8 +87,7 @@ class Candidate:
         place = find_in(key, table)
         not_set = NotFoundError(f"{place.key} is not set.")
         if not place.name:
-            del table[place.section]
-            return self._written(table, None)
+            return self._without_section(table, place.section)
         part = table.get(place.section)
         if not isinstance(part, dict) or place.name not in part:
             raise not_set
@@ -117,6 +116,16 @@ class Candidate:
             while (shorter := unset_item(text, header, 1)) != text:
                 text = shorter
         return self._written(table, unset_line(text, place.section, 0, place.name))
+
+    def _without_section(self, table: RawTable, section: str) -> Candidate:
+        """Key by key, so that comments and order survive."""
+        part = table.pop(section)
+        if not isinstance(part, dict) or section not in sections():
+            return self._written(table, None)
+        candidate = self
+        for name in part:
+            candidate = candidate.unset(f"{section}.{name}")
+        return candidate
 
     def put(self, place: Place, value: object) -> Candidate:
         """With this value, unchecked, at a place that is there."""

@@ -6,6 +6,7 @@ well. Quotes keep a comma or a space at the edge that belongs to the value.
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 from dialpost.core.config.fields import Field
@@ -77,9 +78,10 @@ def _scalar(field: Field, label: str, text: str) -> object:
         except ValueError:
             pass
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
             return text
+        return number if math.isfinite(number) else text  # a fault is shown as it was typed
     return text
 
 

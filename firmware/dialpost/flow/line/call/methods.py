@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from dialpost.core.amounts import money
+from dialpost.core.amounts import money, span_words
 from dialpost.core.call_reason import CallReason
 from dialpost.core.control import calls as api
 from dialpost.core.control.declared import NoParams
@@ -216,7 +216,7 @@ def ended_words(record: CallRecord) -> str:
         return f"The line did not come up: {record.result.value}. {record.detail}".strip()
     cost = f", {money(record.cost, record.currency)}" if record.cost else ""
     deferred = f", {record.deferred} deferred" if record.deferred else ""
-    words = f"{record.sent} sent, {record.received} received{deferred}, {record.online_s:.0f} s on line{cost}"
+    words = f"{record.sent} sent, {record.received} received{deferred}, {span_words(record.online_s)} on line{cost}"
     words = words if record.deferred or record.hangup_reason in LEFT_BEHIND else f"Done: {words}"
     detail = f": {record.hangup_detail}" if record.hangup_reason in LEFT_BEHIND and record.hangup_detail else ""
     words += f" ({HANG_UP_WORDS[record.hangup_reason]}{detail})."
