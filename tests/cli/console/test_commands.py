@@ -22,6 +22,7 @@ from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.system import machine
 from dialpost.edge.system.usb import sticks as usb_sticks
+from known import known
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_the_history_has_the_stations_time(own: LiveDaemon, monkeypatch: pytest.
     time.tzset()
     try:
         said = typed(own.config_path, "set budget.minutes_per_day 30", "commit", "history")
-        newest = ConfigHistory(own.config_path).current()
+        newest = known(ConfigHistory(own.config_path).current())
         assert time.strftime("%Y-%m-%d %H:%M", time.gmtime(newest.when_s + 9 * 3600)) in said
     finally:
         monkeypatch.undo()
