@@ -83,3 +83,7 @@ def test_good_enough(password: str) -> None:
 def test_no_password(password: str, why: str) -> None:
     with pytest.raises(AccountError, match=why):
         check_strength(password)
+
+
+def test_a_hash_of_one_round_is_one() -> None:
+    assert verify_password("pencil", hash_password("pencil", SALT, 1))

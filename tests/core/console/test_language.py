@@ -287,6 +287,8 @@ def test_what_tab_puts_in(before: str, completion: Completion) -> None:
         ("go here now", (("go",), ("here", "now"))),
         ("go here", (("go",), ("here",))),
         ("go", "Missing WHERE. Usage: go WHERE [HOW]"),
+        ("go here back", (("go",), ("here", "back"))),
+        ("go ba back", (("go",), ("ba", "back"))),
         ("go a b c", "Unexpected: c. Usage: go WHERE [HOW]"),
         ("go b", (("go",), ("b",))),
         ("go back", (("go", "back"), ())),

@@ -292,3 +292,12 @@ def test_how_often_it_was_tried_is_told(attempts: int, tries: str) -> None:
     busy = gone(to_world("bob@far.example", attempts=attempts), Reply(450, ("busy",), "4.2.1"))
     text = " ".join(words(build_report(Report.FAILED, MESSAGE, [busy], FRAME)).split())
     assert f"The station tried {tries} and has now given up." in text
+
+
+@pytest.mark.parametrize(
+    ("by", "is_named"), [("a.example", True), ("z.example", True), ("", False), (FRAME.hostname, False)]
+)
+def test_a_host_is_named_where_it_is_not_this_one(by: str, is_named: bool) -> None:
+    part = replace(gone(), by=by)
+    fields = dict(blocks(build_report(Report.FAILED, MESSAGE, [part], FRAME))[1])
+    assert fields.get("Remote-MTA") == (f"dns; {by}" if is_named else None)

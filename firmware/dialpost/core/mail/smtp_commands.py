@@ -226,12 +226,12 @@ def _notify(value: str | None) -> frozenset[Notify]:
 
 
 def _orcpt(value: str | None, smtputf8: bool) -> str:
-    kind, semicolon, address = (value or "").partition(";")
+    kind, _, address = (value or "").partition(";")
     is_utf8 = kind.lower() == "utf-8" and (smtputf8 or address.isascii())  # RFC 6533 §3
     if (
         not value
         or len(value) > _MAX_ORCPT
-        or not (semicolon and address and _ADDRESS_TYPE.match(kind))
+        or not (address and _ADDRESS_TYPE.match(kind))
         or not (is_utf8 or _XTEXT.match(address))
     ):
         raise _RefusedError(501, "5.5.4", "ORCPT needs type;address, the address in xtext")

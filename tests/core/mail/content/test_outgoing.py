@@ -99,3 +99,12 @@ def test_a_chunk_counts_the_bytes_that_follow_it() -> None:
     assert framing.frame(b"b", last=True) == b"BDAT 4 LAST\r\n b\r\n"
     assert ChunkFraming().frame(b"", last=True) == b"BDAT 0 LAST\r\n"
     assert DataFraming().frame(b".", last=True) == b"..\r\n.\r\n"
+
+
+def test_a_line_that_ends_where_a_block_begins_is_over() -> None:
+    survey = Survey()
+    for block in (b"y" * 998, b"\n" + b"x" * 997, b"x", b"\n"):
+        survey.feed(block)
+    assert not survey.facts().has_long_line
+    survey.feed(b"z" * 999)
+    assert survey.facts().has_long_line
