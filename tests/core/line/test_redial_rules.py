@@ -223,3 +223,27 @@ def test_a_call_is_vain_where_nobody_would_take_the_login(
         assert [name for name, keys in HOSTS_OF.items() if keys in told] == [
             name for name, barred in (("outbound", out_barred), ("etrn", etrn_barred)) if barred
         ]
+
+
+def test_another_number_waits_from_the_last_try_of_any() -> None:
+    rules = RedialRules(attempts=0, rest_s=0, pauses_s=(0,), other_number_pause_s=60)
+    history = failed(0.0, 100.0, number=B).tried("0963", DialResult.BUSY, 90.0)
+    assert ask(rules, history, 100.0) == MayDial(60.0, "Austria requires 60 s before another number")
+    assert ask(rules, history, 159.0).wait_s == 1.0
+    assert ask(rules, history, 160.0) == MayDial()
+    assert ask(rules, history, 100.0, B).wait_s == 50.0  # its own tries are no others
+
+
+@pytest.mark.parametrize(("now_s", "wait_s"), [(0.0, 0.0), (29.0, 31.0), (30.0, 30.0), (59.0, 1.0), (60.0, 0.0)])
+def test_the_oldest_try_of_a_period_makes_room(now_s: float, wait_s: float) -> None:
+    rules = RedialRules(attempts=0, rest_s=0, pauses_s=(0,), period_s=60, period_attempts=2)
+    history = failed(0.0) if now_s == 0.0 else failed(0.0, 29.0)
+    assert ask(rules, history, now_s).wait_s == wait_s
+    assert ask(rules, failed(-500.0, 0.0, 10.0, 20.0), 25.0).wait_s == 45.0
+
+
+@pytest.mark.parametrize(("gap_s", "wait_s"), [(99.0, 100.0), (100.0, 0.0), (101.0, 0.0)])
+def test_a_series_is_broken_by_a_gap_as_long_as_the_rest(gap_s: float, wait_s: float) -> None:
+    rules = RedialRules(attempts=2, rest_s=100, pauses_s=(0,))
+    assert ask(rules, failed(0.0, gap_s), gap_s).wait_s == wait_s
+    assert ask(rules, failed(0.0, 10.0), 10.0 + gap_s).wait_s == 100.0 - min(gap_s, 100.0)

@@ -295,3 +295,46 @@ def test_a_call_waits_for_the_last_second_of_the_pause() -> None:
     for mono_s, call in ((599.5, None), (600.0, CallReason.QUEUE)):
         now = ClockReading(at("2027-03-01T10:00"), mono_s, trusted=True)
         assert look(config, BERLIN, first_plan(now), now, facts).call is call
+
+
+def test_an_empty_queue_is_no_reason() -> None:
+    start = ClockReading(0.0, 0.0, trusted=True)
+    config = ScheduleConfig(when_urgent=True, when_waiting=1)
+    assert look(config, BERLIN, first_plan(start), start, CallFacts()).call is None
+    for facts, reason in (
+        (CallFacts(urgent=1), CallReason.URGENT),
+        (CallFacts(urgent=1, left_urgent=1), None),
+        (CallFacts(waiting=1), CallReason.QUEUE),
+        (CallFacts(waiting=1, left_waiting=1), None),
+        (CallFacts(waiting=2, left_waiting=1), CallReason.QUEUE),
+    ):
+        assert look(config, BERLIN, first_plan(start), start, facts).call is reason
+
+
+@pytest.mark.parametrize(
+    ("since_start_s", "called", "again_in_s"),
+    [
+        (0.0, False, 300.0),
+        (3599.0, False, 1.0),
+        (3600.0, True, 300.0),
+        (3601.0, True, 300.0),
+        (3600.0 + 43_199.0, True, 1.0),
+    ],
+)
+def test_without_a_clock_the_first_call_comes_after_an_hour(
+    since_start_s: float, called: bool, again_in_s: float
+) -> None:
+    config = times("06:00", "18:00")  # every twelve hours
+    start = ClockReading(0.0, 1000.0, trusted=False)
+    now = ClockReading(0.0, 1000.0 + since_start_s, trusted=False)
+    found = look(config, BERLIN, first_plan(start), now, NONE)
+    assert (found.call is not None, found.again_in_s) == (called, again_in_s)
+
+
+@pytest.mark.parametrize(
+    ("set_s", "is_held"), [(0.0, True), (89.0, True), (90.0, True), (91.0, False), (-91.0, False)]
+)
+def test_how_far_a_clock_may_drift_between_two_looks(set_s: float, is_held: bool) -> None:
+    before = ClockReading(at("2026-01-14T05:00"), 0.0, trusted=True)
+    now = ClockReading(at("2026-01-14T06:02"), 3720.0 - set_s, trusted=True)
+    assert (look(times("06:00"), BERLIN, first_plan(before), now, NONE).call is not None) is is_held
