@@ -285,3 +285,85 @@ def test_problem_words(problem: DnsTrouble | NoRecords | NoSuchName, words: str)
 
 def test_a_host_name_the_world_knows() -> None:
     assert told([findings.host_name(CONFIG)])[0][0] is OK
+
+
+@pytest.mark.parametrize(
+    ("after_s", "severity", "words"),
+    [
+        (-1, FAULT, "it expired 1 days ago"),
+        (0, WARNING, "it expires in 0 days"),
+        (86_400 - 1, WARNING, "it expires in 0 days"),
+        (86_400, WARNING, "it expires in 1 days"),
+        (86_400 * 30 - 1, WARNING, "it expires in 29 days"),
+        (86_400 * 30, OK, "made here"),
+    ],
+)
+def test_how_long_a_certificate_is_valid_yet(after_s: int, severity: Severity, words: str) -> None:
+    has(findings.certificate(CONFIG, facts(not_after_s=NOW_S + after_s), NOW_S, True), (severity, words))
+
+
+def test_a_certificate_is_valid_from_its_first_second_on() -> None:
+    has(findings.certificate(CONFIG, facts(not_before_s=NOW_S), NOW_S, True), (OK, "made here"))
+
+
+def test_each_figure_of_the_card_at_its_bound() -> None:
+    has(findings.disk(100, 100, 10), (WARNING, "0 MB free: above the reserve"))
+    has(findings.disk(999_000_000, 100, 10), (OK, "999 MB free, reserve 0 MB"))
+    has(findings.disk(1_000_000_000, 0, 10), (OK, "1.0 GB free"))
+    has(findings.durable_write(1.0), (OK, "takes 1000 ms"))
+    has(findings.durable_write(1.01), (WARNING, "took 1.0 s"))
+    has([findings.wear(CardWear(10**9, 0, 8))], (OK, "1.0 GB written in its life; some 80 % of its life is used"))
+    has([findings.wear(CardWear(10**9, 0, 9))], (WARNING, "90 % of its rated life"))
+    has([findings.wear(CardWear(10**9, 0, 10))], (WARNING, "100 % of its rated life"))
+    assert findings.set_aside(list("abcde")).what.endswith(": a, b, c, d, e")
+    assert findings.set_aside(list("abcdef")).what.endswith(": a, b, c, d, e and 1 more")
+
+
+@pytest.mark.parametrize("suffix", ["local", "lan", "home", "internal", "localdomain", "localhost", "invalid"])
+def test_a_name_that_only_this_network_knows(suffix: str) -> None:
+    config = replace(CONFIG, station=StationConfig(f"mail.{suffix}", (DOMAIN,)))
+    has(findings.host_name(config), (WARNING, "only this network knows"))
+    config = replace(CONFIG, station=StationConfig(f"mail.x{suffix}", (DOMAIN,)))
+    has(findings.host_name(config), (OK, f"mail.x{suffix}"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "0.0.0.0", "::1", "fe80::1", "::"])
+def test_an_address_that_only_this_machine_has(address: str) -> None:
+    has(dns_findings.host_records(CONFIG, (address,)), (WARNING, "nobody outside can reach"))
+
+
+def test_what_a_host_without_a_name_is_told_depends_on_its_way_out() -> None:
+    straight = replace(CONFIG, outbound=OutboundConfig(via=Via.MX))
+    for config, words in ((CONFIG, "leaves all the same"), (straight, "many servers refuse")):
+        for answer in (NoSuchName(HOST), (), ("127.0.0.1",)):
+            assert words in dns_findings.host_records(config, answer).advice
+
+
+def test_what_is_said_where_the_mail_goes_elsewhere() -> None:
+    elsewhere = (MxRecord(10, "mx.other.example"),)
+    for config, words in (
+        (CONFIG, f"ETRN asks {PROVIDER}: is that the same host?"),
+        (replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER)), "without being asked"),
+        (replace(CONFIG, outbound=OutboundConfig(via=Via.MX)), "without being asked"),
+    ):
+        [found] = dns_findings.domain_records(config, DOMAIN, elsewhere, ADDRESSES)
+        assert words in found.advice
+
+
+def test_a_null_mx_beside_a_real_one_is_no_null_mx() -> None:
+    found = list(dns_findings.domain_records(CONFIG, DOMAIN, (MxRecord(0, ""), MxRecord(1, HOST)), ADDRESSES))
+    assert "takes no mail" not in found[0].what
+    same = (MxRecord(5, "z.example"), MxRecord(5, "mx.other.example"), MxRecord(1, HOST))
+    [first, *_] = dns_findings.domain_records(CONFIG, DOMAIN, same, ADDRESSES)
+    assert f"{HOST} (1), mx.other.example (5), z.example (5)" in first.what
+
+
+def test_an_mx_host_that_name_service_was_silent_about_may_be_reachable() -> None:
+    silent = {HOST: DnsTrouble(HOST, "SERVFAIL")}
+    has(dns_findings.domain_records(CONFIG, DOMAIN, (MxRecord(10, HOST),), silent), (OK, HOST))
+    has(
+        dns_findings.domain_records(CONFIG, DOMAIN, (MxRecord(10, HOST),), {HOST: ()}),
+        (OK, HOST),
+        (WARNING, "has no address"),
+        (FAULT, "nobody can reach"),
+    )
