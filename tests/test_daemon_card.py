@@ -92,7 +92,7 @@ async def test_a_start_that_the_card_refuses_stands_still_and_goes_on_by_itself(
     with pytest.raises(smtplib.SMTPConnectError) as refused:
         await asyncio.to_thread(mail, doors[1])  # for mail programs
     assert refused.value.smtp_code == 421
-    ask = ControlClient(tmp_path / "run" / "control.sock", 10)
+    ask = ControlClient(tmp_path / "run" / "control.sock", 60)
     status = await asyncio.to_thread(lambda: ask.call("status"))
     assert (status["mode"], str(why) in status["attention"][0]) == ("standstill", True)
     for method in ("queue.delete", "account.list", "call.now"):

@@ -50,7 +50,7 @@ async def _started(folder: Path, trial: BootTrial) -> AsyncIterator[Daemon]:
 
 
 async def _ask(folder: Path, method: str) -> dict[str, object]:
-    client = ControlClient(folder / "run" / "control.sock", 30)
+    client = ControlClient(folder / "run" / "control.sock", 60)
     found: dict[str, object] = await asyncio.to_thread(client.call, method)
     return found
 

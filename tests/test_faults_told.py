@@ -112,7 +112,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             port = next(port for name, _, port in station.doors if name is Listener.MX)
             await asyncio.to_thread(send, port)
             await until(station.host_troubles.attention)
-            client = ControlClient(tmp_path / "run" / "control.sock", 10)
+            client = ControlClient(tmp_path / "run" / "control.sock", 60)
             status = await asyncio.to_thread(client.ask, STATUS)
             [line] = [line for line in status_words(status) if "ATTENTION Mail for the world waits" in line]
             for told in (

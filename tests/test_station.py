@@ -70,7 +70,7 @@ async def test_mail_from_outside_is_delivered_and_told(station: Station, tmp_pat
     await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
     [path] = await mail_of(station, "anna", 1)
     assert path.read_text().startswith("Return-Path: <x@world.example>\nReceived: ")
-    client = ControlClient(tmp_path / "run" / "control.sock", 10)
+    client = ControlClient(tmp_path / "run" / "control.sock", 60)
     status = await asyncio.to_thread(client.call, "status")
     assert (status["hostname"], status["accounts"], status["attention"]) == ("mail.clinic.example", 1, [])
     async with asyncio.timeout(60):  # it is in the mailbox a moment before that is on record
@@ -218,7 +218,7 @@ async def test_a_big_message_waits_and_people_are_told_through_the_real_doors(tm
                 await asyncio.sleep(0.01)
         assert (counts.waiting_remote, counts.held) == (2, 1)
         assert counts.bytes_waiting < 2000
-        client = ControlClient(tmp_path / "run" / "control.sock", 10)
+        client = ControlClient(tmp_path / "run" / "control.sock", 60)
         listed = await asyncio.to_thread(client.call, "queue.list", held_only=True)
         assert [one["subject"] for one in listed] == ["big"]
         assert "dialpost queue release" in listed[0]["recipients"][0]["held_because"]

@@ -80,8 +80,8 @@ async def test_the_port_refuses_while_the_line_is_down_and_stays_the_same() -> N
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", port)
             await up(line)
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             far.connected.clear()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             await far.connected.wait()
             await line.hang_up()
             with pytest.raises(ConnectionResetError):
