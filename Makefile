@@ -49,7 +49,7 @@ cover: setup ## Run the core's own tests and name every line of the core that no
 
 mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SEED (1): which changes does no test notice?
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.lock
-	$(BIN)/python tests/mutants/run.py --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m mutants.run --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 lint: setup ## Format, lint, types (the tests' too), import layers
 	$(BIN)/ruff format --check .

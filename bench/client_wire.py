@@ -14,6 +14,9 @@ import smtplib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
+
+from dialpost.core.mail.content.outgoing import ContentFacts
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -134,7 +137,7 @@ def with_our_core(line: Line, offers: tuple[str, ...]) -> Cost:
     return _cost(line, facts.wire_size)
 
 
-def _send(line: Line, core: EsmtpClient, left: list[OutgoingMessage], facts) -> None:
+def _send(line: Line, core: EsmtpClient, left: list[OutgoingMessage], facts: ContentFacts) -> None:
     while True:
         while left and core.can_submit:
             core.submit(left.pop(0), facts)
@@ -179,7 +182,8 @@ def with_smtplib(line: Line) -> Cost:
     """The same messages by Python's own client."""
     server = ModelServer(ALL)
     client = smtplib.SMTP(local_hostname="station.example")
-    client.sock = client.file = end = _SmtplibEnd(line, server)
+    end = _SmtplibEnd(line, server)
+    client.sock = client.file = end  # type: ignore[assignment]  # it uses no more than is there
     client.ehlo()
     line.begin()
     for _ in range(MESSAGES):
@@ -203,9 +207,9 @@ def run() -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-async def measure() -> list[dict[str, object]]:
+async def measure() -> list[dict[str, Any]]:
     """The same as rows for the table of `make bench`."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for line, dialogues in run().items():
         for dialogue, cost in dialogues.items():
             for key, unit, limit in (
@@ -222,7 +226,7 @@ async def measure() -> list[dict[str, object]]:
                         "postfix": None,
                         "unit": unit,
                         "promise": f"at most {limit:g}" if promised else "",
-                        "kept": cost[key] <= limit if promised else None,
+                        "kept": cost[key] <= limit if promised and limit is not None else None,
                     }
                 )
     return rows

@@ -6,6 +6,7 @@ import smtplib
 import statistics
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rig.mailboxes import make_message
@@ -57,6 +58,7 @@ def large_queue(work: Path, amounts: Amounts) -> list[Row]:
     full = Dialpost(work / "full", work / "logs" / "full")
     many = f"{amounts.many:,} queued"
     rows = []
+    caches: list[tuple[str, Callable[[], bool]]] = [("warm", lambda: True), ("cold", _drop_caches)]
     try:
         offer(full, "queue", messages=amounts.many, sessions=50, size=1024)
         empty_ms, full_ms = _one_message_ms((empty, full))
@@ -72,7 +74,7 @@ def large_queue(work: Path, amounts: Amounts) -> list[Row]:
                 full_ms <= 1.25 * empty_ms,
             )
         )
-        for cache, prepare in (("warm", lambda: True), ("cold", _drop_caches)):
+        for cache, prepare in caches:
             full.station.stop()
             if prepare():
                 took_s = _start_s(full)

@@ -110,7 +110,7 @@ def _make(out: Path, source: Path, version: str, *, with_image: bool) -> None:
         source,
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    pages = [
+    pages: list[str | Path] = [
         sys.executable,
         source / "release/pages.py",
         out,

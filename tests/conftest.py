@@ -180,7 +180,7 @@ def _close_and_look(loop: asyncio.SelectorEventLoop) -> None:
     _close(loop)
 
 
-asyncio.SelectorEventLoop.close = _close_and_look  # type: ignore[method-assign]
+asyncio.SelectorEventLoop.close = _close_and_look  # type: ignore[method-assign,assignment]
 
 
 @pytest.hookimpl(wrapper=True)

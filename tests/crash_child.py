@@ -27,6 +27,7 @@ SESSIONS = 8
 
 class Accounts:
     directory = Directory({name: Account(name) for name in ("anna", "ben")}, {}, ("clinic.example",))
+    is_restored = False
 
 
 async def nothing(*_: object) -> None:

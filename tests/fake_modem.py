@@ -170,8 +170,14 @@ class FakeModem:
             self.echo = False
         own = [self.answers[start] for start in self.answers if text.startswith(start)]
         if own:
-            own = own[0]
-            said = own() if callable(own) else own.pop(0) if isinstance(own, list) and len(own) > 1 else own
+            first = own[0]
+            said = (
+                first()
+                if callable(first)
+                else first.pop(0)
+                if isinstance(first, list) and len(first) > 1
+                else first
+            )
             said = said[0] if isinstance(said, list) else said
             if said is not None:
                 self._answer(str(said))

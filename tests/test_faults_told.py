@@ -191,6 +191,7 @@ CALLS = list(_log_calls())
 @pytest.mark.parametrize("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
 def test_every_fault_that_is_logged_is_told(where: str, level: int, text: str, by_maillog: bool) -> None:
     tail = LogTail()
+    args: tuple[object, ...]
     message, args = ("%s %s", (text, "error=x")) if by_maillog else (text, ("it",) * text.count("%"))
     if "%.0f" in text:
         args = (1.0, "it")

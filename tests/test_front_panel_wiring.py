@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import gpiod
 import pytest
@@ -152,8 +152,8 @@ async def tried(
 ) -> None:
     """Ask for `panel.test`, each event said as it comes."""
     asking = Asking()
-    asking.emit = say
-    return await asked(front.methods(), "panel.test", params, asking)
+    asking.emit = say  # type: ignore[method-assign]
+    await asked(front.methods(), "panel.test", params, asking)
 
 
 async def test_the_lights_and_the_button_are_tried_and_then_the_stations_again(
@@ -277,7 +277,11 @@ def test_a_light_whose_chip_is_gone_is_told_once(machine: FakeMachine, caplog: p
     panel = BoardPanel(VIRT)
     request = machine.line(0).request
     assert request is not None
-    request.set_value = lambda *told: (_ for _ in ()).throw(OSError(19, "No such device"))
+
+    def gone(*_: object) -> Never:
+        raise OSError(19, "No such device")
+
+    request.set_value = gone  # type: ignore[method-assign,assignment]
     for _ in range(5):
         panel.show(0, (1, 1, 1))
         panel.show(0, None)

@@ -65,8 +65,8 @@ def process_wide_changes(source: str) -> list[str]:
     for node in in_coroutines(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in PROCESS_WIDE:
             found.append(f"line {node.lineno}: {ast.unparse(node.func)}")
-        changed = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
-        if changed and ast.unparse(node).startswith("os.environ["):
+        is_set = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
+        if isinstance(node, ast.Subscript) and is_set and ast.unparse(node).startswith("os.environ["):
             found.append(f"line {node.lineno}: os.environ")
     return found
 

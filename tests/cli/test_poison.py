@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
@@ -25,7 +26,7 @@ POISON = "\x1b]0;x\x07\x9b31m\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue00
 HARMFUL = set("\x1b\x07\x9b\x00\u202e\u2066\u200f\u061c\u2028\x85\r\ud800\ue000")
 
 
-def filled(kind: type[object] | types.GenericAlias, key: str = "") -> object:
+def filled(kind: Any, key: str = "") -> object:
     """An answer of a declared form with something in every member, and poison in every text.
 
     `mode` is a word that a command branches on.
@@ -35,10 +36,10 @@ def filled(kind: type[object] | types.GenericAlias, key: str = "") -> object:
     if get_origin(kind) in {Union, types.UnionType}:
         return filled(get_args(kind)[0], key)
     if dataclasses.is_dataclass(kind):
-        return {member.name: filled(member.kind, member.name) for member in members(kind)}
-    return (
-        "running" if key == "mode" else {str: f"s{POISON}", int: 1, float: 1.0, bool: False, type(None): None}[kind]
-    )
+        form: Any = kind
+        return {member.name: filled(member.kind, member.name) for member in members(form)}
+    plain: dict[Any, object] = {str: f"s{POISON}", int: 1, float: 1.0, bool: False, type(None): None}
+    return "running" if key == "mode" else plain[kind]
 
 
 COMMANDS = [
@@ -115,7 +116,7 @@ class Screen:
     def __init__(self) -> None:
         self.data = b""
 
-    def read(self, timeout_s) -> bytes:
+    def read(self, timeout_s: float) -> bytes:
         return b""
 
     def write(self, data: bytes, timeout_s: float) -> None:
@@ -126,6 +127,12 @@ class Screen:
 
     def size(self) -> tuple[int, int]:
         return 80, 24
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def lent(self) -> AbstractContextManager[int]:
+        raise AssertionError("no listing lends the terminal")
 
 
 @pytest.mark.parametrize("utf8", [True, False])
@@ -162,7 +169,7 @@ sys.exit(streams.run_with_streams(command))
 """
 
 
-def run(script: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+def run(script: str, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own, as a shell starts it."""
     environment = {"PATH": os.environ["PATH"], **kwargs.pop("env", {})}
     return subprocess.run(

@@ -7,16 +7,17 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Never
 
 import pytest
 
 from dialpost.core.control.declared import Access
-from dialpost.core.control.serving import Served
+from dialpost.core.control.serving import Asked, Served
 from dialpost.core.control.station import UPDATE_STATUS
 from dialpost.core.errors import AccountError, ControlError
+from dialpost.core.json_value import JsonValue
 from dialpost.edge.control_socket import ControlClient, ControlConnection
 from dialpost.edge.control_socket import server as serving
 from dialpost.edge.control_socket.server import ControlServer, _Connection
@@ -27,19 +28,19 @@ HANGS_S = 60.0
 ENDED = r"ended before it answered|was lost"
 
 
-async def echo(params: dict[str, int | str], asked: _Connection) -> dict[str, int | str]:
+async def echo(params: Mapping[str, JsonValue], asked: Asked) -> dict[str, JsonValue]:
     return dict(params)
 
 
-async def refuse(params: dict[Any, Any], asked: _Connection) -> Never:
+async def refuse(params: Mapping[str, JsonValue], asked: Asked) -> Never:
     raise AccountError("There is no account 'bob'.")
 
 
-async def bug(params: dict[Any, Any], asked: _Connection) -> Never:
+async def bug(params: Mapping[str, JsonValue], asked: Asked) -> Never:
     raise RuntimeError("secret detail")
 
 
-async def count(params: dict[Any, Any], asked: _Connection) -> str:
+async def count(params: Mapping[str, JsonValue], asked: Asked) -> str:
     for number in range(3):
         asked.emit(number)
     return "done"
@@ -236,7 +237,7 @@ async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(
     server, path, _ = talking
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def long(params: dict[Any, Any], asked: _Connection) -> None:
+    async def long(params: Mapping[str, JsonValue], asked: Asked) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -323,7 +324,7 @@ async def test_a_folder_of_any_length_has_a_control_socket(tmp_path: Path, lengt
 async def test_requests_sent_ahead_let_others_have_their_turn(tmp_path: Path) -> None:
     happened = []
 
-    async def note(params: dict[Any, Any], asked: _Connection) -> None:
+    async def note(params: Mapping[str, JsonValue], asked: Asked) -> None:
         happened.append("request")
 
     server = ControlServer(tmp_path / "control.sock", served(note=note))
@@ -374,7 +375,7 @@ async def test_a_daemon_that_ends_before_its_answer_is_a_sentence_whoever_asked(
 
 
 async def test_a_member_that_an_answer_lacks_is_a_sentence_on_either_connection(tmp_path: Path) -> None:
-    async def lacking(params: dict[Any, Any], asked: _Connection) -> dict[str, str]:
+    async def lacking(params: Mapping[str, JsonValue], asked: Asked) -> JsonValue:
         return {"colour": "blue"}
 
     path = tmp_path / "control.sock"
@@ -449,7 +450,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
     """Ctrl-C while a commit works: the console took its answer for that of the next command."""
     may_answer = asyncio.Event()
 
-    async def slow(params: dict[Any, Any], asked: _Connection) -> str:
+    async def slow(params: Mapping[str, JsonValue], asked: Asked) -> str:
         await may_answer.wait()
         return "the first"
 
@@ -470,7 +471,7 @@ async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_pat
                 def readline(self) -> Never:
                     raise KeyboardInterrupt
 
-            talk._stream = Interrupted()
+            talk._stream = Interrupted()  # type: ignore[assignment]
             with pytest.raises(KeyboardInterrupt):
                 talk.call("slow")
             talk._stream = real

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from hypothesis import example
 from hypothesis import strategies as st
 
-from dialpost.core.control.serving import Served
-from dialpost.edge.control_socket.server import ControlServer, _Connection
+from dialpost.core.control.serving import Asked, Served
+from dialpost.core.json_value import JsonValue
+from dialpost.edge.control_socket.server import ControlServer
 from fuzzing import fuzz
 
 VALUES = st.recursive(
@@ -28,7 +30,7 @@ REQUESTS = st.one_of(
 ).map(lambda line: line.replace(b"\n", b" "))
 
 
-async def echo(params: dict[str, object], asked: _Connection) -> dict[str, object]:
+async def echo(params: Mapping[str, JsonValue], asked: Asked) -> JsonValue:
     return dict(params)
 
 

@@ -114,5 +114,7 @@ def test_any_etrn_host_ends_in_answers_that_were_given(
         done = play(Path(folder), script, offers=offers, etrn=names, **settings)
     assert done.took_s < BOUND_S
     assert done.bytes_down < READ_BYTES
-    assert [name for name, _ in is_a(EtrnDialogue, done.end).answers] == list(names[: len(done.end.answers)])
+    assert [name for name, _ in is_a(EtrnDialogue, done.end).answers] == list(
+        names[: len(is_a(EtrnDialogue, done.end).answers)]
+    )
     assert {str(reply.code) for _, reply in is_a(EtrnDialogue, done.end).answers} <= done.peer.codes()

@@ -37,12 +37,12 @@ SEQUENCES = st.one_of(
 )
 
 
-def decoded(data: bytes) -> list[str]:
+def decoded(data: bytes) -> list[Key | str]:
     decoder = KeyDecoder()
     return [key for key in map(decoder.receive, data) if key is not None]
 
 
-def is_cursor(key: str) -> bool:
+def is_cursor(key: Key | str) -> bool:
     """A control sequence may well be an arrow key; it is never text, Enter or Ctrl-C."""
     return isinstance(key, Key) and key not in {Key.ENTER, Key.INTERRUPT, Key.END_OF_INPUT, Key.TAB}
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from trial import measure
+from mutants.trial import measure
 
 
 class Reach:
@@ -68,20 +69,20 @@ def reach_of(test_files: Iterable[Path], tree: Path, core: Path, cache: Path, po
     return reach
 
 
-def _of_file(test_file: Path, *, tree: Path, core: Path, cache: Path) -> dict[str, dict]:  # type: ignore[type-arg]
+def _of_file(test_file: Path, *, tree: Path, core: Path, cache: Path) -> dict[str, Any]:
     name = test_file.relative_to(tree).as_posix()
     place = cache / (name.replace("/", "+") + ".json")
     if place.exists():
-        kept: dict[str, dict] = json.loads(place.read_text())  # type: ignore[type-arg]
+        kept: dict[str, Any] = json.loads(place.read_text())
         if all(_digest(tree / path) == digest for path, digest in kept["of"].items()):
             return kept
-    found = measure(name, core, place.with_suffix(".coverage"))
-    files = [test_file, *(core / path for path in found["reach"])]  # type: ignore[attr-defined]
+    found: dict[str, Any] = measure(name, core, place.with_suffix(".coverage"))
+    files = [test_file, *(core / path for path in found["reach"])]
     found["of"] = {path.relative_to(tree).as_posix(): _digest(path) for path in files}
     fresh = place.with_suffix(".new")
     fresh.write_text(json.dumps(found))
     fresh.replace(place)  # whole, also if this is interrupted
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _file(test: str) -> str:

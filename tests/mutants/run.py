@@ -23,9 +23,9 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from reach import is_own, reach_of
-from sites import Mutant, sample
-from trial import Fate, try_mutant
+from mutants.reach import is_own, reach_of
+from mutants.sites import Mutant, sample
+from mutants.trial import Fate, try_mutant
 
 TREE = Path(__file__).parents[2]
 SOURCES = TREE / "firmware"

@@ -107,9 +107,9 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
     """What no test runs: annotations, aliases of types, what a module does as a program. And what a test could only
     repeat: a dataclass's options, the value of a named constant, a setting's default and bounds.
     """
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _is_figure(node.value):
-            yield _span(node.value)
+    for at_top in tree.body:
+        if isinstance(at_top, ast.Assign | ast.AnnAssign) and at_top.value is not None and _is_figure(at_top.value):
+            yield _span(at_top.value)
     for node in ast.walk(tree):
         idle: list[ast.expr | ast.stmt | None] = []
         if isinstance(node, ast.arg | ast.AnnAssign):

@@ -167,7 +167,7 @@ class _Watch:
         signal.setitimer(signal.ITIMER_VIRTUAL, self._limits_s[item.nodeid.partition("[")[0]])
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):  # type: ignore[misc]  # typeshed's bases differ
     """Gives one module another source."""
 
     def __init__(self, module: str, source: str, path: Path) -> None:

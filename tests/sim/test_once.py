@@ -170,7 +170,7 @@ async def test_a_run_ends_in_bounded_time(tmp_path: Path, monkeypatch: pytest.Mo
 # -- cuts -----------------------------------------------------------------------------------------------
 
 
-def cut_somewhere(seed: int) -> tuple[dict[str, object], ProviderSettings]:
+def cut_somewhere(seed: int) -> tuple[dict[str, int], ProviderSettings]:
     """A random place to cut, up, down or both, and a random provider."""
     chance = random.Random(seed)
     places = {"cut_up": chance.randrange(60_000), "cut_down": chance.randrange(60_000)}
@@ -186,7 +186,7 @@ async def exactly_once(folder: Path, seed: int, limit: asyncio.Semaphore) -> str
     """None if everything arrived exactly once over the cuts; else what is needed to see it again."""
     places, provider = cut_somewhere(seed)
     async with limit:
-        report = await run(folder / str(seed), Load(10, 10, seed), provider, **places)
+        report = await run(folder / str(seed), Load(10, 10, seed), provider, **is_a(dict, places))
     reached = report.extra["cuts"]
     if report.exit_status == 0 and len(report.calls) == 1 + int(str(reached)):
         return None

@@ -21,7 +21,7 @@ FAST = TelephoneSettings(rate_bps=1_000_000, rtt_s=0.002, dial_s=0.01)
 # -- the modem ----------------------------------------------------------------------------------------
 
 
-def talk(modem: SimulatedModem, text: str, now_s: float = 0.0) -> tuple[list[object], str]:
+def talk(modem: SimulatedModem, text: str, now_s: float = 0.0) -> tuple[list[Dial | Answer | HangUp | Data], str]:
     events = modem.receive(text.encode(), now_s)
     return events, modem.data_to_send().decode()
 

@@ -16,7 +16,7 @@ from rig.needs import needs
 from rig.processes import eventually
 from rig.station import DOMAIN, PASSWORD, Station
 
-from known import known
+from known import is_a
 
 pytestmark = [pytest.mark.system, needs("dovecot")]
 
@@ -65,7 +65,7 @@ def test_imap_and_pop3_show_what_was_delivered(station: Station, dovecot: Doveco
 
     client = imap(dovecot)
     assert client.select("INBOX") == ("OK", [b"3"])
-    fetched = [known(known(parts)[0])[1] for parts in (client.fetch(str(n), "(BODY.PEEK[])")[1] for n in (1, 2, 3))]
+    fetched = [parts[0][1] for parts in (is_a(list, client.fetch(str(n), "(BODY.PEEK[])")[1]) for n in (1, 2, 3))]
     client.logout()
     assert sorted(str(email.message_from_bytes(raw)["Message-ID"]).strip("<>") for raw in fetched) == ids
     assert [is_whole(raw) for raw in fetched] == [True, True, True]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from rig.needs import needs
 
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line.firewall import remove, ruleset
-from known import known
+from known import is_a, known
 
 pytestmark = needs(commands=("nft", "ip", "unshare"), root=True)
 
@@ -44,7 +45,7 @@ class Spaces:
     def __init__(self) -> None:
         tag = f"dp{os.getpid()}"
         self.station, self.world = f"{tag}s", f"{tag}w"
-        self._children: list[object] = []
+        self._children: list[subprocess.Popen[str]] = []
         for space in (self.station, self.world):
             run("ip", "netns", "add", space)
         run(
@@ -69,13 +70,13 @@ class Spaces:
             run("ip", "netns", "exec", space, "ip", "link", "set", device, "up")
             run("ip", "netns", "exec", space, "ip", "link", "set", "lo", "up")
 
-    def inside(self, *command: object, given=None):
+    def inside(self, *command: str, given: str | None = None) -> str:
         return run("ip", "netns", "exec", self.station, *command, given=given)
 
-    def outside(self, *command: object):
+    def outside(self, *command: str) -> str:
         return run("ip", "netns", "exec", self.world, *command)
 
-    def serve(self, space, *ports: object) -> None:
+    def serve(self, space: str, *ports: int) -> None:
         child = subprocess.Popen(
             ["ip", "netns", "exec", space, sys.executable, "-c", _SERVER, *map(str, ports)],
             stdin=subprocess.PIPE,
@@ -85,37 +86,37 @@ class Spaces:
         assert known(child.stdout).readline() == "ready\n"
         self._children.append(child)
 
-    def knock(self, source, *ports: object):
+    def knock(self, source: str, *ports: int) -> list[int]:
         """Which ports of the station answer this address of the world."""
-        return json.loads(self.outside(sys.executable, "-c", _KNOCK, source, STATION, *map(str, ports)))
+        return is_a(list, json.loads(self.outside(sys.executable, "-c", _KNOCK, source, STATION, *map(str, ports))))
 
     def close(self) -> None:
         for child in self._children:
-            child.stdin.close()
+            known(child.stdin).close()
             child.wait(10)
         for space in (self.station, self.world):
             run("ip", "netns", "del", space)
 
 
-def run(*command: object, given=None):
+def run(*command: str, given: str | None = None) -> str:
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 
 
 @pytest.fixture
-def spaces():
+def spaces() -> Iterator[Spaces]:
     made = Spaces()
     yield made
     made.close()
 
 
-def rules(*hosts: object, **more: Any):
+def rules(*hosts: str, **more: Any) -> str:
     settings = {"filtered": True, "timestamps_off": True, "share_with_lan": False} | more
     return ruleset("ppp0", [ip_network(host) for host in hosts], **settings)
 
 
-def test_only_known_mail_hosts_reach_the_mail_port(spaces) -> None:
+def test_only_known_mail_hosts_reach_the_mail_port(spaces: Spaces) -> None:
     spaces.serve(spaces.station, 25, 22, 143, 587)
     assert spaces.knock(STRANGER, 25, 22, 143, 587) == [25, 22, 143, 587]  # without the firewall
     spaces.inside("nft", "-f", "-", given=rules(PEER))
@@ -144,8 +145,8 @@ except TimeoutError:
 """
 
 
-def test_only_the_provider_sees_that_the_station_is_there(spaces) -> None:
-    def pings(source):
+def test_only_the_provider_sees_that_the_station_is_there(spaces: Spaces) -> None:
+    def pings(source: str) -> bool:
         return spaces.outside(sys.executable, "-c", _PING, source, STATION) == "answered\n"
 
     assert pings(STRANGER) and pings(PEER)
@@ -155,7 +156,9 @@ def test_only_the_provider_sees_that_the_station_is_there(spaces) -> None:
 
 
 @pytest.mark.parametrize(("port", "answers"), [(25, [25]), (587, [25]), (80, [])])
-def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port: int, answers: list[int]) -> None:
+def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(
+    spaces: Spaces, port: int, answers: list[int]
+) -> None:
     spaces.serve(spaces.station, 25)
     spaces.serve(spaces.world, port)
     spaces.inside("nft", "-f", "-", given=rules(PEER))
@@ -164,7 +167,7 @@ def test_whom_the_station_asks_on_a_mail_port_may_send_mail_back(spaces, port: i
     assert spaces.knock(STRANGER, 25) == answers
 
 
-def test_answers_to_what_we_asked_come_in(spaces) -> None:
+def test_answers_to_what_we_asked_come_in(spaces: Spaces) -> None:
     spaces.serve(spaces.world, 80)
     spaces.inside("nft", "-f", "-", given=rules())
     assert json.loads(spaces.inside(sys.executable, "-c", _KNOCK, STATION, STRANGER, "80")) == [80]
@@ -187,7 +190,7 @@ while True:
 
 
 @pytest.mark.parametrize("off", [True, False])
-def test_the_timestamp_option_is_off_the_wire(spaces, off: bool) -> None:
+def test_the_timestamp_option_is_off_the_wire(spaces: Spaces, off: bool) -> None:
     spaces.serve(spaces.world, 80)
     spaces.inside("nft", "-f", "-", given=rules(filtered=False, timestamps_off=off))
     child = subprocess.Popen(
@@ -200,7 +203,7 @@ def test_the_timestamp_option_is_off_the_wire(spaces, off: bool) -> None:
     assert (_IP_TIMESTAMP in kinds(options)) is not off
 
 
-def kinds(options):
+def kinds(options: bytes) -> list[int]:
     """The kinds of TCP options in a header."""
     found, at = [], 0
     while at < len(options) and options[at] != 0:

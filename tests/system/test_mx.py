@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,4 +152,4 @@ def test_two_domains_in_one_call(work: Path) -> None:
         send(station.port, f"anna@{DOMAIN}", ["a@world.example", "b@second.example"], prefix="out")
         assert station.call().returncode == 0
         for domain in ("world.example", "second.example"):
-            eventually(lambda domain=domain: len(maildir_files(receiver.maildir(domain))) == 1)
+            eventually(partial(lambda to: len(maildir_files(receiver.maildir(to))) == 1, domain))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ CHAT = "/usr/sbin/chat"
 
 
 @pytest.fixture
-def telephone(tmp_path: Path):
+def telephone(tmp_path: Path) -> Iterator[Path]:
     """The program, as a user starts it; gives a function that sends it an order."""
     station = tmp_path / "modem"
     child = subprocess.Popen(
@@ -58,7 +59,7 @@ def chat(station: Path, *script: str) -> int:
         ).returncode
 
 
-def test_an_ordinary_chat_script_dials_and_knows_the_results(telephone) -> None:
+def test_an_ordinary_chat_script_dials_and_knows_the_results(telephone: Path) -> None:
     script = (
         "ABORT",
         "BUSY",
@@ -79,7 +80,7 @@ def test_an_ordinary_chat_script_dials_and_knows_the_results(telephone) -> None:
     assert chat(telephone, "", "\\d\\d+++\\d\\d\\c", "OK", "ATH", "OK", "") == 0
 
 
-def test_a_person_with_minicom_sees_a_modem(telephone, tmp_path: Path) -> None:
+def test_a_person_with_minicom_sees_a_modem(telephone: Path, tmp_path: Path) -> None:
     pid, screen = pty.fork()
     if pid == 0:
         environment = {**os.environ, "TERM": "vt100", "HOME": str(tmp_path), "LC_ALL": "C"}

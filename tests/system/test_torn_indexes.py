@@ -8,6 +8,7 @@ import imaplib
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,10 @@ def _read(dovecot: Dovecot, *, readonly: bool) -> dict[str, tuple[str, str]]:
         client.login("anna", PASSWORD)
         said, told = client.select(readonly=readonly)
         assert said == "OK", told
-        said, told = client.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
-        assert said == "OK", told
+        said, parts = client.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
+        assert said == "OK", parts
     found: dict[str, Any] = {}
-    for part in told:
+    for part in parts:
         if isinstance(part, tuple):
             uid = re.search(rb"UID (\d+)", part[0])
             flags = re.search(rb"FLAGS \(([^)]*)\)", part[0])
@@ -62,11 +63,15 @@ def _read(dovecot: Dovecot, *, readonly: bool) -> dict[str, tuple[str, str]]:
     return found
 
 
+def _has(station: Station, count: int) -> bool:
+    return len(maildir_files(station.maildir("anna"))) == count
+
+
 def _use(station: Station, dovecot: Dovecot) -> dict[str, tuple[str, str]]:
     """Mail comes, is read and marked, more comes; so that every file has something in it."""
     for number in range(1, 4):
         send(station.port, "friend@world.example", [f"anna@{DOMAIN}"], prefix=f"m{number}")
-        eventually(lambda count=number: len(maildir_files(station.maildir("anna"))) == count)
+        eventually(partial(_has, station, number))
         with imaplib.IMAP4("127.0.0.1", dovecot.imap_port) as client:
             client.login("anna", PASSWORD)
             client.select()

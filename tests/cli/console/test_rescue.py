@@ -193,7 +193,16 @@ async def test_noise_and_ctrl_c_do_nothing(place: Place) -> None:
     place.spoil("foo = 1\n")
     await place.start()
     before = place.path.read_text()
-    noise = ["", "\x07\x00", "99", "漁船", "2 ", AskCancelledError("x"), AskCancelledError("x"), "0"]
+    noise: list[str | Exception] = [
+        "",
+        "\x07\x00",
+        "99",
+        "漁船",
+        "2 ",
+        AskCancelledError("x"),
+        AskCancelledError("x"),
+        "0",
+    ]
     left, terminal = await place.rescue(noise)
     assert left is Left.GONE and place.path.read_text() == before
     assert terminal.text.count("Enter one of the numbers") == 5

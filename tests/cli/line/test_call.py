@@ -13,6 +13,7 @@ import pytest
 from dialpost.__main__ import main
 from dialpost.cli.line.call import call_lines
 from dialpost.core.call_reason import CallReason
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
@@ -277,7 +278,13 @@ def test_everything_of_a_call_is_told() -> None:
 
 
 def test_a_record_of_a_former_version_is_shown() -> None:
-    old = {"reason": "button", "link": "modem", "result": "connected", "started": 1_700_000_000, "number": 1}
+    old: dict[str, JsonValue] = {
+        "reason": "button",
+        "link": "modem",
+        "result": "connected",
+        "started": 1_700_000_000,
+        "number": 1,
+    }
     lines = call_lines(stored_call(old))
     assert lines[1:4] == [
         "  on line 0 s, charged 0 s",

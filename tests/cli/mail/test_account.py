@@ -20,6 +20,7 @@ from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.system import clock
 from dialpost.edge.system.data_lock import DataLock
 from dialpost.station import Station
+from known import is_a
 
 PASSWORD = "a good long one"
 
@@ -74,7 +75,7 @@ def dialpost(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 def add(dialpost: Callable[..., Any], name: str, *more: str) -> tuple[int, str, str]:
-    return dialpost("account", "add", name, "--password-stdin", *more, says=PASSWORD + "\nnot this\n")
+    return is_a(tuple, dialpost("account", "add", name, "--password-stdin", *more, says=PASSWORD + "\nnot this\n"))
 
 
 def test_without_a_daemon(dialpost: Callable[..., Any], tmp_path: Path) -> None:

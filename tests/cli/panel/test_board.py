@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from dialpost.flow.panel.state import Panel
 from dialpost.front_panel import FrontPanelOfProcess
 from fake_gpiod import FakeMachine
 from fakes import asked, leap
+from known import known
 
 CONFIG = """[station]
 hostname = "mail.clinic.example"
@@ -51,7 +53,7 @@ LIGHTS = [
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
     (tmp_path / "dev").mkdir()
     made = FakeMachine(tmp_path / "dev")
     made.plug(0, "9030000.pl061", 8)
@@ -133,8 +135,8 @@ def test_test_walks_the_leds_and_echoes_the_button(
 
         down = listen(panel, edge)
         now_s = time.monotonic()
-        machine.line(3).request.edge(True, now_s)
-        machine.line(3).request.edge(False, now_s + 0.1)
+        known(machine.line(3).request).edge(True, now_s)
+        known(machine.line(3).request).edge(False, now_s + 0.1)
         return down
 
     monkeypatch.setattr(BoardPanel, "listen", listen_and_press)
@@ -253,10 +255,10 @@ async def test_show_asks_the_daemon_that_has_the_lines(tmp_path: Path, machine: 
         "panel",
         "show",
         "update",
-        env=os.environ | {"PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"},
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     changed = asyncio.Event()
-    panel.watch(lambda state, lights: (seen.append(state.phase.value), changed.set()))
+    panel.watch(lambda state, lights: seen.append(state.phase.value) or changed.set())
     async with asyncio.timeout(60):
         while seen[-1] != "update":
             changed.clear()

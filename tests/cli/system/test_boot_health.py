@@ -79,7 +79,12 @@ def test_what_lies_in_the_place_of_the_probe_is_not_followed_and_not_waited_for(
     other = tmp_path / "other"
     other.write_text("mine")
     probe = tmp_path / ".health"
-    {"link": lambda: probe.symlink_to(other), "pipe": lambda: os.mkfifo(probe), "folder": probe.mkdir}[kind]()
+    if kind == "link":
+        probe.symlink_to(other)
+    elif kind == "pipe":
+        os.mkfifo(probe)
+    else:
+        probe.mkdir()
     found = card_faults(tmp_path)
     assert other.read_text() == "mine"
     if kind == "folder":

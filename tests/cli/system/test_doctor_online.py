@@ -13,6 +13,7 @@ from dialpost.edge.mail.certificate import ensure_pair, server_context
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.system.card.probe import CardProbe
 from dialpost.flow.system.doctor import Doctor, Station
+from known import known
 from smtp_model import ModelServer
 from smtp_peer import Peer
 
@@ -65,7 +66,7 @@ async def world(settings: Config) -> list[Finding]:
         directory=lambda: (Directory({}, {}, ("clinic.example",)), ""),
         certificate=lambda: None,
         daemon=lambda: None,
-        knock=None,
+        knock=known(None),
         clock=lambda: (2, 1, "now"),
     )
     found = [each async for each in Doctor(settings, station, Names(), SmtpClient()).examine(online=True)]

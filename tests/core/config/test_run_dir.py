@@ -58,7 +58,7 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(_WORDS, max_size=12).map("".join))
-def test_it_never_finds_another_folder_than_the_parser(text) -> None:
+def test_it_never_finds_another_folder_than_the_parser(text: str) -> None:
     try:
         expected = parse_config(text).station.run_dir
     except ConfigError:

@@ -2,23 +2,25 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialpost.core.control.declared import LONGEST_TEXT, Access, Method, Parameter
-from dialpost.core.control.requests import check, parse_request, unanswered
+from dialpost.core.control import requests
+from dialpost.core.control.declared import LONGEST_TEXT, Access, Declared, Parameter
+from dialpost.core.control.requests import parse_request, unanswered
 from dialpost.core.control.table import METHODS
 from dialpost.core.errors import ControlError
+from known import known
 
 EVERY = sorted(METHODS)
 WITH_PARAMETERS = [name for name in EVERY if METHODS[name].parameters]
 OTHER_TYPES = [True, 1.5, 7, "text", ["text"], [1], {"a": 1}]
 
 
-def good(parameter: Parameter):
+def good(parameter: Parameter) -> st.SearchStrategy[Any]:
     """A value that is allowed."""
     if parameter.is_list:
         return st.lists(st.text(max_size=20), max_size=3)
@@ -27,18 +29,18 @@ def good(parameter: Parameter):
     if parameter.value_type is bool:
         return st.booleans()
     if parameter.value_type is str:
-        return st.text(max_size=int(min(parameter.maximum, 30)))
+        return st.text(max_size=int(min(known(parameter.maximum), 30)))
     low, high = parameter.setting.minimum, parameter.maximum
     if parameter.value_type is int:
-        return st.integers(int(low), int(high))
+        return st.integers(int(known(low)), int(known(high)))
     return st.floats(low, high)
 
 
-def wrongs(parameter: Parameter) -> list[object]:
+def wrongs(parameter: Parameter) -> list[Any]:
     """Values of another type, and just out of range."""
     fits = {bool: (bool,), int: (int,), float: (int, float)}.get(parameter.value_type, (str,))
     found = [one for one in OTHER_TYPES if type(one) not in ((list,) if parameter.is_list else fits)]
-    most = None if parameter.maximum is None else int(parameter.maximum)
+    most = int(parameter.maximum or 0)
     if parameter.is_list:
         return [*found, ["x"] * (most + 1), ["x" * (LONGEST_TEXT + 1)], [1, "x"]]
     if parameter.choices:
@@ -46,12 +48,17 @@ def wrongs(parameter: Parameter) -> list[object]:
     if parameter.value_type is str:
         return [*found, "x" * (most + 1)]
     if parameter.value_type in {int, float}:
-        return [*found, parameter.setting.minimum - 1, most + 1]
+        return [*found, known(parameter.setting.minimum) - 1, most + 1]
     return found
 
 
+def check(method: Declared, params: Any) -> Any:
+    """The parameters as the method takes them; `Declared` does not say of which class."""
+    return requests.check(cast(Any, method), params)
+
+
 @st.composite
-def good_params(draw: Callable[..., Any], method: Method) -> dict[str, list[str] | float | str]:
+def good_params(draw: Callable[..., Any], method: Declared) -> dict[str, Any]:
     """Parameters that are allowed: those required, and some of the others."""
     chosen = [one for one in method.parameters if one.is_required or draw(st.booleans())]
     return {one.name: draw(good(one)) for one in chosen}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
@@ -38,8 +39,13 @@ class Connection:
     def __init__(self) -> None:
         self.events: list[JsonValue] = []
 
+    user = "anna"
+
     def emit(self, event: JsonValue) -> None:
         self.events.append(event)
+
+    def stay(self, gone: Callable[[], None]) -> None:
+        raise AssertionError("no method here stays")
 
 
 async def plain(params: Params) -> Answer:

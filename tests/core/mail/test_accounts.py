@@ -117,8 +117,7 @@ def test_resolve(address: str, expected: Local | NotLocal | Unknown) -> None:
     ],
 )
 def test_postmaster_always_reaches_somebody(address: str, changes: dict[str, Any], gets: Local) -> None:
-    changes: dict[str, Any] = {"aliases": []} | changes
-    assert directory(**changes).resolve(address) == gets
+    assert directory(**({"aliases": []} | changes)).resolve(address) == gets
 
 
 def test_an_own_abuse_address_is_respected() -> None:

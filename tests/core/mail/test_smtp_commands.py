@@ -24,7 +24,7 @@ def rcpt(argument: str, extended: bool = True, smtputf8: bool = False) -> Recipi
     return parse_rcpt(argument, extended=extended, smtputf8=smtputf8)
 
 
-def status(answer: Reply) -> str:
+def status(answer: object) -> str:
     assert isinstance(answer, Reply), answer
     return f"{answer.code} {answer.enhanced}"
 

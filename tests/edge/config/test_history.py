@@ -131,8 +131,8 @@ def test_the_mark_of_a_commit_that_failed_harms_no_later_one(
     def fails(*_: object) -> Never:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(history, "write_durably", lambda p, *rest: fails() if p == path else write(p, *rest))
     write = durable.write_durably
+    monkeypatch.setattr(history, "write_durably", lambda p, *rest: fails() if p == path else write(p, *rest))
     with pytest.raises(StorageError, match="No space left"):
         commit(book, OTHER, proof=Proof.CONFIRM)
     monkeypatch.undo()
@@ -164,7 +164,7 @@ class Cutter:
     def _watch(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         real = getattr(owner, name)
 
-        def step(*args: int | Path | str, **kwargs: int) -> int | None:
+        def step(*args: int | Path | str, **kwargs: int) -> Any:
             if self.at == len(self.steps):
                 raise PowerCut
             self.steps.append(name)
@@ -300,7 +300,7 @@ def fail_once(patch: pytest.MonkeyPatch, owner: object, name: str, at: int) -> C
     """Let the call numbered `at` fail; the answer tells how many were left before it."""
     real, left = getattr(owner, name), [at]
 
-    def act(*args: int | str, **kwargs: int) -> int | None:
+    def act(*args: int | str, **kwargs: int) -> Any:
         left[0] -= 1
         if left[0] == -1:
             raise OSError(5, "Input/output error")

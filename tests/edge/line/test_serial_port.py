@@ -111,7 +111,7 @@ async def test_a_closed_port_says_so_and_closing_again_is_harmless(port: SerialP
         await port.read(1)
 
 
-def flags(port: SerialPort) -> list[list[bytes | int] | int]:
+def flags(port: SerialPort) -> list[Any]:
     return termios.tcgetattr(port.fileno())
 
 

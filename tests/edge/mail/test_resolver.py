@@ -36,7 +36,7 @@ def reply(
         response = dns.message.make_response(query)
         response.flags |= flags | (dns.flags.TC if tc else 0)
         response.set_rcode(dns.rcode.from_text(rcode))
-        response.answer += answer
+        response.answer += [*answer]
         if soa:
             response.authority.append(rrset(soa, "SOA", SOA))
         return response

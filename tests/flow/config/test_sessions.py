@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dialpost.core.control.serving import Served
 from dialpost.core.errors import ConfigError, ControlError, NotFoundError, WarnFirstError
+from dialpost.core.json_value import JsonValue
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.system.clock import Clock
@@ -17,6 +19,7 @@ from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions
 from fakes import Asking, FakeApply, FakeProcess, asked
+from known import is_a
 
 TEXT = """\
 [station]
@@ -26,6 +29,16 @@ domains = ["clinic.example"]
 user = "clinic"
 password = "geheim"
 """
+
+
+class Ask:
+    """A session: what it found when it was opened; called, it asks for a method."""
+
+    def __init__(self, methods: Mapping[str, Served], talk: Asking, found: dict[str, Any]) -> None:
+        self.methods, self.talk, self.found = methods, talk, found
+
+    async def __call__(self, method: str, **params: Any) -> dict[str, Any]:
+        return is_a(dict, await asked(self.methods, f"config.{method}", params, self.talk))
 
 
 class Rig:
@@ -42,26 +55,20 @@ class Rig:
         self.sessions = ConfigSessions(history, file, self.changes, self.process, first)
         self.methods = config_methods(self.sessions, self.changes)
 
-    async def open(self, who: str = "anna") -> Callable[..., Any]:
+    async def open(self, who: str = "anna") -> Ask:
         talk = Asking()
-        found = await asked(self.methods, "config.open", {"who": who}, talk)
-
-        async def ask(method: str, **params: Any) -> dict[str, list[dict[str, int | str] | str] | int | str | None]:
-            return await asked(self.methods, f"config.{method}", params, talk)
-
-        ask.found, ask.talk = found, talk
-        return ask
+        return Ask(self.methods, talk, await asked(self.methods, "config.open", {"who": who}, talk))
 
 
 @pytest.fixture
-async def rig(tmp_path: Path):
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(tmp_path / "dialpost.toml")
     yield made
     await made.changes.close()
 
 
 async def test_without_a_session_nothing_is_told(rig: Rig) -> None:
-    required = {
+    required: dict[str, dict[str, JsonValue]] = {
         "set": {"key": "a", "value": ""},
         "unset": {"key": "a"},
         "rollback": {"number": 1},
@@ -229,7 +236,7 @@ async def test_a_file_that_is_no_text_at_all_harms_nobody(tmp_path: Path) -> Non
 async def test_changed_is_what_compare_has_to_show(rig: Rig) -> None:
     """A value set to what it was, or changed and changed back, is no change: the prompt's star goes by this."""
     ask = await rig.open()
-    for method, params, changed in [
+    steps: list[tuple[str, dict[str, Any], bool]] = [
         ("set", {"key": "smtp.max_errors", "value": "30"}, True),
         ("notices", {}, True),
         ("unset", {"key": "smtp.max_errors"}, False),
@@ -241,7 +248,8 @@ async def test_changed_is_what_compare_has_to_show(rig: Rig) -> None:
         ("rollback", {"number": 1}, True),
         ("rollback", {"number": 2}, False),
         ("notices", {}, False),
-    ]:
+    ]
+    for method, params, changed in steps:
         told = await ask(method, **params)
         assert (method, params, told["changed"]) == (method, params, changed)
         assert bool((await ask("compare"))["lines"]) is changed

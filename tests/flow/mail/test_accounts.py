@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Never
 
 import pytest
@@ -31,8 +31,8 @@ class Card:
     """Store, login file and mailboxes in one; `fails` names what raises."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, Any] = {}
-        self.aliases: dict[str, Any] = {}
+        self.accounts: dict[str, Account] = {}
+        self.aliases: dict[str, Alias] = {}
         self.logins: list[object] = []
         self.mail: dict[str, tuple[int, int]] = {}
         self.done: list[object] = []
@@ -42,10 +42,10 @@ class Card:
         if what in self.fails:
             raise StorageError(f"no {what}")
 
-    def load(self) -> tuple[dict[str, Account], dict[Any, Any]]:
+    def load(self) -> tuple[dict[str, Account], dict[str, Alias]]:
         return dict(self.accounts), dict(self.aliases)
 
-    def save(self, accounts: dict[str, Account], aliases: dict[str, Alias]) -> None:
+    def save(self, accounts: Mapping[str, Account], aliases: Mapping[str, Alias]) -> None:
         self._fault("save")
         self.accounts, self.aliases = dict(accounts), dict(aliases)
 
@@ -482,7 +482,7 @@ async def test_one_fault_of_the_login_file_changes_nothing(
     await service.add("anna", PASSWORD)
     real, faults = Card.write, [StorageError("no write")]
 
-    def write(self, directory: Directory, default_quota_bytes: int) -> None:
+    def write(self: Card, directory: Directory, default_quota_bytes: int) -> None:
         if faults:
             raise faults.pop()
         real(self, directory, default_quota_bytes)

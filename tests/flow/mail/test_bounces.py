@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -75,7 +75,7 @@ class Rig:
         return self.spool.path(notice.queue_id).read_bytes()[notice.local_prefix :]
 
     def report(self, notice: MessageRecord) -> EmailMessage:
-        return cast(EmailMessage, email.message_from_bytes(self.text(notice), policy=email.policy.default))
+        return email.message_from_bytes(self.text(notice), policy=email.policy.default)
 
     def readers(self, notice: MessageRecord) -> list[tuple[str, str | None]]:
         return [(one.address, one.local_account) for one in notice.recipients]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Never
 
@@ -97,7 +97,7 @@ class FakeServers:
         assert await next_message() is None
         return self.end
 
-    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: tuple[str]) -> EtrnDialogue:
+    async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         self.reached.append((target.host, target.port, tuple(names)))
         return self.dialogue
 

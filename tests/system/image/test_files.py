@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 import pytest
@@ -86,7 +86,7 @@ def digest_of(path: Path) -> str:
         return _digest(file)
 
 
-def _digest(file: io.BufferedIOBase) -> str:
+def _digest(file: IO[bytes]) -> str:
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
         digest.update(piece)

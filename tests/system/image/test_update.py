@@ -232,8 +232,8 @@ def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop
     assert "rauc.slot=b" in board.run("cat /proc/cmdline")
     eventually(lambda: _format(board) == "2", within_s=120, what="the queue's new format")
     _send(board, "after")
-    told = ["The station runs a new release", "after", "before"]
-    eventually(lambda: _subjects(board) == told, within_s=300, what="all letters, and that of the update")
+    letters = ["The station runs a new release", "after", "before"]
+    eventually(lambda: _subjects(board) == letters, within_s=300, what="all letters, and that of the update")
     assert "0.7.0" in _type(board, "update")
     assert board.run("cat /etc/dialpost/dialpost.toml") == OFFICE.rstrip()
 

@@ -120,9 +120,9 @@ class Operator:
         assert limit in self._limits, f"smtp.max_recipients: {limit}, not one of {self._limits}"
         self._limits = {limit}
         states = self._station.states_of(_GONE)
-        for name, may_be in self._states.items():
-            assert states.get(name) in may_be, f"{name}: {states.get(name)}, not one of {may_be}"
-            may_be.intersection_update({states[name]})
+        for name, expected in self._states.items():
+            assert states.get(name) in expected, f"{name}: {states.get(name)}, not one of {expected}"
+            expected.intersection_update({states[name]})
 
     def _limit_in_force(self) -> int:
         text = self._station.config.read_text()

@@ -329,7 +329,8 @@ class Guest:
             self._asked.pop(said["id"]).set_result(said)
 
     def _over(self) -> None:
-        for waiting in [*self._asked.values(), *self._ended.values()]:
+        left: list[Future[Any]] = [*self._asked.values(), *self._ended.values()]
+        for waiting in left:
             if not waiting.done():
                 waiting.set_exception(RigError(f"the guest {self.name} is off; it said:\n{self.console()[-3000:]}"))
         self._ready.set()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dialpost.core.call_reason import CallReason
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.notes import (
     CUT_SHORT,
     Happening,
@@ -48,12 +49,12 @@ def test_through_json_and_back() -> None:
 
 
 def test_keys_an_older_version_did_not_write_have_defaults() -> None:
-    old = {"reason": "button", "link": "modem", "result": "busy", "started": 5}
+    old: dict[str, JsonValue] = {"reason": "button", "link": "modem", "result": "busy", "started": 5}
     assert CallRecord.from_json(old) == CallRecord(CallReason.BUTTON, "modem", DialResult.BUSY, 5)
 
 
 @pytest.mark.parametrize("bad", [{"sent": "three"}, {"sent": True}, {"result": "perhaps"}])
-def test_what_is_no_record_is_refused(bad: dict[str, object]) -> None:
+def test_what_is_no_record_is_refused(bad: dict[str, JsonValue]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         CallRecord.from_json(GOOD.to_json() | bad)
 

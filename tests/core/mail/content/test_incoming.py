@@ -19,7 +19,7 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def decode(pieces: list[bytes]) -> tuple[bytes, bytes | None] | None:
+def decode(pieces: list[bytes]) -> tuple[bytes, bytes | None]:
     decoder, content, rest = DotDecoder(), b"", None
     for number, piece in enumerate(pieces):
         more, rest = decoder.feed(piece)

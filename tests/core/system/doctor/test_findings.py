@@ -126,7 +126,8 @@ def test_set_aside() -> None:
 
 def facts(**changes: Any) -> CertificateFacts:
     values: dict[str, Any] = {"names": (HOST, DOMAIN), "not_before_s": 0, "not_after_s": NOW_S + YEAR_S}
-    return CertificateFacts(**({"self_signed": True, "fingerprint": "ab"} | values | changes))
+    values |= {"self_signed": True, "fingerprint": "ab"}
+    return CertificateFacts(**(values | changes))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_etrn_use() -> None:
         (DnsTrouble(HOST, "SERVFAIL"), WARNING, "SERVFAIL"),
     ],
 )
-def test_the_host_name_in_dns(answer: object, severity: Severity, words: str) -> None:
+def test_the_host_name_in_dns(answer: Any, severity: Severity, words: str) -> None:
     has(dns_findings.host_records(CONFIG, answer), (severity, words))
 
 
@@ -261,7 +262,7 @@ ADDRESSES = {HOST: ("192.0.2.7",), PROVIDER: ("192.0.2.8",), "mx.other.example":
         (DnsTrouble(DOMAIN, "no answer within 45 s"), [(WARNING, "no answer within 45 s")]),
     ],
 )
-def test_a_domain_in_dns(answer: object, expected: list[tuple[Severity, str]]) -> None:
+def test_a_domain_in_dns(answer: Any, expected: list[tuple[Severity, str]]) -> None:
     addresses = ADDRESSES | {"gone.example": NoSuchName("gone.example")}
     has(dns_findings.domain_records(CONFIG, DOMAIN, answer, addresses), *expected)
 

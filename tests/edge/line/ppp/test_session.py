@@ -17,6 +17,7 @@ from dialpost.core.line import shaping
 from dialpost.core.line.ppp.events import Logged, PppEnd, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.line.ppp import session
+from known import is_a
 
 REQUEST = PppRequest(
     "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", mail_hosts=(ip_network("192.0.2.25"),)
@@ -157,7 +158,7 @@ def test_a_command_that_hangs_holds_nobody_up(
         """Has no patience with `ip`, and enough with the others on a busy machine."""
 
         def communicate(self, given: Any = None, timeout: float | None = None) -> tuple[Any, Any]:
-            return super().communicate(given, 0.1 if str(self.args[0]) == "ip" else 60)
+            return super().communicate(given, 0.1 if is_a(list, self.args)[0] == "ip" else 60)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
@@ -245,7 +246,7 @@ def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(
     )
     pppd.chmod(0o755)
     (tmp_path / "request.json").write_text(REQUEST.to_json())
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "dialpost.edge.line.ppp.session",

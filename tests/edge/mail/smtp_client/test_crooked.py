@@ -40,7 +40,7 @@ def test_a_server_that_leaves_the_protocol_is_left_at_once(tmp_path: Path, phase
         word in is_a(SessionEnd, done.end).reason
         for word in ("not SMTP", "without end", "changed the code", "too long")
     )
-    assert "\r" not in is_a(SessionEnd, done.end).reason and "\x00" not in done.end.reason
+    assert "\r" not in is_a(SessionEnd, done.end).reason and "\x00" not in is_a(SessionEnd, done.end).reason
     assert all(isinstance(outcome, Deferred) for _, outcomes in done.reports for outcome in outcomes)
 
 
@@ -63,7 +63,7 @@ def test_an_answer_that_trickles_has_no_more_time_than_one_that_does_not_come(
     done = play(tmp_path, [*[USUAL] * PHASES[phase], Step(drip, then="trickle")], messages=1, pipelining=False)
     assert done.end.fate is SessionFate.LOST
     assert "within 300 s" in is_a(SessionEnd, done.end).reason or (
-        phase == "content" and "within 120 s" in done.end.reason
+        phase == "content" and "within 120 s" in is_a(SessionEnd, done.end).reason
     )
     assert done.took_s < 310
 
@@ -103,7 +103,7 @@ class Box:
 def swallowing(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(offers: tuple[str, ...]) -> ModelServer:
         model = crooked_peer_model(offers)
-        model.receive = Box(model).receive
+        model.receive = Box(model).receive  # type: ignore[method-assign]
         return model
 
     crooked_peer_model = ModelServer
@@ -142,7 +142,7 @@ def test_what_was_learnt_holds_for_the_next_session_with_the_host(tmp_path: Path
     }
     second = play(tmp_path, [], offers=("PIPELINING",), client=client)
     assert (second.took_s, is_a(SessionEnd, second.end).learnt, second.peer.connections) == (0, "", 1)
-    assert (is_a(SessionEnd, first.end).messages, second.end.messages) == (2, 2)
+    assert (is_a(SessionEnd, first.end).messages, is_a(SessionEnd, second.end).messages) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,7 +108,7 @@ def host() -> Iterator[Deaf]:
 
 
 async def test_words_that_lay_unread_when_something_was_written_came_before_it(host: Deaf) -> None:
-    unheard = asyncio.Queue()
+    unheard: asyncio.Queue[Any] = asyncio.Queue()
     connection = Connection(lambda _: unheard.put_nowait(connection.unheard), lambda _: None)
     await asyncio.get_running_loop().create_connection(lambda: connection, *host.listener.getsockname())
     await host.accept()

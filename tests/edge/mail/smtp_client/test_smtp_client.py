@@ -13,7 +13,7 @@ from typing import Any, Never
 import pytest
 
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
+from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.smtp_client.content import Content, Reader
@@ -49,7 +49,7 @@ async def send(
     return await (client or SmtpClient()).send(target, settings, queue.next_message, queue.on_outcome)
 
 
-def kinds(queue: Queue) -> list[tuple[str, list[tuple]]]:
+def kinds(queue: Queue) -> list[tuple[str, list[tuple[str, int]]]]:
     return [
         (queue_id, [(type(outcome).__name__, outcome.reply.code) for outcome in outcomes])
         for queue_id, outcomes in queue.reports
@@ -111,7 +111,7 @@ async def test_a_message_that_comes_late_still_goes_over_this_connection(store: 
     peer = Peer(ModelServer(WITHOUT_CHUNKING))
     queue = Queue([store(1)])
 
-    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Delivered]) -> None:
+    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         await queue.on_outcome(message, outcomes)
         if message.queue_id == "q1":
             queue.left.append(store(2))
@@ -127,7 +127,7 @@ async def test_reporting_holds_up_neither_the_line_nor_the_order(store: Callable
     queue = Queue(store(number) for number in range(5))
     release = asyncio.Event()
 
-    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Delivered]) -> None:
+    async def on_outcome(message: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:
         await release.wait()
         await queue.on_outcome(message, outcomes)
 
@@ -193,7 +193,7 @@ async def test_a_slow_line_is_no_reason_to_give_up_but_a_stuck_one_is(store: Cal
     assert end.fate is SessionFate.LOST
     assert "content was not accepted within 2 s" in end.reason
     assert kinds(queue) == [("q2", [("Deferred", 451)])]
-    assert not queue.reports[0][1][0].answer_unknown
+    assert not is_a(Deferred, queue.reports[0][1][0]).answer_unknown
 
 
 async def test_a_line_lost_after_the_final_dot_leaves_the_answer_unknown(store: Callable[..., Any]) -> None:
@@ -216,7 +216,7 @@ async def test_a_message_fetched_when_the_session_ends_is_put_back(store: Callab
     assert (end.fate, end.ready) == (SessionFate.CLOSED, True)
     asked_for = 4 - len(queue.left)
     assert kinds(queue) == [(f"q{number}", [("Deferred", 421)]) for number in range(asked_for)]
-    counts = [outcomes[0].counts_as_attempt for _, outcomes in queue.reports]
+    counts = [is_a(Deferred, outcomes[0]).counts_as_attempt for _, outcomes in queue.reports]
     assert counts == [True] + [False] * (asked_for - 1)
 
 
@@ -400,7 +400,7 @@ async def test_a_cancelled_send_reports_what_was_answered_and_nothing_more(store
     peer.mute_from = b"never"
     queue = Queue([store(number) for number in range(3)])
 
-    async def next_message() -> OutgoingMessage:
+    async def next_message() -> OutgoingMessage | None:
         if len(queue.left) == 1:
             await asyncio.sleep(3600)
         return await queue.next_message()
@@ -440,7 +440,7 @@ async def test_a_fault_of_the_caller_comes_back_to_it(store: Callable[..., Any],
     async def broken(*_: tuple[Delivered] | OutgoingMessage) -> Never:
         raise ZeroDivisionError
 
-    calls = {"next_message": queue.next_message, "on_outcome": queue.on_outcome, where: broken}
+    calls: dict[str, Any] = {"next_message": queue.next_message, "on_outcome": queue.on_outcome, where: broken}
     async with peer.serving() as target:
         with pytest.raises(ZeroDivisionError):
             await SmtpClient().send(target, SETTINGS, calls["next_message"], calls["on_outcome"])
@@ -498,7 +498,7 @@ def flip(path: Path, offset: int) -> None:
 
 def checked(message: OutgoingMessage) -> OutgoingMessage:
     """As the queue hands it over: with what its body was when it was stored."""
-    return dataclasses.replace(message, checksum=zlib.crc32(message.body.read_bytes()))
+    return dataclasses.replace(message, checksum=zlib.crc32(is_a(Path, message.body).read_bytes()))
 
 
 BIG = b"Subject: x\n\n" + b"a line of text\n" * 10_000
@@ -511,12 +511,13 @@ async def test_a_body_with_a_flipped_bit_is_not_offered(
 ) -> None:
     peer = Peer(ModelServer(offers))
     messages = [checked(store(number, BIG)) for number in range(3)]
-    flip(messages[1].body, offset)
+    flip(is_a(Path, messages[1].body), offset)
     queue = Queue(messages)
     async with peer.serving() as target:
         await send(target, queue)
     assert kinds(queue) == [("q1", [("Deferred", 451)]), ("q0", [("Delivered", 250)]), ("q2", [("Delivered", 250)])]
     lost = queue.reports[0][1][0]
+    assert isinstance(lost, Deferred)
     assert (lost.content_lost, "damaged on the card" in lost.reply.text) == (True, True)
     assert len(peer.model.delivered) == 2
 
@@ -530,7 +531,7 @@ async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(
 
     def damaged_open(content: Content) -> Reader:
         if content.message.queue_id == "q1":
-            flip(content.message.body, offset)
+            flip(is_a(Path, content.message.body), offset)
         return whole_open(content)
 
     monkeypatch.setattr(Content, "open", damaged_open)
@@ -539,7 +540,7 @@ async def test_a_bit_that_flips_while_it_is_sent_is_not_sent_either(
     async with peer.serving() as target:
         await send(target, queue)
     reports = dict(queue.reports)
-    assert [outcome.content_lost for outcome in reports["q1"]] == [True]
+    assert [is_a(Deferred, outcome).content_lost for outcome in reports["q1"]] == [True]
     assert [type(outcome) for outcome in reports["q0"]] == [Delivered]
     assert len(peer.model.delivered) == 1  # never the damaged one
 

@@ -238,7 +238,7 @@ async def test_trap_9_only_crlf_dot_crlf_ends_content(ending: bytes) -> None:
     assert len(policy.of("mail")) == 1
 
 
-async def test_trap_10_replies_of_one_packet_are_one_write() -> None:
+async def test_trap_10_replies_of_one_packet_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = NotingPolicy()
     async with door(policy) as connect:
         client = await connect()
@@ -251,7 +251,7 @@ async def test_trap_10_replies_of_one_packet_are_one_write() -> None:
             writes.append(bytes(data))
             write(data)
 
-        session._writer.transport.write = noted
+        monkeypatch.setattr(session._writer.transport, "write", noted)
         client.send("RSET\r\n" + "\r\n".join(MAIL[1:]) + "\r\nRCPT TO:<b@clinic.example>\r\nDATA\r\n")
         replies = [(await client.reply())[0] for _ in range(5)]
         assert [reply[:3] for reply in replies] == ["250", "250", "250", "250", "354"]

@@ -263,7 +263,7 @@ def test_what_smtp_says_is_never_taken_for_something_else(line: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_line_can_be_looked_at(line) -> None:
+def test_any_line_can_be_looked_at(line: bytes) -> None:
     speaks_something_else(line)
 
 
@@ -279,7 +279,7 @@ async def test_vrfy_needs_a_name() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=1000), st.text(max_size=20))
-def test_no_answer_repeats_what_a_terminal_would_obey(text, more) -> None:
+def test_no_answer_repeats_what_a_terminal_would_obey(text: str, more: str) -> None:
     raw = wire_reply(Reply(501, (text, more), "5.5.4"))
     lines = raw.decode("ascii").split("\r\n")
     assert len(lines) == 3 and lines[2] == ""

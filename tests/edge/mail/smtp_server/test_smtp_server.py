@@ -12,6 +12,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import connection
 from fakes import leap
+from known import is_a
 from smtp_door import Client, NotingPolicy, client_tls, door, eventually, server_tls
 
 ANNA = "RCPT TO:<anna@clinic.example>"
@@ -422,7 +423,7 @@ async def test_slowloris_that_never_reads() -> None:
     policy = NotingPolicy()
     async with door(policy, command_timeout_s=1) as connect:
         client = await connect()
-        client.writer.transport.pause_reading()
+        is_a(asyncio.Transport, client.writer.transport).pause_reading()
         client.send("HELP\r\n" * 200_000)
         async with asyncio.timeout(60):
             await eventually(lambda: policy.connections == 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.mail.queue.records import MessageRecord, QueueCounts, RecipientState, SizeHold
+from dialpost.core.mail.queue.records import MessageRecord, QueueCounts, RecipientRecord, RecipientState, SizeHold
 from dialpost.edge.mail.store import Store
 from fakes import a_record, to_mailbox, to_world
 
@@ -24,7 +24,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def accept(store: Store, size: int, *recipients: object, **changes: Any) -> MessageRecord:
+async def accept(store: Store, size: int, *recipients: RecipientRecord, **changes: Any) -> MessageRecord:
     message = a_record(store.next_id(), *recipients, wire_size=size, **changes)
     await store.accept(message)
     return message

@@ -22,7 +22,7 @@ from gpiozero import LED, PWMLED, Button, Device, DigitalInputDevice
 from gpiozero.exc import GPIOPinInUse, PinInvalidPin, PinSetInput
 
 from dialpost.core.errors import GpioError, GpioNotThereError, LineBusyError
-from dialpost.edge.panel.gpio import chips, pwm
+from dialpost.edge.panel.gpio import pwm
 from dialpost.edge.panel.gpio.chips import default_label, open_chip
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 from fake_gpiod import FakeMachine
@@ -35,7 +35,7 @@ LABEL = "9030000.pl061"
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
     made = FakeMachine(tmp_path)
     made.plug(0, LABEL, 8)
-    monkeypatch.setattr(chips.gpiod, "Chip", made.Chip)
+    monkeypatch.setattr(gpiod, "Chip", made.Chip)
     before = set(threading.enumerate())
     yield made
     assert made.open_chips == 0, "a chip was left open"

@@ -29,7 +29,7 @@ from dialpost.core.system.apply.rendered import (
 )
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply.services import CommandError, Service
-from known import known
+from known import is_a, known
 
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 OTHER = CONFIG + '[lan]\nmethod = "static"\naddress = "192.168.7.1/24"\nservices = []\n'
@@ -251,7 +251,9 @@ def test_whatever_the_file_says_nothing_but_our_places_is_touched(
     source, place = folder / "dialpost.toml", Place(folder / "root")
     (place.root / "etc").mkdir(parents=True)
     (place.root / "etc" / "passwd").write_text("precious")
-    tables = {"station": {"hostname": "mail.clinic.example", "domains": ["clinic.example"]}}
+    tables: dict[str, dict[str, Any]] = {
+        "station": {"hostname": "mail.clinic.example", "domains": ["clinic.example"]}
+    }
     for key, text in values.items():
         section, _, name = key.rpartition(".")
         tables.setdefault(section.partition(".")[0], {})[name] = text
@@ -365,10 +367,8 @@ def _cut_at(monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:
     for name in _STEPS:
         real = getattr(os, name)
 
-        def step(
-            *args: int | Path | str, _real: Callable[..., Any] = real, _name: str = name, **more: Any
-        ) -> int | None:
-            is_change = _name != "open" or args[1] & os.O_CREAT
+        def step(*args: int | Path | str, _real: Callable[..., Any] = real, _name: str = name, **more: Any) -> Any:
+            is_change = _name != "open" or is_a(int, args[1]) & os.O_CREAT
             if is_change and len(made) == count:
                 raise PowerCut
             if is_change:

@@ -70,9 +70,9 @@ class FakeModem:
 
 
 class FakePpp:
-    def __init__(self, answer: PppUp = UP) -> None:
+    def __init__(self, answer: PppUp | PppEnd = UP) -> None:
         self.answer, self.stopped = answer, 0
-        self.requests: list[object] = []
+        self.requests: list[PppRequest] = []
         self.end = asyncio.get_running_loop().create_future()
         self.fails = False
 

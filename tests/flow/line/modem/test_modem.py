@@ -11,9 +11,9 @@ import functools
 import os
 import re
 import select
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,6 +26,7 @@ from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.sim.telephone import Telephone
 from dialpost.sim.telephone_line import TelephoneSettings
 from fakes import MemoryCallStore, run_virtual
+from known import known
 
 PROFILE = ModemProfile(
     name="test", title="t", source="s", settle_s=0.0, answer_s=2.0, guard_s=0.15, connect_s=5, dtr_pulse_ms=50
@@ -99,15 +100,24 @@ class WirePort:
         self._wire.to_computer.clear()
 
 
+class ToldModem(Modem):
+    """Keeps what it says."""
+
+    said: list[str]
+
+
+Both = tuple[Telephone, ToldModem]
+
+
 @contextlib.asynccontextmanager
-async def wired(settings: TelephoneSettings = FAST, **more: Any):
+async def wired(settings: TelephoneSettings = FAST, **more: Any) -> AsyncIterator[Both]:
     """The rig over a wire, for virtual time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dialpost.sim.telephone.PtyEnd", Wire)
         telephone = await Telephone(settings).start()
 
     def opens(*_: FlowControl | int | str) -> WirePort:
-        return WirePort(telephone._station.pty)
+        return WirePort(cast(Wire, telephone._station.pty))
 
     async with rig(telephone=telephone, opens=opens, **more) as both:
         yield both
@@ -121,10 +131,10 @@ async def rig(
     telephone: Telephone | None = None,
     opens: Callable[..., Any] = open_port,
     **config: Any,
-):
+) -> AsyncIterator[Both]:
     telephone = telephone or await Telephone(settings).start()
-    said: list[object] = []
-    modem = Modem(replace(CONFIG, port=telephone.station_path, **config), profile, opens, said.append)
+    said: list[str] = []
+    modem = ToldModem(replace(CONFIG, port=telephone.station_path, **config), profile, opens, said.append)
     modem.said = said
     try:
         yield telephone, modem
@@ -216,14 +226,14 @@ async def test_a_dial_that_is_called_off_leaves_the_modem_free() -> None:
         dialling.cancel()
         await asyncio.gather(dialling, return_exceptions=True)
         assert await modem.hang_up() == ""
-        assert not telephone.is_up and telephone._dialling.cancelled()
+        assert not telephone.is_up and known(telephone._dialling).cancelled()
 
 
 @in_virtual_time
 async def test_a_call_left_up_by_a_power_cut_is_ended_first() -> None:
     async with wired(extra_init="S12=5") as (telephone, modem):
         await modem.dial("1")
-        modem._port.close(keep_dtr=True)
+        known(modem._port).close(keep_dtr=True)
         modem._port = None  # the station restarts; the modem is still on line
         assert telephone.is_up
         assert (await modem.dial("2")).result is DialResult.CONNECTED
@@ -266,13 +276,13 @@ async def test_a_refused_pin_is_never_tried_again() -> None:
         for _ in range(3):
             outcome = await modem.dial("*99#")
             assert outcome.result is DialResult.ERROR and "refused" in outcome.detail
-        assert telephone._station.modem.pin_tries == 2
+        assert known(telephone._station.modem).pin_tries == 2
         after_restart = Modem(
             modem._config, profile, modem._open_port, modem.said.append, refused_pin=RefusedPin(memory)
         )
         await modem.hang_up()
         assert "does not send it again" in (await after_restart.dial("*99#")).detail
-        assert telephone._station.modem.pin_tries == 2
+        assert known(telephone._station.modem).pin_tries == 2
         assert "9999" not in str(memory.values)
         await after_restart.hang_up()
         modem._config = replace(modem._config, sim_pin="1234", apn="internet")
@@ -301,7 +311,7 @@ async def test_a_login_that_stands_still_says_what_it_waited_for() -> None:
         await modem.dial("1")
         provider = os.open(telephone.provider_path, os.O_RDWR | os.O_NOCTTY)
         os.write(provider, b"Name? ")
-        while not select.select([modem._port.fileno()], [], [], 0)[0]:  # it has the whole second
+        while not select.select([known(modem._port).fileno()], [], [], 0)[0]:  # it has the whole second
             await asyncio.sleep(0.001)
         outcome = await modem.login("anna", "x")
         assert outcome.result is DialResult.ERROR
@@ -317,7 +327,12 @@ class FakeLines:
     def __init__(self, *, dtr_works: bool = True, obeys: bool = True) -> None:
         self.obeys = obeys
         self.dcd, self.dtr_works, self.written = True, dtr_works, b""
-        self.dtr: list[object] = []
+        self.dtr: list[bool] = []
+
+    device = "/dev/fake"
+
+    def fileno(self) -> int:
+        return -1
 
     def set_dtr(self, on: bool) -> bool:
         self.dtr.append(on)

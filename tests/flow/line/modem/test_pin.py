@@ -30,8 +30,7 @@ def call(fake: FakeModem, memory: MemoryCallStore, pin: str) -> DialOutcome:
 @pytest.mark.parametrize("said", ["+CME ERROR: 14", "+CME ERROR: SIM busy", "+CME ERROR: 515", "BUSY"])
 def test_a_busy_sim_is_asked_again_in_the_same_call(said: str) -> None:
     fake, memory = FakeModem(pin="1234"), MemoryCallStore()
-    fake.answers["AT+CPIN="] = [said, said, None]
-    refuse, fake_sim = fake.answers["AT+CPIN="], fake._sim
+    refuse, fake_sim = [said, said, None], fake._sim
     fake.answers["AT+CPIN="] = lambda: refuse.pop(0) if len(refuse) > 1 else fake_sim(fake.commands[-1])
     assert call(fake, memory, "1234").result is DialResult.CONNECTED
     assert fake.judged == ["1234"] and not memory.values.get("modem.refused_pin")

@@ -30,8 +30,8 @@ class ScriptedPort:
 
     def __init__(self, **script: Any) -> None:
         self.script = {"ATD": "CONNECT 33600", **script}
-        self.commands: list[object] = []
-        self.said: list[object] = []
+        self.commands: list[str] = []
+        self.said: list[str] = []
         self._buffer, self._ready, self._line = bytearray(), asyncio.Event(), b""
         self.gone = False
 
@@ -78,6 +78,11 @@ class ScriptedPort:
     def set_speed(self, speed_bps: int) -> None:
         self._check()
 
+    device = "/dev/scripted"
+
+    def fileno(self) -> int:
+        return -1
+
     def set_dtr(self, on: bool) -> bool:
         return False
 
@@ -88,9 +93,17 @@ class ScriptedPort:
         self.closed = keep_dtr
 
 
-def make(port: ScriptedPort, profile: ModemProfile = HAYES, pin: RefusedPin | None = None, **config: Any) -> Modem:
-    said: list[object] = []
-    modem = Modem(replace(CONFIG, **config), profile, lambda *_: port, said.append, refused_pin=pin)
+class ToldModem(Modem):
+    """Keeps what it says."""
+
+    said: list[str]
+
+
+def make(
+    port: ScriptedPort, profile: ModemProfile = HAYES, pin: RefusedPin | None = None, **config: Any
+) -> ToldModem:
+    said: list[str] = []
+    modem = ToldModem(replace(CONFIG, **config), profile, lambda *_: port, said.append, refused_pin=pin)
     modem.said = said
     return modem
 

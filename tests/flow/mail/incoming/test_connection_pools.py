@@ -35,7 +35,7 @@ class Caller:
     ) -> None:
         self.peer = Peer(address, Listener.MX, account=account)
         self.is_idle, self.is_waiting, self.progress_s = idle, waiting, progress_s
-        self.told = None
+        self.told: Reply | None = None
 
     def give_way(self, reply: Reply) -> None:
         self.told = reply

@@ -62,7 +62,7 @@ class Accounts:
     is_restored = False
     directory = Directory({"anna": Account("anna")}, {}, ("clinic.example",))
 
-    async def verify(self, name, password) -> None:
+    async def verify(self, name: str, password: str) -> None:
         return None
 
     def quota_of(self, name: str) -> int:
@@ -70,7 +70,7 @@ class Accounts:
 
 
 class Mailboxes:
-    async def measure(self, account) -> int:
+    async def measure(self, account: str) -> int:
         return 0
 
 
@@ -80,7 +80,7 @@ class Station:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cut_after_commit = False
-        self.stored: list[object] = []
+        self.stored: list[tuple[str, bytes]] = []
 
     async def start(self) -> None:
         self.spool = Spool(self.folder / "spool", 0)
@@ -137,7 +137,7 @@ class Client:
         return await self.replies(replies)
 
     async def replies(self, count: int) -> list[int]:
-        codes: list[object] = []
+        codes: list[int] = []
         while len(codes) < count:
             line = await asyncio.wait_for(self.reader.readline(), 60)
             if not line:
@@ -163,7 +163,7 @@ class Client:
             self.writer.close()
 
 
-MEANINGS = {
+MEANINGS: dict[str, Any] = {
     "is_traced": st.booleans(),
     "text": st.sampled_from([b"fire", b"flood"]),
     "address": st.sampled_from(DEVICES),
@@ -182,7 +182,7 @@ class Repeats(RuleBasedStateMachine):
         self.numbers = itertools.count()
         self.run(self.station.start())
 
-    def run(self, what: Coroutine[Any]) -> None:
+    def run(self, what: Coroutine[Any, Any, Any]) -> None:
         async def within_a_minute() -> None:
             return await asyncio.wait_for(what, 60)
 

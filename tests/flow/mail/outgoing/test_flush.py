@@ -766,7 +766,7 @@ async def test_what_an_operator_held_meanwhile_stays_held(rig: Rig) -> None:
     assert await rig.states(queue_id) == ["held"]
 
 
-async def test_a_long_queue_is_fetched_a_few_at_a_time(rig: Rig) -> None:
+async def test_a_long_queue_is_fetched_a_few_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(150):
         await rig.accept(f"s{number}@x", "a@far", wire_size=number)
     sizes: list[int] = []
@@ -777,7 +777,7 @@ async def test_a_long_queue_is_fetched_a_few_at_a_time(rig: Rig) -> None:
         sizes.append(len(batch))
         return batch
 
-    rig.queue.remote_batch = counted
+    monkeypatch.setattr(rig.queue, "remote_batch", counted, raising=False)
     await rig.flush().run()
     assert max(sizes) <= 20
     assert rig.world.sessions == [("smart.example", [f"s{number}@x" for number in range(150)])]

@@ -227,7 +227,7 @@ async def test_a_limit_that_is_gone_lets_everything_go_and_a_new_one_holds_what_
         ({"header": b"From: a@b\nAuto-Submitted: auto-replied\n\n"}, []),
     ],
 )
-async def test_who_is_never_told(rig: Rig, changes: dict, readers: list) -> None:
+async def test_who_is_never_told(rig: Rig, changes: dict[str, Any], readers: list[str]) -> None:
     await rig.come(**changes)
     await rig.big.look()
     assert rig.told() == readers

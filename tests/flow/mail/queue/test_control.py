@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from dialpost.core.errors import ControlError, NotFoundError
 from dialpost.core.json_value import JsonValue
-from dialpost.core.mail.queue.records import MessageRecord, QueueCounts, RecipientState
+from dialpost.core.mail.queue.records import MessageRecord, QueueCounts, RecipientRecord, RecipientState
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.queue.control import QueueControl
@@ -30,7 +30,7 @@ class Rig:
             on_finished=lambda: self.called.append("finished"),
         )
 
-    async def accept(self, *recipients: object, **changes: object) -> MessageRecord:
+    async def accept(self, *recipients: RecipientRecord, **changes: object) -> MessageRecord:
         message = a_record(self.store.next_id(), *recipients, **changes)
         self.spool.path(message.queue_id).write_bytes(b"x" * 100)
         await self.store.accept(message)
@@ -104,10 +104,11 @@ async def test_what_cannot_be_done_is_said_with_where_it_stands(rig: Rig) -> Non
     for act in (rig.control.hold, rig.control.release, rig.control.delete, rig.control.retry):
         with pytest.raises(ControlError, match=r"no recipient that .* It is delivered\."):
             await act(done.queue_id)
-    for act in (rig.control.hold, rig.control.release, rig.control.delete, rig.control.retry, rig.control.show):
+    asks: list[Callable[[str], Awaitable[object]]] = [rig.control.hold, rig.control.release, rig.control.delete]
+    for ask in (*asks, rig.control.retry, rig.control.show):
         for wrong in ("D0009999", "nonsense"):
             with pytest.raises(NotFoundError, match=f"There is no message '{wrong}'"):
-                await act(wrong)
+                await ask(wrong)
     with pytest.raises(NotFoundError, match=r"has no recipient other@x\.example"):
         await rig.control.hold(done.queue_id, "other@x.example")
 

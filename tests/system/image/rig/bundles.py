@@ -185,6 +185,6 @@ def stick(path: Path, files: Mapping[str, Path], *, size: int = 1 << 30) -> Path
     subprocess.run(
         ["mformat", "-i", drive, "-T", str((size >> 9) - 2048), "-F", "-h", "64", "-s", "32", "::"], check=True
     )
-    for name, file in files.items():
-        subprocess.run(["mcopy", "-i", drive, str(file), f"::{name}"], check=True)
+    for name, source in files.items():
+        subprocess.run(["mcopy", "-i", drive, str(source), f"::{name}"], check=True)
     return path
