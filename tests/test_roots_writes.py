@@ -181,7 +181,7 @@ def test_what_is_no_file_is_no_update(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(folder / "x.raucb")
     for bad in (folder / "x.raucb", folder, Path("/dev/zero")):
         with (
-            pytest.raises(UpdateError, match=r"is no file|directory"),
+            pytest.raises(UpdateError, match=r"is not a file|directory"),
             copied(bad, tmp_path / "own", lambda line: None),
         ):
             pass

@@ -1,1 +1,1 @@
-"""What edges share: durable files, folders of other users, long socket paths. The only edges that edges import."""
+"""Shared by edges: durable files, folders of other users, long socket paths. The only edges that edges import."""

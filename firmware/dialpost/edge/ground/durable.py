@@ -1,6 +1,6 @@
-"""Writing a small file so that a power cut leaves the old one or the new one, whole, and an error the old one.
+"""Writing a small file so that a power cut leaves the complete old or new one, and an error the old one.
 
-Every step can run again from any point of itself: what an earlier run left under the name `.new` is written over.
+Every step can be repeated after an interruption: a leftover `.new` of an earlier run is overwritten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dialpost.core.errors import ReadOnlyError, StorageError, StorageFullError
 from dialpost.edge.ground.folders import open_folder
 
 MODE = 0o600
-"""There are passwords in most of them."""
+"""Most of them contain passwords."""
 
 
 def write_durably(
@@ -27,12 +27,12 @@ def write_durably(
     owner: Path | None = None,
     before_rename: Callable[[int], None] = lambda descriptor: None,
 ) -> None:
-    """A new file, fsynced, renamed into place, its folder fsynced. The owner stays; a file that was not there, or
-    one written with `owner`, gets the folder's. As root no link of another user is followed
+    """Write a new file, fsync it, rename it into place, fsync its folder. The owner stays; a file that did not
+    exist, or one written with `owner`, gets the folder's. As root no link of another user is followed
     (dialpost.edge.ground.folders).
 
-    `before_rename` is given the new file's descriptor, once it is whole. Raises: OSError; the old file is there
-    then, unless the card also refuses to take it back.
+    `before_rename` gets the descriptor of the complete new file. Raises: OSError; the old file is in place then,
+    unless the card also refuses to restore it.
     """
     folder = open_folder(path.parent)
     try:
@@ -49,7 +49,7 @@ def _write(
     owner: Path | None = None,
     before_rename: Callable[[int], None] = lambda descriptor: None,
 ) -> None:
-    """Within the open folder, whatever becomes of its path meanwhile."""
+    """Write within the open folder, whatever happens to its path meanwhile."""
     fresh = name + ".new"
     before = _as_it_is(folder, name)
     renamed = False
@@ -76,7 +76,7 @@ def _write(
 
 
 def remove_durably(path: Path) -> None:
-    """No file there any more; harmless where there is none. Raises: OSError."""
+    """Remove the file, if it exists. Raises: OSError."""
     folder = open_folder(path.parent)
     try:
         with contextlib.suppress(FileNotFoundError):
@@ -87,7 +87,7 @@ def remove_durably(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make a file's content durable, or the names in a folder that is the station's own. Raises: OSError."""
+    """Make a file's content durable, or the names in a folder of the station's own. Raises: OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -96,7 +96,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in it durable; as root no link of another user is followed. Raises: OSError."""
+    """Make the names in a folder durable; as root no link of another user is followed. Raises: OSError."""
     descriptor = open_folder(folder)
     try:
         os.fsync(descriptor)
@@ -105,7 +105,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def storage_error(error: OSError, what: str) -> StorageError:
-    """What to raise instead of what the card said; `what` could not be done."""
+    """The error to raise instead of the system's; `what` says what failed, in words."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageFullError(f"{what}: the card is full ({error.strerror}).")
     if error.errno == errno.EROFS:
@@ -117,7 +117,7 @@ def storage_error(error: OSError, what: str) -> StorageError:
 
 
 def _as_it_is(folder: int, name: str) -> tuple[bytes, int] | None:
-    """Content and mode; None where there is no file. A link is none: it is what is replaced."""
+    """Content and mode; None if there is no file. A link does not count: it is itself replaced."""
     try:
         if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             return None
@@ -129,7 +129,7 @@ def _as_it_is(folder: int, name: str) -> tuple[bytes, int] | None:
 
 
 def _put_back(folder: int, name: str, before: tuple[bytes, int] | None) -> None:
-    """The new file has its name, but nobody knows whether it keeps it: a change that was refused must not count."""
+    """Restore the old file: the new one may not keep its name, and a failed change must not count."""
     with contextlib.suppress(OSError):
         if before is None:
             os.unlink(name, dir_fd=folder)
@@ -138,7 +138,7 @@ def _put_back(folder: int, name: str, before: tuple[bytes, int] | None) -> None:
 
 
 def _give_away(descriptor: int, folder: int, name: str) -> None:
-    """Only root may; what root writes must not become unreadable for the station, whose the folder is."""
+    """Set the owner, as root: root's files must stay readable for the station's user, who owns the folder."""
     with contextlib.suppress(PermissionError):
         try:
             there = os.stat(name, dir_fd=folder, follow_symlinks=False)

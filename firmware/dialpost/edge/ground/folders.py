@@ -1,7 +1,7 @@
-"""Opening a folder in which another user may write, so that nobody can lead a write elsewhere.
+"""Opening a folder in which another user may write, so that nobody can redirect a write.
 
 Root runs parts of Dialpost, and the station's user owns the folders they work in: a link put there in time would
-have root write, own or remove somebody else's file. As root a link on the way to a folder counts only where root
+make root write, own or remove somebody else's file. As root a link on the way to a folder is followed only if root
 itself made it; a name in the folder is then used relative to the open folder (openat(2)), never as a whole path.
 """
 
@@ -13,11 +13,11 @@ import stat
 from pathlib import Path
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_MOST_LINKS = 40  # as the kernel
+_MOST_LINKS = 40  # the kernel's own limit
 
 
 def open_folder(folder: Path) -> int:
-    """Its descriptor. Raises: OSError; ELOOP where a link of another user is on root's way."""
+    """Open it; returns the descriptor. Raises: OSError; ELOOP if a link of another user is on root's way."""
     if os.geteuid() != 0:
         return os.open(folder, FOLDER_FLAGS)
     names = list(folder.absolute().parts[1:])

@@ -1,7 +1,7 @@
-"""Paths of UNIX sockets that are longer than the kernel takes (107 octets, unix(7)).
+"""Paths of UNIX sockets that are longer than the kernel accepts (107 octets, unix(7)).
 
-The folder is opened and named by its descriptor instead: `/proc/self/fd/N/NAME` is short whatever the folder is
-called. Both ends may do so, each for itself.
+The folder is opened and named by its descriptor instead: `/proc/self/fd/N/NAME` is short however long the folder's
+path is. Each end may do so independently.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LONGEST = 107
 
 @contextlib.contextmanager
 def socket_path(path: Path) -> Iterator[str]:
-    """The path to bind or connect to, within. Raises: OSError where its folder can't be opened."""
+    """The path to bind or connect to, within the context. Raises: OSError if its folder can't be opened."""
     if len(os.fsencode(path)) <= LONGEST:
         yield str(path)
         return

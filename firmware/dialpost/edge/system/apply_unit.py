@@ -1,8 +1,8 @@
-"""Asking root to apply the committed configuration: starts `dialpost-apply.service` and waits for what it says.
+"""Asking root to apply the committed configuration: starts `dialpost-apply.service` and waits for its result.
 
-The daemon has no right to change the system. It asks systemd to start that one unit (polkit lets its user do just
-that: systemd/dialpost.rules); the unit reads the configuration file by itself, checks it, and leaves its result in
-a file. Nothing is handed over. Runs in the event loop; nothing is raised.
+The daemon has no right to change the system. It asks systemd to start that one unit (polkit allows its user only
+that: systemd/dialpost.rules); the unit reads and checks the configuration file itself, and leaves its result in a
+file. Nothing is passed to it. Runs in the event loop; never raises.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from dialpost.core.config.applied import ApplyResult, not_applied
 UNIT = "dialpost-apply.service"
 RESULT = Path("/run/dialpost-apply/result.json")
 TIMEOUT_S = 90.0
+"""Somebody waits for the commit; the unit's own commands are limited to 30 s each (edge/system/apply/services)."""
 _BOOTED = Path("/run/systemd/system")
 _PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
 _LARGEST = 1_000_000
 
 
 class ApplyUnit:
-    """One at a time: a run that began before the file was written would not know of it."""
+    """One run at a time: a run that started before the file was written would not include it."""
 
     def __init__(
         self,
@@ -40,17 +41,17 @@ class ApplyUnit:
 
     @property
     def is_there(self) -> bool:
-        """Whether this machine has the unit: not in a development tree, not in a container."""
+        """Whether this machine has the unit; a development tree or a container has not."""
         if self._is_there is not None:
             return self._is_there
         return _BOOTED.is_dir() and any(Path(place, UNIT).exists() for place in _PLACES)
 
     async def run(self, number: int) -> ApplyResult:
-        """Apply configuration `number`, which is the committed one."""
+        """Apply configuration `number`, the committed one."""
         return await self.apply()
 
     async def apply(self) -> ApplyResult:
-        """Make the system as the configuration file says now. Returns when it is so, or why it is not.
+        """Make the system match the configuration file. Returns when it does, or with the reason why not.
 
         A cancellation leaves the unit running: it ends by itself.
         """
@@ -89,7 +90,7 @@ class ApplyUnit:
         return process.returncode or 0, " ".join(said.decode("utf-8", "replace").split())
 
     def _mark(self) -> tuple[int, int] | None:
-        """Tells one result from the next: each run puts a new file into place."""
+        """A mark that differs for each result, because every run puts a new file into place."""
         try:
             there = self._result.stat()
         except OSError:

@@ -1,7 +1,7 @@
 """The board folder on disk: boards, modem profiles and countries' dial rules, found, read and listed.
 
-The folder is $DIALPOST_BOARD_DIR where that is set, else the package's own `dialpost/board`, which in a checkout is
-a link to board/. A name stands for NAME.toml in it; what has a slash or ends in .toml is a file's path.
+The folder is $DIALPOST_BOARD_DIR if that is set, else the package's own `dialpost/board`, which in a checkout is a
+link to board/. A name means NAME.toml in it; a name with a slash or ending in .toml is a path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LISTED_BY = {
 
 
 class BoardFiles:
-    """The files of one board folder. `folder` is found as described above where it is not given."""
+    """The files of one board folder. Without `folder`, it is found as described above."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _find()
@@ -46,7 +46,7 @@ class BoardFiles:
         return [self.board(name) for name in self.names("boards")]
 
     def board_of(self, model: str) -> Board | None:
-        """The board of a machine that calls itself so; None where no file knows it. Raises: as `boards`."""
+        """The board of a machine with this model name; None if no file matches. Raises: as `boards`."""
         known = [(board.is_model(model), board) for board in self.boards()]
         length, board = max(known, key=lambda one: one[0], default=(0, None))
         return board if length else None
@@ -66,7 +66,7 @@ class BoardFiles:
         return [self.profile(name) for name in self.names("modems")]
 
     def hints(self) -> dict[str, Hints]:
-        """What the modems of each profile are known by. Raises: ConfigError, NotFoundError."""
+        """The marks by which the modems of each profile are recognised. Raises: ConfigError, NotFoundError."""
         paths = {name: self.path("modems", name) for name in self.names("modems")}
         return {name: parse_hints(_read(path), str(path)) for name, path in paths.items()}
 
@@ -75,7 +75,7 @@ class BoardFiles:
         return [self.country(name) for name in self.names("countries")]
 
     def names(self, kind: str) -> list[str]:
-        """What there is of a kind (boards, modems, countries), sorted. Raises: NotFoundError without a folder."""
+        """The names of a kind (boards, modems, countries), sorted. Raises: NotFoundError without a folder."""
         folder = self._place(kind)
         if not folder.is_dir():
             raise NotFoundError(
@@ -98,12 +98,12 @@ class BoardFiles:
         raise NotFoundError(f'There is no "{name}" among the {kind} in {self._place(kind)}. {hint}')
 
     def _place(self, kind: str) -> Path:
-        """Boards lie in the folder itself, the other kinds in one of their own."""
+        """Boards are in the folder itself, the other kinds in their own subfolders."""
         return self.folder if kind == "boards" else self.folder / kind
 
 
 def machine_model(path: Path = _MODEL) -> str:
-    """What this machine calls itself in its device tree; "" where it has none."""
+    """The model name in this machine's device tree; "" if it has none."""
     try:
         return path.read_bytes().decode(errors="replace").strip("\0 \n")
     except OSError:

@@ -1,7 +1,7 @@
-"""The wall clock, and whether it can be believed.
+"""The wall clock, and whether it can be trusted.
 
-A board without a battery clock starts in the past. Nothing may expire before the clock is right, so it counts as
-trusted only from the date this release was made on; on the station, time comes from the line on link-up.
+A board without a battery clock starts in the past. Nothing may expire before the clock is right, so it is trusted
+only from the date of this release on; the station gets the time over the line on connect.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ RELEASED_S = EARLIEST_TRUE_TIME_S
 
 
 class Clock:
-    """Wall and monotonic time. `wall_s` is Unix seconds as believed; no decision rests on it alone."""
+    """Wall and monotonic time. No decision rests on `wall_s` alone."""
 
     def wall_s(self) -> float:
         """Unix seconds."""
         return time.time()
 
     def monotonic_s(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
+        """Seconds from an arbitrary start; never goes backwards."""
         return time.monotonic()
 
     def is_trusted(self) -> bool:
@@ -32,7 +32,7 @@ class Clock:
         return self.wall_s() >= RELEASED_S
 
     def set_by(self, offset_s: float) -> str:
-        """Move the wall clock by this many seconds; "" or why it can't be done, in words."""
+        """Move the wall clock by this many seconds; returns "" or why that failed, in words."""
         try:
             time.clock_settime(time.CLOCK_REALTIME, time.time() + offset_s)
         except PermissionError:
@@ -47,7 +47,7 @@ class Clock:
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of that name, "" = the system's."""
+    """The time zone of that name; "" = the system's."""
     if name:
         return ZoneInfo(name)
     zone = datetime.now().astimezone().tzinfo

@@ -1,4 +1,4 @@
-"""One daemon per data directory: a lock that ends with the process that holds it, however it ends."""
+"""One daemon per data directory: a lock that ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dialpost.edge.ground.durable import storage_error
 
 
 class DataLock:
-    """Holds `lock` in the data directory from `acquire` to `release`. The file is left; the lock is not."""
+    """Holds `lock` in the data directory from `acquire` to `release`. The file stays; the lock does not."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lock"
@@ -39,17 +39,17 @@ class DataLock:
                 "one a data directory of its own (station.data_dir)."
             ) from error
         self._descriptor = descriptor
-        with contextlib.suppress(OSError):  # a full card: the lock holds, only its holder's name is missing
+        with contextlib.suppress(OSError):  # on a full card the lock still holds, only the process id is missing
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def check(self) -> None:
-        """Raises: AlreadyRunningError where another process has it; StorageError."""
+        """Raises: AlreadyRunningError if another process has it; StorageError."""
         self.acquire()
         self.release()
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,7 +1,8 @@
-"""File descriptors: as many as the system gives, connections by their number, and what happens when none is left.
+"""File descriptors: the highest limit the system allows, connections by their number, and what happens without any.
 
-asyncio tries again a second after accept(2) found none, once for each place in the listener's backlog, with a
-traceback each time. Here that is one line, and idle connections end, so that the next try finds some.
+After accept(2) found no descriptor, asyncio retries a second later, once for each place in the listener's backlog,
+with a traceback each time. Here that is one log line, and idle connections are closed, so that the next attempt
+succeeds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 _FOR_THE_STATION = 40
 """Listeners, database, modem, control socket, a connection to the next host ..."""
 _PER_CONNECTION = 2
-"""Its socket, and the body of the message under way."""
+"""Its socket, and the body of the current message."""
 _LEAST = 4
 _TOLD_EVERY_S = 60.0
 _ROOM_EVERY_S = 0.5
@@ -27,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 def take_all() -> None:
-    """Raise this process's limit as far as it may."""
+    """Raise this process's limit as far as allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def connections_for(wanted: int) -> int:
-    """How many of `wanted` connections there are descriptors for."""
+    """The number of connections, up to `wanted`, for which there are descriptors."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return wanted
@@ -42,14 +43,14 @@ def connections_for(wanted: int) -> int:
 
 
 class Shortage:
-    """An exception handler for the event loop. `make_room` ends connections that do nothing."""
+    """An exception handler for the event loop. `make_room` closes idle connections."""
 
     def __init__(self, make_room: Callable[[], None], monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._make_room, self._monotonic_s = make_room, monotonic_s
         self._told_s = self._made_room_s = float("-inf")
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Anything else is reported as usual."""
+        """Handle a shortage; report anything else as usual."""
         if context.get("message") != _NO_ACCEPT:
             loop.default_exception_handler(context)
             return

@@ -1,11 +1,11 @@
-"""Asking for the factory reset: a durable marker on the card, then a reboot.
+"""Requesting the factory reset: a durable marker on the card, then a reboot.
 
-Nothing is deleted here. The marker `factory-reset` in the station's folder is looked at when the machine starts,
-before the daemon; who finds it there erases the station's data. So a power cut at any moment leaves either a
+Nothing is deleted here. At the start of the machine, before the daemon, a unit that finds the marker
+`factory-reset` in the station's folder erases the station's data. So a power cut at any moment leaves either the
 station as it was or one that is reset at its next start, never half of one.
 
-On a station under systemd the machine is rebooted through logind (a polkit rule lets the station's user do that);
-on a development tree the marker is all there is. Runs in the event loop; the disk is written in a thread.
+On a station under systemd the machine reboots through logind (a polkit rule lets the station's user do that); in a
+development tree the marker is all that happens. Runs in the event loop; the disk is written in a thread.
 """
 
 from __future__ import annotations
@@ -26,27 +26,26 @@ from dialpost.edge.ground.durable import sync_folder, write_durably
 MARKER = "factory-reset"
 NOT_HERE = "This is not an installed station, and nothing here erases it: delete its folders to start over."
 REBOOT_S = 20.0
-"""How long the service manager may take to accept the request for a reboot."""
+"""The longest wait for the service manager to accept the request for a reboot."""
 
 _log = logging.getLogger("dialpost.panel")
 
 
 class FactoryReset:
-    """The one way to ask for it: the button and the console use the same.
+    """The one way to request it, for button and console alike.
 
-    `reboot` gives "" where the machine is going down, else why not, in words; it is looked for where not given.
+    `reboot` returns "" if the machine is going down, else why not, in words; by default systemd is asked.
     """
 
     def __init__(self, data_dir: Path, reboot: Callable[[], Awaitable[str]] | None = None) -> None:
-        # Who erases looks in one place, whatever folder below it the configuration names.
+        # The unit that erases looks in one place, whatever folder below it the configuration names.
         self._data_dir = Path(StationConfig().data_dir) if _is_station() else data_dir
         self._reboot = reboot or _reboot
 
     async def request(self, by: str) -> str:
-        """Mark the card and restart the machine; what happens now, in words. `by` says who asked.
+        """Mark the card and reboot; returns what happens now, in words. `by` says who asked.
 
-        When it returns, the marker is durable. Raises: StorageError where it can't be written; then nothing
-        happens.
+        The marker is durable on return. Raises: StorageError if it can't be written; nothing happens then.
         """
         await asyncio.to_thread(write_marker, self._data_dir, by)
         _log.warning("factory reset asked for by=%s", by)
@@ -63,7 +62,7 @@ class FactoryReset:
         return (self._data_dir / MARKER).exists()
 
     def call_off(self) -> bool:
-        """Take the marker away again before the reboot; whether there was one. Raises: StorageError."""
+        """Remove the marker before the reboot; returns whether there was one. Raises: StorageError."""
         try:
             (self._data_dir / MARKER).unlink()
             sync_folder(self._data_dir)
@@ -75,7 +74,7 @@ class FactoryReset:
 
 
 def write_marker(data_dir: Path, by: str) -> None:
-    """Write the marker, whole or not at all, and durably. Raises: StorageError."""
+    """Write the marker, completely or not at all, and durably. Raises: StorageError."""
     text = json.dumps({"by": by, "asked_at": int(time.time())}) + "\n"
     try:
         write_durably(data_dir / MARKER, text.encode(), 0o640)
@@ -86,7 +85,7 @@ def write_marker(data_dir: Path, by: str) -> None:
 
 
 async def _reboot() -> str:
-    """Ask the service manager of this machine; "" once it agreed, else why not."""
+    """Ask this machine's service manager; returns "" once it agreed, else why not."""
     if not _is_station():
         return NOT_HERE
     try:

@@ -1,4 +1,4 @@
-"""What the service manager says has failed. Blocking."""
+"""The failed units, as reported by the service manager. Blocks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import subprocess
 
 _TIMEOUT_S = 30.0
 _OF_THE_LINE = frozenset({"dialpost-ppp.service"})
-"""A call that failed says nothing of the station: the line is not asked."""
+"""A failed call says nothing about the station, so the line's unit does not count."""
 
 
 def failed_units(systemctl: str = "systemctl") -> list[str]:
-    """A sentence for each failed unit, and one where the service manager can't be asked or still starts.
+    """A sentence for each failed unit, and one if the service manager can't be asked or is still starting.
 
     The line's own unit is left out.
     """

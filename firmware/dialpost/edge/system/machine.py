@@ -1,7 +1,7 @@
-"""The machine's own state, asked for and changed through the service manager: an end in order, the journal, a ping.
+"""The machine: an orderly shutdown through the service manager, the journal, a ping.
 
-Blocking; each runs one of the system's programs and nothing of it needs a privilege of ours: polkit lets the
-station's user end the machine (systemd/dialpost.rules), the group systemd-journal lets it read.
+Blocks; each function runs a system program, and none needs a privilege of ours: polkit lets the station's user shut
+the machine down (systemd/dialpost.rules), the group systemd-journal lets it read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _END_S, _JOURNAL_S = 20.0, 20.0
 
 
 class End(Enum):
-    """How the machine ends; the values are systemctl's."""
+    """How the machine goes down; the values are those of systemctl."""
 
     SHUTDOWN = "poweroff"
     REBOOT = "reboot"
 
 
 def end(how: End) -> None:
-    """Ask for it; the machine is going down when this returns. Raises: DialpostError with why not."""
+    """Shut down or reboot; the machine is going down when this returns. Raises: DialpostError with the reason."""
     if os.environ.get("DIALPOST_STATION") != "1" or not _BOOTED.is_dir():  # the units say so
         raise DialpostError("This is not an installed station: the machine is left as it is.")
     try:
@@ -42,7 +42,7 @@ def end(how: End) -> None:
 
 
 def journal(lines: int) -> list[str] | None:
-    """The newest lines of the station's units; None where there is no journal of them to be read."""
+    """The newest lines of the station's units; None if there is no readable journal of them."""
     if not _BOOTED.is_dir() or shutil.which("journalctl") is None:
         return None
     try:

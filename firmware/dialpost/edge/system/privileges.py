@@ -1,4 +1,4 @@
-"""Giving up root: what a command writes for the daemon must belong to the daemon's user, or it can't read it."""
+"""Giving up root: files that a command writes for the daemon must belong to the daemon's user to be readable."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DEVICE_GROUPS = ("dialout", "tty", "systemd-journal")
-"""What the console's unit gives beside the user's own groups (systemd/dialpost-console@.service)."""
+"""The groups of the console's unit besides the user's own (systemd/dialpost-console@.service)."""
 
 
 def become_owner_of(directory: Path, more_groups: Sequence[str] = ()) -> None:
-    """If this process is root and the directory is somebody else's, be that user from now on, for good.
+    """If this process is root and the directory belongs to another user, become that user permanently.
 
-    Of `more_groups` those that exist here are kept.
+    Those of `more_groups` that exist here are kept.
     """
     if os.geteuid() != 0 or not directory.exists():
         return
@@ -28,7 +28,7 @@ def become_owner_of(directory: Path, more_groups: Sequence[str] = ()) -> None:
         os.setgroups([owner.st_gid])
     found = [gid for name in more_groups if (gid := _group(name)) is not None]
     os.setgroups(list(dict.fromkeys([*os.getgroups(), *found])))
-    os.setgid(owner.st_gid)
+    os.setgid(owner.st_gid)  # before setuid: afterwards the group can no longer be changed
     os.setuid(owner.st_uid)
 
 

@@ -1,6 +1,6 @@
-"""Telling the service manager that we are ready, alive, stopping (sd_notify(3)).
+"""Notifying the service manager that we are ready, alive, stopping (sd_notify(3)).
 
-A datagram to the socket named in NOTIFY_SOCKET; without that variable every call does nothing.
+Sends datagrams to the socket named in NOTIFY_SOCKET; without that variable every call does nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ServiceManager:
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """We are going down on purpose."""
+        """We are stopping on purpose."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
@@ -41,9 +41,9 @@ class ServiceManager:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)  # a manager that stands still must not stop the mail
+            sock.setblocking(False)  # a hanging manager must not stop the mail
             try:
                 sock.connect(address)
                 sock.send(message.encode())
             except OSError:
-                return  # nobody listens any more: the notice is a courtesy, the mail is not
+                return  # nobody listens: the mail matters, the notice does not

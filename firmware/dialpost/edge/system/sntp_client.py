@@ -10,22 +10,22 @@ import time
 from dialpost.core.system.sntp import PORT, ClockOffset, answer, question
 
 TRY_S = 8.0
-"""Wait for one answer: a satellite's round trip is 2 s, and mail is on the line beside."""
+"""The wait for one answer: a satellite's round trip is 2 s, and mail shares the line."""
 TRIES = 3
 
 
 async def ask(
     address: str, *, not_before_s: float, port: int = PORT, try_s: float = TRY_S, tries: int = TRIES
 ) -> ClockOffset:
-    """What the server at this IP address says; nothing before `not_before_s` (Unix seconds) is believed.
+    """The offset from the server at this IP address; a time before `not_before_s` (Unix seconds) is rejected.
 
-    Raises: OSError, TimeoutError, ValueError (an answer that can't be believed), each with words for the log.
+    Raises: OSError, TimeoutError, ValueError (an implausible answer), each with words for the log.
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        sock.connect((address, port))  # answers of others never arrive
+        sock.connect((address, port))  # so that the kernel drops answers from other hosts
         for number in range(tries):
             cookie = secrets.randbits(64)
             sent_s, began_s = time.time(), time.monotonic()

@@ -1,12 +1,12 @@
-"""Putting a configuration in force while the station runs, and taking it back.
+"""Putting a configuration in force while the station runs, and rolling it back.
 
-A commit is: tried beforehand, written to the card, taken by the running process, applied to the system. If the
-station does not start with it, the one before is put back and the reason reported. While a call is up the station
-goes on as it is, and takes the new one when the call has ended. A commit that wants a confirmation is taken back
-when none comes in time, when the connection it was made over is gone, and, by its mark on the card, after a power
-cut.
+A commit is rehearsed, written to the card, taken by the running process and applied to the system. If the station
+does not start with it, the previous configuration is restored and the reason reported. During a call the station
+continues as it is and takes the new configuration when the call has ended. A commit that needs a confirmation is
+rolled back if none comes in time, if the connection it was made over is lost, and, by its mark on the card, after a
+power cut.
 
-One change at a time. All in the daemon's event loop; time is monotonic, the wall clock only dates the history.
+One change at a time, in the daemon's event loop; time is monotonic, the wall clock only dates the history.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a commit came to. `words` tells what should be known of it, a sentence each; `problems` are those of
-    them that say what could not be put in force in the system.
+    """The result of a commit. `words` says what the operator should know, a sentence each; `problems` are those of
+    them about what could not be put in force in the system.
     """
 
     commit: Commit
@@ -54,7 +54,7 @@ class Done:
 
 
 class ConfigChanges:
-    """The one place where the configuration in force is changed. `on_change` hears what happened, in words."""
+    """The one place that changes the configuration in force. `on_change` is called with what happened, in words."""
 
     def __init__(
         self,
@@ -77,16 +77,16 @@ class ConfigChanges:
         self._later: asyncio.Task[None] | None = None
         self._closed = False
         self._in_force = 0
-        """The number the running station was made with, 0 = not known."""
+        """The number of the configuration that the running station was made with; 0 = not known."""
 
     @property
     def pending(self) -> Pending | None:
-        """What waits for a confirmation."""
+        """The commit that waits for a confirmation."""
         return self._pending
 
     @property
     def pending_left_s(self) -> float | None:
-        """Seconds until it is taken back."""
+        """Seconds until it is rolled back."""
         if self._pending is None:
             return None
         return max(0.0, self._pending.until_s - asyncio.get_running_loop().time())
@@ -99,11 +99,11 @@ class ConfigChanges:
         return [f"Configuration {number} is rolled back in {left_s:.0f} s unless it is confirmed.", *self.remarks]
 
     def remark(self, words: str) -> None:
-        """Something of the configuration that the operator should know, for `status`."""
+        """Add something about the configuration that the operator should know to `status`."""
         self._remark(words)
 
     async def before_start(self) -> None:
-        """Before a station is started: what was not confirmed before the power went is taken back."""
+        """Before a station is started: roll back a commit that was not confirmed before the power failed."""
         trial = await asyncio.to_thread(self._history.unproven)
         if trial is None or trial.proof is not Proof.CONFIRM:
             return
@@ -111,22 +111,22 @@ class ConfigChanges:
             await self._write_back(
                 trial, f"configuration {trial.number} was not confirmed before the station ended"
             )
-        except DialpostError as error:  # a station with the wrong configuration is better than none
+        except DialpostError as error:  # a station with the wrong configuration is better than no station
             self._remark(f"Configuration {trial.number} was not confirmed, and could not be rolled back: {error}")
 
     async def started(self) -> None:
-        """A station started with the configuration in force: it needs no other proof of that, and is kept."""
+        """A station started with the configuration in force: that is its proof, and it is kept."""
         try:
             await asyncio.to_thread(self._history.proven)
             commit = await asyncio.to_thread(self._history.current)
             self._in_force = commit.number if commit else 0
         except StorageError as error:
             self._remark(f"The history of the configuration can't be kept: {error}")
-        if self.remarks and self._in_force:  # the system was made by what was taken back
+        if self.remarks and self._in_force:  # the system still has the settings that were rolled back
             self._start(partial(self._applied, self._in_force))
 
     async def start_failed(self) -> bool:
-        """None started. Whether another configuration was put back, with which it may: a commit not yet proven."""
+        """No station started. Roll back a commit not yet proven; returns whether there was one."""
         trial = await asyncio.to_thread(self._history.unproven)
         if trial is None:
             return False
@@ -134,7 +134,7 @@ class ConfigChanges:
         return True
 
     async def run_again(self) -> None:
-        """Run what is in force again, where nothing ran for a reason that has gone. Nothing is raised."""
+        """Start the station again once the reason why none ran is gone. Never raises."""
         async with self._lock:
             if (config := self._process.config) is None:
                 return
@@ -148,7 +148,7 @@ class ConfigChanges:
         await self.started()
 
     async def close(self) -> None:
-        """The daemon ends. What waits for a confirmation is taken back at the next start."""
+        """The daemon ends. A commit that waits for confirmation is rolled back at the next start."""
         self._closed = True
         self._stop_timer()
         for task in list(self._tasks):
@@ -178,7 +178,7 @@ class ConfigChanges:
             commit = await self._write(text, who, comment, proof)
             trial = await asyncio.to_thread(self._history.unproven) or Unproven(commit.number, 0, proof)
             words = await self._put_in_force(config, trial)
-            self.remarks = []  # of what was before
+            self.remarks = []  # those of earlier configurations no longer matter
             result = await self._applied(commit.number)
             if confirm_s is not None:
                 self._await_confirmation(trial, owner, confirm_s)
@@ -187,7 +187,7 @@ class ConfigChanges:
             return Done(commit, (*words, *result.notes, *result.problems), confirm_s, result.problems)
 
     async def confirm(self, owner: object) -> int:
-        """The pending commit is good; its number. Raises: ControlError where `owner` has none, StorageError."""
+        """Confirm the pending commit of `owner`; returns its number. Raises: ControlError, StorageError."""
         async with self._lock:
             pending = self._pending
             if pending is None:
@@ -205,14 +205,14 @@ class ConfigChanges:
             return pending.trial.number
 
     def owner_gone(self, owner: object) -> None:
-        """Its connection is gone: what waits for its confirmation is taken back at once."""
+        """Its connection is gone: roll back at once a commit that waits for its confirmation."""
         if self._pending is not None and self._pending.owner is owner:
             self._start(partial(self._take_back, self._pending, "its session ended without a confirmation"))
 
     async def reload(self, text: str) -> tuple[str, ...]:
-        """Take the file as somebody changed it (SIGHUP); what should be known of it.
+        """Take the file as somebody changed it (SIGHUP); returns what the operator should know.
 
-        Raises: ConfigError where it can't be used: the station goes on with what it has. The file stays as it is,
+        Raises: ConfigError if it can't be used; the station keeps its configuration then. The file stays as it is,
         unless the station did not start with it: then it is rolled back, and kept in the history.
         """
         async with self._lock:
@@ -238,7 +238,7 @@ class ConfigChanges:
             )
 
     async def _put_in_force(self, config: Config, trial: Unproven | None) -> list[str]:
-        """Let the process take it, now or after the call; when it counts, in words. Raises: ConfigError."""
+        """Let the process take it, now or after the call; returns when, in words. Raises: ConfigError."""
         running = self._process.config
         self._not_later()
         if running is None or not self._process.call_is_up:
@@ -255,17 +255,19 @@ class ConfigChanges:
                 await self._process.take(config)
         except DialpostError as error:
             if trial is None:
-                raise ConfigError((f"It did not start with it: {error}", "It goes on as it was.")) from error
+                raise ConfigError(
+                    (f"The station did not start with it: {error}", "It continues as before.")
+                ) from error
             back = await self._write_back(trial, f"the station did not start with configuration {trial.number}")
             raise ConfigError(
                 (f"Configuration {trial.number} was rolled back: the station did not start with it: {error}", back)
             ) from error
         if trial is not None:
             self._in_force = trial.number
-            if trial.proof is Proof.START and not self._process.trouble:  # its proof is that a station starts
+            if trial.proof is Proof.START and not self._process.trouble:  # the station started: that was its proof
                 try:
                     await asyncio.to_thread(self._history.proven)
-                except StorageError as error:  # it is in force; the next start proves it again
+                except StorageError as error:  # it is in force, and the next start proves it again
                     _log.warning("config: the proof of number=%s could not be noted: %s", trial.number, error)
 
     async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
@@ -295,7 +297,7 @@ class ConfigChanges:
             self.on_change(f"Configuration {number} was rolled back: {why}. {said}")
 
     async def _run_what_is_in_force(self) -> None:
-        """After a revert: process and system take it, now or after the call. Raises: DialpostError."""
+        """After a rollback: let process and system take it, now or after the call. Raises: DialpostError."""
         commit = await asyncio.to_thread(self._history.current)
         if commit is None:
             self._not_later()
@@ -304,7 +306,7 @@ class ConfigChanges:
         try:
             config = self._parser.parse(await asyncio.to_thread(self._history.text_of, commit.number))
         except ConfigError:
-            await self._process.take(None)  # what was there before could not be read either
+            await self._process.take(None)  # the configuration before could not be read either
         else:
             await self._put_in_force(config, None)
         await self._applied(commit.number)
@@ -324,7 +326,7 @@ class ConfigChanges:
         )
 
     async def _write_back(self, trial: Unproven, why: str) -> str:
-        """Revert on the card; what is in force now, in words."""
+        """Roll back on the card; returns what is in force now, in words."""
         commit = await asyncio.to_thread(
             lambda: self._history.revert(
                 trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()
@@ -347,7 +349,7 @@ class ConfigChanges:
             result = not_applied(str(error))
         for words in (*result.notes, *result.problems):
             _log.warning("config: not applied number=%s: %s", number, words)
-        # What of the system is not as the configuration says is for `status`, until a run that puts it right.
+        # `status` shows where the system differs from the configuration, until a run corrects it.
         kept = [words for words in self.remarks if not words.startswith(_NOT_IN_FORCE)]
         self.remarks = [*kept, *(f"{_NOT_IN_FORCE}{problem}" for problem in result.problems)]
         return result
@@ -394,5 +396,5 @@ def _stale(newest: Commit | None) -> str:
 
 
 def committed_words(number: int, who: str) -> str:
-    """What the other sessions hear of a commit."""
+    """The notice about a commit for the other sessions."""
     return f"Configuration {number} was committed by {who}."

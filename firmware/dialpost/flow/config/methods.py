@@ -1,7 +1,7 @@
-"""The configuration's methods on the control socket: `config.open`, `config.set`, `config.commit` ...
+"""The configuration methods on the control socket: `config.open`, `config.set`, `config.commit` ...
 
-One session for each connection, opened by `config.open` and closed with the connection. Secrets never come back,
-but in `config.text {secrets: true}`, which is for saving. Hands what is asked to `flow/config/sessions`.
+One session per connection, opened by `config.open` and closed with the connection. Answers contain no secrets,
+except `config.text {secrets: true}`, which is for saving. They call `flow/config/sessions`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _none(config: Config) -> Sequence[str]:
 def config_methods(
     sessions: ConfigSessions, changes: ConfigChanges, remarks: Callable[[Config], Sequence[str]] = _none
 ) -> dict[str, Served]:
-    """The methods by name. `remarks`: what the machine's files say of a usable configuration."""
+    """The methods by name. `remarks`: faults of a usable configuration that only the machine's files show."""
     of_talk: dict[FaceConnection, Session] = {}
 
     async def open_(wanted: api.OpenParams, talk: FaceConnection) -> api.Opened:
@@ -90,7 +90,7 @@ def config_methods(
 
 
 class _Acts:
-    """What can be asked in a session."""
+    """The requests within a session."""
 
     def __init__(
         self, sessions: ConfigSessions, changes: ConfigChanges, remarks: Callable[[Config], Sequence[str]]
@@ -98,7 +98,7 @@ class _Acts:
         self._sessions, self._changes, self._remarks = sessions, changes, remarks
 
     async def show(self, session: Session, wanted: api.ShowParams) -> api.Lines:
-        """A section, a key or an item of a list; with `all` defaults too."""
+        """Show a section, a key or an item of a list; with `all` including defaults."""
         candidate, key = session.candidate, wanted.key
         table = candidate.table()
         if key and key not in sections():
@@ -110,28 +110,28 @@ class _Acts:
         return api.Lines(lines=tuple(lines))
 
     async def set(self, session: Session, wanted: api.SetParams) -> api.Changed:
-        """The value as typed."""
+        """Set a value as typed."""
         return self._changed(session, lambda candidate: candidate.set(wanted.key, wanted.value))
 
     async def unset(self, session: Session, wanted: api.UnsetParams) -> api.Changed:
-        """Back to the default."""
+        """Return to the default."""
         return self._changed(session, lambda candidate: candidate.unset(wanted.key))
 
     async def compare(self, session: Session, wanted: api.CompareParams) -> api.Lines:
-        """With the base, or with the configuration of `number`."""
+        """Compare with the base, or with the configuration `number`."""
         text = session.base_text
         if wanted.number is not None:
             text = await self._sessions.text_of(wanted.number)
         return api.Lines(lines=tuple(compare(table_of(text), session.candidate.table())))
 
     async def check(self, session: Session, wanted: NoParams) -> api.Checked:
-        """What is wrong, what should be known, whom it would cut off."""
+        """Report faults, warnings, and whom it would cut off."""
         problems, candidate = self._sessions.problems(session), session.candidate
         warnings = () if problems else (*candidate.warnings(), *self._remarks(candidate.config()))
         return api.Checked(problems=tuple(problems), warnings=warnings, cuts=tuple(self._sessions.cuts(session)))
 
     async def commit(self, session: Session, wanted: api.CommitParams) -> api.Committed:
-        """`problems` are those of the `words` that say what could not be put in force."""
+        """Commit. `problems` are those of the `words` about what could not be put in force."""
         minutes = wanted.confirm_min
         done = await self._sessions.commit(
             session,
@@ -147,31 +147,31 @@ class _Acts:
         )
 
     async def confirm(self, session: Session, wanted: NoParams) -> api.Numbered:
-        """The last commit is good."""
+        """Confirm the last commit."""
         return api.Numbered(number=await self._sessions.confirm(session))
 
     async def discard(self, session: Session, wanted: NoParams) -> api.Numbered:
-        """Start over."""
+        """Discard the changes."""
         await self._sessions.discard(session)
         return api.Numbered(number=_base_number(session))
 
     async def rebase(self, session: Session, wanted: NoParams) -> api.Rebased:
-        """On top of the newest."""
+        """Put the changes on top of the newest configuration."""
         both = await self._sessions.rebase(session)
         return api.Rebased(number=_base_number(session), conflicts=tuple(both))
 
     async def rollback(self, session: Session, wanted: api.RollbackParams) -> api.RolledBack:
-        """An earlier one into the candidate."""
+        """Load an earlier configuration into the candidate."""
         problems = await self._sessions.rollback(session, wanted.number)
         return api.RolledBack(number=wanted.number, problems=tuple(problems))
 
     async def history(self, session: Session, wanted: NoParams) -> api.History:
-        """The newest first."""
+        """List the commits, newest first."""
         kept = await self._sessions.history()
         return api.History(commits=tuple(_commit(one) for one in reversed(kept)))
 
     async def load(self, session: Session, wanted: api.LoadParams) -> api.Loaded:
-        """A whole file. What is not TOML is not loaded; what is, is, with its faults."""
+        """Load a whole file: only if it is TOML, but with all its other faults."""
         try:
             problems = await asyncio.to_thread(self._sessions.load, session, wanted.text)
         except ConfigError as error:
@@ -179,12 +179,12 @@ class _Acts:
         return api.Loaded(loaded=True, problems=tuple(problems))
 
     async def text(self, session: Session, wanted: api.TextParams) -> api.Text:
-        """The candidate as a file. Secrets are blotted out unless `secrets`."""
+        """The candidate as a file. Secrets are redacted unless `secrets`."""
         text = session.candidate.text
         return api.Text(text=text if wanted.secrets else blotted(text))
 
     async def notices(self, session: Session, wanted: NoParams) -> api.Notices:
-        """What happened since last asked, and how long until a commit is taken back."""
+        """What happened since the last request, and how long until a commit is rolled back."""
         pending = self._changes.pending
         return api.Notices(
             notices=tuple(self._sessions.notices(session)),

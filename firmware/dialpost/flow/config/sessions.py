@@ -1,6 +1,6 @@
-"""Editing sessions: each has a candidate configuration of its own, sees the others, and ends with its connection.
+"""Editing sessions: each has its own candidate configuration, sees the others, and ends with its connection.
 
-Nothing of a candidate is kept: what is not committed is gone with its session. All in the daemon's event loop.
+Candidates are not kept: uncommitted changes are lost with their session. Runs in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_NOTICES = 50
 
 
 class Mode(Enum):
-    """What an editing session finds."""
+    """The situation that an editing session finds."""
 
     RUNNING = "running"
     SET_UP = "set-up"  # there is no configuration yet
@@ -53,7 +53,7 @@ class Checker(Parser, Protocol):
 
 @dataclass(eq=False)
 class Session:
-    """One session. `base` is what it was begun from, `base_text` its text."""
+    """One session. `base` is the configuration it started from, `base_text` its text."""
 
     number: int
     who: str
@@ -70,12 +70,12 @@ class Session:
 
     @property
     def has_difference(self) -> bool:
-        """Whether `compare` has something to show: a text may be written otherwise and say the same."""
+        """Whether `compare` has something to show: a different text may mean the same."""
         return self.is_changed and bool(compare(table_of(self.base_text), self.candidate.table()))
 
 
 class ConfigSessions:
-    """The sessions open now. `first_text` is what a first configuration begins with."""
+    """The open sessions. `first_text` is the initial text of a first configuration."""
 
     def __init__(
         self, book: Book, checker: Checker, changes: ConfigChanges, process: Process, first_text: str = ""
@@ -88,11 +88,11 @@ class ConfigSessions:
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """Those open, the oldest first."""
+        """The open sessions, oldest first."""
         return tuple(self._sessions)
 
     async def open(self, who: str) -> tuple[Session, Mode, tuple[str, ...]]:
-        """A new session; what it finds, and what is wrong with it. Raises: ControlError, StorageError."""
+        """Open a session; returns it, the mode, and the faults found. Raises: ControlError, StorageError."""
         if len(self._sessions) >= MOST_SESSIONS:
             raise ControlError(f"{MOST_SESSIONS} sessions are already open: close one first.")
         base, text = await self._newest()
@@ -104,7 +104,7 @@ class ConfigSessions:
         return session, mode, problems
 
     def close(self, session: Session) -> None:
-        """It is over, however; what it left unconfirmed is taken back."""
+        """The session ended, for whatever reason; an unconfirmed commit of it is rolled back."""
         if session not in self._sessions:
             return
         self._sessions.remove(session)
@@ -114,49 +114,49 @@ class ConfigSessions:
         )
 
     def tell_all(self, words: str) -> None:
-        """A notice for every session."""
+        """Send a notice to every session."""
         self._tell(words, but=None)
 
     def notices(self, session: Session) -> tuple[str, ...]:
-        """What happened since this was last asked."""
+        """The notices since the last call."""
         told, session.notices = tuple(session.notices), []
         return told
 
     # -- what a session does --------------------------------------------------------------------------
 
     def change(self, session: Session, change: Callable[[Candidate], Candidate]) -> Candidate:
-        """Its candidate, changed. Raises: what `change` does."""
+        """Change its candidate and return it. Raises: whatever `change` raises."""
         session.candidate = change(session.candidate)
         return session.candidate
 
     async def discard(self, session: Session) -> None:
-        """Start over from the newest."""
+        """Discard its changes and start from the newest configuration."""
         session.base, session.base_text = await self._newest()
         session.candidate = _candidate(session.base_text)
 
     async def rebase(self, session: Session) -> tuple[str, ...]:
-        """Put its changes on top of the newest; the keys changed on both sides. Raises: StorageError."""
+        """Put its changes on top of the newest; returns the keys changed on both sides. Raises: StorageError."""
         base, text = await self._newest()
         made, both = rebase(_candidate(session.base_text), session.candidate, _candidate(text))
         session.base, session.base_text, session.candidate = base, text, made
         return both
 
     async def rollback(self, session: Session, number: int) -> tuple[str, ...]:
-        """Put an earlier configuration into the candidate; what is wrong with it. Raises: NotFoundError."""
+        """Load an earlier configuration into the candidate; returns its faults. Raises: NotFoundError."""
         candidate = Candidate(await asyncio.to_thread(self._book.text_of, number))
         session.candidate = candidate
         return self.problems(session)
 
     def load(self, session: Session, text: str) -> tuple[str, ...]:
-        """Put a whole text into the candidate; what is wrong with it. Secrets blotted out are kept as they are.
+        """Load a whole text into the candidate; returns its faults. Redacted secrets keep their present values.
 
-        Raises: ConfigError where it is not TOML; the candidate is as it was then.
+        Raises: ConfigError if it is not TOML; the candidate is unchanged then.
         """
         session.candidate = with_secrets(text, session.candidate.table())
         return self.problems(session)
 
     def problems(self, session: Session) -> tuple[str, ...]:
-        """Why its candidate can't be put in force."""
+        """The reasons why its candidate can't be put in force."""
         blots = still_blotted(session.candidate.table())
         try:
             self._checker.parse(session.candidate.text)
@@ -165,7 +165,7 @@ class ConfigSessions:
         return blots
 
     def cuts(self, session: Session) -> tuple[str, ...]:
-        """Whom its candidate would cut off. () where it is not usable or nothing runs."""
+        """Whom its candidate would cut off. () if it is not usable or no station runs."""
         running = self._process.config
         if running is None or self.problems(session):
             return ()
@@ -174,7 +174,7 @@ class ConfigSessions:
     async def commit(
         self, session: Session, *, comment: str = "", confirm_s: float | None = None, anyway: bool = False
     ) -> Done:
-        """Put its candidate in force. Raises: WarnFirstError, and what `ConfigChanges.commit` does."""
+        """Put its candidate in force. Raises: WarnFirstError, and whatever `ConfigChanges.commit` raises."""
         if not session.is_changed and session.base is not None:
             raise ControlError("Nothing has changed: there is nothing to commit.")
         if problems := self.problems(session):
@@ -186,17 +186,17 @@ class ConfigSessions:
             text, session.base, session.who, comment, owner=session, confirm_s=confirm_s
         )
         session.base, session.base_text = done.commit, text
-        own = committed_words(done.commit.number, session.who)  # the others hear of it; this one has its answer
+        own = committed_words(done.commit.number, session.who)  # a notice for the others: this one has the answer
         session.notices = [words for words in session.notices if words != own]
         return done
 
     async def confirm(self, session: Session) -> int:
-        """Its commit is good; its number. Raises: ControlError."""
+        """Confirm its commit; returns the number. Raises: ControlError."""
         return await self._changes.confirm(session)
 
     async def history(self) -> tuple[Commit, ...]:
         """All commits kept, oldest first."""
-        await asyncio.to_thread(self._book.current)  # one made with an editor gets its number
+        await asyncio.to_thread(self._book.current)  # a file changed in an editor gets its number here
         return await asyncio.to_thread(self._book.commits)
 
     async def text_of(self, number: int) -> str:
@@ -206,7 +206,7 @@ class ConfigSessions:
     # -- inside ---------------------------------------------------------------------------------------
 
     async def _newest(self) -> tuple[Commit | None, str]:
-        """The newest configuration and its text. One that is not even TOML leaves nothing to begin with."""
+        """The newest configuration and its text; if that is not even TOML, the text of the running one."""
         base = await asyncio.to_thread(self._book.current)
         if base is None:
             return None, self._first_text
@@ -248,7 +248,7 @@ def _now_s() -> float:
 
 
 def table_of(text: str) -> dict[str, object]:
-    """What is in a text; nothing where it is not TOML."""
+    """The table of a text; empty if it is not TOML."""
     try:
         return Candidate(text).table()
     except ConfigError:

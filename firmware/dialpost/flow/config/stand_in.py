@@ -1,6 +1,6 @@
-"""A configuration file that the card damaged or lost: the newest usable one that was in force takes its place.
+"""If the card damaged or lost the configuration file, the newest usable one of the history takes its place.
 
-Mail must not stop for a byte while the whole text lies in the history. The file is kept beside the one put back.
+Mail must not stop for one byte while the whole text is in the history. The damaged file is kept beside it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ class HistoryForStandIn(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def numbers(self) -> Sequence[int]:
-        """Those that are kept, ascending. Raises: StorageError."""
+        """The numbers kept, ascending. Raises: StorageError."""
 
     def is_withdrawn(self) -> bool:
-        """Whether there is no file because the only configuration was taken back."""
+        """Whether there is no file because the only configuration was rolled back."""
 
     def is_cut_short(self) -> bool:
-        """Whether the file is only the beginning of what was committed, as a card that lost the rest leaves it."""
+        """Whether the file is only the beginning of what was committed, because the card lost the rest."""
 
     def put_back(self, number: int) -> str:
-        """Put it in force; the name under which the file before is kept, "" where there was none."""
+        """Put it in force; returns the name under which the old file is kept, "" if there was none."""
 
 
 class FileForStandIn(Protocol):
@@ -42,14 +42,14 @@ class FileForStandIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What is in force instead, and all that the operator should know of it."""
+    """The configuration in force instead, and what the operator should know about it."""
 
     config: Config
     words: str
 
 
 def stand_in(history: HistoryForStandIn, file: FileForStandIn) -> StandIn | None:
-    """Put it in force; None where the file is in order, was never there, or nothing can stand in for it."""
+    """Put one in force; None if the file is in order, never existed, or has no usable replacement."""
     try:
         file.load()
         if not history.is_cut_short():

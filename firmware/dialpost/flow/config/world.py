@@ -1,4 +1,4 @@
-"""What changing the configuration needs of the world around it: the card, the process, the system, the clock."""
+"""What a change of the configuration needs around it: the card, the process, the system, the clock."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dialpost.core.config.model import Config
 
 
 class Texts(Protocol):
-    """The texts of every configuration that is kept (edge/config/history.ConfigHistory). Blocking."""
+    """The texts of all configurations kept (edge/config/history.ConfigHistory). Blocks."""
 
     def text_of(self, number: int) -> str:
-        """The text of a number. Raises: NotFoundError, StorageError."""
+        """The text of a configuration. Raises: NotFoundError, StorageError."""
 
 
 class History(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
-        """The one in force, None where there is none."""
+        """The one in force; None if there is none."""
 
     def commit(
         self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
@@ -28,13 +28,13 @@ class History(Texts, Protocol):
         """Put it in force, durably."""
 
     def unproven(self) -> Unproven | None:
-        """What is on trial."""
+        """The commit on trial."""
 
     def proven(self) -> None:
-        """It is on trial no more."""
+        """It is no longer on trial."""
 
     def revert(self, trial: Unproven, why: str, when_s: int, *, clock_trusted: bool) -> Commit | None:
-        """Back to the one before; None: there was none."""
+        """Restore the one before; None if there was none."""
 
 
 class Parser(Protocol):
@@ -49,41 +49,41 @@ class Process(Protocol):
 
     @property
     def config(self) -> Config | None:
-        """What the running station was made with, None where none runs."""
+        """The configuration of the running station; None if none runs."""
 
     @property
     def call_is_up(self) -> bool:
-        """Whether a call is under way."""
+        """Whether there is a call."""
 
     @property
     def trouble(self) -> str:
-        """Why no station runs although there is a configuration; "" where one does."""
+        """Why no station runs although there is a configuration; "" if one runs."""
 
     async def call_ended(self) -> None:
-        """Return when none is."""
+        """Wait until there is none."""
 
     async def rehearse(self, config: Config) -> tuple[str, ...]:
-        """Why a station would not start with it, as far as can be tell without stopping the one that runs."""
+        """Why a station would not start with it, as far as can be seen without stopping the running one."""
 
     async def take(self, config: Config | None) -> None:
         """Run a station with it (None: none, and wait to be set up).
 
-        Raises: DialpostError where it does not start; what ran before runs again then.
+        Raises: DialpostError if it does not start; the previous station runs again then.
         """
 
 
 class Apply(Protocol):
-    """What renders a committed configuration into the system (host name, LAN address, firewall ...)."""
+    """Renders a committed configuration into the system (host name, LAN address, firewall ...)."""
 
     async def run(self, number: int) -> ApplyResult:
-        """Do it for the configuration of this number, which is in force; what became of it."""
+        """Apply the configuration of this number, which is in force; returns the result."""
 
 
 class WallClock(Protocol):
     """The subset of edge/system/clock.Clock needed here."""
 
     def wall_s(self) -> float:
-        """Unix seconds as believed."""
+        """Unix seconds by the wall clock."""
 
     def is_trusted(self) -> bool:
-        """Whether that can be right."""
+        """Whether they can be right."""

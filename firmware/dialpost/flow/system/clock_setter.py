@@ -1,11 +1,11 @@
 """Sets the clock on connect, beside the mail: a board without a battery clock starts in the past.
 
-Where chrony runs it is chrony's work (the line's hook tells it that the servers can be reached); else the station
-asks by SNTP itself and sets the clock, if it may. While the clock is not trusted, `ready` lets the mail wait some
-seconds for it, so that certificates can be judged and what is written down has a date. After a step, whoever
-counts by the wall clock gets a call (`on_step`).
+If chrony runs, it sets the clock (the line's hook tells it that the servers can be reached); otherwise the station
+asks by SNTP and sets the clock itself, if it may. While the clock is not trusted, `ready` makes the mail wait for
+it for some seconds, so that certificates can be checked and records get a date. After a step `on_step` is called
+for everything that depends on the wall clock.
 
-Runs in the daemon's event loop. Nothing here raises: a wrong clock stops no mail.
+Runs in the daemon's event loop. Nothing here raises: a wrong clock does not stop mail.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from dialpost.core.system.sntp import ClockOffset
 from dialpost.flow import maillog
 
 READY_S = 10.0
-"""How long the mail waits for a clock that is not trusted."""
+"""The longest wait of the mail for a clock that is not trusted."""
 STEP_S = 2.0
-"""A clock that is off by less is left as it is."""
+"""A clock that is off by less is left alone."""
 LOOK_S = 1.0
 LAST_RESORT = "pool.ntp.org"
 
@@ -34,13 +34,13 @@ class SettableClock(Protocol):
         """Unix seconds as believed."""
 
     def monotonic_s(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go backwards."""
 
     def is_trusted(self) -> bool:
         """Whether the wall clock can be right."""
 
     def set_by(self, offset_s: float) -> str:
-        """Move the clock; "" or why it can't be done."""
+        """Move the clock; returns "" or why that failed."""
 
     def is_kept_by_chrony(self) -> bool:
         """Whether chrony runs."""
@@ -64,7 +64,7 @@ class ClockSetter:
         self._work: asyncio.Task[None] | None = None
 
     def line_up(self, up: PppUp) -> None:
-        """The network is there: see to the clock."""
+        """The network is up: set the clock."""
         self.line_down()
         if self._config.source is not ClockSource.NEVER:
             self._work = asyncio.create_task(self._see_to_it(up.remote))
@@ -76,7 +76,7 @@ class ClockSetter:
             self._work = None
 
     async def ready(self) -> None:
-        """Wait until the clock is trusted, or READY_S; at once where it is already, or nothing can set it."""
+        """Wait until the clock is trusted, at most READY_S; not at all if it is, or if nothing can set it."""
         if self._clock.is_trusted() or self._work is None:
             return
         deadline_s = self._clock.monotonic_s() + READY_S
@@ -93,7 +93,7 @@ class ClockSetter:
             await self._ask_around(peer)
 
     async def _watch(self) -> None:
-        """chrony steps the clock whenever it has seen enough: notice."""
+        """Notice when chrony steps the clock, which it does once it has enough samples."""
         before_s = self._clock.wall_s() - self._clock.monotonic_s()
         while True:
             await asyncio.sleep(LOOK_S)

@@ -1,7 +1,7 @@
-"""The control API's state of the station as a whole: `status`.
+"""The control API's view of the whole station: `status`.
 
-Nothing here decides about mail: it asks the flows and puts their answers together. `call_methods`, `queue_methods`
-and `account_methods` have the others. Runs in the daemon's event loop.
+Nothing here decides about mail: it queries the flows and combines their answers. The other methods are in
+`call_methods`, `queue_methods` and `account_methods`. Runs in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Calls(Protocol):
 
 
 class StationFacts(Counts, Protocol):
-    """What `status` tells besides calls."""
+    """What `status` reports besides calls."""
 
     def facts(self) -> api.Status:
-        """Who this is: hostname, version, link, uptime_s, accounts, free_bytes ..."""
+        """The station's own facts: hostname, version, link, uptime_s, accounts, free_bytes ..."""
 
     def attention(self) -> list[str]:
         """What needs the operator, a sentence each."""
 
 
 def control_methods(calls: Calls, history: CallHistory, station: StationFacts) -> dict[str, Served]:
-    """The method for the state as a whole."""
+    """The `status` method."""
 
     async def status(wanted: NoParams) -> api.Status:
         counts = await station.counts()

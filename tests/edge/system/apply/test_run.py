@@ -165,8 +165,8 @@ def _fifo(path: Path) -> None:
     ("spoil", "said"),
     [
         (_link, "can't be read"),
-        (_fifo, "is a link or no regular file"),
-        (lambda path: path.with_name("second").hardlink_to(path), "is a link or no regular file"),
+        (_fifo, "is a link or not a regular file"),
+        (lambda path: path.with_name("second").hardlink_to(path), "is a link or not a regular file"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "is not UTF-8"),
         (lambda path: path.write_bytes(b"#" * 1_000_001), "larger than a megabyte"),
         (lambda path: path.write_text("[station"), "this is not TOML"),

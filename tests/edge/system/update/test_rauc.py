@@ -31,13 +31,13 @@ def test_a_bundle_with_a_wrong_signature(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", ["echo nonsense", "true"])
 def test_an_answer_that_is_none(tmp_path: Path, script: str) -> None:
-    with pytest.raises(UpdateError, match="could not be looked at"):
+    with pytest.raises(UpdateError, match="could not be examined"):
         _rauc(tmp_path, script).info(Path("x"))
 
 
 def test_without_rauc(tmp_path: Path) -> None:
     rauc = Rauc(str(tmp_path / "none"))
-    with pytest.raises(UpdateError, match="could not be looked at"):
+    with pytest.raises(UpdateError, match="could not be examined"):
         rauc.info(Path("x"))
     with pytest.raises(UpdateError, match="can't be run"):
         rauc.install(Path("x"), print)

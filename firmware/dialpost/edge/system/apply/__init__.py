@@ -1,7 +1,7 @@
 """The root side of applying the configuration, run by `dialpost-apply.service` as `python3 -P -m ...`.
 
-Reads one file that is not root's, renders what the system shall have (core/system/apply), writes it to a fixed list
-of places and tells the services. Takes nothing else from anybody.
+Reads one file that is not root's, renders the system's settings (core/system/apply), writes them to a fixed list of
+places and notifies the services. Takes no other input.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dialpost.edge.system.apply.run import apply
 
 
 def main() -> int:
-    """0: the system is as the configuration says; 1: not, and stderr says why."""
+    """Exit status 0: the system matches the configuration; 1: it does not, and stderr says why."""
     parser = argparse.ArgumentParser(prog="dialpost-apply", description=__doc__)
     parser.add_argument(
         "--root", type=Path, default=Path("/"), help="write under this folder, and notify no service"

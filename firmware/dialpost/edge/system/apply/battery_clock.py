@@ -1,6 +1,6 @@
-"""Telling the kernel of a clock chip on the header's I2C lines: it does not look for one by itself.
+"""Registering a clock chip on the header's I2C lines with the kernel, which does not look for one by itself.
 
-The kernel takes the time of a chip that it learns of (CONFIG_RTC_HCTOSYS), and chrony writes the right time back
+The kernel takes the time from a chip registered with it (CONFIG_RTC_HCTOSYS), and chrony writes the right time back
 (`rtcsync`). Source: Linux, Documentation/i2c/instantiating-devices.rst, method 3.
 """
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 ADAPTERS = Path("/sys/bus/i2c/devices")
 HEADER = "i2c@7e804000"
-"""The controller of pins 3 and 5, as the device trees of the Pi 3, Zero 2 W and 4 call it."""
+"""The controller of pins 3 and 5 in the device trees of the Pi 3, Zero 2 W and 4."""
 _DRIVER_S = 10.0
-"""How long udev may take to load the driver of the bus, and again of the chip."""
+"""The time udev may take to load the driver of the bus, and again that of the chip."""
 _LOOK_S = 0.1
 
 
 class BatteryClockError(Exception):
-    """It is not there, or not as it should be; in words."""
+    """The chip is missing or wrong; in words."""
 
 
 def tell(text: str, adapters: Path = ADAPTERS, driver_s: float = _DRIVER_S) -> None:
-    """Make the kernel have the chip of `text` ("ds3231 0x68"), or none ("none"). Raises: BatteryClockError."""
+    """Register the chip of `text` ("ds3231 0x68"), or remove any ("none"). Raises: BatteryClockError."""
     chip, _, address = text.strip().partition(" ")
     deadline_s = time.monotonic() + driver_s
     while (bus := _bus(adapters)) is None and address and time.monotonic() < deadline_s:
@@ -42,6 +42,7 @@ def tell(text: str, adapters: Path = ADAPTERS, driver_s: float = _DRIVER_S) -> N
     deadline_s = time.monotonic() + driver_s
     while not (made / "driver").exists():
         if time.monotonic() >= deadline_s:
+            # Leave nothing registered that does not answer.
             _write(bus / "delete_device", address)
             raise BatteryClockError(
                 f"no {chip} answers at {address} on pins 3 and 5: check its wires, its supply, and which chip it is"

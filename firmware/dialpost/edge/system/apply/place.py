@@ -1,8 +1,8 @@
 """The file system under one folder ("/" on the station), touched without ever following a symbolic link.
 
 Every folder on the way is opened by its name in the one before (openat, O_NOFOLLOW), so that nobody who can write
-in one of them can lead a write elsewhere. A file is written under another name, fsynced, renamed into place, and
-the folder fsynced: a power cut leaves the old one or the new one. What was left half-written the next run removes.
+in one of them can redirect a write. A file is written under another name, fsynced, renamed into place, and the
+folder fsynced: a power cut leaves the old one or the new one. The next run removes half-written files.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _LARGEST = 1_000_000
 
 
 class Place:
-    """The folder `root`, which itself may be reached by links; nothing under it may."""
+    """The folder `root`, which may itself be reached through links; nothing below it may."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self.root = root
 
     @property
     def is_system(self) -> bool:
-        """Whether it is the running system, whose services need to hear of changes."""
+        """Whether it is the running system, whose services have to be notified of changes."""
         return self.root.resolve() == Path("/")
 
     def shown(self, path: str) -> Path:
-        """Where a path of the system is found here."""
+        """The location of a system path below this root."""
         return self.root / path.lstrip("/")
 
     def has(self, file: Rendered) -> bool:
-        """Whether just this is there. Raises: OSError where that can't be seen."""
+        """Whether exactly this file is there. Raises: OSError if that can't be determined."""
         try:
             with self._folder(file.path) as (folder, name):
                 there = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -49,7 +49,7 @@ class Place:
             return False
 
     def read(self, path: str) -> str | None:
-        """The text of a file, or where a link leads; None where there is neither. Raises: OSError."""
+        """The text of a file, or the target of a link; None if there is neither. Raises: OSError."""
         try:
             with self._folder(path) as (folder, name):
                 if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
@@ -59,7 +59,7 @@ class Place:
             return None
 
     def write(self, file: Rendered) -> None:
-        """Put it into place, whole and durable when it returns. Raises: OSError; the old one is there then."""
+        """Put it into place, complete and durable on return. Raises: OSError; the old one is in place then."""
         with self._folder(file.path, make=True) as (folder, name):
             fresh = f".{name}.new"
             with contextlib.suppress(FileNotFoundError):
@@ -72,7 +72,7 @@ class Place:
             os.fsync(folder)
 
     def remove(self, path: str) -> bool:
-        """Take it away, durable when it returns; whether it was there. Raises: OSError."""
+        """Remove it, durably; returns whether it was there. Raises: OSError."""
         try:
             with self._folder(path) as (folder, name):
                 os.unlink(name, dir_fd=folder)

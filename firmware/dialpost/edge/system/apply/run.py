@@ -1,7 +1,7 @@
-"""One run: read, render, write what differs, tell whom it concerns, say what became of it.
+"""One run: read, render, write what differs, notify the services concerned, report the result.
 
-Nothing is written unless all of the configuration could be rendered. A file or service that fails does not keep the
-others from being put in force. Runs as root, once, blocking; a second run at the same time waits for the first.
+Nothing is written unless the whole configuration could be rendered. A file or service that fails does not affect
+the others. Runs as root, once, and blocks; a second run at the same time waits for the first.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from dialpost.edge.system.apply.services import CommandError, Service, services
 from dialpost.edge.system.apply.source import good_ones, load
 
 _LED_HERE = {"/etc/hosts": HOSTS, "/etc/localtime": LOCALTIME}
-"""What the system reads, and which file of ours it shall lead to."""
+"""Files that the system reads, and our files that they should link to."""
 _NOTHING = "-"
-"""In place of a hash where the file shall not be there."""
+"""Stands for a hash if the file should not exist."""
 
 
 def apply(source: Path, place: Place, told: Sequence[Service] | None = None) -> ApplyResult:
-    """Make the system as the configuration in `source` says; the result is left in RESULT too.
+    """Make the system match the configuration in `source`; the result is also written to RESULT.
 
-    Services hear of it where `place` is the running system, or those of `told`. Raises: OSError where not even the
-    result can be written.
+    Notifies services if `place` is the running system, or those in `told`. Raises: OSError if not even the result
+    can be written.
     """
     if told is None:
         told = services(TABLE) if place.is_system else ()
@@ -48,7 +48,7 @@ def apply(source: Path, place: Place, told: Sequence[Service] | None = None) -> 
 
 
 def preview(config: Config, place: Place) -> list[str]:
-    """What `apply` would write, as a unified diff; [] where all is so already. Raises: ValueError, OSError."""
+    """What `apply` would write, as a unified diff; [] if nothing differs. Raises: ValueError, OSError."""
     made = {file.path: file for file in render(config)}
     lines: list[str] = []
     for path in PLACES:
@@ -71,7 +71,7 @@ def _apply(source: Path, place: Place, told: Sequence[Service]) -> ApplyResult:
         problems += error.problems
         if place.read(STATE) is not None:
             return ApplyResult(applied=False, problems=tuple(problems))
-        # Since the boot nothing has been put in force: no firewall yet, no address.
+        # Nothing was put in force since the boot: there is no firewall yet, and no address.
         config, files, instead = _instead_of(source)
         problems.append(instead)
     changed = tuple(_write_all(files, place, problems))
@@ -89,7 +89,7 @@ def _rendered(config: Config, source: Path) -> tuple[Rendered, ...]:
 
 
 def _instead_of(source: Path) -> tuple[Config, tuple[Rendered, ...], str]:
-    """What is put in force where the committed configuration can't be used, and a sentence about it."""
+    """The configuration to use if the committed one can't be used, and a sentence about it."""
     for number, config in good_ones(source):
         with suppress(ConfigError):
             said = (
@@ -134,12 +134,13 @@ def _tell_all(
             )
             continue
         state[service.path] = wanted
+        # After each service, so that an interrupted run is continued by the next one.
         place.write(Rendered(STATE, json.dumps(state)))
         yield service.words
 
 
 def _state(place: Place) -> dict[str, str]:
-    """What each service has heard since the boot."""
+    """What each service was notified of since the boot."""
     try:
         state = parse_json(place.read(STATE) or "{}")
     except ValueError:
@@ -167,7 +168,7 @@ def _hash(file: Rendered) -> str:
 
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
-    """One run at a time."""
+    """Let only one run happen at a time."""
     descriptor = os.open(place.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,11 +1,11 @@
-"""Telling the running system what was written: the kernel, nftables, networkd, chrony, Dovecot.
+"""Notifying the running system of what was written: the kernel, nftables, networkd, chrony, Dovecot.
 
-Each hears only of what is new to it; a hash remembers what it has heard, so that a run that was cut off
-between a file and its service is finished by the next. Commands are fixed words, run without a shell, with a limit.
+Each is notified only of changes; a hash remembers its last notification, so that a run interrupted between a file
+and its service is finished by the next. Commands are fixed words, run without a shell, with a time limit.
 
-The unit this runs in is ordered before those services (systemd's Before=). So nothing here may wait for a job of
-systemd's for one of them: it would not begin before this unit has ended. A service is notified by its own means
-(D-Bus, a socket), or by a job that nobody waits for.
+This runs in a unit that is ordered before those services (systemd's Before=). So nothing here may wait for a
+systemd job for one of them, which would not start before this unit has ended. A service is notified by its own
+means (D-Bus, a socket), or by a job that nobody waits for.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ _NETWORKD = "systemd-networkd.service"
 _CHRONY_UNIT = "chrony.service"
 _LIST_TABLE = ("nft", "list", "table", "inet")
 _LIMIT_S = 30.0
-"""Who commits waits 90 s in all (edge/system/apply_unit)."""
+"""A commit waits 90 s in all (edge/system/apply_unit)."""
 _FIREWALL_LIMIT_S = 240.0
-"""A slow board that is just starting unpacks the firewall's kernel modules first; an emulated one on a busy host
-took more than a minute for it. Without its firewall the start counts as a failed one.
+"""During its start a slow board first unpacks the firewall's kernel modules, for which an emulated one on a busy
+host took more than a minute. Without its firewall the start counts as failed.
 """
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _KERNEL_NAME = Path("/proc/sys/kernel/hostname")
 
 
 class CommandError(Exception):
-    """A command did not do what it should; the text says which and what it said."""
+    """A command failed; the text says which, and quotes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Who has to hear of the file at `path`.
+    """A service to notify of the file at `path`.
 
-    `tell` gets whether the file is there, and raises CommandError; `lacks` says that the service has lost
-    what it had. `words` name it for people. Without one that `is_optional` the station still works:
-    its failure is reported, and makes no start a bad one.
+    `tell` is called with whether the file exists, and raises CommandError; `lacks` returns whether the service has
+    lost its state. `words` name it for people. The station works without one that `is_optional`: its failure is
+    reported, but does not make a start a bad one.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Service:
 
 
 def services(firewall_table: str) -> tuple[Service, ...]:
-    """All of them, in the order in which they are notified: the firewall stands before anything answers."""
+    """All services, in the order of notification: the firewall comes before anything that answers."""
     return (
         Service(FIREWALL, "the firewall", _firewall, lambda: not _is_true(*_LIST_TABLE, firewall_table)),
         Service(NETWORK, "the network", lambda there: _if_active(_NETWORKD, "networkctl", "reload")),
@@ -77,7 +77,7 @@ def services(firewall_table: str) -> tuple[Service, ...]:
 
 
 def _nobody(there: bool) -> None:
-    """Whoever needs it rereads it."""
+    """Nobody to notify: programs reread the file."""
 
 
 def _firewall(there: bool) -> None:
@@ -99,12 +99,12 @@ def _battery_clock(there: bool) -> None:
 
 
 def _dovecot(there: bool) -> None:
-    """Restarted, as it may have to listen elsewhere; not waited for, as it may have to wait for the daemon."""
+    """Restart it: its addresses may have changed. Don't wait for it: it may have to wait for the daemon."""
     _do("systemctl", "--no-block", "restart" if there else "stop", DOVECOT_UNIT)
 
 
 def _if_active(unit: str, *command: str) -> None:
-    """At boot it is not up yet, and reads what it needs when it starts."""
+    """Run a command if the unit runs. At boot it does not yet, and reads its files when it starts."""
     if _is_true("systemctl", "is-active", "--quiet", unit):
         _do(*command)
 
@@ -136,6 +136,6 @@ def _run(command: Sequence[str], limit_s: float = _FIREWALL_LIMIT_S) -> subproce
             env=_ENVIRONMENT,
         )
     except FileNotFoundError:
-        raise CommandError(f"the command {command[0]} is not there") from None
+        raise CommandError(f"the command {command[0]} is missing") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError(f"{' '.join(command)}: {error}") from error

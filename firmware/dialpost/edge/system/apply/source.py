@@ -1,6 +1,6 @@
-"""The committed configuration, read from a folder that is not root's: a small regular file, no link of any kind.
+"""The committed configuration, read from a folder that is not root's: a small regular file, not a link of any kind.
 
-Where it can't be used, the newest of those that were in force (`FILE.history`, edge/config/history) that can.
+If it can't be used, the newest usable one of the history (`FILE.history`, edge/config/history) is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_TRIED = 20
 
 
 def load(path: Path) -> Config | None:
-    """The configuration; None where there is no file yet. Raises: ConfigError with every fault."""
+    """The configuration; None if there is no file yet. Raises: ConfigError with every fault."""
     try:
         data = _read(path)
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def load(path: Path) -> Config | None:
 
 
 def good_ones(path: Path) -> Iterator[tuple[int, Config]]:
-    """The configurations in the history of `path` that can be used, each with its number, newest first."""
+    """The usable configurations in the history of `path`, each with its number, newest first."""
     folder = path.with_name(path.name + ".history")
     try:
         if folder.is_symlink():
@@ -61,9 +61,9 @@ def _read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         there = os.fstat(descriptor)
-        # A second name for somebody else's file would have its words told in the result.
+        # A hard link to somebody else's file would make root quote its content in the result.
         if not stat.S_ISREG(there.st_mode) or there.st_nlink != 1:
-            raise ConfigError((f"{path} is a link or no regular file; it is not read.",))
+            raise ConfigError((f"{path} is a link or not a regular file; it is not read.",))
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ConfigError((f"{path} is larger than a megabyte: that is not a configuration file.",))

@@ -1,4 +1,4 @@
-"""The boot state on the card: two records read, one written at a time, durable before anything else happens."""
+"""The boot state on the card: reads both records, writes one at a time, durably (decision 21)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ DISK = Path("/dev/dialpost/disk")
 
 
 class BootRecords:
-    """The records on the disk (or a file of one) at `disk`. Blocking."""
+    """The records on the disk (or an image of one) at `disk`. Blocks."""
 
     def __init__(self, disk: Path = DISK) -> None:
         self._disk = disk
 
     def read(self) -> BootState:
-        """The state that counts; where no record is valid, what U-Boot then assumes. Raises: StorageError."""
+        """The current state; if no record is valid, the one that U-Boot assumes then. Raises: StorageError."""
         try:
             with self._disk.open("rb", buffering=0) as disk:
                 records = [os.pread(disk.fileno(), RECORD_BYTES, offset) for offset in RECORD_OFFSETS]
@@ -29,7 +29,7 @@ class BootRecords:
         return newest(records) or UNKNOWN
 
     def write(self, state: BootState) -> None:
-        """Put the state in force; the one before stays valid until this is on the card. Raises: StorageError."""
+        """Put the state in force; the old one stays valid until this one is on the card. Raises: StorageError."""
         try:
             descriptor = os.open(self._disk, os.O_WRONLY | os.O_CLOEXEC)
             try:

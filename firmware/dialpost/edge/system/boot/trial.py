@@ -1,5 +1,5 @@
-"""Whether this start is one on trial: a file in memory, made by root at the start (prepare-data), gone once the
-slot has proven itself (dialpost-health.service). Elsewhere than on the image no start is.
+"""Whether this start is on trial: a file in memory, made by root at the start (prepare-data) and removed once the
+slot has proved itself (dialpost-health.service). Only starts of the image can be on trial.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ class BootTrial:
         self._path = path
 
     def is_on(self) -> bool:
-        """Whether the release that runs has yet to prove itself."""
+        """Whether the running release has yet to prove itself."""
         return self._path.exists()
 
     def begin(self) -> None:
-        """It has. Raises: OSError."""
+        """It has yet to. Raises: OSError."""
         self._path.parent.mkdir(mode=0o755, exist_ok=True)
         self._path.touch()
 
     def end(self) -> None:
-        """It has proven itself. Raises: OSError."""
+        """It has proved itself. Raises: OSError."""
         self._path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The card as `dialpost doctor` looks at it: room, whether and how fast a write is safe, what was set aside.
+"""The card as examined by `dialpost doctor`: room, whether and how fast a write is durable, what was set aside.
 
-Changes nothing but one small file of its own, which it removes again.
+Changes nothing but one small file of its own, which it removes.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _MAX_NAMES = 1000
 
 
 class CardProbe:
-    """Looks at one data directory."""
+    """Examines one data directory."""
 
     def __init__(self, directory: Path, sys: Path = Path("/sys")) -> None:
         self._directory, self._sys = directory, sys
 
     def free_bytes(self) -> int:
-        """Space an ordinary user may still fill. Raises: StorageError."""
+        """Space that an ordinary user may still use. Raises: StorageError."""
         try:
             return shutil.disk_usage(self._directory).free
         except OSError as error:
             raise self._fault(error) from error
 
     def durable_write_s(self) -> float:
-        """How long it takes until a small new file is safe (file and folder fsynced). Raises: StorageError."""
+        """The time until a small new file is durable (file and folder fsynced). Raises: StorageError."""
         probe = self._directory / f".doctor-{os.getpid()}"
         begun = time.monotonic()
         try:
@@ -49,7 +49,7 @@ class CardProbe:
         return time.monotonic() - begun
 
     def wear(self) -> CardWear | None:
-        """What the kernel knows of the card's age; None where the folder is on no ext4 file system."""
+        """What the kernel knows about the card's wear; None if the folder is not on an ext4 file system."""
         try:
             number = self._directory.stat().st_dev
             device = (self._sys / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}").resolve(strict=True)
@@ -61,11 +61,11 @@ class CardProbe:
         return CardWear(written, faults, _life_used(device))
 
     def set_aside(self) -> tuple[str, ...]:
-        """What could not be read once and is kept, as paths below the data directory."""
+        """Unreadable files that were set aside, as paths below the data directory."""
         return tuple(sorted(self._set_aside()))[:_MAX_NAMES]
 
     def mailboxes(self) -> dict[str, int]:
-        """Every mailbox on the card and how many messages are in it, all folders together."""
+        """Every mailbox on the card, with its number of messages, all folders together."""
         found = (path for path in _entries(self._directory / "mail") if not path.name.startswith("."))
         return {path.name: sum(1 for _ in _messages(path)) for path in sorted(found) if path.is_dir()}
 
@@ -74,7 +74,7 @@ class CardProbe:
             if ".damaged-" in path.name:
                 yield path.name
         for path in _entries(self._directory / "set-aside"):
-            if path.name != "unconfirmed":  # goes by itself (flow/mail/queue/retention)
+            if path.name != "unconfirmed":  # cleared automatically (flow/mail/queue/retention)
                 yield f"set-aside/{path.name}"
 
     def _sync(self) -> None:
@@ -89,7 +89,7 @@ class CardProbe:
 
 
 def _life_used(device: Path) -> int | None:
-    """From the disk of a partition, or a disk without any: the worse of its two kinds of memory."""
+    """The life used, by the worse of its two kinds of memory; of a partition's disk, or of a bare one."""
     for disk in (device.parent, device):
         try:
             found = [int(word, 16) for word in (disk / "device" / "life_time").read_text().split()]
@@ -107,7 +107,7 @@ def _messages(mailbox: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder; nothing where there is none or it may not be read."""
+    """The entries of a folder; none if it does not exist or can't be read."""
     try:
         return list(folder.iterdir())
     except OSError:

@@ -1,11 +1,11 @@
-"""Room on the card that is kept back for the station itself, and a look whether there is any.
+"""Room on the card reserved for the station itself, and a check whether there is any.
 
-On a full card the station must still start, say so, and delete: SQLite needs its log and its index for that, and
-each small file is written beside the old one. So a few files without content are kept (`spare-room/`), which give
-their room and their inodes back, one by one, when nothing else does. Until they are made again, when the card has
-plenty, no mail is taken: it would only use up what is for the station.
+On a full card the station must still start, report it, and delete: SQLite needs its log and its index for that, and
+each small file is written beside the old one. So a few files without content are kept (`spare-room/`), which are
+deleted one by one to free room and inodes when nothing else helps. Until they are restored, once the card has
+plenty, no mail is accepted: it would only use up the station's own room (decision 31).
 
-Blocking; called in threads.
+Blocks; called in threads.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from dialpost.edge.ground.durable import storage_error, sync
 FILES = 8
 FILE_BYTES = 262_144
 _WANTED_FREE_BYTES = 4 * FILES * FILE_BYTES
+"""What counts as plenty. Well above the reserve, or the files would be made and released in turns."""
 _WANTED_FREE_FILES = 4 * FILES
 _PROBE_FILES = 4
+"""A start needs about as many new files: SQLite's log and index, and two written beside their old versions."""
 
 
 class SpareRoom:
-    """The room kept in a data directory."""
+    """The room reserved in a data directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -34,13 +36,13 @@ class SpareRoom:
         self._is_whole: bool | None = None
 
     def is_used(self) -> bool:
-        """Whether some of it was given and the card has not had plenty since. Where it never had, there is none."""
+        """Whether some of it was released and the card has not had plenty since. False if there never was any."""
         if self._is_whole is None:
             self._is_whole = self.keep() or not self._folder.exists()
         return not self._is_whole and not self.keep()
 
     def keep(self) -> bool:
-        """Make what is missing of it, where the card has plenty; whether it is whole now."""
+        """Restore the missing part if the card has plenty; returns whether it is complete now."""
         is_whole = self._make()
         if is_whole:
             self._is_whole = True
@@ -58,7 +60,7 @@ class SpareRoom:
         return False
 
     def give(self) -> bool:
-        """Give a part of it back to the card; False where nothing is left."""
+        """Release one part of it; False if nothing is left."""
         with self._one_at_a_time:
             for path in self._files():
                 with contextlib.suppress(OSError):
@@ -68,7 +70,7 @@ class SpareRoom:
         return False
 
     def check(self) -> None:
-        """Try what a start needs, durably, and remove it again.
+        """Test durably whether there is the room that a start needs.
 
         Raises: StorageFullError, StorageError; the text is for people.
         """
@@ -99,7 +101,7 @@ class SpareRoom:
 def _take_room(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(descriptor, 0, FILE_BYTES)
+        os.posix_fallocate(descriptor, 0, FILE_BYTES)  # a sparse file would reserve nothing
     except OSError:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Whether the card takes writes now, found out without writing: for `status`, before any mail finds out."""
+"""Whether the card accepts writes now, determined without writing: for `status`, before any mail is refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _REFUSED = "New mail is deferred."
 
 
 def trouble(folders: Sequence[Path]) -> str:
-    """Why the station can't write into one of `folders`, in words with what to do; "" where it can.
+    """Why the station can't write into one of `folders`, and what to do, in words; "" if it can.
 
-    A folder that is not there is none of them. `folders[0]` is the one whose file system is looked at.
+    A missing folder does not count. `folders[0]` is the one whose file system is examined.
     """
     try:
         status = os.statvfs(folders[0])

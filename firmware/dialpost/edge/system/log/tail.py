@@ -1,7 +1,7 @@
 """The newest lines of the station's own log, kept in memory for whoever asks at the console.
 
-The journal has them all where there is one; this is for a machine without, and costs a few kilobytes. A handler of
-`logging`: any thread may log.
+A journal has them all; this is for a machine without one, and costs a few kilobytes. A handler of `logging`: any
+thread may log.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from dialpost.core.printable import lines, one_line
 MOST_LINES = 500
 _LONGEST = 4000
 _MOST_FAULTS = 100
-_LOGGERS = ("dialpost", "dialpost.mail")  # the second may be kept from its parent (the simulated panel does)
+_LOGGERS = ("dialpost", "dialpost.mail")  # the second may not propagate (as with the simulated panel)
 
 
 def listen() -> LogTail:
-    """The process's one; it listens to the station's loggers from the first call on, across stations."""
+    """The process's only LogTail; from the first call on it listens to the station's loggers, across stations."""
     there = logging.getLogger(_LOGGERS[0]).handlers
     tail = next((handler for handler in there if isinstance(handler, LogTail)), None) or LogTail()
     for name in _LOGGERS:
-        logging.getLogger(name).addHandler(tail)  # harmless where it is there
+        logging.getLogger(name).addHandler(tail)  # harmless if it is already there
     return tail
 
 
 class LineFormatter(logging.Formatter):
-    """A record is one line, harmless whatever was put into it; a traceback follows in lines of its own."""
+    """Makes a record one harmless line, whatever was put into it; a traceback follows in its own lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return one_line(super().formatMessage(record), _LONGEST)
@@ -47,10 +47,10 @@ class LogTail(logging.Handler):
         self.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._last: logging.LogRecord | None = None
-        self._faults: dict[str, LoggedFault] = {}  # the one seen last at the end
+        self._faults: dict[str, LoggedFault] = {}  # in the order in which they were last seen
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it, once: a record may come by both loggers."""
+        """Keep a record once: it may come from both loggers."""
         if record is not self._last:
             self._last = record
             self._lines.extend(self.format(record)[: 5 * _LONGEST].split("\n"))
@@ -71,10 +71,10 @@ class LogTail(logging.Handler):
             del self._faults[next(iter(self._faults))]
 
     def faults(self, since_s: float) -> list[LoggedFault]:
-        """The kinds of faults logged after `since_s` (monotonic) and within the last day, the newest last."""
+        """The kinds of faults logged after `since_s` (monotonic) and within the last day, newest last."""
         begin_s = max(since_s, time.monotonic() - SHOWN_S)
         return [fault for fault in self._faults.copy().values() if fault.last_s >= begin_s]
 
     def lines(self, most: int) -> list[str]:
-        """The newest `most`, oldest of them first."""
+        """The newest `most` lines, oldest first."""
         return list(self._lines)[-most:] if most > 0 else []

@@ -1,8 +1,8 @@
-"""The log's lines on their way to stderr, in a thread of their own: whoever reads them may stand still.
+"""Writes the log to stderr from a thread of its own, because the reader of the log may stall.
 
-A pipe that nobody empties takes no more after 64 KiB, and a write to it waits for ever. So the event loop only
-queues a line; a line for which the queue has no room is dropped and counted, and the count is said as soon as lines
-go out again. Of one kind of fault a few lines a minute are written, then how many more there were. A handler of
+A pipe that nobody reads is full after 64 KiB, and a write to it then blocks for ever. So the event loop only queues
+lines. If the queue is full, lines are dropped and counted, and the count is logged as soon as writing works again.
+For each kind of fault a few lines per minute are written, and then the number of the others. A handler of
 `logging`: any thread may log.
 """
 
@@ -28,7 +28,7 @@ _MOST_KINDS = 200
 
 
 class Stream(Protocol):
-    """Where lines go: an open file with a descriptor."""
+    """The destination: an open file with a descriptor."""
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -36,7 +36,7 @@ class Stream(Protocol):
 
 @dataclass(slots=True)
 class _Kind:
-    """The lines of one kind of fault within a window of time."""
+    """The lines of one kind of fault within a time window."""
 
     began_s: float
     level: str
@@ -48,7 +48,7 @@ class _Kind:
 
 
 class LogWriter(logging.Handler):
-    """Writes to the descriptor of `stream`. `lost` counts the lines nobody got."""
+    """Writes to the descriptor of `stream`. `lost` counts the dropped lines."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class LogWriter(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Let what is queued go out, within a moment."""
+        """Write the queued lines, for a moment at most."""
         with self._some:
             self._summarize(float("inf"))
             self._is_closing = True
@@ -89,7 +89,7 @@ class LogWriter(logging.Handler):
             self._some.notify_all()
 
     def _begin(self) -> None:
-        """Where no thread can be started the lines wait for the next try."""
+        """Start the thread; if that fails, the lines wait for the next attempt."""
         thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         with contextlib.suppress(RuntimeError):
             thread.start()
@@ -109,7 +109,7 @@ class LogWriter(logging.Handler):
             return kind.written > MOST_OF_A_KIND
 
     def _summarize(self, now_s: float) -> None:
-        """Say what was left out of the windows that are over."""
+        """Log how many lines were withheld in the time windows that are over."""
         for key in [key for key, kind in self._kinds.items() if now_s - kind.began_s >= WINDOW_S]:
             kind = self._kinds.pop(key)
             if kind.withheld:

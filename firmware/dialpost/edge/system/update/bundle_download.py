@@ -1,7 +1,7 @@
-"""An update in a file of our own, whole or not at all: fetched from a computer on the LAN (http://), or copied.
+"""An update in a file of our own, complete or not at all: fetched from a computer on the LAN (http://), or copied.
 
-No TLS is needed: RAUC verifies who made the bundle before a byte of it is used. But what RAUC looked at must be
-what it installs: root works on a copy that nobody else can write. Blocking.
+TLS is not needed, because RAUC verifies the bundle's signature before it uses a byte of it. But what RAUC verified
+must be what it installs: root works on a copy that nobody else can write. Blocks.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ NAME = "update.raucb"
 
 class _Source(Protocol):
     def read(self, size: int, /) -> bytes:
-        """The next bytes; none at the end."""
+        """The next bytes; b"" at the end."""
 
 
 def is_address(text: str) -> bool:
-    """Whether it is an address of a web server rather than a file's name."""
+    """Whether it is a web address rather than a file name."""
     return urlsplit(text).scheme in {"http", "https"}
 
 
 @contextmanager
 def fetched(address: str, folder: Path, tell: Callable[[str], None]) -> Iterator[Path]:
-    """The bundle in a file of `folder`, removed at the end. Raises: UpdateError; nothing is left then."""
+    """Fetch the bundle into a file of `folder`, removed at the end. Raises: UpdateError; nothing is left then."""
     path = folder / NAME
     try:
         _fetch(address, path, tell)
@@ -55,7 +55,7 @@ def fetched(address: str, folder: Path, tell: Callable[[str], None]) -> Iterator
 
 @contextmanager
 def copied(bundle: Path, folder: Path, tell: Callable[[str], None]) -> Iterator[Path]:
-    """The same of a file that another can write or swap; `folder` is root's. Raises: UpdateError."""
+    """Copy a file that others can write or swap into `folder`, which is root's. Raises: UpdateError."""
     path = folder / NAME
     try:
         folder.mkdir(mode=0o755, exist_ok=True)
@@ -63,7 +63,7 @@ def copied(bundle: Path, folder: Path, tell: Callable[[str], None]) -> Iterator[
         with os.fdopen(descriptor, "rb") as source:
             there = os.fstat(descriptor)
             if not stat.S_ISREG(there.st_mode):
-                raise UpdateError(f"{bundle} is no file.")
+                raise UpdateError(f"{bundle} is not a file.")
             _check_room(str(bundle), there.st_size, folder)
             _copy(source, path, there.st_size, tell, "copied")
         yield path
@@ -113,7 +113,7 @@ def _copy(source: _Source, path: Path, total: int, tell: Callable[[str], None], 
 
 
 def _new_file(path: Path) -> BinaryIO:
-    """Ours from its first byte on: what had that name, a link most of all, goes first."""
+    """Create a file that is ours from its first byte on: anything of that name is removed first."""
     folder = open_folder(path.parent)
     try:
         with contextlib.suppress(FileNotFoundError):

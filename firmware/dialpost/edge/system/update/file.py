@@ -1,7 +1,7 @@
-"""The record of the last update on the card, and the station's notes on having reported it. Blocking.
+"""The record of the last update on the card, and the station's notes on having reported it. Blocks.
 
-The record is root's, in /data/station, which a factory reset takes along; the notes are the station's own.
-$DIALPOST_UPDATE_RECORD names another record, for tests: they must not see that of a station they run on.
+The record is root's, in /data/station, which a factory reset erases; the notes are the station's own.
+$DIALPOST_UPDATE_RECORD names another record for tests, which must not see that of a station they run on.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class UpdateFile:
-    """The record at `path`, or where it lies on a station."""
+    """The record at `path`, by default the station's."""
 
     def __init__(self, path: Path | None = None, command_line: Path = _COMMAND_LINE) -> None:
         self._path, self._command_line = path or Path(os.environ.get(ENVIRONMENT) or RECORD), command_line
 
     def read(self) -> UpdateRecord | None:
-        """None where no update was ever installed here, or the file is damaged."""
+        """The record; None if no update was ever installed here, or the file is damaged."""
         try:
             with self._path.open("rb") as file:
                 return parse(file.read(_LARGEST))
@@ -41,16 +41,16 @@ class UpdateFile:
             return None
 
     def now(self) -> UpdateRecord | None:
-        """The record as it stands in this start; as it was written where this machine has no slots."""
+        """The record as seen from this start; unchanged on a machine without slots."""
         record, slot = self.read(), running_slot(self._command_line)
         return record.now(slot, boot_id()) if record is not None and slot is not None else record
 
     def write(self, record: UpdateRecord) -> None:
-        """Durable when it returns. Raises: StorageError; the old one holds then."""
+        """Durable when it returns. Raises: StorageError; the old record stays then."""
         _write(self._path, record.render(), 0o644)
 
     def clear(self) -> None:
-        """There is no update to judge any more. Raises: StorageError."""
+        """Remove the record: there is no longer an update to judge. Raises: StorageError."""
         try:
             remove_durably(self._path)
         except OSError as error:
@@ -64,7 +64,7 @@ class UpdateNotes:
         self._path = folder / NOTES
 
     def get(self, name: str) -> str:
-        """ "" where nothing was noted."""
+        """The note's value, "" if there is none."""
         return self._read().get(name, "")
 
     def note(self, name: str, value: str) -> None:
@@ -80,16 +80,16 @@ class UpdateNotes:
 
 
 def running_slot(command_line: Path = _COMMAND_LINE) -> Slot | None:
-    """The slot U-Boot started, from the kernel's command line; None elsewhere than on the image.
+    """The slot U-Boot started, from the kernel's command line; None on a machine without the image.
 
-    Raises: StorageError where a sandbox hides it.
+    Raises: StorageError if a sandbox hides it.
     """
     found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", _kernels(command_line))
     return Slot(found[1]) if found else None
 
 
 def boot_id() -> str:
-    """The kernel's own id of this start. Raises: StorageError where a sandbox hides it."""
+    """The kernel's own id of this start. Raises: StorageError if a sandbox hides it."""
     return _kernels(_BOOT_ID).strip()
 
 

@@ -1,4 +1,4 @@
-"""RAUC, which verifies bundles and writes slots. Blocking; installing takes minutes and needs root."""
+"""RAUC, which verifies bundles and writes slots. Blocks; installing takes minutes and needs root."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from dialpost.core.errors import UpdateError
 from dialpost.core.json_text import parse_json
 
-_INFO_S = 600.0  # a bundle on a slow stick is read
+_INFO_S = 600.0  # it reads the whole bundle, perhaps from a slow stick
 
 
 class Rauc:
-    """`command` is rauc's, for tests another."""
+    """`command` is rauc, or a stand-in for tests."""
 
     def __init__(self, command: str = "rauc") -> None:
         self._command = command
 
     def info(self, bundle: Path) -> Any:
-        """What the bundle says of itself, after its signature was verified. Raises: UpdateError."""
+        """The bundle's description of itself, after its signature was verified. Raises: UpdateError."""
         try:
             done = subprocess.run(
                 [self._command, "info", "--output-format=json", str(bundle)],
@@ -34,12 +34,12 @@ class Rauc:
                 raise UpdateError(f"{bundle.name} is not an update for this station: {_reason(done.stderr)}")
             return parse_json(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise UpdateError(f"{bundle.name} could not be looked at: {error}") from error
+            raise UpdateError(f"{bundle.name} could not be examined: {error}") from error
 
     def install(self, bundle: Path, tell: Callable[[str], None]) -> None:
-        """Write it to the slot that does not run, and have that started next. Raises: UpdateError.
+        """Write it to the slot that is not running, which starts next. Raises: UpdateError.
 
-        `tell` gets RAUC's lines as they come.
+        `tell` is called with RAUC's lines as they come.
         """
         last = ""
         try:
@@ -63,7 +63,7 @@ class Rauc:
 
 
 def _reason(text: str) -> str:
-    """RAUC's last words as a sentence."""
+    """RAUC's last message as a sentence."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     words = lines[-1] if lines else "rauc gives no reason"
     return words if words.endswith(".") else words + "."

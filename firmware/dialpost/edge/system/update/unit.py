@@ -1,8 +1,8 @@
-"""Asking root to install an update: starts `dialpost-update.service`, shows what it says, waits for its end.
+"""Asking root to install an update: starts `dialpost-update.service`, shows its messages, waits for its end.
 
-Who sits at the console has no right to write a slot. The wish (a file that names the bundle) lies in the station's
-folder; polkit lets the station's user start that one unit (systemd/dialpost.rules), which verifies everything by
-itself. Its words come by a file that everybody may read. Blocking.
+An operator at the console can't write a slot. The request (a file that names the bundle) is in the
+station's folder; polkit lets the station's user start that one unit (systemd/dialpost.rules), which verifies
+everything itself. Its messages come through a file that everybody may read. Blocks.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ UNIT = "dialpost-update.service"
 WISH = "update-wish"
 SAID = Path("/run/dialpost-update/said")
 DONE = "Done: "
-"""What the last line begins with where it was installed."""
+"""The start of the last line if the update was installed."""
 _LOOK_EVERY_S = 0.5
 _LONGEST_WISH = 4096
 
 
 class UpdateUnit:
-    """`folder` is the station's own (data_dir), `said` where the unit's words appear."""
+    """`folder` is the station's own (data_dir), `said` the file with the unit's messages."""
 
     def __init__(self, folder: Path, said: Path = SAID, systemctl: str = "systemctl") -> None:
         self._wish, self._said, self._systemctl = folder / WISH, said, systemctl
 
     def install(self, bundle: Path, tell: Callable[[str], None]) -> None:
-        """Have it installed; `tell` gets each line as it comes. Raises: UpdateError with the unit's last words."""
+        """Install it; `tell` gets each line as it comes. Raises: UpdateError with the unit's last message."""
         try:
             self._wish.write_text(str(bundle) + "\n", "utf-8")
             self._said_since = self._mark()
@@ -53,7 +53,7 @@ class UpdateUnit:
             raise UpdateError(last or f"The update could not be started: {trouble or UNIT}")
 
     def _follow(self, process: subprocess.Popen[str], tell: Callable[[str], None]) -> str:
-        """The last line, which is not shown."""
+        """Show all lines but the last, which is returned."""
         told, last, is_running = 0, "", True
         while is_running:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -83,7 +83,7 @@ class UpdateUnit:
 
 
 def wished(folder: Path) -> Path:
-    """The bundle named in the wish. Raises: UpdateError where there is none."""
+    """The bundle named in the request. Raises: UpdateError if there is none."""
     try:
         descriptor = os.open(folder / WISH, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

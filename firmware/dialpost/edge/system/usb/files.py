@@ -1,4 +1,4 @@
-"""Configurations on a USB stick: listed, read, written so that the stick can be pulled."""
+"""Configurations on a USB stick: listed, read, and written so that the stick can be pulled afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = {
 
 
 def configurations(stick: Path) -> list[Path]:
-    """The files named *.toml at the top of a stick, the newest first. Raises: StorageError."""
+    """The files named *.toml at the top level of a stick, newest first. Raises: StorageError."""
     try:
         found = [path for path in stick.glob("*.toml") if path.is_file()]
         return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
@@ -28,22 +28,22 @@ def configurations(stick: Path) -> list[Path]:
 
 
 def read_text(path: Path) -> str:
-    """The text of one. Raises: StorageError; ConfigError where it is no text."""
+    """The text of one. Raises: StorageError; ConfigError if it is not text."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise StorageError(f"{path.name} can't be read: {_why(error)}.") from error
     if len(data) > _LARGEST:
-        raise ConfigError((f"{path.name} is larger than a megabyte: that is no configuration.",))
+        raise ConfigError((f"{path.name} is larger than a megabyte: that is not a configuration.",))
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise ConfigError((f"{path.name} is no UTF-8 text: that is no configuration.",)) from None
+        raise ConfigError((f"{path.name} is not UTF-8 text: that is not a configuration.",)) from None
 
 
 def write_new(stick: Path, name: str, text: str, *, suffix: str = ".toml") -> Path:
-    """Write a file that was not there; `name` gets a number where there is one. On the stick when it returns.
+    """Write a new file; `name` gets a number if it is taken. The file is on the stick when this returns.
 
     Raises: StorageError; nothing is left then.
     """
@@ -58,7 +58,7 @@ def write_new(stick: Path, name: str, text: str, *, suffix: str = ".toml") -> Pa
         fresh.rename(path)
         folder = os.open(stick, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with contextlib.suppress(OSError):  # FAT of old kernels does not know it
+            with contextlib.suppress(OSError):  # not supported by FAT in old kernels
                 os.fsync(folder)
             os.sync()
         finally:

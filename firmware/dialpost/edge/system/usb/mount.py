@@ -1,8 +1,8 @@
 """The root side of USB sticks: `dialpost-usb@NAME.service` runs it for each file system that udev finds on one.
 
-Looks whether it is one to be mounted (a known kind of file system, on a disk that the running system does not use
-itself: a board may run from a USB disk), and leaves the mounting to systemd-mount, whose unit ends when the stick
-is pulled. Programs, devices and set-uid files on a stick count for nothing; its files are the station's user's.
+Decides whether to mount it (a known kind of file system, on a disk that the running system does not use itself,
+because a board may run from a USB disk), and leaves the mounting to systemd-mount, whose unit ends when the stick
+is pulled. Programs, devices and set-uid files on a stick have no effect; its files belong to the station's user.
 
 Sources: mount(8) of util-linux 2.41 (X-mount.owner), systemd-mount(1); udev's database of /run/udev/data.
 """
@@ -26,19 +26,19 @@ OPTIONS = {
     # Files of ext4 have owners of their own: at least the top of the stick is the station's.
     "ext4": f"{_ALWAYS},errors=remount-ro,X-mount.owner={USER},X-mount.group={USER},X-mount.mode=0770",
 }
-"""How each kind of file system is mounted."""
+"""The mount options of each kind of file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where the kernel and udev tell of disks; elsewhere in the tests."""
+    """Where the kernel and udev describe disks; tests use other places."""
 
     sys: Path = Path("/sys")
     udev: Path = Path("/run/udev/data")
     mounts: Path = Path("/proc/self/mountinfo")
 
     def disk_of(self, number: str) -> set[str]:
-        """The disks under a block device MAJOR:MINOR; none where it is no device (tmpfs, overlay)."""
+        """The disks under a block device MAJOR:MINOR; none if it is not a device (tmpfs, overlay)."""
         device = self.sys / "dev" / "block" / number
         if not device.exists():
             return set()
@@ -49,7 +49,7 @@ class Machine:
         return {folder.parent.name if (folder / "partition").exists() else folder.name}
 
     def disks_in_use(self) -> set[str]:
-        """The disks something is mounted from, sticks left out."""
+        """The disks from which something is mounted, except sticks."""
         found: set[str] = set()
         for line in self.mounts.read_text("utf-8", "surrogateescape").splitlines():
             _, _, number, _, where, *_ = line.split()
@@ -58,7 +58,7 @@ class Machine:
         return found
 
     def kind_of(self, number: str) -> str:
-        """Which file system udev found there."""
+        """The kind of file system that udev found there."""
         for line in (self.udev / f"b{number}").read_text("utf-8", "replace").splitlines():
             if line.startswith("E:ID_FS_TYPE="):
                 return line.partition("=")[2]
@@ -66,9 +66,9 @@ class Machine:
 
 
 def command(name: str, machine: Machine) -> list[str] | str:
-    """What mounts the file system on the device `name`, or why it is left alone. Raises: OSError."""
+    """The command that mounts the file system on the device `name`, or why it is left alone. Raises: OSError."""
     if not _NAME.match(name):
-        return f"{name!r} is no block device"
+        return f"{name!r} is not a block device"
     number = (machine.sys / "class" / "block" / name / "dev").read_text().strip()
     kind = machine.kind_of(number)
     if kind not in OPTIONS:
