@@ -59,6 +59,7 @@ class ApplyUnit:
             words = "This machine has no dialpost-apply.service: its network and services stay as they are."
             return ApplyResult(applied=False, notes=(words,))
         async with self._one:
+            # The old result may still be there: only a new file proves that this run wrote one.
             before = self._mark()
             status, said = await self._start()
             if self._mark() == before:

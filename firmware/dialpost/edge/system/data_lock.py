@@ -30,6 +30,7 @@ class DataLock:
         except OSError as error:
             raise storage_error(error, f"The data directory {self._directory} can't be used") from error
         try:
+            # flock, not a file with a process id: the kernel releases it with the process, also after a crash.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"

@@ -39,6 +39,7 @@ def connections_for(wanted: int) -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return wanted
+    # Never fewer than _LEAST, or one mail program would be enough to shut everybody else out.
     return min(wanted, max(_LEAST, (limit - _FOR_THE_STATION) // _PER_CONNECTION))
 
 

@@ -75,6 +75,7 @@ class FactoryReset:
 
 def write_marker(data_dir: Path, by: str) -> None:
     """Write the marker, completely or not at all, and durably. Raises: StorageError."""
+    # For the log of the unit that erases: by then the daemon's own log is gone.
     text = json.dumps({"by": by, "asked_at": int(time.time())}) + "\n"
     try:
         write_durably(data_dir / MARKER, text.encode(), 0o640)

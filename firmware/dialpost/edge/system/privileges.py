@@ -23,6 +23,7 @@ def become_owner_of(directory: Path, more_groups: Sequence[str] = ()) -> None:
     if owner.st_uid == 0:
         return
     try:
+        # Groups first: only root may change them, and this process is about to stop being root.
         os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
     except KeyError:  # a user id without a name
         os.setgroups([owner.st_gid])

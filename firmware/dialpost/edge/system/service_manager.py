@@ -39,6 +39,7 @@ class ServiceManager:
     def _send(self, message: str) -> None:
         if not self._address:
             return
+        # A leading @ means the abstract namespace, whose names begin with a zero byte (unix(7)).
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)  # a hanging manager must not stop the mail

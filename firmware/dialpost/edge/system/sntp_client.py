@@ -27,6 +27,7 @@ async def ask(
         sock.setblocking(False)
         sock.connect((address, port))  # so that the kernel drops answers from other hosts
         for number in range(tries):
+            # Only an answer that repeats these bits was made by somebody who saw the question (RFC 4330 §5).
             cookie = secrets.randbits(64)
             sent_s, began_s = time.time(), time.monotonic()
             await loop.sock_sendall(sock, question(cookie))

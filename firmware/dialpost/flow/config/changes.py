@@ -3,8 +3,7 @@
 A commit is rehearsed, written to the card, taken by the running process and applied to the system. If the station
 does not start with it, the previous configuration is restored and the reason reported. During a call the station
 continues as it is and takes the new configuration when the call has ended. A commit that needs a confirmation is
-rolled back if none comes in time, if the connection it was made over is lost, and, by its mark on the card, after a
-power cut.
+rolled back if none comes in time, if its connection is lost, and, by its mark on the card, after a power cut.
 
 One change at a time, in the daemon's event loop; time is monotonic, the wall clock only dates the history.
 """
@@ -169,6 +168,7 @@ class ConfigChanges:
         async with self._lock:
             self._refuse_while_pending()
             newest = await asyncio.to_thread(self._history.current)
+            # Of two sessions that started from the same one the second must not overwrite the first unseen.
             if (newest and newest.number) != (base and base.number):
                 raise StaleError(_stale(newest))
             config = self._parser.parse(text)

@@ -84,6 +84,7 @@ class DedicatedLine:
         if reason.by_hand:
             self._on_by_hand()
         self._settled.clear()
+        # An operator's request may not be replaced by a schedule's: it also tries hosts that rest.
         if self._wanted is None or reason.by_hand:
             self._wanted = reason
         self._wake.set()

@@ -69,6 +69,7 @@ class Spool:
         """Start a body. Raises: StorageFullError if that would use the reserve; StorageError."""
         self.check_room(0)
         try:
+            # O_EXCL: an id is never used twice, so an existing part would be a bug, not something to overwrite.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             path = self.path(queue_id)
             if path.exists():
@@ -181,6 +182,7 @@ class Spool:
         try:
             for note in sorted((self._aside / UNCONFIRMED).glob("*.txt")):
                 dated_s = note.stat().st_mtime
+                # By such a date a message could be removed at once, or never.
                 if not EARLIEST_TRUE_TIME_S <= dated_s <= now_s:
                     os.utime(note, (now_s, now_s))
                 elif dated_s < before_s:

@@ -68,9 +68,11 @@ def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> 
 
 
 def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+    # Before anything opens the database: half an exchange would look like a database without its log.
     report = _finish_exchange(path)
     log_was_there = _keep_log(path) and _log_holds_something(path)
     why, sound = damage(path)
+    # A power cut during the very first start is not damage: there is nothing to salvage, and nothing to report.
     if why is not None and _is_only_begun(path, body_numbers):
         why = None
     if why is not None:
@@ -281,6 +283,7 @@ def _replace_damaged(path: Path, why: str, body_numbers: Numbers) -> list[str]:
     saved = salvage.salvage(path, _kept_log(path), making, body_numbers())
     for extra in _family(making)[1:]:
         extra.unlink(missing_ok=True)
+    # The content before the name: queue.db.salvaged must never name a file that a power cut can still empty.
     sync(making)
     making.rename(_salvaged(path))
     sync(path.parent)

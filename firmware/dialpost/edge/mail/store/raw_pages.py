@@ -160,6 +160,7 @@ class PageSource:
     def _payload(self, page: bytes, offset: int, length: int, *, is_table: bool) -> bytes:
         """The record's bytes, with its overflow pages (fileformat2.html §1.6)."""
         usable = self.page_size
+        # The sizes that SQLite keeps on the page itself (fileformat2.html §1.6, "payload").
         most = usable - 35 if is_table else (usable - 12) * 64 // 255 - 23
         if length <= most:
             here = length
@@ -188,6 +189,7 @@ def _varint(data: bytes, offset: int) -> tuple[int, int]:
         value = (value << 7) | (byte & 0x7F)
         if byte < 0x80:
             return value, offset + index + 1
+    # The ninth byte gives all eight bits.
     value = (value << 8) | data[offset + 8]
     return (value - (1 << 64) if value >= 1 << 63 else value), offset + 9
 

@@ -24,6 +24,7 @@ from dialpost.core.mail.queue.records import (
 
 Row = tuple[Any, ...]
 
+# More recipients than any message has, and 2**43 messages still fit into SQLite's 63 bits.
 KEYS_PER_MESSAGE = 1 << 20
 
 STATE_CODES = {

@@ -109,6 +109,7 @@ def _store_fact(connection: sqlite3.Connection, record: Row) -> None:
 def _store_recipient(connection: sqlite3.Connection, row: Row) -> None:
     if not is_recipient_row(row):
         return
+    # `>=`: of equal versions the later one counts, which the log has after the file.
     known = connection.execute("SELECT * FROM recipient WHERE key = ?", row[:1]).fetchone()
     if known is None or _progress(row) >= _progress(known):
         connection.execute(f"INSERT OR REPLACE INTO recipient VALUES ({_marks(row)})", row)

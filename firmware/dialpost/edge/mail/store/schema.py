@@ -78,6 +78,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     log in place (except on Python 3.11, which has no switch for it), so a missing log was lost. Raises:
     sqlite3.Error.
     """
+    # isolation_level=None: the writer begins and ends its transactions itself. check_same_thread=False: the
+    # connection is opened in one thread and used in another, never in two at once.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         _leave_log_on_close(connection, True)
@@ -99,7 +101,9 @@ def _leave_log_on_close(connection: sqlite3.Connection, leave: bool) -> None:
 
 
 def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    # Sorting must not write temporary files to the card.
     connection.execute("PRAGMA temp_store = MEMORY")
+    # One damaged text must not make every query that meets its row fail.
     connection.text_factory = _text
     if read_only:
         connection.execute("PRAGMA query_only = ON")

@@ -335,6 +335,8 @@ class Store:
 
     def _add(self, change: Change[_T]) -> asyncio.Future[_T]:
         """A change that may be refused on a full card."""
+        # Shielded: the change is made whatever happens to the caller, so its result must not be lost with a
+        # cancellation.
         return asyncio.shield(self._writer.submit(change))
 
     async def _change(self, change: Change[_T]) -> _T:

@@ -63,6 +63,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
         self._closed = False
+        # A thread of its own, not a pool: SQLite allows one writer, and its commits must not queue behind other
+        # work.
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -132,6 +134,7 @@ class Writer:
         """Do `tasks` in one transaction. On a fault nothing is changed, and the fault is returned."""
         transaction = Transaction(self._connection)
         try:
+            # IMMEDIATE takes the write lock at once; a plain BEGIN could fail in the middle of the changes.
             self._connection.execute("BEGIN IMMEDIATE")
             for task in tasks:
                 task.result = task.change(transaction)

@@ -107,6 +107,7 @@ class Place:
 def _write_new(folder: int, name: str, file: Rendered) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, file.mode, dir_fd=folder), "wb") as fresh:
+        # The umask may have taken bits away from the mode given to open.
         os.fchmod(fresh.fileno(), file.mode)
         fresh.write(file.text.encode())
         fresh.flush()

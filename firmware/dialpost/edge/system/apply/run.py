@@ -41,6 +41,7 @@ def apply(source: Path, place: Place, told: Sequence[Service] | None = None) -> 
     """
     if told is None:
         told = services(TABLE) if place.is_system else ()
+    # A boot and a commit may start it at the same moment.
     with _alone(place):
         result = _apply(source, place, told)
         place.write(Rendered(RESULT, result.to_json()))

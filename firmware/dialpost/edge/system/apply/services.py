@@ -38,6 +38,7 @@ _FIREWALL_LIMIT_S = 240.0
 """During its start a slow board first unpacks the firewall's kernel modules, for which an emulated one on a busy
 host took more than a minute. Without its firewall the start counts as failed.
 """
+# Fixed, so that nothing in root's environment decides which program runs or in which language it answers.
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _KERNEL_NAME = Path("/proc/sys/kernel/hostname")
 

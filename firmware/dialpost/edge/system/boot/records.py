@@ -34,6 +34,7 @@ class BootRecords:
             descriptor = os.open(self._disk, os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.pwrite(descriptor, state.render(), state.offset)
+                # Durable before the caller continues: a reboot may follow at once.
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

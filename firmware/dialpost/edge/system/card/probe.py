@@ -33,6 +33,7 @@ class CardProbe:
 
     def durable_write_s(self) -> float:
         """The time until a small new file is durable (file and folder fsynced). Raises: StorageError."""
+        # The process id keeps two doctors at once apart.
         probe = self._directory / f".doctor-{os.getpid()}"
         begun = time.monotonic()
         try:

@@ -81,6 +81,7 @@ class SpareRoom:
                 path = there / f".probe-{os.getpid()}-{number}"
                 made.append(path)
                 _take_room(path)
+            # Some card faults show only when data really has to reach the card.
             sync(made[0])
         except OSError as error:
             raise storage_error(error, f"{self._directory} can't be written") from error

@@ -53,6 +53,7 @@ class LogTail(logging.Handler):
         """Keep a record once: it may come from both loggers."""
         if record is not self._last:
             self._last = record
+            # A traceback may be far longer than any line; its beginning is enough here.
             self._lines.extend(self.format(record)[: 5 * _LONGEST].split("\n"))
             if record.levelno >= logging.WARNING:
                 self._note(record)

@@ -76,6 +76,7 @@ def copied(bundle: Path, folder: Path, tell: Callable[[str], None]) -> Iterator[
 
 def _check_room(what: str, size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free - _RESERVE_BYTES
+    # Without a length a lost connection would look like the end of the file.
     if not 0 < size <= _LARGEST_BYTES:
         raise UpdateError(f"{what} does not say how large it is, or is not an update.")
     if size > free:
@@ -84,6 +85,7 @@ def _check_room(what: str, size: int, folder: Path) -> None:
 
 def _fetch(address: str, path: Path, tell: Callable[[str], None]) -> None:
     try:
+        # No proxy: the computer is on the LAN, and root's environment must not redirect the download.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(address, timeout=_TIMEOUT_S) as answer:
             total = int(answer.headers.get("Content-Length") or 0)

@@ -84,6 +84,7 @@ def running_slot(command_line: Path = _COMMAND_LINE) -> Slot | None:
 
     Raises: StorageError if a sandbox hides it.
     """
+    # RAUC finds its own slot by the same parameter.
     found = re.search(r"(?:^|\s)rauc\.slot=([ab])(?:\s|$)", _kernels(command_line))
     return Slot(found[1]) if found else None
 

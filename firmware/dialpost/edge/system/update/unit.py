@@ -34,6 +34,7 @@ class UpdateUnit:
         """Install it; `tell` gets each line as it comes. Raises: UpdateError with the unit's last message."""
         try:
             self._wish.write_text(str(bundle) + "\n", "utf-8")
+            # Messages of an earlier run may still be there.
             self._said_since = self._mark()
             with subprocess.Popen(
                 [self._systemctl, "--no-ask-password", "start", UNIT],

@@ -60,6 +60,7 @@ def write_new(stick: Path, name: str, text: str, *, suffix: str = ".toml") -> Pa
         try:
             with contextlib.suppress(OSError):  # not supported by FAT in old kernels
                 os.fsync(folder)
+            # FAT has no journal: write everything out before the operator pulls the stick.
             os.sync()
         finally:
             os.close(folder)

@@ -79,6 +79,7 @@ def command(name: str, machine: Machine) -> list[str] | str:
         "/usr/bin/systemd-mount",
         "--collect",
         "--no-ask-password",
+        # A check could take minutes, and would change the stick.
         "--fsck=no",
         f"--type={kind}",
         f"--options={OPTIONS[kind]}",

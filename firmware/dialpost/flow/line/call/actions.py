@@ -127,6 +127,7 @@ class CallActions:
         why = self._budget.used_words(await self._budget.until_spent())
         self._say(f"the budget is spent: {why}")
         self._post(Happening(CallEvent.STOP_WANTED, number, why, ended=HangUpReason.BUDGET_SPENT))
+        # The current message may finish: cutting it would waste what was paid for it.
         await asyncio.sleep(overrun_s(self._budget.paid_s))
         why = f"{why}; {CUT_FOR_BUDGET}"
         self._post(Happening(CallEvent.DEADLINE, number, why, ended=HangUpReason.BUDGET_SPENT))
@@ -146,6 +147,7 @@ class CallActions:
         """Hang up, after the actions before have recorded their outcomes."""
         number = self.number
         if self._ended:
+            # The flush records what the provider has already accepted, or the next call would send it twice.
             await asyncio.wait(self._ended, timeout=SETTLE_S)
         try:
             await self._link.hang_up()

@@ -49,6 +49,7 @@ class CallBar:
 
     async def keep(self, memory: Memory) -> None:
         """Save it, so that it survives a restart. Raises: StorageError."""
+        # Written even when empty, so that a lifted bar does not come back after a restart.
         kept = json.dumps({"settings": self._settings, "reason": self.reason}) if self._was_paid else ""
         await memory.remember(_KEY, kept)
 

@@ -183,6 +183,7 @@ class Budget:
         cost = call_cost(self._config, total_s)
         today = self._today()
         more_s, more_cost = total_s - self.paid_s, cost - self.cost
+        # In small steps, so that a call over midnight is charged to both days.
         self._spent = self._spent.on(today).plus(more_s, more_cost, dated=today is not None)
         self.paid_s, self.cost = total_s, cost
 

@@ -236,6 +236,7 @@ class MailPart:
             self._setback = replace(self._setback, retrying_until_s=inf)
         last = self._inbound.last_activity_s
         if last is not None and last >= self._began_s:
+            # A gap counts only once it has ended: the last one of a call has no end.
             if self._quiet_since_s is not None and last > self._quiet_since_s:
                 self.habits = self.habits.with_gap(last - self._quiet_since_s)
                 self._quiet_since_s = None

@@ -121,6 +121,7 @@ class CallMemory:
             return
         try:
             await self._store.save_call(record.to_json())
+            # Before the smaller values: if one of those fails, the record must not be saved twice.
             self._unkept = None
             await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
             told = {"failures": self.failures, "told": self._is_given_up_told}

@@ -131,6 +131,7 @@ class Redials:
             return
         left = self.left
         pause_s = max(self._pause_s, IN_VAIN_PAUSE_S) if vain and left is not None else self._pause_s
+        # A first failure, or one after progress: a full series of redials.
         if left is None or record.sent or record.received:
             left = self._config.redial_attempts
         if left <= 0:
@@ -236,6 +237,7 @@ class Redials:
 
         Raises: StorageError.
         """
+        # What `plan` would leave if this call failed.
         left = self.left - 1 if self.left else None
         await memory.remember(_KEY, json.dumps(left))
         if self._plan is not None:

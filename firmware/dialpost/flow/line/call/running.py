@@ -48,6 +48,7 @@ class RunningCall:
     def completed(self) -> CallRecord:
         """The record with the counts so far."""
         budget = self._budget
+        # The meter is otherwise only advanced when the counters are written.
         budget.count()
         record = replace(self.record, paid_s=budget.paid_s, cost=budget.cost, currency=budget.currency)
         if self._online_at_s is None:

@@ -213,6 +213,7 @@ class ModemChannel:
             lacks = bool(prefix) and event.kind is ResultKind.OK and not values(lines, prefix)
             is_sure = event.kind not in doubted and not lacks
             if not is_sure:
+                # The real answer follows soon if the doubtful one was late; if not, the doubtful one was it.
                 limit.at_s = min(limit.at_s, _now() + doubt_s)
             return is_sure
 

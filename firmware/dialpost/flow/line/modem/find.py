@@ -42,6 +42,7 @@ async def look(port: PortFacts, hints: dict[str, Hints], open_port: OpenPort, sp
                 opened = open_port(port.device, speed_bps, FlowControl.NONE)
             else:
                 opened.set_speed(speed_bps)
+            # A new channel per speed: what was owed at the old speed will never come.
             talk = ModemChannel(opened)
             if await talk.wakes(limit_s=_WAKE_S):
                 answers = await _identify(talk)

@@ -186,6 +186,7 @@ class Modem:
                     "Nothing is dialled. Power-cycle it."
                 )
         elif not self._was_seen_on_hook:
+            # Once after each start: the call of a station that crashed may still be up.
             await talk.ask("ATH")
             self._was_seen_on_hook = True
         await talk.ask(PLAIN_WORDS)
@@ -225,6 +226,7 @@ class Modem:
         if has_lines and not carrier_tells:
             self._say("DCD is on though no call is up: ignored in this call")
         self._say(f"dialling {number}")
+        # Before ATD: if the power fails while dialling, the next start has to hang up.
         await self._note_line(True)
         answer = await talk.dial(command, self._profile.connect_s, DOUBT_S)
         if answer.result is None:

@@ -58,6 +58,7 @@ class ModemSetUp:
         except ModemFailedError:
             if not self._profile.reset or self._talk.is_lost:
                 raise
+            # Another program may have left settings in which the profile's commands fail.
             await self._talk.ask(self._profile.reset)
             await asyncio.sleep(self._profile.settle_s)
             await self._all(commands)

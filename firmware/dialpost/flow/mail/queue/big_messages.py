@@ -126,6 +126,7 @@ class BigMessages:
     async def _tell_all(self) -> None:
         while batch := await self._queue.untold_holds(_BATCH):
             for message in batch:
+                # Marked after its notices are stored: a crash between the two repeats them.
                 await self._tell(message)
                 await self._queue.told_of_hold(message.queue_id)
 
@@ -146,6 +147,7 @@ class BigMessages:
         try:
             with self._bodies.path(message.queue_id).open("rb") as body:
                 body.seek(message.local_prefix)
+                # The whole header: a mailing list's mark may be its last field.
                 while b"\n\n" not in header:
                     more = body.read(_READ_BYTES)
                     header += more

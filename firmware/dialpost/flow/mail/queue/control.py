@@ -130,6 +130,7 @@ class QueueControl:
         wanted, limit = text.strip(), min(max(limit, 1), MOST_LISTED)
         found = await self._queue.find(wanted, limit) if wanted else []
         if not found and _as_stored(wanted) != wanted:
+            # An address may have been typed with an international domain; the queue keeps A-labels.
             found = await self._queue.find(_as_stored(wanted), limit)
         if not found:
             raise NotFoundError(
@@ -160,6 +161,7 @@ class QueueControl:
         """Release held recipients. Raises: NotFoundError; ControlError if the content is damaged."""
         message = await self._get(queue_id)
         is_held = any(recipient.state is RecipientState.HELD for recipient in message.recipients)
+        # Checked here, because a held message may have been damaged long after it was accepted.
         if is_held and not await asyncio.to_thread(
             self._bodies.is_sound, message.queue_id, message.size, message.checksum
         ):

@@ -97,6 +97,7 @@ class Expiry:
             ]
             if not due or self._is_in_flight(message.queue_id):
                 continue  # being sent at this moment: it may still get through
+            # The notice first: after a crash between the two the sender hears twice, but never not at all.
             await self._notices.failed(message, [self._reported(one) for one in due])
             rows = [replace(one, state=RecipientState.BOUNCED) for one in due]
             await self._queue.update_recipients(message.queue_id, rows)

@@ -146,6 +146,7 @@ class Recovery:
     async def _look_at_bodies(self) -> None:
         ids = self._bodies.ids()
         while found := await asyncio.to_thread(lambda: list(islice(ids, _SLICE))):
+            # Newer bodies belong to messages that are coming in right now.
             old = [queue_id for queue_id in found if queue_id < self._queue.first_new_id]
             known = await self._queue.known(old)
             useless = [queue_id for queue_id in old if known.get(queue_id) not in _KEEPING]

@@ -81,6 +81,7 @@ class Retention:
             self._wanted.clear()
             try:
                 await self.remove_bodies()
+                # Monotonic for the interval: the wall clock may jump by years during a call.
                 if self._monotonic() - pruned_at >= PRUNE_EVERY_S and self._clock_trusted():
                     await self.forget_old()
                     await self.clear_aside()
