@@ -17,6 +17,7 @@ from dialpost.core.console.editor import (
     LineEditor,
     Mode,
     TooLong,
+    columns,
 )
 from dialpost.core.console.keys import Key
 from dialpost.core.console.line_text import LONGEST
@@ -356,3 +357,63 @@ def test_before_it_asks_it_says_and_takes_nothing() -> None:
     assert editor.event() is None
     editor.begin("> ")
     assert editor.event() == Line("show")
+
+
+def test_the_cursor_of_a_secret_stands_behind_the_prompt_whatever_was_typed() -> None:
+    _, screen = talk(b"gehe", b"\x1b[D", b"im", mode=Mode.SECRET)
+    assert screen.cursor == (0, 2)
+    _, shown = talk(b"gehe", b"\x1b[D", mode=Mode.ANSWER)
+    assert shown.cursor == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("key", "rings"),
+    [
+        (b"\b", True),
+        (LEFT, True),
+        (RIGHT, True),
+        (UP, True),
+        (DOWN, True),
+        (b"\x0b", True),
+        (b"\x19", True),
+        (b"a", False),
+        (b"\x12", False),
+        (b"\x0c", False),
+        (b"\r", False),
+    ],
+)
+def test_a_key_that_does_nothing_rings_once(key: bytes, rings: bool) -> None:
+    editor = LineEditor()
+    editor.begin("> ")
+    for _ in range(2):
+        editor.receive(key)
+        editor.event()
+        assert (b"\a" in editor.data_to_send()) is rings
+        editor.begin("> ")
+    editor.receive(key * 3)
+    editor.event()
+    assert editor.data_to_send().count(b"\a") == rings
+
+
+def test_how_many_keys_were_pressed() -> None:
+    editor = LineEditor()
+    editor.begin("> ")
+    editor.receive(b"ab\x1b[Cc\x00\xff\xf1\r")
+    editor.event()
+    assert editor.keys_pressed == 5
+    editor.receive(b"x")
+    assert editor.key() == "x" and editor.keys_pressed == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "rows"),
+    [
+        (["a", "b", "c"], 80, ["a  b  c"]),
+        (["a", "b", "c"], 9, ["a  c", "b"]),
+        (["a", "b", "c"], 10, ["a  b  c"]),
+        (["abcdef", "b"], 5, ["abcdef", "b"]),
+        (["abc", "d", "e", "f", "g"], 16, ["abc  e    g", "d    f"]),
+    ],
+)
+def test_choices_side_by_side_are_read_downwards(words: list[str], width: int, rows: list[str]) -> None:
+    assert columns(words, width) == rows

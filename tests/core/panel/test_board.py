@@ -206,3 +206,32 @@ def test_a_light_is_a_table() -> None:
         parse_board("mine", 'led = ["left"]\n' + HEAD, "mine.toml")
     [problem] = told.value.problems
     assert problem.endswith("is not allowed: write [[led]] and its keys below.")
+
+
+def test_the_first_and_the_last_line_of_a_chip_are_there() -> None:
+    board = parse_board("mine", HEAD + led("left", 0) + led("right", 19, "mail"), "mine.toml")
+    assert [light.lines for light in board.lights] == [{"line": 0}, {"line": 19}]
+    assert board.button is None and not board.is_simulated
+    elsewhere = led("left", 500) + 'chip = "chip-b"\n'  # nobody knows how many lines that one has
+    assert parse_board("mine", HEAD + elsewhere, "mine.toml").chips == ("chip-b",)
+    assert "line -7 is not there" in faults(led("left", -7) + 'chip = "chip-b"\n')[0]
+
+
+@pytest.mark.parametrize(
+    ("bias", "active_low"), [("pull-up", "true"), ("pull-down", "false"), ("none", "true"), ("none", "false")]
+)
+def test_a_button_that_is_pressed_only_when_pressed(bias: str, active_low: str) -> None:
+    text = BUTTON.format(line=5) + f'bias = "{bias}"\nactive_low = {active_low}\n'
+    board = parse_board("mine", HEAD + text, "mine.toml")
+    assert board.button is not None and board.chips == ("chip-a",)
+
+
+def test_lights_that_share_may_show_what_another_shows_alone() -> None:
+    shared = '[[led]]\nname = "all"\nshows = ["line", "mail"]\nline = 6\n'
+    assert len(parse_board("mine", HEAD + led("left", 5) + shared, "mine.toml").lights) == 2
+
+
+def test_the_longest_name_a_file_knows_of_a_machine_counts() -> None:
+    models = HEAD.replace("[gpio]", 'models = ["Board", "Board 3"]\n[gpio]', 1)
+    board = parse_board("mine", models + led("left", 5), "mine.toml")
+    assert [board.is_model(model) for model in ("Board 3 B", "Board 2", "Boar", "")] == [7, 5, 0, 0]

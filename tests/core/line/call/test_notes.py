@@ -6,17 +6,23 @@ import pytest
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.line.call.notes import (
+    CUT_SHORT,
     MAIL_STUCK,
     Happening,
     attention,
+    etrn_refused,
+    failed,
     given_up_letter,
     in_vain,
+    mail_stuck,
     note,
     station_stopped,
 )
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
-from dialpost.core.line.link import Again, DialResult
+from dialpost.core.line.link import Again, DialOutcome, DialResult
+from dialpost.core.mail.etrn import classify
+from dialpost.core.mail.reply import Reply
 
 BUSY = CallRecord(CallReason.SCHEDULE, "modem", DialResult.BUSY, 1_700_000_000)
 UP = replace(BUSY, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)
@@ -76,3 +82,108 @@ def test_calls_in_vain_are_told_with_what_stayed_behind() -> None:
     letter = given_up_letter(LEFT, 3)
     assert letter.startswith("3 calls in a row failed, and the station has stopped redialling for now.")
     assert "The last one ended with: deferred\n    3 deferred; h: 450 busy\n" in letter
+
+
+NEW = CallRecord(CallReason.SCHEDULE, "modem", DialResult.CANCELLED, 1_700_000_000, dialled="1", rate_bps=9600)
+
+
+@pytest.mark.parametrize(
+    ("event", "dial", "changes"),
+    [
+        (
+            CallEvent.LINE_UP,
+            DialOutcome(DialResult.CONNECTED),
+            {"result": DialResult.CONNECTED},
+        ),
+        (
+            CallEvent.LINE_UP,
+            DialOutcome(DialResult.CONNECTED, detail="d", rate_bps=33_600, number="2"),
+            {"result": DialResult.CONNECTED, "detail": "d", "rate_bps": 33_600, "dialled": "2"},
+        ),
+        (
+            CallEvent.CARRIER,
+            DialOutcome(DialResult.CONNECTED, detail="d", rate_bps=33_600, number="2"),
+            {"detail": "d", "rate_bps": 33_600, "dialled": "2"},
+        ),
+        (CallEvent.DIAL_FAILED, DialOutcome(DialResult.BUSY), {"result": DialResult.BUSY, "again": Again.SOON}),
+        (
+            CallEvent.DIAL_FAILED,
+            DialOutcome(DialResult.ERROR, detail="d", number="2", again=Again.AFTER_CHANGE),
+            {"result": DialResult.ERROR, "detail": "d", "dialled": "2", "again": Again.AFTER_CHANGE},
+        ),
+    ],
+)
+def test_what_a_try_adds_to_its_record(event: CallEvent, dial: DialOutcome, changes: dict[str, object]) -> None:
+    noted = note(NEW, CallState.DIALING, Happening(event, dial=dial), 60)
+    assert noted == replace(NEW, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("happened", "reason", "detail"),
+    [
+        (Happening(CallEvent.CARRIER_LOST, detail="d"), HangUpReason.CARRIER_LOST, "d"),
+        (Happening(CallEvent.DEADLINE), HangUpReason.MAX_CALL_TIME, CUT_SHORT),
+        (
+            Happening(CallEvent.DEADLINE, detail="d", ended=HangUpReason.BUDGET_SPENT),
+            HangUpReason.BUDGET_SPENT,
+            "d",
+        ),
+        (Happening(CallEvent.CANCEL_WANTED), HangUpReason.CANCELLED, ""),
+        (Happening(CallEvent.CANCEL_WANTED, detail="d", ended=HangUpReason.DONE), HangUpReason.DONE, "d"),
+    ],
+)
+def test_why_a_call_ended(happened: Happening, reason: HangUpReason, detail: str) -> None:
+    assert note(UP, CallState.ONLINE, happened, 60) == replace(UP, hangup_reason=reason, hangup_detail=detail)
+
+
+@pytest.mark.parametrize("state", [CallState.DIALING, CallState.NEGOTIATING])
+def test_a_line_that_did_not_come_up(state: CallState) -> None:
+    late = note(NEW, state, Happening(CallEvent.DEADLINE), 60)
+    assert late.result is DialResult.TIMEOUT and late.detail.startswith("No line within 60 s. ")
+    lost = note(NEW, state, Happening(CallEvent.CARRIER_LOST, detail="d"), 60)
+    assert lost.result is DialResult.NO_CARRIER and "before mail could flow (d)." in lost.detail
+    off = note(replace(NEW, detail="d"), state, Happening(CallEvent.CANCEL_WANTED), 60)
+    assert off == replace(NEW, result=DialResult.CANCELLED, detail="", hangup_reason=HangUpReason.CANCELLED)
+
+
+def test_which_calls_failed_and_which_left_mail_behind() -> None:
+    assert {result for result in DialResult if not failed(replace(BUSY, result=result))} == {
+        DialResult.CONNECTED,
+        DialResult.CANCELLED,
+    }
+    assert not mail_stuck(UP)
+    assert mail_stuck(replace(UP, deferred=1))
+    assert not mail_stuck(replace(UP, deferred=1, sent=1))
+    assert not mail_stuck(replace(UP, deferred=1, hangup_reason=HangUpReason.CARRIER_LOST))
+
+
+def test_only_the_last_answer_of_a_name_can_need_the_operator() -> None:
+    good, bad = (classify("a.example", Reply(code, ("x",))) for code in (250, 501))
+    assert [etrn_refused(replace(UP, etrn=answers)) for answers in ((bad,), (bad, good), (good, bad))] == [
+        True,
+        False,
+        True,
+    ]
+    [told] = attention(replace(UP, etrn=(good, bad)))
+    assert told.startswith("ETRN a.example: the provider said: ")
+
+
+def test_what_is_told_of_a_call_that_did_not_come_up() -> None:
+    [busy] = attention(replace(BUSY, detail="d"))
+    assert busy == f"The last call did not come up: {DialResult.BUSY.value}. d"
+    error = replace(BUSY, result=DialResult.ERROR, detail="d")
+    assert attention(error) == ["The last call did not come up: d"]
+    assert attention(error, 2, "barred by d") == ["The last call did not come up: barred by d"]
+    cut = replace(UP, hangup_reason=HangUpReason.CARRIER_LOST)
+    assert "(the line was lost)" in attention(cut)[0]
+    assert "(d)" in attention(replace(cut, hangup_detail="d"))[0]
+    assert len(attention(UP, 5)) == 0
+
+
+def test_the_letter_when_nothing_is_dialled_any_more() -> None:
+    letter = given_up_letter(replace(BUSY, detail="d", dialled="0961"), 1)
+    assert letter.startswith("A call failed (last dialled: 0961), and the station has stopped redialling")
+    assert f"    The last one ended with: {DialResult.BUSY.value}\n    d\n" in letter
+    assert "at the next scheduled time" in letter
+    changed = given_up_letter(replace(BUSY, detail="d", again=Again.AFTER_CHANGE), 2)
+    assert changed.startswith("2 calls in a row failed, and") and "before a commit changes" in changed
