@@ -8,6 +8,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, TypeVar
 
 from dialpost.core.config.applied import ApplyResult
@@ -183,6 +184,11 @@ class FakeFlush:
     def stop(self, after_current: bool) -> None:
         self._stop, self._abort = True, not after_current
         self._poke.set()
+
+    patience_ends_s = inf
+
+    def stop_waiting(self, why: str) -> None:
+        raise AssertionError("nothing waits for ever here")
 
     @property
     def sending(self) -> tuple[float, ...]:

@@ -121,7 +121,7 @@ def test_a_host_that_comes_up_during_the_call_gets_the_mail_in_it(work: Path) ->
 
 
 def test_one_that_comes_up_behind_it_gets_the_mail_by_a_redial(work: Path) -> None:
-    call = {"redial_attempts": 2, "redial_pause_s": 30.0}  # how long the smarthost may take to start
+    call = {"redial_attempts": 2, "redial_pause_s": 30.0}  # the pause is time for the smarthost to start
     station = Station(work / "station", settings={"call": call, "budget": {"billing_step_s": 15}})
     with with_a_smarthost_of_its_own(work, station) as smarthost, station:
         outbound = with_mail(station)
@@ -166,3 +166,34 @@ def test_mail_that_nobody_takes_is_told_as_that(work: Path) -> None:
             told = station.run("status")
             assert "The last call achieved nothing: 3 deferred" in told.stdout
             assert told.returncode == 3
+
+
+class HalfAReply(socketserver.ThreadingTCPServer):
+    """A host that begins its answer to ETRN and never ends it."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Half)
+
+
+class _Half(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.provider.example ESMTP\r\n")
+        for line in self.rfile:
+            is_greeting = line.startswith(b"EHLO")
+            self.wfile.write(b"250-mail.provider.example\r\n250 ETRN\r\n" if is_greeting else b"250-started,\r\n")
+
+
+def test_half_a_reply_holds_the_line_for_the_least_time_alone(work: Path) -> None:
+    station = Station(work / "station", settings={"budget": {"billing_step_s": 1}})
+    with HalfAReply() as host:
+        thread = threading.Thread(target=host.serve_forever, daemon=True)
+        thread.start()
+        provider_at(station, host.server_address[1])
+        with station:
+            (record,) = Calling(station).ends(status=1)
+        host.shutdown()
+        thread.join()
+    assert record["hangup_reason"] == "not-served"
+    assert "no answer, and nothing else to keep the line up for" in record["hangup_detail"]

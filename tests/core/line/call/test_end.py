@@ -18,6 +18,7 @@ from dialpost.core.line.call.end import (
     HangUp,
     ProviderHabits,
     Stop,
+    StopWaiting,
     Wait,
     decide,
 )
@@ -154,14 +155,14 @@ def test_mail_that_comes_unasked_is_waited_for_too() -> None:
 
 def test_a_connected_provider_holds_the_call_while_it_is_alive() -> None:
     evidence = replace(CAME, inbound_connections=1, answers=(STARTED,))
-    assert ends_at(evidence) == (180.0, SILENT)
+    assert ends_at(evidence) == (150.0, SILENT)
     assert isinstance(at(1000.0, replace(evidence, inbound_last_s=995.0)), Wait)
 
 
 def test_a_connected_provider_is_waited_for_from_its_last_sign_or_the_answer_whichever_is_later() -> None:
     evidence = replace(QUIET, inbound_connections=1, answers=(STARTED,), answered_s=150.0, now_s=150.0)
-    assert ends_at(replace(evidence, inbound_last_s=100.0)) == (210.0, SILENT)
-    assert ends_at(replace(evidence, inbound_last_s=None)) == (210.0, SILENT)
+    assert ends_at(replace(evidence, inbound_last_s=100.0)) == (180.0, SILENT)
+    assert ends_at(replace(evidence, inbound_last_s=None)) == (180.0, SILENT)
 
 
 @pytest.mark.parametrize("last_s, until_s", [(149.0, 152.0), (120.0, 133.0), (None, 133.0)])
@@ -218,3 +219,27 @@ def test_habits_through_json_and_back() -> None:
 def test_a_line_that_moved_nothing_is_dropped_that_long_after_the_end_was_asked_for() -> None:
     early = replace(QUIET, stop=replace(STOP, since_s=0.5), outbound_drained=False, outbound_busy=True, now_s=1.0)
     assert ends_at(early)[0] == 0.5 + STALL_S
+
+
+STUCK = replace(QUIET, outbound_drained=False, outbound_busy=True, patience_ends_s=131.0, answers=(NOTHING,))
+
+
+def test_a_session_that_only_waits_is_not_worth_another_billing_unit() -> None:
+    assert at(130.0, STUCK) == Wait(131.0, "mail is being sent")
+    assert at(131.0, STUCK) == StopWaiting()
+    assert at(131.0, replace(STUCK, paid_until_s=150.0)) == Wait(145.0, "mail is being sent")
+    assert at(145.0, replace(STUCK, paid_until_s=150.0)) == StopWaiting()
+    asking = replace(STUCK, outbound_drained=True, etrn_under_way=True)
+    assert at(130.0, asking) == Wait(131.0, "the provider is being asked for mail")
+    assert at(131.0, asking) == StopWaiting()
+
+
+def test_but_it_may_wait_while_the_line_is_needed_for_something_else() -> None:
+    assert at(131.0, replace(STUCK, answers=(STARTED,))) == Wait(inf, "mail is being sent")
+    assert at(131.0, replace(STUCK, inbound_connections=1, inbound_last_s=130.0)) == Wait(inf, "mail is being sent")
+
+
+def test_an_idle_connection_gets_what_is_paid_and_at_most_a_minute() -> None:
+    idle = replace(CAME, inbound_connections=1, answers=(STARTED,))
+    assert ends_at(replace(idle, paid_until_s=165.0)) == (160.0, SILENT)
+    assert ends_at(replace(idle, paid_until_s=400.0)) == (180.0, SILENT)

@@ -122,6 +122,6 @@ def test_a_retry_that_reaches_nobody_ends_with_what_is_paid() -> None:
 
 def test_but_not_where_the_line_is_needed_or_mail_goes() -> None:
     assert isinstance(at(145.0, replace(RETRYING, answers=(STARTED,))), Wait)
-    assert isinstance(at(145.0, replace(RETRYING, inbound_connections=1)), Wait)
+    assert isinstance(at(145.0, replace(RETRYING, inbound_connections=1, inbound_last_s=140.0)), Wait)
     sends = replace(RETRYING, setback=replace(REFUSED, retrying_until_s=inf))
     assert at(200.0, sends) == Wait(inf, "mail is being sent")

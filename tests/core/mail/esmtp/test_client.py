@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.client import EsmtpClient
-from dialpost.core.mail.esmtp.expected import GROUP_WAIT_S, WAIT_S, Ask
+from dialpost.core.mail.esmtp.expected import GROUP_WAIT_S, LEAST_FINAL_WAIT_S, LEAST_WAIT_S, WAIT_S, Ask
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.phases import Phase
@@ -1402,3 +1402,22 @@ def test_who_closes_by_itself_is_not_told_to_quit(code: int, says_goodbye: bool)
     core = EsmtpClient(SETTINGS, "mail.example")
     core.receive(b"%d no\r\n" % code)
     assert core.data_to_send() == (b"QUIT\r\n" if says_goodbye else b"")
+
+
+def test_what_a_reply_is_worth_on_a_line_that_is_paid_for_it_alone() -> None:
+    core = EsmtpClient(SETTINGS, "mail.example")
+    assert known(core.waiting_for).least_s == LEAST_WAIT_S
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250-ETRN\r\n250 PIPELINING\r\n")
+    core.etrn("clinic.example")
+    core.data_to_send()
+    assert known(core.waiting_for).least_s == LEAST_WAIT_S
+    hear(core, b"250 ok\r\n")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    in_doubt = known(core.waiting_for)
+    assert in_doubt.least_s == in_doubt.limit_s == GROUP_WAIT_S, "it has to be found out whether groups are lost"
+    hear(core, b"250 ok\r\n250 ok\r\n354 go\r\n")
+    core.feed(BODY, last=True)
+    core.data_to_send()
+    assert (known(core.waiting_for).what, known(core.waiting_for).least_s) == ("DOT", LEAST_FINAL_WAIT_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import Again
 from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
 from dialpost.core.mail.mx import AddressAnswer, MxAnswer, NoRecords
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord, RecipientState
@@ -67,6 +69,7 @@ class Hub:
     etrn_s: list[float] = field(default_factory=list)
     first_s: dict[str, float] = field(default_factory=dict)
     broken: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: dict[object, float] = field(default_factory=dict)
 
     async def send(
         self,
@@ -96,16 +99,26 @@ class Hub:
         nothing = Reply(251, ("nothing waits",))
         return EtrnDialogue(tuple((name, nothing) for name in names), None, offered=True)
 
+    @property
+    def patience_ends_s(self) -> float:
+        return max(self.waiting.values(), default=inf)
+
+    def stop_waiting(self, why: str) -> None:
+        self.broken.set()
+
     def break_off(self, why: str) -> None:
         self.broken.set()
 
     async def _connect(self) -> bool:
         if self.silent and now() < self.opens_s:
+            me = object()
+            self.waiting[me] = now() + LEAST_WAIT_S
             try:
                 async with asyncio.timeout(60.0):
                     await self.broken.wait()
             except TimeoutError:
                 pass
+            del self.waiting[me]
             return False
         await asyncio.sleep(ROUND_TRIP_S)
         return now() >= self.opens_s
@@ -255,6 +268,24 @@ def test_nobody_at_home_for_the_whole_series_is_told_and_not_called_for_ever() -
         assert station.calls.failures == 0
 
     Station(Hub(opens_s=1e9)).play(scene)
+
+
+def test_a_host_that_drops_every_packet_costs_one_unit() -> None:
+    async def scene(station: Station) -> None:
+        [record] = await station.call()
+        assert (record.deferred, record.hangup_reason) == (3, HangUpReason.NOT_SERVED)
+        assert 50 < record.paid_s < 61
+
+    Station(Hub(opens_s=1e9, silent=True), call=replace(CONFIG, redial_attempts=0)).play(scene)
+
+
+def test_billed_by_the_second_it_gets_the_least_it_is_worth() -> None:
+    async def scene(station: Station) -> None:
+        [record] = await station.call()
+        assert LEAST_WAIT_S < record.paid_s < LEAST_WAIT_S + 10
+
+    call, by_second = replace(CONFIG, redial_attempts=0), BudgetConfig(billing_step_s=1)
+    Station(Hub(opens_s=1e9, silent=True), call=call, budget=by_second).play(scene)
 
 
 def test_a_retry_that_reaches_nobody_is_broken_off_before_the_next_unit() -> None:

@@ -14,7 +14,9 @@ quiet for long enough. How long is enough follows from what the provider answere
   messages came, and `MOST_ASKS` times at most: what we deferred ourselves must not be asked for for ever.
 
 What stayed behind (a host that could not be reached, a deferral) is retried while the line is up for another
-reason, or paid for anyway (`core/line/call/retry`); what still stays behind is the reason the call ended with.
+reason, or paid for anyway (`core/line/call/retry`); what still stays behind is the reason the call ended with. A
+session that only waits for its other side holds a line that nothing else needs no longer than the least time it is
+worth, and what is paid anyway.
 
 Times are monotonic seconds. `flow/line/call/mail_part` gathers the evidence and asks again whenever it changes.
 """
@@ -26,7 +28,8 @@ from math import inf
 
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.record import HangUpReason
-from dialpost.core.line.call.retry import NO_SETBACK, Setback
+from dialpost.core.line.call.retry import NO_SETBACK, Setback, patience_end_s
+from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.mail.queue.hope import Hope
 
@@ -134,6 +137,7 @@ class Evidence:
     progress_s: float = 0.0  # when the last byte moved, in any direction, as far as is known
     setback: Setback = NO_SETBACK
     paid_until_s: float = 0.0  # when the billing unit ends that has begun
+    patience_ends_s: float = inf  # until when our own sessions are worth waiting for, if only they need the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,12 @@ class HangUp:
     reason: HangUpReason
 
 
-Decision = Wait | AskAgain | TryAgain | HangUp
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """End the sessions that only wait for their other side."""
+
+
+Decision = Wait | AskAgain | TryAgain | StopWaiting | HangUp
 
 
 def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
@@ -218,17 +227,27 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -
     """Whether the line is needed, apart from what stayed behind."""
     if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
         return AskAgain()
-    if not evidence.outbound_drained:
-        return Wait(inf, "mail is being sent")
-    if evidence.etrn_under_way:
-        return Wait(inf, "the provider is being asked for mail")
+    if not evidence.outbound_drained or evidence.etrn_under_way:
+        return _while_busy(evidence, rules, habits)
     if evidence.inbound_connections:
         idle_since = max(evidence.inbound_last_s or 0.0, evidence.answered_s)
-        until = idle_since + max(rules.max_s, IDLE_CONNECTION_S)
+        worth_until = patience_end_s(idle_since + LEAST_WAIT_S, evidence.paid_until_s)
+        until = min(idle_since + max(rules.max_s, IDLE_CONNECTION_S), worth_until)
         if evidence.now_s < until:
             return Wait(until, "the provider is connected")
         return HangUp(HangUpReason.PROVIDER_SILENT)
     return _quiet(evidence, rules, habits)
+
+
+def _while_busy(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+    """Mail is being sent, or asked for. Sessions that only wait are not worth a line that nothing else needs."""
+    why = "the provider is being asked for mail" if evidence.outbound_drained else "mail is being sent"
+    until_s = patience_end_s(evidence.patience_ends_s, evidence.paid_until_s)
+    if evidence.now_s < until_s:
+        return Wait(until_s, why)
+    at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
+    needed = _while_free(at_rest, rules, habits)
+    return StopWaiting() if isinstance(needed, HangUp) else Wait(inf, why)
 
 
 def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:

@@ -63,5 +63,14 @@ class Setback:
         return self.retry_s() + TRY_TAKES_S <= self.last_moment_s(paid_until_s)
 
 
+def patience_end_s(least_until_s: float, paid_until_s: float) -> float:
+    """Until when something that does not move is waited for, where the line is up for it alone.
+
+    RFC 5321 §4.5.3.2 wants minutes for each reply, as for a network that costs nothing. Here a reply gets the least
+    it is worth, and the rest of what is paid.
+    """
+    return max(least_until_s, paid_until_s - HANG_UP_S)
+
+
 NO_SETBACK = Setback()
 """Everything went."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
+from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
 from dialpost.core.mail.esmtp.extensions import Extensions
 from dialpost.core.mail.esmtp.lessons import Lesson, without
 from dialpost.core.mail.esmtp.mailing import Mailing
@@ -42,10 +43,14 @@ _ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the server's next reply will answer, and how long it may take, in s."""
+    """What the server's next reply will answer, and how long it may take, in s.
+
+    `least_s`: how long it is waited for, at least, where nothing but this wait keeps a paid line up.
+    """
 
     what: str
     limit_s: float
+    least_s: float = LEAST_WAIT_S
 
 
 class EsmtpClient:
@@ -122,7 +127,9 @@ class EsmtpClient:
         if self._etrn_name is not None:
             return Waiting("ETRN", _ETRN_WAIT_S)
         limit_s = self._mailing.wait_s
-        return None if limit_s is None else Waiting(self._mailing.waiting_for, limit_s)
+        if limit_s is None:
+            return None
+        return Waiting(self._mailing.waiting_for, limit_s, self._mailing.least_wait_s)
 
     @property
     def is_held_up(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 
 from dialpost.core.mail.esmtp.transaction import Transaction
 from dialpost.core.mail.reply import Reply
@@ -29,6 +30,9 @@ class Ask(Enum):
     LAST_CHUNK = auto()
 
 
+FINAL = frozenset({Ask.DOT, Ask.LAST_CHUNK})
+"""The reply that takes responsibility for a message, or does not."""
+
 WAIT_S = {
     Ask.RSET: 300.0,
     Ask.MAIL: 300.0,
@@ -40,6 +44,10 @@ WAIT_S = {
     Ask.LAST_CHUNK: 600.0,
 }
 """How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
+LEAST_WAIT_S = 30.0
+"""How long a host gets at least to answer, where nothing but this wait keeps a paid line up."""
+LEAST_FINAL_WAIT_S = 180.0
+"""The same once a message was sent whole: hosts look for viruses then, and without the reply it is sent twice."""
 GROUP_WAIT_S = 60.0
 """The limit until the host has shown that it answers commands sent together."""
 
@@ -72,6 +80,28 @@ class Expected:
         }
         unknown = reply.code in {500, 502} and not answers_groups  # it saw a part of a command
         return in_place.get(self.ask, False) and (reply.code == 503 or unknown)
+
+
+def limit_s(due: Sequence[Expected], *, answers_groups: bool) -> float | None:
+    """How long the next reply of `due` may take; None where none is due."""
+    if not due:
+        return None
+    return min(WAIT_S[due[0].ask], GROUP_WAIT_S if is_group(due) and not answers_groups else inf)
+
+
+def least_s(due: Sequence[Expected], *, answers_groups: bool) -> float:
+    """How long it is waited for, at least, on a line that is paid for it alone.
+
+    Whether a host answers groups has to be found out, or it never gets mail.
+    """
+    if is_group(due) and not answers_groups:
+        return GROUP_WAIT_S
+    return LEAST_FINAL_WAIT_S if due and due[0].ask in FINAL else LEAST_WAIT_S
+
+
+def is_group(due: Sequence[Expected]) -> bool:
+    """Whether the next reply is one of several to commands sent together."""
+    return bool(due) and (len(due) > 1 or due[0].behind)
 
 
 def script(transaction: Transaction, *, with_reset: bool, with_data: bool) -> Iterator[tuple[Expected, bytes]]:

@@ -25,12 +25,13 @@ from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.esmtp.expected import (
     FIRST_CHUNK_BYTES,
-    GROUP_WAIT_S,
     MAX_RECIPIENTS,
     SURE_RECIPIENTS,
-    WAIT_S,
     Ask,
     Expected,
+    is_group,
+    least_s,
+    limit_s,
     script,
     window_is_open,
 )
@@ -91,15 +92,12 @@ class Mailing:
     @property
     def wait_s(self) -> float | None:
         """How long the next reply may take; None where none is due."""
-        if not self._expected:
-            return None
-        limit_s = WAIT_S[self._expected[0].ask]
-        return limit_s if self._answers_groups or not self._waits_for_group else min(limit_s, GROUP_WAIT_S)
+        return limit_s(self._expected, answers_groups=self._answers_groups)
 
     @property
-    def _waits_for_group(self) -> bool:
-        """Whether the next reply is one of several to commands sent together."""
-        return bool(self._expected) and (len(self._expected) > 1 or self._expected[0].behind)
+    def least_wait_s(self) -> float:
+        """How long it is waited for, at least, on a line that is paid for it alone."""
+        return least_s(self._expected, answers_groups=self._answers_groups)
 
     def is_asked(self, reply: Reply) -> bool:
         """Whether the server can have heard what it would answer: for a yes all of it, for a no the command."""
@@ -219,7 +217,7 @@ class Mailing:
 
     def timed_out(self) -> None:
         """The reply that is due did not come."""
-        if self._waits_for_group:
+        if is_group(self._expected):
             self.learnt = Lesson.NO_PIPELINING
 
     def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:

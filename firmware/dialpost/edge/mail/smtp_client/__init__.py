@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from dialpost.core.mail.esmtp.lessons import Lesson
@@ -100,6 +101,16 @@ class SmtpClient:
         """
         for talk in list(self._talks):
             talk.break_off(why)
+
+    @property
+    def patience_ends_s(self) -> float:
+        """Until when a session is worth waiting for, where nothing else keeps a paid line up (monotonic)."""
+        return max((talk.patience_ends_s for talk in self._talks), default=inf)
+
+    def stop_waiting(self, why: str) -> None:
+        """Every session that waits for its other side ends, as after a time-out; others go on."""
+        for talk in list(self._talks):
+            talk.stop_waiting(why)
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """Ask for the mail waiting for each name (RFC 1985), even if EHLO does not list ETRN."""

@@ -77,6 +77,11 @@ class Connection(asyncio.Protocol):
         return self._outlet.waiting if self._outlet else 0
 
     @property
+    def unacknowledged(self) -> int:
+        """Bytes written that the other side's TCP has not acknowledged."""
+        return self._outlet.unacknowledged if self._outlet else 0
+
+    @property
     def unheard(self) -> int:
         """The number of last bytes written that the other side had not received when it sent what was read last."""
         if self._outlet is None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from math import inf
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.esmtp.client import BLOCK_WAIT_S, EsmtpClient
+from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
 from dialpost.core.mail.esmtp.tls_use import tls_use
 from dialpost.core.mail.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, SessionFate
@@ -23,6 +25,8 @@ from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0
 """Several retransmissions of a SYN (1, 3, 7, 15, 31 s) over a line with seconds of delay."""
+_LEAST_BULK_WAIT_S = 60.0
+"""The least that a line which takes nothing, or a TLS handshake, is waited for where nothing else keeps it up."""
 
 
 class SessionDriver:
@@ -50,14 +54,16 @@ class SessionDriver:
         self._wake = asyncio.Event()
         self._progress_at = asyncio.get_running_loop().time()
         self._sent_since_wait = False
-        self._connecting: asyncio.Timeout | None = None
+        self._limit: asyncio.Timeout | None = None  # of connecting, or of the TLS handshake
+        self._is_shaking_hands = False
+        self._moved_at, self._unacknowledged = self._progress_at, 0
 
     async def connect(self, address: str) -> None:
         """Make the connection. Raises: OSError (TimeoutError is one)."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._connecting:
+        async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._limit:
             await loop.create_connection(lambda: self.connection, address, self.target.port)
-        self._connecting = None
+        self._limit = None
         self._progress()
         if self.settings.tls is TlsMode.IMPLICIT:
             await self._do_tls()
@@ -65,9 +71,44 @@ class SessionDriver:
     def break_off(self, why: str) -> None:
         """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
         self.broken_off = True
-        if self._connecting is not None:
-            self._connecting.reschedule(0.0)
+        if self._limit is not None:
+            self._limit.reschedule(0.0)
         self.connection.break_off(why)
+
+    @property
+    def patience_ends_s(self) -> float:
+        """Until when the session is worth waiting for, where nothing else keeps a paid line up (monotonic).
+
+        It counts from the last byte the other side took, or its last whole answer: half a reply is none. Where the
+        session waits for us there is no end. To be asked every second or so: nothing tells what was acknowledged.
+        """
+        unacknowledged = self.connection.unacknowledged
+        if unacknowledged < self._unacknowledged:
+            self._moved_at = asyncio.get_running_loop().time()
+        self._unacknowledged = unacknowledged
+        least_s = self._least_wait_s
+        if least_s is None or self.ended is not None:
+            return inf
+        return max(self._moved_at, self._progress_at) + least_s * self.settings.timeout_scale
+
+    @property
+    def _least_wait_s(self) -> float | None:
+        """How long what the session now waits for is waited for, at least; None where it waits for us."""
+        if self._limit is not None:
+            return _LEAST_BULK_WAIT_S if self._is_shaking_hands else LEAST_WAIT_S
+        due = self.core.waiting_for
+        return _LEAST_BULK_WAIT_S if self._is_stuck else due.least_s if due is not None else None
+
+    def stop_waiting(self, why: str) -> None:
+        """The session ends now, as after a time-out, if it waits for the other side."""
+        if self._limit is not None:
+            self._limit.reschedule(0.0)
+        elif self.ended is None and (self._is_stuck or self.core.waiting_for is not None):
+            self.tell(self.core.failed(why))
+
+    @property
+    def _is_stuck(self) -> bool:
+        return not self.connection.is_writable
 
     def wake(self) -> None:
         """Wake the task."""
@@ -113,7 +154,7 @@ class SessionDriver:
             self._wake.clear()
             return
         due = self.core.waiting_for
-        stuck = not self.connection.is_writable
+        stuck = self._is_stuck
         limit_s = BLOCK_WAIT_S if stuck else due.limit_s if due else None
         if self.core.is_held_up and not stuck and self._sent_since_wait:
             self.idle_round_trips += 1
@@ -164,8 +205,9 @@ class SessionDriver:
     async def _do_tls(self) -> None:
         use = self._use
         limit_s = 180.0 * self.settings.timeout_scale  # a full handshake is 5 kB: 20 s at 2400 bit/s, and retries
+        self._is_shaking_hands = True
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s) as self._limit:
                 await self.connection.start_tls(self._memory, use)
         except TlsRefusedError as error:
             self.tls_failed = True
@@ -178,3 +220,5 @@ class SessionDriver:
             if self.settings.tls is not TlsMode.IMPLICIT:
                 self.core.tls_established(verified=use.is_proof)
             self._progress()
+        finally:
+            self._limit, self._is_shaking_hands = None, False

@@ -65,6 +65,13 @@ class FlushForCall(Protocol):
         """End the run under way: after the message being sent, or at once."""
 
     @property
+    def patience_ends_s(self) -> float:
+        """Until when sessions (ETRN's too) are worth waiting for, where nothing else needs the line."""
+
+    def stop_waiting(self, why: str) -> None:
+        """End the sessions that wait for their other side, as after a time-out."""
+
+    @property
     def sending(self) -> Collection[object]:
         """The messages on their way at this moment."""
 

@@ -19,6 +19,7 @@ from dialpost.core.line.call.end import (
     HangUp,
     ProviderHabits,
     Stop,
+    StopWaiting,
     TryAgain,
     Wait,
     decide,
@@ -144,6 +145,10 @@ class MailPart:
             if isinstance(decision, AskAgain) and self._etrn is not None:
                 self._say("asking the provider for more mail")
                 self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+            elif isinstance(decision, StopWaiting):
+                self._say("a mail host does not answer: its connection is given up")
+                self._flush.stop_waiting("no answer, and nothing else to keep the line up for")
+                await self._pause(Wait(inf, self._why))
             elif isinstance(decision, TryAgain):
                 self._try_again(decision.until_s)
             elif isinstance(decision, Wait):
@@ -286,6 +291,7 @@ class MailPart:
             progress_s=self._progress_s,
             setback=self._setback,
             paid_until_s=self._paid_until_s(),
+            patience_ends_s=self._flush.patience_ends_s,
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must suffice
             return replace(evidence, progress_s=evidence.now_s)

@@ -21,6 +21,8 @@ from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 TRIES = 2
 PAUSE_S = 3.0
 """The pause before a failed connection is retried."""
+QUICK_S = 10.0
+"""It is not where the first took longer than this to fail: the line is expensive."""
 
 
 class EtrnSpeaker(Protocol):
@@ -75,8 +77,12 @@ class EtrnAsk:
 
     async def _asked(self, host: str, names: Sequence[str]) -> EtrnDialogue:
         dialogue = EtrnDialogue((), "not asked", offered=False)
+        now_s = asyncio.get_running_loop().time
+        began_s = now_s()
         for attempt in range(TRIES):
             if attempt:
+                if now_s() - began_s > QUICK_S:
+                    break
                 await asyncio.sleep(PAUSE_S)
             addresses = await self._addresses.addresses(host)
             if not isinstance(addresses, tuple):

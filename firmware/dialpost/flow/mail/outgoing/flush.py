@@ -113,6 +113,15 @@ class Flush:
             self._sender.break_off("the line is down")
             asyncio.get_running_loop().call_later(BREAK_OFF_S, self._work.cancel)
 
+    @property
+    def patience_ends_s(self) -> float:
+        """Until when sessions (ETRN's too) are worth waiting for, where nothing else needs the line."""
+        return self._sender.patience_ends_s
+
+    def stop_waiting(self, why: str) -> None:
+        """End the sessions that wait for their other side, as after a time-out."""
+        self._sender.stop_waiting(why)
+
     def begin_call(self) -> None:
         """A new call, or an operator's request: everything may be retried."""
         self._standing.tried.clear()

@@ -39,6 +39,13 @@ class Sender(Protocol):
     ) -> SessionEnd:
         """Send all that `next_message` returns over one connection; report the outcomes of each message."""
 
+    @property
+    def patience_ends_s(self) -> float:
+        """Until when what it does is worth waiting for, where nothing else keeps a paid line up (monotonic)."""
+
+    def stop_waiting(self, why: str) -> None:
+        """End all connections that wait for their other side, as after a time-out."""
+
     def break_off(self, why: str) -> None:
         """Break all connections now; each message in them still gets its outcomes."""
 
