@@ -34,8 +34,8 @@ CHANGING = (
     (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "DATE"),
     (r"\babout \d+ (s|min)\b", "about SOME"),
     (r"\b\d+ s on line\b", "SOME s on line"),
-    (r"(D\d{7}) \d+ s ", r"\1 SOME s "),
     (r" +", " "),
+    (r"(D\d{7}) \d+ (s|min) ", r"\1 SOME s "),
 )
 WAITS = {
     "mail is being sent",

@@ -60,13 +60,9 @@ async def test_one_call_carries_everything_both_ways(tmp_path: Path) -> None:
     ]
     assert call["bytes_up"] == report.extra["bytes_up"]
     shown = [entry["line"] for entry in report.led_history]
-    assert [light for light, before in zip(shown, [None, *shown], strict=False) if light != before] == [
-        "off",
-        "fast",
-        "double",
-        "on",
-        "slow",
-    ]
+    lights = [light for light, before in zip(shown, [None, *shown], strict=False) if light != before]
+    assert lights[:5] == ["off", "fast", "double", "on", "slow"]
+    assert lights[5:] in ([], ["off"])  # the pause after the call may be over
 
 
 async def test_up_and_down_run_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
