@@ -72,14 +72,16 @@ class Expected:
 
         `answers_groups`: it has shown that it answers commands sent together.
         """
+        unknown = reply.code in {500, 502} and not answers_groups  # it saw a part of a command
+        if reply.code != 503 and not unknown:
+            return False  # nearly always: decided before anything of the transaction is looked through
         mail_reply = self.transaction.mail_reply
         in_place = {
             Ask.MAIL: True,
             Ask.RCPT: mail_reply is not None and mail_reply.is_positive,  # else it is refused one way or another
             Ask.DATA: bool(self.transaction.accepted),
         }
-        unknown = reply.code in {500, 502} and not answers_groups  # it saw a part of a command
-        return in_place.get(self.ask, False) and (reply.code == 503 or unknown)
+        return in_place.get(self.ask, False)
 
 
 def limit_s(due: Sequence[Expected], *, answers_groups: bool) -> float | None:

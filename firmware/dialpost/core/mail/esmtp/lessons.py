@@ -32,6 +32,8 @@ def may_mean_parameters(reply: Reply) -> bool:
 
 def without(offered: Extensions, lessons: Collection[Lesson]) -> Extensions:
     """What is left of an offer."""
+    if not lessons:
+        return offered
     return replace(
         offered,
         chunking=offered.chunking and Lesson.NO_CHUNKING not in lessons,
