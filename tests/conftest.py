@@ -7,6 +7,9 @@ system tests have rigs of their own and are not watched.)
 Nor does a test leave a connection open when its event loop ends. Python 3.13 raises for one that a server
 accepted, and it does so whenever the object is collected, so in the middle of some other test.
 
+Tests with Hypothesis have no limit of wall clock time on one input, and the same inputs in each run: on a busy
+machine neither may decide. New inputs are what `make fuzz` is for.
+
 `make test` and `make check` run the tests in several processes at once (pytest-xdist); each watches itself.
 """
 
@@ -25,10 +28,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
+import fuzzing
 from dialpost.edge.line import serial_ports
 from dialpost.edge.system.update import file as update_file
 from dialpost.edge.system.usb import sticks as usb_sticks
+
+settings.register_profile("dialpost", fuzzing.fuzz_settings(settings().max_examples))
+settings.load_profile("dialpost")
 
 _TREE = Path(__file__).parent.parent
 _MEMORY = Path("/dev/shm")
