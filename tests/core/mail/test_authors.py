@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.config.model import FromCheck
 from dialpost.core.mail.authors import (
+    Named,
     addresses_in,
     claims_to_be_ours,
     repaired,
@@ -118,31 +119,38 @@ def test_any_bytes_give_addresses(values: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "authors", "senders", "refused", "added"),
+    ("mode", "named", "refused", "added"),
     [
-        (FromCheck.CHECK, (ANNA,), (), False, b""),
-        (FromCheck.CHECK, (), (), False, b""),
-        (FromCheck.CHECK, (BOSS,), (), True, b""),
-        (FromCheck.CHECK, (ANNA, BOSS), (), True, b""),
-        (FromCheck.CHECK, ("?",), (), True, b""),
-        (FromCheck.CHECK, (BOSS,), (ANNA,), True, b""),
-        (FromCheck.SENDER, (ANNA,), (), False, b""),
-        (FromCheck.SENDER, (BOSS,), (), False, b"Sender: anna@clinic.example\n"),
-        (FromCheck.SENDER, (BOSS,), (ANNA,), False, b""),
-        (FromCheck.SENDER, (ANNA,), (BOSS,), True, b""),
-        (FromCheck.ALLOW, (BOSS,), (BOSS,), False, b""),
+        (FromCheck.CHECK, ((ANNA,),), False, b""),
+        (FromCheck.CHECK, (), False, b""),
+        (FromCheck.CHECK, ((BOSS,),), True, b""),
+        (FromCheck.CHECK, ((ANNA, BOSS),), True, b""),
+        (FromCheck.CHECK, (("?",),), True, b""),
+        (FromCheck.CHECK, ((BOSS,), (ANNA,)), True, b""),
+        (FromCheck.CHECK, ((ANNA,), (ANNA,), (ANNA,), (ANNA,)), False, b""),
+        (FromCheck.CHECK, ((ANNA,), (BOSS,)), True, b""),
+        (FromCheck.CHECK, ((ANNA,), (), (BOSS,)), True, b""),
+        (FromCheck.CHECK, ((ANNA,), (), (ANNA,), (BOSS,)), True, b""),
+        (FromCheck.SENDER, ((ANNA,),), False, b""),
+        (FromCheck.SENDER, ((BOSS,),), False, b"Sender: anna@clinic.example\n"),
+        (FromCheck.SENDER, ((BOSS,), (ANNA,)), False, b""),
+        (FromCheck.SENDER, ((ANNA,), (BOSS,)), True, b""),
+        (FromCheck.SENDER, ((ANNA,), (), (BOSS,)), True, b""),
+        (FromCheck.SENDER, ((ANNA,), (), (BOSS,), (ANNA,)), False, b""),
+        (FromCheck.SENDER, ((ANNA,), (), (ANNA,), (BOSS,)), True, b""),
+        (FromCheck.ALLOW, ((BOSS,), (BOSS,), (BOSS,), (BOSS,)), False, b""),
     ],
 )
 def test_a_user_writes_as_themselves(
-    mode: FromCheck, authors: tuple[str, ...], senders: tuple[str, ...], refused: bool, added: bytes
+    mode: FromCheck, named: tuple[tuple[str, ...], ...], refused: bool, added: bytes
 ) -> None:
     def is_own(address: str) -> bool:
         return address == ANNA
 
-    refusal = user_refusal(mode, authors, senders, is_own, ANNA)
+    refusal = user_refusal(mode, Named(*named), is_own, ANNA)
     assert (refusal is not None) == refused
     assert refusal is None or (str(refusal).startswith("550 5.7.1") and ANNA in str(refusal))
-    assert sender_field(mode, authors, senders, is_own, ANNA) == added
+    assert sender_field(mode, Named(*named), is_own, ANNA) == added
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,8 @@ class SmtpConfig:
     )
     user_from: FromCheck = setting(
         FromCheck.CHECK,
-        "The From address of a logged-in user. check: must be the user's own; sender: may be "
-        "another's, and a Sender field names the user; allow: anything.",
+        "The From address of a logged-in user. check: must be the user's own, as must Sender and Resent-From; "
+        "sender: may be another's, and a Sender field names the user; allow: anything.",
     )
     own_senders: OwnSenders = setting(
         OwnSenders.MARK,

@@ -1,6 +1,6 @@
 """Who a message says it is from, held against who hands it in (RFC 5322 §3.6.2, RFC 6409 §6.1, §8.2).
 
-A user who logged in writes as themselves: the envelope's sender is checked at MAIL, the From that people read here.
+A user who logged in writes as themselves: the envelope's sender is checked at MAIL, what people read here.
 A stranger at port 25 may bear one of our own addresses: so does mail that a list or a forward sends back, which is
 why such mail is marked, not refused, unless the configuration says so. Pure; no header makes it fail.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config.model import FromCheck
@@ -86,28 +87,42 @@ def _bare(text: str) -> str:
     return "".join(out)
 
 
-def user_refusal(
-    mode: FromCheck, authors: Sequence[str], senders: Sequence[str], is_own: Callable[[str], bool], own: str
-) -> Reply | None:
-    """Why a user may not send this. `authors` are From's addresses, `senders` Sender's, `own` is the user's."""
-    if mode is FromCheck.ALLOW:
-        return None
-    checked = authors if mode is FromCheck.CHECK else senders
-    field = "From" if mode is FromCheck.CHECK else "Sender"
-    for address in checked:
-        if not is_own(address):
-            shown = "" if address == _UNREADABLE else f" {address[:_SHOWN]}"
-            return Reply(
-                550, (f"The {field} address{shown} does not belong to your account: write as {own}",), "5.7.1"
-            )
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a message names: the addresses of all its From, Sender, Resent-From and Resent-Sender fields, "?" for a
+    field in which none can be read.
+    """
+
+    authors: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    resent_authors: tuple[str, ...] = ()
+    resent_senders: tuple[str, ...] = ()
+
+    def answer_for(self, mode: FromCheck) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The fields, by name, that must be the user's own. Who resends is named as who sends (RFC 5322 §3.6.6)."""
+        if mode is FromCheck.ALLOW:
+            return ()
+        senders = ("Sender", self.senders), ("Resent-Sender", self.resent_senders)
+        authors = ("From", self.authors), ("Resent-From", self.resent_authors)
+        if mode is FromCheck.CHECK:
+            return (*authors, *senders)
+        return senders if self.resent_senders else (*senders, authors[1])
+
+
+def user_refusal(mode: FromCheck, named: Named, is_own: Callable[[str], bool], own: str) -> Reply | None:
+    """Why a user may not send this; `own` is the user's address."""
+    for field, addresses in named.answer_for(mode):
+        for address in addresses:
+            if not is_own(address):
+                shown = "" if address == _UNREADABLE else f" {address[:_SHOWN]}"
+                text = f"The {field} address{shown} does not belong to your account: write as {own}"
+                return Reply(550, (text,), "5.7.1")
     return None
 
 
-def sender_field(
-    mode: FromCheck, authors: Sequence[str], senders: Sequence[str], is_own: Callable[[str], bool], own: str
-) -> bytes:
+def sender_field(mode: FromCheck, named: Named, is_own: Callable[[str], bool], own: str) -> bytes:
     """The Sender field that a user's message lacks: who really sent what another is named as author of."""
-    if mode is not FromCheck.SENDER or senders or all(map(is_own, authors)):
+    if mode is not FromCheck.SENDER or named.senders or all(map(is_own, named.authors)):
         return b""
     return f"Sender: {own}\n".encode()
 

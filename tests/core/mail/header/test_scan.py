@@ -53,9 +53,11 @@ def test_the_fields_of_a_block() -> None:
 
 
 def test_the_authors_of_senders_are_kept() -> None:
-    assert scan("Sender: Anna <anna@clinic.example>\n").senders
+    named = scan("Sender: a@x.example\nResent-Sender: b@x.example\nResent-From: c@x.example, d@x.example\n").named
+    assert (named.senders, named.resent_senders) == (("a@x.example",), ("b@x.example",))
+    assert named.resent_authors == ("c@x.example", "d@x.example")
 
 
 def test_only_from_names_authors() -> None:
     facts = scan("Subject: x@y.example\nFrom: Anna <anna@clinic.example>\nTo: bob@z.example\nFrom: eve@z.example\n")
-    assert list(facts.authors) == ["anna@clinic.example", "eve@z.example"]
+    assert list(facts.named.authors) == ["anna@clinic.example", "eve@z.example"]

@@ -823,6 +823,16 @@ async def test_a_sender_field_can_tell_who_it_was(make_rig: MakeRig) -> None:
     assert message_from_bytes(body)["Sender"] is None
 
 
+@pytest.mark.parametrize("field", ["Sender", "Resent-From", "Resent-Sender"])
+async def test_no_field_names_another_as_who_sent_it(rig: Rig, field: str) -> None:
+    """People read "sent by" as they read From."""
+    header = "From: anna@clinic.example\r\n{}: {}@clinic.example\r\n\r\nx\r\n"
+    refused, _, _ = await rig.take(header.format(field, "ben").encode(), peer=ANNA, sender="")
+    assert str(refused).startswith(f"550 5.7.1 The {field} address ben@clinic.example does not belong")
+    taken, _, _ = await rig.take(header.format(field, "anna").encode(), peer=ANNA, sender="")
+    assert taken.code == 250
+
+
 async def test_anything_can_be_allowed(make_rig: MakeRig) -> None:
     rig = await make_rig(with_smtp(user_from=FromCheck.ALLOW))
     reply, _, body = await rig.take(b"From: ben@clinic.example\r\n\r\nx\r\n", peer=ANNA, sender="")

@@ -8,9 +8,9 @@ submission, the priority on the line, and the two fields people know a message b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dialpost.core.mail.authors import addresses_in
+from dialpost.core.mail.authors import Named, addresses_in
 from dialpost.core.mail.header.words import readable
 from dialpost.core.mail.queue.records import Priority
 
@@ -29,6 +29,7 @@ _CHARSET = re.compile(
 )
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would obey some of them
 _PRIORITY_FIELDS = {b"priority", b"importance", b"x-priority", b"precedence"}
+_WHO = (b"from", b"sender", b"resent-from", b"resent-sender")
 _KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"} | _PRIORITY_FIELDS)
 
 
@@ -36,15 +37,13 @@ _KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"}
 class HeaderFacts:
     """What a header has. `own_received` counts the Received fields this host wrote itself.
 
-    `authors` and `senders` are the addresses of all its From and Sender fields, "?" for one that can't be read.
     `message_id` may be "" though `has_message_id`: the field can be empty.
     """
 
     received: int = 0
     own_received: int = 0
     delivered_to: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
+    named: Named = field(default_factory=Named)
     has_from: bool = False
     has_date: bool = False
     has_message_id: bool = False
@@ -63,8 +62,7 @@ class HeaderScan:
         self._named: dict[bytes, bytes] = {}
         self._received = self._own_received = 0
         self._delivered_to: list[str] = []
-        self._authors: list[bytes] = []
-        self._senders: list[bytes] = []
+        self._who: dict[bytes, list[bytes]] = {name: [] for name in _WHO}
         self._body = b""
         self._facts: HeaderFacts | None = None
 
@@ -100,8 +98,7 @@ class HeaderScan:
             received=self._received,
             own_received=self._own_received,
             delivered_to=tuple(self._delivered_to),
-            authors=addresses_in(self._authors, _MAX_VALUE_BYTES),
-            senders=addresses_in(self._senders, _MAX_VALUE_BYTES),
+            named=Named(*(addresses_in(self._who[name], _MAX_VALUE_BYTES) for name in _WHO)),
             has_from=b"from" in named,
             has_date=b"date" in named,
             has_message_id=b"message-id" in named,
@@ -118,11 +115,9 @@ class HeaderScan:
         elif name == b"delivered-to":
             if len(self._delivered_to) < _MAX_DELIVERED_TO:
                 self._delivered_to.append(_text(value).strip("<> ").lower()[:MAX_MESSAGE_ID])
-        elif name == b"sender":
-            self._senders = [*self._senders[:_MAX_AUTHORS], value]
-        elif name in _KEPT:
-            if name == b"from":  # some mail programs show the last one of several
-                self._authors = [*self._authors[:_MAX_AUTHORS], value]
+        elif name in _WHO:  # some mail programs show the last one of several
+            self._who[name] = [*self._who[name][:_MAX_AUTHORS], value]
+        if name in _KEPT:
             self._named.setdefault(name, value)
 
     def _charset(self) -> str:

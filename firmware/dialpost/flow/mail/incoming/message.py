@@ -223,7 +223,7 @@ class Incoming:
     def _author_refusal(self, facts: HeaderFacts) -> Reply | None:
         smtp = self.tools.config.smtp
         if self.peer.account is not None:
-            return user_refusal(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+            return user_refusal(smtp.user_from, facts.named, self._is_own, self._own_address())
         if smtp.own_senders is OwnSenders.REFUSE and self._bears_our_name(facts):
             return NOT_LOGGED_IN
         return None
@@ -242,7 +242,9 @@ class Incoming:
     def _bears_our_name(self, facts: HeaderFacts) -> bool:
         """Whether a stranger's message claims to come from here."""
         domains = self.tools.config.station.domains
-        return self.origin is Origin.OUTSIDE and claims_to_be_ours((self.envelope.sender, *facts.authors), domains)
+        return self.origin is Origin.OUTSIDE and claims_to_be_ours(
+            (self.envelope.sender, *facts.named.authors), domains
+        )
 
     def _missing_fields(self, facts: HeaderFacts) -> bytes:
         """The fields a message lacks (RFC 6409 §8), or the mark on one that only claims to come from here.
@@ -251,7 +253,7 @@ class Incoming:
         """
         fields, smtp = b"", self.tools.config.smtp
         if self.peer.account is not None:
-            fields += sender_field(smtp.user_from, facts.authors, facts.senders, self._is_own, self._own_address())
+            fields += sender_field(smtp.user_from, facts.named, self._is_own, self._own_address())
         elif smtp.own_senders is OwnSenders.MARK and self._bears_our_name(facts):
             fields += unverified_mark(self.peer.address)
         if self.origin is not Origin.OUTSIDE:
