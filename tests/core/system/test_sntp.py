@@ -1,6 +1,7 @@
 """Which answers of a time server are believed, and what they tell."""
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,46 @@ def test_what_is_not_believed(data: bytes, why: str) -> None:
 def test_an_answer_that_was_too_long_on_the_way_is_not_used() -> None:
     with pytest.raises(ValueError, match="sense"):
         told(packet(), trip_s=61.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "trip_s", "believed"),
+    [
+        ({"stratum": 1}, 0.25, True),
+        ({"stratum": 15}, 0.25, True),
+        ({"leap": 2}, 0.25, True),
+        ({"came_s": NOW - 1.25}, 0.25, True),  # a second of doubt about its own two times
+        ({"came_s": NOW - 1.5}, 0.25, False),
+        ({"came_s": NOW + 0.5}, 0.25, False),
+        ({}, 60.0, True),
+        ({}, 60.5, False),
+        ({"came_s": NOT_BEFORE, "left_s": NOT_BEFORE}, 0.25, True),
+        ({"came_s": NOT_BEFORE - 1, "left_s": NOT_BEFORE - 1}, 0.25, False),
+    ],
+)
+def test_what_is_just_believed(changes: dict[str, Any], trip_s: float, believed: bool) -> None:
+    if believed:
+        assert told(packet(**changes), trip_s=trip_s).stratum == changes.get("stratum", 2)
+    else:
+        with pytest.raises(ValueError, match=r"sense|past"):
+            told(packet(**changes), trip_s=trip_s)
+
+
+def test_an_answer_without_one_of_its_times_tells_none() -> None:
+    data = packet()
+    for without in (data[:32] + bytes(8) + data[40:], data[:40] + bytes(8)):
+        with pytest.raises(ValueError, match="no time"):
+            told(without)
+
+
+def test_more_than_a_packet_is_as_good_and_a_refusal_is_quoted() -> None:
+    assert told(packet() + b"more").stratum == 2
+    with pytest.raises(ValueError, match=r"refuses \(DENY\)"):
+        told(packet(stratum=0, reference=b"DENY"))
+    with pytest.raises(ValueError, match=r"refuses \(X\)"):
+        told(packet(stratum=0, reference=b"X\0\0\0"))
+
+
+def test_the_way_there_and_back_is_never_less_than_nothing() -> None:
+    found = told(packet(came_s=NOW - 1.0), sent_s=NOW - 0.5, trip_s=0.5)
+    assert (found.round_trip_s, found.offset_s) == (0.0, 0.0)
