@@ -393,3 +393,14 @@ def test_a_domain_that_is_not_in_the_table_can_not_be_unset() -> None:
     text = '[delivery]\ncatch_all = {"a.example" = "anna"}\n'
     with pytest.raises(NotFoundError, match="is not set"):
         Candidate(text).unset("delivery.catch_all.b.example")
+
+
+def test_a_value_is_put_unchecked_at_its_place_and_nowhere_else(base: Candidate) -> None:
+    text = base.text.replace('host = "mx.other.example"', 'host = "mx.other.example"\npassword = "x"')
+    there = Candidate(text)
+    for place, _ in places(there.table()):
+        if place.key == "outbound.route[2].password":
+            assert there.put(place, "y").text == text.replace('password = "x"', 'password = "y"')
+        if place.key == "outbound.smarthost":
+            assert there.put(place, "no host!").text == text.replace('"smtp.provider.example"', '"no host!"')
+    assert there.table() == Candidate(text).table()

@@ -93,3 +93,14 @@ def test_it_is_a_merge(ours: list[tuple[str, str | None]], theirs: list[tuple[st
 
 def test_what_should_be_a_section_is_one_value() -> None:
     assert _values(Candidate("smtp = 1\n"))["smtp"] == 1
+
+
+def test_each_key_stands_for_itself_and_a_list_of_tables_for_all_of_them() -> None:
+    text = 'odd = 1\n[nonsense]\nx = 1\n[smtp]\nmax_errors = 5\nlisten = [":25"]\n[[outbound.route]]\nport = 26\n'
+    assert _values(Candidate(text)) == {
+        "odd": 1,
+        "nonsense": {"x": 1},
+        "smtp.max_errors": 5,
+        "smtp.listen": [":25"],
+        "outbound.route": [{"port": 26}],
+    }

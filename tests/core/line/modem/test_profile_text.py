@@ -10,7 +10,7 @@ from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import ConfigError
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
-from dialpost.core.line.modem.profile import ControlLines, FlowControl, HangUpWay, ModemProfile, ResultKind
+from dialpost.core.line.modem.profile import ControlLines, FlowControl, HangUpWay, Medium, ModemProfile, ResultKind
 from dialpost.core.line.modem.profile_text import parse_hints, parse_profile
 
 FOLDER = Path(__file__).parents[4] / "board" / "modems"
@@ -97,3 +97,48 @@ def test_each_kind_of_bad_file_is_told_with_its_name(text: str, says: str) -> No
         parse_profile("x", text, "/board/modems/x.toml")
     assert says in str(caught.value)
     assert all(problem.startswith("/board/modems/x.toml: ") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dtr_pulse_ms = 2000\ndtr_off_max_s = 2", "dtr_pulse_ms is not shorter"),
+        ("dtr_pulse_ms = 1999\ndtr_off_max_s = 2", ""),
+        ("dtr_pulse_ms = 2000\ndtr_off_max_s = 0", ""),
+        ('escape = "++++"', "it is one character three times"),
+        ('escape = "++++"\nhang_up = ["dtr"]', ""),
+        ('hang_up = ["dtr"]\nhas_control_lines = "yes"', ""),
+        ('hang_up = ["dtr", "escape"]\nhas_control_lines = "no"', ""),
+        ('hang_up = ["escape"]\nhas_control_lines = "no"', ""),
+        ('dial = "atdt{number}"', ""),
+        ('dial = "ATDT"', "it begins with ATD and has {number} in it"),
+        ('dial = "AT{number}"', "it begins with ATD"),
+        ('dial = "ATD{mode}{number};"', ""),
+        ('dial = "ATD{number}{mode}"', "stands right before"),
+        ('init = ["at&f", "X"]', 'init has "X"'),
+        ('reset = "Z"', 'reset has "Z"'),
+        ('reset = ""', ""),
+        ('init = ["ATZ"]\nmust = ["ATZ"]', ""),
+        ('init = ["ATZ"]\nmust = ["AT"]', 'must has "AT", which is not in init'),
+        ('results = ["= busy"]', "which is not like"),
+        ('results = ["A = B = busy"]', ""),
+        ('results = ["A = nonsense"]', "which is not like"),
+    ],
+)
+def test_what_contradicts_itself_in_a_profile(text: str, said: str) -> None:
+    if not said:
+        parse_profile("x", HEAD + text + "\n", "x.toml")
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse_profile("x", HEAD + text + "\n", "x.toml")
+    assert [said in problem for problem in caught.value.problems] == [True]
+
+
+def test_what_kind_of_line_a_profile_is_for() -> None:
+    for text, medium in (
+        ("", Medium.TELEPHONE),
+        ('dial = "ATD{number}"', Medium.SATELLITE),
+        ("cellular = true", Medium.CELLULAR),
+        ('cellular = true\ndial = "ATD{number}"', Medium.CELLULAR),
+    ):
+        assert parse_profile("x", HEAD + text + "\n", "x.toml").medium is medium
