@@ -148,7 +148,7 @@ class QueueControl:
             return Done(count=count, words="Everything that waits is retried at the next opportunity.")
         maillog.operator(message.queue_id, action="retry", count=count)
         if not count:
-            raise ControlError(f"{message.queue_id} has no waiting recipient. {_standing(message)}")
+            raise ControlError(f"{message.queue_id} has no recipient that waits. {_standing(message)}")
         return Done(
             count=count, words=f"{message.queue_id} is retried at the next opportunity ({_recipients(count)})."
         )
