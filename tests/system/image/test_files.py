@@ -1,7 +1,11 @@
-"""The files that are given away: each is what its checksum says, and both ways of writing make the same card."""
+"""The files that are given away: each is what its checksum says, and both ways of writing make the same card.
+
+And what can be seen of a slot without starting it.
+"""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import subprocess
@@ -10,7 +14,7 @@ from typing import IO
 from xml.etree import ElementTree
 
 import pytest
-from image.rig.card import IMAGE, OUT
+from image.rig.card import IMAGE, OUT, SLOT_OFFSETS
 
 from dialpost.core.system.boot.state import FRESH, RECORD_BYTES, RECORD_OFFSETS, BootState, Slot, newest
 
@@ -73,6 +77,36 @@ def test_nothing_of_an_earlier_life_of_the_card_chooses_the_slot() -> None:
             for offset in RECORD_OFFSETS
         ]
     assert newest(records) == FRESH
+
+
+def test_the_completion_offers_every_command_and_each_has_a_manual_page(work: Path) -> None:
+    """Each is read as it lies on the slot. The image has no `man` and no zsh: only the files can be looked at."""
+    _dump("/usr/share/bash-completion/completions/dialpost", work / "completion")
+    press_tab = 'COMP_WORDS=(dialpost ""); COMP_CWORD=1; _dialpost; echo "${COMPREPLY[@]}"'
+    script = f'source "$1"; complete -p dialpost; {press_tab}'
+    done = subprocess.run(
+        ["bash", "--norc", "-ec", script, "bash", work / "completion"], capture_output=True, text=True, check=True
+    )
+    registered, offered = done.stdout.splitlines()
+    assert registered == "complete -F _dialpost dialpost"
+    commands = {word for word in offered.split() if not word.startswith("-")}
+    assert {"status", "queue", "config", "daemon"} <= commands
+    _dump("/usr/share/man/man1", work / "man1", folder=True)
+    pages = {path.name: gzip.decompress(path.read_bytes()) for path in (work / "man1").iterdir()}
+    own = {name for name in pages if name.startswith("dialpost")}
+    assert own == {"dialpost.1.gz"} | {f"dialpost-{command}.1.gz" for command in commands}
+    assert all(pages[name].startswith(b".TH ") or b"\n.TH " in pages[name] for name in own)
+    _dump("/usr/share/zsh/vendor-completions/_dialpost", work / "zsh")
+    assert (work / "zsh").read_text().startswith("#compdef dialpost\n")
+
+
+def _dump(path: str, to: Path, *, folder: bool = False) -> None:
+    """A file or folder of slot A as the image has it; nothing is mounted."""
+    request = f"rdump {path} {to.parent}" if folder else f"dump {path} {to}"
+    done = subprocess.run(
+        ["debugfs", "-R", request, f"{IMAGE}?offset={SLOT_OFFSETS[Slot.A]}"], capture_output=True, text=True
+    )
+    assert to.exists(), done.stderr
 
 
 def _ranges(tree: ElementTree.Element) -> list[tuple[int, int]]:

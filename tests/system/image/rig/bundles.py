@@ -22,6 +22,8 @@ BOARD = "dialpost-arm64"
 _CACHE = OUT.parent
 _SITE = "/usr/local/lib/python3.13/dist-packages/dialpost"
 _MIB = 1 << 20
+SCHEMA, FORMATS = "edge/mail/store/schema.py", "= (_VERSION_1,)"
+"""Where the queue's formats stand in the package, and how."""
 
 
 class Bundles:
@@ -84,11 +86,11 @@ class Bundles:
 
     def newer_format(self, slot: Path, number: int) -> None:
         """Give the queue's database a format of that number, each step a table of its own."""
-        text = self.read(f"{_SITE}/edge/store/schema.py", slot)
+        text = self.read(f"{_SITE}/{SCHEMA}", slot)
         steps = ", ".join(f'"CREATE TABLE novelty_{step} (key TEXT)"' for step in range(2, number + 1))
-        changed = text.replace("= (_VERSION_1,)", f"= (_VERSION_1, {steps})")
-        assert changed != text
-        self.write(slot, f"{_SITE}/edge/store/schema.py", changed)
+        changed = text.replace(FORMATS, f"= (_VERSION_1, {steps})")
+        assert changed != text, f"{SCHEMA} on the slot has no {FORMATS}"
+        self.write(slot, f"{_SITE}/{SCHEMA}", changed)
 
     # -- a bundle --------------------------------------------------------------------------------------
 
