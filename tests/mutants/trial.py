@@ -45,6 +45,10 @@ _LONGEST_S = 900.0
 _MOST_BYTES = 4 << 30
 """Memory of one mutant: one that collects for ever gets a MemoryError before the machine has none left."""
 
+_EXAMPLES = 100
+LESS_MEASURED = 5
+"""Which lines a test of properties reaches, a fifth of its examples tell: coverage makes each cost a multiple."""
+
 _FATES: dict[int, Fate] = {
     pytest.ExitCode.OK: Fate.SURVIVED,
     pytest.ExitCode.TESTS_FAILED: Fate.KILLED,
@@ -73,7 +77,7 @@ def measure(test_file: str, core: Path, data_file: Path) -> dict[str, object]:
         return int(code)
 
     try:
-        if _in_child(child, 3600.0) != pytest.ExitCode.OK:
+        if _in_child(child, 3600.0, examples=_EXAMPLES // LESS_MEASURED) != pytest.ExitCode.OK:
             raise RuntimeError(f"{test_file} fails without any mutation ($MUTANTS_LOG is a file to see why in).")
         data = coverage.CoverageData(str(data_file))
         data.read()
@@ -103,7 +107,7 @@ def try_mutant(module: str, source: str, path: Path, limits_s: Mapping[str, floa
     return Fate.TIMED_OUT if code < 0 else _FATES[code]
 
 
-def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
+def _in_child(work: Callable[[], int], limit_s: float, examples: int = _EXAMPLES) -> int | None:
     """The exit status of `work`, done in a forked child, negative for a signal; None if it took too long."""
     child = os.fork()
     if child == 0:
@@ -116,6 +120,7 @@ def _in_child(work: Callable[[], int], limit_s: float) -> int | None:
             # No shrinking, no example kept for the next run, the same input for each mutant.
             hypothesis.settings.register_profile(
                 "mutants",
+                max_examples=examples,
                 database=None,
                 deadline=None,
                 derandomize=True,
