@@ -62,7 +62,7 @@ def test_facts_do_not_depend_on_the_split(parts: list[bytes]) -> None:
 def test_facts_of_a_message() -> None:
     survey = Survey()
     survey.feed("Subject: x\n\nGrüße".encode())
-    assert survey.facts() == ContentFacts(size=19, wire_size=23, eight_bit=True, eight_bit_header=False)
+    assert survey.facts() == ContentFacts(19, 23, eight_bit=True, eight_bit_header=False, has_long_line=False)
 
 
 @given(st.lists(st.sampled_from([b"\n", b"x" * 500, b"y" * 499, b"z" * 998, b"a"]), max_size=12))

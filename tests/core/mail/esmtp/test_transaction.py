@@ -18,7 +18,7 @@ from esmtp_talk import make_message
 OK, LATER, NO = Reply(250, ("ok",)), Reply(451, ("later",)), Reply(550, ("no",), "5.1.1")
 CUT = Reply(451, ("cut",), "4.4.2")
 EVERYTHING = Extensions(size=True, dsn=True, eight_bit=True, smtputf8=True)
-FACTS = ContentFacts(size=10, wire_size=12, eight_bit=False, eight_bit_header=False)
+FACTS = ContentFacts(10, 12, eight_bit=False, eight_bit_header=False, has_long_line=False)
 
 
 def a_mail(
@@ -210,7 +210,7 @@ def test_a_message_as_large_as_the_limit_is_offered(limit: int, taken: bool) -> 
 def test_when_smtputf8_is_said(
     offered: Extensions, smtputf8: bool, eight_bit: bool, header: bool, sender: str, words: str | None
 ) -> None:
-    facts = ContentFacts(size=10, wire_size=0, eight_bit=eight_bit, eight_bit_header=header)
+    facts = ContentFacts(10, 0, eight_bit=eight_bit, eight_bit_header=header, has_long_line=False)
     mail = a_mail(1, offered, facts, smtputf8=smtputf8, sender=sender)
     if words is None:
         assert kinds(mail.outcomes) == {0: (Refused, 550)}

@@ -27,7 +27,7 @@ class LogReason:
 
     patterns: tuple[re.Pattern[str], ...]
     reason: Reason
-    before_up: bool = False
+    before_up: bool
 
 
 def _row(

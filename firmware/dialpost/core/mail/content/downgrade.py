@@ -50,10 +50,10 @@ class Goal:
 class Leaf:
     """What one leaf part holds."""
 
-    size: int = 0
-    eight_bit_bytes: int = 0
-    is_utf8: bool = True
-    has_long_line: bool = False
+    size: int
+    eight_bit_bytes: int
+    is_utf8: bool
+    has_long_line: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ class ContentFacts:
 
     size: int
     wire_size: int
-    eight_bit: bool = False
-    eight_bit_header: bool = False
-    has_long_line: bool = False
+    eight_bit: bool
+    eight_bit_header: bool
+    has_long_line: bool
 
 
 class Survey:
