@@ -1,6 +1,7 @@
-"""Which addresses the line may have: the peer proposes them (IPCP, RFC 1332 §3.3), and it may propose any.
+"""The addresses the line may have: the peer proposes them (IPCP, RFC 1332 §3.3), and may propose any.
 
-With one of the LAN's, nobody could tell LAN from line: packets for a host of the office would go to the peer.
+With one of the LAN's addresses, LAN and line could not be told apart: packets for a host in the office would go to
+the peer.
 """
 
 from __future__ import annotations

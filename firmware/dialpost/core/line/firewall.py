@@ -1,13 +1,13 @@
-"""What may come in over the line: mail from the provider's hosts, answers to what we asked, and nothing else.
+"""The firewall of the line: lets in mail from the provider's hosts and answers to our requests, nothing else.
 
-Who is the provider is known by what is configured, by the peer, and by ourselves: a host that the station asks on
-a mail port (for ETRN, or to hand mail in) may send mail back from the same address during this session. So no
-name has to be looked up before the line is up. A provider that sends from other hosts than it is asked at is named
-in relay.provider_networks.
+The provider is known by the configuration, by the peer, and by our own connections: a host that the station
+contacts on a mail port (for ETRN, or to submit mail) may send mail from the same address during this session. So no
+name has to be looked up before the line is up. A provider that sends from hosts other than those contacted has to
+be named in relay.provider_networks (decision 11).
 
-An nftables table of our own, for the line's interface only, so that it neither needs nor disturbs the LAN's rules.
-It also takes the TCP timestamp option off every SYN on the line: with it VJ header compression (RFC 1144) sends
-12 bytes more in each packet, 40 instead of 3-5 in the worst case. Source: nft(8), "reset tcp option".
+It is an nftables table of our own, for the line's interface only, so that it neither needs nor disturbs the LAN's
+rules. It also removes the TCP timestamp option from every SYN on the line: with it VJ header compression (RFC 1144)
+sends 12 bytes more in each packet, 40 instead of 3-5 in the worst case. Source: nft(8), "reset tcp option".
 """
 
 from __future__ import annotations

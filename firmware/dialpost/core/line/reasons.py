@@ -1,9 +1,9 @@
-"""Why a line did not come up, or went: one table for the log, the lights, the console and the documentation.
+"""Why a line did not come up, or was lost: one table for the log, the lights, the console and the documentation.
 
-A row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS, version
-2.5.2); what pppd logged tells more than its code (`core/line/ppp/log`). docs/line-reasons.md is made from both
-(`core/line/reasons_page`). pppd's rows are for an end of its own: where the station hangs up, nothing is wrong,
-and nobody asks for its status.
+It has a row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS,
+version 2.5.2); pppd's log says more than its code (`core/line/ppp/log`). docs/line-reasons.md is made from both
+(`core/line/reasons_page`). pppd's rows apply if it ends by itself: if the station hangs up, nothing is wrong, and
+its status does not matter.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ SET_LOGIN = "Set ppp.user and ppp.password with `dialpost config set`; the provi
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`log` is the word in the log; `light` what the panel shows once the call is over; `words` what happened,
-    for people; `next_step` what to do, "" where nothing is to be done. `again`: when the station dials again by
-    itself.
+    """`log` is the word in the log; `light` what the panel shows after the call; `words` what happened, for people;
+    `next_step` what to do, "" if nothing. `again`: when the station redials by itself.
     """
 
     log: str
@@ -115,7 +114,7 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
         "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
     ),
 }
-"""Rows that read otherwise on a line that is no telephone's."""
+"""Rows with other words on a line that is not a telephone line."""
 
 PPP_REASONS: dict[int, Reason] = {
     0: Reason(
@@ -194,7 +193,7 @@ PPP_REASONS: dict[int, Reason] = {
 
 
 def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
-    """What happened and what to do next, in one text; "" where there is nothing to say."""
+    """What happened and what to do next, in one text; "" if there is nothing to say."""
     if result in {DialResult.CONNECTED, DialResult.CANCELLED}:
         return ""
     reason = MEDIUM_REASONS.get((medium, result)) or DIAL_REASONS[result]
@@ -202,7 +201,7 @@ def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
 
 
 AGAIN: dict[DialResult, Again] = {result: reason.again for result, reason in DIAL_REASONS.items()}
-"""When a call that ended so is made again by itself, where nothing more is known of it."""
+"""When the station redials by itself after this result, if nothing else is known."""
 
 
 def ppp_reason(exit_code: int) -> Reason:

@@ -1,9 +1,9 @@
-"""Notices about the fate of a message: RFC 3464 reports that say it in plain words first.
+"""Notices about the fate of a message: RFC 3464 reports that begin in plain words.
 
-A report has three parts (RFC 6522): plain words first, the technical side below them, the fields for a
-program, and the message (or its header). International addresses make it an RFC 6533 one. Pure: everything that
-comes from outside (dates, ids, the original) is passed in. What others wrote (answers, ENVID, ORCPT, subjects)
-never breaks out of its field. The result has LF line ends.
+A report has three parts (RFC 6522): plain words with the technical details below them, the fields for programs, and
+the message (or its header). International addresses make it an RFC 6533 report. Pure: everything from outside
+(dates, ids, the original) is passed in. Foreign text (replies, ENVID, ORCPT, subjects) never breaks out of its
+field. The result has LF line ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_LINE = 900  # well below RFC 5322 §2.1.1's 998
 
 
 class Report(Enum):
-    """What a notice tells: the Action of RFC 3464 §2.3.3."""
+    """The kind of a notice: the Action of RFC 3464 §2.3.3."""
 
     FAILED = "failed"
     DELAYED = "delayed"
@@ -36,7 +36,7 @@ class Report(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReportedRecipient:
-    """One recipient and the answer the notice is about: `by` gave it; None where it was never tried."""
+    """One recipient and the reply the notice is about, given by `by`; None if it was never tried."""
 
     record: RecipientRecord
     reply: Reply | None
@@ -45,7 +45,7 @@ class ReportedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class ReportFrame:
-    """What the notice needs from outside.
+    """The data that a notice needs from outside.
 
     `to` is the reader's address; `about_notice` means that this is the postmaster, as the message has no sender.
     `date`, `arrival` and `retry_until` are RFC 5322 dates. `unique` makes ids and boundaries (letters, digits,

@@ -1,8 +1,8 @@
-"""What the provider's answers to ETRN mean and what to do about each (RFC 1985).
+"""The meaning of the provider's replies to ETRN, and what to do about each (RFC 1985).
 
-250 promises nothing, 251 says nothing waits, 252 and 253 say something does. 4xx: the server does ETRN
-but not now or not for us; it is asked again on the next connect. 5xx: it does not do ETRN (so), and no
-further name is tried on it in this call. Every answer is kept in the server's own words.
+250 promises nothing, 251 says that nothing waits, 252 and 253 that something does. 4xx: the server supports ETRN,
+but not now or not for us; it is asked again on the next connect. 5xx: it does not support ETRN (in this form), and
+no further name is tried on it in this call. Every reply is kept in the server's own words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dialpost.core.mail.smtp_target import EtrnDialogue, SessionFate
 
 
 class EtrnOutcome(Enum):
-    """What an answer (or its absence) amounts to."""
+    """The meaning of a reply, or of its absence."""
 
     STARTED = "started"  # 250: the queue was started, whatever is in it
     NOTHING_WAITS = "nothing-waits"  # 251

@@ -1,7 +1,7 @@
 """Who may send what to whom: the decisions of the intake that need no state.
 
-The order is what keeps the station from being an open relay: a login first, then the line and the provider's side,
-which never relay, then the networks named in the configuration; everybody else is outside.
+The order keeps the station from being an open relay: a login first, then the line and the provider's side, which
+may never relay, then the networks named in the configuration; everybody else is outside.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
 
 MAX_OWN_PASSES = 5
-"""How often a message may have come through this host before: a list or a forward brings it back once or twice."""
+"""The number of times a message may have passed this host before: a list or a forward returns it once or twice."""
 
 LINE_INTERFACES = "ppp"
 """What the names of the line's interfaces begin with: pppd's, and nobody else's."""

@@ -1,7 +1,7 @@
-"""What name service answers, as values, and what follows from them: the hosts to try, or why there are none.
+"""The answers of DNS as values, and what follows from them: the hosts to try, or why there are none.
 
-RFC 5321 §5.1 (MX order, the implicit MX, ourselves in the list), RFC 7505 (null MX). A host that can't be
-found for sure is a refusal; whatever may be the name server's own trouble only makes mail wait.
+RFC 5321 §5.1 (MX order, the implicit MX, ourselves in the list), RFC 7505 (null MX). A host that certainly does not
+exist is a refusal; anything that may be the name server's own trouble only makes mail wait.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dialpost.core.mail.outcomes import Deferred, Refused
 from dialpost.core.mail.reply import Reply
 
 MAX_HOSTS = 5
-"""How many hosts of one domain are tried in a row; RFC 5321 §5.1 wants two addresses at least."""
+"""The most hosts of one domain tried in a row; RFC 5321 §5.1 requires at least two addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What became of one recipient in one attempt: an expected outcome is a value, not an exception.
+"""The outcome of one attempt for one recipient: expected outcomes are values, not exceptions.
 
 `core/mail/esmtp/transaction` decides which.
 """

@@ -1,6 +1,6 @@
-"""What a refusal or a deferral means, for the author of the message; the server's own words are elsewhere.
+"""The meaning of a refusal or a deferral, for the author of the message; the server's own words are elsewhere.
 
-Keyed by enhanced status code (RFC 3463), for servers without one by reply code.
+Keyed by enhanced status code (RFC 3463), or by reply code for servers without one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _BY_CODE = {
 
 
 def plain_reason(reply: Reply) -> str:
-    """One or two sentences for a clerk."""
+    """The reason in one or two plain sentences."""
     if reply.enhanced:
         subject, detail = reply.enhanced.split(".")[1:]
         for key in (f"{subject}.{detail}", subject):

@@ -1,4 +1,4 @@
-"""Which way mail for a domain takes: the general smarthost, the domain's own MX hosts, or a route of its own.
+"""Where mail for a domain goes: to the general smarthost, the domain's own MX hosts, or by a route of its own.
 
 The most specific [[outbound.route]] wins: the domain itself, then the longest `.suffix`. Pure.
 """

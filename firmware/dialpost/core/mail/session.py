@@ -1,6 +1,6 @@
-"""What the SMTP server and the intake say to each other.
+"""The interface between the SMTP server and the intake.
 
-The server (an edge) speaks the protocol; the intake (a flow) decides. Both know only this page.
+The server (an edge) speaks the protocol; the intake (a flow) decides. Both know only this module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dialpost.core.mail.reply import Reply
 
 
 class Listener(Enum):
-    """Which door a connection came through."""
+    """The door through which a connection came."""
 
     MX = "smtp"  # port 25
     SUBMISSION = "submission"  # port 587, STARTTLS

@@ -1,7 +1,7 @@
-"""Which lines of an answer belong to what was asked: a modem speaks unasked at any time, in the middle of it too.
+"""Which lines belong to the answer: a modem sends unsolicited lines at any time, even in the middle of one.
 
-What is asked by a `+` command is answered behind its own prefix (V.250 §5.4.4, §5.7.1); whatever else comes is of
-the network or the maker (^RSSI:17, *PSUTTZ, $GPS, +CMTI, RING) and answers nothing.
+The answer to a `+` command has the command's own prefix (V.250 §5.4.4, §5.7.1); everything else comes from the
+network or the maker (^RSSI:17, *PSUTTZ, $GPS, +CMTI, RING) and is not an answer.
 """
 
 from __future__ import annotations

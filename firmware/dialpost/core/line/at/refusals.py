@@ -1,4 +1,4 @@
-"""What a refused command means: final, or gone in seconds (3GPP TS 27.007 §9.2: +CME ERROR, number or words)."""
+"""The meaning of a refused command: final or temporary (3GPP TS 27.007 §9.2: +CME ERROR, number or words)."""
 
 from __future__ import annotations
 

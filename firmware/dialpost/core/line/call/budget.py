@@ -1,4 +1,4 @@
-"""What calls may last and cost: how much of the budget is spent, what is left, and that in words.
+"""How long calls may last and what they may cost: the budget spent and left, also in words.
 
 Pure; `flow/line/call/budget` keeps the counters and watches the call. The rules:
 

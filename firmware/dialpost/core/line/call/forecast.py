@@ -1,9 +1,9 @@
-"""What a call will take, estimated before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
+"""The estimate of a call before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
 
-Learnt from the calls made: how fast the line carried the fuller direction when it was busy, and how much paid time
-calls take beside that (logging in, ETRN, what comes in, the quiet at the end). Before the first such call, the rate
-of the last CONNECT or of the configuration. What the provider holds is not known; what it usually sends is in the
-time beside.
+It is learnt from past calls: the rate of the busier direction while it was busy, and the other paid time of a call
+(logging in, ETRN, incoming mail, the quiet at the end). Before the first such call it uses the rate of the last
+CONNECT or of the configuration. What the provider holds is unknown; what it usually sends is part of the other
+time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a call was, as kept in the history and shown to people.
+"""The record of a call, as kept in the history and shown to people.
 
-Times are Unix seconds as the wall clock was believed; durations were measured with the monotonic clock.
+Times are Unix seconds by the wall clock of that moment; durations were measured with the monotonic clock.
 """
 
 from __future__ import annotations

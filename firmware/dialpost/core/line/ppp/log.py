@@ -1,9 +1,9 @@
-"""What pppd's log says of its end, which its exit status does not: the status of a lost carrier (16) stands for a
-login that was refused as well, since the provider hangs up at once.
+"""What pppd's log reveals about its end and its exit status does not: after a refused login, too, the status is
+that of a lost carrier (16), because the provider hangs up at once.
 
 Sources: the messages of pppd 2.4.9 and 2.5.2 (auth.c, upap.c, chap-new.c, chap_ms.c, eap.c, lcp.c, fsm.c, ipcp.c,
 ccp.c, main.c, sys-linux.c); RFC 1661 (LCP), RFC 1334 (PAP), RFC 1994 (CHAP), RFC 2433 and RFC 2759 (MS-CHAP's
-codes), RFC 1332 (IPCP). What the peer says in them is foreign text.
+codes), RFC 1332 (IPCP). Text of the peer in them is foreign text.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ LOG_REASONS: tuple[LogReason, ...] = (
         "Unfinished mail is sent again; the station redials. " + _ASK_PROVIDER,
     ),
 )  # fmt: skip
-"""In the order in which they are looked for: the cause before what follows from it."""
+"""In order of priority: a cause before its consequences."""
 
 _FOREIGN = (
     re.compile(r"^Remote message: (.+)"),
@@ -174,7 +174,7 @@ _FOREIGN = (
 
 
 def log_reason(lines: Sequence[str], *, was_up: bool) -> Reason | None:
-    """The row of what pppd logged; None where it says nothing of its end."""
+    """The row for what pppd logged; None if the log does not explain its end."""
     for row in LOG_REASONS:
         if row.before_up and was_up:
             continue
@@ -184,7 +184,7 @@ def log_reason(lines: Sequence[str], *, was_up: bool) -> Reason | None:
 
 
 def peer_words(lines: Sequence[str]) -> str:
-    """What the provider's end said of it, harmless and short; "" where it said nothing."""
+    """The provider's own words about it, sanitised and short; "" if there are none."""
     for line in reversed(lines):
         for pattern in _FOREIGN:
             if (found := pattern.search(line)) and (words := one_line(found[1], _MOST_FOREIGN).strip(' "')):

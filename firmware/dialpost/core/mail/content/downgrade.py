@@ -1,12 +1,13 @@
-"""Content made what the next host takes: 7-bit without 8BITMIME (RFC 6152 §3), lines of at most 998 octets.
+"""Converting content for the next host: 7-bit without 8BITMIME (RFC 6152 §3), lines of at most 998 octets.
 
 Leaf parts with 8-bit text, or with longer lines (RFC 5321 §4.5.3.1.6), become quoted-printable or base64, whichever
-is shorter; the labels of the parts around them and header fields with raw 8-bit text follow. Labels that are wrong
-are put right on the way. A reader sees the same. What must not be changed is not: the inside of a signed part,
-partial messages. Where such a part has a line too long, the line is broken as Postfix does: else it is refused.
+is shorter; the labels of the parts around them and header fields with raw 8-bit text follow. Wrong labels are
+corrected on the way. A reader sees the same. Content that must not be changed is left alone: the inside of a signed
+part, partial messages. If such a part has a line that is too long, the line is broken as in Postfix, because it
+would be refused otherwise.
 
-Content goes through twice, in blocks of any size: first `plan` finds out what each leaf holds, then `Downgrade`
-rewrites. Memory is bounded by the header of one part, never by the message. Content is as stored: LF line ends.
+There are two passes, in blocks of any size: first `plan` finds out what each leaf holds, then `Downgrade` rewrites.
+Memory is bounded by the header of one part, never by the message. Content is as stored, with LF line ends.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ _HIGH = bytes(range(0x80, 0x100))
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What has to become ASCII; lines are made short in any case.
+    """What has to become ASCII; long lines are shortened in any case.
 
-    `at_any_price`: what can't be without harm (an address, a signed part) gets question marks, no error.
-    It is for notices: if one doesn't arrive, nobody finds out.
+    `at_any_price`: text that can't be converted without harm (an address, a signed part) gets question marks
+    instead of an error. It is for notices: if one does not arrive, nobody finds out.
     """
 
     ascii_header: bool = True
@@ -58,7 +59,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the first time through found. `charset` is what the first part that names one has, b"" for none."""
+    """The result of the first pass. `charset` is that of the first part that names one, b"" for none."""
 
     goal: Goal
     leaves: tuple[Leaf, ...] = ()
@@ -67,7 +68,7 @@ class Plan:
 
 
 class _Planner(Walker):
-    """The first time through."""
+    """The first pass."""
 
     def __init__(self, goal: Goal, never_divided: frozenset[int]) -> None:
         super().__init__(never_divided)
@@ -131,7 +132,7 @@ class _Planner(Walker):
 
 
 def plan(read: Callable[[], Iterable[bytes]], goal: Goal | None = None) -> Plan:
-    """Go through the content once, or twice where a multipart is none. Raises: CannotDowngradeError."""
+    """Read the content once, or twice if a multipart turns out not to be one. Raises: CannotDowngradeError."""
     goal = goal or Goal()
     never_divided: frozenset[int] = frozenset()
     while True:
@@ -146,7 +147,7 @@ def plan(read: Callable[[], Iterable[bytes]], goal: Goal | None = None) -> Plan:
 
 
 class Downgrade:
-    """The second time through, with the plan of the first: gives the content as the next host takes it."""
+    """The second pass, with the plan of the first: returns the content in the form for the next host."""
 
     def __init__(self, made: Plan) -> None:
         self._rewriter = _Rewriter(made)
@@ -207,7 +208,7 @@ class _Rewriter(Walker):
 
 
 def _encoder(part: Part, leaf: Leaf, goal: Goal) -> Encoder | None:
-    """How a leaf is rewritten; None where it stays as it is."""
+    """How to rewrite a leaf; None if it stays as it is."""
     has_eight_bit = goal.ascii_body and leaf.eight_bit_bytes > 0
     if not (has_eight_bit or leaf.has_long_line):
         return None

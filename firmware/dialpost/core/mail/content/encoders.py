@@ -1,6 +1,6 @@
-"""Leaf parts rewritten, a line at a time: encoded, or repaired where they are encoded already (RFC 2045 §6).
+"""Rewriting leaf parts a line at a time: encoding them, or repairing those already encoded (RFC 2045 §6).
 
-Each encoder takes whole lines, or pieces of very long ones, and gives ASCII lines of at most 76 characters.
+Each encoder takes whole lines, or pieces of very long ones, and returns ASCII lines of at most 76 characters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Encoder(Protocol):
 
 
 class QuotedPrintable:
-    """Text made quoted-printable. A line end stays one."""
+    """Encodes text as quoted-printable. Line ends stay line ends."""
 
     def feed(self, piece: bytes) -> bytes:
         """One line, or a part of a very long one."""
@@ -44,7 +44,7 @@ class QuotedPrintable:
 
 
 class Base64:
-    """Anything made base64. The last line end belongs to the boundary that follows, so it is held back."""
+    """Encodes anything as base64. The last line end belongs to the boundary that follows, so it is held back."""
 
     def __init__(self) -> None:
         self._line_ends = LineEnds()
@@ -68,7 +68,7 @@ class Base64:
 
 
 class MendedQuotedPrintable:
-    """Quoted-printable with raw octets or lines too long: what it stands for stays the same."""
+    """Repairs quoted-printable with raw octets or long lines; its meaning stays the same."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -96,7 +96,7 @@ class MendedQuotedPrintable:
 
 
 class MendedBase64:
-    """Base64 with other octets in it, which readers pass over (RFC 2045 §6.8), or lines too long."""
+    """Repairs base64 with other octets in it, which readers skip (RFC 2045 §6.8), or with long lines."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -122,7 +122,7 @@ class MendedBase64:
 
 
 class QuestionMarks:
-    """For what is fields for a program: octets that have no business there."""
+    """Replaces 8-bit octets in fields for programs, where they are not allowed."""
 
     def feed(self, piece: bytes) -> bytes:
         """One line, or a part of a very long one."""

@@ -1,8 +1,8 @@
-"""Message content as it comes in: where it ends, and how its lines end (RFC 5321 §4.5.2, §2.3.8).
+"""Incoming content: where it ends, and how its lines end (RFC 5321 §4.5.2, §2.3.8).
 
-Both classes take any split of the stream and hold back a few bytes only, so that a message is never whole
-in memory. Only CR LF . CR LF ends DATA: a dot after a bare LF or CR is content, which closes the door to
-SMTP smuggling; what is stored then has no bare CR or LF left that another server could read differently.
+Both classes accept any split of the stream and hold back only a few bytes, so that a message is never whole in
+memory. Only CR LF . CR LF ends DATA: a dot after a bare LF or CR is content, which prevents SMTP smuggling. The
+stored form has no bare CR or LF left that another server could read differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OTHER_CRS = re.compile(rb"\r+")
 
 
 class DotDecoder:
-    """Finds the end of DATA and takes the transparency dots off."""
+    """Finds the end of DATA and removes the transparency dots."""
 
     def __init__(self) -> None:
         # The line end before the first line belongs to the DATA command: a lone dot may follow it at once.
@@ -27,7 +27,7 @@ class DotDecoder:
         self._foreign = len(_LINE_END)
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """Content that is certain now, and what came after the end of DATA (None: no end yet)."""
+        """Returns the content that is certain by now, and the input after the end of DATA (None: no end yet)."""
         data = self._held + data
         end = data.find(_END)
         if end < 0:
@@ -46,7 +46,7 @@ class DotDecoder:
 
 
 def _held_length(data: bytes) -> int:
-    """How many bytes at the end may be the beginning of the end mark."""
+    """The number of last bytes that may be the beginning of the end mark."""
     for length in range(len(_END) - 1, 0, -1):
         if data.endswith(_END[:length]):
             return length
@@ -54,10 +54,10 @@ def _held_length(data: bytes) -> int:
 
 
 class LineEnds:
-    """Gives content the form in which bodies are stored, with the same lines in the same order.
+    """Converts content into the stored form, with the same lines in the same order.
 
-    CR LF, LF, and CR CR LF (a line end converted twice) each end a line. A run of CRs that ends none becomes a
-    blank, and nothing at the start of a line, where a blank would make it the fold of the line before.
+    CR LF, LF, and CR CR LF (a line end converted twice) each end a line. Any other run of CRs becomes a blank, or
+    nothing at the start of a line, where a blank would fold it into the line before.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class LineEnds:
         self._at_line_start = True
 
     def feed(self, data: bytes) -> bytes:
-        """The next piece in the stored form."""
+        """Returns the next piece in the stored form."""
         if self._has_cr:
             data = b"\r" + data
         whole = data.rstrip(b"\r")
@@ -80,6 +80,6 @@ class LineEnds:
         return whole
 
     def finish(self) -> bytes:
-        """What is still to be added so that the content ends with a line end (BDAT may leave it out)."""
+        """Returns what is missing for the content to end with a line end (BDAT may leave it out)."""
         is_open, self._at_line_start, self._has_cr = not self._at_line_start, True, False
         return b"\n" if is_open else b""

@@ -1,8 +1,8 @@
-"""Stored content on its way out: CRLF line ends, and the dots DATA wants doubled (RFC 5321 §4.5.2).
+"""Outgoing content: CRLF line ends, and the doubled dots of DATA (RFC 5321 §4.5.2).
 
-Content is stored with LF line ends and no CR. Should a CR be there all the same, it never reaches the
-wire alone: CRLF counts as a line end, a bare CR becomes a blank, so no message can smuggle an end of
-DATA to a server that takes more than CRLF.CRLF for it. Every class takes its input in any split.
+Content is stored with LF line ends and no CR. If there is a CR all the same, it never reaches the wire alone: CRLF
+counts as a line end, and a bare CR becomes a blank, so no message can smuggle an end of DATA to a server that
+accepts more than CRLF.CRLF. Every class accepts any split of its input.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass
 
 MAX_LINE_OCTETS = 998
-"""The longest line every server must take, without its CRLF (RFC 5321 §4.5.3.1.6)."""
+"""The longest line that every server must accept, without its CRLF (RFC 5321 §4.5.3.1.6)."""
 _LONG_LINE = re.compile(rb"\n[^\n]{999}")
 
 
 @dataclass(frozen=True, slots=True)
 class ContentFacts:
-    """What must be known of content before it is offered to a server.
+    """The facts about content that are needed before it is offered to a server.
 
-    `size` is the stored length in bytes of what goes out (LF line ends); `wire_size` that with CRLF.
-    `has_long_line`: a line is longer than every server must take.
+    `size` is the stored length in bytes of the outgoing part (LF line ends); `wire_size` that with CRLF.
+    `has_long_line`: a line is longer than servers must accept.
     """
 
     size: int
@@ -82,10 +82,10 @@ class Survey:
 
 
 class LineFold:
-    """Breaks lines that are too long, as Postfix does (smtp_line_length_limit): before a blank where there is one.
+    """Breaks lines that are too long, like Postfix (smtp_line_length_limit): before a blank if there is one.
 
-    In a header that is a fold (RFC 5322 §2.2.3), which takes nothing from a signature of relaxed form. Elsewhere a
-    blank is put at the begin of the new line.
+    In a header that is a fold (RFC 5322 §2.2.3), which a signature of relaxed form survives. Elsewhere a blank is
+    inserted at the start of the new line.
     """
 
     def __init__(self) -> None:

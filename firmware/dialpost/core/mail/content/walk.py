@@ -1,7 +1,7 @@
-"""Takes a stored message apart into headers, leaf parts and what is between them, in blocks of any size (RFC 2046).
+"""Splits a stored message into headers, leaf parts and the text between them, in blocks of any size (RFC 2046).
 
-Memory is bounded by the header of one part. Foreign structure is read as mail programs read it: a multipart is one
-whatever encoding its label names (RFC 2045 §6.4 allows none), one without a boundary is text.
+Memory is bounded by the header of one part. Foreign structure is read as mail programs read it: a multipart counts
+as one whatever encoding its label names (RFC 2045 §6.4 allows none), and without a boundary as text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REPORTS = (b"message/delivery-status", b"message/disposition-notification", b"m
 
 
 class CannotDowngradeError(DialpostError):
-    """The content can't be made what the next host takes without harm; the text says why."""
+    """The content can't be converted for the next host without harm; the text says why."""
 
 
 class Part:

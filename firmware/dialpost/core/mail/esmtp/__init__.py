@@ -1,7 +1,7 @@
 """The client side of ESMTP as a core without I/O: bytes and events in, bytes and events out.
 
-`client.EsmtpClient` is the whole; the other modules are its parts. Own code, because no well-kept Python
-client pipelines or knows BDAT, and on a slow line every wait for an answer costs as much as a message.
+`client.EsmtpClient` is the whole; the other modules are its parts. Our own code, because no maintained Python
+client pipelines or supports BDAT, and on a slow line every wait for a reply costs as much as a message.
 
     replies      bytes -> replies                         extensions   the answer to EHLO
     phases       from greeting to QUIT, as one table       opening      greeting, EHLO, STARTTLS, AUTH

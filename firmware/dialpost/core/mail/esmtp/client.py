@@ -1,10 +1,10 @@
 """The ESMTP client: one session from greeting to QUIT, without I/O.
 
-The driver passes on what arrives (`receive`, `eof`, `failed`), sends what `data_to_send` gives, and does
-what the events say. It hands in messages while `can_submit`, and content while `content_wanted` asks for
-it. Nothing here waits or knows the time: `waiting_for` tells how long the driver may wait.
+The driver passes input on (`receive`, `eof`, `failed`), sends what `data_to_send` returns, and does what the events
+say. It submits messages while `can_submit`, and content while `content_wanted` asks for it. Nothing here waits or
+knows the time: `waiting_for` says how long the driver may wait.
 
-Every message handed in comes back in exactly one `Finished`, whatever happens, before `Ended`.
+Every message submitted comes back in exactly one `Finished`, whatever happens, before `Ended`.
 """
 
 from __future__ import annotations
@@ -82,17 +82,17 @@ class EsmtpClient:
 
     @property
     def phase(self) -> Phase:
-        """Where the session stands."""
+        """The phase of the session."""
         return self._opening.phase
 
     @property
     def is_over(self) -> bool:
-        """Whether the session has ended: nothing that arrives means anything."""
+        """Whether the session has ended: further input means nothing."""
         return self.phase is Phase.OVER
 
     @property
     def extensions(self) -> Extensions:
-        """What the server offers, as far as known, without what it was found not to do."""
+        """The extensions that the server offers, as far as known, without those it was found not to support."""
         return without(self._opening.extensions, self._settings.without)
 
     @property
@@ -112,7 +112,7 @@ class EsmtpClient:
 
     @property
     def content_wanted(self) -> ContentRequest | None:
-        """Content that may go out now; answer with `feed` or `content_failed`."""
+        """Content that may be sent now; answer with `feed` or `content_failed`."""
         if self.phase is not Phase.OPEN or self._mailing is None:
             return None
         return self._mailing.content_wanted
@@ -188,7 +188,7 @@ class EsmtpClient:
         return self._wire.take_events()
 
     def quit(self) -> None:
-        """Say good-bye; call only while `is_idle`."""
+        """End the session with QUIT; call only while `is_idle`."""
         assert self.is_idle
         self._opening.step(Step.QUITTING)
         self._wire.send_line(b"QUIT")

@@ -1,4 +1,4 @@
-"""What a host offers and does not do: found out once, then done without."""
+"""Extensions that a host offers but does not support: learnt once, then not used."""
 
 from __future__ import annotations
 

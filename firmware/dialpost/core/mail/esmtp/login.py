@@ -1,6 +1,6 @@
-"""Logging in: which way, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
+"""Logging in: the choice of mechanism, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
 
-A name and password go out in clear text only where the configuration says so.
+Name and password are sent in clear only if the configuration says so.
 """
 
 from __future__ import annotations

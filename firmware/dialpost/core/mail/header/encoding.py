@@ -1,8 +1,8 @@
-"""Header fields with raw 8-bit text made ASCII (RFC 2047, RFC 2231), for a next hop without 8BITMIME.
+"""Encoding header fields with raw 8-bit text in ASCII (RFC 2047, RFC 2231), for a next hop without 8BITMIME.
 
-Only what can be done without a guess is done: words of running text, names and comments beside
-addresses, parameters such as file names. An address itself is never changed. Text becomes UTF-8 where it is that,
-or is in the character set that the body names; any other is labelled `unknown-8bit` (RFC 1428 §3).
+Encodes only where that needs no guess: words of running text, names and comments beside addresses, parameters such
+as file names. An address itself is never changed. Text becomes UTF-8 if it is UTF-8 already or in the character set
+that the body names; any other is labelled `unknown-8bit` (RFC 1428 §3).
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""The header of a message on its way in: read, and repaired so that every reader sees it end in the same place.
+"""The header of an incoming message: read, and repaired so that every reader sees it end in the same place.
 
-Works on the stored form (LF line ends), in any split, holding back a few lines at most. What is repaired, as
-Postfix repairs it (its cleanup(8) and smtpd(8)):
+Works on the stored form (LF line ends), in any split, holding back a few lines at most. It repairs, like Postfix
+(its cleanup(8) and smtpd(8)):
 
-- a `From ` or `>From ` line of an mbox file, in front or in the middle, becomes an X-Mailbox-Line field;
-- where a line that is no field follows the header without an empty line, one is put before it; at the end too.
+- a `From ` or `>From ` line of an mbox file, at the start or in the middle, becomes an X-Mailbox-Line field;
+- if a line that is not a field follows the header without an empty line, one is inserted before it; also at the
+  end.
 
-For one's own users also (core/mail/authors): a From, Sender or Reply-To with a bare name or an unquoted @.
+For our own users also (core/mail/authors): a From, Sender or Reply-To with a bare name or an unquoted @.
 
-Where more well-known fields come after such a line in a header, nobody can tell whether it is a spoilt field or
-the body: there nothing is changed, and fields on both sides count as seen. A header may be of any length.
+If more well-known fields follow such a line, nobody can tell whether it is a damaged field or the body: then
+nothing is changed, and fields on both sides count as seen. A header may have any length.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the header of an incoming message tells this host (RFC 5322 §2.2, §3.6).
+"""The facts in the header of an incoming message (RFC 5322 §2.2, §3.6).
 
-Reads the stored form (LF line ends), a line at a time: a header may be of any length, and what was not seen is
-never taken for missing. Only what decides something is kept: hops for the loop check, what is missing on
-submission, the priority on the line, and the two fields people know a message by. No bytes make it fail.
+Reads the stored form (LF line ends) a line at a time: a header may have any length, and an unseen field never
+counts as missing. Keeps only what decides something: the hops for the loop check, the fields missing on submission,
+the priority on the line, and the two fields by which people recognise a message. No input makes it fail.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Header text as people read it: encoded-words and raw 8-bit text, however badly written (RFC 2047).
 
-It is decoration (a subject in a list, the words of a trace), so nothing here raises: what can't be read is shown as
-well as it can be. Labels are taken generously, as mail programs do: each character set is read by its superset, and
-text without a label by the one the body names.
+It is for display only (a subject in a list, the words of a trace), so nothing here raises: unreadable text is shown
+as well as possible. Labels are read generously, as in mail programs: each character set by its superset, and text
+without a label by the one that the body names.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the queue knows, and the rules it goes by."""
+"""The queue's records, and its rules."""

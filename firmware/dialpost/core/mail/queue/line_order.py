@@ -1,7 +1,7 @@
-"""In which order mail goes out over the line: the most urgent first, then the smallest, then the oldest.
+"""The order in which mail is sent over the line: the most urgent first, then the smallest, then the oldest.
 
-The smallest first lets most people's mail through before a line that may be cut is. The queue's database
-(`edge/mail/store/queries`) says the same in SQL, made from `LINE_ORDER`.
+Smallest first gets most people's mail through before the line is cut. The queue's database
+(`edge/mail/store/queries`) has the same order in SQL, made from `LINE_ORDER`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where is my message? Its record as sentences a clerk understands.
+"""Where is my message? Its record in plain sentences.
 
-Times are local time (or `tz`); one that an unset clock gave is not passed on as if it were true.
+Times are local time (or `tz`); one from an unset clock is not shown as if it were true.
 """
 
 from __future__ import annotations
