@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import smtplib
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -242,8 +243,16 @@ async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_
 ) -> None:
     """Over a restart, too; a call for what the provider holds is made all the same."""
     async with smarthost() as host:
+        deaf = socket.socket()
+        deaf.bind(("127.0.0.1", 0))
         gateway = config_in(tmp_path, host.port)
-        config = replace(gateway, link=replace(gateway.link, kind=LinkKind.DIALUP_GATEWAY))
+        config = replace(
+            gateway,
+            link=replace(gateway.link, kind=LinkKind.DIALUP_GATEWAY),
+            etrn=replace(gateway.etrn, port=deaf.getsockname()[1]),
+            budget=replace(gateway.budget, billing_step_s=1),  # no call is held for the rest of what is paid
+            call=replace(gateway.call, redial_attempts=0, cooldown_s=0, grace_min_s=0.1),
+        )
         changed = replace(config, outbound=replace(config.outbound, password="another"))
 
         async def held(config: Config, *, first: bool = False) -> str:
@@ -269,3 +278,4 @@ async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_
         assert "outbound.user, outbound.password" in await held(config, first=True)
         assert (await held(config)).startswith("No call now.")
         assert not (await held(changed)).startswith("No call now.")
+        deaf.close()
