@@ -20,7 +20,7 @@ from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
 from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at
 from dialpost.edge.line.gateway_link import DialupGateway
-from dialpost.edge.line.ppp import Pppd
+from dialpost.edge.line.ppp.pppd import Pppd
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.system.board_files import BoardFiles

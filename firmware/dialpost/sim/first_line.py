@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from dialpost.core.config.model import DnsConfig
 from dialpost.core.line.link import Traffic
-from dialpost.core.line.ppp.events import PppEnd, PppUp
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.mail.mx import AddressAnswer, DnsTrouble, MxAnswer, NoSuchName
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionEnd

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dialpost.core.line.link import DialResult
-from dialpost.core.line.ppp.events import PppEnd, PppUp, event, parse_event
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import PppUp, event, parse_event
 from dialpost.core.line.ppp.log import LOG_REASONS
 from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, Reason, advice, ppp_reason
 from dialpost.core.line.reasons_page import page

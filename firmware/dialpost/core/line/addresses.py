@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from dialpost.core.mail.intake_rules import OWN_INTERFACE, is_line
+from dialpost.core.line_peers import OWN_INTERFACE, is_line
 
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY
 _WHOLE_ADDRESS = 32

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialpost.core.mail.intake_rules import served_at_once
+from dialpost.core.line_peers import served_at_once
 
 SLOW_BPS = 256_000
 """Above this rate the kernel's own ways are good enough."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.ip_text import IpAddress, IpNetwork, ip_network
+from dialpost.core.line_peers import OWN_INTERFACE, is_line
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
@@ -19,22 +20,10 @@ from dialpost.core.mail.reply import Reply
 MAX_OWN_PASSES = 5
 """The number of times a message may have passed this host before: a list or a forward returns it once or twice."""
 
-LINE_INTERFACES = "ppp"
-"""What the names of the line's interfaces begin with: pppd's, and nobody else's."""
-OWN_INTERFACE = "lo"
-
-SERVED_AT_ONCE = 6
-"""Connections of the provider that are served at the same time on a line of 14.4 kbit/s or more."""
-
 
 def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
     """The networks of the configuration; host bits are forgiven ("192.168.1.1/24")."""
     return tuple(ip_network(text, strict=False) for text in texts)
-
-
-def is_line(interface: str) -> bool:
-    """Whether it is that of a dialled line, where only the provider is."""
-    return interface.startswith(LINE_INTERFACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +125,3 @@ class RepeatWindow:
         if self._offset_s is None or offset_s < self._offset_s:
             self._offset_s = offset_s
         return int(self._offset_s + monotonic_s) - self._window_s
-
-
-def served_at_once(rate_bps: int) -> int:
-    """How many of the provider's connections are served at once: enough to keep the line busy."""
-    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3

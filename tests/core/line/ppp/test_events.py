@@ -2,7 +2,8 @@
 
 import pytest
 
-from dialpost.core.line.ppp.events import MOST_WORDS, PppEnd, Trouble, parse_event, trouble
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import MOST_WORDS, Trouble, parse_event, trouble
 from dialpost.core.line.reasons import ppp_reason
 
 

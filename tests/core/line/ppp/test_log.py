@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.line.link import Again
-from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppEnd, logged, parse_event
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, logged, parse_event
 from dialpost.core.line.ppp.log import LOG_REASONS, log_reason
 
 BEGUN = "using channel 1|Using interface ppp0|Connect: ppp0 <--> /dev/ttyUSB0|"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.line.ppp.events import PppEnd, PppUp
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest
-from dialpost.edge.line.ppp import Pppd
 from dialpost.edge.line.ppp import pppd as edge
+from dialpost.edge.line.ppp.pppd import Pppd
 
 REQUEST = PppRequest(
     "/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret", firewall=False, shaping=False

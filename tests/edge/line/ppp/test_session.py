@@ -14,7 +14,8 @@ import pytest
 
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line import shaping
-from dialpost.core.line.ppp.events import Logged, PppEnd, PppUp, Trouble, parse_event
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import Logged, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.line.ppp import session
 from known import is_a
@@ -119,6 +120,49 @@ def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT | {"DNS2": "192.0.2.54"})
     session.down(tmp_path / "events", ENVIRONMENT)
     assert (record / "told").read_text() == "line 192.0.2.53 192.0.2.54\nline\n"
+
+
+def test_the_station_does_not_wait_for_the_rest_of_the_system(
+    tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools()
+    heard: list[object] = []
+    monkeypatch.setattr(session, "_name_servers", lambda *addresses: heard.append(parse_event(events.recv(4096))))
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
+    assert heard == [PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))]
+
+
+_COUNT = """
+import os, sys
+sys.argv = ["session", "down", sys.argv[1], sys.argv[2]]
+from dialpost.edge.line.ppp import session
+session.main(sys.argv[1:])
+print(*sorted(sys.modules))
+"""
+
+
+def test_what_runs_on_the_paid_line_imports_little(tmp_path: Path) -> None:
+    """Python itself, the checks of the request and the line's rules: no configuration, no asyncio."""
+    work = tmp_path / "work"
+    session.prepare(work, REQUEST, tmp_path / "events")
+    script = (work / "up").read_text()
+    assert "-BPS -m dialpost.edge.line.ppp.session up" in script
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-BPS", "-c", _COUNT, str(work), str(tmp_path / "events")],
+        env={"PATH": str(tmp_path), "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    modules = done.stdout.split()
+    ours = {name for name in modules if name.startswith("dialpost.") and name.count(".") > 1}
+    assert "asyncio" not in modules
+    assert not {name for name in ours if name.startswith(("dialpost.core.config", "dialpost.core.mail.header"))}
+    assert len(ours) <= 20, ours
+    assert len(modules) <= 170, modules
 
 
 def test_without_its_firewall_the_line_does_not_come_up(

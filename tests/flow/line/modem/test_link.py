@@ -15,7 +15,8 @@ from dialpost.core.line.call.states import CallState
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
-from dialpost.core.line.ppp.events import PppEnd, PppUp
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.line.reasons import DIAL_REASONS, PPP_REASONS, Reason, ppp_reason
 from dialpost.core.panel.blink import Pattern

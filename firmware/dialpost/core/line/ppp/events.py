@@ -1,4 +1,4 @@
-"""What pppd says of itself, as values: the network came up, or pppd ended and how."""
+"""What root's side of pppd sends to the daemon, a datagram each: the network is up, or something is in the way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialpost.core.json_text import parse_object
-from dialpost.core.line.link import Again
-from dialpost.core.line.ppp.log import log_reason, peer_words
-from dialpost.core.line.reasons import Reason, ppp_reason
 
 MOST_WORDS = 500
 """Characters of one trouble's words: it must fit one datagram."""
 MOST_LOGGED = 20
 """The last lines of pppd's log that tell why it ended."""
-_TERMINATED = 5  # pppd's status after SIGTERM: our own hook ended it, and `detail` says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +36,6 @@ class Logged:
     """The last lines of pppd's log, from root's side: the daemon does not see what a unit writes."""
 
     lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PppEnd:
-    """pppd ended. `exit_code` is pppd's own (pppd(8), EXIT STATUS), None where a signal ended it or it never ran.
-
-    `last_lines` are the last words of its log. They hold no secret: pppd hides passwords. `was_up`: the network
-    was there before.
-    """
-
-    exit_code: int | None
-    last_lines: tuple[str, ...] = ()
-    detail: str = ""
-    was_up: bool = False
-
-    @property
-    def reason(self) -> Reason | None:
-        """The row of what pppd logged, else of its status; None where it told neither."""
-        if self.exit_code is None:
-            return None
-        if self.exit_code == _TERMINATED and self.detail:
-            return ppp_reason(self.exit_code)
-        return log_reason(self.last_lines, was_up=self.was_up) or ppp_reason(self.exit_code)
-
-    @property
-    def log(self) -> str:
-        """The word of the log (core/line/reasons); "ppp-none" where pppd told no status."""
-        return "ppp-none" if self.reason is None else self.reason.log
-
-    @property
-    def again(self) -> Again:
-        """When dialling again can help."""
-        return Again.SOON if self.reason is None else self.reason.again
-
-    @property
-    def words(self) -> str:
-        """What happened and what to do next, in words."""
-        reason = self.reason
-        if reason is None:
-            return self.detail or "pppd was stopped"
-        said = peer_words(self.last_lines)
-        told = f'The provider\'s end said: "{said}".' if said else ""
-        return " ".join(part for part in (reason.words, reason.next_step, told, self.detail) if part)
 
 
 def event(name: str, environment: dict[str, str]) -> bytes:

@@ -12,24 +12,26 @@ import ipaddress
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from dialpost.core.config.model import PppAuth, PppConfig
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.json_text import parse_json
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.shaping import mtu_for
+
+if TYPE_CHECKING:  # the configuration's model takes longer to import than all that root needs
+    from dialpost.core.config.model import PppConfig
 
 _DEVICE = re.compile(
     r"/dev/(?:tty[A-Za-z]{1,12}\d{1,4}|rfcomm\d{1,3}|pts/\d{1,6}|serial/by-(?:id|path)/[\w.:+-]{1,200})\Z"
 )
 _FLOW = {"rtscts": "crtscts", "xonxoff": "xonxoff", "none": "nocrtscts"}
 _REFUSED = {
-    PppAuth.PAP: ("refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
-    PppAuth.CHAP: ("refuse-pap", "refuse-mschap", "refuse-mschap-v2"),
-    PppAuth.MSCHAP_V2: ("refuse-pap", "refuse-chap", "refuse-mschap"),
-    PppAuth.AUTO: (),
-    PppAuth.NONE: ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
+    "pap": ("refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
+    "chap": ("refuse-pap", "refuse-mschap", "refuse-mschap-v2"),
+    "mschap-v2": ("refuse-pap", "refuse-chap", "refuse-mschap"),
+    "auto": (),
+    "none": ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
 }
 _SLOW_BPS = 9600
 _LONGEST_TEXT = 255
@@ -49,7 +51,7 @@ class PppRequest:
     has_carrier_line: bool = False
     user: str = ""
     password: str = ""
-    auth: str = PppAuth.AUTO.value
+    auth: str = "auto"
     local_address: str = ""
     remote_address: str = ""
     mtu: int = 0
@@ -151,7 +153,8 @@ def _check(request: PppRequest) -> None:
     _between("echo_failures", request.echo_failures, 1, 100)
     if request.flow_control not in _FLOW:
         raise ValueError("flow_control must be rtscts, xonxoff or none")
-    PppAuth(request.auth)
+    if request.auth not in _REFUSED:
+        raise ValueError("auth must be one of " + ", ".join(_REFUSED))
 
 
 def _network(host: object) -> IpNetwork:
@@ -190,7 +193,7 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         "asyncmap a0000" if request.flow_control == "xonxoff" else "asyncmap 0",
         f"mtu {request.packet_bytes}",
         f"mru {request.packet_bytes}",
-        *_REFUSED[PppAuth(request.auth)],
+        *_REFUSED[request.auth],
         *_naming(request),
         "usepeerdns" if request.use_peer_dns else "",
         "defaultroute" if request.default_route else "nodefaultroute",

@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.line.link import Traffic
-from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppEnd, PppUp, Trouble, parse_event
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.ground.unix_sockets import socket_path
 from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private

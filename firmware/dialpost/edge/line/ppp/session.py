@@ -70,11 +70,13 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 def _script(name: str, folder: Path, socket_path: Path) -> str:
     """The script's text. pppd gives its scripts an almost empty environment, so Python's path is written into it.
 
+    Mail waits for it on a line that is paid for: Python looks for no packages of its own (-S), and this module
+    imports little.
     A script that fails or hangs ends the line: without the firewall it would be open, and nobody would know that it
     is up.
     """
     paths = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-B", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
+    command = [sys.executable, "-BPS", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
     return (
         f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\n"
         f'timeout -k 5 {HOOK_S} {shlex.join(command)} || kill "$PPPD_PID"\n'
@@ -82,7 +84,7 @@ def _script(name: str, folder: Path, socket_path: Path) -> str:
 
 
 def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
-    """The network came up: set the firewall first, then the shaping, then notify the station."""
+    """The network came up: set the firewall first, then the shaping, then notify the station, then the system."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
     if wrong := why_not(local, peer, connected_networks(_routes())):
@@ -106,10 +108,11 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
             _tell(socket_path, trouble(why))
     if request.shaping:
         _tune(line_shaping.tunables(line))
+    _tell(socket_path, event("up", environment))
+    # Mail does not wait for the rest of the system.
     _name_servers(*(environment[key] for key in ("DNS1", "DNS2") if environment.get(key)))
     if shutil.which("chronyc", path=SYSTEM_PATH):
         _run(["chronyc", "-m", "online", "burst 3/5"])
-    _tell(socket_path, event("up", environment))
 
 
 def down(socket_path: Path, environment: dict[str, str]) -> None:

@@ -18,7 +18,8 @@ from typing import Protocol
 from dialpost.core.config.model import LinkKind, PppConfig
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
-from dialpost.core.line.ppp.events import PppEnd, PppUp
+from dialpost.core.line.ppp.end import PppEnd
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.flow import maillog
 

@@ -1,0 +1,23 @@
+"""The line as mail sees it: which interfaces are its, and how many connections are served on it at once.
+
+Imports nothing: root's script reads it while the line is paid for (edge/line/ppp/session).
+"""
+
+from __future__ import annotations
+
+LINE_INTERFACES = "ppp"
+"""What the names of the line's interfaces begin with: pppd's, and nobody else's."""
+OWN_INTERFACE = "lo"
+
+SERVED_AT_ONCE = 6
+"""Connections of the provider that are served at the same time on a line of 14.4 kbit/s or more."""
+
+
+def is_line(interface: str) -> bool:
+    """Whether it is that of a dialled line, where only the provider is."""
+    return interface.startswith(LINE_INTERFACES)
+
+
+def served_at_once(rate_bps: int) -> int:
+    """How many of the provider's connections are served at once: enough to keep the line busy."""
+    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3
