@@ -28,7 +28,7 @@ from dialpost.edge.system.clock import RELEASED_S, Clock
 from dialpost.edge.system.sntp_client import ask as ask_time
 from dialpost.flow import maillog
 from dialpost.flow.line.link import Link, NoLink
-from dialpost.flow.line.modem.link import LineWatcher, ModemLink, Ppp
+from dialpost.flow.line.modem.dialled_line import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse

@@ -22,7 +22,7 @@ from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail import listeners
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
-from dialpost.flow.mail.incoming.standstill import RefuseForNow
+from dialpost.flow.mail.incoming.refuse_for_now import RefuseForNow
 
 AGAIN_EVERY_S = 30.0
 

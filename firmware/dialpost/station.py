@@ -52,7 +52,7 @@ from dialpost.flow.line.call.methods import call_methods
 from dialpost.flow.line.call.schedule import Scheduler
 from dialpost.flow.line.dedicated_line import DedicatedLine
 from dialpost.flow.line.link import Link
-from dialpost.flow.line.modem.link import ModemLink, Ppp
+from dialpost.flow.line.modem.dialled_line import ModemLink, Ppp
 from dialpost.flow.line.modem.refused_pin import pin_methods
 from dialpost.flow.mail.account_methods import account_methods
 from dialpost.flow.mail.bounces import Bouncer

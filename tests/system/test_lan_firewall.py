@@ -22,7 +22,7 @@ from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line import firewall as line_firewall
-from dialpost.core.system.apply.firewall import firewall
+from dialpost.core.system.apply.host_firewall import firewall
 
 pytestmark = [pytest.mark.system, needs(commands=("nft", "ip"), root=True)]
 

@@ -30,7 +30,7 @@ _LOCALHOST = "127.0.0.1"
 
 
 class SimulatedPpp:
-    """flow/line/modem/link.Ppp: lets in who gives the customer's user and password, and opens the relays."""
+    """flow/line/modem/dialled_line.Ppp: lets in who gives the customer's login, and opens the relays."""
 
     def __init__(self, line: SimulatedLine, subscription: Subscription) -> None:
         self._line, self._subscription = line, subscription

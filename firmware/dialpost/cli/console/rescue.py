@@ -15,7 +15,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from dialpost.cli.console.station import log_lines
+from dialpost.cli.console.machine import log_lines
 from dialpost.cli.console.wizard import Site, say_lines, set_up
 from dialpost.cli.output import commit_moment
 from dialpost.cli.station import control_path

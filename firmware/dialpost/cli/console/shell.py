@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 from dialpost.cli.console.config import ConfigCommands
 from dialpost.cli.console.faces import Faces
+from dialpost.cli.console.machine import StationCommands
 from dialpost.cli.console.session import EditingSession
 from dialpost.cli.console.setup import SetUpCommands
-from dialpost.cli.console.station import StationCommands
 from dialpost.cli.console.terminal import ConsoleTerminal
 from dialpost.cli.output import commit_moment
 from dialpost.cli.station import control_client

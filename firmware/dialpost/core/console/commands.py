@@ -1,7 +1,7 @@
 """Every console command, declared once: its words, its arguments, what it does.
 
 Parsing, Tab, "?", `help` and docs/console.md are made from this table. A face is a command of the `dialpost`
-command line: the same words, the same code. Every other command has a function in `cli/console/station`,
+command line: the same words, the same code. Every other command has a function in `cli/console/machine`,
 `cli/console/config` or `cli/console/setup`.
 """
 

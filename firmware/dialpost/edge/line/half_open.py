@@ -24,7 +24,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER with a time of zero: close sends
 
 
 class HalfOpen:
-    """The connections of lost lines. A LineWatcher (flow/line/modem/link)."""
+    """The connections of lost lines. A LineWatcher (flow/line/modem/dialled_line)."""
 
     def __init__(self) -> None:
         self._sockets: deque[socket.socket] = deque()

@@ -24,7 +24,7 @@ from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
 from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
-from dialpost.flow.line.call.memory import CallStore
+from dialpost.flow.line.call.remains import CallStore
 from dialpost.flow.line.panel import LinePanel
 
 LOOK_S = 60.0

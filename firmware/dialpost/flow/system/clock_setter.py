@@ -47,7 +47,7 @@ class SettableClock(Protocol):
 
 
 class ClockSetter:
-    """A `LineWatcher` (flow/line/modem/link). `addresses` finds a host's addresses, `ask` asks one of them."""
+    """A `LineWatcher` (flow/line/modem/dialled_line). `addresses` finds a host's addresses, `ask` asks one."""
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from dialpost.core.config.model import Config, LanService
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
-from dialpost.core.system.apply import firewall
-from dialpost.core.system.apply.firewall import lan_ports
+from dialpost.core.system.apply import host_firewall
+from dialpost.core.system.apply.host_firewall import lan_ports
 from dialpost.core.system.apply.render import render
 from dialpost.core.system.apply.rendered import (
     CHRONY,
@@ -315,7 +315,7 @@ def test_any_file_is_rendered_or_refused(values: dict[str, str]) -> None:
 
 def test_without_a_firewall_of_its_own_the_line_comes_in() -> None:
     config = dataclasses.replace(Config(), ppp=dataclasses.replace(Config().ppp, firewall=False))
-    with_it, without = firewall.firewall(Config()).text, firewall.firewall(config).text
-    assert f'iifname "{firewall.LINE}" accept' in without
-    assert f'iifname "{firewall.LINE}" accept' not in with_it
-    assert f'iifname "{firewall.LINE}" tcp dport 25 accept' in with_it
+    with_it, without = host_firewall.firewall(Config()).text, host_firewall.firewall(config).text
+    assert f'iifname "{host_firewall.LINE}" accept' in without
+    assert f'iifname "{host_firewall.LINE}" accept' not in with_it
+    assert f'iifname "{host_firewall.LINE}" tcp dport 25 accept' in with_it

@@ -12,7 +12,7 @@ from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.line.modem.profile import ModemProfile
 from dialpost.flow.line.call.machine import CallManager
-from dialpost.flow.line.modem.link import RELEASE_PAUSE_S, ModemLink
+from dialpost.flow.line.modem.dialled_line import RELEASE_PAUSE_S, ModemLink
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.panel.state import Panel
 from fake_modem import FakeModem, Habit, Line

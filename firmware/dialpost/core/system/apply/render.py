@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dialpost.core.config.model import Config
 from dialpost.core.system.apply.dovecot import dovecot
-from dialpost.core.system.apply.firewall import firewall
+from dialpost.core.system.apply.host_firewall import firewall
 from dialpost.core.system.apply.network import network
 from dialpost.core.system.apply.rendered import Rendered
 from dialpost.core.system.apply.system import battery_clock, chrony, hostname, hosts, localtime

@@ -19,7 +19,7 @@ from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config
 from dialpost.core.errors import ConfigError
 from dialpost.core.json_text import parse_json
-from dialpost.core.system.apply.firewall import TABLE
+from dialpost.core.system.apply.host_firewall import TABLE
 from dialpost.core.system.apply.render import render
 from dialpost.core.system.apply.rendered import HOSTS, LOCALTIME, PLACES, RESULT, STATE, Rendered
 from dialpost.core.system.apply.system import ZONES

@@ -32,7 +32,7 @@ CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messag
 
 
 class Tries(Protocol):
-    """The subset of flow/line/call/memory.CallMemory that keeps the attempts across a power cut."""
+    """The subset of flow/line/call/remains.CallMemory that keeps the attempts across a power cut."""
 
     async def keep_ahead(self) -> None:
         """Record the attempt about to be made, as a failed one."""

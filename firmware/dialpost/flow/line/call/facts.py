@@ -11,8 +11,8 @@ from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.states import AT_REST, LINE_DOUBT_WORDS, STATE_WORDS, CallState
 from dialpost.flow.line.call.budget import Budget
-from dialpost.flow.line.call.memory import CallMemory
 from dialpost.flow.line.call.redial import Redials
+from dialpost.flow.line.call.remains import CallMemory
 from dialpost.flow.line.call.running import RunningCall
 
 

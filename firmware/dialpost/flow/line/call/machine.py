@@ -33,8 +33,8 @@ from dialpost.flow.line.call.facts import CallFacts
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
 from dialpost.flow.line.call.mail_part import MailPart
-from dialpost.flow.line.call.memory import CallMemory, CallStore
 from dialpost.flow.line.call.redial import Redials
+from dialpost.flow.line.call.remains import CallMemory, CallStore
 from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
 from dialpost.flow.line.panel import LinePanel

@@ -23,7 +23,7 @@ from dialpost.core.panel.blink import Pattern
 from dialpost.core.panel.lights import Led
 from dialpost.core.panel.station_state import StationState
 from dialpost.flow.line.call.machine import CallManager
-from dialpost.flow.line.modem.link import ModemLink
+from dialpost.flow.line.modem.dialled_line import ModemLink
 from dialpost.flow.panel.state import Panel
 from fakes import FakeFlush, FakeInbound, MemoryCallStore, run_virtual
 from known import known
