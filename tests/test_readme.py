@@ -58,7 +58,7 @@ def screen() -> Iterator[pexpect.spawn[str]]:
 def test_what_it_says_of_a_mail_program_is_what_the_screen_shows(screen: pexpect.spawn[str]) -> None:
     quoted = SCREEN.search(README)
     assert quoted
-    screen.expect_exact("Ask: ")
+    screen.expect_exact("Status: ")
     shown = [same(line) for line in ESCAPES.sub("", screen.before or "").splitlines()]
     for line in quoted[1].splitlines():
         assert same(line) in shown

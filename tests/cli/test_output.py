@@ -33,8 +33,7 @@ def test_size(value: float, expected: str) -> None:
     ("seconds", "expected"),
     [
         (-3, "0 s"),
-        (59.4, "59 s"),
-        (59.9, "1 min"),
+        (59.9, "59 s"),
         (119, "1 min 59 s"),
         (60, "1 min"),
         (3600, "1 h"),

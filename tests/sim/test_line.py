@@ -271,5 +271,5 @@ def test_results_in_text() -> None:
         DialResult.NO_CARRIER,
         DialResult.CONNECTED,
     ]
-    with pytest.raises(ValueError, match="no result of dialling; allowed"):
+    with pytest.raises(ValueError, match="not a result of dialling; allowed"):
         parse_results("MAYBE")

@@ -133,7 +133,7 @@ async def test_a_refused_etrn_is_told_and_the_rest_goes(
 async def test_a_provider_that_denies_what_it_holds(tmp_path: Path) -> None:
     report = await run(tmp_path, Load(1, 2), ProviderSettings(etrn_code=251))
     assert report.exit_status == 3
-    assert "wait at the provider" in " ".join(report.words)
+    assert "waiting at the provider" in " ".join(report.words)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_a_run_ends_in_bounded_time(tmp_path: Path, monkeypatch: pytest.Mo
     )  # time to take the mail on a busy machine, far too little to send it
     report = await run(tmp_path, Load(20, 20), rate_bps=1200)
     assert report.exit_status == 1
-    assert "Given up" in report.words[0]
+    assert "Gave up" in report.words[0]
     assert (report.outbound.lost, report.inbound.lost) == (0, 0)
 
 

@@ -94,7 +94,7 @@ def test_a_refused_etrn_in_exit_status_words_status_and_log(code: str, advice: s
     )
     assert done.returncode == 3
     words, _, status = done.stdout.partition("`dialpost status` says (exit status 3):")
-    assert "2 wait at the provider" in words
+    assert "2 waiting at the provider" in words
     for told in (words, status, done.stderr):
         assert f"{code} " in told
         assert advice in told
@@ -132,13 +132,13 @@ def test_the_log_can_be_seen(tmp_path: Path) -> None:
     ("args", "words"),
     [
         (("--outbound", "many"), "'many' is not a whole number"),
-        (("--outbound", "-1"), "-1 is not within 0 and 10000"),
-        (("--rate-bps", "0"), "0 is not within 50"),
+        (("--outbound", "-1"), "-1 is not between 0 and 10000"),
+        (("--rate-bps", "0"), "0 is not between 50"),
         (("--rtt-ms", "soon"), "'soon' is not a number"),
-        (("--rtt-ms", "nan"), "nan is not within"),
+        (("--rtt-ms", "nan"), "nan is not between"),
         (("--etrn", "200"), "invalid choice"),
-        (("--results", "MAYBE"), "'MAYBE' is no result of dialling"),
-        (("--report", "no/such/folder/r.json"), "there is no folder"),
+        (("--results", "MAYBE"), "'MAYBE' is not a result of dialling"),
+        (("--report", "no/such/folder/r.json"), "does not exist"),
         (("--cut-up", "1.5"), "not a whole number"),
         (("--what",), "has no option --what"),
     ],
@@ -179,15 +179,15 @@ def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
         encoding="utf-8",
         timeout=60,
     )
-    child.expect("waiting: 0 for the world, 3 at the provider for us; anna has 0")
+    child.expect("waiting: 0 for the world, 3 at the provider; anna's mailbox: 0")
     child.expect("swaks -s 127.0.0.1:")
     child.send("a")
-    child.expect("4 at the provider for us")
+    child.expect("4 at the provider")
     child.send("s")
     child.expect("waiting: 1 for the world,")
     child.send("\r")
     child.expect("on line")
-    child.expect("waiting: 0 for the world, 0 at the provider for us; anna has 4; 1 went out")
+    child.expect("waiting: 0 for the world, 0 at the provider; anna's mailbox: 4; sent: 1")
     child.expect("hung up")
     child.send("q")
     child.expect(pexpect.EOF)
@@ -209,12 +209,12 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
     child.expect("swaks -s 127.0.0.1:")
     child.send("b")
     child.expect("button: held 1 s")
-    child.expect("panel: let go now: the line is hung up at once")
+    child.expect("panel: let go now to hang up at once")
     child.send("b")
     child.expect("panel: button held: There is no call to end.")
     child.send("r")
-    child.expect("panel: let go now: the factory reset is offered")
-    child.expect("panel: press once more within 5 s to reset the station")
+    child.expect("panel: let go now to be offered the factory reset")
+    child.expect("panel: press again within 5 s to reset the station")
     child.send("\r")
     child.expect("factory reset confirmed by the button: The request is recorded in")
     child.expect("panel: the factory reset begins")

@@ -21,7 +21,7 @@ def size_words(count: float) -> str:
 
 def span_words(seconds: float) -> str:
     """A length of time, two units at most: 45 s, 3 min 20 s, 2 h 10 min, 5 d 3 h."""
-    whole = max(0, round(seconds))
+    whole = max(0, int(seconds))
     for unit_s, unit, part_s, part in (
         (_DAY_S, "d", _HOUR_S, "h"),
         (_HOUR_S, "h", _MINUTE_S, "min"),

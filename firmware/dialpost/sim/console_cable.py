@@ -25,7 +25,7 @@ class ConsoleCable:
         self._timer: asyncio.TimerHandle | None = None
         self._person = PtyEnd(lambda data: self._take(self._to_station, data), lambda: self._to_station.room)
         self._station = PtyEnd(lambda data: self._take(self._to_person, data), lambda: self._to_person.room)
-        self._to_person = Direction(self._settings, self._person.write, "to the person")
+        self._to_person = Direction(self._settings, self._person.write, "to the operator")
         self._to_station = Direction(self._settings, self._station.write, "to the station")
         self.path, self.station_path = self._person.path, self._station.path
         self._person.look()

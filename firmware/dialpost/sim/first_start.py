@@ -85,9 +85,9 @@ class OfficeProvider(Provider):
     def take(self, message: Received) -> str:
         """Keep it; who has an address there answers."""
         reply = super().take(message)
-        self._say(f"provider: a message from {message.sender} for {', '.join(message.recipients)} came in")
+        self._say(f"provider: received a message from {message.sender} for {', '.join(message.recipients)}")
         if message.sender and _FRIEND in message.recipients:
-            self._answers.append(_letter(message.sender, "Re: your letter", "It came. Thank you!"))
+            self._answers.append(_letter(message.sender, "Re: your letter", "It arrived. Thank you!"))
         return reply
 
     def line_down(self) -> None:
@@ -259,12 +259,15 @@ async def run(settings: WorldSettings, folder: Path, *, console_bps: int, any_po
 
 
 def _instructions(world: FirstStart, console_bps: int) -> Iterator[str]:
-    yield "A station as it comes out of its box. Telephone line and provider are simulated, all else is real."
+    yield (
+        "A station fresh out of the box. The telephone line and the provider are simulated; everything else is "
+        "real."
+    )
     yield ""
     yield from world.papers.lines()
     yield ""
     console = shlex.quote(str(world.console_path))
-    yield "Its serial console waits. In a second terminal (Ctrl-] leaves):"
+    yield "Its serial console is ready. In a second terminal, run (Ctrl-] leaves):"
     yield f"    .venv/bin/python -m serial.tools.miniterm --raw {console} {console_bps}"
     yield f"or `minicom -D {console}`, or `screen {console}`."
     yield f"Everything is in {world.folder}. Ctrl-C here ends the simulation."

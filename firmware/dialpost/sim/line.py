@@ -162,6 +162,6 @@ def parse_results(text: str) -> Sequence[DialResult]:
     for word in text.split(","):
         name = word.strip().upper().replace(" ", "-").replace("_", "-")
         if name not in names:
-            raise ValueError(f"{word.strip()!r} is no result of dialling; allowed: {', '.join(names)}")
+            raise ValueError(f"{word.strip()!r} is not a result of dialling; allowed: {', '.join(names)}")
         found.append(names[name])
     return found

@@ -63,7 +63,7 @@ class Once:
             async with asyncio.timeout(limit_s):
                 await self._carry()
         except TimeoutError:
-            self._trouble.append(f"Given up: not through within {limit_s:.0f} s.")
+            self._trouble.append(f"Gave up: not finished within {limit_s:.0f} s.")
         return await self.report()
 
     def limit_s(self) -> float:
@@ -83,9 +83,11 @@ class Once:
     async def _carry(self) -> None:
         world = self.world
         world.hold(self.incoming)
-        self._say(f"{len(self.incoming)} messages for {DOMAIN} wait at the provider")
+        self._say(f"{len(self.incoming)} messages for {DOMAIN} are waiting at the provider")
         await world.hand_in(self.outgoing)
-        self._say(f"{len(self.outgoing)} messages for the world were handed in by SMTP and wait for the line")
+        self._say(
+            f"{len(self.outgoing)} messages for the world were submitted by SMTP and are waiting for the line"
+        )
         stop = world.station.calls.subscribe(lambda words: self._say(f"  {words}"))
         try:
             await self._call_until_done()
@@ -180,18 +182,18 @@ class Once:
         """How it ended, for people."""
         out, came = report.outbound, report.inbound
         words = list(self._trouble)
-        words.append(_count_words("to the world", out, "wait in the station's queue"))
-        words.append(_count_words("to the station", came, "wait at the provider"))
+        words.append(_count_words("to the world", out, "waiting in the station's queue"))
+        words.append(_count_words("to the station", came, "waiting at the provider"))
         for answer in self._last_answers(report):
             if answer.is_fault:
-                words.append(f"ETRN for {answer.name}: the provider said: {answer.words()}")
+                words.append(f"ETRN for {answer.name}: the provider replied: {answer.words()}")
                 words.append(answer.advice)
         answers = self._last_answers(report)
         if came.waiting and answers and not any(answer.is_fault for answer in answers):
             words.append(
-                "The provider took ETRN but sent nothing more: "
+                "The provider accepted ETRN but sent nothing more: "
                 + "; ".join(answer.words() for answer in answers)
-                + ". Ask it which name its queue for your domain has (etrn.names)."
+                + ". Ask your provider for the name of its queue for your domain (etrn.names)."
             )
         last = CallRecord.from_json(report.calls[-1]) if report.calls else None
         if last is not None and last.result is not DialResult.CONNECTED:
@@ -209,7 +211,8 @@ class Once:
         if self.world.line.cuts:
             repeats = self.world.provider.ledger.repeats_recognised
             return [
-                f"The carrier was cut {self.world.line.cuts} time(s); the provider recognised {repeats} repeat(s)."
+                f"The carrier was cut {self.world.line.cuts} time(s); the provider recognised {repeats} duplicate "
+                "transmission(s)."
             ]
         if line.cut_up is not None and carried.up < line.cut_up:
             return [f"No cut: only {carried.up} bytes went up."]
@@ -221,8 +224,8 @@ class Once:
 def _count_words(where: str, counted: Count, waiting_words: str) -> str:
     words = f"{counted.delivered} of {counted.expected} messages {where} arrived"
     faults = [
-        f"{counted.duplicates} came twice" if counted.duplicates else "",
-        f"{counted.damaged} came damaged" if counted.damaged else "",
+        f"{counted.duplicates} duplicated" if counted.duplicates else "",
+        f"{counted.damaged} damaged" if counted.damaged else "",
         f"{counted.lost} lost" if counted.lost else "",
         f"{counted.waiting} {waiting_words}" if counted.waiting else "",
     ]

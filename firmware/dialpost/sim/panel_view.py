@@ -32,7 +32,7 @@ _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {Led.LINE: "\x1b[32m", Led.FAULT: "\x1b[31m", Led.MAIL: "\x1b[33m", Led.POWER: "\x1b[32m"}
 _KEYS = (
     "Enter, space: press the button   h: hold it 3 s   r: hold it 10 s   b: down, up",
-    "s: anna sends a message   a: one for anna comes to the provider   q: quit",
+    "s: anna sends a message   a: a message for anna reaches the provider   q: quit",
 )
 _HOLDS_S = {"\r": 0.15, "\n": 0.15, " ": 0.15, "h": 3.3, "r": 10.5}
 """How long a key holds the button."""
@@ -120,7 +120,7 @@ class PanelView:
             self._world.hold(
                 make_letters("in", 1, self._made, sender=f"cleo@{WORLD}", recipients=(f"anna@{DOMAIN}",))
             )
-            self._note("a message for anna came in at the provider")
+            self._note("a message for anna reached the provider")
         elif key == "s":
             self._made += 1
             self._later(self._send(self._made))
@@ -157,7 +157,7 @@ class PanelView:
         world = self._world
         submission = world.port(Listener.SUBMISSION)
         return [
-            f"{_BOLD}Dialpost{_PLAIN}: the real station of {DOMAIN}; line and provider are simulated",
+            f"{_BOLD}Dialpost{_PLAIN}: a real station for {DOMAIN}; line and provider are simulated",
             "-" * columns,
             "  " + "     ".join(self._light(led) for led in Led) + f"     [ button: {self._button_words()} ]",
             f"  {self._line_words()}",
@@ -170,7 +170,7 @@ class PanelView:
             f"  swaks -s {USERS_ADDRESS}:{submission} -tls -au {ACCOUNTS[0]} -ap {world.passwords[ACCOUNTS[0]]}",
             f"        -f anna@{DOMAIN} -t {WORLD_ADDRESSES[0]}",
             *self._console_words(),
-            f"Ask: .venv/bin/dialpost --config {world.config_path} status",
+            f"Status: .venv/bin/dialpost --config {world.config_path} status",
             "-" * columns,
         ]
 
@@ -203,8 +203,8 @@ class PanelView:
         mail = len(self._world.mailbox("anna"))
         waiting = self._world.station.panel.state.waiting
         return (
-            f"waiting: {waiting} for the world, {self._world.provider.waiting} at the provider for us; "
-            f"anna has {mail}; {len(self._world.provider.ledger.received)} went out"
+            f"waiting: {waiting} for the world, {self._world.provider.waiting} at the provider; anna's mailbox: "
+            f"{mail}; sent: {len(self._world.provider.ledger.received)}"
         )
 
     def _signal_words(self) -> list[str]:

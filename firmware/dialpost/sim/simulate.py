@@ -30,12 +30,12 @@ MOST_MESSAGES = 10_000
 DEMO_MESSAGES = 3
 
 _DESCRIPTION = """\
-The real station with a simulated line and a simulated provider. In a terminal: the panel, its button on a
-key, and how to send a message with a mail program. With --once, or where there is no terminal: messages
-are handed in on both sides, calls are made until all are through, and both ends are counted.
+Run the real station with a simulated line and provider. In a terminal, this shows the panel, with a key as its
+button, and how to send a message with a mail program. With --once, or without a terminal, it submits messages at
+both ends, makes calls until all are delivered, and counts them.
 
-Exit status of --once: 0 everything arrived exactly once; 3 the provider did not release its mail
-(ETRN refused), all else is well; 1 something is missing, duplicated or damaged; 2 the command was not understood.
+Exit status of --once: 0 everything arrived exactly once; 1 something is missing, duplicated or damaged; 2 the
+command was not understood; 3 only the provider's mail is missing, because it refused ETRN.
 """
 
 
@@ -45,32 +45,39 @@ def add_parser(commands: Any) -> None:
         "simulate",
         description=_DESCRIPTION,
     )
-    parser.add_argument("--once", action="store_true", help="carry the messages, count, and end")
-    parser.add_argument("--outbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages to the world")
-    parser.add_argument("--inbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="messages at the provider")
+    parser.add_argument("--once", action="store_true", help="carry the messages, count them, and exit")
+    parser.add_argument(
+        "--outbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="number of messages to the world"
+    )
+    parser.add_argument(
+        "--inbound", type=_whole(0, MOST_MESSAGES), metavar="N", help="number of messages waiting at the provider"
+    )
     parser.add_argument(
         "--size",
         type=_whole(1, 50_000_000),
         metavar="BYTES",
-        help="length of every message (default: 0.5 to 8 kB, by the seed)",
+        help="size of every message (default: 0.5 to 8 kB, chosen by the seed)",
     )
     parser.add_argument(
         "--seed",
         type=_whole(0, 1 << 62),
         default=1,
         metavar="S",
-        help="what the messages are made from (default 1)",
+        help="seed for generating the messages (default 1)",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the result to this file as JSON")
     parser.add_argument(
-        "--dir", type=Path, metavar="DIR", help="keep the station's data here (default: in a temporary folder)"
+        "--dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the station's data in this folder (default: a temporary folder)",
     )
-    parser.add_argument("--verbose", action="store_true", help="show the station's log too")
+    parser.add_argument("--verbose", action="store_true", help="also show the station's log")
     first = parser.add_argument_group("the first start")
     first.add_argument(
         "--first-start",
         action="store_true",
-        help="a station without a configuration, to be set up at its serial console",
+        help="start a station without a configuration; set it up at its serial console",
     )
     first.add_argument(
         "--console-bps",
@@ -78,10 +85,10 @@ def add_parser(commands: Any) -> None:
         choices=CONSOLE_SPEEDS_BPS,
         default=115_200,
         metavar="R",
-        help="the serial console's speed in bit/s, with the panel too (default 115200)",
+        help="speed of the serial console in bit/s, also with the panel (default 115200)",
     )
     first.add_argument(
-        "--any-ports", action="store_true", help="listen on any free ports, not on 2525, 2587 and 2465"
+        "--any-ports", action="store_true", help="listen on free ports instead of 2525, 2587 and 2465"
     )
     _add_line(parser.add_argument_group("the line"))
     _add_provider(parser.add_argument_group("the provider"))
@@ -94,39 +101,39 @@ def _add_line(group: Any) -> None:
         type=_whole(50, 1_000_000_000),
         default=33_600,
         metavar="R",
-        help="bits a second, ten for a byte (default 33600)",
+        help="line rate in bit/s, ten bits per byte (default 33600)",
     )
     group.add_argument(
         "--rtt-ms",
         type=_number(0, 60_000),
         default=150.0,
         metavar="T",
-        help="round trip in milliseconds (default 150)",
+        help="round-trip time in milliseconds (default 150)",
     )
     group.add_argument(
         "--dial-s",
         type=_number(0, 120),
         default=3.0,
         metavar="S",
-        help="time from dialling to the modem's answer (default 3)",
+        help="seconds from dialling to the modem's result (default 3)",
     )
     group.add_argument(
         "--results",
         default="",
         metavar="LIST",
-        help="the modem's answers to the first dials, such as BUSY,NO-ANSWER,CONNECT",
+        help="results of the first dial attempts, for example BUSY,NO-ANSWER,CONNECT",
     )
     group.add_argument(
         "--cut-up",
         type=_whole(0, 1 << 50),
         metavar="BYTES",
-        help="lose the carrier once this many bytes went to the provider",
+        help="drop the carrier after this many bytes to the provider",
     )
     group.add_argument(
         "--cut-down",
         type=_whole(0, 1 << 50),
         metavar="BYTES",
-        help="lose the carrier once this many bytes came from the provider",
+        help="drop the carrier after this many bytes from the provider",
     )
 
 
@@ -136,22 +143,30 @@ def _add_provider(group: Any) -> None:
         type=int,
         choices=ETRN_CODES,
         metavar="CODE",
-        help=f"ETRN's answer: {', '.join(map(str, ETRN_CODES))} (default: as it is)",
+        help=f"reply to ETRN: {', '.join(map(str, ETRN_CODES))} (default: the appropriate one)",
     )
-    group.add_argument("--no-pipelining", action="store_true", help="it does not offer PIPELINING")
-    group.add_argument("--no-chunking", action="store_true", help="it does not offer CHUNKING")
+    group.add_argument("--no-pipelining", action="store_true", help="don't offer PIPELINING")
+    group.add_argument("--no-chunking", action="store_true", help="don't offer CHUNKING")
     group.add_argument(
-        "--start-s", type=_number(0, 600), default=0.0, metavar="S", help="time from ETRN to its first connection"
+        "--start-s",
+        type=_number(0, 600),
+        default=0.0,
+        metavar="S",
+        help="seconds from ETRN to the provider's first connection",
     )
     group.add_argument(
         "--gap-s",
         type=_number(0, 600),
         default=0.0,
         metavar="S",
-        help="time between two messages, each in a connection of its own",
+        help="seconds between messages, each on a separate connection",
     )
     group.add_argument(
-        "--connections", type=_whole(1, 20), default=1, metavar="N", help="connections it makes at once (default 1)"
+        "--connections",
+        type=_whole(1, 20),
+        default=1,
+        metavar="N",
+        help="parallel connections from the provider (default 1)",
     )
 
 
@@ -162,7 +177,7 @@ def _whole(low: int, high: int) -> Any:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is not within {low} and {high}")
+            raise argparse.ArgumentTypeError(f"{value} is not between {low} and {high}")
         return value
 
     return parse
@@ -175,7 +190,7 @@ def _number(low: float, high: float) -> Any:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not within {low:g} and {high:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
         return value
 
     return parse
@@ -216,7 +231,7 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.report is not None and args.report.name in {"", ".."}:
         parser.error(f"argument --report: '{args.report}' is not a file name")
     if args.report is not None and not args.report.absolute().parent.is_dir():
-        parser.error(f"argument --report: there is no folder {args.report.absolute().parent}")
+        parser.error(f"argument --report: the folder {args.report.absolute().parent} does not exist")
     if args.first_start:
         from dialpost.sim.first_start import FIRST, run
 
@@ -238,7 +253,7 @@ def _simulate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         status = asyncio.run(_once(settings, load, folder, args))
     if not args.once:
         _say("")
-        _say("This was a demonstration without a terminal. In a terminal `dialpost simulate` shows the panel;")
+        _say("This was a demonstration without a terminal. In a terminal, `dialpost simulate` shows the panel;")
         _say("`dialpost simulate --once --outbound 20 --inbound 20 --report r.json` is for scripts.")
     return status
 
@@ -256,9 +271,7 @@ async def _once(settings: WorldSettings, load: Load, folder: Path, args: argpars
     from dialpost.sim.world import World
 
     world = World(settings, folder)
-    _say(
-        f"A line of {settings.line.rate_bps} bit/s, round trip {settings.line.rtt_s * 1000:g} ms; seed {load.seed}"
-    )
+    _say(f"Line: {settings.line.rate_bps} bit/s, round trip {settings.line.rtt_s * 1000:g} ms; seed {load.seed}")
     once = Once(world, load, lambda words: _say(f"{world.seconds():7.1f} s  {words}"))
 
     async def run() -> Report:
@@ -277,7 +290,7 @@ async def _with_report(run: Coroutine[None, None, Report], world: World, args: a
     from dialpost.sim.report import Count, Report, write_report
 
     nothing = Count(0, 0, 0, 0, 0)
-    report = Report(nothing, nothing, 0, [], world.led_history, words=["The simulation itself failed."])
+    report = Report(nothing, nothing, 0, [], world.led_history, words=["The simulation failed."])
     try:
         report = await run
         if report.exit_status:
@@ -336,7 +349,7 @@ def _folder(wanted: Path | None, goes_on_with: str = "") -> Iterator[Path]:
         wanted.mkdir(parents=True, exist_ok=True)
         may_go_on = bool(goes_on_with) and (wanted / goes_on_with).exists()
         if any(wanted.iterdir()) and not may_go_on:
-            raise StorageError(f"{wanted} is not empty: the simulation begins with an empty folder.")
+            raise StorageError(f"{wanted} is not empty: the simulation needs an empty folder.")
     except OSError as error:
         raise StorageError(f"{wanted} can't be used: {error.strerror or error}.") from error
     yield wanted.absolute()

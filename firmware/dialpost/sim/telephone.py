@@ -119,7 +119,7 @@ class Telephone:
         """The results of the next dials."""
         unknown = [result for result in results if result not in RESULTS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no result; there are: {', '.join(RESULTS)}")
+            raise ValueError(f"{unknown[0]!r} is not a result; allowed: {', '.join(RESULTS)}")
         self._results.extend(results)
 
     def cut(self, why: str = "cut") -> None:
@@ -355,8 +355,8 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m dialpost.sim.telephone",
-        description="A simulated modem and telephone line between two pseudo-terminals, whose paths are printed. "
-        "Dial from the station's with minicom, chat or pppd; give the provider's to a pppd.",
+        description="Simulate a modem and a telephone line between two pseudo-terminals and print their paths. "
+        "Dial on the station's side with minicom, chat or pppd; give the provider's side to a pppd.",
         epilog="Orders on standard input, a line each: counters | events | results BUSY,CONNECT | cut | "
         "cut-at up|down BYTE | dead | alive | garbage N (one byte in N is spoilt). Results: " + ", ".join(RESULTS),
     )
@@ -381,7 +381,7 @@ def main() -> None:
     args = parser.parse_args()
     results = tuple(part.strip() for part in args.results.split(",") if part.strip())
     if unknown := [result for result in results if result not in RESULTS]:
-        parser.error(f"{unknown[0]!r} is no result; there are: {', '.join(RESULTS)}")
+        parser.error(f"{unknown[0]!r} is not a result; allowed: {', '.join(RESULTS)}")
     settings = TelephoneSettings(
         args.rate, args.rtt, buffer_bytes=args.buffer, dial_s=args.dial, results=results,
         provider_is_modem=args.provider_modem, sim_pin=args.sim_pin, has_sim=args.sim_pin is not None,

@@ -191,7 +191,7 @@ class World:
                     options = [] if letter.content.isascii() else ["BODY=8BITMIME"]
                     smtp.sendmail(letter.sender, list(letter.recipients), letter.content, options)
         except (OSError, smtplib.SMTPException) as error:
-            raise DialpostError(f"The station did not take a message handed in: {error}") from error
+            raise DialpostError(f"The station did not accept a submitted message: {error}") from error
 
     def hold(self, letters: Sequence[Letter]) -> None:
         """Mail for the station waits at the provider."""

@@ -136,7 +136,7 @@ def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name: str, 
         (b'{"method": 7}', 'needs "method", a text'),
         (b'{"method": "status", "params": [1]}', '"params" must be an object'),
         (b'{"method": "status", "params": "x"}', '"params" must be an object'),
-        (b'{"method": "status", "parms": {}}', "no 'parms'"),
+        (b'{"method": "status", "parms": {}}', "not 'parms'"),
         (b'{"method": "status", "method": "queue.delete"}', "'method' stands twice"),
         (b'{"method": "trace", "params": {"text": "a", "text": "b"}}', "'text' stands twice"),
         (b'{"method": "trace", "params": {"text": ' + b"[" * 100_000, "too deep"),
@@ -164,7 +164,7 @@ def test_a_mistyped_method_is_told_the_nearest() -> None:
     assert str(unanswered("queue.lst")) == "This daemon has no method 'queue.lst'. Is it queue.list?"
     assert str(unanswered("fly")) == "This daemon has no method 'fly'."
     assert str(unanswered("queue.list")) == (
-        "queue.list is not answered now: no station runs. `dialpost status` says why."
+        "queue.list is not available: no station is running. `dialpost status` says why."
     )
     assert len(str(unanswered("x" * 10_000 + "\n"))) < 200
 

@@ -38,7 +38,7 @@ def led(name: str, line: object, shows: str = "line") -> str:
 @pytest.mark.parametrize("line", [20, 999, 99_999, -7])
 def test_a_line_the_chip_has_not(line: int) -> None:
     assert faults(led("left", line)) == [
-        f"mine.toml: board mine: LED left: line {line} is not there: chip-a has lines 0 to 19."
+        f"mine.toml: board mine: LED left: line {line} does not exist: chip-a has lines 0 to 19."
     ]
 
 
@@ -67,7 +67,7 @@ def test_all_faults_are_told_at_once() -> None:
     assert [fault.removeprefix("mine.toml: board mine: ") for fault in told] == [
         "two LEDs are called left.",
         "LED left: line 2 is not free: I2C of the clock.",
-        "LED left: line 25 is not there: chip-a has lines 0 to 19.",
+        "LED left: line 25 does not exist: chip-a has lines 0 to 19.",
         "button call: line 2 is not free: I2C of the clock.",
         "button call: line 2 is used already, by LED left.",
     ]
@@ -76,7 +76,7 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "it has neither [[led]] nor [[button]]: then it needs no file."),
+        ("", "it has neither [[led]] nor [[button]]; such a board needs no file."),
         (led("left", -1), "LED left: it needs line, or all three of red, green and blue."),
         (
             '[[led]]\nname = "x"\nshows = ["mail"]\nred = 5\n',
@@ -84,13 +84,13 @@ def test_all_faults_are_told_at_once() -> None:
         ),
         (
             led("x", 5) + "red = 6\ngreen = 7\nblue = 8\n",
-            "LED x: it has line 5 and blue, green, red too: one or the other.",
+            "LED x: it has both line 5 and blue, green, red; give one or the other.",
         ),
         (
             '[[led]]\nname = "x"\nshows = []\nline = 5\n',
             "LED x: shows is empty; it must name at least one of: line, fault, mail, power.",
         ),
-        (led("a", 5) + led("b", 6), "two LEDs of their own show line: one of them says nothing new."),
+        (led("a", 5) + led("b", 6), "two LEDs show only line: remove one of them."),
     ],
 )
 def test_other_faults_of_a_board(text: str, fault: str) -> None:

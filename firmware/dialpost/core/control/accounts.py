@@ -24,14 +24,14 @@ class MailFate(Enum):
 class Account:
     """One account."""
 
-    name: Annotated[str, "Its name, which its person logs in with."]
-    full_name: Annotated[str, "The person's name."]
-    addresses: Annotated[tuple[str, ...], "Its addresses, the first one first."]
-    enabled: Annotated[bool, "Whether one can log in."]
-    quota_bytes: Annotated[int, "How much its mailbox may hold; 0: no limit."]
-    messages: Annotated[int, "How many it holds."]
-    bytes: Annotated[int, "How much that is."]
-    is_postmaster: Annotated[bool, "Whether mail for postmaster goes to it."]
+    name: Annotated[str, "Its name, with which the user logs in."]
+    full_name: Annotated[str, "The user's full name."]
+    addresses: Annotated[tuple[str, ...], "Its addresses, the primary one first."]
+    enabled: Annotated[bool, "Whether the user can log in."]
+    quota_bytes: Annotated[int, "Mailbox limit; 0: no limit."]
+    messages: Annotated[int, "Number of messages in its mailbox."]
+    bytes: Annotated[int, "Their size."]
+    is_postmaster: Annotated[bool, "Whether it receives mail for postmaster."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +46,21 @@ class Alias:
 class Deleted:
     """What became of an account's mail."""
 
-    words: Annotated[str, "For people."]
+    words: Annotated[str, "The result, in words."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddParams:
     """Of `account.add`."""
 
-    name: Annotated[str, Setting("Its name; NAME@main domain is its first address.")]
+    name: Annotated[str, Setting("Its name; NAME@MAIN-DOMAIN becomes its first address.")]
     password: Annotated[str, Setting("Its password.", secret=True)]
-    addresses: Annotated[tuple[str, ...], Setting("Further addresses of it.")] = ()
-    full_name: Annotated[str, Setting("The person's name.")] = ""
+    addresses: Annotated[tuple[str, ...], Setting("Its other addresses.")] = ()
+    full_name: Annotated[str, Setting("The user's full name.")] = ""
     quota_bytes: Annotated[
         int | None,
         Setting(
-            "How much its mailbox may hold; 0: no limit; without it the station's default.",
+            "Mailbox limit; 0: no limit; by default the station's.",
             unit="bytes",
             minimum=0,
             maximum=MOST_QUOTA_BYTES,
@@ -83,13 +83,13 @@ class EditParams:
     name: Annotated[str, Setting("The account.")]
     add_addresses: Annotated[tuple[str, ...], Setting("Addresses to add.")] = ()
     remove_addresses: Annotated[tuple[str, ...], Setting("Addresses to remove.")] = ()
-    full_name: Annotated[str | None, Setting("The person's name.")] = None
+    full_name: Annotated[str | None, Setting("The user's full name.")] = None
     quota_bytes: Annotated[
         int | None,
-        Setting("How much its mailbox may hold; 0: no limit.", unit="bytes", minimum=0, maximum=MOST_QUOTA_BYTES),
+        Setting("Mailbox limit; 0: no limit.", unit="bytes", minimum=0, maximum=MOST_QUOTA_BYTES),
     ] = None
     default_quota: Annotated[bool, Setting("Give it the station's default quota.")] = False
-    enabled: Annotated[bool | None, Setting("Whether one can log in.")] = None
+    enabled: Annotated[bool | None, Setting("Whether the user can log in.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,9 @@ class DeleteParams:
     name: Annotated[str, Setting("The account.")]
     fate: Annotated[
         MailFate | None,
-        Setting("What becomes of its mail; without it nothing is deleted, and what it has is said."),
+        Setting(
+            "What to do with its mail; without it, nothing is deleted, and the answer says what the mailbox holds."
+        ),
     ] = None
 
 
@@ -109,7 +111,7 @@ class AliasAddParams:
 
     address: Annotated[str, Setting("The address; without @ it is in the main domain.")]
     targets: Annotated[tuple[str, ...], Setting("Names of accounts, or addresses.")]
-    replace: Annotated[bool, Setting("Take the place of one that is there already.")] = False
+    replace: Annotated[bool, Setting("Replace the alias if it exists.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +130,14 @@ class AliasParams:
     address: Annotated[str, Setting("The alias.")]
 
 
-ADD = Method("account.add", "Make an account and its mailbox.", AddParams, Account)
-PASSWD = Method("account.passwd", "Give an account another password.", PasswordParams, Account)
+ADD = Method("account.add", "Create an account and its mailbox.", AddParams, Account)
+PASSWD = Method("account.passwd", "Change an account's password.", PasswordParams, Account)
 EDIT = Method("account.edit", "Change addresses, name, quota; lock and unlock.", EditParams, Account)
 DELETE = Method("account.delete", "Delete an account.", DeleteParams, Deleted)
-LIST = Method("account.list", "All accounts.", NoParams, tuple[Account, ...])
-ALIAS_ADD = Method("alias.add", "Make an alias.", AliasAddParams, Alias)
+LIST = Method("account.list", "List the accounts.", NoParams, tuple[Account, ...])
+ALIAS_ADD = Method("alias.add", "Create an alias.", AliasAddParams, Alias)
 ALIAS_EDIT = Method("alias.edit", "Add targets to an alias, remove others.", AliasEditParams, Alias)
-ALIAS_DELETE = Method("alias.delete", "Delete an alias; the answer says what it was.", AliasParams, Alias)
-ALIAS_LIST = Method("alias.list", "All aliases.", NoParams, tuple[Alias, ...])
+ALIAS_DELETE = Method("alias.delete", "Delete an alias; the answer has its former targets.", AliasParams, Alias)
+ALIAS_LIST = Method("alias.list", "List the aliases.", NoParams, tuple[Alias, ...])
 
 METHODS = (ADD, PASSWD, EDIT, DELETE, LIST, ALIAS_ADD, ALIAS_EDIT, ALIAS_DELETE, ALIAS_LIST)

@@ -11,7 +11,8 @@ from dialpost.core.control.declared import Access, Method, NoParams
 
 MOST_CALLS = 10_000
 _OVER_BUDGET = (
-    "Call although the budget is spent. It costs money: a face where people log in keeps it for the administrator."
+    "Call even if the budget is spent. It costs money: a face where users log in must reserve it for the "
+    "administrator."
 )
 
 
@@ -19,102 +20,100 @@ _OVER_BUDGET = (
 class Etrn:
     """The provider's answer to ETRN (RFC 1985) for one name."""
 
-    domain: Annotated[str, "The name that was asked for."]
+    domain: Annotated[str, "The requested name."]
     code: Annotated[int | None, "The reply code; null where there was no reply."]
-    text: Annotated[str, "The reply in the provider's words."]
-    advice: Annotated[str, "What to do about it; empty where there is nothing to do."]
-    outcome: Annotated[str, "What it amounts to, such as `started`, `nothing-waits` or `not-allowed`."]
-    waiting: Annotated[int | None, "How many messages wait there, where the reply says so."]
+    text: Annotated[str, "The provider's reply text."]
+    advice: Annotated[str, "What to do about it; empty if nothing."]
+    outcome: Annotated[str, "Its meaning, such as `started`, `nothing-waits` or `not-allowed`."]
+    waiting: Annotated[int | None, "Number of messages waiting there, if the reply says so."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What a call was expected to take before it was dialled."""
 
-    messages: Annotated[int, "How many are to be sent."]
-    bytes: Annotated[int, "How much that is."]
-    seconds: Annotated[float, "Of paid time."]
-    cost: Annotated[float, "Of that time; 0 where no price is set."]
-    currency: Annotated[str, "Of the cost."]
-    held: Annotated[int, "How many stay, being too big."]
-    held_bytes: Annotated[int, "How much that is."]
+    messages: Annotated[int, "Number of messages to send."]
+    bytes: Annotated[int, "Their size."]
+    seconds: Annotated[float, "Charged time."]
+    cost: Annotated[float, "Cost of that time; 0 if no price is set."]
+    currency: Annotated[str, "Currency of the cost."]
+    held: Annotated[int, "Number of messages left out because they are too big."]
+    held_bytes: Annotated[int, "Their size."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call that is over."""
 
-    number: Annotated[int | None, "Its number in the history; null where it was made a moment ago."]
+    number: Annotated[int | None, "Its number in the history; null for a call that has just been made."]
     reason: Annotated[str, "`button`, `command`, `schedule`, `queue`, `urgent` or `redial`."]
     link: Annotated[str, "The kind of link."]
-    result: Annotated[str, "What came of dialling, such as `connected` or `busy`."]
-    started: Annotated[int, "In Unix seconds."]
-    online_s: Annotated[float, "From the network's start to its end."]
-    bytes_up: Annotated[int, "Sent over the line."]
-    bytes_down: Annotated[int, "Received over the line."]
+    result: Annotated[str, "Result of dialling, such as `connected` or `busy`."]
+    started: Annotated[int, "Start, in Unix seconds."]
+    online_s: Annotated[float, "Time the network was up."]
+    bytes_up: Annotated[int, "Bytes sent over the line."]
+    bytes_down: Annotated[int, "Bytes received over the line."]
     sent: Annotated[int, "Messages sent."]
     received: Annotated[int, "Messages received."]
-    deferred: Annotated[int, "Messages tried and deferred."]
+    deferred: Annotated[int, "Messages deferred."]
     refused: Annotated[int, "Messages refused."]
     etrn: Annotated[tuple[Etrn, ...], "The provider's answers to ETRN."]
     hangup_reason: Annotated[str, "Why it ended, such as `done`, `deferred` or `carrier-lost`."]
-    detail: Annotated[str, "What the link said of dialling."]
-    hangup_detail: Annotated[str, "What is known beyond the reason."]
-    rate_bps: Annotated[int | None, "What the modem said of the line's rate."]
+    detail: Annotated[str, "The link's report on dialling."]
+    hangup_detail: Annotated[str, "Details of the reason."]
+    rate_bps: Annotated[int | None, "Line rate reported by the modem."]
     dialled: Annotated[str, "The number dialled."]
-    connect_s: Annotated[float, "From the start of dialling until mail could flow."]
-    paid_s: Annotated[float, "From the answer at the other end until the line was down."]
-    cost: Annotated[float, "Of the paid time."]
-    currency: Annotated[str, "Of the cost."]
-    over_budget: Annotated[bool, "Whether it was made by hand although the budget was spent."]
-    forecast: Annotated[Expected | None, "What was expected before it was dialled."]
-    notes: Annotated[tuple[str, ...], "What was found out about the hosts, a sentence each."]
-    again: Annotated[str, "When a call that did not come up is redialled automatically."]
-    hangup_words: Annotated[str, "Why it ended, for people."]
-    cost_words: Annotated[str, "The cost, for people; empty where there is none."]
-    forecast_words: Annotated[str, "The forecast, for people; empty where there was none."]
+    connect_s: Annotated[float, "Time from dialling until mail could flow."]
+    paid_s: Annotated[float, "Charged time: from the answer at the other end until the line was down."]
+    cost: Annotated[float, "Cost of the charged time."]
+    currency: Annotated[str, "Currency of the cost."]
+    over_budget: Annotated[bool, "Whether the operator overrode the budget."]
+    forecast: Annotated[Expected | None, "The forecast made before dialling."]
+    notes: Annotated[tuple[str, ...], "Findings about the hosts, a sentence each."]
+    again: Annotated[str, "When the automatic redial follows, if the call failed."]
+    hangup_words: Annotated[str, "Why it ended, in words."]
+    cost_words: Annotated[str, "The cost, in words; empty if none."]
+    forecast_words: Annotated[str, "The forecast, in words; empty if none."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a call that was asked for ended."""
 
-    words: Annotated[str, "For people."]
-    exit_status: Annotated[
-        int, "0 all went well, 1 it failed, was cut off or achieved nothing, 3 the provider refused ETRN."
-    ]
+    words: Annotated[str, "The result, in words."]
+    exit_status: Annotated[int, "0: success; 1: failed, cut off or achieved nothing; 3: the provider refused ETRN."]
     call: Annotated[Call, "The call."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextCall:
-    """What a call made now would take."""
+    """Estimate a call made now."""
 
-    messages: Annotated[int, "How many are to be sent."]
-    bytes: Annotated[int, "How much that is."]
-    seconds: Annotated[float, "Of paid time."]
-    cost: Annotated[float, "Of that time; 0 where no price is set."]
-    currency: Annotated[str, "Of the cost."]
-    held: Annotated[int, "How many stay, being too big."]
-    held_bytes: Annotated[int, "How much that is."]
-    words: Annotated[str, "The same for people."]
-    rate_bps: Annotated[int, "How fast the line is taken to be."]
-    measured: Annotated[bool, "Whether earlier calls showed that rate."]
-    left_s: Annotated[float | None, "How long a call may last now; null: no limit."]
-    is_enough: Annotated[bool, "Whether that is enough for all."]
-    refusal: Annotated[str, "Why the budget allows no call now; empty where it does."]
+    messages: Annotated[int, "Number of messages to send."]
+    bytes: Annotated[int, "Their size."]
+    seconds: Annotated[float, "Charged time."]
+    cost: Annotated[float, "Cost of that time; 0 if no price is set."]
+    currency: Annotated[str, "Currency of the cost."]
+    held: Annotated[int, "Number of messages left out because they are too big."]
+    held_bytes: Annotated[int, "Their size."]
+    words: Annotated[str, "The forecast in words."]
+    rate_bps: Annotated[int, "The assumed line rate."]
+    measured: Annotated[bool, "Whether earlier calls measured that rate."]
+    left_s: Annotated[float | None, "Longest possible call now; null: no limit."]
+    is_enough: Annotated[bool, "Whether that is enough for everything."]
+    refusal: Annotated[str, "Why the budget allows no call now; empty if it does."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
     """What is used of a day and its month."""
 
-    day: Annotated[str, "The local date (ISO 8601); empty while none was known."]
-    day_s: Annotated[float, "Seconds of the day."]
-    day_cost: Annotated[float, "Cost of the day."]
-    month_s: Annotated[float, "Seconds of the month."]
-    month_cost: Annotated[float, "Cost of the month."]
-    undated_s: Annotated[float, "Seconds since the clock could last be trusted."]
+    day: Annotated[str, "The local date (ISO 8601); empty until the clock is set."]
+    day_s: Annotated[float, "Charged time today."]
+    day_cost: Annotated[float, "Cost today."]
+    month_s: Annotated[float, "Charged time this month."]
+    month_cost: Annotated[float, "Cost this month."]
+    undated_s: Annotated[float, "Charged time since the clock was last right."]
     undated_cost: Annotated[float, "Cost since then."]
 
 
@@ -122,20 +121,20 @@ class Spent:
 class Budget:
     """What is used of minutes and money, and what is left."""
 
-    usage: Annotated[tuple[str, ...], "What is used, a sentence each."]
+    usage: Annotated[tuple[str, ...], "What has been used, a sentence each."]
     call_limits: Annotated[tuple[str, ...], "What limits each call, a sentence each."]
-    left_s: Annotated[float | None, "How long a call may last now; null: no limit."]
-    limit: Annotated[str | None, "The setting that limits it."]
+    left_s: Annotated[float | None, "Longest possible call now; null: no limit."]
+    limit: Annotated[str | None, "The setting that imposes the limit."]
     spent: Annotated[Spent, "The counters."]
-    refusal: Annotated[str, "Why no call is allowed now; empty where one is."]
-    clock_trusted: Annotated[bool, "Whether the clock is right; else no new day begins."]
+    refusal: Annotated[str, "Why no call is allowed now; empty if one is."]
+    clock_trusted: Annotated[bool, "Whether the clock is right; if not, no new day begins."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestParams:
     """Of `call.request`."""
 
-    reason: Annotated[CallReason, Setting("What the call is made for.")] = CallReason.COMMAND
+    reason: Annotated[CallReason, Setting("The reason for the call.")] = CallReason.COMMAND
     over_budget: Annotated[bool, Setting(_OVER_BUDGET)] = False
 
 
@@ -150,7 +149,7 @@ class NowParams:
 class CancelParams:
     """Of `call.cancel`."""
 
-    at_once: Annotated[bool, Setting("Hang up at once, not after the current message.")] = False
+    at_once: Annotated[bool, Setting("Hang up at once instead of after the current message.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,25 +164,26 @@ class ShowParams:
     """Of `call.show`."""
 
     number: Annotated[
-        int | None, Setting("Its number in the history; without it the last.", minimum=1, maximum=1_000_000_000)
+        int | None,
+        Setting("Its number in the history; by default the last call.", minimum=1, maximum=1_000_000_000),
     ] = None
 
 
 NOW = Method(
     "call.now",
-    "Dial, fetch and send; answer when the call is over.",
+    "Dial, fetch and send; the answer follows when the call is over.",
     NowParams,
     Ended,
     access=Access.ANYONE,
     streams="a step of the call, in words",
 )
 REQUEST = Method(
-    "call.request", "Ask for a call and say at once what happens.", RequestParams, str, access=Access.ANYONE
+    "call.request", "Request a call; the answer follows at once.", RequestParams, str, access=Access.ANYONE
 )
-CANCEL = Method("call.cancel", "Hang up; say what happens.", CancelParams, str, access=Access.ANYONE)
-HISTORY = Method("call.history", "The last calls, newest first.", HistoryParams, tuple[Call, ...])
-SHOW = Method("call.show", "Everything known of one call.", ShowParams, Call)
-FORECAST = Method("call.forecast", "What a call made now would take.", NoParams, NextCall, access=Access.ANYONE)
-BUDGET = Method("call.budget", "What is used of minutes and money.", NoParams, Budget)
+CANCEL = Method("call.cancel", "Hang up.", CancelParams, str, access=Access.ANYONE)
+HISTORY = Method("call.history", "List the last calls, newest first.", HistoryParams, tuple[Call, ...])
+SHOW = Method("call.show", "Show everything known about one call.", ShowParams, Call)
+FORECAST = Method("call.forecast", "Estimate a call made now.", NoParams, NextCall, access=Access.ANYONE)
+BUDGET = Method("call.budget", "Show the minutes and money used.", NoParams, Budget)
 
 METHODS = (NOW, REQUEST, CANCEL, HISTORY, SHOW, FORECAST, BUDGET)

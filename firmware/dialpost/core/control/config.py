@@ -18,9 +18,9 @@ LONGEST_VALUE = 65_536
 class Other:
     """Another editing session."""
 
-    who: Annotated[str, "Whose it is."]
-    since_s: Annotated[int, "How long it has been open."]
-    changes: Annotated[int, "How many keys it has changed."]
+    who: Annotated[str, "Who edits."]
+    since_s: Annotated[int, "How long the session has been open."]
+    changes: Annotated[int, "Number of changed keys."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Opened:
     """What a session finds."""
 
     session: Annotated[int, "Its number."]
-    number: Annotated[int, "Of the configuration it begins from; 0: there is none."]
+    number: Annotated[int, "Number of the configuration it starts from; 0: none."]
     mode: Annotated[str, "`running`, `set-up` (no configuration yet) or `unreadable` (it can't be used)."]
-    problems: Annotated[tuple[str, ...], "Why it can't be used, a sentence each."]
+    problems: Annotated[tuple[str, ...], "Why the configuration can't be used, a sentence each."]
     others: Annotated[tuple[Other, ...], "Who else has a session open."]
 
 
@@ -52,8 +52,8 @@ class Lines(InSession):
 class Changed(InSession):
     """What a change did."""
 
-    lines: Annotated[tuple[str, ...], "What is different now."]
-    words: Annotated[tuple[str, ...], "What else to know, a sentence each."]
+    lines: Annotated[tuple[str, ...], "The differences."]
+    words: Annotated[tuple[str, ...], "Remarks, a sentence each."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Checked(InSession):
     """What is wrong with the candidate."""
 
     problems: Annotated[tuple[str, ...], "Why it can't be committed, a sentence each."]
-    warnings: Annotated[tuple[str, ...], "What works and should be known."]
+    warnings: Annotated[tuple[str, ...], "Warnings about what works."]
     cuts: Annotated[tuple[str, ...], "Whom it would cut off."]
 
 
@@ -79,7 +79,7 @@ class Committed(InSession):
 class Numbered(InSession):
     """The configuration the candidate begins from."""
 
-    number: Annotated[int, "Its number; 0: there is none."]
+    number: Annotated[int, "Its number; 0: none."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +104,15 @@ class Commit:
 
     number: Annotated[int, "Its number."]
     who: Annotated[str, "Who committed it."]
-    when: Annotated[str, "When, in UTC, for people."]
-    when_s: Annotated[int, "When, in Unix seconds."]
+    when: Annotated[str, "Time of the commit in UTC, in words."]
+    when_s: Annotated[int, "Time of the commit, in Unix seconds."]
     clock_trusted: Annotated[bool, "Whether the clock was right then."]
     comment: Annotated[str, "Why."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History(InSession):
-    """The committed configurations."""
+    """List the committed configurations."""
 
     commits: Annotated[tuple[Commit, ...], "Newest first."]
 
@@ -127,14 +127,14 @@ class Loaded(InSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(InSession):
-    """The candidate as a file."""
+    """Return the candidate as a file."""
 
     text: Annotated[str, "TOML."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notices(InSession):
-    """What happened since this was last asked."""
+    """Return what happened since the last request."""
 
     notices: Annotated[tuple[str, ...], "A sentence each."]
     others: Annotated[tuple[Other, ...], "Who else has a session open."]
@@ -147,15 +147,15 @@ class Notices(InSession):
 class OpenParams:
     """Of `config.open`."""
 
-    who: Annotated[str, Setting("Who edits, for the history; without it the machine's user.")] = ""
+    who: Annotated[str, Setting("Who edits, for the history; by default the system user.")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowParams:
     """Of `config.show`."""
 
-    key: Annotated[str, Setting("A section, a key or an item of a list; without it everything.")] = ""
-    all: Annotated[bool, Setting("Defaults too, where the candidate is usable.")] = False
+    key: Annotated[str, Setting("A section, a key or an item of a list; by default everything.")] = ""
+    all: Annotated[bool, Setting("Include defaults, if the candidate is usable.")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,9 @@ class CompareParams:
     number: Annotated[
         int | None,
         Setting(
-            "A committed configuration; without it what the session began from.", minimum=1, maximum=1_000_000_000
+            "A committed configuration; by default the one the session started from.",
+            minimum=1,
+            maximum=1_000_000_000,
         ),
     ] = None
 
@@ -189,7 +191,7 @@ class CompareParams:
 class CommitParams:
     """Of `config.commit`."""
 
-    comment: Annotated[str, Setting("Why, for the history.")] = ""
+    comment: Annotated[str, Setting("Comment for the history.")] = ""
     anyway: Annotated[bool, Setting("Commit even if it cuts somebody off.")] = False
     confirm_min: Annotated[
         float | None,
@@ -220,13 +222,13 @@ class LoadParams:
 class TextParams:
     """Of `config.text`."""
 
-    secrets: Annotated[bool, Setting("With its secrets, to be saved.")] = False
+    secrets: Annotated[bool, Setting("Include secrets.")] = False
 
 
-OPEN = Method("config.open", "Begin an editing session on this connection.", OpenParams, Opened)
+OPEN = Method("config.open", "Start an editing session on this connection.", OpenParams, Opened)
 SHOW = Method(
     "config.show",
-    "The candidate: the configuration with the session's changes.",
+    "Show the candidate: the configuration with the session's changes.",
     ShowParams,
     Lines,
     in_session=True,
@@ -239,10 +241,10 @@ UNSET = Method(
     Changed,
     in_session=True,
 )
-COMPARE = Method("config.compare", "What the candidate changes.", CompareParams, Lines, in_session=True)
+COMPARE = Method("config.compare", "Show what the candidate changes.", CompareParams, Lines, in_session=True)
 CHECK = Method(
     "config.check",
-    "What is wrong with the candidate, and whom it would cut off.",
+    "Check the candidate for faults, and report whom it would cut off.",
     NoParams,
     Checked,
     in_session=True,
@@ -257,17 +259,19 @@ COMMIT = Method(
 CONFIRM = Method(
     "config.confirm", "Keep what was committed pending confirmation.", NoParams, Numbered, in_session=True
 )
-DISCARD = Method("config.discard", "Forget the session's changes.", NoParams, Numbered, in_session=True)
+DISCARD = Method("config.discard", "Discard the session's changes.", NoParams, Numbered, in_session=True)
 REBASE = Method(
-    "config.rebase", "Put the changes on top of the newest configuration.", NoParams, Rebased, in_session=True
+    "config.rebase", "Apply the changes on top of the newest configuration.", NoParams, Rebased, in_session=True
 )
 ROLLBACK = Method(
     "config.rollback", "Make an earlier configuration the candidate.", RollbackParams, RolledBack, in_session=True
 )
-HISTORY = Method("config.history", "The committed configurations.", NoParams, History, in_session=True)
+HISTORY = Method("config.history", "List the committed configurations.", NoParams, History, in_session=True)
 LOAD = Method("config.load", "Make a text the candidate.", LoadParams, Loaded, in_session=True)
-TEXT = Method("config.text", "The candidate as a file.", TextParams, Text, in_session=True)
-NOTICES = Method("config.notices", "What happened since this was last asked.", NoParams, Notices, in_session=True)
+TEXT = Method("config.text", "Return the candidate as a file.", TextParams, Text, in_session=True)
+NOTICES = Method(
+    "config.notices", "Return what happened since the last request.", NoParams, Notices, in_session=True
+)
 
 METHODS = (
     OPEN,

@@ -34,10 +34,10 @@ def _here(why: str, json: object = None) -> Act:
     return Act((), why, json)
 
 
-_BOARD_FOLDER = "It reads the board folder, which comes with the program."
-_HARDWARE = "It takes the serial port itself, and only where no call has it; it may run before there is a station."
-_ROOT = "Root does it: the daemon has no right to."
-_FILE = "It is about a file, which need not be the station's."
+_BOARD_FOLDER = "It reads the board folder, which is part of the program."
+_HARDWARE = "It opens the serial port itself, and only while no call uses it; it must work before a station exists."
+_ROOT = "It needs root, and the daemon does not run as root."
+_FILE = "It handles a file, which need not be the station's."
 _TERMINAL = "It is about this terminal."
 _COMMITS = (config.OPEN, config.CHECK, config.COMMIT)
 
@@ -66,8 +66,8 @@ COMMANDS: dict[str, Act] = {
     "alias delete": _asks(accounts.ALIAS_DELETE),
     "alias list": _shows(accounts.ALIAS_LIST),
     "config check": _here(_FILE, local.FileCheck),
-    "config show": _here(_FILE + " What the station runs with is `config.show`."),
-    "config explain": _here("It reads the declarations, which come with the program.", tuple[local.Key, ...]),
+    "config show": _here(_FILE + " `config.show` returns what the station is running with."),
+    "config explain": _here("It reads the declarations, which are part of the program.", tuple[local.Key, ...]),
     "config init": _here(_FILE),
     "config set": _asks(config.SET, *_COMMITS),
     "config unset": _asks(config.UNSET, *_COMMITS),
@@ -76,7 +76,7 @@ COMMANDS: dict[str, Act] = {
     "config history": _asks(config.HISTORY, config.OPEN, json=tuple[config.Commit, ...]),
     "apply": _here(_ROOT),
     "doctor": _asks(
-        station.STATUS, local="The rest it looks at from outside, as a peer would.", json=tuple[local.Finding, ...]
+        station.STATUS, local="It checks the rest from outside, as a peer would.", json=tuple[local.Finding, ...]
     ),
     "modem list": _here(_BOARD_FOLDER, tuple[local.Profile, ...]),
     "modem countries": _here(_BOARD_FOLDER, tuple[local.Country, ...]),
@@ -93,7 +93,7 @@ COMMANDS: dict[str, Act] = {
         station.UPDATE_LOOK, station.UPDATE_STATUS, station.UPDATE_SEEN, local=_ROOT, json=local.UpdateNow
     ),
     "daemon": _here("It is the daemon."),
-    "simulate": _here("It is a station of its own, with a simulated line."),
+    "simulate": _here("It runs a separate station with a simulated line."),
 }
 
 CONSOLE: dict[str, Act] = {
@@ -101,7 +101,7 @@ CONSOLE: dict[str, Act] = {
     "show all": _asks(config.SHOW),
     "set": _asks(config.SET),
     "unset": _asks(config.UNSET),
-    "explain": _here("It reads the declarations, which come with the program."),
+    "explain": _here("It reads the declarations, which are part of the program."),
     "compare": _asks(config.COMPARE),
     "check": _asks(config.CHECK),
     "commit": _asks(config.COMMIT),
@@ -112,25 +112,27 @@ CONSOLE: dict[str, Act] = {
     "rebase": _asks(config.REBASE),
     "rollback": _asks(config.ROLLBACK),
     "history": _asks(config.HISTORY),
-    "save to usb": _asks(local="The stick is in this machine; elsewhere `config.text` gives the same."),
+    "save to usb": _asks(local="The stick is in this machine; elsewhere, `config.text` returns the same."),
     "save to screen": _asks(config.TEXT),
     "restore from usb": _asks(config.LOAD, config.COMPARE),
     "restore from paste": _asks(config.LOAD, config.COMPARE),
     "summary": _asks(accounts.LIST, station.STATUS),
     "summary save": _asks(accounts.LIST, station.STATUS),
-    "log": _asks(station.LOG, local="Where there is a journal it is read first: it reaches further back."),
-    "ping": _asks(station.LOOKUP, local="The system's own `ping` is run, beside the daemon."),
+    "log": _asks(
+        station.LOG, local="It reads the journal first, if there is one: the journal reaches further back."
+    ),
+    "ping": _asks(station.LOOKUP, local="It runs the system's own `ping`."),
     "lookup": _asks(station.LOOKUP),
     "help": _here(_TERMINAL),
     "setup": _asks(
         config.OPEN, config.TEXT, config.LOAD, config.COMMIT, accounts.LIST, accounts.ADD, station.STATUS, calls.NOW
     ),
     "who": _asks(config.NOTICES),
-    "password": _here("It is the console's own password, which the daemon never learns."),
+    "password": _here("It changes the console's own password, which the daemon never learns."),
     "exit": _here(_TERMINAL),
-    "shutdown": _here("The service manager does it, also where no daemon answers."),
-    "reboot": _here("The service manager does it, also where no daemon answers."),
-    "factory-reset": _here("It is done at the next start, also where no daemon answers."),
+    "shutdown": _here("The service manager does it, even if no daemon answers."),
+    "reboot": _here("The service manager does it, even if no daemon answers."),
+    "factory-reset": _here("It happens at the next start, even if no daemon answers."),
 }
 
 OTHERS: dict[str, Act] = {

@@ -13,12 +13,15 @@ from dialpost.core.control.declared import Method, NoParams
 class PinsParams:
     """Of `modem.refused_pins`."""
 
-    keep: Annotated[str | None, Setting("Digests to keep in the place of those there are.")] = None
+    keep: Annotated[str | None, Setting("Digests that replace the stored ones.")] = None
 
 
 REFUSED_PINS = Method("modem.refused_pins", "The digests of PINs that a SIM refused.", PinsParams, str)
 ALLOW_PIN = Method(
-    "modem.allow_pin", "Let a PIN that was refused be tried again; how many tries are forgotten.", NoParams, int
+    "modem.allow_pin",
+    "Allow another attempt with a refused PIN; the answer is the number of cleared attempts.",
+    NoParams,
+    int,
 )
 
 METHODS = (REFUSED_PINS, ALLOW_PIN)

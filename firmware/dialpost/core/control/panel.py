@@ -25,7 +25,7 @@ class WishedPhase(Enum):
 class ShowParams:
     """Of `panel.show`."""
 
-    phase: Annotated[WishedPhase, Setting("What to show for the next 30 s.")]
+    phase: Annotated[WishedPhase, Setting("The phase to show for the next 30 s.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,17 @@ class TestParams:
     """Of `panel.test`."""
 
     seconds: Annotated[
-        float, Setting("How long the button is echoed.", unit="seconds", minimum=0, maximum=LONGEST_TEST_S)
+        float, Setting("How long to report the button.", unit="seconds", minimum=0, maximum=LONGEST_TEST_S)
     ]
-    board: Annotated[str, Setting("The board's name, to be sure that it is this one.")] = ""
+    board: Annotated[str, Setting("The board's name, to make sure that it is this one.")] = ""
 
 
-SHOW = Method("panel.show", "Show a phase on the panel; which one is shown.", ShowParams, str, access=Access.OWNER)
+SHOW = Method(
+    "panel.show", "Show a phase on the panel; the answer is the phase shown.", ShowParams, str, access=Access.OWNER
+)
 TEST = Method(
     "panel.test",
-    "Light each LED, then echo the button; it does not dial meanwhile.",
+    "Light each LED, then report the button; it does not start calls meanwhile.",
     TestParams,
     type(None),
     streams="what is lit, or what the button does, in words",

@@ -15,17 +15,17 @@ MOST_LISTED = 10_000
 class Recipient:
     """One recipient of a message."""
 
-    number: Annotated[int, "Its place among the message's recipients."]
-    address: Annotated[str, "Where its copy goes."]
+    number: Annotated[int, "Its position among the message's recipients."]
+    address: Annotated[str, "The address its copy goes to."]
     state: Annotated[str, "`waiting`, `held`, `delivered`, `relayed`, `bounced` or `deleted`."]
-    words: Annotated[str, "Where its copy is, for people."]
-    is_local: Annotated[bool, "Whether it has its mailbox here."]
-    attempts: Annotated[int, "How often delivery was tried."]
-    next_try_s: Annotated[int, "When it is retried, in Unix seconds; 0: at the next opportunity."]
-    answer_unknown: Annotated[bool, "Whether it was sent and the other host's answer never came."]
-    held_because: Annotated[str, "What a message held for its size waits for; empty otherwise."] = ""
-    original_address: Annotated[str, "What the sender wrote; empty where that is `address`."] = ""
-    name: Annotated[str, "Both addresses, for people."] = ""
+    words: Annotated[str, "Where its copy is, in words."]
+    is_local: Annotated[bool, "Whether its mailbox is on this station."]
+    attempts: Annotated[int, "Number of delivery attempts."]
+    next_try_s: Annotated[int, "Time of the next attempt, in Unix seconds; 0: the next opportunity."]
+    answer_unknown: Annotated[bool, "Whether it was sent but never acknowledged."]
+    held_because: Annotated[str, "Why the message is held for its size; empty otherwise."] = ""
+    original_address: Annotated[str, "The address as the sender wrote it; empty if it is `address`."] = ""
+    name: Annotated[str, "Both addresses, in words."] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +35,22 @@ class Message:
     queue_id: Annotated[str, "Its ID at this station."]
     sender: Annotated[str, "Its envelope sender; empty for notices of a station."]
     subject: Annotated[str, "Its subject."]
-    size: Annotated[int, "In bytes."]
-    received_s: Annotated[int, "When it was accepted, in Unix seconds."]
+    size: Annotated[int, "Its size."]
+    received_s: Annotated[int, "Time of acceptance, in Unix seconds."]
     priority: Annotated[str, "`urgent`, `normal` or `bulk`."]
     origin: Annotated[str, "How it came in."]
     message_id: Annotated[str, "Its Message-ID."]
-    summary: Annotated[str, "How it came in, for people."]
-    recipients: Annotated[tuple[Recipient, ...], "All of them; of `queue.list` those not finished."]
-    sentences: Annotated[tuple[str, ...], "The whole story, a sentence each."]
+    summary: Annotated[str, "How it came in, in words."]
+    recipients: Annotated[tuple[Recipient, ...], "All recipients; in `queue.list` only the unfinished ones."]
+    sentences: Annotated[tuple[str, ...], "The message's history, a sentence each."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What a command did."""
 
-    count: Annotated[int, "How many recipients it touched."]
-    words: Annotated[str, "The same for people."]
+    count: Annotated[int, "Number of recipients affected."]
+    words: Annotated[str, "The result, in words."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class ListParams:
     address: Annotated[str | None, Setting("Only messages from or to this address.")] = None
     held_only: Annotated[bool, Setting("Only messages that are held.")] = False
     limit: Annotated[int, Setting("At most this many messages.", minimum=1, maximum=MOST_LISTED)] = 100
-    offset: Annotated[int, Setting("Leave out this many first.", minimum=0, maximum=1_000_000_000)] = 0
+    offset: Annotated[int, Setting("Skip this many first.", minimum=0, maximum=1_000_000_000)] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class ShowParams:
 class RetryParams:
     """Of `queue.retry`."""
 
-    queue_id: Annotated[str | None, Setting("The message's ID; without it everything that waits.")] = None
+    queue_id: Annotated[str | None, Setting("The message's ID; by default all waiting messages.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +93,12 @@ class TraceParams:
     limit: Annotated[int, Setting("At most this many messages.", minimum=1, maximum=MOST_LISTED)] = 20
 
 
-LIST = Method("queue.list", "What waits or is held, oldest first.", ListParams, tuple[Message, ...])
-SHOW = Method("queue.show", "Everything known of one message.", ShowParams, Message)
-RETRY = Method("queue.retry", "Try at the next opportunity, whatever wait was set.", RetryParams, Done)
-HOLD = Method("queue.hold", "Keep a message back until it is released.", MoveParams, Done)
-RELEASE = Method("queue.release", "Let a held message go on.", MoveParams, Done)
+LIST = Method("queue.list", "List waiting and held messages, oldest first.", ListParams, tuple[Message, ...])
+SHOW = Method("queue.show", "Show everything known about one message.", ShowParams, Message)
+RETRY = Method("queue.retry", "Retry at the next opportunity.", RetryParams, Done)
+HOLD = Method("queue.hold", "Hold a message until it is released.", MoveParams, Done)
+RELEASE = Method("queue.release", "Release a held message.", MoveParams, Done)
 DELETE = Method("queue.delete", "Delete a message; the sender is not notified.", MoveParams, Done)
-TRACE = Method("trace", "What became of messages, newest first.", TraceParams, tuple[Message, ...])
+TRACE = Method("trace", "Show where messages are, newest first.", TraceParams, tuple[Message, ...])
 
 METHODS = (LIST, SHOW, RETRY, HOLD, RELEASE, DELETE, TRACE)

@@ -33,14 +33,14 @@ def parse_request(line: bytes) -> tuple[str, JsonObject]:
     if params is not None and not isinstance(params, Mapping):
         raise ControlError('The request\'s "params" must be an object in { }.')
     for name in request.keys() - _MEMBERS:
-        raise ControlError(f'A request has "method" and "params", and no {_named(name)}.')
+        raise ControlError(f'A request has only "method" and "params", not {_named(name)}.')
     return method, params or {}
 
 
 def unanswered(name: str) -> ControlError:
     """What to say to who asks for a method that nobody answers now."""
     if name in METHODS:
-        return ControlError(f"{name} is not answered now: no station runs. `dialpost status` says why.")
+        return ControlError(f"{name} is not available: no station is running. `dialpost status` says why.")
     hint = _nearest(name, METHODS)
     return ControlError(f"This daemon has no method {_named(name)}." + (f" Is it {hint}?" if hint else ""))
 

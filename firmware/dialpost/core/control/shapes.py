@@ -107,8 +107,8 @@ def _read_object(kind: type, value: object, where: str) -> object:
             found[member.name] = _read(member.kind, value[member.name], name)
         elif member.is_required:
             raise ControlError(
-                f"The daemon's answer lacks {name!r}: it may be of another release than this command. "
-                f"Then {RESTART}."
+                f"The daemon's answer lacks {name!r}: the daemon may be another release than this command. If so, "
+                f"{RESTART}."
             )
     made: object = kind(**found)
     return made
@@ -116,4 +116,6 @@ def _read_object(kind: type, value: object, where: str) -> object:
 
 def _another(where: str) -> ControlError:
     what = f"{where!r} in the daemon's answer" if where else "The daemon's answer"
-    return ControlError(f"{what} is not what this command expects: it may be of another release. Then {RESTART}.")
+    return ControlError(
+        f"{what} is not what this command expects: the daemon may be another release. If so, {RESTART}."
+    )

@@ -48,7 +48,7 @@ class Gpio:
     """[gpio]: the chip, found by its label: the number of /dev/gpiochipN changes from kernel to kernel."""
 
     chip: str = setting("", "The chip's label (`gpiodetect` shows it in brackets).", required=True)
-    lines: int = setting(0, "How many lines it has.", minimum=1, maximum=_MOST_LINES, required=True)
+    lines: int = setting(0, "Number of lines.", minimum=1, maximum=_MOST_LINES, required=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Reserved:
     """One [[reserved]]: lines that are somebody else's."""
 
     lines: tuple[int, ...] = setting((), "Which.", minimum=0, maximum=_MOST_LINES, required=True)
-    why: str = setting("", "Whose they are.", required=True)
-    chip: str = setting("", "On which chip; empty: the board's own.")
+    why: str = setting("", "What uses them.", required=True)
+    chip: str = setting("", "The chip; empty: the board's own.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ class Light:
     """One [[led]]: a plain light (`line`), or one of three colours (`red`, `green`, `blue`)."""
 
     name: str = setting("", "What is printed beside it.", required=True)
-    shows: tuple[Led, ...] = setting((), "What it stands for; several share one light.", maximum=4, required=True)
+    shows: tuple[Led, ...] = setting((), "What it shows; several may share one light.", maximum=4, required=True)
     line: int = _line("The line of a plain light.")
-    red: int = _line("The line of red in a light of three colours.")
+    red: int = _line("The line of red in a three-colour light.")
     green: int = _line("The line of green.")
     blue: int = _line("The line of blue.")
     active_low: bool = setting(False, "Lit while the line is low.")
     colour: LampColour = setting(LampColour.UNKNOWN, "The colour of a plain light.")  # noqa: RUF009 - so declared
-    chip: str = setting("", "On which chip; empty: the board's own.")
+    chip: str = setting("", "The chip; empty: the board's own.")
 
     @property
     def lines(self) -> dict[str, int]:
@@ -94,7 +94,7 @@ class Switch:
     line: int = setting(NO_LINE, "Its line.", required=True)
     active_low: bool = setting(True, "The line is low while it is pressed.")
     bias: Bias = setting(Bias.PULL_UP, "What holds the line at rest: pull-up, pull-down, none.")  # noqa: RUF009
-    chip: str = setting("", "On which chip; empty: the board's own.")
+    chip: str = setting("", "The chip; empty: the board's own.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ class BoardText:
     source: str = setting("", "Where these facts come from.", required=True)
     note: str = setting("", "Why these lines, and what to know.")
     models: tuple[str, ...] = setting(
-        (), "How the machine's own name (its device tree's model) begins.", maximum=20
+        (), "The beginning of the machine's name (the model in its device tree).", maximum=20
     )
-    reserved: tuple[Reserved, ...] = setting((), "Lines that are somebody else's.", maximum=50)
+    reserved: tuple[Reserved, ...] = setting((), "Lines reserved for other uses.", maximum=50)
     led: tuple[Light, ...] = setting((), "The lights.", maximum=8)
     button: tuple[Switch, ...] = setting((), "The button.", maximum=1)
     uart: tuple[Uart, ...] = setting((), "The UARTs.", maximum=10)
@@ -180,7 +180,7 @@ def parse_board(name: str, text: str, source: str) -> Board:
 
 def _problems(board: Board) -> Iterator[str]:
     if not board.lights and board.button is None:
-        yield "it has neither [[led]] nor [[button]]: then it needs no file."
+        yield "it has neither [[led]] nor [[button]]; such a board needs no file."
     for light in board.lights:
         yield from _light_problems(light)
     yield from _name_problems(board)
@@ -205,7 +205,10 @@ def _light_problems(light: Light) -> Iterator[str]:
         yield f"LED {light.name}: shows names something twice."
     colours = {"red", "green", "blue"} & set(light.lines)
     if light.line != NO_LINE and colours:
-        yield f"LED {light.name}: it has line {light.line} and {', '.join(sorted(colours))} too: one or the other."
+        yield (
+            f"LED {light.name}: it has both line {light.line} and {', '.join(sorted(colours))}; give one or the "
+            "other."
+        )
     elif light.line == NO_LINE and len(colours) < 3:
         yield f"LED {light.name}: it needs line, or all three of red, green and blue."
 
@@ -217,7 +220,7 @@ def _name_problems(board: Board) -> Iterator[str]:
     shown = [led for light in board.lights for led in light.shows if len(light.shows) == 1]
     for led in Led:
         if shown.count(led) > 1:
-            yield f"two LEDs of their own show {led.value}: one of them says nothing new."
+            yield f"two LEDs show only {led.value}: remove one of them."
 
 
 def _line_problems(board: Board) -> Iterator[str]:
@@ -228,7 +231,7 @@ def _line_problems(board: Board) -> Iterator[str]:
     used: dict[tuple[str, int], str] = {}
     for what, chip, line in _uses(board):
         if line < 0 or (chip == board.gpio.chip and line >= board.gpio.lines):
-            yield f"{what}: line {line} is not there: {chip} has lines 0 to {board.gpio.lines - 1}."
+            yield f"{what}: line {line} does not exist: {chip} has lines 0 to {board.gpio.lines - 1}."
         if (chip, line) in owners:
             yield f"{what}: line {line} is not free: {owners[chip, line]}."
         if (chip, line) in used:

@@ -16,7 +16,7 @@ what runs; don't edit it. `.venv/bin/python -m dialpost.core.panel.page > docs/p
 A board has up to four lights: **power**, **line**, **mail**, **fault**. On boards with fewer, one
 light stands for several and shows the first row of the table that is true; each row has its own
 pattern there, so that one light can be read. A light of three colours adds a colour, which only
-repeats what the pattern says: nobody needs to see colours. At night (`panel.night_hours`) the
+repeats what the pattern says, so colour is never essential. At night (`panel.night_hours`) the
 lights are dark; touching the button wakes them. `dialpost board test` shows each light, and
 `dialpost status` says all of it in words.
 
