@@ -214,7 +214,7 @@ def test_the_first_and_the_last_line_of_a_chip_are_there() -> None:
     assert board.button is None and not board.is_simulated
     elsewhere = led("left", 500) + 'chip = "chip-b"\n'  # nobody knows how many lines that one has
     assert parse_board("mine", HEAD + elsewhere, "mine.toml").chips == ("chip-b",)
-    assert "line -7 is not there" in faults(led("left", -7) + 'chip = "chip-b"\n')[0]
+    assert "line -7 does not exist" in faults(led("left", -7) + 'chip = "chip-b"\n')[0]
 
 
 @pytest.mark.parametrize(
