@@ -31,6 +31,7 @@ _KINDS = {
 """The nodes that a large family of operators looks at: asking each of them about each node takes minutes."""
 _SAME_HERE = ("_Is_Eq", "_Eq_Is", "_IsNot_NotEq", "_NotEq_IsNot")
 """Identity for equality and back: no difference for enums and classes, and for small numbers by CPython's leave."""
+_BINARY_NODES = frozenset({"arith_expr", "term", "power", "expr", "and_expr", "xor_expr", "shift_expr"})
 _BINARY = frozenset({"+", "-", "*", "/", "//", "%", "**", ">>", "<<", "|", "&", "^"})
 
 
@@ -52,6 +53,14 @@ class Mutant:
         assert mutated is not None, self
         return mutated
 
+    def is_python(self) -> bool:
+        """Whether it can be parsed: every test notices one that does not, and that says nothing of the tests."""
+        try:
+            ast.parse(self.source())
+        except SyntaxError:
+            return False
+        return True
+
     def change(self) -> tuple[str, str]:
         """What it takes away and what it puts there, as stripped lines."""
         lines = difflib.ndiff(self.path.read_text().splitlines(), self.source().splitlines())
@@ -67,8 +76,14 @@ def sample(paths: list[Path], seed: int, count: int) -> list[Mutant]:
     """`count` mutants at different sites, or all there are; the same for the same sources and seed."""
     chooser = random.Random(seed)
     sites = [site for path in sorted(paths) for site in sites_of(path)]
-    chosen = chooser.sample(sites, min(count, len(sites)))
-    return [chooser.choice(mutants) for mutants in chosen]
+    chooser.shuffle(sites)
+    found: list[Mutant] = []
+    for mutants in sites:
+        if len(found) == count:
+            break
+        in_turn = chooser.sample(mutants, len(mutants))
+        found += next(([mutant] for mutant in in_turn if mutant.is_python()), [])
+    return found
 
 
 def sites_of(path: Path) -> list[list[Mutant]]:
@@ -96,11 +111,12 @@ def sites_of(path: Path) -> list[list[Mutant]]:
 
 
 def _can_be_mutated(node: object) -> bool:
-    """Leaves no operator looks at are most of a tree."""
+    """Leaves no operator looks at are most of a tree. The stars of parameters and arguments multiply nothing."""
     kind = getattr(node, "type", "")
-    return kind not in {"name", "string", "newline"} and (
-        kind != "operator" or getattr(node, "value", "") in _BINARY
-    )
+    if kind == "operator":
+        parent = getattr(node, "parent", None)
+        return getattr(node, "value", "") in _BINARY and getattr(parent, "type", "") in _BINARY_NODES
+    return kind not in {"name", "string", "newline"}
 
 
 def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
