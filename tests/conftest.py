@@ -30,6 +30,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import disorder
 import fuzzing
 from dialpost.edge.line import serial_ports
 from dialpost.edge.system.update import file as update_file
@@ -215,6 +216,17 @@ def pytest_configure(config: pytest.Config) -> None:
         if not there.f_flag & os.ST_NOEXEC and there.f_bavail * there.f_frsize >= _ENOUGH_BYTES:
             os.environ["TMPDIR"] = str(_MEMORY)
             tempfile.tempdir = None
+
+
+if os.environ.get(disorder.ENVIRONMENT):
+    disorder.begin()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where an unkind schedule is asked for, give the test its own."""
+    if seed := os.environ.get(disorder.ENVIRONMENT):
+        disorder.draw_for(seed, item.nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
