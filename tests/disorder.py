@@ -59,7 +59,7 @@ def _delay_threads() -> None:
         start(thread)
         _nap(0.3, 0.1)
 
-    threading.Thread.start = start_sometime  # type: ignore[method-assign]
+    threading.Thread.start = start_sometime  # type: ignore[method-assign, assignment]
 
 
 def _delay_children() -> None:
