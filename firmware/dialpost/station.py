@@ -139,7 +139,7 @@ class Station:
             raise
 
     async def stop(self) -> None:
-        """Stop in the opposite order; what is under way is put on record. Harmless if it never started."""
+        """Stop in the opposite order; work in progress is recorded. Harmless if it never started."""
         await self._running.aclose()
 
     @property
@@ -268,7 +268,7 @@ class Station:
             try:
                 await self.host_troubles.keep(self.store)
             except StorageError as error:
-                maillog.fault("smtp: what a host refused could not be put on record", error=error)
+                maillog.fault("smtp: what a host refused could not be recorded", error=error)
 
         self.panel.fault(Fault.SETUP, some)
         self._background.once("refused logins", keep)

@@ -105,7 +105,7 @@ def _hosts(config: Config) -> Iterator[tuple[str, str, int]]:
 
 
 def _is_here(host: str, config: Config) -> bool:
-    """Whether it is this machine: localhost, or an address that the station gives itself on the LAN."""
+    """Whether it is this machine: localhost, or an address that the station assigns to itself on the LAN."""
     lan = {address.partition("/")[0] for address in (config.lan.address, config.lan.fallback_address)}
     if host == "localhost" or host.endswith(".localhost") or (host and host in lan):
         return True

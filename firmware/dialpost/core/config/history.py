@@ -47,7 +47,7 @@ class Commit:
 
 
 class Proof(Enum):
-    """What a newly committed configuration still has to prove. Failing that, the previous one is restored."""
+    """What a newly committed configuration has yet to prove; otherwise the previous one is restored."""
 
     START = "start"  # the station starts with it
     CONFIRM = "confirm"  # somebody confirms it
@@ -62,7 +62,7 @@ class Unproven:
     proof: Proof
 
     def to_text(self) -> str:
-        """As it is kept on the card."""
+        """The line as stored on the card."""
         return json.dumps({"number": self.number, "back_to": self.back_to, "proof": self.proof.value}) + "\n"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where a configuration has the daemon's control socket, read without the parser of all the rest.
+"""The folder of the daemon's control socket, read from a configuration without the full parser.
 
 Commands that ask the daemon need nothing else of it, and should start fast.
 """

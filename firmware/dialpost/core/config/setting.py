@@ -1,4 +1,4 @@
-"""How a field of the configuration is declared: its help, unit, range and kind stand beside its default."""
+"""How a field of the configuration is declared: its help, unit, range and kind beside its default."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def section(factory: Callable[[], _T], help: str) -> _T:
 
 
 def plain_number(value: float) -> str:
-    """As one writes it: 1099511627776, 0.5; never 1.1e+12."""
+    """In the notation of people: 1099511627776, 0.5; never 1.1e+12."""
     return str(int(value)) if value == int(value) else str(value)

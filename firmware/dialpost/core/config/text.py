@@ -303,7 +303,7 @@ def _starter_lines(field: Field) -> list[str]:
 
 
 def _starter_value(field: Field) -> str:
-    """As it must be in the file once the # is removed; examples of single texts come without quotes."""
+    """The value as it must be in the file after removing the #; examples of single texts have no quotes."""
     example = field.setting.example
     if not example:
         return toml_value(field.default)

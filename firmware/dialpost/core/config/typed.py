@@ -164,7 +164,7 @@ def phone_number(text: str) -> str:
 
 
 def is_emergency(number: str, known: frozenset[str]) -> bool:
-    """Whether what is dialled is one of these numbers: behind an outside line, a pause, a service code too."""
+    """Whether the dial string reaches one of these numbers, also after an outside line, a pause, a service code."""
     last = re.split(r"[,wW]+", _SERVICE_CODE.sub("", number))[-1].removeprefix("+")
     return last in known or (len(last) == 4 and last[0] in "09" and last[1:] in known)
 

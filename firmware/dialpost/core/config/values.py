@@ -19,7 +19,7 @@ from dialpost.core.ip_text import ip_address, ip_interface, ip_network
 from dialpost.core.printable import nearest
 
 LONGEST_LINE_LOGIN = 255
-"""Of a name or password on the line: their length is one byte there (RFC 1334 §2.2.1, RFC 1994 §4.1)."""
+"""For a name or password on the line: their length is one byte there (RFC 1334 §2.2.1, RFC 1994 §4.1)."""
 SEPARATORS = ("+", "-", "=", "_", "#")
 _INT64 = 2**63
 _ACCOUNT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")

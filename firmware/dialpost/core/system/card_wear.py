@@ -1,4 +1,4 @@
-"""How worn the card is, as far as the kernel can tell: plain figures, no decision."""
+"""How worn the card is, as far as the kernel knows: plain figures, no decision."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ class ConfigFile:
 
     @property
     def is_open_to_all(self) -> bool:
-        """Whether any user of this machine may read it."""
+        """Whether every user of this machine may read it."""
         return bool(self.path.stat().st_mode & stat.S_IROTH)
 
     def warnings(self, config: Config) -> tuple[str, ...]:
-        """What should be known of the file itself. `config` is what is in it."""
+        """Warnings about the file itself. `config` is its content."""
         has_secrets = render_config(config, secrets=True) != render_config(config, secrets=False)
         if not has_secrets or not self.is_open_to_all:
             return ()

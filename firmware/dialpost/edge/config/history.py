@@ -55,7 +55,7 @@ class ConfigHistory:
             raise self._unusable(error) from error
 
     def is_withdrawn(self) -> bool:
-        """Whether there is no file because the only configuration was taken back, not because the card lost it."""
+        """Whether there is no file because the only configuration was rolled back, not because the card lost it."""
         return self._withdrawn.exists()
 
     def is_cut_short(self) -> bool:
@@ -251,7 +251,7 @@ class ConfigHistory:
             sync_folder(self._folder.parent)
 
     def _mode(self) -> int:
-        """What the file has, if that is closed to others."""
+        """The mode of the file, without access for others."""
         return stat.S_IMODE(self.path.stat().st_mode) & 0o660 if self.path.exists() else MODE
 
     def _unusable(self, error: OSError) -> StorageError:
@@ -262,7 +262,7 @@ class ConfigHistory:
 
 
 def _decoded(data: bytes) -> str:
-    """Whatever is in the file comes out again as it was."""
+    """Decode so that any content of the file round-trips unchanged."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -33,7 +33,7 @@ _KEPT_CONNECTIONS = 10
 """Connections more for root and the station's own units: no other program can shut them out."""
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
-"""How long what comes after a refusal is read."""
+"""How long input after a refusal is still read."""
 _CHANGE_TIMEOUT_S = 60.0
 """How long a request waits while one station replaces another."""
 
@@ -63,7 +63,7 @@ def refuse_second(path: Path) -> None:
 
 
 def may_call(access: Access, uid: int) -> bool:
-    """Whether a user who may use the socket may call such a method. The rest is for faces where people log in."""
+    """Whether a user who may use the socket may call such a method. The rest is for interfaces with a login."""
     return access is not Access.OWNER or uid in {0, os.geteuid()}
 
 

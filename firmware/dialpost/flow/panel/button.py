@@ -24,9 +24,9 @@ from dialpost.core.panel.station_state import Phase, StationState
 from dialpost.flow.panel.state import Panel
 
 LOOK_AT_CLOCK_S = 20.0
-"""How often the clock is checked for night: to the minute is near enough."""
+"""How often the clock is checked for night: a minute is precise enough."""
 SOON_S = 0.001
-"""What is due so soon is due: less than a timer can tell must not be waited for in a circle."""
+"""Anything due this soon counts as due: a wait shorter than a timer's resolution would become a busy loop."""
 REBOOT_S = 120.0
 """A reset that was confirmed and did not end this process by then is shown no longer."""
 
@@ -39,7 +39,7 @@ class Calls(Protocol):
 
     @property
     def state(self) -> CallState:
-        """Where the call stands."""
+        """The state of the call."""
 
     def request(self, reason: CallReason) -> str:
         """Ask for a call; what happens now, in words."""
@@ -94,7 +94,7 @@ class FrontPanel:
         self._wake.set()
 
     def attention(self) -> list[str]:
-        """What the operator should see to, a sentence each."""
+        """The matters for the operator, a sentence each."""
         if self._button is not None and self._button.state is ButtonState.STUCK:
             return ["The panel's button is stuck: free it, or check its wiring (`dialpost board test`)."]
         return []

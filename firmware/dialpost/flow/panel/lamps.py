@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 
 class Lamps(Protocol):
-    """What the lamps are on: edge/panel/gpio, or a picture."""
+    """The hardware of the lamps: edge/panel/gpio, or a picture."""
 
     def show(self, index: int, colour: Colour | None) -> None:
         """Light the lamp of that number in that colour (red, green, blue from 0 to 1); None = dark."""

@@ -48,41 +48,41 @@ class Panel:
 
     @property
     def faults(self) -> frozenset[Fault]:
-        """The faults there are now."""
+        """The present faults."""
         return self._state.faults
 
     @property
     def lights(self) -> Lights:
-        """What each light shows now."""
+        """The present state of each light."""
         return project(self._state)
 
     def watch(self, watcher: LightsWatcher) -> Callable[[], None]:
-        """Call the watcher now and at every change of the state; the answer ends it."""
+        """Call the watcher now and at every change of the state; the returned function ends it."""
         self._watchers.append(watcher)
         watcher(self._state, self.lights)
         return lambda: self._watchers.remove(watcher)
 
     def starts(self, counts: Counts) -> None:
-        """A station starts, with this store. What the one before it had to complain of is its own to say again."""
+        """A station starts, with this store. The previous one's faults go; it reports those that persist."""
         self._counts = counts
         self._become(replace(self._kept(), phase=Phase.BOOT))
 
     def started(self) -> None:
-        """The station takes mail in."""
+        """The station accepts mail."""
         self.phase(Phase.RUNNING)
 
     def phase(self, phase: Phase) -> None:
-        """Where the station as a whole stands."""
+        """Set the state of the station as a whole."""
         self._become(replace(self._state, phase=phase))
 
     def waits_for_set_up(self) -> None:
-        """There is no usable configuration: no station runs, and it takes an operator."""
+        """There is no usable configuration: no station runs, and an operator is needed."""
         self._counts, self.counted = None, QueueCounts()
         kept = self._kept()
         self._become(replace(kept, faults=kept.faults | {Fault.UNSET}))
 
     def _kept(self) -> StationState:
-        """What is the panel's own, whatever station runs: the button, and the night."""
+        """The panel's own part of the state, independent of the station: the button and the night."""
         now = self._state
         return StationState(button=now.button, dark=now.dark, faults=now.faults & {Fault.BUTTON})
 
@@ -91,23 +91,23 @@ class Panel:
         self._become(replace(self._state, call=state))
 
     def mail_moves(self, moving: bool) -> None:
-        """Bytes of mail go over the line, or no longer do."""
+        """Set whether bytes of mail are moving on the line."""
         self._become(replace(self._state, mail_moving=moving))
 
     def arrived(self, arrived: bool) -> None:
-        """Whether the last call brought mail."""
+        """Set whether the last call brought mail."""
         self._become(replace(self._state, arrived=arrived))
 
     def redial(self, pending: bool) -> None:
-        """Whether a call waits for its time after a failed one."""
+        """Set whether a redial is due after a failed call."""
         self._become(replace(self._state, redial=pending))
 
     def button(self, show: ButtonShow) -> None:
-        """What letting go of the button would do."""
+        """Set what releasing the button now would do."""
         self._become(replace(self._state, button=show))
 
     def dark(self, dark: bool) -> None:
-        """Whether the lights sleep."""
+        """Set whether the lights sleep."""
         self._become(replace(self._state, dark=dark))
 
     def fault(self, fault: Fault, present: bool) -> None:

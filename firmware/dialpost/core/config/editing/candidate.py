@@ -37,7 +37,7 @@ class Candidate:
         self.table()
 
     def table(self) -> RawTable:
-        """What is written in it, unchecked."""
+        """The settings written in it, unchecked."""
         return parse_toml(self.text)
 
     def config(self) -> Config:
@@ -53,7 +53,7 @@ class Candidate:
         return ()
 
     def warnings(self) -> tuple[str, ...]:
-        """What works but deserves attention; () while there are problems."""
+        """Warnings about settings that work; () while there are problems."""
         return () if self.problems() else warnings(self.config())
 
     def set(self, key: str, value: str) -> Candidate:

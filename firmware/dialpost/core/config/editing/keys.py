@@ -37,7 +37,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        """As an operator writes it."""
+        """The key as an operator writes it."""
         text = f"{self.section}.{self.name}" if self.name else self.section
         text += f"[{self.index}]" if self.index else ""
         return f"{text}.{self.inner}" if self.inner else text

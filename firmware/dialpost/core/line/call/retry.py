@@ -15,20 +15,20 @@ from dialpost.core.line.call.budget import HANG_UP_S
 from dialpost.core.mail.queue.hope import Hope
 
 MOST_HOPE_S = 300.0
-"""How long a call lasts for retries alone, at most, however long its billing unit is."""
+"""The most time that a call lasts for retries alone, however long its billing unit."""
 TRY_TAKES_S = 5.0
-"""No try is begun where less than this is left of what is paid."""
+"""No try starts with less than this left of the paid time."""
 _FIRST_PAUSE_S = {Hope.SOON: 5.0, Hope.LATER: 20.0}
 _SLOWER = 4.0
-"""The longer it lasts the rarer the tries: the pause is at least a quarter of the time since the first."""
+"""Tries become rarer with time: the pause is at least a quarter of the time since the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """What stayed behind: how soon it may go, when that was first so in this call, and when the last try ended.
+    """Mail left behind: how soon it may succeed, since when in this call, and when the last try ended.
 
     `messages` were deferred; `etrn_unreached`: the provider could not be asked for mail. `retrying_until_s`: when
-    a retry under way that has reached nobody is given up (inf: none is).
+    to give up the present retry if it reaches nobody (inf: there is none).
     """
 
     hope: Hope = Hope.NONE
@@ -40,7 +40,7 @@ class Setback:
 
     @property
     def is_any(self) -> bool:
-        """Whether something stayed behind."""
+        """Whether anything is left behind."""
         return self.messages > 0 or self.best is not Hope.NONE
 
     @property
@@ -49,17 +49,17 @@ class Setback:
         return Hope.SOON if self.etrn_unreached else self.hope
 
     def retry_s(self) -> float:
-        """When to try again; inf where nothing is to be hoped for."""
+        """When to try again; inf if there is no hope."""
         if self.best is Hope.NONE:
             return inf
         return self.tried_s + max(_FIRST_PAUSE_S[self.best], (self.tried_s - self.since_s) / _SLOWER)
 
     def last_moment_s(self, paid_until_s: float) -> float:
-        """Until when the line is held for tries alone."""
+        """When to stop holding the line for retries alone."""
         return min(paid_until_s - HANG_UP_S, self.since_s + MOST_HOPE_S)
 
     def is_worth_holding(self, paid_until_s: float) -> bool:
-        """Whether the next try falls into what is paid already."""
+        """Whether the next try falls into time already paid for."""
         return self.retry_s() + TRY_TAKES_S <= self.last_moment_s(paid_until_s)
 
 

@@ -1,1 +1,1 @@
-"""What the operating system gets of the configuration: files as values, rendered from checked settings."""
+"""The operating system's part of the configuration: files as values, rendered from checked settings."""

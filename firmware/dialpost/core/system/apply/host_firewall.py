@@ -1,4 +1,4 @@
-"""What may come in at all: nothing but what the LAN is offered, and on the line what its own table looks at again.
+"""The firewall: lets in only the services for the LAN, and on the line whatever that line's own table then checks.
 
 nftables asks every table: a packet comes in only where all of them let it. So this table lets through on the line
 just what the line's own (core/line/firewall, there while a call lasts) may allow, and that one decides by host.

@@ -13,7 +13,7 @@ from dialpost.core.system.apply.rendered import HEADER, NETWORK, Rendered, addre
 
 ROUTE_METRIC = 1024  # what networkd gives to routes of DHCP and of router advertisements
 WIRED = ("en*", "eth*")
-"""What the kernel and udev call wired interfaces."""
+"""The names that the kernel and udev give to wired interfaces."""
 
 
 def network(config: Config) -> Rendered:

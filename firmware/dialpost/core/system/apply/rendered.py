@@ -26,7 +26,7 @@ PLACES = (FIREWALL, NETWORK, HOSTNAME, HOSTS, LOCALTIME, BATTERY_CLOCK, CHRONY, 
 STATE = "/run/dialpost-apply/state.json"
 RESULT = "/run/dialpost-apply/result.json"
 RECORDS = (STATE, RESULT)
-"""What a run remembers, and what it says. Beside these and PLACES nothing is ever written."""
+"""A run's memory and its report. Nothing but these and PLACES is ever written."""
 
 HEADER = "# Made by dialpost-apply from the station's configuration; rewritten whenever that changes.\n"
 

@@ -20,7 +20,7 @@ from dialpost.core.system.apply.rendered import (
 )
 
 UNNAMED = "dialpost"
-"""What a station is called before its first configuration."""
+"""The name of a station before its first configuration."""
 ZONES = "/usr/share/zoneinfo"
 _POOL = "pool.ntp.org"
 
@@ -57,7 +57,7 @@ def battery_clock(config: Config) -> Rendered:
 
 
 def chrony(config: Config) -> Rendered | None:
-    """Whom chrony asks; None where it shall ask nobody. Raises: ValueError."""
+    """The servers for chrony; None if it must not ask any. Raises: ValueError."""
     if config.clock.source in {ClockSource.NEVER, ClockSource.SNTP}:
         return None
     # On a dialled line the hook that runs when it comes up says when to ask (`chronyc online`).

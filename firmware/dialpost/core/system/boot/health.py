@@ -12,17 +12,17 @@ from enum import Enum
 from dialpost.core.system.boot.state import BootState, Slot
 
 HOLD_S = 120.0
-"""How long everything must be well without a gap."""
+"""How long everything must be well without interruption."""
 ILL_S = 120.0
-"""How long a slot on trial that has started may be ill without a gap before it is given up."""
+"""How long a started slot on trial may be unwell without interruption before it is rejected."""
 GIVE_UP_S = 900.0
-"""How long after the start a slot on trial may take at most to be well for HOLD_S."""
+"""The most time after the start that a slot on trial may take to be well for HOLD_S."""
 STARTING = "the system is starting"
 """The fault that passes by itself."""
 
 
 class Verdict(Enum):
-    """What becomes of this start."""
+    """The verdict on this start."""
 
     WAIT = "wait"
     GOOD = "good"
@@ -39,7 +39,7 @@ class HealthGate:
         self._ill_since_s: float | None = None
 
     def judge(self, now_s: float, faults: Sequence[str]) -> Verdict:
-        """What to do after a look at `now_s` (monotonic) that found these faults."""
+        """What to do after a check at `now_s` (monotonic) that found these faults."""
         if faults:
             self._well_since_s = None
         elif self._well_since_s is None:
@@ -62,5 +62,5 @@ def is_on_trial(state: BootState, running: Slot) -> bool:
 
 
 def rolled_back(state: BootState, running: Slot) -> bool:
-    """Whether the slot that was wanted used up its tries, and the proven one runs instead."""
+    """Whether the wanted slot has used up its tries, so that the proven one runs instead."""
     return state.first is not running and not state.left(state.first)

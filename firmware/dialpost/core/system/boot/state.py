@@ -19,7 +19,7 @@ from enum import Enum
 
 RECORD_BYTES = 512
 RECORD_OFFSETS = (1 << 20, 2 << 20)
-"""Where the records lie on the disk, in bytes: those with even numbers, those with odd ones."""
+"""The places of the records on the disk, in bytes: of even numbers, of odd numbers."""
 TRIES_ON_TRIAL = 3
 TRIES_PROVEN = 9
 
@@ -55,12 +55,12 @@ class BootState:
 
     @property
     def next_slot(self) -> Slot:
-        """What is started next."""
+        """The slot that starts next."""
         return choose(self)[0]
 
     @property
     def offset(self) -> int:
-        """Where on the disk this state belongs."""
+        """The place of this state on the disk."""
         return RECORD_OFFSETS[self.sequence & 1]
 
     def on_trial(self, slot: Slot) -> BootState:
@@ -92,7 +92,7 @@ class BootState:
 FRESH = BootState(sequence=2, first=Slot.A, good=Slot.A, left_a=TRIES_PROVEN, left_b=0)
 """A card that was just flashed."""
 UNKNOWN = BootState(sequence=0, first=Slot.A, good=Slot.A, left_a=1, left_b=1)
-"""What is assumed where no record can be read: the same as the selector assumes."""
+"""The state if no record can be read; the selector assumes the same."""
 
 
 def choose(state: BootState) -> tuple[Slot, BootState | None]:

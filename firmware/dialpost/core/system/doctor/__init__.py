@@ -1,1 +1,1 @@
-"""What `dialpost doctor` concludes."""
+"""The findings of `dialpost doctor`."""

@@ -1,4 +1,4 @@
-"""What name service says of the station and its domains, judged: will the world's mail find its way here?
+"""The DNS records of the station and its domains, judged: will mail from the Internet arrive here?
 
 Three ways are right: the MX is this station; it is the provider, which holds mail until ETRN asks for it; or a
 domain's mail is fetched in another way, which nobody can see from here and so is only remarked on.
@@ -38,7 +38,7 @@ def host_records(config: Config, answer: AddressAnswer) -> Finding:
 def domain_records(
     config: Config, domain: str, answer: MxAnswer, addresses: Mapping[str, AddressAnswer]
 ) -> Iterator[Finding]:
-    """Where the world sends a domain's mail. `addresses` tells those of each MX host."""
+    """Where the Internet sends a domain's mail. `addresses` are those of each MX host."""
     subject = f"domain {domain}"
     if isinstance(answer, DnsTrouble):
         yield warning(subject, f"name service does not answer: {answer.why}", _ASK_AGAIN)

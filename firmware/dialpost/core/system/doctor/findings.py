@@ -1,4 +1,4 @@
-"""What `dialpost doctor` concludes from what it found: pure rules, one function for each subject.
+"""The findings of `dialpost doctor`: pure rules, one function for each subject.
 
 A finding says what is so, and where that is not well, what to do. The facts come from `flow/system/doctor`.
 """
@@ -41,7 +41,7 @@ def host_name(config: Config) -> Finding:
 
 
 def clock(now_s: float, released_s: int, shown: str) -> Finding:
-    """Nothing expires by a clock that can't be right, and no certificate can be checked by it."""
+    """By a clock that can't be right, nothing expires and no certificate can be checked."""
     if now_s < released_s:
         return fault(
             "clock",
@@ -108,7 +108,7 @@ def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding
 
 
 def durable_write(took_s: float) -> Finding:
-    """How long a small file took until it was safe on the card."""
+    """The time until a small file was safe on the card."""
     if took_s > _SLOW_WRITE_S:
         return warning(
             "card",
@@ -141,7 +141,7 @@ def wear(facts: CardWear | None) -> Finding:
 
 
 def set_aside(names: Sequence[str]) -> Finding:
-    """What could not be read and is kept for the operator."""
+    """Unreadable files that are kept for the operator."""
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         return warning(
@@ -201,7 +201,7 @@ def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Fin
 
 
 def ways_out(config: Config) -> Finding:
-    """Whether there is a way to the world at all."""
+    """Whether there is any connection to the Internet."""
     outbound = config.outbound
     if outbound.via is Via.SMARTHOST and not outbound.smarthost:
         return fault(
@@ -218,7 +218,7 @@ def ways_out(config: Config) -> Finding:
 
 
 def etrn_use(config: Config) -> Finding | None:
-    """Whether the provider is asked at all; None where it is and an answer has to tell the rest."""
+    """Whether the provider is asked at all; None if it is, and its answer decides."""
     if config.etrn_wanted:
         return None
     why = "switched off" if config.etrn.use is EtrnUse.NEVER else "not used on a dedicated line"

@@ -1,4 +1,4 @@
-"""What became of the last update: one record on the card, written by root, read by the station.
+"""The outcome of the last update: one record on the card, written by root, read by the station.
 
 `dialpost update` makes it (INSTALLED) when the new release is written; `dialpost-health.service` judges it at a
 later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
@@ -20,7 +20,7 @@ from dialpost.core.system.boot.state import Slot
 
 
 class UpdateState(Enum):
-    """How far an update has come."""
+    """The progress of an update."""
 
     INSTALLED = "installed"
     TRYING = "trying"
@@ -60,7 +60,7 @@ class UpdateRecord:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether the operator should see to it."""
+        """Whether it needs the operator."""
         return self.state in {UpdateState.ROLLED_BACK, UpdateState.FELL_BACK}
 
     @property

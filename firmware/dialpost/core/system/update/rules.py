@@ -1,4 +1,4 @@
-"""Whether an update may be installed: made for this kind of board, and not older than what runs.
+"""Whether an update may be installed: made for this kind of board, and not older than the running release.
 
 An older release would not know the database that a newer one has migrated, so there is no way back by an update:
 the slot before is the way back, until the next update takes its place.
@@ -16,7 +16,7 @@ BOARD = "dialpost-arm64"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What an update carries, or what runs. `built_s`: Unix seconds of its source, 0 where not known."""
+    """The release in an update, or the running one. `built_s`: Unix seconds of its source, 0 if unknown."""
 
     board: str
     version: str
@@ -24,14 +24,14 @@ class Release:
 
     @property
     def name(self) -> str:
-        """As people read it: two builds of one version differ in their date (UTC)."""
+        """The release for people: two builds of one version differ in their date (UTC)."""
         if not self.built_s:
             return self.version
         return f"{self.version} of {moment_words(self.built_s)}"
 
 
 def release_in(info: JsonValue) -> Release:
-    """What RAUC says of a bundle (`rauc info --output-format=json`). Raises: ValueError."""
+    """The release in a bundle, from `rauc info --output-format=json`. Raises: ValueError."""
     if not isinstance(info, dict):
         raise ValueError("it does not say what it is")
     board, version, build = info.get("compatible"), info.get("version"), info.get("build")
@@ -42,7 +42,7 @@ def release_in(info: JsonValue) -> Release:
 
 
 def running_release(os_release: str) -> Release:
-    """What runs, from the text of /etc/os-release (os-release(5)). Raises: ValueError where it is no station."""
+    """The running release, from the text of /etc/os-release (os-release(5)). Raises: ValueError elsewhere."""
     values = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line and line[:1] != "#")
     plain = {key: value.strip("\"'") for key, value in values.items()}
     if plain.get("IMAGE_ID") != "dialpost":

@@ -25,7 +25,7 @@ from dialpost.core.panel.board import Bias, Board, Light, Switch
 from dialpost.edge.panel.gpio.factory import LibgpiodFactory
 
 DEBOUNCE_S = 0.005
-"""What the kernel takes out, so that a bounce does not wake us a dozen times; `core/panel/button` does the rest."""
+"""The kernel's debounce time, so that a bounce does not wake us a dozen times; `core/panel/button` the rest."""
 TRY_AGAIN_S = 0.1
 
 Colour = tuple[float, float, float]

@@ -31,9 +31,9 @@ from dialpost.edge.panel.gpio.pwm import SoftPwm
 from dialpost.edge.panel.gpio.watcher import EdgeWatcher
 
 CONSUMER = "dialpost"
-"""What `gpioinfo` shows beside our lines."""
+"""The name that `gpioinfo` shows for our lines."""
 EVENTS_KEPT = 64
-"""How many edges the kernel keeps for us: a bouncing contact makes a dozen."""
+"""The number of edges that the kernel buffers for us: a bouncing contact makes a dozen."""
 
 _BIAS = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "floating": Bias.DISABLED}
 _EDGES = {"none": Edge.NONE, "rising": Edge.RISING, "falling": Edge.FALLING, "both": Edge.BOTH}
@@ -41,7 +41,7 @@ _LEVEL = {False: Value.INACTIVE, True: Value.ACTIVE}
 
 
 class Lines(Protocol):
-    """What a pin needs of its factory (`edge/panel/gpio/factory`)."""
+    """The interface of the factory to its pins (`edge/panel/gpio/factory`)."""
 
     label: str
     chip: gpiod.Chip
@@ -264,7 +264,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
         return GpioError(f"{line} can't be set up as {self._get_function()}: {error.strerror or error}.")
 
     def _user(self) -> str:
-        """Who holds the line, as far as the kernel tells."""
+        """The line's current user, as far as the kernel knows."""
         try:
             consumer = self._factory.chip.get_line_info(self._number).consumer
         except OSError:

@@ -28,7 +28,7 @@ class _Dimmed:
     duty: float
     period_s: float
     runs: int
-    """Which `set` this is: what an earlier one planned is dropped."""
+    """The number of this `set`: plans of earlier ones are dropped."""
 
 
 class SoftPwm:

@@ -56,7 +56,7 @@ class SimulatedLines:
 
     @property
     def held_s(self) -> float | None:
-        """How long the button is down already; None = it is up."""
+        """How long the button has been down; None = it is up."""
         return None if self._down_since_s is None else asyncio.get_running_loop().time() - self._down_since_s
 
     def _contact(self, closed: bool) -> None:

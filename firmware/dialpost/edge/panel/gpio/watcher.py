@@ -1,4 +1,4 @@
-"""The one thread that waits for edges: of every line of a factory, woken by the kernel only.
+"""The one thread that waits for edges on all lines of a factory; only the kernel wakes it.
 
 What it is given to call, it calls in this thread, one after the other; `remove` returns when no call is under way
 and none will come.

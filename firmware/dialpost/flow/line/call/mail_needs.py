@@ -38,11 +38,11 @@ class FlushedCounts(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of it the operator should know."""
+        """The part of it that the operator should know."""
 
     @property
     def hope(self) -> Hope:
-        """What another try may bring of what is left."""
+        """The mail left over that another try may deliver."""
 
     @property
     def why_left(self) -> str:
