@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dialpost.core.config.model import LanConfig
 from dialpost.core.config.text import parse_config
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.intake_rules import (
@@ -20,6 +21,21 @@ LAN = parse_networks(("192.168.1.7/24", "fd00::/8", "10.0.0.0/8"))
 PROVIDER = parse_networks(("10.9.0.0/16",))
 DIALLED = Sides(LAN, PROVIDER, has_line=True)
 ROUTED = Sides(LAN, PROVIDER)
+AT_A_ROUTER = Sides.from_config(
+    parse_config(
+        """
+        [station]
+        hostname = "mail.clinic.example"
+        domains = ["clinic.example"]
+        [link]
+        kind = "dialup-gateway"
+        [lan]
+        method = "static"
+        address = "192.168.5.25/24"
+        gateway = "192.168.5.1"
+        """
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +92,10 @@ def test_an_address_of_the_lan_counts_only_where_the_lan_is(
         (ROUTED, "192.0.2.1", "eth0", True),
         (ROUTED, "192.168.1.50", "eth0", False),
         (DIALLED, "nonsense", "eth0", False),
+        (AT_A_ROUTER, "192.168.5.50", "eth0", False),
+        (AT_A_ROUTER, "192.168.5.1", "eth0", True),
+        (AT_A_ROUTER, "192.0.2.1", "eth0", True),
+        (replace(AT_A_ROUTER, provider_networks=parse_networks(["192.168.5.9/32"])), "192.168.5.9", "eth0", True),
     ],
 )
 def test_the_provider_of_a_dialled_line_is_who_came_over_it(
@@ -119,5 +139,9 @@ def test_the_sides_of_a_configuration() -> None:
     )
     for kind, has_line in (("modem", True), ("gateway", False)):
         assert Sides.from_config(parse_config(text.format(kind))) == Sides(
-            parse_networks(["192.168.1.0/24"]), parse_networks(["10.9.0.0/16"]), "eth7", has_line
+            parse_networks(["192.168.1.0/24"]),
+            parse_networks(["10.9.0.0/16"]),
+            "eth7",
+            has_line,
+            parse_networks([LanConfig().fallback_address])[0],
         )

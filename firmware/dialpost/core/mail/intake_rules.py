@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialpost.core.config.model import Config, LinkKind
+from dialpost.core.config.model import Config, LanMethod, LinkKind
 from dialpost.core.ip_text import IpAddress, IpNetwork, ip_network
 from dialpost.core.line_peers import OWN_INTERFACE, is_line
 from dialpost.core.mail.header.scan import HeaderFacts
@@ -39,23 +39,29 @@ class Sides:
     lan_interface: str = ""
     has_line: bool = False
     """Whether the station dials: then no address is trusted where the system does not tell the interface."""
+    beside_us: IpNetwork | None = None
+    """The LAN itself, as far as the configuration tells it."""
+    router: str = ""
+    """The LAN's router. It may put its own address in the place of those it lets in."""
 
     @classmethod
     def from_config(cls, config: Config) -> Sides:
         """As configured."""
-        relay = config.relay
+        relay, lan = config.relay, config.lan
+        own = (lan.address if lan.method is LanMethod.STATIC else lan.fallback_address) or None
         return cls(
             parse_networks(relay.networks),
             parse_networks(relay.provider_networks),
-            config.lan.interface,
+            lan.interface,
             config.link.kind is LinkKind.MODEM,
+            ip_network(own, strict=False) if own else None,
+            lan.gateway if lan.method is LanMethod.STATIC else "",
         )
 
     def of(self, address: str, interface: str) -> Origin:
         """LAN or OUTSIDE. What can't be read is OUTSIDE."""
-        try:
-            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
+        parsed = _parsed(address)
+        if parsed is None:
             return Origin.OUTSIDE
         if not self._is_ours(interface) or any(parsed in network for network in self.provider_networks):
             return Origin.OUTSIDE
@@ -63,9 +69,11 @@ class Sides:
 
     def is_provider(self, address: str, interface: str) -> bool:
         """Whether that peer is taken for the provider's: with a modem those on its line and those named, behind a
-        router everybody who is not of the LAN.
+        router everybody who is not of the LAN, whether trusted there or not.
         """
         if self.of(address, interface) is not Origin.OUTSIDE:
+            return False
+        if not self.has_line and not self.is_named_provider(address) and self._is_beside_us(address):
             return False
         if not self.has_line or is_line(interface) or interface in {"", OWN_INTERFACE}:
             return True
@@ -73,11 +81,17 @@ class Sides:
 
     def is_named_provider(self, address: str) -> bool:
         """Whether it is in relay.provider_networks."""
-        try:
-            parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.provider_networks)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self.provider_networks)
+
+    def _is_beside_us(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return (
+            parsed is not None
+            and self.beside_us is not None
+            and parsed in self.beside_us
+            and parsed != _parsed(self.router)
+        )
 
     def _is_ours(self, interface: str) -> bool:
         """Whether addresses are what they say on that interface."""
@@ -86,6 +100,14 @@ class Sides:
         if is_line(interface):
             return False
         return interface == OWN_INTERFACE or self.lan_interface in {"", interface}
+
+
+def _parsed(address: str) -> IpAddress | None:
+    """Without its zone; None where it is none."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def may_relay(origin: Origin) -> bool:
