@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Union, get_args, get_origin, get_type_hints
@@ -106,9 +106,10 @@ _KIND_WORDS = {
 }
 
 
-def sections() -> dict[str, type]:
-    """The sections' names and dataclasses, in the order of the file."""
-    return dict(get_type_hints(Config))
+@functools.cache
+def sections() -> Mapping[str, type]:
+    """The sections' names and dataclasses, in the order of the file. Made once: every file read asks."""
+    return types.MappingProxyType(get_type_hints(Config))
 
 
 def section_help(name: str) -> str:
