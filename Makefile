@@ -33,21 +33,21 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: setup ## The main job with a simulated line, provider and panel (ARGS="--once --outbound 20 ...")
 	@$(BIN)/dialpost simulate $(ARGS)
 
-test: setup ## All tests that need no other program than Python, in parallel (ARGS="-n0 --pdb": one by one)
+test: setup ## All tests that need only Python, in parallel (ARGS="-n0 --pdb": one by one)
 	$(PARALLEL) -m "not system and not release" $(ARGS)
 
-test-release: setup ## What `make release` makes without root; its wheel, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
+test-release: setup ## Test the output of `make release` without root, and its wheel, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
 	$(BIN)/pytest tests/release $(ARGS)
 
-fuzz: setup ## Feed what reads foreign bytes with new input for MINUTES (10), and count it; failures stay in .hypothesis
+fuzz: setup ## Feed new input to all readers of foreign bytes for MINUTES (10), and count it; failures stay in .hypothesis
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/pytest -q tests/fuzz $(ARGS)
 
-cover: setup ## Run the core's own tests and name every line of the core that none of them runs; there must be none
+cover: setup ## Run the core's own tests; fails if they leave a line of the core unrun
 	@core=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")'); \
 	  COVERAGE_CORE=$$core $(BIN)/coverage run -m pytest -q tests/core $(ARGS)
 	@$(BIN)/coverage report
 
-mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SEED (1): which changes does no test notice?
+mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SEED (1), and list the changes that no test notices
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.lock
 	PYTHONPATH=tests $(BIN)/python -m mutants.run --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
@@ -57,10 +57,10 @@ lint: setup ## Format, lint, types (the tests' too), import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint ## The same, and the quick tests
+check: lint ## Lint, and the quick tests
 	$(PARALLEL) -q -m "not system and not release and not slow" $(ARGS)
 
-system-deps: ## What `test-system` and `bench` need besides Python (says what it installs; needs root)
+system-deps: ## Install the programs for `test-system` and `bench` (lists them first; needs root)
 	@tests/system/servers/install
 
 test-system: setup ## Real Postfix, Exim, Dovecot, swaks, pppd and kills under load (first: make system-deps)
@@ -69,19 +69,19 @@ test-system: setup ## Real Postfix, Exim, Dovecot, swaks, pppd and kills under l
 test-line: setup ## The part of test-system with two guests, real pppd and a simulated telephone line between them
 	$(BIN)/pytest tests/system/line $(ARGS)
 
-image-deps: ## What `image` and `test-image` need on this machine (says what it installs; needs root)
+image-deps: ## Install the programs for `image` and `test-image` (lists them first; needs root)
 	@image-build/deps
 
 image: setup ## The SD-card image, in .cache/image/out; 20 to 45 minutes the first time (first: make image-deps; root)
 	@image-build/build $(ARGS)
 
-test-image: setup ## Start the image in an emulated board and use it as an operator does (first: make image; the call wants make system-deps)
+test-image: setup ## Start the image in an emulated board and use it as an operator does (first: make image; its call needs make system-deps)
 	$(BIN)/pytest tests/system/image $(ARGS)
 
-release: setup ## All that is published of this version, in dist/ (image and bundle included: root; ARGS=--wheel: without them)
+release: setup ## Build all files to publish for this version, in dist/ (root, for image and bundle; ARGS=--wheel: without them)
 	@$(BIN)/python release/build.py $(ARGS)
 
-bench: setup ## Measure what is promised about speed, Postfix beside us (ARGS=--quick for a first look)
+bench: setup ## Measure the promised speed, beside Postfix (ARGS=--quick for a first look)
 	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)
 
 format: setup ## Let ruff format and fix the code
@@ -94,7 +94,7 @@ lock: setup ## Resolve pyproject.toml again into the lock files (needs the netwo
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev --extra mutants -c requirements-dev.lock -o requirements-mutants.lock pyproject.toml
 
-clean: ## Remove what `make` made (not your mail, nor the update keys in .cache/image/keys)
+clean: ## Remove all output of `make` (not your mail, nor the update keys in .cache/image/keys)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache firmware/*.egg-info
 	[ ! -d .cache ] || find .cache -depth -mindepth 1 ! -path .cache/image ! -path '.cache/image/keys*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""image-build/patient-apt: another program that is at the package lists is waited for, another fault is not."""
+"""image-build/patient-apt: it waits for a program that is using the package lists, but not after another fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _run(folder: Path, apt_get: str, patience_s: int = 60) -> subprocess.Complet
 def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     done = _run(tmp_path, f'[ "$(wc -l <{tmp_path}/calls)" = 3 ] || {{ echo "{LOCKED}" >&2; exit 100; }}')
     assert done.returncode == 0
-    assert done.stderr == "Another program is at the package lists; waiting for it (ten minutes at most).\n"
+    assert done.stderr == "Another program is using the package lists; waiting for it (ten minutes at most).\n"
     assert (tmp_path / "calls").read_text().splitlines() == ["-o DPkg::Lock::Timeout=60 -qq update"] * 3
 
 
