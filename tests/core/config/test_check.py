@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from dialpost.core.config.check import faults, warnings
@@ -15,6 +17,10 @@ CALM = (
     + '[outbound]\nsmarthost = "m.example"\n[modem]\nport = "/dev/ttyS0"\nnumbers = ["0961 123456"]\n'
     + '[[schedule.entry]]\nat = ["10:00"]\n'
 )
+
+
+MAPPED = ip_network("::ffff:0:0/96")
+"""Python 3.13 shows it as ::ffff:0.0.0.0/96."""
 
 
 def problems(text: str) -> list[str]:
@@ -77,7 +83,10 @@ def problems(text: str) -> list[str]:
         ('[relay]\nnetworks = ["10.0.0.0/8", "fc00::/7"]', ""),
         ('[relay]\nnetworks = ["10.0.0.0/7"]', 'relay.networks has "10.0.0.0/7": that would let the whole world'),
         ('[relay]\nnetworks = ["fc00::/6"]', 'relay.networks has "fc00::/6": that would let the whole world'),
-        ('[relay]\nnetworks = ["::ffff:0:0/96"]', 'relay.networks has "::ffff:0:0/96", IPv4 written as IPv6'),
+        (
+            '[relay]\nnetworks = ["::ffff:0:0/96"]',
+            f'relay.networks has "{MAPPED}", IPv4 written as IPv6',
+        ),
         ('[relay]\nnetworks = ["::fffe:0:0/95"]', ""),
         ('[tls]\ncertificate = "/c"', "tls.certificate and tls.key belong together"),
         ('[tls]\nkey = "/k"', "tls.certificate and tls.key belong together"),
