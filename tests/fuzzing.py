@@ -19,7 +19,7 @@ MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
 EXAMPLES = 200
 """Inputs of one test, where it names no other number; a round of as many in `make fuzz`."""
 
-_SLOW_IS_NO_FAULT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+SLOW_IS_NO_FAULT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
 def fuzz(*args: SearchStrategy[Any], examples: int = EXAMPLES, **kwargs: SearchStrategy[Any]) -> Callable[..., Any]:
@@ -41,12 +41,12 @@ def fuzz_machine(machine: type[RuleBasedStateMachine], *, examples: int = 50, st
 def fuzz_settings(examples: int) -> settings:
     """Bounded and the same in each run, or new in each; never a limit of wall clock time on one input."""
     if MINUTES:
-        return settings(max_examples=examples, deadline=None, suppress_health_check=_SLOW_IS_NO_FAULT)
+        return settings(max_examples=examples, deadline=None, suppress_health_check=SLOW_IS_NO_FAULT)
     return settings(
         max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=_SLOW_IS_NO_FAULT,
+        suppress_health_check=SLOW_IS_NO_FAULT,
     )

@@ -13,6 +13,7 @@ from dialpost.core.errors import ConfigError
 from dialpost.edge.config.file import ConfigFile
 from dialpost.edge.config.history import ConfigHistory
 from dialpost.flow.config.stand_in import stand_in
+from fuzzing import SLOW_IS_NO_FAULT
 
 TEXT = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n\n[smtp]\nmax_errors = 30\n'
 OLDER = TEXT.replace("30", "20")
@@ -72,7 +73,9 @@ def test_where_that_is_spoilt_too_the_one_before(rig: Rig) -> None:
     assert rig.file.load().smtp.max_errors == 30
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[*SLOW_IS_NO_FAULT, HealthCheck.function_scoped_fixture]
+)
 @given(offset=st.integers(0, 10_000), bit=st.integers(0, 7), is_cut=st.booleans())
 def test_after_any_spoilt_byte_there_is_a_configuration(rig: Rig, offset: int, bit: int, is_cut: bool) -> None:
     data = bytearray((rig.path.with_name("dialpost.toml.history") / "0002.toml").read_bytes())

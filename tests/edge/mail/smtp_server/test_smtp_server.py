@@ -12,6 +12,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import connection
 from fakes import leap
+from fuzzing import SLOW_IS_NO_FAULT
 from known import is_a
 from smtp_door import Client, NotingPolicy, client_tls, door, eventually, server_tls
 
@@ -559,7 +560,9 @@ async def test_the_dialogue_byte_by_byte() -> None:
     assert await run_split(list(range(1, len(SCRIPT)))) == (SCRIPT_CODES, SCRIPT_CONTENTS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[*SLOW_IS_NO_FAULT, HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.integers(1, len(SCRIPT) - 1), unique=True, max_size=12).map(sorted))
 def test_the_dialogue_in_any_split(cuts: list[int]) -> None:
     assert asyncio.run(run_split(cuts)) == (SCRIPT_CODES, SCRIPT_CONTENTS)

@@ -29,6 +29,7 @@ from dialpost.core.system.apply.rendered import (
 )
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply.services import CommandError, Service
+from fuzzing import SLOW_IS_NO_FAULT
 from known import is_a, known
 
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
@@ -243,7 +244,9 @@ ANY_TEXT = st.one_of(
 
 
 @given(st.dictionaries(ANY_KEY, ANY_TEXT, max_size=6))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[*SLOW_IS_NO_FAULT, HealthCheck.function_scoped_fixture]
+)
 def test_whatever_the_file_says_nothing_but_our_places_is_touched(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]
 ) -> None:
