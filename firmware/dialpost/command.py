@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _version() -> int:
-    """As `cli.parser` declares it. Output that nobody takes is no traceback."""
+    """As `cli.parser` declares it. Output that nobody takes gives no traceback."""
     if not sys.stdout:  # closed by whoever started us
         return 0
     try:

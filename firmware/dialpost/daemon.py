@@ -140,7 +140,7 @@ class Daemon:
         return Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME
 
     async def stop(self) -> None:
-        """Stop in the opposite order. What waits for a confirmation is taken back at the next start."""
+        """Stop in the opposite order. What waits for a confirmation is rolled back at the next start."""
         self.panel.phase(Phase.SHUTDOWN)
         await self.changes.close()
         await self._control.close()

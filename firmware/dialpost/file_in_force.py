@@ -39,7 +39,7 @@ class FileInForce:
         try:
             return self._file.load()
         except (ConfigError, NotFoundError):
-            if self._stand_in is not None:  # the card does not take it back
+            if self._stand_in is not None:  # the card refuses the rollback
                 return self._stand_in
             self.look()
             return None

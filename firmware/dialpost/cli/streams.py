@@ -96,7 +96,7 @@ class HarmlessOut(io.TextIOBase):
 
 
 def run_with_streams(command: Callable[[], int]) -> int:
-    """Run a command with its output made harmless; its exit status. Output that nobody takes is no traceback."""
+    """Run a command with its output made harmless; its exit status. Output that nobody takes gives no traceback."""
     with _set_up() as (out, err):
         try:
             try:

@@ -15,7 +15,7 @@ class Fault(Enum):
     MAIL = "mail"  # mail could not be sent although the line was up
     BUDGET = "budget"  # the day's or month's minutes or money are used up: no call is made
     BUTTON = "button"  # the button is stuck: down when the station started, or for longer than anybody holds it
-    UPDATE = "update"  # an update did not prove itself and was taken back
+    UPDATE = "update"  # an update did not prove itself and was rolled back
     UNSET = "unset"  # no usable configuration: not set up yet, or the file can't be used
 
 

@@ -143,7 +143,7 @@ def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name: str, 
         (b'{"method": "trace", "params": {"text": ' + b"[" * 70 + b"]" * 70 + b"}}", "more than 64 deep"),
         (b'{"method": "trace", "params": {"text": "\\ud800"}}', "surrogate"),
         (b'{"method": "trace", "params": {"limit": 123456789012345678901234567890}}', "64 bits"),
-        (b'{"method": "trace", "params": {"limit": NaN}}', "NaN is no number"),
+        (b'{"method": "trace", "params": {"limit": NaN}}', "NaN is not a JSON number"),
         (b'{"method": "caf\xe9"}', "not UTF-8"),
     ],
 )

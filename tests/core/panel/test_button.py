@@ -83,7 +83,7 @@ def test_every_state_is_reached_from_up_and_leads_back() -> None:
 
 
 def test_only_letting_go_does_anything() -> None:
-    """So a hold can be taken back: time and pressing only ever announce."""
+    """So a hold can be cancelled: time and pressing only ever announce."""
     for row in TABLE.values():
         for event in (ButtonEvent.PRESS, ButtonEvent.TIME):
             step = row[event]

@@ -143,7 +143,7 @@ def test_lent_to_somebody_else_nothing_is_taken_from_it(pair: tuple[int, Console
 def test_what_is_no_terminal_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(PortError, match="can't be opened: No such file"):
         ConsoleTty(tmp_path / "none", 9600)
-    with pytest.raises(PortError, match="is no terminal"):
+    with pytest.raises(PortError, match="is not a terminal"):
         ConsoleTty(Path("/dev/null"), 9600)
 
 

@@ -360,7 +360,7 @@ def test_the_lights_tell_a_hold_before_it_acts(monkeypatch: pytest.MonkeyPatch) 
     async def story() -> None:
         async with PanelRig() as rig:
             await rig.until(1.0)
-            await rig.hold(16.0)  # until 17: taken back at 16
+            await rig.hold(16.0)  # until 17: cancelled at 16
             await rig.until(20.0)
             seen = rig.history(LINES[Led.MAIL])  # a light that is dark otherwise
             assert [one for one in seen if one[0] < 11.0] == [

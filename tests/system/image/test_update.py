@@ -1,5 +1,5 @@
 """Updates on the emulated board, from the serial console, by a USB stick or a computer on the LAN: what is refused,
-what proves itself, what is taken back. One board for all, in the order of the file, as each start takes its time:
+what proves itself, what is rolled back. One board for all, in the order of the file, as each start takes its time:
 the release that runs at a test's begin is the one the test before left.
 """
 

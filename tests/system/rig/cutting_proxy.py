@@ -1,4 +1,4 @@
-"""A line that is lost at a chosen moment: a TCP forwarder that breaks off, both ways, when told."""
+"""A line that is lost at a chosen moment: a TCP forwarder that cuts, both ways, when told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cut = Callable[[bytes], bool]
 
 
 class CuttingProxy:
-    """Forwards connections to `target`; each is broken off once `cut` says so, as long as `cuts` are left.
+    """Forwards connections to `target`; each is cut once `cut` says so, as long as `cuts` are left.
 
     `port` is where it listens. `connections` counts those made.
     """

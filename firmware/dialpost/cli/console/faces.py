@@ -36,7 +36,7 @@ class Faces:
                 with self._lent(words, fd_of):
                     args.func(args)
             except (TerminalGoneError, IdleTooLongError):
-                raise  # that is no matter of the command
+                raise  # that does not concern the command
             except DialpostError as error:
                 self._terminal.say(str(error))
             except SystemExit:

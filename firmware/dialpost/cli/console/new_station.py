@@ -1,7 +1,7 @@
 """Making a station of the wizard's answers: admin password, accounts, and the commit that puts all in force.
 
 Before there is a station its accounts are written to the card directly, as `dialpost account` does without a
-daemon. What was made before a commit that fails is taken back.
+daemon. What was made before a commit that fails is undone.
 """
 
 from __future__ import annotations

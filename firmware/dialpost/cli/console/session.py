@@ -1,7 +1,7 @@
 """The console's side of an editing session: one connection to the daemon, opened again where it broke.
 
 The candidate lives in the daemon and ends with the connection. What the person must hear of it is collected here:
-notices of other sessions, a commit that is about to be taken back.
+notices of other sessions, a commit that is about to be rolled back.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class EditingSession:
             raise ControlError(f"{error}{lost}") from error
 
     def close(self) -> None:
-        """End it: the candidate is gone, an unconfirmed commit is taken back."""
+        """End it: the candidate is gone, an unconfirmed commit is rolled back."""
         if self._talk is not None:
             self._talk.close()
         self._talk, self.is_changed, self._is_warned = None, False, False
@@ -74,11 +74,11 @@ class EditingSession:
             return []
         with contextlib.suppress(ControlError):
             found = self.ask(api.NOTICES)
-            return [*found.notices, *self._taken_back(found), *self._last_call(found)]
+            return [*found.notices, *self._rolled_back(found), *self._last_call(found)]
         return ["The daemon has stopped answering."]
 
-    def _taken_back(self, found: api.Notices) -> list[str]:
-        """Once, when a commit of this session was taken back: its candidate still stands on it."""
+    def _rolled_back(self, found: api.Notices) -> list[str]:
+        """Once, when a commit of this session was rolled back: its candidate still has the changes."""
         was, self._on_trial = self._on_trial, found.revert_number if found.revert_is_mine else None
         if was is None or self._on_trial is not None:
             return []
@@ -86,7 +86,7 @@ class EditingSession:
         return ["Your candidate still has those changes; `discard` drops them."]
 
     def _last_call(self, found: api.Notices) -> list[str]:
-        """Once, when a commit of this session is taken back soon."""
+        """Once, when a commit of this session is rolled back soon."""
         left_s = found.revert_in_s
         if left_s is None or not found.revert_is_mine:
             self._is_warned = False

@@ -2,7 +2,7 @@
 
 Until the person says `yes` on the review page nothing is written. Then accounts and admin password are made, and
 the configuration is committed last: that one rename is what makes the station. Whatever comes before it and fails,
-or is broken off by a hang-up, is taken back; a power cut leaves no configuration, so the wizard starts over.
+or is interrupted by a hang-up, is undone; a power cut leaves no configuration, so the wizard starts over.
 """
 
 from __future__ import annotations

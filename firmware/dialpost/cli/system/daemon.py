@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
 
 def _daemon(args: argparse.Namespace) -> int:
     set_up_logging("info")
-    # Imported here: the daemon's whole machinery is no business of `dialpost status`.
+    # Imported here: the daemon's whole machinery does not concern `dialpost status`.
     from dialpost.daemon import SetUp
     from dialpost.process import run
 

@@ -71,7 +71,7 @@ def page(trouble: Trouble) -> str:
 
 
 def pick(line: str) -> Action | None:
-    """What was meant; None where it is no number of the menu."""
+    """What was meant; None where it is not a number of the menu."""
     typed = line.strip()
     return next((action for number, action in _numbered() if typed == str(number)), None)
 

@@ -7,10 +7,10 @@ lasted `SETTLE_S`, and then from its first edge. `TABLE` tells press, hold and s
 - let go from 3 s on: `HANG_UP` (at once);
 - let go from 10 s on: the factory reset is offered for 5 s. A second press, let go before 3 s, confirms it
   (`RESET`); held longer it calls the offer off, as waiting does;
-- held past 15 s: taken back, letting go does nothing;
+- held past 15 s: cancelled, letting go does nothing;
 - held past 30 s, or down when the station starts: stuck, until it is let go.
 
-Everything acts when the button is let go, so that a hold can be taken back: by holding on. `show` says at any
+Everything acts when the button is let go, so that a hold can be cancelled: by holding on. `show` says at any
 moment what letting go would do; the lights show it (`core/panel/lights`).
 """
 
@@ -54,7 +54,7 @@ class ButtonState(Enum):
     DOWN = "down"
     HELD = "held"  # 3 s
     HELD_LONG = "held long"  # 10 s
-    TAKEN_BACK = "taken back"  # 15 s
+    TAKEN_BACK = "cancelled"  # 15 s
     STUCK = "stuck"  # 30 s, or down from the start
     OFFERED = "offered"  # up; the reset waits for its second press
     CONFIRMING = "confirming"  # down again, in time
@@ -193,7 +193,7 @@ class Button:
 
     Edges may come late, as their own times say when they were: what should have happened before is done first. A
     time before one already told counts as that one. `down`: the contact is closed when the station starts. Without
-    `offers_reset` a hold of 10 s is taken back at once.
+    `offers_reset` a hold of 10 s is cancelled at once.
     """
 
     def __init__(self, now_s: float, *, down: bool = False, offers_reset: bool = True) -> None:

@@ -182,7 +182,7 @@ class ConsoleTty:
                     return False
 
     def _interrupt(self) -> bool:
-        """Break off the command at work; False where there is none."""
+        """Interrupt the command at work; False where there is none."""
         with self._lock:
             if not self._interruptible:
                 return False
@@ -201,7 +201,7 @@ def _open(path: Path) -> tuple[int, int]:
         raise PortError(f"The console's port {path} can't be opened: {error.strerror}.") from error
     if not os.isatty(descriptor):
         os.close(descriptor)
-        raise PortError(f"{path} is no terminal.")
+        raise PortError(f"{path} is not a terminal.")
     os.set_blocking(descriptor, True)
     return descriptor, descriptor
 

@@ -111,7 +111,7 @@ class ControlConnection:
     """The asking side of one connection kept open, for a session of many questions. Blocking.
 
     `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit). What was
-    asked and broken off by Ctrl-C is answered all the same: that answer is read before the next, and dropped.
+    asked and interrupted by Ctrl-C is answered all the same: that answer is read before the next, and dropped.
     """
 
     def __init__(self, path: Path, timeout_s: float = 180.0) -> None:

@@ -137,7 +137,7 @@ class ControlServer:
 
         `otherwise` is said meanwhile to who asks for anything else.
 
-        What is being answered when they are withdrawn is broken off, and the face hears so.
+        What is being answered when they are withdrawn is interrupted, and the face hears so.
         """
         covered, covered_words = self._methods, self._otherwise
         self._otherwise = otherwise

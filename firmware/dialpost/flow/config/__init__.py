@@ -1,1 +1,1 @@
-"""The configuration while the station runs: edited, committed, taken back."""
+"""The configuration while the station runs: edited, committed, rolled back."""

@@ -1,4 +1,4 @@
-"""What a finished call tells an operator, and what a record says of a call that was broken off."""
+"""What a finished call tells an operator, and what a record says of a call that was interrupted."""
 
 from dataclasses import replace
 

@@ -120,7 +120,7 @@ def test_clock() -> None:
 
 
 def test_set_aside() -> None:
-    has(findings.set_aside([]), (OK, "nothing had to be"))
+    has(findings.set_aside([]), (OK, "no messages"))
     has(findings.set_aside([f"n{n}" for n in range(7)]), (WARNING, "n0, n1, n2, n3, n4 and 2 more"))
 
 
@@ -181,7 +181,7 @@ def directory(
             [(FAULT, "there are none"), (WARNING, "2 messages are in the mailbox postmaster")],
         ),
         (directory(Account("anna", enabled=False)), {}, "", [(WARNING, "all are locked")]),
-        (directory(Account("anna")), {}, "boss", [(OK, ""), (WARNING, "names boss, which is no account")]),
+        (directory(Account("anna")), {}, "boss", [(OK, ""), (WARNING, "names boss, which is not an account")]),
         (
             directory(Account("anna"), catch_all={DOMAIN: "boss"}),
             {},

@@ -53,7 +53,7 @@ class LoginScript:
 
     @property
     def seen(self) -> str:
-        """The last words of the other side, printable; a password it echoed is blotted out."""
+        """The last words of the other side, printable; a password it echoed is masked."""
         said = self._heard
         for secret in {self._password, _in_seven_bits(self._password.encode("utf-8"))} - {""}:
             said = said.replace(secret, "***")

@@ -161,7 +161,7 @@ def _network(host: object) -> IpNetwork:
     try:
         return ip_network(str(host), strict=False)
     except ValueError:
-        raise ValueError(f"mail_hosts has {str(host)[:80]!r}, which is no address or network") from None
+        raise ValueError(f"mail_hosts has {str(host)[:80]!r}, which is not an address or network") from None
 
 
 def _ipv4(text: str, name: str) -> str:

@@ -67,7 +67,7 @@ class EsmtpClient:
     ) -> None:
         """`tls`: the connection is inside TLS from the first byte; `verified`: with a checked certificate.
 
-        `trace` gets each line of the dialogue, secrets blotted out and content left out.
+        `trace` gets each line of the dialogue, secrets masked and content left out.
         """
         self._settings = settings
         self._host = host
@@ -330,7 +330,7 @@ class EsmtpClient:
         if refused is not None:  # the server said no, and left while another way was tried
             self._end(refused.fate, refused.reason, refused.reply)
             return
-        reply = Reply(451, (f"Connection with {self._host} broken off: {why}",), "4.4.2")
+        reply = Reply(451, (f"Connection with {self._host} interrupted: {why}",), "4.4.2")
         if self._mailing is not None:
             self._mailing.break_off(reply, self._settings.helo, lost=True, in_step=in_step)
         self._end(SessionFate.LOST, f"{why}; {consequence}" if consequence else why, reply)

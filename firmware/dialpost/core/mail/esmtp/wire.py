@@ -58,7 +58,7 @@ class Wire:
     """Bytes out and events out."""
 
     def __init__(self, trace: Callable[[str], None] | None = None) -> None:
-        """`trace` is called with each line of the dialogue, secrets blotted out, content left out."""
+        """`trace` is called with each line of the dialogue, secrets masked, content left out."""
         self._trace = trace
         self._out = bytearray()
         self._events: list[Event] = []

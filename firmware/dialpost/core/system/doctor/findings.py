@@ -149,7 +149,7 @@ def set_aside(names: Sequence[str]) -> Finding:
             f"kept because it could not be read: {shown}",
             "It may hold mail. Look at it, or keep a copy elsewhere; then delete it to silence this.",
         )
-    return ok("set aside", "nothing had to be")
+    return ok("set aside", "no messages")
 
 
 def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_postmaster: str) -> Iterator[Finding]:
@@ -171,7 +171,7 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
     if configured_postmaster and configured_postmaster not in directory.accounts:
         yield warning(
             subject,
-            f"station.postmaster names {configured_postmaster}, which is no account; "
+            f"station.postmaster names {configured_postmaster}, which is not an account; "
             f"{directory.postmaster_account} gets that mail",
             f"Make it (dialpost account add {configured_postmaster}) or change station.postmaster.",
         )
@@ -179,7 +179,7 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
         if name not in directory.accounts:
             yield warning(
                 subject,
-                f"delivery.catch_all of {domain} names {name}, which is no account",
+                f"delivery.catch_all of {domain} names {name}, which is not an account",
                 f"Make it (dialpost account add {name}) or change delivery.catch_all.",
             )
     for alias, target in sorted(directory.dead_targets()):

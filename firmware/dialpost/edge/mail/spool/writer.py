@@ -90,7 +90,7 @@ class SpoolWriter:
         if self._is_handed_over or self._fault is not None:
             return
         self._home.ended()
-        self._give_up(StorageError(f"{self.queue_id} was broken off"))
+        self._give_up(StorageError(f"{self.queue_id} was interrupted"))
 
     def flush(self) -> None:
         """Hand the buffer to the kernel. Raises: OSError."""

@@ -9,7 +9,7 @@ the latest after PATIENCE_S, long before the sender gives up on a greeting (5 mi
 
 Each begins with a window of one segment (core/line/shaping). If there are fewer large messages than it takes to
 keep the line busy, they share what is left: `Widen` gets the number of segments its connection may have in flight.
-That number only grows, because a TCP window can't be taken back.
+That number only grows, because a TCP window can't be withdrawn.
 
 Runs in the event loop; a connection's task waits in `LineTurns.turn`.
 """

@@ -135,7 +135,7 @@ class QueueControl:
         if not found:
             raise NotFoundError(
                 f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID exactly "
-                "as written; finished mail is forgotten after retention.history_days."
+                "as written; finished mail is listed for retention.history_days."
             )
         return [await self._whole_view(message) for message in found]
 
