@@ -183,7 +183,7 @@ def _firmware(model: Model, settings: Settings) -> Iterator[Want]:
     for key in keys:
         for value in settings.get(key, "64"):
             if not value.isdigit():
-                raise ValueError(f"config.txt: {key}={value} is not a number of MiB")
+                raise ValueError(f"config.txt: {key}={value}, but it must be a number of MiB")
             if int(value) < _PLAIN_GPU_MIB:
                 kinds["cd"] = f"{key}={value}, which takes the cut-down firmware"
             elif not kinds:

@@ -172,7 +172,7 @@ def test_a_file_of_the_slot_that_lacks_is_found(fat: Path, name: str) -> None:
 
 
 def test_words_that_can_not_be_meant(fat: Path) -> None:
-    assert "not a number" in str(_lacking(fat, BASE + "gpu_mem=lots\n"))
+    assert "must be a number" in str(_lacking(fat, BASE + "gpu_mem=lots\n"))
     assert "hands none over" in str(_lacking(fat, BASE + "device_tree=\n"))
     assert "98 characters" in str(_lacking(fat, BASE + "dtparam=" + "x" * 100 + "\n"))
 
