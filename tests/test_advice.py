@@ -129,7 +129,12 @@ def _everywhere() -> Iterator[tuple[str, str]]:
 
 
 ALL = list(_everywhere())
-QUOTED = {quoted: where for where, text in reversed(ALL) for quoted in re.findall("`([^`]+)`", text)}
+QUOTED = {
+    quoted: where
+    for where, text in reversed(ALL)
+    if "[^`" not in text  # a pattern that looks for advice
+    for quoted in re.findall("`([^`]+)`", text)
+}
 LANGUAGE = Language(lambda source, before: (), lambda face: ())
 
 
