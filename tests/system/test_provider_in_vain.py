@@ -155,7 +155,7 @@ def test_greylisted_mail_goes_with_the_redial(work: Path) -> None:
 
 
 def test_mail_that_nobody_takes_is_told_as_that(work: Path) -> None:
-    station = Station(work / "station", settings={"budget": {"billing_step_s": 1}})
+    station = Station(work / "station")
     with greylist() as policy:
         restrictions = {"smtpd_recipient_restrictions": policy.restrictions}
         with provider_for(work, station, **restrictions), station:
@@ -186,7 +186,7 @@ class _Half(socketserver.StreamRequestHandler):
 
 
 def test_half_a_reply_holds_the_line_for_the_least_time_alone(work: Path) -> None:
-    station = Station(work / "station", settings={"budget": {"billing_step_s": 1}})
+    station = Station(work / "station")
     with HalfAReply() as host:
         thread = threading.Thread(target=host.serve_forever, daemon=True)
         thread.start()

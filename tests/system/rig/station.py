@@ -100,6 +100,7 @@ class Station:
                 "dial_timeout_s": 5,
             },
             "schedule": {"min_pause_min": 0},
+            "budget": {"billing_step_s": 1},  # a minute would be used for retries where mail is deferred
         }
         for section, values in (settings or {}).items():
             defaults.setdefault(section, {}).update(values)

@@ -187,7 +187,12 @@ class BudgetConfig:
     cost_per_minute: float = setting(0.0, "Price of a minute on line.", minimum=0, maximum=1000)
     cost_per_call: float = setting(0.0, "Price of each answered call.", minimum=0, maximum=1000)
     billing_step_s: int = setting(
-        60, "Billing increment: calls are charged in steps of this length.", unit="seconds", minimum=1, maximum=3600
+        60,
+        "Billing increment: calls are charged in steps of this length. What is left of one that has begun is "
+        "used to retry what was deferred or not reached.",
+        unit="seconds",
+        minimum=1,
+        maximum=3600,
     )
     currency: str = setting("", "Shown after amounts.", example="EUR")
     limit_per_call: float = setting(0.0, "Most one call may cost.", minimum=0, maximum=1_000_000)
@@ -267,7 +272,12 @@ class CallConfig:
     dial_timeout_s: int = setting(
         120, "Longest wait for the line to come up.", unit="seconds", minimum=1, maximum=600
     )
-    redial_attempts: int = setting(3, "Redials after a failed attempt or a dropped call.", minimum=0, maximum=50)
+    redial_attempts: int = setting(
+        3,
+        "Redials after a failed attempt, a dropped call, or one that achieved nothing.",
+        minimum=0,
+        maximum=50,
+    )
     redial_pause_s: float = setting(30.0, "Pause before a redial.", unit="seconds", minimum=0.1, maximum=86_400)
     cooldown_s: float = setting(
         5.0, "Pause after a call before the next may start.", unit="seconds", minimum=0, maximum=3600

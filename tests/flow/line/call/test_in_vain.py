@@ -343,6 +343,16 @@ def test_what_is_deferred_for_days_costs_two_calls_more_and_then_none() -> None:
     Station(Hub(greylist_s=1e9, reply=NO_ROOM)).play(scene)
 
 
+def test_without_redials_a_greylisting_host_is_no_news_for_the_postmaster() -> None:
+    async def scene(station: Station) -> None:
+        [record] = await station.call()
+        assert record.hangup_reason is HangUpReason.DEFERRED
+        assert not station.given_up, "its sender hears of the delay"
+        assert station.calls.failures == 1
+
+    Station(Hub(greylist_s=1e9), call=replace(CONFIG, redial_attempts=0)).play(scene)
+
+
 def test_a_call_in_vain_does_not_claim_to_be_done() -> None:
     async def scene(station: Station) -> None:
         [record] = await station.call()

@@ -17,7 +17,7 @@ from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.end import ProviderHabits
 from dialpost.core.line.call.notes import etrn_refused, failed, in_vain, mail_stuck, reason_words, was_cut
-from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
+from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
@@ -48,7 +48,7 @@ class CallMemory:
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:
         self._store, self._panel, self._redials, self._say = store, panel, redials, say
-        self._on_given_up, self._is_given_up_told = on_given_up, False
+        self._on_given_up, self._is_given_up_told, self._has_given_up = on_given_up, False, False
         self._unkept: CallRecord | None = None
         self.habits = ProviderHabits()
         self.last_call: CallRecord | None = None
@@ -81,8 +81,12 @@ class CallMemory:
         self.last_end_s = asyncio.get_running_loop().time()
         self._tell(record)
         self._show(record)
-        self._redials.plan(record, had_given_up=self._is_given_up_told)
-        if (failed(record) or in_vain(record)) and not self._redials.pending and not self._is_given_up_told:
+        self._redials.plan(record, had_given_up=self._has_given_up)
+        if self._redials.pending or not (failed(record) or in_vain(record)):
+            return
+        self._has_given_up = self._has_given_up or in_vain(record)
+        is_of_line = failed(record) or record.hangup_reason is HangUpReason.NOT_SERVED
+        if is_of_line and not self._is_given_up_told:  # of mail that a host defers its sender hears
             self._is_given_up_told = True
             self._on_given_up(record, self.failures)
 
@@ -105,7 +109,7 @@ class CallMemory:
         if failed(record) or in_vain(record):
             self.failures += 1
         elif record.result is DialResult.CONNECTED:
-            self.failures, self._is_given_up_told = 0, False
+            self.failures, self._is_given_up_told, self._has_given_up = 0, False, False
         if failed(record) or record.result is DialResult.CONNECTED:
             self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
         if record.result is DialResult.CONNECTED:

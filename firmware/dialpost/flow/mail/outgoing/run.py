@@ -358,8 +358,11 @@ class FlushRun:
 
     async def _no_way(self, domain: str, why: NoWay) -> None:
         self._standing.let_rest(domain, self._rest_s)
+        hope = None if why.counts_as_attempt else Hope.LATER  # name service, for a domain's own hosts
+        if self._table.next_hop(domain) is None:
+            hope = Hope.NONE  # no way is configured
         await self._record_all(
-            [domain], lambda one: why.outcome(one.attempts, self._config.station.hostname), frozenset()
+            [domain], lambda one: why.outcome(one.attempts, self._config.station.hostname), frozenset(), hope
         )
 
     async def _record_all(
