@@ -49,11 +49,16 @@ _EXAMPLES = 100
 LESS_MEASURED = 5
 """Which lines a test of properties reaches, a fifth of its examples tell: coverage makes each cost a multiple."""
 
+_BROKE_PYTEST = 70
+"""What goes past pytest: a MemoryError while it reports one. Without the mutant nothing does (`measure`)."""
+
 _FATES: dict[int, Fate] = {
     pytest.ExitCode.OK: Fate.SURVIVED,
     pytest.ExitCode.TESTS_FAILED: Fate.KILLED,
     pytest.ExitCode.INTERRUPTED: Fate.NO_IMPORT,  # by an error in collecting
     pytest.ExitCode.USAGE_ERROR: Fate.NO_IMPORT,  # the conftest's imports fail already
+    pytest.ExitCode.INTERNAL_ERROR: Fate.KILLED,
+    _BROKE_PYTEST: Fate.KILLED,
 }
 
 
@@ -111,7 +116,7 @@ def _in_child(work: Callable[[], int], limit_s: float, examples: int = _EXAMPLES
     """The exit status of `work`, done in a forked child, negative for a signal; None if it took too long."""
     child = os.fork()
     if child == 0:
-        code = 70
+        code = _BROKE_PYTEST
         try:
             sink = os.open(os.environ.get("MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_APPEND)
             os.dup2(sink, 1)
