@@ -33,7 +33,7 @@ command waits for the redials that call.redial_attempts allows. Ctrl-C stops the
 
 _NOW_END = """exit status:
   0  the call succeeded
-  1  the call failed or was cut off, or the budget is spent and no call was made; the output says why
+  1  the call failed, was cut off or achieved nothing, or the budget is spent; the output says why
   3  the call succeeded, but the provider refused ETRN: mail may still be waiting there
 
 examples:
