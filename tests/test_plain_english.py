@@ -42,6 +42,7 @@ RETIRED = {
     r"\bstands? in quotes\b": "put it in quotes",
     r"\bmay be given again\b": "repeatable",
     r"\bsigns? (?:\+|outside|of the (?:name|word|text|line))": "character",
+    r"(?<!there )\bis no (?:account|address|terminal|network|password|id|field)\b": "is not a ...",
 }
 """What to look for (case does not count, a line's end is a blank), and what to write instead."""
 

@@ -1,4 +1,4 @@
-"""Password hashes: what RFC 7677 says they are, and what is no password."""
+"""Password hashes: as RFC 7677 defines them, and refused passwords."""
 
 import base64
 import hashlib

@@ -35,7 +35,7 @@ def ip_interface(text: str) -> IpInterface:
 def interface_name(text: str) -> str:
     """A network interface's name (IFNAMSIZ: 15 characters). Raises: ValueError."""
     if not _INTERFACE.match(text):
-        raise ValueError(f"{text[:80]!r} is no network interface")
+        raise ValueError(f"{text[:80]!r} is not a network interface")
     return text
 
 

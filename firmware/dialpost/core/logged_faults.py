@@ -30,7 +30,7 @@ TOLD_ELSEWHERE = {
     "card: full, so the reserve is in use": "station: `status` looks at the card itself",
     "tls: no certificate, so no login and no TLS": "station: a report in `status`",
     "modem: it can't be used as configured": "station: a report in `status`",
-    "config: what is in force still does not start: %s": "flow/config/changes",
+    "config: the present configuration still does not start: %s": "flow/config/changes",
     "config: not applied number=%s: %s": "flow/config/changes",
     "config: %s": "flow/config/changes",
     "panel: the button is stuck: %s": "flow/panel/button",

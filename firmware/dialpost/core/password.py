@@ -25,7 +25,7 @@ _MAX_ITERATIONS = 10_000_000
 
 
 def check_strength(password: str) -> None:
-    """Refuse what is no password. Raises: AccountError with what to do."""
+    """Refuse an unusable password. Raises: AccountError with what to do."""
     if len(password) < MIN_LENGTH:
         raise AccountError(f"The password is too short: use at least {MIN_LENGTH} characters.")
     if len(password.encode("utf-8", "surrogatepass")) > MAX_OCTETS:

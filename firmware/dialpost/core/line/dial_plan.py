@@ -108,9 +108,9 @@ class DialPlan:
 def dial_command(number: str, config: ModemConfig, country: Country, *, telephone: bool = True) -> str:
     """The command that dials, without its line end.
 
-    `telephone` is no for modems that know neither tone, pulse nor dial tone (cellular, satellite): the number then
-    goes as it is, + and all. The command may end in a calling card's digits: it is never logged.
-    Raises: ConfigError where the number can't be dialled so.
+    `telephone` is False for modems without tone, pulse and dial tone (cellular, satellite): the number is then
+    dialled unchanged, with its +. The command may end in the digits of a calling card: it is never logged.
+    Raises: ConfigError if the number can't be dialled this way.
     """
     if not telephone:
         return f"ATD{_without_tones(config.outside_line)}{number}{config.calling_card}"

@@ -22,7 +22,7 @@ class DialResult(Enum):
     NO_DIALTONE = "no-dialtone"
     DELAYED = "delayed"  # the modem itself makes this number rest before it dials it again
     BLACKLISTED = "blacklisted"  # the modem itself will not dial this number any more
-    VOICE = "voice"  # somebody answered who is no modem
+    VOICE = "voice"  # a voice answered, not a modem
     ERROR = "error"  # the link itself is not in order; `detail` says how
     TIMEOUT = "timeout"  # no result within call.dial_timeout_s
     CANCELLED = "cancelled"  # somebody hung up first

@@ -12,7 +12,7 @@ from dialpost.core.mail.accounts import Directory, folded
 from dialpost.core.printable import printable
 
 LEAST_QUOTA_BYTES = 10_000
-"""Less holds no letter: somebody typed 500 and meant 500M. More is no card's (delivery.default_quota_bytes)."""
+"""Less does not hold a single letter: somebody typed 500 and meant 500M. No card holds more."""
 _LONGEST_NAME = 200
 
 

@@ -29,7 +29,7 @@ class Deferred:
 
     `counts_as_attempt` is False where the next hop was never reached because the line was down or DNS
     did not answer: that uses up nothing of the retry allowance.
-    `content_lost`: the body is missing or spoilt on the card. Retrying is no use; it takes an operator.
+    `content_lost`: the body is missing or damaged on the card. Retrying does not help; an operator is needed.
     """
 
     reply: Reply

@@ -8,7 +8,7 @@ import ipaddress
 def host_of(address: str) -> str:
     """What one host has to itself: an IPv4 address, or the /64 a network gives to each host (RFC 4291 §2.5.1).
 
-    A text that is no address stands for itself.
+    Text that is not an address stays as it is.
     """
     if ":" not in address:
         return address

@@ -47,7 +47,7 @@ def answer(packet: bytes, cookie: int, sent_s: float, trip_s: float, *, not_befo
     if originate != cookie:
         raise ValueError("it does not answer the question asked")
     if first & 7 != _SERVER:
-        raise ValueError("it is no server's answer")
+        raise ValueError("it is not the answer of a server")
     if stratum == 0:
         raise ValueError(f"the server refuses ({packet[12:16].decode('ascii', 'replace').strip(chr(0))})")
     if stratum > 15 or first >> 6 == _UNSYNCHRONISED:

@@ -140,7 +140,7 @@ class ConfigChanges:
             try:
                 await self._process.take(config)
             except DialpostError as error:
-                _log.warning("config: what is in force still does not start: %s", error)
+                _log.warning("config: the present configuration still does not start: %s", error)
                 return
             if self._process.trouble:
                 return

@@ -24,7 +24,7 @@ CASES = [
     (b"\nhello\n", b"+\nhello\n"),
     (b"A: b\n", b"A: b\n+\n"),
     (b"A: b", b"A: b\n+\n"),
-    # a line that is no field
+    # a line that is not a field
     (b"hello\n\nthere\n", b"+\nhello\n\nthere\n"),
     (b"Hello,\nDate: tomorrow\n\nthere\n", b"+\nHello,\nDate: tomorrow\n\nthere\n"),
     (b"From now on\nhello\nDate: x\n\nthere\n", b"+\nFrom now on\nhello\nDate: x\n\nthere\n"),

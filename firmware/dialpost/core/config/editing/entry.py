@@ -67,7 +67,7 @@ def _typed(field: Field, label: str, text: str) -> object:
 
 
 def _scalar(field: Field, label: str, text: str) -> object:
-    """Text that is no number or truth value stays text: the check then says what is expected."""
+    """Text that is not a number or truth value stays text: the check then says what is expected."""
     if text[:1] in {'"', "'"} and text[-1:] == text[:1] and len(text) > 1:
         return _toml(field, label, text)
     if field.value_type is bool:

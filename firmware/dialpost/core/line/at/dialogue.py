@@ -35,7 +35,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """Somebody calls; it is no answer to anything."""
+    """An incoming call; not the answer to a command."""
 
 
 AtEvent = Said | Rang | AtResult

@@ -23,7 +23,7 @@ QUERIES = (
 )
 """Asked in turn until one is understood; each asks and changes nothing."""
 MOST_TRIES = 10
-"""More than any SIM gives: a greater number is no count of tries."""
+"""More than any SIM allows: a larger number is not a count of tries."""
 
 
 def pin_tries(lines: Iterable[str], query: str) -> int | None:

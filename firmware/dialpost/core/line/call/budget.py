@@ -100,7 +100,7 @@ class Spent:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Spent:
-        """Back from `to_json`; what is no number counts as nothing."""
+        """Restored from `to_json`; anything but a number counts as 0."""
         day = value.get("day")
         return cls(
             day if isinstance(day, str) else "",

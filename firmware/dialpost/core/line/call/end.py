@@ -101,7 +101,7 @@ class ProviderHabits:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> ProviderHabits:
-        """Back from `to_json`; what is no number is left out."""
+        """Restored from `to_json`; anything but a number is left out."""
         return cls(_numbers(value.get("gaps_s")), _numbers(value.get("starts_s")))
 
 

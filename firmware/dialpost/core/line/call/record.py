@@ -125,7 +125,7 @@ class CallRecord:
     def from_json(cls, value: JsonObject) -> CallRecord:
         """Back from `to_json`; keys a former version did not write take their defaults.
 
-        Raises: KeyError, ValueError where it is no call's record.
+        Raises: KeyError, ValueError if it is not the record of a call.
         """
         answers = value.get("etrn")
         items = answers if isinstance(answers, list | tuple) else ()

@@ -25,7 +25,7 @@ from dialpost.core.mail.header.scan import FIELD, HeaderFacts, HeaderScan
 MAX_LINE_BYTES = 65_536
 """Of a longer line only so much is looked at."""
 MAX_HELD_BYTES = 65_536
-"""How far is looked for the header's end behind a line that is no field."""
+"""How far to search for the end of the header after a line that is not a field."""
 
 _AUTHOR_FIELDS = frozenset({b"from", b"sender", b"reply-to"})
 _MBOX = re.compile(rb">*From ")
@@ -188,7 +188,7 @@ class HeaderPass:
         return b"".join(b"X-Mailbox-Line: " + line for line in lines)
 
     def _held_end(self, empty_line: bytes) -> bytes:
-        """An empty line (or too much) behind what is no field: was it the body, or a spoilt header?"""
+        """An empty line (or too much text) after a line that is not a field: body, or damaged header?"""
         is_spoilt_header = False
         for line in self._held:
             field = FIELD.match(line)

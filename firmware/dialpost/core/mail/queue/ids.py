@@ -24,7 +24,7 @@ def queue_id(number: int) -> QueueId:
 
 
 def queue_number(text: str) -> int | None:
-    """The counter value of an id, also of one read aloud (case, O for 0, I or L for 1); None if it is no id."""
+    """The counter value of an id, also of one read aloud (case, O for 0, I or L for 1); None if it is not an id."""
     digits = text.upper()[1:]
     if text[:1] not in ("D", "d") or not _WIDTH <= len(digits) <= _MAX_WIDTH:
         return None

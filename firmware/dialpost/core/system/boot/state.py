@@ -106,7 +106,7 @@ def choose(state: BootState) -> tuple[Slot, BootState | None]:
 
 
 def parse(record: bytes) -> BootState | None:
-    """The state in a record; None where it is no valid one."""
+    """The state in a record; None if it is invalid."""
     if len(record) != RECORD_BYTES:
         return None
     crc, data = record[:_CRC_BYTES], record[_CRC_BYTES:]
