@@ -294,5 +294,5 @@ def test_a_board_with_a_bad_pin_is_told_by_name(tmp_path: Path) -> None:
     path.write_text(
         'title="x"\nsource="x"\n[gpio]\nchip="c"\nlines=8\n[[led]]\nname="left"\nshows=["line"]\nline=9\n', "utf-8"
     )
-    with pytest.raises(ConfigError, match="board mine: LED left: line 9 is not there"):
+    with pytest.raises(ConfigError, match="board mine: LED left: line 9 does not exist"):
         find_board(PanelConfig(board=str(path)))
