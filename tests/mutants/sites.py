@@ -120,8 +120,8 @@ def _can_be_mutated(node: object) -> bool:
 
 
 def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
-    """What no test runs: annotations, aliases of types, what a module does as a program. And what a test could only
-    repeat: a dataclass's options, the value of a named constant, a setting's default and bounds.
+    """What no test runs: annotations, aliases of types, protocols, what a module does as a program. And what a test
+    could only repeat: a dataclass's options, the value of a named constant, a setting's default and bounds.
     """
     for at_top in tree.body:
         if isinstance(at_top, ast.Assign | ast.AnnAssign) and at_top.value is not None and _is_figure(at_top.value):
@@ -132,7 +132,10 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
             idle.append(node.annotation)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             idle.append(node.returns)
+        elif isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Protocol" for base in node.bases):
+            idle.append(node)
         elif isinstance(node, ast.ClassDef):
+            idle += [one.value for one in node.body if isinstance(one, ast.Assign) and _is_figure(one.value)]
             # frozen and slots guard against authors, and mypy holds them.
             idle += [
                 keyword.value

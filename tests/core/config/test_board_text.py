@@ -90,3 +90,10 @@ def test_a_long_value_is_shortened() -> None:
 def test_the_nearest_key_is_named() -> None:
     assert unknown_key("naem", ["pin", "name"]) == "There is no key naem. Did you mean name?"
     assert unknown_key("zzz", ["pin", "name"]) == "There is no key zzz. There are: pin, name."
+
+
+def test_a_fault_in_one_section_hides_none_in_the_next() -> None:
+    tables = {TOP: Head, "bus": Bus, "last": Bus}
+    with pytest.raises(ConfigError) as caught:
+        read_tables('title = "x"\nbus = 1\n[last]\nspeed = 0\n', "f", tables)
+    assert len(caught.value.problems) == 2

@@ -301,3 +301,16 @@ def test_a_host_is_named_where_it_is_not_this_one(by: str, is_named: bool) -> No
     part = replace(gone(), by=by)
     fields = dict(blocks(build_report(Report.FAILED, MESSAGE, [part], FRAME))[1])
     assert fields.get("Remote-MTA") == (f"dns; {by}" if is_named else None)
+
+
+def test_only_a_delay_names_the_time_of_the_next_notice() -> None:
+    until = "Sat, 29 Nov 2025 09:00:00 +0100"
+    for report, retry_until, is_named in (
+        (Report.DELAYED, until, True),
+        (Report.DELAYED, "", False),
+        (Report.FAILED, until, False),
+        (Report.RELAYED, until, False),
+    ):
+        data = build_report(report, MESSAGE, [gone()], replace(FRAME, retry_until=retry_until))
+        assert ("you will get another notice" in " ".join(words(data).split())) is is_named
+        assert ("Will-Retry-Until" in dict(blocks(data)[1])) is is_named

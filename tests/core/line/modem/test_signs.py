@@ -131,3 +131,28 @@ def test_the_best_of_what_several_queries_told_counts() -> None:
     refused, searching = registration_finding([3, 2]), registration_finding([2])
     assert "refused" in refused.what
     assert "contract" in refused.advice and "antenna" in searching.advice
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (0, "is not looking for a network"),
+        (1, "is in its home network"),
+        (2, "is looking for a network"),
+        (3, "is refused by the network"),
+        (4, "does not know"),
+        (5, "(roaming)"),
+        (6, "has a network for text messages only"),
+        (7, "has a foreign network for text messages only"),
+        (8, "emergency calls only"),
+        (9, "is in its home network"),
+        (10, "(roaming)"),
+        (11, "emergency calls only"),
+        (12, "is in state 12"),
+    ],
+)
+def test_each_state_of_3gpp_ts_27_007(state: int, says: str) -> None:
+    """§7.2: what +CREG's <stat> means."""
+    finding = registration_finding([state])
+    assert says in finding.what
+    assert (finding.severity is Severity.OK) is (state in {1, 5, 9, 10})
