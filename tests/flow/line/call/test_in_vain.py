@@ -291,7 +291,7 @@ def test_billed_by_the_second_it_gets_the_least_it_is_worth() -> None:
 def test_a_retry_that_reaches_nobody_is_broken_off_before_the_next_unit() -> None:
     async def scene(station: Station) -> None:
         async def goes_silent() -> None:
-            await asyncio.sleep(CONNECT_S + 20.0)
+            await asyncio.sleep(CONNECT_S + 36.0)  # a retry now would be worth 30 s by itself
             station.hub.silent = True
 
         task = asyncio.create_task(goes_silent())

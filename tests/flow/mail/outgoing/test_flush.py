@@ -281,6 +281,24 @@ async def test_nothing_due_makes_no_connection(rig: Rig) -> None:
     assert rig.world.sessions == []
 
 
+async def test_a_retry_offers_what_was_deferred_and_not_what_may_have_arrived(rig: Rig) -> None:
+    deferred = await rig.accept("busy@x", "a@far.example", wire_size=10)
+    doubtful = await rig.accept("lost@x", "b@far.example", wire_size=20)
+    rig.world.answers["busy@x"] = all_get(Deferred(BUSY, "smart.example"))
+    rig.world.hosts["smart.example"] = Host(dies_at="lost@x")
+    flush = rig.flush()
+    flush.begin_call()
+    assert (await flush.run()).deferred == 2
+    rig.world.answers.clear()
+    rig.world.hosts.clear()
+    assert (await flush.run()).sent == 0, "each is tried once"
+    flush.retry()
+    result = await flush.run()
+    assert (result.sent, result.deferred) == (1, 1)
+    assert await rig.states(deferred, doubtful) == ["relayed", "waiting"]
+    assert [one.attempts for one in (await rig.one(deferred), await rig.one(doubtful))] == [2, 1]
+
+
 async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refused(rig: Rig) -> None:
     queue_id = await rig.accept("anna@x", "a@far", "b@far", "c@far", "d@far")
     rig.world.answers["anna@x"] = lambda _: (
