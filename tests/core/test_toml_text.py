@@ -147,3 +147,8 @@ def test_the_place_of_a_fault() -> None:
 def test_a_word_of_many_characters_is_no_number() -> None:
     assert parse_toml("a" * 65 + " = 1") == {"a" * 65: 1}
     assert is_toml("x = 1") and not is_toml("x = ")
+
+
+def test_a_fraction_of_many_digits_hides_no_number_behind_it() -> None:
+    with pytest.raises(ConfigError, match="line 2, column 5"):
+        parse_toml("a = " + "1" * 65 + ".5\nb = " + "9" * 65)

@@ -453,3 +453,9 @@ def test_a_list_has_its_longest_length() -> None:
     items = ", ".join(f'"{n}"' for n in range(int(known(field.setting.maximum)) + 1))
     with pytest.raises(ConfigError, match=rf"has {int(known(field.setting.maximum)) + 1} items; at most"):
         parse_config(f"[{field.key.rpartition('.')[0]}]\n{field.name} = [{items}]\n")
+
+
+def test_a_section_that_is_none_hides_no_fault_in_the_next() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config("station = 1\nsmtp = 2\n[call]\ngrace_min_s = -1\n")
+    assert [problem.split(" ")[0] for problem in caught.value.problems] == ["station", "smtp", "call.grace_min_s"]

@@ -98,3 +98,9 @@ def route(*, flags: str = "0001", start: str = "0000A8C0", mask: str = "0000FFFF
 )
 def test_which_route_is_a_network_of_ours(line: str, network: list[str]) -> None:
     assert list(map(str, connected_networks(line))) == network
+
+
+@pytest.mark.parametrize("bad", ["short", "eth0\tnonsense\t0\t0001\t0\t0\t0\t0000FFFF", "ppp0\t0\t0\t0001"])
+def test_a_line_that_says_nothing_hides_none_behind_it(bad: str) -> None:
+    text = "head\n" + bad + "\n" + route().removeprefix("head\n")
+    assert list(map(str, connected_networks(text))) == ["192.168.0.0/16"]

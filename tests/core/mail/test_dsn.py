@@ -314,3 +314,11 @@ def test_only_a_delay_names_the_time_of_the_next_notice() -> None:
         data = build_report(report, MESSAGE, [gone()], replace(FRAME, retry_until=retry_until))
         assert ("you will get another notice" in " ".join(words(data).split())) is is_named
         assert ("Will-Retry-Until" in dict(blocks(data)[1])) is is_named
+
+
+def test_who_was_not_tried_hides_nobody_behind() -> None:
+    data = build_report(
+        Report.DELAYED, MESSAGE, [gone(reply=None), gone(to_world("c@far.example", attempts=1))], FRAME
+    )
+    told = " ".join(words(data).split())
+    assert "bob@far.example: not tried yet" in told and "c@far.example, tries: 1" in told
