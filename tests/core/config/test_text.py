@@ -459,3 +459,23 @@ def test_a_section_that_is_none_hides_no_fault_in_the_next() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config("station = 1\nsmtp = 2\n[call]\ngrace_min_s = -1\n")
     assert [problem.split(" ")[0] for problem in caught.value.problems] == ["station", "smtp", "call.grace_min_s"]
+
+
+@pytest.mark.parametrize(
+    ("key", "lines"),
+    [
+        ("station.hostname", ["Required.", "Example: mail.clinic.example"]),
+        ("outbound.password", ['Default: ""', "Secret: never shown or logged."]),
+        ("smtp.max_errors", ["Default: 10"]),
+    ],
+)
+def test_what_is_explained_of_a_key(key: str, lines: list[str]) -> None:
+    told = explain(find_field(key)).split("\n  ")
+    assert told[0] == key and told[2].startswith("It is ")
+    assert [line.partition(":")[0] for line in told[3:]] == [line.partition(":")[0] for line in lines]
+
+
+def test_a_list_says_how_many_items_it_may_have() -> None:
+    for field in all_fields():
+        bounds = field.setting.minimum or field.setting.maximum
+        assert ("items." in explain(field)) is bool(field.is_list and bounds), field.key

@@ -247,3 +247,9 @@ def test_a_series_is_broken_by_a_gap_as_long_as_the_rest(gap_s: float, wait_s: f
     rules = RedialRules(attempts=2, rest_s=100, pauses_s=(0,))
     assert ask(rules, failed(0.0, gap_s), gap_s).wait_s == wait_s
     assert ask(rules, failed(0.0, 10.0), 10.0 + gap_s).wait_s == 100.0 - min(gap_s, 100.0)
+
+
+def test_the_age_of_a_try_is_kept_in_tenths_of_a_second() -> None:
+    kept = failed(1.23456).to_json(3.0, 0.0, trusted=False)
+    assert kept["numbers"] == {A: [[1.8, "busy"]]}
+    assert failed(5.0).to_json(3.0, 0.0, trusted=False)["numbers"] == {A: [[0.0, "busy"]]}

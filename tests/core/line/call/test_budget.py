@@ -208,3 +208,18 @@ def test_every_limit_has_words() -> None:
         limit_per_month=1,
     )
     assert len({used_words(config, Spent(), limit) for limit in Limit}) == len(Limit)
+
+
+def test_what_is_kept_has_tenths_of_seconds_and_millionths_of_money() -> None:
+    """A counter is written after each minute: it must not grow by digits nobody reads."""
+    kept = Spent("2026-11-24", *[1.23456789] * 6).to_json()
+    assert {name: value for name, value in kept.items() if name.endswith("_s")} == {
+        "day_s": 1.2,
+        "month_s": 1.2,
+        "undated_s": 1.2,
+    }
+    assert {name: value for name, value in kept.items() if name.endswith("_cost")} == {
+        "day_cost": 1.234568,
+        "month_cost": 1.234568,
+        "undated_cost": 1.234568,
+    }

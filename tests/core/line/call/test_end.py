@@ -243,3 +243,8 @@ def test_an_idle_connection_gets_what_is_paid_and_at_most_a_minute() -> None:
     idle = replace(CAME, inbound_connections=1, answers=(STARTED,))
     assert ends_at(replace(idle, paid_until_s=165.0)) == (160.0, SILENT)
     assert ends_at(replace(idle, paid_until_s=400.0)) == (180.0, SILENT)
+
+
+def test_what_was_learnt_is_kept_in_milliseconds() -> None:
+    habits = ProviderHabits().with_gap(1.23456).with_start(2.34567)
+    assert (habits.gaps_s, habits.starts_s) == ((1.235,), (2.346,))

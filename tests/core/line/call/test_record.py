@@ -166,3 +166,9 @@ def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> N
 @pytest.mark.parametrize("reason", CallReason)
 def test_a_person_asks_by_the_button_or_a_command(reason: CallReason) -> None:
     assert reason.by_hand is (reason.name in {"BUTTON", "COMMAND"})
+
+
+def test_what_is_kept_of_a_call_is_rounded() -> None:
+    exact = replace(RECORD, online_s=1.23456, connect_s=2.34567, paid_s=3.45678, cost=1.23456789)
+    kept = exact.to_json()
+    assert [kept[name] for name in ("online_s", "connect_s", "paid_s", "cost")] == [1.235, 2.346, 3.457, 1.234568]
