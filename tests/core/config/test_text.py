@@ -479,3 +479,17 @@ def test_a_list_says_how_many_items_it_may_have() -> None:
     for field in all_fields():
         bounds = field.setting.minimum or field.setting.maximum
         assert ("items." in explain(field)) is bool(field.is_list and bounds), field.key
+
+
+def test_in_the_starter_file_no_key_of_a_section_stands_behind_its_lists_of_tables() -> None:
+    section, header = "", ""
+    for line in starter().splitlines():
+        bare = line.removeprefix("# ")
+        if bare.startswith("[["):
+            header = bare.strip("[]")
+            assert header.startswith(section + ".")
+        elif bare.startswith("[") and "=" not in bare:
+            section = header = bare.strip("[]")
+        elif " = " in bare and not bare.partition(" = ")[0].count(" "):
+            key = f"{header}.{bare.partition(' = ')[0]}"
+            assert find_field(key).key == key

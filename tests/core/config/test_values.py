@@ -121,3 +121,67 @@ def test_a_host_with_a_zone_is_an_address() -> None:
         KIND_CHECKS["host"]("fe80::1%eth0")
     with pytest.raises(ValueError):
         KIND_CHECKS["host"]("mail%x.example")
+
+
+BOUNDS = [
+    ("listen", "127.0.0.1:65535", "127.0.0.1:65535", "127.0.0.1:65536"),
+    ("listen", "0.0.0.0:00025", "0.0.0.0:25", "0.0.0.0:000025"),
+    ("listen", ":0", ":0", ":"),
+    ("listen", "[::1]:25", "[::1]:25", "::1:25"),
+    ("listen", "[::]:25", "[::]:25", "[::]:x"),
+    ("account", "a", "a", "-a"),
+    ("account", "A" + "b" * 63, "a" + "b" * 63, "a" * 65),
+    ("interface", "e" * 15, "e" * 15, "e" * 16),
+    ("interface", "pppoe", "pppoe", "ppp12"),
+    ("apn", "a" * 100, "a" * 100, "a" * 101),
+    ("sim-pin", "1234", "1234", "123"),
+    ("sim-pin", "12345678", "12345678", "123456789"),
+    ("dial-prefix", "0 " * 30 + "0" * 30, "0" * 60, "0" * 61),
+    ("etrn-name", "#" + "x" * 255, "#" + "x" * 255, "#" + "x" * 256),
+    ("etrn-name", "@A.example", "@a.example", "#a b"),
+    ("etrn-name", "A.example", "a.example", "#"),
+    ("line-login", "x" * 255, "x" * 255, "x" * 256),
+    ("fingerprint", "AB:" * 31 + "CD", "ab" * 31 + "cd", "ab" * 31 + "c"),
+    ("hostname", "Mail.A.example", "mail.a.example", "mail"),
+    ("domain", " A.example ", "a.example", "1.2.3"),
+    ("route-domain", ".A.example", ".a.example", "."),
+    ("host", "[::1]", "::1", "[::1]:25"),
+    ("host", "A.example", "a.example", "255.255.255.255"),
+    ("ip", " [::1] ", "::1", "fe80::1%eth0"),
+    ("ipv4", "192.0.2.1", "192.0.2.1", "::1"),
+    ("network", "192.0.2.1", "192.0.2.1/32", "192.0.2.0"),
+    ("network", "2001:db8::/32", "2001:db8::/32", "192.0.2.1/24"),
+    ("interface-address", "192.0.2.1/24", "192.0.2.1/24", "192.0.2.1"),
+    ("interface-address", "223.0.2.1/24", "223.0.2.1/24", "224.0.2.1/24"),
+    ("separator", "+", "+", "*"),
+    ("path", "/", "/", "a/b"),
+    ("timezone", "Etc/GMT+1", "Etc/GMT+1", "/UTC"),
+    ("at-command", "AT&F~", "AT&F~", "AT\u00fc"),
+    ("weekday", "Sunday", "sun", "sat-sun"),
+]
+
+
+@pytest.mark.parametrize(("kind", "typed", "taken", "refused"), BOUNDS)
+def test_what_is_just_taken_and_what_is_not(kind: str, typed: str, taken: str, refused: str) -> None:
+    assert KIND_CHECKS[kind](typed) == taken
+    with pytest.raises(ValueError, match=r"."):
+        KIND_CHECKS[kind](refused)
+
+
+@pytest.mark.parametrize("value", [2, 2**63 - 1])
+def test_a_number_within_its_bounds(value: int) -> None:
+    [_, times] = fields_of(Sample, "sample")
+    assert check_value(times, value) == value
+    for wrong in (1, 2**63, True, 2.0, "2"):
+        with pytest.raises(ValueError, match="must be a whole number of at least 2"):
+            check_value(times, wrong)
+
+
+def test_a_text_has_its_longest_length_and_no_line_break() -> None:
+    [sign, _] = fields_of(Sample, "sample")
+    assert (check_value(sign, "x"), check_value(sign, "")) == ("x", "")
+    with pytest.raises(ValueError, match=r"at most 1 character\Z"):
+        check_value(sign, "xy")
+    for broken in ("\n", "\r", "\0"):
+        with pytest.raises(ValueError, match=r"must not contain"):
+            check_value(sign, broken)

@@ -278,3 +278,10 @@ def test_the_whole_file_of_a_slow_line() -> None:
         "ip-down-script /x/down",
     ]
     assert "lcp-restart 3" in lines(PppRequest("/dev/ttyS0", 9600, 9600))
+
+
+def test_a_request_that_says_no_more_is_filtered_and_shares_nothing() -> None:
+    bare = PppRequest("/dev/ttyS0", 9600, 9600)
+    assert (bare.firewall, bare.shaping, bare.share_with_lan, bare.has_carrier_line) == (True, True, False, False)
+    assert (bare.compression, bare.use_peer_dns, bare.default_route) == (True, True, True)
+    assert (bare.mtu, bare.mail_hosts, bare.user, bare.local_address) == (0, (), "", "")
