@@ -147,6 +147,8 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
             idle += node.body
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
             yield _span(node)
+        elif isinstance(node, ast.Assert):
+            idle.append(node)  # it holds: mypy reads it
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "TypeVar":
             idle.append(node)
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "zip":
