@@ -5,6 +5,7 @@ Every fault is reported at once, with the file, the key, the value and what is a
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 from dialpost.core.config.board_text import TOP, read_tables
@@ -23,6 +24,7 @@ def parse_hints(text: str, source: str) -> Hints:
     return _parse(text, source)[1]
 
 
+@functools.lru_cache(maxsize=32)  # a start reads its modem's file several times
 def _parse(text: str, source: str) -> tuple[ModemProfile, Hints]:
     made = read_tables(text, source, {TOP: ModemProfile, "probe": Hints})
     profile, hints = made[TOP], made["probe"]
