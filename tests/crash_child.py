@@ -1,6 +1,8 @@
-"""Run by test_store_crash: takes in messages as fast as it can, delivers half of them, until it is killed.
+"""Run by test_crash: takes in messages as fast as it can, delivers half of them, until it is killed.
 
-Prints "<id> <sha256 of the body>" for each message once it is acknowledged; that line is the promise.
+For each line `FOLDER SEED` of its input it starts a process for that, says its number, and how it ended. Imported
+once, all is there for each. The process writes to the pipe FOLDER/said: "<id> <sha256 of the body>" for each
+message once it is acknowledged; that line is the promise.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import os
 import random
 import sys
+import traceback
 from pathlib import Path
 
 from dialpost.core.config.model import RetentionConfig
@@ -75,4 +78,14 @@ async def session(store: Store, spool: Spool, delivery: LocalDelivery, chance: r
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    for line in sys.stdin:
+        place, number = line.rsplit(maxsplit=1)
+        if (child := os.fork()) == 0:
+            try:
+                os.dup2(os.open(Path(place, "said"), os.O_WRONLY), 1)
+                asyncio.run(main(Path(place), int(number)))
+            finally:
+                traceback.print_exc()  # it runs until it is killed
+                os._exit(1)
+        os.write(1, f"{child}\n".encode())
+        os.write(1, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n".encode())

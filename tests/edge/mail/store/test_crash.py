@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,16 +30,35 @@ CHILD = Path(__file__).parents[3] / "crash_child.py"
 SEED = int(os.environ.get("DIALPOST_TEST_SEED", "20250711"))
 
 
-def run_and_kill(directory: Path, seed: int, life_s: float) -> dict[QueueId, str]:
-    """What a child acknowledged (id: digest) before it was killed `life_s` after its start."""
+Children = subprocess.Popen[str]
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """Starts a process for each line it gets: see crash_child."""
     with subprocess.Popen(
-        [sys.executable, str(CHILD), str(directory), str(seed)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "report\n", "the database was found damaged"
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def run_and_kill(children: Children, directory: Path, seed: int, life_s: float) -> dict[QueueId, str]:
+    """What a child acknowledged (id: digest) before it was killed `life_s` after its start."""
+    assert children.stdin is not None and children.stdout is not None
+    pipe = directory / "said"
+    if not pipe.exists():
+        os.mkfifo(pipe)
+    children.stdin.write(f"{directory} {seed}\n")
+    child = int(children.stdout.readline())
+    with pipe.open(encoding="ascii") as said:
+        assert said.readline() == "report\n", "the database was found damaged"
         time.sleep(life_s)  # the moment is what is being tried
-        child.kill()
-        lines = child.stdout.read().splitlines(keepends=True)
+        os.kill(child, signal.SIGKILL)
+        lines = said.read().splitlines(keepends=True)
+    assert children.stdout.readline() == f"{-signal.SIGKILL}\n", "it ended by itself"
     return {QueueId(line[:8]): line.split()[1] for line in lines if line.endswith("\n")}
 
 
@@ -70,21 +91,23 @@ async def check(directory: Path, promised: dict[QueueId, str]) -> None:
     boxes.close()
 
 
-async def rounds(directory: Path, count: int) -> None:
+async def rounds(children: Children, directory: Path, count: int) -> None:
     chance = random.Random(SEED)
     promised: dict[QueueId, str] = {}
-    for number in range(count):
-        fresh = run_and_kill(directory, SEED + 100 * number, chance.uniform(0.0, 0.4))
+    number = 0
+    while number < count or len(promised) <= count:  # a busy machine acknowledges less in the same time
+        assert number < 50 * count, "hardly anything is acknowledged"
+        fresh = run_and_kill(children, directory, SEED + 100 * number, chance.uniform(0.0, 0.4))
         assert not promised.keys() & fresh.keys(), "an id was given twice"
         promised |= fresh
-    assert len(promised) > count
+        number += 1
     await check(directory, promised)
 
 
-async def test_killed_a_few_times(tmp_path: Path) -> None:
-    await rounds(tmp_path, 5)
+async def test_killed_a_few_times(children: Children, tmp_path: Path) -> None:
+    await rounds(children, tmp_path, 5)
 
 
 @pytest.mark.slow
-async def test_killed_many_times(tmp_path: Path) -> None:
-    await rounds(tmp_path, 20)
+async def test_killed_many_times(children: Children, tmp_path: Path) -> None:
+    await rounds(children, tmp_path, 20)
