@@ -175,7 +175,11 @@ class FailingQueue:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.fault: StorageError | None = None
-        self.writes = 0
+        self.writes = self.reads = 0
+
+    async def remote_batch(self, *asked: Any) -> list[MessageRecord]:
+        self.reads += 1
+        return await self.store.remote_batch(*asked)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
@@ -297,6 +301,23 @@ async def test_a_retry_offers_what_was_deferred_and_not_what_may_have_arrived(ri
     assert (result.sent, result.deferred) == (1, 1)
     assert await rig.states(deferred, doubtful) == ["relayed", "waiting"]
     assert [one.attempts for one in (await rig.one(deferred), await rig.one(doubtful))] == [2, 1]
+
+
+async def test_a_retry_in_vain_goes_through_the_queue_for_new_mail_alone(rig: Rig) -> None:
+    first = await rig.accept("first@x", "a@far.example")
+    rig.world.hosts["smart.example"] = UNREACHABLE
+    flush = rig.flush()
+    flush.begin_call()
+    await flush.run()
+    rig.queue.reads = 0
+    flush.retry()
+    assert (await flush.run()).deferred == 1
+    assert rig.queue.reads == 1, "whether there is anything to send"
+    second = await rig.accept("second@x", "b@far.example")
+    flush.wake()
+    flush.retry()
+    assert (await flush.run()).deferred == 2
+    assert [(await rig.one(one)).attempts for one in (first, second)] == [1, 1]
 
 
 async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refused(rig: Rig) -> None:

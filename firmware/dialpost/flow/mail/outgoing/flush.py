@@ -29,7 +29,8 @@ from dialpost.flow.mail.outgoing.host_troubles import HostTroubles
 from dialpost.flow.mail.outgoing.lane import Sender
 from dialpost.flow.mail.outgoing.next_hops import NameService, NextHops
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Left, Notices, OutcomeRecord
-from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun, Standing
+from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun
+from dialpost.flow.mail.outgoing.standing import Standing
 
 BREAK_OFF_S = 3.0
 """The time connections have to record their outcomes after the line is gone."""
@@ -126,6 +127,7 @@ class Flush:
         """A new call, or an operator's request: everything may be retried."""
         self._standing.tried.clear()
         self._standing.resting.clear()
+        self._standing.unreached.clear()
         self._outcomes.begin_call()
         self._left.clear()
 
@@ -136,6 +138,7 @@ class Flush:
     def wake(self) -> None:
         """Mail was accepted: it takes its place in the current run."""
         # Fetched but not yet offered messages are fetched again, now with the new one in its place among them.
+        self._standing.unreached.clear()
         for lane in self._standing.lanes:
             lane.fetched.clear()
         self._standing.more.set()

@@ -6,8 +6,7 @@ Each lane is served by its own task; everything else happens in the run's task, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 from dialpost.core.config.model import Config, Via
@@ -26,6 +25,7 @@ from dialpost.flow.mail.outgoing.host_troubles import HostTrouble, HostTroubles,
 from dialpost.flow.mail.outgoing.lane import Lane, LaneEnd, LaneFate, LaneRun, Sender
 from dialpost.flow.mail.outgoing.next_hops import NextHops, Way
 from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Job, OutcomeRecord
+from dialpost.flow.mail.outgoing.standing import Standing
 
 REST_S = 300.0
 """The longest rest of an unreachable host before new mail makes the flush try it again."""
@@ -45,43 +45,6 @@ class QueueForRun(WaitingMail, Protocol):
 
     async def remote_domains(self, now_s: int) -> list[tuple[str, int]]:
         """Domains with due recipients."""
-
-
-@dataclass(slots=True)
-class Standing:
-    """The state that outlives a run, and by which others steer it.
-
-    `tried` holds the messages deferred in this call, by host; `resting` the hosts and domains left alone, and until
-    when (monotonic). `stopping`: end after the current messages; `aborted`: the line is gone. `more`: look at the
-    queue again.
-    """
-
-    tried: dict[tuple[NextHop, str], set[QueueId]] = field(default_factory=dict)
-    resting: dict[Hashable, float] = field(default_factory=dict)
-    lanes: list[Lane] = field(default_factory=list)
-    stopping: bool = False
-    aborted: bool = False
-    more: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def lane(self, hop: NextHop, host: str, domains: set[str] | None) -> Lane:
-        """A new lane that knows what was already tried in this call."""
-        made = Lane(hop, host, domains, self.tried.setdefault((hop, host), set()))
-        self.lanes.append(made)
-        return made
-
-    def retry(self, left: Set[QueueId]) -> None:
-        """Have these tried again in this call, wherever they were tried before."""
-        for tried in self.tried.values():
-            tried.difference_update(left)
-        self.resting.clear()
-
-    def let_rest(self, key: Hashable, rest_s: float) -> None:
-        """Leave a host or a domain alone for a while."""
-        self.resting[key] = asyncio.get_running_loop().time() + rest_s
-
-    def is_resting(self, key: Hashable) -> bool:
-        """Whether to leave it alone."""
-        return self.resting.get(key, 0.0) > asyncio.get_running_loop().time()
 
 
 class FlushRun:
@@ -327,6 +290,8 @@ class FlushRun:
         assert why is not None
         if lane.hop.via is Via.SMARTHOST:
             outcome = await self._why_not(lane.hop, lane.host, "", [why])
+            if self._is_dialled and not self._standing.is_news(lane, end.end.fate if end.end is not None else None):
+                return  # a retry in vain: all of it is on record already
             hope = Hope.NONE if end.end is not None and end.end.needs_person else Hope.SOON
             await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried, hope)
             return
