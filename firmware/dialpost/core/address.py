@@ -74,8 +74,8 @@ def parse_mailbox(text: str) -> Mailbox:
         _, colon, address = address.partition(":")
         if not colon:
             raise AddressError(text, "a source route without an address")
-    local, at, domain = address.rpartition("@")
-    if not at or not local:
+    local, _, domain = address.rpartition("@")
+    if not local:
         raise AddressError(text, "it must look like name@domain")
     if len(local.encode("utf-8", "surrogateescape")) > MAX_LOCAL_OCTETS:
         raise AddressError(text, "the part before @ is longer than 255 characters")

@@ -123,6 +123,7 @@ def test_unlabelled_western_text_is_read_with_its_typographic_marks() -> None:
         ("дар azZ".encode("cp1251"), "äàð azZ"),
         ("дар".encode("cp1251") + b"\xab", "äàð«"),  # three in four bytes are no four in five
         ("дарит".encode("cp1251") + b"\xab", "дарит«"),
+        ("дари".encode("cp1251") + b"\x80", "äàðè€"),  # 0x80 is an 8-bit character, too
         (b"\xc0\xc1\xc2\xe0\xe1\xe2", "АБВабв"),  # half and half: cp1251
     ],
 )
