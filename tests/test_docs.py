@@ -16,6 +16,8 @@ MOST_ASKED = 8
 GLOSSARY_TERMS = range(30, 56)
 TITLE = re.compile(r"\A# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\n\n")
 ROW = re.compile(r"^\| \[(\d+)\]\(([^)]+)\) \| (\S+) \| (.+) \|$", re.MULTILINE)
+MERGED = re.compile(r"^    .*\s# .*(?:\s# |\.venv/bin/).*$", re.MULTILINE)
+"""A comment in a code block that has another command behind it."""
 LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 
 
@@ -81,6 +83,12 @@ def test_the_glossary_has_the_terms() -> None:
     terms = re.findall(r"^\| (?!term \||---)(.+?) \|", (TREE / "docs/glossary.md").read_text(), re.MULTILINE)
     assert len(terms) in GLOSSARY_TERMS
     assert terms == sorted(terms, key=lambda term: term.strip("`").lower().replace("`", ""))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+def test_commands_are_not_wrapped_as_prose(page: Path) -> None:
+    """Each command of a code block has its own line, with its comment behind it."""
+    assert MERGED.findall(page.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))

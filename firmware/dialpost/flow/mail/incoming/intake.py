@@ -74,7 +74,7 @@ class Mailboxes(Protocol):
 
 
 class Intake:
-    """The decisions behind every SMTP session (core.session.IntakePolicy)."""
+    """The decisions behind every SMTP session (core/mail/session.IntakePolicy)."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ Widen = Callable[[int], None]
 
 
 class LineTurn:
-    """One connection's turn (core.session.Turn)."""
+    """One connection's turn (core/mail/session.Turn)."""
 
     def __init__(self, turns: LineTurns) -> None:
         self._turns = turns

@@ -88,7 +88,7 @@ class IntakeTools:
 
 @dataclass(slots=True)
 class Incoming:
-    """The sink of one message (core.session.MessageSink)."""
+    """The sink of one message (core/mail/session.MessageSink)."""
 
     tools: IntakeTools
     peer: Peer

@@ -18,7 +18,7 @@ _MOST_CONNECTIONS = 50
 
 
 class RefuseForNow:
-    """The decisions behind every SMTP session meanwhile (core.session.IntakePolicy)."""
+    """The decisions behind every SMTP session meanwhile (core/mail/session.IntakePolicy)."""
 
     def __init__(self) -> None:
         self._connections = 0
