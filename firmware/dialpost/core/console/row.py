@@ -72,7 +72,7 @@ class Row:
         """The part of the text that is shown. It moves by two thirds of the row, so that it moves seldom."""
         if len(text) < room:
             self._left = 0
-        elif cursor < self._left + (1 if self._left else 0):
+        elif self._left and cursor <= self._left:
             self._left = max(0, cursor - room * 2 // 3)
         elif cursor > self._left + room - 1:
             self._left = cursor - room // 3

@@ -137,6 +137,7 @@ def test_a_bad_answer_is_refused_at_once_with_what_is_allowed(before: list[str],
     question = wizard.question()
     said = wizard.answer(wrong)
     assert told in said
+    assert said.endswith((".", "?", "!", ")")) and not said.endswith(("..", "?.", "!.", ")."))
     assert wizard.question() == question, "the same is asked again"
 
 
