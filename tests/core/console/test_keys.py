@@ -166,6 +166,8 @@ def test_where_a_string_a_sequence_or_a_command_ends(data: bytes, expected: list
     ("data", "text"),
     [
         ("a\u00fc\u20ac\U0001f600b".encode(), "a\u00fc\u20ac\U0001f600b"),
+        (b"\xdf\xa5a", "\u07e5a"),  # the last first bytes of two and of three
+        (b"\xef\xbc\xa1a", "\uff21a"),
         (b"\xc3a", "a"),
         (b"\xc3\xc3\xbca", "\u00fca"),
         (b"\xa0\xbfa", "a"),
