@@ -19,6 +19,7 @@ ROW = re.compile(r"^\| \[(\d+)\]\(([^)]+)\) \| (\S+) \| (.+) \|$", re.MULTILINE)
 MERGED = re.compile(r"^    .*\s# .*(?:\s# |\.venv/bin/).*$", re.MULTILINE)
 """A comment in a code block that has another command behind it."""
 LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+COMMAND = re.compile(r"(?:make|sudo|export|diskutil|brew|zstd|minicom|python3|\.venv/bin/\w+)(?= [\w-])|\w+=")
 
 
 def pages() -> list[Path]:
@@ -104,3 +105,21 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert found.exists(), target
         if anchor:
             assert anchor[1:] in anchors(found), target + anchor
+
+
+def commands(text: str) -> list[list[str]]:
+    """The indented blocks that begin with a command of the shell; what a backslash continues is one line."""
+    blocks: list[list[str]] = [[]]
+    for line in text.replace("\\\n", " ").split("\n"):
+        if line.startswith("    "):
+            blocks[-1].append(line.strip())
+        elif blocks[-1]:
+            blocks.append([])
+    return [block for block in blocks if block and COMMAND.match(block[0])]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+def test_a_block_of_commands_has_one_on_each_line(page: Path) -> None:
+    """Who fills a page's paragraphs joins the lines of its commands too, and what is copied then does not run."""
+    for block in commands(page.read_text(encoding="utf-8")):
+        assert [line for line in block if not COMMAND.match(line) or COMMAND.search(line.partition(" # ")[2])] == []
