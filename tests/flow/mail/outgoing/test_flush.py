@@ -16,6 +16,7 @@ from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.mx import AddressAnswer, DnsTrouble, MxAnswer, MxRecord, NoRecords, NoSuchName
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, Priority, RecipientRecord, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
@@ -318,6 +319,41 @@ async def test_a_retry_in_vain_goes_through_the_queue_for_new_mail_alone(rig: Ri
     flush.retry()
     assert (await flush.run()).deferred == 2
     assert [(await rig.one(one)).attempts for one in (first, second)] == [1, 1]
+
+
+PARTNER = RouteConfig(domains=("partner.example",), host="partner-mail.example", port=2525)
+
+
+async def test_what_may_have_arrived_at_one_host_is_not_sent_again_because_another_was_down(rig: Rig) -> None:
+    queue_id = await rig.accept("anna@x", "a@far", "b@partner.example")
+    rig.world.hosts |= {"smart.example": Host(dies_at="anna@x"), "partner-mail.example": UNREACHABLE}
+    flush = rig.flush(route=(PARTNER,))
+    flush.begin_call()
+    result = await flush.run()
+    assert (result.deferred, result.hope) == (1, Hope.NONE)
+    rig.world.hosts.clear()
+    flush.retry()
+    await flush.run()
+    assert "smart.example" not in dict(rig.world.transactions), "it may have arrived there (RFC 1047)"
+    flush.begin_call()
+    await flush.run()
+    assert await rig.states(queue_id) == ["relayed", "relayed"]
+
+
+@pytest.mark.parametrize("first", [("a@far", "b@partner.example"), ("b@partner.example", "a@far")])
+async def test_what_one_host_deferred_is_retried_though_another_took_its_part(
+    rig: Rig, first: tuple[str, str]
+) -> None:
+    queue_id = await rig.accept("anna@x", *first)
+    rig.world.hosts["partner-mail.example"] = UNREACHABLE
+    flush = rig.flush(route=(PARTNER,), mx_connections=1)
+    flush.begin_call()
+    result = await flush.run()
+    assert (result.sent, result.hope) == (1, Hope.SOON)
+    rig.world.hosts.clear()
+    flush.retry()
+    assert (await flush.run()).hope is Hope.NONE
+    assert await rig.states(queue_id) == ["relayed", "relayed"]
 
 
 async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refused(rig: Rig) -> None:

@@ -35,11 +35,17 @@ class Notices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A message of which something still waits: whether a part of it went, and what may come of another try."""
+    """A message of which something still waits: whether a part of it went, and what may come of another try.
 
-    was_sent: bool
-    hope: Hope
-    why: str
+    `waiting` holds the numbers of the recipients deferred, at whatever host. `in_doubt`: one of them may have it,
+    so the message is not retried in this call (RFC 1047), whatever may come of the others.
+    """
+
+    was_sent: bool = False
+    hope: Hope = Hope.NONE
+    why: str = ""
+    waiting: frozenset[int] = frozenset()
+    in_doubt: bool = False
 
 
 @dataclass(slots=True)
@@ -78,19 +84,25 @@ class FlushResult:
 
     def count(self, message: MessageRecord, outcomes: Sequence[Outcome], hope: Hope | None = None) -> None:
         """Count one message; `hope` where another try for the whole host is known to be worth that."""
-        before = self.left.pop(message.queue_id, None)
-        was_sent = before is not None and before.was_sent
+        before = self.left.pop(message.queue_id, Left())
         is_sent = any(isinstance(outcome, Delivered) for outcome in outcomes)
-        self.sent += is_sent and not was_sent
+        self.sent += is_sent and not before.was_sent
+        was_sent = before.was_sent or is_sent
         pairs = zip(message.recipients, outcomes, strict=True)
-        in_call = before is not None  # the attempt of this call is counted already
-        deferred = [(one.attempts - in_call, outcome) for one, outcome in pairs if isinstance(outcome, Deferred)]
-        if deferred:
-            best = max(hope_of(attempts, outcome) for attempts, outcome in deferred) if hope is None else hope
-            why = f"{deferred[0][1].by}: {deferred[0][1].reply}"
-            self.left[message.queue_id] = Left(was_sent or is_sent, best, why)
-        elif not (was_sent or is_sent):
-            self.refused += 1
+        deferred = [(one, outcome) for one, outcome in pairs if isinstance(outcome, Deferred)]
+        elsewhere = before.waiting - {one.number for one in message.recipients}  # tried at another host
+        waiting = elsewhere | {one.number for one, _ in deferred}
+        if not waiting:
+            self.refused += not was_sent
+            return
+        hopes = [before.hope] if elsewhere else []
+        for one, outcome in deferred:
+            attempts = one.attempts - (one.number in before.waiting)  # the attempt of this call is counted already
+            hopes.append(hope_of(attempts, outcome) if hope is None else hope)
+        in_doubt = before.in_doubt or any(outcome.answer_unknown for _, outcome in deferred)
+        why = f"{deferred[0][1].by}: {deferred[0][1].reply}" if deferred else before.why
+        best = Hope.NONE if in_doubt else max(hopes)
+        self.left[message.queue_id] = Left(was_sent, best, why, waiting, in_doubt)
 
 
 Job = tuple[MessageRecord, Sequence[Outcome]]
