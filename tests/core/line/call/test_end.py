@@ -239,6 +239,13 @@ def test_but_it_may_wait_while_the_line_is_needed_for_something_else() -> None:
     assert at(131.0, replace(STUCK, inbound_connections=1, inbound_last_s=130.0)) == Wait(inf, "mail is being sent")
 
 
+def test_a_session_that_only_waits_ends_where_the_next_step_would_be_to_ask_again() -> None:
+    came = replace(STUCK, inbound_last_s=110.0, inbound_messages=1, messages_since_ask=1)
+    assert at(132.0, replace(came, answers=(PENDING,))) == StopWaiting()
+    asking = replace(came, answers=(STARTED,), outbound_drained=True, etrn_under_way=True)
+    assert at(132.0, asking) == StopWaiting()
+
+
 def test_an_idle_connection_gets_what_is_paid_and_at_most_a_minute() -> None:
     idle = replace(CAME, inbound_connections=1, answers=(STARTED,))
     assert ends_at(replace(idle, paid_until_s=165.0)) == (160.0, SILENT)

@@ -246,8 +246,9 @@ def _while_busy(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -
     if evidence.now_s < until_s:
         return Wait(until_s, why)
     at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
+    # Where the next step is to ask the provider again, that waits for these sessions too.
     needed = _while_free(at_rest, rules, habits)
-    return StopWaiting() if isinstance(needed, HangUp) else Wait(inf, why)
+    return Wait(inf, why) if isinstance(needed, Wait) else StopWaiting()
 
 
 def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
