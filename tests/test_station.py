@@ -16,6 +16,7 @@ from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.listeners import ListenError
+from dialpost.edge.system import clock
 from dialpost.station import Station
 from fakes import FakeLink
 
@@ -33,6 +34,12 @@ def config_in(folder: Path, **changes: str) -> Config:
         f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
         f'data_dir = "{folder}/data"\nrun_dir = "{folder}/run"\n{sections}'
     )
+
+
+@pytest.fixture(autouse=True)
+def whatever_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own clock is no part of these tests."""
+    monkeypatch.setattr(clock, "RELEASED_S", 0)
 
 
 @pytest.fixture
