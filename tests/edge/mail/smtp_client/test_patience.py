@@ -92,6 +92,8 @@ async def test_a_connection_being_made_ends_too(monkeypatch: pytest.MonkeyPatch)
     await began.wait()
     assert await worth(client) <= LEAST_WAIT_S
     client.stop_waiting("nobody else needs the line")
+    await asyncio.sleep(0)
+    client.break_off("the line is down while it ends")
     dialogue = await asyncio.wait_for(asking, 60)
     assert (dialogue.fate, dialogue.answers) == (SessionFate.UNREACHABLE, ())
 

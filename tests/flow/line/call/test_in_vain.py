@@ -38,7 +38,7 @@ from dialpost.core.mail.smtp_target import (
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.call.methods import call_answer, ended_words, exit_status
-from dialpost.flow.mail.outgoing.etrn import EtrnAsk
+from dialpost.flow.mail.outgoing.etrn import TRIES, EtrnAsk
 from dialpost.flow.mail.outgoing.flush import Flush
 from dialpost.flow.panel.state import Panel
 from fakes import FakeInbound, FakeLink, MemoryCallStore, a_record, now, run_virtual
@@ -301,6 +301,25 @@ def test_a_retry_that_reaches_nobody_is_broken_off_before_the_next_unit() -> Non
         assert record.hangup_reason is HangUpReason.NOT_SERVED
 
     Station(Hub(opens_s=1e9), call=replace(CONFIG, redial_attempts=0)).play(scene)
+
+
+def test_a_retry_of_etrn_that_breaks_its_promise_is_not_made_again_and_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Breaking(Hub):
+        async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+            if len(self.etrn_s) >= TRIES:
+                self.etrn_s.append(now())
+                raise RuntimeError("a bug")
+            return await super().etrn(target, settings, names)
+
+    async def scene(station: Station) -> None:
+        [record] = await station.call()
+        assert record.paid_s < 60
+        assert len(station.hub.etrn_s) == TRIES + 1
+        assert "a bug" in caplog.text
+
+    Station(Breaking(opens_s=1e9), mail=0, call=replace(CONFIG, redial_attempts=0)).play(scene)
 
 
 @pytest.mark.parametrize(("step_s", "most_s"), [(1, 12.0), (600, 320.0)])

@@ -71,8 +71,7 @@ class SessionDriver:
     def break_off(self, why: str) -> None:
         """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
         self.broken_off = True
-        if self._limit is not None:
-            self._limit.reschedule(0.0)
+        self._cut_limit()
         self.connection.break_off(why)
 
     @property
@@ -102,9 +101,14 @@ class SessionDriver:
     def stop_waiting(self, why: str) -> None:
         """The session ends now, as after a time-out, if it waits for the other side."""
         if self._limit is not None:
-            self._limit.reschedule(0.0)
+            self._cut_limit()
         elif self.ended is None and (self._is_stuck or self.core.waiting_for is not None):
             self.tell(self.core.failed(why))
+
+    def _cut_limit(self) -> None:
+        """End a connection being made, or a handshake, unless it ends just now."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(0.0)
 
     @property
     def _is_stuck(self) -> bool:

@@ -193,7 +193,7 @@ class MailPart:
             self._latest = await etrn.ask(is_retry=is_retry)
         except Exception as error:  # a bug of ours must not strand the call
             maillog.fault("etrn stopped by a bug in Dialpost", error=repr(error))
-            return
+            self._latest = ()  # nor is it retried
         finally:
             self._answered_s = asyncio.get_running_loop().time()
             self._changed.set()
