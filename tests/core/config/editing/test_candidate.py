@@ -216,6 +216,14 @@ def test_unsetting_a_section_keeps_the_comments_and_the_order_of_the_others(base
     assert made.text.index("[smtp]") < made.text.index("[link]")
 
 
+@pytest.mark.parametrize("key", ['" z "', '"listen[2]"', '"a.b[3]"'])
+def test_a_section_is_unset_whole_though_no_key_names_what_is_in_it(key: str) -> None:
+    made = Candidate(f'[smtp]\nlisten = ["[::]:25", "[::1]:25"]\n{key} = 1\n[link]\nkind = "gateway"\n').unset(
+        "smtp"
+    )
+    assert {name: part for name, part in made.table().items() if part} == {"link": {"kind": "gateway"}}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [

@@ -7,6 +7,7 @@ wherever the text has the usual form; otherwise it is rewritten and `keeps_comme
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from dataclasses import dataclass
 
@@ -123,9 +124,10 @@ class Candidate:
         if not isinstance(part, dict) or section not in sections():
             return self._written(table, None)
         candidate = self
-        for name in part:
-            candidate = candidate.unset(f"{section}.{name}")
-        return candidate
+        with contextlib.suppress(NotFoundError, ConfigError):  # a quoted key need not be one that can be named
+            for name in part:
+                candidate = candidate.unset(f"{section}.{name}")
+        return candidate._written(table, candidate.text)
 
     def put(self, place: Place, value: object) -> Candidate:
         """With this value, unchecked, at a place that is there."""
