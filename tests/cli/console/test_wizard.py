@@ -17,6 +17,7 @@ from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, StationConfig
 from dialpost.core.console.wizard.summary import first_needed
 from dialpost.core.errors import AskCancelledError, DialpostError, TerminalGoneError
+from dialpost.core.findings import Finding, Severity
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.modem.probe import PortFacts
 from dialpost.edge.config.file import ConfigFile
@@ -154,6 +155,20 @@ async def test_that_it_works_is_said_only_where_every_step_did(
     flat = " ".join(terminal.text.split())
     assert done and "The station works" not in flat
     assert "not everything works yet: - The network could not be set: it took too long." in flat
+
+
+async def test_a_fault_of_the_modem_is_the_last_word_where_no_call_is_wanted(
+    world: FirstStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def examine(self: object) -> AsyncIterator[Finding]:
+        yield Finding("dial tone", Severity.FAULT, "There is none.", "Is the telephone cable in?")
+
+    monkeypatch.setattr("dialpost.flow.line.modem.check.ModemCheck.examine", examine)
+    done, terminal = await walk(world, [*ANSWERS, "yes", "no"])
+    assert done and "The station works" not in terminal.text
+    assert "The station is set up and running. The test of the modem found a fault" in " ".join(
+        terminal.text.split()
+    )
 
 
 @pytest.mark.slow

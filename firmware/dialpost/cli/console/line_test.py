@@ -21,6 +21,7 @@ _CALL_S = 3600.0
 _FAILED = "The first call did not succeed: `call show` says why, `call now` tries again."
 _UNSEEN = "The first call is not over yet: `call history` shows its result."
 _UNTESTED = "The line could not be tested: `call now` makes a call."
+_FAULTY = "The test of the modem found a fault: `modem test` repeats it."
 _AFTER = {0: "", 3: "The provider refused ETRN, so mail may still wait there: `call show` says what to do."}
 """By the exit status of `call now`."""
 _MARKS = {Severity.OK: "ok", Severity.SKIPPED: "-", Severity.WARNING: "WARNING", Severity.FAULT: "FAULT"}
@@ -35,13 +36,14 @@ def try_line(
     """What the test leaves open, a sentence for the operator; "" where nothing. Within `interruptible` Ctrl-C
     raises KeyboardInterrupt: then the call goes on unseen. Raises: TerminalGoneError, IdleTooLongError.
     """
+    uncalled = ""
     try:
         if config.link.kind is LinkKind.MODEM:
             terminal.say()
             terminal.say("The modem:")
-            asyncio.run(_test_modem(terminal, config))
+            uncalled = _FAULTY if asyncio.run(_test_modem(terminal, config)) else ""
         if config.link.kind is not LinkKind.GATEWAY:
-            return _first_call(terminal, client, interruptible)
+            return _first_call(terminal, client, interruptible, uncalled)
     except (TerminalGoneError, IdleTooLongError):
         raise
     except DialpostError as error:
@@ -50,12 +52,16 @@ def try_line(
     return ""
 
 
-async def _test_modem(terminal: Terminal, config: Config) -> None:
+async def _test_modem(terminal: Terminal, config: Config) -> bool:
+    """Whether it found a fault."""
+    has_fault = False
     files = BoardFiles()
     profile, country = files.profile(config.modem.profile), files.country(config.modem.country)
     async for finding in ModemCheck(config.modem, profile, country, open_port).examine():
         if finding.subject != "a call":  # that comes next, and with mail
             _show(terminal, finding)
+            has_fault |= finding.severity is Severity.FAULT
+    return has_fault
 
 
 def _show(terminal: Terminal, finding: Finding) -> None:
@@ -65,8 +71,12 @@ def _show(terminal: Terminal, finding: Finding) -> None:
 
 
 def _first_call(
-    terminal: Terminal, client: ControlClient, interruptible: Callable[[], AbstractContextManager[None]]
+    terminal: Terminal,
+    client: ControlClient,
+    interruptible: Callable[[], AbstractContextManager[None]],
+    uncalled: str,
 ) -> str:
+    """`uncalled`: what is open where the operator wants no call."""
     terminal.say()
     terminal.say("Call the provider now? The station fetches waiting mail. A call may cost money.")
     try:
@@ -75,7 +85,7 @@ def _first_call(
         typed = "no"
     if typed not in {"", "y", "yes"}:
         terminal.say("`call now` makes a call at any time.")
-        return ""
+        return uncalled
     try:
         with interruptible():
             return _AFTER.get(_show_call(terminal, client), _FAILED)
