@@ -85,7 +85,7 @@ def test_nothing_is_installed_over_the_only_proven_slot(tmp_path: Path, station:
     trial, rauc = BootTrial(tmp_path / "boot/on-trial"), _rauc(tmp_path, NEW)
     assert judge(tmp_path / "new.raucb", rauc, station, trial)[0].version == "0.3.0"
     trial.begin()
-    with pytest.raises(UpdateError, match="still on trial"):
+    with pytest.raises(UpdateError, match=r"still on trial\. Wait until `update` says that the update is complete"):
         judge(tmp_path / "new.raucb", rauc, station, trial)
 
 

@@ -142,7 +142,7 @@ def judge(
     """What the bundle carries and what runs. Raises: UpdateError where it may not be installed."""
     if (trial or BootTrial()).is_on():  # the other slot is the only proven one
         raise UpdateError(
-            "The running release is still on trial. Wait until `update` says that it has proved itself."
+            "The running release is still on trial. Wait until `update` says that the update is complete."
         )
     try:
         running = running_release(os_release.read_text("utf-8"))
