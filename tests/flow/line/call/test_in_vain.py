@@ -177,9 +177,9 @@ class Station:
         self.given_up: list[tuple[CallRecord, int]] = []
 
     def play(self, scene: Callable[[Station], Coroutine[None, None, None]]) -> None:
-        run_virtual(self._play(scene))
+        run_virtual(self.act(scene))
 
-    async def _play(self, scene: Callable[[Station], Coroutine[None, None, None]]) -> None:
+    async def act(self, scene: Callable[[Station], Coroutine[None, None, None]]) -> None:
         config = Config(
             station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)),
             outbound=OutboundConfig(smarthost="mail.provider.example"),
@@ -266,6 +266,20 @@ def test_nobody_at_home_for_the_whole_series_is_told_and_not_called_for_ever() -
         [served] = await station.call()
         assert served.sent == 3
         assert station.calls.failures == 0
+
+    Station(Hub(opens_s=1e9)).play(scene)
+
+
+def test_a_restart_does_not_begin_the_series_again() -> None:
+    async def scene(station: Station) -> None:
+        assert len(await station.call()) == 3
+        restarted = Station(station.hub)
+        restarted.store = station.store
+
+        async def later(station: Station) -> None:
+            assert len(await station.call()) == 1
+
+        await restarted.act(later)
 
     Station(Hub(opens_s=1e9)).play(scene)
 

@@ -49,7 +49,7 @@ class CallFacts:
     """What the schedule has to know of queue and calls.
 
     `last_end_mono_s` is the end of the last call (None: none since the start); `failures` counts calls
-    in a row that did not come on line. `left_waiting` and `left_urgent` are what waited when
+    in a row that did not come on line, or achieved nothing. `left_waiting` and `left_urgent` are what waited when
     the last call that was on line ended.
     """
 

@@ -128,7 +128,11 @@ class CallMemory:
             # Before the smaller values: if one of those fails, the record must not be saved twice.
             self._unkept = None
             await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
-            told = {"failures": self.failures, "told": self._is_given_up_told}
+            told = {
+                "failures": self.failures,
+                "told": self._is_given_up_told,
+                "given_up": self._has_given_up,
+            }
             await self._store.remember(_FAILURES_KEY, json.dumps(told))
             await self._redials.keep(self._store)
         except StorageError as error:
@@ -148,6 +152,7 @@ class CallMemory:
             failures = told.get("failures")
             if isinstance(failures, int) and not isinstance(failures, bool) and failures > 0:
                 self.failures, self._is_given_up_told = failures, told.get("told") is True
+                self._has_given_up = told.get("given_up") is True
         await self._redials.recall(self._store)
         if self._redials.bar.reason:
             self._panel.fault(Fault.LINE, True)
