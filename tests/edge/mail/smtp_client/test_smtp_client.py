@@ -15,7 +15,7 @@ import pytest
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
-from dialpost.edge.mail.smtp_client import SmtpClient
+from dialpost.edge.mail.smtp_client import MAX_ADDRESSES, SmtpClient
 from dialpost.edge.mail.smtp_client.content import Content, Reader
 from known import is_a
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
@@ -243,6 +243,14 @@ async def test_the_next_address_is_tried_where_one_does_not_serve(store: Callabl
         end = await send(twice, queue)
     assert (end.fate, end.messages, peer.connections) == (SessionFate.DONE, 1, 2)
     assert end.bytes_down == peer.bytes_out
+
+
+async def test_a_host_with_many_addresses_does_not_hold_the_line_for_all_of_them() -> None:
+    peer = Peer(ModelServer(answers=lambda verb, *_: "421 busy" if verb == "" else None))
+    async with peer.serving() as target:
+        many = dataclasses.replace(target, addresses=("127.0.0.1",) * (MAX_ADDRESSES + 2))
+        end = await send(many, Queue([]))
+    assert (end.fate, peer.connections) == (SessionFate.NOT_SERVED, MAX_ADDRESSES)
 
 
 @pytest.mark.parametrize("greeting", ["554 no", "421 busy"])

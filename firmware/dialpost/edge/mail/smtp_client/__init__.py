@@ -32,6 +32,8 @@ __all__ = ["SmtpClient"]
 Work = Callable[[SessionDriver], Awaitable[int]]
 """The work of one session; returns the number of messages delivered."""
 MAX_LESSONS = 256  # hosts; the oldest is forgotten first
+MAX_ADDRESSES = 5
+"""The most addresses of one host tried in a row: each that is silent holds a paid line."""
 
 
 class SmtpClient:
@@ -130,7 +132,7 @@ class SmtpClient:
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
         """Do the work over the first address, and in the first way, that allows it."""
         end = _no_address(target)
-        for address in target.addresses:
+        for address in target.addresses[:MAX_ADDRESSES]:
             way: ConnectSettings | None = settings
             while way is not None:
                 talk = SessionDriver(target, self._as_learnt(target, way), self._memory, self.in_flight_bytes)
