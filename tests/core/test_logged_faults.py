@@ -55,6 +55,11 @@ def test_each_says_what_to_do_next(key: str, next_step: str) -> None:
     assert words.startswith("It broke. ") and next_step in words
 
 
+def test_a_line_that_is_a_sentence_gets_no_second_full_stop() -> None:
+    assert fault("held", text="It broke.").words.startswith("It broke. `")
+    assert fault("held", text="It broke.", count=2).words.startswith("It broke (2 times). ")
+
+
 def test_how_often_is_told_from_two_on() -> None:
     assert "(1 times)" not in fault("held").words
     assert fault("held", count=2).words.startswith("It broke (2 times). ")

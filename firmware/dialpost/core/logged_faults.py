@@ -77,7 +77,7 @@ class LoggedFault:
     def words(self) -> str:
         """What happened, and the next step."""
         often = f" ({self.count} times)" if self.count > 1 else ""
-        return f"{self.text}{often}. {self._next}"
+        return f"{self.text.removesuffix('.')}{often}. {self._next}"
 
     @property
     def _next(self) -> str:

@@ -252,7 +252,8 @@ def test_a_domain_is_unset_in_a_table(base: Candidate) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["outbound.password", "delivery.catch_all.clinic.example", "outbound.route[1].port", "modem.port"]
+    "key",
+    ["outbound.password", "delivery.catch_all.clinic.example", "outbound.route[1].port", "modem.port", "retention"],
 )
 def test_what_is_not_set_can_not_be_unset(base: Candidate, key: str) -> None:
     with pytest.raises(NotFoundError, match="is not set"):

@@ -85,6 +85,8 @@ class Candidate:
     def unset(self, key: str) -> Candidate:
         """Without `key`: back at its default; an item of a list is removed. Raises: NotFoundError."""
         table = copy.deepcopy(self.table())
+        if key.strip() in sections() and key.strip() not in table:
+            raise NotFoundError(f"{key.strip()} is not set.")
         place = find_in(key, table)
         not_set = NotFoundError(f"{place.key} is not set.")
         if not place.name:
