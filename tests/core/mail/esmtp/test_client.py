@@ -1421,3 +1421,15 @@ def test_what_a_reply_is_worth_on_a_line_that_is_paid_for_it_alone() -> None:
     core.feed(BODY, last=True)
     core.data_to_send()
     assert (known(core.waiting_for).what, known(core.waiting_for).least_s) == ("DOT", LEAST_FINAL_WAIT_S)
+
+
+def test_a_whole_message_behind_its_envelope_is_worth_as_much() -> None:
+    _, _, core = opening(SETTINGS, "220 x", "250-x\r\n250-PIPELINING\r\n250 CHUNKING")
+    for number in (1, 2):
+        core.submit(make_message(number), facts_of(BODY))
+        core.feed(BODY, last=True)
+        core.data_to_send()
+        if number == 1:
+            hear(core, b"250 ok\r\n250 ok\r\n250 queued\r\n")
+    due = known(core.waiting_for)
+    assert (due.what, due.least_s) == ("RSET", LEAST_FINAL_WAIT_S)

@@ -94,11 +94,12 @@ def limit_s(due: Sequence[Expected], *, answers_groups: bool) -> float | None:
 def least_s(due: Sequence[Expected], *, answers_groups: bool) -> float:
     """How long it is waited for, at least, on a line that is paid for it alone.
 
-    Whether a host answers groups has to be found out, or it never gets mail.
+    Whether a host answers groups has to be found out, or it never gets mail. Longer where a whole message is on
+    its way, also behind other commands: it would be sent twice.
     """
     if is_group(due) and not answers_groups:
         return GROUP_WAIT_S
-    return LEAST_FINAL_WAIT_S if due and due[0].ask in FINAL else LEAST_WAIT_S
+    return LEAST_FINAL_WAIT_S if any(one.ask in FINAL for one in due) else LEAST_WAIT_S
 
 
 def is_group(due: Sequence[Expected]) -> bool:
