@@ -1432,4 +1432,4 @@ def test_a_whole_message_behind_its_envelope_is_worth_as_much() -> None:
         if number == 1:
             hear(core, b"250 ok\r\n250 ok\r\n250 queued\r\n")
     due = known(core.waiting_for)
-    assert (due.what, due.least_s) == ("RSET", LEAST_FINAL_WAIT_S)
+    assert (due.what, due.least_s) == ("MAIL", LEAST_FINAL_WAIT_S)
