@@ -6,7 +6,7 @@ from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard.base import base_config
 from dialpost.core.errors import ConfigError
-from dialpost.core.toml_text import DEEPEST, comment_start, is_toml, parse_toml, statement_end
+from dialpost.core.toml_text import DEEPEST, comment_start, in_ascii_strings, is_toml, parse_toml, statement_end
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 
@@ -152,3 +152,11 @@ def test_a_word_of_many_characters_is_no_number() -> None:
 def test_a_fraction_of_many_digits_hides_no_number_behind_it() -> None:
     with pytest.raises(ConfigError, match="line 2, column 5"):
         parse_toml("a = " + "1" * 65 + ".5\nb = " + "9" * 65)
+
+
+def test_strings_are_escaped_and_mean_the_same() -> None:
+    text = '# für "ö"\na = "ü # \\"漁"\nb = """ß\n😀"""\n"é" = ["ä", {c = "ö"}]\nd = \'\'\n'
+    made = in_ascii_strings(text)
+    assert parse_toml(made) == parse_toml(text)
+    assert made.startswith('# für "ö"\n') and made.partition("\n")[2].isascii()
+    assert in_ascii_strings("x = 'ü' # \"") == "x = 'ü' # \""

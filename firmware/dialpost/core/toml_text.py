@@ -46,6 +46,15 @@ def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[s
     return table
 
 
+def in_ascii_strings(text: str) -> str:
+    """The text with what is not ASCII escaped in its strings in "": it means the same (TOML 1.0, String)."""
+    return _TOKEN.sub(lambda found: _escaped(found[0]) if found[0].startswith('"') else found[0], text)
+
+
+def _escaped(string: str) -> str:
+    return "".join(char if char.isascii() else rf"\U{ord(char):08x}" for char in string)
+
+
 def is_toml(text: str) -> bool:
     """Whether `parse_toml` reads it."""
     try:

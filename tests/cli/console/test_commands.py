@@ -18,11 +18,12 @@ from dialpost.cli.parser import command_parser
 from dialpost.core.config.fields import sections
 from dialpost.core.console.commands import COMMANDS
 from dialpost.core.errors import TerminalGoneError
+from dialpost.core.toml_text import parse_toml
 from dialpost.edge.config.history import ConfigHistory
 from dialpost.edge.console.admin_password import AdminPassword
 from dialpost.edge.system import machine
 from dialpost.edge.system.usb import sticks as usb_sticks
-from known import known
+from known import is_a, known
 
 
 @pytest.fixture(scope="module")
@@ -348,6 +349,13 @@ def test_somebody_else_committed_meanwhile(own: LiveDaemon) -> None:
 
 
 # -- texts and sticks ---------------------------------------------------------------------------------------
+
+
+def test_a_saved_text_means_the_same_where_the_terminal_has_ascii_alone(own: LiveDaemon) -> None:
+    said = typed(own.config_path, r'set outbound.user "j\u00fcrgen@gr\u00f6\u00dfe"', "save to screen")
+    printed = said.partition("save to screen\n")[2].rpartition("dialpost*>")[0]
+    outbound = parse_toml(printed)["outbound"]
+    assert is_a(dict, outbound)["user"] == "jürgen@größe"
 
 
 def test_a_pasted_text_becomes_the_candidate_with_its_secrets_kept(own: LiveDaemon) -> None:

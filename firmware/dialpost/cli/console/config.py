@@ -18,6 +18,7 @@ from dialpost.core.console.language import Order
 from dialpost.core.control import config as api
 from dialpost.core.errors import AskCancelledError, ControlError, NotFoundError
 from dialpost.core.printable import one_line
+from dialpost.core.toml_text import in_ascii_strings
 
 END_OF_TEXT = "."
 LONGEST_TEXT = 1_000_000
@@ -104,7 +105,8 @@ class ConfigCommands:
             self._terminal.say("Nobody else is editing the configuration.")
 
     def _save_to_screen(self, order: Order) -> None:
-        self._terminal.say_exactly(self._session.ask(api.TEXT).text.rstrip("\n"))
+        text = self._session.ask(api.TEXT).text.rstrip("\n")
+        self._terminal.say_exactly(text if self._terminal.utf8 else in_ascii_strings(text))
 
     # -- changing -------------------------------------------------------------------------------------
 
