@@ -622,6 +622,22 @@ async def test_the_next_host_is_tried_where_one_is_down(rig: Rig) -> None:
     assert (await rig.one(second)).last_reply == "421 busy"
 
 
+async def test_what_may_have_arrived_is_not_sent_to_the_next_host_in_the_same_call(rig: Rig) -> None:
+    rig.names.domains["one.example"] = mx("m1", "m2")
+    rig.world.hosts["m1"] = Host(dies_at="anna@x")
+    doubtful = await rig.accept("anna@x", "a@one.example")
+    flush = rig.flush(via=Via.MX)
+    flush.begin_call()
+    await flush.run()
+    rig.world.hosts["m1"] = UNREACHABLE
+    later = await rig.accept("ben@x", "b@one.example")
+    await flush.run()
+    assert await rig.states(doubtful, later) == ["waiting", "relayed"], "m2 takes what m1 can't have"
+    flush.begin_call()
+    await flush.run()
+    assert await rig.states(doubtful) == ["relayed"]
+
+
 async def test_all_hosts_down_puts_off(rig: Rig) -> None:
     rig.names.domains["one.example"] = mx("m1", "m2")
     rig.world.hosts |= {"m1": UNREACHABLE, "m2": UNREACHABLE}

@@ -77,6 +77,11 @@ class FlushResult:
         """Why the most hopeful of what is left was deferred, in the words of who deferred it."""
         return max(self.left.values(), key=lambda one: one.hope).why if self.left else ""
 
+    @property
+    def in_doubt(self) -> set[QueueId]:
+        """Messages that a host may have although it did not say so."""
+        return {queue_id for queue_id, one in self.left.items() if one.in_doubt}
+
     def note(self, words: str) -> None:
         """Note something the operator should know, once each."""
         if words and words not in self.notes:

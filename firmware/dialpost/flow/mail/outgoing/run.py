@@ -159,6 +159,7 @@ class FlushRun:
         left = [host for host in way.hosts[len(failed) :] if not self._standing.is_resting((way.hop, host))]
         if left:
             self._ways[domain] = Way(way.hop, (*way.hosts[: len(failed)], *left))
+            self._standing.share(self._result.in_doubt, way.hop, way.hosts, left[0])
             self._put(way.hop, left[0], domain)
         elif failed:
             await self._nobody_reached(domain, way, failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Set
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field
 
 from dialpost.core.mail.envelope import QueueId
@@ -34,6 +34,12 @@ class Standing:
         made = Lane(hop, host, domains, self.tried.setdefault((hop, host), set()))
         self.lanes.append(made)
         return made
+
+    def share(self, in_doubt: Set[QueueId], hop: NextHop, hosts: Sequence[str], host: str) -> None:
+        """What may have arrived at one host of a domain is not offered to the next in this call (RFC 1047)."""
+        tried = self.tried.setdefault((hop, host), set())
+        for other in hosts:
+            tried |= in_doubt & self.tried.get((hop, other), set())
 
     def is_news(self, lane: Lane, fate: SessionFate | None) -> bool:
         """Whether it is not yet on record in this call, for all mail there is, that the host can't be used so."""
