@@ -21,7 +21,11 @@ def test_a_message_is_worth_a_call_of_its_own_twice(attempts: int, hope: Hope) -
 @pytest.mark.parametrize("attempts", [0, 9])
 def test_what_met_no_service_may_go_in_seconds_however_often_it_was_tried(attempts: int) -> None:
     assert hope_of(attempts, replace(GREYLISTED, counts_as_attempt=False)) is Hope.SOON
-    assert hope_of(attempts, Deferred(Reply(421, ("closing",), "4.3.2"), "mail.provider.example")) is Hope.SOON
+
+
+@pytest.mark.parametrize(("attempts", "hope"), [(0, Hope.SOON), (1, Hope.SOON), (2, Hope.NONE)])
+def test_a_host_that_closes_may_serve_in_seconds_but_not_for_days(attempts: int, hope: Hope) -> None:
+    assert hope_of(attempts, Deferred(Reply(421, ("closing",), "4.3.2"), "mail.provider.example")) is hope
 
 
 def test_what_another_try_would_double_or_can_t_help_has_none() -> None:

@@ -33,6 +33,8 @@ def hope_of(attempts: int, outcome: Deferred) -> Hope:
     """
     if outcome.content_lost or outcome.answer_unknown:
         return Hope.NONE
-    if not outcome.counts_as_attempt or outcome.reply.code == CLOSING:
+    if not outcome.counts_as_attempt:
         return Hope.SOON
-    return Hope.LATER if attempts < FRESH_TRIES else Hope.NONE
+    if attempts >= FRESH_TRIES:
+        return Hope.NONE  # also for 421: no stranger's host decides about the cost of calls for days
+    return Hope.SOON if outcome.reply.code == CLOSING else Hope.LATER
