@@ -115,3 +115,17 @@ def test_what_is_needed_at_once_stands_first() -> None:
     first = first_needed(page())
     assert page().startswith(first) and first == first.rstrip()
     assert "LIGHTS" not in first.upper() and "anna" in first
+
+
+def test_a_line_is_filled_to_the_last_column_and_goes_on_below_its_own_column() -> None:
+    def lines(domain: str) -> list[str]:
+        config = replace(CONFIG, station=replace(CONFIG.station, domains=(domain,)))
+        return summary(config, ["b" * 20], DOORS, "/etc/dialpost/dialpost.toml").splitlines()
+
+    user = "b" * 20
+    [full] = [line for line in lines("clinic1.example") if user in line]
+    assert full == f"User              {user}    {user}@clinic1.example" and len(full) == 78
+    assert [line for line in lines("clinic11.example") if user in line] == [
+        f"User              {user}",
+        f"                  {user}@clinic11.example",
+    ]

@@ -215,6 +215,17 @@ def test_the_certificate_that_is_configured() -> None:
     assert "ssl_server_key_file = /etc/dialpost/own.key\n" in body(DOVECOT, own)
 
 
+def test_dovecot_is_restarted_for_a_certificate_with_other_names() -> None:
+    def mark(more: str = "") -> str:
+        [found] = re.findall(
+            r"^# For mail\.clinic\.example \(certificate ([0-9a-f]{16})\)$", body(DOVECOT, more), re.MULTILINE
+        )
+        return str(found)
+
+    assert mark() == mark("[lan]\nssh = true\n")
+    assert mark() != mark(STATIC)
+
+
 @pytest.mark.parametrize(
     "path",
     [
