@@ -270,6 +270,24 @@ def test_nobody_at_home_for_the_whole_series_is_told_and_not_called_for_ever() -
     Station(Hub(opens_s=1e9)).play(scene)
 
 
+def test_a_dead_host_for_etrn_does_not_cost_a_series_after_each_call_that_sends_mail() -> None:
+    class NoEtrn(Hub):
+        async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
+            return EtrnDialogue((), REFUSED.reason, offered=False, fate=SessionFate.UNREACHABLE)
+
+    async def scene(station: Station) -> None:
+        assert len(await station.call()) == 3
+        for number in range(2):
+            queue_id = QueueId(f"B{number}")
+            station.mail.messages[queue_id] = a_record(queue_id)
+            [productive] = await station.call()
+            assert (productive.sent, productive.hangup_reason) == (1, HangUpReason.NOT_SERVED)
+            assert len(await station.call()) == 1
+        assert len(station.given_up) == 1
+
+    Station(NoEtrn(), mail=0).play(scene)
+
+
 def test_a_restart_does_not_begin_the_series_again() -> None:
     async def scene(station: Station) -> None:
         assert len(await station.call()) == 3

@@ -95,12 +95,14 @@ def was_cut(record: CallRecord) -> bool:
     return record.hangup_reason is HangUpReason.CARRIER_LOST
 
 
+def has_hope(record: CallRecord) -> bool:
+    """Whether it left something behind that may succeed soon."""
+    return record.hangup_reason in LEFT_BEHIND and record.again is Again.SOON
+
+
 def in_vain(record: CallRecord) -> bool:
-    """Whether the line was up for nothing, and another call may fare better: nothing was sent or came, something
-    was to be.
-    """
-    achieved = record.sent or record.received
-    return record.hangup_reason in LEFT_BEHIND and not achieved and record.again is Again.SOON
+    """Whether it came up and achieved nothing, though another call may."""
+    return has_hope(record) and not (record.sent or record.received)
 
 
 def etrn_refused(record: CallRecord) -> bool:

@@ -16,7 +16,7 @@ from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.end import ProviderHabits
-from dialpost.core.line.call.notes import etrn_refused, failed, in_vain, mail_stuck, reason_words, was_cut
+from dialpost.core.line.call.notes import etrn_refused, failed, has_hope, in_vain, mail_stuck, reason_words, was_cut
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
@@ -81,11 +81,12 @@ class CallMemory:
         self.last_end_s = asyncio.get_running_loop().time()
         self._tell(record)
         self._show(record)
-        self._redials.plan(record, had_given_up=self._has_given_up)
+        had_given_up = self._has_given_up
+        self._redials.plan(record, had_given_up=had_given_up)
         if self._redials.pending or not (failed(record) or in_vain(record)):
             return
         self._has_given_up = self._has_given_up or in_vain(record)
-        is_of_line = failed(record) or record.hangup_reason is HangUpReason.NOT_SERVED
+        is_of_line = failed(record) or (record.hangup_reason is HangUpReason.NOT_SERVED and not had_given_up)
         if is_of_line and not self._is_given_up_told:  # of mail that a host defers its sender hears
             self._is_given_up_told = True
             self._on_given_up(record, self.failures)
@@ -109,7 +110,9 @@ class CallMemory:
         if failed(record) or in_vain(record):
             self.failures += 1
         elif record.result is DialResult.CONNECTED:
-            self.failures, self._is_given_up_told, self._has_given_up = 0, False, False
+            self.failures, self._is_given_up_told = 0, False
+            # While a host stays away (that for ETRN may for ever), a call that sends mail begins no new series.
+            self._has_given_up = self._has_given_up and has_hope(record)
         if failed(record) or record.result is DialResult.CONNECTED:
             self._panel.fault(Fault.LINE, failed(record) or was_cut(record))
         if record.result is DialResult.CONNECTED:
@@ -149,10 +152,10 @@ class CallMemory:
             self.habits = ProviderHabits.from_json(habits)
         with contextlib.suppress(StorageError, ValueError):
             told = parse_object(await self._store.recall(_FAILURES_KEY) or "{}")
+            self._has_given_up = told.get("given_up") is True
             failures = told.get("failures")
             if isinstance(failures, int) and not isinstance(failures, bool) and failures > 0:
                 self.failures, self._is_given_up_told = failures, told.get("told") is True
-                self._has_given_up = told.get("given_up") is True
         await self._redials.recall(self._store)
         if self._redials.bar.reason:
             self._panel.fault(Fault.LINE, True)
