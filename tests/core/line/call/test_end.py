@@ -53,6 +53,10 @@ QUIET = Evidence(
     inbound_last_s=None,
     inbound_messages=0,
     messages_since_ask=0,
+    stop=None,
+    asks=1,
+    progress_s=0.0,
+    paid_until_s=0.0,
 )
 
 

@@ -9,13 +9,16 @@ import pytest
 from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.line import BudgetConfig
-from dialpost.core.line.call.forecast import Forecast, LineSpeed, forecast, line_speed
+from dialpost.core.line.call.forecast import USUAL_BESIDE_S, Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
 
 
 def call(**figures: Any) -> CallRecord:
     return CallRecord(CallReason.BUTTON, "modem", DialResult.CONNECTED, 0, **figures)
+
+
+SPEED = LineSpeed(28_560, USUAL_BESIDE_S, measured=True)
 
 
 def test_before_any_call_the_configuration_is_believed() -> None:
@@ -52,17 +55,17 @@ def test_one_call_over_another_line_does_not_spoil_it() -> None:
 
 def test_the_example() -> None:
     priced = BudgetConfig(cost_per_minute=0.2, currency="EUR")
-    found = forecast(12, 340_000, LineSpeed(28_560), priced)
+    found = forecast(12, 340_000, SPEED, priced)
     assert found.seconds == pytest.approx(20 + 8 * (340_000 + 12 * 400) / 28_560)
     assert found.words() == "12 messages, 340 kB, about 2 min, about 0.40 EUR"
 
 
 def test_an_empty_queue_still_takes_a_call() -> None:
-    assert forecast(0, 0, LineSpeed(28_560), BudgetConfig()).words() == "nothing waits, about 20 s"
+    assert forecast(0, 0, SPEED, BudgetConfig()).words() == "nothing waits, about 20 s"
 
 
 def test_what_is_held_is_told() -> None:
-    found = forecast(1, 2000, LineSpeed(28_560), BudgetConfig(), held=2, held_bytes=4_100_000)
+    found = forecast(1, 2000, SPEED, BudgetConfig(), held=2, held_bytes=4_100_000)
     assert found.words() == "1 message, 2.0 kB, about 20 s; 2 big messages (4.1 MB) held back"
 
 

@@ -43,6 +43,9 @@ EVIDENCE = Evidence(
     inbound_last_s=None,
     inbound_messages=0,
     messages_since_ask=0,
+    stop=None,
+    asks=1,
+    progress_s=0.0,
     setback=REFUSED,
     paid_until_s=150.0,
 )

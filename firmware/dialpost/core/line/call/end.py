@@ -132,11 +132,11 @@ class Evidence:
     inbound_last_s: float | None
     inbound_messages: int
     messages_since_ask: int
-    stop: Stop | None = None
-    asks: int = 1  # ETRN dialogues begun in this call
-    progress_s: float = 0.0  # when the last byte moved, in any direction, as far as is known
+    stop: Stop | None
+    asks: int  # ETRN dialogues begun in this call
+    progress_s: float  # when the last byte moved, in any direction, as far as is known
+    paid_until_s: float  # when the billing unit ends that has begun
     setback: Setback = NO_SETBACK
-    paid_until_s: float = 0.0  # when the billing unit ends that has begun
     patience_ends_s: float = inf  # until when our own sessions are worth waiting for, if only they need the line
 
 

@@ -57,8 +57,8 @@ class LineSpeed:
     """How fast the line is: `rate_bps` for mail, and the paid seconds beside; `measured`: by former calls."""
 
     rate_bps: float
-    beside_s: float = USUAL_BESIDE_S
-    measured: bool = False
+    beside_s: float
+    measured: bool
 
 
 def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:

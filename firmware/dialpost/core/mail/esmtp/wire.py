@@ -30,7 +30,7 @@ class Finished:
 
     message: OutgoingMessage
     outcomes: tuple[Outcome, ...]
-    again: bool = False
+    again: bool
     """It only fell with a dialogue that can be had in a plainer way at once (see `EsmtpClient.learnt`)."""
 
 
