@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.cli.output import count, fitted, size, span, table
+from dialpost.cli.output import count, fitted, size, table
 
 
 def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide() -> None:
@@ -27,23 +27,6 @@ def test_table_pads_all_but_the_last_column_and_cuts_what_is_too_wide() -> None:
 )
 def test_size(value: float, expected: str) -> None:
     assert size(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (-3, "0 s"),
-        (59.9, "59 s"),
-        (119, "1 min 59 s"),
-        (60, "1 min"),
-        (3600, "1 h"),
-        (7800, "2 h 10 min"),
-        (86_400, "1 d"),
-        (97_200, "1 d 3 h"),
-    ],
-)
-def test_span(seconds: float, expected: str) -> None:
-    assert span(seconds) == expected
 
 
 def test_count() -> None:

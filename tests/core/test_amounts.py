@@ -14,6 +14,7 @@ from dialpost.core.amounts import (
     moment_words,
     money,
     size_words,
+    span_words,
     whole_number,
 )
 from dialpost.core.config.history import Commit
@@ -108,6 +109,23 @@ def test_sizes(count: float, words: str) -> None:
 )
 def test_spans_that_are_only_guessed(seconds: float, words: str) -> None:
     assert about_span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "0 s"),
+        (59.9, "59 s"),
+        (119, "1 min 59 s"),
+        (60, "1 min"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (86_400, "1 d"),
+        (97_200, "1 d 3 h"),
+    ],
+)
+def test_spans_of_time(seconds: float, expected: str) -> None:
+    assert span_words(seconds) == expected
 
 
 def test_minutes_money_and_counts() -> None:

@@ -21,8 +21,8 @@ class Sample:
     [
         ("weekday", "mon-fri", "it must be one day"),
         ("weekday", "someday", "it must be one of"),
-        ("address", "no at sign", ""),
-        ("address", "a@", ""),
+        ("address", "no at sign", "it must look like name@domain"),
+        ("address", "a@", "the domain is empty"),
     ],
 )
 def test_what_is_refused(kind: str, value: str, words: str) -> None:

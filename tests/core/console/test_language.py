@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.config.fields import all_fields, sections
-from dialpost.core.console.choices import field_of, key_help, keys, known_choices
+from dialpost.core.console.choices import field_of, key_help, keys, known_choices, section_list
 from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
 from dialpost.core.console.editor import Completion
 from dialpost.core.console.language import Fault, Language, Order
@@ -326,3 +326,10 @@ def test_the_manual_of_all_that_begins_so() -> None:
     ]
     assert TABLE.manual("go on") == ["go on", "  goes on", "  --fast  in a hurry", "  --slow"]
     assert TABLE.manual("say it not x") == []
+
+
+def test_every_section_is_listed_with_what_it_is_about() -> None:
+    *rows, blank, hint = section_list()
+    assert [row.split()[0] for row in rows] == list(sections())
+    assert all(len(row.split()) > 2 for row in rows)
+    assert (blank, hint) == ("", "`explain SECTION` lists its keys, `explain KEY` explains one.")

@@ -51,7 +51,9 @@ def test_where_an_alias_may_go(target: str, normal: str) -> None:
     assert RULES.target(target) == normal
 
 
-@pytest.mark.parametrize(("target", "words"), [("nobody", "neither an account nor an address"), ("a@", "")])
+@pytest.mark.parametrize(
+    ("target", "words"), [("nobody", "neither an account nor an address"), ("a@", "the domain is empty")]
+)
 def test_where_it_may_not(target: str, words: str) -> None:
     with pytest.raises(AccountError, match=words):
         RULES.target(target)
