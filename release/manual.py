@@ -6,7 +6,7 @@ import re
 
 from grammar import Command, Option
 
-_SECTION = re.compile(r"(?mi)^(examples|exit status|files|the usual day):\n((?:  .*(?:\n|\Z))+)\n?")
+_SECTION = re.compile(r"(?mi)^(examples|exit status|files|everyday commands):\n((?:  .*(?:\n|\Z))+)\n?")
 _STATUS = re.compile(r"\bExit status(?: of (?P<of>--\w+))?: (?P<words>.*?)\Z", re.DOTALL)
 
 _FILES = """\
@@ -55,7 +55,7 @@ def _program(root: Command, version: str, date: str) -> str:
                 for line in (".TP", f".BR {_quoted(f'dialpost {each.path[0]}')}", _escaped(_sentence(each.line)))
             ),
             ".SH EXAMPLES",
-            *_verbatim(sections.get("the usual day", ""))[1:],
+            *_verbatim(sections.get("everyday commands", ""))[1:],
             ".SH FILES",
             *_terms(_FILES),
             ".SH ENVIRONMENT",
@@ -181,7 +181,7 @@ def _verbatim(block: str) -> list[str]:
 def _sentence(text: str) -> str:
     text = text.strip()
     first = text.partition(" ")[0]
-    if first.islower() and first.isalpha():
+    if first.islower() and first.rstrip(",:;").replace("'", "").replace("-", "").isalpha():
         text = text[:1].upper() + text[1:]
     return text + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
 

@@ -72,6 +72,20 @@ def test_a_page_has_the_verbs_and_options_of_its_command_and_no_other(pages: Pat
         assert f"\n.SH {section}\n" in text
 
 
+def test_no_section_of_a_page_is_empty(pages: Path) -> None:
+    for page in (pages / "man").iterdir():
+        parts = re.split(r"^\.SH (.+)\n", page.read_text(), flags=re.MULTILINE)[1:]
+        empty = [title for title, text in zip(parts[::2], parts[1::2], strict=True) if not text.strip()]
+        assert empty == [], page.name
+
+
+def test_what_a_page_says_of_an_option_begins_with_a_capital(pages: Path) -> None:
+    """Save where it begins with a name of ours, such as station.data_dir."""
+    for page in (pages / "man").iterdir():
+        said = re.findall(r"^\.TP\n\\fB.*\n(.+)", page.read_text(), flags=re.MULTILINE)
+        assert [words for words in said if words[0].islower() and "." not in words.split()[0]] == [], page.name
+
+
 def test_the_shell_that_makes_them_leaves_no_trace(pages: Path) -> None:
     assert not [path for path in pages.rglob("*") if path.is_file() and "/not/in/a/page" in path.read_text()]
 
