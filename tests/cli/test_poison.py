@@ -255,6 +255,13 @@ def test_a_full_disk_behind_the_output_is_told(unbuffered: str) -> None:
     assert b"can't write the output: No space left on device" in done.stderr and b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["--help"], ["queue", "list", "--help"]])
+def test_help_that_cannot_be_written_is_a_fault_as_well(words: list[str]) -> None:
+    command = ["sh", "-c", 'exec "$@" > /dev/full', "sh", sys.executable, "-m", "dialpost", *words]
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"dialpost: can't write the output: No space left on device\n")
+
+
 def test_a_configuration_is_never_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dialpost.toml"
     domains = [f"a-long-name-{number}.clinic.example" for number in range(100)]

@@ -75,6 +75,13 @@ class Parser(argparse.ArgumentParser):
         self.commands = super().add_subparsers(**({"prog": self.prog} | settings))
         return self.commands
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse does, but help that can't be written is a fault as any output is; argparse says nothing."""
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
+
 
 class _Commands:
     """Where a face adds its commands: their lines of help stand in `COMMANDS`, their examples in `EXAMPLES`."""
