@@ -142,7 +142,7 @@ def test_an_old_mailbox_is_told_to_the_new_owner(dialpost: Callable[..., Any]) -
         (("add", "anna", "--password-stdin"), "", "no answer; nothing was done"),
         (("add", "a b", "--password-stdin"), PASSWORD, "can't be an account's name"),
         (("add", "anna"), "", "use --password-stdin"),
-        (("add", "anna", "--quota", "lots", "--password-stdin"), PASSWORD, "is not a valid size"),
+        (("add", "anna", "--quota", "5X", "--password-stdin"), PASSWORD, "'5X' is not a valid size"),
         (("passwd", "nobody", "--password-stdin"), PASSWORD, "no account 'nobody'"),
         (("edit", "nobody"), "", "Say what to change"),
         (("delete", "nobody", "--purge"), "", "no account 'nobody'"),

@@ -113,8 +113,8 @@ def _add_account_parser(commands: Any) -> None:
     delete = verbs.add_parser(
         "delete",
         help="delete an account; first shows what its mailbox holds",
-        description="Without --keep, --archive or --purge, nothing is deleted; the command only shows what the "
-        "mailbox holds.",
+        description="Without --keep-mail, --archive or --purge, nothing is deleted; the command only shows what "
+        "the mailbox holds.",
     )
     delete.add_argument("name", help="the name of the account")
     fate = delete.add_mutually_exclusive_group()
@@ -284,7 +284,9 @@ def quota_bytes(text: str | None) -> int | None:
     match = _SIZE.match(word)
     wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
     if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit", or more than a request holds
-        raise AccountError(f"{one_line(word, 40)!r} is not a valid size: write for example 500M or 2G, or none.")
+        raise AccountError(
+            f"{one_line((text or '').strip(), 40)!r} is not a valid size; write for example 500M or 2G, or none."
+        )
     return int(wanted)
 
 

@@ -109,7 +109,7 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         ([], "no domain!", "no domain!"),
         ([], "", "Please enter an answer"),
         ([], "10.0.0.1", "number, not a domain"),
-        ([], "yes", "Yes has no dot in it"),
+        ([], "yes", "There is no dot in yes:"),
         ([], "localhost", "for example clinic.example"),
         (["clinic.example"], "4", "number from 1 to 3"),
         (["clinic.example"], "dial", "number from 1 to 3"),
@@ -139,6 +139,13 @@ def test_a_bad_answer_is_refused_at_once_with_what_is_allowed(before: list[str],
     assert told in said
     assert said.endswith((".", "?", "!", ")")) and not said.endswith(("..", "?.", "!.", ")."))
     assert wizard.question() == question, "the same is asked again"
+
+
+def test_a_key_or_a_name_at_the_start_of_a_refusal_is_quoted_as_it_is() -> None:
+    """`Outbound.smarthost` is not a key, and not what the operator typed."""
+    before = ["clinic.example", "1", "1", "0961555017", "6", "clinic", "blue-harbour-17", "blue-harbour-17"]
+    _, said = walk([*before, "mail.clinic.example"])
+    assert 'outbound.smarthost = "mail.clinic.example" is this station itself' in said[-1]
 
 
 def test_two_halves_of_a_secret_must_be_the_same() -> None:

@@ -14,7 +14,7 @@ def _domain(typed: str, draft: Draft) -> str:
     answer meant for another question."""
     name = check_key("station.domains", typed)
     if "." not in name:
-        raise ValueError(f"{name} has no dot in it: enter the whole domain, for example clinic.example.")
+        raise ValueError(f"There is no dot in {name}: enter the whole domain, for example clinic.example.")
     return name
 
 

@@ -360,5 +360,9 @@ class Wizard:
 
 
 def _sentence(words: str) -> str:
-    """With a capital letter and a full stop."""
-    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "?", "!", ")")) else ".")
+    """With a full stop, and a capital letter unless it begins with a key or a name, which is quoted as it is."""
+    first = words.split(" ", 1)[0]
+    is_name = any(letter in first.rstrip(".,:;") for letter in ".@/_")
+    return (words if is_name else words[:1].upper() + words[1:]) + (
+        "" if words.endswith((".", "?", "!", ")")) else "."
+    )

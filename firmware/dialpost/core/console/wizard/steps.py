@@ -6,6 +6,8 @@ configuration (`draft.check_key`); only what is no key of it (accounts, the way 
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from dialpost.core.config.model import LanMethod, LinkKind
 from dialpost.core.console.wizard.draft import KEEP, MOST_USERS, NONE, OTHER, SAME, Draft, check_key
 from dialpost.core.console.wizard.facts import Choice
@@ -38,6 +40,7 @@ def _timezone(typed: str, draft: Draft) -> str:
     if zones and name.casefold() not in zones:
         city = name.rpartition("/")[2].casefold()
         near = sorted(zone for zone in zones.values() if city in zone.casefold())[:3]
+        near = near or [zones[found] for found in get_close_matches(name.casefold(), zones, 1, 0.8)]
         hint = f" Did you mean {' or '.join(near)}?" if near else " Use the form Europe/Berlin."
         raise ValueError(f"{name} is not known on this machine.{hint}")
     return zones.get(name.casefold(), name)
