@@ -161,7 +161,7 @@ async def test_an_unconfirmed_commit_reverts_live(daemon: Daemon, tmp_path: Path
     notices = (await face("config.notices"))["notices"]
     assert "Configuration 2 was rolled back: it was not confirmed in time." in notices[-1]
     assert "not confirmed in time" in " ".join((await face("status"))["attention"])
-    with pytest.raises(ControlError, match="No commit waits"):
+    with pytest.raises(ControlError, match="No commit is waiting"):
         await face("config.confirm")
     face.close()
 
@@ -262,7 +262,7 @@ async def test_a_station_that_does_not_start_is_rolled_back_and_the_reason_told(
     (tmp_path / "file").write_text("")
     face = await Face.open(tmp_path)
     await face.set("station.data_dir", f"{tmp_path}/file")
-    with pytest.raises(ControlError, match=r"rolled back(.|\n)*data directory(.|\n)*Configuration 1 is in force"):
+    with pytest.raises(ControlError, match=r"rolled back(.|\n)*data directory(.|\n)*Configuration 1 is active"):
         await face("config.commit", anyway=True)
     face.close()
     assert known(daemon.config).station.data_dir == f"{tmp_path}/data"
@@ -337,8 +337,8 @@ async def test_a_file_that_is_no_toml_any_more_does_not_stop_the_mail(tmp_path: 
     face = await Face.open(tmp_path)
     assert await asyncio.to_thread(noop, mx_port(daemon)) == 250
     assert (face.opened["mode"], known(daemon.config).smtp.max_errors) == ("running", 30)
-    (told,) = [words for words in (await face("status"))["attention"] if "in its place" in words]
-    assert "not TOML" in told and "Configuration 2, the newest that can be used" in told
+    (told,) = [words for words in (await face("status"))["attention"] if "is now active" in words]
+    assert "not TOML" in told and "Configuration 2, the newest usable one" in told
     assert (tmp_path / "dialpost.toml.spoilt-1").read_text() == spoilt
     assert [one["number"] for one in (await face("config.history"))["commits"]] == [2, 1]
     await face.set("smtp.max_errors", "31")

@@ -91,3 +91,40 @@ FOLDERS = sorted({path.parent for path in PYTHON if path.is_relative_to(PACKAGE)
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(TREE)))
 def test_no_folder_is_a_crowd(folder: Path) -> None:
     assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+
+
+def bare_system_errors(source: str) -> list[int]:
+    """Lines that show an OSError as Python writes it, `[Errno 2] ...`, and not by `fault_words` or its strerror."""
+    found = []
+    for handler in ast.walk(ast.parse(source)):
+        if not isinstance(handler, ast.ExceptHandler) or handler.name is None or handler.type is None:
+            continue
+        caught = {getattr(name, "id", getattr(name, "attr", "")) for name in ast.walk(handler.type)}
+        if "OSError" in caught:
+            found += [
+                part.lineno
+                for part in ast.walk(handler)
+                if isinstance(part, ast.FormattedValue)
+                and isinstance(part.value, ast.Name)
+                and part.value.id == handler.name
+                and part.conversion == -1
+            ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shown", "lines"),
+    [('f"It failed: {error}"', [4]), ('f"It failed: {fault_words(error)}"', []), ('f"{error!r}"', [])],
+)
+def test_bare_system_errors_are_found(shown: str, lines: list[int]) -> None:
+    assert (
+        bare_system_errors(f"try:\n    run()\nexcept (OSError, ValueError) as error:\n    say({shown})\n") == lines
+    )
+
+
+def test_nobody_reads_an_error_number() -> None:
+    found = {
+        str(path.relative_to(TREE)): bare_system_errors(path.read_text(encoding="utf-8"))
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: lines for name, lines in found.items() if lines} == {}

@@ -190,7 +190,7 @@ def test_what_is_no_file_is_no_update(folder: Path, tmp_path: Path) -> None:
 def test_a_wish_is_not_read_through_a_link(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("/media/stick/x.raucb\n")
     lead(folder / WISH, tmp_path / "elsewhere")
-    with pytest.raises(UpdateError, match="Nobody has asked"):
+    with pytest.raises(UpdateError, match="No update was requested"):
         wished(folder)
 
 

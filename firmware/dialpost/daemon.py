@@ -171,7 +171,7 @@ class Daemon:
             text = await asyncio.to_thread(self.file.read)
             for words in await self.changes.reload(split_header(text)[1]):
                 _log.info("reload: %s", words)
-            _log.info("reload: %s is in force", self.file.path)
+            _log.info("reload: %s is now active", self.file.path)
         except (ConfigError, NotFoundError) as error:
             _log.error("reload: %s; the station keeps running as before", error)
         except DialpostError as error:

@@ -63,7 +63,7 @@ def test_numbers_of_thousands_of_digits_break_nobody() -> None:
     digits = "9" * 5_000
     assert picked(digits, ()) is None
     assert not verify_password("x", f"{SCHEME}{digits},a,b,c")
-    with pytest.raises(ValueError, match="when it was made"):
+    with pytest.raises(ValueError, match="when it was built"):
         release_in({"compatible": BOARD, "version": "1", "build": digits})
     with pytest.raises(AccountError, match="example 500M"):
         quota_bytes(digits + "T")

@@ -120,7 +120,7 @@ async def test_a_refused_etrn_is_told_and_the_rest_goes(
     assert (report.outbound.is_exact, report.inbound.delivered) == (True, 0)
     assert (report.inbound.lost, report.inbound.waiting) == (0, 3)
     words = " ".join(report.words)
-    advice = "asks again at the next connection" if code < 500 else "provider does not do ETRN"
+    advice = "asks again at the next connection" if code < 500 else "provider does not support ETRN"
     assert f"{code} " in words
     assert advice in words
     assert any(line.startswith("etrn:") and str(code) in line and advice in line for line in caplog.messages)

@@ -86,7 +86,7 @@ def test_a_cut_that_is_never_reached_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [("500", "does not do ETRN"), ("458", "asks again at the next connection"), ("459", "does not allow it")],
+    [("500", "does not support ETRN"), ("458", "asks again at the next connection"), ("459", "does not allow it")],
 )
 def test_a_refused_etrn_in_exit_status_words_status_and_log(code: str, advice: str, tmp_path: Path) -> None:
     done = simulate(
@@ -213,7 +213,7 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
     child.send("b")
     child.expect("panel: button held: There is no call to end.")
     child.send("r")
-    child.expect("panel: let go now to be offered the factory reset")
+    child.expect("panel: let go now for the offer of a factory reset")
     child.expect("panel: press again within 5 s to reset the station")
     child.send("\r")
     child.expect("factory reset confirmed by the button: The request is recorded in")

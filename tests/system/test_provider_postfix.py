@@ -97,8 +97,8 @@ def test_a_provider_without_etrn(work: Path) -> None:
         with station:
             station.add_account("anna")
             assert station.call().returncode == 3
-            assert "does not do ETRN" in station.run("status").stdout
-            assert "does not do ETRN" in station.log_text()
+            assert "does not support ETRN" in station.run("status").stdout
+            assert "does not support ETRN" in station.log_text()
 
 
 def test_a_domain_the_provider_does_not_flush_is_told_and_asked_again(work: Path) -> None:

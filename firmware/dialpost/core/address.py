@@ -82,7 +82,7 @@ def parse_mailbox(text: str) -> Mailbox:
     if _DOTS_ANYWHERE.match(local) and not _DOT_STRING.match(local):
         local = f'"{local}"'
     if not (_DOT_STRING.match(local) or _QUOTED.match(local)):
-        raise AddressError(text, "the part before @ has characters that must not stand there")
+        raise AddressError(text, "the part before @ contains characters that are not allowed there")
     if domain.startswith("["):
         return Mailbox(local, _literal(text, domain))
     return Mailbox(local, normalise_domain(domain))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 LOG = "`log` at the console, or `journalctl -u dialpost`"
 """Where the log is."""
-RESTART = "restart it: `reboot` at the console, or `systemctl restart dialpost`"
+RESTART = "restart it with `reboot` at the console or `systemctl restart dialpost`"
 """How to restart the station."""
-START = "`reboot` at the console, or `systemctl start dialpost`"
+START = "`reboot` at the console or `systemctl start dialpost`"
 """How to start a daemon that is not running."""
 MAKE_ROOM = (
     "Have people delete mail in their mail programs and empty the trash there; `dialpost queue list` shows what "

@@ -123,3 +123,10 @@ class GpioNotThereError(GpioError):
 
 class LineBusyError(GpioError):
     """Another process holds the line; the text says which, where the kernel tells."""
+
+
+def fault_words(error: Exception) -> str:
+    """What happened, for people: the system's words and the file they are about, without `[Errno N]`."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error) or type(error).__name__
+    return f"{error.strerror}: {error.filename}" if isinstance(error.filename, str) else error.strerror

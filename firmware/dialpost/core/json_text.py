@@ -45,7 +45,7 @@ def parse_object(text: str | bytes) -> dict[str, JsonValue]:
     """The same where it must be an object. Raises: JsonError."""
     value = parse_json(text)
     if not isinstance(value, dict):
-        raise JsonError("This is JSON, but no object in { }.")
+        raise JsonError("This is JSON, but not an object in { }.")
     return value
 
 
@@ -59,7 +59,7 @@ def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {one_line(twice, 40)!r} stands twice in an object")
+        raise ValueError(f"the key {one_line(twice, 40)!r} appears twice in an object")
     return found
 
 
@@ -80,7 +80,7 @@ def _check(value: JsonValue) -> None:
                 following += one
             elif isinstance(one, str):
                 if _SURROGATE.search(one):
-                    raise JsonError("This is not usable JSON: half of a surrogate pair stands alone in a text.")
+                    raise JsonError("This is not usable JSON: a text contains half of a surrogate pair.")
             elif isinstance(one, int):
                 if not -_INT64 <= one < _INT64:
                     raise JsonError("This is not usable JSON: a whole number has more than 64 bits.")
@@ -89,4 +89,4 @@ def _check(value: JsonValue) -> None:
         if not following:
             return
         layer = following
-    raise JsonError(f"This is not usable JSON: brackets stand more than {DEEPEST} deep in each other.")
+    raise JsonError(f"This is not usable JSON: brackets are nested more than {DEEPEST} deep.")

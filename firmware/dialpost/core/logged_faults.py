@@ -54,7 +54,8 @@ _NEXT = {
     "held": "`dialpost queue list --held` shows it. Have it sent again, then `dialpost queue delete` it.",
     "notice: nobody to tell": "Set station.postmaster to an account that exists: its owner then gets the notices.",
     "modem: the line may still be up": "Power-cycle the modem; a call that stays up may cost money.",
-    "smtp: the host does not do what it offers": "Nothing to do: from now on mail goes without that extension.",
+    "smtp: the host does not support what it offers": "Nothing to do: from now on mail goes without that "
+    "extension.",
     "connections: the system gives no more: %s": "Idle ones are ended. Raise the limit (LimitNOFILE, `ulimit "
     "-n`) or lower smtp.max_connections.",
     "connections: file descriptors for %s only": "Raise the limit (LimitNOFILE, `ulimit -n`) to have all of "

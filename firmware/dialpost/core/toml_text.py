@@ -116,7 +116,7 @@ def _check_text(text: str, largest: int) -> None:
         dots = dots + 1 if mark == "." else 0
         depth += _DEPTH.get(mark, 0)  # below 0 tomllib goes no further
         if depth > DEEPEST:
-            raise _Fault(f"brackets stand more than {DEEPEST} deep in each other ({_place(text, token.start())})")
+            raise _Fault(f"brackets are nested more than {DEEPEST} deep ({_place(text, token.start())})")
         if dots >= DEEPEST:
             raise _Fault(f"a key has more than {DEEPEST} parts ({_place(text, token.start())})")
 
@@ -130,7 +130,7 @@ def _place(text: str, position: int) -> str:
 def _check_values(value: object, key: str, depth: int) -> None:
     """Raises: _Fault for a number of more than 64 bits (TOML 1.0, "Integer"), or tables too deep in each other."""
     if depth > 2 * DEEPEST:
-        raise _Fault(f"the tables of {key[:80]} stand too deep in each other")
+        raise _Fault(f"the tables of {key[:80]} are nested too deeply")
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         raise _Fault(f"the number at {key} is too large; whole numbers have at most 64 bits")
     for name, inner in _inner(value):

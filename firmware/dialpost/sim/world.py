@@ -32,7 +32,7 @@ from dialpost.core.config.model import (
     TlsVerify,
 )
 from dialpost.core.config.text import render_config
-from dialpost.core.errors import DialpostError
+from dialpost.core.errors import DialpostError, fault_words
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.mail.session import Listener
 from dialpost.core.panel.lights import project
@@ -191,7 +191,7 @@ class World:
                     options = [] if letter.content.isascii() else ["BODY=8BITMIME"]
                     smtp.sendmail(letter.sender, list(letter.recipients), letter.content, options)
         except (OSError, smtplib.SMTPException) as error:
-            raise DialpostError(f"The station did not accept a submitted message: {error}") from error
+            raise DialpostError(f"The station did not accept a submitted message: {fault_words(error)}") from error
 
     def hold(self, letters: Sequence[Letter]) -> None:
         """Mail for the station waits at the provider."""

@@ -148,7 +148,7 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "config", "check", path)[0] == 0
     before = path.read_text()
     status, _, err = run(capsys, "config", "init", path)
-    assert (status, path.read_text()) == (1, before) and "is there already" in err
+    assert (status, path.read_text()) == (1, before) and "already exists" in err
 
 
 def test_not_understood(capsys: pytest.CaptureFixture[str]) -> None:

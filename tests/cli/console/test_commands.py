@@ -181,7 +181,7 @@ def test_a_hint_names_the_command_as_it_is_typed_here(station: LiveDaemon) -> No
     said = typed(station.config_path, "set qqqqq 1", "explain", "call history", "queue show D9999999")
     assert "`explain` lists them all" in said and "`dialpost config" not in said
     assert "Addresses" in said or "smtp" in said
-    assert "`queue list` shows what waits" in said
+    assert "`queue list` shows the waiting mail" in said
 
 
 def test_explain_alone_lists_the_sections(station: LiveDaemon) -> None:
@@ -294,7 +294,7 @@ def test_who_is_cut_off_is_said_before_the_commit_and_asked(own: LiveDaemon) -> 
 
 def test_a_faulty_candidate_is_not_committed(own: LiveDaemon) -> None:
     said = typed(own.config_path, "set call.grace_min_s 61", "check", "commit")
-    assert said.count("call.grace_min_s = 61 is greater than call.grace_max_s = 60") == 2
+    assert said.count("call.grace_min_s = 61 must not be greater than call.grace_max_s = 60") == 2
     assert "Committed" not in said
 
 

@@ -78,7 +78,7 @@ async def test_from_an_empty_configuration_to_mail_in_the_mailbox(world: FirstSt
     assert AdminPassword(world.config_path).is_right(ADMIN)
     assert world.daemon.station is not None
     assert await world.daemon.station.accounts.verify("anna", ANNA)
-    for words in ("  ok      dial tone: There is one.", "1 received", "0961555017", "port "):
+    for words in ("  ok      dial tone: The modem hears it.", "1 received", "0961555017", "port "):
         assert words in terminal.text
     assert len(list((world.folder / "data/mail/anna/new").iterdir())) == 1
     page = (world.folder / "data" / SUMMARY).read_text()

@@ -209,7 +209,7 @@ def test_no_dial_tone_is_told_and_nothing_is_dialled_then(
 def test_a_sim_s_pin_is_not_entered(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(tmp_path, line.path, 'profile = "cellular"\n')
     status, out, _ = run(capsys, "test")
-    assert (status, "SIM: The SIM wants its PIN.\n        -> Set modem.sim_pin." in out) == (2, True)
+    assert (status, "SIM: The SIM asks for its PIN.\n        -> Set modem.sim_pin." in out) == (2, True)
     configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
     status, out, _ = run(capsys, "test")
     assert (status, "This test does not enter it: a call does, once." in out) == (0, True)
@@ -227,7 +227,10 @@ def test_a_wrong_pin_is_entered_once_however_often_a_call_is_tried(
 
     configure(tmp_path, line.path, 'profile = "cellular"\nsim_pin = "9999"\n')
     before, store = tries(), MemoryCallStore()
-    assert "can't be found out, so it is not tried" in run(capsys, "test", "--dial")[1]
+    assert (
+        "can't find out whether the SIM refused this PIN before, so it does not try it"
+        in run(capsys, "test", "--dial")[1]
+    )
     assert tries() == before
     with station(tmp_path, serve(STATUS, status) | pin_methods(store)):
         assert "The SIM refused the PIN." in run(capsys, "test", "--dial")[1]

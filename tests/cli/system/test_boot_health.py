@@ -70,7 +70,7 @@ def test_the_configuration_and_the_daemon_are_looked_at(tmp_path: Path) -> None:
     (fault,) = faults(config)[len(system) :]
     assert "daemon does not answer" in fault
     config.write_text(config.read_text().replace(f'data_dir = "{tmp_path}"', f'data_dir = "{tmp_path}/none"'))
-    assert f"{tmp_path}/none takes no file" in faults(config)[len(system)]
+    assert f"{tmp_path}/none can't be written to" in faults(config)[len(system)]
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -88,7 +88,7 @@ def test_what_lies_in_the_place_of_the_probe_is_not_followed_and_not_waited_for(
     found = card_faults(tmp_path)
     assert other.read_text() == "mine"
     if kind == "folder":
-        assert "takes no file" in found[0]
+        assert "can't be written to" in found[0]
     else:
         assert found == [] and not probe.exists()
 

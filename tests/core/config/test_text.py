@@ -124,8 +124,11 @@ def test_secrets_are_blotted_out() -> None:
         (BASE + '[tls]\nkey = "/k.pem"\n', ["tls.certificate and tls.key belong together"]),
         (BASE + '[outbound]\nuser = "x"\n', ["outbound.user and outbound.password belong together"]),
         (BASE + '[outbound]\nsmarthost = "clinic.example"\n', ["is this station itself"]),
-        (BASE + "[outbound]\nretry_min_s = 90\nretry_max_s = 60\n", ["retry_min_s = 90 is greater than"]),
-        (BASE + "[call]\ngrace_min_s = 61\n", ["call.grace_min_s = 61 is greater than call.grace_max_s = 60"]),
+        (BASE + "[outbound]\nretry_min_s = 90\nretry_max_s = 60\n", ["retry_min_s = 90 must not be greater than"]),
+        (
+            BASE + "[call]\ngrace_min_s = 61\n",
+            ["call.grace_min_s = 61 must not be greater than call.grace_max_s = 60"],
+        ),
         (BASE + '[[outbound.route]]\nvia = "mx"\n', ["outbound.route[1].domains is missing"]),
         (
             BASE + '[[outbound.route]]\ndomains = ["a.example"]\n[[outbound.route]]\ndomains = ["a.example"]\n',

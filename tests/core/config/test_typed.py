@@ -67,7 +67,7 @@ TAKEN = [
 
 REFUSED = [
     ("modem.numbers", "abc", "for example 0961 123456"),
-    ("modem.numbers", "2", "such a short"),
+    ("modem.numbers", "2", "too short for a provider"),
     ("modem.numbers", "9" * 42, "42 digits"),
     ("modem.numbers", "112", "emergency"),
     ("modem.numbers", "+112", "emergency"),
@@ -112,7 +112,7 @@ REFUSED = [
     ("relay.networks", "the LAN", "192.168.1.0/24"),
     ("lan.address", "192.168.1.25", "192.168.1.25/24"),
     ("lan.dns", "dns.provider.example", "for example 192.0.2.53"),
-    ("lan.dns", "0.0.0.0", "no host"),
+    ("lan.dns", "0.0.0.0", "can't be a host's address"),
     ("lan.interface", "eth 0", "for example eth0"),
     ("lan.ssh", "maybe", "true or false"),
     ("smtp.listen", "25", "0.0.0.0:25"),

@@ -55,7 +55,7 @@ NOT_ALLOWED = [
     (HEAD + "[redial]\npauses_s = [5, -1]\n", "from 0 to 86400"),
     (HEAD + '[redial]\npauses_s = ["a"]\n', 'redial.pauses_s[1] = "a" is not allowed'),
     (HEAD + "[redial]\nperiod_s = 60\n", "go together"),
-    (HEAD + "[redial]\nattempts = 9\nattempts_busy = 3\n", "attempts_busy is less than"),
+    (HEAD + "[redial]\nattempts = 9\nattempts_busy = 3\n", "attempts_busy must not be less than"),
     (HEAD + "[dialling]\ntone = false\npulse = false\n", "nothing can be dialled"),
     (HEAD + '[dialling]\ncountry_code = "43"\n', "give both or none"),
     (HEAD + '[dialling]\ncountry_code = "+43"\ninternational_prefix = "00"\n', "it has digits only"),

@@ -50,7 +50,7 @@ def test_each_code(code: int, outcome: EtrnOutcome) -> None:
 
 @pytest.mark.parametrize("code", [500, 501, 502, 503, 504, 530, 550, 554])
 def test_a_5xx_says_that_the_provider_does_not_do_etrn(code: int) -> None:
-    assert "provider does not do ETRN" in answer(code).advice
+    assert "provider does not support ETRN" in answer(code).advice
 
 
 @pytest.mark.parametrize("code", [421, 450, 458, 459])
@@ -120,4 +120,4 @@ def test_a_login_that_failed_is_for_a_person() -> None:
 def test_no_answer_and_not_offered() -> None:
     found = classify_dialogue(("a", "b"), EtrnDialogue((), None, offered=False))
     assert [a.outcome for a in found] == [EtrnOutcome.NOT_DONE] * 2
-    assert "does not do ETRN" in found[0].advice
+    assert "does not support ETRN" in found[0].advice

@@ -62,7 +62,7 @@ def test_a_first_file(tmp_path: Path) -> None:
     file.create(TEXT)
     assert file.load().station.domains == ("clinic.example",)
     assert not file.is_open_to_all
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         file.create(OTHER)
     assert file.path.read_text() == TEXT
     with pytest.raises(StorageError, match="can't be written: No such file"):

@@ -95,7 +95,7 @@ def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     async def story() -> None:
         outcome = await link(("no-such-host.invalid", 25)).dial()
         assert outcome.result is DialResult.TIMEOUT
-        assert "no-such-host.invalid is not found by name service (Name or" in outcome.detail
+        assert "no-such-host.invalid can't be found in DNS (Name or" in outcome.detail
 
     monkeypatch.setattr(VirtualTimeLoop, "getaddrinfo", not_found)
     run_virtual(story())

@@ -43,7 +43,7 @@ def test_only_an_installed_station_is_ended(
 def test_a_refusal_is_told_in_its_own_words(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIALPOST_STATION", "1")
     program(programs, "systemctl", "echo 'Interactive authentication required.' >&2; exit 1")
-    with pytest.raises(DialpostError, match="machine refuses: Interactive authentication required"):
+    with pytest.raises(DialpostError, match="system refused: Interactive authentication required"):
         machine.end(End.SHUTDOWN)
 
 

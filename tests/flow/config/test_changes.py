@@ -85,7 +85,7 @@ async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig: Rig) -> Non
     rig.apply.problems = ("The network could not be set: it took too long.",)
     done = await rig.commit(LINE)
     assert done.problems == rig.apply.problems
-    assert rig.changes.attention() == ["Not put in force: The network could not be set: it took too long."]
+    assert rig.changes.attention() == ["Not applied:  The network could not be set: it took too long."]
     rig.apply.problems = ()
     done = await rig.commit(TEXT)
     assert (done.problems, rig.changes.attention()) == ((), [])
@@ -116,7 +116,7 @@ async def test_what_the_rehearsal_finds_changes_nothing(rig: Rig) -> None:
 
 async def test_a_station_that_does_not_start(rig: Rig) -> None:
     rig.process.fails_with = StorageError("The card is gone.")
-    with pytest.raises(ConfigError, match=r"rolled back.*The card is gone\.\nConfiguration 1 is in force again"):
+    with pytest.raises(ConfigError, match=r"rolled back.*The card is gone\.\nConfiguration 1 is active again"):
         await rig.commit(LINE)
     assert (rig.text(), known(rig.history.current()).number, rig.apply.numbers) == (TEXT, 3, [])
     assert "did not start with configuration 2" in rig.changes.attention()[0]
@@ -183,14 +183,14 @@ async def test_confirmed_in_time(rig: Rig) -> None:
     assert done.needs_confirm_s == 60 and 59 < known(rig.changes.pending_left_s) <= 60
     assert "rolled back in 60 s unless" in rig.changes.attention()[0]
     for attempt in (rig.commit(BOTH), rig.changes.reload(BOTH)):
-        with pytest.raises(ControlError, match=r"waits for its confirmation \(60 s left\)"):
+        with pytest.raises(ControlError, match=r"is waiting for confirmation \(60 s left\)"):
             await attempt
     with pytest.raises(ControlError, match="only in the session"):
         await rig.changes.confirm(OTHER)
     assert await rig.changes.confirm(OWNER) == 2
     assert (rig.history.unproven(), rig.changes.pending, rig.changes.attention()) == (None, None, [])
     rig.changes.owner_gone(OWNER)  # harmless now
-    with pytest.raises(ControlError, match="No commit waits"):
+    with pytest.raises(ControlError, match="No commit is waiting"):
         await rig.changes.confirm(OWNER)
     assert rig.text() == LINE
 
@@ -305,7 +305,7 @@ async def test_the_file_read_again(rig: Rig) -> None:
     assert (known(rig.process.config).modem.numbers, rig.apply.numbers) == (("0961",), [2])
     rig.process.fails_with = StorageError("The card is gone.")
     rig.path.write_text(BOTH)
-    with pytest.raises(ConfigError, match=r"3 was rolled back.*card is gone\.\nConfiguration 2 is in force again"):
+    with pytest.raises(ConfigError, match=r"3 was rolled back.*card is gone\.\nConfiguration 2 is active again"):
         await rig.changes.reload(BOTH)
     assert (rig.text(), rig.history.text_of(3)) == (LINE, BOTH)
     rig.process.problems = ("Port 25 is taken.",)

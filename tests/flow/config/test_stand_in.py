@@ -56,7 +56,7 @@ def test_the_newest_that_can_be_used_takes_its_place(rig: Rig, spoilt: bytes) ->
     rig.path.write_bytes(spoilt)
     found = stand_in(rig.book, rig.file)
     assert found is not None and found.config.smtp.max_errors == 30
-    assert "Configuration 2, the newest that can be used" in found.words
+    assert "Configuration 2, the newest usable one" in found.words
     assert "dialpost.toml.spoilt-1" in found.words
     assert (rig.path.read_bytes(), rig.spoilt()) == (whole, [spoilt])
     assert stand_in(rig.book, rig.file) is None

@@ -206,7 +206,7 @@ async def test_etrn_refused_in_the_provider_s_words() -> None:
     servers = FakeServers()
     servers.dialogue = EtrnDialogue(((DOMAIN, Reply(500, ("What is ETRN?",))),), None, False)
     (found,) = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "ETRN"]
-    assert found.severity is FAULT and "500 What is ETRN?" in found.what and "does not do ETRN" in found.advice
+    assert found.severity is FAULT and "500 What is ETRN?" in found.what and "does not support ETRN" in found.advice
 
 
 async def test_every_smarthost_of_a_route_is_tried_once() -> None:

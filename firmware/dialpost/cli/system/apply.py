@@ -10,6 +10,7 @@ from typing import Any
 
 from dialpost.cli.station import load_config
 from dialpost.core.config.applied import ApplyResult
+from dialpost.core.errors import fault_words
 from dialpost.edge.system.apply import Place, apply, preview
 from dialpost.edge.system.apply_unit import ApplyUnit
 
@@ -42,7 +43,7 @@ def _preview(args: argparse.Namespace, place: Place) -> int:
     try:
         lines = preview(load_config(args), place)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"dialpost: {error}\n")
+        sys.stderr.write(f"dialpost: {fault_words(error)}\n")
         return 1
     print("\n".join(lines) if lines else "Nothing would change.")
     return 1 if lines else 0

@@ -152,7 +152,7 @@ def faults(config_path: Path = CONFIG) -> list[str]:
     found += card_faults(Path(config.station.data_dir))
     try:
         status = ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=30).ask(STATUS)
-        if status.mode == ON_TRIAL:  # no door is open until the release has proven itself
+        if status.mode == ON_TRIAL:  # no mail port is open until the release has proven itself
             found += status.problems
         else:
             found += asyncio.run(_door_faults(status.doors))
@@ -164,7 +164,7 @@ def faults(config_path: Path = CONFIG) -> list[str]:
 async def _door_faults(doors: Sequence[str]) -> list[str]:
     answers = await asyncio.gather(*(knock(door) for door in doors))
     faults = [f"{door}: {answer}" for door, answer in zip(doors, answers, strict=True) if answer]
-    return faults if doors else ["no door is open"]
+    return faults if doors else ["no mail port is open"]
 
 
 def card_faults(folder: Path) -> list[str]:
@@ -179,7 +179,7 @@ def card_faults(folder: Path) -> list[str]:
             os.fsync(file.fileno())
         probe.unlink()
     except OSError as error:
-        return [f"{folder} takes no file: {error.strerror}"]
+        return [f"{folder} can't be written to: {error.strerror}"]
     return []
 
 

@@ -23,7 +23,7 @@ from dialpost.cli.system.boot_slots import running_slot
 from dialpost.core.config.model import StationConfig
 from dialpost.core.control.local import UpdateNow
 from dialpost.core.control.station import UPDATE_LOOK, UPDATE_SEEN, UPDATE_STATUS
-from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError
+from dialpost.core.errors import ConfigError, ControlError, DialpostError, NotFoundError, UpdateError, fault_words
 from dialpost.core.system.boot.state import Slot
 from dialpost.core.system.update.record import UpdateRecord, UpdateState
 from dialpost.core.system.update.rules import Release, refusal, release_in, running_release
@@ -147,7 +147,7 @@ def judge(
     try:
         running = running_release(os_release.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UpdateError(f"This system can't be updated: {error}.") from error
+        raise UpdateError(f"This system can't be updated: {fault_words(error)}.") from error
     if not file.is_file():
         raise UpdateError(f"No such file: {file}.")
     try:
@@ -209,7 +209,7 @@ def _tell_state(args: argparse.Namespace) -> int:
     try:
         running = running_release(_OS_RELEASE.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UpdateError(f"This system can't be updated: {error}.") from error
+        raise UpdateError(f"This system can't be updated: {fault_words(error)}.") from error
     if not args.json:
         _say(f"Version {running.name} is running.")
     try:

@@ -62,7 +62,7 @@ def _twice(key: str, items: tuple[str, ...]) -> Iterator[str]:
 
 def _order(low_key: str, low: float, high_key: str, high: float) -> Iterator[str]:
     if low > high:
-        yield f"{low_key} = {low:g} is greater than {high_key} = {high:g}; it must not be."
+        yield f"{low_key} = {low:g} must not be greater than {high_key} = {high:g}."
 
 
 def _listeners(config: Config) -> Iterator[str]:

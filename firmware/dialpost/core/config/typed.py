@@ -155,11 +155,11 @@ def phone_number(text: str) -> str:
         )
     digits = sum(char.isdigit() for char in number)
     if digits < 3 and not set("*#") & set(number):  # *99# is dialled for data
-        raise ValueError("no provider has such a short number: enter all its digits, for example 0961 123456")
+        raise ValueError("that is too short for a provider's number; enter all its digits, for example 0961 123456")
     if digits > MOST_DIGITS or len(number) > 60:
         raise ValueError(f"it has {digits} digits, and no telephone number has more than {MOST_DIGITS}")
     if is_emergency(number, EMERGENCY):
-        raise ValueError("it is an emergency number somewhere: a station must never dial it")
+        raise ValueError("emergency services use that number somewhere, so the station must never dial it")
     return number
 
 

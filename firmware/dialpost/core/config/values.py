@@ -147,7 +147,7 @@ def _one_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """Raises: ValueError for an address that means no host or many."""
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
         raise ValueError(
-            "no host has that address; enter a host's name or address, for example smtp.provider.example"
+            "that can't be a host's address; enter a host's name or address, for example smtp.provider.example"
         )
     return str(address)
 

@@ -233,7 +233,7 @@ COMMANDS: tuple[Command, ...] = (
         _OPTIONS,
         is_paged=False,
     ),
-    _own(_L, "ping", "is a host reachable? (does not dial)", Argument("HOST")),
+    _own(_L, "ping", "check whether a host can be reached (does not dial)", Argument("HOST")),
     _own(
         _L,
         "lookup",

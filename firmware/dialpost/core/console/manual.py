@@ -16,7 +16,7 @@ Generated from the table of commands by `dialpost console --markdown`; don't edi
 The console is where an operator works with the station: at its serial port, over ssh, or in a
 terminal of the machine. Before the first configuration it is the set-up wizard. Where the
 configuration can't be used or the daemon does not run, it is the rescue menu. Otherwise it is a
-command line. It is a face of the daemon's control socket and decides nothing itself.
+command line. It works through the daemon's control socket and decides nothing itself.
 
 ## Getting there
 
@@ -27,7 +27,7 @@ machine of your own.
 **Serial.** Connect a USB-serial adapter to the board's UART (3.3 V; flashing.md: pins 6, 8, 10) at
 115200 bit/s, 8 data bits, no parity, 1 stop bit, no hardware flow control: `minicom -D
 /dev/ttyUSB0 -b 115200` or `screen /dev/ttyUSB0 115200`. Press Enter. `console.speed_bps` sets other
-speeds (9600 to 115200). On the image the console is there by itself; elsewhere `systemctl enable
+speeds (9600 to 115200). On the image the console starts automatically; elsewhere `systemctl enable
 --now dialpost-console@NAME` puts one on the port /dev/NAME. The console honours XON/XOFF in both
 directions, so that a long paste loses nothing: Ctrl-S stops the output, any key resumes it.
 
@@ -80,9 +80,9 @@ queries a terminal.
 ## Changing the configuration
 
 Each session has a *candidate*: the configuration with its own changes. Nothing takes effect before
-`commit`; then all of it does at once, durably, under a new number, with who and when. Sessions see
-each other (`who`) and hear of each other's commits. If somebody else commits first, `rebase`
-applies your changes on top of theirs.
+`commit`; then everything takes effect at once and is saved under a new number, with the user and
+the time. Sessions see each other (`who`) and are notified of each other's commits. If somebody else
+commits first, `rebase` applies your changes on top of theirs.
 
     dialpost> set schedule.entry[1].at 07:30, 12:30
     + schedule.entry[1].at = ["07:30", "12:30"]
@@ -111,7 +111,7 @@ _FOOT = """\
 
 | file | what |
 |---|---|
-| `/etc/dialpost/dialpost.toml` | the configuration in force; `dialpost.toml.history/` the earlier ones |
+| `/etc/dialpost/dialpost.toml` | the active configuration; `dialpost.toml.history/` the earlier ones |
 | `/etc/dialpost/console-password` | the hash of the admin password |
 | `/run/dialpost/control.sock` | the daemon's control socket |
 | `/run/media/dialpost/` | USB sticks |

@@ -41,10 +41,10 @@ DIAL_REASONS: dict[DialResult, Reason] = {
     DialResult.CONNECTED: Reason("connected", "line lit, " + _DARK, "The line is up."),
     DialResult.BUSY: Reason("busy", LIGHT, "The number is busy.", "The station redials."),
     DialResult.NO_ANSWER: Reason(
-        "no-answer", LIGHT, "Nobody answers at the other end.", "Check the number and that the provider is up."
+        "no-answer", LIGHT, "The other end does not answer.", "Check the number and that the provider is up."
     ),
     DialResult.NO_CARRIER: Reason(
-        "no-carrier", LIGHT, "The other end answered but no carrier came.", "Try again; check for line noise."
+        "no-carrier", LIGHT, "The other end answered, but there was no carrier.", "Try again; check for line noise."
     ),
     DialResult.NO_DIALTONE: Reason(
         "no-dialtone", LIGHT, "There is no dial tone.", "Check the cable between modem and socket."
@@ -53,7 +53,7 @@ DIAL_REASONS: dict[DialResult, Reason] = {
         "delayed",
         LIGHT,
         "After failed tries the modem blocks this number for a while, as national rules require.",
-        "It is tried again by itself; a second number in modem.numbers may help.",
+        "The station retries automatically; a second number in modem.numbers may help.",
     ),
     DialResult.BLACKLISTED: Reason(
         "blacklisted",
@@ -81,7 +81,7 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     (Medium.CELLULAR, DialResult.NO_CARRIER): Reason(
         "no-carrier",
         LIGHT,
-        "The network did not begin the data call, or ended it.",
+        "The network did not start the data call, or ended it.",
         "Check modem.apn (the operator names it), that the SIM's contract has data and credit, and the reception: "
         "`dialpost modem test`.",
     ),
@@ -106,7 +106,7 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
     (Medium.SATELLITE, DialResult.NO_CARRIER): Reason(
         "no-carrier",
         LIGHT,
-        "The satellite's network did not begin the call, or lost it.",
+        "The satellite network did not start the call, or dropped it.",
         "Check that the antenna sees the whole sky, that the contract has data, and the number; the station "
         "redials by itself.",
     ),
@@ -150,7 +150,7 @@ PPP_REASONS: dict[int, Reason] = {
         "ppp-pty", LIGHT, "The command behind the port could not be run.",
         "The station uses none: look at /etc/ppp.", again=Again.AFTER_CHANGE),
     10: Reason(
-        "ppp-negotiation", LIGHT, "The provider's end broke the PPP protocol: no network was negotiated.",
+        "ppp-negotiation", LIGHT, "The provider's end broke the PPP protocol, so no network was negotiated.",
         "Call again. If it persists, ask the provider whether a login comes before PPP (modem.login_script), and "
         "whether the number is right.",
     ),
@@ -168,7 +168,7 @@ PPP_REASONS: dict[int, Reason] = {
         "ppp-callback", LIGHT, "The provider wants to call back.",
         "The station can't be called: ask the provider.", again=Again.AFTER_CHANGE),
     15: Reason(
-        "ppp-dead", LIGHT, "The line is dead: the other end no longer answers.",
+        "ppp-dead", LIGHT, "The other end of the line no longer answers.",
         "Unfinished mail is sent again; the station redials.",
     ),
     16: Reason(
@@ -210,5 +210,5 @@ def ppp_reason(exit_code: int) -> Reason:
         f"ppp-exit-{exit_code}",
         LIGHT,
         f"pppd ended with the unknown status {exit_code}.",
-        f"The log tells more: {LOG}.",
+        f"The log says more: {LOG}.",
     )

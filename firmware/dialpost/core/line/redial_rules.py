@@ -78,7 +78,7 @@ class RedialRules:
         if bool(self.period_attempts) != bool(self.period_s):
             found.append("redial.period_attempts and redial.period_s go together: give both or none.")
         if self.attempts_busy and self.attempts_busy < self.attempts:
-            found.append("redial.attempts_busy is less than redial.attempts; it must not be.")
+            found.append("redial.attempts_busy must not be less than redial.attempts.")
         return found
 
 

@@ -178,7 +178,7 @@ def _words(
     lines += ["The message:", ""]
     if message.subject:
         lines.append(f"    Subject: {_one_line(message.subject)}")
-    lines += [f"    Handed in: {frame.arrival}", ""]
+    lines += [f"    Submitted: {frame.arrival}", ""]
     if report is Report.DELAYED and frame.retry_until:
         lines += textwrap.wrap(
             f"If it can't be delivered before {frame.retry_until}, you will get another notice.", _WIDTH
@@ -200,7 +200,7 @@ def _sentences(report: Report, part: ReportedRecipient) -> list[str]:
         tries = "once" if record.attempts == 1 else f"{record.attempts} times"
         sentences = [f"The station tried {tries} and has now given up. {sentences[0]}"]
     if record.answer_unknown:
-        sentences.append("It was sent once and no answer came back: it may have arrived all the same.")
+        sentences.append("It was sent once, but no answer came back, so it may have arrived.")
     return sentences
 
 

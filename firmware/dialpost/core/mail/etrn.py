@@ -59,24 +59,24 @@ _ADVICE = {
     EtrnOutcome.NOTHING_WAITS: "",
     EtrnOutcome.PENDING: "",
     EtrnOutcome.TRY_LATER: (
-        "Your provider does ETRN but can't start its queue for {name} now. Nothing to do: Dialpost asks again "
+        "Your provider supports ETRN but can't start its queue for {name} now. Nothing to do: Dialpost asks again "
         "at the next connection. If it still fails after a day, ask the provider."
     ),
     EtrnOutcome.NOT_ALLOWED: (
-        "Your provider does ETRN but does not allow it for {name} from here. Dialpost asks again at the next "
+        "Your provider supports ETRN but does not allow it for {name} from here. Dialpost asks again at the next "
         "connection; ask the provider to allow ETRN for {name} from this line, or for the name to use "
         "(setting etrn.names), or for a login (etrn.user and etrn.password)."
     ),
     EtrnOutcome.LOGIN_NEEDED: (
-        "Your provider does not do ETRN without a valid login. Ask it for a user and password and set "
+        "Your provider does not support ETRN without a valid login. Ask it for a user and password and set "
         "etrn.user and etrn.password."
     ),
     EtrnOutcome.BAD_NAME: (
-        "Your provider does not do ETRN under the name {name}. Ask which name it wants (the domain, "
+        "Your provider does not support ETRN under the name {name}. Ask which name it wants (the domain, "
         "@domain or #name) and set etrn.names."
     ),
     EtrnOutcome.NOT_DONE: (
-        "Your provider does not do ETRN on this host. Ask it for the host that does and set etrn.host (and "
+        "Your provider does not support ETRN on this host. Ask for the host that does, and set etrn.host (and "
         'etrn.port, mostly 25), or set etrn.use = "never" if it sends your mail without being asked.'
     ),
     EtrnOutcome.UNREACHABLE: (
@@ -84,9 +84,9 @@ _ADVICE = {
         "etrn.host and etrn.port if this repeats."
     ),
     EtrnOutcome.LOGIN_REFUSED: (
-        "The provider's ETRN host refused the login, so no mail was asked for. Dialpost does not try again until "
-        "something changes: correct etrn.user and etrn.password with `dialpost config set`, or force one more try "
-        "with `dialpost call now`."
+        "The provider's ETRN host refused the login, so the station could not ask for mail. Dialpost does not try "
+        "again until something changes: correct etrn.user and etrn.password with `dialpost config set`, or force "
+        "one more try with `dialpost call now`."
     ),
     EtrnOutcome.NEEDS_PERSON: (
         "The provider's ETRN host was reached, but the session failed before ETRN. Check etrn.user and "

@@ -92,14 +92,14 @@ def mx_hosts(
         case NoRecords():
             answer = (MxRecord(0, domain),)  # the implicit MX
     if len(answer) == 1 and not answer[0].host:
-        return NoWay(Reply(556, (f"{domain} says that it takes no mail (null MX)",), "5.1.10"))
+        return NoWay(Reply(556, (f"{domain} says that it accepts no mail (null MX)",), "5.1.10"))
     records = [record for record in answer if record.host]
     own = [record.preference for record in records if record.host in own_names]
     if own:  # those as good as we are or worse would only send it back to us
         records = [record for record in records if record.preference < min(own)]
     if not records:
         text = (
-            f"Mail for {domain} is meant to come to this station ({', '.join(sorted(own_names))}), which "
+            f"Mail for {domain} is directed to this station ({', '.join(sorted(own_names))}), which "
             "does not know the domain; its operator can add it to station.domains, or its owner correct the MX"
         )
         return NoWay(Reply(554, (text,), "5.4.6"))
@@ -131,4 +131,4 @@ def no_such_domain(domain: str) -> Reply:
 
 def dns_trouble(name: str, why: str) -> Reply:
     """Name service could not tell (RFC 3463 X.4.3)."""
-    return Reply(451, (f"The name server could not be asked about {name}: {why}",), "4.4.3")
+    return Reply(451, (f"The name server could not be queried about {name}: {why}",), "4.4.3")

@@ -13,7 +13,7 @@ _BY_STATUS = {
     "1.3": "That is not a valid address. Check its spelling.",
     "1.6": "The recipient has moved; there is no longer a mailbox at that address.",
     "1.8": "The receiving mail host does not accept your own address as a sender.",
-    "1.10": "The domain after the @ takes no mail at all. Ask the recipient for another address.",
+    "1.10": "The domain after the @ accepts no mail at all. Ask the recipient for another address.",
     "2.1": "The mailbox is closed.",
     "2.2": "The mailbox is full. Ask the recipient, by other means, to make room.",
     "2.3": "The message is too large for that mailbox. Send smaller attachments, or several messages.",
@@ -49,7 +49,7 @@ _BY_CODE = {
     552: "The message is too large, or the mailbox is full.",
     553: "The address is not accepted there. Check its spelling.",
     554: "The receiving mail host does not want this message.",
-    556: "The domain after the @ takes no mail at all. Ask the recipient for another address.",
+    556: "The domain after the @ accepts no mail at all. Ask the recipient for another address.",
 }
 
 

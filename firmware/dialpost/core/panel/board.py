@@ -189,7 +189,7 @@ def _problems(board: Board) -> Iterator[str]:
     if button is not None and (button.bias, button.active_low) in _CONTRADICTIONS:
         yield (
             f"button {button.name} (line {button.line}): {button.bias.value} with active_low = "
-            f"{str(button.active_low).lower()}: it would count as pressed while nobody presses. Change one of "
+            f"{str(button.active_low).lower()}: it would read as pressed when it is not. Change one of "
             'them, or set bias = "none" where a resistor on the board holds the line.'
         )
 

@@ -140,7 +140,7 @@ SIGNALS: tuple[Signal, ...] = (
     _phase("the factory reset begins: the station restarts", Phase.RESETTING, None, STUTTER, STUTTER, Colour.RED),
     _button(
         "reset-offered",
-        "press again within 5 s to reset the station; wait to reset nothing",
+        "press again within 5 s to reset the station; wait to cancel",
         ButtonShow.OFFERED,
         HURRY,
         Colour.RED,
@@ -152,7 +152,9 @@ SIGNALS: tuple[Signal, ...] = (
         OFF,
         Colour.WHITE,
     ),
-    _button("will-offer-reset", "let go now to be offered the factory reset", ButtonShow.RESET, TRIPLE, Colour.RED),
+    _button(
+        "will-offer-reset", "let go now for the offer of a factory reset", ButtonShow.RESET, TRIPLE, Colour.RED
+    ),
     _button("will-hang-up", "let go now to hang up at once", ButtonShow.HANG_UP, EVEN, Colour.WHITE),
     _phase("the program crashed; it is being restarted", Phase.CRASHED, Led.FAULT, ON, TWO_LONG, Colour.RED),
     _phase("an update is under way: don't pull the plug", Phase.UPDATE, Led.POWER, DOUBLE, LONG_SHORT, Colour.BLUE),

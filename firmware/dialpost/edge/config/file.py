@@ -48,7 +48,7 @@ class ConfigFile:
         """Write a first file; one that is there is left alone. Raises: ConfigError, StorageError."""
         try:
             if self.path.exists():
-                raise ConfigError((f"{self.path} is there already; nothing was changed.",))
+                raise ConfigError((f"{self.path} already exists; nothing was changed.",))
             write_durably(self.path, text.encode(), MODE)
             _give_to_station(self.path)
         except OSError as error:

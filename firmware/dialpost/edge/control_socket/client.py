@@ -99,7 +99,7 @@ class ControlClient:
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             raise ControlError(
-                f"No Dialpost daemon is running (nothing answers at {self._path}). Start it: {START}"
+                f"No Dialpost daemon is running (nothing answers at {self._path}). Start it with {START}."
             ) from None
         except OSError as error:
             sock.close()

@@ -262,7 +262,7 @@ class ControlServer:
         except Exception as error:  # a bug of ours must not take the daemon down
             _log.exception("control: %s failed", method)
             return {
-                "error": f"A bug in Dialpost stopped this ({type(error).__name__}). The log tells more: {LOG}.",
+                "error": f"A bug in Dialpost stopped this ({type(error).__name__}). The log says more: {LOG}.",
                 "kind": "InternalError",
             }
 

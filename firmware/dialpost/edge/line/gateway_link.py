@@ -135,7 +135,7 @@ class DialupGateway:
         except TimeoutError:
             return f"{host} port {port} does not answer"
         except socket.gaierror as error:
-            return f"{host} is not found by name service ({error.strerror})"
+            return f"{host} can't be found in DNS ({error.strerror})"
         except OSError as error:
             why = errno.errorcode.get(error.errno or 0, "")
             return f"{host} port {port} can't be reached ({error.strerror or why or error})"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import serial
 
-from dialpost.core.errors import PortError
+from dialpost.core.errors import PortError, fault_words
 from dialpost.core.line.modem.profile import FlowControl
 
 _HUPCL = 2  # in the flags of tcgetattr: c_cflag
@@ -52,7 +52,7 @@ def open_port(device: str, speed_bps: int, flow_control: FlowControl) -> SerialP
     except serial.SerialException as error:
         raise PortError(_in_words(device, error)) from error
     except (ValueError, termios.error, OSError) as error:
-        raise PortError(f"{device} can't be opened: {error}") from error
+        raise PortError(f"{device} can't be opened: {fault_words(error)}") from error
     with contextlib.suppress(termios.error):
         flags = termios.tcgetattr(port.fileno())
         flags[_HUPCL] &= ~termios.HUPCL
@@ -75,7 +75,7 @@ def _in_words(device: str, error: Exception) -> str:
     if number is None and "lock" in str(error).lower():  # pyserial drops the error number of flock
         number = errno.EAGAIN
     words = _WORDS.get(number) if number is not None else None
-    return words.format(device=device) if words else f"{device} can't be used: {error}"
+    return words.format(device=device) if words else f"{device} can't be used: {fault_words(error)}"
 
 
 class SerialPort:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError
+from dialpost.core.errors import AccountError, ConfigError, DamagedError, StorageError, fault_words
 from dialpost.core.mail.accounts import Account, Alias, check_name, folded
 from dialpost.core.toml_text import parse_toml
 from dialpost.edge.ground.durable import storage_error, write_durably
@@ -53,7 +53,7 @@ class AccountFile:
                 return {}, {}
             return self._fall_back("is missing", error, set_aside)
         except (OSError, ValueError) as error:
-            return self._fall_back(f"is damaged ({error})", error, set_aside)
+            return self._fall_back(f"is damaged ({fault_words(error)})", error, set_aside)
 
     def _fall_back(self, what: str, error: Exception, set_aside: bool) -> _Contents:
         try:

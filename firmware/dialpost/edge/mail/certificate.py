@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dialpost.core.config.model import Config
-from dialpost.core.errors import CertificateError
+from dialpost.core.errors import CertificateError, fault_words
 from dialpost.core.mail.certificate import CertificateFacts, certificate_names, is_address, plain_name
 from dialpost.edge.ground.durable import sync
 
@@ -275,7 +275,7 @@ def _openssl(*arguments: str, cwd: Path | None = None) -> str:
             "or name a certificate of your own in tls.certificate and tls.key."
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CertificateError(f"The command openssl could not be run: {error}.") from error
+        raise CertificateError(f"The command openssl could not be run: {fault_words(error)}.") from error
     if done.returncode != 0:
         words = " / ".join(line for line in done.stderr.splitlines() if line.strip())[-300:]
         raise CertificateError(f"openssl {arguments[0]} failed: {words or f'exit status {done.returncode}'}")

@@ -12,6 +12,7 @@ import contextlib
 from pathlib import Path
 
 from dialpost.core.config.applied import ApplyResult, not_applied
+from dialpost.core.errors import fault_words
 
 UNIT = "dialpost-apply.service"
 RESULT = Path("/run/dialpost-apply/result.json")
@@ -78,7 +79,7 @@ class ApplyUnit:
                 stderr=asyncio.subprocess.STDOUT,
             )
         except OSError as error:
-            return -1, str(error)
+            return -1, fault_words(error)
         try:
             said, _ = await asyncio.wait_for(process.communicate(), self._timeout_s)
         except TimeoutError:
@@ -103,7 +104,7 @@ class ApplyUnit:
             with self._result.open("rb") as file:
                 return ApplyResult.from_json(file.read(_LARGEST).decode("utf-8"))
         except (OSError, ValueError) as error:
-            return not_applied(f"What {UNIT} said in {self._result} can't be read: {error}.")
+            return not_applied(f"What {UNIT} said in {self._result} can't be read: {fault_words(error)}.")
 
 
 def _because(status: int, said: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+from dialpost.core.errors import fault_words
+
 _TIMEOUT_S = 30.0
 _OF_THE_LINE = frozenset({"dialpost-ppp.service"})
 """A failed call says nothing about the station, so the line's unit does not count."""
@@ -18,7 +20,7 @@ def failed_units(systemctl: str = "systemctl") -> list[str]:
         state = _ask(systemctl, "is-system-running")
         failed = _ask(systemctl, "list-units", "--state=failed", "--plain", "--no-legend", "--full")
     except (OSError, subprocess.SubprocessError) as error:
-        return [f"the service manager does not answer: {error}"]
+        return [f"the service manager does not answer: {fault_words(error)}"]
     units = [line.split()[0] for line in failed.splitlines() if line.split()]
     faults = [f"{unit} has failed" for unit in units if unit not in _OF_THE_LINE]
     if state not in {"running", "degraded"}:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from dialpost.core.errors import DialpostError
+from dialpost.core.errors import DialpostError, fault_words
 
 _BOOTED = Path("/run/systemd/system")
 _END_S, _JOURNAL_S = 20.0, 20.0
@@ -35,10 +35,10 @@ def end(how: End) -> None:
             ["systemctl", "--no-ask-password", how.value], capture_output=True, timeout=_END_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DialpostError(f"The service manager can't be asked ({error}).") from error
+        raise DialpostError(f"The service manager can't be asked ({fault_words(error)}).") from error
     if done.returncode:
         words = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
-        raise DialpostError(f"The machine refuses: {words or done.returncode}.")
+        raise DialpostError(f"The system refused: {words or done.returncode}.")
 
 
 def journal(lines: int) -> list[str] | None:

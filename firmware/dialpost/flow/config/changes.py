@@ -26,7 +26,7 @@ from dialpost.flow.config.world import Apply, History, Parser, Process, WallCloc
 
 _log = logging.getLogger("dialpost.config")
 
-_NOT_IN_FORCE = "Not put in force: "
+_NOT_IN_FORCE = "Not applied:  "
 
 Work = Callable[[], Coroutine[object, object, object]]
 
@@ -191,7 +191,7 @@ class ConfigChanges:
         async with self._lock:
             pending = self._pending
             if pending is None:
-                raise ControlError("No commit waits for a confirmation.")
+                raise ControlError("No commit is waiting for confirmation.")
             if pending.owner is not owner:
                 raise ControlError(
                     f"Configuration {pending.trial.number} can be confirmed only in the session that committed it: "
@@ -233,7 +233,7 @@ class ConfigChanges:
     def _refuse_while_pending(self) -> None:
         if self._pending is not None:
             raise ControlError(
-                f"Configuration {self._pending.trial.number} waits for its confirmation "
+                f"Configuration {self._pending.trial.number} is waiting for confirmation "
                 f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is rolled back."
             )
 
@@ -334,7 +334,7 @@ class ConfigChanges:
         )
         self._in_force = commit.number if commit else 0
         now = (
-            f"Configuration {trial.back_to} is in force again"
+            f"Configuration {trial.back_to} is active again"
             if trial.back_to
             else "The station has no configuration again"
         )

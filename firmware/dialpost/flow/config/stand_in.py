@@ -77,7 +77,7 @@ def stand_in(history: HistoryForStandIn, file: FileForStandIn) -> StandIn | None
 
 
 def _put_back(history: HistoryForStandIn, number: int) -> str:
-    said = f"Configuration {number}, the newest that can be used, is in force in its place."
+    said = f"Configuration {number}, the newest usable one, is now active."
     try:
         kept = history.put_back(number)
     except StorageError as error:

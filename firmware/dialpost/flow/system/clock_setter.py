@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dialpost.core.config.model import ClockConfig, ClockSource
+from dialpost.core.errors import fault_words
 from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.system.sntp import ClockOffset
 from dialpost.flow import maillog
@@ -110,7 +111,7 @@ class ClockSetter:
                     await self._believe(await self._ask(address), host)
                     return
             except (OSError, ValueError) as error:
-                maillog.clock_not_told(server=host, why=str(error))
+                maillog.clock_not_told(server=host, why=fault_words(error))
         if not self._clock.is_trusted():
             maillog.fault(
                 "clock: no server gave the time; it stays wrong",

@@ -42,7 +42,7 @@ _NEXT = {
     "configuration": _LOOK,
     "clock": _LOOK,
     "card": (
-        f"The station makes the folder when it starts: {RESTART}. If that does not help, the card is faulty or "
+        f"The station makes the folder when it starts, so {RESTART}. If that does not help, the card is faulty or "
         "was not found at the start: try another."
     ),
     "set aside": _LOOK,
@@ -51,7 +51,7 @@ _NEXT = {
         "and mail goes on. Then add the accounts again; each finds its mailbox: `dialpost account add NAME`."
     ),
     "certificate": (
-        f"The station makes its own certificate again when it starts: {RESTART}. For one from elsewhere: repair "
+        f"The station makes its own certificate again when it starts, so {RESTART}. For one from elsewhere: repair "
         "its files, or take tls.certificate and tls.key out of the configuration."
     ),
 }

@@ -186,4 +186,4 @@ def test_the_letter_when_nothing_is_dialled_any_more() -> None:
     assert f"    The last one ended with: {DialResult.BUSY.value}\n    d\n" in letter
     assert "at the next scheduled time" in letter
     changed = given_up_letter(replace(BUSY, detail="d", again=Again.AFTER_CHANGE), 2)
-    assert changed.startswith("2 calls in a row failed, and") and "before a commit changes" in changed
+    assert changed.startswith("2 calls in a row failed, and") and "until a commit changes" in changed

@@ -145,7 +145,7 @@ def test_what_a_person_is_told() -> None:
     assert "NO CARRIER" in cut
     (etrn,) = attention(replace(GOOD, etrn=(NO,)))
     assert "502 no such command" in etrn
-    assert "does not do ETRN" in etrn
+    assert "does not support ETRN" in etrn
 
 
 def test_when_it_is_dialled_again_is_kept_and_an_older_record_is_dialled_soon() -> None:
@@ -159,7 +159,7 @@ def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> N
     refused = replace(RECORD, result=DialResult.ERROR, detail="It refused the login.", again=Again.AFTER_CHANGE)
     [told] = attention(refused, 3, barred="It refused the login. Nothing is dialled by itself.")
     assert told == "The last call did not come up: It refused the login. Nothing is dialled by itself."
-    assert "before a commit changes" in given_up_letter(refused, 1)
+    assert "until a commit changes" in given_up_letter(refused, 1)
     assert "next scheduled time" in given_up_letter(replace(refused, again=Again.NEXT_TIME), 1)
 
 

@@ -69,7 +69,7 @@ def test_network(states: list[int], severity: Severity, says: str) -> None:
     [
         ("+CSQ: 20,99", Severity.OK, "-73 dBm"),
         ("+CSQ: 0,0", Severity.WARNING, "-113 dBm"),
-        ("+CSQ: 99,99", Severity.FAULT, "No signal"),
+        ("+CSQ: 99,99", Severity.FAULT, "signal strength is unknown"),
         ("+CSQF:5", Severity.OK, "5 of 5"),
         ("+CSQF:1", Severity.WARNING, "weak"),
         ("+CSQF:0", Severity.FAULT, "0 of 5"),
@@ -84,12 +84,12 @@ def test_signal(line: str, severity: Severity, says: str) -> None:
 @pytest.mark.parametrize(
     ("line", "has_pin", "severity", "says"),
     [
-        ("+CPIN: SIM PIN2", False, Severity.OK, "no PIN"),
-        ("+CPIN: SIM PUK2", False, Severity.OK, "no PIN"),
+        ("+CPIN: SIM PIN2", False, Severity.OK, "not ask for a PIN"),
+        ("+CPIN: SIM PUK2", False, Severity.OK, "not ask for a PIN"),
         ("+CPIN: PH-NET PIN", True, Severity.FAULT, "locked to another SIM"),
-        ("+CPIN: READY", False, Severity.OK, "no PIN"),
+        ("+CPIN: READY", False, Severity.OK, "not ask for a PIN"),
         ("+CPIN: SIM PIN", True, Severity.SKIPPED, "not enter it"),
-        ("+CPIN: SIM PIN", False, Severity.FAULT, "wants its PIN"),
+        ("+CPIN: SIM PIN", False, Severity.FAULT, "asks for its PIN"),
         ("+CPIN: SIM PUK", True, Severity.FAULT, "PUK"),
         ("+CME ERROR: 10", True, Severity.FAULT, "+CME ERROR: 10"),
         ("", True, Severity.FAULT, "no usable SIM"),

@@ -1320,7 +1320,7 @@ def test_a_chunk_waits_for_its_answer_where_nothing_may_be_pipelined() -> None:
 def test_positive_but_not_a_yes_to_starttls_is_no_answer() -> None:
     _, events, _ = opening(REQUIRED, "220 x", "250-x\r\n250 STARTTLS", "354 go on")
     ended = is_a(Ended, events[-1])
-    assert ended.fate is SessionFate.LOST and "answer to STARTTLS is none" in ended.reason
+    assert ended.fate is SessionFate.LOST and "invalid answer to STARTTLS" in ended.reason
 
 
 @pytest.mark.parametrize(
@@ -1394,7 +1394,7 @@ def test_answers_are_counted_from_none_on() -> None:
 def test_positive_but_not_a_yes_to_ehlo_is_no_answer() -> None:
     _, events, _ = opening(SETTINGS, "220 x", "354 go on")
     ended = is_a(Ended, events[-1])
-    assert ended.fate is SessionFate.LOST and "answer to EHLO is none" in ended.reason
+    assert ended.fate is SessionFate.LOST and "invalid answer to EHLO" in ended.reason
 
 
 @pytest.mark.parametrize(("code", "says_goodbye"), [(554, True), (421, False)])

@@ -87,7 +87,7 @@ def test_the_unit_is_told_the_file_and_its_words_are_shown(tmp_path: Path) -> No
     unit.install(Path("/media/new.raucb"), told.append)
     assert told == ["/media/new.raucb", " 40% writing"]
     assert (tmp_path / "asked").read_text() == "--no-ask-password start dialpost-update.service\n"
-    with pytest.raises(UpdateError, match="Nobody"):
+    with pytest.raises(UpdateError, match="No update was requested"):
         wished(tmp_path)
 
 

@@ -416,7 +416,7 @@ def test_a_refused_etrn_is_shown_and_mail_still_goes(caplog: pytest.LogCaptureFi
         assert rig.panel.state.faults == {Fault.ETRN}
         (told,) = rig.calls.attention()
         assert "502 no such command" in told
-        assert "does not do ETRN" in told
+        assert "does not support ETRN" in told
 
     Rig(etrn=FakeEtrn(said(502, "no such command")), flush=FakeFlush(1.0)).play(scene)
 

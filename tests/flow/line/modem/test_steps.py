@@ -389,7 +389,7 @@ def test_a_card_that_cannot_be_read_makes_nobody_try() -> None:
 
     port = ScriptedPort(**LOCKED)
     outcome = dial(port, CELLULAR, RefusedPin(Broken()), sim_pin="1234")
-    assert outcome.result is DialResult.ERROR and "can't be found out" in outcome.detail
+    assert outcome.result is DialResult.ERROR and "can't find out whether" in outcome.detail
     assert pins(port) == []
 
 

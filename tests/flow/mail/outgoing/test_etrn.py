@@ -124,7 +124,7 @@ def test_the_log_has_the_servers_words_and_what_to_do(code: int, caplog: pytest.
     start = f'etrn: host=smtp.provider.example name=clinic.example reply="{code} said {code}" advice="'
     assert line.startswith(start)
     assert ("asks again at the next connection" in line) is (code < 500)
-    assert ("does not do ETRN" in line) is (code >= 500)
+    assert ("does not support ETRN" in line) is (code >= 500)
 
 
 def test_a_good_answer_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -143,7 +143,7 @@ async def test_trace_by_id_address_and_message_id(rig: Rig) -> None:
     ):
         assert [view.queue_id for view in await rig.control.trace(text)] == [message.queue_id]
     for text in ("", "nobody@x.example"):
-        with pytest.raises(NotFoundError, match="Nothing is known of"):
+        with pytest.raises(NotFoundError, match="There is no record of"):
             await rig.control.trace(text)
 
 
@@ -172,7 +172,7 @@ async def test_the_methods_give_json_with_the_same_words(rig: Rig) -> None:
             await call("queue.show", **params)
     with pytest.raises(NotFoundError, match="There is no message ''"):
         await call("queue.show", queue_id="")
-    with pytest.raises(NotFoundError, match="Nothing is known of ''"):
+    with pytest.raises(NotFoundError, match="There is no record of ''"):
         await call("trace", text="")
     with pytest.raises(ControlError, match="whole number"):
         await call("queue.list", limit="many")

@@ -130,17 +130,17 @@ def given_up_letter(record: CallRecord, failures: int) -> str:
         f"{times} failed{number}, and the station has stopped redialling for now.\n\n"
         f"    The last one ended with: {ended}\n"
         + (f"    {said}\n" if said else "")
-        + "\nMail for the world waits and is not lost; mail that the provider holds stays there. "
+        + "\nMail for the world is not lost: it waits here, and mail that the provider holds stays there. "
         + (_UNTIL_CHANGED if record.again is Again.AFTER_CHANGE else _UNTIL_SCHEDULED)
-        + "`dialpost call history`\nshows what was tried. You get no further letter until a call has succeeded in "
-        "between.\n"
+        + "`dialpost call history`\nshows what was tried. You will get no further letter about this until a call "
+        "succeeds.\n"
     )
 
 
 _UNTIL_SCHEDULED = "The next call is\nmade at the next scheduled time, by the button, or by `dialpost call now`. "
 _UNTIL_CHANGED = (
-    "No call is\nmade by itself before a commit changes what the provider refuses; then, or to try once, use\n"
-    "`dialpost call now` or the button. "
+    "The station\nmakes no automatic calls until a commit changes what the provider refuses. After that,\n"
+    "or to try once, use `dialpost call now` or the button. "
 )
 
 

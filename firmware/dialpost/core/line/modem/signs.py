@@ -98,7 +98,7 @@ def is_sim_starting(state: str, words: str) -> bool:
 def sim_trouble(state: str, said: str) -> tuple[str, str]:
     """Why a SIM that is neither ready nor wants its PIN can't be used, and what to do. `said` by the modem."""
     if state == SIM_LOCKED:
-        return "The SIM is locked and wants its PUK.", "Put it into a phone and unlock it there."
+        return "The SIM is locked and asks for its PUK.", "Put it into a phone and unlock it there."
     if state.startswith("PH-"):
         return (
             f"The modem is locked to another SIM or network (it said: {state}).",
@@ -112,16 +112,16 @@ def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
     """What `sim_state` found, in words. `said` is the modem's; `has_pin`: modem.sim_pin is set."""
     subject = "SIM"
     if state == SIM_READY:
-        return ok(subject, "The SIM is there and wants no PIN (any more).")
+        return ok(subject, "The SIM is present and does not ask for a PIN.")
     if state == SIM_WANTS_PIN and has_pin:
         return Finding(
             subject,
             Severity.SKIPPED,
-            "The SIM wants its PIN. This test does not enter it: a call does, once.",
+            "The SIM asks for its PIN. This test does not enter it: a call does, once.",
             "`dialpost modem test --dial`, or the next call, shows whether it is right.",
         )
     if state == SIM_WANTS_PIN:
-        return Finding(subject, Severity.FAULT, "The SIM wants its PIN.", "Set modem.sim_pin.")
+        return Finding(subject, Severity.FAULT, "The SIM asks for its PIN.", "Set modem.sim_pin.")
     return Finding(subject, Severity.FAULT, *sim_trouble(state, said))
 
 
@@ -143,11 +143,13 @@ def signal_finding(line: str) -> Finding:
     if line.startswith("+CSQF"):
         words, is_weak, is_none = f"{value} of 5 bars.", value == 1, value == 0
     elif value == 99:
-        words, is_weak, is_none = "No signal is known.", False, True
+        words, is_weak, is_none = "The signal strength is unknown.", False, True
     else:
         words, is_weak, is_none = f"{2 * value - 113} dBm ({value} of 31).", value < 6, False
     if is_none:
         return Finding(subject, Severity.FAULT, words, "Move the antenna, or wait for reception.")
     if is_weak:
-        return Finding(subject, Severity.WARNING, f"{words} That is weak.", "A better place for the antenna helps.")
+        return Finding(
+            subject, Severity.WARNING, f"{words} That is weak.", "A better position for the antenna would help."
+        )
     return ok(subject, words)

@@ -72,14 +72,14 @@ LOG_REASONS: tuple[LogReason, ...] = (
     _row(
         "ppp-no-login", [_BY_PEER + "refused to authenticate", _BY_PEER + "no auth", _BY_PEER + "auth.*required",
                          "No auth is possible"],
-        "The provider wants a login, and accepts none the station offered.",
+        "The provider requires a login and accepted none that the station offered.",
         SET_LOGIN + ' If they are set, try ppp.auth = "auto".', Again.AFTER_CHANGE,
     ),
     _row(
         "ppp-no-secret",
         ["No secret found for PAP login", "No CHAP secret found for authenticating us",
          "EAP: no .*secret for auth to", "can't be started without a username"],
-        "The provider wants a login, and none is set.", SET_LOGIN, Again.AFTER_CHANGE,
+        "The provider requires a login, but none is set.", SET_LOGIN, Again.AFTER_CHANGE,
     ),
     _row(
         "ppp-refused",
@@ -125,14 +125,15 @@ LOG_REASONS: tuple[LogReason, ...] = (
         "ppp-silent-peer",
         ["No response to \\d+ echo-requests", "Serial link appears to be disconnected",
          _BY_PEER + "not responding"],
-        "The line is dead: the other end no longer answers.",
+        "The other end of the line no longer answers.",
         "Unfinished mail is sent again; the station redials.",
     ),
     _row(
         "ppp-no-ip", ["Protocol-Reject for '(?:IP|Internet Protocol) Control Protocol'",
                       _BY_PEER + "no network protocols", "^IPCP terminated by peer"],
-        "The provider accepted the login but gives no network (IP).",
-        "Ask the provider whether the account may use the Internet. It is tried again at the next scheduled time.",
+        "The provider accepted the login but did not start a network (IP).",
+        "Ask the provider whether the account may use the Internet. The station tries again at the next scheduled "
+        "time.",
         Again.NEXT_TIME, before_up=True,
     ),
     _row(

@@ -311,7 +311,7 @@ class EsmtpClient:
         stopped_by = mailing.stopped_by
         if stopped_by is not None:
             self._wire.send_line(b"QUIT")
-            reason = "the server takes no mail in this session as it is configured"
+            reason = "the server accepts no mail in a session configured like this"
             self._close(mailing, SessionFate.NEEDS_PERSON, reason, stopped_by)
 
     # Ends

@@ -310,7 +310,7 @@ class Mailing:
         if due.ask is Ask.DATA:
             self._note_go_ahead(due, reply)
         elif reply.is_intermediate:
-            raise self.out_of_step(f"the server's answer to {due.ask.name} is none: {reply}", due)
+            raise self.out_of_step(f"the server sent an invalid answer to {due.ask.name}: {reply}", due)
         elif due.ask is Ask.MAIL:
             transaction.mail_reply = reply
         elif due.ask is Ask.RCPT:
@@ -328,7 +328,7 @@ class Mailing:
     def _note_go_ahead(self, due: Expected, reply: Reply) -> None:
         transaction = due.transaction
         if reply.is_positive and not reply.is_intermediate:  # the first digit decides (RFC 5321 §4.2)
-            raise self.out_of_step(f"the server's answer to DATA is none: {reply}", due)
+            raise self.out_of_step(f"the server sent an invalid answer to DATA: {reply}", due)
         if not reply.is_positive:
             transaction.content_reply = reply
             self._sent(transaction, needs_reset=True)

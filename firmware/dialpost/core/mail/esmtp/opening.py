@@ -71,7 +71,7 @@ class Opening:
 
     def _greeting(self, reply: Reply) -> SessionRefused | None:
         if not reply.is_completion:
-            return SessionRefused(SessionFate.NOT_SERVED, "the server takes no mail from us now", reply)
+            return SessionRefused(SessionFate.NOT_SERVED, "the server is not accepting mail from us now", reply)
         self.step(Step.GREETED)
         self._wire.send_line(f"EHLO {self._settings.helo}".encode())
         return None
@@ -86,7 +86,7 @@ class Opening:
         if not reply.is_positive:
             return SessionRefused(SessionFate.NOT_SERVED, "the server refused our greeting", reply)
         if not reply.is_completion:
-            raise ProtocolError(f"the server's answer to {self.phase.name} is none: {reply}")
+            raise ProtocolError(f"the server sent an invalid answer to {self.phase.name}: {reply}")
         self.refused = None
         if self.phase is Phase.EHLO:
             self.extensions = read_extensions(reply)
@@ -102,7 +102,7 @@ class Opening:
         if self._settings.tls is TlsMode.OPPORTUNISTIC:
             return self._authenticate()
         return _needs_person(
-            "the server offers no STARTTLS, and the configuration wants a protected connection", "4.7.10"
+            "the server does not offer STARTTLS, but the configuration requires a protected connection", "4.7.10"
         )
 
     def _starttls(self, reply: Reply) -> SessionRefused | None:
@@ -111,7 +111,7 @@ class Opening:
             self._wire.tell(StartTls())
             return None
         if reply.is_positive:
-            raise ProtocolError(f"the server's answer to STARTTLS is none: {reply}")
+            raise ProtocolError(f"the server sent an invalid answer to STARTTLS: {reply}")
         if self._settings.tls is TlsMode.OPPORTUNISTIC:
             return self._authenticate()
         fate = SessionFate.NOT_SERVED if reply.is_transient else SessionFate.NEEDS_PERSON

@@ -22,12 +22,12 @@ def host_records(config: Config, answer: AddressAnswer) -> Finding:
     if isinstance(answer, DnsTrouble):
         return warning(subject, f"name service does not answer for {name}: {answer.why}", _ASK_AGAIN)
     advice = (
-        f"Ask whoever runs the domain to add {name}. Mail that goes through a smarthost leaves all the same."
+        f"Ask whoever runs the domain to add {name}. Mail sent through a smarthost still goes out."
         if config.outbound.via is Via.SMARTHOST
         else f"Have {name} added: many servers refuse mail from a host whose name does not exist."
     )
     if isinstance(answer, NoSuchName):
-        return warning(subject, f"the world does not know {name}", advice)
+        return warning(subject, f"{name} does not exist in DNS", advice)
     if isinstance(answer, NoRecords) or not answer:
         return warning(subject, f"{name} has no address in DNS", advice)
     if all(_is_only_here(address) for address in answer):
@@ -54,7 +54,7 @@ def domain_records(
         )
     elif all(not record.host for record in answer):
         yield fault(
-            subject, "DNS says it takes no mail at all (a null MX)", "Have that record replaced by a real MX."
+            subject, "DNS says it accepts no mail at all (a null MX)", "Have that record replaced by a real MX."
         )
     else:
         records = sorted(answer, key=lambda record: (record.preference, record.host))
@@ -94,7 +94,7 @@ def _host_findings(
         else:
             reachable += 1
     if not reachable:
-        yield fault(subject, "nobody can reach any of its MX hosts", "Have the MX records corrected.")
+        yield fault(subject, "none of its MX hosts can be reached", "Have the MX records corrected.")
 
 
 def problem_words(problem: DnsProblem) -> str:

@@ -25,7 +25,7 @@ def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
     for sentence in remarks:
         yield warning("configuration", sentence, f"Change it in {path}; `dialpost config explain KEY` says more.")
     if not remarks:
-        yield ok("configuration", f"no remarks on {path}")
+        yield ok("configuration", f"no problems found in {path}")
 
 
 def host_name(config: Config) -> Finding:
@@ -45,9 +45,9 @@ def clock(now_s: float, released_s: int, shown: str) -> Finding:
     if now_s < released_s:
         return fault(
             "clock",
-            f"it shows {shown}, a time before this release was made",
-            "A wrong clock bounces no mail, but certificates can't be checked with one. Where chrony runs, it sets "
-            "the clock in the next call; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
+            f"it shows {shown}, which is before this release was built",
+            "A wrong clock does not bounce mail, but the station can't check certificates with it. Where "
+            "chrony runs, it sets the clock in the next call; by hand: timedatectl set-time 'YYYY-MM-DD HH:MM'.",
         )
     return ok("clock", shown)
 
@@ -57,7 +57,7 @@ def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_tru
     subject = "certificate"
     own = not config.tls.certificate
     renew = (
-        f"The station makes a new one when it starts: {RESTART}. Mail programs will ask about the new one."
+        f"The station makes a new one when it starts, so {RESTART}. Mail programs will ask about the new one."
         if own
         else f"Renew it, then {RESTART}."
     )
@@ -160,7 +160,7 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
         yield fault(
             subject,
             "there are none: mail for every name but postmaster is refused",
-            "Make one: dialpost account add NAME",
+            "Create one: dialpost account add NAME",
         )
     elif not any(account.enabled for account in directory.accounts.values()):
         yield warning(subject, "all are locked: nobody can log in", "dialpost account edit NAME --enable")
@@ -173,14 +173,14 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
             subject,
             f"station.postmaster names {configured_postmaster}, which is not an account; "
             f"{directory.postmaster_account} gets that mail",
-            f"Make it (dialpost account add {configured_postmaster}) or change station.postmaster.",
+            f"Create it (dialpost account add {configured_postmaster}) or change station.postmaster.",
         )
     for domain, name in directory.catch_all.items():
         if name not in directory.accounts:
             yield warning(
                 subject,
                 f"delivery.catch_all of {domain} names {name}, which is not an account",
-                f"Make it (dialpost account add {name}) or change delivery.catch_all.",
+                f"Create it (dialpost account add {name}) or change delivery.catch_all.",
             )
     for alias, target in sorted(directory.dead_targets()):
         yield warning(
@@ -206,7 +206,7 @@ def ways_out(config: Config) -> Finding:
     if outbound.via is Via.SMARTHOST and not outbound.smarthost:
         return fault(
             "mail for the world",
-            "no smarthost is set: it waits here for ever",
+            "no smarthost is set, so it waits here indefinitely",
             'Set outbound.smarthost to the provider\'s mail host, or outbound.via = "mx".',
         )
     way = (

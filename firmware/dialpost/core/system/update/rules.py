@@ -37,7 +37,7 @@ def release_in(info: JsonValue) -> Release:
     board, version, build = info.get("compatible"), info.get("version"), info.get("build")
     built_s = whole_number(build) if isinstance(build, str) else None
     if not (isinstance(board, str) and isinstance(version, str)) or built_s is None:
-        raise ValueError("it does not say what board it is for and when it was made")
+        raise ValueError("it does not say which board it is for and when it was built")
     return Release(board, version, built_s)
 
 
@@ -58,6 +58,6 @@ def refusal(update: Release, running: Release) -> str:
     if update.built_s < running.built_s:
         return (
             f"This update (version {update.name}) is older than what runs (version {running.name}): its "
-            "programs might not understand the mail queue any more."
+            "programs might not be able to read the mail queue."
         )
     return ""

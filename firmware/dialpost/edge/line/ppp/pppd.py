@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from dialpost.core.errors import fault_words
 from dialpost.core.line.link import Traffic
 from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppUp, Trouble, parse_event
@@ -64,7 +65,7 @@ class Pppd:
             await self._spawn(request)
             return await self._until_up(self._events)
         except (OSError, ValueError) as error:
-            return PppEnd(None, detail=f"pppd could not be started: {error}")
+            return PppEnd(None, detail=f"pppd could not be started: {fault_words(error)}")
 
     async def ended(self) -> PppEnd:
         """Wait until pppd ends by itself."""

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dialpost.core.errors import fault_words
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line import firewall as line_firewall
 from dialpost.core.line import shaping as line_shaping
@@ -147,7 +148,7 @@ def _run(command: Sequence[str], given: str = "") -> str:
         child.kill()  # without waiting: a process stuck in the kernel can't even be killed
         return f"{shlex.join(command)}: nothing within {_COMMAND_S:g} s"
     except OSError as error:
-        return f"{shlex.join(command)}: {error}"
+        return f"{shlex.join(command)}: {fault_words(error)}"
     return f"{shlex.join(command)}: status {child.returncode}: {said.strip()}" if child.returncode else ""
 
 
@@ -177,7 +178,7 @@ def _serve(folder: Path, request_file: Path) -> None:
     try:
         request = PppRequest.from_json(_read_foreign(request_file))
     except (OSError, ValueError, TypeError) as error:
-        sys.stderr.write(f"{request_file}: {error}\n")
+        sys.stderr.write(f"{request_file}: {fault_words(error)}\n")
         raise SystemExit(_BAD_REQUEST) from error
     events = request_file.with_name(SOCKET)
     command = prepare(folder, request, events)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from dialpost.core.errors import fault_words
 from dialpost.core.mail.esmtp.tls_use import TlsUse
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
@@ -113,7 +114,7 @@ class Connection(asyncio.Protocol):
         try:
             self._tls = memory.begin(use, self._incoming, self._outgoing)
         except (ssl.SSLError, OSError, ValueError) as error:
-            raise TlsRefusedError(f"TLS can't be started with {use.host}: {error}") from error
+            raise TlsRefusedError(f"TLS can't be started with {use.host}: {fault_words(error)}") from error
         self._handshake = asyncio.get_running_loop().create_future()
         try:
             self._advance_handshake()

@@ -10,7 +10,7 @@ from dialpost.core.advice import RESTART
 from dialpost.core.errors import DamagedError, DialpostError, ReadOnlyError, StorageError, StorageFullError
 from dialpost.edge.ground import durable
 
-_RESTART = f"The station sets it aside and saves what can be read when it starts: {RESTART}."
+_RESTART = f"The station sets it aside and saves what can be read when it starts, so {RESTART}."
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _MAY_BE_FULL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dialpost.core.errors import DialpostError
+from dialpost.core.errors import DialpostError, fault_words
 from dialpost.edge.mail.store import schema
 
 _COPY = ".rehearsal"
@@ -42,7 +42,7 @@ def rehearse(path: Path) -> str:
             if schema.objects(connection) != schema.wanted_objects():
                 return "the queue's new format is not as it should be"
     except (sqlite3.Error, OSError, DialpostError, UnicodeDecodeError, MemoryError) as error:
-        return f"the queue can't be brought to its new format: {error}"
+        return f"the queue can't be brought to its new format: {fault_words(error)}"
     finally:
         _remove(copy)
     return ""

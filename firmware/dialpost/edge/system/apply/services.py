@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dialpost.core.errors import fault_words
 from dialpost.core.system.apply.rendered import (
     BATTERY_CLOCK,
     CHRONY,
@@ -96,7 +97,7 @@ def _battery_clock(there: bool) -> None:
     try:
         battery_clock.tell(Path(BATTERY_CLOCK).read_text("ascii") if there else "none")
     except (BatteryClockError, OSError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(fault_words(error)) from error
 
 
 def _dovecot(there: bool) -> None:
@@ -139,4 +140,4 @@ def _run(command: Sequence[str], limit_s: float = _FIREWALL_LIMIT_S) -> subproce
     except FileNotFoundError:
         raise CommandError(f"the command {command[0]} is missing") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(f"{' '.join(command)}: {error}") from error
+        raise CommandError(f"{' '.join(command)}: {fault_words(error)}") from error

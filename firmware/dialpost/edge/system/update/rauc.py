@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dialpost.core.errors import UpdateError
+from dialpost.core.errors import UpdateError, fault_words
 from dialpost.core.json_text import parse_json
 
 _INFO_S = 600.0  # it reads the whole bundle, perhaps from a slow stick
@@ -34,7 +34,7 @@ class Rauc:
                 raise UpdateError(f"{bundle.name} is not an update for this station: {_reason(done.stderr)}")
             return parse_json(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise UpdateError(f"{bundle.name} could not be examined: {error}") from error
+            raise UpdateError(f"{bundle.name} could not be examined: {fault_words(error)}") from error
 
     def install(self, bundle: Path, tell: Callable[[str], None]) -> None:
         """Write it to the slot that is not running, which starts next. Raises: UpdateError.

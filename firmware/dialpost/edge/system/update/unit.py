@@ -90,8 +90,8 @@ def wished(folder: Path) -> Path:
         with os.fdopen(descriptor, "rb") as file:
             text = file.read(_LONGEST_WISH).decode("utf-8", "replace").strip()
     except OSError as error:
-        raise UpdateError("Nobody has asked for an update.") from error
+        raise UpdateError("No update was requested.") from error
     path = Path(text)
     if not text or not path.is_absolute():
-        raise UpdateError("Nobody has asked for an update.")
+        raise UpdateError("No update was requested.")
     return path

@@ -87,7 +87,7 @@ class ModemCheck:
             yield _fault("port", str(error))
             return
         try:
-            yield ok("port", f"{self._config.port} is open at {speed_bps} bit/s, and nobody else uses it.")
+            yield ok("port", f"{self._config.port} is open at {speed_bps} bit/s, and no other program is using it.")
             await asyncio.sleep(self._profile.settle_s)
             talk = ModemChannel(port, self._profile.own_results, self._profile.answer_s)
             async for finding in self._ask(port, talk, speed_bps, flow_control):
@@ -141,7 +141,7 @@ class ModemCheck:
     async def _identity(self, talk: ModemChannel) -> Finding:
         await talk.ask(PLAIN_WORDS)
         says = identity(await identify(talk, self._profile.answer_s))
-        return ok("identity", f"It says of itself: {says}." if says else "It says nothing of itself.")
+        return ok("identity", f"It identifies itself as: {says}." if says else "It does not identify itself.")
 
     async def _set_up(self, talk: ModemChannel) -> Finding:
         """Send the profile's commands. A refused optional one does not fail a call, but is reported."""
@@ -186,7 +186,7 @@ class ModemCheck:
         await talk.ask("ATH", self._profile.answer_s)
         kind = answer.result.kind if answer.result is not None else None
         if kind is ResultKind.OK:
-            return ok("dial tone", "There is one.")
+            return ok("dial tone", "The modem hears it.")
         if kind is ResultKind.NO_DIALTONE:
             return _fault(
                 "dial tone",

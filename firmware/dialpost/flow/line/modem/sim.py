@@ -80,7 +80,7 @@ class SimCard:
         """Enter the PIN; returns the state after it."""
         pin = self._config.sim_pin
         if not pin:
-            raise ModemFailedError("The SIM wants its PIN: set modem.sim_pin.", again=Again.AFTER_CHANGE)
+            raise ModemFailedError("The SIM asks for its PIN: set modem.sim_pin.", again=Again.AFTER_CHANGE)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SIM_BUSY_S
         while True:
@@ -135,7 +135,7 @@ class SimCard:
         """Raises: ModemFailedError if this PIN must not be sent."""
         if tries is not None and tries < LEAST_TRIES:
             raise ModemFailedError(
-                f"The SIM has too few attempts for its PIN left ({tries}), so none is made. Put it into a "
+                f"The SIM has too few PIN attempts left ({tries}), so the station makes none. Put it into a "
                 "phone and enter the PIN there.",
                 again=Again.AFTER_CHANGE,
             )
@@ -143,7 +143,8 @@ class SimCard:
             why_not = await self._pins.why_not(pin, tries_known=tries is not None)
         except StorageError as error:
             raise ModemFailedError(
-                f"Whether the SIM refused this PIN before can't be found out, so it is not tried ({error})."
+                f"The station can't find out whether the SIM refused this PIN before, so it does not try it "
+                f"({error})."
             ) from error
         if why_not:
             raise ModemFailedError(why_not, again=Again.AFTER_CHANGE)

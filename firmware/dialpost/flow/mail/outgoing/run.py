@@ -262,8 +262,10 @@ class FlushRun:
     def _note(self, lane: Lane, end: SessionEnd) -> None:
         """Note what the operator should know about a session's end."""
         if end.learnt:
-            maillog.fault("smtp: the host does not do what it offers", host=lane.host, found=end.learnt)
-            self._result.note(f"{lane.host} does not do what it offers: {end.learnt}. Dialpost does without it.")
+            maillog.fault("smtp: the host does not support what it offers", host=lane.host, found=end.learnt)
+            self._result.note(
+                f"{lane.host} does not support what it offers: {end.learnt}. Dialpost no longer uses it."
+            )
         is_news = self._troubles.note(
             HostUse.OUTBOUND,
             lane.host,

@@ -134,7 +134,7 @@ class QueueControl:
             found = await self._queue.find(_as_stored(wanted), limit)
         if not found:
             raise NotFoundError(
-                f"Nothing is known of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID exactly "
+                f"There is no record of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID exactly "
                 "as written; finished mail is listed for retention.history_days."
             )
         return [await self._whole_view(message) for message in found]
@@ -197,7 +197,7 @@ class QueueControl:
         number = queue_number(text.strip())
         message = None if number is None else await self._queue.get(queue_id_of(number))
         if message is None:
-            raise NotFoundError(f"There is no message {text!r}. `dialpost queue list` shows what waits.")
+            raise NotFoundError(f"There is no message {text!r}. `dialpost queue list` shows the waiting mail.")
         return message
 
     async def _whole_view(self, message: MessageRecord) -> Message:
