@@ -98,6 +98,12 @@ def test_names_not_asked_after_a_5xx_are_left_out() -> None:
     assert [(a.name, a.code) for a in classify_dialogue(("a", "b"), dialogue)] == [("a", 502)]
 
 
+@pytest.mark.parametrize(("code", "told"), [(499, ["a", "b"]), (500, ["a"]), (554, ["a"])])
+def test_a_dialogue_that_broke_off_after_a_5xx_was_over(code: int, told: list[str]) -> None:
+    dialogue = EtrnDialogue((("a", reply(code)),), "the connection was lost", offered=True)
+    assert [a.name for a in classify_dialogue(("a", "b"), dialogue)] == told
+
+
 def test_a_dialogue_that_broke_off() -> None:
     dialogue = EtrnDialogue((("a", reply(250)),), "the connection was lost", offered=True)
     found = classify_dialogue(("a", "b", "c"), dialogue)
