@@ -104,6 +104,8 @@ def test_cr_lf_and_crlf_end_a_line_once_each() -> None:
 
 def test_ctrl_c_drops_the_line_and_ctrl_d_ends_the_input() -> None:
     assert talk(b"junk\x03ok\r\x04")[0] == [Interrupted(), Line("ok"), InputEnded()]
+    assert talk(b"junk\x03")[1].rows()[0] == "> junk^C"
+    assert talk(b"\x04")[1].rows()[0].rstrip() == ">"
 
 
 def test_the_history_is_walked_and_keeps_what_was_being_typed() -> None:

@@ -35,5 +35,11 @@ def test_a_header_that_is_none(header: bytes) -> None:
     assert not is_whole(header + RECORDS)
 
 
+def test_the_header_says_how_long_it_is_in_two_bytes() -> None:
+    longer = HEADER[:2] + (296).to_bytes(2, "little") + HEADER[4:] + bytes(256)
+    assert is_whole(longer + RECORDS)
+    assert not is_whole(longer[:-1])
+
+
 def test_a_record_of_no_length_does_not_hold_it_up() -> None:
     assert not is_whole(HEADER + b"\x80\x80\x80\x80" * 4)

@@ -322,3 +322,14 @@ def test_who_was_not_tried_hides_nobody_behind() -> None:
     )
     told = " ".join(words(data).split())
     assert "bob@far.example: not tried yet" in told and "c@far.example, tries: 1" in told
+
+
+def test_a_delay_after_a_try_is_told_by_its_reply_and_a_failure_without_one_by_nothing() -> None:
+    def told(report: Report, reply: Reply | None) -> str:
+        return " ".join(words(build_report(report, MESSAGE, [gone(reply=reply)], FRAME)).split())
+
+    no_line, reason = "has not had a line to the world", "The receiving mail host is busy."
+    delayed = told(Report.DELAYED, Reply(421, ("busy",)))
+    assert reason in delayed and no_line not in delayed
+    assert no_line in told(Report.DELAYED, None)
+    assert no_line not in told(Report.FAILED, None)

@@ -23,3 +23,11 @@ from dialpost.core.mail.reply import Reply
 )
 def test_reasons(code: int, enhanced: str | None, expected: str) -> None:
     assert plain_reason(Reply(code, ("whatever",), enhanced)) == expected
+
+
+def test_each_code_that_is_known_has_its_own_words() -> None:
+    codes = (421, 450, 451, 452, 550, 551, 552, 553, 554, 556)
+    told = {code: plain_reason(Reply(code, ("whatever",))) for code in codes}
+    assert len(set(told.values())) == len(codes)
+    assert not {plain_reason(Reply(code, ("whatever",))) for code in (499, 571)} & set(told.values())
+    assert "busy" in told[421] and "no room" in told[452] and "too large" in told[552] and "no mail" in told[556]

@@ -112,6 +112,12 @@ def test_the_request_survives_its_way() -> None:
     assert PppRequest.from_json(request.to_json()) == request
 
 
+def test_what_a_request_leaves_out_is_as_by_default() -> None:
+    assert PppRequest.from_json('{"device": "/dev/ttyS0", "speed_bps": 9600, "rate_bps": 2400}') == PppRequest(
+        "/dev/ttyS0", 9600, 2400
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
