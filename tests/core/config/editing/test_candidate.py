@@ -413,3 +413,8 @@ def test_a_value_is_put_unchecked_at_its_place_and_nowhere_else(base: Candidate)
         if place.key == "outbound.smarthost":
             assert there.put(place, "no host!").text == text.replace('"smtp.provider.example"', '"no host!"')
     assert there.table() == Candidate(text).table()
+
+
+def test_the_domain_of_a_table_may_have_a_single_label(base: Candidate) -> None:
+    made = table_of(base.set("station.domains", "lan").set("delivery.catch_all.lan", "anna"))
+    assert made["delivery"]["catch_all"] == {"lan": "anna"}

@@ -155,6 +155,10 @@ def test_usage_tells_each_limit() -> None:
         "18.20 of 20.00 EUR spent this month",
     ]
     assert usage(BudgetConfig(), Spent()) == ["0 minutes used today", "0 minutes used this month"]
+    assert call_limits(BudgetConfig(minutes_per_call=5)) == ["a call may last 5 minutes"]
+    assert used_words(BudgetConfig(minutes_per_call=5), Spent(), Limit.CALL_MINUTES) == (
+        "5 minutes are the most a call may last"
+    )
 
 
 def test_limits_of_a_call() -> None:

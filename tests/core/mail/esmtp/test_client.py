@@ -1433,3 +1433,30 @@ def test_a_whole_message_behind_its_envelope_is_worth_as_much() -> None:
             hear(core, b"250 ok\r\n250 ok\r\n250 queued\r\n")
     due = known(core.waiting_for)
     assert (due.what, due.least_s) == ("MAIL", LEAST_FINAL_WAIT_S)
+
+
+def test_each_step_of_the_opening_has_its_time() -> None:
+    """RFC 5321 §4.5.3.2.1: 5 minutes for the greeting; RFC 4954 §4: 3 for AUTH."""
+
+    def times(core: EsmtpClient, *replies: bytes) -> list[tuple[Phase, float]]:
+        found = [(core.phase, known(core.waiting_for).limit_s)]
+        for reply in replies:
+            hear(core, reply)
+            found.append((core.phase, known(core.waiting_for).limit_s))
+        return found
+
+    plain = EsmtpClient(dataclasses.replace(SETTINGS, tls=TlsMode.NONE), "mail.example")
+    assert times(plain, b"220 x\r\n", b"502 no\r\n") == [
+        (Phase.GREETING, 300.0),
+        (Phase.EHLO, 300.0),
+        (Phase.HELO, 300.0),
+    ]
+    login = dataclasses.replace(SETTINGS, user="u", password="p", auth=AuthMechanism.LOGIN, clear_password=True)
+    core = EsmtpClient(login, "mail.example")
+    assert times(core, b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n", b"220 go on\r\n")[2:] == [
+        (Phase.STARTTLS, 120.0),
+        (Phase.HANDSHAKE, 180.0),
+    ]
+    core.tls_established(verified=True)
+    core.data_to_send()
+    assert times(core, b"250-x\r\n250 AUTH LOGIN\r\n")[1:] == [(Phase.LOGIN, 180.0)]
