@@ -8,6 +8,7 @@ import pytest
 
 from dialpost.core.config.model import (
     Config,
+    EtrnConfig,
     LanConfig,
     LanMethod,
     LinkConfig,
@@ -74,6 +75,7 @@ def test_a_question_is_asked_where_it_means_something() -> None:
         ({"port": "/dev/ttyS0", "profile": "gsm"}, {"profile", "apn", "sim_pin"}),
         ({"mail_login": "other"}, {"mail_user", "mail_password"}),
         ({"mail_login": "same"}, set()),
+        ({"ppp_user": "clinic"}, {"ppp_password"}),
         ({"lan": "static"}, {"lan_address", "gateway", "dns"}),
         ({"lan": "dhcp"}, set()),
         ({"user1": "anna"}, {"password1", "user2"}),
@@ -113,6 +115,8 @@ def test_twenty_users_and_who_has_accounts() -> None:
             "Asia/Tokyo",
         ),
         ("etrn_host", MODEM, {"mail_host": "m.example"}, "m.example"),
+        ("etrn_host", replace(MODEM, etrn=EtrnConfig(host="e.example")), {}, "e.example"),
+        ("etrn_host", replace(MODEM, etrn=EtrnConfig(host="e.example")), {"mail_host": "m.example"}, "e.example"),
         ("mail_host", replace(MODEM, outbound=OutboundConfig(smarthost="m.example")), {}, "m.example"),
         ("mail_login", MODEM, {}, NONE),
         (
@@ -139,6 +143,7 @@ def test_twenty_users_and_who_has_accounts() -> None:
         ("country", MODEM, {"number": "+43961"}, "austria"),
         ("country", MODEM, {"number": "0043961"}, "generic"),
         ("apn", MODEM, {"port": "/dev/ttyS2"}, "internet"),
+        ("apn", replace(MODEM, modem=ModemConfig(apn="a.example")), {"port": "/dev/ttyS2"}, "a.example"),
         ("domain", replace(MODEM, station=StationConfig(domains=("a.example", "b.example"))), {}, "a.example"),
         ("postmaster", MODEM, {"user1": "anna", "user2": "bruno"}, "anna"),
         (
@@ -232,3 +237,8 @@ def test_the_review_shows_the_outside_line_that_is_typed_else_the_one_in_force()
     ):
         draft = Draft(FACTS, base, answers)
         assert (step("outside_line", draft).shown(draft) or "") == shown
+
+
+def test_a_router_is_given_no_password_of_the_line() -> None:
+    dialup = replace(Config(), link=LinkConfig(kind=LinkKind.DIALUP_GATEWAY))
+    assert "ppp_password" not in asked(dialup, FACTS, ppp_user="clinic")
