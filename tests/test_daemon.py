@@ -215,7 +215,7 @@ async def test_what_was_not_confirmed_before_the_power_went_is_reverted_before_a
     await third.stop()
 
 
-async def test_two_sessions_see_each_other_and_the_second_commit_is_told_what_to_do(
+async def test_two_sessions_see_each_other_and_the_second_commit_is_reported_what_to_do(
     daemon: Daemon, tmp_path: Path
 ) -> None:
     anna, bruno = await Face.open(tmp_path), await Face.open(tmp_path, "bruno")
@@ -304,7 +304,7 @@ async def test_from_nothing_to_a_running_station_in_one_process(tmp_path: Path) 
     await daemon.stop()
 
 
-async def test_a_file_that_cannot_be_read_is_mended_over_the_socket(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_read_is_repaired_over_the_socket(tmp_path: Path) -> None:
     path = tmp_path / "dialpost.toml"
     path.write_text(text_in(tmp_path).replace("disk_reserve_bytes = 0", 'disk_reserve_bytes = "x"\nfoo = 1'))
     daemon = Daemon(path)
@@ -423,7 +423,9 @@ async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(
     face.close()
 
 
-async def test_a_second_daemon_with_another_socket_is_told_who_has_the_port(daemon: Daemon, tmp_path: Path) -> None:
+async def test_a_second_daemon_with_another_socket_is_reported_who_has_the_port(
+    daemon: Daemon, tmp_path: Path
+) -> None:
     port = mx_port(daemon)
     second = text_in(tmp_path).replace(f'"{tmp_path}/run"', f'"{tmp_path}/other"')
     second = second.replace("127.0.0.1:0", f"127.0.0.1:{port}", 1)

@@ -92,7 +92,7 @@ async def test_a_trial_without_a_new_format_takes_mail_at_once(folder: Path, tri
     ["CREATE TABLE call (number)", "INSERT INTO memory SELECT key, value FROM memory"],
     ids=["never", "only without rows"],
 )
-async def test_a_new_format_that_does_not_work_is_told_and_touches_nothing(
+async def test_a_new_format_that_does_not_work_is_reported_and_touches_nothing(
     folder: Path, trial: BootTrial, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))

@@ -148,7 +148,7 @@ async def test_a_refused_login_on_a_gateway_line_is_told_and_not_tried_again(tmp
             await station.stop()
 
 
-LOGS = re.compile(r"maillog\s*\.\s*(fault|person_needed)|_log\s*\.\s*(warning|error|exception)")
+LOGS = re.compile(r"maillog\s*\.\s*(fault|operator_needed)|_log\s*\.\s*(warning|error|exception)")
 """A module without these logs no fault."""
 
 
@@ -167,7 +167,7 @@ def _log_calls() -> Iterator[tuple[str, int, str, bool]]:
             of = getattr(call.func.value, "id", "")
             level = {
                 ("maillog", "fault"): logging.WARNING,
-                ("maillog", "person_needed"): logging.ERROR,
+                ("maillog", "operator_needed"): logging.ERROR,
                 ("_log", "warning"): logging.WARNING,
                 ("_log", "error"): logging.ERROR,
                 ("_log", "exception"): logging.ERROR,
@@ -190,7 +190,7 @@ CALLS = list(_log_calls())
 
 
 @pytest.mark.parametrize("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
-def test_every_fault_that_is_logged_is_told(where: str, level: int, text: str, by_maillog: bool) -> None:
+def test_every_fault_that_is_logged_is_reported(where: str, level: int, text: str, by_maillog: bool) -> None:
     tail = LogTail()
     args: tuple[object, ...]
     message, args = ("%s %s", (text, "error=x")) if by_maillog else (text, ("it",) * text.count("%"))
@@ -207,7 +207,7 @@ def test_every_fault_that_is_logged_is_told(where: str, level: int, text: str, b
     assert happened and advice.endswith(".")
 
 
-def test_what_is_told_elsewhere_is_logged_at_all() -> None:
+def test_what_is_reported_elsewhere_is_logged_at_all() -> None:
     logged = {logged_faults.bare(text) for _, _, text, _ in CALLS} | {
         "call: failed %s",
         "call: network ended %s",

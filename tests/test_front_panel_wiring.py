@@ -75,7 +75,7 @@ async def test_without_a_board_all_works_and_it_is_said_once(
     await front.close()
 
 
-async def test_a_board_that_is_not_known_is_told_and_the_station_runs(
+async def test_a_board_that_is_not_known_is_reported_and_the_station_runs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     front = FrontPanelOfProcess(Panel())
@@ -84,7 +84,7 @@ async def test_a_board_that_is_not_known_is_told_and_the_station_runs(
     await front.close()
 
 
-async def test_a_board_without_its_chip_is_told(
+async def test_a_board_without_its_chip_is_reported(
     tmp_path: Path, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(front_panel, "WAIT_S", 0.0)
@@ -128,7 +128,7 @@ async def test_a_press_reaches_the_loop_and_the_lights_follow_the_station(
     assert all(a != b for a, b in zip(machine.line(4).levels, machine.line(4).levels[1:], strict=False))
 
 
-async def test_the_lines_are_kept_over_stations_and_taken_anew_for_another_brightness(
+async def test_the_lines_are_kept_over_stations_and_taken_again_for_another_brightness(
     tmp_path: Path, machine: FakeMachine
 ) -> None:
     front = FrontPanelOfProcess(Panel())
@@ -273,7 +273,9 @@ async def test_waiting_for_lines_has_an_end_and_leaves_nothing_taken(machine: Fa
     assert machine.open_chips == 0
 
 
-def test_a_light_whose_chip_is_gone_is_told_once(machine: FakeMachine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_light_whose_chip_is_gone_is_reported_once(
+    machine: FakeMachine, caplog: pytest.LogCaptureFixture
+) -> None:
     panel = BoardPanel(VIRT)
     request = machine.line(0).request
     assert request is not None
@@ -289,7 +291,7 @@ def test_a_light_whose_chip_is_gone_is_told_once(machine: FakeMachine, caplog: p
     panel.close()
 
 
-def test_a_board_with_a_bad_pin_is_told_by_name(tmp_path: Path) -> None:
+def test_a_board_with_a_bad_pin_is_reported_by_name(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
         'title="x"\nsource="x"\n[gpio]\nchip="c"\nlines=8\n[[led]]\nname="left"\nshows=["line"]\nline=9\n', "utf-8"

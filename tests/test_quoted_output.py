@@ -74,7 +74,7 @@ def test_the_console_page_quotes_what_commit_says() -> None:
 
 def test_the_boot_messages_are_those_of_the_image() -> None:
     scripts = (TREE / "image-build/boot/selector.cmd").read_text() + (
-        TREE / "image-build/rootfs/usr/lib/dialpost/start-anew"
+        TREE / "image-build/rootfs/usr/lib/dialpost/start-again"
     ).read_text()
     for cell in first_column("flashing.md", "| what you see | what to do |"):
         for quoted in re.findall(r"`(dialpost: .+|Dialpost: .+)`", cell):

@@ -67,7 +67,7 @@ def configured_link(
             config, clock, resolver, memory, on_step, ppp=ppp, on_rate=on_rate, watchers=watchers
         )
     except (ConfigError, NotFoundError) as error:
-        maillog.person_needed("modem: it can't be used as configured", error=error)
+        maillog.operator_needed("modem: it can't be used as configured", error=error)
         return ConfiguredLink(NoLink(str(error)), why_not=str(error))
     return ConfiguredLink(link, plan, link)
 

@@ -46,7 +46,7 @@ class Opening:
             try:
                 return await work()
             except StorageFullError as error:
-                maillog.person_needed("card: full, so the reserve is in use", error=error)
+                maillog.operator_needed("card: full, so the reserve is in use", error=error)
                 if not await asyncio.to_thread(self._room.give):
                     raise
 
@@ -73,7 +73,7 @@ class Opening:
                 f"{file.report} Check whether somebody is missing; until an account is added or changed, "
                 "mail to unknown names is deferred, not refused."
             )
-            maillog.person_needed("accounts: taken from an older copy", report=file.report)
+            maillog.operator_needed("accounts: taken from an older copy", report=file.report)
             accounts.is_restored = True
         elif (lost := self._mailboxes_of_lost(accounts, file)) or why_lost:
             why_lost = why_lost or f"{file.path} is missing."
@@ -82,14 +82,14 @@ class Opening:
                 f"`dialpost account add NAME` (each finds its mailbox), then {RESTART}. Until "
                 "then mail to unknown names is deferred, not refused, and mail programs log in as before."
             )
-            maillog.person_needed("accounts: the file is missing", mailboxes=len(lost))
+            maillog.operator_needed("accounts: the file is missing", mailboxes=len(lost))
             accounts.is_restored = True
             return  # what mail programs log in with is all that is left of the accounts
         try:
             await self.with_room(lambda: asyncio.to_thread(accounts.start))
         except StorageError as error:  # mail is taken all the same
             self._reports.append(f"Mail programs may still see the old accounts: {error}")
-            maillog.person_needed("accounts: not everything is up to date", error=error)
+            maillog.operator_needed("accounts: not everything is up to date", error=error)
 
     def _mailboxes_of_lost(self, accounts: AccountService, file: AccountFile) -> list[str]:
         """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
@@ -108,7 +108,7 @@ class Opening:
                 _log.info("tls: %s", pair.note)
             return certificate.server_context(pair)
         except CertificateError as error:
-            maillog.person_needed("tls: no certificate, so no login and no TLS", error=error)
+            maillog.operator_needed("tls: no certificate, so no login and no TLS", error=error)
             self._reports.append(f"Mail programs can't log in: {error}")
             return None
 

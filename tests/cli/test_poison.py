@@ -147,7 +147,7 @@ def test_a_listing_is_harmless_at_the_console(config: Path, command: list[str], 
 
 
 @pytest.mark.parametrize("command", [["trace", "a"], ["queue", "show", "D0000001"]], ids=" ".join)
-def test_a_foreign_line_end_forges_no_line_in_what_is_told(
+def test_a_foreign_line_end_forges_no_line_in_what_is_reported(
     config: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     main(["--config", str(config), *command])
@@ -247,7 +247,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_behind_the_output_is_told(unbuffered: str) -> None:
+def test_a_full_disk_behind_the_output_is_reported(unbuffered: str) -> None:
     command = ["sh", "-c", 'exec "$0" -c "$1" > /dev/full', sys.executable, SCRIPT]
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60, check=False, env=environment)

@@ -46,7 +46,7 @@ def test_a_whole_number_is_a_few_digits_or_none(text: str, number: int | None) -
 
 
 @pytest.mark.parametrize("unix_s", [2**63 - 1, -(2**63), 10**15, float("inf"), float("nan"), -1e300])
-def test_a_moment_no_calendar_has_is_told_as_unknown(unix_s: float) -> None:
+def test_a_moment_no_calendar_has_is_reported_as_unknown(unix_s: float) -> None:
     assert moment_words(unix_s) == moment(unix_s) == "an unknown time"
     assert Release(BOARD, "1", 10**15).name == "1 of an unknown time"
     assert Commit(1, "anna", 10**15, True).when == "an unknown time"

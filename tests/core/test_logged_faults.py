@@ -5,8 +5,8 @@ import pytest
 from dialpost.core.logged_faults import MOST_SHOWN, LoggedFault, attention, bare, kind_of, notes
 
 
-def fault(key: str, *, needs_person: bool = True, count: int = 1, text: str = "It broke") -> LoggedFault:
-    return LoggedFault(key, text, needs_person, count, 0.0)
+def fault(key: str, *, needs_operator: bool = True, count: int = 1, text: str = "It broke") -> LoggedFault:
+    return LoggedFault(key, text, needs_operator, count, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def test_a_kind_without_its_message() -> None:
     assert bare("etrn: %s") == "etrn: %s"
 
 
-def test_what_needs_a_person_and_what_was_handled() -> None:
+def test_what_needs_an_operator_and_what_was_handled() -> None:
     faults = [
         fault("held"),
-        fault("held", needs_person=False, text="Another"),
+        fault("held", needs_operator=False, text="Another"),
         fault("etrn: %s"),
-        fault("call: not made", needs_person=False),
+        fault("call: not made", needs_operator=False),
     ]
     assert [line.partition(".")[0] for line in attention(faults)] == ["It broke"]
     assert [line.partition(".")[0] for line in notes(faults)] == ["Another"]
@@ -60,7 +60,7 @@ def test_a_line_that_is_a_sentence_gets_no_second_full_stop() -> None:
     assert fault("held", text="It broke.", count=2).words.startswith("It broke (2 times). ")
 
 
-def test_how_often_is_told_from_two_on() -> None:
+def test_how_often_is_reported_from_two_on() -> None:
     assert "(1 times)" not in fault("held").words
     assert fault("held", count=2).words.startswith("It broke (2 times). ")
 

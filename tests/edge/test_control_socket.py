@@ -70,12 +70,12 @@ async def test_events_come_in_order_before_the_result(client: ControlClient) -> 
     assert lines == [{"event": 0}, {"event": 1}, {"event": 2}, {"result": "done"}]
 
 
-async def test_a_refusal_is_told_in_the_flows_words(client: ControlClient) -> None:
+async def test_a_refusal_is_reported_in_the_flows_words(client: ControlClient) -> None:
     with pytest.raises(ControlError, match=r"^There is no account 'bob'\.$"):
         await asyncio.to_thread(client.call, "refuse")
 
 
-async def test_a_bug_is_told_without_its_insides_and_the_server_lives_on(client: ControlClient) -> None:
+async def test_a_bug_is_reported_without_its_insides_and_the_server_lives_on(client: ControlClient) -> None:
     with pytest.raises(ControlError, match="RuntimeError") as caught:
         await asyncio.to_thread(client.call, "bug")
     assert "secret detail" not in str(caught.value)
@@ -199,7 +199,7 @@ async def until(condition: Callable[..., Any]) -> None:
             await asyncio.sleep(0.005)  # the kernel tells the server, not us
 
 
-async def test_a_talk_is_one_connection_and_its_end_is_told(
+async def test_a_talk_is_one_connection_and_its_end_is_reported(
     talking: tuple[ControlServer, Path, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, path, gone = talking
@@ -231,7 +231,7 @@ async def test_a_connection_that_is_reset_and_a_server_that_closes_tell_it_too(
     talk.close()
 
 
-async def test_what_is_being_answered_when_it_is_withdrawn_is_broken_off(
+async def test_what_is_being_answered_when_it_is_withdrawn_is_interrupted(
     talking: tuple[ControlServer, Path, list[Any]],
 ) -> None:
     server, path, _ = talking
@@ -435,7 +435,7 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(
 
 
 @pytest.mark.parametrize("begun", [b"", b'{"method": "echo", "params": {"text": "'])
-async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(
+async def test_a_request_that_never_ends_is_reported_so_and_its_connection_closed(
     client: ControlClient, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
     monkeypatch.setattr(serving, "_REQUEST_TIMEOUT_S", 0.05)
@@ -446,7 +446,7 @@ async def test_a_request_that_never_ends_is_told_so_and_its_connection_closed(
     writer.close()
 
 
-async def test_a_question_broken_off_leaves_the_next_ones_answer_its_own(tmp_path: Path) -> None:
+async def test_a_question_interrupted_leaves_the_next_ones_answer_its_own(tmp_path: Path) -> None:
     """Ctrl-C while a commit works: the console took its answer for that of the next command."""
     may_answer = asyncio.Event()
 

@@ -55,7 +55,7 @@ def test_no_sequence_is_text_and_the_text_between_is_whole(sequences: list[bytes
 
 
 @fuzz(st.binary(max_size=200), examples=600)
-def test_any_bytes_then_a_pause_then_what_a_person_types(noise: bytes) -> None:
+def test_any_bytes_then_a_pause_then_what_an_operator_types(noise: bytes) -> None:
     decoder = KeyDecoder()
     for byte in noise:
         key = decoder.receive(byte)

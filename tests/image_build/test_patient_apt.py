@@ -33,7 +33,7 @@ def test_not_for_ever(tmp_path: Path) -> None:
     assert LOCKED in done.stderr
 
 
-def test_another_fault_is_told_at_once(tmp_path: Path) -> None:
+def test_another_fault_is_reported_at_once(tmp_path: Path) -> None:
     done = _run(tmp_path, "echo 'E: Unable to fetch' >&2; exit 100")
     assert (done.returncode, done.stderr) == (100, "E: Unable to fetch\n")
     assert len((tmp_path / "calls").read_text().splitlines()) == 1

@@ -89,7 +89,7 @@ def test_a_configuration_is_taken_over_and_removed(tmp_path: Path, firmware: Pat
 
 
 @pytest.mark.parametrize("name", ["Dialpost (1).toml", "dialpost.txt", "clinic.toml", "dialpost.toml.toml"])
-def test_another_name_is_told(tmp_path: Path, firmware: Path, name: str) -> None:
+def test_another_name_is_reported(tmp_path: Path, firmware: Path, name: str) -> None:
     (firmware / name).write_text("mine")
     assert "is not read" in _provision(tmp_path)
     told = (firmware / "dialpost-problems.txt").read_text()
@@ -97,7 +97,7 @@ def test_another_name_is_told(tmp_path: Path, firmware: Path, name: str) -> None
     assert (firmware / name).exists() and not (tmp_path / "config.toml").exists()
 
 
-def test_nothing_is_told_of_files_that_belong_there(tmp_path: Path, firmware: Path) -> None:
+def test_nothing_is_reported_of_files_that_belong_there(tmp_path: Path, firmware: Path) -> None:
     assert _provision(tmp_path) == ""
     assert not (firmware / "dialpost-problems.txt").exists()
 

@@ -136,7 +136,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-def test_a_session_that_ends_in_the_middle_leaves_nothing_and_the_next_begins_anew(
+def test_a_session_that_ends_in_the_middle_leaves_nothing_and_the_next_begins_again(
     rig: FirstStartRig, number: signal.Signals
 ) -> None:
     to_the_users(rig)

@@ -112,7 +112,7 @@ async def test_providers_of_every_kind(provider: ProviderSettings, tmp_path: Pat
 
 
 @pytest.mark.parametrize("code", [458, 459, 500, 501, 502, 504, 530])
-async def test_a_refused_etrn_is_told_and_the_rest_goes(
+async def test_a_refused_etrn_is_reported_and_the_rest_goes(
     code: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     report = await run(tmp_path, Load(3, 3), ProviderSettings(etrn_code=code))

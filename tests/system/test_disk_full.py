@@ -51,7 +51,7 @@ def fill(station: Station) -> tuple[list[str], smtplib.SMTPResponseException]:
 
 
 @pytest.mark.parametrize("reserve", [0, 4_000_000], ids=["no reserve", "with a reserve"])
-def test_full_is_said_kept_and_mended(work: Path, disk: SmallDisk, reserve: int) -> None:
+def test_full_is_said_kept_and_repaired(work: Path, disk: SmallDisk, reserve: int) -> None:
     station = Station(
         work / "station",
         settings={"smtp": {"disk_reserve_bytes": reserve}},

@@ -75,7 +75,7 @@ def messages(work: Path) -> list[OutgoingMessage]:
 
 
 @pytest.mark.parametrize("changes", DIALOGUES.values(), ids=DIALOGUES)
-async def test_what_was_taken_arrives_whole_and_the_rest_is_told(
+async def test_what_was_taken_arrives_whole_and_the_rest_is_reported(
     server: Postfix | Exim, work: Path, changes: dict[str, Any]
 ) -> None:
     made = messages(work)

@@ -154,7 +154,7 @@ def test_greylisted_mail_goes_with_the_redial(work: Path) -> None:
             eventually(lambda: arrived(server.maildir("world.example")) == sorted(outbound))
 
 
-def test_mail_that_nobody_takes_is_told_as_that(work: Path) -> None:
+def test_mail_that_nobody_takes_is_reported_as_that(work: Path) -> None:
     station = Station(work / "station")
     with greylist() as policy:
         restrictions = {"smtpd_recipient_restrictions": policy.restrictions}

@@ -64,7 +64,7 @@ def test_a_second_call_with_nothing_to_do_ends_by_itself(work: Path) -> None:
             assert (record["sent"], record["received"]) == (0, 0)
 
 
-def test_etrn_refused_is_told_in_the_providers_words(work: Path) -> None:
+def test_etrn_refused_is_reported_in_the_providers_words(work: Path) -> None:
     station = Station(work / "station")
     refusing = {"smtpd_etrn_restrictions": "reject"}
     with provider_for(work, station, **refusing) as server:
@@ -101,7 +101,7 @@ def test_a_provider_without_etrn(work: Path) -> None:
             assert "does not support ETRN" in station.log_text()
 
 
-def test_a_domain_the_provider_does_not_flush_is_told_and_asked_again(work: Path) -> None:
+def test_a_domain_the_provider_does_not_flush_is_reported_and_asked_again(work: Path) -> None:
     station = Station(work / "station")
     with provider_for(work, station, fast_flush_domains="other.example") as server:
         provider_at(station, server.port)

@@ -80,7 +80,7 @@ def test_an_ordinary_chat_script_dials_and_knows_the_results(telephone: Path) ->
     assert chat(telephone, "", "\\d\\d+++\\d\\d\\c", "OK", "ATH", "OK", "") == 0
 
 
-def test_a_person_with_minicom_sees_a_modem(telephone: Path, tmp_path: Path) -> None:
+def test_an_operator_with_minicom_sees_a_modem(telephone: Path, tmp_path: Path) -> None:
     pid, screen = pty.fork()
     if pid == 0:
         environment = {**os.environ, "TERM": "vt100", "HOME": str(tmp_path), "LC_ALL": "C"}

@@ -70,7 +70,7 @@ class LoggedFault:
 
     key: str
     text: str
-    needs_person: bool
+    needs_operator: bool
     count: int
     last_s: float
 
@@ -108,12 +108,12 @@ def bare(key: str) -> str:
 
 def attention(faults: Sequence[LoggedFault]) -> list[str]:
     """The faults that need the operator, newest last."""
-    return _shown([fault for fault in faults if fault.needs_person and not fault.is_told_elsewhere])
+    return _shown([fault for fault in faults if fault.needs_operator and not fault.is_told_elsewhere])
 
 
 def notes(faults: Sequence[LoggedFault]) -> list[str]:
     """The faults that were handled but should be known."""
-    return _shown([fault for fault in faults if not fault.needs_person and not fault.is_told_elsewhere])
+    return _shown([fault for fault in faults if not fault.needs_operator and not fault.is_told_elsewhere])
 
 
 def _shown(faults: list[LoggedFault]) -> list[str]:

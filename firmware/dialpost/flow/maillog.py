@@ -135,7 +135,7 @@ def fault(what: str, **details: object) -> None:
     _log.warning("%s %s", what, _pairs(**details))
 
 
-def person_needed(what: str, **details: object) -> None:
+def operator_needed(what: str, **details: object) -> None:
     """A fault only the operator can fix."""
     _log.error("%s %s", what, _pairs(**details))
 

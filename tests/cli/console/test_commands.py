@@ -73,7 +73,7 @@ def test_the_configuration_is_shown_whole_in_part_and_with_defaults(station: Liv
     assert "There is no key station.hostnam. Did you mean station.hostname" in said
 
 
-def test_what_is_not_understood_is_told_and_nothing_is_done(station: LiveDaemon) -> None:
+def test_what_is_not_understood_is_reported_and_nothing_is_done(station: LiveDaemon) -> None:
     said = typed(
         station.config_path, "dance", "commit now", "set xyzzy.x 1", "set smtp.max_connections many", "history x"
     )
@@ -480,7 +480,7 @@ def test_this_machine_is_not_ended_by_a_station_under_test(station: LiveDaemon) 
     assert said.count("This is not an installed station: the machine is left as it is.") == 2
 
 
-def test_a_daemon_that_is_gone_is_told_and_the_console_stays(tmp_path: Path) -> None:
+def test_a_daemon_that_is_gone_is_reported_and_the_console_stays(tmp_path: Path) -> None:
     with live_daemon(tmp_path, CONFIG) as daemon:
         tty = ScriptedTty("set budget.currency EUR\r")
         shell, session = make_shell(daemon.config_path, tty)

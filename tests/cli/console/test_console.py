@@ -74,7 +74,7 @@ def test_without_a_password_nobody_is_asked(station: LiveDaemon) -> None:
     seat.close()
 
 
-def test_a_commit_left_unconfirmed_is_taken_back_and_said(station: LiveDaemon, seats: list[Seat]) -> None:
+def test_a_commit_left_unconfirmed_is_rolled_back_and_said(station: LiveDaemon, seats: list[Seat]) -> None:
     seat, other = seats
     seat.until(PROMPT)
     other.until(PROMPT)
@@ -211,7 +211,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(station: LiveDaemon) -> None:
     seat.close()
 
 
-def test_the_screen_shows_80_by_24_what_a_person_expects(seat: Seat) -> None:
+def test_the_screen_shows_80_by_24_what_an_operator_expects(seat: Seat) -> None:
     seat.until(PROMPT)
     screen = Screen()
     seat.type("help\r")

@@ -49,7 +49,7 @@ def test_the_wizard_again_by_quit_changes_nothing(own: LiveDaemon) -> None:
     assert "mail.clinic.example" in said and own.config_path.read_text() == before
 
 
-def test_the_wizard_again_changes_what_is_answered_anew(own: LiveDaemon) -> None:
+def test_the_wizard_again_changes_what_is_answered_again(own: LiveDaemon) -> None:
     walk = ["", "3", "smtp.other.example", "", "", "Europe/Berlin", "the admin's", "the admin's"]
     users = ["anna", SECRET, SECRET, "", "yes"]
     said = typed(own.config_path, "setup", *walk, *users, "show outbound", "account list")

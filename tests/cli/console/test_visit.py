@@ -69,7 +69,7 @@ def test_a_session_where_nothing_is_typed_ends_and_drops_its_changes_saying_so(s
     assert "Nobody else is editing the configuration." in again.text and "Good-bye." in again.text
 
 
-def test_a_commit_not_confirmed_is_taken_back_when_the_session_times_out(station: LiveDaemon) -> None:
+def test_a_commit_not_confirmed_is_rolled_back_when_the_session_times_out(station: LiveDaemon) -> None:
     tty = Sleeper("set budget.currency EUR\rcommit confirm 60\r")
     visit(station.config_path, tty).run(IDLE_S)
     assert "Committed as number 2." in tty.text

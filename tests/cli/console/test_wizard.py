@@ -88,7 +88,7 @@ async def test_from_an_empty_configuration_to_mail_in_the_mailbox(world: FirstSt
 
 
 @pytest.mark.slow
-async def test_a_hang_up_at_any_question_leaves_nothing_and_the_wizard_begins_anew(world: FirstStart) -> None:
+async def test_a_hang_up_at_any_question_leaves_nothing_and_the_wizard_begins_again(world: FirstStart) -> None:
     for length in range(len(ANSWERS) + 1):
         with pytest.raises(TerminalGoneError):
             await walk(world, ANSWERS[:length])
@@ -172,7 +172,7 @@ async def test_a_fault_of_the_modem_is_the_last_word_where_no_call_is_wanted(
 
 
 @pytest.mark.slow
-async def test_a_wrong_number_is_told_in_words_and_the_station_runs(world: FirstStart) -> None:
+async def test_a_wrong_number_is_reported_in_words_and_the_station_runs(world: FirstStart) -> None:
     wrong = [answer if answer != PAPERS.number else "0961 555 018" for answer in ANSWERS]
     done, terminal = await walk(world, [*wrong, "yes", "yes"])
     assert done and "NO CARRIER" in terminal.text and "The station works" not in terminal.text

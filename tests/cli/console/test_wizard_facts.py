@@ -58,11 +58,11 @@ def test_without_tz_the_machines_link_tells(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_ctrl_c_leaves_out_the_ports_not_looked_at_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    async def broken_off(*_: object) -> None:
+    async def ended_early(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setenv("DIALPOST_SERIAL_PORTS", "/dev/one:/dev/two")
-    monkeypatch.setattr(wizard_facts, "look", broken_off)
+    monkeypatch.setattr(wizard_facts, "look", ended_early)
     offers = look_for_modems(FakeTerminal([]), "")
     assert [(offer.port, offer.words) for offer in offers] == [
         ("/dev/one", "not checked"),

@@ -242,7 +242,7 @@ def test_every_command_explains_itself(
     assert all(len(line) <= 120 for line in capsys.readouterr().out.splitlines())
 
 
-def test_everything_of_a_call_is_told() -> None:
+def test_everything_of_a_call_is_reported() -> None:
     record = CallRecord(
         CallReason.COMMAND,
         "modem",

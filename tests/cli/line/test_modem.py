@@ -194,7 +194,7 @@ def test_a_call_that_fails_says_why(line: Line, tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("line", [TelephoneSettings(dial_s=0.01, results=("NO DIALTONE",))], indirect=True)
-def test_no_dial_tone_is_told_and_nothing_is_dialled_then(
+def test_no_dial_tone_is_reported_and_nothing_is_dialled_then(
     line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure(tmp_path, line.path)
@@ -267,7 +267,7 @@ def test_what_the_modem_does_not_take_is_named(
     assert "-> Correct modem.extra_init." in out
 
 
-def test_a_port_in_use_is_told(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(tmp_path, line.path)
     port = open_port(line.path, 115_200, FlowControl.NONE)
     try:

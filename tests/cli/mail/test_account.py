@@ -129,7 +129,7 @@ def test_deleting_asks_what_shall_become_of_the_mail(dialpost: Callable[..., Any
         dialpost("account", "delete", "anna", "--archive", "--purge")
 
 
-def test_an_old_mailbox_is_told_to_the_new_owner(dialpost: Callable[..., Any]) -> None:
+def test_an_old_mailbox_is_reported_to_the_new_owner(dialpost: Callable[..., Any]) -> None:
     add(dialpost, "anna")
     dialpost("account", "delete", "anna", "--keep-mail")
     assert "takes over" not in add(dialpost, "anna")[1]

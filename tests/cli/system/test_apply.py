@@ -47,7 +47,7 @@ def test_a_system_under_another_root_is_made_once(apply: Apply) -> None:
     assert apply("--dry-run", "--root", str(apply.root)) == (0, "Nothing would change.\n", "")
 
 
-def test_a_faulty_file_is_told_and_nothing_is_written(apply: Apply) -> None:
+def test_a_faulty_file_is_reported_and_nothing_is_written(apply: Apply) -> None:
     status, out, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + '[lan]\nmethod = "static"\n')
     assert (status, out) == (1, "") and "lan.address" in err
     status, _, err = apply("--dry-run", "--root", str(apply.root), text=CONFIG + 'data_dir = "/a b"\n')

@@ -126,12 +126,12 @@ def test_it_is_handed_over_with_its_words(
         (False, "Installed. It starts with the next reboot"),
     ],
 )
-def test_it_does_not_say_that_it_starts_anew_unless_it_does(
+def test_it_does_not_say_that_it_starts_again_unless_it_does(
     tmp_path: Path, station: Path, capsys: pytest.CaptureFixture[str], does: bool, words: str
 ) -> None:
     file, rauc = tmp_path / "new.raucb", _rauc(tmp_path, NEW)
     options: dict[str, Any] = {"is_check": False, "is_reboot": True, "os_release": station}
-    assert update(file, rauc, lambda file, tell: None, **options, start_anew=lambda: does) == 0
+    assert update(file, rauc, lambda file, tell: None, **options, restart=lambda: does) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith(words)
 
 

@@ -9,7 +9,7 @@ from dialpost.core.config.applied import ApplyResult, not_applied
 FULL = ApplyResult(True, ("/etc/hostname",), ("the host name",), ("späte Sache",), ("a note",))
 
 
-def test_it_survives_its_way_and_is_text_a_person_can_read() -> None:
+def test_it_survives_its_way_and_is_text_an_operator_can_read() -> None:
     assert ApplyResult.from_json(FULL.to_json()) == FULL
     assert "späte Sache" in FULL.to_json() and FULL.to_json().endswith("}\n")
     assert FULL.to_json().splitlines()[1] == ' "applied": true,'

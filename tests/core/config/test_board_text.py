@@ -75,7 +75,7 @@ def test_what_is_given_is_taken_and_the_rest_has_its_defaults() -> None:
         ),
     ],
 )
-def test_every_fault_is_told_with_its_place(text: str, said: list[str]) -> None:
+def test_every_fault_is_reported_with_its_place(text: str, said: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         read_tables(text, "f.toml", TABLES)
     assert list(caught.value.problems) == [f"f.toml: {sentence}" for sentence in said]

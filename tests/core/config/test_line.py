@@ -50,7 +50,7 @@ def test_odd_but_possible_values_stand(section: str, line: str) -> None:
     parse_config(f"{BASE}[{section}]\n{line}\n")
 
 
-def test_a_login_that_sends_no_password_is_told() -> None:
+def test_a_login_that_sends_no_password_is_reported() -> None:
     script = '[modem]\nport = "/dev/ttyUSB0"\nnumbers = ["0961"]\nlogin_script = ["word:", "%p"]\n'
     assert any("ppp.password is empty" in sentence for sentence in warnings(parse_config(BASE + script)))
     assert warnings(parse_config(BASE + script + '[ppp]\nuser = "u"\npassword = "p"\n')) == ()

@@ -168,7 +168,7 @@ def test_secrets_are_blotted_out() -> None:
         (BASE + "x = [1,\n", ["This is not TOML"]),
     ],
 )
-def test_every_fault_is_told_with_key_value_and_what_is_allowed(text: str, expected: list[str]) -> None:
+def test_every_fault_is_reported_with_key_value_and_what_is_allowed(text: str, expected: list[str]) -> None:
     found = problems(text)
     assert len(found) == len(expected), found
     for problem, part in zip(found, expected, strict=True):

@@ -135,7 +135,7 @@ def test_what_people_type_is_taken_in_its_one_form(key: str, text: str, expected
 
 
 @pytest.mark.parametrize(("key", "text", "words"), REFUSED)
-def test_what_is_refused_is_told_with_the_right_form(key: str, text: str, words: str) -> None:
+def test_what_is_refused_is_reported_with_the_right_form(key: str, text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_value(find_field(key), key, text)
     assert words in str(caught.value)
@@ -173,7 +173,7 @@ def test_this_machine_as_the_mail_host_is_a_fault_at_its_own_doors_and_a_warning
     assert any("this machine itself" in sentence for sentence in warnings(config))
 
 
-def test_an_emergency_number_of_the_country_is_told_behind_an_outside_line_too() -> None:
+def test_an_emergency_number_of_the_country_is_reported_behind_an_outside_line_too() -> None:
     country = Country("x", "X", "", dialling=Dialling(emergency=("122",)))
     config = parse_config(
         BASE + '[modem]\noutside_line = "0w"\nnumbers = ["122555", "0122555", "0961123456"]\n'

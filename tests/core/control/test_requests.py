@@ -160,7 +160,7 @@ def test_a_request_is_its_method_and_its_parameters() -> None:
     assert parse_request(b'{"params": {"text": "\xc3\xa9"}, "method": "trace"}') == ("trace", {"text": "é"})
 
 
-def test_a_mistyped_method_is_told_the_nearest() -> None:
+def test_a_mistyped_method_is_reported_the_nearest() -> None:
     assert str(unanswered("queue.lst")) == "This daemon has no method 'queue.lst'. Is it queue.list?"
     assert str(unanswered("fly")) == "This daemon has no method 'fly'."
     assert str(unanswered("queue.list")) == (

@@ -64,14 +64,14 @@ NOT_ALLOWED = [
 
 
 @pytest.mark.parametrize(("text", "says"), NOT_ALLOWED)
-def test_each_kind_of_bad_file_is_told_with_its_name(text: str, says: str) -> None:
+def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_country("x", text, "/board/countries/x.toml")
     assert says in str(caught.value)
     assert all(problem.startswith("/board/countries/x.toml: ") for problem in caught.value.problems)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_country("x", "[redial]\nattempts = -1\nfoo = 1\n", "x.toml")
     assert len(caught.value.problems) == 4

@@ -46,7 +46,7 @@ def test_the_number_that_worked_is_the_first_next_time() -> None:
 
 
 @pytest.mark.parametrize("result", [DialResult.DELAYED, DialResult.BLACKLISTED, DialResult.VOICE])
-def test_a_number_the_modem_or_a_person_refuses_gives_way_to_the_next(result: DialResult) -> None:
+def test_a_number_the_modem_or_an_operator_refuses_gives_way_to_the_next(result: DialResult) -> None:
     assert number_after(DialPlan(THREE, AUSTRIA), result) == "222"
 
 
@@ -68,7 +68,7 @@ def test_a_number_that_must_wait_is_passed_over() -> None:
     assert step.why == "Austria allows 2 failed tries in a row to one number, then it rests"
 
 
-def test_a_person_need_not_wait() -> None:
+def test_an_operator_need_not_wait() -> None:
     plan = DialPlan(ModemConfig(numbers=("111",)), AUSTRIA)
     plan.tried("111", DialResult.BUSY, 0)
     plan.tried("111", DialResult.BUSY, 5)
@@ -77,7 +77,7 @@ def test_a_person_need_not_wait() -> None:
     assert plan.next(6) == Step("111")
 
 
-def test_no_number_is_told() -> None:
+def test_no_number_is_reported() -> None:
     step = DialPlan(ModemConfig(), AUSTRIA).next(0)
     assert (step.number, step.wait_s) == ("", math.inf)
     assert "modem.numbers" in step.why
@@ -107,7 +107,7 @@ def test_turn_and_tries_survive_a_restart_and_a_changed_list() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], {"next": "222"}, {"next": 3, "history": {"numbers": 4}}])
-def test_what_is_no_plan_is_told_and_changes_nothing(value: object) -> None:
+def test_what_is_no_plan_is_reported_and_changes_nothing(value: object) -> None:
     plan = DialPlan(THREE, AUSTRIA)
     plan.tried("111", DialResult.BUSY, 0)
     before = plan.to_json(0, 0, trusted=False)
@@ -153,7 +153,7 @@ def test_modems_that_know_no_tones_get_the_number_as_it_is() -> None:
         (ModemConfig(), replace(AUSTRIA, dialling=Dialling(tone=False)), "1", "use pulse"),
     ],
 )
-def test_what_can_not_be_dialled_is_told(config: ModemConfig, country: Country, number: str, says: str) -> None:
+def test_what_can_not_be_dialled_is_reported(config: ModemConfig, country: Country, number: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         dial_command(number, config, country)
     assert dial_faults(replace(config, numbers=("0961", number)), country)

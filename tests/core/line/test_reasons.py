@@ -78,6 +78,6 @@ def test_other_datagrams_are_nothing(datagram: bytes) -> None:
     assert parse_event(datagram) is None
 
 
-def test_the_end_is_told_with_what_to_do() -> None:
+def test_the_end_is_reported_with_what_to_do() -> None:
     assert "ppp.password" in PppEnd(19).words
     assert PppEnd(None, detail="gone").words == "gone"

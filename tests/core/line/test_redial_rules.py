@@ -84,7 +84,7 @@ def test_a_country_that_counts_busy_tries_apart() -> None:
     assert "2 failed tries" in ask(rules, mixed, 3).why
 
 
-def test_without_a_time_of_rest_only_a_person_can_go_on() -> None:
+def test_without_a_time_of_rest_only_an_operator_can_go_on() -> None:
     rules = RedialRules(attempts=2, rest_s=0, pauses_s=(0,))
     spent = failed(0, 1)
     assert ask(rules, spent, 1e9).given_up
@@ -112,7 +112,7 @@ def test_the_strictest_rule_wins() -> None:
     assert ask(rules, failed(0, 1), 1).wait_s == 1799
 
 
-def test_an_answer_starts_the_number_anew_and_no_other() -> None:
+def test_an_answer_starts_the_number_again_and_no_other() -> None:
     rules = RedialRules(attempts=2, rest_s=600, pauses_s=(0,))
     history = failed(0, 1).tried(B, DialResult.BUSY, 1).tried(B, DialResult.BUSY, 2)
     history = history.tried(A, DialResult.CONNECTED, 3)
@@ -198,7 +198,7 @@ def test_a_restart_never_shortens_a_wait(tries: list[tuple[float, DialResult]], 
         {"numbers": {"1": [[math.nan, "busy"]]}},
     ],
 )
-def test_what_is_no_history_is_told(value: object) -> None:
+def test_what_is_no_history_is_reported(value: object) -> None:
     with pytest.raises(ValueError):
         RedialHistory.from_json(value, 0.0, 0.0, trusted=False)  # type: ignore[arg-type]
 

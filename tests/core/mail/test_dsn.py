@@ -272,7 +272,7 @@ def test_the_postmaster_is_told_what_nobody_else_can_be_told() -> None:
     assert "this notice goes to you, the postmaster" in " ".join(words(data).split())
 
 
-def test_held_mail_is_told_with_why_and_that_it_need_not_be_sent_again() -> None:
+def test_held_mail_is_reported_with_why_and_that_it_need_not_be_sent_again() -> None:
     text = words(build_report(Report.DELAYED, MESSAGE, [gone()], replace(FRAME, held_because="It is big.")))
     assert "It is big. Please do not send it again." in " ".join(text.split())
     assert "It waits for:" in text and "bob" in text
@@ -288,7 +288,7 @@ def test_an_original_that_can_not_be_made_seven_bit_comes_as_its_header() -> Non
 
 
 @pytest.mark.parametrize(("attempts", "tries"), [(0, "0 times"), (1, "once"), (2, "2 times")])
-def test_how_often_it_was_tried_is_told(attempts: int, tries: str) -> None:
+def test_how_often_it_was_tried_is_reported(attempts: int, tries: str) -> None:
     busy = gone(to_world("bob@far.example", attempts=attempts), Reply(450, ("busy",), "4.2.1"))
     text = " ".join(words(build_report(Report.FAILED, MESSAGE, [busy], FRAME)).split())
     assert f"The station tried {tries} and has now given up." in text
@@ -324,7 +324,7 @@ def test_who_was_not_tried_hides_nobody_behind() -> None:
     assert "bob@far.example: not tried yet" in told and "c@far.example, tries: 1" in told
 
 
-def test_a_delay_after_a_try_is_told_by_its_reply_and_a_failure_without_one_by_nothing() -> None:
+def test_a_delay_after_a_try_is_reported_by_its_reply_and_a_failure_without_one_by_nothing() -> None:
     def told(report: Report, reply: Reply | None) -> str:
         return " ".join(words(build_report(report, MESSAGE, [gone(reply=reply)], FRAME)).split())
 

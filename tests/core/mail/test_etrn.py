@@ -116,10 +116,10 @@ def test_a_dialogue_that_broke_off() -> None:
     assert "could not be reached" in found[1].advice
 
 
-def test_a_login_that_failed_is_for_a_person() -> None:
-    dialogue = EtrnDialogue((), "535 no", offered=True, fate=SessionFate.NEEDS_PERSON)
+def test_a_login_that_failed_is_for_an_operator() -> None:
+    dialogue = EtrnDialogue((), "535 no", offered=True, fate=SessionFate.NEEDS_OPERATOR)
     (found,) = classify_dialogue(("a",), dialogue)
-    assert found.outcome is EtrnOutcome.NEEDS_PERSON
+    assert found.outcome is EtrnOutcome.NEEDS_OPERATOR
     assert "etrn.user" in found.advice
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.core.mail.smtp_target import NEEDS_PERSON, ConnectSettings, SessionEnd, SessionFate
+from dialpost.core.mail.smtp_target import NEEDS_OPERATOR, ConnectSettings, SessionEnd, SessionFate
 
 
 def test_settings_show_no_password() -> None:
@@ -11,7 +11,7 @@ def test_settings_show_no_password() -> None:
 
 
 @pytest.mark.parametrize("fate", SessionFate)
-def test_what_a_person_must_change_is_not_tried_again(fate: SessionFate) -> None:
-    assert SessionEnd(fate, "why").needs_person is (fate in NEEDS_PERSON)
-    assert {SessionFate.LOGIN_REFUSED, SessionFate.NEEDS_PERSON} <= NEEDS_PERSON
-    assert not {SessionFate.DONE, SessionFate.LOST, SessionFate.CLOSED} & NEEDS_PERSON
+def test_what_an_operator_must_change_is_not_tried_again(fate: SessionFate) -> None:
+    assert SessionEnd(fate, "why").needs_operator is (fate in NEEDS_OPERATOR)
+    assert {SessionFate.LOGIN_REFUSED, SessionFate.NEEDS_OPERATOR} <= NEEDS_OPERATOR
+    assert not {SessionFate.DONE, SessionFate.LOST, SessionFate.CLOSED} & NEEDS_OPERATOR

@@ -100,14 +100,14 @@ def reach(state: ButtonState) -> tuple[Button, float]:
         ButtonState.DOWN: [(1, True)],
         ButtonState.HELD: [(1, True)],
         ButtonState.HELD_LONG: [(1, True)],
-        ButtonState.TAKEN_BACK: [(1, True)],
+        ButtonState.CANCELLED: [(1, True)],
         ButtonState.OFFERED: [(1, True), (12, False)],
         ButtonState.CONFIRMING: [(1, True), (12, False), (13, True)],
     }[state]
     then_s = {
         ButtonState.HELD: 4.5,
         ButtonState.HELD_LONG: 12,
-        ButtonState.TAKEN_BACK: 17,
+        ButtonState.CANCELLED: 17,
         ButtonState.OFFERED: 12.5,
     }
     for at_s, closed in edges:
@@ -163,7 +163,7 @@ def test_a_whole_hold_as_the_lights_tell_it() -> None:
         (0.0, ButtonShow.NOTHING),
         (4.0, ButtonShow.HANG_UP),
         (11.0, ButtonShow.RESET),
-        (16.0, ButtonShow.TAKEN_BACK),
+        (16.0, ButtonShow.CANCELLED),
         (18.03, ButtonShow.NOTHING),
     ]
 
@@ -193,7 +193,7 @@ def test_a_second_press_in_the_last_moment_counts() -> None:
 def test_a_second_press_that_is_held_calls_the_offer_off() -> None:
     done, shows = tell(hold(11) + hold(6, 14.0), 30)
     assert done == [(12.03, Action.OFFER), (17.0, Action.CALLED_OFF)]
-    assert shows[-2:] == [(17.0, ButtonShow.TAKEN_BACK), (20.03, ButtonShow.NOTHING)]
+    assert shows[-2:] == [(17.0, ButtonShow.CANCELLED), (20.03, ButtonShow.NOTHING)]
 
 
 def test_a_bouncing_contact_is_one_press() -> None:
@@ -221,7 +221,7 @@ def test_let_go_just_before_the_limit_is_the_shorter_hold_although_it_settles_af
     assert tell([(1.0, True), (3.99, False)], 10)[0] == [(4.02, Action.PRESSED)]
 
 
-def test_stuck_is_told_once_and_freed_when_let_go() -> None:
+def test_stuck_is_reported_once_and_freed_when_let_go() -> None:
     done, shows = tell(hold(100), 200)
     assert done == [(31.0, Action.STUCK), (101.03, Action.FREED)]
     assert shows[-1] == (31.0, ButtonShow.NOTHING)
@@ -257,9 +257,9 @@ def test_turns_are_told_only_when_settled() -> None:
                 assert (step.tells is not None) is (edge is Edge.SETTLED)
 
 
-def test_without_a_reset_to_offer_the_longest_hold_is_taken_back() -> None:
+def test_without_a_reset_to_offer_the_longest_hold_is_rolled_back() -> None:
     button = Button(0.0, offers_reset=False)
     button.contact(True, 1.0)
     while button.deadline_s is not None and button.deadline_s < 12.0:
         button.tick(button.deadline_s)
-    assert button.state is ButtonState.TAKEN_BACK
+    assert button.state is ButtonState.CANCELLED

@@ -103,7 +103,7 @@ def test_each_fault_has_its_flashes_and_the_gravest_shows() -> None:
 
 @pytest.mark.parametrize(
     ("show", "pattern"),
-    [(ButtonShow.RESET, TRIPLE), (ButtonShow.OFFERED, HURRY), (ButtonShow.TAKEN_BACK, OFF)],
+    [(ButtonShow.RESET, TRIPLE), (ButtonShow.OFFERED, HURRY), (ButtonShow.CANCELLED, OFF)],
 )
 def test_a_hand_on_the_button_is_answered_by_every_light(show: ButtonShow, pattern: Pattern) -> None:
     busy = StationState(

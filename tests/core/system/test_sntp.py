@@ -51,7 +51,7 @@ def test_time_spent_at_the_server_is_not_on_the_way() -> None:
     assert found.offset_s == pytest.approx(0.025, abs=1e-3)
 
 
-def test_after_2036_seconds_begin_anew() -> None:
+def test_after_2036_seconds_begin_again() -> None:
     later = 2_100_000_000.0
     assert told(packet(came_s=later, left_s=later), sent_s=later - 0.1).offset_s == pytest.approx(0.0, abs=0.1)
 

@@ -69,7 +69,7 @@ def test_a_first_file(tmp_path: Path) -> None:
         ConfigFile(tmp_path / "gone" / "new.toml").create(TEXT)
 
 
-def test_an_open_password_is_told(file: ConfigFile) -> None:
+def test_an_open_password_is_reported(file: ConfigFile) -> None:
     secret = TEXT + '[outbound]\nuser = "u"\npassword = "p"\nsmarthost = "smtp.provider.example"\n'
     file.path.chmod(0o644)
     assert file.warnings(file.load()) == ()

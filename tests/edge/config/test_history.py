@@ -59,7 +59,7 @@ def test_every_text_has_a_number_who_and_when(book: ConfigHistory, path: Path) -
         book.text_of(9)
 
 
-def test_a_wrong_clock_is_told(book: ConfigHistory) -> None:
+def test_a_wrong_clock_is_reported(book: ConfigHistory) -> None:
     book.commit(OTHER, "anna", "", 3, clock_trusted=False)
     assert known(book.current()).when == "1970-01-01 00:00:03 UTC (the clock was wrong)"
 
@@ -325,7 +325,7 @@ def test_a_card_that_fails_leaves_the_old_file(
     assert [one.name for one in path.parent.rglob("*.new")] == []
 
 
-def test_a_folder_that_can_not_be_used_is_told(book: ConfigHistory, path: Path) -> None:
+def test_a_folder_that_can_not_be_used_is_reported(book: ConfigHistory, path: Path) -> None:
     path.with_name("dialpost.toml.history").write_text("no folder")
     with pytest.raises(StorageError, match="its history can't be used: Not a directory"):
         book.current()

@@ -78,7 +78,7 @@ async def test_any_of_the_hosts_will_do(deaf: socket.socket) -> None:
     server.close()
 
 
-def test_why_it_did_not_come_up_is_told_before_the_callers_deadline(deaf: socket.socket) -> None:
+def test_why_it_did_not_come_up_is_reported_before_the_callers_deadline(deaf: socket.socket) -> None:
     async def story() -> None:
         outcome = await link(at(deaf), timeout_s=60.0).dial()
         assert outcome.result is DialResult.TIMEOUT
@@ -88,7 +88,7 @@ def test_why_it_did_not_come_up_is_told_before_the_callers_deadline(deaf: socket
     run_virtual(story())
 
 
-def test_a_name_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_found_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async def not_found(*of: object, **how: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

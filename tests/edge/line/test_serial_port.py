@@ -175,7 +175,7 @@ def test_others_may_open_it_by_name_as_pppd_does(
     os.close(os.open(pair[1], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
 
 
-def test_what_is_no_port_is_told(tmp_path: Path) -> None:
+def test_what_is_no_port_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PortError, match=r"There is no /dev/no-such-port. .* plugged in"):
         open_port("/dev/no-such-port", 9600, FlowControl.NONE)
     (tmp_path / "file").write_text("x")
@@ -194,7 +194,7 @@ def test_what_is_no_port_is_told(tmp_path: Path) -> None:
         (errno.ENODEV, "unplugged"),
     ],
 )
-def test_what_the_kernel_refuses_is_told_with_what_to_do(
+def test_what_the_kernel_refuses_is_reported_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
     def refuse(*_args: int | str, **_more: int) -> Never:

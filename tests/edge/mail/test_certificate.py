@@ -131,7 +131,7 @@ def test_another_host_name_makes_a_new_one_and_keeps_the_old(tmp_path: Path) -> 
     ],
     ids=["no key", "empty certificate", "rubbish for a key", "empty folder"],
 )
-def test_a_damaged_one_is_set_aside_and_made_anew(tmp_path: Path, spoil: Callable[..., Any]) -> None:
+def test_a_damaged_one_is_set_aside_and_made_again(tmp_path: Path, spoil: Callable[..., Any]) -> None:
     spoil(ensure_pair(tmp_path / "tls", NAMES))
     made = ensure_pair(tmp_path / "tls", NAMES)
     assert "the old one is in" in made.note
@@ -219,7 +219,7 @@ def test_a_missing_file_is_named(tmp_path: Path, made: Pair) -> None:
         server_context(Pair(made.certificate, tmp_path / "gone.key"))
 
 
-def test_a_locked_key_is_told_and_nobody_is_asked_to_type(tmp_path: Path, made: Pair) -> None:
+def test_a_locked_key_is_reported_and_nobody_is_asked_to_type(tmp_path: Path, made: Pair) -> None:
     locked = tmp_path / "locked.key"
     subprocess.run(
         ["openssl", "pkey", "-in", made.key, "-aes128", "-passout", "pass:secret", "-out", locked],
@@ -253,7 +253,9 @@ def test_covers(names: tuple[str, ...], host: str, covered: bool) -> None:
     assert CertificateFacts(names, 0, 0, True, "").covers(host) is covered
 
 
-def test_it_is_for_every_address_that_mail_programs_are_told_and_made_anew_when_they_change(tmp_path: Path) -> None:
+def test_it_is_for_every_address_that_mail_programs_are_told_and_made_again_when_they_change(
+    tmp_path: Path,
+) -> None:
     base = f'[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\ndata_dir = "{tmp_path}"\n'
     static = parse_config(base + '[lan]\nmethod = "static"\naddress = "192.168.7.25/24"\n')
     made = station_pair(static)

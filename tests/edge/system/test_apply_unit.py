@@ -31,7 +31,7 @@ def put(tmp_path: Path, text: str) -> str:
     return f"cp {tmp_path}/next $RESULT.new && mv $RESULT.new $RESULT"
 
 
-async def test_the_result_of_this_run_is_told(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
+async def test_the_result_of_this_run_is_reported(tmp_path: Path, systemctl: Callable[..., Any]) -> None:
     (tmp_path / "result.json").write_text(not_applied("an older run").to_json())
     unit = systemctl(put(tmp_path, DONE.to_json()))
     assert await unit.apply() == DONE

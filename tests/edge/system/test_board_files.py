@@ -45,14 +45,14 @@ def test_the_environment_wins_over_the_packages_own(folder: Path, monkeypatch: p
     assert "generic" in BoardFiles().names("countries")
 
 
-def test_a_name_there_is_none_of_is_told_with_the_nearest(folder: Path) -> None:
+def test_a_name_there_is_none_of_is_reported_with_the_nearest(folder: Path) -> None:
     with pytest.raises(NotFoundError, match="Did you mean nowhere"):
         BoardFiles(folder).country("No where")
     with pytest.raises(NotFoundError, match="dialpost modem countries"):
         BoardFiles(folder).country("xyzzy")
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="DIALPOST_BOARD_DIR"):
         BoardFiles(tmp_path).names("modems")
 
@@ -65,7 +65,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         (b"name = 3\n", "name = 3 is not"),
     ],
 )
-def test_what_can_not_be_read_is_told_with_the_file(folder: Path, data: bytes, says: str) -> None:
+def test_what_can_not_be_read_is_reported_with_the_file(folder: Path, data: bytes, says: str) -> None:
     path = folder / "countries" / "bad.toml"
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=says) as caught:

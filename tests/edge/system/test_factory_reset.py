@@ -45,12 +45,12 @@ async def test_the_marker_is_on_the_card_before_the_machine_is_rebooted(
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]
 
 
-async def test_a_reboot_refused_is_told_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_reboot_refused_is_reported_with_what_to_do(tmp_path: Path) -> None:
     said = await FactoryReset(tmp_path, Reboot(tmp_path, "Switch it off and on.")).request("console")
     assert said == "The station is reset at its next start. Switch it off and on."
 
 
-async def test_a_card_that_takes_no_marker_is_told_and_nothing_is_rebooted(tmp_path: Path) -> None:
+async def test_a_card_that_takes_no_marker_is_reported_and_nothing_is_rebooted(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     reboot = Reboot(gone)
     with pytest.raises(StorageError, match="can't be recorded"):

@@ -40,7 +40,7 @@ def test_only_an_installed_station_is_ended(
     assert (tmp_path / "asked").read_text() == "--no-ask-password reboot\n--no-ask-password poweroff\n"
 
 
-def test_a_refusal_is_told_in_its_own_words(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_reported_in_its_own_words(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIALPOST_STATION", "1")
     program(programs, "systemctl", "echo 'Interactive authentication required.' >&2; exit 1")
     with pytest.raises(DialpostError, match="system refused: Interactive authentication required"):
@@ -67,7 +67,7 @@ def test_each_answer_to_a_ping_is_shown_and_no_option_gets_through(programs: Pat
         machine.ping("-f", said.append)
 
 
-def test_a_ping_broken_off_leaves_no_program_behind(programs: Path, tmp_path: Path) -> None:
+def test_a_ping_interrupted_leaves_no_program_behind(programs: Path, tmp_path: Path) -> None:
     program(programs, "ping", f"echo $$ > {tmp_path}/pid; echo first; exec sleep 60")
 
     def interrupt(line: str) -> None:

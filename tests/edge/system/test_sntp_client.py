@@ -40,7 +40,7 @@ async def serve(reply: Callable[..., Any]) -> tuple[asyncio.DatagramTransport, S
     return transport, server, transport.get_extra_info("sockname")[1]
 
 
-async def test_the_offset_is_told() -> None:
+async def test_the_offset_is_reported() -> None:
     transport, _, port = await serve(lambda data: [right(data, off_s=1000.0)])
     found = await ask("127.0.0.1", not_before_s=1.0, port=port)
     assert found.offset_s == pytest.approx(1000.0, abs=60.0)  # a pause of the machine is no offset

@@ -80,7 +80,7 @@ async def test_a_commit_is_taken_and_applied(rig: Rig) -> None:
     )
 
 
-async def test_what_is_not_in_force_is_told_as_such_until_it_is(rig: Rig) -> None:
+async def test_what_is_not_in_force_is_reported_as_such_until_it_is(rig: Rig) -> None:
     """A wizard that hears of it must not say that the station works; `status` shows it as long as it is so."""
     rig.apply.problems = ("The network could not be set: it took too long.",)
     done = await rig.commit(LINE)
@@ -218,7 +218,7 @@ async def test_its_session_ended(rig: Rig) -> None:
     assert (rig.text(), known(rig.process.config).modem.numbers) == (TEXT, ())
 
 
-async def test_taken_back_during_a_call_it_never_counts(rig: Rig) -> None:
+async def test_rolled_back_during_a_call_it_never_counts(rig: Rig) -> None:
     rig.process.call(True)
     await rig.commit(LINE, confirm_s=60)
     rig.changes.owner_gone(OWNER)
@@ -228,7 +228,7 @@ async def test_taken_back_during_a_call_it_never_counts(rig: Rig) -> None:
     assert (rig.process.taken, rig.text()) == ([], TEXT)
 
 
-async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path: Path) -> None:
+async def test_the_first_of_all_rolled_back_leaves_set_up(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "dialpost.toml")
     rig.path.unlink()
     rig.process.config = None
@@ -237,7 +237,7 @@ async def test_the_first_of_all_taken_back_leaves_set_up(tmp_path: Path) -> None
     assert rig.process.config is None and not rig.path.exists()
 
 
-async def test_a_card_that_fails_when_it_is_to_be_taken_back_is_told(
+async def test_a_card_that_fails_when_it_is_to_be_rolled_back_is_reported(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await rig.commit(LINE, confirm_s=60)
@@ -262,7 +262,7 @@ async def test_the_wall_clock_may_jump_and_only_dates(rig: Rig) -> None:
     assert "the clock was wrong" in rig.history.commits()[1].when
 
 
-async def test_at_the_start_what_was_not_confirmed_is_taken_back_first(rig: Rig) -> None:
+async def test_at_the_start_what_was_not_confirmed_is_rolled_back_first(rig: Rig) -> None:
     await rig.commit(LINE, confirm_s=60)
     await rig.changes.close()
     rig.changes.owner_gone(OWNER)  # the connections go when the daemon does

@@ -67,7 +67,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await made.changes.close()
 
 
-async def test_without_a_session_nothing_is_told(rig: Rig) -> None:
+async def test_without_a_session_nothing_is_reported(rig: Rig) -> None:
     required: dict[str, dict[str, JsonValue]] = {
         "set": {"key": "a", "value": ""},
         "unset": {"key": "a"},
@@ -213,7 +213,7 @@ async def test_a_key_with_another_value_is_one_changed_key(rig: Rig) -> None:
     assert told["changes"] == 2
 
 
-async def test_what_is_written_in_an_unusual_way_is_told_once(tmp_path: Path) -> None:
+async def test_what_is_written_in_an_unusual_way_is_reported_once(tmp_path: Path) -> None:
     ask = await Rig(tmp_path / "dialpost.toml", 'link = {kind = "gateway"}\n' + TEXT).open()
     assert "was reformatted" in (await ask("set", key="link.line_rate_bps", value="9600"))["words"][0]
     assert (await ask("set", key="link.line_rate_bps", value="2400"))["words"] == []

@@ -98,7 +98,7 @@ def test_a_file_that_is_gone_comes_back(rig: Rig) -> None:
     assert rig.file.load().smtp.max_errors == 30
 
 
-def test_one_that_was_never_there_or_was_taken_back_does_not(tmp_path: Path) -> None:
+def test_one_that_was_never_there_or_was_rolled_back_does_not(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     assert stand_in(rig.book, rig.file) is None
     rig.book.commit(TEXT, "anna", "", 1_900_000_000, clock_trusted=True, proof=Proof.START)

@@ -55,7 +55,7 @@ def test_mail_accepted_goes_out_at_once() -> None:
     Rig(FakeFlush()).play(story)
 
 
-def test_what_was_put_off_is_looked_at_again() -> None:
+def test_what_was_deferred_is_looked_at_again() -> None:
     async def story(rig: Rig) -> None:
         await asyncio.sleep(LOOK_S * 2 + 1)
         assert rig.flush.began_at == [0.0, LOOK_S, 2 * LOOK_S]

@@ -464,7 +464,7 @@ def test_the_directory_knows_the_host_name(service: AccountService) -> None:
 
 
 @pytest.mark.parametrize("step", ["write", "create"])
-async def test_what_can_not_be_kept_everywhere_is_taken_back(
+async def test_what_can_not_be_kept_everywhere_is_rolled_back(
     service: AccountService, card: Card, step: str
 ) -> None:
     await service.add("anna", PASSWORD)
@@ -494,7 +494,7 @@ async def test_one_fault_of_the_login_file_changes_nothing(
     assert await service.verify("anna", PASSWORD)
 
 
-async def test_what_can_not_be_taken_back_counts_and_the_words_say_so(service: AccountService, card: Card) -> None:
+async def test_what_can_not_be_rolled_back_counts_and_the_words_say_so(service: AccountService, card: Card) -> None:
     card.fails = {"write"}
     with pytest.raises(
         StorageError, match="It is in effect all the same, because it could not be rolled back: no write"

@@ -221,7 +221,7 @@ async def test_a_body_the_card_lost_is_bounced_without(rig: Rig) -> None:
     assert len(list(rig.report(rig.accepted[0]).iter_parts())) == 2
 
 
-async def test_good_news_is_told_to_those_who_asked(rig: Rig) -> None:
+async def test_good_news_is_reported_to_those_who_asked(rig: Rig) -> None:
     wants = frozenset({Notify.SUCCESS})
     message = await rig.stored(
         BODY, to_world("a@far", notify=wants), to_world("b@far"), to_mailbox("chief", notify=wants)

@@ -124,7 +124,7 @@ async def test_into_each_mailbox_once_and_the_rest_waits(rig: Rig, caplog: pytes
     assert rig.told == []
 
 
-async def test_success_is_told_where_it_was_asked_for(rig: Rig) -> None:
+async def test_success_is_reported_where_it_was_asked_for(rig: Rig) -> None:
     await rig.accept(to_mailbox("anna", notify=frozenset({Notify.SUCCESS})), to_mailbox("ben"))
     await rig.flow.deliver_due()
     assert rig.told == [("delivered", "anna@clinic.example", "250 2.0.0 Delivered")]
@@ -134,10 +134,10 @@ async def test_a_full_mailbox_puts_off_and_gets_it_once_there_is_room(rig: Rig) 
     messages = [await rig.accept(to_mailbox("ben")) for _ in range(3)]
     await rig.flow.deliver_due()
     assert [await rig.states(message) for message in messages] == [[DELIVERED], [DELIVERED], [WAITING]]
-    (put_off,) = await rig.recipients(messages[2])
-    assert (put_off.attempts, put_off.next_try_s) == (1, NOW + RETRY_S)
-    assert put_off.last_reply == "452 4.2.2 The mailbox ben is full"
-    assert put_off.last_by == "station.example"
+    (deferred,) = await rig.recipients(messages[2])
+    assert (deferred.attempts, deferred.next_try_s) == (1, NOW + RETRY_S)
+    assert deferred.last_reply == "452 4.2.2 The mailbox ben is full"
+    assert deferred.last_by == "station.example"
     assert await rig.flow.deliver_due() == 0
     next((rig.root / "mail/ben/new").iterdir()).unlink()
     rig.now_s += RETRY_S
@@ -215,7 +215,7 @@ async def test_a_full_card_uses_up_no_attempt(rig: Rig, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("left", [None, b"short"], ids=["missing", "short"])
-async def test_a_lost_body_is_held_for_a_person_and_nobody_is_told_a_lie(
+async def test_a_lost_body_is_held_for_an_operator_and_nobody_is_told_a_lie(
     rig: Rig, left: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     message = await rig.accept(to_mailbox("anna"))

@@ -247,12 +247,12 @@ REACHED: dict[ButtonState, tuple[list[float], float]] = {
     ButtonState.DOWN: ([1.0], 2.0),
     ButtonState.HELD: ([1.0], 5.0),
     ButtonState.HELD_LONG: ([1.0], 12.0),
-    ButtonState.TAKEN_BACK: ([1.0], 20.0),
+    ButtonState.CANCELLED: ([1.0], 20.0),
     ButtonState.STUCK: ([1.0], 33.0),
     ButtonState.OFFERED: ([1.0, 12.0], 13.0),
     ButtonState.CONFIRMING: ([1.0, 12.0, 13.0], 14.0),
 }
-SHOWN_FROM = [(4.0, ButtonShow.HANG_UP), (11.0, ButtonShow.RESET), (16.0, ButtonShow.TAKEN_BACK)]
+SHOWN_FROM = [(4.0, ButtonShow.HANG_UP), (11.0, ButtonShow.RESET), (16.0, ButtonShow.CANCELLED)]
 
 
 def test_every_state_of_the_button_is_reached_here() -> None:
@@ -437,7 +437,7 @@ def test_a_button_without_resets_takes_such_a_hold_back(monkeypatch: pytest.Monk
     async def story() -> None:
         async with PanelRig(FOUR, PanelConfig(button_resets=False)) as rig:
             await rig.hold(11.0)
-            assert rig.panel.state.button is ButtonShow.TAKEN_BACK
+            assert rig.panel.state.button is ButtonShow.CANCELLED
             await rig.until(12.0)
             await rig.hold(0.2)
             await rig.until(20.0)

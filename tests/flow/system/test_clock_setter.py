@@ -139,7 +139,7 @@ def test_only_the_configured_servers_are_asked() -> None:
     scene(play)
 
 
-def test_a_clock_that_cant_be_set_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clock_that_cant_be_set_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
         world = World(FakeClock(refuses="not allowed"))
         await world.connect()

@@ -187,7 +187,7 @@ async def test_on_line_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("end", "advice"),
     [
-        (SessionEnd(SessionFate.NEEDS_PERSON, "535 no such user"), "outbound.password"),
+        (SessionEnd(SessionFate.NEEDS_OPERATOR, "535 no such user"), "outbound.password"),
         (SessionEnd(SessionFate.UNREACHABLE, "no answer"), "outbound.smarthost and outbound.port"),
         (SessionEnd(SessionFate.LOST, "closed"), "465: implicit"),
         (SessionEnd(SessionFate.CLOSED, "421 later"), "Try again later"),
@@ -301,7 +301,7 @@ async def test_the_daemon() -> None:
     ]
 
 
-async def test_a_mended_accounts_file_is_told() -> None:
+async def test_a_repaired_accounts_file_is_reported() -> None:
     directory = Directory.from_config(CONFIG, {"anna": Account("anna")}, {})
     found = await examine(online=False, directory=lambda: (directory, "accounts.toml is damaged"))
     assert [finding.severity for finding in found if finding.subject == "accounts"] == [WARNING, OK]

@@ -75,7 +75,7 @@ async def test_a_proven_one_is_told_once() -> None:
     assert (world.news.attention(), world.faults) == ([], frozenset())
 
 
-async def test_one_that_was_taken_back_is_shown_until_it_is_seen() -> None:
+async def test_one_that_was_rolled_back_is_shown_until_it_is_seen() -> None:
     world = World()
     world.record = BACK
     await world.news.look()

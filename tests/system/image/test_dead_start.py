@@ -86,7 +86,7 @@ def _watchdog_bites(board: Machine) -> int:
     return sum(event["event"] == "WATCHDOG" for event in board.qmp.events)
 
 
-def test_a_start_that_hangs_begins_anew(board: Machine, card: Card) -> None:
+def test_a_start_that_hangs_begins_again(board: Machine, card: Card) -> None:
     board.shell.wait_ready(BOOT_S)
     assert board.run("systemctl is-active hangs", check=False) == "activating"
     assert _tries_left(card) == TRIES_PROVEN - 1
@@ -96,7 +96,7 @@ def test_a_start_that_hangs_begins_anew(board: Machine, card: Card) -> None:
     board.took("a start that hangs, until it restarts")
 
 
-def test_a_service_manager_that_crashes_begins_anew(board: Machine, card: Card) -> None:
+def test_a_service_manager_that_crashes_begins_again(board: Machine, card: Card) -> None:
     """In early user space: the board's watchdog need not be there yet."""
     board.shell.wait_ready(BOOT_S)
     assert _tries_left(card) == TRIES_PROVEN - 2

@@ -238,29 +238,29 @@ def test_a_good_one_proves_itself_and_only_then_changes_the_queue(shop: Workshop
     assert board.run("cat /etc/dialpost/dialpost.toml") == OFFICE.rstrip()
 
 
-def test_one_whose_kernel_panics_is_taken_back(shop: Workshop) -> None:
+def test_one_whose_kernel_panics_is_rolled_back(shop: Workshop) -> None:
     board = shop.board
     _install(shop, "panics")
     panics = board.console_text().count("Kernel panic")
     _restart(board)
     _wait_back(shop, Slot.B, 2 * BOOT_S)
     assert board.console_text().count("Kernel panic") == panics + TRIES_ON_TRIAL
-    _is_told_that_it_was_taken_back(board, "0.8.0", letters=1)
+    _reports_that_it_was_rolled_back(board, "0.8.0", letters=1)
 
 
-def test_one_with_a_service_that_fails_is_taken_back(shop: Workshop) -> None:
+def test_one_with_a_service_that_fails_is_rolled_back(shop: Workshop) -> None:
     board = shop.board
     _install(shop, "fails")
     _restart(board)
     _wait_back(shop, Slot.B, 4 * BOOT_S)
     assert _format(board) == "2", "its format of the queue was never made"
-    _is_told_that_it_was_taken_back(board, "0.9.0", letters=2)
+    _reports_that_it_was_rolled_back(board, "0.9.0", letters=2)
     _send(board, "at last")
     eventually(lambda: "at last" in _subjects(board), within_s=120, what="mail goes on")
     assert {"before", "after", "at last"} <= set(_subjects(board))
 
 
-def _is_told_that_it_was_taken_back(board: Machine, version: str, *, letters: int) -> None:
+def _reports_that_it_was_rolled_back(board: Machine, version: str, *, letters: int) -> None:
     """By mail, by the fault lamp, at the console; until somebody has seen it."""
     told = "The station's update was rolled back"
     eventually(lambda: _subjects(board).count(told) == letters, within_s=300, what="the letter")

@@ -66,7 +66,7 @@ def test_the_driver_of_the_pis_watchdog_is_in_the_image(board: Machine) -> None:
     assert "/kernel/drivers/watchdog/bcm2835_wdt.ko" in told
 
 
-def test_a_daemon_that_stands_still_is_started_anew(board: Machine) -> None:
+def test_a_daemon_that_stands_still_is_started_again(board: Machine) -> None:
     """Who asks meanwhile is kept waiting, not refused."""
     _takes_mail(board)
     assert _of_daemon(board, "WatchdogUSec") == "1min"

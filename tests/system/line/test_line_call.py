@@ -75,7 +75,7 @@ def test_busy_twice_then_through(exchange: Exchange) -> None:
     exchange.check_all_is_across()
 
 
-def test_a_wrong_password_is_told_and_nothing_is_lost(exchange: Exchange) -> None:
+def test_a_wrong_password_is_reported_and_nothing_is_lost(exchange: Exchange) -> None:
     exchange.afresh({**_REDIALS, "ppp": {"password": "not the one"}})
     exchange.load([(2000, 1)], [(2000, 1)])
     (record,) = _calls(exchange, 1, status=1)
@@ -88,7 +88,7 @@ def test_a_wrong_password_is_told_and_nothing_is_lost(exchange: Exchange) -> Non
     assert record["again"] == "after-change", "four tries were allowed, and one was made"
 
 
-def test_a_login_that_is_not_set_is_told_as_that(exchange: Exchange) -> None:
+def test_a_login_that_is_not_set_is_reported_as_that(exchange: Exchange) -> None:
     """The peer asks for CHAP, the station has no user: both ends give up and pppd sees a hang-up (16)."""
     exchange.afresh({**_REDIALS, "ppp": {"user": "", "password": ""}})
     exchange.load([], [(2000, 1)])

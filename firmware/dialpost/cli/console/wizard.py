@@ -115,8 +115,8 @@ def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
     shown: Question | None = None
     has_modem = False
     while not wizard.is_done:
-        is_anew = shown is None or shown.key != "port"
-        if wizard.question().key == "port" and is_anew and not has_modem:
+        is_new = shown is None or shown.key != "port"
+        if wizard.question().key == "port" and is_new and not has_modem:
             terminal.say()
             found = look_for_modems(terminal, site.own_tty, site.interruptible)
             has_modem = any(offer.profile for offer in found)

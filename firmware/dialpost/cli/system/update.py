@@ -111,7 +111,7 @@ def update(
     is_check: bool,
     is_reboot: bool,
     os_release: Path = _OS_RELEASE,
-    start_anew: Callable[[], bool] | None = None,
+    restart: Callable[[], bool] | None = None,
 ) -> int:
     """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
     offered, running = judge(file, rauc, os_release)
@@ -119,14 +119,14 @@ def update(
     if is_check:
         return 0
     install(file, _say)
-    if is_reboot and (start_anew or _start_anew)():
+    if is_reboot and (restart or _restart)():
         _say("Installed. The station is restarting.")
     else:
         _say("Installed. It starts with the next reboot: `reboot`.")
     return 0
 
 
-def _start_anew() -> bool:
+def _restart() -> bool:
     """Whether the service manager does it; why not is said."""
     done = subprocess.run(
         ["systemctl", "--no-ask-password", "--no-block", "reboot"], capture_output=True, text=True, check=False

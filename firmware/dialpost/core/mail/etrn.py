@@ -29,7 +29,7 @@ class EtrnOutcome(Enum):
     BAD_NAME = "bad-name"  # 501, 553
     NOT_DONE = "not-done"  # 500, 502, 504 and other 5xx, or ETRN missing from the EHLO answer
     UNREACHABLE = "unreachable"  # no connection, or it broke before the answer
-    NEEDS_PERSON = "needs-a-person"  # TLS, certificate or ways to log in not as configured
+    NEEDS_OPERATOR = "needs-a-person"  # TLS, certificate or ways to log in not as configured
     LOGIN_REFUSED = "login-refused"  # and not tried again before something changed
 
 
@@ -50,7 +50,7 @@ _BY_CODE = {
 }
 
 _BY_FATE = {
-    SessionFate.NEEDS_PERSON: EtrnOutcome.NEEDS_PERSON,
+    SessionFate.NEEDS_OPERATOR: EtrnOutcome.NEEDS_OPERATOR,
     SessionFate.LOGIN_REFUSED: EtrnOutcome.LOGIN_REFUSED,
 }
 
@@ -88,7 +88,7 @@ _ADVICE = {
         "again until something changes: correct etrn.user and etrn.password with `dialpost config set`, or force "
         "one more try with `dialpost call now`."
     ),
-    EtrnOutcome.NEEDS_PERSON: (
+    EtrnOutcome.NEEDS_OPERATOR: (
         "The provider's ETRN host was reached, but the session failed before ETRN. Check etrn.user and "
         "etrn.password, or etrn.tls, etrn.tls_verify and the provider's certificate, against this message."
     ),

@@ -85,7 +85,7 @@ class SessionFate(Enum):
     UNREACHABLE = "unreachable"  # no address took a connection
     NOT_SERVED = "not served"  # the server greeted, but would not let us send now (421, 4yz, 554 ...)
     LOGIN_REFUSED = "login refused"  # 535 and the like: not to be tried again before something was changed
-    NEEDS_PERSON = "needs the operator"  # TLS, certificate or ways to log in not as configured
+    NEEDS_OPERATOR = "needs the operator"  # TLS, certificate or ways to log in not as configured
     CLOSED = "closed by server"  # the server closed in the middle, with a reply (421 ...)
     LOST = "lost"  # line lost, time-out, or the server left the protocol
 
@@ -117,12 +117,12 @@ class SessionEnd:
     learnt: str = ""
 
     @property
-    def needs_person(self) -> bool:
+    def needs_operator(self) -> bool:
         """Whether trying again without a change of the configuration (or at the provider) is pointless."""
-        return self.fate in NEEDS_PERSON
+        return self.fate in NEEDS_OPERATOR
 
 
-NEEDS_PERSON = frozenset({SessionFate.NEEDS_PERSON, SessionFate.LOGIN_REFUSED})
+NEEDS_OPERATOR = frozenset({SessionFate.NEEDS_OPERATOR, SessionFate.LOGIN_REFUSED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ SETTLE_S = 0.03
 """A contact's change counts when it has lasted this long: switches bounce for up to about 10 ms."""
 HANG_UP_S = 3.0
 RESET_S = 10.0
-TAKEN_BACK_S = 15.0
+CANCELLED_S = 15.0
 STUCK_S = 30.0
 OFFER_S = 5.0
 
@@ -54,7 +54,7 @@ class ButtonState(Enum):
     DOWN = "down"
     HELD = "held"  # 3 s
     HELD_LONG = "held long"  # 10 s
-    TAKEN_BACK = "cancelled"  # 15 s
+    CANCELLED = "cancelled"  # 15 s
     STUCK = "stuck"  # 30 s, or down from the start
     OFFERED = "offered"  # up; the reset waits for its second press
     CONFIRMING = "confirming"  # down again, in time
@@ -142,9 +142,9 @@ TABLE: dict[ButtonState, dict[ButtonEvent, Go | Ignore]] = {
     ButtonState.HELD_LONG: {
         ButtonEvent.PRESS: _IS_DOWN,
         ButtonEvent.RELEASE: Go(ButtonState.OFFERED, Action.OFFER),
-        ButtonEvent.TIME: Go(ButtonState.TAKEN_BACK),
+        ButtonEvent.TIME: Go(ButtonState.CANCELLED),
     },
-    ButtonState.TAKEN_BACK: {
+    ButtonState.CANCELLED: {
         ButtonEvent.PRESS: _IS_DOWN,
         ButtonEvent.RELEASE: Go(ButtonState.UP),
         ButtonEvent.TIME: Go(ButtonState.STUCK, Action.STUCK),
@@ -162,15 +162,15 @@ TABLE: dict[ButtonState, dict[ButtonEvent, Go | Ignore]] = {
     ButtonState.CONFIRMING: {
         ButtonEvent.PRESS: _IS_DOWN,
         ButtonEvent.RELEASE: Go(ButtonState.UP, Action.RESET),
-        ButtonEvent.TIME: Go(ButtonState.TAKEN_BACK, Action.CALLED_OFF),
+        ButtonEvent.TIME: Go(ButtonState.CANCELLED, Action.CALLED_OFF),
     },
 }
 
 LIMIT_S: dict[ButtonState, float] = {
     ButtonState.DOWN: HANG_UP_S,
     ButtonState.HELD: RESET_S,
-    ButtonState.HELD_LONG: TAKEN_BACK_S,
-    ButtonState.TAKEN_BACK: STUCK_S,
+    ButtonState.HELD_LONG: CANCELLED_S,
+    ButtonState.CANCELLED: STUCK_S,
     ButtonState.OFFERED: OFFER_S,
     ButtonState.CONFIRMING: HANG_UP_S,
 }
@@ -181,7 +181,7 @@ SHOWS: dict[ButtonState, ButtonShow] = {
     ButtonState.DOWN: ButtonShow.NOTHING,
     ButtonState.HELD: ButtonShow.HANG_UP,
     ButtonState.HELD_LONG: ButtonShow.RESET,
-    ButtonState.TAKEN_BACK: ButtonShow.TAKEN_BACK,
+    ButtonState.CANCELLED: ButtonShow.CANCELLED,
     ButtonState.STUCK: ButtonShow.NOTHING,
     ButtonState.OFFERED: ButtonShow.OFFERED,
     ButtonState.CONFIRMING: ButtonShow.OFFERED,
@@ -244,7 +244,7 @@ class Button:
             return  # pragma: no cover - the contact tells nothing twice
         self.state = step.to
         if step.to is ButtonState.HELD_LONG and not self._offers_reset:
-            self.state = ButtonState.TAKEN_BACK
+            self.state = ButtonState.CANCELLED
         if event is not ButtonEvent.TIME:
             self._since_s = at_s
         if step.action is not None:

@@ -148,7 +148,7 @@ SIGNALS: tuple[Signal, ...] = (
     _button(
         "will-do-nothing",
         "cancelled: letting go does nothing",
-        ButtonShow.TAKEN_BACK,
+        ButtonShow.CANCELLED,
         OFF,
         Colour.WHITE,
     ),

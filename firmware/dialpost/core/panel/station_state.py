@@ -29,7 +29,7 @@ class ButtonShow(Enum):
     NOTHING = "nothing"
     HANG_UP = "hang-up"  # held 3 s: letting go hangs up
     RESET = "reset"  # held 10 s: letting go offers the factory reset
-    TAKEN_BACK = "taken-back"  # held 15 s: letting go does nothing
+    CANCELLED = "cancelled"  # held 15 s: letting go does nothing
     OFFERED = "offered"  # the reset waits for its second press
 
 

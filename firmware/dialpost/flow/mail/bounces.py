@@ -130,7 +130,7 @@ class Bouncer:
     ) -> None:
         to, readers = self._readers(message)
         if not readers:
-            maillog.person_needed("notice: nobody to tell", queue_id=message.queue_id, sender=message.sender)
+            maillog.operator_needed("notice: nobody to tell", queue_id=message.queue_id, sender=message.sender)
             return
         original, is_whole = await asyncio.to_thread(self._original, report, message)
         frame = ReportFrame(

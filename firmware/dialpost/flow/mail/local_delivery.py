@@ -128,7 +128,7 @@ class LocalDelivery:
             try:
                 delivered = await self.deliver_due()
             except Exception as error:  # mail stays queued; a fault here must not end local delivery
-                maillog.person_needed("local delivery: stopped for a moment", error=error or repr(error))
+                maillog.operator_needed("local delivery: stopped for a moment", error=error or repr(error))
                 await asyncio.sleep(TROUBLE_PAUSE_S)
                 continue
             if delivered:
@@ -278,7 +278,7 @@ def _log(job: _Job) -> None:
         case Refused() as outcome:
             maillog.bounced(queue_id, recipient=address, by=outcome.by, reply=outcome.reply)
         case Deferred(reply) if job.is_lost:
-            maillog.person_needed(f"{queue_id}: held", to=f"<{address}>", why=reply.text)
+            maillog.operator_needed(f"{queue_id}: held", to=f"<{address}>", why=reply.text)
         case Deferred() as outcome:
             maillog.deferred(
                 queue_id,

@@ -277,7 +277,7 @@ _SMARTHOST_ADVICE = {
     SessionFate.UNREACHABLE: "Check outbound.smarthost and outbound.port, and that the line is up.",
     SessionFate.NOT_SERVED: "The provider's host refused the session; ask the provider if this persists.",
     SessionFate.LOGIN_REFUSED: "Correct outbound.user and outbound.password, or ask the provider about them.",
-    SessionFate.NEEDS_PERSON: "Check outbound.user, outbound.password, outbound.tls and outbound.tls_verify.",
+    SessionFate.NEEDS_OPERATOR: "Check outbound.user, outbound.password, outbound.tls and outbound.tls_verify.",
     SessionFate.LOST: "Check that outbound.tls fits the port (465: implicit, 587: starttls).",
 }
 

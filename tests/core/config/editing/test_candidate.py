@@ -181,7 +181,7 @@ catch_all = {"clinic.example" = "anna"}
     assert made.keeps_comments and made.problems() == ()
 
 
-def test_what_is_written_in_an_unusual_way_is_written_anew(base: Candidate) -> None:
+def test_what_is_written_in_an_unusual_way_is_written_again(base: Candidate) -> None:
     odd = Candidate('link = {kind = "gateway"}\nrelay.networks = []\n' + BASE.partition("[link]")[0])
     made = odd.set("link.line_rate_bps", "9600")
     assert not made.keeps_comments

@@ -37,7 +37,7 @@ def table(text: str) -> dict[str, dict[str, object]]:
     return tomllib.loads(text)
 
 
-def test_only_what_differs_is_told_and_no_secret() -> None:
+def test_only_what_differs_is_reported_and_no_secret() -> None:
     new = (
         OLD.replace("max_errors = 30", "max_recipients = 600")
         .replace("geheim-1", "geheim-9")

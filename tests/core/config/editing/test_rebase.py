@@ -44,7 +44,7 @@ def test_both_sides_changes_are_there() -> None:
     assert "# Kept." in made.text
 
 
-def test_what_both_changed_differently_is_told_and_ours_counts() -> None:
+def test_what_both_changed_differently_is_reported_and_ours_counts() -> None:
     ours = BASE.set("smtp.max_errors", "40").set("link.kind", "modem").unset("outbound.route")
     theirs = BASE.set("smtp.max_errors", "50").set("link.kind", "modem").set("outbound.route[1].port", "26")
     made, both = rebase(BASE, ours, theirs)

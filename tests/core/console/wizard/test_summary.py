@@ -80,7 +80,7 @@ def test_a_router_is_no_modem(kind: LinkKind, words: str) -> None:
     assert words in text and "0961123456" not in text
 
 
-def test_a_line_that_is_always_up_is_told_nothing_of_calls() -> None:
+def test_a_line_that_is_always_up_is_reported_nothing_of_calls() -> None:
     text = page(replace(CONFIG, link=LinkConfig(kind=LinkKind.GATEWAY))).lower()
     for word in ("call", "dial", "hang", "budget"):
         lines = [line for line in text.replace("dialpost", "").split("\n") if word in line]

@@ -343,7 +343,7 @@ def test_a_password_that_is_echoed_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("password", ["pässwörd", "my>secret", "a%p"])
-def test_no_part_of_an_echoed_password_is_told(password: str) -> None:
+def test_no_part_of_an_echoed_password_is_reported(password: str) -> None:
     login = LoginScript((">", "%p", ">", "ppp", "PPP"), "anna", password)
     login.receive(b">" + password.encode() + b"\r\nAccess denied\r\n")
     assert login.seen.startswith(">***  Access denied")

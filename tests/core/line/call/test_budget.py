@@ -27,7 +27,7 @@ PRICED = BudgetConfig(cost_per_minute=0.2, cost_per_call=0.1, currency="EUR", li
 # -- counters
 
 
-def test_a_day_begins_anew_and_its_month_goes_on() -> None:
+def test_a_day_begins_again_and_its_month_goes_on() -> None:
     spent = Spent("2026-11-24").plus(600, 1.5)
     assert spent.on("2026-11-24") == spent
     assert spent.on("2026-11-25") == Spent("2026-11-25", 0, 0, 600, 1.5)

@@ -64,7 +64,7 @@ def test_an_empty_queue_still_takes_a_call() -> None:
     assert forecast(0, 0, SPEED, BudgetConfig()).words() == "nothing waits, about 20 s"
 
 
-def test_what_is_held_is_told() -> None:
+def test_what_is_held_is_reported() -> None:
     found = forecast(1, 2000, SPEED, BudgetConfig(), held=2, held_bytes=4_100_000)
     assert found.words() == "1 message, 2.0 kB, about 20 s; 2 big messages (4.1 MB) held back"
 

@@ -49,13 +49,13 @@ def test_calls_that_failed_in_a_row_are_counted_from_two_on() -> None:
     assert len(attention(BUSY, 2, "barred")) == 1
 
 
-def test_a_spent_budget_is_told_with_how_much() -> None:
+def test_a_spent_budget_is_reported_with_how_much() -> None:
     spent = replace(UP, hangup_reason=HangUpReason.BUDGET_SPENT, hangup_detail="60 min a day")
     [told] = attention(spent)
     assert told.startswith("The last call was ended because its budget was spent (60 min a day).")
 
 
-def test_mail_that_did_not_go_is_told() -> None:
+def test_mail_that_did_not_go_is_reported() -> None:
     assert attention(replace(UP, deferred=2, sent=0)) == [MAIL_STUCK]
     assert attention(UP) == []
 
@@ -168,7 +168,7 @@ def test_only_the_last_answer_of_a_name_can_need_the_operator() -> None:
     assert told.startswith("ETRN a.example: the provider said: ")
 
 
-def test_what_is_told_of_a_call_that_did_not_come_up() -> None:
+def test_what_is_reported_of_a_call_that_did_not_come_up() -> None:
     [busy] = attention(replace(BUSY, detail="d"))
     assert busy == f"The last call did not come up: {DialResult.BUSY.value}. d"
     error = replace(BUSY, result=DialResult.ERROR, detail="d")

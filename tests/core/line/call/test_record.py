@@ -137,7 +137,7 @@ def test_mail_is_stuck_only_if_the_line_stayed_up_and_nothing_went() -> None:
     assert not mail_stuck(replace(GOOD, deferred=1, hangup_reason=HangUpReason.CARRIER_LOST))
 
 
-def test_what_a_person_is_told() -> None:
+def test_what_an_operator_is_told() -> None:
     assert attention(GOOD) == []
     (busy,) = attention(replace(RECORD, result=DialResult.BUSY))
     assert "busy" in busy
@@ -155,7 +155,7 @@ def test_when_it_is_dialled_again_is_kept_and_an_older_record_is_dialled_soon() 
     assert CallRecord.from_json(older).again is Again.SOON
 
 
-def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> None:
+def test_a_refusal_is_reported_with_what_bars_calls_in_place_of_the_next_time() -> None:
     refused = replace(RECORD, result=DialResult.ERROR, detail="It refused the login.", again=Again.AFTER_CHANGE)
     [told] = attention(refused, 3, barred="It refused the login. Nothing is dialled by itself.")
     assert told == "The last call did not come up: It refused the login. Nothing is dialled by itself."
@@ -164,7 +164,7 @@ def test_a_refusal_is_told_with_what_bars_calls_in_place_of_the_next_time() -> N
 
 
 @pytest.mark.parametrize("reason", CallReason)
-def test_a_person_asks_by_the_button_or_a_command(reason: CallReason) -> None:
+def test_an_operator_asks_by_the_button_or_a_command(reason: CallReason) -> None:
     assert reason.by_hand is (reason.name in {"BUTTON", "COMMAND"})
 
 

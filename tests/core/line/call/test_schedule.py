@@ -205,7 +205,7 @@ def test_a_clock_corrected_back_a_little_repeats_nothing() -> None:
     assert driver.run(3600) == []
 
 
-def test_a_clock_set_far_back_plans_anew_from_there() -> None:
+def test_a_clock_set_far_back_plans_again_from_there() -> None:
     driver = Driver(times("12:00"), at("2031-01-14T12:30"))
     driver.look()
     driver.wall_s = at("2026-01-14T11:30")

@@ -82,7 +82,7 @@ def test_suggestions(port: PortFacts, answers: tuple[str, ...], wanted: Suggesti
     assert suggest(port, answers, HINTS) == wanted
 
 
-def test_what_it_says_of_itself_is_told_once() -> None:
+def test_what_it_says_of_itself_is_reported_once() -> None:
     assert identity(said(i="56000", gmi="CONEXANT\r\nACF", gmm="56000")) == "56000; CONEXANT ACF"
     assert identity(NONE) == ""
 
@@ -98,7 +98,7 @@ def test_the_lines_are_a_configuration() -> None:
 
 
 @pytest.mark.parametrize("usb", ["572:1340", "0572", "0572:134g", "0572:**", "0572:1340 "])
-def test_what_is_no_usb_id_is_told(usb: str) -> None:
+def test_what_is_no_usb_id_is_reported(usb: str) -> None:
     assert Hints(usb=(usb,)).faults() == [f'probe.usb has "{usb}", which is not a USB id like 0572:1340 or 0572:*.']
     assert Hints(usb=("0572:1340", "12d1:*")).faults() == []
 

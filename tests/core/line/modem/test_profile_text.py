@@ -92,7 +92,7 @@ NOT_ALLOWED = [
 
 
 @pytest.mark.parametrize(("text", "says"), NOT_ALLOWED)
-def test_each_kind_of_bad_file_is_told_with_its_name(text: str, says: str) -> None:
+def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_profile("x", text, "/board/modems/x.toml")
     assert says in str(caught.value)

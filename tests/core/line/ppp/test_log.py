@@ -239,7 +239,7 @@ TRANSCRIPTS = [
 
 
 @pytest.mark.parametrize(("log", "status", "was_up", "word", "again"), TRANSCRIPTS)
-def test_the_log_decides_what_is_told(log: str, status: int, was_up: bool, word: str, again: Again) -> None:
+def test_the_log_decides_what_is_reported(log: str, status: int, was_up: bool, word: str, again: Again) -> None:
     end = PppEnd(status, tuple(log.split("|")), was_up=was_up)
     assert (end.log, end.again) == (word, again)
     assert end.reason is not None and end.reason.words in end.words

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from dialpost.core.mail.content.encoders import (
     Base64,
     Encoder,
-    MendedBase64,
-    MendedQuotedPrintable,
     QuestionMarks,
     QuotedPrintable,
+    RepairedBase64,
+    RepairedQuotedPrintable,
 )
 
 
@@ -44,16 +44,16 @@ def test_quoted_printable_keeps_line_ends_and_joins_pieces() -> None:
 def test_a_base64_line_in_order_stays_and_a_longer_one_is_broken(size: int) -> None:
     line = b"A" * size
     wanted = line + b"\n" if size <= 76 else line[:76] + b"\n" + line[76:] + b"\n"
-    assert encoded(MendedBase64(), line + b"\n", b"BBBB\n") == wanted + b"BBBB\n"
-    assert encoded(MendedBase64(), b"AA AA\n") == b"AA AA\n"
+    assert encoded(RepairedBase64(), line + b"\n", b"BBBB\n") == wanted + b"BBBB\n"
+    assert encoded(RepairedBase64(), b"AA AA\n") == b"AA AA\n"
 
 
 def test_base64_in_pieces_and_with_foreign_octets_is_put_in_order() -> None:
     assert (
-        encoded(MendedBase64(), b"A" * 70, b"\xff" + b"B" * 10 + b" \tC\n") == b"A" * 70 + b"B" * 6 + b"\nBBBBC\n"
+        encoded(RepairedBase64(), b"A" * 70, b"\xff" + b"B" * 10 + b" \tC\n") == b"A" * 70 + b"B" * 6 + b"\nBBBBC\n"
     )
-    assert encoded(MendedBase64(), b"A" * 152 + b"\n") == (b"A" * 76 + b"\n") * 2
-    assert encoded(MendedBase64(), b"AAAA") == b"AAAA"
+    assert encoded(RepairedBase64(), b"A" * 152 + b"\n") == (b"A" * 76 + b"\n") * 2
+    assert encoded(RepairedBase64(), b"AAAA") == b"AAAA"
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_base64_in_pieces_and_with_foreign_octets_is_put_in_order() -> None:
     ],
 )
 def test_a_quoted_printable_line_is_never_broken_inside_a_pair(pieces: list[bytes], wanted: bytes) -> None:
-    assert encoded(MendedQuotedPrintable(), *pieces) == wanted
+    assert encoded(RepairedQuotedPrintable(), *pieces) == wanted
 
 
 @given(st.lists(st.sampled_from([b"x" * 30, b"=41", b"\xfc", b"y", b"\n"]), max_size=20))
-def test_mended_quoted_printable_stands_for_the_same(pieces: list[bytes]) -> None:
-    made = encoded(MendedQuotedPrintable(), *pieces)
+def test_repaired_quoted_printable_stands_for_the_same(pieces: list[bytes]) -> None:
+    made = encoded(RepairedQuotedPrintable(), *pieces)
     assert quopri.decodestring(made) == quopri.decodestring(b"".join(pieces))
     assert made.isascii() and all(len(line) <= 76 for line in made.split(b"\n"))
 

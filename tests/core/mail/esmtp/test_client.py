@@ -234,7 +234,7 @@ def test_a_refused_chunk_ends_the_content_and_the_next_message_goes_through() ->
 def test_log_in_first_is_about_the_session_and_bounces_nothing(offers: tuple[str, ...], code: int) -> None:
     one = talk(offers, [make_message(n) for n in range(5)], always("MAIL", f"{code} 5.7.0 log in"))
     assert {kind for outcomes in one.outcomes.values() for kind in kinds(outcomes)} == {("Def", code)}
-    assert one.ended.fate is SessionFate.NEEDS_PERSON
+    assert one.ended.fate is SessionFate.NEEDS_OPERATOR
     assert len(one.outcomes) + len(one.not_offered) == 5
 
 
@@ -271,7 +271,7 @@ def test_a_full_mailbox_is_no_limit_of_recipients() -> None:
 
 
 @pytest.mark.parametrize("reply", ["452 4.5.3 no", "552 no"])
-def test_too_many_though_none_was_taken_is_put_off(reply: str) -> None:
+def test_too_many_though_none_was_taken_is_deferred(reply: str) -> None:
     none_taken = talk(ALL, [make_message(1, recipients=THREE)], always("RCPT", reply))
     assert kinds(none_taken.outcomes["q1"]) == [("Def", int(reply[:3]))] * 3
 
@@ -765,12 +765,12 @@ def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected: bytes, 
         (SETTINGS, ["421 busy"], SessionFate.NOT_SERVED, 421),
         (SETTINGS, ["220 x", "550 who are you", "550 who are you"], SessionFate.NOT_SERVED, 550),
         (SETTINGS, ["220 x", "502 x", "502 x"], SessionFate.NOT_SERVED, 502),
-        (REQUIRED, ["220 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
-        (REQUIRED, ["220 x", "502 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
+        (REQUIRED, ["220 x", "250 x"], SessionFate.NEEDS_OPERATOR, 451),
+        (REQUIRED, ["220 x", "502 x", "250 x"], SessionFate.NEEDS_OPERATOR, 451),
         (REQUIRED, ["220 x", "250-x\r\n250 STARTTLS", "454 not now"], SessionFate.NOT_SERVED, 454),
-        (REQUIRED, ["220 x", "250-x\r\n250 STARTTLS", "501 no"], SessionFate.NEEDS_PERSON, 501),
-        (CLEAR_LOGIN, ["220 x", "250 x"], SessionFate.NEEDS_PERSON, 451),
-        (CLEAR_LOGIN, ["220 x", "250-x\r\n250 AUTH PLAIN LOGIN"], SessionFate.NEEDS_PERSON, 451),
+        (REQUIRED, ["220 x", "250-x\r\n250 STARTTLS", "501 no"], SessionFate.NEEDS_OPERATOR, 501),
+        (CLEAR_LOGIN, ["220 x", "250 x"], SessionFate.NEEDS_OPERATOR, 451),
+        (CLEAR_LOGIN, ["220 x", "250-x\r\n250 AUTH PLAIN LOGIN"], SessionFate.NEEDS_OPERATOR, 451),
     ],
 )
 def test_a_session_that_cannot_be_opened(
@@ -968,7 +968,7 @@ def test_any_refusal_of_ehlo_is_followed_by_helo_and_nothing_is_added_to_mail(re
 
 
 @pytest.mark.parametrize("leaves", ["eof", "421 bye", "500 what?"])
-def test_the_refusal_of_ehlo_is_told_where_the_server_then_leaves(leaves: str) -> None:
+def test_the_refusal_of_ehlo_is_reported_where_the_server_then_leaves(leaves: str) -> None:
     _, events, core = opening(SETTINGS, "220 x", "554 5.7.1 you are on a list")
     events += core.eof() if leaves == "eof" else core.receive(leaves.encode() + b"\r\n")
     if leaves == "500 what?":
@@ -1029,7 +1029,7 @@ def test_a_password_goes_in_clear_only_where_that_was_allowed(settings: dict[str
     assert any(line.startswith("AUTH") for line in sent) == sends
     if not sends:
         ended = is_a(Ended, events[-1])
-        assert ended.fate is SessionFate.NEEDS_PERSON
+        assert ended.fate is SessionFate.NEEDS_OPERATOR
         assert "never sent in clear" in ended.reason and "set clear_password to true" in ended.reason
 
 
@@ -1255,7 +1255,7 @@ def test_text_in_clear_begun_behind_the_220_to_starttls_is_an_attack_too() -> No
     )
 
 
-def test_tls_that_can_not_be_had_needs_a_person() -> None:
+def test_tls_that_can_not_be_had_needs_an_operator() -> None:
     core = EsmtpClient(REQUIRED, "mail.example")
     hear(core, b"220 x\r\n")
     hear(core, b"250-x\r\n250 STARTTLS\r\n")
@@ -1264,7 +1264,7 @@ def test_tls_that_can_not_be_had_needs_a_person() -> None:
     [ended] = core.tls_failed("the certificate is another host's")
     assert isinstance(ended, Ended)
     assert (ended.fate, known(ended.reply).code, known(ended.reply).enhanced) == (
-        SessionFate.NEEDS_PERSON,
+        SessionFate.NEEDS_OPERATOR,
         451,
         "4.7.5",
     )
@@ -1335,7 +1335,7 @@ def test_ways_to_log_in_that_do_not_fit_are_named(auth: AuthMechanism, words: st
     _, events, _ = opening(settings_here, *TO_LOGIN, "250-x\r\n250 AUTH GSSAPI", verified=True)
     ended = is_a(Ended, events[-1])
     assert (ended.fate, words in ended.reason) == (
-        SessionFate.NEEDS_PERSON,
+        SessionFate.NEEDS_OPERATOR,
         True,
     )
 

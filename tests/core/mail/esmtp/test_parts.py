@@ -58,7 +58,7 @@ def test_replies_whole_and_byte_by_byte(step: int) -> None:
         b"250-" + b"z" * 1000 + b"\r\n",
     ],
 )
-def test_what_is_no_reply_is_told_apart(data: bytes) -> None:
+def test_what_is_no_reply_is_reported_apart(data: bytes) -> None:
     reader = ReplyReader()
     with pytest.raises(ProtocolError):
         for _ in range(100):

@@ -22,7 +22,7 @@ def test_the_longest_line(pieces: int) -> None:
     assert list(ReplyReader().receive(b"250 " + b"x" * (MAX_LINE_BYTES - 4))) == []
 
 
-def test_the_longest_reply_and_the_next_one_counts_anew() -> None:
+def test_the_longest_reply_and_the_next_one_counts_again() -> None:
     line = b"250-" + b"x" * 1018 + b"\r\n"
     assert 64 * len(line) == MAX_REPLY_BYTES
     longest = line * 63 + line.replace(b"-", b" ")

@@ -52,10 +52,10 @@ def test_what_reached_nobody_uses_up_nothing() -> None:
 
 def test_sent_and_no_answer_seen_stays_visible_until_somebody_takes_it() -> None:
     doubtful = after_try(to_world(), replace(BUSY, answer_unknown=True), NOW, CONFIG, is_dialled=True)
-    put_off = after_try(doubtful, BUSY, NOW, CONFIG, is_dialled=True)
-    refused = after_try(put_off, Refused(Reply(550, ("no",)), "x"), NOW, CONFIG, is_dialled=True)
-    taken = after_try(put_off, Delivered(Reply(250, ("ok",)), "x"), NOW, CONFIG, is_dialled=True)
-    assert [one.answer_unknown for one in (doubtful, put_off, refused, taken)] == [True, True, True, False]
+    deferred = after_try(doubtful, BUSY, NOW, CONFIG, is_dialled=True)
+    refused = after_try(deferred, Refused(Reply(550, ("no",)), "x"), NOW, CONFIG, is_dialled=True)
+    taken = after_try(deferred, Delivered(Reply(250, ("ok",)), "x"), NOW, CONFIG, is_dialled=True)
+    assert [one.answer_unknown for one in (doubtful, deferred, refused, taken)] == [True, True, True, False]
     assert [refused.state, taken.state] == [RecipientState.BOUNCED, RecipientState.RELAYED]
 
 

@@ -19,7 +19,7 @@ def test_well_all_the_time_is_good_after_the_hold() -> None:
     assert _verdicts(gate, looks) == [Verdict.WAIT, Verdict.WAIT, Verdict.GOOD]
 
 
-def test_one_fault_starts_the_hold_anew() -> None:
+def test_one_fault_starts_the_hold_again() -> None:
     gate = HealthGate(0.0, is_on_trial=True)
     looks = [(0, []), (HOLD_S - 1, ILL), (HOLD_S, []), (2 * HOLD_S - 1, []), (2 * HOLD_S, [])]
     assert _verdicts(gate, looks) == [Verdict.WAIT] * 4 + [Verdict.GOOD]

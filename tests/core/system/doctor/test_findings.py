@@ -333,7 +333,7 @@ def test_an_address_that_only_this_machine_has(address: str) -> None:
     has(dns_findings.host_records(CONFIG, (address,)), (WARNING, "nobody outside can reach"))
 
 
-def test_what_a_host_without_a_name_is_told_depends_on_its_way_out() -> None:
+def test_what_a_host_without_a_name_is_reported_depends_on_its_way_out() -> None:
     straight = replace(CONFIG, outbound=OutboundConfig(via=Via.MX))
     for config, words in ((CONFIG, "still goes out"), (straight, "many servers refuse")):
         for answer in (NoSuchName(HOST), (), ("127.0.0.1",)):

@@ -176,7 +176,7 @@ def test_without_its_firewall_the_line_does_not_come_up(
         events.recv(4096)
 
 
-def test_why_the_line_was_put_down_again_is_told_to_the_station(
+def test_why_the_line_was_put_down_again_is_reported_to_the_station(
     tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tools(status=1)
@@ -278,7 +278,7 @@ def test_root_reads_nothing_but_a_small_checked_request(
 
 
 @pytest.mark.parametrize("child", ["none", "one that holds the pipe"])
-def test_why_pppd_ended_is_told_to_the_daemon_which_does_not_see_a_units_words(
+def test_why_pppd_ended_is_reported_to_the_daemon_which_does_not_see_a_units_words(
     events: socket.socket, tmp_path: Path, child: str
 ) -> None:
     """In a process of its own: root's side takes signals and ends with pppd's status."""

@@ -110,7 +110,7 @@ async def test_where_links_cannot_be_a_whole_copy_is_made(
 
 @pytest.mark.parametrize("step", ["link", "fsync"])
 @pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, StorageFullError), (errno.EIO, StorageError)])
-async def test_a_fault_is_told_and_the_next_try_goes_well(
+async def test_a_fault_is_reported_and_the_next_try_goes_well(
     boxes: Maildirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int, kind: type[StorageError]
 ) -> None:
     def fail(*_: object) -> None:

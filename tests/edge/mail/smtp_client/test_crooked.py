@@ -231,7 +231,7 @@ def test_no_tls_where_it_should_be_ends_in_bounded_time_and_memory(
 ) -> None:
     before = [] if tls is TlsMode.IMPLICIT else [USUAL, USUAL, Step(b"220 go\r\n")]
     done = play(tmp_path, [*before, Step(said, then=then)], messages=1, offers=("STARTTLS",), tls=tls)
-    assert done.end.fate in {SessionFate.NEEDS_PERSON, SessionFate.LOST}
+    assert done.end.fate in {SessionFate.NEEDS_OPERATOR, SessionFate.LOST}
     assert not is_a(SessionEnd, done.end).ready and done.reports == []
     assert done.took_s <= 181
     assert done.bytes_down < 800_000

@@ -291,7 +291,7 @@ async def test_chunking_that_is_broken_is_not_used_again(store: Callable[..., An
 # The card
 
 
-async def test_a_message_that_cannot_be_read_is_put_off_and_the_others_go(store: Callable[..., Any]) -> None:
+async def test_a_message_that_cannot_be_read_is_deferred_and_the_others_go(store: Callable[..., Any]) -> None:
     peer = Peer(ModelServer())
     missing, short = store(1), store(2)
     missing.body.unlink()

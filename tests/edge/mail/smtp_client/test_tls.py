@@ -136,7 +136,7 @@ async def test_a_certificate_that_is_not_as_configured(
     client = SmtpClient(ca_file=pair.certificate if trusted else None)
     settings = dataclasses.replace(settings, user="anna", password="geheim", **changes)
     end = await send(peer, queue, settings, client, host)
-    assert (end.fate, end.ready, end.needs_person) == (SessionFate.NEEDS_PERSON, False, True)
+    assert (end.fate, end.ready, end.needs_operator) == (SessionFate.NEEDS_OPERATOR, False, True)
     assert words in end.reason
     assert end.reply is not None and end.reply.is_transient
     assert (queue.asked, queue.reports) == (0, [])
@@ -169,12 +169,12 @@ async def test_opportunistic_tls_that_fails_is_followed_by_a_try_in_clear(queue:
     end = await send(peer, queue, OPPORTUNISTIC)
     assert (end.fate, end.messages, end.tls, peer.connections) == (SessionFate.DONE, 1, "", 2)
     required = await send(peer, queue, REQUIRED)
-    assert (required.fate, required.ready) == (SessionFate.NEEDS_PERSON, False)
+    assert (required.fate, required.ready) == (SessionFate.NEEDS_OPERATOR, False)
 
 
 async def test_a_peer_that_does_not_speak_tls(queue: Queue) -> None:
     end = await send(Peer(ModelServer(OFFERS)), queue, IMPLICIT)
-    assert (end.fate, end.ready) == (SessionFate.NEEDS_PERSON, False)
+    assert (end.fate, end.ready) == (SessionFate.NEEDS_OPERATOR, False)
     assert "TLS with mail.example failed" in end.reason
 
 

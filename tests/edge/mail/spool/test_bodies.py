@@ -55,7 +55,7 @@ async def test_the_order_is_data_then_directory_then_done(spool: Spool, monkeypa
     assert steps == ["body", "directory", "done"]
 
 
-def test_what_is_broken_off_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
+def test_what_is_interrupted_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
     writer = spool.begin(ONE)
     writer.write(b"x" * 100_000)
     writer.abort()

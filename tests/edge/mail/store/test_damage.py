@@ -132,7 +132,7 @@ async def test_a_length_nobody_has_memory_for_is_damage(
     await after.close()
 
 
-async def test_a_lost_head_is_mended_by_the_log_where_that_has_it(tmp_path: Path) -> None:
+async def test_a_lost_head_is_repaired_by_the_log_where_that_has_it(tmp_path: Path) -> None:
     store, made = await filled(tmp_path)
     directory = crash_copy(tmp_path, tmp_path / "cut")
     await store.close()

@@ -94,7 +94,7 @@ async def test_a_higher_limit_lets_go_what_is_below_it(store: Store) -> None:
     assert await standing(store, second) == [(HELD, SizeHold.HELD)]
 
 
-async def test_what_a_person_released_is_not_held_again(store: Store) -> None:
+async def test_what_an_operator_released_is_not_held_again(store: Store) -> None:
     big = await accept(store, 900)
     await store.hold_big(500)
     assert await store.set_state(big.queue_id, {HELD}, WAITING) == 1
@@ -103,7 +103,7 @@ async def test_what_a_person_released_is_not_held_again(store: Store) -> None:
     assert await on_the_line(store) == [big.queue_id]
 
 
-async def test_what_a_person_held_no_window_lets_go(store: Store) -> None:
+async def test_what_an_operator_held_no_window_lets_go(store: Store) -> None:
     big = await accept(store, 900)
     await store.hold_big(500)
     await store.pass_big(None)

@@ -66,7 +66,7 @@ def test_a_chip_is_found_by_its_label_whatever_its_number(machine: FakeMachine) 
     assert default_label(machine.folder) == "pinctrl-rp1"
 
 
-def test_a_chip_that_is_not_there_is_told_with_those_that_are(machine: FakeMachine) -> None:
+def test_a_chip_that_is_not_there_is_reported_with_those_that_are(machine: FakeMachine) -> None:
     with pytest.raises(
         GpioNotThereError, match=r"labelled pinctrl-rp1 here; there are 9030000.pl061 \(gpiochip0\)"
     ):
@@ -174,7 +174,7 @@ def test_gpiozeros_own_blinking_works(machine: FakeMachine, factory: LibgpiodFac
     assert machine.line(1).levels == [False, *[True, False] * 3]
 
 
-def test_a_line_in_use_is_told_with_who_has_it(machine: FakeMachine, factory: LibgpiodFactory) -> None:
+def test_a_line_in_use_is_reported_with_who_has_it(machine: FakeMachine, factory: LibgpiodFactory) -> None:
     machine.line(3).holder = "Power Button"
     with pytest.raises(LineBusyError, match=r"line 3 of 9030000\.pl061 is in use by Power Button"):
         LED(3, pin_factory=factory)

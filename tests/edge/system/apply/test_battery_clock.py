@@ -61,7 +61,7 @@ def test_another_chip_takes_its_place(adapters: Path) -> None:
     assert _told(adapters)[1] == "0x68\n"
 
 
-def test_one_that_does_not_answer_is_told_and_taken_back(adapters: Path) -> None:
+def test_one_that_does_not_answer_is_reported_and_rolled_back(adapters: Path) -> None:
     with pytest.raises(BatteryClockError, match="check its wires"):
         tell("ds3231 0x68\n", adapters, driver_s=0)
     assert _told(adapters) == ("ds3231 0x68\n", "0x68\n")

@@ -144,7 +144,7 @@ def test_links_in_place_of_files_are_replaced_not_followed(place: Place, source:
     assert [path for path in links if path in PLACES] == [LOCALTIME]
 
 
-def test_a_folder_in_place_of_a_file_is_told_and_the_rest_is_done(place: Place, source: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_reported_and_the_rest_is_done(place: Place, source: Path) -> None:
     place.shown(NETWORK).mkdir(parents=True)
     result = apply(source, place)
     assert not result.applied
@@ -313,7 +313,7 @@ def test_services_are_told_once_in_order_and_of_changes_only(place: Place, sourc
     assert told.new() == [(FIREWALL, True), (NETWORK, True), (DOVECOT, False)]
 
 
-def test_one_that_failed_is_told_again_and_keeps_nobody_else(place: Place, source: Path) -> None:
+def test_one_that_failed_is_reported_again_and_keeps_nobody_else(place: Place, source: Path) -> None:
     told = Told()
     told.broken = {FIREWALL}
     result = apply(source, place, told.services)
@@ -336,7 +336,7 @@ def test_one_that_is_optional_makes_no_start_a_bad_one(place: Place, source: Pat
     assert apply(source, place, told.services).reloaded == (f"what {CHRONY} is for",)
 
 
-def test_one_that_lost_what_it_was_told_is_told_again(place: Place, source: Path) -> None:
+def test_one_that_lost_what_it_was_told_is_reported_again(place: Place, source: Path) -> None:
     told = Told()
     apply(source, place, told.services)
     told.new()

@@ -49,7 +49,7 @@ def test_each_by_its_own_means(asked: list[tuple[str, ...]]) -> None:
     assert ("nft", "-f", FIREWALL) in asked
 
 
-def test_one_that_does_not_run_yet_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_run_yet_is_reported_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """At boot: it reads what it needs when it starts."""
     commands: list[tuple[str, ...]] = []
 

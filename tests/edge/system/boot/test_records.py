@@ -48,7 +48,7 @@ def test_no_record_is_what_u_boot_assumes(tmp_path: Path) -> None:
     assert BootRecords(tmp_path / "disk").read() == UNKNOWN
 
 
-def test_a_disk_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="can't be read"):
         BootRecords(tmp_path / "none").read()
     with pytest.raises(StorageError, match="can't be written"):

@@ -45,5 +45,5 @@ def test_a_folder_of_somebody_else_is_named_with_the_way_out(
     assert f"may not write into {spool}" in told and f"chown -R --reference={tmp_path} {spool}" in told
 
 
-def test_a_card_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_card_that_is_gone_is_reported(tmp_path: Path) -> None:
     assert "can't be used" in card_state.trouble([tmp_path / "gone"])

@@ -110,7 +110,7 @@ def test_an_untrusted_clock_brings_none() -> None:
     Rig(budget=budget, store=store_with(day_s=1800), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_person_may_call_all_the_same_and_that_is_on_record() -> None:
+def test_an_operator_may_call_all_the_same_and_that_is_on_record() -> None:
     async def scene(rig: Rig) -> None:
         await asyncio.sleep(0.1)
         assert rig.calls.request(CallReason.COMMAND, over_budget=True) == "Dialling."
@@ -142,7 +142,7 @@ def test_the_permission_holds_for_the_redials_of_that_call_only() -> None:
     Rig(link=link, budget=budget, store=store_with(day_s=1800), wall_at_0_s=NOON).play(scene)
 
 
-def test_a_redial_is_refused_too_and_who_waits_is_told() -> None:
+def test_a_redial_is_refused_too_and_who_waits_is_reported() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.COMMAND)
         await rig.reach(CallState.ONLINE)
@@ -345,7 +345,7 @@ def test_those_who_hang_on_the_line_are_told_when_it_is_down() -> None:
     Rig().play(scene)
 
 
-def test_giving_up_is_told_until_a_call_goes_well() -> None:
+def test_giving_up_is_reported_until_a_call_goes_well() -> None:
     async def scene(rig: Rig) -> None:
         await rig.call()
         await rig.reach(CallState.IDLE)

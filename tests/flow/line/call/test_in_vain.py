@@ -249,7 +249,7 @@ def test_one_that_refuses_for_a_minute_gets_it_in_the_redial() -> None:
     Station(Hub(opens_s=CONNECT_S + 60.0)).play(scene)
 
 
-def test_nobody_at_home_for_the_whole_series_is_told_and_not_called_for_ever() -> None:
+def test_nobody_at_home_for_the_whole_series_is_reported_and_not_called_for_ever() -> None:
     async def scene(station: Station) -> None:
         records = await station.call()
         assert [record.hangup_reason for record in records] == [HangUpReason.NOT_SERVED] * 3
@@ -320,7 +320,7 @@ def test_billed_by_the_second_it_gets_the_least_it_is_worth() -> None:
     Station(Hub(opens_s=1e9, silent=True), call=call, budget=by_second).play(scene)
 
 
-def test_a_retry_that_reaches_nobody_is_broken_off_before_the_next_unit() -> None:
+def test_a_retry_that_reaches_nobody_is_interrupted_before_the_next_unit() -> None:
     async def scene(station: Station) -> None:
         async def goes_silent() -> None:
             await asyncio.sleep(CONNECT_S + 36.0)  # a retry now would be worth 30 s by itself

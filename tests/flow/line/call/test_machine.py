@@ -86,7 +86,7 @@ def test_etrn_and_flush_begin_at_the_same_moment_etrn_first() -> None:
     "result",
     [result for result in DialResult if result not in {DialResult.CONNECTED, DialResult.CANCELLED}],
 )
-def test_every_failed_dial_is_told_and_tried_again_where_that_can_help(result: DialResult) -> None:
+def test_every_failed_dial_is_reported_and_tried_again_where_that_can_help(result: DialResult) -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert rig.records[0].detail == "in its words"
@@ -184,7 +184,7 @@ def test_hanging_up_has_a_deadline(caplog: pytest.LogCaptureFixture) -> None:
     Rig().play(scene)
 
 
-def test_a_lost_line_is_dialled_again_and_the_count_starts_anew_with_mail() -> None:
+def test_a_lost_line_is_dialled_again_and_the_count_starts_again_with_mail() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.BUTTON)
         for _ in range(4):
@@ -220,7 +220,7 @@ def test_a_lost_line_tells_the_flush_at_once_and_its_outcomes_count() -> None:
     Rig(flush=FakeFlush(2.0, 2.0, 1000.0)).play(scene)
 
 
-def test_a_person_need_not_wait_for_the_redial() -> None:
+def test_an_operator_need_not_wait_for_the_redial() -> None:
     async def scene(rig: Rig) -> None:
         rig.calls.request(CallReason.SCHEDULE)
         await rig.reach(CallState.COOLDOWN)

@@ -77,7 +77,7 @@ def test_the_configured_pause_holds_where_it_is_longer_than_the_country_s() -> N
     Desk().play(scene)
 
 
-def test_the_country_s_pause_holds_where_it_is_longer_and_is_told() -> None:
+def test_the_country_s_pause_holds_where_it_is_longer_and_is_reported() -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
         await asyncio.sleep(30.0)
@@ -117,7 +117,7 @@ def test_a_clock_not_trusted_tells_no_time_of_day() -> None:
     Desk(trusted=False).play(scene)
 
 
-def test_where_only_a_person_can_go_on_it_gives_up_and_says_so() -> None:
+def test_where_only_an_operator_can_go_on_it_gives_up_and_says_so() -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
         assert not desk.redials.pending
@@ -148,7 +148,7 @@ def test_the_rules_bind_every_call_nobody_asked_for_by_hand(reason: CallReason) 
 
 
 @pytest.mark.parametrize("reason", [reason for reason in CallReason if reason.by_hand])
-def test_a_person_is_not_held_back(reason: CallReason) -> None:
+def test_an_operator_is_not_held_back(reason: CallReason) -> None:
     async def scene(desk: Desk) -> None:
         for _ in range(3):
             desk.fail()
@@ -172,7 +172,7 @@ def test_another_number_need_not_wait_for_the_first() -> None:
     Desk(plan_for(numbers=("111", "222"))).play(scene)
 
 
-def test_a_call_that_moved_mail_starts_anew() -> None:
+def test_a_call_that_moved_mail_starts_again() -> None:
     async def scene(desk: Desk) -> None:
         desk.fail()
         desk.redials.started(is_redial=True)
@@ -252,7 +252,7 @@ def test_a_board_that_wakes_in_the_past_waits_the_whole_time() -> None:
 
 
 @pytest.mark.parametrize("kept", ["", "{", "3", '{"next": 3}', '{"history": {"numbers": {"1": 2}}}', "null"])
-def test_what_can_not_be_read_is_begun_anew(kept: str) -> None:
+def test_what_can_not_be_read_is_begun_again(kept: str) -> None:
     async def scene(desk: Desk) -> None:
         await desk.redials.recall(desk.store)
         assert desk.redials.left == 2, "the other value is read all the same"

@@ -174,7 +174,7 @@ def test_a_dial_that_was_called_off_counts_as_a_try() -> None:
 
 
 @pytest.mark.parametrize("what", ["login", "ppp"])
-def test_what_fails_after_the_carrier_is_told(what: str) -> None:
+def test_what_fails_after_the_carrier_is_reported(what: str) -> None:
     async def scene() -> None:
         modem, ppp = FakeModem(), FakePpp()
         if what == "login":
@@ -216,7 +216,7 @@ REFUSED = PppEnd(16, ("CHAP authentication failed: Access denied", "Modem hangup
 
 
 @pytest.mark.parametrize("when", ["before it is up", "on line"])
-def test_a_provider_that_hangs_up_is_told_by_what_pppd_knows_of_it(when: str) -> None:
+def test_a_provider_that_hangs_up_is_reported_by_what_pppd_knows_of_it(when: str) -> None:
     """The carrier is gone at once, pppd ends a moment later."""
 
     async def scene() -> None:
@@ -358,7 +358,7 @@ def test_the_modem_hangs_up_whatever_happens_to_pppd(caplog: pytest.LogCaptureFi
     play(scene)
 
 
-def test_a_line_that_may_still_be_up_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_that_may_still_be_up_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         modem = FakeModem()
         modem.doubt = "The modem does not say that it hung up."

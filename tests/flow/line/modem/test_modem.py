@@ -200,7 +200,7 @@ async def test_a_modem_with_bad_habits_can_call_and_is_hung_up(habit: str) -> No
     ],
 )
 @in_virtual_time
-async def test_a_call_that_fails_is_told_in_the_modems_words(said: str, result: DialResult) -> None:
+async def test_a_call_that_fails_is_reported_in_the_modems_words(said: str, result: DialResult) -> None:
     async with wired(replace(FAST, results=(said,))) as (_telephone, modem):
         outcome = await modem.dial("1")
         assert outcome.result is result
@@ -240,7 +240,7 @@ async def test_a_call_left_up_by_a_power_cut_is_ended_first() -> None:
         assert [what for _, what in telephone.events] == ["dials 1", "CONNECT", "hung up", "dials 2", "CONNECT"]
 
 
-async def test_a_port_that_is_not_there_is_told() -> None:
+async def test_a_port_that_is_not_there_is_reported() -> None:
     modem = Modem(replace(CONFIG, port="/dev/no-such-port"), PROFILE, open_port, lambda words: None)
     outcome = await modem.dial("1")
     assert outcome.result is DialResult.ERROR
@@ -248,7 +248,7 @@ async def test_a_port_that_is_not_there_is_told() -> None:
     assert await modem.hang_up() == ""
 
 
-async def test_a_port_in_use_by_us_is_told() -> None:
+async def test_a_port_in_use_by_us_is_reported() -> None:
     async with rig() as (telephone, modem):
         held = open_port(telephone.station_path, 9600, PROFILE.flow_control)
         assert "in use" in (await modem.dial("1")).detail
@@ -374,7 +374,7 @@ async def test_dtr_hangs_up_first_and_escape_makes_sure(dtr_works: bool) -> None
 
 
 @in_virtual_time
-async def test_a_modem_that_will_not_hang_up_is_told() -> None:
+async def test_a_modem_that_will_not_hang_up_is_reported() -> None:
     port = FakeLines(dtr_works=False, obeys=False)
     profile = replace(PROFILE, hang_up=PROFILE.hang_up[:1])
     modem = Modem(CONFIG, profile, lambda *_: port, lambda words: None)

@@ -94,7 +94,7 @@ def test_an_ok_to_dialling_is_heard_out_and_then_hung_up_for_certain() -> None:
 
 
 @pytest.mark.parametrize("said", ["ERROR", "NO CARRIER", "BUSY", "+CME ERROR: 3", "NO ANSWER"])
-def test_a_failure_that_is_told_though_the_call_comes_up_is_hung_up(said: str) -> None:
+def test_a_failure_that_is_reported_though_the_call_comes_up_is_hung_up(said: str) -> None:
     fake: FakeModem = FakeModem(answers={"ATDT123": lambda: fake._dial() or said}, dial_s=0.05)
     outcome, doubt, _ = call(fake)
     assert outcome.result is not DialResult.CONNECTED
@@ -157,7 +157,7 @@ def test_a_line_left_up_is_hung_up_by_the_next_start_and_status_says_so_until_th
     run_virtual(run())
 
 
-def test_a_modem_that_says_ok_to_hanging_up_and_keeps_the_carrier_is_told() -> None:
+def test_a_modem_that_says_ok_to_hanging_up_and_keeps_the_carrier_is_reported() -> None:
     fake = FakeModem(has_lines=True, obeys_dtr=False, obeys_hang_up=False)
 
     async def run() -> None:

@@ -87,7 +87,7 @@ def test_two_tries_are_all_where_the_modem_does_not_tell_how_many_are_left() -> 
     assert call(fake, memory, "1234").result is DialResult.CONNECTED
 
 
-def test_the_last_try_is_a_persons_even_where_it_was_allowed() -> None:
+def test_the_last_try_is_an_operators_even_where_it_was_allowed() -> None:
     fake, memory = FakeModem(pin="1234", tells_tries=True, tries=1), MemoryCallStore()
     run_virtual(asked(pin_methods(memory), "modem.allow_pin", {}))
     assert "into a phone" in call(fake, memory, "1234").detail

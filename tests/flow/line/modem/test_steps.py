@@ -140,7 +140,7 @@ def test_the_commands_of_a_call_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(("own", "told"), [("X3", ["ATX3"]), ("X1&A0", ["ATX1&A0"]), ("", [])])
-def test_blind_dialling_is_told_as_the_profile_has_it(own: str, told: list[str]) -> None:
+def test_blind_dialling_is_reported_as_the_profile_has_it(own: str, told: list[str]) -> None:
     port = ScriptedPort()
     dial(port, replace(HAYES, blind_dial_init=own), wait_for_dial_tone=False)
     assert [command for command in port.commands if command.startswith("ATX")] == told
@@ -193,7 +193,7 @@ def test_the_lines_rate_is_that_of_the_reports() -> None:
     assert (outcome.detail, outcome.rate_bps) == ("CONNECT 115200", 31_200)
 
 
-def test_the_calling_card_is_told_to_nobody() -> None:
+def test_the_calling_card_is_reported_to_nobody() -> None:
     async def run() -> None:
         port = ScriptedPort(ATD="ATDT1,,998877\nNO ANSWER")
         modem = make(port, calling_card=",,998877")
@@ -235,7 +235,7 @@ def test_unplugged_on_line_is_seen_and_hanging_up_says_what_may_be() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "ERROR"])
-def test_a_modem_that_does_not_hang_up_takes_bounded_time_and_is_told(answer: str | None) -> None:
+def test_a_modem_that_does_not_hang_up_takes_bounded_time_and_is_reported(answer: str | None) -> None:
     async def run() -> None:
         modem = make(ScriptedPort(ATH=answer))
         await modem.dial("1")
@@ -287,7 +287,7 @@ def test_a_line_lost_during_login_is_no_carrier() -> None:
         b"Invalid login\r\n\r\nNO CARRIER\r\n",
     ],
 )
-def test_a_login_that_is_refused_before_ppp_is_told_as_that_and_not_dialled_again(said: bytes) -> None:
+def test_a_login_that_is_refused_before_ppp_is_reported_as_that_and_not_dialled_again(said: bytes) -> None:
     outcome, _ = login([(1, b"login:"), (2, b"password:"), (3, b"\r\n" + said)])
     assert outcome.again is Again.AFTER_CHANGE
     assert (
@@ -412,7 +412,7 @@ def test_a_sim_that_is_still_busy_is_waited_for(busy: str) -> None:
         ("+CPIN: SIM PIN\nOK", "set modem.sim_pin", 1),
     ],
 )
-def test_a_sim_that_cannot_be_used_is_told(answer: str, words: str, asked: float) -> None:
+def test_a_sim_that_cannot_be_used_is_reported(answer: str, words: str, asked: float) -> None:
     port = ScriptedPort(**{**READY, "AT+CPIN?": answer})
     outcome = dial(port, CELLULAR)
     assert outcome.result is DialResult.ERROR and words in outcome.detail
@@ -428,7 +428,7 @@ def test_a_network_is_waited_for() -> None:
     ("answer", "result", "words"),
     [("+CREG: 0,2\nOK", DialResult.NO_DIALTONE, "antenna"), ("+CREG: 0,3\nOK", DialResult.ERROR, "contract")],
 )
-def test_a_network_that_is_not_there_or_refuses_is_told(answer: str, result: DialResult, words: str) -> None:
+def test_a_network_that_is_not_there_or_refuses_is_reported(answer: str, result: DialResult, words: str) -> None:
     port = ScriptedPort(**{**READY, "AT+CREG": answer})
     outcome = dial(port, CELLULAR)
     assert outcome.result is result and words in outcome.detail

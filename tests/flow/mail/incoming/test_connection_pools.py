@@ -116,7 +116,7 @@ def test_without_idle_ones_the_host_with_most_gives_one_up() -> None:
     assert here.admit(busy("192.0.2.1")) == TOO_MANY_HERE
 
 
-def test_what_is_being_made_durable_is_never_broken_off() -> None:
+def test_what_is_being_made_durable_is_never_interrupted() -> None:
     here = pools(most=8, per_host=8)
     flood = [busy("192.0.2.1", waiting=False) for _ in range(5)]
     for one in flood:

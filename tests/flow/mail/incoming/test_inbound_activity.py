@@ -24,7 +24,7 @@ async def test_what_wakes_whoever_waits(happening: str, wakes: bool) -> None:
         waiter.cancel()
 
 
-async def test_a_change_is_told_once() -> None:
+async def test_a_change_is_reported_once() -> None:
     activity = InboundActivity(lambda: 5.0)
     activity.opened()
     with pytest.raises(TimeoutError):

@@ -98,7 +98,7 @@ def test_and_then_told() -> None:
     assert [outcome for _, outcome in ask(Speaker(DOWN, DOWN))] == [EtrnOutcome.UNREACHABLE] * 2
 
 
-def test_dns_trouble_is_told_too() -> None:
+def test_dns_trouble_is_reported_too() -> None:
     trouble = DnsTrouble("smtp.provider.example", "no answer within 45 s")
     asker = EtrnAsk(CONFIG, Speaker(), Names(trouble, trouble))
     answers = run_virtual(asker.ask())
@@ -106,11 +106,11 @@ def test_dns_trouble_is_told_too() -> None:
     assert "no answer within 45 s" in answers[0].text
 
 
-def test_without_a_host_a_person_is_needed() -> None:
+def test_without_a_host_an_operator_is_needed() -> None:
     config = replace(CONFIG, outbound=OutboundConfig(), etrn=EtrnConfig())
     assert ask(Speaker(), config=config) == [
-        ("clinic.example", EtrnOutcome.NEEDS_PERSON),
-        ("ward.example", EtrnOutcome.NEEDS_PERSON),
+        ("clinic.example", EtrnOutcome.NEEDS_OPERATOR),
+        ("ward.example", EtrnOutcome.NEEDS_OPERATOR),
     ]
 
 

@@ -378,7 +378,7 @@ async def test_each_recipient_has_its_own_fate_and_one_notice_tells_of_all_refus
     ]
 
 
-async def test_success_is_told_where_the_next_hop_will_not(rig: Rig) -> None:
+async def test_success_is_reported_where_the_next_hop_will_not(rig: Rig) -> None:
     wants = frozenset({Notify.SUCCESS})
     await rig.accept("anna@x", to_world("a@far", notify=wants), "b@far")
     await rig.accept("ben@x", to_world("c@far", notify=wants))
@@ -387,7 +387,7 @@ async def test_success_is_told_where_the_next_hop_will_not(rig: Rig) -> None:
     assert rig.notices.told == [("relayed", "anna@x", ["a@far"])]
 
 
-async def test_what_is_put_off_is_tried_once_a_call(rig: Rig) -> None:
+async def test_what_is_deferred_is_tried_once_a_call(rig: Rig) -> None:
     queue_id = await rig.accept("anna@x", "a@far")
     rig.world.answers["anna@x"] = all_get(Deferred(BUSY, "h"))
     flush = rig.flush()
@@ -488,7 +488,7 @@ async def test_mail_accepted_meanwhile_goes_out_in_its_place(rig: Rig) -> None:
         (UNREACHABLE, True, 1, "451 4.4.1 no route"),
         (UNREACHABLE, False, 1, "451 4.4.1 no route"),  # its name was found, so the line is up
         (refusing(SessionFate.NOT_SERVED, Reply(554, ("go",), "5.7.1")), True, 1, "451 4.7.1 554 5.7.1 go"),
-        (refusing(SessionFate.NEEDS_PERSON, Reply(535, ("bad",), "5.7.8")), True, 0, "451 4.7.8 535 5.7.8 bad"),
+        (refusing(SessionFate.NEEDS_OPERATOR, Reply(535, ("bad",), "5.7.8")), True, 0, "451 4.7.8 535 5.7.8 bad"),
     ],
 )
 async def test_trouble_with_the_smarthost_only_puts_off(
@@ -521,7 +521,7 @@ async def test_without_signs_of_a_line_no_attempt_is_used_up(rig: Rig) -> None:
     assert (await rig.one(queue_id)).attempts == 0
 
 
-async def test_a_host_that_failed_rests_until_a_person_or_a_call_wants_it(rig: Rig) -> None:
+async def test_a_host_that_failed_rests_until_an_operator_or_a_call_wants_it(rig: Rig) -> None:
     await rig.accept("anna@x", "a@far")
     rig.world.hosts["smart.example"] = UNREACHABLE
     flush = rig.flush(is_dialled=False)

@@ -26,10 +26,10 @@ def test_a_refused_login_bars_the_host_until_somebody_wants_it_tried() -> None:
     assert (troubles.attention(), seen) == ([], [True, True, False])
 
 
-def test_a_certificate_is_told_and_tried_again() -> None:
+def test_a_certificate_is_reported_and_tried_again() -> None:
     troubles = HostTroubles()
     troubles.note(
-        OUT, "smart.example", 587, SessionFate.NEEDS_PERSON, "the certificate is not acceptable", served=False
+        OUT, "smart.example", 587, SessionFate.NEEDS_OPERATOR, "the certificate is not acceptable", served=False
     )
     assert troubles.login_refused(OUT, "smart.example", 587) is None
     [told] = troubles.attention()
@@ -44,7 +44,7 @@ async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(
     before = HostTroubles(settings={OUT: "as it was", ETRN: "the same"})
     before.note(OUT, "smart.example", 587, SessionFate.LOGIN_REFUSED, "535 no", served=False)
     before.note(ETRN, "etrn.example", 25, SessionFate.LOGIN_REFUSED, "535 no", served=False)
-    before.note(OUT, "other.example", 587, SessionFate.NEEDS_PERSON, "a certificate", served=False)
+    before.note(OUT, "other.example", 587, SessionFate.NEEDS_OPERATOR, "a certificate", served=False)
     await before.keep(store)
     seen: list[object] = []
     after = HostTroubles(seen.append, {OUT: now, ETRN: "the same"})

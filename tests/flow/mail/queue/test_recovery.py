@@ -211,7 +211,7 @@ async def test_the_last_known_recipient_does_not_take_the_body_along(rig: Rig) -
     assert (await Recovery(rig.store, rig.spool).run()).incomplete == 1
 
 
-async def test_an_empty_body_that_a_lost_database_may_have_known_is_told(rig: Rig) -> None:
+async def test_an_empty_body_that_a_lost_database_may_have_known_is_reported(rig: Rig) -> None:
     rig.spool.path(queue_id(5)).touch()
     await rig.store.close()
     (rig.root / "queue.db").unlink()

@@ -11,7 +11,7 @@ from rig.guests import NUMBER, PPP_PASSWORD, PPP_USER
 from rig.station import DOMAIN
 
 ADMIN_PASSWORD, ANNAS_PASSWORD = "harbour-gate-5", "anna-and-post-7"
-ANNAS_NEXT_PASSWORD = "anna-begins-anew-8"
+ANNAS_NEXT_PASSWORD = "anna-begins-again-8"
 MAIL_HOST = "mail.provider.example"
 PROMPT = "dialpost> "
 SECRETS = (PPP_PASSWORD, ADMIN_PASSWORD, ANNAS_PASSWORD, ANNAS_NEXT_PASSWORD)

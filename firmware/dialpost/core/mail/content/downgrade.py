@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from dialpost.core.mail.content.encoders import (
     Base64,
     Encoder,
-    MendedBase64,
-    MendedQuotedPrintable,
     QuestionMarks,
     QuotedPrintable,
+    RepairedBase64,
+    RepairedQuotedPrintable,
 )
 from dialpost.core.mail.content.outgoing import MAX_LINE_OCTETS, LineFold
 from dialpost.core.mail.content.walk import CannotDowngradeError, Part, Walker
@@ -215,9 +215,9 @@ def _encoder(part: Part, leaf: Leaf, goal: Goal) -> Encoder | None:
     if part.is_report or part.is_opaque:
         return QuestionMarks() if has_eight_bit else None
     if part.encoding == b"base64":
-        return MendedBase64()
+        return RepairedBase64()
     if part.encoding == b"quoted-printable":
-        return MendedQuotedPrintable()
+        return RepairedQuotedPrintable()
     is_text = part.type.startswith((b"text/", b"message/")) or part.is_broken_multipart  # RFC 6533 §4: global-...
     return QuotedPrintable() if is_text and leaf.eight_bit_bytes * 6 <= leaf.size else Base64()
 

@@ -67,7 +67,7 @@ class Base64:
         return _base64_lines(self._held)
 
 
-class MendedQuotedPrintable:
+class RepairedQuotedPrintable:
     """Repairs quoted-printable with raw octets or long lines; its meaning stays the same."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class MendedQuotedPrintable:
         return self._held
 
 
-class MendedBase64:
+class RepairedBase64:
     """Repairs base64 with other octets in it, which readers skip (RFC 2045 §6.8), or with long lines."""
 
     def __init__(self) -> None:

@@ -227,7 +227,7 @@ class EsmtpClient:
     def tls_failed(self, why: str) -> list[Event]:
         """TLS could not be set up as configured: it takes an operator; meanwhile the mail waits."""
         self._wire.drop_output()
-        self._end(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), "4.7.5"))
+        self._end(SessionFate.NEEDS_OPERATOR, why, Reply(451, (why,), "4.7.5"))
         return self._wire.take_events()
 
     def eof(self) -> list[Event]:
@@ -312,7 +312,7 @@ class EsmtpClient:
         if stopped_by is not None:
             self._wire.send_line(b"QUIT")
             reason = "the server accepts no mail in a session configured like this"
-            self._close(mailing, SessionFate.NEEDS_PERSON, reason, stopped_by)
+            self._close(mailing, SessionFate.NEEDS_OPERATOR, reason, stopped_by)
 
     # Ends
 

@@ -101,7 +101,7 @@ class Opening:
             return None
         if self._settings.tls is TlsMode.OPPORTUNISTIC:
             return self._authenticate()
-        return _needs_person(
+        return _needs_operator(
             "the server does not offer STARTTLS, but the configuration requires a protected connection", "4.7.10"
         )
 
@@ -114,7 +114,7 @@ class Opening:
             raise ProtocolError(f"the server sent an invalid answer to STARTTLS: {reply}")
         if self._settings.tls is TlsMode.OPPORTUNISTIC:
             return self._authenticate()
-        fate = SessionFate.NOT_SERVED if reply.is_transient else SessionFate.NEEDS_PERSON
+        fate = SessionFate.NOT_SERVED if reply.is_transient else SessionFate.NEEDS_OPERATOR
         return SessionRefused(fate, "the server refused STARTTLS", reply)
 
     def _authenticate(self) -> SessionRefused | None:
@@ -132,7 +132,7 @@ class Opening:
             )
         )
         if not self._mechanisms:
-            return _needs_person(self._why_no_login(), "4.7.4")
+            return _needs_operator(self._why_no_login(), "4.7.4")
         self.step(Step.LOGIN_WANTED)
         self._try_next_mechanism()
         return None
@@ -209,5 +209,5 @@ class Opening:
         self._wire.tell(Ready(self.extensions))
 
 
-def _needs_person(why: str, enhanced: str) -> SessionRefused:
-    return SessionRefused(SessionFate.NEEDS_PERSON, why, Reply(451, (why,), enhanced))
+def _needs_operator(why: str, enhanced: str) -> SessionRefused:
+    return SessionRefused(SessionFate.NEEDS_OPERATOR, why, Reply(451, (why,), enhanced))

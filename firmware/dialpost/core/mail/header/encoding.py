@@ -68,7 +68,7 @@ def ascii_field(field: bytes, body_charset: str = "") -> bytes | None:
         for pattern in (_FILE_NAME, _PARAMETER):
             done = pattern.sub(lambda found: _encode_parameter(found, body_charset), done)
     else:
-        done = _ENCODED_WORD.sub(lambda found: _mended_word(found[0], body_charset), value)
+        done = _ENCODED_WORD.sub(lambda found: _repaired_word(found[0], body_charset), value)
         if key in _ADDRESSES:
             done = _NAME_PARTS.sub(lambda found: _encode_name_part(found, words), done)
             return name + b":" + done if done.isascii() else None
@@ -99,7 +99,7 @@ def _unquoted(text: bytes) -> bytes:
     return re.sub(rb"\\(.)", rb"\1", text[1:-1], flags=re.DOTALL)
 
 
-def _mended_word(word: bytes, body_charset: str) -> bytes:
+def _repaired_word(word: bytes, body_charset: str) -> bytes:
     """An encoded-word with raw 8-bit text inside: as every reader shows it, in ASCII."""
     return word if word.isascii() else _encoded_words(readable(word, body_charset).encode(), body_charset)
 

@@ -137,11 +137,11 @@ class SmtpClient:
             while way is not None:
                 talk = SessionDriver(target, self._as_learnt(target, way), self._memory, self.in_flight_bytes)
                 end = self._judged(target, end, await self._run(talk, address, work))
-                if talk.broken_off or not (talk.tls_failed or talk.is_to_repeat):
+                if talk.ended_early or not (talk.tls_failed or talk.is_to_repeat):
                     break
                 if not talk.is_to_repeat:
                     way = after_failed_tls(way)
-            if talk.broken_off or end.ready or end.needs_person:
+            if talk.ended_early or end.ready or end.needs_operator:
                 break
         return end
 

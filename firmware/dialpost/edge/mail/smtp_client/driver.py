@@ -40,7 +40,7 @@ class SessionDriver:
         self.ended: Ended | None = None
         self.is_ready = False
         self.tls_failed = False
-        self.broken_off = False
+        self.ended_early = False
         self.is_to_repeat = False  # resend at once in another session, without the extension found broken
         self.idle_round_trips = 0
         trace = self._trace if _log.isEnabledFor(logging.DEBUG) else None
@@ -70,7 +70,7 @@ class SessionDriver:
 
     def break_off(self, why: str) -> None:
         """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""
-        self.broken_off = True
+        self.ended_early = True
         self._cut_limit()
         self.connection.break_off(why)
 

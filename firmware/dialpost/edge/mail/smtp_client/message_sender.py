@@ -129,7 +129,7 @@ class MessageSender:
                 self._report(message, self._lost(message, error))
             except OSError as error:
                 why = f"The stored message can't be sent: {error.strerror or error}"
-                self._put_off(message, Reply(451, (why,), "4.3.0"))
+                self._defer(message, Reply(451, (why,), "4.3.0"))
         return None
 
     def _lost(self, message: OutgoingMessage, error: ContentError) -> tuple[Outcome, ...]:
@@ -149,7 +149,7 @@ class MessageSender:
             outcomes = self._off(fetched.message, reply, counts=False)
             self._fell_or_report(fetched.message, outcomes, again=self._core.learnt is not None)
 
-    def _put_off(self, message: OutgoingMessage, reply: Reply) -> None:
+    def _defer(self, message: OutgoingMessage, reply: Reply) -> None:
         self._report(message, self._off(message, reply))
 
     def _off(self, message: OutgoingMessage, reply: Reply, *, counts: bool = True) -> tuple[Outcome, ...]:
@@ -210,7 +210,7 @@ class MessageSender:
     # Reporting
 
     def _fell_or_report(self, message: OutgoingMessage, outcomes: tuple[Outcome, ...], *, again: bool) -> None:
-        if again and not self._talk.broken_off and id(message) not in self._spoilt:
+        if again and not self._talk.ended_early and id(message) not in self._spoilt:
             self._contents.pop(id(message), None)
             self.fallen.append((message, outcomes))
         else:

@@ -93,10 +93,10 @@ def update_recipients(transaction: Transaction, updates: Sequence[tuple[int, Seq
                 for recipient in recipients
             ],
         )
-        _count_anew(transaction, message, before)
+        _recount(transaction, message, before)
 
 
-def _count_anew(transaction: Transaction, message: int, before: Standing) -> None:
+def _recount(transaction: Transaction, message: int, before: Standing) -> None:
     after = standing_of(transaction.connection, message)
     transaction.tally.add(before, -1)
     transaction.tally.add(after)
@@ -138,7 +138,7 @@ def set_state(
             BY_STATION,
         ),
     ).rowcount
-    _count_anew(transaction, message, before)
+    _recount(transaction, message, before)
     return moved
 
 
@@ -164,7 +164,7 @@ def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
     if missing:
         row = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
         transaction.connection.execute(_INSERT_RECIPIENT, row)
-    _count_anew(transaction, message, before)
+    _recount(transaction, message, before)
     return int(missing + odd)
 
 
@@ -184,7 +184,7 @@ def hold_big(transaction: Transaction, larger_than: int) -> list[int]:
             f"AND flags & {SIZE_HOLD_BITS} <> {SIZE_RELEASED}",
             key_range(message),
         )
-        _count_anew(transaction, message, before)
+        _recount(transaction, message, before)
     return [message for (message,) in found]
 
 
@@ -205,7 +205,7 @@ def pass_big(transaction: Transaction, up_to: int | None) -> list[int]:
             f"AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD})",
             key_range(message),
         )
-        _count_anew(transaction, message, before)
+        _recount(transaction, message, before)
     return [message for (message,) in found]
 
 

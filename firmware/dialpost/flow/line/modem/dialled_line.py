@@ -217,7 +217,7 @@ class ModemLink:
                 if self._modem.line_may_be_up:
                     self._may_be_up.set()
         if doubt:
-            maillog.person_needed("modem: the line may still be up", words=doubt)
+            maillog.operator_needed("modem: the line may still be up", words=doubt)
 
     def traffic(self) -> Traffic | None:
         """Bytes of this call."""

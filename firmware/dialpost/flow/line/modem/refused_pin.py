@@ -92,7 +92,7 @@ class RefusedPin:
             await self._memory.remember(_KEY, " ".join(self._unkept))
             self._unkept = None
         except StorageError as error:
-            maillog.person_needed("modem: an attempt with the PIN could not be recorded", error=error)
+            maillog.operator_needed("modem: an attempt with the PIN could not be recorded", error=error)
 
     async def _all(self) -> tuple[str, ...]:
         """All records, looked up each time because another process may have added one. Raises: StorageError."""

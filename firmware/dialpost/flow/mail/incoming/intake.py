@@ -229,7 +229,7 @@ class Intake:
             return self._refuse(peer, "DATA", CARD_FULL, envelope.sender)
         except StorageError as error:
             place.release()
-            maillog.person_needed("intake: the card failed", error=error)
+            maillog.operator_needed("intake: the card failed", error=error)
             return self._refuse(peer, "DATA", CARD_FAULT, envelope.sender)
 
     def refused(self, peer: Peer, stage: str, reply: Reply) -> None:

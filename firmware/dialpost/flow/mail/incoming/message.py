@@ -377,7 +377,7 @@ class Incoming:
             self._fault = CARD_FULL
         else:
             self._fault = CARD_FAULT
-            maillog.person_needed("intake: the card failed", error=error)
+            maillog.operator_needed("intake: the card failed", error=error)
 
     def _log_refusal(self, reply: Reply) -> None:
         maillog.refused(

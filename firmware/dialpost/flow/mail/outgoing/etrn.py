@@ -51,7 +51,7 @@ class EtrnAsk:
         names = config.etrn_names
         if not config.etrn_host:
             text = "no host is configured: set etrn.host or outbound.smarthost"
-            answers = tuple(EtrnAnswer(name, EtrnOutcome.NEEDS_PERSON, None, text) for name in names)
+            answers = tuple(EtrnAnswer(name, EtrnOutcome.NEEDS_OPERATOR, None, text) for name in names)
         else:
             answers = classify_dialogue(names, await self._dialogue(config.etrn_host, names))
         for answer in () if is_retry and answers == self.last_answers else answers:

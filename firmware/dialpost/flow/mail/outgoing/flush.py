@@ -177,7 +177,7 @@ class Flush:
             await self._outcomes.write_left_over()
             await run.run()
         except StorageError as error:
-            maillog.person_needed("flush: stopped, outcomes can't be recorded", error=error)
+            maillog.operator_needed("flush: stopped, outcomes can't be recorded", error=error)
 
     def _due_s(self) -> int:
         """The time up to which mail is due: on a dialled line everything that waits is."""

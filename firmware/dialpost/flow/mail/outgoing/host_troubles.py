@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
-from dialpost.core.mail.smtp_target import NEEDS_PERSON, SessionFate
+from dialpost.core.mail.smtp_target import NEEDS_OPERATOR, SessionFate
 from dialpost.flow.memory import Memory
 
 _KEY = "hosts.refused"
@@ -72,7 +72,7 @@ class HostTroubles:
     def note(self, use: HostUse, host: str, port: int, fate: SessionFate, reason: str, *, served: bool) -> bool:
         """Note how a session with a host ended; returns whether that is a new trouble."""
         key = (use, host, port)
-        if fate in NEEDS_PERSON:
+        if fate in NEEDS_OPERATOR:
             before = self._known.get(key)
             self._known[key] = HostTrouble(use, host, fate, reason, fate is SessionFate.LOGIN_REFUSED)
             self._on_change(True)

@@ -210,10 +210,10 @@ class OutcomeRecord:
             try:
                 await self._notices.failed(message, refused)
             except StorageError as error:
-                return [self._put_off(outcome, error) for outcome in outcomes]
+                return [self._defer(outcome, error) for outcome in outcomes]
         return outcomes
 
-    def _put_off(self, outcome: Outcome, error: StorageError) -> Outcome:
+    def _defer(self, outcome: Outcome, error: StorageError) -> Outcome:
         if not isinstance(outcome, Refused):
             return outcome
         text = f"{outcome.by} said: {outcome.reply}; but the notice about it could not be stored: {error}"
@@ -234,7 +234,7 @@ def _log(queue_id: QueueId, address: str, outcome: Outcome) -> None:
     if isinstance(outcome, Delivered):
         maillog.relayed(queue_id, recipient=address, by=outcome.by, reply=outcome.reply)
     elif isinstance(outcome, Deferred) and outcome.content_lost:
-        maillog.person_needed(f"{queue_id}: held", to=f"<{address}>", why=outcome.reply.text)
+        maillog.operator_needed(f"{queue_id}: held", to=f"<{address}>", why=outcome.reply.text)
     elif isinstance(outcome, Deferred):
         maillog.deferred(
             queue_id, recipient=address, by=outcome.by, reply=outcome.reply, answer_unknown=outcome.answer_unknown

@@ -272,11 +272,11 @@ class FlushRun:
             lane.hop.port,
             end.fate,
             end.reason,
-            served=end.ready and not end.needs_person,
+            served=end.ready and not end.needs_operator,
         )
         if is_news:
-            maillog.person_needed("smtp: needs the operator", host=lane.host, reason=end.reason)
-        if end.needs_person:
+            maillog.operator_needed("smtp: needs the operator", host=lane.host, reason=end.reason)
+        if end.needs_operator:
             self._result.note(self._troubles.at(lane.host))
 
     def _emptied(self, lane: Lane) -> None:
@@ -295,7 +295,7 @@ class FlushRun:
             outcome = await self._why_not(lane.hop, lane.host, "", [why])
             if self._is_dialled and not self._standing.is_news(lane, end.end.fate if end.end is not None else None):
                 return  # a retry in vain: all of it is on record already
-            hope = Hope.NONE if end.end is not None and end.end.needs_person else Hope.SOON
+            hope = Hope.NONE if end.end is not None and end.end.needs_operator else Hope.SOON
             await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried, hope)
             return
         for domain in sorted(lane.domains or ()):
@@ -319,7 +319,7 @@ class FlushRun:
 
     def _counts(self, hop: NextHop, end: SessionEnd) -> bool:
         """Whether a connection that delivered nothing was a real attempt (decision 9)."""
-        if end.needs_person and hop.via is Via.SMARTHOST:
+        if end.needs_operator and hop.via is Via.SMARTHOST:
             return False  # our login, our certificate rules: no reason to give up mail
         # Without any connection the line itself may be down, unless there are signs that it is up.
         return end.connected or self._is_dialled or self._has_connected or self._hops.hears_dns

@@ -140,7 +140,7 @@ class Recovery:
                 await part()
             except StorageError as error:
                 self._report.faults.append(f"The spool could not be read: {error}")
-                maillog.person_needed("recovery: could not finish", error=error)
+                maillog.operator_needed("recovery: could not finish", error=error)
         return self._report
 
     async def _look_at_bodies(self) -> None:
@@ -154,7 +154,7 @@ class Recovery:
             for queue_id in (queue_id for queue_id in old if known.get(queue_id) is Entry.INCOMPLETE):
                 missing = await self._queue.hold_incomplete(queue_id, _INCOMPLETE)
                 self._report.incomplete += 1
-                maillog.person_needed(f"{queue_id}: held", why=_INCOMPLETE, recipients_missing=missing)
+                maillog.operator_needed(f"{queue_id}: held", why=_INCOMPLETE, recipients_missing=missing)
 
     def _clear(self, bodies: list[tuple[QueueId, bool]]) -> None:
         """Treat each body by the table above, in a thread; the `bool` says whether it has a (finished) row."""
@@ -168,7 +168,7 @@ class Recovery:
                     self._set_aside(queue_id)
             except StorageError as error:
                 self._report.faults.append(str(error))
-                maillog.person_needed(f"{queue_id}: recovery failed", error=error)
+                maillog.operator_needed(f"{queue_id}: recovery failed", error=error)
 
     def _remove(self, queue_id: QueueId, why: str) -> None:
         self._bodies.remove(queue_id)
@@ -183,7 +183,7 @@ class Recovery:
         else:
             path = self._bodies.set_aside(queue_id, _NO_ENTRY.format(queue_id))
             self._report.set_aside += 1
-            maillog.person_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
+            maillog.operator_needed(f"{queue_id}: set aside", path=path, why="no queue entry")
 
     async def _look_at_rows(self) -> None:
         after: QueueId | None = None
@@ -192,7 +192,7 @@ class Recovery:
             for queue_id, reason in await asyncio.to_thread(self._spoiled, old):
                 held = await self._queue.set_state(queue_id, _UNFINISHED, RecipientState.HELD, reason=reason)
                 self._report.held += bool(held)
-                maillog.person_needed(f"{queue_id}: held", why=reason)
+                maillog.operator_needed(f"{queue_id}: held", why=reason)
             # Ids ascend: from the first new one on, everything belongs to this start.
             if len(old) < len(slice_):
                 return
