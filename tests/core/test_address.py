@@ -71,6 +71,7 @@ def test_what_is_no_address_is_refused_with_the_text_and_a_reason(text: str) -> 
 
 def test_a_domain_is_compared_in_one_form() -> None:
     assert normalise_domain("BÜRO.Example.") == normalise_domain("xn--bro-hoa.example")
+    assert normalise_domain("ｃｌｉｎｉｃ.example") == "clinic.example"  # full width: UTS 46 maps it
 
 
 @given(st.text(max_size=80))
