@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,12 @@ def test_a_line_that_is_damaged_is_none(text: str) -> None:
     commit, rest = split_header(text)
     assert commit is None or commit.number > 0
     assert rest == text.partition("\n")[2]
+
+
+@pytest.mark.parametrize(("number", "is_one"), [(1, True), (0, False), (-1, False)])
+def test_commits_are_numbered_from_one(number: int, is_one: bool) -> None:
+    commit = Commit(number, "anna", 0, True, "")
+    assert split_header(with_header("text", commit)) == (commit if is_one else None, "text")
 
 
 def test_a_mark_that_is_damaged_is_none() -> None:
