@@ -482,6 +482,8 @@ def test_a_list_says_how_many_items_it_may_have() -> None:
     for field in all_fields():
         bounds = field.setting.minimum or field.setting.maximum
         assert ("items." in explain(field)) is bool(field.is_list and bounds), field.key
+    assert "  From 0 to 8 items.\n" in explain(find_field("dns.servers"))
+    assert "  From 1 to 100 items.\n" in explain(find_field("station.domains"))
 
 
 def test_in_the_starter_file_no_key_of_a_section_stands_behind_its_lists_of_tables() -> None:

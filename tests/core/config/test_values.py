@@ -23,6 +23,8 @@ class Sample:
         ("weekday", "someday", "it must be one of"),
         ("address", "no at sign", "it must look like name@domain"),
         ("address", "a@", "the domain is empty"),
+        ("network", "10.1.2.3/16", "such as 10.1.0.0/16"),
+        ("network", "10.1.2.*", "such as 10.1.2.0/24"),
     ],
 )
 def test_what_is_refused(kind: str, value: str, words: str) -> None:

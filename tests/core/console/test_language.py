@@ -333,3 +333,22 @@ def test_every_section_is_listed_with_what_it_is_about() -> None:
     assert [row.split()[0] for row in rows] == list(sections())
     assert all(len(row.split()) > 2 for row in rows)
     assert (blank, hint) == ("", "`explain SECTION` lists its keys, `explain KEY` explains one.")
+
+
+def test_what_asks_or_goes_on_for_long_is_shown_at_once_and_all_else_by_pages() -> None:
+    assert {command.name for command in COMMANDS if not command.is_paged} == {
+        "board test",
+        "call now",
+        "modem allow-pin",
+        "modem probe",
+        "modem terminal",
+        "modem test",
+        "save to screen",
+        "update",
+    }
+
+
+def test_which_last_argument_takes_the_rest_of_the_line() -> None:
+    assert {
+        (command.name, argument.name) for command in COMMANDS for argument in command.arguments if argument.rest
+    } == {("set", "VALUE"), ("commit comment", "TEXT"), ("alias add", "TARGET"), ("help", "COMMAND|KEY")}

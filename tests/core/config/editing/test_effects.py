@@ -69,3 +69,5 @@ def test_a_secret_that_changes_is_a_change() -> None:
         "ppp.user",
         "ppp.password",
     )
+    old = BASE.set("ppp.password", "one of them").config()
+    assert changed_keys(old, replace(old, ppp=replace(old.ppp, password="another one"))) == ("ppp.password",)
