@@ -418,3 +418,9 @@ def test_a_value_is_put_unchecked_at_its_place_and_nowhere_else(base: Candidate)
 def test_the_domain_of_a_table_may_have_a_single_label(base: Candidate) -> None:
     made = table_of(base.set("station.domains", "lan").set("delivery.catch_all.lan", "anna"))
     assert made["delivery"]["catch_all"] == {"lan": "anna"}
+
+
+def test_an_item_of_a_plain_list_goes_and_the_files_comments_stay(base: Candidate) -> None:
+    made = base.unset("station.domains[2]")
+    assert made.keeps_comments and made.text.startswith("# The clinic's station.\n")
+    assert table_of(made)["station"]["domains"] == ["clinic.example"]
