@@ -175,6 +175,7 @@ def test_help_of_a_command_and_of_a_key() -> None:
     assert any("--over-budget" in line for line in LANGUAGE.manual("call now"))
     assert LANGUAGE.manual("xyzzy") == [] and LANGUAGE.manual("station.hostname") == []
     overview = "\n".join(LANGUAGE.overview())
+    assert overview.startswith(f"{next(iter(Group)).value}\n  ")
     for command in COMMANDS:
         assert command.usage in overview
     assert key_help("outbound.route[3].host")[0] == "outbound.route.host"
