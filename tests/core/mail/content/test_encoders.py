@@ -48,6 +48,12 @@ def test_a_base64_line_in_order_stays_and_a_longer_one_is_broken(size: int) -> N
     assert encoded(RepairedBase64(), b"AA AA\n") == b"AA AA\n"
 
 
+def test_a_base64_line_with_a_blank_stays_as_long_as_a_line_may_be() -> None:
+    longest = b"A" * 38 + b" " + b"A" * 37 + b"\n"
+    assert encoded(RepairedBase64(), longest) == longest
+    assert encoded(RepairedBase64(), b"A" + longest) == b"A" * 76 + b"\n"
+
+
 def test_base64_in_pieces_and_with_foreign_octets_is_put_in_order() -> None:
     assert (
         encoded(RepairedBase64(), b"A" * 70, b"\xff" + b"B" * 10 + b" \tC\n") == b"A" * 70 + b"B" * 6 + b"\nBBBBC\n"

@@ -125,3 +125,11 @@ def test_an_author_s_line_is_repaired_unless_a_fold_belongs_to_it() -> None:
         )
         folded = b"Reply-To: bert\n (a fold)\nSubject: From: bert\n\nx\n"
         assert repaired_by(folded, step) == folded.replace(b"\n\nx", b"\n" + ADDED + b"\nx")
+
+
+def test_only_an_authors_field_that_could_be_repaired_waits_for_the_next_line() -> None:
+    header = HeaderPass(HOST, lambda facts: ADDED, ("clinic.example",))
+    for line in (b"Subject: x\n", b"From: anna@clinic.example\n", b"Received: by x\n", b"\tfor y\n"):
+        assert header.feed(line) == line
+    assert header.feed(b"Sender: anna\n") == b""
+    assert header.feed(b"Date: x\n") == b"Sender: anna@clinic.example\nDate: x\n"
