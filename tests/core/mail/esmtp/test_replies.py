@@ -80,3 +80,13 @@ def test_a_reply_in_the_middle_is_held_input() -> None:
 def test_tabs_stay_and_other_control_characters_are_shown_as_such() -> None:
     [reply] = list(ReplyReader().receive(b"250 a\tb\x08\x0b\x1fc\x7f \r\n"))
     assert reply.lines == ("a\tb???c?",)
+
+
+def test_after_a_reply_the_next_may_be_no_longer_than_the_first() -> None:
+    line = b"250-" + b"x" * 1018 + b"\r\n"
+    reader = ReplyReader()
+    assert len(list(reader.receive(b"250 ok\r\n"))) == 1
+    assert len(line) == 1024 and MAX_REPLY_BYTES % 1024 == 0
+    list(reader.receive(line * (MAX_REPLY_BYTES // 1024 - 1) + line[:-9] + b"\r\n"))
+    with pytest.raises(ProtocolError, match="reply is too long"):
+        list(reader.receive(b"250 xx\r\n"))
