@@ -25,6 +25,9 @@ class Sample:
         ("address", "a@", "the domain is empty"),
         ("network", "10.1.2.3/16", "such as 10.1.0.0/16"),
         ("network", "10.1.2.*", "such as 10.1.2.0/24"),
+        ("listen", "25", "it must be ADDRESS:PORT"),
+        ("listen", "127.0.0.1:smtp", "it must be ADDRESS:PORT"),
+        ("listen", "127.0.0.1:\u0662\u0665", "it must be ADDRESS:PORT"),
     ],
 )
 def test_what_is_refused(kind: str, value: str, words: str) -> None:
