@@ -20,6 +20,7 @@ def test_wrap() -> None:
     assert wrap("  one two three", 9, indent=4) == ["  one two", "    three"]
     assert wrap("a dialpost-queue-release b", 8) == ["a", "dialpost-queue-release", "b"]
     assert wrap("日本語のメール", 6) == ["日本語", "のメー", "ル"]
+    assert wrap("日本語 メー", 6) == ["日本語", "メー"]
     assert wrap("", 8) == [""]
 
 
