@@ -73,7 +73,7 @@ def test_a_pasted_text_can_be_dropped_and_has_a_limit() -> None:
     pasted = PastedText()
     pasted.line("[station]")
     pasted.line("drop")
-    assert pasted.is_over and pasted.is_dropped
+    assert pasted.is_over and pasted.is_dropped and not pasted.is_too_long
     long = PastedText()
     for _ in range(LONGEST_TEXT // 100 + 1):
         long.line("x" * 99)
