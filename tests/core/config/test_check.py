@@ -144,8 +144,8 @@ def test_what_contradicts_itself_is_one_sentence(text: str, begins: str) -> None
         (CALM + '[relay]\nnetworks = ["8.8.0.0/23"]\n', ["relay.networks 8.8.0.0/23 is a large"]),
         (CALM + '[relay]\nnetworks = ["2a00::/55"]\n', ["relay.networks 2a00::/55 is a large"]),
         (
-            CALM
-            + '[relay]\nnetworks = ["192.168.0.0/24"]\nprovider_networks = ["192.168.0.9/32", "192.168.1.0/24", "::1/128"]\n',
+            CALM + '[relay]\nnetworks = ["192.168.0.0/24"]\n'
+            'provider_networks = ["192.168.0.9/32", "192.168.1.0/24", "::1/128"]\n',
             ["relay.networks 192.168.0.0/24 and relay.provider_networks 192.168.0.9/32 overlap"],
         ),
         (CALM + "[budget]\nminutes_per_call = 1\n", []),
