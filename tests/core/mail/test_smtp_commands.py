@@ -263,3 +263,8 @@ def test_auth_wants_xtext(parameter: str) -> None:
 @pytest.mark.parametrize("value", ["", "SOMETIMES", "NEVER,DELAY", "SUCCESS,SUCCESS", "SUCCESS,"])
 def test_notify_wants_its_words(value: str) -> None:
     assert status(rcpt(f"TO:<a@x.example> NOTIFY={value}")) == "501 5.5.4"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(59, 59), (60, 60), (61, 60)])
+def test_a_malformed_parameter_is_cut_in_the_reply(length: int, shown: int) -> None:
+    assert str(mail("FROM:<> " + "!" * length)).count("!") == shown

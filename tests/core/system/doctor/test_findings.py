@@ -122,6 +122,8 @@ def test_clock() -> None:
 def test_set_aside() -> None:
     has(findings.set_aside([]), (OK, "no messages"))
     has(findings.set_aside([f"n{n}" for n in range(7)]), (WARNING, "n0, n1, n2, n3, n4 and 2 more"))
+    five = findings.set_aside([f"n{n}" for n in range(5)])
+    assert five.what.endswith(": n0, n1, n2, n3, n4")
 
 
 def facts(**changes: Any) -> CertificateFacts:

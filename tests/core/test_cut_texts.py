@@ -1,0 +1,35 @@
+"""Foreign text in a fault's words is cut: a whole file may have come where a name was due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from dialpost.core.config.values import KIND_CHECKS
+from dialpost.core.errors import ProtocolError
+from dialpost.core.ip_text import interface_name
+from dialpost.core.mail.esmtp.replies import ReplyReader
+from dialpost.core.mail.reply import Reply
+from dialpost.core.system.apply.rendered import zone
+
+
+def _replies(text: str) -> Iterator[Reply]:
+    return ReplyReader().receive(f"{text}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("take", "longest"),
+    [
+        (interface_name, 80),
+        (zone, 80),
+        (lambda text: list(_replies(text)), 80),
+        (lambda text: KIND_CHECKS["ip"](f"{text}%eth0"), 45),
+    ],
+    ids=["interface", "zone", "reply", "address"],
+)
+def test_foreign_text_is_cut(take: Callable[[str], object], longest: int) -> None:
+    for length, shown in ((longest - 1, longest - 1), (longest, longest), (longest + 1, longest)):
+        with pytest.raises((ValueError, ProtocolError)) as caught:
+            take("!" * length)
+        assert str(caught.value).count("!") == shown
