@@ -503,3 +503,7 @@ def test_in_the_starter_file_no_key_of_a_section_stands_behind_its_lists_of_tabl
 def test_the_domain_of_a_table_may_have_a_single_label_as_the_stations_may() -> None:
     text = '[station]\nhostname = "mail.lan"\ndomains = ["lan"]\n[delivery]\ncatch_all = {"lan" = "anna"}\n'
     assert parse_config(text).delivery.catch_all == {"lan": "anna"}
+
+
+def test_a_list_stands_in_the_starter_file_as_a_list() -> None:
+    assert '# domains = ["partner.example"]' in starter().splitlines()

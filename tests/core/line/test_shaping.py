@@ -60,3 +60,7 @@ def test_vegas_is_tuned_only_where_it_is_used() -> None:
     tuned = line_shaping.tunables(line_shaping.shape(33_600))
     assert tuned == {"/sys/module/tcp_vegas/parameters/alpha": 16, "/sys/module/tcp_vegas/parameters/beta": 24}
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}
+
+
+def test_what_may_be_in_flight_is_half_a_second_of_the_line() -> None:
+    assert shape(256_000).window == 5 * 536  # 16 kB by six connections

@@ -129,3 +129,8 @@ def test_a_line_is_filled_to_the_last_column_and_goes_on_below_its_own_column() 
         f"User              {user}",
         f"                  {user}@clinic11.example",
     ]
+
+
+def test_one_flash_and_several() -> None:
+    text = page()
+    assert "fault: 1 flash  " in text and "fault: 2 flashes" in text

@@ -108,3 +108,11 @@ def test_a_line_that_ends_where_a_block_begins_is_over() -> None:
     assert not survey.facts().has_long_line
     survey.feed(b"z" * 999)
     assert survey.facts().has_long_line
+
+
+def test_a_line_in_two_blocks_is_as_long_as_both_parts() -> None:
+    for rest, is_long in ((498, False), (499, True)):
+        survey = Survey()
+        survey.feed(b"\n" + b"y" * 500)
+        survey.feed(b"x" * rest + b"\n")
+        assert survey.facts().has_long_line is is_long

@@ -165,3 +165,7 @@ def test_the_body_is_looked_at_only_so_far() -> None:
     header.body(b"x" * (4096 - 19) + b"charset=windows-1250")
     header.body(b"charset=windows-1250")
     assert header.facts().subject != "Łódź"
+
+
+def test_a_fold_belongs_to_the_field_before_it() -> None:
+    assert fields_of(b"A: b\nC: d\n e\n\n") == [(b"a", b" b"), (b"c", b" d e")]
