@@ -206,3 +206,11 @@ def test_every_control_and_every_sequence_is_its_key() -> None:
         (b"\x0a \x0d", Key.ENTER),
     ):
         assert {key} == {found for sent in data.split(b" ") for found in keys(sent)}
+
+
+@pytest.mark.parametrize(
+    "char", [b"\xdf\x9c", b"\xe0\xa4\x9c", b"\xef\xbc\x9c", b"\xf0\x9f\x98\x9c", b"\xdf\xbf", b"\xef\xbf\x9d"]
+)
+def test_in_a_string_a_character_is_as_long_as_its_first_byte_says(char: bytes) -> None:
+    assert keys(b"\x1b]0;" + char + b"x\x07c") == ["c"]
+    assert keys(b"\x1b]0;" + char + b"\x9cc") == ["c"]

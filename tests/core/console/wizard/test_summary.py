@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -33,8 +34,8 @@ CONFIG = Config(
 DOORS = [Door(Listener.MX, 25), Door(Listener.SUBMISSION, 587), Door(Listener.SUBMISSIONS, 465)]
 
 
-def page(config: Config = CONFIG, doors: list[Door] = DOORS) -> str:
-    return summary(config, ["anna", "bruno"], doors, "/etc/dialpost/dialpost.toml")
+def page(config: Config = CONFIG, doors: list[Door] = DOORS, users: Sequence[str] = ("anna", "bruno")) -> str:
+    return summary(config, users, doors, "/etc/dialpost/dialpost.toml")
 
 
 def test_it_names_what_is_needed() -> None:
@@ -134,3 +135,8 @@ def test_a_line_is_filled_to_the_last_column_and_goes_on_below_its_own_column() 
 def test_one_flash_and_several() -> None:
     text = page()
     assert "fault: 1 flash  " in text and "fault: 2 flashes" in text
+
+
+def test_an_address_with_hyphens_is_not_broken_at_one() -> None:
+    user = "c" * 14 + "-" + "d" * 14
+    assert f"{user}@clinic.example" in page(users=(user,)).split()
