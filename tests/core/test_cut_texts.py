@@ -33,3 +33,9 @@ def test_foreign_text_is_cut(take: Callable[[str], object], longest: int) -> Non
         with pytest.raises((ValueError, ProtocolError)) as caught:
             take("!" * length)
         assert str(caught.value).count("!") == shown
+
+
+def test_the_longest_name_of_a_time_zone() -> None:
+    assert zone("Area/" + "x" * 59) == "Area/" + "x" * 59
+    with pytest.raises(ValueError, match="is no time zone"):
+        zone("Area/" + "x" * 60)
