@@ -20,6 +20,7 @@ from dialpost.core.config.model import DnsConfig
 from dialpost.core.mail.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
 from dialpost.edge.mail import resolver as resolver_module
 from dialpost.edge.mail.resolver import Resolver
+from dialpost.sim.free_ports import free_port
 
 Answer = Callable[[dns.message.Message], dns.message.Message | bytes | None]
 SOA = "ns.x.test. root.x.test. 1 3600 600 86400 300"
@@ -85,8 +86,8 @@ class NameServer(asyncio.DatagramProtocol):
 async def server() -> AsyncIterator[NameServer]:
     loop = asyncio.get_running_loop()
     made = NameServer()
-    tcp = await asyncio.start_server(made.serve_tcp, "127.0.0.1", 0)
-    made.port = tcp.sockets[0].getsockname()[1]
+    made.port = free_port()  # the kernel's choice for TCP may be in use for UDP
+    tcp = await asyncio.start_server(made.serve_tcp, "127.0.0.1", made.port)
     udp, _ = await loop.create_datagram_endpoint(lambda: made, local_addr=("127.0.0.1", made.port))
     yield made
     udp.close()

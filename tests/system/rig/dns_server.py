@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socketserver
 import struct
 import threading
@@ -17,6 +18,28 @@ import dns.rrset
 
 Zone = Mapping[tuple[str, str], tuple[str, ...]]
 """(name, type) -> records as text; e.g. ("world.example", "MX"): ("10 mx1.world.example.",)."""
+
+
+class _ReusingTcpServer(socketserver.ThreadingTCPServer):
+    """May listen where an earlier server's connections are in TIME_WAIT."""
+
+    allow_reuse_address = True
+
+
+def _on_one_port(
+    listen: tuple[str, int],
+    over_tcp: type[socketserver.BaseRequestHandler],
+    over_udp: type[socketserver.BaseRequestHandler],
+) -> tuple[socketserver.ThreadingTCPServer, socketserver.ThreadingUDPServer]:
+    """Both servers; for port 0 another port is chosen while the one free for TCP is in use for UDP."""
+    while True:
+        tcp = _ReusingTcpServer(listen, over_tcp)
+        try:
+            return tcp, socketserver.ThreadingUDPServer((listen[0], tcp.server_address[1]), over_udp)
+        except OSError as error:
+            tcp.server_close()
+            if listen[1] or error.errno != errno.EADDRINUSE:
+                raise
 
 
 class DnsServer:
@@ -43,9 +66,8 @@ class DnsServer:
                 answer = server._answer(self.rfile.read(length))
                 self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
-        self._udp = socketserver.ThreadingUDPServer(listen, OverUdp)
-        self.port: int = self._udp.server_address[1]
-        self._tcp = socketserver.ThreadingTCPServer((listen[0], self.port), OverTcp)
+        self._tcp, self._udp = _on_one_port(listen, OverTcp, OverUdp)
+        self.port: int = self._tcp.server_address[1]
 
     def __enter__(self) -> DnsServer:
         for server in (self._udp, self._tcp):
