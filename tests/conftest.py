@@ -20,6 +20,7 @@ import gc
 import ipaddress
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -35,6 +36,10 @@ import fuzzing
 from dialpost.edge.line import serial_ports
 from dialpost.edge.system.update import file as update_file
 from dialpost.edge.system.usb import sticks as usb_sticks
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background of a script deaf to Ctrl-C, which some tests press.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dialpost", fuzzing.fuzz_settings(settings().max_examples))
 settings.load_profile("dialpost")
