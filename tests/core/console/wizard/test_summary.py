@@ -132,6 +132,13 @@ def test_a_line_is_filled_to_the_last_column_and_goes_on_below_its_own_column() 
     ]
 
 
+def test_a_long_host_name_leaves_the_page_at_78_columns() -> None:
+    config = replace(CONFIG, station=replace(CONFIG.station, hostname="mail-station-on-the-ridge.clinic.example"))
+    lines = summary(config, ["anna"], DOORS, "/etc/dialpost/dialpost.toml").splitlines()
+    assert max(map(len, lines)) <= 78
+    assert "Its name is mail-station-on-the-ridge.clinic.example. This station dials the" in lines
+
+
 def test_one_flash_and_several() -> None:
     text = page()
     assert "fault: 1 flash  " in text and "fault: 2 flashes" in text

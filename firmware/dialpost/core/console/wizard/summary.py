@@ -62,7 +62,8 @@ def first_needed(page: str) -> str:
 
 def _head(config: Config) -> str:
     name = f"Mail station for {config.station.domains[0]}"
-    return f"{name}\n{'=' * len(name)}\n\nIts name is {config.station.hostname}. {_TO_THE_WORLD[config.link.kind]}"
+    about = f"Its name is {config.station.hostname}. {_TO_THE_WORLD[config.link.kind]}"
+    return f"{name}\n{'=' * len(name)}\n\n" + textwrap.fill(about, _WIDTH, break_on_hyphens=False)
 
 
 def _programs(config: Config, users: Sequence[str], doors: Sequence[Door]) -> str:
