@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.exchange import Exchange
-from rig.guests import MailGuest, ProviderGuest, Sizes
-from rig.postfix_station import PostfixStation
+from rig.line.exchange import Exchange
+from rig.line.guests import MailGuest, ProviderGuest, Sizes
+from rig.line.postfix_station import PostfixStation
+from rig.line.telephone import TelephoneLine
+from rig.line.uml import missing_for_guests
 from rig.processes import RigError, eventually
-from rig.telephone import TelephoneLine
-from rig.uml import missing_for_guests
 
 from dialpost.sim.telephone_line import TelephoneSettings
 from figures import Amounts, Row, show

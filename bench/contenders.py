@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from rig.chroots import Chroot
 from rig.mailboxes import maildir_files
-from rig.postfix import Postfix
 from rig.processes import eventually
+from rig.servers.chroots import Chroot
+from rig.servers.postfix import Postfix
 from rig.station import DOMAIN, Station
 
 LOCAL = f"anna@{DOMAIN}"

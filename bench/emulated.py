@@ -18,10 +18,10 @@ from pathlib import Path
 from image.rig.account import resident, wait_settled, written
 from image.rig.card import OFFICE, Card
 from image.rig.machine import Machine
-from rig.chroots import missing
-from rig.disks import enter_mount_namespace
+from rig.card.disks import enter_mount_namespace
 from rig.mailboxes import make_message
 from rig.processes import eventually
+from rig.servers.chroots import missing
 
 from contenders import RECIPIENTS, PostfixContender
 from figures import Amounts, Row, show

@@ -5,9 +5,9 @@ from __future__ import annotations
 import smtplib
 from pathlib import Path
 
-from rig.chroots import Chroot
 from rig.mailboxes import make_message
 from rig.ports import free_port
+from rig.servers.chroots import Chroot
 from rig.station import provider_at
 
 from contenders import LOCAL, WORLD, Dialpost, offer, settle

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from image.rig.needs import lacking as image_needs
-from rig.chroots import missing
+from rig.servers.chroots import missing
 
 from call import calls
 from emulated import image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig.disks import SmallDisk, enter_mount_namespace
+from rig.card.disks import SmallDisk, enter_mount_namespace
 
 from contenders import MAKERS, RECIPIENTS, Maker, offer, settle
 from figures import Amounts, Row, show

@@ -1,4 +1,4 @@
-"""Taking away what a power cut tore, and nothing else. (What Dovecot makes of it: system/test_torn_indexes.)"""
+"""Taking away what a power cut tore, and nothing else. (What Dovecot makes of it: card/test_torn_indexes.)"""
 
 from __future__ import annotations
 

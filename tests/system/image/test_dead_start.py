@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from image.rig.card import SLOT_OFFSETS, Card
 from image.rig.machine import BOOT_S, Machine
-from rig.data_partition import DATA_OFFSET
+from rig.card.data_partition import DATA_OFFSET
 
 from dialpost.core.system.boot.state import TRIES_ON_TRIAL, TRIES_PROVEN, BootState, Slot
 

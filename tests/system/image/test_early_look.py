@@ -8,7 +8,7 @@ from pathlib import Path
 
 from image.rig.card import Card
 from image.rig.machine import Machine
-from rig.data_partition import DATA_OFFSET, copy_range, repair
+from rig.card.data_partition import DATA_OFFSET, copy_range, repair
 
 # A file that is deleted while it is open: the file system keeps it on a list until it is closed, and after a power
 # cut it is freed by the list. The list is on the card for good (frozen, thawed); the file's own entry is in the

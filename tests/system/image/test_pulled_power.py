@@ -25,8 +25,8 @@ from image.rig.card import OUT
 from image.rig.life import CARD_BYTES, Visitor, check_card, expected_slot, is_whole_release, new_life
 from image.rig.machine import Machine
 from image.rig.scenes import INSTALLED, During, Scene, plan
-from rig.data_partition import DATA_OFFSET
-from rig.invariants import Reset
+from rig.card.data_partition import DATA_OFFSET
+from rig.card.invariants import Reset
 
 from dialpost.core.system.boot.state import Slot
 

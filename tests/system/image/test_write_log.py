@@ -21,10 +21,10 @@ from image.rig.card import Card
 from image.rig.life import Life, Visitor, judge, new_life
 from image.rig.machine import Machine
 from image.rig.scenes import RESET, RESET_SCRIPT
-from rig import write_log
-from rig.data_partition import DATA_OFFSET, copy_range
-from rig.invariants import Promise, Reset
-from rig.recording import (
+from rig.card import write_log
+from rig.card.data_partition import DATA_OFFSET, copy_range
+from rig.card.invariants import Promise, Reset
+from rig.card.recording import (
     Judge,
     Recorder,
     Recording,
@@ -33,7 +33,7 @@ from rig.recording import (
     check_that_lies_are_found,
     under_load,
 )
-from rig.write_log import WriteLog
+from rig.card.write_log import WriteLog
 
 from dialpost.core.system.boot.state import Slot
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig.uml import BOOTS
+from rig.line.uml import BOOTS
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

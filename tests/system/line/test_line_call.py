@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig.exchange import Exchange
-from rig.guests import NUMBER, PPP_PASSWORD, PPP_USER
+from rig.line.exchange import Exchange
+from rig.line.guests import NUMBER, PPP_PASSWORD, PPP_USER
 from rig.needs import needs_guests
 from rig.processes import eventually
 from rig.station import DOMAIN

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rig.exchange import Exchange
+from rig.line.exchange import Exchange
 from rig.needs import needs_guests
 
 from dialpost.sim.telephone_line import TelephoneSettings

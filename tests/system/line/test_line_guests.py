@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig.chroots import CACHE
+from rig.line.uml import Guest, compiled_parts
 from rig.needs import needs_guests
 from rig.processes import RigError, eventually
-from rig.uml import Guest, compiled_parts
+from rig.servers.chroots import CACHE
 
 pytestmark = [pytest.mark.system, needs_guests("line", "line-exim")]
 
 _BOOT_ONE = """
 import sys
 from pathlib import Path
-from rig.uml import Guest
+from rig.line.uml import Guest
 guest = Guest(Path(sys.argv[1]), "line", name="orphan").wait_ready()
 print("up", flush=True)
 sys.stdin.read()

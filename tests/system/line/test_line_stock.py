@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig.guests import PPP_USER, PROVIDER_ADDRESS, ProviderGuest
+from rig.line.guests import PPP_USER, PROVIDER_ADDRESS, ProviderGuest
+from rig.line.postfix_station import CHAT, DISCONNECT, SECRETS, PostfixStation
+from rig.line.telephone import TelephoneLine
+from rig.line.uml import Guest
 from rig.needs import needs_guests
-from rig.postfix_station import CHAT, DISCONNECT, SECRETS, PostfixStation
 from rig.processes import eventually
-from rig.telephone import TelephoneLine
-from rig.uml import Guest
 
 from dialpost.sim.telephone_line import TelephoneSettings
 

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig.chroots import Chroot, Inmate
 from rig.mailboxes import make_message
+from rig.servers.chroots import Chroot, Inmate
 
 
 def smtp_source(

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from rig.chroots import missing
+from rig.line.uml import missing_for_guests
+from rig.servers.chroots import missing
 from rig.station import PROGRAM
-from rig.uml import missing_for_guests
 
 
 def needs(*servers: str, commands: tuple[str, ...] = (), root: bool = False) -> pytest.MarkDecorator:

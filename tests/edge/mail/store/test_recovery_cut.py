@@ -1,6 +1,6 @@
 """A start cut off at each step that changes a name or makes it durable, once and again: the next one works.
 
-`tests/system/test_every_call.py` does the same to the whole station at each system call.
+`tests/system/card/test_every_call.py` does the same to the whole station at each system call.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from image.rig.card import IMAGE, SLOT_BYTES, SLOT_OFFSETS, Card
 from image.rig.machine import Machine
 
 from dialpost.core.system.boot.state import Slot, choose
-from rig.data_partition import DATA_OFFSET, copy_range, room_bytes, size_bytes
-from rig.invariants import BOSS, PASSWORD, READER, Promise, Reset, config_number, config_text, judge_data
+from rig.card.data_partition import DATA_OFFSET, copy_range, room_bytes, size_bytes
+from rig.card.invariants import BOSS, PASSWORD, READER, Promise, Reset, config_number, config_text, judge_data
 from rig.load import Ledger
 from rig.processes import eventually
 

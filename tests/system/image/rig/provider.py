@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dialpost.sim.telephone_line import TelephoneSettings
-from rig.guests import HOSTS, ProviderGuest
-from rig.telephone import TelephoneLine
+from rig.line.guests import HOSTS, ProviderGuest
+from rig.line.telephone import TelephoneLine
 
 BUFFER_BYTES = 32_768
 """QEMU stands still, lamps and clock with it, while what is at its serial port takes nothing: this modem does."""

@@ -15,8 +15,8 @@ from enum import Enum
 from image.rig.life import Life
 from image.rig.machine import Machine
 
-from rig.data_partition import DATA_OFFSET
-from rig.invariants import LOCAL, REMOTE, Reset
+from rig.card.data_partition import DATA_OFFSET
+from rig.card.invariants import LOCAL, REMOTE, Reset
 from rig.load import Loader
 
 _LONG_S = 600.0
